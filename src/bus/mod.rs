@@ -1,0 +1,240 @@
+//! The seam to event buses: what a driver must do, and the drivers.
+//!
+//! A driver moves bytes and reports what happened to them. It never stamps, alters or parses an event, and
+//! never decides what counts. One contract test suite runs against every driver.
+
+use std::time::Duration;
+
+use crate::plan::Ns;
+
+/// One event on its way to the bus.
+#[derive(Debug, Clone, Copy)]
+pub struct Outgoing<'a> {
+    /// The caller's own name for it; comes back with its [`Ack`].
+    pub token: u64,
+    /// Index into the plan's topics.
+    pub topic: usize,
+    /// Index of the symbol.
+    pub symbol: u32,
+    /// The event id, as in the payload (36 ASCII characters); for brokers that drop repeated ids.
+    pub id: &'a str,
+    /// The encoded event.
+    pub payload: &'a [u8],
+}
+
+/// The client did not take an event; it will never be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Window and buffer are full.
+    #[error("the client's window and buffer are full")]
+    Full,
+    /// The event is larger than the broker allows.
+    #[error("the event is larger than the broker's maximum payload")]
+    TooLarge,
+    /// The connection has ended for good.
+    #[error("the connection is closed")]
+    Closed,
+}
+
+/// What the broker said of an event, and when.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ack {
+    /// The caller's token.
+    pub token: u64,
+    /// When the answer arrived (not when somebody got round to reading it).
+    pub at: Ns,
+    /// The answer.
+    pub outcome: Answer,
+}
+
+/// The broker's answer to an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Answer {
+    /// Safe, as far as the bus's durability class says.
+    Stored {
+        /// Where.
+        position: Position,
+        /// The broker knew its id already and kept the first copy.
+        duplicate: bool,
+    },
+    /// The broker said no.
+    Refused(Refusal),
+    /// No answer within the publish timeout, or the connection ended first.
+    Unconfirmed,
+}
+
+/// Why a broker said no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Refusal {
+    /// Nobody listens: no stream, or no leader.
+    NoResponders,
+    /// The broker's queue is full.
+    Overload,
+    /// Any other error of the broker, by its number.
+    Api(u32),
+}
+
+/// A broker's own position of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Position {
+    /// Kafka's partition; 0 on NATS.
+    pub partition: u32,
+    /// Kafka's offset; the stream sequence on NATS.
+    pub offset: u64,
+}
+
+/// One event as a member received it.
+#[derive(Debug, Clone, Copy)]
+pub struct Delivery<'a> {
+    /// Subject or topic, as the broker names it.
+    pub subject: &'a str,
+    /// The bytes, as they came.
+    pub payload: &'a [u8],
+    /// When it was received.
+    pub received: Ns,
+    /// Where the broker has it.
+    pub position: Position,
+    /// 1 for the first delivery of this position to this group.
+    pub attempt: u32,
+}
+
+/// Something that happened to a connection or a broker and belongs into the record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    /// When.
+    pub at: Ns,
+    /// What, in a word: `disconnected`, `connected`, `slow-consumer`, `missed-heartbeat`, `broker-error`…
+    pub kind: &'static str,
+    /// Which connection, and what it said.
+    pub detail: String,
+}
+
+/// Why a bus cannot be used; each text says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The broker or the environment is not as needed.
+    #[error("{problem}; {hint}")]
+    Environment {
+        /// What is wrong, and where.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// What the plan asks for cannot be had on this bus.
+    #[error("{problem}; {hint}")]
+    Plan {
+        /// What is asked for.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
+}
+
+/// The sending end of one generator.
+pub trait Publisher: Send {
+    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it.
+    ///
+    /// # Errors
+    /// When the client does not take it; the event then counts as `unsent`.
+    fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused>;
+
+    /// Appends the answers that have arrived, without waiting, and moves waiting events into the window.
+    /// Every accepted event gets exactly one answer, at the latest after the publish timeout.
+    fn acks(&mut self, into: &mut Vec<Ack>);
+
+    /// Events accepted and not answered yet.
+    fn in_flight(&self) -> usize;
+
+    /// Gives up every open event: each is answered `Unconfirmed` by the next call of [`Self::acks`].
+    fn abandon(&mut self);
+}
+
+/// One consumer inside a group.
+pub trait Member: Send {
+    /// Waits at most `wait` for the first event, hands it and all that are there already to `sink`, and
+    /// acknowledges them as the plan says. Returns how many there were.
+    ///
+    /// # Errors
+    /// When this member will never receive again.
+    fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError>;
+}
+
+/// What a broker says of itself while a run goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BusSample {
+    /// Events in the run's stream.
+    pub stored_events: u64,
+    /// Bytes in the run's stream.
+    pub stored_bytes: u64,
+    /// For each group: events that the broker has not delivered to it yet.
+    pub pending: Vec<u64>,
+    /// For each group: delivered and not yet acknowledged.
+    pub ack_pending: Vec<u64>,
+}
+
+/// What is known of a broker before the load.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BusFacts {
+    /// `nats-server`.
+    pub product: String,
+    /// `2.15.1`.
+    pub version: String,
+    /// What an acknowledgement means: `memory`, `page cache`, `fsync`, `replicated n/m, …`.
+    pub durability: String,
+    /// Largest payload in bytes.
+    pub max_payload: u64,
+    /// Settings that matter to the figures, as (name, value).
+    pub settings: Vec<(String, String)>,
+}
+
+/// The control side of a bus, for one run.
+pub trait Bus {
+    /// Its sending end.
+    type Publisher: Publisher + 'static;
+    /// Its receiving end.
+    type Member: Member + 'static;
+
+    /// What the broker is.
+    fn facts(&self) -> &BusFacts;
+
+    /// Makes streams, topics and groups under names of the run's own, after checking that nothing of
+    /// somebody else's is in the way.
+    ///
+    /// # Errors
+    /// When something is in the way or the broker refuses.
+    fn provision(&mut self) -> Result<(), BusError>;
+
+    /// Connects the sending end of a generator.
+    ///
+    /// # Errors
+    /// When the connection cannot be made.
+    fn publisher(&mut self, generator: u32) -> Result<Self::Publisher, BusError>;
+
+    /// Connects a member of the plan's `group`-th group.
+    ///
+    /// # Errors
+    /// When the connection cannot be made.
+    fn member(&mut self, group: usize, member: u32) -> Result<Self::Member, BusError>;
+
+    /// Reads everything stored back from the start, in the broker's order, until the position that was last
+    /// when it was called, or the deadline. Returns whether it saw the end.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError>;
+
+    /// Takes the marks that connections have left since the last call.
+    fn marks(&mut self, into: &mut Vec<Mark>);
+
+    /// Asks the broker for its own figures; bounded in time.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn observe(&mut self) -> Result<BusSample, BusError>;
+
+    /// Removes everything that this run made, and nothing else.
+    ///
+    /// # Errors
+    /// Names what was left behind.
+    fn teardown(&mut self) -> Result<(), BusError>;
+}

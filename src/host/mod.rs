@@ -1,0 +1,3 @@
+//! The machine: its clock, its hiccups, its resources, and what it is.
+
+pub mod clock;

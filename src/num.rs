@@ -1,0 +1,91 @@
+//! Number conversions that say what happens at the edges, so that no other module needs `as`.
+
+#![expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "the one place where numbers change their type; each function states its edges"
+)]
+
+/// The nearest `f64`; exact below 2^53 (104 days in nanoseconds).
+#[must_use]
+pub const fn f64_of(n: u64) -> f64 {
+    n as f64
+}
+
+/// The nearest `f64` of a signed number; exact below 2^53 in magnitude.
+#[must_use]
+pub const fn f64_of_signed(n: i64) -> f64 {
+    n as f64
+}
+
+/// Rounds to the nearest integer; negative and NaN become 0, too large becomes `u64::MAX`.
+#[must_use]
+pub fn u64_of(x: f64) -> u64 {
+    x.round() as u64
+}
+
+/// Rounds towards zero; negative and NaN become 0, too large becomes `u64::MAX`.
+#[must_use]
+pub const fn u64_floor(x: f64) -> u64 {
+    x as u64
+}
+
+/// A count as an index; saturates where `usize` is narrower than 64 bits.
+#[must_use]
+pub fn index(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
+
+/// A 32-bit count as an index (every supported platform has at least 32 bits).
+#[must_use]
+pub const fn index32(n: u32) -> usize {
+    n as usize
+}
+
+/// A length as a count.
+#[must_use]
+pub const fn count(n: usize) -> u64 {
+    n as u64
+}
+
+/// A length as a 32-bit count; saturates.
+#[must_use]
+pub fn count32(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+/// The low 32 bits.
+#[must_use]
+pub const fn low32(n: u64) -> u32 {
+    n as u32
+}
+
+/// The low 16 bits.
+#[must_use]
+pub const fn low16(n: u64) -> u16 {
+    n as u16
+}
+
+/// The low 8 bits.
+#[must_use]
+pub const fn low8(n: u64) -> u8 {
+    n as u8
+}
+
+/// `a − b` as a signed number; saturates at the ends of `i64`.
+#[must_use]
+pub fn difference(a: u64, b: u64) -> i64 {
+    if a >= b {
+        i64::try_from(a - b).unwrap_or(i64::MAX)
+    } else {
+        i64::try_from(b - a).map_or(i64::MIN, |d| -d)
+    }
+}
+
+/// `part / whole`, and 0 for an empty whole.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { f64_of(part) / f64_of(whole) }
+}

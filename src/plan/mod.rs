@@ -1,0 +1,349 @@
+//! What a run is to do: validated, every default filled in, and nothing left to decide.
+//!
+//! A plan serialises in the profile's own words (`"10k/s"`, `"100ms"`), so that the plan in a record can be
+//! written back as a profile and run again. This module checks nothing across fields: `profile` does.
+
+pub mod grammar;
+mod objective;
+mod units;
+
+pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use units::{Rate, Size, Span, UnitError};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Nanoseconds since the run's epoch, on the monotonic clock.
+pub type Ns = u64;
+
+/// The whole of what the engine executes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Plan {
+    /// The profile's name.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// Rate, phases and arrival process.
+    pub load: Load,
+    /// The synthetic market.
+    pub market: Market,
+    /// Topics, as a tree with one prefix.
+    pub topology: Topology,
+    /// Share of each topic in the load: topic (without prefix) to weight; the weights add up to 1.
+    #[serde(with = "mix_as_map")]
+    #[schemars(with = "std::collections::BTreeMap<String, f64>")]
+    pub mix: Vec<(String, f64)>,
+    /// What the bus is asked for.
+    pub bus: Bus,
+    /// Who listens.
+    pub groups: Vec<Group>,
+    /// What must hold.
+    #[serde(with = "objective::as_map")]
+    #[schemars(with = "std::collections::BTreeMap<String, String>")]
+    pub objectives: Vec<Objective>,
+}
+
+/// Rate, phases and arrival process of the load.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Load {
+    /// Events per second over all generators; with `ramp`, `burst` and `steps` the rate of the warm-up.
+    pub rate: Rate,
+    /// Load before the measurement, on the ledger but in no histogram.
+    pub warmup: Span,
+    /// Length of the measure phase.
+    pub duration: Span,
+    /// Deadline of the drain after it.
+    pub drain: Span,
+    /// The shape of the rate over the measure phase.
+    pub arrival: Arrival,
+    /// The spacing of events at a given rate; `poisson` for `arrival = "poisson"`, else as the profile says.
+    pub spacing: Spacing,
+    /// Only with `arrival = "ramp"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
+    /// Only with `arrival = "burst"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub burst: Option<Burst>,
+    /// Only with `arrival = "steps"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub steps: Option<Steps>,
+    /// OS threads that pace events; each owns the symbols whose index is its own modulo this number.
+    pub generators: u32,
+    /// How a generator waits for the next event.
+    pub pacing: Pacing,
+}
+
+/// The shape of the offered rate over the measure phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Arrival {
+    /// One rate, evenly spaced.
+    Constant,
+    /// One rate, random spacing (exponential gaps, exact number of events).
+    Poisson,
+    /// A rate that changes linearly from `ramp.from` to `ramp.to`.
+    Ramp,
+    /// `load.rate`, and `burst.rate` for `burst.length` at the start of every `burst.every`.
+    Burst,
+    /// The rates of `steps.rates`, each for an equal part of the duration.
+    Steps,
+}
+
+/// The spacing of events at a given rate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Spacing {
+    /// Evenly spaced.
+    Constant,
+    /// Exponential gaps, seeded; the number of events in a phase is still exact.
+    Poisson,
+}
+
+/// A linear change of rate.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Ramp {
+    /// Rate at the start of the measure phase.
+    pub from: Rate,
+    /// Rate at its end.
+    pub to: Rate,
+}
+
+/// A rate that jumps, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Burst {
+    /// Rate inside a burst.
+    pub rate: Rate,
+    /// Time from the start of one burst to the start of the next.
+    pub every: Span,
+    /// Length of a burst.
+    pub length: Span,
+}
+
+/// A staircase of rates.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Steps {
+    /// The rates, in order, each for an equal part of the duration.
+    pub rates: Vec<Rate>,
+}
+
+/// How a generator waits for the next event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pacing {
+    /// Absolute sleep with a timer slack of 1 ns.
+    Sleep,
+    /// Sleep, then spin over the last stretch: most exact, and takes a core.
+    Spin,
+}
+
+/// The synthetic market.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Market {
+    /// How many instruments, 1 to 65,536.
+    pub symbols: u32,
+    /// Everything random in a run follows from it.
+    pub seed: u64,
+    /// How events spread over symbols.
+    pub popularity: Popularity,
+    /// Exponent of the Zipf distribution.
+    pub zipf_exponent: f64,
+    /// Smallest size of an encoded event; a smaller one is padded with insignificant white space.
+    pub event_size: Size,
+}
+
+/// How events spread over symbols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Popularity {
+    /// Every symbol alike.
+    Uniform,
+    /// The k-th symbol in proportion to 1/k^exponent.
+    Zipf,
+}
+
+/// Topics, as a tree with one prefix.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Topology {
+    /// Its name, for people.
+    pub name: String,
+    /// First token of every subject, for example `ai-trader`.
+    pub prefix: String,
+    /// Topics without the prefix, for example `market.quote.received`; at most 32.
+    pub topics: Vec<String>,
+    /// Append the symbol to the subject (`…quote.received.AAPL`).
+    pub symbol_in_subject: bool,
+}
+
+/// A consumer group: every event once for the group, shared by its members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Patterns over topics, with NATS wildcards, without the prefix.
+    pub subscribe: Vec<String>,
+    /// Number of consumers in it.
+    pub members: u32,
+    /// How the members share.
+    pub delivery: Delivery,
+}
+
+/// How the members of a group share its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// One durable, the members take turns; gives no order per symbol with several members.
+    Shared,
+    /// Each symbol belongs to one member.
+    Partitioned,
+    /// One active member, the others stand by.
+    Pinned,
+}
+
+/// What the bus is asked for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bus {
+    /// Which kind of bus.
+    pub kind: BusKind,
+    /// Copies of each event.
+    pub replicas: u32,
+    /// Where the stream keeps its events.
+    pub storage: Storage,
+    /// Compression of the store.
+    pub compression: Compression,
+    /// When a started broker forces its store to the disk.
+    pub sync: Sync,
+    /// How events are published.
+    pub publish: Publish,
+    /// Events sent and not yet confirmed, at the most, for each generator.
+    pub window: u32,
+    /// Events that wait for room in the window, at the most, for each generator; beyond it events are `unsent`.
+    pub buffer: u32,
+    /// An event without an answer for this long is `unconfirmed`.
+    pub publish_timeout: Span,
+    /// Send the event id as `Nats-Msg-Id`, so that the broker drops repeated ids.
+    pub msg_id: bool,
+    /// How deliveries are acknowledged.
+    pub ack: AckMode,
+    /// A delivery that is not acknowledged for this long is delivered again.
+    pub ack_wait: Span,
+    /// Deliveries without acknowledgement, at the most, for each group.
+    pub max_ack_pending: u32,
+    /// Messages asked for at once by a pulling member.
+    pub pull_batch: u32,
+    /// The stream's bound in bytes; chosen from the plan's volume where the profile does not say.
+    pub max_bytes: Size,
+    /// The stream's bound in time.
+    pub max_age: Span,
+    /// Partitions of the topics (Kafka), or subject partitions of `partitioned` groups (NATS).
+    pub partitions: u32,
+    /// Read the stream back after the drain and check every acknowledged event.
+    pub audit: bool,
+}
+
+/// Which kind of bus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BusKind {
+    /// NATS `JetStream`.
+    Nats,
+}
+
+/// Where a stream keeps its events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// On disk.
+    File,
+    /// In memory.
+    Memory,
+}
+
+/// Compression of a stream's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// None.
+    None,
+    /// The S2 algorithm.
+    S2,
+}
+
+/// When a broker that tickgate starts forces its store to the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sync {
+    /// As the broker does by itself (`nats-server`: every two minutes).
+    Default,
+    /// Before each acknowledgement.
+    Always,
+}
+
+/// How events are published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Publish {
+    /// Up to `window` events await their acknowledgement.
+    Async,
+    /// One at a time; the others wait in the buffer.
+    Sync,
+}
+
+/// How deliveries are acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum AckMode {
+    /// Each delivery.
+    Explicit,
+    /// The last of each batch, which confirms all before it.
+    All,
+    /// Never: the broker takes a delivery for done.
+    None,
+}
+
+impl Plan {
+    /// Number of dense (topic, symbol) keys: the units of ordering, `topics × symbols`.
+    #[must_use]
+    pub fn keys(&self) -> usize {
+        self.topology.topics.len() * crate::num::index32(self.market.symbols)
+    }
+}
+
+mod mix_as_map {
+    //! The mix as a map in the topics' order.
+    use serde::de::{Deserializer, MapAccess, Visitor};
+    use serde::ser::{SerializeMap, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(mix: &[(String, f64)], to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(mix.len()))?;
+        for (topic, weight) in mix {
+            map.serialize_entry(topic, weight)?;
+        }
+        map.end()
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<(String, f64)>, D::Error> {
+        struct Mix;
+        impl<'de> Visitor<'de> for Mix {
+            type Value = Vec<(String, f64)>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a map of topics to weights")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut mix = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    mix.push(entry);
+                }
+                Ok(mix)
+            }
+        }
+        from.deserialize_map(Mix)
+    }
+}

@@ -1,0 +1,360 @@
+//! Objectives: one SLO line of a profile each, as a metric, a comparison and a limit.
+//!
+//! Grammar of a line, `NAME = "OP VALUE [in SHARE]"`:
+//!
+//! ```text
+//! NAME   = [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//! OP     = "<" | "<=" | "==" | ">=" | ">"
+//! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
+//! SHARE  = a percentage; only with `windows.`, 100 % where it is left out
+//! ```
+//!
+//! The types are here, [`super::grammar`] parses them, `verdict` judges them.
+
+use std::fmt;
+
+use super::units::{Rate, Size, Span};
+
+/// One SLO line.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Objective {
+    /// What is looked at.
+    pub scope: Scope,
+    /// The figure.
+    pub metric: Metric,
+    /// How it is compared.
+    pub op: Op,
+    /// With what.
+    pub limit: Value,
+    /// For `windows.`: the share of windows that must meet the limit, 0 to 1.
+    pub share: f64,
+}
+
+/// What an objective looks at.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// One group; all groups together where it is `None`.
+    pub group: Option<String>,
+    /// Each 1 s window of intended time by itself, in place of the whole measure phase.
+    pub windows: bool,
+}
+
+/// A figure of a run.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Metric {
+    /// A statistic of a time distribution.
+    Time(Timing, Stat),
+    /// Events per second of the measure phase.
+    Throughput(Throughput),
+    /// A count of the ledger.
+    Count(Outcome),
+    /// A figure of the machine.
+    Resource(Resource),
+}
+
+/// The four times of an event, as differences.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timing {
+    /// received − intended.
+    Latency,
+    /// acked − intended.
+    Ack,
+    /// acked − sent.
+    Service,
+    /// sent − intended.
+    SendLag,
+}
+
+/// A statistic of a distribution.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Stat {
+    /// Smallest.
+    Min,
+    /// Arithmetic mean.
+    Mean,
+    /// Largest.
+    Max,
+    /// The quantile, 0 < q < 1.
+    Quantile(f64),
+}
+
+/// Events per second of the measure phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Throughput {
+    /// As the schedule has it.
+    Offered,
+    /// Handed to the client.
+    Sent,
+    /// Confirmed by the broker.
+    Acked,
+    /// Delivered in time: by the end of the phase plus the tightest latency limit.
+    Delivered,
+}
+
+/// A count of the ledger, over the whole run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Acked, and never delivered.
+    Lost,
+    /// Acked, and not in the stream.
+    NotStored,
+    /// In the stream, and never delivered.
+    NotDelivered,
+    /// Unconfirmed, but delivered.
+    Recovered,
+    /// The same position again.
+    Redelivered,
+    /// Stored twice.
+    Duplicate,
+    /// Below the highest delivered sequence of its symbol.
+    Reordered,
+    /// Ours, with another content.
+    Corrupt,
+    /// Not of this run.
+    Foreign,
+    /// Refused by the broker.
+    Refused,
+    /// Refused by the client.
+    Unsent,
+    /// Without an answer.
+    Unconfirmed,
+    /// Share of the acked events that the audit read back from the start, exactly once and in order.
+    Replayed,
+    /// Highest backlog of a group: confirmed and not yet delivered.
+    Backlog,
+    /// Largest reordering extent.
+    Extent,
+}
+
+/// A figure of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// Peak resident memory of the broker.
+    BrokerMemory,
+    /// CPU of the broker in cores, over the measure phase.
+    BrokerCpu,
+    /// Bytes in the broker's store at the end.
+    BrokerStore,
+    /// Peak resident memory of tickgate.
+    HarnessMemory,
+    /// CPU of tickgate in cores, over the measure phase.
+    HarnessCpu,
+}
+
+/// How a figure is compared with its limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Op {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `==`
+    Equal,
+    /// `>=`
+    AtLeast,
+    /// `>`
+    Above,
+}
+
+/// A limit or an observed figure, with its unit.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Value {
+    /// A time.
+    Time(Span),
+    /// A rate.
+    Rate(Rate),
+    /// A number of events.
+    Count(u64),
+    /// An amount of bytes.
+    Size(Size),
+    /// A share, 0 to 1.
+    Share(f64),
+    /// A number of cores.
+    Cores(f64),
+}
+
+/// The unit of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// `100ms`
+    Time,
+    /// `10k/s`
+    Rate,
+    /// `0`
+    Count,
+    /// `64MiB`
+    Size,
+    /// `99.9%`
+    Share,
+    /// `1.5`
+    Cores,
+}
+
+impl Metric {
+    /// The unit of the figure.
+    #[must_use]
+    pub const fn kind(self) -> Kind {
+        match self {
+            Self::Time(..) => Kind::Time,
+            Self::Throughput(_) => Kind::Rate,
+            Self::Count(Outcome::Replayed) => Kind::Share,
+            Self::Count(_) => Kind::Count,
+            Self::Resource(Resource::BrokerCpu | Resource::HarnessCpu) => Kind::Cores,
+            Self::Resource(_) => Kind::Size,
+        }
+    }
+
+    /// Can it be said of one group?
+    #[must_use]
+    pub const fn of_a_group(self) -> bool {
+        match self {
+            Self::Time(timing, _) => matches!(timing, Timing::Latency),
+            Self::Throughput(throughput) => matches!(throughput, Throughput::Delivered),
+            Self::Count(outcome) => !matches!(
+                outcome,
+                Outcome::NotStored | Outcome::Refused | Outcome::Unsent | Outcome::Unconfirmed | Outcome::Replayed
+            ),
+            Self::Resource(_) => false,
+        }
+    }
+}
+
+impl fmt::Display for Metric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(timing, stat) => {
+                let timing = match timing {
+                    Timing::Latency => "latency",
+                    Timing::Ack => "ack",
+                    Timing::Service => "service",
+                    Timing::SendLag => "send_lag",
+                };
+                write!(f, "{timing}.{stat}")
+            }
+            Self::Throughput(throughput) => f.write_str(match throughput {
+                Throughput::Offered => "throughput.offered",
+                Throughput::Sent => "throughput.sent",
+                Throughput::Acked => "throughput.acked",
+                Throughput::Delivered => "throughput.delivered",
+            }),
+            Self::Count(outcome) => f.write_str(match outcome {
+                Outcome::Lost => "delivery.lost",
+                Outcome::NotStored => "delivery.not_stored",
+                Outcome::NotDelivered => "delivery.not_delivered",
+                Outcome::Recovered => "delivery.recovered",
+                Outcome::Redelivered => "delivery.redelivered",
+                Outcome::Duplicate => "delivery.duplicate",
+                Outcome::Corrupt => "delivery.corrupt",
+                Outcome::Foreign => "delivery.foreign",
+                Outcome::Refused => "publish.refused",
+                Outcome::Unsent => "publish.unsent",
+                Outcome::Unconfirmed => "publish.unconfirmed",
+                Outcome::Reordered => "ordering.reordered",
+                Outcome::Extent => "ordering.extent",
+                Outcome::Replayed => "replay.complete",
+                Outcome::Backlog => "backlog.max",
+            }),
+            Self::Resource(resource) => f.write_str(match resource {
+                Resource::BrokerMemory => "broker.memory",
+                Resource::BrokerCpu => "broker.cpu",
+                Resource::BrokerStore => "broker.store",
+                Resource::HarnessMemory => "harness.memory",
+                Resource::HarnessCpu => "harness.cpu",
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Stat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Min => f.write_str("min"),
+            Self::Mean => f.write_str("mean"),
+            Self::Max => f.write_str("max"),
+            Self::Quantile(q) => {
+                let percent = format!("{:.6}", q * 100.0);
+                write!(f, "p{}", percent.trim_end_matches('0').trim_end_matches('.'))
+            }
+        }
+    }
+}
+
+impl fmt::Display for Op {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Below => "<",
+            Self::AtMost => "<=",
+            Self::Equal => "==",
+            Self::AtLeast => ">=",
+            Self::Above => ">",
+        })
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(span) => span.fmt(f),
+            Self::Rate(rate) => rate.fmt(f),
+            Self::Count(count) => count.fmt(f),
+            Self::Size(size) => size.fmt(f),
+            Self::Share(share) => {
+                let percent = format!("{:.6}", share * 100.0);
+                write!(f, "{}%", percent.trim_end_matches('0').trim_end_matches('.'))
+            }
+            Self::Cores(cores) => cores.fmt(f),
+        }
+    }
+}
+
+impl Objective {
+    /// The left side of its line, `trading-engine.latency.p99`.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let group = self.scope.group.as_ref().map_or_else(String::new, |group| format!("{group}."));
+        format!("{group}{}{}", if self.scope.windows { "windows." } else { "" }, self.metric)
+    }
+
+    /// The right side of its line, `< 100ms`.
+    #[must_use]
+    pub fn requirement(&self) -> String {
+        if self.scope.windows {
+            format!("{} {} in {}", self.op, self.limit, Value::Share(self.share))
+        } else {
+            format!("{} {}", self.op, self.limit)
+        }
+    }
+}
+
+pub(super) mod as_map {
+    //! Objectives as the map that a profile holds.
+    use super::{Objective, fmt};
+    use serde::de::{Deserializer, MapAccess, Visitor};
+    use serde::ser::{SerializeMap, Serializer};
+
+    pub(in crate::plan) fn serialize<S: Serializer>(all: &[Objective], to: S) -> Result<S::Ok, S::Error> {
+        let mut map = to.serialize_map(Some(all.len()))?;
+        for objective in all {
+            map.serialize_entry(&objective.name(), &objective.requirement())?;
+        }
+        map.end()
+    }
+
+    pub(in crate::plan) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Objective>, D::Error> {
+        struct Objectives;
+        impl<'de> Visitor<'de> for Objectives {
+            type Value = Vec<Objective>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of objectives to limits")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut all = Vec::new();
+                while let Some((name, limit)) = map.next_entry::<String, String>()? {
+                    all.push(crate::plan::grammar::parse(&name, &limit).map_err(serde::de::Error::custom)?);
+                }
+                Ok(all)
+            }
+        }
+        from.deserialize_map(Objectives)
+    }
+}
