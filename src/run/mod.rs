@@ -1,1 +1,18 @@
-//! (empty)
+//! The engine: takes a plan and a bus through the phases of a run, and gives back its record.
+//!
+//! Generators and receivers are written as steps (`fire`, `absorb`, `take`) that know no thread and no waiting;
+//! `workers` drives them on OS threads in real time. What happens is told to observers as [`Event`]s, the only
+//! interface between the engine and whoever shows or keeps progress.
+
+mod assemble;
+mod engine;
+mod events;
+mod generator;
+mod identity;
+mod receiver;
+mod shared;
+mod workers;
+
+pub use engine::{Broker, Options, RunError, run};
+pub use events::{Event, Observer};
+pub use identity::Identity;

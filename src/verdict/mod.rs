@@ -1,1 +1,216 @@
-//! (empty)
+//! Judges a record: is the run fit to be judged, does each objective hold, and what is the verdict?
+//!
+//! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
+//! Everything follows from the record alone, so that a verdict can be found again from a file.
+
+mod observe;
+mod validity;
+
+pub use validity::{Unfit, reasons, samples_needed, tightest_limit_ns};
+
+use crate::num;
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Stat, Timing, Value};
+use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
+
+use observe::Observed;
+
+/// What [`assess`] finds: the parts of a record that are judgement and not measurement.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Assessment {
+    /// Was the harness fit to measure, and why not?
+    pub health: Health,
+    /// Each objective, in the plan's order.
+    pub objectives: Vec<ObjectiveResult>,
+    /// The worst of them.
+    pub verdict: Verdict,
+}
+
+/// Judges a record. Its own `objectives`, `verdict`, `health.valid` and `health.reasons` are not looked at.
+#[must_use]
+pub fn assess(record: &Record) -> Assessment {
+    let reasons = validity::reasons(record);
+    let health = Health { valid: reasons.is_empty(), reasons, ..record.health.clone() };
+    let objectives: Vec<_> = record.plan.objectives.iter().map(|o| judge(record, o)).collect();
+    let verdict = objectives.iter().map(|o| o.verdict).max().unwrap_or(Verdict::Inconclusive);
+    let verdict = match record.run.end {
+        End::Completed => verdict,
+        _ => verdict.max(Verdict::Inconclusive),
+    };
+    Assessment { health, objectives, verdict }
+}
+
+/// Judges one objective.
+fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
+    let observed = observe::observe(record, objective);
+    let (verdict, reason, next) = decide(record, objective, observed.as_ref());
+    ObjectiveResult {
+        name: objective.name(),
+        limit: objective.requirement(),
+        observed: observed.as_ref().map(|o| o.text.clone()),
+        observed_value: observed.as_ref().map(|o| o.value),
+        limit_value: if objective.scope.windows { objective.share } else { number(objective.limit) },
+        samples: observed.as_ref().map_or(0, |o| o.samples),
+        margin: observed.as_ref().and_then(|o| margin(objective, o.value)),
+        verdict,
+        reason,
+        next,
+    }
+}
+
+/// The verdict on one objective, the reason and the next step.
+fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> (Verdict, Option<String>, Option<String>) {
+    let inconclusive = |unfit: Unfit| (Verdict::Inconclusive, Some(unfit.seen), Some(unfit.next));
+    let Some(observed) = observed else {
+        return inconclusive(no_data(record, objective));
+    };
+    if timed(objective.metric)
+        && let Some(unfit) = validity::unfit(record, objective)
+    {
+        return inconclusive(unfit);
+    }
+    if let Some(needed) = validity::missing_samples(objective, observed.samples) {
+        return inconclusive(Unfit {
+            rule: "too-few-samples",
+            seen: format!("{} samples, and {} needs {needed} at 95 % confidence", observed.samples, objective.name()),
+            next: "run longer or faster, or ask for a lower quantile".into(),
+        });
+    }
+    if observed.holds {
+        return match record.run.end {
+            End::Completed => (Verdict::Pass, None, None),
+            _ => inconclusive(cut_short(record)),
+        };
+    }
+    if record.run.end == End::Interrupted && counts_what_is_missing(objective.metric) {
+        return inconclusive(cut_short(record));
+    }
+    (Verdict::Fail, Some(explain(record, objective, observed)), Some(observe::next_step(objective.metric).to_owned()))
+}
+
+/// Does a slow harness move this figure?
+const fn timed(metric: Metric) -> bool {
+    matches!(metric, Metric::Time(..) | Metric::Throughput(_) | Metric::Count(Outcome::Backlog))
+}
+
+/// Would a longer drain have lowered this figure?
+const fn counts_what_is_missing(metric: Metric) -> bool {
+    matches!(
+        metric,
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered | Outcome::Unconfirmed) | Metric::Throughput(_)
+    )
+}
+
+fn cut_short(record: &Record) -> Unfit {
+    let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
+    Unfit { rule: "cut-short", seen: why, next: "let the run complete".into() }
+}
+
+fn no_data(record: &Record, objective: &Objective) -> Unfit {
+    if record.run.end != End::Completed {
+        return cut_short(record);
+    }
+    let (seen, next) = match objective.metric {
+        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
+            ("the audit did not read the whole stream back", "see the marks for why, and give the drain more time")
+        }
+        Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) => (
+            "the broker's process cannot be seen from here",
+            "run with --broker local, or where the broker runs",
+        ),
+        Metric::Resource(Resource::BrokerStore) => {
+            ("the broker did not say how much it stores", "see the marks for why")
+        }
+        _ => ("no samples", "see the ledger: nothing of this kind arrived in the measure phase"),
+    };
+    Unfit { rule: "no-data", seen: seen.into(), next: next.into() }
+}
+
+/// Why an objective is missed, in words.
+fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
+    let by = match margin(objective, observed.value) {
+        Some(margin) if margin < 0.0 && margin.is_finite() => format!(", {:.0} % beyond the limit", -margin * 100.0),
+        _ => String::new(),
+    };
+    let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
+    format!("{} observed, {} wanted{by}{where_}", observed.text, objective.requirement())
+}
+
+/// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where
+/// the limit is zero or exact.
+fn margin(objective: &Objective, observed: f64) -> Option<f64> {
+    let (limit, op) = if objective.scope.windows {
+        (objective.share, Op::AtLeast)
+    } else {
+        (number(objective.limit), objective.op)
+    };
+    if limit == 0.0 {
+        return None;
+    }
+    match op {
+        Op::Below | Op::AtMost => Some((limit - observed) / limit),
+        Op::AtLeast | Op::Above => Some((observed - limit) / limit),
+        Op::Equal => None,
+    }
+}
+
+/// A value as a bare number: nanoseconds, events/s, events, bytes, a share or cores.
+#[must_use]
+pub fn number(value: Value) -> f64 {
+    match value {
+        Value::Time(span) => num::f64_of(span.ns),
+        Value::Rate(rate) => rate.per_second,
+        Value::Count(count) => num::f64_of(count),
+        Value::Size(size) => num::f64_of(size.bytes),
+        Value::Share(share) => share,
+        Value::Cores(cores) => cores,
+    }
+}
+
+/// Does `observed op limit` hold?
+#[must_use]
+pub fn compare(observed: f64, op: Op, limit: f64) -> bool {
+    match op {
+        Op::Below => observed < limit,
+        Op::AtMost => observed <= limit,
+        Op::Equal => (observed - limit).abs() == 0.0,
+        Op::AtLeast => observed >= limit,
+        Op::Above => observed > limit,
+    }
+}
+
+/// The exact counters that a plan's objectives need for a timing: samples *above* each of these are counted.
+/// `< L` becomes `> L − 1 ns`.
+#[must_use]
+pub fn limits_ns(plan: &Plan, timing: Timing) -> Vec<u64> {
+    let mut limits: Vec<u64> = plan
+        .objectives
+        .iter()
+        .filter(|o| matches!(o.metric, Metric::Time(t, _) if t == timing))
+        .filter_map(limit_above_ns)
+        .collect();
+    limits.sort_unstable();
+    limits.dedup();
+    limits
+}
+
+/// The counter that decides a time objective exactly: it holds if few enough samples are above this.
+#[must_use]
+pub fn limit_above_ns(objective: &Objective) -> Option<u64> {
+    match (objective.metric, objective.op, objective.limit) {
+        (Metric::Time(_, Stat::Quantile(_) | Stat::Max), Op::Below, Value::Time(span)) => Some(span.ns.saturating_sub(1)),
+        (Metric::Time(_, Stat::Quantile(_) | Stat::Max), Op::AtMost, Value::Time(span)) => Some(span.ns),
+        _ => None,
+    }
+}
+
+/// The most samples that may lie above a limit while the `q`-quantile of `count` samples still meets it:
+/// the quantile is the sample of rank `ceil(q · count)`, so `count − ceil(q · count)` may be above.
+#[must_use]
+pub fn allowed_above(q: f64, count: u64) -> u64 {
+    // A hair below, so that 0.999 · 1000 = 999.0000000001 does not round up to rank 1000.
+    let rank = (q * num::f64_of(count) - 1e-6).ceil().max(1.0);
+    count.saturating_sub(num::u64_of(rank))
+}
+
+#[cfg(test)]
+mod tests;

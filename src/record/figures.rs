@@ -1,0 +1,291 @@
+//! The figures of a record: distributions, the ledger of each side, resources.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::plan::{Delivery, Ns};
+
+/// A time distribution over the measure phase.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Latency {
+    /// Samples, negative and overflowed ones included.
+    pub count: u64,
+    /// Smallest.
+    pub min_ns: u64,
+    /// Arithmetic mean.
+    pub mean_ns: f64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 90 %.
+    pub p90_ns: u64,
+    /// 99 %.
+    pub p99_ns: u64,
+    /// 99.9 %.
+    pub p99_9_ns: u64,
+    /// 99.99 %.
+    pub p99_99_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
+    /// Samples below zero (clock error); counted as 0 ns in the histogram.
+    pub negative: u64,
+    /// Samples above the histogram's range of 1 h; counted as 1 h in it.
+    pub overflow: u64,
+    /// Exact counters, one for each limit that an objective sets.
+    pub over_limit: Vec<Limit>,
+    /// V2 compressed `HdrHistogram` in base64, nanoseconds, 3 significant digits.
+    pub histogram: String,
+}
+
+/// An exact counter of samples above a limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Limit {
+    /// Samples above this are counted; `< L` is kept as `> L − 1 ns`.
+    pub above_ns: u64,
+    /// How many there were.
+    pub count: u64,
+}
+
+/// The publishing side, over the whole run from the first warm-up event on.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Slots of the schedule up to its end, or to the interruption.
+    pub intended: u64,
+    /// Handed to the client.
+    pub sent: u64,
+    /// Confirmed by the broker.
+    pub acked: u64,
+    /// Of these, ids that the broker already knew.
+    pub acked_duplicate: u64,
+    /// Refused by the broker.
+    pub refused: u64,
+    /// Refused by the client.
+    pub unsent: u64,
+    /// Without an answer.
+    pub unconfirmed: u64,
+    /// Broker refusals by their reason.
+    pub refusals: Vec<Refusal>,
+    /// Events of the measure phase: intended.
+    pub measured_intended: u64,
+    /// Events of the measure phase: handed to the client.
+    pub measured_sent: u64,
+    /// Events of the measure phase: confirmed.
+    pub measured_acked: u64,
+    /// Events/s of the schedule over the measure phase.
+    pub offered_rate: f64,
+    /// Events/s handed to the client over the measure phase.
+    pub sent_rate: f64,
+    /// Events/s of the measure phase that were confirmed.
+    pub acked_rate: f64,
+    /// How long after its intended time the last slot of the measure phase had its turn.
+    pub finished_late_ns: u64,
+    /// sent − intended.
+    pub send_lag: Latency,
+    /// acked − intended.
+    pub ack: Latency,
+    /// acked − sent.
+    pub service: Latency,
+    /// Bytes of encoded events handed to the client.
+    pub bytes: u64,
+    /// Events by topic, over the whole run.
+    pub by_topic: Vec<TopicCount>,
+}
+
+/// A reason of the broker's, and how often.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Refusal {
+    /// `no-responders`, `overload` or `api-10077`.
+    pub reason: String,
+    /// How often.
+    pub count: u64,
+}
+
+/// Events of one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TopicCount {
+    /// The topic, without prefix.
+    pub topic: String,
+    /// Events.
+    pub count: u64,
+}
+
+/// The receiving side of one group, over the whole run from the first warm-up event on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its members.
+    pub members: u32,
+    /// How they share.
+    pub delivery: Delivery,
+    /// Topics that it receives.
+    pub topics: Vec<String>,
+    /// Confirmed events on its topics.
+    pub expected: u64,
+    /// Distinct events delivered.
+    pub delivered: u64,
+    /// Confirmed, and never delivered.
+    pub lost: u64,
+    /// Of these: not in the stream.
+    pub lost_not_stored: u64,
+    /// Of these: in the stream.
+    pub lost_not_delivered: u64,
+    /// Unconfirmed, but delivered.
+    pub recovered: u64,
+    /// Refused by the broker, but delivered.
+    pub refused_but_delivered: u64,
+    /// The same position again.
+    pub redelivered: u64,
+    /// The same event at another position.
+    pub duplicate: u64,
+    /// Below the highest delivered sequence of its symbol.
+    pub reordered: u64,
+    /// How far out of order.
+    pub extents: Extents,
+    /// Content does not match its checksum.
+    pub corrupt: u64,
+    /// Not of this run.
+    pub foreign: u64,
+    /// Of this run, but serialised anew on the way, so that the checksum could not be compared.
+    pub unverified: u64,
+    /// Events of the measure phase on its topics, by the schedule.
+    pub measured_intended: u64,
+    /// Of these, delivered by the end of the phase plus the tightest latency limit.
+    pub measured_in_time: u64,
+    /// Highest number of confirmed events that were not delivered yet, seen once a second.
+    pub backlog_max: u64,
+    /// received − intended, of first deliveries.
+    pub latency: Latency,
+    /// Where losses are, up to a bound.
+    pub lost_ranges: Vec<LostRange>,
+    /// Loss ranges beyond that bound.
+    pub lost_ranges_left_out: u64,
+    /// The symbols with the most trouble, up to a bound.
+    pub troubled_symbols: Vec<SymbolTrouble>,
+    /// First deliveries by topic.
+    pub by_topic: Vec<TopicCount>,
+}
+
+/// How far events were out of order (RFC 4737).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Extents {
+    /// Largest reordering extent, in arrivals of the symbol.
+    pub max: u64,
+    /// Largest late time.
+    pub late_max_ns: u64,
+    /// Number of events with an extent in [2^i, 2^(i+1)).
+    pub by_power_of_two: Vec<u64>,
+}
+
+/// Consecutive lost events of one symbol on one topic.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LostRange {
+    /// Topic.
+    pub topic: String,
+    /// Symbol.
+    pub symbol: String,
+    /// First lost sequence.
+    pub first: u32,
+    /// Last lost sequence.
+    pub last: u32,
+    /// Does the stream hold them? Absent without an audit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stored: Option<bool>,
+}
+
+/// A symbol with trouble.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SymbolTrouble {
+    /// Topic.
+    pub topic: String,
+    /// Symbol.
+    pub symbol: String,
+    /// Lost events.
+    pub lost: u64,
+    /// Events stored twice.
+    pub duplicate: u64,
+    /// Reordered events.
+    pub reordered: u64,
+}
+
+/// What was read back from the store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Audit {
+    /// Did it read to the end?
+    pub complete: bool,
+    /// Events read.
+    pub read: u64,
+    /// Confirmed events.
+    pub acked: u64,
+    /// Of these, stored exactly once.
+    pub stored_once: u64,
+    /// Of these, not stored.
+    pub missing: u64,
+    /// Stored more than once: extra copies.
+    pub stored_twice: u64,
+    /// Stored out of order.
+    pub out_of_order: u64,
+    /// Stored, though never confirmed.
+    pub unconfirmed_stored: u64,
+    /// Not of this run.
+    pub foreign: u64,
+    /// Content does not match its checksum.
+    pub corrupt: u64,
+    /// How long it took.
+    pub took_ns: Ns,
+}
+
+/// The exact result of one `windows.` objective.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Window {
+    /// The objective's name.
+    pub name: String,
+    /// Windows that meet the limit.
+    pub met: u64,
+    /// Windows of the measure phase.
+    pub total: u64,
+    /// Samples in all of them.
+    pub samples: u64,
+}
+
+/// How late a thread woke that slept 1 ms.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hiccups {
+    /// Wake-ups.
+    pub count: u64,
+    /// Median lateness.
+    pub p50_ns: u64,
+    /// 99 %.
+    pub p99_ns: u64,
+    /// 99.9 %.
+    pub p99_9_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
+}
+
+/// CPU, memory and store.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// tickgate itself.
+    pub harness: Process,
+    /// Each broker process whose figures can be had, by name.
+    pub brokers: BTreeMap<String, Process>,
+    /// Bytes in the run's stream at the end of the drain, by the broker's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes: Option<u64>,
+    /// Events in the run's stream at the end of the drain, by the broker's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_events: Option<u64>,
+}
+
+/// CPU and memory of one process.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Process {
+    /// CPU seconds over the measure phase, user and system.
+    pub cpu_seconds: f64,
+    /// The same in cores.
+    pub cpu_cores: f64,
+    /// Largest resident memory seen over the run.
+    pub peak_memory_bytes: u64,
+}

@@ -1,0 +1,253 @@
+//! The final table for a terminal: objectives, ledger, latency, health and the verdict, in 80 columns.
+
+use std::fmt::Write as _;
+
+use super::show;
+use crate::num;
+use crate::record::{End, Group, Latency, Record, Verdict};
+
+/// How to draw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    /// Use ANSI colours.
+    pub colour: bool,
+}
+
+const WIDTH: usize = 80;
+
+impl Style {
+    fn verdict(self, verdict: Verdict) -> String {
+        let (word, code) = match verdict {
+            Verdict::Pass => ("PASS", "1;32"),
+            Verdict::Inconclusive => ("INCONCLUSIVE", "1;33"),
+            Verdict::Fail => ("FAIL", "1;31"),
+        };
+        if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
+
+    /// A short sign for a table's first column, four characters wide.
+    fn sign(self, verdict: Verdict) -> String {
+        let (word, code) = match verdict {
+            Verdict::Pass => ("pass", "32"),
+            Verdict::Inconclusive => ("????", "33"),
+            Verdict::Fail => ("FAIL", "31"),
+        };
+        if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
+    }
+}
+
+/// The whole summary, ending in the verdict.
+#[must_use]
+pub fn summary(record: &Record, style: Style) -> String {
+    let mut out = String::new();
+    head(&mut out, record);
+    objectives(&mut out, record, style);
+    ledger(&mut out, record);
+    latencies(&mut out, record);
+    resources(&mut out, record);
+    health(&mut out, record);
+    verdict(&mut out, record, style);
+    out
+}
+
+fn push(out: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = writeln!(out, "{line}");
+}
+
+macro_rules! line {
+    ($out:expr) => { $out.push('\n') };
+    ($out:expr, $($arg:tt)*) => { push($out, format_args!($($arg)*)) };
+}
+
+fn head(out: &mut String, record: &Record) {
+    let broker = &record.broker;
+    if broker.mode == "sim" {
+        line!(out, "SIMULATED BUS: no figure here says anything about a real broker");
+    }
+    line!(out, "{} on {} {} ({}), run {}", record.plan.name, broker.product, broker.version, broker.mode, record.run.id);
+    line!(out, "an acknowledgement means: {}", broker.durability);
+    line!(out);
+}
+
+fn objectives(out: &mut String, record: &Record, style: Style) {
+    if record.objectives.is_empty() {
+        line!(out, "no objectives: nothing to judge\n");
+        return;
+    }
+    line!(out, "     {:<31} {:<14} {:>13} {:>14}", "objective", "limit", "observed", "margin");
+    for objective in &record.objectives {
+        line!(
+            out,
+            "{} {:<31} {:<14} {:>13} {:>14}",
+            style.sign(objective.verdict),
+            show::fit(&objective.name, 31),
+            show::fit(&objective.limit, 14),
+            show::fit(objective.observed.as_deref().unwrap_or("no data"), 13),
+            objective.margin.map_or_else(String::new, show::margin),
+        );
+    }
+    line!(out);
+}
+
+fn ledger(out: &mut String, record: &Record) {
+    let load = &record.load;
+    let n = show::count;
+    line!(out, "ledger");
+    line!(
+        out,
+        "  published  {} intended = {} acked + {} refused + {} unconfirmed + {} unsent",
+        n(load.intended),
+        n(load.acked),
+        n(load.refused),
+        n(load.unconfirmed),
+        n(load.unsent)
+    );
+    if let Some(audit) = &record.audit {
+        let end = if audit.complete { "" } else { ", not read to the end" };
+        line!(
+            out,
+            "  stored     {} of {} acked exactly once, {} missing, {} extra copies{end}",
+            n(audit.stored_once),
+            n(audit.acked),
+            n(audit.missing),
+            n(audit.stored_twice)
+        );
+    }
+    for group in &record.groups {
+        line!(
+            out,
+            "  {:<16} {} of {} delivered, {} lost, {} duplicate, {} reordered",
+            show::fit(&group.name, 16),
+            n(group.delivered.saturating_sub(group.recovered + group.refused_but_delivered)),
+            n(group.expected),
+            n(group.lost),
+            n(group.duplicate),
+            n(group.reordered)
+        );
+        let rest = rest(group);
+        if !rest.is_empty() {
+            line!(out, "  {:<16} {rest}", "");
+        }
+    }
+    line!(out);
+}
+
+/// The rarer outcomes of a group, those that happened.
+fn rest(group: &Group) -> String {
+    [
+        ("recovered", group.recovered),
+        ("refused but delivered", group.refused_but_delivered),
+        ("redelivered", group.redelivered),
+        ("corrupt", group.corrupt),
+        ("foreign", group.foreign),
+        ("serialised anew", group.unverified),
+    ]
+    .into_iter()
+    .filter(|(_, n)| *n > 0)
+    .map(|(name, n)| format!("{} {name}", show::count(n)))
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+fn latencies(out: &mut String, record: &Record) {
+    line!(out, "{:<27} {:>8} {:>8} {:>8} {:>8} {:>8}", "end to end", "p50", "p90", "p99", "p99.9", "max");
+    for group in &record.groups {
+        row(out, &format!("  {}", group.name), &group.latency);
+    }
+    row(out, "acknowledged", &record.load.ack);
+    row(out, "send lag of tickgate", &record.load.send_lag);
+    let p99 = |row: &crate::record::Row| {
+        row.groups.iter().filter(|g| g.latency.count > 0).map(|g| num::f64_of(g.latency.p99_ns)).reduce(f64::max)
+    };
+    let spark = show::sparkline(&record.timeline.iter().map(p99).collect::<Vec<_>>(), 40);
+    let sent: Vec<_> = record.timeline.iter().map(|row| Some(num::f64_of(row.sent))).collect();
+    if record.timeline.len() > 1 {
+        line!(out, "  p99 by second  {spark}");
+        line!(out, "  sent by second {}", show::sparkline(&sent, 40));
+    }
+    line!(out);
+}
+
+fn row(out: &mut String, name: &str, latency: &Latency) {
+    if latency.count == 0 {
+        line!(out, "{:<27} {:>8}", show::fit(name, 27), "no data");
+        return;
+    }
+    let t = show::time;
+    line!(
+        out,
+        "{:<27} {:>8} {:>8} {:>8} {:>8} {:>8}",
+        show::fit(name, 27),
+        t(latency.p50_ns),
+        t(latency.p90_ns),
+        t(latency.p99_ns),
+        t(latency.p99_9_ns),
+        t(latency.max_ns)
+    );
+    if latency.negative > 0 {
+        line!(out, "    {} samples below zero: the clocks disagree", show::count(latency.negative));
+    }
+}
+
+fn resources(out: &mut String, record: &Record) {
+    let mut parts = vec![("tickgate", record.resources.harness)];
+    parts.extend(record.resources.brokers.iter().map(|(name, process)| (name.as_str(), *process)));
+    for (name, process) in parts {
+        line!(
+            out,
+            "{:<27} {:.2} cores, {} peak memory",
+            show::fit(name, 27),
+            process.cpu_cores,
+            show::size(process.peak_memory_bytes)
+        );
+    }
+    line!(out);
+}
+
+fn health(out: &mut String, record: &Record) {
+    for reason in &record.health.reasons {
+        line!(out, "{}", show::wrap(&format!("not fit to judge ({}): {}", reason.rule, reason.seen), WIDTH, ""));
+        line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
+    }
+    for objective in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
+        let reason = objective.reason.as_deref().unwrap_or("no reason given");
+        line!(out, "{}", show::wrap(&format!("{}: {reason}", objective.name), WIDTH, ""));
+        if let Some(next) = &objective.next {
+            line!(out, "{}", show::wrap(&format!("next: {next}"), WIDTH, "  "));
+        }
+    }
+    let abnormal = !record.marks.is_empty();
+    if abnormal {
+        line!(out, "marks");
+        for mark in record.marks.iter().take(12) {
+            let at = num::f64_of(mark.at_ns) / 1e9;
+            line!(out, "{}", show::wrap(&format!("{at:.3}s {}: {}", mark.kind, mark.detail), WIDTH, "  "));
+        }
+        if record.marks.len() > 12 {
+            line!(out, "  and {} more in record.json", record.marks.len() - 12);
+        }
+    }
+}
+
+fn verdict(out: &mut String, record: &Record, style: Style) {
+    let of = |verdict| record.objectives.iter().filter(|o| o.verdict == verdict).count();
+    let end = match record.run.end {
+        End::Completed => String::new(),
+        End::Interrupted => ", interrupted".to_owned(),
+        End::BrokerFailed => ", the broker failed".to_owned(),
+        End::HarnessFailed => ", a part of tickgate failed".to_owned(),
+        End::Recovered => ", recovered from the journal".to_owned(),
+    };
+    if let Some(reason) = &record.run.reason {
+        line!(out, "{}", show::wrap(reason, WIDTH, ""));
+    }
+    line!(
+        out,
+        "verdict: {} ({} passed, {} failed, {} inconclusive{end})",
+        style.verdict(record.verdict),
+        of(Verdict::Pass),
+        of(Verdict::Fail),
+        of(Verdict::Inconclusive),
+    );
+}

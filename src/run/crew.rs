@@ -1,0 +1,178 @@
+//! The crew: the threads of a run, who is still at work, and what each leaves behind.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, JoinHandle};
+
+use crate::bus::{BusError, Member, Publisher};
+use crate::host::clock::Clock;
+use crate::load;
+use crate::market::RunIdentity;
+use crate::measure::PublishLedger;
+use crate::plan::Plan;
+
+use super::generator::{Generated, Generator};
+use super::receiver::{Received, Receiver};
+use super::rows::Report;
+use super::shared::{Calendar, GroupSignals, Switches};
+use super::workers::{self, Listening};
+
+/// What the crew left behind.
+pub(super) struct Ended {
+    /// Of each generator that came to its end.
+    pub(super) generated: Vec<Generated>,
+    /// Of each group, in the plan's order; `None` where its thread died.
+    pub(super) received: Vec<Option<Received>>,
+    /// Who ended before their time, and why.
+    pub(super) dead: Vec<String>,
+}
+
+struct GroupThreads {
+    keeper: JoinHandle<(Received, Option<BusError>)>,
+    members: Vec<JoinHandle<Option<BusError>>>,
+}
+
+pub(super) struct Crew {
+    plan: Plan,
+    clock: Clock,
+    run: RunIdentity,
+    switches: Arc<Switches>,
+    reports: Option<Sender<Report>>,
+    groups: Vec<GroupThreads>,
+    generators: Vec<JoinHandle<Generated>>,
+    generated: Vec<Generated>,
+    dead: Vec<String>,
+}
+
+impl Crew {
+    pub(super) fn new(plan: &Plan, clock: Clock, run: RunIdentity, switches: Arc<Switches>, reports: Sender<Report>) -> Self {
+        Self {
+            plan: plan.clone(),
+            clock,
+            run,
+            switches,
+            reports: Some(reports),
+            groups: Vec::new(),
+            generators: Vec::new(),
+            generated: Vec::new(),
+            dead: Vec::new(),
+        }
+    }
+
+    pub(super) const fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Starts the threads of a group: one for a single member; one for each of several, and one for the ledger.
+    pub(super) fn start_group<M: Member + 'static>(
+        &mut self,
+        group: usize,
+        subscribed: Vec<bool>,
+        signals: Arc<GroupSignals>,
+        mut members: Vec<M>,
+    ) -> std::io::Result<()> {
+        let Some(reports) = self.reports.clone() else { return Ok(()) };
+        let receiver = Receiver::new(&self.plan, subscribed, signals, Arc::clone(&self.switches));
+        let listening = Listening { clock: self.clock, run: self.run, switches: Arc::clone(&self.switches), reports, group };
+        let name = format!("group-{group}");
+        if members.len() == 1
+            && let Some(member) = members.pop()
+        {
+            let keeper =
+                Builder::new().name(name).spawn(move || workers::receive_alone(member, receiver, &listening))?;
+            self.groups.push(GroupThreads { keeper, members: Vec::new() });
+            return Ok(());
+        }
+        let (to_group, from_members) = channel();
+        let count = members.len();
+        let mut threads = Vec::new();
+        for (index, member) in members.into_iter().enumerate() {
+            let (listening, to_group) = (listening.clone(), to_group.clone());
+            let work = move || workers::receive_as_member(member, index, &listening, &to_group);
+            threads.push(Builder::new().name(format!("{name}-{index}")).spawn(work)?);
+        }
+        let keeper = Builder::new()
+            .name(name)
+            .spawn(move || workers::receive_together(receiver, count, &listening, &from_members))?;
+        self.groups.push(GroupThreads { keeper, members: threads });
+        Ok(())
+    }
+
+    /// Starts a thread for each generator.
+    pub(super) fn start_generators<P: Publisher + 'static>(
+        &mut self,
+        publishers: Vec<P>,
+        tag: u16,
+        calendar: Calendar,
+    ) -> std::io::Result<()> {
+        let Some(reports) = self.reports.take() else { return Ok(()) };
+        let shares = load::shares(&self.plan);
+        for ((index, publisher), share) in (0_u32..).zip(publishers).zip(shares) {
+            let generator = Generator::new(&self.plan, index, share, tag, calendar, publisher);
+            let (clock, pacing) = (self.clock, self.plan.load.pacing);
+            let (switches, reports) = (Arc::clone(&self.switches), reports.clone());
+            let work =
+                move || workers::generate(generator, clock, pacing, calendar.load_start, &switches, &reports);
+            self.generators.push(Builder::new().name(format!("generator-{index}")).spawn(work)?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn generators_done(&self) -> bool {
+        self.generators.iter().all(JoinHandle::is_finished)
+    }
+
+    /// Did a generator end while there was load to send? (Only a panic can do that: the schedule of each lasts
+    /// as long as the load.)
+    pub(super) fn lost_generator(&self) -> bool {
+        self.plan.load.generators > 0 && self.switches.died.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Waits for the generators and takes their ledgers.
+    pub(super) fn join_generators(&mut self) -> Vec<PublishLedger> {
+        let mut ledgers = Vec::new();
+        for (index, thread) in std::mem::take(&mut self.generators).into_iter().enumerate() {
+            match thread.join() {
+                Ok(mut generated) => {
+                    ledgers.push(std::mem::replace(&mut generated.ledger, PublishLedger::new(0)));
+                    self.generated.push(generated);
+                }
+                Err(panic) => self.dead.push(format!("generator {index} ({})", said(panic.as_ref()))),
+            }
+        }
+        ledgers
+    }
+
+    /// Waits for the groups; they end within a wait of theirs once `stop_receiving` is on.
+    pub(super) fn join(mut self) -> Ended {
+        let mut received = Vec::new();
+        for (threads, group) in self.groups.into_iter().zip(&self.plan.groups) {
+            for (index, member) in threads.members.into_iter().enumerate() {
+                match member.join() {
+                    Ok(None) => {}
+                    Ok(Some(error)) => self.dead.push(format!("member {index} of {} ({error})", group.name)),
+                    Err(panic) => self.dead.push(format!("member {index} of {} ({})", group.name, said(panic.as_ref()))),
+                }
+            }
+            match threads.keeper.join() {
+                Ok((done, failed)) => {
+                    received.push(Some(done));
+                    if let Some(error) = failed {
+                        self.dead.push(format!("the member of {} ({error})", group.name));
+                    }
+                }
+                Err(panic) => {
+                    received.push(None);
+                    self.dead.push(format!("group {} ({})", group.name, said(panic.as_ref())));
+                }
+            }
+        }
+        Ended { generated: self.generated, received, dead: self.dead }
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+}

@@ -1,0 +1,364 @@
+//! The engine: phases, switches, and the end of a run, whatever ends it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use crate::bus::{Bus, BusError};
+use crate::host::clock::Clock;
+use crate::host::signal::Interrupt;
+use crate::market::RunIdentity;
+use crate::num;
+use crate::plan::{Ns, Plan};
+use crate::record::{self, End, PhaseName, Record};
+use crate::topology;
+use crate::verdict::{assess, tightest_limit_ns};
+
+use super::assemble::{self, Parts};
+use super::crew::Crew;
+use super::events::Observer;
+use super::identity::Identity;
+use super::keeper::{Keeper, Reply};
+use super::pump::{Pump, Stop};
+use super::shared::{Calendar, GroupSignals, Switches};
+use super::{ready, shared};
+
+/// The broker's side of a run, as far as it can be seen from here.
+pub struct Broker {
+    /// Kind, mode and address; the rest is filled in from the bus.
+    pub record: record::Broker,
+    /// Processes to watch, by name.
+    pub processes: Vec<(String, u32)>,
+    /// Says why the broker is dead, where that can be seen.
+    pub alive: Option<Box<dyn Fn() -> Result<(), String>>>,
+}
+
+/// What a run may do beside its plan.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Leave streams and groups on the bus.
+    pub keep: bool,
+    /// Deadline for every group to be ready.
+    pub ready_within: Duration,
+    /// Deadline of the audit.
+    pub audit_within: Duration,
+    /// Where the broker's store is, for the record's file system.
+    pub store: Option<PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            keep: false,
+            ready_within: Duration::from_secs(15),
+            audit_within: Duration::from_secs(120),
+            store: None,
+        }
+    }
+}
+
+/// Why a run never came to its load.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The bus cannot be used.
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    /// A group does not receive.
+    #[error(
+        "not ready after {seconds} s: {silent} (the broker said: {said}); check that the subjects reach the \
+         stream and that nothing else consumes from this run's groups"
+    )]
+    NotReady {
+        /// Who is silent.
+        silent: String,
+        /// The deadline.
+        seconds: u64,
+        /// The last refusal.
+        said: String,
+    },
+    /// Somebody ended it before there was anything to measure.
+    #[error("interrupted before the load started; nothing was measured")]
+    InterruptedBeforeLoad,
+    /// A group's patterns are wrong; `profile` finds this first.
+    #[error("group {group}: {problem}")]
+    Topology {
+        /// Which group.
+        group: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The machine gives no thread or no figures.
+    #[error("this machine does not let tickgate work: {0}; raise the limits on threads and processes")]
+    Machine(#[from] std::io::Error),
+}
+
+/// How long a broker that is gone, or a user who wants to go, is waited for.
+const BRIEF: Duration = Duration::from_secs(2);
+/// From readiness to the first event.
+const LEAD_NS: Ns = 50_000_000;
+/// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
+const QUIET_NS: Ns = 300_000_000;
+
+/// Executes a plan on a bus and returns the record, judged.
+///
+/// # Errors
+/// When the load could not be started. Whatever goes wrong later ends up in the record.
+pub fn run<B: Bus + Send + 'static>(
+    plan: &Plan,
+    mut bus: B,
+    broker: Broker,
+    identity: &Identity,
+    clock: Clock,
+    options: &Options,
+    interrupt: &Interrupt,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Record, RunError> {
+    let subscribed = subscribed(plan)?;
+    let started = clock.now();
+    let run_identity = run_identity(plan, identity, clock);
+    let switches = Arc::new(Switches::default());
+    let signals: Vec<_> = plan.groups.iter().map(|_| Arc::new(GroupSignals::default())).collect();
+    let (reports, inbox) = channel();
+
+    let mut crew = Crew::new(plan, clock, run_identity, Arc::clone(&switches), reports);
+    let prepared = prepare(plan, &mut bus, &mut crew, &subscribed, &signals, identity.tag, options, interrupt);
+    let publishers = match prepared {
+        Ok(publishers) => publishers,
+        Err(error) => {
+            shared::Switches::turn_on(&switches.stop_receiving);
+            // What was made before it went wrong is removed; the first error is the one that matters.
+            let _ = bus.teardown();
+            return Err(error);
+        }
+    };
+    let facts = bus.facts().clone();
+    let calendar = calendar(plan, clock);
+    let _ = switches.calendar.set(calendar);
+
+    let mut record = assemble::empty(plan, identity, clock, &facts, &broker, options);
+    record.phases.push(record::Phase { name: PhaseName::Provision, start_ns: started, end_ns: calendar.load_start });
+    let keeper = Keeper::start(bus)?;
+    let mut pump = Pump::new(record, calendar, clock, subscribed.clone(), inbox, keeper, broker, interrupt, observers)?;
+    crew.start_generators(publishers, identity.tag, calendar)?;
+
+    let stop = load(&mut pump, &crew, &switches, calendar);
+    let (brief, audited) = end_of_load(&mut pump, stop);
+    drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
+    let audit = if audited && plan.bus.audit { read_back(&mut pump, plan, run_identity, options, brief) } else { None };
+    let ended = crew.join();
+    pump.finish_seconds();
+    if !options.keep {
+        tear_down(&mut pump);
+    }
+    let (mut record, backlog_max, hiccups) = pump.finish(&ended.dead);
+    let published = switches.published.get().map_or(&[][..], Vec::as_slice);
+    let parts = Parts { plan, calendar, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
+    assemble::fill(&mut record, parts);
+    record.health.wall_drift_ns = clock.wall_drift_ns();
+    let assessment = assess(&record);
+    record.health = assessment.health;
+    record.objectives = assessment.objectives;
+    record.verdict = assessment.verdict;
+    Ok(record)
+}
+
+/// For each group and topic: does the group receive it?
+fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
+    let topics = &plan.topology.topics;
+    plan.groups
+        .iter()
+        .map(|group| {
+            let received = topology::receives(group, topics)
+                .map_err(|error| RunError::Topology { group: group.name.clone(), problem: error.to_string() })?;
+            Ok((0..topics.len()).map(|topic| received.contains(&topic)).collect())
+        })
+        .collect()
+}
+
+/// What makes an event one of this run.
+fn run_identity(plan: &Plan, identity: &Identity, clock: Clock) -> RunIdentity {
+    let from_unix_ns = clock.unix_ns_at_epoch();
+    // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
+    let length = plan.load.warmup.ns + plan.load.duration.ns + plan.load.drain.ns + 3_600_000_000_000;
+    RunIdentity {
+        run_tag: identity.tag,
+        topics: num::count32(plan.topology.topics.len()),
+        symbols: plan.market.symbols,
+        from_unix_ns,
+        until_unix_ns: from_unix_ns.saturating_add(length),
+    }
+}
+
+/// When the phases are to be, from now on.
+fn calendar(plan: &Plan, clock: Clock) -> Calendar {
+    const MS: u64 = 1_000_000;
+    let epoch_unix_ns = clock.unix_ns_at_epoch();
+    let earliest = epoch_unix_ns + clock.now() + LEAD_NS + plan.load.warmup.ns;
+    let measure_start = earliest.div_ceil(MS) * MS - epoch_unix_ns;
+    let measure_end = measure_start + plan.load.duration.ns;
+    Calendar {
+        load_start: measure_start - plan.load.warmup.ns,
+        measure_start,
+        measure_end,
+        in_time_until: measure_end + tightest_limit_ns(plan),
+        epoch_unix_ns,
+    }
+}
+
+/// Provisions the bus, connects everybody, and proves that every group receives.
+#[expect(clippy::too_many_arguments, reason = "called once; a struct would only rename them")]
+fn prepare<B: Bus>(
+    plan: &Plan,
+    bus: &mut B,
+    crew: &mut Crew,
+    subscribed: &[Vec<bool>],
+    signals: &[Arc<GroupSignals>],
+    tag: u16,
+    options: &Options,
+    interrupt: &Interrupt,
+) -> Result<Vec<B::Publisher>, RunError> {
+    bus.provision()?;
+    let mut publishers = Vec::new();
+    for generator in 0..plan.load.generators {
+        publishers.push(bus.publisher(generator)?);
+    }
+    for (group, named) in plan.groups.iter().enumerate() {
+        let members = (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
+        crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
+    }
+    let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
+    let interrupted = || interrupt.level() > 0;
+    ready::ready(plan, tag, crew.clock(), &mut publishers, &groups, options.ready_within, &interrupted)?;
+    Ok(publishers)
+}
+
+/// Warm-up and measure phase, until their end or whatever ends them.
+fn load(pump: &mut Pump<'_, '_>, crew: &Crew, switches: &Switches, calendar: Calendar) -> Stop {
+    pump.start_phase(PhaseName::Warmup, calendar.load_start, calendar.measure_start);
+    let mut stop = pump.until(calendar.measure_start, || crew.lost_generator());
+    if stop == Stop::Reached {
+        pump.end_phase(calendar.measure_start);
+        pump.start_phase(PhaseName::Measure, calendar.measure_start, calendar.measure_end);
+        stop = pump.until(calendar.measure_end, || crew.lost_generator());
+    }
+    let end = if stop == Stop::Reached { calendar.measure_end } else { pump.now() };
+    pump.end_phase(end);
+    Switches::turn_on(&switches.stop_load_unless(stop == Stop::Reached));
+    stop
+}
+
+/// What the end of the load means for what follows: is the drain brief, and is there anything to audit?
+fn end_of_load(pump: &mut Pump<'_, '_>, stop: Stop) -> (bool, bool) {
+    match stop {
+        Stop::Reached => (false, true),
+        Stop::Interrupted => {
+            pump.ends_as(End::Interrupted, "interrupted: the load was ended early, what was measured stands");
+            (true, pump.interrupt_level() < 2)
+        }
+        Stop::BrokerDied(why) => {
+            pump.ends_as(End::BrokerFailed, &why);
+            (true, false)
+        }
+        Stop::Lost => {
+            pump.ends_as(End::HarnessFailed, "a generator ended before its time");
+            (true, true)
+        }
+    }
+}
+
+/// Waits for answers, then for deliveries, until nothing is missing or the deadline.
+fn drain(
+    pump: &mut Pump<'_, '_>,
+    crew: &mut Crew,
+    switches: &Switches,
+    signals: &[Arc<GroupSignals>],
+    plan: &Plan,
+    brief: bool,
+) {
+    let start = pump.now();
+    let length = if brief { num::count(2_000_000_000).min(plan.load.drain.ns) } else { plan.load.drain.ns };
+    let deadline = start + length;
+    pump.start_phase(PhaseName::Drain, start, deadline);
+    let mut broker_died = pump.broker_is_dead();
+    while !crew.generators_done() && pump.now() < deadline && pump.interrupt_level() < 2 && !broker_died {
+        broker_died = matches!(pump.step(), Some(Stop::BrokerDied(_)));
+    }
+    Switches::turn_on(&switches.abandon);
+    let published = crew.join_generators();
+    let open = published.iter().any(|ledger| ledger.unconfirmed_total() + ledger.refused_total() > 0);
+    let _ = switches.published.set(published);
+    // The receivers get a moment to count what is missing, even when the deadline is over.
+    let deadline = deadline.max(pump.now() + QUIET_NS);
+    let mut quiet_since = pump.now();
+    let mut before = 0;
+    while pump.now() < deadline && pump.interrupt_level() < 2 {
+        broker_died |= matches!(pump.step(), Some(Stop::BrokerDied(_)));
+        let deliveries: u64 = signals.iter().map(|s| s.deliveries.load(std::sync::atomic::Ordering::Relaxed)).sum();
+        if deliveries != before {
+            before = deliveries;
+            quiet_since = pump.now();
+        }
+        let quiet = pump.now() > quiet_since + QUIET_NS;
+        let missing = signals.iter().any(|s| s.missing.load(std::sync::atomic::Ordering::Relaxed) > 0);
+        if (!missing && (quiet || !open)) || (broker_died && quiet) {
+            break;
+        }
+    }
+    Switches::turn_on(&switches.stop_receiving);
+    if let (true, Some(why)) = (broker_died, pump.broker_death()) {
+        pump.ends_as(End::BrokerFailed, &why);
+    }
+    let now = pump.now();
+    pump.end_phase(now);
+}
+
+/// Reads the store back; a broker that does not answer has failed.
+fn read_back(
+    pump: &mut Pump<'_, '_>,
+    plan: &Plan,
+    run: RunIdentity,
+    options: &Options,
+    brief: bool,
+) -> Option<super::receiver::Stored> {
+    if pump.broker_is_dead() {
+        return None;
+    }
+    let start = pump.now();
+    let within = if brief { BRIEF } else { options.audit_within };
+    pump.start_phase(PhaseName::Audit, start, start + u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
+    pump.remember_store();
+    pump.keeper().audit(plan, run, pump.epoch_unix_ns(), within);
+    let reply = pump.reply(within + BRIEF);
+    let now = pump.now();
+    pump.end_phase(now);
+    match reply {
+        Some(Reply::Audited { mut stored, result, took }) => {
+            stored.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            match result {
+                Ok(complete) => stored.figures.complete = complete,
+                Err(error) => {
+                    pump.mark("audit-failed", &error.to_string());
+                    pump.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {error}"));
+                }
+            }
+            Some(*stored)
+        }
+        _ => {
+            pump.mark("audit-failed", "no answer within its deadline");
+            None
+        }
+    }
+}
+
+fn tear_down(pump: &mut Pump<'_, '_>) {
+    if pump.broker_is_dead() {
+        return;
+    }
+    pump.keeper().teardown();
+    match pump.reply(Duration::from_secs(10)) {
+        Some(Reply::TornDown(Ok(()))) => {}
+        Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
+        _ => pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id"),
+    }
+}

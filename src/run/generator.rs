@@ -1,0 +1,255 @@
+//! A generator as steps: fire the event whose turn it is, absorb the answers that are there.
+//!
+//! It owns its symbols, its ledger and its histograms; nothing here waits, and nothing is shared.
+
+use std::collections::BTreeMap;
+
+use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
+use crate::load::{Due, Picker, Schedule};
+use crate::market::{self, Market};
+use crate::measure::{GeneratorInterval, Latency, PublishLedger};
+use crate::num;
+use crate::plan::{Ns, Plan, Timing};
+use crate::verdict::limits_ns;
+
+use super::shared::Calendar;
+
+/// An event that is accepted and not answered yet.
+#[derive(Debug, Clone, Copy)]
+struct Open {
+    key: u32,
+    sequence: u32,
+    intended: Ns,
+    sent: Ns,
+}
+
+/// The open events by token; a token is a place in it, and is used again once it is answered.
+#[derive(Debug, Default)]
+struct OpenEvents {
+    slots: Vec<Open>,
+    free: Vec<u32>,
+}
+
+impl OpenEvents {
+    fn insert(&mut self, open: Open) -> u64 {
+        if let Some(place) = self.free.pop() {
+            self.slots[num::index32(place)] = open;
+            return u64::from(place);
+        }
+        self.slots.push(open);
+        num::count(self.slots.len() - 1)
+    }
+
+    fn take(&mut self, token: u64) -> Option<Open> {
+        let open = *self.slots.get(num::index(token))?;
+        self.free.push(num::low32(token));
+        Some(open)
+    }
+
+    fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+}
+
+/// What a generator has to say when it is done.
+#[derive(Debug)]
+pub(super) struct Generated {
+    /// The account of every slot.
+    pub(super) ledger: PublishLedger,
+    /// sent − intended, acked − intended, acked − sent; measure phase only.
+    pub(super) send_lag: Latency,
+    pub(super) ack: Latency,
+    pub(super) service: Latency,
+    /// Slots by topic, over the whole run.
+    pub(super) by_topic: Vec<u64>,
+    /// The same for the measure phase.
+    pub(super) measured_by_topic: Vec<u64>,
+    /// Confirmed events by topic.
+    pub(super) acked_by_topic: Vec<u64>,
+    pub(super) measured_sent: u64,
+    pub(super) measured_acked: u64,
+    /// Encoded bytes handed to the client.
+    pub(super) bytes: u64,
+    /// How late the last slot of the measure phase had its turn.
+    pub(super) finished_late_ns: u64,
+    /// Broker refusals.
+    pub(super) refusals: BTreeMap<Refusal, u64>,
+    /// Events that the client refused as too large.
+    pub(super) too_large: u64,
+}
+
+/// One generator with its sending end.
+pub(super) struct Generator<P> {
+    publisher: P,
+    schedule: Schedule,
+    picker: Picker,
+    market: Market,
+    calendar: Calendar,
+    symbols: u32,
+    window: usize,
+    next: Option<Due>,
+    open: OpenEvents,
+    payload: Vec<u8>,
+    answers: Vec<Ack>,
+    done: Generated,
+    interval: GeneratorInterval,
+}
+
+impl<P: Publisher> Generator<P> {
+    pub(super) fn new(plan: &Plan, index: u32, share: f64, tag: u16, calendar: Calendar, publisher: P) -> Self {
+        let topics = plan.topology.topics.len();
+        let mut schedule = Schedule::new(&plan.load, plan.market.seed, index, share);
+        let next = schedule.next();
+        Self {
+            publisher,
+            next,
+            schedule,
+            picker: Picker::new(plan, index),
+            market: Market::new(plan, tag, index, plan.load.generators),
+            calendar,
+            symbols: plan.market.symbols,
+            window: num::index32(plan.bus.window),
+            open: OpenEvents::default(),
+            payload: Vec::with_capacity(2048),
+            answers: Vec::with_capacity(1024),
+            done: Generated {
+                ledger: PublishLedger::new(plan.keys()),
+                send_lag: Latency::new(&limits_ns(plan, Timing::SendLag)),
+                ack: Latency::new(&limits_ns(plan, Timing::Ack)),
+                service: Latency::new(&limits_ns(plan, Timing::Service)),
+                by_topic: vec![0; topics],
+                measured_by_topic: vec![0; topics],
+                acked_by_topic: vec![0; topics],
+                measured_sent: 0,
+                measured_acked: 0,
+                bytes: 0,
+                finished_late_ns: 0,
+                refusals: BTreeMap::new(),
+                too_large: 0,
+            },
+            interval: GeneratorInterval::new(topics),
+        }
+    }
+
+    /// When the next event is due; `None` after the last one.
+    pub(super) fn due(&self) -> Option<Ns> {
+        self.next.map(|due| self.calendar.load_start + due.at)
+    }
+
+    /// Events accepted and not answered yet.
+    pub(super) fn in_flight(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Do accepted events wait for room in the window?
+    pub(super) fn waiting(&self) -> bool {
+        self.open.len() > self.window
+    }
+
+    /// Sends the event whose turn it is, whatever the time; the clock is read when it is handed over.
+    pub(super) fn fire(&mut self, clock: impl Fn() -> Ns) {
+        let Some(due) = self.next else { return };
+        self.next = self.schedule.next();
+        let intended = self.calendar.load_start + due.at;
+        let measured = self.calendar.measured(intended);
+        let (topic, symbol) = self.picker.pick(due.index);
+        let key = topic * num::index32(self.symbols) + num::index32(symbol);
+        let sequence = self.done.ledger.next(key);
+        let unix = self.calendar.epoch_unix_ns + intended;
+        self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
+        let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
+        let id = market::id_of(&self.payload);
+        let taken = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
+        let sent = clock();
+        self.interval.intended += 1;
+        self.done.by_topic[topic] += 1;
+        if measured {
+            self.done.measured_by_topic[topic] += 1;
+            self.done.finished_late_ns = sent.saturating_sub(intended);
+        }
+        match taken {
+            Ok(()) => {
+                self.open.slots[num::index(token)].sent = sent;
+                self.done.bytes += num::count(self.payload.len());
+                self.interval.sent += 1;
+                self.interval.send_lag.record(sent, intended);
+                if measured {
+                    self.done.measured_sent += 1;
+                    self.done.send_lag.record(sent, intended);
+                }
+            }
+            Err(refused) => {
+                self.open.take(token);
+                self.done.ledger.unsent(key, sequence);
+                self.done.too_large += u64::from(refused == crate::bus::Refused::TooLarge);
+                self.interval.unsent += 1;
+            }
+        }
+    }
+
+    /// Takes in the answers that have arrived.
+    pub(super) fn absorb(&mut self) {
+        self.publisher.acks(&mut self.answers);
+        for at in 0..self.answers.len() {
+            let ack = self.answers[at];
+            if let Some(open) = self.open.take(ack.token) {
+                self.answered(open, &ack);
+            }
+        }
+        self.answers.clear();
+    }
+
+    fn answered(&mut self, open: Open, ack: &Ack) {
+        let key = num::index32(open.key);
+        match ack.outcome {
+            Answer::Stored { duplicate, .. } => {
+                self.done.ledger.acked(key, open.sequence, duplicate);
+                let topic = key / num::index32(self.symbols);
+                self.done.acked_by_topic[topic] += 1;
+                self.interval.acked_by_topic[topic] += 1;
+                self.interval.acked += 1;
+                self.interval.ack.record(ack.at, open.intended);
+                if self.calendar.measured(open.intended) {
+                    self.done.measured_acked += 1;
+                    self.done.ack.record(ack.at, open.intended);
+                    self.done.service.record(ack.at, open.sent);
+                }
+            }
+            Answer::Refused(why) => {
+                self.done.ledger.refused(key, open.sequence);
+                *self.done.refusals.entry(why).or_insert(0) += 1;
+                self.interval.refused += 1;
+            }
+            Answer::Unconfirmed => {
+                self.done.ledger.unconfirmed(key, open.sequence);
+                self.interval.unconfirmed += 1;
+            }
+        }
+    }
+
+    /// Gives up what is unanswered.
+    pub(super) fn abandon(&mut self) {
+        self.publisher.abandon();
+        self.absorb();
+    }
+
+    /// Takes what was collected since the last call.
+    pub(super) fn take_interval(&mut self) -> GeneratorInterval {
+        let fresh = GeneratorInterval::new(self.done.by_topic.len());
+        let mut taken = std::mem::replace(&mut self.interval, fresh);
+        taken.in_flight = num::count(self.open.len());
+        taken
+    }
+
+    /// Ends it. Whatever is still unanswered counts as unconfirmed: nothing leaves the account.
+    pub(super) fn finish(mut self) -> Generated {
+        self.abandon();
+        let free: std::collections::HashSet<u32> = self.open.free.iter().copied().collect();
+        for (place, open) in (0_u32..).zip(&self.open.slots) {
+            if !free.contains(&place) {
+                self.done.ledger.unconfirmed(num::index32(open.key), open.sequence);
+            }
+        }
+        self.done
+    }
+}

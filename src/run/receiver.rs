@@ -1,0 +1,228 @@
+//! A group's receiving side as steps: read an event, enter it into the ledger, time it.
+//!
+//! Reading (decoding, verifying) is a function of the delivery alone, so that each member can do it on its own
+//! thread; entering is done by one owner in the order of the receive times.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::bus::Delivery;
+use crate::market::{self, Decoded, RunIdentity};
+use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Missing, Windows};
+use crate::num;
+use crate::plan::{Ns, Plan, Timing};
+use crate::record;
+use crate::verdict::limits_ns;
+
+use super::shared::{Calendar, GroupSignals, Switches};
+
+/// What a delivery turned out to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// An event of this run.
+    Ours { topic: u32, symbol: u32, sequence: u32, intended: Ns, verified: bool },
+    /// An event of this run whose content does not match its checksum.
+    Corrupt,
+    /// Not of this run.
+    Foreign,
+    /// Sent before the load, to see that the group is there.
+    Readiness { topic: u32 },
+}
+
+/// A delivery, read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub(super) received: Ns,
+    pub(super) attempt: u32,
+    pub(super) seen: Seen,
+}
+
+/// Reads a delivery.
+pub(super) fn read(delivery: &Delivery<'_>, run: &RunIdentity, epoch_unix_ns: u64) -> Reading {
+    let seen = match market::decode(delivery.payload, run) {
+        Decoded::Ours { probe, verified } => Seen::Ours {
+            topic: u32::from(probe.topic),
+            symbol: u32::from(probe.symbol),
+            sequence: probe.sequence,
+            intended: probe.intended_unix_ns.saturating_sub(epoch_unix_ns),
+            verified,
+        },
+        Decoded::Corrupt(_) => Seen::Corrupt,
+        Decoded::Readiness { topic, .. } => Seen::Readiness { topic: u32::from(topic) },
+        Decoded::Foreign => Seen::Foreign,
+    };
+    Reading { received: delivery.received, attempt: delivery.attempt, seen }
+}
+
+/// What a group has to say when it is done.
+#[derive(Debug)]
+pub(super) struct Received {
+    pub(super) ledger: GroupLedger,
+    /// received − intended of first deliveries, measure phase only.
+    pub(super) latency: Latency,
+    /// For each limit of a `windows.` objective: exact counters for each second of intended time.
+    pub(super) windows: Windows,
+    pub(super) by_topic: Vec<u64>,
+    pub(super) measured_in_time: u64,
+    pub(super) corrupt: u64,
+    pub(super) foreign: u64,
+    pub(super) unverified: u64,
+}
+
+/// The receiving side of one group.
+pub(super) struct Receiver {
+    calendar: Option<Calendar>,
+    symbols: usize,
+    subscribed: Vec<bool>,
+    missing: Option<Missing>,
+    signals: Arc<GroupSignals>,
+    switches: Arc<Switches>,
+    deliveries: u64,
+    done: Received,
+    interval: GroupInterval,
+}
+
+impl Receiver {
+    /// `subscribed` says for each topic whether the group receives it.
+    pub(super) fn new(
+        plan: &Plan,
+        subscribed: Vec<bool>,
+        signals: Arc<GroupSignals>,
+        switches: Arc<Switches>,
+    ) -> Self {
+        let limits = limits_ns(plan, Timing::Latency);
+        Self {
+            calendar: None,
+            symbols: num::index32(plan.market.symbols),
+            missing: None,
+            signals,
+            switches,
+            deliveries: 0,
+            done: Received {
+                ledger: GroupLedger::new(plan.keys()),
+                latency: Latency::new(&limits),
+                windows: Windows::new(&limits),
+                by_topic: vec![0; subscribed.len()],
+                measured_in_time: 0,
+                corrupt: 0,
+                foreign: 0,
+                unverified: 0,
+            },
+            interval: GroupInterval::new(),
+            subscribed,
+        }
+    }
+
+    /// Enters a reading. To be called in the order of the receive times.
+    pub(super) fn take(&mut self, reading: Reading) {
+        self.deliveries += 1;
+        match reading.seen {
+            Seen::Ours { topic, symbol, sequence, intended, verified } => {
+                self.done.unverified += u64::from(!verified);
+                let topic = num::index32(topic);
+                let key = topic * self.symbols + num::index32(symbol);
+                match self.done.ledger.deliver(key, sequence, reading.received, reading.attempt) {
+                    Fate::First => self.first(topic, key, sequence, intended, reading.received),
+                    Fate::Reordered { .. } => {
+                        self.interval.reordered += 1;
+                        self.first(topic, key, sequence, intended, reading.received);
+                    }
+                    Fate::Duplicate => self.interval.duplicate += 1,
+                    Fate::Redelivered => self.interval.redelivered += 1,
+                }
+            }
+            Seen::Corrupt => {
+                self.done.corrupt += 1;
+                self.interval.corrupt += 1;
+            }
+            Seen::Foreign => {
+                self.done.foreign += 1;
+                self.interval.foreign += 1;
+            }
+            Seen::Readiness { topic } => {
+                self.signals.ready.fetch_or(1 << topic, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn first(&mut self, topic: usize, key: usize, sequence: u32, intended: Ns, received: Ns) {
+        self.done.by_topic[topic] += 1;
+        self.interval.delivered += 1;
+        self.interval.latency.record(received, intended);
+        if let Some(missing) = &mut self.missing {
+            missing.delivered(key, sequence);
+        }
+        // Set before the first event of the load was due, so known by the time that one arrives.
+        if self.calendar.is_none() {
+            self.calendar = self.switches.calendar.get().copied();
+        }
+        if let Some(calendar) = self.calendar.filter(|calendar| calendar.measured(intended)) {
+            self.done.latency.record(received, intended);
+            let second = (intended - calendar.measure_start) / 1_000_000_000;
+            self.done.windows.record(num::index(second), received.saturating_sub(intended));
+            self.done.measured_in_time += u64::from(received <= calendar.in_time_until);
+        }
+    }
+
+    /// Brings the signals to the engine up to date; to be called after each batch, and when idle.
+    pub(super) fn signal(&mut self) {
+        self.signals.deliveries.store(self.deliveries, Ordering::Relaxed);
+        if self.missing.is_none()
+            && let Some(published) = self.switches.published.get()
+        {
+            let subscribed = &self.subscribed;
+            let symbols = self.symbols;
+            self.missing = Some(Missing::new(published, &self.done.ledger, |key| subscribed[key / symbols]));
+        }
+        if let Some(missing) = &self.missing {
+            self.signals.missing.store(missing.count(), Ordering::Relaxed);
+        }
+    }
+
+    /// Takes what was collected since the last call.
+    pub(super) fn take_interval(&mut self) -> GroupInterval {
+        std::mem::replace(&mut self.interval, GroupInterval::new())
+    }
+
+    /// Ends it.
+    pub(super) fn finish(self) -> Received {
+        self.done
+    }
+}
+
+/// What was read back from the store.
+pub(super) struct Stored {
+    symbols: usize,
+    pub(super) ledger: GroupLedger,
+    pub(super) figures: record::Audit,
+}
+
+impl Stored {
+    pub(super) fn new(plan: &Plan) -> Self {
+        Self {
+            symbols: num::index32(plan.market.symbols),
+            ledger: GroupLedger::new(plan.keys()),
+            figures: record::Audit::default(),
+        }
+    }
+
+    /// Enters an event in the broker's order. Each position is read once, so a repeat is a second copy.
+    pub(super) fn take(&mut self, reading: Reading) {
+        match reading.seen {
+            Seen::Ours { topic, symbol, sequence, .. } => {
+                self.figures.read += 1;
+                let key = num::index32(topic) * self.symbols + num::index32(symbol);
+                self.ledger.deliver(key, sequence, reading.received, 1);
+            }
+            Seen::Corrupt => {
+                self.figures.read += 1;
+                self.figures.corrupt += 1;
+            }
+            Seen::Foreign => {
+                self.figures.read += 1;
+                self.figures.foreign += 1;
+            }
+            Seen::Readiness { .. } => {}
+        }
+    }
+}

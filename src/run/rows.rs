@@ -1,0 +1,201 @@
+//! Puts the seconds of a run together from what its workers report, late reports included.
+
+use std::collections::BTreeMap;
+
+use crate::measure::{GeneratorInterval, GroupInterval, Histogram, Latency};
+use crate::num;
+use crate::plan::Ns;
+use crate::record::{Brief, GroupRow, PhaseName, Row, Rows, heat_bucket};
+
+/// What the sampler saw at the end of a second.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Sample {
+    pub(super) hiccup_max_ns: u64,
+    pub(super) harness_cpu: f64,
+    pub(super) harness_memory_bytes: u64,
+    pub(super) broker_cpu: Option<f64>,
+    pub(super) broker_memory_bytes: Option<u64>,
+    pub(super) store_bytes: Option<u64>,
+}
+
+/// A worker's report of one second, numbered from the start of the load.
+#[derive(Debug)]
+pub(super) enum Report {
+    Generator { second: u64, interval: Box<GeneratorInterval> },
+    Group { second: u64, group: usize, interval: Box<GroupInterval> },
+    Sample { second: u64, sample: Sample },
+}
+
+impl Report {
+    const fn second(&self) -> u64 {
+        match self {
+            Self::Generator { second, .. } | Self::Group { second, .. } | Self::Sample { second, .. } => *second,
+        }
+    }
+}
+
+/// The seconds that are not complete yet, and what must be carried from one to the next.
+pub(super) struct RowMaker {
+    load_start: Ns,
+    groups: usize,
+    /// For each group and topic: does the group receive it?
+    subscribed: Vec<Vec<bool>>,
+    open: BTreeMap<u64, Open>,
+    next_second: u64,
+    acked: Vec<u64>,
+    delivered: Vec<u64>,
+    pub(super) backlog_max: Vec<u64>,
+}
+
+#[derive(Default)]
+struct Open {
+    generator: Option<Box<GeneratorInterval>>,
+    groups: Vec<Option<Box<GroupInterval>>>,
+    sample: Sample,
+}
+
+impl RowMaker {
+    pub(super) fn new(load_start: Ns, subscribed: Vec<Vec<bool>>) -> Self {
+        let groups = subscribed.len();
+        let topics = subscribed.first().map_or(0, Vec::len);
+        Self {
+            load_start,
+            groups,
+            subscribed,
+            open: BTreeMap::new(),
+            next_second: 0,
+            acked: vec![0; topics],
+            delivered: vec![0; groups],
+            backlog_max: vec![0; groups],
+        }
+    }
+
+    /// Enters a report. One for a second that is already told counts in the next one: nothing is dropped.
+    pub(super) fn enter(&mut self, report: Report) {
+        let second = report.second().max(self.next_second);
+        let open = self.open.entry(second).or_default();
+        open.groups.resize_with(self.groups, || None);
+        match report {
+            Report::Generator { interval, .. } => match &mut open.generator {
+                Some(so_far) => so_far.merge(&interval),
+                empty => *empty = Some(interval),
+            },
+            Report::Group { group, interval, .. } => match &mut open.groups[group] {
+                Some(so_far) => so_far.merge(&interval),
+                empty => *empty = Some(interval),
+            },
+            Report::Sample { sample, .. } => {
+                let hiccup_max_ns = sample.hiccup_max_ns.max(open.sample.hiccup_max_ns);
+                open.sample = Sample { hiccup_max_ns, ..sample };
+            }
+        }
+    }
+
+    /// The next row, if its second lies before `until`.
+    pub(super) fn next_before(&mut self, until: u64, phase: impl Fn(Ns) -> PhaseName) -> Option<Rows> {
+        if self.next_second >= until {
+            return None;
+        }
+        let open = self.open.remove(&self.next_second).unwrap_or_default();
+        let at_ns = self.load_start + self.next_second * 1_000_000_000;
+        self.next_second += 1;
+        Some(self.row(open, at_ns, phase(at_ns)))
+    }
+
+    /// The number of seconds that have reports and are not told yet.
+    pub(super) fn last_second(&self) -> u64 {
+        self.open.keys().next_back().map_or(self.next_second, |second| second + 1)
+    }
+
+    fn row(&mut self, open: Open, at_ns: Ns, phase: PhaseName) -> Rows {
+        let load = open.generator.unwrap_or_else(|| Box::new(GeneratorInterval::new(self.acked.len())));
+        for (sum, acked) in self.acked.iter_mut().zip(&load.acked_by_topic) {
+            *sum += acked;
+        }
+        let mut all: Option<Latency> = None;
+        let mut groups = Vec::with_capacity(self.groups);
+        let mut histograms = Vec::with_capacity(self.groups);
+        for (group, interval) in open.groups.into_iter().chain(std::iter::repeat_with(|| None)).take(self.groups).enumerate() {
+            let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new()));
+            self.delivered[group] += interval.delivered;
+            groups.push(self.group_row(group, &interval));
+            histograms.push(encoded(&interval.latency));
+            match &mut all {
+                Some(all) => all.merge(&interval.latency),
+                None => all = Some(interval.latency),
+            }
+        }
+        let row = Row {
+            at_ns,
+            phase,
+            intended: load.intended,
+            sent: load.sent,
+            acked: load.acked,
+            refused: load.refused,
+            unsent: load.unsent,
+            unconfirmed: load.unconfirmed,
+            in_flight: load.in_flight,
+            send_lag: brief(&load.send_lag),
+            ack: brief(&load.ack),
+            groups,
+            heat: all.map_or_else(Vec::new, |all| heat(all.histogram())),
+            hiccup_max_ns: open.sample.hiccup_max_ns,
+            harness_cpu: open.sample.harness_cpu,
+            harness_memory_bytes: open.sample.harness_memory_bytes,
+            broker_cpu: open.sample.broker_cpu,
+            broker_memory_bytes: open.sample.broker_memory_bytes,
+            store_bytes: open.sample.store_bytes,
+        };
+        Rows { row, load: vec![encoded(&load.send_lag), encoded(&load.ack)], groups: histograms }
+    }
+
+    fn group_row(&mut self, group: usize, interval: &GroupInterval) -> GroupRow {
+        let of_group = |(topic, acked): (usize, &u64)| if self.subscribed[group][topic] { *acked } else { 0 };
+        let expected: u64 = self.acked.iter().enumerate().map(of_group).sum();
+        let backlog = expected.saturating_sub(self.delivered[group]);
+        self.backlog_max[group] = self.backlog_max[group].max(backlog);
+        GroupRow {
+            delivered: interval.delivered,
+            redelivered: interval.redelivered,
+            duplicate: interval.duplicate,
+            reordered: interval.reordered,
+            corrupt: interval.corrupt,
+            foreign: interval.foreign,
+            backlog,
+            latency: brief(&interval.latency),
+        }
+    }
+}
+
+fn brief(latency: &Latency) -> Brief {
+    Brief {
+        count: latency.count(),
+        p50_ns: latency.quantile(0.5),
+        p99_ns: latency.quantile(0.99),
+        p99_9_ns: latency.quantile(0.999),
+        max_ns: latency.max(),
+    }
+}
+
+fn encoded(latency: &Latency) -> String {
+    if latency.count() == 0 { String::new() } else { latency.histogram().to_base64() }
+}
+
+/// The density of a distribution over logarithmic buckets, empty ones left out.
+fn heat(histogram: &Histogram) -> Vec<(u16, u64)> {
+    let mut buckets: BTreeMap<u16, u64> = BTreeMap::new();
+    for (value, count) in histogram.recorded() {
+        *buckets.entry(heat_bucket(value)).or_insert(0) += count;
+    }
+    buckets.into_iter().collect()
+}
+
+/// The second that a time lies in, numbered from the start of the load.
+pub(super) fn second_of(now: Ns, load_start: Ns) -> u64 {
+    now.saturating_sub(load_start) / 1_000_000_000
+}
+
+/// The start of the second after `now`.
+pub(super) fn next_second_start(now: Ns, load_start: Ns) -> Ns {
+    load_start + (second_of(now, load_start) + 1) * num::count(1_000_000_000)
+}

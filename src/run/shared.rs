@@ -1,0 +1,72 @@
+//! What the threads of a run share: the calendar, the switches, and nothing that is written per event.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::measure::PublishLedger;
+use crate::plan::Ns;
+
+/// When the phases are, in nanoseconds since the run's epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Calendar {
+    /// Start of the warm-up.
+    pub(super) load_start: Ns,
+    /// Start of the measure phase: a whole millisecond of wall time, since event ids hold intended times in
+    /// steps of 1/4096 ms and no event may change its phase by that rounding.
+    pub(super) measure_start: Ns,
+    /// Planned end of the measure phase.
+    pub(super) measure_end: Ns,
+    /// An event of the measure phase that is delivered by then was delivered in time.
+    pub(super) in_time_until: Ns,
+    /// Wall time at the epoch.
+    pub(super) epoch_unix_ns: u64,
+}
+
+impl Calendar {
+    /// Is this intended time in the measure phase?
+    pub(super) const fn measured(&self, intended: Ns) -> bool {
+        self.measure_start <= intended && intended < self.measure_end
+    }
+}
+
+/// The switches of a run.
+#[derive(Debug, Default)]
+pub(super) struct Switches {
+    /// Set when every group is ready, before the first event is due.
+    pub(super) calendar: OnceLock<Calendar>,
+    /// Generators: no further slots.
+    pub(super) stop_load: AtomicBool,
+    /// Generators: give up what is unanswered.
+    pub(super) abandon: AtomicBool,
+    /// Receivers: end.
+    pub(super) stop_receiving: AtomicBool,
+    /// Set when every answer is in: what was published, for the receivers to count what is missing.
+    pub(super) published: OnceLock<Vec<PublishLedger>>,
+}
+
+impl Switches {
+    pub(super) fn on(switch: &AtomicBool) -> bool {
+        switch.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn turn_on(switch: &AtomicBool) {
+        switch.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a group tells the engine while it receives.
+#[derive(Debug)]
+pub(super) struct GroupSignals {
+    /// Bit t: a readiness event of topic t was received.
+    pub(super) ready: AtomicU32,
+    /// Confirmed events that are not delivered yet; `u64::MAX` until that is known.
+    pub(super) missing: AtomicU64,
+    /// Deliveries of any kind so far, brought up to date after each batch.
+    pub(super) deliveries: AtomicU64,
+}
+
+impl Default for GroupSignals {
+    fn default() -> Self {
+        Self { ready: AtomicU32::new(0), missing: AtomicU64::new(u64::MAX), deliveries: AtomicU64::new(0) }
+    }
+}

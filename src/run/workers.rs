@@ -1,0 +1,234 @@
+//! Drives the steps of generators and receivers on OS threads, in real time.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use crate::bus::{BusError, Member, Publisher};
+use crate::host::clock::Clock;
+use crate::host::sleep::Sleeper;
+use crate::market::RunIdentity;
+use crate::measure::Merger;
+use crate::plan::{Ns, Pacing};
+
+use super::generator::{Generated, Generator};
+use super::receiver::{Reading, Received, Receiver, read};
+use super::rows::{Report, next_second_start, second_of};
+use super::shared::Switches;
+
+/// The longest sleep of a generator: answers are taken in, and switches looked at, this often.
+const LONGEST_SLEEP_NS: Ns = 10_000_000;
+/// How often answers are taken in while events wait for room in the window, or after the last event.
+const BUSY_SLEEP_NS: Ns = 200_000;
+/// Events that are sent one after the other, when late, before answers are taken in.
+const BURST: u32 = 64;
+/// The longest wait of a member for an event.
+const LONGEST_WAIT: Duration = Duration::from_millis(20);
+
+/// Tells when a second has gone by.
+struct Seconds {
+    load_start: Ns,
+    next: Ns,
+}
+
+impl Seconds {
+    const fn new(load_start: Ns) -> Self {
+        Self { load_start, next: load_start + 1_000_000_000 }
+    }
+
+    /// The number of the second that ended, if one did since the last call.
+    fn ended(&mut self, now: Ns) -> Option<u64> {
+        if now < self.next {
+            return None;
+        }
+        let ended = second_of(self.next, self.load_start) - 1;
+        self.next = next_second_start(now, self.load_start);
+        Some(ended)
+    }
+
+    /// The number of the second that goes on.
+    fn current(&self) -> u64 {
+        second_of(self.next, self.load_start) - 1
+    }
+}
+
+/// Paces a generator to the end of its schedule, then waits for its answers.
+pub(super) fn generate<P: Publisher>(
+    mut generator: Generator<P>,
+    clock: Clock,
+    pacing: Pacing,
+    load_start: Ns,
+    switches: &Switches,
+    reports: &Sender<Report>,
+) -> Generated {
+    let sleeper = Sleeper::new(clock, pacing);
+    let mut seconds = Seconds::new(load_start);
+    let report = |generator: &mut Generator<P>, second| {
+        let interval = Box::new(generator.take_interval());
+        // The engine may be gone already; then nobody wants to know.
+        let _ = reports.send(Report::Generator { second, interval });
+    };
+    let mut fired = 0;
+    while let Some(due) = generator.due() {
+        if Switches::on(&switches.stop_load) {
+            break;
+        }
+        let now = clock.now();
+        if now >= due && fired < BURST {
+            generator.fire(|| clock.now());
+            fired += 1;
+            continue;
+        }
+        fired = 0;
+        generator.absorb();
+        if let Some(second) = seconds.ended(now) {
+            report(&mut generator, second);
+        }
+        let longest = if generator.waiting() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
+        sleeper.sleep_until(due.min(now + longest));
+    }
+    loop {
+        generator.absorb();
+        let now = clock.now();
+        if let Some(second) = seconds.ended(now) {
+            report(&mut generator, second);
+        }
+        if generator.in_flight() == 0 {
+            break;
+        }
+        if Switches::on(&switches.abandon) {
+            generator.abandon();
+            break;
+        }
+        sleeper.sleep_until(now + BUSY_SLEEP_NS);
+    }
+    report(&mut generator, seconds.current());
+    generator.finish()
+}
+
+/// What a member's thread needs.
+#[derive(Clone)]
+pub(super) struct Listening {
+    pub(super) clock: Clock,
+    pub(super) run: RunIdentity,
+    pub(super) switches: Arc<Switches>,
+    pub(super) reports: Sender<Report>,
+    pub(super) group: usize,
+}
+
+impl Listening {
+    fn seconds(&self) -> Option<Seconds> {
+        self.switches.calendar.get().map(|calendar| Seconds::new(calendar.load_start))
+    }
+
+    fn tell(&self, receiver: &mut Receiver, second: u64) {
+        let interval = Box::new(receiver.take_interval());
+        let _ = self.reports.send(Report::Group { second, group: self.group, interval });
+    }
+
+    fn read(&self, delivery: &crate::bus::Delivery<'_>) -> Reading {
+        read(delivery, &self.run, self.clock.unix_ns_at_epoch())
+    }
+}
+
+/// Receives for a group with a single member: everything happens on its thread.
+pub(super) fn receive_alone<M: Member>(
+    mut member: M,
+    mut receiver: Receiver,
+    listening: &Listening,
+) -> (Received, Option<BusError>) {
+    let mut seconds = None;
+    let mut failed = None;
+    while !Switches::on(&listening.switches.stop_receiving) {
+        match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(listening.read(delivery))) {
+            Ok(_) => {}
+            Err(error) => {
+                failed = Some(error);
+                break;
+            }
+        }
+        tick(&mut receiver, &mut seconds, listening);
+    }
+    finish(receiver, seconds.as_ref(), listening, failed)
+}
+
+fn tick(receiver: &mut Receiver, seconds: &mut Option<Seconds>, listening: &Listening) {
+    receiver.signal();
+    if seconds.is_none() {
+        *seconds = listening.seconds();
+    }
+    if let Some(second) = seconds.as_mut().and_then(|seconds| seconds.ended(listening.clock.now())) {
+        listening.tell(receiver, second);
+    }
+}
+
+fn finish(
+    mut receiver: Receiver,
+    seconds: Option<&Seconds>,
+    listening: &Listening,
+    failed: Option<BusError>,
+) -> (Received, Option<BusError>) {
+    receiver.signal();
+    if let Some(seconds) = seconds {
+        listening.tell(&mut receiver, seconds.current());
+    }
+    (receiver.finish(), failed)
+}
+
+/// What a member of several sends to its group: readings in receive order, and how far it has got.
+pub(super) struct Batch {
+    member: usize,
+    readings: Vec<Reading>,
+    until: Ns,
+}
+
+/// Receives for one member of several: reads on its thread, and leaves the ledger to the group's.
+pub(super) fn receive_as_member<M: Member>(
+    mut member: M,
+    index: usize,
+    listening: &Listening,
+    to_group: &Sender<Batch>,
+) -> Option<BusError> {
+    let mut failed = None;
+    while failed.is_none() && !Switches::on(&listening.switches.stop_receiving) {
+        let mut readings = Vec::new();
+        // Whatever comes later is received later: this is how far the member has got, even if nothing comes.
+        let idle_until = listening.clock.now();
+        failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(listening.read(delivery))).err();
+        let until = readings.last().map_or(idle_until, |last| last.received);
+        let batch = Batch { member: index, readings, until };
+        if to_group.send(batch).is_err() {
+            break;
+        }
+    }
+    let _ = to_group.send(Batch { member: index, readings: Vec::new(), until: Ns::MAX });
+    failed
+}
+
+/// Keeps the ledger of a group with several members: enters what they report in the order of the receive times.
+pub(super) fn receive_together(
+    mut receiver: Receiver,
+    members: usize,
+    listening: &Listening,
+    from_members: &Inbox<Batch>,
+) -> (Received, Option<BusError>) {
+    let mut merger = Merger::new(members);
+    let mut seconds = None;
+    loop {
+        match from_members.recv_timeout(LONGEST_WAIT) {
+            Ok(batch) => {
+                for reading in batch.readings {
+                    merger.push(batch.member, reading.received, reading);
+                }
+                merger.advance(batch.member, batch.until);
+                while let Some(reading) = merger.pop() {
+                    receiver.take(reading);
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => break,
+        }
+        tick(&mut receiver, &mut seconds, listening);
+    }
+    finish(receiver, seconds.as_ref(), listening, None)
+}

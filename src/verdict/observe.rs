@@ -1,0 +1,273 @@
+//! Reads the figure that an objective asks for out of a record.
+
+use crate::measure::Histogram;
+use crate::num;
+use crate::plan::{Metric, Objective, Outcome, Rate, Resource, Size, Stat, Throughput, Timing, Value};
+use crate::record::{Group, Latency, PhaseName, Record};
+
+use super::validity::show;
+use super::{allowed_above, compare, limit_above_ns, number};
+
+/// What was observed of an objective.
+pub(super) struct Observed {
+    /// With its unit, for people.
+    pub(super) text: String,
+    /// As a bare number.
+    pub(super) value: f64,
+    /// Samples behind it.
+    pub(super) samples: u64,
+    /// Does the requirement hold? Decided by exact counters where there are any.
+    pub(super) holds: bool,
+}
+
+/// The figure, or `None` where there is no data.
+pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed> {
+    if objective.scope.windows {
+        return windows(record, objective);
+    }
+    let limit = number(objective.limit);
+    let plain = |value: Value, samples: u64| Observed {
+        text: text(value),
+        value: number(value),
+        samples,
+        holds: compare(number(value), objective.op, limit),
+    };
+    match objective.metric {
+        Metric::Time(timing, stat) => time(record, objective, timing, stat),
+        Metric::Throughput(throughput) => {
+            let (rate, samples) = rate(record, objective, throughput)?;
+            Some(plain(Value::Rate(Rate::per_second(rate)), samples))
+        }
+        Metric::Count(Outcome::Replayed) => {
+            let audit = record.audit.as_ref().filter(|audit| audit.complete && audit.acked > 0)?;
+            let in_order = audit.stored_once.saturating_sub(audit.out_of_order);
+            Some(plain(Value::Share(num::share(in_order, audit.acked)), audit.acked))
+        }
+        Metric::Count(outcome) => {
+            let (count, samples) = counted(record, objective, outcome)?;
+            Some(plain(Value::Count(count), samples))
+        }
+        Metric::Resource(resource) => Some(plain(used(record, resource)?, 1)),
+    }
+}
+
+/// A figure with its unit, short.
+fn text(value: Value) -> String {
+    match value {
+        Value::Time(span) => show(span.ns),
+        Value::Rate(Rate { per_second }) if per_second >= 1e6 => format!("{:.3}M/s", per_second / 1e6),
+        Value::Rate(Rate { per_second }) if per_second >= 1e3 => format!("{:.3}k/s", per_second / 1e3),
+        Value::Rate(Rate { per_second }) => format!("{per_second:.1}/s"),
+        Value::Size(Size { bytes }) => format!("{:.1}MiB", num::f64_of(bytes) / 1_048_576.0),
+        Value::Cores(cores) => format!("{cores:.2}"),
+        // Rounded down: 99.9999 % is not 100 %.
+        Value::Share(share) => format!("{}%", Value::Share((share * 1e6).floor() / 1e6).to_string().trim_end_matches('%')),
+        Value::Count(count) => count.to_string(),
+    }
+}
+
+fn windows(record: &Record, objective: &Objective) -> Option<Observed> {
+    let name = objective.name();
+    let window = record.windows.iter().find(|w| w.name == name && w.total > 0)?;
+    let value = num::share(window.met, window.total);
+    Some(Observed {
+        text: format!("{} of {} windows", window.met, window.total),
+        value,
+        samples: window.samples,
+        holds: value >= objective.share,
+    })
+}
+
+/// The distributions that an objective on time looks at: one, or those of every group.
+fn distributions<'a>(record: &'a Record, objective: &Objective, timing: Timing) -> Vec<&'a Latency> {
+    match timing {
+        Timing::Ack => vec![&record.load.ack],
+        Timing::Service => vec![&record.load.service],
+        Timing::SendLag => vec![&record.load.send_lag],
+        Timing::Latency => groups(record, objective).map(|group| &group.latency).collect(),
+    }
+}
+
+/// The groups that an objective looks at.
+fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item = &'a Group> {
+    let wanted = objective.scope.group.clone();
+    record.groups.iter().filter(move |group| wanted.as_ref().is_none_or(|name| *name == group.name))
+}
+
+fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> Option<Observed> {
+    let parts = distributions(record, objective, timing);
+    let count: u64 = parts.iter().map(|part| part.count).sum();
+    if count == 0 {
+        return None;
+    }
+    let ns = match stat {
+        Stat::Min => parts.iter().filter(|p| p.count > 0).map(|p| p.min_ns).min()?,
+        Stat::Max => parts.iter().map(|p| p.max_ns).max()?,
+        Stat::Mean => {
+            let sum: f64 = parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum();
+            num::u64_of(sum / num::f64_of(count))
+        }
+        Stat::Quantile(q) => quantile(&parts, q)?,
+    };
+    let holds = exact(objective, stat, &parts, count)
+        .unwrap_or_else(|| compare(num::f64_of(ns), objective.op, number(objective.limit)));
+    Some(Observed { text: show(ns), value: num::f64_of(ns), samples: count, holds })
+}
+
+/// The requirement by its exact counter, where it has one.
+fn exact(objective: &Objective, stat: Stat, parts: &[&Latency], count: u64) -> Option<bool> {
+    let above_ns = limit_above_ns(objective)?;
+    let mut above = 0;
+    for part in parts.iter().filter(|part| part.count > 0) {
+        above += part.over_limit.iter().find(|limit| limit.above_ns == above_ns)?.count;
+    }
+    let allowed = match stat {
+        Stat::Quantile(q) => allowed_above(q, count),
+        _ => 0,
+    };
+    Some(above <= allowed)
+}
+
+fn quantile(parts: &[&Latency], q: f64) -> Option<u64> {
+    let mut merged: Option<Histogram> = None;
+    for part in parts.iter().filter(|part| part.count > 0) {
+        let histogram = Histogram::from_base64(&part.histogram)?;
+        match &mut merged {
+            Some(merged) => merged.merge(&histogram),
+            None => merged = Some(histogram),
+        }
+    }
+    merged.map(|merged| merged.quantile(q))
+}
+
+fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Option<(f64, u64)> {
+    let (load, seconds) = (&record.load, record.measured_seconds());
+    if load.measured_intended == 0 || seconds == 0.0 {
+        return None;
+    }
+    Some(match throughput {
+        Throughput::Offered => (load.offered_rate, load.measured_intended),
+        Throughput::Sent => (load.sent_rate, load.measured_sent),
+        Throughput::Acked => (load.acked_rate, load.measured_acked),
+        Throughput::Delivered if objective.scope.group.is_some() => {
+            let group = groups(record, objective).next()?;
+            (num::f64_of(group.measured_in_time) / seconds, group.measured_in_time)
+        }
+        Throughput::Delivered => {
+            let worst = record
+                .groups
+                .iter()
+                .filter(|group| group.measured_intended > 0)
+                .map(|group| num::share(group.measured_in_time, group.measured_intended))
+                .min_by(f64::total_cmp)?;
+            let delivered = record.groups.iter().map(|group| group.measured_in_time).sum();
+            (load.offered_rate * worst, delivered)
+        }
+    })
+}
+
+fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(u64, u64)> {
+    let load = &record.load;
+    let audited = record.audit.as_ref().filter(|audit| audit.complete);
+    let of_groups = |what: fn(&Group) -> u64, samples: fn(&Group) -> u64| {
+        let looked_at: Vec<&Group> = groups(record, objective).collect();
+        let samples: u64 = looked_at.iter().map(|g| samples(g)).sum();
+        (samples > 0).then(|| (looked_at.iter().map(|g| what(g)).sum(), samples))
+    };
+    let highest = |what: fn(&Group) -> u64| {
+        let samples: u64 = groups(record, objective).map(|g| g.delivered).sum();
+        (samples > 0).then(|| (groups(record, objective).map(what).max().unwrap_or(0), samples))
+    };
+    let published = |count: u64| (load.intended > 0).then_some((count, load.intended));
+    match outcome {
+        Outcome::Lost => of_groups(|g| g.lost, |g| g.expected),
+        Outcome::NotStored => audited.filter(|a| a.acked > 0).map(|audit| (audit.missing, audit.acked)),
+        Outcome::NotDelivered => audited.and_then(|_| of_groups(|g| g.lost_not_delivered, |g| g.expected)),
+        Outcome::Recovered => of_groups(|g| g.recovered, |g| g.delivered),
+        Outcome::Redelivered => of_groups(|g| g.redelivered, |g| g.delivered),
+        Outcome::Duplicate => of_groups(|g| g.duplicate, |g| g.delivered),
+        Outcome::Reordered => of_groups(|g| g.reordered, |g| g.delivered),
+        Outcome::Corrupt => of_groups(|g| g.corrupt, |g| g.delivered + g.corrupt),
+        Outcome::Foreign => of_groups(|g| g.foreign, |g| g.delivered + g.foreign),
+        Outcome::Refused => published(load.refused),
+        Outcome::Unsent => published(load.unsent),
+        Outcome::Unconfirmed => published(load.unconfirmed),
+        Outcome::Backlog => highest(|g| g.backlog_max),
+        Outcome::Extent => highest(|g| g.extents.max),
+        // A share, observed by the caller.
+        Outcome::Replayed => None,
+    }
+}
+
+fn used(record: &Record, resource: Resource) -> Option<Value> {
+    let (all, harness) = (&record.resources, &record.resources.harness);
+    let brokers = || all.brokers.values();
+    let seen = !all.brokers.is_empty();
+    record.phase(PhaseName::Measure)?;
+    match resource {
+        Resource::BrokerMemory => {
+            seen.then(|| Value::Size(Size { bytes: brokers().map(|b| b.peak_memory_bytes).sum() }))
+        }
+        Resource::BrokerCpu => seen.then(|| Value::Cores(brokers().map(|b| b.cpu_cores).sum())),
+        Resource::BrokerStore => all.store_bytes.map(|bytes| Value::Size(Size { bytes })),
+        Resource::HarnessMemory => Some(Value::Size(Size { bytes: harness.peak_memory_bytes })),
+        Resource::HarnessCpu => Some(Value::Cores(harness.cpu_cores)),
+    }
+}
+
+/// Where the trouble is, for the reason of a failure.
+pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
+    match objective.metric {
+        Metric::Count(Outcome::Lost) => {
+            let parts: Vec<String> = groups(record, objective)
+                .filter(|g| g.lost > 0)
+                .map(|g| format!("{}: {}", g.name, blame(record, g)))
+                .collect();
+            (!parts.is_empty()).then(|| parts.join("; "))
+        }
+        Metric::Throughput(Throughput::Delivered) => {
+            let load = &record.load;
+            (load.unsent + load.refused + load.unconfirmed > 0).then(|| {
+                format!("{} unsent, {} refused, {} unconfirmed", load.unsent, load.refused, load.unconfirmed)
+            })
+        }
+        Metric::Count(Outcome::Refused) => {
+            let reasons: Vec<_> = record.load.refusals.iter().map(|r| format!("{} × {}", r.count, r.reason)).collect();
+            (!reasons.is_empty()).then(|| reasons.join(", "))
+        }
+        _ => None,
+    }
+}
+
+fn blame(record: &Record, group: &Group) -> String {
+    if record.audit.is_none() {
+        return format!("{} lost, and no audit to say where", group.lost);
+    }
+    match (group.lost_not_stored, group.lost_not_delivered) {
+        (0, n) => format!("{n} stored and never delivered: the delivery lost them"),
+        (n, 0) => format!("{n} confirmed and not stored: the bus lost them"),
+        (s, d) => format!("{s} confirmed and not stored (the bus), {d} stored and never delivered (the delivery)"),
+    }
+}
+
+/// What somebody would do next about a missed objective.
+pub(super) const fn next_step(metric: Metric) -> &'static str {
+    match metric {
+        Metric::Time(Timing::SendLag, _) => "this is tickgate's own lateness: give it more cores or lower the rate",
+        Metric::Time(..) => "look at the timeline for when it was slow, and at the broker's CPU, disk and marks then",
+        Metric::Throughput(_) => "see the ledger for what was unsent, refused or late, and lower the rate to what holds",
+        Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => {
+            "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
+        }
+        Metric::Count(Outcome::Reordered | Outcome::Extent) => {
+            "several members with shared delivery give no order per symbol: use one member, or partitioned delivery"
+        }
+        Metric::Count(Outcome::Duplicate) => "the event was stored twice: publish with msg_id = true to let the broker drop repeats",
+        Metric::Count(Outcome::Redelivered) => "acknowledgements came too late or not at all: see ack_wait and the members' marks",
+        Metric::Count(Outcome::Unsent) => "the client's window and buffer were full: the bus did not keep up with the rate",
+        Metric::Count(Outcome::Refused | Outcome::Unconfirmed) => "see the refusals in record.json, the marks and the broker's log",
+        Metric::Count(_) => "see the group's ledger in record.json",
+        Metric::Resource(_) => "see the resources in the timeline",
+    }
+}
+
