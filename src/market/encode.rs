@@ -16,6 +16,7 @@ use crate::plan::Plan;
 pub struct Market {
     seed: u64,
     run_tag: u16,
+    first: u32,
     of: u32,
     least_size: usize,
     topics: Vec<Topic>,
@@ -44,6 +45,7 @@ impl Market {
         Self {
             seed: plan.market.seed,
             run_tag,
+            first,
             of,
             least_size: num::index(plan.market.event_size.bytes),
             topics: topics(&plan.topology),
@@ -67,8 +69,9 @@ impl Market {
         intended_unix_ns: u64,
     ) {
         into.clear();
+        let owned = (symbol % self.of == self.first).then(|| num::index32(symbol / self.of));
         let (Some(of), Some(held)) =
-            (self.topics.get(topic), self.symbols.get_mut(num::index32(symbol / self.of)))
+            (self.topics.get(topic), owned.and_then(|index| self.symbols.get_mut(index)))
         else {
             return;
         };
@@ -221,9 +224,10 @@ pub(super) mod tests {
     fn what_is_not_ours_to_encode_leaves_nothing() {
         let plan = plan();
         let mut market = Market::new(&plan, 1, 1, 3);
-        for (topic, symbol) in [(99, 0), (0, 50 * 3), (0, u32::MAX)] {
+        for (topic, symbol) in [(99, 1), (0, 0), (0, 50), (0, 52), (0, u32::MAX)] {
             assert_eq!(encoded(&mut market, topic, symbol, 0, NOW), "");
         }
+        assert_ne!(encoded(&mut market, 0, 49, 0, NOW), "");
         assert_eq!(encoded(&mut Market::new(&plan, 1, u32::MAX, 0), 0, 0, 0, NOW), "");
     }
 

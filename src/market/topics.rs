@@ -1,6 +1,7 @@
 //! What an event of each topic is made of: its kind of payload, its source, and the text that never changes.
 
 use super::envelope::AFTER;
+use super::probe::MAX_TOPICS;
 use crate::plan;
 
 /// The kinds of payload; every topic outside the ADR's tree has a [`Kind::Generic`] one.
@@ -79,17 +80,16 @@ pub(super) struct Topic {
     pub(super) failed: usize,
 }
 
-/// The plan's topics by index.
+/// The plan's topics by index, as far as an event id can tell them apart.
 pub(super) fn topics(topology: &plan::Topology) -> Vec<Topic> {
-    let kinds: Vec<_> = topology.topics.iter().map(|name| (domain(name), Kind::of(name))).collect();
+    let named = || topology.topics.iter().take(MAX_TOPICS);
+    let kinds: Vec<_> = named().map(|name| (domain(name), Kind::of(name))).collect();
     let living = |only: Option<&str>| {
         kinds
             .iter()
             .position(|(domain, kind)| *kind != Kind::DeadLetter && only.is_none_or(|only| only == *domain))
     };
-    topology
-        .topics
-        .iter()
+    named()
         .zip(&kinds)
         .map(|(name, (domain, kind))| {
             let name = escaped(name);
