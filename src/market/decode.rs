@@ -1,0 +1,108 @@
+//! Decoding: whose event it is, what its probe says, and whether its content is what was sealed.
+
+use super::envelope::{EVENT_ID, is_laid_out, is_seal, is_sealed};
+use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK, parse_id};
+use super::scan::scan;
+use crate::num;
+use crate::plan::Plan;
+
+/// By what a run tells its own events from those of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RunIdentity {
+    /// Tag of the run, 12 bits.
+    pub run_tag: u16,
+    /// Number of topics in the plan.
+    pub topics: u32,
+    /// Number of symbols in the plan.
+    pub symbols: u32,
+    /// Nothing of the run was intended before this, nanoseconds since 1970.
+    pub from_unix_ns: u64,
+    /// Nor after this; generous, since an event beyond it is foreign.
+    pub until_unix_ns: u64,
+}
+
+/// What an id's time may differ from the time it was made of, in nanoseconds.
+const ROUNDING_NS: u64 = 123;
+
+impl RunIdentity {
+    /// The identity of a run of this plan.
+    #[must_use]
+    pub fn new(plan: &Plan, run_tag: u16, from_unix_ns: u64, until_unix_ns: u64) -> Self {
+        let topics = num::count32(plan.topology.topics.len());
+        Self { run_tag, topics, symbols: plan.market.symbols, from_unix_ns, until_unix_ns }
+    }
+
+    /// The probe of an id of this run.
+    fn probe(&self, id: &[u8]) -> Option<Probe> {
+        let probe = Probe::of_id(&parse_id(id)?)?;
+        let tags = probe.run_tag == self.run_tag & RUN_TAG_MASK && u32::from(probe.topic) < self.topics;
+        (tags && (probe.symbol == READINESS_SYMBOL || self.spans(&probe))).then_some(probe)
+    }
+
+    /// Symbol and time are this run's.
+    fn spans(&self, probe: &Probe) -> bool {
+        let from = self.from_unix_ns.saturating_sub(ROUNDING_NS);
+        let until = self.until_unix_ns.saturating_add(ROUNDING_NS);
+        u32::from(probe.symbol) < self.symbols && (from..=until).contains(&probe.intended_unix_ns)
+    }
+}
+
+/// What some bytes from a bus are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decoded {
+    /// An event of this run, byte for byte as it was encoded.
+    Ours(Probe),
+    /// An event of this run that somebody has read and written again (another member order, other white
+    /// space). Its id, its seal's form and its outer structure are right; its content cannot be compared,
+    /// since the seal is over the original bytes.
+    Unverified(Probe),
+    /// It bears an id of this run, and its content is not what was sealed. If the damage is in the id itself,
+    /// the probe is one that was never sent.
+    Corrupt(Probe),
+    /// A readiness event of this run; its time does not matter.
+    Readiness {
+        /// Index of the topic.
+        topic: u8,
+        /// The low 29 bits of the sender's nonce.
+        nonce: u32,
+    },
+    /// Not of this run: no event of ours, another run's tag, a time outside the run, no such topic or symbol.
+    Foreign,
+}
+
+enum Content {
+    Sealed,
+    Rewritten,
+    Damaged,
+}
+
+/// Decodes a payload. Takes the fixed positions where they fit, else looks for the members in any order.
+#[must_use]
+pub fn decode(payload: &[u8], run: &RunIdentity) -> Decoded {
+    let in_place = payload.get(EVENT_ID).and_then(|id| run.probe(id));
+    if let Some(probe) = in_place.filter(|_| is_laid_out(payload)) {
+        return judge(probe, if is_sealed(payload) { Content::Sealed } else { Content::Damaged });
+    }
+    let found = scan(payload);
+    let named = found.event_id.and_then(|id| run.probe(id));
+    let sealed = found.correlation_id.and_then(parse_id).is_some_and(|id| is_seal(&id));
+    match named.or(in_place) {
+        Some(probe) if named.is_some() && sealed && found.complete => judge(probe, Content::Rewritten),
+        Some(probe) => judge(probe, Content::Damaged),
+        None => Decoded::Foreign,
+    }
+}
+
+const fn judge(probe: Probe, content: Content) -> Decoded {
+    match (probe.symbol, content) {
+        // A damaged one has no key in any ledger.
+        (READINESS_SYMBOL, Content::Damaged) => Decoded::Foreign,
+        (READINESS_SYMBOL, _) => Decoded::Readiness { topic: probe.topic, nonce: probe.sequence },
+        (_, Content::Sealed) => Decoded::Ours(probe),
+        (_, Content::Rewritten) => Decoded::Unverified(probe),
+        (_, Content::Damaged) => Decoded::Corrupt(probe),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,245 @@
+//! Encoding: one event in the ADR's envelope, written into a reused buffer.
+
+use super::envelope::{AFTER, BETWEEN, HEAD, seal};
+use super::payload::{self, Scene};
+use super::probe::{Probe, READINESS_SYMBOL};
+use super::random::Random;
+use super::symbols::{Instrument, instruments};
+use super::text::Text;
+use super::topics::{Topic, topics};
+use super::walk::Walk;
+use crate::num;
+use crate::plan::Plan;
+
+/// The part of the market that one generator owns: the symbols whose index is `first` modulo `of`.
+#[derive(Debug, Clone)]
+pub struct Market {
+    seed: u64,
+    run_tag: u16,
+    first: u32,
+    of: u32,
+    least_size: usize,
+    topics: Vec<Topic>,
+    symbols: Vec<Symbol>,
+}
+
+#[derive(Debug, Clone)]
+struct Symbol {
+    instrument: Instrument,
+    walk: Walk,
+    last: Option<Probe>,
+}
+
+/// Stands where the correlation id will be.
+const UNSEALED: &str = "00000000-0000-0000-0000-000000000000";
+
+impl Market {
+    /// The market of generator `first` of `of`; `(0, 1)` owns every symbol.
+    ///
+    /// What an event holds follows from the plan, the run tag and the calls for its symbol before it: how
+    /// symbols are split over generators changes nothing.
+    #[must_use]
+    pub fn new(plan: &Plan, run_tag: u16, first: u32, of: u32) -> Self {
+        let of = of.max(1);
+        let owned = instruments(&plan.market).into_iter().skip(num::index32(first)).step_by(num::index32(of));
+        Self {
+            seed: plan.market.seed,
+            run_tag,
+            first,
+            of,
+            least_size: num::index(plan.market.event_size.bytes),
+            topics: topics(&plan.topology),
+            symbols: owned
+                .map(|instrument| Symbol { walk: Walk::of(&instrument), instrument, last: None })
+                .collect(),
+        }
+    }
+
+    /// Writes the next event of an owned symbol into `into`, in place of what was there. `topic` is an index
+    /// into the plan's topics, `sequence` counts the symbol's events within the topic, up to
+    /// [`super::MAX_SEQUENCE`]. The event id stands at [`super::EVENT_ID`].
+    ///
+    /// A topic that the plan does not have, or a symbol that the market does not own, leaves `into` empty.
+    pub fn encode(
+        &mut self,
+        into: &mut Vec<u8>,
+        topic: usize,
+        symbol: u32,
+        sequence: u32,
+        intended_unix_ns: u64,
+    ) {
+        into.clear();
+        let owned = (symbol % self.of == self.first).then(|| num::index32(symbol / self.of));
+        let (Some(of), Some(held)) =
+            (self.topics.get(topic), owned.and_then(|index| self.symbols.get_mut(index)))
+        else {
+            return;
+        };
+        let probe = Probe {
+            run_tag: self.run_tag,
+            topic: num::low8(num::count(topic)),
+            symbol: num::low16(u64::from(symbol)),
+            sequence,
+            intended_unix_ns,
+        };
+        let key = (num::count(topic) << 48) | (u64::from(symbol) << 32) | u64::from(sequence);
+        let mut random = Random::of(&[self.seed, key]);
+        held.walk.step(&held.instrument, &mut random);
+
+        let mut out = Text(into);
+        open(&mut out, probe, &of.before_time, &of.after_time);
+        if let Some(cause) = held.last.filter(|_| of.kind.has_cause()) {
+            out.raw(r#","causationId":""#).id(&cause.to_id()).raw("\"");
+        }
+        out.raw(r#","payload":"#);
+        let mut scene = Scene {
+            instrument: &held.instrument,
+            walk: &mut held.walk,
+            random,
+            topics: &self.topics,
+            probe,
+            last: held.last,
+        };
+        payload::write(of.kind, &mut out, &mut scene);
+        close(into, self.least_size);
+        if of.kind.causes() {
+            held.last = Some(probe);
+        }
+    }
+}
+
+/// Writes a readiness event into `into`: what the engine sends before the warm-up to see that a topic's
+/// path is open. It bears [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
+pub fn encode_readiness(into: &mut Vec<u8>, run_tag: u16, topic: u8, nonce: u32, intended_unix_ns: u64) {
+    let probe = Probe { run_tag, topic, symbol: READINESS_SYMBOL, sequence: nonce, intended_unix_ns };
+    into.clear();
+    let before = format!(r#"{AFTER}"tickgate.readiness","timestamp":""#);
+    open(&mut Text(into), probe, &before, r#"","version":"1.0.0","source":"tickgate""#);
+    Text(into)
+        .raw(r#","payload":{"topic":"#)
+        .whole(u64::from(topic))
+        .raw(r#","nonce":"#)
+        .whole(u64::from(nonce))
+        .raw("}");
+    close(into, 0);
+}
+
+fn open(out: &mut Text<'_>, probe: Probe, before_time: &str, after_time: &str) {
+    out.raw(HEAD)
+        .id(&probe.to_id())
+        .raw(BETWEEN)
+        .raw(UNSEALED)
+        .raw(before_time)
+        .time(probe.intended_unix_ns)
+        .raw(after_time);
+}
+
+/// Closes the event, pads it with white space that JSON ignores, and seals all of it.
+fn close(event: &mut Vec<u8>, least_size: usize) {
+    event.push(b'}');
+    if event.len() < least_size {
+        event.resize(least_size, b' ');
+    }
+    seal(event);
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::market::envelope::event_id;
+    use crate::market::probe::parse_id;
+    use crate::plan::Size;
+    use proptest::prelude::*;
+
+    /// The ADR's tree with dead letters and a topic of a user's own, 50 symbols, no padding.
+    pub(in crate::market) fn plan() -> Plan {
+        serde_json::from_str(include_str!("../../tests/data/market-plan.json")).expect("a plan")
+    }
+
+    pub(in crate::market) const NOW: u64 = 1_795_507_200_123_456_789;
+
+    fn encoded(market: &mut Market, topic: usize, symbol: u32, sequence: u32, at: u64) -> String {
+        let mut into = b"what was there".to_vec();
+        market.encode(&mut into, topic, symbol, sequence, at);
+        String::from_utf8(into).expect("UTF-8")
+    }
+
+    #[test]
+    fn a_quote_is_the_event_of_the_adr() {
+        let event = encoded(&mut Market::new(&plan(), 0xabc, 0, 1), 0, 0, 7, NOW);
+        let value: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+        assert_eq!(value["eventType"], "market.quote.received");
+        assert_eq!(value["timestamp"], "2026-11-24T08:00:00.123456Z");
+        assert_eq!((&value["version"], &value["source"]), (&"1.0.0".into(), &"market-data".into()));
+        assert_eq!(value["payload"]["symbol"], "AAPL");
+        assert_eq!(value["eventId"], event_id(event.as_bytes()));
+        let probe = Probe::of_id(&parse_id(event_id(event.as_bytes()).as_bytes()).expect("an id"));
+        let expected = Probe { run_tag: 0xabc, topic: 0, symbol: 0, sequence: 7, intended_unix_ns: NOW };
+        assert_eq!(probe.map(|probe| Probe { intended_unix_ns: NOW, ..probe }), Some(expected));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn a_split_over_generators_changes_no_event(
+            of in 1_u32..9,
+            calls in proptest::collection::vec((0_usize..20, 0_u32..50, 0_u32..100, 0_u64..1 << 40), 1..200),
+        ) {
+            let plan = plan();
+            let mut whole = Market::new(&plan, 1, 0, 1);
+            let mut parts: Vec<_> = (0..of).map(|first| Market::new(&plan, 1, first, of)).collect();
+            for (topic, symbol, sequence, after) in calls {
+                let part = &mut parts[num::index32(symbol % of)];
+                prop_assert_eq!(
+                    encoded(part, topic, symbol, sequence, NOW + after),
+                    encoded(&mut whole, topic, symbol, sequence, NOW + after)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn another_seed_gives_another_market() {
+        let (one, mut other) = (plan(), plan());
+        other.market.seed += 1;
+        let quote = |plan| encoded(&mut Market::new(plan, 1, 0, 1), 0, 0, 0, NOW);
+        assert_eq!(quote(&one), quote(&one));
+        assert_ne!(quote(&one), quote(&other));
+    }
+
+    #[test]
+    fn small_events_are_padded_and_large_ones_are_not() {
+        let mut plan = plan();
+        plan.market.event_size = Size { bytes: 512 };
+        let padded = encoded(&mut Market::new(&plan, 1, 0, 1), 0, 0, 0, NOW);
+        assert_eq!(padded.len(), 512);
+        assert!(padded.contains("}}  ") && padded.ends_with(' '));
+        plan.market.event_size = Size { bytes: 10 };
+        let whole = encoded(&mut Market::new(&plan, 1, 0, 1), 0, 0, 0, NOW);
+        assert!(whole.ends_with("}}") && (300..400).contains(&whole.len()), "{} bytes", whole.len());
+        assert_ne!(padded.trim_end(), whole, "the seal covers the padding");
+    }
+
+    #[test]
+    fn what_is_not_ours_to_encode_leaves_nothing() {
+        let plan = plan();
+        let mut market = Market::new(&plan, 1, 1, 3);
+        for (topic, symbol) in [(99, 1), (0, 0), (0, 50), (0, 52), (0, u32::MAX)] {
+            assert_eq!(encoded(&mut market, topic, symbol, 0, NOW), "");
+        }
+        assert_ne!(encoded(&mut market, 0, 49, 0, NOW), "");
+        assert_eq!(encoded(&mut Market::new(&plan, 1, u32::MAX, 0), 0, 0, 0, NOW), "");
+    }
+
+    #[test]
+    fn steady_state_allocates_no_buffer() {
+        let plan = plan();
+        let mut market = Market::new(&plan, 1, 0, 1);
+        let mut into = Vec::with_capacity(1024);
+        let place = into.as_ptr();
+        for n in 0..10_000 {
+            market.encode(&mut into, num::index32(n) % plan.topology.topics.len(), n % 50, n, NOW);
+        }
+        assert_eq!(into.as_ptr(), place);
+    }
+}

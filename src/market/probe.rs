@@ -1,0 +1,244 @@
+//! The event id as the probe: a valid UUID v7 that tells run, topic, symbol, sequence and intended time.
+//!
+//! ```text
+//! 48 bits  unix milliseconds of the intended time
+//!  4       version 7
+//! 12       fraction of that millisecond, 1/4096 ms      (RFC 9562, section 6.2, method 3)
+//!  2       variant 0b10
+//! 12       run tag
+//! 16       symbol index
+//!  5       topic index
+//! 29       sequence of the symbol's events within the topic
+//! ```
+
+use crate::num;
+
+/// Topics that an event id can tell apart.
+pub const MAX_TOPICS: usize = 32;
+/// Symbols that an event id can tell apart; the index after them is [`READINESS_SYMBOL`].
+pub const MAX_SYMBOLS: u32 = 65_535;
+/// The symbol index of readiness events, which are sent before the warm-up and belong to no symbol.
+pub const READINESS_SYMBOL: u16 = 0xffff;
+/// The highest sequence within (topic, symbol); a higher one would repeat ids.
+pub const MAX_SEQUENCE: u32 = (1 << 29) - 1;
+/// The bits of a run tag.
+pub const RUN_TAG_MASK: u16 = 0x0fff;
+
+/// What the harness reads back from an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Probe {
+    /// Tag of the run, 12 bits.
+    pub run_tag: u16,
+    /// Index into the plan's topics, 5 bits.
+    pub topic: u8,
+    /// Index of the symbol.
+    pub symbol: u16,
+    /// Count of the symbol's events within the topic, 29 bits.
+    pub sequence: u32,
+    /// Nanoseconds since 1970 when the event was due. An id keeps the nearest 1/4096 ms, so that a decoded
+    /// time is within ± 123 ns of the encoded one, without bias.
+    pub intended_unix_ns: u64,
+}
+
+impl Probe {
+    /// The id as 16 bytes, whose order is the order of intended times. Bits beyond a field's width are lost.
+    #[must_use]
+    pub fn to_id(self) -> [u8; 16] {
+        let (ms, rest) = (self.intended_unix_ns / 1_000_000, self.intended_unix_ns % 1_000_000);
+        let ticks = (ms << 12) + (rest * 4096 + 500_000) / 1_000_000;
+        let high = ((ticks >> 12) << 16) | 0x7000 | (ticks & 0x0fff);
+        let low = (0b10 << 62)
+            | (u64::from(self.run_tag & RUN_TAG_MASK) << 50)
+            | (u64::from(self.symbol) << 34)
+            | (u64::from(self.topic & 0x1f) << 29)
+            | u64::from(self.sequence & MAX_SEQUENCE);
+        join(high, low)
+    }
+
+    /// Reads an id; `None` when it is no UUID v7 or its time is beyond the year 2554.
+    #[must_use]
+    pub fn of_id(id: &[u8; 16]) -> Option<Self> {
+        let (high, low) = split(id);
+        if high & 0xf000 != 0x7000 || low >> 62 != 0b10 {
+            return None;
+        }
+        let fraction_ns = ((high & 0x0fff) * 1_000_000 + 2048) / 4096;
+        Some(Self {
+            run_tag: num::low16(low >> 50) & RUN_TAG_MASK,
+            topic: num::low8(low >> 29) & 0x1f,
+            symbol: num::low16(low >> 34),
+            sequence: num::low32(low) & MAX_SEQUENCE,
+            intended_unix_ns: (high >> 16).checked_mul(1_000_000)?.checked_add(fraction_ns)?,
+        })
+    }
+}
+
+/// The halves of a UUID.
+pub(super) fn split(id: &[u8; 16]) -> (u64, u64) {
+    let half = |of: &[u8]| of.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte));
+    (half(&id[..8]), half(&id[8..]))
+}
+
+/// A UUID of two halves.
+pub(super) fn join(high: u64, low: u64) -> [u8; 16] {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&high.to_be_bytes());
+    id[8..].copy_from_slice(&low.to_be_bytes());
+    id
+}
+
+/// Where the two digits of each byte stand in a UUID's text.
+const DIGITS_AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+const DASHES_AT: [usize; 4] = [8, 13, 18, 23];
+
+const HEX: [[u8; 2]; 256] = {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut table = [[0; 2]; 256];
+    let mut n = 0;
+    while n < 256 {
+        table[n] = [DIGITS[n / 16], DIGITS[n % 16]];
+        n += 1;
+    }
+    table
+};
+
+/// The value of each lower-case hexadecimal digit, and 0xff for any other byte.
+const NIBBLE: [u8; 256] = {
+    let mut table = [0xff; 256];
+    let mut value: u8 = 0;
+    let mut n = 0;
+    while n < 16 {
+        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
+        let mut at = 0;
+        let mut byte: u8 = 0;
+        while byte < digit {
+            byte += 1;
+            at += 1;
+        }
+        table[at] = value;
+        value += 1;
+        n += 1;
+    }
+    table
+};
+
+/// Writes a UUID as 36 ASCII characters, lower case.
+pub fn write_id(id: &[u8; 16], into: &mut [u8; 36]) {
+    for (byte, at) in id.iter().zip(DIGITS_AT) {
+        [into[at], into[at + 1]] = HEX[usize::from(*byte)];
+    }
+    for at in DASHES_AT {
+        into[at] = b'-';
+    }
+}
+
+/// Reads a UUID; `None` unless it is exactly 36 characters, lower case, with its dashes in place.
+#[must_use]
+pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
+    let text: &[u8; 36] = text.try_into().ok()?;
+    let mut id = [0; 16];
+    let mut seen = 0;
+    for (byte, at) in id.iter_mut().zip(DIGITS_AT) {
+        let (high, low) = (NIBBLE[usize::from(text[at])], NIBBLE[usize::from(text[at + 1])]);
+        seen |= high | low;
+        *byte = (high << 4) | (low & 0x0f);
+    }
+    (seen <= 0x0f && DASHES_AT.iter().all(|&at| text[at] == b'-')).then_some(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn text(id: &[u8; 16]) -> String {
+        let mut into = [0; 36];
+        write_id(id, &mut into);
+        String::from_utf8(into.to_vec()).expect("ASCII")
+    }
+
+    prop_compose! {
+        fn probes()(
+            run_tag in 0..=RUN_TAG_MASK,
+            topic in 0_u8..32,
+            symbol: u16,
+            sequence in 0..=MAX_SEQUENCE,
+            intended_unix_ns in 0..u64::MAX - 1_000_000,
+        ) -> Probe {
+            Probe { run_tag, topic, symbol, sequence, intended_unix_ns }
+        }
+    }
+
+    #[test]
+    fn the_layout_is_the_documented_one() {
+        let probe = Probe {
+            run_tag: 0xabc,
+            topic: 31,
+            symbol: 0x1234,
+            sequence: MAX_SEQUENCE,
+            intended_unix_ns: 1_764_000_000_123_500_000,
+        };
+        // Worked out by hand: 1,764,000,000,123 ms, half a millisecond = 0x800, then the bits
+        // 10 abc 1234 11111 1…1.
+        assert_eq!(text(&probe.to_id()), "019ab697-e87b-7800-aaf0-48d3ffffffff");
+    }
+
+    proptest! {
+        #[test]
+        fn probes_come_back(probe in probes()) {
+            let back = Probe::of_id(&probe.to_id()).expect("a v7 id");
+            prop_assert!(back.intended_unix_ns.abs_diff(probe.intended_unix_ns) <= 123);
+            prop_assert_eq!(Probe { intended_unix_ns: probe.intended_unix_ns, ..back }, probe);
+            prop_assert_eq!(back.to_id(), probe.to_id(), "a decoded probe keeps its id");
+        }
+
+        #[test]
+        fn ids_are_version_7_of_the_rfc_variant(probe in probes()) {
+            let text = text(&probe.to_id());
+            prop_assert_eq!(&text[14..15], "7");
+            prop_assert!("89ab".contains(&text[19..20]));
+        }
+
+        #[test]
+        fn later_events_have_higher_ids(probe in probes(), other in probes(), after in 245_u64..1 << 40) {
+            let at = probe.intended_unix_ns.saturating_sub(1 << 40);
+            let early = Probe { intended_unix_ns: at, ..probe };
+            let late = Probe { intended_unix_ns: at + after, ..other };
+            prop_assert!(early.to_id() < late.to_id());
+            prop_assert!(text(&early.to_id()) < text(&late.to_id()));
+        }
+
+        #[test]
+        fn text_comes_back(id: [u8; 16]) {
+            prop_assert_eq!(parse_id(text(&id).as_bytes()), Some(id));
+        }
+
+        #[test]
+        fn only_the_strict_text_form_is_read(id: [u8; 16], at in 0_usize..36, byte: u8) {
+            let mut changed = text(&id).into_bytes();
+            changed[at] = byte;
+            if let Some(read) = parse_id(&changed) {
+                prop_assert_eq!(text(&read).into_bytes(), changed);
+            }
+        }
+    }
+
+    #[test]
+    fn other_forms_are_no_ids() {
+        for bad in [
+            "",
+            "019ab690-007b-7800-aaf0-48d3fffffff",
+            "019ab690-007b-7800-aaf0-48d3ffffffff0",
+            "019AB690-007b-7800-aaf0-48d3ffffffff",
+            "019ab690_007b-7800-aaf0-48d3ffffffff",
+        ] {
+            assert_eq!(parse_id(bad.as_bytes()), None, "{bad}");
+        }
+        for foreign in ["019ab690-007b-4800-aaf0-48d3ffffffff", "019ab690-007b-7800-eaf0-48d3ffffffff"] {
+            assert_eq!(parse_id(foreign.as_bytes()).and_then(|id| Probe::of_id(&id)), None, "{foreign}");
+        }
+        assert_eq!(Probe::of_id(&[0xff; 16]), None);
+        let beyond = parse_id(b"ffffffff-ffff-7fff-bfff-ffffffffffff").expect("a UUID");
+        assert_eq!(Probe::of_id(&beyond), None, "a time that nanoseconds cannot hold");
+    }
+}
