@@ -1,3 +1,5 @@
-//! The command line of tickgate.
+//! The tickgate program: everything is in the library, and its exit code is what `cli` says.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    tickgate::cli::main()
+}

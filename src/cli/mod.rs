@@ -1,1 +1,125 @@
-//! (empty)
+//! The command line: one file a command; the only place that prints, or maps an error to an exit code.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where tickgate talks to people")]
+
+mod args;
+mod broker;
+mod check;
+mod doctor;
+mod journal;
+mod profiles;
+mod progress;
+mod report;
+mod run;
+mod topology;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::record::{End, Record, Verdict};
+use args::{Args, Command};
+
+/// How tickgate ends: an API, see README.md.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Every objective holds.
+    Pass,
+    /// An objective is missed.
+    Missed,
+    /// The command line or the profile is wrong.
+    Usage,
+    /// It cannot be told whether the objectives hold.
+    Inconclusive,
+    /// The broker or the environment failed.
+    Environment,
+    /// Somebody ended the run.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Pass => 0,
+            Self::Missed => 1,
+            Self::Usage => 2,
+            Self::Inconclusive => 3,
+            Self::Environment => 4,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The exit of a run by its record: an interruption outranks the verdict, a missed objective outranks the
+    /// broker's failure, and a failure outranks what could not be told.
+    #[must_use]
+    pub const fn of(record: &Record) -> Self {
+        match (record.run.end, record.verdict) {
+            (End::Interrupted, _) => Self::Interrupted,
+            (_, Verdict::Fail) => Self::Missed,
+            (End::BrokerFailed, _) => Self::Environment,
+            (_, Verdict::Inconclusive) => Self::Inconclusive,
+            (_, Verdict::Pass) => Self::Pass,
+        }
+    }
+}
+
+/// An error with its exit; the text is complete.
+#[derive(Debug)]
+struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    fn usage(error: impl std::fmt::Display) -> Self {
+        Self { exit: Exit::Usage, text: error.to_string() }
+    }
+
+    fn environment(error: &dyn std::error::Error) -> Self {
+        Self { exit: Exit::Environment, text: with_sources(error) }
+    }
+}
+
+/// An error with all its causes, in one sentence.
+fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        // Some errors quote their cause already.
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+/// Runs the command line and returns its exit code.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are no errors and go to stdout; clap tells them apart.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Pass.code() });
+        }
+    };
+    let done = match args.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::run(&args),
+        Command::Topology(args) => topology::run(&args),
+        Command::Profiles(args) => profiles::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Report(args) => report::run(&args),
+    };
+    let exit = done.unwrap_or_else(|failure| {
+        eprintln!("tickgate: {}", failure.text.trim_end());
+        failure.exit
+    });
+    ExitCode::from(exit.code())
+}

@@ -1,0 +1,155 @@
+//! What may stand on the command line; it is only read here, and resolved elsewhere.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Load testing and SLO verification for event buses.
+///
+/// Exit codes: 0 pass, 1 an objective missed, 2 usage or profile error, 3 inconclusive, 4 the broker or the
+/// environment failed, 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(name = "tickgate", version, disable_help_subcommand = true)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Run a profile against a broker and judge it
+    Run(Run),
+    /// Show the resolved plan of a profile and the lint of its topology; no load
+    Check(Check),
+    /// Draw topics and groups as a tree, with the lint's findings
+    Topology(Topology),
+    /// List the shipped profiles, or show one
+    Profiles(Profiles),
+    /// Is this machine fit to measure, and which brokers can it start?
+    Doctor(Doctor),
+    /// Show the result of a run again
+    Report(Report),
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Run {
+    /// A shipped profile's name, or the path of a profile
+    #[arg(default_value = "quick")]
+    pub(super) profile: String,
+    /// Overrides a key of the profile: load.rate=20k/s
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Folder in which the run's folder is made
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(super) out: PathBuf,
+    /// What stands on stdout at the end
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// No progress on stderr
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Leave the run's streams and consumers on the bus
+    #[arg(long)]
+    pub(super) keep: bool,
+    #[command(flatten)]
+    pub(super) broker: Broker,
+}
+
+/// Where the bus is, and how to get in.
+#[derive(Debug, clap::Args)]
+pub(super) struct Broker {
+    /// `local` (starts a nats-server of its own) or a URL: nats://HOST:PORT, tls://HOST:PORT
+    #[arg(long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
+    pub(super) broker: String,
+    /// A context of the nats command line, by its name
+    #[arg(long, value_name = "NAME")]
+    pub(super) context: Option<String>,
+    /// File with credentials (JWT and seed); also $NATS_CREDS
+    #[arg(long, value_name = "FILE")]
+    pub(super) creds: Option<PathBuf>,
+    /// File with an nkey seed; also $NATS_NKEY
+    #[arg(long, value_name = "FILE")]
+    pub(super) nkey: Option<PathBuf>,
+    /// User name; the password comes from $NATS_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    pub(super) user: Option<String>,
+    /// File with the certificate authority of the server; also $NATS_CA
+    #[arg(long, value_name = "FILE")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// File with the client's certificate; also $NATS_CERT
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+    /// File with the client's key; also $NATS_KEY
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+    /// TLS handshake before the server's greeting
+    #[arg(long)]
+    pub(super) tls_first: bool,
+    /// With `local`: the port of the server, in place of a free one
+    #[arg(long, value_name = "PORT")]
+    pub(super) port: Option<u16>,
+    /// With `local`: the folder in which the server's store is made, on a disk
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// The summary
+    Text,
+    /// The record
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Check {
+    /// A shipped profile's name, or the path of a profile
+    pub(super) profile: String,
+    /// Overrides a key of the profile: load.rate=20k/s
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// The plan as TOML, or as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Topology {
+    /// A topology's name (adr-002, adr-002-as-written), a shipped profile's, or the path of a profile
+    #[arg(default_value = "adr-002")]
+    pub(super) what: String,
+    /// Overrides a key of the profile
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Profiles {
+    #[command(subcommand)]
+    pub(super) command: Option<ProfilesCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ProfilesCommand {
+    /// Print a shipped profile
+    Show {
+        /// Its name
+        name: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Doctor {
+    /// The folder whose disk is measured
+    #[arg(long, value_name = "DIR")]
+    pub(super) store: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Report {
+    /// The folder of a run
+    pub(super) folder: PathBuf,
+    /// The summary, or the record
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+}

@@ -1,0 +1,127 @@
+//! From `--broker` to a bus: starts a server of our own, or finds the way to somebody else's.
+
+use std::cell::RefCell;
+use std::path::Path;
+use std::rc::Rc;
+
+use super::args;
+use super::{Failure, with_sources};
+use crate::broker::{LocalConfig, LocalNats, locate};
+use crate::bus::nats::{Access, Target, TlsFiles};
+use crate::plan::{Plan, Sync};
+use crate::record;
+use crate::run::Broker;
+
+/// A broker that can be connected to; a server of our own lives as long as this.
+pub(super) struct Reached {
+    pub(super) target: Target,
+    pub(super) engine: Broker,
+    /// Known of a server of our own.
+    pub(super) sync_always: Option<bool>,
+    /// What the user should know.
+    pub(super) warnings: Vec<String>,
+    local: Option<Rc<RefCell<LocalNats>>>,
+}
+
+impl Reached {
+    /// Ends a server of our own in an orderly way.
+    pub(super) fn end(self) -> Result<(), Failure> {
+        // The engine's view of it holds the other handle.
+        drop(self.engine);
+        match self.local {
+            Some(local) => local.borrow_mut().stop().map_err(|error| Failure::environment(&error)),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Starts or finds the broker.
+pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+    if let Some(name) = &args.context {
+        let target = Target::context(name, environment).map_err(|error| Failure::environment(&error))?;
+        return Ok(remote(target.with(access(args)), &format!("context {name}")));
+    }
+    match args.broker.as_str() {
+        "local" => local(args, plan, log),
+        url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
+            let target = Target::parse(url).map_err(Failure::usage)?;
+            Ok(remote(target.with(access(args)), "url"))
+        }
+        other => Err(Failure::usage(format!(
+            "`--broker {}` is no broker; expected `local`, nats://HOST:PORT or tls://HOST:PORT",
+            other.split('@').next_back().unwrap_or_default()
+        ))),
+    }
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// What the flags say of credentials, and the environment where they do not.
+fn access(args: &args::Broker) -> Access {
+    let given = Access {
+        user: args.user.clone(),
+        password: None,
+        token: None,
+        nkey: args.nkey.clone(),
+        creds: args.creds.clone(),
+        tls: TlsFiles {
+            ca: args.tls_ca.clone(),
+            cert: args.tls_cert.clone(),
+            key: args.tls_key.clone(),
+            first: args.tls_first,
+        },
+    };
+    given.or(Access::from_env(environment))
+}
+
+fn remote(target: Target, mode: &str) -> Reached {
+    let record = record::Broker {
+        kind: "nats".into(),
+        mode: mode.to_owned(),
+        address: target.label.clone(),
+        ..record::Broker::default()
+    };
+    Reached {
+        target,
+        engine: Broker { record, processes: Vec::new(), alive: None },
+        sync_always: None,
+        warnings: Vec::new(),
+        local: None,
+    }
+}
+
+fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+    let server = locate().map_err(|error| Failure::environment(&error))?;
+    let mut config = LocalConfig::new(&server.path, log);
+    config.storage = plan.bus.storage;
+    config.sync = plan.bus.sync;
+    config.port = args.port;
+    config.max_file_store = config.max_file_store.max(plan.bus.max_bytes.bytes.saturating_mul(2));
+    if let Some(store) = &args.store {
+        config.store_parent.clone_from(store);
+    }
+    let nats = LocalNats::start(config).map_err(|error| Failure::environment(&error))?;
+    let target = Target::parse(&nats.url()).map_err(Failure::usage)?;
+    let mut warnings: Vec<String> = server.warning.into_iter().collect();
+    warnings.extend(nats.warnings().iter().cloned());
+    let record = record::Broker {
+        kind: "nats".into(),
+        mode: "local".into(),
+        address: nats.url(),
+        ..record::Broker::default()
+    };
+    let processes = nats.pid().map(|pid| ("nats-server".to_owned(), pid)).into_iter().collect();
+    let nats = Rc::new(RefCell::new(nats));
+    let watched = Rc::clone(&nats);
+    let alive: Box<dyn Fn() -> Result<(), String>> =
+        Box::new(move || watched.borrow_mut().alive().map_err(|error| with_sources(&error)));
+    Ok(Reached {
+        target,
+        engine: Broker { record, processes, alive: Some(alive) },
+        sync_always: Some(plan.bus.sync == Sync::Always),
+        warnings,
+        local: Some(nats),
+    })
+}

@@ -1,0 +1,41 @@
+//! `tickgate check`: what a profile comes to, and what the lint says of it.
+
+use super::args::{Check, Format};
+use super::{Exit, Failure};
+use crate::load;
+use crate::plan::Plan;
+use crate::profile::{self, Source};
+use crate::report::show;
+use crate::topology::{Severity, lint};
+
+/// Finds and reads a profile.
+pub(super) fn plan(profile: &str, sets: &[String]) -> Result<Plan, Failure> {
+    let source = Source::find(profile).map_err(|error| Failure::usage(super::with_sources(&error)))?;
+    profile::read(&source, sets).map_err(Failure::usage)
+}
+
+pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
+    let plan = plan(&args.profile, &args.sets)?;
+    if args.format == Format::Json {
+        let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
+        println!("{json}");
+        return Ok(Exit::Pass);
+    }
+    println!("{}", profile::to_toml(&plan));
+    let totals = load::totals(&plan.load);
+    println!(
+        "# {} events: {} of warm-up and {} measured, about {} in the store",
+        show::count(totals.warmup_events + totals.measure_events),
+        show::count(totals.warmup_events),
+        show::count(totals.measure_events),
+        show::size(crate::run::volume_bytes(&plan)),
+    );
+    for finding in lint(&plan.topology, &plan.groups) {
+        if finding.severity != Severity::Note {
+            println!("# {finding}");
+        }
+    }
+    let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
+    println!("# ready to run: {seconds} s of load, peak {}", show::rate(load::peak_rate(&plan.load)));
+    Ok(Exit::Pass)
+}

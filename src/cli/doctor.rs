@@ -1,0 +1,91 @@
+//! `tickgate doctor`: what this machine can judge, and which brokers it can start.
+
+use std::time::Duration;
+
+use super::args::Doctor;
+use super::{Exit, Failure, with_sources};
+use crate::broker::{default_store_parent, locate};
+use crate::host::clock::Clock;
+use crate::host::doctor::{Checkup, Docker, Gravity, advice, disk, docker, hiccups, timer_lateness};
+use crate::host::facts::Facts;
+use crate::host::resources::MachineCpu;
+use crate::report::show;
+
+/// The limit of ADR-002, which the shipped profiles hold a bus to.
+const LIMIT_NS: u64 = 100_000_000;
+
+pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
+    let clock = Clock::start();
+    let store = args.store.clone().unwrap_or_else(default_store_parent);
+    let facts = Facts::collect(Some(&store));
+    println!("machine   {} cores usable, {}, {}", facts.usable_cores, facts.cpu_model, show::size(facts.memory_bytes));
+    println!("system    {}, kernel {}", facts.os, facts.kernel);
+    eprintln!("measuring for 6 seconds…");
+    let before = MachineCpu::now().ok();
+    let timer = timer_lateness(clock, Duration::from_secs(2));
+    let paused = hiccups(clock, Duration::from_secs(3)).map_err(|error| Failure::environment(&error))?;
+    let disk = disk(clock, &store, Duration::from_secs(1));
+    let steal_share = match (before, MachineCpu::now()) {
+        (Some(before), Ok(after)) => after.steal_share_since(&before),
+        _ => 0.0,
+    };
+    let cores = facts.cpu_limit_cores.unwrap_or(crate::num::f64_of(facts.usable_cores));
+    println!("timer     wakes {} late at the median, {} at p99", show::time(timer.p50_ns), show::time(timer.p99_ns));
+    println!(
+        "hiccups   p50 {}, p99 {}, p99.9 {}, max {}",
+        show::time(paused.p50_ns),
+        show::time(paused.p99_ns),
+        show::time(paused.p99_9_ns),
+        show::time(paused.max_ns)
+    );
+    match &disk {
+        Ok(disk) => println!(
+            "disk      {} ({}): {:.0} fsyncs/s, {} each at the median",
+            disk.path.display(),
+            disk.filesystem.name,
+            disk.syncs_per_second,
+            show::time(disk.sync.p50_ns)
+        ),
+        Err(error) => println!("disk      {}", with_sources(error)),
+    }
+    let startable = brokers();
+    println!();
+    let checkup = Checkup { timer, hiccups: paused, disk: disk.ok(), cores, steal_share };
+    let mut fit = true;
+    for advice in advice(&checkup, Some(LIMIT_NS)) {
+        let sign = match advice.gravity {
+            Gravity::Good => "ok  ",
+            Gravity::Caution => "note",
+            Gravity::Bad => "BAD ",
+        };
+        fit &= advice.gravity != Gravity::Bad;
+        println!("{}", show::wrap(&format!("{sign}  {}", advice.text), 96, ""));
+    }
+    Ok(match (fit, startable) {
+        (true, true) => Exit::Pass,
+        (true, false) => Exit::Environment,
+        (false, _) => Exit::Inconclusive,
+    })
+}
+
+/// Lists what can be started; says whether anything can.
+fn brokers() -> bool {
+    let local = match locate() {
+        Ok(server) => {
+            println!("broker    nats-server {} at {}", server.version, server.path.display());
+            if let Some(warning) = &server.warning {
+                println!("          {warning}");
+            }
+            true
+        }
+        Err(error) => {
+            println!("broker    {}", with_sources(&error));
+            false
+        }
+    };
+    match docker() {
+        Docker::Answers => println!("docker    answers"),
+        Docker::Silent(why) => println!("docker    no engine: {why}"),
+    }
+    local
+}

@@ -1,0 +1,29 @@
+//! `tickgate profiles`: what is shipped in the binary.
+
+use super::args::{Profiles, ProfilesCommand};
+use super::{Exit, Failure};
+use crate::profile::{Source, builtin};
+
+pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
+    match &args.command {
+        None => {
+            for (name, description) in builtin::descriptions() {
+                println!("{name:<12} {description}");
+            }
+        }
+        Some(ProfilesCommand::Show { name }) => match builtin::get(name) {
+            Some(text) => print!("{text}"),
+            None => return Err(Failure::usage(unknown(name))),
+        },
+    }
+    Ok(Exit::Pass)
+}
+
+/// The error for a name that is no shipped profile, with the nearest one.
+fn unknown(name: &str) -> String {
+    // A path is no shipped profile either, so the search for a file must not succeed here.
+    match Source::find(name.trim_end_matches(".toml").rsplit('/').next().unwrap_or(name)) {
+        Err(error) => error.to_string(),
+        Ok(_) => format!("`{name}` is a file and no shipped profile; shipped are {}", builtin::names().join(", ")),
+    }
+}

@@ -1,0 +1,91 @@
+//! Progress on stderr: one line that is written over on a terminal, a line every few seconds elsewhere.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use crate::record::PhaseName;
+use crate::report::progress;
+use crate::report::terminal::Style;
+use crate::run::{Event, Observer};
+
+/// Elsewhere than on a terminal, a line this often.
+const PLAIN_EVERY_S: u64 = 5;
+
+/// Colours, if stdout is a terminal and nobody has said no.
+pub(super) fn style_of_stdout() -> Style {
+    let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    Style { colour: stdout().is_terminal() && !no_colour }
+}
+
+/// Shows the progress of a run.
+pub(super) struct Progress {
+    terminal: bool,
+    quiet: bool,
+    load_s: u64,
+    elapsed_s: u64,
+    open_line: bool,
+}
+
+impl Progress {
+    pub(super) fn new(quiet: bool) -> Self {
+        Self { terminal: stderr().is_terminal(), quiet, load_s: 0, elapsed_s: 0, open_line: false }
+    }
+
+    /// A line that stays.
+    pub(super) fn say(&mut self, text: &str) {
+        if self.quiet {
+            return;
+        }
+        self.end_line();
+        eprintln!("{text}");
+    }
+
+    /// Ends a line that would be written over.
+    pub(super) fn end_line(&mut self) {
+        if std::mem::take(&mut self.open_line) {
+            eprintln!();
+        }
+    }
+
+    fn over(&mut self, text: &str) {
+        // Carriage return, the text, and erase to the end of the line.
+        eprint!("\r{text}\u{1b}[K");
+        let _ = stderr().flush();
+        self.open_line = true;
+    }
+}
+
+impl Observer for Progress {
+    fn event(&mut self, event: &Event<'_>) {
+        if self.quiet {
+            return;
+        }
+        match event {
+            Event::Ready(record) => {
+                self.load_s = (record.plan.load.warmup.ns + record.plan.load.duration.ns) / 1_000_000_000;
+                self.say(&format!(
+                    "ready: {} {} at {}, {} for {} s",
+                    record.broker.product,
+                    record.broker.version,
+                    record.broker.address,
+                    record.plan.load.rate,
+                    self.load_s
+                ));
+            }
+            Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
+                self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
+            }
+            Event::PhaseStarted { name: PhaseName::Audit, .. } => self.say("reading the stream back"),
+            Event::Second(rows) => {
+                self.elapsed_s += 1;
+                let line = progress::line(&rows.row, self.elapsed_s, self.load_s);
+                if self.terminal {
+                    self.over(&line);
+                } else if self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1 {
+                    self.say(&line);
+                }
+            }
+            Event::Mark(mark) => self.say(&format!("{}: {}", mark.kind, mark.detail)),
+            Event::PhaseStarted { .. } | Event::PhaseEnded(_) => {}
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `tickgate run`: one run, from a profile to a verdict.
+
+use std::path::Path;
+
+use super::args::{Format, Run};
+use super::broker;
+use super::journal::Keeping;
+use super::progress::{Progress, style_of_stdout};
+use super::{Exit, Failure};
+use crate::archive::{Journal, RunFolder};
+use crate::bus::BusError;
+use crate::bus::nats::{NatsBus, Setup};
+use crate::host::clock::Clock;
+use crate::host::signal::Interrupt;
+use crate::market;
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::report::terminal;
+use crate::run::{self, Identity, Options, RunError};
+use crate::topology::{Severity, lint};
+
+pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
+    let plan = super::check::plan(&args.profile, &args.sets)?;
+    let mut progress = Progress::new(args.quiet);
+    for finding in lint(&plan.topology, &plan.groups) {
+        if finding.severity == Severity::Warning {
+            progress.say(&format!("warning: {finding}"));
+        }
+    }
+    let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
+    let identity = Identity::new();
+    let folder = RunFolder::create(&args.out, &plan.name, &identity.id).map_err(|error| Failure::environment(&error))?;
+    let done = execute(args, &plan, &identity, &folder, &interrupt, &mut progress);
+    progress.end_line();
+    match done {
+        Ok(record) => finish(args, &record, &folder),
+        Err(failure) => {
+            // Nothing was measured: an empty folder is of no use, but the broker's log may be.
+            folder.discard_if_empty();
+            Err(failure)
+        }
+    }
+}
+
+/// Starts what has to be started, runs, and ends what was started.
+fn execute(
+    args: &Run,
+    plan: &Plan,
+    identity: &Identity,
+    folder: &RunFolder,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Record, Failure> {
+    let reached = broker::reach(&args.broker, plan, &folder.path().join("broker.log"))?;
+    for warning in &reached.warnings {
+        progress.say(&format!("warning: {warning}"));
+    }
+    let clock = Clock::start();
+    let symbols = market::names(&plan.market);
+    let setup = Setup {
+        plan,
+        run_id: &identity.id,
+        symbols: &symbols,
+        clock,
+        volume_bytes: run::volume_bytes(plan),
+        sync_always: reached.sync_always,
+        keep: args.keep,
+    };
+    let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
+    let journal = Journal::create(&folder.path().join("journal.jsonl")).map_err(|error| Failure::environment(&error))?;
+    let mut journal = Keeping::new(journal);
+    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
+    let record =
+        run::run(plan, bus, &reached.engine, identity, clock, &options, interrupt, &mut [&mut journal, progress]);
+    let record = record.map_err(run_failure);
+    if let (Ok(record), Some(error)) = (&record, journal.end()) {
+        progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
+    }
+    let ended = reached.end();
+    let record = record?;
+    if let Err(failure) = ended {
+        progress.say(&format!("warning: {}", failure.text));
+    }
+    Ok(record)
+}
+
+fn bus_failure(error: BusError) -> Failure {
+    match error {
+        BusError::Plan { .. } => Failure::usage(error),
+        BusError::Environment { .. } => Failure::environment(&error),
+    }
+}
+
+fn run_failure(error: RunError) -> Failure {
+    match error {
+        RunError::Bus(error) => bus_failure(error),
+        RunError::InterruptedBeforeLoad => Failure { exit: Exit::Interrupted, text: error.to_string() },
+        RunError::Topology { .. } => Failure::usage(error),
+        RunError::NotReady { .. } | RunError::Machine(_) => Failure::environment(&error),
+    }
+}
+
+/// Writes the record and shows it. A record that cannot be written is printed, so that nothing is lost.
+fn finish(args: &Run, record: &Record, folder: &RunFolder) -> Result<Exit, Failure> {
+    let json = serde_json::to_string_pretty(record).map_err(|error| Failure::environment(&error))?;
+    let written = folder.write_whole("record.json", json.as_bytes());
+    match args.format {
+        Format::Json => println!("{json}"),
+        Format::Text => {
+            print!("{}", terminal::summary(record, style_of_stdout()));
+            println!("record:  {}", shown(&folder.path().join("record.json")));
+        }
+    }
+    if let Err(error) = written {
+        if args.format == Format::Text {
+            println!("{json}");
+        }
+        let text = format!("{}; the record is on stdout above", super::with_sources(&error));
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    Ok(Exit::of(record))
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
