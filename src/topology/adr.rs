@@ -1,0 +1,104 @@
+//! ADR-002's topics and consumer groups, as it wrote them and as it means them.
+
+use crate::plan::{Delivery, Group, Topology};
+
+/// The names that [`named`] knows.
+pub const NAMES: [&str; 2] = ["adr-002", "adr-002-as-written"];
+
+/// The ADR's tree, in its order.
+const TOPICS: [&str; 15] = [
+    "market.quote.received",
+    "market.bar.1m",
+    "market.bar.1d",
+    "market.news.published",
+    "trade.order.submitted",
+    "trade.order.filled",
+    "trade.order.rejected",
+    "trade.position.updated",
+    "ai.decision.generated",
+    "ai.decision.executed",
+    "ai.calibration.completed",
+    "analytics.pnl.calculated",
+    "analytics.metrics.snapshot",
+    "system.heartbeat",
+    "system.error.occurred",
+];
+
+/// The dead letters that the ADR's `*.dlq` is for but its tree leaves out.
+///
+/// One topic for each group that can fail on a message, named after the group. Named after the domains
+/// (`market.dlq`), they would go back to the groups that failed on them: `market.>` receives `market.dlq`.
+const DEAD_LETTERS: [&str; 4] = ["trading-engine.dlq", "ai-service.dlq", "analytics.dlq", "orchestrator.dlq"];
+
+/// The ADR's table: group, subscriptions as written, and the patterns that do what its Purpose column says.
+///
+/// `market.*` is two tokens and every topic of the market domain has three, so that it receives nothing; the
+/// table also leaves out the prefix, which [`super::filters`] puts back.
+const GROUPS: [(&str, &[&str], &[&str]); 5] = [
+    ("trading-engine", &["market.quote.*", "ai.decision.*"], &["market.quote.>", "ai.decision.>"]),
+    ("ai-service", &["market.*", "trade.position.*"], &["market.>", "trade.position.>"]),
+    ("analytics", &["trade.*", "market.bar.*"], &["trade.>", "market.bar.>"]),
+    ("orchestrator", &["*.heartbeat", "*.error.*"], &["system.heartbeat", "system.error.>"]),
+    ("dead-letter", &["*.dlq"], &["*.dlq"]),
+];
+
+/// A topology with its groups, by name: `adr-002` is the one that the ADR means, `adr-002-as-written` has its
+/// topics and patterns word for word. Each group has one member.
+#[must_use]
+pub fn named(name: &str) -> Option<(Topology, Vec<Group>)> {
+    let as_written = match name {
+        "adr-002" => false,
+        "adr-002-as-written" => true,
+        _ => return None,
+    };
+    let dead_letters: &[&str] = if as_written { &[] } else { &DEAD_LETTERS };
+    let topology = Topology {
+        name: name.to_owned(),
+        prefix: "ai-trader".to_owned(),
+        topics: owned(TOPICS.iter().chain(dead_letters)),
+        symbol_in_subject: false,
+    };
+    let group = |(name, written, meant): (&str, &[&str], &[&str])| Group {
+        name: name.to_owned(),
+        subscribe: owned(if as_written { written } else { meant }),
+        members: 1,
+        delivery: Delivery::Shared,
+    };
+    Some((topology, GROUPS.map(group).into()))
+}
+
+fn owned<'a>(texts: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
+    texts.into_iter().map(|&text| text.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::topology::receives;
+
+    fn received(name: &str) -> Vec<(String, Vec<String>)> {
+        let (topology, groups) = named(name).unwrap();
+        let topics = |group| {
+            receives(group, &topology.topics).unwrap().into_iter().map(|i| topology.topics[i].clone())
+        };
+        groups.iter().map(|group| (group.name.clone(), topics(group).collect())).collect()
+    }
+
+    #[test]
+    fn every_name_is_known_and_no_other() {
+        for name in NAMES {
+            assert_eq!(named(name).unwrap().0.name, name);
+        }
+        assert_eq!(named("adr-001"), None);
+    }
+
+    #[test]
+    fn as_meant_every_group_receives_what_its_purpose_needs() {
+        insta::assert_debug_snapshot!(received("adr-002"));
+    }
+
+    #[test]
+    fn as_written_three_groups_go_without() {
+        insta::assert_debug_snapshot!(received("adr-002-as-written"));
+    }
+}

@@ -1,0 +1,240 @@
+//! NATS subject patterns: `*` stands for exactly one token, `>` for one or more at the end.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Why a text is no pattern.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is no subject pattern: {problem}", .pattern.escape_debug())]
+pub struct PatternError {
+    /// The text.
+    pub pattern: String,
+    /// What is wrong with it and what to write instead.
+    pub problem: &'static str,
+}
+
+/// A pattern over subjects; a subject without wildcards is the pattern of itself alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Pattern {
+    text: String,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// NATS takes `quo*` for a token that happens to hold an asterisk; nobody means that, so it is an error here.
+    ///
+    /// # Errors
+    /// When a token is empty, a wildcard is not a token of its own, `>` is not the last one, or there is white
+    /// space or a control character.
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
+        let tail = text.split('.').count() - 1;
+        let problem = if text.is_empty() {
+            "it is empty; `>` receives everything"
+        } else if text.contains(char::is_whitespace) {
+            "it contains white space; remove it"
+        } else if text.contains(char::is_control) {
+            "it contains a control character; remove it"
+        } else if text.split('.').any(str::is_empty) {
+            "a token is empty; remove the superfluous dot"
+        } else if text.split('.').any(|token| token.len() > 1 && token.contains(['*', '>'])) {
+            "a wildcard must be a token of its own, as in `market.*` or `market.>`"
+        } else if text.split('.').take(tail).any(|token| token == ">") {
+            "`>` may only be the last token; use `*` for one token in the middle"
+        } else {
+            return Ok(Self { text: text.to_owned() });
+        };
+        Err(PatternError { pattern: text.to_owned(), problem })
+    }
+
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Does it stand for one subject only?
+    #[must_use]
+    pub fn is_literal(&self) -> bool {
+        !self.tokens().any(|token| matches!(token, "*" | ">"))
+    }
+
+    /// The tokens between the dots; at least one.
+    pub fn tokens(&self) -> impl Iterator<Item = &str> {
+        self.text.split('.')
+    }
+
+    /// Does a message with this subject match? A text that is no subject matches nothing.
+    #[must_use]
+    pub fn matches(&self, subject: &str) -> bool {
+        Self::parse(subject).is_ok_and(|subject| subject.is_literal() && self.covers(&subject))
+    }
+
+    /// Does every subject that matches `other` match this pattern too?
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.tokens(), other.tokens());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) | (Some(">"), Some(_)) => return true,
+                (Some("*"), Some(token)) if token != ">" => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// Is there a subject that matches both?
+    #[must_use]
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut ours, mut theirs) = (self.tokens(), other.tokens());
+        loop {
+            match (ours.next(), theirs.next()) {
+                (None, None) | (Some(">"), Some(_)) | (Some(_), Some(">")) => return true,
+                (Some("*"), Some(_)) | (Some(_), Some("*")) => {}
+                (Some(a), Some(b)) if a == b => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = PatternError;
+
+    fn from_str(text: &str) -> Result<Self, PatternError> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text).unwrap()
+    }
+
+    /// Matching as the NATS documentation words it, on token lists.
+    fn oracle(pattern: &[&str], subject: &[&str]) -> bool {
+        match (pattern, subject) {
+            ([], []) | ([">"], [_, ..]) => true,
+            (["*", pattern @ ..], [_, subject @ ..]) => oracle(pattern, subject),
+            ([a, pattern @ ..], [b, subject @ ..]) => a == b && oracle(pattern, subject),
+            _ => false,
+        }
+    }
+
+    fn tokens(text: &str) -> Vec<&str> {
+        text.split('.').collect()
+    }
+
+    /// All subjects of up to 5 tokens over three words: one more token and one more word than any pattern
+    /// below names, so that every difference between two of them has a witness here.
+    fn universe() -> Vec<String> {
+        let mut all: Vec<String> = vec![];
+        let mut longest = vec![String::new()];
+        for _ in 0..5 {
+            longest = longest
+                .iter()
+                .flat_map(|head| {
+                    ["a", "b", "c"]
+                        .map(|word| if head.is_empty() { word.to_owned() } else { format!("{head}.{word}") })
+                })
+                .collect();
+            all.extend(longest.iter().cloned());
+        }
+        all
+    }
+
+    fn any_pattern() -> impl Strategy<Value = Pattern> {
+        "(a|b|\\*)(\\.(a|b|\\*)){0,3}|((a|b|\\*)\\.){0,3}>".prop_map(|text| pattern(&text))
+    }
+
+    #[test]
+    fn wildcards_match_as_measured_on_a_server() {
+        let stream = ["ai-trader.market.quote.received", "ai-trader.market.x", "ai-trader.market"];
+        let counts = [
+            ("ai-trader.market.*", 1),
+            ("ai-trader.market.>", 2),
+            ("ai-trader.market.*.*", 1),
+            ("ai-trader.*.quote.*", 1),
+            ("ai-trader.>", 3),
+            ("market.>", 0),
+        ];
+        for (text, count) in counts {
+            assert_eq!(
+                stream.iter().filter(|subject| pattern(text).matches(subject)).count(),
+                count,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_says_why() {
+        for (bad, why) in [
+            ("", "empty"),
+            ("a..b", "token is empty"),
+            (".a", "token is empty"),
+            ("a.", "token is empty"),
+            ("a b", "white space"),
+            ("a.\tb", "white space"),
+            ("a.\u{7}", "control"),
+            (">.a", "last token"),
+            ("a.>.b", "last token"),
+            ("a.b*", "token of its own"),
+            ("a.>>", "token of its own"),
+        ] {
+            let error = Pattern::parse(bad).expect_err(bad);
+            assert!(error.problem.contains(why), "{error}");
+        }
+        let error = Pattern::parse("a.\u{7}").unwrap_err().to_string();
+        assert!(!error.contains(char::is_control), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_subject_matches_nothing() {
+        for text in ["", "a..b", "a.*", "a.>", "a b"] {
+            assert!(!pattern(">").matches(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_agrees_with_the_oracle(pattern in any_pattern(), subject in "(a|b|c)(\\.(a|b|c)){0,4}") {
+            prop_assert_eq!(pattern.matches(&subject), oracle(&tokens(pattern.as_str()), &tokens(&subject)));
+        }
+
+        #[test]
+        fn overlap_means_a_common_subject(a in any_pattern(), b in any_pattern()) {
+            let common = universe().iter().any(|subject| {
+                oracle(&tokens(a.as_str()), &tokens(subject)) && oracle(&tokens(b.as_str()), &tokens(subject))
+            });
+            prop_assert_eq!(a.overlaps(&b), common);
+            prop_assert_eq!(b.overlaps(&a), common);
+        }
+
+        #[test]
+        fn covering_means_every_subject_of_the_other(a in any_pattern(), b in any_pattern()) {
+            let every = universe().iter().all(|subject| {
+                !oracle(&tokens(b.as_str()), &tokens(subject)) || oracle(&tokens(a.as_str()), &tokens(subject))
+            });
+            prop_assert_eq!(a.covers(&b), every);
+        }
+
+        #[test]
+        fn no_text_panics_and_what_parses_prints_as_it_was(text in "[a.*> \\PC]{0,12}") {
+            if let Ok(pattern) = Pattern::parse(&text) {
+                prop_assert_eq!(pattern.to_string(), text);
+            }
+        }
+    }
+}
