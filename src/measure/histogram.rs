@@ -297,7 +297,9 @@ mod tests {
 
     fn of(limits: &[u64], values: &[i64]) -> Latency {
         let mut latency = Latency::new(limits);
-        values.iter().for_each(|&ns| latency.record(ns));
+        for &ns in values {
+            latency.record(ns);
+        }
         latency
     }
 

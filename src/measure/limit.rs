@@ -121,7 +121,9 @@ mod tests {
             percent in 0_u32..=100,
         ) {
             let mut tally = Tally::default();
-            values.iter().for_each(|&value| tally.record(value, limit));
+            for &value in &values {
+                tally.record(value, limit);
+            }
             values.sort_unstable();
             let q = f64::from(percent) / 100.0;
             let count = num::count(values.len());

@@ -176,7 +176,9 @@ mod tests {
     #[test]
     fn smallest_mean_and_largest_are_figures_too() {
         let mut w = windows(&[20]);
-        [10, 20, 60].iter().for_each(|&ns| w.record(10 * SECOND, ns));
+        for ns in [10, 20, 60] {
+            w.record(10 * SECOND, ns);
+        }
         let met = |stat, op| w.met(stat, op, 20, &[]).unwrap().met;
         assert_eq!(
             [met(Stat::Min, Op::Below), met(Stat::Mean, Op::AtMost), met(Stat::Max, Op::Below)],
@@ -199,7 +201,9 @@ mod tests {
         ) {
             let of = |events: &[(Ns, i64)]| {
                 let mut w = windows(&[1_000_000, 5_000_000]);
-                events.iter().for_each(|&(intended, ns)| w.record(intended, ns));
+                for &(intended, ns) in events {
+                    w.record(intended, ns);
+                }
                 w
             };
             let (first, second) = events.split_at(cut.min(events.len()));
