@@ -1,1 +1,14 @@
-//! (empty)
+//! The load as arithmetic: when each event is due, which topic and symbol it has, and when to send it.
+//!
+//! Everything here is a function of the plan alone; nothing reads a clock, sleeps or sends.
+
+mod arrival;
+mod curve;
+mod pacer;
+mod pick;
+mod random;
+
+pub use arrival::{Due, Schedule, Totals, expected, split, totals};
+pub use curve::{peak_rate, rate_at};
+pub use pacer::{Pace, Pacer};
+pub use pick::{Picker, shares};

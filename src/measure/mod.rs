@@ -1,1 +1,23 @@
-//! (empty)
+//! What a run measures: times in histograms and windows, and the account of every event.
+//!
+//! Everything here is arithmetic on what others report; nothing reads a clock or knows a bus.
+
+mod histogram;
+mod ledger;
+mod limit;
+mod merge;
+mod publish;
+mod ranges;
+mod settle;
+mod timeline;
+mod windows;
+
+pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode};
+pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
+pub use limit::{Limit, Tally, rank};
+pub use merge::Merger;
+pub use publish::{PublishLedger, Published};
+pub use ranges::{Ranges, Stretch};
+pub use settle::{Audit, LostRange, MAX_RANGES, Missing, Settled, audit, settle};
+pub use timeline::{GeneratorInterval, GroupInterval, Limits, Row};
+pub use windows::{Met, Windows};

@@ -1,0 +1,363 @@
+//! The account between what was published and what arrived: what is lost, where, and when a drain is complete.
+
+use std::sync::Arc;
+
+use crate::measure::ledger::GroupLedger;
+use crate::measure::publish::PublishLedger;
+use crate::measure::ranges::{Stretch, common, total, without};
+use crate::num;
+
+/// How many ranges of lost events are listed; the others are only counted.
+pub const MAX_RANGES: usize = 1000;
+
+/// Consecutive lost events of one key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LostRange {
+    /// The key, `topic × symbols + symbol`.
+    pub key: usize,
+    /// The first sequence.
+    pub first: u32,
+    /// The last sequence, included.
+    pub last: u32,
+    /// Are they in the store? `None` without an audit.
+    pub stored: Option<bool>,
+}
+
+/// What became of the events that a group subscribes:
+/// `delivered = expected − lost + recovered + unexpected`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settled {
+    /// Acked events of subscribed keys.
+    pub expected: u64,
+    /// Events delivered at least once.
+    pub delivered: u64,
+    /// Acked and never delivered.
+    pub lost: u64,
+    /// Of these, not in the store; `None` without an audit.
+    pub lost_not_stored: Option<u64>,
+    /// Of these, in the store; `None` without an audit.
+    pub lost_not_delivered: Option<u64>,
+    /// Unconfirmed, and delivered all the same.
+    pub recovered: u64,
+    /// Delivered, though refused, unsent, never published, or of no subscribed key: somebody's error.
+    pub unexpected: u64,
+    /// Events without an answer yet. They are taken for acked, so the account is right only where this is 0.
+    pub open: u64,
+    /// Where the lost events are, by key and sequence, at most [`MAX_RANGES`].
+    pub ranges: Vec<LostRange>,
+    /// Further ranges of lost events.
+    pub ranges_left_out: u64,
+}
+
+/// What reading the store back from its start showed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Audit {
+    /// Acked events.
+    pub acked: u64,
+    /// Acked events that are not in the store.
+    pub missing: u64,
+    /// Copies in the store beyond the first of an event.
+    pub stored_twice: u64,
+    /// Events stored after one of their key with a higher sequence.
+    pub out_of_order: u64,
+    /// Acked events stored exactly once: at least so many, and exactly where no event has more than two copies.
+    pub stored_once: u64,
+}
+
+impl Audit {
+    /// Share of the acked events stored exactly once and in order; a lower bound, exact where no event has
+    /// two faults. 0 without acked events.
+    #[must_use]
+    pub fn complete_share(&self) -> f64 {
+        num::share(self.stored_once.saturating_sub(self.out_of_order), self.acked)
+    }
+}
+
+/// One key's part of the account.
+struct KeyAccount {
+    acked: u64,
+    lost: Vec<Stretch>,
+    recovered: u64,
+}
+
+fn account(published: &PublishLedger, received: &GroupLedger, key: usize) -> KeyAccount {
+    let end = published.intended(key);
+    let missing = received.missing(key, end);
+    let exceptions = published.exceptions(key);
+    let unconfirmed = published.unconfirmed_of(key);
+    KeyAccount {
+        acked: u64::from(end) - total(&exceptions),
+        recovered: total(&unconfirmed) - total(&common(&unconfirmed, &missing)),
+        lost: without(&missing, &exceptions),
+    }
+}
+
+/// Settles a group's account with what was published, once every event has its answer and the drain is over.
+/// `stored` is the ledger of a *complete* audit, which read the store as if it were a group.
+#[must_use]
+pub fn settle(
+    published: &PublishLedger,
+    group: &GroupLedger,
+    subscribed: impl Fn(usize) -> bool,
+    stored: Option<&GroupLedger>,
+) -> Settled {
+    let mut settled = Settled {
+        delivered: group.totals().delivered,
+        open: published.totals().open(),
+        lost_not_stored: stored.map(|_| 0),
+        lost_not_delivered: stored.map(|_| 0),
+        ..Settled::default()
+    };
+    for key in (0..published.keys()).filter(|&key| subscribed(key)) {
+        let own = account(published, group, key);
+        settled.expected += own.acked;
+        settled.recovered += own.recovered;
+        settled.lost += total(&own.lost);
+        settled.locate(key, &own.lost, stored.map(|stored| stored.missing(key, published.intended(key))));
+    }
+    let explained = settled.expected - settled.lost + settled.recovered;
+    settled.unexpected = settled.delivered.saturating_sub(explained);
+    settled
+}
+
+impl Settled {
+    /// Books the lost events of a key, given what is not in the store of it.
+    fn locate(&mut self, key: usize, lost: &[Stretch], not_stored: Option<Vec<Stretch>>) {
+        let range = |stored| move |s: &Stretch| LostRange { key, first: s.first, last: s.last, stored };
+        let Some(holes) = not_stored else {
+            return self.list(lost.iter().map(range(None)));
+        };
+        let (not_stored, not_delivered) = (common(lost, &holes), without(lost, &holes));
+        self.lost_not_stored = self.lost_not_stored.map(|n| n + total(&not_stored));
+        self.lost_not_delivered = self.lost_not_delivered.map(|n| n + total(&not_delivered));
+        let mut ranges: Vec<LostRange> = not_stored.iter().map(range(Some(false))).collect();
+        ranges.extend(not_delivered.iter().map(range(Some(true))));
+        ranges.sort_unstable_by_key(|range| range.first);
+        self.list(ranges.into_iter());
+    }
+
+    fn list(&mut self, mut ranges: impl Iterator<Item = LostRange>) {
+        let room = MAX_RANGES - self.ranges.len();
+        self.ranges.extend(ranges.by_ref().take(room));
+        self.ranges_left_out += num::count(ranges.count());
+    }
+}
+
+/// Checks the store, read back from its start into a ledger of its own, against what was acked.
+#[must_use]
+pub fn audit(published: &PublishLedger, stored: &GroupLedger) -> Audit {
+    let (mut acked, mut missing) = (0, 0);
+    for key in 0..published.keys() {
+        let own = account(published, stored, key);
+        acked += own.acked;
+        missing += total(&own.lost);
+    }
+    let seen = stored.totals();
+    let stored_twice = seen.duplicate + seen.redelivered;
+    let stored_once = (acked - missing).saturating_sub(stored_twice);
+    Audit { acked, missing, stored_twice, out_of_order: seen.reordered, stored_once }
+}
+
+/// Counts the acked events that a group has not been given yet, down to 0: then its drain is complete.
+#[derive(Debug, Clone)]
+pub struct Missing {
+    published: Arc<PublishLedger>,
+    subscribed: Vec<bool>,
+    left: u64,
+}
+
+impl Missing {
+    /// Takes stock, once every event has its answer.
+    #[must_use]
+    pub fn new(
+        published: Arc<PublishLedger>,
+        group: &GroupLedger,
+        subscribed: impl Fn(usize) -> bool,
+    ) -> Self {
+        let subscribed: Vec<bool> = (0..published.keys()).map(subscribed).collect();
+        let keys = subscribed.iter().enumerate().filter(|&(_, &of_group)| of_group);
+        let left = keys.map(|(key, _)| total(&account(&published, group, key).lost)).sum();
+        Self { published, subscribed, left }
+    }
+
+    /// Counts a first delivery ([`super::Fate::First`] or `Reordered`) after the stock was taken.
+    pub fn first_delivery(&mut self, key: usize, sequence: u32) {
+        let expected =
+            self.subscribed.get(key).copied().unwrap_or(false) && self.published.is_acked(key, sequence);
+        self.left = self.left.saturating_sub(u64::from(expected));
+    }
+
+    /// Acked events not delivered yet.
+    #[must_use]
+    pub const fn left(&self) -> u64 {
+        self.left
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use std::collections::HashSet;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Answer {
+        Acked,
+        Refused,
+        Unconfirmed,
+        Unsent,
+    }
+    use Answer::{Acked, Refused, Unconfirmed, Unsent};
+
+    fn publish(answers: &[(usize, Answer)]) -> (PublishLedger, Vec<(usize, u32, Answer)>) {
+        let mut ledger = PublishLedger::new(3);
+        let mut events = Vec::new();
+        for &(key, answer) in answers {
+            let sequence = ledger.assign(key).unwrap();
+            match answer {
+                Acked => ledger.acked(false),
+                Refused => ledger.refused(key, sequence),
+                Unconfirmed => ledger.unconfirmed(key, sequence),
+                Unsent => ledger.unsent(key, sequence),
+            }
+            events.push((key, sequence, answer));
+        }
+        (ledger, events)
+    }
+
+    fn deliver(events: &[(usize, u32)]) -> GroupLedger {
+        let mut ledger = GroupLedger::new(3);
+        for &(key, sequence) in events {
+            ledger.deliver(key, sequence, 0, 1);
+        }
+        ledger
+    }
+
+    #[test]
+    fn a_loss_is_named_and_attributed() {
+        let (published, _) = publish(&[(0, Acked); 10]);
+        let group = deliver(&[(0, 0), (0, 1), (0, 8)]);
+        let stored = deliver(&[(0, 0), (0, 1), (0, 2), (0, 3), (0, 7), (0, 8), (0, 9)]);
+        let settled = settle(&published, &group, |_| true, Some(&stored));
+        let range = |first, last, stored| LostRange { key: 0, first, last, stored: Some(stored) };
+        assert_eq!(
+            settled.ranges,
+            [range(2, 3, true), range(4, 6, false), range(7, 7, true), range(9, 9, true)]
+        );
+        assert_eq!(
+            (settled.lost, settled.lost_not_stored, settled.lost_not_delivered),
+            (7, Some(3), Some(4))
+        );
+        let blind = settle(&published, &group, |_| true, None);
+        assert_eq!((blind.lost, blind.lost_not_stored, blind.lost_not_delivered), (7, None, None));
+        let ranges = [(2, 7), (9, 9)].map(|(first, last)| LostRange { key: 0, first, last, stored: None });
+        assert_eq!(blind.ranges, ranges);
+    }
+
+    #[test]
+    fn what_was_not_confirmed_cannot_be_lost() {
+        let (published, _) =
+            publish(&[(0, Refused), (0, Unconfirmed), (0, Unsent), (0, Unconfirmed), (0, Acked)]);
+        let settled = settle(&published, &deliver(&[(0, 3), (0, 4)]), |_| true, None);
+        let expected = Settled { expected: 1, delivered: 2, recovered: 1, ..Settled::default() };
+        assert_eq!(settled, expected);
+    }
+
+    #[test]
+    fn what_nobody_sent_is_unexpected() {
+        let (published, _) = publish(&[(0, Refused), (0, Unsent), (1, Acked)]);
+        let group = deliver(&[(0, 0), (0, 1), (0, 2), (1, 0), (2, 0)]);
+        let settled = settle(&published, &group, |key| key != 1, None);
+        assert_eq!((settled.expected, settled.delivered, settled.unexpected), (0, 5, 5));
+    }
+
+    #[test]
+    fn the_list_of_losses_is_bounded_and_the_count_is_not() {
+        let (published, _) = publish(&vec![(0, Acked); 2 * MAX_RANGES + 20]);
+        let odd: Vec<(usize, u32)> = (0..num::count32(MAX_RANGES) + 10).map(|i| (0, 2 * i + 1)).collect();
+        let settled = settle(&published, &deliver(&odd), |_| true, None);
+        assert_eq!((settled.lost, settled.ranges.len(), settled.ranges_left_out), (1010, MAX_RANGES, 10));
+    }
+
+    #[test]
+    fn an_open_event_shows() {
+        let mut published = PublishLedger::new(1);
+        published.assign(0);
+        assert_eq!(settle(&published, &GroupLedger::new(1), |_| true, None).open, 1);
+    }
+
+    #[test]
+    fn an_audit_finds_each_fault() {
+        let (published, _) =
+            publish(&[(0, Acked), (0, Acked), (0, Acked), (0, Acked), (0, Unconfirmed), (0, Acked)]);
+        let clean = audit(&published, &deliver(&[(0, 0), (0, 1), (0, 2), (0, 3), (0, 5)]));
+        assert_eq!(clean, Audit { acked: 5, stored_once: 5, ..Audit::default() });
+        assert!((clean.complete_share() - 1.0).abs() < f64::EPSILON);
+        let faulty = audit(&published, &deliver(&[(0, 0), (0, 0), (0, 3), (0, 2), (0, 5)]));
+        let expected = Audit { acked: 5, missing: 1, stored_twice: 1, out_of_order: 1, stored_once: 3 };
+        assert_eq!(faulty, expected);
+        assert!((faulty.complete_share() - 0.4).abs() < 1e-12);
+        let nothing = audit(&PublishLedger::new(1), &GroupLedger::new(1));
+        assert!(nothing.complete_share() < 1.0, "no data is never a pass");
+    }
+
+    fn any_answers() -> impl Strategy<Value = Vec<(usize, Answer)>> {
+        let answer =
+            prop_oneof![6 => Just(Acked), 1 => Just(Refused), 1 => Just(Unconfirmed), 1 => Just(Unsent)];
+        proptest::collection::vec((0_usize..3, answer), 0..80)
+    }
+
+    proptest! {
+        #[test]
+        fn the_account_is_that_of_sets(
+            answers in any_answers(),
+            delivered in proptest::collection::vec((0_usize..3, 0_u32..40), 0..100),
+            stored in proptest::collection::vec((0_usize..3, 0_u32..40), 0..100),
+            skipped in 0_usize..4,
+        ) {
+            let (published, events) = publish(&answers);
+            let (group, store) = (deliver(&delivered), deliver(&stored));
+            let settled = settle(&published, &group, |key| key != skipped, Some(&store));
+            let (seen, kept): (HashSet<_>, HashSet<_>) = (delivered.iter().collect(), stored.iter().collect());
+            let count = |wanted: &dyn Fn(&(usize, u32), Answer) -> bool| {
+                let of_group = events.iter().filter(|event| event.0 != skipped);
+                num::count(of_group.filter(|&&(key, sequence, answer)| wanted(&(key, sequence), answer)).count())
+            };
+            prop_assert_eq!(settled.expected, count(&|_, answer| answer == Acked));
+            let lost = |event: &(usize, u32), answer| answer == Acked && !seen.contains(event);
+            prop_assert_eq!(settled.lost, count(&lost));
+            prop_assert_eq!(settled.lost_not_stored, Some(count(&|e, a| lost(e, a) && !kept.contains(e))));
+            prop_assert_eq!(settled.lost_not_delivered, Some(count(&|e, a| lost(e, a) && kept.contains(e))));
+            prop_assert_eq!(settled.recovered, count(&|e, a| a == Unconfirmed && seen.contains(e)));
+            prop_assert_eq!(settled.delivered, num::count(seen.len()));
+            prop_assert_eq!(settled.delivered, settled.expected - settled.lost + settled.recovered + settled.unexpected);
+            let listed: u64 = settled.ranges.iter().map(|r| u64::from(r.last - r.first) + 1).sum();
+            prop_assert_eq!((listed, settled.open), (settled.lost, 0));
+            for range in &settled.ranges {
+                let mut all = range.first..=range.last;
+                prop_assert!(all.all(|s| !seen.contains(&(range.key, s)) && Some(kept.contains(&(range.key, s))) == range.stored));
+            }
+        }
+
+        #[test]
+        fn a_drain_is_complete_when_and_only_when_nothing_acked_is_missing(
+            answers in any_answers(),
+            delivered in proptest::collection::vec((0_usize..3, 0_u32..40), 0..150),
+            before in 0_usize..150,
+        ) {
+            let (published, _) = publish(&answers);
+            let published = Arc::new(published);
+            let (before, after) = delivered.split_at(before.min(delivered.len()));
+            let mut group = deliver(before);
+            let mut missing = Missing::new(Arc::clone(&published), &group, |key| key != 2);
+            for &(key, sequence) in after {
+                let known = group.delivered(key);
+                group.deliver(key, sequence, 0, 1);
+                if group.delivered(key) > known {
+                    missing.first_delivery(key, sequence);
+                }
+                prop_assert_eq!(missing.left(), settle(&published, &group, |key| key != 2, None).lost);
+            }
+        }
+    }
+}

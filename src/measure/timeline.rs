@@ -1,0 +1,240 @@
+//! One second of a run: what a generator and a group collect in it, and the row that these make.
+//!
+//! Intervals are merged and cleared, never averaged; the whole run is the merger of its rows.
+
+use crate::measure::histogram::Latency;
+use crate::measure::ledger::Fate;
+
+/// The limits, in nanoseconds, around which each time is counted exactly.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// received − intended.
+    pub latency: Vec<u64>,
+    /// acked − intended.
+    pub ack: Vec<u64>,
+    /// acked − sent.
+    pub service: Vec<u64>,
+    /// sent − intended.
+    pub send_lag: Vec<u64>,
+}
+
+/// What generators do in one interval. Each happening counts in the interval in which it happens.
+#[derive(Debug, Clone)]
+pub struct GeneratorInterval {
+    /// Slots of the schedule that came.
+    pub intended: u64,
+    /// Events that the client took.
+    pub sent: u64,
+    /// Events that the client did not take.
+    pub unsent: u64,
+    /// Events that the broker confirmed.
+    pub acked: u64,
+    /// Events that the broker refused.
+    pub refused: u64,
+    /// Events given up without an answer.
+    pub unconfirmed: u64,
+    /// sent − intended, of the measure phase's events, as the other two.
+    pub send_lag: Latency,
+    /// acked − intended.
+    pub ack: Latency,
+    /// acked − sent.
+    pub service: Latency,
+}
+
+/// What a group receives in one interval.
+#[derive(Debug, Clone)]
+pub struct GroupInterval {
+    /// Events delivered for the first time; the reordered ones are among them.
+    pub delivered: u64,
+    /// First deliveries that were reordered.
+    pub reordered: u64,
+    /// Copies that were stored twice.
+    pub duplicate: u64,
+    /// Deliveries of the same position again.
+    pub redelivered: u64,
+    /// Events of ours with another content.
+    pub corrupt: u64,
+    /// Events not of this run.
+    pub foreign: u64,
+    /// received − intended, of first deliveries of the measure phase's events.
+    pub latency: Latency,
+}
+
+/// One interval of the whole run.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// All generators together.
+    pub load: GeneratorInterval,
+    /// The groups, in the plan's order.
+    pub groups: Vec<GroupInterval>,
+}
+
+impl GeneratorInterval {
+    /// An empty interval.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            intended: 0,
+            sent: 0,
+            unsent: 0,
+            acked: 0,
+            refused: 0,
+            unconfirmed: 0,
+            send_lag: Latency::new(&limits.send_lag),
+            ack: Latency::new(&limits.ack),
+            service: Latency::new(&limits.service),
+        }
+    }
+
+    /// Adds another interval.
+    pub fn merge(&mut self, other: &Self) {
+        // Taken apart by name, so that a new field cannot be forgotten.
+        let Self { intended, sent, unsent, acked, refused, unconfirmed, send_lag, ack, service } = other;
+        self.intended += intended;
+        self.sent += sent;
+        self.unsent += unsent;
+        self.acked += acked;
+        self.refused += refused;
+        self.unconfirmed += unconfirmed;
+        self.send_lag.merge(send_lag);
+        self.ack.merge(ack);
+        self.service.merge(service);
+    }
+
+    /// Makes it empty, and keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { intended, sent, unsent, acked, refused, unconfirmed, send_lag, ack, service } = self;
+        for count in [intended, sent, unsent, acked, refused, unconfirmed] {
+            *count = 0;
+        }
+        [send_lag, ack, service].into_iter().for_each(Latency::clear);
+    }
+}
+
+impl GroupInterval {
+    /// An empty interval.
+    #[must_use]
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            delivered: 0,
+            reordered: 0,
+            duplicate: 0,
+            redelivered: 0,
+            corrupt: 0,
+            foreign: 0,
+            latency: Latency::new(&limits.latency),
+        }
+    }
+
+    /// Counts what the ledger said of a delivery.
+    #[inline]
+    pub fn count(&mut self, fate: Fate) {
+        match fate {
+            Fate::First => self.delivered += 1,
+            Fate::Reordered { .. } => {
+                self.delivered += 1;
+                self.reordered += 1;
+            }
+            Fate::Duplicate => self.duplicate += 1,
+            Fate::Redelivered => self.redelivered += 1,
+            Fate::Stray => self.foreign += 1,
+        }
+    }
+
+    /// Adds another interval.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { delivered, reordered, duplicate, redelivered, corrupt, foreign, latency } = other;
+        self.delivered += delivered;
+        self.reordered += reordered;
+        self.duplicate += duplicate;
+        self.redelivered += redelivered;
+        self.corrupt += corrupt;
+        self.foreign += foreign;
+        self.latency.merge(latency);
+    }
+
+    /// Makes it empty, and keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { delivered, reordered, duplicate, redelivered, corrupt, foreign, latency } = self;
+        for count in [delivered, reordered, duplicate, redelivered, corrupt, foreign] {
+            *count = 0;
+        }
+        latency.clear();
+    }
+}
+
+impl Row {
+    /// An empty row for so many groups.
+    #[must_use]
+    pub fn new(groups: usize, limits: &Limits) -> Self {
+        Self {
+            load: GeneratorInterval::new(limits),
+            groups: (0..groups).map(|_| GroupInterval::new(limits)).collect(),
+        }
+    }
+
+    /// Adds another row of the same groups.
+    pub fn merge(&mut self, other: &Self) {
+        self.load.merge(&other.load);
+        self.groups.iter_mut().zip(&other.groups).for_each(|(mine, theirs)| mine.merge(theirs));
+    }
+
+    /// Makes it empty, and keeps the memory.
+    pub fn clear(&mut self) {
+        self.load.clear();
+        self.groups.iter_mut().for_each(GroupInterval::clear);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits { latency: vec![100], ack: vec![50], service: vec![], send_lag: vec![10] }
+    }
+
+    /// A row in which each count is another number.
+    fn row() -> Row {
+        let mut row = Row::new(2, &limits());
+        let load = &mut row.load;
+        (load.intended, load.sent, load.unsent) = (1, 2, 3);
+        (load.acked, load.refused, load.unconfirmed) = (4, 5, 6);
+        load.send_lag.record(11);
+        load.ack.record(51);
+        load.service.record(1);
+        let group = &mut row.groups[1];
+        (group.corrupt, group.foreign) = (7, 8);
+        let late = Fate::Reordered { extent: 1, late: 1 };
+        for (fate, times) in
+            [(Fate::First, 10), (late, 20), (Fate::Duplicate, 30), (Fate::Redelivered, 40), (Fate::Stray, 1)]
+        {
+            (0..times).for_each(|_| group.count(fate));
+        }
+        group.latency.record(101);
+        row
+    }
+
+    fn figures(row: &Row) -> (Vec<u64>, Vec<u64>) {
+        let l = &row.load;
+        let load = [l.intended, l.sent, l.unsent, l.acked, l.refused, l.unconfirmed];
+        let times = [&l.send_lag, &l.ack, &l.service].map(Latency::count);
+        let groups = row.groups.iter().flat_map(|g| {
+            [g.delivered, g.reordered, g.duplicate, g.redelivered, g.corrupt, g.foreign, g.latency.count()]
+        });
+        ([load.as_slice(), &times].concat(), groups.collect())
+    }
+
+    #[test]
+    fn rows_add_up_and_clear() {
+        let mut total = row();
+        let one = (vec![1, 2, 3, 4, 5, 6, 1, 1, 1], vec![0, 0, 0, 0, 0, 0, 0, 30, 20, 30, 40, 7, 9, 1]);
+        assert_eq!(figures(&total), one);
+        total.merge(&row());
+        let twice = (one.0.iter().map(|n| 2 * n).collect(), one.1.iter().map(|n| 2 * n).collect());
+        assert_eq!(figures(&total), twice);
+        assert_eq!(total.groups[1].latency.limit(100).map(|tally| tally.above), Some(2));
+        total.clear();
+        assert_eq!(figures(&total), (vec![0; 9], vec![0; 14]));
+    }
+}
