@@ -1,29 +1,45 @@
 //! The run's clock: monotonic nanoseconds since an epoch, anchored to wall time once.
+//!
+//! It reads `CLOCK_MONOTONIC` itself, so that a time on it is an absolute deadline for the kernel as well,
+//! to the nanosecond.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 
+use crate::num;
 use crate::plan::Ns;
+
+/// Readings of both clocks, of which the tightest anchors one to the other.
+const ANCHORS: usize = 8;
 
 /// A cheap, copyable clock; all times of a run come from copies of one.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
-    epoch: Instant,
+    /// `CLOCK_MONOTONIC` at the epoch, nanoseconds.
+    epoch_ns: u64,
     unix_ns_at_epoch: u64,
 }
 
 impl Clock {
     /// Starts a clock: its epoch is now.
+    ///
+    /// The wall clock is read between two readings of the monotonic one, several times; the pair that lies
+    /// closest together counts, so that a preemption between the readings does not shift all of a run.
     #[must_use]
     pub fn start() -> Self {
-        let epoch = Instant::now();
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Self { epoch, unix_ns_at_epoch: u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX) }
+        let read = || {
+            let before = nanoseconds(clock_gettime(ClockId::Monotonic));
+            let wall = nanoseconds(clock_gettime(ClockId::Realtime));
+            let after = nanoseconds(clock_gettime(ClockId::Monotonic));
+            (after - before, before.midpoint(after), wall)
+        };
+        let (_, epoch_ns, unix_ns_at_epoch) = (1..ANCHORS).fold(read(), |best, _| best.min(read()));
+        Self { epoch_ns, unix_ns_at_epoch }
     }
 
     /// Nanoseconds since the epoch.
     #[must_use]
     pub fn now(&self) -> Ns {
-        u64::try_from(self.epoch.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        nanoseconds(clock_gettime(ClockId::Monotonic)).saturating_sub(self.epoch_ns)
     }
 
     /// Wall time at the epoch, nanoseconds since 1970.
@@ -36,8 +52,44 @@ impl Clock {
     /// about 0 unless somebody stepped it.
     #[must_use]
     pub fn wall_drift_ns(&self) -> i64 {
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        let wall = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        crate::num::difference(wall, self.unix_ns_at_epoch.saturating_add(self.now()))
+        let now = Self::start();
+        let expected = self.unix_ns_at_epoch.saturating_add(now.epoch_ns.saturating_sub(self.epoch_ns));
+        num::difference(now.unix_ns_at_epoch, expected)
+    }
+
+    /// A time on this clock as a deadline on `CLOCK_MONOTONIC`.
+    pub(super) fn deadline(&self, at: Ns) -> Timespec {
+        let ns = self.epoch_ns.saturating_add(at);
+        let seconds = i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX);
+        Timespec { tv_sec: seconds, tv_nsec: i64::from(num::low32(ns % 1_000_000_000)) }
+    }
+}
+
+/// A time of the kernel in nanoseconds; before 1970 (or boot) is 0.
+fn nanoseconds(time: Timespec) -> u64 {
+    let part = |n: i64| u64::try_from(n).unwrap_or(0);
+    part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_the_same_instant_to_the_nanosecond() {
+        let clock = Clock { epoch_ns: 1_999_999_999, unix_ns_at_epoch: 0 };
+        for at in [0, 1, 2, 999_999_999, 1_000_000_000, 86_400_000_000_001] {
+            assert_eq!(nanoseconds(clock.deadline(at)), 1_999_999_999 + at);
+        }
+        assert!(clock.deadline(u64::MAX).tv_sec > 0);
+    }
+
+    #[test]
+    fn time_goes_forward_and_agrees_with_the_wall_clock() {
+        let clock = Clock::start();
+        let (first, second) = (clock.now(), clock.now());
+        assert!(first <= second);
+        assert!(clock.unix_ns_at_epoch() > 1_700_000_000_000_000_000);
+        assert!(clock.wall_drift_ns().abs() < 1_000_000_000, "nobody steps the clock here");
     }
 }

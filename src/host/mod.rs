@@ -1,3 +1,74 @@
 //! The machine: its clock, its hiccups, its resources, and what it is.
 
 pub mod clock;
+pub mod doctor;
+pub mod facts;
+pub mod hiccup;
+pub mod resources;
+pub mod signal;
+pub mod sleep;
+
+use std::io;
+use std::path::PathBuf;
+
+/// Why a figure of the machine cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// A file or directory cannot be read or written.
+    #[error("cannot read or write {}: {source}", path.display())]
+    Io {
+        /// Which one.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// The process has ended, or its number belongs to another process by now.
+    #[error("process {pid} has ended")]
+    Gone {
+        /// Its number.
+        pid: u32,
+    },
+    /// A file of the kernel is not as expected.
+    #[error("{} is not as this kernel's documentation has it", path.display())]
+    Malformed {
+        /// Which one.
+        path: PathBuf,
+    },
+}
+
+impl HostError {
+    fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+}
+
+/// Percentiles of a set of times, in nanoseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Times {
+    /// How many.
+    pub count: u64,
+    /// Median.
+    pub p50_ns: u64,
+    /// 99th percentile.
+    pub p99_ns: u64,
+    /// 99.9th percentile.
+    pub p99_9_ns: u64,
+    /// Largest.
+    pub max_ns: u64,
+}
+
+impl Times {
+    /// Reads the percentiles off a histogram of nanoseconds; all 0 where it is empty.
+    #[must_use]
+    pub fn of(histogram: &hdrhistogram::Histogram<u64>) -> Self {
+        Self {
+            count: histogram.len(),
+            p50_ns: histogram.value_at_quantile(0.5),
+            p99_ns: histogram.value_at_quantile(0.99),
+            p99_9_ns: histogram.value_at_quantile(0.999),
+            max_ns: histogram.max(),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Is this machine fit to measure? Short measurements of it, and what they mean for latency limits.
+
+use std::fs;
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use super::clock::Clock;
+use super::hiccup::{HiccupMeter, Hiccups};
+use super::resources::{Filesystem, filesystem};
+use super::sleep::Sleeper;
+use super::{HostError, Times};
+use crate::num;
+use crate::plan::{Ns, Pacing, Span};
+
+/// The share of a limit that the hiccup meter's p99.9 may reach before latency cannot be judged.
+const HICCUP_SHARE: f64 = 0.20;
+/// The share of a limit that the send lag's p99 may reach.
+const LAG_SHARE: f64 = 0.10;
+/// Fewer cores than this leave the broker, the generator and the members to fight for them.
+const ENOUGH_CORES: f64 = 4.0;
+
+/// What the doctor measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Checkup {
+    /// How late an absolute sleep returns; the floor of the send lag.
+    pub timer: Times,
+    /// The hiccup meter's percentiles.
+    pub hiccups: Times,
+    /// The disk of the store, where it could be tried.
+    pub disk: Option<Disk>,
+    /// Cores that this process may use.
+    pub cores: f64,
+    /// Share of the CPU time that the hypervisor took meanwhile, 0 to 1.
+    pub steal_share: f64,
+}
+
+/// How fast a disk makes 4 kB safe.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Disk {
+    /// Where it was tried.
+    pub path: PathBuf,
+    /// What is there.
+    pub filesystem: Filesystem,
+    /// Writes of 4 kB with `fdatasync`, one after the other, per second.
+    pub syncs_per_second: f64,
+    /// Time of each.
+    pub sync: Times,
+}
+
+/// Whether a container can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Docker {
+    /// The daemon answers.
+    Answers,
+    /// It does not, and why.
+    Silent(String),
+}
+
+/// How grave a finding is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Gravity {
+    /// Fit.
+    Good,
+    /// Mind it.
+    Caution,
+    /// Figures will be inconclusive or mean something else.
+    Bad,
+}
+
+/// A finding, with what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Advice {
+    /// How grave.
+    pub gravity: Gravity,
+    /// One or two sentences.
+    pub text: String,
+}
+
+/// How late an absolute sleep of 1 ms returns, over `length`.
+#[must_use]
+pub fn timer_lateness(clock: Clock, length: Duration) -> Times {
+    let sleeper = Sleeper::new(clock, Pacing::Sleep);
+    let end = clock.now().saturating_add(nanoseconds(length));
+    let mut late = histogram();
+    let mut due = clock.now();
+    while due < end {
+        due += 1_000_000;
+        let woke = sleeper.sleep_until(due);
+        late.saturating_record(woke - due);
+        due = due.max(woke);
+    }
+    Times::of(&late)
+}
+
+/// The hiccup meter's percentiles over `length`.
+///
+/// # Errors
+/// When the system grants no thread.
+pub fn hiccups(clock: Clock, length: Duration) -> io::Result<Times> {
+    let meter = HiccupMeter::start(clock)?;
+    std::thread::sleep(length);
+    let mut all = Hiccups::none();
+    all.add(&meter.stop());
+    Ok(all.times())
+}
+
+/// Writes 4 kB and forces them to the disk, again and again for `length`, in a file in `directory` that is
+/// removed afterwards.
+///
+/// # Errors
+/// When the directory cannot be written to.
+pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, HostError> {
+    let path = directory.join(format!(".tickgate-doctor-{}", std::process::id()));
+    let filesystem = filesystem(directory)?;
+    let mut file = fs::File::create_new(&path).map_err(HostError::io(&path))?;
+    let mut syncs = histogram();
+    let start = clock.now();
+    let mut end = start;
+    let tried = loop {
+        let written = file.write_all(&[0x5a; 4096]).and_then(|()| file.sync_data());
+        let now = clock.now();
+        syncs.saturating_record(now - end);
+        end = now;
+        if written.is_err() || end - start >= nanoseconds(length) {
+            break written;
+        }
+    };
+    let removed = fs::remove_file(&path);
+    tried.and(removed).map_err(HostError::io(&path))?;
+    let syncs_per_second = num::f64_of(syncs.len()) * 1e9 / num::f64_of(end - start).max(1.0);
+    Ok(Disk { path: directory.to_owned(), filesystem, syncs_per_second, sync: Times::of(&syncs) })
+}
+
+/// Asks the Docker daemon (the socket of `DOCKER_HOST`, else the usual one) whether it is there.
+#[must_use]
+pub fn docker() -> Docker {
+    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
+    let socket = match host.strip_prefix("unix://") {
+        Some(path) => path,
+        None if host.is_empty() => "/var/run/docker.sock",
+        None => return Docker::Silent(format!("DOCKER_HOST={host} is not a local socket; it was not tried")),
+    };
+    match ping(Path::new(socket)) {
+        Ok(()) => Docker::Answers,
+        Err(error) => Docker::Silent(format!("{socket}: {error}")),
+    }
+}
+
+fn ping(socket: &Path) -> io::Result<()> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.take(4096).read_to_string(&mut answer)?;
+    let ok = answer.split(' ').nth(1) == Some("200");
+    if ok { Ok(()) } else { Err(io::Error::other("something answers, but not as Docker does")) }
+}
+
+/// The lowest latency limit that can be judged on a machine that is like this all the time.
+#[must_use]
+pub fn lowest_limit_ns(checkup: &Checkup) -> Ns {
+    let by_hiccups = num::f64_of(checkup.hiccups.p99_9_ns) / HICCUP_SHARE;
+    let by_lag = num::f64_of(checkup.timer.p99_ns) / LAG_SHARE;
+    num::u64_of(by_hiccups.max(by_lag))
+}
+
+/// What the measurements mean; `limit` is the tightest latency limit of the profile, where there is one.
+#[must_use]
+pub fn advice(checkup: &Checkup, limit: Option<Ns>) -> Vec<Advice> {
+    let mut all = vec![of_latency(checkup, limit)];
+    all.extend(checkup.disk.iter().map(of_disk));
+    if checkup.cores < ENOUGH_CORES {
+        all.push(Advice {
+            gravity: Gravity::Caution,
+            text: format!(
+                "{} cores are shared by broker, generators and members: above some 10,000 events/s the tail \
+                 measures their fight for the cores; use {ENOUGH_CORES} or more, or a broker elsewhere",
+                checkup.cores
+            ),
+        });
+    }
+    if checkup.steal_share > 0.01 {
+        all.push(Advice {
+            gravity: Gravity::Caution,
+            text: format!(
+                "the hypervisor took {:.1} % of the CPU time for somebody else: expect other figures at other \
+                 times of day",
+                checkup.steal_share * 100.0
+            ),
+        });
+    }
+    all
+}
+
+fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
+    let (lowest, hiccups, late) = (lowest_limit_ns(checkup), checkup.hiccups.p99_9_ns, checkup.timer.p99_ns);
+    let by_lag = num::f64_of(late) / LAG_SHARE > num::f64_of(hiccups) / HICCUP_SHARE;
+    let reason = if by_lag {
+        format!("sends will be {} late at p99, and more than 10 % of the limit is too much", short(late))
+    } else {
+        format!("the hiccup p99.9 of {} exceeds 20 % of it", short(hiccups))
+    };
+    match limit {
+        Some(limit) if limit < lowest => Advice {
+            gravity: Gravity::Bad,
+            text: format!(
+                "the limit of {} cannot be judged here, nor any below {}: {reason}; stop other work on this \
+                 machine or use a dedicated one",
+                short(limit),
+                short(lowest)
+            ),
+        },
+        Some(limit) => Advice {
+            gravity: Gravity::Good,
+            text: format!(
+                "the limit of {} can be judged here, as any down to {}",
+                short(limit),
+                short(lowest)
+            ),
+        },
+        None => Advice {
+            gravity: Gravity::Good,
+            text: format!("a latency limit below {} cannot be judged here: {reason}", short(lowest)),
+        },
+    }
+}
+
+fn of_disk(disk: &Disk) -> Advice {
+    let at = disk.path.display();
+    if disk.filesystem.in_memory {
+        return Advice {
+            gravity: Gravity::Bad,
+            text: format!(
+                "{at} is {}, which lives in memory: a store there is never durable and its figures are no disk's; \
+                 name a directory on a disk",
+                disk.filesystem.name
+            ),
+        };
+    }
+    Advice {
+        gravity: Gravity::Good,
+        text: format!(
+            "{at} ({}) makes {:.0} writes/s safe, {} each at the median: about the ceiling of a stream with \
+             `sync = \"always\"` and one event a write",
+            disk.filesystem.name,
+            disk.syncs_per_second,
+            short(disk.sync.p50_ns)
+        ),
+    }
+}
+
+/// A time for people: rounded up to two significant digits.
+fn short(ns: Ns) -> String {
+    let mut step = 1;
+    while ns / step >= 100 {
+        step *= 10;
+    }
+    let rounded = Span { ns: ns.div_ceil(step) * step };
+    match rounded.ns {
+        1_000_000_000.. => format!("{} s", num::f64_of(rounded.ns) / 1e9),
+        1_000_000.. => format!("{} ms", num::f64_of(rounded.ns) / 1e6),
+        1_000.. => format!("{} µs", num::f64_of(rounded.ns) / 1e3),
+        ns => format!("{ns} ns"),
+    }
+}
+
+fn nanoseconds(length: Duration) -> u64 {
+    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, 3_600_000_000_000, 3).unwrap_or_else(|_| unreachable!("constant bounds"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkup() -> Checkup {
+        let times = |p99_ns, p99_9_ns| Times { count: 2000, p50_ns: 1, p99_ns, p99_9_ns, max_ns: p99_9_ns };
+        Checkup {
+            timer: times(200_000, 900_000),
+            hiccups: times(1_000_000, 4_000_000),
+            disk: None,
+            cores: 8.0,
+            steal_share: 0.0,
+        }
+    }
+
+    #[test]
+    fn the_lowest_limit_follows_the_rules_of_validity() {
+        assert_eq!(lowest_limit_ns(&checkup()), 20_000_000);
+        let late = Checkup { timer: Times { p99_ns: 3_000_000, ..checkup().timer }, ..checkup() };
+        assert_eq!(lowest_limit_ns(&late), 30_000_000);
+        assert!(advice(&late, Some(5_000_000))[0].text.contains("sends will be 3 ms late at p99"));
+    }
+
+    #[test]
+    fn a_limit_that_cannot_be_judged_says_why_and_what_to_do() {
+        assert_eq!(
+            advice(&checkup(), Some(10_000_000)),
+            [Advice {
+                gravity: Gravity::Bad,
+                text:
+                    "the limit of 10 ms cannot be judged here, nor any below 20 ms: the hiccup p99.9 of 4 ms \
+                       exceeds 20 % of it; stop other work on this machine or use a dedicated one"
+                        .into()
+            }]
+        );
+        assert_eq!(advice(&checkup(), Some(100_000_000))[0].gravity, Gravity::Good);
+        assert_eq!(
+            advice(&checkup(), None)[0].text,
+            "a latency limit below 20 ms cannot be judged here: the hiccup p99.9 of 4 ms exceeds 20 % of it"
+        );
+    }
+
+    #[test]
+    fn memory_few_cores_and_a_busy_host_are_named() {
+        let disk = |in_memory| Disk {
+            path: "/store".into(),
+            filesystem: Filesystem { name: if in_memory { "tmpfs" } else { "ext4" }.into(), in_memory },
+            syncs_per_second: 4321.0,
+            sync: Times { p50_ns: 230_000, ..Times::default() },
+        };
+        let poor = Checkup { disk: Some(disk(true)), cores: 2.0, steal_share: 0.05, ..checkup() };
+        let found: Vec<_> = advice(&poor, None).iter().map(|advice| advice.gravity).collect();
+        assert_eq!(found, [Gravity::Good, Gravity::Bad, Gravity::Caution, Gravity::Caution]);
+        let fine = Checkup { disk: Some(disk(false)), ..checkup() };
+        assert!(advice(&fine, None)[1].text.contains("4321 writes/s safe, 230 µs each"));
+    }
+
+    #[test]
+    fn times_are_short_and_never_rounded_down() {
+        let shown = |ns| short(ns);
+        assert_eq!(shown(0), "0 ns");
+        assert_eq!(shown(1_234_567), "1.3 ms");
+        assert_eq!(shown(99_999), "100 µs");
+        assert_eq!(shown(2_000_000_000), "2 s");
+    }
+
+    #[test]
+    fn the_measurements_measure() {
+        let clock = Clock::start();
+        let timer = timer_lateness(clock, Duration::from_millis(20));
+        assert!(timer.count > 0 && timer.max_ns > 0);
+        assert!(hiccups(clock, Duration::from_millis(20)).unwrap().count > 0);
+        let folder = tempfile::tempdir().unwrap();
+        let disk = disk(clock, folder.path(), Duration::from_millis(5)).unwrap();
+        assert!(disk.sync.count > 0 && disk.syncs_per_second > 0.0);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the file is gone");
+        assert!(super::disk(clock, &folder.path().join("nothing"), Duration::ZERO).is_err());
+    }
+
+    #[test]
+    fn a_socket_that_nobody_serves_is_silent() {
+        assert!(ping(Path::new("/nonexistent/docker.sock")).is_err());
+    }
+}

@@ -1,0 +1,248 @@
+//! The hiccup meter: how late a thread wakes that asked to sleep for 1 ms, which is what the machine adds to
+//! every time measured on it.
+//!
+//! After Gil Tene's jHiccup. A pause of 1 s is one late wake-up where a thousand were due, so the ones that
+//! never happened are added (1 s, 999 ms, 998 ms, …): otherwise p99.9 over 10 s would not see it. This holds for
+//! a pause of this very process too (`SIGSTOP`, a frozen container): `CLOCK_MONOTONIC` goes on meanwhile.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+use hdrhistogram::Histogram;
+
+use super::Times;
+use super::clock::Clock;
+use super::sleep::Sleeper;
+use crate::plan::{Ns, Pacing};
+
+/// How long the meter sleeps.
+const PERIOD_NS: u64 = 1_000_000;
+/// Longer hiccups count as this long.
+const LONGEST_NS: u64 = 3_600_000_000_000;
+
+/// What the meter saw between two calls of [`HiccupMeter::take_interval`].
+#[derive(Debug, Clone)]
+pub struct Interval {
+    /// Its start.
+    pub start: Ns,
+    /// Its end.
+    pub end: Ns,
+    /// Lateness of every wake-up that was due, in nanoseconds; the missed ones are among them.
+    pub late: Histogram<u64>,
+}
+
+impl Interval {
+    fn starting(start: Ns) -> Self {
+        Self { start, end: start, late: histogram() }
+    }
+}
+
+/// A running meter; dropping it ends it.
+#[derive(Debug)]
+pub struct HiccupMeter {
+    clock: Clock,
+    current: Arc<Mutex<Interval>>,
+    ended: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl HiccupMeter {
+    /// Starts the meter's thread.
+    ///
+    /// # Errors
+    /// When the system grants no thread.
+    pub fn start(clock: Clock) -> io::Result<Self> {
+        let start = clock.now();
+        let current = Arc::new(Mutex::new(Interval::starting(start)));
+        let ended = Arc::new(AtomicBool::new(false));
+        let (shared, end) = (Arc::clone(&current), Arc::clone(&ended));
+        let thread = std::thread::Builder::new().name("hiccups".into()).spawn(move || {
+            let sleeper = Sleeper::new(clock, Pacing::Sleep);
+            // From the caller's start on: a thread that begins late has seen a hiccup already.
+            let mut woke = start;
+            loop {
+                let due = woke + PERIOD_NS;
+                woke = sleeper.sleep_until(due);
+                record(&mut shared.lock().unwrap_or_else(PoisonError::into_inner).late, woke - due);
+                if end.load(Ordering::Relaxed) {
+                    break;
+                }
+            }
+        })?;
+        Ok(Self { clock, current, ended, thread: Some(thread) })
+    }
+
+    /// Ends the current interval and starts the next: call it at the start and end of a phase, and each
+    /// second between them. A hiccup belongs to the interval in which it ends.
+    pub fn take_interval(&mut self) -> Interval {
+        let mut next = Interval::starting(self.clock.now());
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::swap(&mut *current, &mut next);
+        next.end = current.start;
+        next
+    }
+
+    /// Whether the meter still measures; a meter that died makes a run unfit to judge.
+    #[must_use]
+    pub fn alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// Ends the meter and returns its last interval.
+    #[must_use]
+    pub fn stop(mut self) -> Interval {
+        self.join();
+        self.take_interval()
+    }
+
+    fn join(&mut self) {
+        self.ended.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for HiccupMeter {
+    fn drop(&mut self) {
+        self.join();
+    }
+}
+
+/// The hiccups of the intervals that were added, merged, and the worst of each.
+#[derive(Debug, Clone)]
+pub struct Hiccups {
+    late: Histogram<u64>,
+    worst: Vec<(Ns, u64)>,
+}
+
+impl Hiccups {
+    /// None yet.
+    #[must_use]
+    pub fn none() -> Self {
+        Self { late: histogram(), worst: Vec::new() }
+    }
+
+    /// Adds an interval.
+    pub fn add(&mut self, interval: &Interval) {
+        // Both have the same bounds, which is the one thing that can be wrong.
+        let _ = self.late.add(&interval.late);
+        self.worst.push((interval.start, interval.late.max()));
+    }
+
+    /// Percentiles of all added intervals together.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        Times::of(&self.late)
+    }
+
+    /// For each interval its start and its worst hiccup in nanoseconds.
+    #[must_use]
+    pub fn worst(&self) -> &[(Ns, u64)] {
+        &self.worst
+    }
+}
+
+/// An empty histogram of the meter's range with 3 significant digits.
+fn histogram() -> Histogram<u64> {
+    // The bounds are constants that `tests::bounds` tries.
+    Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| unreachable!("constant bounds"))
+}
+
+/// Records a late wake-up, and the wake-ups that were due while it was late.
+fn record(into: &mut Histogram<u64>, late_ns: u64) {
+    // Cannot fail: the value is clamped to the histogram's range.
+    let _ = into.record_correct(late_ns.min(LONGEST_NS), PERIOD_NS);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bounds() {
+        assert_eq!(Times::of(&histogram()), Times::default());
+    }
+
+    #[test]
+    fn a_pause_counts_for_every_wake_up_that_it_swallowed() {
+        let mut late = histogram();
+        for _ in 0..9_000 {
+            record(&mut late, 20_000);
+        }
+        record(&mut late, 1_000_000_000);
+        let times = Times::of(&late);
+        assert_eq!(times.count, 9_000 + 1_000);
+        // 10 s with one stall of 1 s: the quantile q is 1 s − (1 − q) · 10 s.
+        assert!(times.p99_9_ns.abs_diff(990_000_000) < 2_000_000, "{times:?}");
+        assert!(times.p99_ns.abs_diff(900_000_000) < 2_000_000, "{times:?}");
+        assert!(times.p50_ns.abs_diff(20_000) < 100, "{times:?}");
+        record(&mut late, u64::MAX);
+        assert!(Times::of(&late).max_ns >= LONGEST_NS);
+    }
+
+    #[test]
+    fn intervals_touch_and_lose_nothing() {
+        let clock = Clock::start();
+        let mut meter = HiccupMeter::start(clock).unwrap();
+        let mut all = Hiccups::none();
+        let mut end = None;
+        for _ in 0..3 {
+            Sleeper::new(clock, Pacing::Sleep).sleep_until(clock.now() + 5_000_000);
+            let interval = meter.take_interval();
+            assert!(end.is_none_or(|end| end == interval.start));
+            end = Some(interval.end);
+            all.add(&interval);
+        }
+        assert!(meter.alive());
+        let last = meter.stop();
+        assert_eq!(end, Some(last.start));
+        all.add(&last);
+        assert!(all.times().count > 0);
+        assert_eq!(all.worst().len(), 4);
+    }
+
+    /// The child of the next test: measures until its input ends, then tells its worst hiccup.
+    #[test]
+    #[ignore = "started by a_stopped_process_notices"]
+    fn child_that_is_stopped() {
+        let Ok(answer) = std::env::var("TICKGATE_TEST_ANSWER") else { return };
+        let meter = HiccupMeter::start(Clock::start()).unwrap();
+        std::fs::write(&answer, "measuring").unwrap();
+        let _ = std::io::Read::read(&mut std::io::stdin(), &mut [0]);
+        std::fs::write(&answer, meter.stop().late.max().to_string()).unwrap();
+    }
+
+    #[test]
+    fn a_stopped_process_notices() {
+        use rustix::process::{Pid, Signal, kill_process};
+        let folder = tempfile::tempdir().unwrap();
+        let answer = folder.path().join("answer");
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "host::hiccup::tests::child_that_is_stopped", "--ignored"])
+            .env("TICKGATE_TEST_ANSWER", &answer)
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let clock = Clock::start();
+        while !answer.exists() {
+            assert!(clock.now() < 20_000_000_000, "the child never started");
+            std::thread::yield_now();
+        }
+        let pid = Pid::from_child(&child);
+        let process = super::super::resources::Process::of(child.id()).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        while !process.is_stopped() {
+            std::thread::yield_now();
+        }
+        Sleeper::new(clock, Pacing::Sleep).sleep_until(clock.now() + 300_000_000);
+        kill_process(pid, Signal::CONT).unwrap();
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success());
+        let worst: u64 = std::fs::read_to_string(&answer).unwrap().parse().unwrap();
+        assert!(worst >= 290_000_000, "stopped for 300 ms, noticed {worst} ns");
+    }
+}
