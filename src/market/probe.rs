@@ -73,6 +73,15 @@ impl Probe {
     }
 }
 
+/// The latest time at or before `unix_ns` that an id holds exactly. Whole milliseconds are such times, so that
+/// an event stays on its side of a phase that begins at one.
+#[must_use]
+pub const fn on_the_grid(unix_ns: u64) -> u64 {
+    let (ms, rest) = (unix_ns / 1_000_000, unix_ns % 1_000_000);
+    let ticks = rest * 4096 / 1_000_000;
+    ms * 1_000_000 + (ticks * 1_000_000 + 2048) / 4096
+}
+
 /// The halves of a UUID.
 pub(super) fn split(id: &[u8; 16]) -> (u64, u64) {
     let half = |of: &[u8]| of.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte));
@@ -184,6 +193,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_time_on_the_grid_comes_back_exactly(unix_ns in 0_u64..10_000_000_000_000_000_000) {
+            let on = on_the_grid(unix_ns);
+            prop_assert!(on <= unix_ns && unix_ns - on < 246);
+            prop_assert_eq!(on_the_grid(on), on);
+            let probe = Probe { run_tag: 1, topic: 2, symbol: 3, sequence: 4, intended_unix_ns: on };
+            prop_assert_eq!(Probe::of_id(&probe.to_id()), Some(probe));
+        }
+
         #[test]
         fn probes_come_back(probe in probes()) {
             let back = Probe::of_id(&probe.to_id()).expect("a v7 id");

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure;
 use crate::plan::{Delivery, Ns};
 
 /// A time distribution over the measure phase.
@@ -13,7 +14,7 @@ pub struct Latency {
     /// Samples, negative and overflowed ones included.
     pub count: u64,
     /// Smallest.
-    pub min_ns: u64,
+    pub min_ns: i64,
     /// Arithmetic mean.
     pub mean_ns: f64,
     /// Median.
@@ -27,10 +28,10 @@ pub struct Latency {
     /// 99.99 %.
     pub p99_99_ns: u64,
     /// Largest.
-    pub max_ns: u64,
-    /// Samples below zero (clock error); counted as 0 ns in the histogram.
+    pub max_ns: i64,
+    /// Samples below zero (clock error); as 0 in the histogram.
     pub negative: u64,
-    /// Samples above the histogram's range of 1 h; counted as 1 h in it.
+    /// Samples above the histogram's range of 1 h; not in it.
     pub overflow: u64,
     /// Exact counters, one for each limit that an objective sets.
     pub over_limit: Vec<Limit>,
@@ -38,13 +39,43 @@ pub struct Latency {
     pub histogram: String,
 }
 
-/// An exact counter of samples above a limit.
+/// Exact counters around a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
-    /// Samples above this are counted; `< L` is kept as `> L − 1 ns`.
-    pub above_ns: u64,
-    /// How many there were.
-    pub count: u64,
+    /// The limit.
+    pub limit_ns: u64,
+    /// Samples above it.
+    pub above: u64,
+    /// Samples equal to it.
+    pub equal: u64,
+}
+
+impl From<&measure::Latency> for Latency {
+    fn from(measured: &measure::Latency) -> Self {
+        let over_limit = measured.limits().iter().map(|limit| Limit {
+            limit_ns: limit.ns,
+            above: limit.tally.above,
+            equal: limit.tally.equal,
+        });
+        let over_limit = over_limit.collect();
+        let Some(summary) = measured.summary() else { return Self { over_limit, ..Self::default() } };
+        Self {
+            count: summary.count,
+            min_ns: summary.min_ns,
+            mean_ns: summary.mean_ns,
+            p50_ns: summary.p50_ns,
+            p90_ns: summary.p90_ns,
+            p99_ns: summary.p99_ns,
+            p99_9_ns: summary.p99_9_ns,
+            p99_99_ns: summary.p99_99_ns,
+            max_ns: summary.max_ns,
+            negative: summary.negative,
+            overflow: summary.overflow,
+            over_limit,
+            // Writing to memory fails for no histogram of ours; a reader would see that there is none.
+            histogram: measured.to_base64_v2().unwrap_or_default(),
+        }
+    }
 }
 
 /// The publishing side, over the whole run from the first warm-up event on.
@@ -133,8 +164,8 @@ pub struct Group {
     pub lost_not_delivered: u64,
     /// Unconfirmed, but delivered.
     pub recovered: u64,
-    /// Refused by the broker, but delivered.
-    pub refused_but_delivered: u64,
+    /// Delivered, though refused by the broker or the client, or never published: somebody's error.
+    pub unexpected: u64,
     /// The same position again.
     pub redelivered: u64,
     /// The same event at another position.

@@ -119,7 +119,7 @@ fn ledger(out: &mut String, record: &Record) {
             out,
             "  {:<16} {} of {} delivered, {} lost, {} duplicate, {} reordered",
             show::fit(&group.name, 16),
-            n(group.delivered.saturating_sub(group.recovered + group.refused_but_delivered)),
+            n(group.delivered.saturating_sub(group.recovered + group.unexpected)),
             n(group.expected),
             n(group.lost),
             n(group.duplicate),
@@ -137,7 +137,7 @@ fn ledger(out: &mut String, record: &Record) {
 fn rest(group: &Group) -> String {
     [
         ("recovered", group.recovered),
-        ("refused but delivered", group.refused_but_delivered),
+        ("unexpected", group.unexpected),
         ("redelivered", group.redelivered),
         ("corrupt", group.corrupt),
         ("foreign", group.foreign),
@@ -183,7 +183,7 @@ fn row(out: &mut String, name: &str, latency: &Latency) {
         t(latency.p90_ns),
         t(latency.p99_ns),
         t(latency.p99_9_ns),
-        t(latency.max_ns)
+        t(u64::try_from(latency.max_ns).unwrap_or(0))
     );
     if latency.negative > 0 {
         line!(out, "    {} samples below zero: the clocks disagree", show::count(latency.negative));

@@ -107,8 +107,8 @@ impl Crew {
     ) -> std::io::Result<()> {
         let Some(reports) = self.reports.take() else { return Ok(()) };
         let shares = load::shares(&self.plan);
-        for ((index, publisher), share) in (0_u32..).zip(publishers).zip(shares) {
-            let generator = Generator::new(&self.plan, index, share, tag, calendar, publisher);
+        for (index, publisher) in (0_u32..).zip(publishers) {
+            let generator = Generator::new(&self.plan, index, &shares, tag, calendar, publisher);
             let (clock, pacing) = (self.clock, self.plan.load.pacing);
             let (switches, reports) = (Arc::clone(&self.switches), reports.clone());
             let work =

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
 use crate::load::{Due, Picker, Schedule};
 use crate::market::{self, Market};
-use crate::measure::{GeneratorInterval, Latency, PublishLedger};
+use crate::measure::{GeneratorInterval, Latency, Limits, PublishLedger};
 use crate::num;
-use crate::plan::{Ns, Plan, Timing};
-use crate::verdict::limits_ns;
+use crate::plan::{Ns, Plan};
+use crate::verdict::limits;
 
 use super::shared::Calendar;
 
@@ -78,6 +78,25 @@ pub(super) struct Generated {
     pub(super) too_large: u64,
 }
 
+/// What a generator did in one second.
+#[derive(Debug)]
+pub(super) struct GeneratorReport {
+    /// Counts and distributions, warm-up included.
+    pub(super) counts: GeneratorInterval,
+    /// Confirmed events by topic.
+    pub(super) acked_by_topic: Vec<u64>,
+    /// Accepted and not answered yet, at its end.
+    pub(super) in_flight: u64,
+}
+
+fn fresh(topics: usize) -> GeneratorReport {
+    GeneratorReport {
+        counts: GeneratorInterval::new(&Limits::default()),
+        acked_by_topic: vec![0; topics],
+        in_flight: 0,
+    }
+}
+
 /// One generator with its sending end.
 pub(super) struct Generator<P> {
     publisher: P,
@@ -92,13 +111,14 @@ pub(super) struct Generator<P> {
     payload: Vec<u8>,
     answers: Vec<Ack>,
     done: Generated,
-    interval: GeneratorInterval,
+    interval: GeneratorReport,
 }
 
 impl<P: Publisher> Generator<P> {
-    pub(super) fn new(plan: &Plan, index: u32, share: f64, tag: u16, calendar: Calendar, publisher: P) -> Self {
+    pub(super) fn new(plan: &Plan, index: u32, shares: &[f64], tag: u16, calendar: Calendar, publisher: P) -> Self {
         let topics = plan.topology.topics.len();
-        let mut schedule = Schedule::new(&plan.load, plan.market.seed, index, share);
+        let limits = limits(plan);
+        let mut schedule = Schedule::new(&plan.load, plan.market.seed, shares, num::index32(index));
         let next = schedule.next();
         Self {
             publisher,
@@ -114,9 +134,9 @@ impl<P: Publisher> Generator<P> {
             answers: Vec::with_capacity(1024),
             done: Generated {
                 ledger: PublishLedger::new(plan.keys()),
-                send_lag: Latency::new(&limits_ns(plan, Timing::SendLag)),
-                ack: Latency::new(&limits_ns(plan, Timing::Ack)),
-                service: Latency::new(&limits_ns(plan, Timing::Service)),
+                send_lag: Latency::new(&limits.send_lag),
+                ack: Latency::new(&limits.ack),
+                service: Latency::new(&limits.service),
                 by_topic: vec![0; topics],
                 measured_by_topic: vec![0; topics],
                 acked_by_topic: vec![0; topics],
@@ -127,7 +147,7 @@ impl<P: Publisher> Generator<P> {
                 refusals: BTreeMap::new(),
                 too_large: 0,
             },
-            interval: GeneratorInterval::new(topics),
+            interval: fresh(topics),
         }
     }
 
@@ -150,18 +170,19 @@ impl<P: Publisher> Generator<P> {
     pub(super) fn fire(&mut self, clock: impl Fn() -> Ns) {
         let Some(due) = self.next else { return };
         self.next = self.schedule.next();
-        let intended = self.calendar.load_start + due.at;
+        // The intended time is what the event id can hold, to the nanosecond, so that all sides agree on it.
+        let unix = market::on_the_grid(self.calendar.epoch_unix_ns + self.calendar.load_start + due.at);
+        let intended = unix - self.calendar.epoch_unix_ns;
         let measured = self.calendar.measured(intended);
         let (topic, symbol) = self.picker.pick(due.index);
         let key = topic * num::index32(self.symbols) + num::index32(symbol);
-        let sequence = self.done.ledger.next(key);
-        let unix = self.calendar.epoch_unix_ns + intended;
+        let Some(sequence) = self.done.ledger.assign(key) else { return };
         self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
         let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
-        let id = market::id_of(&self.payload);
+        let id = market::event_id(&self.payload);
         let taken = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
-        self.interval.intended += 1;
+        self.interval.counts.intended += 1;
         self.done.by_topic[topic] += 1;
         if measured {
             self.done.measured_by_topic[topic] += 1;
@@ -171,18 +192,18 @@ impl<P: Publisher> Generator<P> {
             Ok(()) => {
                 self.open.slots[num::index(token)].sent = sent;
                 self.done.bytes += num::count(self.payload.len());
-                self.interval.sent += 1;
-                self.interval.send_lag.record(sent, intended);
+                self.interval.counts.sent += 1;
+                self.interval.counts.send_lag.record_between(intended, sent);
                 if measured {
                     self.done.measured_sent += 1;
-                    self.done.send_lag.record(sent, intended);
+                    self.done.send_lag.record_between(intended, sent);
                 }
             }
             Err(refused) => {
                 self.open.take(token);
                 self.done.ledger.unsent(key, sequence);
                 self.done.too_large += u64::from(refused == crate::bus::Refused::TooLarge);
-                self.interval.unsent += 1;
+                self.interval.counts.unsent += 1;
             }
         }
     }
@@ -203,26 +224,26 @@ impl<P: Publisher> Generator<P> {
         let key = num::index32(open.key);
         match ack.outcome {
             Answer::Stored { duplicate, .. } => {
-                self.done.ledger.acked(key, open.sequence, duplicate);
+                self.done.ledger.acked(duplicate);
                 let topic = key / num::index32(self.symbols);
                 self.done.acked_by_topic[topic] += 1;
                 self.interval.acked_by_topic[topic] += 1;
-                self.interval.acked += 1;
-                self.interval.ack.record(ack.at, open.intended);
+                self.interval.counts.acked += 1;
+                self.interval.counts.ack.record_between(open.intended, ack.at);
                 if self.calendar.measured(open.intended) {
                     self.done.measured_acked += 1;
-                    self.done.ack.record(ack.at, open.intended);
-                    self.done.service.record(ack.at, open.sent);
+                    self.done.ack.record_between(open.intended, ack.at);
+                    self.done.service.record_between(open.sent, ack.at);
                 }
             }
             Answer::Refused(why) => {
                 self.done.ledger.refused(key, open.sequence);
                 *self.done.refusals.entry(why).or_insert(0) += 1;
-                self.interval.refused += 1;
+                self.interval.counts.refused += 1;
             }
             Answer::Unconfirmed => {
                 self.done.ledger.unconfirmed(key, open.sequence);
-                self.interval.unconfirmed += 1;
+                self.interval.counts.unconfirmed += 1;
             }
         }
     }
@@ -234,9 +255,8 @@ impl<P: Publisher> Generator<P> {
     }
 
     /// Takes what was collected since the last call.
-    pub(super) fn take_interval(&mut self) -> GeneratorInterval {
-        let fresh = GeneratorInterval::new(self.done.by_topic.len());
-        let mut taken = std::mem::replace(&mut self.interval, fresh);
+    pub(super) fn take_interval(&mut self) -> GeneratorReport {
+        let mut taken = std::mem::replace(&mut self.interval, fresh(self.done.by_topic.len()));
         taken.in_flight = num::count(self.open.len());
         taken
     }

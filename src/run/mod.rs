@@ -6,13 +6,20 @@
 
 mod assemble;
 mod engine;
+mod crew;
 mod events;
 mod generator;
 mod identity;
+mod keeper;
+mod pump;
+mod ready;
 mod receiver;
+mod rows;
 mod shared;
+mod volume;
 mod workers;
 
 pub use engine::{Broker, Options, RunError, run};
 pub use events::{Event, Observer};
 pub use identity::Identity;
+pub use volume::volume_bytes;

@@ -41,10 +41,10 @@ pub(super) fn ready<P: Publisher>(
             for publisher in publishers.iter_mut() {
                 for topic in 0..plan.topology.topics.len() {
                     let unix = clock.unix_ns_at_epoch() + now;
-                    market::encode_readiness(&mut payload, plan, tag, topic, nonce, unix);
+                    market::encode_readiness(&mut payload, tag, num::low8(num::count(topic)), nonce, unix);
                     nonce += 1;
                     let event =
-                        Outgoing { token: u64::from(nonce), topic, symbol: 0, id: market::id_of(&payload), payload: &payload };
+                        Outgoing { token: u64::from(nonce), topic, symbol: 0, id: market::event_id(&payload), payload: &payload };
                     if let Err(refused) = publisher.publish(&event) {
                         refusal = Some(refused.to_string());
                     }

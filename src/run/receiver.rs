@@ -7,26 +7,34 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::bus::Delivery;
-use crate::market::{self, Decoded, RunIdentity};
-use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Missing, Windows};
+use crate::market::{self, Decoded, Probe, RunIdentity};
+use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Limits, Missing, Windows};
 use crate::num;
-use crate::plan::{Ns, Plan, Timing};
+use crate::plan::{Ns, Plan, Span};
 use crate::record;
-use crate::verdict::limits_ns;
+use crate::verdict::limits;
 
 use super::shared::{Calendar, GroupSignals, Switches};
+
+/// Width of the windows of `windows.` objectives.
+pub(super) const WINDOW: Span = Span::seconds(1);
+
+/// An interval of the timeline; its limits are those of the whole run's histograms.
+fn fresh() -> GroupInterval {
+    GroupInterval::new(&Limits::default())
+}
 
 /// What a delivery turned out to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// An event of this run.
-    Ours { topic: u32, symbol: u32, sequence: u32, intended: Ns, verified: bool },
+    Ours { topic: u8, symbol: u16, sequence: u32, intended: Ns, verified: bool },
     /// An event of this run whose content does not match its checksum.
     Corrupt,
     /// Not of this run.
     Foreign,
     /// Sent before the load, to see that the group is there.
-    Readiness { topic: u32 },
+    Readiness { topic: u8 },
 }
 
 /// A delivery, read.
@@ -40,18 +48,23 @@ pub(super) struct Reading {
 /// Reads a delivery.
 pub(super) fn read(delivery: &Delivery<'_>, run: &RunIdentity, epoch_unix_ns: u64) -> Reading {
     let seen = match market::decode(delivery.payload, run) {
-        Decoded::Ours { probe, verified } => Seen::Ours {
-            topic: u32::from(probe.topic),
-            symbol: u32::from(probe.symbol),
-            sequence: probe.sequence,
-            intended: probe.intended_unix_ns.saturating_sub(epoch_unix_ns),
-            verified,
-        },
+        Decoded::Ours(probe) => ours(probe, epoch_unix_ns, true),
+        Decoded::Unverified(probe) => ours(probe, epoch_unix_ns, false),
         Decoded::Corrupt(_) => Seen::Corrupt,
-        Decoded::Readiness { topic, .. } => Seen::Readiness { topic: u32::from(topic) },
+        Decoded::Readiness { topic, .. } => Seen::Readiness { topic },
         Decoded::Foreign => Seen::Foreign,
     };
     Reading { received: delivery.received, attempt: delivery.attempt, seen }
+}
+
+const fn ours(probe: Probe, epoch_unix_ns: u64, verified: bool) -> Seen {
+    Seen::Ours {
+        topic: probe.topic,
+        symbol: probe.symbol,
+        sequence: probe.sequence,
+        intended: probe.intended_unix_ns.saturating_sub(epoch_unix_ns),
+        verified,
+    }
 }
 
 /// What a group has to say when it is done.
@@ -78,6 +91,8 @@ pub(super) struct Receiver {
     signals: Arc<GroupSignals>,
     switches: Arc<Switches>,
     deliveries: u64,
+    limits: Vec<u64>,
+    duration: Span,
     done: Received,
     interval: GroupInterval,
 }
@@ -90,7 +105,7 @@ impl Receiver {
         signals: Arc<GroupSignals>,
         switches: Arc<Switches>,
     ) -> Self {
-        let limits = limits_ns(plan, Timing::Latency);
+        let limits = limits(plan).latency;
         Self {
             calendar: None,
             symbols: num::index32(plan.market.symbols),
@@ -101,14 +116,16 @@ impl Receiver {
             done: Received {
                 ledger: GroupLedger::new(plan.keys()),
                 latency: Latency::new(&limits),
-                windows: Windows::new(&limits),
+                windows: Windows::new(0, Span::default(), WINDOW, &limits),
                 by_topic: vec![0; subscribed.len()],
                 measured_in_time: 0,
                 corrupt: 0,
                 foreign: 0,
                 unverified: 0,
             },
-            interval: GroupInterval::new(),
+            interval: fresh(),
+            limits,
+            duration: plan.load.duration,
             subscribed,
         }
     }
@@ -119,16 +136,16 @@ impl Receiver {
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, intended, verified } => {
                 self.done.unverified += u64::from(!verified);
-                let topic = num::index32(topic);
-                let key = topic * self.symbols + num::index32(symbol);
-                match self.done.ledger.deliver(key, sequence, reading.received, reading.attempt) {
-                    Fate::First => self.first(topic, key, sequence, intended, reading.received),
-                    Fate::Reordered { .. } => {
-                        self.interval.reordered += 1;
+                let topic = usize::from(topic);
+                let key = topic * self.symbols + usize::from(symbol);
+                let fate = self.done.ledger.deliver(key, sequence, reading.received, reading.attempt);
+                self.interval.count(fate);
+                match fate {
+                    Fate::First | Fate::Reordered { .. } => {
                         self.first(topic, key, sequence, intended, reading.received);
                     }
-                    Fate::Duplicate => self.interval.duplicate += 1,
-                    Fate::Redelivered => self.interval.redelivered += 1,
+                    Fate::Duplicate | Fate::Redelivered => {}
+                    Fate::Stray => self.done.foreign += 1,
                 }
             }
             Seen::Corrupt => {
@@ -147,19 +164,20 @@ impl Receiver {
 
     fn first(&mut self, topic: usize, key: usize, sequence: u32, intended: Ns, received: Ns) {
         self.done.by_topic[topic] += 1;
-        self.interval.delivered += 1;
-        self.interval.latency.record(received, intended);
+        self.interval.latency.record_between(intended, received);
         if let Some(missing) = &mut self.missing {
-            missing.delivered(key, sequence);
+            missing.first_delivery(key, sequence);
         }
         // Set before the first event of the load was due, so known by the time that one arrives.
-        if self.calendar.is_none() {
-            self.calendar = self.switches.calendar.get().copied();
+        if self.calendar.is_none()
+            && let Some(calendar) = self.switches.calendar.get().copied()
+        {
+            self.calendar = Some(calendar);
+            self.done.windows = Windows::new(calendar.measure_start, self.duration, WINDOW, &self.limits);
         }
         if let Some(calendar) = self.calendar.filter(|calendar| calendar.measured(intended)) {
-            self.done.latency.record(received, intended);
-            let second = (intended - calendar.measure_start) / 1_000_000_000;
-            self.done.windows.record(num::index(second), received.saturating_sub(intended));
+            self.done.latency.record_between(intended, received);
+            self.done.windows.record(intended, num::difference(received, intended));
             self.done.measured_in_time += u64::from(received <= calendar.in_time_until);
         }
     }
@@ -172,16 +190,17 @@ impl Receiver {
         {
             let subscribed = &self.subscribed;
             let symbols = self.symbols;
-            self.missing = Some(Missing::new(published, &self.done.ledger, |key| subscribed[key / symbols]));
+            let subscribed = |key: usize| subscribed[key / symbols];
+            self.missing = Some(Missing::new(Arc::clone(published), &self.done.ledger, subscribed));
         }
         if let Some(missing) = &self.missing {
-            self.signals.missing.store(missing.count(), Ordering::Relaxed);
+            self.signals.missing.store(missing.left(), Ordering::Relaxed);
         }
     }
 
     /// Takes what was collected since the last call.
     pub(super) fn take_interval(&mut self) -> GroupInterval {
-        std::mem::replace(&mut self.interval, GroupInterval::new())
+        std::mem::replace(&mut self.interval, fresh())
     }
 
     /// Ends it.
@@ -211,7 +230,7 @@ impl Stored {
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, .. } => {
                 self.figures.read += 1;
-                let key = num::index32(topic) * self.symbols + num::index32(symbol);
+                let key = usize::from(topic) * self.symbols + usize::from(symbol);
                 self.ledger.deliver(key, sequence, reading.received, 1);
             }
             Seen::Corrupt => {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::{GeneratorInterval, GroupInterval, Histogram, Latency};
+use crate::measure::{GeneratorInterval, GroupInterval, Latency, Limits};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{Brief, GroupRow, PhaseName, Row, Rows, heat_bucket};
+
+use super::generator::GeneratorReport;
 
 /// What the sampler saw at the end of a second.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,7 +23,7 @@ pub(super) struct Sample {
 /// A worker's report of one second, numbered from the start of the load.
 #[derive(Debug)]
 pub(super) enum Report {
-    Generator { second: u64, interval: Box<GeneratorInterval> },
+    Generator { second: u64, report: Box<GeneratorReport> },
     Group { second: u64, group: usize, interval: Box<GroupInterval> },
     Sample { second: u64, sample: Sample },
 }
@@ -49,7 +51,7 @@ pub(super) struct RowMaker {
 
 #[derive(Default)]
 struct Open {
-    generator: Option<Box<GeneratorInterval>>,
+    generators: Vec<GeneratorReport>,
     groups: Vec<Option<Box<GroupInterval>>>,
     sample: Sample,
 }
@@ -76,10 +78,7 @@ impl RowMaker {
         let open = self.open.entry(second).or_default();
         open.groups.resize_with(self.groups, || None);
         match report {
-            Report::Generator { interval, .. } => match &mut open.generator {
-                Some(so_far) => so_far.merge(&interval),
-                empty => *empty = Some(interval),
-            },
+            Report::Generator { report, .. } => open.generators.push(*report),
             Report::Group { group, interval, .. } => match &mut open.groups[group] {
                 Some(so_far) => so_far.merge(&interval),
                 empty => *empty = Some(interval),
@@ -108,15 +107,20 @@ impl RowMaker {
     }
 
     fn row(&mut self, open: Open, at_ns: Ns, phase: PhaseName) -> Rows {
-        let load = open.generator.unwrap_or_else(|| Box::new(GeneratorInterval::new(self.acked.len())));
-        for (sum, acked) in self.acked.iter_mut().zip(&load.acked_by_topic) {
-            *sum += acked;
+        let mut load = GeneratorInterval::new(&Limits::default());
+        let mut in_flight = 0;
+        for report in &open.generators {
+            load.merge(&report.counts);
+            in_flight += report.in_flight;
+            for (sum, acked) in self.acked.iter_mut().zip(&report.acked_by_topic) {
+                *sum += acked;
+            }
         }
         let mut all: Option<Latency> = None;
         let mut groups = Vec::with_capacity(self.groups);
         let mut histograms = Vec::with_capacity(self.groups);
         for (group, interval) in open.groups.into_iter().chain(std::iter::repeat_with(|| None)).take(self.groups).enumerate() {
-            let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new()));
+            let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new(&Limits::default())));
             self.delivered[group] += interval.delivered;
             groups.push(self.group_row(group, &interval));
             histograms.push(encoded(&interval.latency));
@@ -134,11 +138,11 @@ impl RowMaker {
             refused: load.refused,
             unsent: load.unsent,
             unconfirmed: load.unconfirmed,
-            in_flight: load.in_flight,
+            in_flight,
             send_lag: brief(&load.send_lag),
             ack: brief(&load.ack),
             groups,
-            heat: all.map_or_else(Vec::new, |all| heat(all.histogram())),
+            heat: all.map_or_else(Vec::new, |all| heat(&all)),
             hiccup_max_ns: open.sample.hiccup_max_ns,
             harness_cpu: open.sample.harness_cpu,
             harness_memory_bytes: open.sample.harness_memory_bytes,
@@ -170,22 +174,22 @@ impl RowMaker {
 fn brief(latency: &Latency) -> Brief {
     Brief {
         count: latency.count(),
-        p50_ns: latency.quantile(0.5),
-        p99_ns: latency.quantile(0.99),
-        p99_9_ns: latency.quantile(0.999),
-        max_ns: latency.max(),
+        p50_ns: latency.quantile(0.5).unwrap_or(0),
+        p99_ns: latency.quantile(0.99).unwrap_or(0),
+        p99_9_ns: latency.quantile(0.999).unwrap_or(0),
+        max_ns: latency.max().and_then(|max| u64::try_from(max).ok()).unwrap_or(0),
     }
 }
 
 fn encoded(latency: &Latency) -> String {
-    if latency.count() == 0 { String::new() } else { latency.histogram().to_base64() }
+    if latency.count() == 0 { String::new() } else { latency.to_base64_v2().unwrap_or_default() }
 }
 
 /// The density of a distribution over logarithmic buckets, empty ones left out.
-fn heat(histogram: &Histogram) -> Vec<(u16, u64)> {
+fn heat(latency: &Latency) -> Vec<(u16, u64)> {
     let mut buckets: BTreeMap<u16, u64> = BTreeMap::new();
-    for (value, count) in histogram.recorded() {
-        *buckets.entry(heat_bucket(value)).or_insert(0) += count;
+    for step in latency.histogram().iter_recorded() {
+        *buckets.entry(heat_bucket(step.value_iterated_to())).or_insert(0) += step.count_at_value();
     }
     buckets.into_iter().collect()
 }

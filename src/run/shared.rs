@@ -1,6 +1,6 @@
 //! What the threads of a run share: the calendar, the switches, and nothing that is written per event.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::measure::PublishLedger;
@@ -41,7 +41,9 @@ pub(super) struct Switches {
     /// Receivers: end.
     pub(super) stop_receiving: AtomicBool,
     /// Set when every answer is in: what was published, for the receivers to count what is missing.
-    pub(super) published: OnceLock<Vec<PublishLedger>>,
+    pub(super) published: OnceLock<Arc<PublishLedger>>,
+    /// Set by a generator that panics.
+    pub(super) died: AtomicBool,
 }
 
 impl Switches {

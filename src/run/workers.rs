@@ -22,6 +22,8 @@ const LONGEST_SLEEP_NS: Ns = 10_000_000;
 const BUSY_SLEEP_NS: Ns = 200_000;
 /// Events that are sent one after the other, when late, before answers are taken in.
 const BURST: u32 = 64;
+/// Readings of several members that are held back, at the most, until their order is sure.
+const HELD_BACK: usize = 1 << 20;
 /// The longest wait of a member for an event.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
@@ -64,9 +66,9 @@ pub(super) fn generate<P: Publisher>(
     let sleeper = Sleeper::new(clock, pacing);
     let mut seconds = Seconds::new(load_start);
     let report = |generator: &mut Generator<P>, second| {
-        let interval = Box::new(generator.take_interval());
+        let report = Box::new(generator.take_interval());
         // The engine may be gone already; then nobody wants to know.
-        let _ = reports.send(Report::Generator { second, interval });
+        let _ = reports.send(Report::Generator { second, report });
     };
     let mut fired = 0;
     while let Some(due) = generator.due() {
@@ -212,18 +214,17 @@ pub(super) fn receive_together(
     listening: &Listening,
     from_members: &Inbox<Batch>,
 ) -> (Received, Option<BusError>) {
-    let mut merger = Merger::new(members);
+    let mut merger = Merger::new(members, HELD_BACK);
     let mut seconds = None;
     loop {
         match from_members.recv_timeout(LONGEST_WAIT) {
             Ok(batch) => {
-                for reading in batch.readings {
-                    merger.push(batch.member, reading.received, reading);
+                let timed = batch.readings.into_iter().map(|reading| (reading.received, reading));
+                merger.push(batch.member, timed, batch.until);
+                if batch.until == Ns::MAX {
+                    merger.close(batch.member);
                 }
-                merger.advance(batch.member, batch.until);
-                while let Some(reading) = merger.pop() {
-                    receiver.take(reading);
-                }
+                merger.release(|_, _, reading| receiver.take(reading));
             }
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,

@@ -8,8 +8,9 @@ mod validity;
 
 pub use validity::{Unfit, reasons, samples_needed, tightest_limit_ns};
 
+use crate::measure::Limits;
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Stat, Timing, Value};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Timing, Value};
 use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::Observed;
@@ -178,38 +179,25 @@ pub fn compare(observed: f64, op: Op, limit: f64) -> bool {
     }
 }
 
-/// The exact counters that a plan's objectives need for a timing: samples *above* each of these are counted.
-/// `< L` becomes `> L − 1 ns`.
+/// The exact counters that a plan's objectives need for a timing, in nanoseconds.
 #[must_use]
-pub fn limits_ns(plan: &Plan, timing: Timing) -> Vec<u64> {
-    let mut limits: Vec<u64> = plan
-        .objectives
-        .iter()
-        .filter(|o| matches!(o.metric, Metric::Time(t, _) if t == timing))
-        .filter_map(limit_above_ns)
-        .collect();
-    limits.sort_unstable();
-    limits.dedup();
-    limits
-}
-
-/// The counter that decides a time objective exactly: it holds if few enough samples are above this.
-#[must_use]
-pub fn limit_above_ns(objective: &Objective) -> Option<u64> {
-    match (objective.metric, objective.op, objective.limit) {
-        (Metric::Time(_, Stat::Quantile(_) | Stat::Max), Op::Below, Value::Time(span)) => Some(span.ns.saturating_sub(1)),
-        (Metric::Time(_, Stat::Quantile(_) | Stat::Max), Op::AtMost, Value::Time(span)) => Some(span.ns),
-        _ => None,
+pub fn limits(plan: &Plan) -> Limits {
+    let of = |timing: Timing| {
+        let limits = plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+            (Metric::Time(of, _), Value::Time(span)) if of == timing => Some(span.ns),
+            _ => None,
+        });
+        let mut limits: Vec<u64> = limits.collect();
+        limits.sort_unstable();
+        limits.dedup();
+        limits
+    };
+    Limits {
+        latency: of(Timing::Latency),
+        ack: of(Timing::Ack),
+        service: of(Timing::Service),
+        send_lag: of(Timing::SendLag),
     }
-}
-
-/// The most samples that may lie above a limit while the `q`-quantile of `count` samples still meets it:
-/// the quantile is the sample of rank `ceil(q · count)`, so `count − ceil(q · count)` may be above.
-#[must_use]
-pub fn allowed_above(q: f64, count: u64) -> u64 {
-    // A hair below, so that 0.999 · 1000 = 999.0000000001 does not round up to rank 1000.
-    let rank = (q * num::f64_of(count) - 1e-6).ceil().max(1.0);
-    count.saturating_sub(num::u64_of(rank))
 }
 
 #[cfg(test)]

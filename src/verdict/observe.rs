@@ -1,12 +1,12 @@
 //! Reads the figure that an objective asks for out of a record.
 
-use crate::measure::Histogram;
+use crate::measure::{Tally, decode};
 use crate::num;
 use crate::plan::{Metric, Objective, Outcome, Rate, Resource, Size, Stat, Throughput, Timing, Value};
 use crate::record::{Group, Latency, PhaseName, Record};
 
 use super::validity::show;
-use super::{allowed_above, compare, limit_above_ns, number};
+use super::{compare, number};
 
 /// What was observed of an objective.
 pub(super) struct Observed {
@@ -95,49 +95,46 @@ fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item =
 }
 
 fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> Option<Observed> {
-    let parts = distributions(record, objective, timing);
+    let parts: Vec<&Latency> =
+        distributions(record, objective, timing).into_iter().filter(|part| part.count > 0).collect();
     let count: u64 = parts.iter().map(|part| part.count).sum();
-    if count == 0 {
-        return None;
-    }
     let ns = match stat {
-        Stat::Min => parts.iter().filter(|p| p.count > 0).map(|p| p.min_ns).min()?,
-        Stat::Max => parts.iter().map(|p| p.max_ns).max()?,
-        Stat::Mean => {
-            let sum: f64 = parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum();
-            num::u64_of(sum / num::f64_of(count))
-        }
-        Stat::Quantile(q) => quantile(&parts, q)?,
+        Stat::Min => num::f64_of_signed(parts.iter().map(|p| p.min_ns).min()?),
+        Stat::Max => num::f64_of_signed(parts.iter().map(|p| p.max_ns).max()?),
+        Stat::Mean if count == 0 => return None,
+        Stat::Mean => parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum::<f64>() / num::f64_of(count),
+        Stat::Quantile(q) => num::f64_of(quantile(&parts, q)?),
     };
-    let holds = exact(objective, stat, &parts, count)
-        .unwrap_or_else(|| compare(num::f64_of(ns), objective.op, number(objective.limit)));
-    Some(Observed { text: show(ns), value: num::f64_of(ns), samples: count, holds })
+    let limit = number(objective.limit);
+    let holds = match stat {
+        // The smallest, largest and mean are exact themselves.
+        Stat::Quantile(q) => tally(&parts, objective.limit)?.holds(q, objective.op, count),
+        _ => compare(ns, objective.op, limit),
+    };
+    Some(Observed { text: show(num::u64_of(ns)), value: ns, samples: count, holds })
 }
 
-/// The requirement by its exact counter, where it has one.
-fn exact(objective: &Objective, stat: Stat, parts: &[&Latency], count: u64) -> Option<bool> {
-    let above_ns = limit_above_ns(objective)?;
-    let mut above = 0;
-    for part in parts.iter().filter(|part| part.count > 0) {
-        above += part.over_limit.iter().find(|limit| limit.above_ns == above_ns)?.count;
+/// The exact counters around the objective's limit, over all parts.
+fn tally(parts: &[&Latency], limit: Value) -> Option<Tally> {
+    let Value::Time(span) = limit else { return None };
+    let mut sum = Tally::default();
+    for part in parts {
+        let limit = part.over_limit.iter().find(|limit| limit.limit_ns == span.ns)?;
+        sum.merge(Tally { above: limit.above, equal: limit.equal });
     }
-    let allowed = match stat {
-        Stat::Quantile(q) => allowed_above(q, count),
-        _ => 0,
-    };
-    Some(above <= allowed)
+    Some(sum)
 }
 
 fn quantile(parts: &[&Latency], q: f64) -> Option<u64> {
-    let mut merged: Option<Histogram> = None;
-    for part in parts.iter().filter(|part| part.count > 0) {
-        let histogram = Histogram::from_base64(&part.histogram)?;
+    let mut merged = None;
+    for part in parts {
+        let histogram = decode(&part.histogram).ok()?;
         match &mut merged {
-            Some(merged) => merged.merge(&histogram),
             None => merged = Some(histogram),
+            Some(merged) => merged.add(&histogram).ok()?,
         }
     }
-    merged.map(|merged| merged.quantile(q))
+    merged.map(|merged| merged.value_at_quantile(q))
 }
 
 fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Option<(f64, u64)> {

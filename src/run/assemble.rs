@@ -1,0 +1,326 @@
+//! Puts a record together from what the crew left behind.
+
+use std::collections::BTreeMap;
+
+use crate::bus::{BusFacts, Refusal};
+use crate::host::clock::Clock;
+use crate::host::facts::Facts;
+use crate::load::expected;
+use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, Windows, settle};
+use crate::num;
+use crate::plan::{Metric, Objective, Plan, Value};
+use crate::record::{
+    self, End, Environment, Extents, Health, Hiccups, LostRange, PhaseName, Record, Resources, Run, SCHEMA,
+    SymbolTrouble, TopicCount, Verdict,
+};
+use crate::{archive, market};
+
+use super::crew::Ended;
+use super::engine::{Broker, Options};
+use super::generator::Generated;
+use super::identity::Identity;
+use super::ready::describe;
+use super::receiver::{Received, Stored, WINDOW};
+use super::shared::Calendar;
+
+/// Ranges of lost events, and symbols with trouble, that a record lists for a group.
+const LISTED: usize = 100;
+
+/// What a record is made of.
+pub(super) struct Parts<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) calendar: Calendar,
+    pub(super) subscribed: &'a [Vec<bool>],
+    pub(super) published: &'a PublishLedger,
+    pub(super) ended: Ended,
+    pub(super) audit: Option<Stored>,
+    pub(super) backlog_max: Vec<u64>,
+    pub(super) hiccups: Hiccups,
+}
+
+/// A record of a run that has not begun: all that is known before the load.
+pub(super) fn empty(
+    plan: &Plan,
+    identity: &Identity,
+    clock: Clock,
+    facts: &BusFacts,
+    broker: &Broker,
+    options: &Options,
+) -> Record {
+    let mut broker = broker.record.clone();
+    broker.product.clone_from(&facts.product);
+    broker.version.clone_from(&facts.version);
+    broker.durability.clone_from(&facts.durability);
+    broker.settings = facts.settings.iter().cloned().collect();
+    broker.settings.insert("max_payload".into(), facts.max_payload.to_string());
+    Record {
+        schema: SCHEMA.into(),
+        run: Run {
+            id: identity.id.clone(),
+            profile: plan.name.clone(),
+            tickgate: env!("CARGO_PKG_VERSION").into(),
+            tag: identity.tag,
+            started: archive::utc_now(),
+            ended: String::new(),
+            epoch_unix_ns: clock.unix_ns_at_epoch(),
+            end: End::Completed,
+            reason: None,
+        },
+        plan: plan.clone(),
+        environment: environment(&Facts::collect(options.store.as_deref())),
+        broker,
+        phases: Vec::new(),
+        marks: Vec::new(),
+        load: record::Load::default(),
+        groups: Vec::new(),
+        audit: None,
+        windows: Vec::new(),
+        timeline: Vec::new(),
+        resources: Resources::default(),
+        health: Health::default(),
+        objectives: Vec::new(),
+        verdict: Verdict::Inconclusive,
+    }
+}
+
+fn environment(facts: &Facts) -> Environment {
+    let mut named = BTreeMap::new();
+    let mut note = |name: &str, value: Option<String>| {
+        if let Some(value) = value.filter(|value| !value.is_empty()) {
+            named.insert(name.to_owned(), value);
+        }
+    };
+    note("os", Some(facts.os.clone()));
+    note("kernel", Some(facts.kernel.clone()));
+    note("arch", Some(facts.arch.clone()));
+    note("cpu", Some(facts.cpu_model.clone()));
+    note("usable_cores", Some(facts.usable_cores.to_string()));
+    note("cpu_limit_cores", facts.cpu_limit_cores.map(|cores| cores.to_string()));
+    note("hostname", Some(facts.hostname.clone()));
+    note("store_filesystem", facts.store_filesystem.clone());
+    note("virtualisation", facts.virtualisation.clone());
+    note("container", facts.container.clone());
+    note("cpu_governor", facts.cpu_governor.clone());
+    note("clock_source", facts.clock_source.clone());
+    note("load_average", Some(facts.load_average.map(|load| format!("{load:.2}")).join(" ")));
+    Environment { cores: num::low32(facts.cores), memory_bytes: facts.memory_bytes, facts: named }
+}
+
+/// Fills in the figures of both sides, the audit and the windows.
+pub(super) fn fill(record: &mut Record, parts: Parts<'_>) {
+    record.health.hiccups = parts.hiccups;
+    let seconds = record.measured_seconds();
+    record.load = load(&parts, seconds);
+    record.windows = windows(&parts, record.phase(PhaseName::Measure).map_or(0, |p| p.end_ns - p.start_ns));
+    record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
+    let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| &stored.ledger);
+    let symbols = market::names(&parts.plan.market);
+    for (group, received) in parts.ended.received.iter().enumerate() {
+        record.groups.push(group_figures(&parts, group, received.as_ref(), stored, &symbols, &record.load));
+    }
+}
+
+fn merged(limits: &[u64], all: &[Generated], of: fn(&Generated) -> &Latency) -> record::Latency {
+    let mut sum = Latency::new(limits);
+    for generated in all {
+        sum.merge(of(generated));
+    }
+    record::Latency::from(&sum)
+}
+
+fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
+    let all = &parts.ended.generated;
+    let totals = parts.published.totals();
+    let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
+    let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
+    let limits: Limits = crate::verdict::limits(parts.plan);
+    let measured_intended = all.iter().flat_map(|g| &g.measured_by_topic).sum();
+    let (measured_sent, measured_acked) = (sum(|g| g.measured_sent), sum(|g| g.measured_acked));
+    let mut refusals: BTreeMap<Refusal, u64> = BTreeMap::new();
+    for (why, count) in all.iter().flat_map(|g| &g.refusals) {
+        *refusals.entry(*why).or_insert(0) += count;
+    }
+    let mut refusals: Vec<_> =
+        refusals.into_iter().map(|(why, count)| record::Refusal { reason: describe(why), count }).collect();
+    let too_large = sum(|g| g.too_large);
+    if too_large > 0 {
+        refusals.push(record::Refusal { reason: "too-large".into(), count: too_large });
+    }
+    record::Load {
+        intended: totals.intended,
+        sent: totals.sent(),
+        acked: totals.acked,
+        acked_duplicate: totals.duplicate_acks,
+        refused: totals.refused,
+        unsent: totals.unsent,
+        unconfirmed: totals.unconfirmed,
+        refusals,
+        measured_intended,
+        measured_sent,
+        measured_acked,
+        offered_rate: rate(measured_intended),
+        sent_rate: rate(measured_sent),
+        acked_rate: rate(measured_acked),
+        finished_late_ns: all.iter().map(|g| g.finished_late_ns).max().unwrap_or(0),
+        send_lag: merged(&limits.send_lag, all, |g| &g.send_lag),
+        ack: merged(&limits.ack, all, |g| &g.ack),
+        service: merged(&limits.service, all, |g| &g.service),
+        bytes: sum(|g| g.bytes),
+        by_topic: by_topic(parts.plan, |topic| all.iter().map(|g| g.by_topic[topic]).sum()),
+    }
+}
+
+/// Counts by topic, topics without events left out.
+fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
+    let all = plan.topology.topics.iter().enumerate();
+    all.map(|(topic, name)| TopicCount { topic: name.clone(), count: count(topic) }).filter(|t| t.count > 0).collect()
+}
+
+fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
+    let found = measure::audit(published, &stored.ledger);
+    let settled = settle(published, &stored.ledger, |_| true, None);
+    record::Audit {
+        acked: found.acked,
+        stored_once: found.stored_once,
+        missing: found.missing,
+        stored_twice: found.stored_twice,
+        out_of_order: found.out_of_order,
+        unconfirmed_stored: settled.recovered,
+        ..stored.figures.clone()
+    }
+}
+
+fn group_figures(
+    parts: &Parts<'_>,
+    group: usize,
+    received: Option<&Received>,
+    stored: Option<&GroupLedger>,
+    symbols: &[String],
+    load: &record::Load,
+) -> record::Group {
+    let plan = parts.plan;
+    let subscribed = &parts.subscribed[group];
+    let per_topic = num::index32(plan.market.symbols);
+    let nothing = GroupLedger::new(plan.keys());
+    let ledger = received.map_or(&nothing, |received| &received.ledger);
+    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored);
+    let totals = ledger.totals();
+    let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
+    let measured = |topic: usize| parts.ended.generated.iter().map(|g| g.measured_by_topic[topic]).sum::<u64>();
+    let measured_intended = (0..subscribed.len()).filter(|topic| subscribed[*topic]).map(measured).sum();
+    let named = |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
+    let ranges = settled.ranges.iter().take(LISTED).map(|range| {
+        let (topic, symbol) = named(range.key);
+        LostRange { topic, symbol, first: range.first, last: range.last, stored: range.stored }
+    });
+    let unlisted = num::count(settled.ranges.len().saturating_sub(LISTED)) + settled.ranges_left_out;
+    let of = |what: fn(&Received) -> u64| received.map_or(0, what);
+    let _ = load;
+    record::Group {
+        name: plan.groups[group].name.clone(),
+        members: plan.groups[group].members,
+        delivery: plan.groups[group].delivery,
+        topics: topics.map(|(topic, _)| topic.clone()).collect(),
+        expected: settled.expected,
+        delivered: settled.delivered,
+        lost: settled.lost,
+        lost_not_stored: settled.lost_not_stored.unwrap_or(0),
+        lost_not_delivered: settled.lost_not_delivered.unwrap_or(0),
+        recovered: settled.recovered,
+        unexpected: settled.unexpected,
+        redelivered: totals.redelivered,
+        duplicate: totals.duplicate,
+        reordered: totals.reordered,
+        extents: Extents {
+            max: totals.extent_max,
+            late_max_ns: totals.late_max_ns,
+            by_power_of_two: trimmed(ledger.extents()),
+        },
+        corrupt: of(|r| r.corrupt),
+        foreign: of(|r| r.foreign),
+        unverified: of(|r| r.unverified),
+        measured_intended,
+        measured_in_time: of(|r| r.measured_in_time),
+        backlog_max: parts.backlog_max.get(group).copied().unwrap_or(0),
+        latency: received.map_or_else(record::Latency::default, |r| record::Latency::from(&r.latency)),
+        lost_ranges: ranges.collect(),
+        lost_ranges_left_out: unlisted,
+        troubled_symbols: troubled(ledger, &settled, &named),
+        by_topic: by_topic(plan, |topic| received.map_or(0, |r| r.by_topic[topic])),
+    }
+}
+
+/// A list without the zeros at its end.
+fn trimmed(counts: &[u64]) -> Vec<u64> {
+    let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
+    counts[..used].to_vec()
+}
+
+/// The keys with most trouble: reordering and duplicates from the ledger, losses from the settlement.
+fn troubled(
+    ledger: &GroupLedger,
+    settled: &measure::Settled,
+    named: &impl Fn(usize) -> (String, String),
+) -> Vec<SymbolTrouble> {
+    let mut by_key: BTreeMap<usize, (u64, u64, u64)> = BTreeMap::new();
+    for (key, trouble) in ledger.worst(LISTED) {
+        by_key.insert(key, (0, trouble.duplicate, trouble.reordered));
+    }
+    for range in &settled.ranges {
+        by_key.entry(range.key).or_default().0 += u64::from(range.last - range.first) + 1;
+    }
+    let mut all: Vec<_> = by_key.into_iter().filter(|(_, (lost, twice, late))| lost + twice + late > 0).collect();
+    all.sort_by_key(|(key, (lost, twice, late))| (std::cmp::Reverse(lost + twice + late), *key));
+    all.truncate(LISTED);
+    let show = |(key, (lost, duplicate, reordered))| {
+        let (topic, symbol) = named(key);
+        SymbolTrouble { topic, symbol, lost, duplicate, reordered }
+    };
+    all.into_iter().map(show).collect()
+}
+
+/// The exact result of each `windows.` objective on end-to-end latency.
+fn windows(parts: &Parts<'_>, measured_ns: u64) -> Vec<record::Window> {
+    let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
+    wanted.filter_map(|objective| window(parts, objective, measured_ns)).collect()
+}
+
+fn window(parts: &Parts<'_>, objective: &Objective, measured_ns: u64) -> Option<record::Window> {
+    let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else { return None };
+    let mut merged: Option<Windows> = None;
+    for (group, received) in parts.plan.groups.iter().zip(&parts.ended.received) {
+        if objective.scope.group.as_ref().is_some_and(|name| *name != group.name) {
+            continue;
+        }
+        let windows = &received.as_ref()?.windows;
+        match &mut merged {
+            None => merged = Some(windows.clone()),
+            Some(merged) => {
+                // A group that received nothing has no windows of the same shape, and adds nothing.
+                let _ = merged.merge(windows);
+            }
+        }
+    }
+    let merged = merged?;
+    // Windows after an interruption had no load.
+    let reached = num::index(measured_ns.div_ceil(WINDOW.ns));
+    let mut due = expected(&parts.plan.load, WINDOW);
+    due.truncate(reached);
+    if let Some(share) = share_of_group(parts, objective) {
+        // Rounded down: a window in which a rare topic may have no event is not held against the group.
+        due.iter_mut().for_each(|events| *events = num::u64_floor(num::f64_of(*events) * share));
+    }
+    let met = merged.met(stat, objective.op, limit.ns, &due)?;
+    let total = met.total.max(num::count(due.iter().filter(|&&events| events > 0).count()));
+    let samples = merged.counts().iter().sum();
+    Some(record::Window { name: objective.name(), met: met.met, total, samples })
+}
+
+/// The share of the load that an objective's group subscribes; `None` for all groups.
+fn share_of_group(parts: &Parts<'_>, objective: &Objective) -> Option<f64> {
+    let name = objective.scope.group.as_ref()?;
+    let group = parts.plan.groups.iter().position(|group| group.name == *name)?;
+    let topics = parts.plan.topology.topics.iter().zip(&parts.subscribed[group]);
+    let weight = |topic: &String| parts.plan.mix.iter().find(|(name, _)| name == topic).map_or(0.0, |(_, w)| *w);
+    Some(topics.filter(|(_, of_group)| **of_group).map(|(topic, _)| weight(topic)).sum())
+}
