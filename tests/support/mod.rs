@@ -5,6 +5,7 @@
 pub mod certificates;
 pub mod jwt;
 pub mod nats;
+pub mod rig;
 
 use std::path::PathBuf;
 

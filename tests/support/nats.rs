@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
 /// A running server.
 pub struct NatsServer {
@@ -104,20 +104,20 @@ impl NatsServer {
         std::fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
     }
 
-    fn signal(&self, signal: Signal) {
+    fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("a running server");
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(pid, signal).expect("a signal");
+        i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
 
-    /// Stops it in its tracks.
+    /// Stops it in its tracks, and waits until it stands.
     pub fn pause(&self) {
-        self.signal(Signal::STOP);
+        kill_process(self.pid(), Signal::STOP).expect("a signal");
+        waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("a child");
     }
 
     /// Lets it go on.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        kill_process(self.pid(), Signal::CONT).expect("a signal");
     }
 
     /// SIGKILL.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
+use async_nats::jetstream::context::GetStreamErrorKind;
 use tokio::time::Instant;
 
 use super::link::Link;
@@ -19,6 +20,8 @@ use crate::host::clock::Clock;
 const BATCH: u32 = 1000;
 /// After so long without a message the reader starts anew where it was.
 const STALL: Duration = Duration::from_secs(2);
+/// Pause before it asks again.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// What the audit reads.
 pub(super) struct Audit<'a> {
@@ -42,27 +45,41 @@ impl Audit<'_> {
         deadline: Instant,
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
-        let state = tokio::time::timeout_at(deadline, self.jetstream.get_stream(&self.stream)).await;
-        let state = match state {
-            Err(_) => return Ok(false),
-            Ok(Err(error)) => return Err(self.unreadable(&error.to_string())),
-            Ok(Ok(stream)) => stream.cached_info().state.clone(),
+        let Ok(state) = tokio::time::timeout_at(deadline, self.state()).await else { return Ok(false) };
+        let (first, last) = match state? {
+            None => return Ok(true),
+            Some(ends) => ends,
         };
-        if state.messages == 0 {
-            return Ok(true);
-        }
-        let mut next = state.first_sequence.max(1);
-        let mut round = 0;
+        let (mut next, mut round) = (first, 0);
         while Instant::now() < deadline {
-            let Ok(pull) = tokio::time::timeout_at(deadline, self.consumer(link(), round, next)).await else {
-                return Ok(false);
-            };
-            if self.read_on(pull?, &mut next, state.last_sequence, deadline, sink).await {
-                return Ok(true);
+            match tokio::time::timeout_at(deadline, self.consumer(link(), round, next)).await {
+                Ok(Ok(pull)) => {
+                    if self.read_on(pull, &mut next, last, deadline, sink).await {
+                        return Ok(true);
+                    }
+                }
+                Ok(Err(error)) if Instant::now() + PAUSE >= deadline => return Err(error),
+                _ => tokio::time::sleep_until(deadline.min(Instant::now() + PAUSE)).await,
             }
             round += 1;
         }
         Ok(false)
+    }
+
+    /// First and last sequence of the stream; `None` when it is empty. Asks until it is answered.
+    async fn state(&self) -> Result<Option<(u64, u64)>, BusError> {
+        loop {
+            match self.jetstream.get_stream(&self.stream).await {
+                Ok(stream) => {
+                    let state = &stream.cached_info().state;
+                    return Ok((state.messages > 0).then(|| (state.first_sequence.max(1), state.last_sequence)));
+                }
+                Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
+                    return Err(self.unreadable(&error.to_string()));
+                }
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
     }
 
     /// Reads until the end (`true`), or until the consumer fails us or the deadline (`false`).

@@ -126,6 +126,15 @@ impl NatsBus {
         provision::consumer_name(&self.run, &self.plan, &self.layout, group, durable)
     }
 
+    /// Runs a piece of work of the control side. Its event loop stands still between two of them, so it looks at
+    /// the socket first: a request written to a connection that has ended meanwhile would be lost.
+    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+        self.runtime.block_on(async {
+            tokio::task::yield_now().await;
+            work.await
+        })
+    }
+
     async fn sample(&self) -> Result<BusSample, String> {
         let stream = self.jetstream.get_stream(self.stream()).await.map_err(|error| error.to_string())?;
         let state = &stream.cached_info().state;
@@ -160,7 +169,7 @@ impl Bus for NatsBus {
 
     fn provision(&mut self) -> Result<(), BusError> {
         let provision = provision::provision(&self.jetstream, &self.run, &self.plan, &self.layout, &self.api);
-        self.runtime.block_on(provision)
+        self.run(provision)
     }
 
     fn publisher(&mut self, generator: u32) -> Result<NatsPublisher, BusError> {
@@ -207,7 +216,7 @@ impl Bus for NatsBus {
             layout: &self.layout,
             clock: self.clock,
         };
-        self.runtime.block_on(audit.read(|| self.control.clone(), Instant::now() + deadline, sink))
+        self.run(audit.read(|| self.control.clone(), Instant::now() + deadline, sink))
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {
@@ -216,7 +225,7 @@ impl Bus for NatsBus {
 
     fn observe(&mut self) -> Result<BusSample, BusError> {
         let sample = async { tokio::time::timeout(OBSERVE, self.sample()).await };
-        let why = match self.runtime.block_on(sample) {
+        let why = match self.run(sample) {
             Ok(Ok(sample)) => return Ok(sample),
             Ok(Err(why)) => why,
             Err(_) => format!("no answer within {OBSERVE:?}"),
@@ -228,6 +237,6 @@ impl Bus for NatsBus {
         if self.keep {
             return Ok(());
         }
-        self.runtime.block_on(provision::teardown(&self.jetstream, &self.run))
+        self.run(provision::teardown(&self.jetstream, &self.run))
     }
 }
