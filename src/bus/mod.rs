@@ -3,6 +3,8 @@
 //! A driver moves bytes and reports what happened to them. It never stamps, alters or parses an event, and
 //! never decides what counts. One contract test suite runs against every driver.
 
+pub mod nats;
+
 use std::time::Duration;
 
 use crate::plan::Ns;

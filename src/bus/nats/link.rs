@@ -1,0 +1,211 @@
+//! Connections: how one is made, what its errors mean, and the marks that it leaves.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use tokio::sync::watch;
+
+use super::target::{Auth, Target, environment};
+use crate::bus::{BusError, Mark};
+use crate::host::clock::Clock;
+
+/// How long a server may take to let us in, and to answer a request of the control side.
+pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+/// Time between two attempts to connect again; the client's own backoff would add up to 4 s to an outage.
+const RECONNECT: Duration = Duration::from_millis(50);
+/// Three of these without an answer end a half-open connection.
+const PING: Duration = Duration::from_secs(5);
+
+/// The marks of all connections of a run.
+#[derive(Debug, Clone)]
+pub(super) struct Marks {
+    clock: Clock,
+    list: Arc<Mutex<Vec<Mark>>>,
+}
+
+impl Marks {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, list: Arc::default() }
+    }
+
+    /// Moves the marks since the last call.
+    pub(super) fn take(&self, into: &mut Vec<Mark>) {
+        into.append(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// The marks of one connection, called `name`.
+    pub(super) fn of(&self, name: String) -> Notes {
+        Notes { marks: self.clone(), name: Arc::from(name), last: Arc::default() }
+    }
+}
+
+/// Writes the marks of one connection.
+#[derive(Debug, Clone)]
+pub(super) struct Notes {
+    marks: Marks,
+    name: Arc<str>,
+    last: Arc<Mutex<&'static str>>,
+}
+
+impl Notes {
+    pub(super) fn mark(&self, kind: &'static str, detail: &str) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        // Some conditions report themselves again with every attempt; the first one tells it.
+        let repeats = matches!(kind, "client-error" | "broker-error" | "slow-consumer" | "no-responders");
+        if repeats && *last == kind {
+            return;
+        }
+        *last = kind;
+        let detail =
+            if detail.is_empty() { self.name.to_string() } else { format!("{}: {detail}", self.name) };
+        let mark = Mark { at: self.marks.clock.now(), kind, detail };
+        self.marks.list.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+    }
+}
+
+/// One connection; a clone shares it.
+#[derive(Clone)]
+pub(super) struct Link {
+    pub(super) client: Client,
+    /// How often it was made: 1 until it is made again.
+    pub(super) connects: watch::Receiver<u64>,
+    pub(super) notes: Notes,
+}
+
+/// Connects; `queue` is how many messages may wait on a subscription before the client drops some.
+///
+/// # Errors
+/// When the server cannot be reached or does not let us in.
+pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Result<Link, BusError> {
+    let (count, connects) = watch::channel(0_u64);
+    let options = options(target)?
+        .name(format!("tickgate {}", notes.name))
+        .connection_timeout(PATIENCE)
+        .request_timeout(Some(PATIENCE))
+        .ping_interval(PING)
+        .reconnect_delay_callback(|attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT })
+        .subscription_capacity(queue)
+        .event_callback({
+            let notes = notes.clone();
+            move |event| {
+                note(&notes, &count, &event);
+                std::future::ready(())
+            }
+        });
+    let client = options
+        .connect(&target.urls)
+        .await
+        .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))?;
+    Ok(Link { client, connects, notes })
+}
+
+fn note(notes: &Notes, count: &watch::Sender<u64>, event: &Event) {
+    match event {
+        Event::Connected => {
+            count.send_modify(|n| *n += 1);
+            if *count.borrow() > 1 {
+                notes.mark("connected", "");
+            }
+        }
+        Event::Disconnected => notes.mark("disconnected", ""),
+        Event::LameDuckMode => notes.mark("lame-duck", "the server is about to stop"),
+        Event::SlowConsumer(_) => notes.mark("slow-consumer", "messages were dropped in the client"),
+        Event::ServerError(error) => notes.mark("broker-error", &error.to_string()),
+        Event::ClientError(error) => notes.mark("client-error", &error.to_string()),
+        Event::Draining | Event::Closed => notes.mark("closed", ""),
+    }
+}
+
+fn options(target: &Target) -> Result<ConnectOptions, BusError> {
+    let options = ConnectOptions::new();
+    let mut options = match &target.auth {
+        Auth::None => options,
+        Auth::User { user, password } => {
+            options.user_and_password(user.clone(), password.expose().to_owned())
+        }
+        Auth::Token(token) => options.token(token.expose().to_owned()),
+        Auth::Nkey(path) => options.nkey(seed(path)?),
+        Auth::Creds(path) => options.credentials(&read(path, "creds file")?).map_err(|_| {
+            environment(
+                &format!("the creds file {} holds no user JWT with its seed", path.display()),
+                "make one with `nsc generate creds`",
+            )
+        })?,
+    };
+    let tls = &target.tls;
+    if let Some(ca) = &tls.ca {
+        read(ca, "CA file")?;
+        options = options.add_root_certificates(ca.clone());
+    }
+    match (&tls.cert, &tls.key) {
+        (Some(cert), Some(key)) => {
+            read(cert, "certificate")?;
+            read(key, "certificate's key")?;
+            options = options.add_client_certificate(cert.clone(), key.clone());
+        }
+        (None, None) => {}
+        _ => return Err(environment("a client certificate and its key come together", "give both files")),
+    }
+    if tls.wanted() {
+        options = options.require_tls(true);
+    }
+    if tls.first {
+        options = options.tls_first();
+    }
+    if let Some(prefix) = &target.inbox_prefix {
+        options = options.custom_inbox_prefix(prefix);
+    }
+    Ok(options)
+}
+
+fn read(path: &Path, what: &str) -> Result<String, BusError> {
+    std::fs::read_to_string(path).map_err(|error| {
+        environment(
+            &format!("cannot read the {what} {}: {error}", path.display()),
+            "check the path and its rights",
+        )
+    })
+}
+
+/// The seed in an nkey file: the first line that starts like one.
+fn seed(path: &Path) -> Result<String, BusError> {
+    let text = read(path, "nkey file")?;
+    text.lines().map(str::trim).find(|line| line.starts_with("SU")).map(str::to_owned).ok_or_else(|| {
+        environment(
+            &format!("the nkey file {} holds no user seed", path.display()),
+            "it needs a line that starts with `SU`, as `nk -gen user` writes it",
+        )
+    })
+}
+
+fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> BusError {
+    let certificate =
+        ["certificate", "UnknownIssuer", "NotValidForName"].iter().any(|word| text.contains(word));
+    let hint = match kind {
+        ConnectErrorKind::AuthorizationViolation => {
+            "check the user and password, token, nkey or creds file against the server's configuration"
+        }
+        ConnectErrorKind::Authentication => "check the nkey seed or the creds file",
+        ConnectErrorKind::Dns => "check the host's name",
+        _ if kind == ConnectErrorKind::TimedOut || text.contains("got nothing") => {
+            "check the host and port; a server with `handshake_first` lets in only clients that start with TLS"
+        }
+        _ if text.contains("CertificateRequired") => {
+            "the server wants a client certificate: give one with its key"
+        }
+        _ if text.contains("InvalidContentType") => {
+            "the server does not speak TLS there, or not first: leave the TLS options out, or only `tls_first`"
+        }
+        _ if certificate => {
+            "give the CA that signed the server's certificate, and the host name that is in it"
+        }
+        _ if text.contains("refused") => "start nats-server there, or check the host and port",
+        _ if text.to_lowercase().contains("authentication") => {
+            "renew the credentials, or check their account"
+        }
+        _ => "check the URL, and the server's log",
+    };
+    environment(&format!("cannot connect to {}: {text}", target.label), hint)
+}

@@ -1,0 +1,237 @@
+//! The run's stream and consumers: made under names of the run's own, marked, and removed by that mark only.
+//!
+//! The stream discards *new* events when it is full: a refusal is seen by the publisher and counted, while
+//! discarding old ones would lose acknowledged events in silence.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_nats::jetstream::consumer::pull;
+use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy};
+use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamByNameErrorKind, GetStreamErrorKind};
+use async_nats::jetstream::stream::{
+    Compression as NatsCompression, Config, ConsumerErrorKind, DiscardPolicy, StorageType, SubjectTransform,
+};
+use async_nats::jetstream::{Context, ErrorCode};
+
+use super::member::{PIN_TIMEOUT, PRIORITY_GROUP};
+use super::subjects::{self, Layout};
+use super::target::environment;
+use crate::bus::BusError;
+use crate::num;
+use crate::plan::{AckMode, Compression, Delivery, Plan, Storage};
+
+/// The mark on everything that a run makes; its value is the run's id.
+pub(super) const MARK: &str = "tickgate.run";
+/// Right after a delete the server may fail to create a store (10049): its folder is removed under it.
+const RETRIES: u32 = 10;
+
+/// The run's stream.
+pub(super) fn stream_name(run: &str) -> String {
+    format!("tickgate-{}", subjects::name_part(run))
+}
+
+fn mark(run: &str) -> HashMap<String, String> {
+    HashMap::from([(MARK.to_owned(), run.to_owned())])
+}
+
+/// Refuses to go on when a stream holds one of our subjects already.
+///
+/// # Errors
+/// Names the stream, and what to do.
+pub(super) async fn check_overlap(jetstream: &Context, run: &str, layout: &Layout) -> Result<(), BusError> {
+    for subject in layout.stream_subjects() {
+        match jetstream.stream_by_subject(subject.as_str()).await {
+            Ok(name) if name == stream_name(run) => {}
+            Ok(name) => return Err(in_the_way(jetstream, &name, &subject).await),
+            Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => {}
+            Err(error) => return Err(failed("ask for streams with our subjects", &error.to_string())),
+        }
+    }
+    Ok(())
+}
+
+async fn in_the_way(jetstream: &Context, name: &str, subject: &str) -> BusError {
+    let owner = match jetstream.get_stream(name).await {
+        Ok(stream) => stream.cached_info().config.metadata.get(MARK).cloned(),
+        Err(_) => None,
+    };
+    let problem = format!("a stream {name} already holds our subjects ({subject})");
+    match owner {
+        Some(run) => environment(
+            &problem,
+            &format!(
+                "it is of tickgate's run {run}: wait for its end, or remove what it left with `nats stream rm {name}`"
+            ),
+        ),
+        None => environment(&problem, "set another `topology.prefix`, or use another account or server"),
+    }
+}
+
+/// Makes the stream and the durables of all groups.
+///
+/// # Errors
+/// When the server refuses one.
+pub(super) async fn provision(
+    jetstream: &Context,
+    run: &str,
+    plan: &Plan,
+    layout: &Layout,
+    api: &str,
+) -> Result<(), BusError> {
+    check_overlap(jetstream, run, layout).await?;
+    create_stream(jetstream, stream_config(run, plan, layout)).await?;
+    let stream = stream_name(run);
+    for group in 0..plan.groups.len() {
+        for durable in 0..layout.durables(group) {
+            let config = consumer_config(run, plan, layout, group, durable);
+            let name = config.durable_name.clone().unwrap_or_default();
+            jetstream.create_consumer_on_stream(config, stream.as_str()).await.map_err(
+                |error| match error.kind() {
+                    ConsumerErrorKind::JetStream(api) => refused(&format!("create consumer {name}"), &api),
+                    _ => failed(&format!("create consumer {name} ({api})"), &error.to_string()),
+                },
+            )?;
+        }
+    }
+    Ok(())
+}
+
+async fn create_stream(jetstream: &Context, config: Config) -> Result<(), BusError> {
+    let action = format!("create stream {}", config.name);
+    let mut tries = 0;
+    loop {
+        let Err(error) = jetstream.create_stream(config.clone()).await else { return Ok(()) };
+        match error.kind() {
+            CreateStreamErrorKind::JetStream(api) if api.error_code().0 == 10_049 && tries < RETRIES => {
+                tries += 1;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api)),
+            _ => return Err(failed(&action, &error.to_string())),
+        }
+    }
+}
+
+fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
+    let bus = &plan.bus;
+    let max_age = bus.max_age.as_duration();
+    let two_minutes = Duration::from_secs(120);
+    Config {
+        name: stream_name(run),
+        description: Some(format!("tickgate, run {run}: may be removed when the run is over")),
+        subjects: layout.stream_subjects(),
+        subject_transform: layout
+            .transform()
+            .map(|(source, destination)| SubjectTransform { source, destination }),
+        storage: if bus.storage == Storage::Memory { StorageType::Memory } else { StorageType::File },
+        num_replicas: num::index32(bus.replicas.max(1)),
+        compression: Some(match bus.compression {
+            Compression::None => NatsCompression::None,
+            Compression::S2 => NatsCompression::S2,
+        }),
+        discard: DiscardPolicy::New,
+        max_bytes: if bus.max_bytes.bytes == 0 {
+            -1
+        } else {
+            i64::try_from(bus.max_bytes.bytes).unwrap_or(-1)
+        },
+        max_messages: -1,
+        max_messages_per_subject: -1,
+        max_consumers: -1,
+        max_age,
+        // The server wants it within the age.
+        duplicate_window: if max_age.is_zero() { two_minutes } else { two_minutes.min(max_age) },
+        metadata: mark(run),
+        ..Config::default()
+    }
+}
+
+fn consumer_config(run: &str, plan: &Plan, layout: &Layout, group: usize, durable: u32) -> pull::Config {
+    let bus = &plan.bus;
+    let pinned = plan.groups.get(group).is_some_and(|g| g.delivery == Delivery::Pinned);
+    let acked = bus.ack != AckMode::None;
+    let (priority_policy, priority_groups) = if pinned {
+        (PriorityPolicy::PinnedClient, vec![PRIORITY_GROUP.to_owned()])
+    } else {
+        (PriorityPolicy::None, Vec::new())
+    };
+    pull::Config {
+        durable_name: Some(consumer_name(run, plan, layout, group, durable)),
+        description: Some(format!("tickgate, run {run}")),
+        filter_subjects: layout.filters(group, durable),
+        deliver_policy: DeliverPolicy::All,
+        ack_policy: match bus.ack {
+            AckMode::Explicit => AckPolicy::Explicit,
+            AckMode::All => AckPolicy::All,
+            AckMode::None => AckPolicy::None,
+        },
+        ack_wait: if acked { bus.ack_wait.as_duration() } else { Duration::ZERO },
+        max_ack_pending: if acked { i64::from(bus.max_ack_pending) } else { 0 },
+        max_deliver: -1,
+        priority_timeout: if pinned { PIN_TIMEOUT } else { Duration::ZERO },
+        priority_policy,
+        priority_groups,
+        metadata: mark(run),
+        ..pull::Config::default()
+    }
+}
+
+/// The name of a group's `durable`-th consumer.
+pub(super) fn consumer_name(run: &str, plan: &Plan, layout: &Layout, group: usize, durable: u32) -> String {
+    let split = (layout.durables(group) > 1).then_some(durable);
+    subjects::durable_name(&subjects::name_part(run), plan, group, split)
+}
+
+/// Deletes the run's stream, and with it its consumers, if it bears the run's mark.
+///
+/// # Errors
+/// Names the stream when it is left behind.
+pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusError> {
+    let name = stream_name(run);
+    let left = |why: &str| {
+        environment(
+            &format!("stream {name} is left behind: {why}"),
+            &format!("remove it with `nats stream rm {name}`"),
+        )
+    };
+    let stream = match jetstream.get_stream(&name).await {
+        Ok(stream) => stream,
+        Err(error) => {
+            return match error.kind() {
+                GetStreamErrorKind::JetStream(api) if api.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                    Ok(())
+                }
+                _ => Err(left(&error.to_string())),
+            };
+        }
+    };
+    if stream.cached_info().config.metadata.get(MARK).map(String::as_str) != Some(run) {
+        return Err(left("it does not bear this run's mark"));
+    }
+    jetstream.delete_stream(&name).await.map(|_| ()).map_err(|error| left(&error.to_string()))
+}
+
+fn failed(action: &str, why: &str) -> BusError {
+    environment(&format!("cannot {action}: {why}"), "check that the server runs and answers, and see its log")
+}
+
+/// What to do about the server's refusals, by its error codes.
+fn refused(action: &str, error: &async_nats::jetstream::Error) -> BusError {
+    let hint = match error.error_code().0 {
+        10_065 => "set another `topology.prefix`, or use another account or server",
+        10_074 => {
+            "set `bus.replicas = 1`, or use a cluster: a `cluster {}` block without `listen` or `port` makes none"
+        }
+        10_005 => "set `bus.replicas` to at most the number of servers in the cluster that are up",
+        10_023 | 10_028 | 10_047 => {
+            "lower `bus.max_bytes`, or give the server a larger store (`max_file`, `max_mem`)"
+        }
+        10_002 | 10_026 | 10_027 | 10_113 | 10_120 | 10_121 | 10_122 => {
+            "raise the account's JetStream limits, or lower `bus.max_bytes`"
+        }
+        10_008 => "wait until the cluster has a leader, then run again",
+        _ => "see the server's log",
+    };
+    environment(&format!("cannot {action}: {error}"), hint)
+}

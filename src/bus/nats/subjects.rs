@@ -1,0 +1,242 @@
+//! Which subjects a run publishes to, and which of them each consumer of a group filters.
+//!
+//! Filters are one per matched topic, never the group's patterns, so that they cannot overlap (the server
+//! refuses overlapping filters with error 10138).
+//!
+//! A `partitioned` group needs every symbol at one member. The stream then appends the partition of the
+//! symbol to the subject it stores (`…quote.received.AAPL` becomes `…quote.received.AAPL.partition.3`), and
+//! each member has a durable of its own that filters its partitions. A stream has one transform, so the topics
+//! of partitioned groups must have the same number of levels. Deliveries show the subject as published.
+
+use std::collections::BTreeSet;
+
+use crate::bus::BusError;
+use crate::num;
+use crate::plan::{Delivery, Group, Plan};
+
+/// The token between the symbol and the number of its partition.
+const PARTITION: &str = ".partition.";
+
+/// Subjects and consumers of one run.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    prefix: String,
+    topics: Vec<String>,
+    symbol_in_subject: bool,
+    partitioning: Option<Partitioning>,
+    groups: Vec<GroupLayout>,
+}
+
+/// The stream's transform: topics of so many levels get one of `count` partitions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Partitioning {
+    levels: usize,
+    count: u32,
+}
+
+#[derive(Debug, Clone)]
+struct GroupLayout {
+    /// Indices of the topics that a pattern of the group matches.
+    topics: Vec<usize>,
+    /// What to listen to when none does: the group then hears nothing.
+    first_pattern: String,
+    members: u32,
+    /// Each member has a durable of its own.
+    split: bool,
+}
+
+impl Layout {
+    /// Works out the subjects of a plan.
+    ///
+    /// # Errors
+    /// When a partitioned group cannot be laid out, or a symbol cannot stand in a subject.
+    pub(super) fn new(plan: &Plan, symbols: &[String]) -> Result<Self, BusError> {
+        let topology = &plan.topology;
+        if topology.symbol_in_subject {
+            check_symbols(symbols)?;
+        }
+        let groups: Vec<GroupLayout> =
+            plan.groups.iter().map(|group| lay_out(group, &topology.topics)).collect();
+        let partitioning = partitioning(plan, &groups)?;
+        Ok(Self {
+            prefix: topology.prefix.clone(),
+            topics: topology.topics.clone(),
+            symbol_in_subject: topology.symbol_in_subject,
+            partitioning,
+            groups,
+        })
+    }
+
+    /// The subjects that the stream listens to.
+    pub(super) fn stream_subjects(&self) -> Vec<String> {
+        let tail = if self.symbol_in_subject { ".*" } else { "" };
+        self.topics.iter().map(|topic| format!("{}.{topic}{tail}", self.prefix)).collect()
+    }
+
+    /// The subject of an event.
+    pub(super) fn subject(&self, topic: usize, symbol: &str) -> String {
+        let topic = self.topics.get(topic).map_or("", String::as_str);
+        if self.symbol_in_subject {
+            format!("{}.{topic}.{symbol}", self.prefix)
+        } else {
+            format!("{}.{topic}", self.prefix)
+        }
+    }
+
+    /// Subjects differ by symbol as well as by topic.
+    pub(super) const fn by_symbol(&self) -> bool {
+        self.symbol_in_subject
+    }
+
+    /// Number of topics.
+    pub(super) fn topics(&self) -> usize {
+        self.topics.len()
+    }
+
+    /// The stream's transform, as (source, destination).
+    pub(super) fn transform(&self) -> Option<(String, String)> {
+        let Partitioning { levels, count } = self.partitioning?;
+        let symbol = levels + 1;
+        let source: String = (1..=symbol).map(|_| ".*").collect();
+        let tokens: String = (1..=symbol).map(|at| format!(".{{{{wildcard({at})}}}}")).collect();
+        let prefix = &self.prefix;
+        Some((
+            format!("{prefix}{source}"),
+            format!("{prefix}{tokens}{PARTITION}{{{{partition({count},{symbol})}}}}"),
+        ))
+    }
+
+    /// How many durables a group has: one, or one a member.
+    pub(super) fn durables(&self, group: usize) -> u32 {
+        self.groups.get(group).map_or(0, |g| if g.split { g.members } else { 1 })
+    }
+
+    /// The filters of a group's `durable`-th consumer; never empty, never overlapping.
+    pub(super) fn filters(&self, group: usize, durable: u32) -> Vec<String> {
+        let Some(layout) = self.groups.get(group) else { return Vec::new() };
+        if layout.topics.is_empty() {
+            return vec![format!("{}.{}", self.prefix, layout.first_pattern)];
+        }
+        layout.topics.iter().flat_map(|&topic| self.topic_filters(layout, topic, durable)).collect()
+    }
+
+    fn topic_filters(&self, group: &GroupLayout, topic: usize, durable: u32) -> Vec<String> {
+        let subject = self.subject(topic, "*");
+        match self.partitioning {
+            Some(p) if self.topics.get(topic).is_some_and(|t| levels(t) == p.levels) => {
+                if group.split {
+                    let own = (0..p.count).filter(|partition| partition % group.members == durable);
+                    own.map(|partition| format!("{subject}{PARTITION}{partition}")).collect()
+                } else {
+                    vec![format!("{subject}{PARTITION}*")]
+                }
+            }
+            _ => vec![subject],
+        }
+    }
+
+    /// A stored subject as it was published.
+    pub(super) fn published<'a>(&self, stored: &'a str) -> &'a str {
+        if self.partitioning.is_none() {
+            return stored;
+        }
+        match stored.rsplit_once(PARTITION) {
+            Some((subject, number)) if number.bytes().all(|b| b.is_ascii_digit()) => subject,
+            _ => stored,
+        }
+    }
+}
+
+fn lay_out(group: &Group, topics: &[String]) -> GroupLayout {
+    let heard = |topic: &String| group.subscribe.iter().any(|pattern| matches(pattern, topic));
+    GroupLayout {
+        topics: topics.iter().enumerate().filter(|(_, topic)| heard(topic)).map(|(at, _)| at).collect(),
+        first_pattern: group.subscribe.first().cloned().unwrap_or_else(|| "nothing".to_owned()),
+        members: group.members.max(1),
+        split: group.delivery == Delivery::Partitioned && group.members > 1,
+    }
+}
+
+fn partitioning(plan: &Plan, groups: &[GroupLayout]) -> Result<Option<Partitioning>, BusError> {
+    let mut widest: Option<Partitioning> = None;
+    for (group, layout) in plan.groups.iter().zip(groups).filter(|(_, layout)| layout.split) {
+        if !plan.topology.symbol_in_subject {
+            return Err(BusError::Plan {
+                problem: format!(
+                    "group `{}` is `partitioned`, but the subjects do not carry the symbol",
+                    group.name
+                ),
+                hint: "set `topology.symbol_in_subject = true`, or `delivery = \"pinned\"` for the group"
+                    .to_owned(),
+            });
+        }
+        let depths: BTreeSet<usize> =
+            layout.topics.iter().filter_map(|&at| plan.topology.topics.get(at)).map(|t| levels(t)).collect();
+        let mixed = |depths: &BTreeSet<usize>| {
+            depths.len() > 1 || widest.is_some_and(|w| depths.iter().any(|&d| d != w.levels))
+        };
+        if mixed(&depths) {
+            return Err(BusError::Plan {
+                problem: format!(
+                    "group `{}` is `partitioned` over topics with different numbers of levels, and a stream has \
+                     one partition rule",
+                    group.name
+                ),
+                hint: "let its patterns match topics of one depth, or set `delivery = \"pinned\"`".to_owned(),
+            });
+        }
+        if let Some(&levels) = depths.first() {
+            let count = plan.bus.partitions.max(layout.members).max(widest.map_or(0, |w| w.count));
+            widest = Some(Partitioning { levels, count });
+        }
+    }
+    Ok(widest)
+}
+
+fn check_symbols(symbols: &[String]) -> Result<(), BusError> {
+    let unfit = |s: &&String| s.is_empty() || s.contains(|c: char| c.is_whitespace() || ".*>".contains(c));
+    symbols.iter().find(unfit).map_or(Ok(()), |symbol| {
+        Err(BusError::Plan {
+            problem: format!("symbol `{symbol}` cannot be a token of a NATS subject"),
+            hint: "use symbols without `.`, `*`, `>` and white space".to_owned(),
+        })
+    })
+}
+
+fn levels(topic: &str) -> usize {
+    topic.split('.').count()
+}
+
+/// Whether a NATS pattern matches a topic: `*` is exactly one token, a last `>` one or more.
+pub(super) fn matches(pattern: &str, topic: &str) -> bool {
+    let mut tokens = topic.split('.');
+    for part in pattern.split('.') {
+        match (part, tokens.next()) {
+            (">", Some(_)) => return true,
+            (_, None) => return false,
+            ("*", Some(_)) => {}
+            (part, Some(token)) if part == token => {}
+            _ => return false,
+        }
+    }
+    tokens.next().is_none()
+}
+
+/// A text as a part of a stream's or consumer's name: whatever NATS does not allow there becomes `-`.
+pub(super) fn name_part(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
+}
+
+/// The durable's name of a group: unique even where two groups differ only in characters that names cannot hold.
+pub(super) fn durable_name(run: &str, plan: &Plan, group: usize, split: Option<u32>) -> String {
+    let given = plan.groups.get(group).map_or("", |g| g.name.as_str());
+    let mut name = format!("tickgate-{run}-{}", name_part(given));
+    let clash = plan.groups.iter().filter(|g| name_part(&g.name) == name_part(given)).count() > 1;
+    if clash {
+        name.push_str(&format!("-g{}", num::count(group)));
+    }
+    if let Some(member) = split {
+        name.push_str(&format!("-{member}"));
+    }
+    name
+}

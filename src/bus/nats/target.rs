@@ -1,0 +1,381 @@
+//! Where a NATS server is and how to get in: URLs, credentials and TLS files.
+//!
+//! Secrets come from a URL, the environment, files or a context of the `nats` command line. They appear in
+//! nothing that is shown: not in labels, not in `Debug`, not in errors.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use async_nats::ServerAddr;
+use serde::Deserialize;
+
+use crate::bus::BusError;
+
+/// A text that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Wraps a secret.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    pub(super) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How to prove who we are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Auth {
+    /// Not at all.
+    #[default]
+    None,
+    /// By name and password.
+    User {
+        /// The user's name.
+        user: String,
+        /// The password.
+        password: Secret,
+    },
+    /// By a token.
+    Token(Secret),
+    /// By an nkey, whose seed is in this file.
+    Nkey(PathBuf),
+    /// By a JWT and its nkey, both in this `.creds` file.
+    Creds(PathBuf),
+}
+
+/// How the connection is encrypted.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TlsFiles {
+    /// Certificates of the authorities to trust (PEM), instead of the system's.
+    pub ca: Option<PathBuf>,
+    /// The client's own certificate (PEM).
+    pub cert: Option<PathBuf>,
+    /// Its key (PEM).
+    pub key: Option<PathBuf>,
+    /// Start with TLS, before the server says a word (`handshake_first`).
+    pub first: bool,
+}
+
+impl TlsFiles {
+    /// Something here asks for TLS.
+    pub(super) const fn wanted(&self) -> bool {
+        self.ca.is_some() || self.cert.is_some() || self.first
+    }
+}
+
+/// A server, or the seed servers of a cluster, and how to get in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// URLs without user information.
+    pub urls: Vec<String>,
+    /// How to prove who we are.
+    pub auth: Auth,
+    /// How the connection is encrypted.
+    pub tls: TlsFiles,
+    /// First tokens of reply subjects, where an account allows only its own.
+    pub inbox_prefix: Option<String>,
+    /// The `JetStream` domain, behind a leaf node.
+    pub domain: Option<String>,
+    /// What to call it in reports; holds no secret.
+    pub label: String,
+}
+
+/// What a user or the environment adds to a URL or a context; what is given here wins.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Access {
+    /// User name.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Token.
+    pub token: Option<Secret>,
+    /// File with an nkey seed.
+    pub nkey: Option<PathBuf>,
+    /// `.creds` file.
+    pub creds: Option<PathBuf>,
+    /// TLS files.
+    pub tls: TlsFiles,
+}
+
+impl Access {
+    /// Reads the variables of the `nats` command line: `NATS_USER`, `NATS_PASSWORD`, `NATS_TOKEN`, `NATS_NKEY`,
+    /// `NATS_CREDS`, `NATS_CA`, `NATS_CERT` and `NATS_KEY`.
+    pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Self {
+        let text = |name| variable(name).filter(|value| !value.is_empty());
+        let secret = |name| text(name).map(Secret);
+        let file = |name| text(name).map(PathBuf::from);
+        Self {
+            user: text("NATS_USER"),
+            password: secret("NATS_PASSWORD"),
+            token: secret("NATS_TOKEN"),
+            nkey: file("NATS_NKEY"),
+            creds: file("NATS_CREDS"),
+            tls: TlsFiles {
+                ca: file("NATS_CA"),
+                cert: file("NATS_CERT"),
+                key: file("NATS_KEY"),
+                first: false,
+            },
+        }
+    }
+
+    /// These, and from `other` what is missing here.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        // Credentials are taken from one side as a whole: a user of one and a token of the other is neither.
+        let own = self.user.is_some() || self.token.is_some() || self.nkey.is_some() || self.creds.is_some();
+        let tls = merge(self.tls.clone(), other.tls.clone());
+        if own {
+            Self { password: self.password.or(other.password), tls, ..self }
+        } else {
+            Self { tls, ..other }
+        }
+    }
+
+    fn auth(self) -> Option<Auth> {
+        let Self { user, password, token, nkey, creds, tls: _ } = self;
+        let named = |user| Auth::User { user, password: password.unwrap_or_else(|| Secret::new("")) };
+        creds
+            .map(Auth::Creds)
+            .or_else(|| nkey.map(Auth::Nkey))
+            .or_else(|| token.map(Auth::Token))
+            .or_else(|| user.map(named))
+    }
+}
+
+fn merge(first: TlsFiles, second: TlsFiles) -> TlsFiles {
+    let (cert, key) =
+        if first.cert.is_some() { (first.cert, first.key) } else { (second.cert, first.key.or(second.key)) };
+    TlsFiles { ca: first.ca.or(second.ca), cert, key, first: first.first || second.first }
+}
+
+impl Target {
+    /// One URL, or several with commas between: `nats://host:4222`, `tls://host`, `nats://user:password@host`,
+    /// `nats://token@host`.
+    ///
+    /// # Errors
+    /// When one is not a NATS URL; the text shows it without its user information.
+    pub fn parse(urls: &str) -> Result<Self, BusError> {
+        let mut target = Self {
+            urls: Vec::new(),
+            auth: Auth::None,
+            tls: TlsFiles::default(),
+            inbox_prefix: None,
+            domain: None,
+            label: String::new(),
+        };
+        for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+            let (clean, auth) = take_userinfo(url)?;
+            target.urls.push(clean);
+            if target.auth == Auth::None {
+                target.auth = auth;
+            }
+        }
+        if target.urls.is_empty() {
+            return Err(environment("no NATS URL is given", "give one, such as nats://127.0.0.1:4222"));
+        }
+        target.label = target.urls.join(",");
+        Ok(target)
+    }
+
+    /// A context of the `nats` command line: `<config>/nats/context/<name>.json`, where `config` is
+    /// `$XDG_CONFIG_HOME` or `$HOME/.config`.
+    ///
+    /// # Errors
+    /// When there is no such context, or it cannot be used.
+    pub fn context(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, BusError> {
+        let set = |name| variable(name).filter(|value| !value.is_empty());
+        let home = set("HOME").map(PathBuf::from);
+        let config =
+            set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home.as_ref().map(|h| h.join(".config")));
+        let Some(config) = config else {
+            return Err(environment("neither $XDG_CONFIG_HOME nor $HOME is set", "set one, or give a URL"));
+        };
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(environment(
+                &format!("`{name}` is not the name of a context"),
+                "see `nats context ls`",
+            ));
+        }
+        let path = config.join("nats/context").join(format!("{name}.json"));
+        let text = std::fs::read_to_string(&path).map_err(|error| {
+            environment(
+                &format!("cannot read the context `{name}` ({}): {error}", path.display()),
+                "see `nats context ls` for the names there are",
+            )
+        })?;
+        let context: Context = serde_json::from_str(&text).map_err(|error| {
+            // Only the place: the reason may quote a value.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            environment(
+                &format!("the context file {} is not valid at {place}", path.display()),
+                &format!("write it again with `nats context edit {name}`"),
+            )
+        })?;
+        context.target(name, home.as_deref())
+    }
+
+    /// The target with what a user or the environment adds.
+    #[must_use]
+    pub fn with(self, access: Access) -> Self {
+        let tls = merge(access.tls.clone(), self.tls);
+        let auth = access.auth().unwrap_or(self.auth);
+        Self { auth, tls, ..self }
+    }
+
+    /// Takes out of a text every secret that it might quote.
+    pub(super) fn scrub(&self, text: &str) -> String {
+        let secret = match &self.auth {
+            Auth::User { password, .. } => password.expose(),
+            Auth::Token(token) => token.expose(),
+            Auth::None | Auth::Nkey(_) | Auth::Creds(_) => "",
+        };
+        if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***") }
+    }
+}
+
+/// The context file of the `nats` command line; keys that do not matter here are ignored.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Context {
+    url: String,
+    token: String,
+    user: String,
+    password: String,
+    creds: String,
+    nkey: String,
+    cert: String,
+    key: String,
+    ca: String,
+    nsc: String,
+    user_jwt: String,
+    socks_proxy: String,
+    jetstream_domain: String,
+    inbox_prefix: String,
+    tls_first: bool,
+}
+
+impl Context {
+    fn target(self, name: &str, home: Option<&Path>) -> Result<Target, BusError> {
+        for (key, value) in
+            [("nsc", &self.nsc), ("user_jwt", &self.user_jwt), ("socks_proxy", &self.socks_proxy)]
+        {
+            if !value.is_empty() {
+                return Err(environment(
+                    &format!("the context `{name}` uses `{key}`, which tickgate does not support"),
+                    "give a URL and a `.creds` or nkey file instead",
+                ));
+            }
+        }
+        let url = if self.url.is_empty() { "nats://127.0.0.1:4222" } else { &self.url };
+        let text = |value: String| (!value.is_empty()).then_some(value);
+        let file = |value: String| text(value).map(|value| expand(&value, home));
+        let access = Access {
+            user: text(self.user),
+            password: text(self.password).map(Secret),
+            token: text(self.token).map(Secret),
+            nkey: file(self.nkey),
+            creds: file(self.creds),
+            tls: TlsFiles {
+                ca: file(self.ca),
+                cert: file(self.cert),
+                key: file(self.key),
+                first: self.tls_first,
+            },
+        };
+        let target = Target::parse(url)?.with(access);
+        let label = format!("{} (context {name})", target.label);
+        Ok(Target {
+            label,
+            inbox_prefix: text(self.inbox_prefix),
+            domain: text(self.jetstream_domain),
+            ..target
+        })
+    }
+}
+
+/// `~/…` as the shell would read it.
+fn expand(path: &str, home: Option<&Path>) -> PathBuf {
+    match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(path),
+    }
+}
+
+/// Splits a URL into itself without user information, and what that said.
+fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
+    let shown = || redact(url);
+    let address: ServerAddr = url.parse().map_err(|_| {
+        environment(
+            &format!("`{}` is not a NATS URL", shown()),
+            "write it as nats://host:4222 or tls://host:4222",
+        )
+    })?;
+    if address.is_websocket() {
+        return Err(environment(
+            &format!("`{}` is a WebSocket URL, which tickgate does not speak", shown()),
+            "use the server's nats:// or tls:// port",
+        ));
+    }
+    if address.host().is_empty() {
+        return Err(environment(&format!("`{}` names no host", shown()), "write it as nats://host:4222"));
+    }
+    let auth = match (address.username(), address.password()) {
+        (Some(user), Some(password)) => Auth::User { user: decode(user), password: Secret(decode(password)) },
+        (Some(token), None) => Auth::Token(Secret(decode(token))),
+        _ => Auth::None,
+    };
+    let host = if address.host().contains(':') {
+        format!("[{}]", address.host())
+    } else {
+        address.host().to_owned()
+    };
+    Ok((format!("{}://{host}:{}", address.scheme(), address.port()), auth))
+}
+
+/// A URL, or what was meant to be one, without its user information.
+fn redact(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
+    let separator = if scheme.is_empty() { "" } else { "://" };
+    match rest.rsplit_once('@') {
+        Some((_, host)) => format!("{scheme}{separator}***@{host}"),
+        None => url.to_owned(),
+    }
+}
+
+/// Percent-decoding; what is not an escape stays as it is.
+fn decode(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        let escape = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
+        if let Some(value) = escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            out.push(value);
+            at += 3;
+        } else {
+            out.push(byte);
+            at += 1;
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+pub(super) fn environment(problem: &str, hint: &str) -> BusError {
+    BusError::Environment { problem: problem.to_owned(), hint: hint.to_owned() }
+}
+
+#[cfg(test)]
+#[path = "target_tests.rs"]
+mod tests;

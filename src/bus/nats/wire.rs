@@ -1,0 +1,164 @@
+//! What the server says in subjects and payloads, read by hand where it is read for every event.
+
+use serde::Deserialize;
+
+use crate::bus::{Answer, Position, Refusal};
+
+/// What the reply subject of a delivery tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct DeliveryInfo {
+    pub(super) delivered: u32,
+    pub(super) stream_sequence: u64,
+    pub(super) consumer_sequence: u64,
+    pub(super) pending: u64,
+}
+
+/// Reads the reply subject of a delivery without allocating. Two forms are in use:
+/// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>` and
+/// `$JS.ACK.<domain>.<account>.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.…]`.
+pub(super) fn delivery_info(reply: &str) -> Option<DeliveryInfo> {
+    let tail = reply.strip_prefix("$JS.ACK.")?;
+    let names = if tail.bytes().filter(|&b| b == b'.').count() == 6 { 2 } else { 4 };
+    let mut numbers = tail.split('.').skip(names);
+    let mut number = || numbers.next()?.parse::<u64>().ok();
+    let (delivered, stream_sequence, consumer_sequence) = (number()?, number()?, number()?);
+    let _time = number()?;
+    Some(DeliveryInfo {
+        delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
+        stream_sequence,
+        consumer_sequence,
+        pending: number()?,
+    })
+}
+
+#[derive(Deserialize)]
+struct PubAck {
+    seq: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
+    error: Option<ApiError>,
+}
+
+#[derive(Deserialize)]
+struct ApiError {
+    code: u32,
+    #[serde(default)]
+    err_code: u32,
+}
+
+/// The broker's answer to a published event, from the status and payload of its reply.
+pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
+    if status == Some(503) {
+        return Answer::Refused(Refusal::NoResponders);
+    }
+    if let Some(answer) = plain_ack(payload) {
+        return answer;
+    }
+    match serde_json::from_slice::<PubAck>(payload) {
+        Ok(PubAck { error: Some(error), .. }) => Answer::Refused(refusal(status, &error)),
+        Ok(PubAck { seq: Some(seq), duplicate, error: None }) => stored(seq, duplicate),
+        _ if status == Some(429) => Answer::Refused(Refusal::Overload),
+        _ => Answer::Refused(Refusal::Api(u32::from(status.unwrap_or(0)))),
+    }
+}
+
+/// 10167 is "too many requests": the stream's ingest queue is full.
+fn refusal(status: Option<u16>, error: &ApiError) -> Refusal {
+    if status == Some(429) || error.code == 429 || error.err_code == 10_167 {
+        Refusal::Overload
+    } else {
+        Refusal::Api(if error.err_code == 0 { error.code } else { error.err_code })
+    }
+}
+
+const fn stored(seq: u64, duplicate: bool) -> Answer {
+    Answer::Stored { position: Position { partition: 0, offset: seq }, duplicate }
+}
+
+/// The usual `{"stream":"…", "seq":123}`, without a JSON parser; anything else is left to one.
+fn plain_ack(payload: &[u8]) -> Option<Answer> {
+    let text = std::str::from_utf8(payload).ok()?;
+    // The stream's name is the run's own and holds no quotes.
+    let after_name = text.strip_prefix("{\"stream\":")?.trim_start().strip_prefix('"')?.split_once('"')?.1;
+    let digits = after_name.trim_start_matches([',', ' ']).strip_prefix("\"seq\":")?.trim_start();
+    let end = digits.bytes().position(|b| !b.is_ascii_digit())?;
+    let (number, rest) = digits.split_at_checked(end)?;
+    if rest.trim() != "}" {
+        return None;
+    }
+    let seq: u64 = number.parse().ok()?;
+    Some(stored(seq, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn both_forms_of_the_reply_subject_are_read() {
+        let expected =
+            DeliveryInfo { delivered: 2, stream_sequence: 1234, consumer_sequence: 99, pending: 7 };
+        for reply in [
+            "$JS.ACK.tickgate-r1.tickgate-r1-engine.2.1234.99.1700000000000000000.7",
+            "$JS.ACK._.ACCHASH.tickgate-r1.tickgate-r1-engine.2.1234.99.1700000000000000000.7",
+            "$JS.ACK.hub.ACCHASH.tickgate-r1.tickgate-r1-engine.2.1234.99.1700000000000000000.7.x8fQ",
+        ] {
+            assert_eq!(delivery_info(reply), Some(expected), "{reply}");
+        }
+        for not_a_delivery in ["", "_INBOX.abc.1", "$JS.ACK.", "$JS.ACK.s.c.a.b.c.d.e", "$JS.ACK.s.c.1.2.3.4"]
+        {
+            assert_eq!(delivery_info(not_a_delivery), None, "{not_a_delivery}");
+        }
+    }
+
+    #[test]
+    fn answers_are_told_apart() {
+        let refused = |r| Answer::Refused(r);
+        for (status, payload, expected) in [
+            (None, r#"{"stream":"tickgate-x","seq":12}"#, stored(12, false)),
+            (None, r#"{"stream":"tickgate-x", "seq":12}"#, stored(12, false)),
+            (None, r#"{"stream":"tickgate-x","domain":"hub","seq":12}"#, stored(12, false)),
+            (None, r#"{"stream":"tickgate-x","seq":12,"duplicate":true}"#, stored(12, true)),
+            (None, r#"{"stream":"tickgate-x","seq":12,"duplicate": false}"#, stored(12, false)),
+            (Some(503), "", refused(Refusal::NoResponders)),
+            (Some(429), "", refused(Refusal::Overload)),
+            (
+                Some(429),
+                r#"{"error":{"code":429,"err_code":10167,"description":"too many requests"},"stream":"t","seq":0}"#,
+                refused(Refusal::Overload),
+            ),
+            (
+                None,
+                r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"t","seq":0}"#,
+                refused(Refusal::Api(10_077)),
+            ),
+            (
+                None,
+                r#"{"stream":"t","seq":0,"error":{"code":400,"description":"x"}}"#,
+                refused(Refusal::Api(400)),
+            ),
+            (None, "not an answer", refused(Refusal::Api(0))),
+            (None, r#"{"stream":"t","seq":99999999999999999999}"#, refused(Refusal::Api(0))),
+        ] {
+            assert_eq!(answer(status, payload.as_bytes()), expected, "{payload}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_reply_panics(text in "\\PC*", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            let _ = delivery_info(&text);
+            let _ = delivery_info(&format!("$JS.ACK.{text}"));
+            let _ = answer(None, &bytes);
+            let _ = answer(Some(429), text.as_bytes());
+        }
+
+        #[test]
+        fn the_short_way_agrees_with_the_parser(seq in any::<u64>()) {
+            let payload = format!("{{\"stream\":\"tickgate-x\",\"seq\":{seq}}}");
+            prop_assert_eq!(plain_ack(payload.as_bytes()), Some(stored(seq, false)));
+            prop_assert_eq!(answer(None, payload.as_bytes()), stored(seq, false));
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! An operator, an account and a user, as `nsc` would make them: JWTs signed with nkeys.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use nkeys::KeyPair;
+use serde_json::{Value, json};
+
+/// A server's configuration in operator mode and the `.creds` text of its one user.
+pub struct OperatorMode {
+    pub config: String,
+    pub creds: String,
+}
+
+impl OperatorMode {
+    /// An account with JetStream and no limits.
+    pub fn new() -> Self {
+        let (operator, account, user) =
+            (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
+        let system = KeyPair::new_account();
+        let claims = |kind: &str| json!({"type": kind, "version": 2});
+        let operator_jwt = sign(&operator, &operator.public_key(), "operator", claims("operator"));
+        let limits = json!({
+            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
+            "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1
+        });
+        let mut account_claims = claims("account");
+        account_claims["limits"] = limits;
+        let account_jwt = sign(&operator, &account.public_key(), "trading", account_claims);
+        let mut system_claims = claims("account");
+        system_claims["limits"] = json!({
+            "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1
+        });
+        let system_jwt = sign(&operator, &system.public_key(), "SYS", system_claims);
+        let mut user_claims = claims("user");
+        for unlimited in ["subs", "data", "payload"] {
+            user_claims[unlimited] = json!(-1);
+        }
+        let user_jwt = sign(&account, &user.public_key(), "harness", user_claims);
+        Self {
+            config: format!(
+                "operator: {operator_jwt}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n {}: {account_jwt}\n {}: {system_jwt}\n}}",
+                system.public_key(),
+                account.public_key(),
+                system.public_key(),
+            ),
+            creds: creds(&user_jwt, &user.seed().expect("a seed")),
+        }
+    }
+}
+
+fn sign(issuer: &KeyPair, subject: &str, name: &str, nats: Value) -> String {
+    let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
+    let claims = json!({
+        "jti": format!("ID-{name}"), "iat": 1_700_000_000, "iss": issuer.public_key(), "name": name, "sub": subject, "nats": nats,
+    });
+    let signed = format!("{}.{}", encode(&header), encode(&claims));
+    let signature = issuer.sign(signed.as_bytes()).expect("a signature");
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+}
+
+/// The text of a `.creds` file.
+pub fn creds(jwt: &str, seed: &str) -> String {
+    format!(
+        "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+}

@@ -1,0 +1,98 @@
+//! What the tests against real brokers share: servers of their own, credentials, certificates and plans.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+
+pub mod certificates;
+pub mod jwt;
+pub mod nats;
+pub mod rig;
+
+use std::path::PathBuf;
+
+use tickgate::plan::{
+    AckMode, Arrival, Bus, BusKind, Compression, Delivery, Group, Load, Market, Pacing, Plan, Popularity,
+    Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
+};
+
+/// The `nats-server` to test with.
+pub fn nats_server() -> PathBuf {
+    let repository = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let given = std::env::var_os("TICKGATE_NATS_SERVER").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let on_path = std::env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    let mut candidates = given.into_iter().chain(on_path).chain([repository.join(".brokers/nats-server")]);
+    candidates.find(|file| file.is_file()).expect(
+        "no nats-server in $TICKGATE_NATS_SERVER, on the PATH or in .brokers/: get one with `scripts/brokers.sh nats`",
+    )
+}
+
+/// A plan with two topics and one group that hears both; tests change what they are about.
+pub fn plan() -> Plan {
+    Plan {
+        name: "test".to_owned(),
+        description: String::new(),
+        load: Load {
+            rate: Rate::per_second(1000.0),
+            warmup: Span::seconds(0),
+            duration: Span::seconds(1),
+            drain: Span::seconds(10),
+            arrival: Arrival::Constant,
+            spacing: Spacing::Constant,
+            ramp: None,
+            burst: None,
+            steps: None,
+            generators: 1,
+            pacing: Pacing::Sleep,
+        },
+        market: Market {
+            symbols: 4,
+            seed: 1,
+            popularity: Popularity::Uniform,
+            zipf_exponent: 1.0,
+            event_size: Size { bytes: 300 },
+        },
+        topology: Topology {
+            name: "test".to_owned(),
+            prefix: "ai-trader".to_owned(),
+            topics: vec![
+                "market.quote.received".to_owned(),
+                "market.bar.1m".to_owned(),
+                "system.heartbeat".to_owned(),
+            ],
+            symbol_in_subject: false,
+        },
+        mix: vec![("market.quote.received".to_owned(), 1.0)],
+        bus: Bus {
+            kind: BusKind::Nats,
+            replicas: 1,
+            storage: Storage::File,
+            compression: Compression::None,
+            sync: Sync::Default,
+            publish: Publish::Async,
+            window: 256,
+            buffer: 1024,
+            publish_timeout: Span::seconds(10),
+            msg_id: false,
+            ack: AckMode::Explicit,
+            ack_wait: Span::seconds(30),
+            max_ack_pending: 10_000,
+            pull_batch: 100,
+            max_bytes: Size { bytes: 64 << 20 },
+            max_age: Span::seconds(3600),
+            partitions: 8,
+            audit: true,
+        },
+        groups: vec![Group {
+            name: "engine".to_owned(),
+            subscribe: vec!["market.>".to_owned(), "market.quote.*".to_owned()],
+            members: 1,
+            delivery: Delivery::Shared,
+        }],
+        objectives: Vec::new(),
+    }
+}
+
+/// The names of the plan's symbols.
+pub fn symbols(plan: &Plan) -> Vec<String> {
+    (0..plan.market.symbols).map(|at| format!("SYM{at}")).collect()
+}

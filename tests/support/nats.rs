@@ -1,0 +1,147 @@
+//! A real `nats-server` for one test: free port, store on disk, gone with the value.
+
+use std::fmt::Write as _;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// A running server.
+pub struct NatsServer {
+    folder: tempfile::TempDir,
+    extra: String,
+    jetstream: bool,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl NatsServer {
+    /// With JetStream and nothing else.
+    pub fn start() -> Self {
+        Self::with("")
+    }
+
+    /// With JetStream and more lines of configuration.
+    pub fn with(extra: &str) -> Self {
+        Self::launch(extra, true)
+    }
+
+    /// With these lines of configuration only.
+    pub fn bare(extra: &str) -> Self {
+        Self::launch(extra, false)
+    }
+
+    fn launch(extra: &str, jetstream: bool) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut server = Self { folder, extra: extra.to_owned(), jetstream, port: 0, child: None };
+        server.run();
+        server
+    }
+
+    /// Its folder, for files that its configuration names.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// `nats://127.0.0.1:port`.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    fn run(&mut self) {
+        let folder = self.folder.path().display().to_string();
+        // The server picks a free port at its first start and keeps it.
+        let port = if self.port == 0 { -1 } else { i32::from(self.port) };
+        let mut config =
+            format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\n{}\n", self.extra);
+        if self.jetstream {
+            writeln!(config, "jetstream {{ store_dir: \"{folder}/store\", max_file: 1GB, max_mem: 256MB }}")
+                .expect("text");
+        }
+        let file = self.folder.path().join("nats.conf");
+        std::fs::write(&file, config).expect("a configuration");
+        let log = std::fs::File::create(self.folder.path().join("nats.log")).expect("a log");
+        let mut child = Command::new(super::nats_server())
+            .arg("-c")
+            .arg(&file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("nats-server starts");
+        self.port = self.wait(&mut child);
+        self.child = Some(child);
+    }
+
+    /// Waits until it listens, and returns the port.
+    fn wait(&self, child: &mut Child) -> u16 {
+        let ports = self.folder.path().join(format!("nats-server_{}.ports", child.id()));
+        let patience = Instant::now();
+        while patience.elapsed() < Duration::from_secs(20) {
+            if let Some(port) =
+                port_in(&ports).filter(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok())
+            {
+                return port;
+            }
+            if child.try_wait().expect("a child").is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        panic!("nats-server does not start:\n{}", self.log());
+    }
+
+    /// What it has written.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
+    }
+
+    fn pid(&self) -> Pid {
+        let child = self.child.as_ref().expect("a running server");
+        i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
+    }
+
+    /// Stops it in its tracks, and waits until it stands.
+    pub fn pause(&self) {
+        kill_process(self.pid(), Signal::STOP).expect("a signal");
+        waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("a child");
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        kill_process(self.pid(), Signal::CONT).expect("a signal");
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+
+    /// On the same port and store.
+    pub fn restart(&mut self) {
+        self.kill();
+        self.run();
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn port_in(file: &PathBuf) -> Option<u16> {
+    let ports: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
+    ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok()
+}
