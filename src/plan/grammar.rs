@@ -360,4 +360,4 @@ fn never(op: Op, limit: Value) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
