@@ -1,19 +1,363 @@
-//! The objective grammar: text to [`Objective`], with errors that name the legal words.
+//! The objective grammar: text to [`Objective`], with errors that name the bad part and the legal words.
+//!
+//! The grammar itself stands in [`super::objective`]; `Objective::name` and `Objective::requirement` print
+//! what [`parse`] reads.
 
-use super::Objective;
+use std::ops::Range;
 
-/// Why a line is no objective.
+use super::{
+    Kind, Metric, Objective, Op, Outcome, Rate, Resource, Scope, Size, Span, Stat, Throughput, Timing, Value,
+};
+use crate::num;
+
+/// Why a line is no objective: the part that is wrong, and what would be right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
+#[error("{problem}; expected {expected}{}", did_you_mean(nearest.as_deref()))]
 pub struct GrammarError {
-    /// What was wrong and what to write instead.
-    pub message: String,
+    /// Which side of the line.
+    pub side: Side,
+    /// The bytes of that side that are wrong; empty at the end of the text where something is missing.
+    pub at: Range<usize>,
+    /// What is wrong.
+    pub problem: String,
+    /// What would be right.
+    pub expected: String,
+    /// The legal word that is most like the one that was written.
+    pub nearest: Option<String>,
+}
+
+/// A side of an objective's line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// The left one, `trading-engine.latency.p99`.
+    Name,
+    /// The right one, `< 100ms`.
+    Requirement,
+}
+
+const TIMINGS: [(&str, Timing); 4] = [
+    ("latency", Timing::Latency),
+    ("ack", Timing::Ack),
+    ("service", Timing::Service),
+    ("send_lag", Timing::SendLag),
+];
+
+/// Every metric that is no statistic of a time.
+const FIGURES: [Metric; 24] = [
+    Metric::Throughput(Throughput::Offered),
+    Metric::Throughput(Throughput::Sent),
+    Metric::Throughput(Throughput::Acked),
+    Metric::Throughput(Throughput::Delivered),
+    Metric::Count(Outcome::Lost),
+    Metric::Count(Outcome::NotStored),
+    Metric::Count(Outcome::NotDelivered),
+    Metric::Count(Outcome::Recovered),
+    Metric::Count(Outcome::Redelivered),
+    Metric::Count(Outcome::Duplicate),
+    Metric::Count(Outcome::Corrupt),
+    Metric::Count(Outcome::Foreign),
+    Metric::Count(Outcome::Refused),
+    Metric::Count(Outcome::Unsent),
+    Metric::Count(Outcome::Unconfirmed),
+    Metric::Count(Outcome::Reordered),
+    Metric::Count(Outcome::Extent),
+    Metric::Count(Outcome::Replayed),
+    Metric::Count(Outcome::Backlog),
+    Metric::Resource(Resource::BrokerMemory),
+    Metric::Resource(Resource::BrokerCpu),
+    Metric::Resource(Resource::BrokerStore),
+    Metric::Resource(Resource::HarnessMemory),
+    Metric::Resource(Resource::HarnessCpu),
+];
+
+const STATS: &str = "`min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`";
+
+const OPS: [(&str, Op); 5] =
+    [("<=", Op::AtMost), (">=", Op::AtLeast), ("==", Op::Equal), ("<", Op::Below), (">", Op::Above)];
+
+/// Every metric by its name, for help; percentiles stand as `p50`, `p90`, `p99`, `p99.9` and `p99.99`.
+#[must_use]
+pub fn all_metrics() -> Vec<String> {
+    const STATS: [&str; 8] = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
+    let times =
+        TIMINGS.iter().flat_map(|(timing, _)| STATS.iter().map(move |stat| format!("{timing}.{stat}")));
+    times.chain(FIGURES.iter().map(ToString::to_string)).collect()
+}
+
+/// The candidate that is most like `word`, if one is alike enough to have been meant.
+#[must_use]
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    if word.is_empty() || word.len() > LONGEST {
+        return None;
+    }
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(&word.to_lowercase(), candidate), candidate))
+        .filter(|&(distance, candidate)| distance <= (candidate.len().max(word.len()) / 3).max(1))
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// `; did you mean …?`, or nothing.
+pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |word| format!("; did you mean `{word}`?"))
 }
 
 /// Parses `name = requirement`, for example `latency.p99` and `< 100ms`.
 ///
 /// # Errors
-/// When the name is no metric or the requirement does not fit it.
+/// When the name is no metric, the scope does not fit the metric, or the requirement does not fit it.
 pub fn parse(name: &str, requirement: &str) -> Result<Objective, GrammarError> {
-    Err(GrammarError { message: format!("{name} {requirement}") })
+    let (scope, metric) = parse_name(name)?;
+    let (op, limit, share) = parse_requirement(requirement, metric, scope.windows)?;
+    Ok(Objective { scope, metric, op, limit, share })
 }
+
+/// `[group "."] ["windows."] metric`; the metric is recognised at the end, so that what is before it may
+/// be any word.
+fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
+    let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
+    let found = starts.clone().find_map(|start| metric(&name[start..]).map(|metric| (start, metric)));
+    let Some((start, metric)) = found else { return Err(no_metric(name)) };
+    let before = name[..start].strip_suffix('.').unwrap_or_default();
+    let (group, windows) = match (start, before.strip_suffix("windows")) {
+        (0, _) => (None, false),
+        (_, Some("")) => (None, true),
+        (_, Some(group)) if group.ends_with('.') => (group.strip_suffix('.'), true),
+        _ => (Some(before), false),
+    };
+    if let Some(group) = group {
+        check_group(group, metric)?;
+    }
+    if windows && !matches!(metric, Metric::Time(_, Stat::Quantile(_) | Stat::Max)) {
+        let from = start - "windows.".len();
+        return Err(GrammarError {
+            side: Side::Name,
+            at: from..name.len(),
+            problem: format!("`{metric}` cannot be judged window by window"),
+            expected: "`windows.` with `max` or a percentile of a time, such as `windows.latency.p99`"
+                .to_owned(),
+            nearest: None,
+        });
+    }
+    Ok((Scope { group: group.map(str::to_owned), windows }, metric))
+}
+
+fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
+    let error = |problem: String, expected: String| {
+        Err(GrammarError { side: Side::Name, at: 0..group.len(), problem, expected, nearest: None })
+    };
+    if group.is_empty() || group.contains(|c: char| c == '.' || c.is_whitespace() || c.is_control()) {
+        return error(
+            format!("`{group}` is no group name"),
+            format!("one word before `{metric}`, the name of a group of the profile"),
+        );
+    }
+    if !metric.of_a_group() {
+        let of_a_group =
+            FIGURES.iter().filter(|figure| figure.of_a_group()).map(|figure| format!("`{figure}`"));
+        return error(
+            format!("`{metric}` is no figure of a group"),
+            format!("`{metric}` alone, or one of `latency.…`, {}", of_a_group.collect::<Vec<_>>().join(", ")),
+        );
+    }
+    Ok(())
+}
+
+fn metric(text: &str) -> Option<Metric> {
+    let (first, rest) = text.split_once('.')?;
+    if let Some((_, timing)) = TIMINGS.iter().find(|(word, _)| *word == first) {
+        return stat(rest).map(|stat| Metric::Time(*timing, stat));
+    }
+    FIGURES.into_iter().find(|figure| figure.to_string() == text)
+}
+
+fn stat(text: &str) -> Option<Stat> {
+    match text {
+        "min" => Some(Stat::Min),
+        "mean" => Some(Stat::Mean),
+        "max" => Some(Stat::Max),
+        _ => {
+            let percent = decimal(text.strip_prefix('p')?, 3)?;
+            let q = percent / 100_000.0;
+            (0.0 < q && q < 1.0).then_some(Stat::Quantile(q))
+        }
+    }
+}
+
+/// A decimal number as so many of its `places`-th decimals, so that dividing by the power of ten gives the
+/// nearest `f64` (99.9 / 100 does not).
+fn decimal(text: &str, places: usize) -> Option<f64> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    if !digits(whole) || !digits(fraction) || whole.len() > 3 || fraction.len() > places {
+        return None;
+    }
+    format!("{whole}{fraction:0<places$}").parse().ok().map(num::f64_of)
+}
+
+/// Says which part of a name that holds no metric is wrong.
+fn no_metric(name: &str) -> GrammarError {
+    let all = all_metrics();
+    let words = || all.iter().filter_map(|metric| metric.split('.').next());
+    let mut start = 0;
+    for word in name.split('.') {
+        let end = start + word.len();
+        if words().any(|known| known == word) {
+            let rest = name.get(end + 1..).unwrap_or_default();
+            let at = (end + 1).min(name.len())..name.len();
+            let time = TIMINGS.iter().any(|(timing, _)| *timing == word);
+            let legal: Vec<&str> =
+                all.iter().filter_map(|m| m.strip_prefix(word)?.strip_prefix('.')).collect();
+            let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
+            let expected = if time { STATS.to_owned() } else { list(legal.iter().copied()) };
+            let problem = match rest {
+                "" => format!("`{word}` alone is no metric"),
+                _ if time => format!("`{rest}` is no statistic"),
+                _ => format!("`{rest}` is no figure of `{word}`"),
+            };
+            return GrammarError { side: Side::Name, at, problem, expected, nearest: near };
+        }
+        start = end + 1;
+    }
+    // Nothing is known: compare what may have been meant, with and without a scope in front.
+    let tail = name.split_once('.').map_or("", |(_, tail)| tail);
+    let near = [name, tail].iter().find_map(|part| nearest(part, all.iter().map(String::as_str)));
+    let mut families: Vec<&str> = words().collect();
+    families.dedup();
+    GrammarError {
+        side: Side::Name,
+        at: 0..name.len(),
+        problem: format!("`{name}` is no metric"),
+        expected: format!("[group.][windows.]metric, the metric beginning with {}", list(families)),
+        nearest: near.map(str::to_owned),
+    }
+}
+
+fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}
+
+/// `OP VALUE [in SHARE]`.
+fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, Value, f64), GrammarError> {
+    let wrong = |at: Range<usize>, problem: String, expected: String| GrammarError {
+        side: Side::Requirement,
+        at,
+        problem,
+        expected,
+        nearest: None,
+    };
+    let start = text.len() - text.trim_start().len();
+    let Some((word, op)) = OPS.iter().find(|(word, _)| text[start..].starts_with(word)) else {
+        let end = start + text[start..].find(|c: char| !"=<>!~".contains(c)).unwrap_or(text.len() - start);
+        let (problem, nearest) = match &text[start..end] {
+            "" => ("the comparison is missing".to_owned(), None),
+            other => (format!("`{other}` is no comparison"), nearest_op(other)),
+        };
+        let expected = "`<`, `<=`, `==`, `>=` or `>` in front of the limit".to_owned();
+        return Err(GrammarError { nearest, ..wrong(start..end, problem, expected) });
+    };
+    let value_start = start + word.len();
+    let rest = &text[value_start..];
+    let share_word = rest.match_indices("in").map(|(at, _)| at).find(|&at| is_word(rest, at..at + 2));
+    let value_end = share_word.map_or(text.len(), |at| value_start + at);
+    let value_at = trimmed(text, value_start..value_end);
+    let limit = value(&text[value_at.clone()], metric.kind()).map_err(|expected| {
+        let problem = match &text[value_at.clone()] {
+            "" => "the limit is missing".to_owned(),
+            found => format!("`{found}` does not fit `{metric}`"),
+        };
+        wrong(value_at.clone(), problem, expected)
+    })?;
+    if never(*op, limit) {
+        let expected = format!("a limit that `{metric}` can reach");
+        return Err(wrong(start..value_at.end, format!("nothing is `{word} {limit}`"), expected));
+    }
+    let share = match share_word {
+        None => 1.0,
+        Some(_) if !windows => {
+            let expected = format!("`windows.{metric}` as the name, or no share");
+            return Err(wrong(
+                value_end..text.len(),
+                "a share of windows without `windows.`".to_owned(),
+                expected,
+            ));
+        }
+        Some(_) => {
+            let at = trimmed(text, value_end + 2..text.len());
+            share(&text[at.clone()]).filter(|share| *share > 0.0).ok_or_else(|| {
+                let expected = "the share of windows that must meet the limit, such as `99.9%`".to_owned();
+                wrong(at.clone(), format!("`{}` is no share", &text[at]), expected)
+            })?
+        }
+    };
+    Ok((*op, limit, share))
+}
+
+fn nearest_op(written: &str) -> Option<String> {
+    let meant = match written {
+        "=" | "===" => "==",
+        "=<" => "<=",
+        "=>" => ">=",
+        _ => return None,
+    };
+    Some(meant.to_owned())
+}
+
+fn is_word(text: &str, at: Range<usize>) -> bool {
+    let before = text[..at.start].chars().next_back();
+    let after = text[at.end..].chars().next();
+    before.is_some_and(char::is_whitespace) && after.is_none_or(char::is_whitespace)
+}
+
+fn trimmed(text: &str, at: Range<usize>) -> Range<usize> {
+    let part = &text[at.clone()];
+    let start = at.start + (part.len() - part.trim_start().len());
+    start..start + part.trim().len()
+}
+
+/// Reads a limit of a kind, or says what was expected.
+fn value(text: &str, kind: Kind) -> Result<Value, String> {
+    match kind {
+        Kind::Time => text.parse::<Span>().map(Value::Time).map_err(|error| error.expected.to_owned()),
+        Kind::Rate => text.parse::<Rate>().map(Value::Rate).map_err(|error| error.expected.to_owned()),
+        Kind::Size => text.parse::<Size>().map(Value::Size).map_err(|error| error.expected.to_owned()),
+        Kind::Count => {
+            let digits = text.starts_with(|c: char| c.is_ascii_digit());
+            let count = digits.then(|| text.replace('_', "").parse().ok()).flatten();
+            count.map(Value::Count).ok_or_else(|| "a whole number such as `0`".to_owned())
+        }
+        Kind::Share => share(text).map(Value::Share).ok_or_else(|| "a share such as `99.9%`".to_owned()),
+        Kind::Cores => {
+            let cores = text.parse().ok().filter(|cores: &f64| cores.is_finite() && *cores >= 0.0);
+            cores.map(Value::Cores).ok_or_else(|| "a number of cores such as `1.5`".to_owned())
+        }
+    }
+}
+
+/// A percentage as a share from 0 to 1.
+fn share(text: &str) -> Option<f64> {
+    let share = decimal(text.strip_suffix('%')?.trim_end(), 6)? / 1e8;
+    (share <= 1.0).then_some(share)
+}
+
+/// Is this a comparison that no figure can meet? Figures are never negative, and a share never exceeds 1.
+fn never(op: Op, limit: Value) -> bool {
+    let zero = match limit {
+        Value::Time(span) => span.ns == 0,
+        Value::Rate(rate) => rate.per_second <= 0.0,
+        Value::Count(count) => count == 0,
+        Value::Size(size) => size.bytes == 0,
+        Value::Share(share) => share <= 0.0,
+        Value::Cores(cores) => cores <= 0.0,
+    };
+    (op == Op::Below && zero) || (op == Op::Above && matches!(limit, Value::Share(share) if share >= 1.0))
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,1 +1,66 @@
-//! (empty)
+//! Profiles: what a user writes (TOML) becomes a [`Plan`], or a list of every mistake in it.
+//!
+//! ```text
+//! Source → tree (toml, every value with its place) → --set laid over it → read section by section → checked → Plan
+//! ```
+//!
+//! A profile is never half accepted: all its errors are found in one pass, and each points at its place.
+
+pub mod builtin;
+mod check;
+mod error;
+mod groups;
+mod keys;
+mod load;
+mod objectives;
+mod overrides;
+mod place;
+mod section;
+mod setting;
+mod source;
+mod topics;
+mod tree;
+mod wiring;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{ProfileError, ProfileErrors};
+pub use keys::all_keys;
+pub use source::{Source, SourceError};
+pub use write::to_toml;
+
+use crate::plan::Plan;
+use section::{Reader, Section};
+
+/// Reads a profile, lays each `--set KEY=VALUE` over it, fills in the defaults and checks the whole.
+///
+/// # Errors
+/// Every mistake of the profile and of the overrides, sorted by their place.
+pub fn read(source: &Source, sets: &[String]) -> Result<Plan, ProfileErrors> {
+    let text = source.text()?;
+    let mut reader = Reader::new(source.name(), text, sets);
+    let mut root = tree::parse(&mut reader);
+    overrides::apply(&mut root, sets, &mut reader);
+    let plan = plan(&root, &mut reader, &source.stem());
+    check::plan(&plan, &mut reader);
+    reader.finish(plan)
+}
+
+/// Reads every section; what is broken is reported and replaced by its default.
+fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
+    let mut top = Section::root(root, reader);
+    let name = top.text("name", stem);
+    let description = top.text("description", "");
+    let market = setting::market(root, reader);
+    let load = load::read(root, reader, market.symbols);
+    let (topology, base_groups) = topics::topology(root, reader);
+    let mix = topics::mix(root, reader, &topology);
+    let groups = groups::read(root, reader, base_groups, &topology, &mix);
+    let bus = setting::bus(root, reader, &load, &market);
+    let mut plan =
+        Plan { name, description, load, market, topology, mix, bus, groups, objectives: Vec::new() };
+    plan.objectives = objectives::read(root, reader, &plan);
+    plan
+}

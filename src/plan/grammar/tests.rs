@@ -1,0 +1,211 @@
+//! Tests of the objective grammar.
+
+use super::*;
+use proptest::prelude::*;
+
+fn error(name: &str, requirement: &str) -> GrammarError {
+    match parse(name, requirement) {
+        Ok(objective) => panic!("`{name} {requirement}` is {objective:?}"),
+        Err(error) => error,
+    }
+}
+
+/// The bytes that an error points at.
+fn pointed(name: &str, requirement: &str) -> (Side, String) {
+    let error = error(name, requirement);
+    let text = if error.side == Side::Name { name } else { requirement };
+    (error.side, text[error.at].to_owned())
+}
+
+#[test]
+fn a_line_is_a_metric_a_comparison_and_a_limit() {
+    assert_eq!(
+        parse("latency.p99", "< 100ms"),
+        Ok(Objective {
+            scope: Scope::default(),
+            metric: Metric::Time(Timing::Latency, Stat::Quantile(0.99)),
+            op: Op::Below,
+            limit: Value::Time(Span::millis(100)),
+            share: 1.0,
+        })
+    );
+    let objective = parse("trading-engine.windows.latency.p99.9", "<=  5ms in 99.5%").expect("an objective");
+    assert_eq!(objective.scope, Scope { group: Some("trading-engine".to_owned()), windows: true });
+    assert_eq!(objective.metric, Metric::Time(Timing::Latency, Stat::Quantile(0.999)));
+    assert!((objective.share - 0.995).abs() < 1e-15);
+    for (name, requirement) in [
+        ("send_lag.max", "<1ms"),
+        ("throughput.delivered", ">= 10k/s"),
+        ("analytics.throughput.delivered", ">= 1k/s"),
+        ("delivery.lost", "==0"),
+        ("latency.delivery.lost", "== 0"), // a group may be called `latency`
+        ("replay.complete", "== 100%"),
+        ("broker.memory", "<= 100MB"),
+        ("broker.cpu", "< 1.5"),
+        ("windows.ack.p99", "< 10ms"),
+        ("backlog.max", "<= 10_000"),
+    ] {
+        assert!(parse(name, requirement).is_ok(), "{name} {requirement}");
+    }
+}
+
+#[test]
+fn quantiles_are_the_nearest_numbers() {
+    for (text, q) in [("p50", 0.5), ("p99.9", 0.999), ("p99.999", 0.99999), ("p0.001", 0.00001), ("p5", 0.05)]
+    {
+        assert_eq!(stat(text), Some(Stat::Quantile(q)), "{text}");
+    }
+    for bad in ["p", "p0", "p100", "p99.", "p.9", "p99.9999", "p-1", "p1e1", "P99", "p 99", "p١", "median"] {
+        assert_eq!(stat(bad), None, "{bad}");
+    }
+}
+
+#[test]
+fn errors_point_at_the_bad_part_of_a_name() {
+    let at = |part: &str| (Side::Name, part.to_owned());
+    assert_eq!(pointed("latency.p999.9", "< 1ms"), at("p999.9"));
+    assert_eq!(pointed("trading-engine.latency.median", "< 1ms"), at("median"));
+    assert_eq!(pointed("latency", "< 1ms"), at(""));
+    assert_eq!(pointed("latncy.p99", "< 1ms"), at("latncy.p99"));
+    assert_eq!(pointed("a.b.latency.p99", "< 1ms"), at("a.b"));
+    assert_eq!(pointed(".latency.p99", "< 1ms"), at(""));
+    assert_eq!(pointed("trading-engine.publish.unsent", "== 0"), at("trading-engine"));
+    assert_eq!(pointed("windows.delivery.lost", "== 0"), at("windows.delivery.lost"));
+    assert_eq!(pointed("g.windows.latency.mean", "< 1ms"), at("windows.latency.mean"));
+    assert_eq!(pointed("", "< 1ms"), at(""));
+}
+
+#[test]
+fn errors_point_at_the_bad_part_of_a_requirement() {
+    let at = |part: &str| (Side::Requirement, part.to_owned());
+    assert_eq!(pointed("latency.p99", "100ms"), at(""));
+    assert_eq!(pointed("latency.p99", " =< 100ms"), at("=<"));
+    assert_eq!(pointed("latency.p99", "< 10k/s"), at("10k/s"));
+    assert_eq!(pointed("latency.p99", "< "), at(""));
+    assert_eq!(pointed("latency.p99", "< 1ms in 99%"), at("in 99%"));
+    assert_eq!(pointed("windows.latency.p99", "< 1ms in 101%"), at("101%"));
+    assert_eq!(pointed("windows.latency.p99", "< 1ms in 0%"), at("0%"));
+    assert_eq!(pointed("windows.latency.p99", "< 1ms in"), at(""));
+    assert_eq!(pointed("delivery.lost", "== 0.5"), at("0.5"));
+    assert_eq!(pointed("delivery.lost", "== +1"), at("+1"));
+    assert_eq!(pointed("delivery.lost", "< 0"), at("< 0"));
+    assert_eq!(pointed("replay.complete", "> 100%"), at("> 100%"));
+    assert_eq!(pointed("broker.cpu", "< NaN"), at("NaN"));
+}
+
+#[test]
+fn errors_name_what_was_expected_and_the_nearest_word() {
+    let text = |name: &str, requirement: &str| error(name, requirement).to_string();
+    insta::assert_snapshot!(
+        [
+            text("latncy.p99", "< 1ms"),
+            text("engine.latency.p9999", "< 1ms"),
+            text("delivery.losst", "== 0"),
+            text("trading-engine.publish.unsent", "== 0"),
+            text("windows.delivery.lost", "== 0"),
+            text("delivery.lost", "= 0"),
+            text("latency.p99", "< 100"),
+            text("latency.p99", "< 10k/s"),
+            text("windows.latency.p99", "< 1ms in 2"),
+        ]
+        .join("\n"),
+        @r#"
+    `latncy.p99` is no metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker` or `harness`; did you mean `latency.p99`?
+    `p9999` is no statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
+    `losst` is no figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
+    `publish.unsent` is no figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`
+    `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of a time, such as `windows.latency.p99`
+    `=` is no comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
+    `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
+    `10k/s` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
+    `2` is no share; expected the share of windows that must meet the limit, such as `99.9%`
+    "#
+    );
+}
+
+#[test]
+fn every_metric_of_the_help_is_legal_and_prints_as_it_reads() {
+    for name in all_metrics() {
+        let limit = match metric(&name).expect("a metric").kind() {
+            Kind::Time => "1ms",
+            Kind::Rate => "1/s",
+            Kind::Count | Kind::Cores => "1",
+            Kind::Size => "1B",
+            Kind::Share => "1%",
+        };
+        assert_eq!(parse(&name, &format!("< {limit}")).map(|objective| objective.name()), Ok(name));
+    }
+}
+
+fn metrics() -> impl Strategy<Value = Metric> {
+    let stats = prop_oneof![
+        Just(Stat::Min),
+        Just(Stat::Mean),
+        Just(Stat::Max),
+        (1_u64..100_000).prop_map(|n| Stat::Quantile(num::f64_of(n) / 100_000.0)),
+    ];
+    let timings = prop::sample::select(TIMINGS.map(|(_, timing)| timing).to_vec());
+    prop_oneof![
+        (timings, stats).prop_map(|(timing, stat)| Metric::Time(timing, stat)),
+        prop::sample::select(FIGURES.to_vec()),
+    ]
+}
+
+/// A figure of a kind, from a number; whole thousands, so that rates print exactly.
+fn limit(kind: Kind, n: u32) -> Value {
+    let n = u64::from(n);
+    match kind {
+        Kind::Time => Value::Time(Span { ns: n }),
+        Kind::Rate => Value::Rate(Rate::per_second(num::f64_of(n))),
+        Kind::Count => Value::Count(n),
+        Kind::Size => Value::Size(Size { bytes: n }),
+        Kind::Share => Value::Share(num::f64_of(n % 99_999 + 1) / 1e5),
+        Kind::Cores => Value::Cores(num::f64_of(n) / 7.0),
+    }
+}
+
+pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
+    let group =
+        proptest::option::of("[a-z][a-z0-9-]{0,12}".prop_filter("`windows` is no group", |g| g != "windows"));
+    let ops = prop::sample::select(OPS.map(|(_, op)| op).to_vec());
+    (group, any::<bool>(), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
+        |(group, windows, metric, op, n, share)| {
+            let windows = windows && matches!(metric, Metric::Time(_, Stat::Quantile(_) | Stat::Max));
+            Objective {
+                scope: Scope { group: group.filter(|_| metric.of_a_group()), windows },
+                metric,
+                op,
+                limit: limit(metric.kind(), n),
+                share: if windows { num::f64_of(share) / 1e5 } else { 1.0 },
+            }
+        },
+    )
+}
+
+proptest! {
+    #[test]
+    fn objectives_print_so_that_they_parse_back(objective in objectives()) {
+        prop_assert_eq!(parse(&objective.name(), &objective.requirement()), Ok(objective));
+    }
+
+    #[test]
+    fn no_text_panics_and_errors_point_into_the_text(name in "\\PC{0,40}", requirement in "\\PC{0,40}") {
+        for (name, requirement) in [(name.as_str(), "< 1ms"), ("windows.latency.p99", &*requirement), (&*name, &*requirement)] {
+            if let Err(error) = parse(name, requirement) {
+                let text = if error.side == Side::Name { name } else { requirement };
+                prop_assert!(text.get(error.at.clone()).is_some(), "{:?} in {:?}", error, text);
+            }
+        }
+    }
+
+    #[test]
+    fn near_misses_point_into_the_text(
+        name in "(windows|latency|delivery|g|p99|lost|\\.){0,7}",
+        requirement in "(<|=|>| |1|ms|in|%|99|/s|\\.|é){0,9}",
+    ) {
+        if let Err(error) = parse(&name, &requirement) {
+            let text = if error.side == Side::Name { name } else { requirement };
+            prop_assert!(text.get(error.at.clone()).is_some(), "{:?} in {:?}", error, text);
+        }
+    }
+}

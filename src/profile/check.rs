@@ -1,0 +1,160 @@
+//! What no key can tell by itself: the combinations that a plan must not have.
+
+use super::load;
+use super::section::Reader;
+use super::setting;
+use crate::num;
+use crate::plan::{Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
+
+/// Most events of one (topic, symbol): its sequence has 29 of the probe's bits.
+const MAX_SEQUENCE: f64 = 536_870_911.0;
+
+/// Checks a plan across its keys; keys that are wrong by themselves are left out.
+pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
+    name(plan, reader);
+    load(plan, reader);
+    volume(plan, reader);
+    members(plan, reader);
+    store(plan, reader);
+}
+
+fn name(plan: &Plan, reader: &mut Reader) {
+    let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = &plan.name;
+    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) || name.starts_with(['.', '-']) {
+        let at = reader.at("name");
+        reader.wrong(at, || {
+            format!("{} cannot name a profile (folders bear it); expected 1 to 64 letters, digits, `.`, `_` and `-`", super::place::quoted(name))
+        });
+    }
+}
+
+fn load(plan: &Plan, reader: &mut Reader) {
+    let load = &plan.load;
+    if let Some(burst) = load.burst
+        && burst.length >= burst.every
+        && reader.sound(&["load.burst"])
+    {
+        let at = reader.at("load.burst.length");
+        reader.wrong(at, || {
+            format!(
+                "`load.burst.length` is {}; expected less than `load.burst.every`, {}",
+                burst.length, burst.every
+            )
+        });
+    }
+    if load.generators > plan.market.symbols && reader.sound(&["load.generators", "market.symbols"]) {
+        let at = reader.at("load.generators");
+        reader.wrong(at, || {
+            format!(
+                "{} generators for {} symbols; expected no more, for no two generators share a symbol",
+                load.generators, plan.market.symbols
+            )
+        });
+    }
+}
+
+/// Enough events to measure, and not more than the probe can number.
+fn volume(plan: &Plan, reader: &mut Reader) {
+    if !reader.sound(&load::VOLUME) || !reader.sound(&["market", "mix", "topology"]) {
+        return;
+    }
+    let (measured, warmup) = load::events(&plan.load);
+    if measured < 1.0 {
+        let at = reader.at("load.duration");
+        reader.wrong(at, || {
+            format!(
+                "no event falls into a measure phase of {}; expected a longer one or a higher rate",
+                plan.load.duration
+            )
+        });
+    }
+    let symbol = match plan.market.popularity {
+        Popularity::Uniform => 1.0 / f64::from(plan.market.symbols),
+        Popularity::Zipf => {
+            let weight = |k: u32| f64::from(k).powf(-plan.market.zipf_exponent);
+            1.0 / (1..=plan.market.symbols).map(weight).sum::<f64>()
+        }
+    };
+    let topic = plan.mix.iter().map(|(_, share)| *share).fold(0.0, f64::max);
+    let busiest = (measured + warmup) * symbol * topic;
+    if busiest > MAX_SEQUENCE {
+        let at = reader.at("load.duration");
+        reader.wrong(at, || {
+            format!(
+                "the busiest symbol would have about {busiest:.0} events of one topic; expected at most {MAX_SEQUENCE} \
+                 (a shorter run, a lower rate, or more symbols)"
+            )
+        });
+    }
+}
+
+/// Members that could not work as the delivery says.
+fn members(plan: &Plan, reader: &mut Reader) {
+    for group in
+        plan.groups.iter().filter(|group| group.delivery == Delivery::Partitioned && group.members > 1)
+    {
+        let path = format!("groups.{}", group.name);
+        if !reader.sound(&[&path, "topology", "bus.partitions"]) {
+            continue;
+        }
+        if !plan.topology.symbol_in_subject {
+            let at = reader.at(&format!("{path}.delivery"));
+            reader.wrong(at, || {
+                "a partitioned group with several members needs the symbol in the subject; expected \
+                 `symbol_in_subject = true` in [topology], or another delivery"
+                    .to_owned()
+            });
+        }
+        if group.members > plan.bus.partitions {
+            let at = reader.at(&format!("{path}.members"));
+            reader.wrong(at, || {
+                format!(
+                    "{} members share {} partitions, so that some receive nothing; expected at most as many members as `bus.partitions`",
+                    group.members, plan.bus.partitions
+                )
+            });
+        }
+    }
+}
+
+/// A store that cannot do what is asked of it, or is too small for the run.
+fn store(plan: &Plan, reader: &mut Reader) {
+    let bus = &plan.bus;
+    if bus.storage == Storage::Memory && reader.sound(&["bus.storage", "bus.sync", "bus.compression"]) {
+        if bus.sync == Sync::Always {
+            let at = reader.at("bus.sync");
+            reader.wrong(at, || {
+                "`sync = \"always\"` has no effect in memory; expected `storage = \"file\"`, or no `sync`"
+                    .to_owned()
+            });
+        }
+        if bus.compression != Compression::None {
+            let at = reader.at("bus.compression");
+            reader.wrong(at, || {
+                "a store in memory is not compressed; expected `storage = \"file\"`, or no `compression`"
+                    .to_owned()
+            });
+        }
+    }
+    let total = setting::total(&plan.load);
+    if bus.max_age < total && reader.sound(&["bus.max_age", "load.warmup", "load.duration", "load.drain"]) {
+        let at = reader.at("bus.max_age");
+        reader.wrong(at, || {
+            format!("`bus.max_age` is {}; expected at least the length of the run, {total}, or events expire in it", bus.max_age)
+        });
+    }
+    let needed = Size { bytes: num::u64_of(setting::volume(&plan.load, &plan.market)) };
+    let sound =
+        reader.sound(&load::VOLUME) && reader.sound(&["bus.max_bytes", "bus.audit", "market.event_size"]);
+    if bus.audit && bus.max_bytes < needed && sound {
+        let at = reader.at("bus.max_bytes");
+        reader.wrong(at, || {
+            let mebibytes = needed.bytes.div_ceil(1 << 20);
+            format!(
+                "`bus.max_bytes` is {}, but the events of this run take about {mebibytes}MiB; expected at least that, or `audit = false`",
+                bus.max_bytes
+            )
+        });
+    }
+}

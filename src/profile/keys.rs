@@ -1,0 +1,78 @@
+//! The legal keys of each table of a profile.
+
+pub(super) const TOP: &[&str] =
+    &["name", "description", "topology", "load", "market", "mix", "bus", "groups", "objectives"];
+pub(super) const LOAD: &[&str] = &[
+    "rate",
+    "warmup",
+    "duration",
+    "drain",
+    "arrival",
+    "spacing",
+    "ramp",
+    "burst",
+    "steps",
+    "generators",
+    "pacing",
+];
+pub(super) const RAMP: &[&str] = &["from", "to"];
+pub(super) const BURST: &[&str] = &["rate", "every", "length"];
+pub(super) const STEPS: &[&str] = &["rates"];
+pub(super) const MARKET: &[&str] = &["symbols", "seed", "popularity", "zipf_exponent", "event_size"];
+pub(super) const TOPOLOGY: &[&str] = &["base", "name", "prefix", "topics", "symbol_in_subject"];
+pub(super) const GROUP: &[&str] = &["name", "subscribe", "members", "delivery"];
+pub(super) const BUS: &[&str] = &[
+    "kind",
+    "replicas",
+    "storage",
+    "compression",
+    "sync",
+    "publish",
+    "window",
+    "buffer",
+    "publish_timeout",
+    "msg_id",
+    "ack",
+    "ack_wait",
+    "max_ack_pending",
+    "pull_batch",
+    "max_bytes",
+    "max_age",
+    "partitions",
+    "audit",
+];
+
+/// The tables whose keys are words of this module, by path.
+const TABLES: [(&str, &[&str]); 9] = [
+    ("", TOP),
+    ("load", LOAD),
+    ("load.ramp", RAMP),
+    ("load.burst", BURST),
+    ("load.steps", STEPS),
+    ("market", MARKET),
+    ("topology", TOPOLOGY),
+    ("groups", GROUP),
+    ("bus", BUS),
+];
+
+/// Every key by its full name, `load.rate`; the keys of `mix` and `objectives` are topics and metrics instead.
+#[must_use]
+pub fn all_keys() -> Vec<String> {
+    let full =
+        |table: &str, key: &str| if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+    TABLES.iter().flat_map(|(table, keys)| keys.iter().map(move |key| full(table, key))).collect()
+}
+
+/// The first table that knows a key.
+pub(super) fn table_of(key: &str) -> Option<&'static str> {
+    TABLES.iter().find(|(table, keys)| !table.is_empty() && keys.contains(&key)).map(|(table, _)| *table)
+}
+
+/// `a`, `b` or `c`.
+pub(super) fn list(words: &[&str]) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    match words.split_last() {
+        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
+        _ => words.concat(),
+    }
+}

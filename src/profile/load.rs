@@ -1,0 +1,213 @@
+//! Reads `[load]`: rate, phases and arrival process.
+
+use super::keys;
+use super::section::{Reader, Section};
+use super::tree::Table;
+use crate::num;
+use crate::plan::{Arrival, Burst, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
+
+/// The highest rate that a plan may ask for, in events per second.
+const FASTEST: f64 = 1e6;
+const MAX_STEPS: usize = 100;
+/// One generator for so many events per second, where the profile does not say.
+const PER_GENERATOR: f64 = 100_000.0;
+const RATES: &str = "a rate above 0/s and at most 1M/s";
+
+pub(super) const ARRIVALS: [(&str, Arrival); 5] = [
+    ("constant", Arrival::Constant),
+    ("poisson", Arrival::Poisson),
+    ("ramp", Arrival::Ramp),
+    ("burst", Arrival::Burst),
+    ("steps", Arrival::Steps),
+];
+pub(super) const SPACINGS: [(&str, Spacing); 2] =
+    [("constant", Spacing::Constant), ("poisson", Spacing::Poisson)];
+pub(super) const PACINGS: [(&str, Pacing); 2] = [("sleep", Pacing::Sleep), ("spin", Pacing::Spin)];
+
+/// The section; each generator needs a symbol of its own, so their number follows from `symbols` too.
+pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
+    let mut section = Section::open(root, "load", keys::LOAD, reader);
+    let arrival = section.word("arrival", Arrival::Poisson, &ARRIVALS);
+    let spacing = spacing(&mut section, arrival);
+    let ramp = shape(&mut section, "ramp", keys::RAMP, arrival, Arrival::Ramp, |inner| {
+        let from = required_rate(inner, "from");
+        Ramp { from, to: required_rate(inner, "to") }
+    });
+    let burst = shape(&mut section, "burst", keys::BURST, arrival, Arrival::Burst, |inner| Burst {
+        rate: required_rate(inner, "rate"),
+        every: required_span(inner, "every", "\"10s\""),
+        length: required_span(inner, "length", "\"1s\""),
+    });
+    let steps = shape(&mut section, "steps", keys::STEPS, arrival, Arrival::Steps, |inner| Steps {
+        rates: rates(inner),
+    });
+    let first = ramp.map(|ramp| ramp.from).or_else(|| steps.as_ref()?.rates.first().copied());
+    let rate = match first {
+        Some(first) => rate(&mut section, "rate", first),
+        None => required_rate(&mut section, "rate"),
+    };
+    let peak = peak(rate, ramp, burst, steps.as_ref());
+    let enough = (peak.per_second / PER_GENERATOR).ceil().clamp(1.0, 64.0);
+    let fitting = u32::try_from(num::u64_of(enough)).unwrap_or(1).min(symbols.max(1));
+    Load {
+        rate,
+        warmup: span(&mut section, "warmup", Span::seconds(3), "at most 10m", |s| {
+            s.ns <= Span::seconds(600).ns
+        }),
+        duration: duration(&mut section),
+        drain: span(&mut section, "drain", Span::seconds(15), "more than 0s and at most 1h", |s| {
+            s.ns > 0 && s.ns <= Span::seconds(3600).ns
+        }),
+        arrival,
+        spacing,
+        ramp,
+        burst,
+        steps,
+        generators: section.checked("generators", fitting, "1 to 64", |n| (1..=64).contains(n)),
+        pacing: section.word("pacing", Pacing::Sleep, &PACINGS),
+    }
+}
+
+/// `poisson` and `constant` imply their spacing; the others are random unless the profile says otherwise.
+fn spacing(section: &mut Section<'_>, arrival: Arrival) -> Spacing {
+    let implied = match arrival {
+        Arrival::Constant => Some(Spacing::Constant),
+        Arrival::Poisson => Some(Spacing::Poisson),
+        Arrival::Ramp | Arrival::Burst | Arrival::Steps => None,
+    };
+    let written = section.word("spacing", implied.unwrap_or(Spacing::Poisson), &SPACINGS);
+    if implied.is_some_and(|implied| implied != written) && section.reader.sound(&["load.arrival"]) {
+        let at = section.reader.at("load.spacing");
+        section.reader.wrong(at, || {
+            let word = word_of(&ARRIVALS, arrival);
+            format!("`load.spacing` contradicts `arrival = \"{word}\"`; expected `\"{word}\"` there, or none")
+        });
+    }
+    implied.unwrap_or(written)
+}
+
+/// A table that must be there with its arrival and must not be there without.
+fn shape<T>(
+    section: &mut Section<'_>,
+    key: &str,
+    legal: &[&str],
+    arrival: Arrival,
+    its_own: Arrival,
+    read: impl FnOnce(&mut Section<'_>) -> T,
+) -> Option<T> {
+    let path = section.path(key);
+    let Some(entry) = section.entry(key) else {
+        if arrival == its_own {
+            let at = section.reader.at("load.arrival");
+            section.reader.missing(&path, at, || {
+                format!("`arrival = \"{key}\"` needs its table; expected [{path}] with {}", keys::list(legal))
+            });
+        }
+        return None;
+    };
+    if arrival != its_own && section.reader.sound(&["load.arrival"]) {
+        section.reader.wrong(entry.key_at, || {
+            let word = word_of(&ARRIVALS, arrival);
+            format!("[{path}] has no effect with `arrival = \"{word}\"`; expected `arrival = \"{key}\"`, or no such table")
+        });
+    }
+    let mut inner = Section::inner(Some(entry), path, legal, section.reader);
+    let value = inner.is_there().then(|| read(&mut inner));
+    value.filter(|_| arrival == its_own)
+}
+
+fn legal(rate: Rate) -> bool {
+    rate.per_second > 0.0 && rate.per_second <= FASTEST
+}
+
+fn rate(section: &mut Section<'_>, key: &str, default: Rate) -> Rate {
+    section.checked(key, default, RATES, |rate| legal(*rate))
+}
+
+fn required_rate(section: &mut Section<'_>, key: &str) -> Rate {
+    let rate = rate(section, key, Rate::per_second(1_000.0));
+    if section.entry(key).is_none() {
+        section.missing(key, "the events per second", "\"10k/s\"");
+    }
+    rate
+}
+
+fn span(
+    section: &mut Section<'_>,
+    key: &str,
+    default: Span,
+    expected: &str,
+    legal: fn(&Span) -> bool,
+) -> Span {
+    section.checked(key, default, expected, legal)
+}
+
+fn required_span(section: &mut Section<'_>, key: &str, example: &str) -> Span {
+    let span = span(section, key, Span::seconds(1), "at least 1ms", |span| *span >= Span::millis(1));
+    if section.entry(key).is_none() {
+        section.missing(key, "a duration", example);
+    }
+    span
+}
+
+fn duration(section: &mut Section<'_>) -> Span {
+    const LONGEST: u64 = 7 * 86_400_000_000_000;
+    let expected = "more than 0s and at most 7d";
+    let duration =
+        span(section, "duration", Span::seconds(10), expected, |span| span.ns > 0 && span.ns <= LONGEST);
+    if section.entry("duration").is_none() {
+        section.missing("duration", "how long to measure", "\"60s\"");
+    }
+    duration
+}
+
+fn rates(section: &mut Section<'_>) -> Vec<Rate> {
+    if section.entry("rates").is_none() {
+        section.missing("rates", "the rates, in order", "[\"1k/s\", \"2k/s\"]");
+    }
+    let mut rates = Vec::new();
+    for (text, at) in section.texts("rates", MAX_STEPS).unwrap_or_default() {
+        match text.parse::<Rate>() {
+            Ok(rate) if legal(rate) => rates.push(rate),
+            Ok(rate) => section.wrong("rates", at, |path| format!("`{path}` holds {rate}; expected {RATES}")),
+            Err(error) => section.wrong("rates", at, |path| format!("`{path}`: {error}")),
+        }
+    }
+    rates
+}
+
+/// The highest rate of the measure phase.
+fn peak(rate: Rate, ramp: Option<Ramp>, burst: Option<Burst>, steps: Option<&Steps>) -> Rate {
+    let ramp = ramp.into_iter().flat_map(|ramp| [ramp.from, ramp.to]);
+    let burst = burst.into_iter().map(|burst| burst.rate);
+    let steps = steps.into_iter().flat_map(|steps| steps.rates.iter().copied());
+    ramp.chain(burst).chain(steps).fold(rate, |a, b| if b > a { b } else { a })
+}
+
+/// The keys that decide how many events there are.
+pub(super) const VOLUME: [&str; 7] =
+    ["load.rate", "load.warmup", "load.duration", "load.arrival", "load.ramp", "load.burst", "load.steps"];
+
+/// Events of the measure phase and of the warm-up, as the schedule will have them, nearly.
+pub(super) fn events(load: &Load) -> (f64, f64) {
+    let seconds = load.duration.as_seconds();
+    let measured = if let Some(ramp) = load.ramp {
+        f64::midpoint(ramp.from.per_second, ramp.to.per_second) * seconds
+    } else if let Some(burst) = load.burst {
+        let (every, length) = (burst.every.as_seconds(), burst.length.as_seconds());
+        let whole = (seconds / every).floor();
+        let in_bursts = whole * length + length.min(seconds - whole * every);
+        burst.rate.per_second * in_bursts + load.rate.per_second * (seconds - in_bursts)
+    } else if let Some(steps) = &load.steps {
+        let sum: f64 = steps.rates.iter().map(|rate| rate.per_second).sum();
+        sum / num::f64_of(num::count(steps.rates.len())).max(1.0) * seconds
+    } else {
+        load.rate.per_second * seconds
+    };
+    (measured, load.rate.per_second * load.warmup.as_seconds())
+}
+
+/// The word of a value in a list of words.
+pub(super) fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
+}

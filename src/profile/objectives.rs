@@ -1,0 +1,141 @@
+//! Reads `[objectives]` and holds each against the plan: an objective that the plan cannot meet or measure is a
+//! mistake now, not a surprise after the load.
+
+use super::load;
+use super::place::{At, quoted};
+use super::section::Reader;
+use super::tree::{Entry, Table, Value};
+use super::wiring::receives;
+use crate::plan::grammar::{self, Side, did_you_mean, nearest};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Rate, Span, Throughput, Value as Limit};
+
+const MAX_OBJECTIVES: usize = 200;
+
+/// The objectives, checked against the rest of the plan.
+pub(super) fn read(root: &Table, reader: &mut Reader, plan: &Plan) -> Vec<Objective> {
+    let Some(entry) = root.get("objectives") else { return Vec::new() };
+    let Value::Table(table) = &entry.node.value else {
+        reader.wrong_key("objectives", entry.node.at, || {
+            format!("`objectives` is {}; expected a table of metrics to limits", entry.node.describe())
+        });
+        return Vec::new();
+    };
+    if table.entries.len() > MAX_OBJECTIVES {
+        let found = table.entries.len();
+        reader.wrong_key("objectives", entry.key_at, || {
+            format!("{found} objectives; expected at most {MAX_OBJECTIVES}")
+        });
+    }
+    let mut objectives: Vec<Objective> = Vec::new();
+    for entry in table.entries.iter().take(MAX_OBJECTIVES) {
+        let Some(objective) = objective(entry, reader) else { continue };
+        let name = objective.name();
+        if objectives.iter().any(|other| other.name() == name) {
+            reader.wrong(entry.key_at, || {
+                format!("the objective {} stands here twice; expected it once", quoted(&name))
+            });
+        } else {
+            check(&objective, entry, reader, plan);
+            objectives.push(objective);
+        }
+    }
+    objectives
+}
+
+fn objective(entry: &Entry, reader: &mut Reader) -> Option<Objective> {
+    let Value::Text(requirement) = &entry.node.value else {
+        reader.wrong(entry.node.at, || {
+            let found = entry.node.describe();
+            format!("the limit of {} is {found}; expected a text such as \"< 100ms\"", quoted(&entry.key))
+        });
+        return None;
+    };
+    match grammar::parse(&entry.key, requirement) {
+        Ok(objective) => Some(objective),
+        Err(error) => {
+            let (at, word) = if error.side == Side::Name {
+                (entry.key_at, &entry.key)
+            } else {
+                (entry.node.at, requirement)
+            };
+            let at = reader.within(at, word, &error.at);
+            reader.wrong(at, || error.to_string());
+            None
+        }
+    }
+}
+
+/// Can the plan produce this figure, and can the figure meet the limit?
+fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan) {
+    if let Some(group) = &objective.scope.group
+        && reader.sound(&["groups"])
+        && !plan.groups.iter().any(|known| known.name == *group)
+    {
+        let at = reader.within(entry.key_at, &entry.key, &(0..group.len()));
+        let names: Vec<&str> = plan.groups.iter().map(|group| group.name.as_str()).collect();
+        let near = did_you_mean(nearest(group, names.iter().copied()));
+        reader.wrong(at, || {
+            format!("no group {}; expected {}{near}", quoted(group), super::keys::list(&names))
+        });
+    }
+    let audited = matches!(
+        objective.metric,
+        Metric::Count(Outcome::Replayed | Outcome::NotStored | Outcome::NotDelivered)
+    );
+    if audited && !plan.bus.audit && reader.sound(&["bus.audit"]) {
+        reader.wrong(entry.key_at, || {
+            format!(
+                "`{}` comes from the audit; expected `audit = true` in [bus], or no such objective",
+                objective.metric
+            )
+        });
+    }
+    if objective.scope.windows && plan.load.duration < Span::seconds(1) && reader.sound(&["load.duration"]) {
+        reader.wrong(entry.key_at, || {
+            format!(
+                "a measure phase of {} has no whole window of 1s; expected a longer `load.duration`",
+                plan.load.duration
+            )
+        });
+    }
+    check_throughput(objective, entry.node.at, reader, plan);
+}
+
+/// More than is offered cannot be delivered.
+fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &Plan) {
+    let (Metric::Throughput(throughput), Limit::Rate(limit)) = (objective.metric, objective.limit) else {
+        return;
+    };
+    if !reader.sound(&load::VOLUME) || !reader.sound(&["mix", "topology", "groups"]) {
+        return;
+    }
+    let offered = load::events(&plan.load).0 / plan.load.duration.as_seconds();
+    let group =
+        objective.scope.group.as_ref().and_then(|name| plan.groups.iter().find(|group| group.name == *name));
+    let received = |topic: &str| {
+        let symbol = plan.topology.symbol_in_subject;
+        group.is_none_or(|group| group.subscribe.iter().any(|pattern| receives(pattern, topic, symbol)))
+    };
+    let share: f64 = match throughput {
+        Throughput::Delivered => {
+            plan.mix.iter().filter(|(topic, _)| received(topic)).map(|(_, share)| share).sum()
+        }
+        Throughput::Offered | Throughput::Sent | Throughput::Acked => 1.0,
+    };
+    let most = offered * share;
+    let out_of_reach = match objective.op {
+        Op::AtLeast | Op::Equal => limit.per_second > most * (1.0 + 1e-9),
+        Op::Above => limit.per_second >= most * (1.0 - 1e-9),
+        Op::Below | Op::AtMost => false,
+    };
+    if out_of_reach {
+        reader.wrong(at, || {
+            let most = Rate::per_second((most * 10.0).round() / 10.0);
+            let whom = group.map_or_else(String::new, |group| format!(" to `{}`", group.name));
+            format!(
+                "`{} {limit}` is out of reach, for the load offers {most}{whom}; expected a lower limit or a higher `load.rate`",
+                objective.op
+            )
+        });
+    }
+}

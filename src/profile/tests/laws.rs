@@ -1,0 +1,257 @@
+//! Properties: what is written reads back, and no text panics.
+
+use proptest::prelude::*;
+
+use super::{LEAST, plan_of};
+use crate::plan::{
+    Arrival, Burst, Compression, Delivery, Group, Metric, Plan, Ramp, Rate, Size, Spacing, Span, Steps,
+    Storage, Sync, Topology,
+};
+use crate::profile::{Source, builtin, load, read, setting, to_toml};
+
+fn one_of<T: Clone + std::fmt::Debug + 'static>(words: &[(&str, T)]) -> impl Strategy<Value = T> + use<T> {
+    prop::sample::select(words.iter().map(|(_, value)| value.clone()).collect::<Vec<T>>())
+}
+
+fn rates() -> impl Strategy<Value = Rate> {
+    prop_oneof![
+        (1_u32..1_000_000).prop_map(|n| Rate::per_second(f64::from(n))),
+        (0.1_f64..1e6).prop_map(Rate::per_second)
+    ]
+}
+
+fn loads(plan: Plan) -> impl Strategy<Value = Plan> {
+    let shape =
+        (one_of(&load::ARRIVALS), one_of(&load::SPACINGS), rates(), rates(), 2_u64..1_000_000, 1_u64..100);
+    let phases = (1_u64..600_000, 10_000_000_000_u64..100_000_000_000, 1_u64..3_600_000);
+    (shape, phases, rates(), 1_u32..=64, one_of(&load::PACINGS)).prop_map(
+        move |(
+            (arrival, spacing, low, high, every, length),
+            (warmup, duration, drain),
+            rate,
+            generators,
+            pacing,
+        )| {
+            let mut plan = plan.clone();
+            plan.load.rate = rate;
+            plan.load.arrival = arrival;
+            plan.load.spacing = match arrival {
+                Arrival::Constant => Spacing::Constant,
+                Arrival::Poisson => Spacing::Poisson,
+                _ => spacing,
+            };
+            plan.load.ramp = (arrival == Arrival::Ramp).then_some(Ramp { from: low, to: high });
+            plan.load.burst = (arrival == Arrival::Burst).then_some(Burst {
+                rate: high,
+                every: Span::millis(every),
+                length: Span::millis(length.min(every - 1)),
+            });
+            plan.load.steps = (arrival == Arrival::Steps).then(|| Steps { rates: vec![low, high, rate] });
+            plan.load.warmup = Span::millis(warmup);
+            plan.load.duration = Span { ns: duration };
+            plan.load.drain = Span::millis(drain);
+            plan.load.generators = generators;
+            plan.load.pacing = pacing;
+            plan
+        },
+    )
+}
+
+fn markets(plan: Plan) -> impl Strategy<Value = Plan> {
+    let topics = prop::collection::btree_map("[a-z]{1,6}(\\.[a-z0-9_-]{1,6}){0,3}", 1_u32..1_000_000, 1..=32);
+    (
+        64_u32..=65_535,
+        0..=i64::MAX,
+        one_of(&setting::POPULARITIES),
+        0.0_f64..10.0,
+        0_u64..(1 << 20),
+        topics,
+        any::<bool>(),
+    )
+        .prop_map(move |(symbols, seed, popularity, zipf_exponent, size, topics, symbol_in_subject)| {
+            let mut plan = plan.clone();
+            plan.market.symbols = symbols;
+            plan.market.seed = u64::try_from(seed).expect("not negative");
+            plan.market.popularity = popularity;
+            plan.market.zipf_exponent = zipf_exponent;
+            plan.market.event_size = Size { bytes: size };
+            let sum: f64 = topics.values().map(|weight| f64::from(*weight)).sum();
+            plan.topology = Topology {
+                name: "any \"name\" µ".to_owned(),
+                prefix: "pre-fix".to_owned(),
+                topics: topics.keys().cloned().collect(),
+                symbol_in_subject,
+            };
+            plan.mix = topics.into_iter().map(|(topic, weight)| (topic, f64::from(weight) / sum)).collect();
+            plan
+        })
+}
+
+fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
+    let words = (one_of(&setting::STORAGES), one_of(&setting::COMPRESSIONS), one_of(&setting::SYNCS));
+    let modes = (one_of(&setting::PUBLISHES), one_of(&setting::ACKS), any::<bool>());
+    let numbers =
+        (1_u32..=5, 1_u32..=60_000, 0_u32..=1_000_000, 1_u32..=1_000_000, 1_u32..=10_000, 1_u32..=256);
+    let spans = (1_u64..600_000_000_000, 1_u64..3_600_000_000_000);
+    (words, modes, numbers, spans).prop_map(
+        move |(
+            (storage, compression, sync),
+            (publish, ack, msg_id),
+            numbers,
+            (publish_timeout, ack_wait),
+        )| {
+            let mut plan = plan.clone();
+            let bus = &mut plan.bus;
+            (bus.replicas, bus.window, bus.buffer, bus.max_ack_pending, bus.pull_batch, bus.partitions) =
+                numbers;
+            bus.storage = storage;
+            let file = storage == Storage::File;
+            bus.compression = if file { compression } else { Compression::None };
+            bus.sync = if file { sync } else { Sync::Default };
+            (bus.publish, bus.ack, bus.msg_id) = (publish, ack, msg_id);
+            bus.publish_timeout = Span { ns: publish_timeout };
+            bus.ack_wait = Span { ns: ack_wait };
+            bus.max_bytes = Size { bytes: 1 << 50 };
+            plan
+        },
+    )
+}
+
+/// Legal plans of any kind.
+fn plans() -> impl Strategy<Value = Plan> {
+    let base = plan_of(LEAST, &[]);
+    let groups = prop::collection::btree_set("g[a-z0-9-]{0,8}", 1..5);
+    let objectives = prop::collection::vec(crate::plan::grammar::tests::objectives(), 0..8);
+    let plan = loads(base).prop_flat_map(markets).prop_flat_map(buses);
+    (plan, groups, objectives, 1_u32..=64, one_of(&crate::profile::groups::DELIVERIES)).prop_map(
+        |(mut plan, names, objectives, members, delivery)| {
+            let partitioned = delivery == Delivery::Partitioned;
+            let members = match (partitioned, plan.topology.symbol_in_subject) {
+                (true, false) => 1,
+                (true, true) => members.min(plan.bus.partitions),
+                _ => members,
+            };
+            let subscribe = vec![">".to_owned()];
+            plan.groups = names
+                .into_iter()
+                .map(|name| Group { name, subscribe: subscribe.clone(), members, delivery })
+                .collect();
+            let name = plan.groups[0].name.clone();
+            for mut objective in objectives {
+                objective.scope.group = objective.scope.group.map(|_| name.clone());
+                let known = plan.objectives.iter().any(|other| other.name() == objective.name());
+                if !known && !matches!(objective.metric, Metric::Throughput(_)) {
+                    plan.objectives.push(objective);
+                }
+            }
+            plan
+        },
+    )
+}
+
+/// Pieces that a profile is made of, and some that break it.
+const PIECES: [&str; 34] = [
+    "\n",
+    " ",
+    "=",
+    "\"",
+    "'",
+    "[",
+    "]",
+    "[[",
+    "]]",
+    "{",
+    "}",
+    ",",
+    ".",
+    "#",
+    "\"\"\"",
+    "\\",
+    "0",
+    "-1",
+    "1e999",
+    "nan",
+    "10k/s",
+    "\"10k/s\"",
+    "[load]",
+    "[[groups]]",
+    "[groups.x]",
+    "[objectives]",
+    "latency.p99",
+    "< 1ms",
+    "true",
+    "1979-05-27",
+    "µ",
+    "\u{feff}",
+    "\r\n",
+    "\0",
+];
+
+/// A shipped profile, cut and patched.
+fn mutated() -> impl Strategy<Value = String> {
+    let edits = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0_usize..40, prop::sample::select(&PIECES[..])),
+        1..12,
+    );
+    (prop::sample::select(builtin::names().to_vec()), edits).prop_map(|(name, edits)| {
+        let mut text: Vec<char> = builtin::get(name).expect("shipped").chars().collect();
+        for (at, cut, piece) in edits {
+            let at = at.index(text.len() + 1);
+            let end = (at + cut).min(text.len());
+            text.splice(at..end, piece.chars());
+        }
+        text.into_iter().collect()
+    })
+}
+
+/// Reads a text, and checks that whatever is wrong with it can be shown and lies in it.
+fn read_any(text: &str, sets: &[String]) -> Result<(), TestCaseError> {
+    match read(&Source::new("p.toml", text), sets) {
+        Ok(plan) => prop_assert_eq!(read(&Source::new("p.toml", to_toml(&plan)), &[]), Ok(plan)),
+        Err(errors) => {
+            prop_assert!(!errors.errors.is_empty() && errors.errors.len() <= 50);
+            let lines = text.matches('\n').count() + 1;
+            for error in &errors.errors {
+                prop_assert!(error.source == "--set" || error.line <= lines, "{}", error);
+            }
+            prop_assert!(!errors.to_string().contains(|c: char| c.is_control() && c != '\n'));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn a_plan_reads_back_from_its_own_profile(plan in plans()) {
+        let text = to_toml(&plan);
+        match read(&Source::new("p.toml", &*text), &[]) {
+            Ok(back) => prop_assert_eq!(back, plan),
+            Err(errors) => prop_assert!(false, "{}\n{}", errors, text),
+        }
+    }
+
+    #[test]
+    fn arbitrary_text_never_panics(text in "[\\PC\n\r\t]{0,200}") {
+        read_any(&text, &[])?;
+    }
+
+    #[test]
+    fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read(&Source::new("p.toml", bytes), &[]).map_err(|errors| errors.to_string());
+    }
+
+    #[test]
+    fn pieces_in_any_order_never_panic(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..40)) {
+        read_any(&pieces.concat(), &[])?;
+    }
+
+    #[test]
+    fn mutated_profiles_never_panic(text in mutated()) {
+        read_any(&text, &[])?;
+    }
+
+    #[test]
+    fn any_override_never_panics(sets in prop::collection::vec("\\PC{0,30}|[a-z_.\"=\\[\\]{} 0-9]{0,30}|(load|groups|mix|objectives|topology|bus|x)\\.[a-z.\"=]{0,10}=.{0,10}", 0..4)) {
+        read_any(builtin::get("quick").expect("shipped"), &sets)?;
+    }
+}

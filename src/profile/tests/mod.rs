@@ -1,0 +1,198 @@
+//! What a profile becomes, and that no text whatever breaks the reader.
+
+mod laws;
+
+use super::*;
+use crate::plan::{Arrival, Delivery, Rate, Size, Spacing, Span};
+
+const LEAST: &str = "[load]\nrate = \"1k/s\"\nduration = \"10s\"\n";
+
+fn plan_of(text: &str, sets: &[&str]) -> Plan {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    read(&Source::new("profiles/p.toml", text), &sets).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+fn errors_of(text: &str, sets: &[&str]) -> String {
+    let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+    match read(&Source::new("profiles/p.toml", text), &sets) {
+        Ok(plan) => panic!("no mistake found in {plan:#?}"),
+        Err(errors) => errors.to_string(),
+    }
+}
+
+#[test]
+fn two_keys_are_enough() {
+    insta::assert_snapshot!(to_toml(&plan_of(LEAST, &[])));
+}
+
+#[test]
+fn every_shipped_profile_is_a_plan_that_describes_itself() {
+    for (name, description) in builtin::descriptions() {
+        let source = Source::find(name).expect("shipped");
+        let plan = read(&source, &[]).unwrap_or_else(|errors| panic!("{errors}"));
+        assert_eq!(plan.name, name);
+        assert!(!plan.objectives.is_empty(), "{name} judges nothing");
+        assert!(
+            description.len() > 20 && description.ends_with('.') && !description.contains(". "),
+            "{description}"
+        );
+        assert_eq!(
+            read(&Source::new(name, to_toml(&plan)), &[]),
+            Ok(plan),
+            "{name} reads back as another plan"
+        );
+    }
+}
+
+#[test]
+fn the_profile_of_the_adr_measures_all_its_groups() {
+    let plan = plan_of(builtin::get("adr-002").expect("shipped"), &[]);
+    let names: Vec<&str> = plan.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(names, ["trading-engine", "ai-service", "analytics", "orchestrator", "dead-letter"]);
+    assert_eq!(plan.mix.len(), plan.topology.topics.len(), "a topic without load");
+}
+
+#[test]
+fn the_arrival_brings_its_spacing_and_its_rate() {
+    let plan = |more: &str| plan_of(&format!("load.duration = \"10s\"\n{more}"), &[]);
+    let constant = plan("load.rate = \"1k/s\"\nload.arrival = \"constant\"").load;
+    assert_eq!(constant.spacing, Spacing::Constant);
+    let ramp = plan("load.arrival = \"ramp\"\nload.ramp = { from = \"1k/s\", to = \"400k/s\" }").load;
+    assert_eq!((ramp.rate, ramp.spacing, ramp.generators), (Rate::per_second(1e3), Spacing::Poisson, 4));
+    let steps = plan(
+        "load.arrival = \"steps\"\nload.spacing = \"constant\"\nload.steps.rates = [\"2k/s\", \"3k/s\"]",
+    )
+    .load;
+    assert_eq!(
+        (steps.rate, steps.spacing, steps.arrival),
+        (Rate::per_second(2e3), Spacing::Constant, Arrival::Steps)
+    );
+}
+
+#[test]
+fn weights_need_not_add_up_to_one_and_zeros_are_left_out() {
+    let mix = "[mix]\n\"trade.order.filled\" = 1\nmarket.quote.received = 3\n\"system.heartbeat\" = 0\n";
+    let plan = plan_of(&format!("{LEAST}{mix}"), &[]);
+    assert_eq!(
+        plan.mix,
+        [("market.quote.received".to_owned(), 0.75), ("trade.order.filled".to_owned(), 0.25)]
+    );
+    let names: Vec<&str> = plan.groups.iter().map(|group| group.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["trading-engine", "ai-service", "analytics"],
+        "the topology's groups that the mix reaches"
+    );
+}
+
+#[test]
+fn a_topology_of_ones_own_needs_groups_of_ones_own() {
+    let own = "[topology]\nprefix = \"shop\"\ntopics = [\"order.paid\", \"order.sent\"]\n";
+    assert!(errors_of(&format!("{LEAST}{own}"), &[]).contains("no group receives anything of the mix"));
+    let plan = plan_of(&format!("{LEAST}{own}[[groups]]\nname = \"till\"\nsubscribe = [\"order.*\"]\n"), &[]);
+    assert_eq!((plan.topology.name.as_str(), plan.topology.prefix.as_str()), ("custom", "shop"));
+    assert_eq!(plan.mix, [("order.paid".to_owned(), 0.5), ("order.sent".to_owned(), 0.5)]);
+}
+
+#[test]
+fn the_store_is_bounded_by_the_volume_of_the_run() {
+    let bytes = |sets: &[&str]| plan_of(LEAST, sets).bus.max_bytes;
+    assert_eq!(bytes(&[]), Size { bytes: 64 << 20 });
+    let (plenty, half_again) =
+        (bytes(&["load.rate=100k/s", "load.warmup=0s"]).bytes, 1_000_000 * 600 * 3 / 2);
+    assert!((half_again..half_again + (1 << 20)).contains(&plenty), "{plenty}");
+    assert_eq!(bytes(&["bus.max_bytes=1GiB"]), Size { bytes: 1 << 30 });
+}
+
+#[test]
+fn overrides_set_any_key() {
+    let plan = plan_of(
+        LEAST,
+        &[
+            "load.rate=20k/s",
+            "load.rate = \"30k/s\"",
+            "name=mine",
+            "market.symbols=7",
+            "bus.audit=false",
+            "groups.trading-engine.members=4",
+            "topology.symbol_in_subject=true",
+            "groups.trading-engine.delivery=partitioned",
+            "mix.market.bar.1m=1",
+            "mix.\"market.quote.received\"=1",
+            "objectives.latency.p99=< 50ms",
+            "objectives.\"windows.latency.p99.9\"=\"<= 60ms in 99%\"",
+            "objectives.delivery.lost=== 0",
+        ],
+    );
+    assert_eq!((plan.load.rate, plan.market.symbols, plan.bus.audit), (Rate::per_second(30e3), 7, false));
+    assert_eq!(plan.name, "mine");
+    let engine = &plan.groups[0];
+    assert_eq!((engine.members, engine.delivery), (4, Delivery::Partitioned));
+    assert!(plan.groups.len() > 1, "adjusting one group keeps the others");
+    assert_eq!(plan.mix.len(), 2);
+    let lines: Vec<String> =
+        plan.objectives.iter().map(|line| format!("{} {}", line.name(), line.requirement())).collect();
+    assert_eq!(lines, ["latency.p99 < 50ms", "windows.latency.p99.9 <= 60ms in 99%", "delivery.lost == 0"]);
+}
+
+#[test]
+fn overrides_change_what_a_profile_says() {
+    let text = format!(
+        "topology = \"adr-002\"\n{LEAST}[[groups]]\nname = \"trading-engine\"\n[objectives]\nlatency.p99 = \"< 1ms\"\n\"delivery.lost\" = \"== 0\"\n"
+    );
+    let plan = plan_of(
+        &text,
+        &[
+            "topology.prefix=other",
+            "groups.trading-engine.members=2",
+            "objectives.latency.p99=none",
+            "load={ rate = \"2k/s\", duration = \"1s\" }",
+        ],
+    );
+    assert_eq!((plan.topology.prefix.as_str(), plan.topology.name.as_str()), ("other", "adr-002"));
+    assert_eq!((plan.groups.len(), plan.groups[0].members), (1, 2));
+    assert_eq!(plan.objectives.len(), 1);
+    assert_eq!((plan.load.duration, plan.load.warmup), (Span::seconds(1), Span::seconds(3)));
+}
+
+#[test]
+fn a_profile_without_a_name_is_called_after_its_file() {
+    assert_eq!(plan_of(LEAST, &[]).name, "p");
+}
+
+#[test]
+fn each_key_stands_in_the_reference() {
+    let reference = include_str!("../../../docs/profile.md");
+    let undocumented: Vec<String> =
+        all_keys().into_iter().filter(|key| !reference.contains(&format!("| `{key}` |"))).collect();
+    assert!(undocumented.is_empty(), "not in docs/profile.md: {undocumented:?}");
+    let metrics = crate::plan::grammar::all_metrics();
+    let missing: Vec<&String> = metrics
+        .iter()
+        .filter(|metric| metric.split('.').nth(1).is_some_and(|word| !reference.contains(word)))
+        .collect();
+    assert!(missing.is_empty(), "not in docs/profile.md: {missing:?}");
+}
+
+#[test]
+fn every_legal_key_is_written() {
+    let shapes = [
+        ("ramp", "load.ramp={ from = \"1/s\", to = \"2/s\" }"),
+        ("burst", "load.burst={ rate = \"1/s\", every = \"2s\", length = \"1s\" }"),
+        ("steps", "load.steps={ rates = [\"1/s\"] }"),
+    ];
+    let written = shapes.map(|(arrival, table)| {
+        let text = to_toml(&plan_of(LEAST, &[&format!("load.arrival={arrival}"), table]));
+        toml::Value::Table(text.parse().expect("TOML"))
+    });
+    // `base` is shorthand: a written plan has what it stands for.
+    for key in all_keys().iter().filter(|key| *key != "topology.base") {
+        let is_there = |written: &toml::Value| {
+            let step = |value: &toml::Value, step: &str| {
+                value.get(step).or_else(|| value.get(0)?.get(step)).cloned()
+            };
+            key.split('.').try_fold(written.clone(), |value, word| step(&value, word)).is_some()
+        };
+        assert!(written.iter().any(is_there), "{key}");
+    }
+}

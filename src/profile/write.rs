@@ -1,0 +1,138 @@
+//! Writes a plan as a profile: every key spelt out, in a fixed order, so that reading it gives the same plan.
+
+use std::fmt::{Display, Write};
+
+use super::groups::DELIVERIES;
+use super::load::{ARRIVALS, PACINGS, SPACINGS, word_of};
+use super::setting::{ACKS, COMPRESSIONS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS};
+use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
+
+/// The profile of a plan, as TOML.
+#[must_use]
+pub fn to_toml(plan: &Plan) -> String {
+    let mut out = Out::default();
+    out.text("name", &plan.name);
+    out.text("description", &plan.description);
+    load(&mut out, &plan.load);
+    market(&mut out, &plan.market);
+    topology(&mut out, &plan.topology);
+    out.header("[mix]");
+    for (topic, share) in &plan.mix {
+        out.line(&quoted(topic), &number(*share));
+    }
+    plan.groups.iter().for_each(|one| group(&mut out, one));
+    bus(&mut out, &plan.bus);
+    out.header("[objectives]");
+    for objective in &plan.objectives {
+        out.line(&quoted(&objective.name()), &quoted(&objective.requirement()));
+    }
+    out.toml
+}
+
+/// The text so far; writing to it cannot fail.
+#[derive(Default)]
+struct Out {
+    toml: String,
+}
+
+impl Out {
+    fn header(&mut self, header: &str) {
+        let _ = write!(self.toml, "\n{header}\n");
+    }
+
+    fn line(&mut self, key: &str, value: &dyn Display) {
+        let _ = writeln!(self.toml, "{key} = {value}");
+    }
+
+    fn text(&mut self, key: &str, value: &dyn Display) {
+        self.line(key, &quoted(&value.to_string()));
+    }
+}
+
+fn quoted(text: &str) -> String {
+    toml::Value::String(text.to_owned()).to_string()
+}
+
+/// A number that TOML reads as one and that reads back as the same.
+fn number(x: f64) -> String {
+    format!("{x:?}")
+}
+
+fn list(texts: impl IntoIterator<Item = impl Display>) -> String {
+    let texts: Vec<String> = texts.into_iter().map(|text| quoted(&text.to_string())).collect();
+    format!("[{}]", texts.join(", "))
+}
+
+fn load(out: &mut Out, load: &Load) {
+    out.header("[load]");
+    out.text("rate", &load.rate);
+    out.text("warmup", &load.warmup);
+    out.text("duration", &load.duration);
+    out.text("drain", &load.drain);
+    out.text("arrival", &word_of(&ARRIVALS, load.arrival));
+    out.text("spacing", &word_of(&SPACINGS, load.spacing));
+    out.line("generators", &load.generators);
+    out.text("pacing", &word_of(&PACINGS, load.pacing));
+    if let Some(ramp) = load.ramp {
+        out.header("[load.ramp]");
+        out.text("from", &ramp.from);
+        out.text("to", &ramp.to);
+    }
+    if let Some(burst) = load.burst {
+        out.header("[load.burst]");
+        out.text("rate", &burst.rate);
+        out.text("every", &burst.every);
+        out.text("length", &burst.length);
+    }
+    if let Some(steps) = &load.steps {
+        out.header("[load.steps]");
+        out.line("rates", &list(&steps.rates));
+    }
+}
+
+fn market(out: &mut Out, market: &Market) {
+    out.header("[market]");
+    out.line("symbols", &market.symbols);
+    out.line("seed", &market.seed);
+    out.text("popularity", &word_of(&POPULARITIES, market.popularity));
+    out.line("zipf_exponent", &number(market.zipf_exponent));
+    out.text("event_size", &market.event_size);
+}
+
+fn topology(out: &mut Out, topology: &Topology) {
+    out.header("[topology]");
+    out.text("name", &topology.name);
+    out.text("prefix", &topology.prefix);
+    out.line("topics", &list(&topology.topics));
+    out.line("symbol_in_subject", &topology.symbol_in_subject);
+}
+
+fn group(out: &mut Out, group: &Group) {
+    out.header("[[groups]]");
+    out.text("name", &group.name);
+    out.line("subscribe", &list(&group.subscribe));
+    out.line("members", &group.members);
+    out.text("delivery", &word_of(&DELIVERIES, group.delivery));
+}
+
+fn bus(out: &mut Out, bus: &Bus) {
+    out.header("[bus]");
+    out.text("kind", &word_of(&KINDS, bus.kind));
+    out.line("replicas", &bus.replicas);
+    out.text("storage", &word_of(&STORAGES, bus.storage));
+    out.text("compression", &word_of(&COMPRESSIONS, bus.compression));
+    out.text("sync", &word_of(&SYNCS, bus.sync));
+    out.text("publish", &word_of(&PUBLISHES, bus.publish));
+    out.line("window", &bus.window);
+    out.line("buffer", &bus.buffer);
+    out.text("publish_timeout", &bus.publish_timeout);
+    out.line("msg_id", &bus.msg_id);
+    out.text("ack", &word_of(&ACKS, bus.ack));
+    out.text("ack_wait", &bus.ack_wait);
+    out.line("max_ack_pending", &bus.max_ack_pending);
+    out.line("pull_batch", &bus.pull_batch);
+    out.text("max_bytes", &bus.max_bytes);
+    out.text("max_age", &bus.max_age);
+    out.line("partitions", &bus.partitions);
+    out.line("audit", &bus.audit);
+}
