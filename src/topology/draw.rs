@@ -11,7 +11,7 @@ const WIDTH: usize = 100;
 /// Column of the second column, at the most.
 const SECOND_MAX: usize = 48;
 
-/// Draws a topology, its groups and the findings of [`super::lint`], in at most 100 columns.
+/// Draws a topology, its groups and the findings of [`super::lint()`], in at most 100 columns.
 #[must_use]
 pub fn draw(topology: &Topology, groups: &[Group], findings: &[Finding]) -> String {
     let mut page = String::new();
