@@ -71,6 +71,16 @@ fn nanoseconds(time: Timespec) -> u64 {
     part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
 }
 
+/// A wall time as RFC 3339 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
+#[must_use]
+pub fn utc(unix_ns: u64) -> String {
+    let ms = unix_ns / 1_000_000 * 1_000_000;
+    time::OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms))
+        .ok()
+        .and_then(|at| at.format(&time::format_description::well_known::Rfc3339).ok())
+        .unwrap_or_default()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

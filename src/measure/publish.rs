@@ -41,7 +41,7 @@ impl Published {
 ///
 /// Keys are those of [`super::GroupLedger`]. Memory is 4 bytes a key, and a map entry for each run of
 /// exceptions. Each event gets exactly one of the four answers.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct PublishLedger {
     next: Vec<u32>,
     refused: Ranges,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{BusFacts, Refusal};
-use crate::host::clock::Clock;
+use crate::host::clock::{Clock, utc};
 use crate::host::facts::Facts;
 use crate::load::expected;
 use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, Windows, settle};
@@ -13,7 +13,7 @@ use crate::record::{
     self, End, Environment, Extents, Health, Hiccups, LostRange, PhaseName, Record, Resources, Run, SCHEMA,
     SymbolTrouble, TopicCount, Verdict,
 };
-use crate::{archive, market};
+use crate::market;
 
 use super::crew::Ended;
 use super::engine::{Broker, Options};
@@ -21,7 +21,6 @@ use super::generator::Generated;
 use super::identity::Identity;
 use super::ready::describe;
 use super::receiver::{Received, Stored, WINDOW};
-use super::shared::Calendar;
 
 /// Ranges of lost events, and symbols with trouble, that a record lists for a group.
 const LISTED: usize = 100;
@@ -29,7 +28,6 @@ const LISTED: usize = 100;
 /// What a record is made of.
 pub(super) struct Parts<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) calendar: Calendar,
     pub(super) subscribed: &'a [Vec<bool>],
     pub(super) published: &'a PublishLedger,
     pub(super) ended: Ended,
@@ -60,7 +58,7 @@ pub(super) fn empty(
             profile: plan.name.clone(),
             tickgate: env!("CARGO_PKG_VERSION").into(),
             tag: identity.tag,
-            started: archive::utc_now(),
+            started: utc(clock.unix_ns_at_epoch()),
             ended: String::new(),
             epoch_unix_ns: clock.unix_ns_at_epoch(),
             end: End::Completed,

@@ -111,8 +111,10 @@ impl Crew {
             let generator = Generator::new(&self.plan, index, &shares, tag, calendar, publisher);
             let (clock, pacing) = (self.clock, self.plan.load.pacing);
             let (switches, reports) = (Arc::clone(&self.switches), reports.clone());
-            let work =
-                move || workers::generate(generator, clock, pacing, calendar.load_start, &switches, &reports);
+            let work = move || {
+                let _alarm = Alarm(Arc::clone(&switches));
+                workers::generate(generator, clock, pacing, calendar.load_start, &switches, &reports)
+            };
             self.generators.push(Builder::new().name(format!("generator-{index}")).spawn(work)?);
         }
         Ok(())
@@ -122,25 +124,24 @@ impl Crew {
         self.generators.iter().all(JoinHandle::is_finished)
     }
 
-    /// Did a generator end while there was load to send? (Only a panic can do that: the schedule of each lasts
-    /// as long as the load.)
+    /// Did a generator panic?
     pub(super) fn lost_generator(&self) -> bool {
-        self.plan.load.generators > 0 && self.switches.died.load(std::sync::atomic::Ordering::Relaxed)
+        Switches::on(&self.switches.died)
     }
 
-    /// Waits for the generators and takes their ledgers.
-    pub(super) fn join_generators(&mut self) -> Vec<PublishLedger> {
-        let mut ledgers = Vec::new();
+    /// Waits for the generators and takes their ledgers, merged.
+    pub(super) fn join_generators(&mut self) -> PublishLedger {
+        let mut all = PublishLedger::new(self.plan.keys());
         for (index, thread) in std::mem::take(&mut self.generators).into_iter().enumerate() {
             match thread.join() {
-                Ok(mut generated) => {
-                    ledgers.push(std::mem::replace(&mut generated.ledger, PublishLedger::new(0)));
+                Ok(generated) => {
+                    all.merge(&generated.ledger);
                     self.generated.push(generated);
                 }
                 Err(panic) => self.dead.push(format!("generator {index} ({})", said(panic.as_ref()))),
             }
         }
-        ledgers
+        all
     }
 
     /// Waits for the groups; they end within a wait of theirs once `stop_receiving` is on.
@@ -168,6 +169,17 @@ impl Crew {
             }
         }
         Ended { generated: self.generated, received, dead: self.dead }
+    }
+}
+
+/// Tells the engine that a generator panics.
+struct Alarm(Arc<Switches>);
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            Switches::turn_on(&self.0.died);
+        }
     }
 }
 

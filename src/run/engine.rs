@@ -21,8 +21,8 @@ use super::events::Observer;
 use super::identity::Identity;
 use super::keeper::{Keeper, Reply};
 use super::pump::{Pump, Stop};
+use super::ready;
 use super::shared::{Calendar, GroupSignals, Switches};
-use super::{ready, shared};
 
 /// The broker's side of a run, as far as it can be seen from here.
 pub struct Broker {
@@ -126,7 +126,7 @@ pub fn run<B: Bus + Send + 'static>(
     let publishers = match prepared {
         Ok(publishers) => publishers,
         Err(error) => {
-            shared::Switches::turn_on(&switches.stop_receiving);
+            Switches::turn_on(&switches.stop_receiving);
             // What was made before it went wrong is removed; the first error is the one that matters.
             let _ = bus.teardown();
             return Err(error);
@@ -152,8 +152,9 @@ pub fn run<B: Bus + Send + 'static>(
         tear_down(&mut pump);
     }
     let (mut record, backlog_max, hiccups) = pump.finish(&ended.dead);
-    let published = switches.published.get().map_or(&[][..], Vec::as_slice);
-    let parts = Parts { plan, calendar, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
+    let nothing = Arc::default();
+    let published = switches.published.get().unwrap_or(&nothing);
+    let parts = Parts { plan, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
     assemble::fill(&mut record, parts);
     record.health.wall_drift_ns = clock.wall_drift_ns();
     let assessment = assess(&record);
@@ -244,7 +245,9 @@ fn load(pump: &mut Pump<'_, '_>, crew: &Crew, switches: &Switches, calendar: Cal
     }
     let end = if stop == Stop::Reached { calendar.measure_end } else { pump.now() };
     pump.end_phase(end);
-    Switches::turn_on(&switches.stop_load_unless(stop == Stop::Reached));
+    if stop != Stop::Reached {
+        Switches::turn_on(&switches.stop_load);
+    }
     stop
 }
 
@@ -284,10 +287,11 @@ fn drain(
     while !crew.generators_done() && pump.now() < deadline && pump.interrupt_level() < 2 && !broker_died {
         broker_died = matches!(pump.step(), Some(Stop::BrokerDied(_)));
     }
+    Switches::turn_on(&switches.stop_load);
     Switches::turn_on(&switches.abandon);
     let published = crew.join_generators();
-    let open = published.iter().any(|ledger| ledger.unconfirmed_total() + ledger.refused_total() > 0);
-    let _ = switches.published.set(published);
+    let open = published.totals().unconfirmed + published.totals().refused > 0;
+    let _ = switches.published.set(Arc::new(published));
     // The receivers get a moment to count what is missing, even when the deadline is over.
     let deadline = deadline.max(pump.now() + QUIET_NS);
     let mut quiet_since = pump.now();

@@ -208,6 +208,24 @@ impl<P: Publisher> Generator<P> {
         }
     }
 
+    /// Counts every slot that was due by `now` and has had no turn as unsent: the load ends here.
+    pub(super) fn skip_until(&mut self, now: Ns) {
+        while let Some(due) = self.next.filter(|due| self.calendar.load_start + due.at <= now) {
+            self.next = self.schedule.next();
+            let (topic, symbol) = self.picker.pick(due.index);
+            let key = topic * num::index32(self.symbols) + num::index32(symbol);
+            let Some(sequence) = self.done.ledger.assign(key) else { continue };
+            self.done.ledger.unsent(key, sequence);
+            self.done.by_topic[topic] += 1;
+            self.interval.counts.intended += 1;
+            self.interval.counts.unsent += 1;
+            if self.calendar.measured(self.calendar.load_start + due.at) {
+                self.done.measured_by_topic[topic] += 1;
+                self.done.finished_late_ns = now.saturating_sub(self.calendar.load_start + due.at);
+            }
+        }
+    }
+
     /// Takes in the answers that have arrived.
     pub(super) fn absorb(&mut self) {
         self.publisher.acks(&mut self.answers);

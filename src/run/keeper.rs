@@ -63,6 +63,11 @@ impl Keeper {
         Seen { marks: std::mem::take(&mut seen.marks), sample: seen.sample.clone(), silent: seen.silent.clone() }
     }
 
+    /// The newest figures of the broker.
+    pub(super) fn newest(&self) -> Option<BusSample> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).sample.clone()
+    }
+
     /// Starts the audit; the reply comes in `replies`.
     pub(super) fn audit(&self, plan: &Plan, run: RunIdentity, epoch_unix_ns: u64, within: Duration) {
         let stored = Box::new(Stored::new(plan));

@@ -4,7 +4,7 @@
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use crate::host::clock::Clock;
+use crate::host::clock::{Clock, utc};
 use crate::host::hiccup::{HiccupMeter, Hiccups};
 use crate::host::resources::{Process, ProcessUse};
 use crate::host::signal::Interrupt;
@@ -274,7 +274,7 @@ impl<'a, 'o> Pump<'a, 'o> {
         self.sampled_at = now;
         let mut sample = Sample {
             hiccup_max_ns: interval.late.max(),
-            store_bytes: self.keeper.look_at_sample().map(|sample| sample.stored_bytes),
+            store_bytes: self.keeper.newest().map(|sample| sample.stored_bytes),
             ..Sample::default()
         };
         for watched in &mut self.watched {
@@ -325,7 +325,7 @@ impl<'a, 'o> Pump<'a, 'o> {
         while Instant::now() < until {
             self.step();
         }
-        if let Some(sample) = self.keeper.look_at_sample() {
+        if let Some(sample) = self.keeper.newest() {
             self.record.resources.store_bytes = Some(sample.stored_bytes);
             self.record.resources.store_events = Some(sample.stored_events);
         }
@@ -383,7 +383,7 @@ impl<'a, 'o> Pump<'a, 'o> {
             p99_9_ns: times.p99_9_ns,
             max_ns: times.max_ns,
         };
-        self.record.run.ended = crate::archive::utc_now();
+        self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
         self.keeper.end(Duration::from_secs(2));
         (self.record, self.rows.backlog_max, hiccups)
     }

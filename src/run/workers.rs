@@ -72,10 +72,11 @@ pub(super) fn generate<P: Publisher>(
     };
     let mut fired = 0;
     while let Some(due) = generator.due() {
+        let now = clock.now();
         if Switches::on(&switches.stop_load) {
+            generator.skip_until(now);
             break;
         }
-        let now = clock.now();
         if now >= due && fired < BURST {
             generator.fire(|| clock.now());
             fired += 1;
