@@ -69,7 +69,7 @@ impl Mistakes {
         let shown = self.kept.into_iter().take(SHOWN);
         let errors = shown
             .filter_map(|mistake| {
-                texts.get(mistake.at.text).map(|text| ProfileError::new(text, mistake.at, mistake.message))
+                texts.get(mistake.at.text).map(|text| ProfileError::new(text, mistake.at, &mistake.message))
             })
             .collect();
         ProfileErrors { errors, more }
@@ -77,13 +77,13 @@ impl Mistakes {
 }
 
 impl ProfileError {
-    fn new(text: &Text, at: At, message: String) -> Self {
+    fn new(text: &Text, at: At, message: &str) -> Self {
         let shown = text.show(at);
         Self {
             source: text.name.clone(),
             line: shown.line,
             column: shown.column,
-            message: harmless(&message),
+            message: harmless(message),
             excerpt: shown.excerpt,
             caret: shown.caret,
         }
@@ -92,7 +92,7 @@ impl ProfileError {
 
 impl ProfileErrors {
     /// A single error at a byte of a text.
-    pub(super) fn one(name: &str, text: &str, byte: usize, message: String) -> Self {
+    pub(super) fn one(name: &str, text: &str, byte: usize, message: &str) -> Self {
         let at = At { text: 0, start: byte, end: byte };
         Self { errors: vec![ProfileError::new(&Text::new(name, text), at, message)], more: 0 }
     }

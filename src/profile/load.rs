@@ -208,6 +208,6 @@ pub(super) fn events(load: &Load) -> (f64, f64) {
 }
 
 /// The word of a value in a list of words.
-pub(super) fn word_of<T: PartialEq>(words: &[(&'static str, T)], value: T) -> &'static str {
+pub(super) fn word_of<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
 }

@@ -185,13 +185,10 @@ fn table_at<'t>(parent: &'t mut Table, key: &str, key_at: At, reader: &mut Reade
         let node = Node { at: key_at, value: Value::Table(Table::default()) };
         parent.set(Entry { key: key.to_owned(), key_at, node });
     }
-    match parent.get_mut(key).map(|entry| &mut entry.node.value) {
-        Some(Value::Table(table)) => Some(table),
-        _ => {
-            reader.wrong(key_at, || {
-                format!("{} is no table in the profile, so nothing can be set in it", quoted(key))
-            });
-            None
-        }
+    if let Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) = parent.get_mut(key) {
+        return Some(table);
     }
+    reader
+        .wrong(key_at, || format!("{} is no table in the profile, so nothing can be set in it", quoted(key)));
+    None
 }

@@ -29,7 +29,7 @@ impl At {
 #[derive(Debug, Clone)]
 pub(super) struct Text {
     pub(super) name: String,
-    pub(super) text: String,
+    pub(super) content: String,
     line_starts: Vec<usize>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Shown {
 impl Text {
     pub(super) fn new(name: &str, text: &str) -> Self {
         let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        Self { name: name.to_owned(), text: text.to_owned(), line_starts }
+        Self { name: name.to_owned(), content: text.to_owned(), line_starts }
     }
 
     /// The index of the line of a byte.
@@ -57,16 +57,16 @@ impl Text {
 
     /// The bytes of a line, without its end.
     fn line_text(&self, line: usize) -> &str {
-        let start = self.line_starts.get(line).copied().unwrap_or(self.text.len());
-        let end = self.line_starts.get(line + 1).copied().unwrap_or(self.text.len());
-        self.text.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
+        let start = self.line_starts.get(line).copied().unwrap_or(self.content.len());
+        let end = self.line_starts.get(line + 1).copied().unwrap_or(self.content.len());
+        self.content.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 
     /// Shows at most so many characters of a line, with a bit of what is before the place.
     pub(super) fn show(&self, at: At) -> Shown {
         const WIDTH: usize = 100;
         const BEFORE: usize = 40;
-        let line = self.line(at.start.min(self.text.len()));
+        let line = self.line(at.start.min(self.content.len()));
         let text = self.line_text(line);
         let line_start = self.line_starts.get(line).copied().unwrap_or_default();
         let characters = |bytes: usize| text.get(..bytes.min(text.len())).unwrap_or(text).chars().count();

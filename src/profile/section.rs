@@ -32,7 +32,7 @@ impl Reader {
 
     /// One of the texts.
     pub(super) fn text(&self, index: usize) -> &str {
-        self.texts.get(index).map_or("", |text| &text.text)
+        self.texts.get(index).map_or("", |text| &text.content)
     }
 
     /// Notes a mistake against TOML itself.
@@ -149,12 +149,11 @@ impl<'a> Section<'a> {
         legal: &[&str],
         reader: &'a mut Reader,
     ) -> Self {
-        let table = entry.and_then(|entry| match &entry.node.value {
-            Value::Table(table) => {
+        let table = entry.and_then(|entry| {
+            if let Value::Table(table) = &entry.node.value {
                 reader.place(&path, entry.node.at);
                 Some(table)
-            }
-            _ => {
+            } else {
                 reader.wrong_key(&path, entry.node.at, || {
                     let name = if path == "topology" { "the name of one, or " } else { "" };
                     format!("`{path}` is {}; expected {name}a table, `[{path}]`", entry.node.describe())

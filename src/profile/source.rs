@@ -88,18 +88,18 @@ impl Source {
     pub(super) fn text(&self) -> Result<&str, ProfileErrors> {
         if self.bytes.len() > LONGEST {
             let message = "the file is larger than 1 MiB, too large for a profile; is it the right file?";
-            return Err(ProfileErrors::one(&self.name, "", 0, message.to_owned()));
+            return Err(ProfileErrors::one(&self.name, "", 0, message));
         }
         if self.bytes.starts_with(&[0xff, 0xfe]) || self.bytes.starts_with(&[0xfe, 0xff]) {
             let message = "the file is in UTF-16; expected UTF-8, so save it again as that";
-            return Err(ProfileErrors::one(&self.name, "", 0, message.to_owned()));
+            return Err(ProfileErrors::one(&self.name, "", 0, message));
         }
         let bytes = self.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&self.bytes);
         std::str::from_utf8(bytes).map_err(|error| {
             let good = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default());
             let byte = bytes.get(error.valid_up_to()).copied().unwrap_or_default();
             let message = format!("the byte 0x{byte:02x} is not UTF-8; expected a text in UTF-8");
-            ProfileErrors::one(&self.name, &good, good.len(), message)
+            ProfileErrors::one(&self.name, &good, good.len(), &message)
         })
     }
 }
