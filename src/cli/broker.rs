@@ -20,18 +20,17 @@ pub(super) struct Reached {
     pub(super) sync_always: Option<bool>,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
-    local: Option<Rc<RefCell<LocalNats>>>,
+    pub(super) local: Option<Local>,
 }
 
-impl Reached {
-    /// Ends a server of our own in an orderly way.
-    pub(super) fn end(self) -> Result<(), Failure> {
-        // The engine's view of it holds the other handle.
-        drop(self.engine);
-        match self.local {
-            Some(local) => local.borrow_mut().stop().map_err(|error| Failure::environment(&error)),
-            None => Ok(()),
-        }
+/// A server of our own; the engine watches it through another handle.
+pub(super) type Local = Rc<RefCell<LocalNats>>;
+
+/// Ends a server of our own in an orderly way.
+pub(super) fn end(local: Option<Local>) -> Result<(), Failure> {
+    match local {
+        Some(local) => local.borrow_mut().stop().map_err(|error| Failure::environment(&error)),
+        None => Ok(()),
     }
 }
 

@@ -32,10 +32,10 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     );
     for finding in lint(&plan.topology, &plan.groups) {
         if finding.severity != Severity::Note {
-            println!("# {finding}");
+            println!("# warning: {}; {}", finding.message, finding.hint);
         }
     }
     let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
-    println!("# ready to run: {seconds} s of load, peak {}", show::rate(load::peak_rate(&plan.load)));
+    println!("# ready to run: {seconds} s of load, peak {}", show::rate(load::peak_rate(&plan.load).per_second));
     Ok(Exit::Pass)
 }

@@ -16,7 +16,7 @@ use crate::market;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::terminal;
-use crate::run::{self, Identity, Options, RunError};
+use crate::run::{self, Identity, Observer, Options, RunError};
 use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
@@ -24,7 +24,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let mut progress = Progress::new(args.quiet);
     for finding in lint(&plan.topology, &plan.groups) {
         if finding.severity == Severity::Warning {
-            progress.say(&format!("warning: {finding}"));
+            progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
         }
     }
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
@@ -70,13 +70,13 @@ fn execute(
     let journal = Journal::create(&folder.path().join("journal.jsonl")).map_err(|error| Failure::environment(&error))?;
     let mut journal = Keeping::new(journal);
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
-    let record =
-        run::run(plan, bus, &reached.engine, identity, clock, &options, interrupt, &mut [&mut journal, progress]);
+    let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
+    let record = run::run(plan, bus, reached.engine, identity, clock, &options, interrupt, observers);
     let record = record.map_err(run_failure);
     if let (Ok(record), Some(error)) = (&record, journal.end()) {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
-    let ended = reached.end();
+    let ended = broker::end(reached.local);
     let record = record?;
     if let Err(failure) = ended {
         progress.say(&format!("warning: {}", failure.text));

@@ -27,7 +27,7 @@ struct Feed<'a> {
 
 impl Feed<'_> {
     fn reaches(&self, pattern: &str) -> bool {
-        self.mix.iter().any(|(topic, _)| receives(pattern, topic, self.topology.symbol_in_subject))
+        self.mix.iter().any(|(topic, _)| receives(pattern, topic))
     }
 
     fn feeds(&self, group: &Group) -> bool {

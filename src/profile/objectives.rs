@@ -114,7 +114,7 @@ fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &P
         objective.scope.group.as_ref().and_then(|name| plan.groups.iter().find(|group| group.name == *name));
     let received = |topic: &str| {
         let symbol = plan.topology.symbol_in_subject;
-        group.is_none_or(|group| group.subscribe.iter().any(|pattern| receives(pattern, topic, symbol)))
+        group.is_none_or(|group| group.subscribe.iter().any(|pattern| receives(pattern, topic)))
     };
     let share: f64 = match throughput {
         Throughput::Delivered => {

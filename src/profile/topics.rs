@@ -6,7 +6,8 @@ use super::keys;
 use super::place::{At, quoted};
 use super::section::{Legible, Reader, Section};
 use super::tree::{Table, Value};
-use super::wiring::{NAMED, is_token, is_topic, named_topology};
+use super::wiring::{is_token, is_topic};
+use crate::topology::adr;
 use crate::num;
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Group, Topology};
@@ -45,13 +46,13 @@ pub(super) fn topology(root: &Table, reader: &mut Reader) -> (Topology, Vec<Grou
 }
 
 fn named(reader: &mut Reader, path: &str, name: &str, at: At) -> (Topology, Vec<Group>) {
-    named_topology(name).unwrap_or_else(|| {
+    adr::named(name).unwrap_or_else(|| {
         reader.wrong_key(path, at, || {
-            let near = did_you_mean(nearest(name, NAMED));
+            let near = did_you_mean(nearest(name, adr::NAMES));
             format!(
                 "no topology {}; expected {}, or a table [topology] with `topics`{near}",
                 quoted(name),
-                keys::list(&NAMED)
+                keys::list(&adr::NAMES)
             )
         });
         let nothing = Topology {
@@ -60,7 +61,7 @@ fn named(reader: &mut Reader, path: &str, name: &str, at: At) -> (Topology, Vec<
             topics: Vec::new(),
             symbol_in_subject: false,
         };
-        named_topology(DEFAULT).unwrap_or((nothing, Vec::new()))
+        adr::named(DEFAULT).unwrap_or((nothing, Vec::new()))
     })
 }
 
