@@ -178,8 +178,8 @@ pub fn expected(load: &Load, width: Span) -> Vec<u64> {
     (0..load.duration.ns.div_ceil(width.ns.max(1))).map(|w| due(w + 1).saturating_sub(due(w))).collect()
 }
 
-/// Shares `total` out in proportion to `weights`: exactly `total` in sum, each part within 1 of its exact
-/// share, nothing to a weight of 0 (or less). Without any weight, all get alike.
+/// Shares `total` (below 2^53) out in proportion to `weights`: exactly `total` in sum, each part within 1 of
+/// its exact share, nothing to a weight of 0 (or less). Without any weight, all get alike.
 #[must_use]
 pub fn split(total: u64, weights: &[f64]) -> Vec<u64> {
     let weight = |w: f64| if w > 0.0 { w } else { 0.0 };
@@ -187,14 +187,12 @@ pub fn split(total: u64, weights: &[f64]) -> Vec<u64> {
     if all <= 0.0 {
         return if weights.is_empty() { Vec::new() } else { split(total, &vec![1.0; weights.len()]) };
     }
-    let last = weights.iter().rposition(|&w| w > 0.0);
-    // Rounding the running sum, not the parts: it grows, and ends at the total.
+    // Rounding the running sum, not the parts: it grows, and ends at `all`, so at the total.
     let (mut sum, mut given) = (0.0, 0);
     let mut parts = Vec::with_capacity(weights.len());
-    for (i, &w) in weights.iter().enumerate() {
+    for &w in weights {
         sum += weight(w);
-        let end =
-            if Some(i) >= last { total } else { num::u64_of(num::f64_of(total) * (sum / all)).min(total) };
+        let end = num::u64_of(num::f64_of(total) * (sum / all)).min(total);
         parts.push(end - given);
         given = end;
     }
@@ -308,6 +306,25 @@ mod tests {
         assert_eq!(at.len(), 5000);
         let k = kolmogorov(at, |t| t * t);
         assert!(k < 1.63, "{k}");
+    }
+
+    #[test]
+    fn poisson_spacing_starts_anew_with_each_phase() {
+        let load = Load { warmup: Span::seconds(1), ..poisson(5000.0, Span::seconds(1)) };
+        let (warmup, measure): (Vec<Ns>, Vec<Ns>) = times(&load, 4).iter().partition(|&&at| at < SECOND);
+        for (at, start) in [(warmup, 0), (measure, SECOND)] {
+            assert_eq!(at.len(), 5000);
+            let k = kolmogorov(at.iter().map(|at| num::f64_of(at - start) / 1e9).collect(), |t| t);
+            assert!(k < 1.63, "{k}");
+        }
+    }
+
+    #[test]
+    fn no_event_is_rounded_out_of_its_phase() {
+        let load = load(1e9, Span { ns: 10 }, Span { ns: 10 });
+        // The last event of each phase is due half a nanosecond before its end.
+        let at = times(&load, 0);
+        assert_eq!((at.len(), at[9], at[19]), (20, 9, 19));
     }
 
     #[test]

@@ -404,6 +404,7 @@ mod tests {
             let exact = values[num::index(rank(q, l.count())) - 1].max(0);
             let exact = u64::try_from(exact).unwrap();
             let found = l.quantile(q).unwrap();
+            prop_assert!(i64::try_from(found).unwrap() <= l.max().unwrap().max(0), "no quantile is above the largest");
             if exact > HIGHEST_NS {
                 prop_assert_eq!(found, u64::try_from(values[values.len() - 1]).unwrap());
             } else {

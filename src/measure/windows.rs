@@ -174,6 +174,16 @@ mod tests {
     }
 
     #[test]
+    fn each_window_has_its_own_count_of_each_limit() {
+        let mut w = windows(&[30, 10, 20]);
+        for (window, ns) in [(0, 5), (1, 15), (2, 25)] {
+            w.record((10 + window) * SECOND, ns);
+        }
+        let met = [10, 20, 30].map(|limit| w.met(Stat::Max, Op::Below, limit, &[]).unwrap().met);
+        assert_eq!(met, [1, 2, 3]);
+    }
+
+    #[test]
     fn smallest_mean_and_largest_are_figures_too() {
         let mut w = windows(&[20]);
         for ns in [10, 20, 60] {
