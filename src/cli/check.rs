@@ -36,6 +36,9 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         }
     }
     let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
-    println!("# ready to run: {seconds} s of load, peak {}", show::rate(load::peak_rate(&plan.load).per_second));
+    println!(
+        "# ready to run: {seconds} s of load, peak {}",
+        show::rate(load::peak_rate(&plan.load).per_second)
+    );
     Ok(Exit::Pass)
 }

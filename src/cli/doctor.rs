@@ -18,7 +18,12 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     let clock = Clock::start();
     let store = args.store.clone().unwrap_or_else(default_store_parent);
     let facts = Facts::collect(Some(&store));
-    println!("machine   {} cores usable, {}, {}", facts.usable_cores, facts.cpu_model, show::size(facts.memory_bytes));
+    println!(
+        "machine   {} cores usable, {}, {}",
+        facts.usable_cores,
+        facts.cpu_model,
+        show::size(facts.memory_bytes)
+    );
     println!("system    {}, kernel {}", facts.os, facts.kernel);
     eprintln!("measuring for 6 seconds…");
     let before = MachineCpu::now().ok();
@@ -30,7 +35,11 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         _ => 0.0,
     };
     let cores = facts.cpu_limit_cores.unwrap_or(crate::num::f64_of(facts.usable_cores));
-    println!("timer     wakes {} late at the median, {} at p99", show::time(timer.p50_ns), show::time(timer.p99_ns));
+    println!(
+        "timer     wakes {} late at the median, {} at p99",
+        show::time(timer.p50_ns),
+        show::time(timer.p99_ns)
+    );
     println!(
         "hiccups   p50 {}, p99 {}, p99.9 {}, max {}",
         show::time(paused.p50_ns),

@@ -24,6 +24,8 @@ fn unknown(name: &str) -> String {
     // A path is no shipped profile either, so the search for a file must not succeed here.
     match Source::find(name.trim_end_matches(".toml").rsplit('/').next().unwrap_or(name)) {
         Err(error) => error.to_string(),
-        Ok(_) => format!("`{name}` is a file and no shipped profile; shipped are {}", builtin::names().join(", ")),
+        Ok(_) => {
+            format!("`{name}` is a file and no shipped profile; shipped are {}", builtin::names().join(", "))
+        }
     }
 }

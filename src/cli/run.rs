@@ -29,7 +29,8 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     }
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
-    let folder = RunFolder::create(&args.out, &plan.name, &identity.id).map_err(|error| Failure::environment(&error))?;
+    let folder = RunFolder::create(&args.out, &plan.name, &identity.id)
+        .map_err(|error| Failure::environment(&error))?;
     let done = execute(args, &plan, &identity, &folder, &interrupt, &mut progress);
     progress.end_line();
     match done {
@@ -67,7 +68,8 @@ fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
-    let journal = Journal::create(&folder.path().join("journal.jsonl")).map_err(|error| Failure::environment(&error))?;
+    let journal = Journal::create(&folder.path().join("journal.jsonl"))
+        .map_err(|error| Failure::environment(&error))?;
     let mut journal = Keeping::new(journal);
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];

@@ -19,6 +19,7 @@ pub use decode::{Decoded, RunIdentity, decode};
 pub use encode::{Market, encode_readiness};
 pub use envelope::{EVENT_ID, event_id};
 pub use probe::{
-    MAX_SEQUENCE, MAX_SYMBOLS, MAX_TOPICS, Probe, READINESS_SYMBOL, RUN_TAG_MASK, on_the_grid, parse_id, write_id,
+    MAX_SEQUENCE, MAX_SYMBOLS, MAX_TOPICS, Probe, READINESS_SYMBOL, RUN_TAG_MASK, on_the_grid, parse_id,
+    write_id,
 };
 pub use symbols::{Instrument, instruments, names};

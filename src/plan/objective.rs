@@ -212,7 +212,11 @@ impl Metric {
             Self::Throughput(throughput) => matches!(throughput, Throughput::Delivered),
             Self::Count(outcome) => !matches!(
                 outcome,
-                Outcome::NotStored | Outcome::Refused | Outcome::Unsent | Outcome::Unconfirmed | Outcome::Replayed
+                Outcome::NotStored
+                    | Outcome::Refused
+                    | Outcome::Unsent
+                    | Outcome::Unconfirmed
+                    | Outcome::Replayed
             ),
             Self::Resource(_) => false,
         }
@@ -340,7 +344,9 @@ pub(super) mod as_map {
         map.end()
     }
 
-    pub(in crate::plan) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Objective>, D::Error> {
+    pub(in crate::plan) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<Objective>, D::Error> {
         struct Objectives;
         impl<'de> Visitor<'de> for Objectives {
             type Value = Vec<Objective>;

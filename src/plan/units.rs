@@ -71,7 +71,10 @@ impl FromStr for Rate {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let wrong = || UnitError { found: text.to_owned(), expected: "a rate such as \"10k/s\", \"500/s\" or \"1.5M/s\"" };
+        let wrong = || UnitError {
+            found: text.to_owned(),
+            expected: "a rate such as \"10k/s\", \"500/s\" or \"1.5M/s\"",
+        };
         let (number, unit) = split(text).ok_or_else(wrong)?;
         let unit = unit.strip_suffix("events/s").or_else(|| unit.strip_suffix("/s")).ok_or_else(wrong)?;
         let scale = match unit.trim() {
@@ -140,7 +143,10 @@ impl FromStr for Span {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let wrong = || UnitError { found: text.to_owned(), expected: "a duration such as \"100ms\", \"3s\", \"5m\" or \"1h\"" };
+        let wrong = || UnitError {
+            found: text.to_owned(),
+            expected: "a duration such as \"100ms\", \"3s\", \"5m\" or \"1h\"",
+        };
         let (number, unit) = split(text).ok_or_else(wrong)?;
         let scale = match unit {
             "ns" => 1.0,
@@ -195,7 +201,10 @@ impl FromStr for Size {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        let wrong = || UnitError { found: text.to_owned(), expected: "a size such as \"64MiB\", \"1GB\" or \"300B\"" };
+        let wrong = || UnitError {
+            found: text.to_owned(),
+            expected: "a size such as \"64MiB\", \"1GB\" or \"300B\"",
+        };
         let (number, unit) = split(text).ok_or_else(wrong)?;
         let scale = match unit {
             "B" => 1.0,

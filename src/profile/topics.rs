@@ -7,10 +7,10 @@ use super::place::{At, quoted};
 use super::section::{Legible, Reader, Section};
 use super::tree::{Table, Value};
 use super::wiring::{is_token, is_topic};
-use crate::topology::adr;
 use crate::num;
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Group, Topology};
+use crate::topology::adr;
 
 const MAX_TOPICS: usize = 32;
 const DEFAULT: &str = "adr-002";

@@ -9,8 +9,8 @@ mod journal;
 mod timeline;
 
 pub use figures::{
-    Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Process, Refusal, Resources, SymbolTrouble,
-    TopicCount, Window,
+    Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Process, Refusal, Resources,
+    SymbolTrouble, TopicCount, Window,
 };
 pub use journal::{Line, Rows};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
@@ -278,6 +278,7 @@ impl Record {
     /// Length of the measure phase as it really was, in seconds; 0 if the run never got there.
     #[must_use]
     pub fn measured_seconds(&self) -> f64 {
-        self.phase(PhaseName::Measure).map_or(0.0, |p| crate::num::f64_of(p.end_ns.saturating_sub(p.start_ns)) / 1e9)
+        self.phase(PhaseName::Measure)
+            .map_or(0.0, |p| crate::num::f64_of(p.end_ns.saturating_sub(p.start_ns)) / 1e9)
     }
 }

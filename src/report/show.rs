@@ -107,7 +107,9 @@ pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
     let columns = width.min(values.len());
     let highest = |from: usize, to: usize| values[from..to].iter().copied().flatten().reduce(f64::max);
     let cells: Vec<Option<f64>> = (0..columns)
-        .map(|c| highest(c * values.len() / columns, ((c + 1) * values.len()).div_ceil(columns).min(values.len())))
+        .map(|c| {
+            highest(c * values.len() / columns, ((c + 1) * values.len()).div_ceil(columns).min(values.len()))
+        })
         .collect();
     let top = cells.iter().copied().flatten().fold(0.0_f64, f64::max);
     cells
@@ -150,7 +152,10 @@ mod tests {
     fn sparklines_scale_to_the_largest_and_leave_gaps() {
         assert_eq!(sparkline(&[Some(0.0), Some(7.0), None, Some(3.5)], 10), "▁█ ▅");
         assert_eq!(sparkline(&[Some(0.0)], 10), "▁");
-        assert_eq!(sparkline(&(0..100).map(|v| Some(f64::from(v))).collect::<Vec<_>>(), 8).chars().count(), 8);
+        assert_eq!(
+            sparkline(&(0..100).map(|v| Some(f64::from(v))).collect::<Vec<_>>(), 8).chars().count(),
+            8
+        );
         assert_eq!(sparkline(&[], 8), "");
     }
 

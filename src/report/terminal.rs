@@ -65,7 +65,15 @@ fn head(out: &mut String, record: &Record) {
     if broker.mode == "sim" {
         line!(out, "SIMULATED BUS: no figure here says anything about a real broker");
     }
-    line!(out, "{} on {} {} ({}), run {}", record.plan.name, broker.product, broker.version, broker.mode, record.run.id);
+    line!(
+        out,
+        "{} on {} {} ({}), run {}",
+        record.plan.name,
+        broker.product,
+        broker.version,
+        broker.mode,
+        record.run.id
+    );
     line!(out, "an acknowledgement means: {}", broker.durability);
     line!(out);
 }
@@ -158,7 +166,11 @@ fn latencies(out: &mut String, record: &Record) {
     row(out, "acknowledged", &record.load.ack);
     row(out, "send lag of tickgate", &record.load.send_lag);
     let p99 = |row: &crate::record::Row| {
-        row.groups.iter().filter(|g| g.latency.count > 0).map(|g| num::f64_of(g.latency.p99_ns)).reduce(f64::max)
+        row.groups
+            .iter()
+            .filter(|g| g.latency.count > 0)
+            .map(|g| num::f64_of(g.latency.p99_ns))
+            .reduce(f64::max)
     };
     let spark = show::sparkline(&record.timeline.iter().map(p99).collect::<Vec<_>>(), 40);
     let sent: Vec<_> = record.timeline.iter().map(|row| Some(num::f64_of(row.sent))).collect();
@@ -207,7 +219,11 @@ fn resources(out: &mut String, record: &Record) {
 
 fn health(out: &mut String, record: &Record) {
     for reason in &record.health.reasons {
-        line!(out, "{}", show::wrap(&format!("not fit to judge ({}): {}", reason.rule, reason.seen), WIDTH, ""));
+        line!(
+            out,
+            "{}",
+            show::wrap(&format!("not fit to judge ({}): {}", reason.rule, reason.seen), WIDTH, "")
+        );
         line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
     }
     for objective in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {

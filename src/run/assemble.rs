@@ -6,6 +6,7 @@ use crate::bus::{BusFacts, Refusal};
 use crate::host::clock::{Clock, utc};
 use crate::host::facts::Facts;
 use crate::load::expected;
+use crate::market;
 use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, Windows, settle};
 use crate::num;
 use crate::plan::{Metric, Objective, Plan, Value};
@@ -13,7 +14,6 @@ use crate::record::{
     self, End, Environment, Extents, Health, Hiccups, LostRange, PhaseName, Record, Resources, Run, SCHEMA,
     SymbolTrouble, TopicCount, Verdict,
 };
-use crate::market;
 
 use super::crew::Ended;
 use super::engine::{Broker, Options};
@@ -171,7 +171,9 @@ fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
 /// Counts by topic, topics without events left out.
 fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
     let all = plan.topology.topics.iter().enumerate();
-    all.map(|(topic, name)| TopicCount { topic: name.clone(), count: count(topic) }).filter(|t| t.count > 0).collect()
+    all.map(|(topic, name)| TopicCount { topic: name.clone(), count: count(topic) })
+        .filter(|t| t.count > 0)
+        .collect()
 }
 
 fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
@@ -204,9 +206,11 @@ fn group_figures(
     let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored);
     let totals = ledger.totals();
     let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
-    let measured = |topic: usize| parts.ended.generated.iter().map(|g| g.measured_by_topic[topic]).sum::<u64>();
+    let measured =
+        |topic: usize| parts.ended.generated.iter().map(|g| g.measured_by_topic[topic]).sum::<u64>();
     let measured_intended = (0..subscribed.len()).filter(|topic| subscribed[*topic]).map(measured).sum();
-    let named = |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
+    let named =
+        |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
     let ranges = settled.ranges.iter().take(LISTED).map(|range| {
         let (topic, symbol) = named(range.key);
         LostRange { topic, symbol, first: range.first, last: range.last, stored: range.stored }
@@ -267,7 +271,8 @@ fn troubled(
     for range in &settled.ranges {
         by_key.entry(range.key).or_default().0 += u64::from(range.last - range.first) + 1;
     }
-    let mut all: Vec<_> = by_key.into_iter().filter(|(_, (lost, twice, late))| lost + twice + late > 0).collect();
+    let mut all: Vec<_> =
+        by_key.into_iter().filter(|(_, (lost, twice, late))| lost + twice + late > 0).collect();
     all.sort_by_key(|(key, (lost, twice, late))| (std::cmp::Reverse(lost + twice + late), *key));
     all.truncate(LISTED);
     let show = |(key, (lost, duplicate, reordered))| {
@@ -284,7 +289,9 @@ fn windows(parts: &Parts<'_>, measured_ns: u64) -> Vec<record::Window> {
 }
 
 fn window(parts: &Parts<'_>, objective: &Objective, measured_ns: u64) -> Option<record::Window> {
-    let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else { return None };
+    let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
+        return None;
+    };
     let mut merged: Option<Windows> = None;
     for (group, received) in parts.plan.groups.iter().zip(&parts.ended.received) {
         if objective.scope.group.as_ref().is_some_and(|name| *name != group.name) {
@@ -319,6 +326,7 @@ fn share_of_group(parts: &Parts<'_>, objective: &Objective) -> Option<f64> {
     let name = objective.scope.group.as_ref()?;
     let group = parts.plan.groups.iter().position(|group| group.name == *name)?;
     let topics = parts.plan.topology.topics.iter().zip(&parts.subscribed[group]);
-    let weight = |topic: &String| parts.plan.mix.iter().find(|(name, _)| name == topic).map_or(0.0, |(_, w)| *w);
+    let weight =
+        |topic: &String| parts.plan.mix.iter().find(|(name, _)| name == topic).map_or(0.0, |(_, w)| *w);
     Some(topics.filter(|(_, of_group)| **of_group).map(|(topic, _)| weight(topic)).sum())
 }

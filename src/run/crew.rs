@@ -45,7 +45,13 @@ pub(super) struct Crew {
 }
 
 impl Crew {
-    pub(super) fn new(plan: &Plan, clock: Clock, run: RunIdentity, switches: Arc<Switches>, reports: Sender<Report>) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        clock: Clock,
+        run: RunIdentity,
+        switches: Arc<Switches>,
+        reports: Sender<Report>,
+    ) -> Self {
         Self {
             plan: plan.clone(),
             clock,
@@ -73,13 +79,20 @@ impl Crew {
     ) -> std::io::Result<()> {
         let Some(reports) = self.reports.clone() else { return Ok(()) };
         let receiver = Receiver::new(&self.plan, subscribed, signals, Arc::clone(&self.switches));
-        let listening = Listening { clock: self.clock, run: self.run, switches: Arc::clone(&self.switches), reports, group };
+        let listening = Listening {
+            clock: self.clock,
+            run: self.run,
+            switches: Arc::clone(&self.switches),
+            reports,
+            group,
+        };
         let name = format!("group-{group}");
         if members.len() == 1
             && let Some(member) = members.pop()
         {
-            let keeper =
-                Builder::new().name(name).spawn(move || workers::receive_alone(member, receiver, &listening))?;
+            let keeper = Builder::new()
+                .name(name)
+                .spawn(move || workers::receive_alone(member, receiver, &listening))?;
             self.groups.push(GroupThreads { keeper, members: Vec::new() });
             return Ok(());
         }
@@ -152,7 +165,9 @@ impl Crew {
                 match member.join() {
                     Ok(None) => {}
                     Ok(Some(error)) => self.dead.push(format!("member {index} of {} ({error})", group.name)),
-                    Err(panic) => self.dead.push(format!("member {index} of {} ({})", group.name, said(panic.as_ref()))),
+                    Err(panic) => {
+                        self.dead.push(format!("member {index} of {} ({})", group.name, said(panic.as_ref())))
+                    }
                 }
             }
             match threads.keeper.join() {

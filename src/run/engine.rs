@@ -122,7 +122,8 @@ pub fn run<B: Bus + Send + 'static>(
     let (reports, inbox) = channel();
 
     let mut crew = Crew::new(plan, clock, run_identity, Arc::clone(&switches), reports);
-    let prepared = prepare(plan, &mut bus, &mut crew, &subscribed, &signals, identity.tag, options, interrupt);
+    let prepared =
+        prepare(plan, &mut bus, &mut crew, &subscribed, &signals, identity.tag, options, interrupt);
     let publishers = match prepared {
         Ok(publishers) => publishers,
         Err(error) => {
@@ -137,15 +138,24 @@ pub fn run<B: Bus + Send + 'static>(
     let _ = switches.calendar.set(calendar);
 
     let mut record = assemble::empty(plan, identity, clock, &facts, &broker, options);
-    record.phases.push(record::Phase { name: PhaseName::Provision, start_ns: started, end_ns: calendar.load_start });
+    record.phases.push(record::Phase {
+        name: PhaseName::Provision,
+        start_ns: started,
+        end_ns: calendar.load_start,
+    });
     let keeper = Keeper::start(bus)?;
-    let mut pump = Pump::new(record, calendar, clock, subscribed.clone(), inbox, keeper, broker, interrupt, observers)?;
+    let mut pump =
+        Pump::new(record, calendar, clock, subscribed.clone(), inbox, keeper, broker, interrupt, observers)?;
     crew.start_generators(publishers, identity.tag, calendar)?;
 
     let stop = load(&mut pump, &crew, &switches, calendar);
     let (brief, audited) = end_of_load(&mut pump, stop);
     drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
-    let audit = if audited && plan.bus.audit { read_back(&mut pump, plan, run_identity, options, brief) } else { None };
+    let audit = if audited && plan.bus.audit {
+        read_back(&mut pump, plan, run_identity, options, brief)
+    } else {
+        None
+    };
     let ended = crew.join();
     pump.finish_seconds();
     if !options.keep {
@@ -170,8 +180,10 @@ fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
     plan.groups
         .iter()
         .map(|group| {
-            let received = topology::receives(group, topics)
-                .map_err(|error| RunError::Topology { group: group.name.clone(), problem: error.to_string() })?;
+            let received = topology::receives(group, topics).map_err(|error| RunError::Topology {
+                group: group.name.clone(),
+                problem: error.to_string(),
+            })?;
             Ok((0..topics.len()).map(|topic| received.contains(&topic)).collect())
         })
         .collect()
@@ -225,7 +237,8 @@ fn prepare<B: Bus>(
         publishers.push(bus.publisher(generator)?);
     }
     for (group, named) in plan.groups.iter().enumerate() {
-        let members = (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
+        let members =
+            (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
         crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
     }
     let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
@@ -298,7 +311,8 @@ fn drain(
     let mut before = 0;
     while pump.now() < deadline && pump.interrupt_level() < 2 {
         broker_died |= matches!(pump.step(), Some(Stop::BrokerDied(_)));
-        let deliveries: u64 = signals.iter().map(|s| s.deliveries.load(std::sync::atomic::Ordering::Relaxed)).sum();
+        let deliveries: u64 =
+            signals.iter().map(|s| s.deliveries.load(std::sync::atomic::Ordering::Relaxed)).sum();
         if deliveries != before {
             before = deliveries;
             quiet_since = pump.now();
@@ -363,6 +377,8 @@ fn tear_down(pump: &mut Pump<'_, '_>) {
     match pump.reply(Duration::from_secs(10)) {
         Some(Reply::TornDown(Ok(()))) => {}
         Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
-        _ => pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id"),
+        _ => {
+            pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id")
+        }
     }
 }

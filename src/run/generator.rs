@@ -115,7 +115,14 @@ pub(super) struct Generator<P> {
 }
 
 impl<P: Publisher> Generator<P> {
-    pub(super) fn new(plan: &Plan, index: u32, shares: &[f64], tag: u16, calendar: Calendar, publisher: P) -> Self {
+    pub(super) fn new(
+        plan: &Plan,
+        index: u32,
+        shares: &[f64],
+        tag: u16,
+        calendar: Calendar,
+        publisher: P,
+    ) -> Self {
         let topics = plan.topology.topics.len();
         let limits = limits(plan);
         let mut schedule = Schedule::new(&plan.load, plan.market.seed, shares, num::index32(index));

@@ -14,7 +14,8 @@ impl Identity {
     #[must_use]
     pub fn from_random(random: u64) -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-        let id = (0..8).map(|at| char::from(ALPHABET[crate::num::index((random >> (at * 5)) & 31)])).collect();
+        let id =
+            (0..8).map(|at| char::from(ALPHABET[crate::num::index((random >> (at * 5)) & 31)])).collect();
         Self { id, tag: crate::num::low16((random >> 40) & 0xfff) }
     }
 

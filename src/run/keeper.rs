@@ -60,7 +60,11 @@ impl Keeper {
     /// Takes the marks and the newest figures.
     pub(super) fn look(&self) -> Seen {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        Seen { marks: std::mem::take(&mut seen.marks), sample: seen.sample.clone(), silent: seen.silent.clone() }
+        Seen {
+            marks: std::mem::take(&mut seen.marks),
+            sample: seen.sample.clone(),
+            silent: seen.silent.clone(),
+        }
     }
 
     /// The newest figures of the broker.
@@ -124,7 +128,8 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
         let reply = match order {
             Ok(Order::Audit { within, mut stored, run, epoch_unix_ns }) => {
                 let started = Instant::now();
-                let result = bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
+                let result =
+                    bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
                 Reply::Audited { stored, result, took: started.elapsed() }
             }
             Ok(Order::Teardown) => Reply::TornDown(bus.teardown()),

@@ -80,7 +80,10 @@ impl<'a, 'o> Pump<'a, 'o> {
         observers: &'a mut [&'o mut dyn Observer],
     ) -> std::io::Result<Self> {
         let own = Process::own().ok().map(|process| (None, process));
-        let brokers = broker.processes.iter().filter_map(|(name, pid)| Some((Some(name.clone()), Process::of(*pid).ok()?)));
+        let brokers = broker
+            .processes
+            .iter()
+            .filter_map(|(name, pid)| Some((Some(name.clone()), Process::of(*pid).ok()?)));
         let watched = own
             .into_iter()
             .chain(brokers)

@@ -43,8 +43,13 @@ pub(super) fn ready<P: Publisher>(
                     let unix = clock.unix_ns_at_epoch() + now;
                     market::encode_readiness(&mut payload, tag, num::low8(num::count(topic)), nonce, unix);
                     nonce += 1;
-                    let event =
-                        Outgoing { token: u64::from(nonce), topic, symbol: 0, id: market::event_id(&payload), payload: &payload };
+                    let event = Outgoing {
+                        token: u64::from(nonce),
+                        topic,
+                        symbol: 0,
+                        id: market::event_id(&payload),
+                        payload: &payload,
+                    };
                     if let Err(refused) = publisher.publish(&event) {
                         refusal = Some(refused.to_string());
                     }
@@ -72,7 +77,11 @@ pub(super) fn ready<P: Publisher>(
         if now.saturating_sub(started) > u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) {
             let seconds = within.as_secs();
             let silent = if missing.is_empty() { "some publisher".to_owned() } else { missing.join("; ") };
-            return Err(RunError::NotReady { silent, seconds, said: refusal.unwrap_or_else(|| "nothing".into()) });
+            return Err(RunError::NotReady {
+                silent,
+                seconds,
+                said: refusal.unwrap_or_else(|| "nothing".into()),
+            });
         }
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -31,7 +31,9 @@ pub(super) enum Report {
 impl Report {
     const fn second(&self) -> u64 {
         match self {
-            Self::Generator { second, .. } | Self::Group { second, .. } | Self::Sample { second, .. } => *second,
+            Self::Generator { second, .. } | Self::Group { second, .. } | Self::Sample { second, .. } => {
+                *second
+            }
         }
     }
 }
@@ -119,7 +121,9 @@ impl RowMaker {
         let mut all: Option<Latency> = None;
         let mut groups = Vec::with_capacity(self.groups);
         let mut histograms = Vec::with_capacity(self.groups);
-        for (group, interval) in open.groups.into_iter().chain(std::iter::repeat_with(|| None)).take(self.groups).enumerate() {
+        for (group, interval) in
+            open.groups.into_iter().chain(std::iter::repeat_with(|| None)).take(self.groups).enumerate()
+        {
             let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new(&Limits::default())));
             self.delivered[group] += interval.delivered;
             groups.push(self.group_row(group, &interval));

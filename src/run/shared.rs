@@ -1,7 +1,7 @@
 //! What the threads of a run share: the calendar, the switches, and nothing that is written per event.
 
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use crate::measure::PublishLedger;
 use crate::plan::Ns;

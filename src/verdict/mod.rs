@@ -59,7 +59,11 @@ fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
 }
 
 /// The verdict on one objective, the reason and the next step.
-fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> (Verdict, Option<String>, Option<String>) {
+fn decide(
+    record: &Record,
+    objective: &Objective,
+    observed: Option<&Observed>,
+) -> (Verdict, Option<String>, Option<String>) {
     let inconclusive = |unfit: Unfit| (Verdict::Inconclusive, Some(unfit.seen), Some(unfit.next));
     let Some(observed) = observed else {
         return inconclusive(no_data(record, objective));
@@ -72,7 +76,11 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
     if let Some(needed) = validity::missing_samples(objective, observed.samples) {
         return inconclusive(Unfit {
             rule: "too-few-samples",
-            seen: format!("{} samples, and {} needs {needed} at 95 % confidence", observed.samples, objective.name()),
+            seen: format!(
+                "{} samples, and {} needs {needed} at 95 % confidence",
+                observed.samples,
+                objective.name()
+            ),
             next: "run longer or faster, or ask for a lower quantile".into(),
         });
     }
@@ -85,7 +93,11 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
     if record.run.end == End::Interrupted && counts_what_is_missing(objective.metric) {
         return inconclusive(cut_short(record));
     }
-    (Verdict::Fail, Some(explain(record, objective, observed)), Some(observe::next_step(objective.metric).to_owned()))
+    (
+        Verdict::Fail,
+        Some(explain(record, objective, observed)),
+        Some(observe::next_step(objective.metric).to_owned()),
+    )
 }
 
 /// Does a slow harness move this figure?
@@ -111,9 +123,10 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         return cut_short(record);
     }
     let (seen, next) = match objective.metric {
-        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
-            ("the audit did not read the whole stream back", "see the marks for why, and give the drain more time")
-        }
+        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => (
+            "the audit did not read the whole stream back",
+            "see the marks for why, and give the drain more time",
+        ),
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) => (
             "the broker's process cannot be seen from here",
             "run with --broker local, or where the broker runs",
@@ -129,7 +142,9 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
 /// Why an objective is missed, in words.
 fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
     let by = match margin(objective, observed.value) {
-        Some(margin) if margin < 0.0 && margin.is_finite() => format!(", {:.0} % beyond the limit", -margin * 100.0),
+        Some(margin) if margin < 0.0 && margin.is_finite() => {
+            format!(", {:.0} % beyond the limit", -margin * 100.0)
+        }
         _ => String::new(),
     };
     let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
@@ -183,10 +198,11 @@ pub fn compare(observed: f64, op: Op, limit: f64) -> bool {
 #[must_use]
 pub fn limits(plan: &Plan) -> Limits {
     let of = |timing: Timing| {
-        let limits = plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
-            (Metric::Time(of, _), Value::Time(span)) if of == timing => Some(span.ns),
-            _ => None,
-        });
+        let limits =
+            plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+                (Metric::Time(of, _), Value::Time(span)) if of == timing => Some(span.ns),
+                _ => None,
+            });
         let mut limits: Vec<u64> = limits.collect();
         limits.sort_unstable();
         limits.dedup();

@@ -61,7 +61,9 @@ fn text(value: Value) -> String {
         Value::Size(Size { bytes }) => format!("{:.1}MiB", num::f64_of(bytes) / 1_048_576.0),
         Value::Cores(cores) => format!("{cores:.2}"),
         // Rounded down: 99.9999 % is not 100 %.
-        Value::Share(share) => format!("{}%", Value::Share((share * 1e6).floor() / 1e6).to_string().trim_end_matches('%')),
+        Value::Share(share) => {
+            format!("{}%", Value::Share((share * 1e6).floor() / 1e6).to_string().trim_end_matches('%'))
+        }
         Value::Count(count) => count.to_string(),
     }
 }
@@ -102,7 +104,9 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
         Stat::Min => num::f64_of_signed(parts.iter().map(|p| p.min_ns).min()?),
         Stat::Max => num::f64_of_signed(parts.iter().map(|p| p.max_ns).max()?),
         Stat::Mean if count == 0 => return None,
-        Stat::Mean => parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum::<f64>() / num::f64_of(count),
+        Stat::Mean => {
+            parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum::<f64>() / num::f64_of(count)
+        }
         Stat::Quantile(q) => num::f64_of(quantile(&parts, q)?),
     };
     let limit = number(objective.limit);
@@ -229,7 +233,8 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
             })
         }
         Metric::Count(Outcome::Refused) => {
-            let reasons: Vec<_> = record.load.refusals.iter().map(|r| format!("{} × {}", r.count, r.reason)).collect();
+            let reasons: Vec<_> =
+                record.load.refusals.iter().map(|r| format!("{} × {}", r.count, r.reason)).collect();
             (!reasons.is_empty()).then(|| reasons.join(", "))
         }
         _ => None,
@@ -243,28 +248,43 @@ fn blame(record: &Record, group: &Group) -> String {
     match (group.lost_not_stored, group.lost_not_delivered) {
         (0, n) => format!("{n} stored and never delivered: the delivery lost them"),
         (n, 0) => format!("{n} confirmed and not stored: the bus lost them"),
-        (s, d) => format!("{s} confirmed and not stored (the bus), {d} stored and never delivered (the delivery)"),
+        (s, d) => {
+            format!("{s} confirmed and not stored (the bus), {d} stored and never delivered (the delivery)")
+        }
     }
 }
 
 /// What somebody would do next about a missed objective.
 pub(super) const fn next_step(metric: Metric) -> &'static str {
     match metric {
-        Metric::Time(Timing::SendLag, _) => "this is tickgate's own lateness: give it more cores or lower the rate",
-        Metric::Time(..) => "look at the timeline for when it was slow, and at the broker's CPU, disk and marks then",
-        Metric::Throughput(_) => "see the ledger for what was unsent, refused or late, and lower the rate to what holds",
+        Metric::Time(Timing::SendLag, _) => {
+            "this is tickgate's own lateness: give it more cores or lower the rate"
+        }
+        Metric::Time(..) => {
+            "look at the timeline for when it was slow, and at the broker's CPU, disk and marks then"
+        }
+        Metric::Throughput(_) => {
+            "see the ledger for what was unsent, refused or late, and lower the rate to what holds"
+        }
         Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => {
             "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
         }
         Metric::Count(Outcome::Reordered | Outcome::Extent) => {
             "several members with shared delivery give no order per symbol: use one member, or partitioned delivery"
         }
-        Metric::Count(Outcome::Duplicate) => "the event was stored twice: publish with msg_id = true to let the broker drop repeats",
-        Metric::Count(Outcome::Redelivered) => "acknowledgements came too late or not at all: see ack_wait and the members' marks",
-        Metric::Count(Outcome::Unsent) => "the client's window and buffer were full: the bus did not keep up with the rate",
-        Metric::Count(Outcome::Refused | Outcome::Unconfirmed) => "see the refusals in record.json, the marks and the broker's log",
+        Metric::Count(Outcome::Duplicate) => {
+            "the event was stored twice: publish with msg_id = true to let the broker drop repeats"
+        }
+        Metric::Count(Outcome::Redelivered) => {
+            "acknowledgements came too late or not at all: see ack_wait and the members' marks"
+        }
+        Metric::Count(Outcome::Unsent) => {
+            "the client's window and buffer were full: the bus did not keep up with the rate"
+        }
+        Metric::Count(Outcome::Refused | Outcome::Unconfirmed) => {
+            "see the refusals in record.json, the marks and the broker's log"
+        }
         Metric::Count(_) => "see the group's ledger in record.json",
         Metric::Resource(_) => "see the resources in the timeline",
     }
 }
-

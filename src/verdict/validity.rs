@@ -80,7 +80,8 @@ pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
         Metric::Time(..) => limit_ns(objective).unwrap_or(DEFAULT_LIMIT_NS),
         _ => tightest_limit_ns(&record.plan),
     };
-    let median = matches!(objective.metric, Metric::Time(_, stat) if !is_tail(stat)) && !objective.scope.windows;
+    let median =
+        matches!(objective.metric, Metric::Time(_, stat) if !is_tail(stat)) && !objective.scope.windows;
     let (lag, hiccup) = (&record.load.send_lag, &record.health.hiccups);
     let (late, stalled) = if median {
         (late(lag.p50_ns, "p50", limit), hiccups(hiccup.p50_ns, "p50", limit))
@@ -111,7 +112,8 @@ fn general(record: &Record) -> Vec<Unfit> {
             next: "lower load.rate, add generators, or give tickgate more cores".into(),
         });
     }
-    let latencies = [("send lag", &record.load.send_lag), ("ack", &record.load.ack), ("service", &record.load.service)];
+    let latencies =
+        [("send lag", &record.load.send_lag), ("ack", &record.load.ack), ("service", &record.load.service)];
     let groups = record.groups.iter().map(|g| (g.name.as_str(), &g.latency));
     for (name, latency) in latencies.into_iter().chain(groups) {
         found.extend(overflow(name, latency));
@@ -136,7 +138,9 @@ fn late(lag_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
             show(lag_ns),
             Span { ns: limit_ns }
         ),
-        next: "give tickgate more cores or lower the rate; `tickgate doctor` shows what this machine can judge".into(),
+        next:
+            "give tickgate more cores or lower the rate; `tickgate doctor` shows what this machine can judge"
+                .into(),
     })
 }
 
@@ -149,7 +153,9 @@ fn hiccups(hiccup_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
             show(hiccup_ns),
             Span { ns: limit_ns }
         ),
-        next: "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge".into(),
+        next:
+            "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge"
+                .into(),
     })
 }
 

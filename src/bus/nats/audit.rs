@@ -72,7 +72,9 @@ impl Audit<'_> {
             match self.jetstream.get_stream(&self.stream).await {
                 Ok(stream) => {
                     let state = &stream.cached_info().state;
-                    return Ok((state.messages > 0).then(|| (state.first_sequence.max(1), state.last_sequence)));
+                    return Ok(
+                        (state.messages > 0).then(|| (state.first_sequence.max(1), state.last_sequence))
+                    );
                 }
                 Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
                     return Err(self.unreadable(&error.to_string()));
