@@ -13,6 +13,7 @@ impl RunFolder {
         std::fs::create_dir_all(&path).map_err(|e| ArchiveError(e.to_string()))?;
         Ok(Self { path })
     }
+    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }

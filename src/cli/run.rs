@@ -16,7 +16,7 @@ use crate::market;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::terminal;
-use crate::run::{self, Identity, Observer, Options, RunError};
+use crate::run::{self, Identity, Job, Observer, Options, RunError};
 use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
@@ -73,7 +73,8 @@ fn execute(
     let mut journal = Keeping::new(journal);
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
-    let record = run::run(plan, bus, reached.engine, identity, clock, &options, interrupt, observers);
+    let job = Job { plan, identity, clock, options: &options, interrupt };
+    let record = run::run(job, bus, reached.engine, observers);
     let record = record.map_err(run_failure);
     if let (Ok(record), Some(error)) = (&record, journal.end()) {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));

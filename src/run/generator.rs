@@ -187,7 +187,7 @@ impl<P: Publisher> Generator<P> {
         self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
         let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
         let id = market::event_id(&self.payload);
-        let taken = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
+        let accepted = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
         self.interval.counts.intended += 1;
         self.done.by_topic[topic] += 1;
@@ -195,7 +195,7 @@ impl<P: Publisher> Generator<P> {
             self.done.measured_by_topic[topic] += 1;
             self.done.finished_late_ns = sent.saturating_sub(intended);
         }
-        match taken {
+        match accepted {
             Ok(()) => {
                 self.open.slots[num::index(token)].sent = sent;
                 self.done.bytes += num::count(self.payload.len());

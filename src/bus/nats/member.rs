@@ -183,7 +183,7 @@ impl Pull {
                 return Err(self.gone("it was deleted"));
             }
             Some(StatusCode::NO_RESPONDERS) => {
-                self.turned_down("no-responders", "nobody answers its requests")
+                self.turned_down("no-responders", "nobody answers its requests");
             }
             Some(StatusCode::REQUEST_TERMINATED)
                 if message.headers.as_ref().is_some_and(|h| !h.is_empty()) =>
