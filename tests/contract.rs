@@ -138,7 +138,8 @@ fn a_full_client_refuses_and_never_blocks<R: Rig>() {
     // A publisher that waits for the stopped broker never comes back; so its thread is watched.
     let (done, waited) = std::sync::mpsc::channel();
     std::thread::spawn(move || {
-        let accepted = (0..5000).take_while(|&token| publish(&mut publisher, token, &payload).is_ok()).count();
+        let accepted =
+            (0..5000).take_while(|&token| publish(&mut publisher, token, &payload).is_ok()).count();
         let refused = publish(&mut publisher, 9999, &payload);
         let _ = done.send((publisher, accepted, refused));
     });
@@ -293,7 +294,8 @@ fn a_broker_that_restarts_loses_nothing_acknowledged<R: Rig>() {
     }
     settle(&mut publisher, &mut acks);
     let positions = answered_once(&acks, 0..3000);
-    let acked: BTreeSet<u64> = (0..).zip(positions).filter_map(|(token, offset)| offset.map(|_| token)).collect();
+    let acked: BTreeSet<u64> =
+        (0..).zip(positions).filter_map(|(token, offset)| offset.map(|_| token)).collect();
     assert!(acked.len() > 1000, "only {} acknowledged", acked.len());
     let patience = Instant::now();
     while !acked.is_subset(&seen) {
@@ -398,9 +400,7 @@ fn partitions_keep_each_symbol_at_one_member<R: Rig>() {
     let patience = Instant::now();
     while seen.iter().map(Vec::len).sum::<usize>() < 800 && patience.elapsed() < PATIENCE {
         for (member, seen) in members.iter_mut().zip(&mut seen) {
-            member
-                .receive(Duration::from_millis(20), &mut |d| seen.push(rig::Received::from(d)))
-                .unwrap();
+            member.receive(Duration::from_millis(20), &mut |d| seen.push(rig::Received::from(d))).unwrap();
         }
     }
     let symbols: Vec<BTreeSet<String>> =
@@ -463,7 +463,10 @@ fn the_broker_tells_its_figures<R: Rig>() {
     }
     settle(&mut publisher, &mut Vec::new());
     let sample = bus.observe().unwrap();
-    assert_eq!((sample.stored_events, sample.pending.as_slice(), sample.ack_pending.as_slice()), (10, &[10][..], &[0][..]));
+    assert_eq!(
+        (sample.stored_events, sample.pending.as_slice(), sample.ack_pending.as_slice()),
+        (10, &[10][..], &[0][..])
+    );
     assert!(sample.stored_bytes >= 100);
     rig.take_without_ack(&plan, 4);
     let sample = bus.observe().unwrap();

@@ -97,7 +97,8 @@ impl Rig for Nats {
             let name = format!("tickgate-t1-{}", plan.groups[0].name);
             let consumer: async_nats::jetstream::consumer::PullConsumer =
                 jetstream.get_consumer_from_stream(name, "tickgate-t1").await.expect("a consumer");
-            let batch = consumer.batch().max_messages(events).expires(Duration::from_secs(10)).messages().await;
+            let batch =
+                consumer.batch().max_messages(events).expires(Duration::from_secs(10)).messages().await;
             let taken: Vec<_> = batch.expect("messages").collect().await;
             assert_eq!(taken.len(), events);
         });
@@ -105,7 +106,7 @@ impl Rig for Nats {
 }
 
 /// How long a test waits for what must happen; reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Publishes `payload` under `token` as an event of the first topic.
 pub fn publish(publisher: &mut impl Publisher, token: u64, payload: &[u8]) -> Result<(), Refused> {
@@ -114,7 +115,10 @@ pub fn publish(publisher: &mut impl Publisher, token: u64, payload: &[u8]) -> Re
 
 /// The same of a symbol.
 pub fn publish_symbol(
-    publisher: &mut impl Publisher, token: u64, symbol: u32, payload: &[u8],
+    publisher: &mut impl Publisher,
+    token: u64,
+    symbol: u32,
+    payload: &[u8],
 ) -> Result<(), Refused> {
     let id = format!("00000000-0000-7000-8000-{token:012}");
     publisher.publish(&Outgoing { token, topic: 0, symbol, id: &id, payload })
