@@ -1,6 +1,6 @@
 //! Every way into a NATS server, and what is said when there is none.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod support;
 

@@ -173,7 +173,7 @@ impl Pull {
         }
         let description = message.description.as_deref().unwrap_or_default();
         match message.status {
-            Some(StatusCode::IDLE_HEARTBEAT) => {}
+            None | Some(StatusCode::IDLE_HEARTBEAT) => {}
             Some(StatusCode::TIMEOUT) => self.settle(&message),
             Some(StatusCode::PIN_ID_MISMATCH) => {
                 self.pin = None;
@@ -191,7 +191,6 @@ impl Pull {
                 self.settle(&message);
             }
             Some(_) => self.turned_down("broker-error", description),
-            None => {}
         }
         Ok(None)
     }

@@ -350,3 +350,99 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, BusError> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that lets everybody in and answers nothing but pings.
+    fn mute_server() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("nats://{}", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.write_all(b"INFO {\"version\":\"2.15.1\",\"max_payload\":1024}\r\n").expect("written");
+            for line in BufReader::new(stream.try_clone().expect("a socket")).split(b'\n') {
+                let Ok(line) = line else { return };
+                if line.starts_with(b"PING") && stream.write_all(b"PONG\r\n").is_err() {
+                    return;
+                }
+            }
+        });
+        url
+    }
+
+    fn bus(window: u32, buffer: u32) -> plan::Bus {
+        serde_json::from_value(serde_json::json!({
+            "kind": "nats", "replicas": 1, "storage": "file", "compression": "none", "sync": "default",
+            "publish": "async", "window": window, "buffer": buffer, "publish_timeout": "1h", "msg_id": false,
+            "ack": "explicit", "ack_wait": "1s", "max_ack_pending": 1, "pull_batch": 1, "max_bytes": "1MiB",
+            "max_age": "1h", "partitions": 1, "audit": true
+        }))
+        .expect("settings")
+    }
+
+    fn publisher(marks: &Marks, bus: &plan::Bus) -> NatsPublisher {
+        let target = Target::parse(&mute_server()).expect("a URL");
+        let layout = Arc::new(Layout::of_one_topic());
+        let clock = Clock::start();
+        let setup = Setup { target: &target, bus, layout, symbols: Arc::from([]), clock, marks };
+        NatsPublisher::connect(setup, 0).expect("connects")
+    }
+
+    fn publish(publisher: &mut NatsPublisher, token: u64) -> Result<(), Refused> {
+        publisher.publish(&Outgoing { token, topic: 0, symbol: 0, id: "", payload: b"event" })
+    }
+
+    #[test]
+    fn when_the_thread_ends_open_events_are_unconfirmed_and_no_more_are_taken() {
+        let marks = Marks::new(Clock::start());
+        let mut publisher = publisher(&marks, &bus(4, 4));
+        for token in 0..8 {
+            assert_eq!(publish(&mut publisher, token), Ok(()));
+        }
+        assert_eq!(publish(&mut publisher, 8), Err(Refused::Full));
+        let mut acks = Vec::new();
+        publisher.acks(&mut acks);
+        assert_eq!((acks.len(), publisher.in_flight()), (0, 8));
+
+        drop(publisher.stop.take());
+        publisher.thread.take().expect("a thread").join().expect("it ends");
+        assert_eq!(publish(&mut publisher, 9), Err(Refused::Closed));
+        publisher.acks(&mut acks);
+        publisher.acks(&mut acks);
+        let mut tokens: Vec<_> = acks.iter().map(|ack| ack.token).collect();
+        tokens.sort_unstable();
+        assert_eq!(tokens, (0..8).collect::<Vec<_>>());
+        assert!(acks.iter().all(|ack| ack.outcome == Answer::Unconfirmed));
+        assert_eq!(publisher.in_flight(), 0);
+    }
+
+    #[test]
+    fn a_thread_that_panics_leaves_a_mark() {
+        let marks = Marks::new(Clock::start());
+        let alive = Arc::new(AtomicBool::new(true));
+        let obituary = Obituary { alive: alive.clone(), notes: marks.of("publisher 3".to_owned()) };
+        let died = std::thread::spawn(move || {
+            let _obituary = obituary;
+            std::panic::resume_unwind(Box::new("on purpose"));
+        });
+        assert!(died.join().is_err());
+        assert!(!alive.load(Ordering::Acquire));
+        let mut taken = Vec::new();
+        marks.take(&mut taken);
+        assert_eq!(taken.len(), 1);
+        assert_eq!(taken[0].kind, "publisher-died");
+    }
+
+    #[test]
+    fn tickets_are_read_back() {
+        assert_eq!(ticket("12-4294967295"), Some(Ticket { slot: 12, generation: u32::MAX }));
+        for bad in ["", "12", "-", "1-", "-1", "1-2-3", "x-1", "4294967296-1"] {
+            assert_eq!(ticket(bad), None, "{bad}");
+        }
+    }
+}
