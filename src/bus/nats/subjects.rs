@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 
 use crate::bus::BusError;
 use crate::plan::{Delivery, Group, Plan};
+use crate::topology::receives;
 
 /// The token between the symbol and the number of its partition.
 const PARTITION: &str = ".partition.";
@@ -54,8 +55,11 @@ impl Layout {
         if topology.symbol_in_subject {
             check_symbols(symbols)?;
         }
-        let groups: Vec<GroupLayout> =
-            plan.groups.iter().map(|group| lay_out(group, &topology.topics)).collect();
+        let groups = plan
+            .groups
+            .iter()
+            .map(|group| lay_out(group, &topology.topics))
+            .collect::<Result<Vec<_>, _>>()?;
         let partitioning = partitioning(plan, &groups)?;
         Ok(Self {
             prefix: topology.prefix.clone(),
@@ -151,13 +155,16 @@ impl Layout {
     }
 }
 
-fn lay_out(group: &Group, topics: &[String]) -> GroupLayout {
-    let heard = |topic: &String| group.subscribe.iter().any(|pattern| matches(pattern, topic));
-    GroupLayout {
-        topics: topics.iter().enumerate().filter(|(_, topic)| heard(topic)).map(|(at, _)| at).collect(),
+fn lay_out(group: &Group, topics: &[String]) -> Result<GroupLayout, BusError> {
+    let topics = receives(group, topics).map_err(|error| BusError::Plan {
+        problem: format!("group `{}`: {error}", group.name),
+        hint: "mend its `subscribe`".to_owned(),
+    })?;
+    Ok(GroupLayout {
+        topics,
         members: group.members.max(1),
         split: group.delivery == Delivery::Partitioned && group.members > 1,
-    }
+    })
 }
 
 fn partitioning(plan: &Plan, groups: &[GroupLayout]) -> Result<Option<Partitioning>, BusError> {
@@ -208,20 +215,6 @@ fn check_symbols(symbols: &[String]) -> Result<(), BusError> {
 
 fn levels(topic: &str) -> usize {
     topic.split('.').count()
-}
-
-/// Whether a NATS pattern matches a topic: `*` is exactly one token, a last `>` one or more.
-pub(super) fn matches(pattern: &str, topic: &str) -> bool {
-    let mut tokens = topic.split('.');
-    for part in pattern.split('.') {
-        match (part, tokens.next()) {
-            (">", Some(_)) => return true,
-            ("*", Some(_)) => {}
-            (part, Some(token)) if part == token => {}
-            _ => return false,
-        }
-    }
-    tokens.next().is_none()
 }
 
 /// A text as a part of a stream's or consumer's name: whatever NATS does not allow there becomes `-`.
