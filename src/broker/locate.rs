@@ -1,0 +1,220 @@
+//! Finding a nats-server program: `$TICKGATE_NATS_SERVER`, then `PATH`, then `.brokers/`.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::BrokerError;
+
+/// The version that `scripts/brokers.sh` gets and the tests run against.
+pub const TESTED_VERSION: &str = "2.15.1";
+
+/// The oldest version that has all that is asked of a server, as (major, minor).
+const OLDEST: (u32, u32) = (2, 10);
+
+/// A server program that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    /// The program.
+    pub path: PathBuf,
+    /// Its version, such as `2.15.1`.
+    pub version: String,
+    /// Something to tell the user, where the version is not the tested one.
+    pub warning: Option<String>,
+}
+
+/// Where a server may be; [`Places::of_this_process`] takes them from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// `$TICKGATE_NATS_SERVER`: if it is set, nothing else counts.
+    pub named: Option<PathBuf>,
+    /// `$PATH`.
+    pub path: Option<OsString>,
+    /// The current directory.
+    pub current_directory: Option<PathBuf>,
+    /// The directory of our own program.
+    pub own_directory: Option<PathBuf>,
+}
+
+/// Finds a server for this process.
+///
+/// # Errors
+/// When there is none, or none that can be used.
+pub fn locate() -> Result<Server, BrokerError> {
+    Places::of_this_process().locate()
+}
+
+impl Places {
+    /// The places that count for this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        Self {
+            named: env::var_os("TICKGATE_NATS_SERVER").filter(|path| !path.is_empty()).map(PathBuf::from),
+            path: env::var_os("PATH"),
+            current_directory: env::current_dir().ok(),
+            own_directory: env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned)),
+        }
+    }
+
+    /// Finds a server in these places: the first that can be used.
+    ///
+    /// # Errors
+    /// When there is none, or none that can be used.
+    pub fn locate(&self) -> Result<Server, BrokerError> {
+        if let Some(named) = &self.named {
+            return inspect(named);
+        }
+        let mut refused = None;
+        for directory in self.directories() {
+            let path = directory.join("nats-server");
+            if is_program(&path) {
+                match inspect(&path) {
+                    Ok(server) => return Ok(server),
+                    Err(error) => refused = refused.or(Some(error)),
+                }
+            }
+        }
+        Err(refused.unwrap_or_else(|| {
+            let brokers = self.brokers_directories();
+            let brokers: Vec<_> = brokers.iter().map(|path| path.display().to_string()).collect();
+            BrokerError::Missing { looked: format!("PATH or {}", brokers.join(", ")) }
+        }))
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        // An empty entry of PATH means the current directory to a shell; we do not run what happens to lie there.
+        let on_path = self.path.iter().flat_map(env::split_paths).filter(|path| path.is_absolute());
+        on_path.chain(self.brokers_directories()).collect()
+    }
+
+    /// `.brokers/` in the current directory and those above it, up to the project's root, and the same for our
+    /// own program's directory. Outside of a project nothing above counts: it may be somebody else's.
+    fn brokers_directories(&self) -> Vec<PathBuf> {
+        let mut all = Vec::new();
+        for start in [&self.current_directory, &self.own_directory].into_iter().flatten() {
+            let is_root = |path: &Path| path.join("Cargo.toml").exists() || path.join(".git").exists();
+            let levels = start.ancestors().position(is_root).map_or(1, |root| root + 1);
+            for directory in start.ancestors().take(levels).map(|path| path.join(".brokers")) {
+                if !all.contains(&directory) {
+                    all.push(directory);
+                }
+            }
+        }
+        all
+    }
+}
+
+fn is_program(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
+}
+
+/// Asks a program for its version (`nats-server: v2.15.1`).
+fn inspect(path: &Path) -> Result<Server, BrokerError> {
+    let unusable = |problem: String| BrokerError::Unusable { path: path.to_owned(), problem };
+    let answer = Command::new(path)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| unusable(format!("it does not start ({error})")))?;
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let version = text.trim().strip_prefix("nats-server: v").filter(|_| answer.status.success());
+    let version =
+        version.ok_or_else(|| unusable("it does not answer `--version` as nats-server does".into()))?;
+    let warning = judge(version).map_err(unusable)?;
+    Ok(Server { path: path.to_owned(), version: version.to_owned(), warning })
+}
+
+/// Whether a version can be used, and what to warn of.
+fn judge(version: &str) -> Result<Option<String>, String> {
+    let number = |text: &str| text.split('.').map_while(|part| part.parse::<u32>().ok()).collect::<Vec<_>>();
+    let (found, tested) = (number(version), number(TESTED_VERSION));
+    let [major, minor, ..] = found[..] else {
+        return Err(format!("its version `{version}` cannot be read"));
+    };
+    if major != OLDEST.0 || minor < OLDEST.1 {
+        return Err(format!(
+            "it is version {version}, and {}.{} or a later 2.x is needed",
+            OLDEST.0, OLDEST.1
+        ));
+    }
+    let is_tested = found.iter().take(2).eq(tested.iter().take(2));
+    Ok((!is_tested).then(|| format!("nats-server {version} is untested here ({TESTED_VERSION} is tested)")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Makes a program by a child process: a file that we had open for writing ourselves may not be started
+    /// while a fork of another test still has it open.
+    fn program(path: &Path, says: &str) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let script = r#"printf '#!/bin/sh\necho "%s"\n' "$2" >"$1" && chmod 755 "$1""#;
+        let made = Command::new("sh").args(["-c", script, "sh"]).arg(path).arg(says).status();
+        assert!(made.unwrap().success());
+    }
+
+    #[test]
+    fn versions_are_used_warned_of_or_refused() {
+        assert_eq!(judge(TESTED_VERSION), Ok(None));
+        assert_eq!(judge("2.15.9"), Ok(None));
+        assert!(judge("2.10.0-beta.3").unwrap().is_some());
+        assert!(judge("2.16.0").unwrap().unwrap().contains("untested"));
+        for bad in ["2.9.25", "1.4.1", "3.0.0", "", "two", "2", "2.x"] {
+            assert!(judge(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_named_path_brokers() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        program(&at("named"), "nats-server: v2.12.0");
+        program(&at("bin/nats-server"), "nats-server: v2.14.0");
+        program(&at("project/.brokers/nats-server"), "nats-server: v2.15.1");
+        fs::create_dir_all(at("project/.git")).unwrap();
+        fs::create_dir_all(at("project/deep/down")).unwrap();
+        let places = Places {
+            named: Some(at("named")),
+            path: Some(at("bin").into_os_string()),
+            current_directory: Some(at("project/deep/down")),
+            own_directory: None,
+        };
+        assert_eq!(places.locate().unwrap().version, "2.12.0");
+        let places = Places { named: None, ..places };
+        assert_eq!(places.locate().unwrap().version, "2.14.0");
+        // One on the PATH that is too old does not hide a good one.
+        program(&at("bin/nats-server"), "nats-server: v2.9.0");
+        assert_eq!(places.locate().unwrap().version, "2.15.1");
+        let beside = Places { own_directory: Some(at("project/deep")), ..Places::default() };
+        assert_eq!(beside.locate().unwrap().version, "2.15.1");
+    }
+
+    #[test]
+    fn a_directory_above_counts_only_inside_a_project() {
+        let root = tempfile::tempdir().unwrap();
+        program(&root.path().join(".brokers/nats-server"), "nats-server: v2.15.1");
+        let below = root.path().join("below");
+        fs::create_dir_all(&below).unwrap();
+        let places = Places { current_directory: Some(below), ..Places::default() };
+        assert!(matches!(places.locate(), Err(BrokerError::Missing { .. })));
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_says_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let error = Places::default().locate().unwrap_err().to_string();
+        for way in ["scripts/brokers.sh nats", "TICKGATE_NATS_SERVER=", "--broker nats://"] {
+            assert!(error.contains(way), "{error}");
+        }
+        let wrong = root.path().join("wrong");
+        program(&wrong, "hello");
+        let error = Places { named: Some(wrong), ..Places::default() }.locate().unwrap_err().to_string();
+        assert!(error.contains("--version") && error.contains("brokers.sh"), "{error}");
+        let absent = Places { named: Some(root.path().join("absent")), ..Places::default() };
+        assert!(absent.locate().unwrap_err().to_string().contains("does not start"));
+    }
+}

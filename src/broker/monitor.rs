@@ -1,0 +1,215 @@
+//! A server's own account of itself, from its monitoring endpoint (plain HTTP on loopback or elsewhere).
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::BrokerError;
+
+/// Longest wait for a whole answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Longest answer that is read.
+const LONGEST: u64 = 16 << 20;
+
+/// The monitoring endpoint of one server.
+#[derive(Debug, Clone, Copy)]
+pub struct Monitor {
+    address: SocketAddr,
+}
+
+/// What is used of `/varz`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Varz {
+    /// The server's name.
+    pub server_name: String,
+    /// `2.15.1`.
+    pub version: String,
+    /// Resident memory, bytes.
+    pub mem: u64,
+    /// CPU use at the moment, per cent of one core.
+    pub cpu: f64,
+    /// Cores of its machine.
+    pub cores: u32,
+    /// Cores that its runtime uses.
+    pub gomaxprocs: u32,
+    /// Clients that are connected.
+    pub connections: u64,
+    /// Largest payload, bytes.
+    pub max_payload: u64,
+    /// Clients that were cut off because they read too slowly.
+    pub slow_consumers: u64,
+    /// Hash of its configuration.
+    pub config_digest: String,
+    /// `JetStream`, where it is on.
+    pub jetstream: JetStream,
+}
+
+/// What is used of `/varz` about `JetStream`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct JetStream {
+    /// Its configuration; `None` where it is off.
+    pub config: Option<JetStreamConfig>,
+    /// Its part in a cluster; a server without it is not clustered, whatever its configuration says.
+    pub meta: Option<serde_json::Value>,
+}
+
+/// The configuration of `JetStream`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct JetStreamConfig {
+    /// Bytes that memory streams may take.
+    pub max_memory: u64,
+    /// Bytes that file streams may take.
+    pub max_storage: u64,
+    /// Where file streams are.
+    pub store_dir: String,
+    /// Time between two forced writes to the disk, nanoseconds.
+    pub sync_interval: u64,
+    /// Each write is forced to the disk.
+    pub sync_always: bool,
+}
+
+/// What is used of `/jsz`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Jsz {
+    /// Bytes in memory streams.
+    pub memory: u64,
+    /// Bytes in file streams.
+    pub storage: u64,
+    /// Streams.
+    pub streams: u64,
+    /// Consumers.
+    pub consumers: u64,
+    /// Events stored.
+    pub messages: u64,
+}
+
+impl Monitor {
+    /// The endpoint at an address.
+    #[must_use]
+    pub const fn at(address: SocketAddr) -> Self {
+        Self { address }
+    }
+
+    /// General figures.
+    ///
+    /// # Errors
+    /// When the server does not answer within 2 s, or not with JSON.
+    pub fn varz(&self) -> Result<Varz, BrokerError> {
+        self.json("/varz")
+    }
+
+    /// Figures of `JetStream`.
+    ///
+    /// # Errors
+    /// When the server does not answer within 2 s, or not with JSON.
+    pub fn jsz(&self) -> Result<Jsz, BrokerError> {
+        self.json("/jsz")
+    }
+
+    /// Whether the server calls itself healthy, streams included.
+    ///
+    /// # Errors
+    /// When it does not, or does not answer.
+    pub fn healthy(&self) -> Result<(), BrokerError> {
+        self.get("/healthz").map(|_| ())
+    }
+
+    fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, BrokerError> {
+        let body = self.get(path)?;
+        serde_json::from_slice(&body).map_err(|error| self.error(path, format!("not as expected: {error}")))
+    }
+
+    fn get(&self, path: &str) -> Result<Vec<u8>, BrokerError> {
+        let answer = self.exchange(path).map_err(|error| self.error(path, error.to_string()))?;
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
+        let head = String::from_utf8_lossy(head);
+        match head.split(' ').nth(1) {
+            Some("200") if end.is_some() => Ok(body.to_owned()),
+            Some(status) => {
+                let detail: String = String::from_utf8_lossy(body).chars().take(300).collect();
+                Err(self.error(path, format!("status {status}: {detail}")))
+            }
+            None => Err(self.error(path, "not an HTTP answer".into())),
+        }
+    }
+
+    /// HTTP 1.0, so that the answer ends with the connection and never comes in chunks.
+    fn exchange(&self, path: &str) -> std::io::Result<Vec<u8>> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
+        stream.set_write_timeout(Some(PATIENCE))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
+        let mut answer = Vec::new();
+        let mut part = [0; 16 << 10];
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(std::io::Error::other("no whole answer within 2 s"));
+            }
+            stream.set_read_timeout(Some(left))?;
+            match stream.read(&mut part) {
+                Ok(0) => return Ok(answer),
+                Ok(n) => answer.extend_from_slice(part.get(..n).unwrap_or_default()),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {}
+                Err(error) => return Err(error),
+            }
+            if crate::num::count(answer.len()) > LONGEST {
+                return Err(std::io::Error::other("the answer is too long"));
+            }
+        }
+    }
+
+    fn error(&self, path: &str, problem: String) -> BrokerError {
+        BrokerError::Monitor { url: format!("http://{}{path}", self.address), problem }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::TcpListener;
+
+    /// Serves one answer and returns the endpoint.
+    fn answers(text: &'static str) -> Monitor {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        std::thread::spawn(move || {
+            let (mut client, _) = listener.accept().unwrap();
+            let _ = client.read(&mut [0; 1024]);
+            client.write_all(text.as_bytes()).unwrap();
+        });
+        Monitor::at(address)
+    }
+
+    #[test]
+    fn an_answer_is_read_as_far_as_it_is_known() {
+        let varz = answers(
+            "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{\"version\":\"2.15.1\",\"mem\":7,\"new\":[1],\
+             \"jetstream\":{\"config\":{\"sync_always\":true}}}",
+        )
+        .varz()
+        .unwrap();
+        assert_eq!((varz.version.as_str(), varz.mem, varz.slow_consumers), ("2.15.1", 7, 0));
+        assert!(varz.jetstream.config.unwrap().sync_always);
+        assert!(varz.jetstream.meta.is_none());
+    }
+
+    #[test]
+    fn bad_answers_are_errors_that_say_what_came() {
+        let bad =
+            answers("HTTP/1.0 503 Unavailable\r\n\r\n{\"error\":\"no\"}").healthy().unwrap_err().to_string();
+        assert!(bad.contains("status 503") && bad.contains("\"error\":\"no\""), "{bad}");
+        for text in ["", "garbage", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\n{\"mem\":"] {
+            assert!(answers(text).varz().is_err(), "{text}");
+        }
+        assert!(Monitor::at("127.0.0.1:1".parse().unwrap()).varz().is_err());
+    }
+}

@@ -1,0 +1,86 @@
+//! Free loopback ports for a server that must keep them while it is down.
+
+use std::fs;
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::ops::Range;
+
+use crate::num;
+
+/// The ports of a server, on 127.0.0.1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ports {
+    /// For clients.
+    pub(super) client: u16,
+    /// For its monitoring endpoint.
+    pub(super) monitor: u16,
+}
+
+impl Ports {
+    /// Two ports that are free at the moment; somebody may still take them before the server does.
+    pub(super) fn free(client: Option<u16>) -> io::Result<Self> {
+        let range = below_ephemeral();
+        let client = match client {
+            Some(port) => port,
+            None => free_port(&range, None)?,
+        };
+        Ok(Self { client, monitor: free_port(&range, Some(client))? })
+    }
+
+    pub(super) fn monitor_address(self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.monitor).into()
+    }
+}
+
+fn free_port(range: &Range<u16>, other_than: Option<u16>) -> io::Result<u16> {
+    let span = u64::from(range.end - range.start);
+    for _ in 0..1000 {
+        let port = range.start + num::low16(random() % span);
+        if Some(port) != other_than && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return Ok(port);
+        }
+    }
+    Err(io::Error::other(format!("no free port from {} to {} on 127.0.0.1", range.start, range.end - 1)))
+}
+
+/// The ports below those that the kernel gives to outgoing connections.
+///
+/// A port from *that* range may go to any client while the server is down between a kill and a restart. Worse, a
+/// client that reconnects again and again to a port of that range may be given the very same port, connect
+/// to itself, and keep the server from ever listening again.
+fn below_ephemeral() -> Range<u16> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
+    let first = text.split_ascii_whitespace().next().and_then(|port| port.parse::<u16>().ok());
+    match first.unwrap_or(32_768) {
+        first @ 14_000.. => 10_000..first,
+        first @ 2_048.. => 1_024..first,
+        _ => 10_000..32_768,
+    }
+}
+
+/// A number that differs from call to call and process to process.
+pub(super) fn random() -> u64 {
+    RandomState::new().hash_one(std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_differ_are_free_and_out_of_the_way_of_outgoing_connections() {
+        let ports = Ports::free(None).unwrap();
+        assert_ne!(ports.client, ports.monitor);
+        assert!(below_ephemeral().contains(&ports.client));
+        assert_eq!(Ports::free(Some(4222)).unwrap().client, 4222);
+    }
+
+    #[test]
+    fn a_port_in_use_is_not_given_out() {
+        let taken = Ports::free(None).unwrap().client;
+        let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
+        assert!(free_port(&(taken..taken + 1), None).is_err());
+        assert!(free_port(&(taken..taken + 1), Some(taken)).is_err());
+    }
+}
