@@ -134,7 +134,7 @@ mod tests {
 
     fn sleeper() -> Child {
         let mut command = Command::new("sleep");
-        command.arg("600");
+        command.arg("600").stdout(Stdio::null()).stderr(Stdio::null());
         spawn(command).unwrap()
     }
 
