@@ -81,6 +81,12 @@ impl RunFolder {
         })
     }
 
+    /// Removes the folder if nothing was written into it.
+    pub fn discard_if_empty(&self) {
+        // Removing a directory fails while it holds anything, which is just what is wanted.
+        let _ = fs::remove_dir(&self.path);
+    }
+
     /// Starts the folder's journal, `journal.jsonl`.
     ///
     /// # Errors

@@ -135,7 +135,8 @@ pub enum BusError {
 
 /// The sending end of one generator.
 pub trait Publisher: Send {
-    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it.
+    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. The event
+    /// leaves at the latest with the next [`Self::wait`] or [`Self::acks`].
     ///
     /// # Errors
     /// When the client does not take it; the event then counts as `unsent`.
