@@ -31,7 +31,7 @@ const PORT_ATTEMPTS: u32 = 5;
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// The program, from [`super::locate`].
+    /// The program, from [`super::locate()`].
     pub server: PathBuf,
     /// Its log: created or appended to. The only thing that stays.
     pub log: PathBuf,

@@ -62,15 +62,19 @@ impl Probe {
         if high & 0xf000 != 0x7000 || low >> 62 != 0b10 {
             return None;
         }
-        let fraction_ns = ((high & 0x0fff) * 1_000_000 + 2048) / 4096;
         Some(Self {
             run_tag: num::low16(low >> 50) & RUN_TAG_MASK,
             topic: num::low8(low >> 29) & 0x1f,
             symbol: num::low16(low >> 34),
             sequence: num::low32(low) & MAX_SEQUENCE,
-            intended_unix_ns: (high >> 16).checked_mul(1_000_000)?.checked_add(fraction_ns)?,
+            intended_unix_ns: (high >> 16).checked_mul(1_000_000)?.checked_add(fraction_ns(high & 0x0fff))?,
         })
     }
+}
+
+/// A number of 1/4096 ms in nanoseconds, to the nearest.
+const fn fraction_ns(ticks: u64) -> u64 {
+    (ticks * 1_000_000 + 2048) / 4096
 }
 
 /// The latest time at or before `unix_ns` that an id holds exactly. Whole milliseconds are such times, so that
@@ -78,8 +82,10 @@ impl Probe {
 #[must_use]
 pub const fn on_the_grid(unix_ns: u64) -> u64 {
     let (ms, rest) = (unix_ns / 1_000_000, unix_ns % 1_000_000);
-    let ticks = rest * 4096 / 1_000_000;
-    ms * 1_000_000 + (ticks * 1_000_000 + 2048) / 4096
+    // The tick after the last whole one may round down to this very nanosecond.
+    let next = (rest + 1) * 4096 / 1_000_000;
+    let (at_next, before) = (fraction_ns(next), fraction_ns(next.saturating_sub(1)));
+    ms * 1_000_000 + if at_next <= rest { at_next } else { before }
 }
 
 /// The halves of a UUID.

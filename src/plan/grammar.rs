@@ -1,6 +1,6 @@
 //! The objective grammar: text to [`Objective`], with errors that name the bad part and the legal words.
 //!
-//! The grammar itself stands in [`super::objective`]; `Objective::name` and `Objective::requirement` print
+//! The grammar itself stands in [`super::Objective`]; `Objective::name` and `Objective::requirement` print
 //! what [`parse`] reads.
 
 use std::ops::Range;
