@@ -33,6 +33,8 @@ pub(super) enum Stop {
 
 /// The longest that a step waits for a report.
 const STEP: Duration = Duration::from_millis(20);
+/// The wall clock may move this far against the monotonic one in a second.
+const CLOCK_STEP_NS: u64 = 100_000_000;
 /// Rows are told this many seconds late, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
 
@@ -63,7 +65,9 @@ pub(super) struct Pump<'a, 'o> {
     meter: HiccupMeter,
     hiccups: Hiccups,
     watched: Vec<Watched>,
-    silent: bool,
+    /// Since when the broker does not answer, and what was said.
+    silent: Option<(Ns, String)>,
+    wall_drift_ns: i64,
 }
 
 impl<'a, 'o> Pump<'a, 'o> {
@@ -113,7 +117,8 @@ impl<'a, 'o> Pump<'a, 'o> {
             meter: HiccupMeter::start(clock)?,
             hiccups: Hiccups::none(),
             watched,
-            silent: false,
+            silent: None,
+            wall_drift_ns: clock.wall_drift_ns(),
         };
         let record = pump.record.clone();
         pump.tell(&Event::Ready(&record));
@@ -142,6 +147,16 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     pub(super) fn broker_death(&self) -> Option<String> {
         self.dead.clone()
+    }
+
+    /// Why the broker counts as failed, if it does not answer now.
+    pub(super) fn silence(&self) -> Option<String> {
+        let (since, why) = self.silent.as_ref()?;
+        let at = num::f64_of(*since) / 1e9;
+        Some(format!(
+            "the broker at {} stopped answering {at:.1} s into the run and has not come back ({why})",
+            self.record.broker.address
+        ))
     }
 
     fn tell(&mut self, event: &Event<'_>) {
@@ -239,13 +254,13 @@ impl<'a, 'o> Pump<'a, 'o> {
         for mark in seen.marks {
             self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
-        match (&seen.silent, self.silent) {
+        match (seen.silent, self.silent.is_some()) {
             (Some(why), false) => {
-                self.silent = true;
-                self.mark("broker-silent", why);
+                self.mark("broker-silent", &why);
+                self.silent = Some((self.clock.now(), why));
             }
             (None, true) => {
-                self.silent = false;
+                self.silent = None;
                 self.mark("broker-answers", "the broker answers again");
             }
             _ => {}
@@ -263,6 +278,10 @@ impl<'a, 'o> Pump<'a, 'o> {
         let now = self.clock.now();
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.next_second = next_second_start(now, self.calendar.load_start);
+        let before = std::mem::replace(&mut self.wall_drift_ns, self.clock.wall_drift_ns());
+        if let Some(detail) = clock_step(before, self.wall_drift_ns) {
+            self.mark("clock-stepped", &detail);
+        }
         let sample = self.sample(now);
         self.rows.enter(Report::Sample { second, sample });
         self.tell_rows(second.saturating_sub(ROWS_LATE - 1));
@@ -386,6 +405,8 @@ impl<'a, 'o> Pump<'a, 'o> {
             p99_9_ns: times.p99_9_ns,
             max_ns: times.max_ns,
         };
+        // Connections leave theirs for others to collect.
+        self.record.marks.sort_by_key(|mark| mark.at_ns);
         self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
         self.keeper.end(Duration::from_secs(2));
         (self.record, self.rows.backlog_max, hiccups)
@@ -394,4 +415,35 @@ impl<'a, 'o> Pump<'a, 'o> {
 
 const fn cpu_ns(used: &ProcessUse) -> u64 {
     used.user_ns + used.system_ns
+}
+
+/// What to say if the wall clock was stepped between two looks at its drift, in nanoseconds. Looked at each
+/// second, so that the slewing of a time daemon (0.05 % at the most) is no step, however long the run.
+fn clock_step(before_ns: i64, now_ns: i64) -> Option<String> {
+    let moved = now_ns.saturating_sub(before_ns);
+    (moved.unsigned_abs() > CLOCK_STEP_NS).then(|| {
+        format!(
+            "the wall clock was stepped by {:+.3} s; every figure here is measured on the monotonic clock and \
+             stands, only the times of the broker's own log moved",
+            num::f64_of_signed(moved) / 1e9
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stepped_wall_clock_is_told_and_a_slewed_one_is_not() {
+        let second_ns = 1_000_000_000;
+        assert_eq!(clock_step(0, 500_000), None, "500 ppm");
+        assert_eq!(clock_step(7 * second_ns, 7 * second_ns + 500_000), None, "after days of slewing");
+        assert_eq!(clock_step(0, 100_000_000), None);
+        let forward = clock_step(0, 3_200_000_000).unwrap();
+        assert!(forward.contains("stepped by +3.200 s") && forward.contains("monotonic"), "{forward}");
+        let back = clock_step(500_000, 500_000 - 3600 * second_ns).unwrap();
+        assert!(back.contains("stepped by -3600.000 s"), "{back}");
+        assert!(clock_step(i64::MIN, i64::MAX).is_some());
+    }
 }
