@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
+use crate::host::sleep::Sleeper;
 use crate::load::{Due, Picker, Schedule};
 use crate::market::{self, Market};
 use crate::measure::{GeneratorInterval, Latency, Limits, PublishLedger};
@@ -166,6 +167,11 @@ impl<P: Publisher> Generator<P> {
     /// Events accepted and not answered yet.
     pub(super) fn in_flight(&self) -> usize {
         self.open.len()
+    }
+
+    /// Passes the time until `until`, or less.
+    pub(super) fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
+        self.publisher.wait(until, sleeper);
     }
 
     /// Do accepted events wait for room in the window?
