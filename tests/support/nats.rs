@@ -104,7 +104,8 @@ impl NatsServer {
         std::fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
     }
 
-    fn pid(&self) -> Pid {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("a running server");
         i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
