@@ -164,7 +164,7 @@ pub fn run<B: Bus + Send + 'static>(
     let stop = load(&mut pump, &crew, &switches, calendar);
     let (brief, audited) = end_of_load(&mut pump, stop);
     drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
-    let audit = if audited && plan.bus.audit {
+    let audit = if audited && plan.bus.audit && pump.interrupt_level() < 2 {
         read_back(&mut pump, plan, run_identity, options, brief)
     } else {
         None
@@ -370,7 +370,8 @@ fn read_back(
     pump.remember_store();
     pump.keeper().audit(plan, run, pump.epoch_unix_ns(), within);
     // The keeper may be in the middle of another question to the broker when it gets the order.
-    let reply = pump.reply(within + 2 * BRIEF);
+    let reply =
+        pump.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
     let now = pump.now();
     pump.end_phase(now);
     let mut stored = None;
@@ -405,7 +406,7 @@ fn tear_down(pump: &mut Pump<'_, '_>) {
     }
     pump.keeper().teardown();
     let within = if pump.silence().is_some() { 2 * BRIEF } else { Duration::from_secs(10) };
-    match pump.reply(within) {
+    match pump.reply(|reply| matches!(reply, Reply::TornDown(_)), within, BRIEF / 2) {
         Some(Reply::TornDown(Ok(()))) => {}
         Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
         _ => {

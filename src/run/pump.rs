@@ -343,7 +343,8 @@ impl<'a, 'o> Pump<'a, 'o> {
     /// Notes the broker's own account of the stream, fresh after the drain.
     pub(super) fn remember_store(&mut self) {
         self.keeper.observe();
-        if self.reply(Duration::from_secs(3)).is_none() {
+        let answered = |reply: &Reply| matches!(reply, Reply::Observed);
+        if self.reply(answered, Duration::from_secs(3), Duration::ZERO).is_none() {
             return;
         }
         if let Some(sample) = self.keeper.newest() {
@@ -352,18 +353,25 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
     }
 
-    /// Waits for the keeper's reply, unless it does not come in time or somebody cannot wait.
-    pub(super) fn reply(&mut self, within: Duration) -> Option<Reply> {
-        let until = Instant::now() + within;
-        while Instant::now() < until && self.interrupt.level() < 2 && self.keeper.alive() {
-            if let Ok(reply) = self.keeper.replies.try_recv() {
+    /// Waits for the keeper's reply, unless it does not come in time, or not in a shorter one where somebody
+    /// cannot wait. A late reply to an earlier question is passed over.
+    pub(super) fn reply(
+        &mut self,
+        wanted: fn(&Reply) -> bool,
+        within: Duration,
+        at_once: Duration,
+    ) -> Option<Reply> {
+        let asked = Instant::now();
+        let patience = |level| if level < 2 { within } else { at_once };
+        while asked.elapsed() < patience(self.interrupt.level()) && self.keeper.alive() {
+            if let Some(reply) = self.keeper.replies.try_iter().find(wanted) {
                 return Some(reply);
             }
             if matches!(self.step(), Some(Stop::BrokerDied(_))) {
                 break;
             }
         }
-        self.keeper.replies.try_recv().ok()
+        self.keeper.replies.try_iter().find(wanted)
     }
 
     /// Ends the pump: the record with everything but the workers' figures, the highest backlog of each group,
@@ -380,9 +388,11 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
         let seconds = self.record.measured_seconds();
         for watched in &self.watched {
-            let spent = match (watched.at_measure_start, watched.at_measure_end) {
-                (Some(start), Some(end)) => num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9,
-                _ => 0.0,
+            // One that died in the phase has left its last figures.
+            let end = watched.at_measure_end.unwrap_or(watched.last);
+            let spent = match watched.at_measure_start {
+                Some(start) => num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9,
+                None => 0.0,
             };
             let process = record::Process {
                 cpu_seconds: spent,
@@ -404,10 +414,12 @@ impl<'a, 'o> Pump<'a, 'o> {
             p99_9_ns: times.p99_9_ns,
             max_ns: times.max_ns,
         };
+        self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
+        for mark in self.keeper.end(Duration::from_secs(3)) {
+            self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
         // Connections leave theirs for others to collect.
         self.record.marks.sort_by_key(|mark| mark.at_ns);
-        self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
-        self.keeper.end(Duration::from_secs(2));
         (self.record, self.rows.backlog_max, hiccups)
     }
 }
