@@ -9,17 +9,6 @@ use support::program::{Place, balances, until_removed};
 use tickgate::plan::Delivery;
 use tickgate::record::{End, Line, PhaseName, Record, Verdict};
 
-/// Names of the server's streams and how many messages they hold, by the server's own account.
-fn streams(url: &str) -> Vec<(String, u64)> {
-    use futures_util::TryStreamExt as _;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let jetstream = async_nats::jetstream::new(async_nats::connect(url).await.expect("connects"));
-        let infos: Vec<_> = jetstream.streams().try_collect().await.expect("streams");
-        infos.into_iter().map(|info| (info.config.name, info.state.messages)).collect()
-    })
-}
-
 /// A run in which nothing goes wrong: everything arrives, once, and is in the store, once.
 #[track_caller]
 fn whole(record: &Record) {
@@ -132,7 +121,7 @@ fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
     done.ends(0);
     let record = place.record();
     whole(&record);
-    let streams = streams(&server.url());
+    let streams = server.streams();
     assert_eq!(streams.len(), 1, "{streams:?}");
     let (name, messages) = &streams[0];
     assert!(name.contains(&record.run.id), "{name}");
@@ -146,7 +135,7 @@ fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
     // Our own stream is in the way of the next run, which says so and touches nothing.
     let next = place.gate(&["--broker", &server.url()]);
     next.fails(4, &["already holds our subjects", &record.run.id, "nats stream rm"]);
-    assert_eq!(self::streams(&server.url()), streams);
+    assert_eq!(server.streams(), streams);
 }
 
 #[test]
@@ -154,7 +143,7 @@ fn nothing_is_left_on_somebody_elses_server() {
     let server = NatsServer::start();
     let place = Place::new();
     place.gate(&["--broker", &server.url(), "--set", "load.duration=1s"]).ends(0);
-    assert_eq!(streams(&server.url()), []);
+    assert_eq!(server.streams(), []);
 }
 
 #[test]

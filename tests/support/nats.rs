@@ -121,6 +121,32 @@ impl NatsServer {
         kill_process(self.pid(), Signal::CONT).expect("a signal");
     }
 
+    /// Names of its streams and how many messages they hold, by its own account.
+    pub fn streams(&self) -> Vec<(String, u64)> {
+        use futures_util::TryStreamExt as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let client = async_nats::connect(self.url()).await.expect("connects");
+            let infos = async_nats::jetstream::new(client).streams().try_collect::<Vec<_>>().await;
+            let infos = infos.expect("streams").into_iter();
+            infos.map(|info| (info.config.name, info.state.messages)).collect()
+        })
+    }
+
+    /// Makes a stream, as somebody else would.
+    pub fn make_stream(&self, name: &str, subject: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let client = async_nats::connect(self.url()).await.expect("connects");
+            let config = async_nats::jetstream::stream::Config {
+                name: name.to_owned(),
+                subjects: vec![subject.to_owned()],
+                ..Default::default()
+            };
+            async_nats::jetstream::new(client).create_stream(config).await.expect("a stream");
+        });
+    }
+
     /// SIGKILL.
     pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
