@@ -5,7 +5,7 @@ use super::broker;
 use super::journal::Keeping;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
-use crate::archive::RunFolder;
+use crate::archive::{ArchiveError, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
 use crate::host::clock::Clock;
@@ -29,7 +29,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let identity = Identity::new();
     let clock = Clock::start();
     let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id)
-        .map_err(|error| Failure::environment(&error))?;
+        .map_err(|error| no_folder(&error))?;
     let mut journal = Keeping::new(&folder);
     let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
     progress.end_line();
@@ -41,6 +41,15 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
             Err(failure)
         }
     }
+}
+
+/// There is no place for results, so there is no load either.
+fn no_folder(error: &ArchiveError) -> Failure {
+    let mut failure = Failure::environment(error);
+    if !failure.text.contains("--out") {
+        failure.text.push_str("; name a folder that can be written to with --out");
+    }
+    failure
 }
 
 /// Starts what has to be started, runs, and ends what was started.

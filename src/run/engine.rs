@@ -10,7 +10,7 @@ use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
 use crate::num;
-use crate::plan::{Ns, Plan};
+use crate::plan::{Ns, Plan, Size};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
 use crate::verdict::{assess, tightest_limit_ns};
@@ -23,6 +23,7 @@ use super::keeper::{Keeper, Reply};
 use super::pump::{Pump, Stop};
 use super::ready;
 use super::shared::{Calendar, GroupSignals, Switches};
+use super::volume;
 
 /// The broker's side of a run, as far as it can be seen from here.
 pub struct Broker {
@@ -232,6 +233,22 @@ fn calendar(plan: &Plan, clock: Clock) -> Calendar {
     }
 }
 
+/// An event has the size of its content, whatever the plan asks for at the least.
+fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
+    let largest = volume::largest_event_bytes(plan);
+    if most == 0 || largest <= most {
+        return Ok(());
+    }
+    Err(BusError::Environment {
+        problem: format!(
+            "the broker's max_payload is {}, and events of this plan have up to {largest} bytes",
+            Size { bytes: most }
+        ),
+        hint: "raise `max_payload` in the broker's configuration, or leave the largest topics out of the mix"
+            .into(),
+    })
+}
+
 /// Provisions the bus, connects everybody, and proves that every group receives.
 fn prepare<B: Bus>(
     job: &Job<'_>,
@@ -241,6 +258,7 @@ fn prepare<B: Bus>(
     signals: &[Arc<GroupSignals>],
 ) -> Result<Vec<B::Publisher>, RunError> {
     let (plan, options) = (job.plan, job.options);
+    check_size(plan, bus.facts().max_payload)?;
     bus.provision()?;
     let mut publishers = Vec::new();
     for generator in 0..plan.load.generators {
