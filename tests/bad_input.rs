@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
@@ -156,7 +157,7 @@ fn the_store_is_smaller_than_the_planned_volume() {
     let server = NatsServer::bare(&format!("jetstream {{ store_dir: \"{store}\", max_file: 8MB }}"));
     let url = server.url();
     let place = Place::new();
-    refused(&place, &["--broker", &url], 4, &["64MiB", "bus.max_bytes"]);
+    refused(&place, &["--broker", &url], 4, &["insufficient storage", "lower `bus.max_bytes`", "`max_file`"]);
     assert_eq!(server.streams(), []);
     // The bound of the stream is below the volume: a mistake of the profile.
     let sets = ["--set", "load.rate=100k/s", "--set", "bus.max_bytes=1MiB"];
@@ -168,10 +169,10 @@ fn a_payload_above_the_servers_maximum() {
     let server = NatsServer::with("max_payload: 1k");
     let place = Place::new();
     let args = ["--broker", &server.url(), "--set", "market.event_size=4KiB"];
-    refused(&place, &args, 4, &["max_payload is 1KiB", "4KiB", "market.event_size", "raise `max_payload`"]);
+    refused(&place, &args, 4, &["max_payload is 1kB", "4KiB", "market.event_size", "raise `max_payload`"]);
     // An event is never smaller than its envelope, whatever the profile says of its size.
-    let server = NatsServer::with("max_payload: 200B");
-    refused(&place, &["--broker", &server.url()], 4, &["max_payload is 200B", "raise `max_payload`"]);
+    let server = NatsServer::with("max_payload: 200");
+    refused(&place, &["--broker", &server.url()], 4, &["max_payload is 200B", "bytes; raise `max_payload`"]);
     assert_eq!(server.streams(), []);
 }
 
@@ -179,14 +180,73 @@ fn a_payload_above_the_servers_maximum() {
 fn the_results_folder_cannot_be_written() {
     let place = Place::new();
     place.write("taken", "a file in the folder's place");
-    for (out, parts) in [
-        ("taken", ["taken", "Not a directory"]),
-        ("taken/deeper", ["taken/deeper", "Not a directory"]),
-        ("/proc/reports", ["/proc/reports", "cannot make"]),
-        ("/sys/kernel", ["/sys/kernel", "cannot make"]),
+    for (out, problem) in [
+        ("taken", "cannot make taken: File exists"),
+        ("taken/deeper", "cannot make taken/deeper: Not a directory"),
+        ("/proc/reports", "cannot make /proc/reports: No such file"),
     ] {
-        refused(&place, &["--out", out], 4, &parts);
+        refused(&place, &["--out", out], 4, &[problem, "name a folder that can be written to with --out"]);
     }
+}
+
+/// A file system in memory; gone with the value.
+struct Disk(PathBuf);
+
+impl Disk {
+    /// Needs to be root; says so where it is not.
+    fn mount(at: PathBuf, options: &str) -> Option<Self> {
+        std::fs::create_dir(&at).unwrap();
+        let mount = ["-t", "tmpfs", "-o", options, "tickgate-test"];
+        let done = std::process::Command::new("mount").args(mount).arg(&at).output();
+        if done.as_ref().is_ok_and(|done| done.status.success()) {
+            return Some(Self(at));
+        }
+        assert!(std::env::var("TICKGATE_REQUIRE").as_deref() != Ok("all"), "mount: {done:?}");
+        eprintln!("left out: mounting a small file system takes root ({done:?})");
+        None
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn the_results_folder_is_read_only() {
+    let place = Place::new();
+    let Some(disk) = Disk::mount(place.path().join("disk"), "ro,size=1m") else { return };
+    let out = disk.0.join("reports").display().to_string();
+    let parts = [out.as_str(), "Read-only file system", "with --out"];
+    refused(&place, &["--out", &out], 4, &parts);
+}
+
+#[test]
+fn the_results_folder_is_full() {
+    let place = Place::new();
+    let Some(disk) = Disk::mount(place.path().join("disk"), "size=1m") else { return };
+    let out = disk.0.join("reports").display().to_string();
+    refused(&place, &["--out", &out], 4, &["bytes of free space, and a run needs", "with --out"]);
+    assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
+}
+
+#[test]
+fn the_results_folder_becomes_full_during_the_run() {
+    let place = Place::new();
+    // Where `place` looks for its runs.
+    let Some(disk) = Disk::mount(place.path().join("reports"), "size=70m") else { return };
+    let mut running = place.start_gate(&[]);
+    running.until_it_measures();
+    let mut filler = std::fs::File::create(disk.0.join("filler")).unwrap();
+    while filler.write_all(&[1; 1 << 16]).is_ok() {}
+    while filler.write_all(&[1]).is_ok() {}
+    let done = running.wait();
+    done.fails(4, &["cannot write", "No space left on device", "the record is on stdout above"]);
+    // Nothing is lost: the summary, and then the whole record.
+    let (summary, json) = done.out.split_once("\n{").unwrap();
+    assert!(summary.contains("verdict: PASS"), "{summary}");
+    balances(&serde_json::from_str(&format!("{{{json}")).unwrap());
 }
 
 #[test]
