@@ -1,7 +1,5 @@
 //! The commands that put no load on anything, and how all of them behave as programs.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
-
 mod support;
 
 use std::process::{Command, Stdio};
