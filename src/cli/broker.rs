@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::args;
 use super::{Failure, with_sources};
-use crate::broker::{LocalConfig, LocalNats, locate};
+use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
 use crate::bus::nats::{Access, Target, TlsFiles};
 use crate::plan::{Plan, Sync};
 use crate::record;
@@ -91,6 +91,18 @@ fn remote(target: Target, mode: &str) -> Reached {
     }
 }
 
+/// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.
+fn death(error: &BrokerError) -> String {
+    match error {
+        BrokerError::Ended { status, moment, .. } => {
+            format!(
+                "nats-server ended ({status}) {moment}; broker.log in the run's folder has its last words"
+            )
+        }
+        other => with_sources(other),
+    }
+}
+
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
     let server = locate().map_err(|error| Failure::environment(&error))?;
     let mut config = LocalConfig::new(&server.path, log);
@@ -115,7 +127,7 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     let nats = Rc::new(RefCell::new(nats));
     let watched = Rc::clone(&nats);
     let alive: Box<dyn Fn() -> Result<(), String>> =
-        Box::new(move || watched.borrow_mut().alive().map_err(|error| with_sources(&error)));
+        Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
     Ok(Reached {
         target,
         engine: Broker { record, processes, alive: Some(alive) },

@@ -1,34 +1,47 @@
 //! Keeps the journal: whatever the engine tells goes to `journal.jsonl` at once.
 
-use crate::archive::{ArchiveError, Journal};
+use crate::archive::{ArchiveError, Journal, RunFolder};
 use crate::record::Line;
 use crate::run::{Event, Observer};
 
-pub(super) struct Keeping {
-    journal: Journal,
+pub(super) struct Keeping<'a> {
+    folder: &'a RunFolder,
+    /// Made with its first line: a run that never came to its load has none.
+    journal: Option<Journal>,
     failed: Option<ArchiveError>,
 }
 
-impl Keeping {
-    pub(super) const fn new(journal: Journal) -> Self {
-        Self { journal, failed: None }
+impl<'a> Keeping<'a> {
+    pub(super) const fn new(folder: &'a RunFolder) -> Self {
+        Self { folder, journal: None, failed: None }
+    }
+
+    pub(super) const fn folder(&self) -> &'a RunFolder {
+        self.folder
     }
 
     fn write(&mut self, line: &Line) {
         // After the first failure the rest of the journal would have a hole: the run goes on without one.
         if self.failed.is_none() {
-            self.failed = self.journal.append(line).err();
+            self.failed = self.append(line).err();
         }
     }
 
-    /// Ends it; says why it could not be kept.
+    fn append(&mut self, line: &Line) -> Result<(), ArchiveError> {
+        if self.journal.is_none() {
+            self.journal = Some(self.folder.journal()?);
+        }
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.append(line))
+    }
+
+    /// Ends it, once the record is written; says why it could not be kept.
     pub(super) fn end(mut self) -> Option<ArchiveError> {
         self.write(&Line::End);
         self.failed
     }
 }
 
-impl Observer for Keeping {
+impl Observer for Keeping<'_> {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Ready(record) => self.write(&Line::Start {

@@ -1,6 +1,24 @@
 //! The command line: one file a command; the only place that prints, or maps an error to an exit code.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is where tickgate talks to people")]
+/// As the standard one, but without a panic when nobody reads it any more (`tickgate … | head`): a run must not
+/// end for that.
+macro_rules! print {
+    ($($arg:tt)*) => { $crate::cli::say(&mut std::io::stdout().lock(), format_args!($($arg)*)) };
+}
+/// The same with a line's end.
+macro_rules! println {
+    () => { print!("\n") };
+    ($($arg:tt)*) => { print!("{}\n", format_args!($($arg)*)) };
+}
+/// The same on stderr.
+macro_rules! eprint {
+    ($($arg:tt)*) => { $crate::cli::say(&mut std::io::stderr().lock(), format_args!($($arg)*)) };
+}
+/// The same on stderr with a line's end.
+macro_rules! eprintln {
+    () => { eprint!("\n") };
+    ($($arg:tt)*) => { eprint!("{}\n", format_args!($($arg)*)) };
+}
 
 mod args;
 mod broker;
@@ -13,6 +31,7 @@ mod report;
 mod run;
 mod topology;
 
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -96,6 +115,16 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// Writes for people. Where that fails there is nobody to tell, unless stderr is still there.
+fn say(to: &mut dyn Write, text: std::fmt::Arguments<'_>) {
+    match to.write_fmt(text).and_then(|()| to.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            let _ = writeln!(std::io::stderr(), "tickgate: cannot write the output: {error}");
+        }
+        _ => {}
+    }
 }
 
 /// Runs the command line and returns its exit code.

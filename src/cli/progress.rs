@@ -61,7 +61,8 @@ impl Observer for Progress {
         }
         match event {
             Event::Ready(record) => {
-                self.load_s = (record.plan.load.warmup.ns + record.plan.load.duration.ns) / 1_000_000_000;
+                self.load_s =
+                    (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.say(&format!(
                     "ready: {} {} at {}, {} for {} s",
                     record.broker.product,

@@ -5,7 +5,7 @@ use super::broker;
 use super::journal::Keeping;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
-use crate::archive::RunFolder;
+use crate::archive::{ArchiveError, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
 use crate::host::clock::Clock;
@@ -29,11 +29,12 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let identity = Identity::new();
     let clock = Clock::start();
     let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id)
-        .map_err(|error| Failure::environment(&error))?;
-    let done = execute(args, &plan, &identity, clock, &folder, &interrupt, &mut progress);
+        .map_err(|error| no_folder(&error))?;
+    let mut journal = Keeping::new(&folder);
+    let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
     progress.end_line();
     match done {
-        Ok(record) => finish(args, &record, &folder),
+        Ok(record) => finish(args, &record, journal, &mut progress),
         Err(failure) => {
             // Nothing was measured: an empty folder is of no use, but the broker's log may be.
             folder.discard_if_empty();
@@ -42,17 +43,26 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     }
 }
 
+/// There is no place for results, so there is no load either.
+fn no_folder(error: &ArchiveError) -> Failure {
+    let mut failure = Failure::environment(error);
+    if !failure.text.contains("--out") {
+        failure.text.push_str("; name a folder that can be written to with --out");
+    }
+    failure
+}
+
 /// Starts what has to be started, runs, and ends what was started.
 fn execute(
     args: &Run,
     plan: &Plan,
     identity: &Identity,
     clock: Clock,
-    folder: &RunFolder,
     interrupt: &Interrupt,
+    journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
-    let reached = broker::reach(&args.broker, plan, &folder.file("broker.log"))?;
+    let reached = broker::reach(&args.broker, plan, &journal.folder().file("broker.log"))?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
@@ -67,18 +77,12 @@ fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
-    let journal = folder.journal().map_err(|error| Failure::environment(&error))?;
-    let mut journal = Keeping::new(journal);
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
-    let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
+    let observers: &mut [&mut dyn Observer] = &mut [journal, progress];
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let record = run::run(job, bus, reached.engine, observers);
-    let record = record.map_err(run_failure);
-    if let (Ok(record), Some(error)) = (&record, journal.end()) {
-        progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
-    }
     let ended = broker::end(reached.local);
-    let record = record?;
+    let record = record.map_err(run_failure)?;
     if let Err(failure) = ended {
         progress.say(&format!("warning: {}", failure.text));
     }
@@ -102,7 +106,13 @@ fn run_failure(error: RunError) -> Failure {
 }
 
 /// Writes the record and shows it. A record that cannot be written is printed, so that nothing is lost.
-fn finish(args: &Run, record: &Record, folder: &RunFolder) -> Result<Exit, Failure> {
+fn finish(
+    args: &Run,
+    record: &Record,
+    journal: Keeping<'_>,
+    progress: &mut Progress,
+) -> Result<Exit, Failure> {
+    let folder = journal.folder();
     let json = serde_json::to_string_pretty(record).map_err(|error| Failure::environment(&error))?;
     let written = folder.write_whole("record.json", json.as_bytes());
     match args.format {
@@ -118,6 +128,9 @@ fn finish(args: &Run, record: &Record, folder: &RunFolder) -> Result<Exit, Failu
         }
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
+    }
+    if let Some(error) = journal.end() {
+        progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
     Ok(Exit::of(record))
 }

@@ -234,8 +234,9 @@ fn check_feed(group: &Group, feed: &Feed<'_>, reader: &mut Reader) {
     let prefix = format!("{}.", feed.topology.prefix);
     let longer = |pattern: &str| {
         let bare = pattern.strip_prefix(&prefix).unwrap_or(pattern);
+        let shorter = bare.strip_suffix(".*").unwrap_or(bare);
         let open = format!("{}.>", bare.trim_end_matches(".*").trim_end_matches(".>"));
-        [bare.to_owned(), open].into_iter().find(|candidate| feed.reaches(candidate))
+        [bare.to_owned(), shorter.to_owned(), open].into_iter().find(|candidate| feed.reaches(candidate))
     };
     let near = group.subscribe.iter().find_map(|pattern| longer(pattern));
     let mut topics: Vec<String> = feed.mix.iter().take(6).map(|(topic, _)| format!("`{topic}`")).collect();
@@ -245,7 +246,7 @@ fn check_feed(group: &Group, feed: &Feed<'_>, reader: &mut Reader) {
     let at = reader.at(&path);
     reader.wrong_key(&path, at, || {
         let patterns: Vec<&str> = group.subscribe.iter().map(String::as_str).collect();
-        let symbol = if feed.topology.symbol_in_subject { ", each with the symbol as one more token" } else { "" };
+        let symbol = if feed.topology.symbol_in_subject { ", without the symbol, which is allowed for by itself" } else { "" };
         format!(
             "the group `{}` can receive nothing: {} matches no topic of the mix; expected a pattern for {}{symbol}{}",
             group.name,

@@ -74,7 +74,7 @@ impl Crew {
         mut members: Vec<M>,
     ) -> std::io::Result<()> {
         let Some(reports) = self.reports.clone() else { return Ok(()) };
-        let receiver = Receiver::new(&self.plan, subscribed, signals, Arc::clone(&self.switches));
+        let receiver = Receiver::new(&self.plan, group, subscribed, signals, Arc::clone(&self.switches));
         let listening = Listening {
             clock: self.clock,
             run: self.run,

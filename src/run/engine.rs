@@ -10,7 +10,7 @@ use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
 use crate::num;
-use crate::plan::{Ns, Plan};
+use crate::plan::{Ns, Plan, Size};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
 use crate::verdict::{assess, tightest_limit_ns};
@@ -23,6 +23,7 @@ use super::keeper::{Keeper, Reply};
 use super::pump::{Pump, Stop};
 use super::ready;
 use super::shared::{Calendar, GroupSignals, Switches};
+use super::volume;
 
 /// The broker's side of a run, as far as it can be seen from here.
 pub struct Broker {
@@ -95,6 +96,8 @@ pub enum RunError {
 
 /// How long a broker that is gone, or a user who wants to go, is waited for.
 const BRIEF: Duration = Duration::from_secs(2);
+/// How long a broker that does not answer at the end of the drain gets to come back for the audit.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// From readiness to the first event.
 const LEAD_NS: Ns = 50_000_000;
 /// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
@@ -162,7 +165,7 @@ pub fn run<B: Bus + Send + 'static>(
     let stop = load(&mut pump, &crew, &switches, calendar);
     let (brief, audited) = end_of_load(&mut pump, stop);
     drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
-    let audit = if audited && plan.bus.audit {
+    let audit = if audited && plan.bus.audit && pump.interrupt_level() < 2 {
         read_back(&mut pump, plan, run_identity, options, brief)
     } else {
         None
@@ -230,6 +233,22 @@ fn calendar(plan: &Plan, clock: Clock) -> Calendar {
     }
 }
 
+/// An event has the size of its content, whatever the plan asks for at the least.
+fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
+    let largest = volume::largest_event_bytes(plan);
+    if most == 0 || largest <= most {
+        return Ok(());
+    }
+    Err(BusError::Environment {
+        problem: format!(
+            "the broker's max_payload is {}, and events of this plan have up to {largest} bytes",
+            Size { bytes: most }
+        ),
+        hint: "raise `max_payload` in the broker's configuration, or leave the largest topics out of the mix"
+            .into(),
+    })
+}
+
 /// Provisions the bus, connects everybody, and proves that every group receives.
 fn prepare<B: Bus>(
     job: &Job<'_>,
@@ -239,6 +258,7 @@ fn prepare<B: Bus>(
     signals: &[Arc<GroupSignals>],
 ) -> Result<Vec<B::Publisher>, RunError> {
     let (plan, options) = (job.plan, job.options);
+    check_size(plan, bus.facts().max_payload)?;
     bus.provision()?;
     let mut publishers = Vec::new();
     for generator in 0..plan.load.generators {
@@ -359,27 +379,43 @@ fn read_back(
         return None;
     }
     let start = pump.now();
-    let within = if brief { BRIEF } else { options.audit_within };
+    let within = match (brief, pump.silence()) {
+        (true, _) => BRIEF,
+        (false, Some(_)) => LAST_CHANCE,
+        (false, None) => options.audit_within,
+    };
     pump.start_phase(PhaseName::Audit, start, start + u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
     pump.remember_store();
     pump.keeper().audit(plan, run, pump.epoch_unix_ns(), within);
-    let reply = pump.reply(within + BRIEF);
+    // The keeper may be in the middle of another question to the broker when it gets the order.
+    let reply =
+        pump.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
     let now = pump.now();
     pump.end_phase(now);
-    if let Some(Reply::Audited { mut stored, result, took }) = reply {
-        stored.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-        match result {
-            Ok(complete) => stored.figures.complete = complete,
-            Err(error) => {
-                pump.mark("audit-failed", &error.to_string());
-                pump.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {error}"));
+    let mut stored = None;
+    let failed = match reply {
+        Some(Reply::Audited { stored: read, result, took }) => {
+            let read = stored.insert(*read);
+            read.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            match result {
+                Ok(complete) => {
+                    read.figures.complete = complete;
+                    (!complete).then(|| "the deadline came before the stream's end".to_owned())
+                }
+                Err(error) => Some(error.to_string()),
             }
         }
-        Some(*stored)
-    } else {
-        pump.mark("audit-failed", "no answer within its deadline");
-        None
+        _ => Some("no answer within the deadline".to_owned()),
+    };
+    if let Some(why) = failed {
+        pump.mark("audit-failed", &why);
+        if let Some(silence) = pump.silence() {
+            pump.ends_as(End::BrokerFailed, &silence);
+        } else if !brief && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
+            pump.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {why}"));
+        }
     }
+    stored
 }
 
 fn tear_down(pump: &mut Pump<'_, '_>) {
@@ -387,7 +423,8 @@ fn tear_down(pump: &mut Pump<'_, '_>) {
         return;
     }
     pump.keeper().teardown();
-    match pump.reply(Duration::from_secs(10)) {
+    let within = if pump.silence().is_some() { 2 * BRIEF } else { Duration::from_secs(10) };
+    match pump.reply(|reply| matches!(reply, Reply::TornDown(_)), within, BRIEF / 2) {
         Some(Reply::TornDown(Ok(()))) => {}
         Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
         _ => {

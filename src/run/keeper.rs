@@ -95,9 +95,9 @@ impl Keeper {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Ends the keeper, and waits for it unless it hangs in a call to the broker.
-    pub(super) fn end(mut self, within: Duration) {
-        let Self { orders, thread, .. } = &mut self;
+    /// Ends the keeper, and waits for it unless it hangs in a call to the broker; returns the last marks.
+    pub(super) fn end(&mut self, within: Duration) -> Vec<Mark> {
+        let Self { orders, thread, .. } = self;
         let (nobody, _) = channel();
         *orders = nobody;
         let until = Instant::now() + within;
@@ -109,6 +109,7 @@ impl Keeper {
                 let _ = thread.join();
             }
         }
+        self.look().marks
     }
 }
 
@@ -116,7 +117,8 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
     let mut observe_at = Instant::now();
     loop {
         let order = orders.recv_timeout(MARKS_EVERY);
-        let wanted = matches!(order, Ok(Order::Observe)) || Instant::now() >= observe_at;
+        let ending = matches!(order, Err(RecvTimeoutError::Disconnected));
+        let wanted = matches!(order, Ok(Order::Observe)) || (Instant::now() >= observe_at && !ending);
         let observed = wanted.then(|| {
             observe_at = Instant::now() + OBSERVE_EVERY;
             bus.observe()

@@ -33,6 +33,8 @@ pub(super) enum Stop {
 
 /// The longest that a step waits for a report.
 const STEP: Duration = Duration::from_millis(20);
+/// The wall clock may move this far against the monotonic one in a second.
+const CLOCK_STEP_NS: u64 = 100_000_000;
 /// Rows are told this many seconds late, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
 
@@ -63,7 +65,9 @@ pub(super) struct Pump<'a, 'o> {
     meter: HiccupMeter,
     hiccups: Hiccups,
     watched: Vec<Watched>,
-    silent: bool,
+    /// Since when the broker does not answer, and what was said.
+    silent: Option<(Ns, String)>,
+    wall_drift_ns: i64,
 }
 
 impl<'a, 'o> Pump<'a, 'o> {
@@ -113,7 +117,8 @@ impl<'a, 'o> Pump<'a, 'o> {
             meter: HiccupMeter::start(clock)?,
             hiccups: Hiccups::none(),
             watched,
-            silent: false,
+            silent: None,
+            wall_drift_ns: clock.wall_drift_ns(),
         };
         let record = pump.record.clone();
         pump.tell(&Event::Ready(&record));
@@ -142,6 +147,16 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     pub(super) fn broker_death(&self) -> Option<String> {
         self.dead.clone()
+    }
+
+    /// Why the broker counts as failed, if it does not answer now.
+    pub(super) fn silence(&self) -> Option<String> {
+        let (since, why) = self.silent.as_ref()?;
+        let at = num::f64_of(*since) / 1e9;
+        Some(format!(
+            "the broker at {} stopped answering {at:.1} s into the run and has not come back ({why})",
+            self.record.broker.address
+        ))
     }
 
     fn tell(&mut self, event: &Event<'_>) {
@@ -239,13 +254,13 @@ impl<'a, 'o> Pump<'a, 'o> {
         for mark in seen.marks {
             self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
-        match (&seen.silent, self.silent) {
+        match (seen.silent, self.silent.is_some()) {
             (Some(why), false) => {
-                self.silent = true;
-                self.mark("broker-silent", why);
+                self.mark("broker-silent", &why);
+                self.silent = Some((self.clock.now(), why));
             }
             (None, true) => {
-                self.silent = false;
+                self.silent = None;
                 self.mark("broker-answers", "the broker answers again");
             }
             _ => {}
@@ -263,6 +278,10 @@ impl<'a, 'o> Pump<'a, 'o> {
         let now = self.clock.now();
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.next_second = next_second_start(now, self.calendar.load_start);
+        let before = std::mem::replace(&mut self.wall_drift_ns, self.clock.wall_drift_ns());
+        if let Some(detail) = clock_step(before, self.wall_drift_ns) {
+            self.mark("clock-stepped", &detail);
+        }
         let sample = self.sample(now);
         self.rows.enter(Report::Sample { second, sample });
         self.tell_rows(second.saturating_sub(ROWS_LATE - 1));
@@ -324,7 +343,8 @@ impl<'a, 'o> Pump<'a, 'o> {
     /// Notes the broker's own account of the stream, fresh after the drain.
     pub(super) fn remember_store(&mut self) {
         self.keeper.observe();
-        if self.reply(Duration::from_secs(3)).is_none() {
+        let answered = |reply: &Reply| matches!(reply, Reply::Observed);
+        if self.reply(answered, Duration::from_secs(3), Duration::ZERO).is_none() {
             return;
         }
         if let Some(sample) = self.keeper.newest() {
@@ -333,18 +353,25 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
     }
 
-    /// Waits for the keeper's reply, unless it does not come in time or somebody cannot wait.
-    pub(super) fn reply(&mut self, within: Duration) -> Option<Reply> {
-        let until = Instant::now() + within;
-        while Instant::now() < until && self.interrupt.level() < 2 && self.keeper.alive() {
-            if let Ok(reply) = self.keeper.replies.try_recv() {
+    /// Waits for the keeper's reply, unless it does not come in time, or not in a shorter one where somebody
+    /// cannot wait. A late reply to an earlier question is passed over.
+    pub(super) fn reply(
+        &mut self,
+        wanted: fn(&Reply) -> bool,
+        within: Duration,
+        at_once: Duration,
+    ) -> Option<Reply> {
+        let asked = Instant::now();
+        let patience = |level| if level < 2 { within } else { at_once };
+        while asked.elapsed() < patience(self.interrupt.level()) && self.keeper.alive() {
+            if let Some(reply) = self.keeper.replies.try_iter().find(wanted) {
                 return Some(reply);
             }
             if matches!(self.step(), Some(Stop::BrokerDied(_))) {
                 break;
             }
         }
-        self.keeper.replies.try_recv().ok()
+        self.keeper.replies.try_iter().find(wanted)
     }
 
     /// Ends the pump: the record with everything but the workers' figures, the highest backlog of each group,
@@ -361,9 +388,11 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
         let seconds = self.record.measured_seconds();
         for watched in &self.watched {
-            let spent = match (watched.at_measure_start, watched.at_measure_end) {
-                (Some(start), Some(end)) => num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9,
-                _ => 0.0,
+            // One that died in the phase has left its last figures.
+            let end = watched.at_measure_end.unwrap_or(watched.last);
+            let spent = match watched.at_measure_start {
+                Some(start) => num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9,
+                None => 0.0,
             };
             let process = record::Process {
                 cpu_seconds: spent,
@@ -386,11 +415,46 @@ impl<'a, 'o> Pump<'a, 'o> {
             max_ns: times.max_ns,
         };
         self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
-        self.keeper.end(Duration::from_secs(2));
+        for mark in self.keeper.end(Duration::from_secs(3)) {
+            self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        // Connections leave theirs for others to collect.
+        self.record.marks.sort_by_key(|mark| mark.at_ns);
         (self.record, self.rows.backlog_max, hiccups)
     }
 }
 
 const fn cpu_ns(used: &ProcessUse) -> u64 {
     used.user_ns + used.system_ns
+}
+
+/// What to say if the wall clock was stepped between two looks at its drift, in nanoseconds. Looked at each
+/// second, so that the slewing of a time daemon (0.05 % at the most) is no step, however long the run.
+fn clock_step(before_ns: i64, now_ns: i64) -> Option<String> {
+    let moved = now_ns.saturating_sub(before_ns);
+    (moved.unsigned_abs() > CLOCK_STEP_NS).then(|| {
+        format!(
+            "the wall clock was stepped by {:+.3} s; every figure here is measured on the monotonic clock and \
+             stands, only the times of the broker's own log moved",
+            num::f64_of_signed(moved) / 1e9
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stepped_wall_clock_is_told_and_a_slewed_one_is_not() {
+        let second_ns = 1_000_000_000;
+        assert_eq!(clock_step(0, 500_000), None, "500 ppm");
+        assert_eq!(clock_step(7 * second_ns, 7 * second_ns + 500_000), None, "after days of slewing");
+        assert_eq!(clock_step(0, 100_000_000), None);
+        let forward = clock_step(0, 3_200_000_000).unwrap();
+        assert!(forward.contains("stepped by +3.200 s") && forward.contains("monotonic"), "{forward}");
+        let back = clock_step(500_000, 500_000 - 3600 * second_ns).unwrap();
+        assert!(back.contains("stepped by -3600.000 s"), "{back}");
+        assert!(clock_step(i64::MIN, i64::MAX).is_some());
+    }
 }

@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::bus::Delivery;
+use crate::bus::{Delivery, Position};
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Limits, Missing, Windows};
 use crate::num;
-use crate::plan::{Ns, Plan, Span};
+use crate::plan::{self, Ns, Plan, Span};
 use crate::record;
 use crate::verdict::limits;
 
@@ -41,6 +41,7 @@ pub(super) enum Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     pub(super) received: Ns,
+    pub(super) position: Position,
     pub(super) attempt: u32,
     pub(super) seen: Seen,
 }
@@ -54,7 +55,7 @@ pub(super) fn read(delivery: &Delivery<'_>, run: &RunIdentity, epoch_unix_ns: u6
         Decoded::Readiness { topic, .. } => Seen::Readiness { topic },
         Decoded::Foreign => Seen::Foreign,
     };
-    Reading { received: delivery.received, attempt: delivery.attempt, seen }
+    Reading { received: delivery.received, position: delivery.position, attempt: delivery.attempt, seen }
 }
 
 const fn ours(probe: Probe, epoch_unix_ns: u64, verified: bool) -> Seen {
@@ -91,6 +92,10 @@ pub(super) struct Receiver {
     signals: Arc<GroupSignals>,
     switches: Arc<Switches>,
     deliveries: u64,
+    /// Does one member at a time receive everything, in the broker's order?
+    in_line: bool,
+    /// If so, for each partition: one above the highest position delivered.
+    next_offsets: Vec<u64>,
     limits: Vec<u64>,
     duration: Span,
     done: Received,
@@ -101,6 +106,7 @@ impl Receiver {
     /// `subscribed` says for each topic whether the group receives it.
     pub(super) fn new(
         plan: &Plan,
+        group: usize,
         subscribed: Vec<bool>,
         signals: Arc<GroupSignals>,
         switches: Arc<Switches>,
@@ -113,6 +119,11 @@ impl Receiver {
             signals,
             switches,
             deliveries: 0,
+            in_line: plan
+                .groups
+                .get(group)
+                .is_some_and(|g| g.members == 1 || g.delivery == plan::Delivery::Pinned),
+            next_offsets: Vec::new(),
             done: Received {
                 ledger: GroupLedger::new(plan.keys()),
                 latency: Latency::new(&limits),
@@ -133,12 +144,13 @@ impl Receiver {
     /// Enters a reading. To be called in the order of the receive times.
     pub(super) fn take(&mut self, reading: Reading) {
         self.deliveries += 1;
+        let attempt = self.attempt(&reading);
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, intended, verified } => {
                 self.done.unverified += u64::from(!verified);
                 let topic = usize::from(topic);
                 let key = topic * self.symbols + usize::from(symbol);
-                let fate = self.done.ledger.deliver(key, sequence, reading.received, reading.attempt);
+                let fate = self.done.ledger.deliver(key, sequence, reading.received, attempt);
                 self.interval.count(fate);
                 match fate {
                     Fate::First | Fate::Reordered { .. } => {
@@ -160,6 +172,26 @@ impl Receiver {
                 self.signals.ready.fetch_or(1 << topic, Ordering::Relaxed);
             }
         }
+    }
+
+    /// The broker's number of this delivery of this position. One that was killed may have forgotten what it
+    /// delivered and count anew: a position below the highest one is not new to a group that receives in line, so
+    /// what the ledger knows already is no second copy there. Members that take turns overtake each other, and
+    /// there a repeat counts as the broker says: rather a duplicate too many than one too few.
+    fn attempt(&mut self, reading: &Reading) -> u32 {
+        if !self.in_line {
+            return reading.attempt;
+        }
+        let partition = num::index32(reading.position.partition);
+        if partition >= self.next_offsets.len() {
+            self.next_offsets.resize(partition + 1, 0);
+        }
+        let next = &mut self.next_offsets[partition];
+        if reading.position.offset < *next {
+            return reading.attempt.max(2);
+        }
+        *next = reading.position.offset + 1;
+        reading.attempt
     }
 
     fn first(&mut self, topic: usize, key: usize, sequence: u32, intended: Ns, received: Ns) {
@@ -243,5 +275,52 @@ impl Stored {
             }
             Seen::Readiness { .. } => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{self, Source};
+
+    fn group_of(members: u32) -> Receiver {
+        let sets = [format!("groups=[{{name=\"trading-engine\",members={members}}}]")];
+        let plan = profile::read(&Source::find("quick").unwrap(), &sets).unwrap();
+        let subscribed = vec![true; plan.topology.topics.len()];
+        Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::default())
+    }
+
+    /// The event `sequence` of one symbol at a position; all with attempt 1.
+    fn delivery(sequence: u32, offset: u64) -> Reading {
+        let seen = Seen::Ours { topic: 0, symbol: 0, sequence, intended: 0, verified: true };
+        Reading { received: 1, position: Position { partition: 0, offset }, attempt: 1, seen }
+    }
+
+    #[test]
+    fn what_a_restarted_broker_delivers_again_with_attempt_1_is_no_duplicate() {
+        let mut group = group_of(1);
+        for (sequence, offset) in [(0, 11), (1, 12), (2, 13), (1, 12), (2, 13), (3, 14)] {
+            group.take(delivery(sequence, offset));
+        }
+        let totals = *group.finish().ledger.totals();
+        assert_eq!((totals.delivered, totals.redelivered, totals.duplicate), (4, 2, 0));
+    }
+
+    #[test]
+    fn a_second_copy_is_a_duplicate_however_many_members_there_are() {
+        for members in [1, 4] {
+            let mut group = group_of(members);
+            for (sequence, offset) in [(0, 11), (1, 12), (1, 13), (2, 14)] {
+                group.take(delivery(sequence, offset));
+            }
+            let totals = *group.finish().ledger.totals();
+            assert_eq!((totals.delivered, totals.redelivered, totals.duplicate), (3, 0, 1));
+        }
+        // Members that take turns: the copy at 13 may come after 14.
+        let mut group = group_of(4);
+        for (sequence, offset) in [(0, 11), (1, 12), (2, 14), (1, 13)] {
+            group.take(delivery(sequence, offset));
+        }
+        assert_eq!(group.finish().ledger.totals().duplicate, 1);
     }
 }

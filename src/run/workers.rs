@@ -74,6 +74,11 @@ pub(super) fn generate<P: Publisher>(
     while let Some(due) = generator.due() {
         let now = clock.now();
         if Switches::on(&switches.stop_load) {
+            // What is due by now belongs to the load: it is sent, unless there is more than a pace-keeper has.
+            while fired < BURST && generator.due().is_some_and(|due| due <= now) {
+                generator.fire(|| clock.now());
+                fired += 1;
+            }
             generator.skip_until(now);
             break;
         }

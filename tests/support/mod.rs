@@ -12,6 +12,7 @@
 pub mod certificates;
 pub mod jwt;
 pub mod nats;
+pub mod program;
 pub mod rig;
 
 use std::path::PathBuf;

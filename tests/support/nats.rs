@@ -104,7 +104,8 @@ impl NatsServer {
         std::fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
     }
 
-    fn pid(&self) -> Pid {
+    /// Its process.
+    pub fn pid(&self) -> Pid {
         let child = self.child.as_ref().expect("a running server");
         i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
@@ -118,6 +119,32 @@ impl NatsServer {
     /// Lets it go on.
     pub fn resume(&self) {
         kill_process(self.pid(), Signal::CONT).expect("a signal");
+    }
+
+    /// Names of its streams and how many messages they hold, by its own account.
+    pub fn streams(&self) -> Vec<(String, u64)> {
+        use futures_util::TryStreamExt as _;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let client = async_nats::connect(self.url()).await.expect("connects");
+            let infos = async_nats::jetstream::new(client).streams().try_collect::<Vec<_>>().await;
+            let infos = infos.expect("streams").into_iter();
+            infos.map(|info| (info.config.name, info.state.messages)).collect()
+        })
+    }
+
+    /// Makes a stream, as somebody else would.
+    pub fn make_stream(&self, name: &str, subject: &str) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let client = async_nats::connect(self.url()).await.expect("connects");
+            let config = async_nats::jetstream::stream::Config {
+                name: name.to_owned(),
+                subjects: vec![subject.to_owned()],
+                ..Default::default()
+            };
+            async_nats::jetstream::new(client).create_stream(config).await.expect("a stream");
+        });
     }
 
     /// SIGKILL.
