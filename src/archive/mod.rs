@@ -1,38 +1,81 @@
-//! Stand-in.
-use std::io::Write;
-use std::path::{Path, PathBuf};
+//! Run folders: files that are whole or not there, a journal that survives a kill, and reading both back.
+//!
+//! What is inside the files is the business of others; here they are bytes, JSON lines, and a JSON document with a
+//! `schema`.
+
+mod folder;
+mod journal;
+mod read;
+
+use std::io;
+use std::path::PathBuf;
+
+pub use folder::RunFolder;
+pub use journal::{Journal, read_journal};
+pub use read::{Schema, read_record};
+
+/// Why a run's files cannot be written or read, and what to do next.
 #[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct ArchiveError(String);
-pub struct RunFolder {
-    path: PathBuf,
+pub enum ArchiveError {
+    /// A file or directory cannot be read or written.
+    #[error("cannot {doing} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        doing: &'static str,
+        /// On which.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: io::Error,
+    },
+    /// There is too little room for a run's files.
+    #[error(
+        "{} has {free} bytes of free space, and a run needs {needed}: make room, or name another place with --out",
+        path.display()
+    )]
+    Full {
+        /// Where.
+        path: PathBuf,
+        /// Bytes that are free.
+        free: u64,
+        /// Bytes that are needed.
+        needed: u64,
+    },
+    /// A file name leads out of the run folder.
+    #[error("`{name}` is no name of a file inside a run folder")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A file's content is not what it should be.
+    #[error("{} is no {what}: {problem}", path.display())]
+    Content {
+        /// Which file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// What is wrong, and where.
+        problem: String,
+    },
+    /// A file was written by a later version of tickgate.
+    #[error(
+        "{} has schema {found}, and this tickgate reads up to {newest}: it was written by a later version; update \
+         tickgate",
+        path.display()
+    )]
+    Newer {
+        /// Which file.
+        path: PathBuf,
+        /// Its schema.
+        found: String,
+        /// The latest that can be read.
+        newest: String,
+    },
 }
-impl RunFolder {
-    pub fn create(parent: &Path, profile: &str, id: &str) -> Result<Self, ArchiveError> {
-        let path = parent.join(format!("{profile}-{id}"));
-        std::fs::create_dir_all(&path).map_err(|e| ArchiveError(e.to_string()))?;
-        Ok(Self { path })
+
+impl ArchiveError {
+    fn io(doing: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { doing, path, source }
     }
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-    pub fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
-        std::fs::write(self.path.join(name), bytes).map_err(|e| ArchiveError(e.to_string()))
-    }
-    pub fn discard_if_empty(&self) {}
-}
-pub struct Journal(std::fs::File);
-impl Journal {
-    pub fn create(path: &Path) -> Result<Self, ArchiveError> {
-        Ok(Self(std::fs::File::create(path).map_err(|e| ArchiveError(e.to_string()))?))
-    }
-    pub fn append<T: serde::Serialize>(&mut self, line: &T) -> Result<(), ArchiveError> {
-        let mut t = serde_json::to_string(line).map_err(|e| ArchiveError(e.to_string()))?;
-        t.push('\n');
-        self.0.write_all(t.as_bytes()).map_err(|e| ArchiveError(e.to_string()))
-    }
-}
-pub fn read_record<T: serde::de::DeserializeOwned>(path: &Path, _schema: &str) -> Result<T, ArchiveError> {
-    serde_json::from_slice(&std::fs::read(path).map_err(|e| ArchiveError(e.to_string()))?)
-        .map_err(|e| ArchiveError(e.to_string()))
 }

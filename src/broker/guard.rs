@@ -134,7 +134,7 @@ mod tests {
 
     fn sleeper() -> Child {
         let mut command = Command::new("sleep");
-        command.arg("600");
+        command.arg("600").stdout(Stdio::null()).stderr(Stdio::null());
         spawn(command).unwrap()
     }
 
@@ -177,6 +177,49 @@ mod tests {
         assert!(process.is_alive());
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// The child of the next test: starts a process with no reaper, tells its number and waits to be killed.
+    #[test]
+    #[expect(clippy::zombie_processes, reason = "this process is killed before it could wait")]
+    #[ignore = "started by the_kernel_alone_ends_a_child_of_a_killed_parent"]
+    fn parent_that_is_killed() {
+        let Some(answer) = std::env::var_os("TICKGATE_TEST_ANSWER") else { return };
+        let child = std::thread::spawn(sleeper).join().unwrap();
+        std::fs::write(&answer, format!("{}\n", child.id())).unwrap();
+        let _ = io::Read::read(&mut io::stdin(), &mut [0]);
+    }
+
+    #[test]
+    fn the_kernel_alone_ends_a_child_of_a_killed_parent() {
+        let folder = tempfile::tempdir().unwrap();
+        let answer = folder.path().join("answer");
+        let mut parent = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "broker::guard::tests::parent_that_is_killed", "--ignored"])
+            .env("TICKGATE_TEST_ANSWER", &answer)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut told = None;
+        eventually("the parent tells its child's number", || {
+            let text = std::fs::read_to_string(&answer).unwrap_or_default();
+            told = text.strip_suffix('\n').map(str::to_owned);
+            told.is_some()
+        });
+        let child = Process::of(told.unwrap().parse().unwrap()).unwrap();
+        assert!(child.is_alive());
+        parent.kill().unwrap();
+        parent.wait().unwrap();
+        eventually("the child has ended", || !child.is_alive());
+    }
+
+    fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(30);
+        while !reached() {
+            assert!(std::time::Instant::now() < end, "not in time: {what}");
+            std::thread::sleep(std::time::Duration::from_millis(2));
+        }
     }
 
     #[test]

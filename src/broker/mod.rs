@@ -1,6 +1,6 @@
 //! Brokers that tickgate starts: finding, starting, pausing, killing and observing them.
 //!
-//! What is started here is gone when tickgate ends, however it ends (see [`guard`]). A broker that somebody
+//! What is started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that somebody
 //! else runs is only ever observed.
 
 mod guard;

@@ -146,7 +146,8 @@ impl Monitor {
         let deadline = Instant::now() + PATIENCE;
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
+        // In one piece: a server that answers after the first would reset the connection for the rest.
+        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
         let mut answer = Vec::new();
         let mut part = [0; 16 << 10];
         loop {

@@ -8,6 +8,7 @@ pub mod sim;
 
 use std::time::Duration;
 
+use crate::host::sleep::Sleeper;
 use crate::plan::Ns;
 
 /// One event on its way to the bus.
@@ -135,7 +136,8 @@ pub enum BusError {
 
 /// The sending end of one generator.
 pub trait Publisher: Send {
-    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it.
+    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. The event
+    /// leaves at the latest with the next [`Self::wait`] or [`Self::acks`].
     ///
     /// # Errors
     /// When the client does not take it; the event then counts as `unsent`.
@@ -144,6 +146,13 @@ pub trait Publisher: Send {
     /// Appends the answers that have arrived, without waiting, and moves waiting events into the window.
     /// Every accepted event gets exactly one answer, at the latest after the publish timeout.
     fn acks(&mut self, into: &mut Vec<Ack>);
+
+    /// Waits until `until`, and does the connection's work meanwhile. This is how a generator passes its time,
+    /// so that a driver needs no thread of its own for a connection, and stamps answers as they arrive. It may
+    /// return early, never much later than `sleeper` would.
+    fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
+        sleeper.sleep_until(until);
+    }
 
     /// Events accepted and not answered yet.
     fn in_flight(&self) -> usize;

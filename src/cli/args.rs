@@ -18,7 +18,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Run a profile against a broker and judge it
-    Run(Run),
+    Run(Box<Run>),
     /// Show the resolved plan of a profile and the lint of its topology; no load
     Check(Check),
     /// Draw topics and groups as a tree, with the lint's findings
@@ -59,27 +59,27 @@ pub(super) struct Run {
 #[derive(Debug, clap::Args)]
 pub(super) struct Broker {
     /// `local` (starts a nats-server of its own) or a URL: nats://HOST:PORT, tls://HOST:PORT
-    #[arg(long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
-    pub(super) broker: String,
+    #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
+    pub(super) at: String,
     /// A context of the nats command line, by its name
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
-    /// File with credentials (JWT and seed); also $NATS_CREDS
+    /// File with credentials (JWT and seed); also $`NATS_CREDS`
     #[arg(long, value_name = "FILE")]
     pub(super) creds: Option<PathBuf>,
-    /// File with an nkey seed; also $NATS_NKEY
+    /// File with an nkey seed; also $`NATS_NKEY`
     #[arg(long, value_name = "FILE")]
     pub(super) nkey: Option<PathBuf>,
-    /// User name; the password comes from $NATS_PASSWORD
+    /// User name; the password comes from $`NATS_PASSWORD`
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
-    /// File with the certificate authority of the server; also $NATS_CA
+    /// File with the certificate authority of the server; also $`NATS_CA`
     #[arg(long, value_name = "FILE")]
     pub(super) tls_ca: Option<PathBuf>,
-    /// File with the client's certificate; also $NATS_CERT
+    /// File with the client's certificate; also $`NATS_CERT`
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,
-    /// File with the client's key; also $NATS_KEY
+    /// File with the client's key; also $`NATS_KEY`
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
     /// TLS handshake before the server's greeting

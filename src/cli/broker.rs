@@ -40,7 +40,7 @@ pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reac
         let target = Target::context(name, environment).map_err(|error| Failure::environment(&error))?;
         return Ok(remote(target.with(access(args)), &format!("context {name}")));
     }
-    match args.broker.as_str() {
+    match args.at.as_str() {
         "local" => local(args, plan, log),
         url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
             let target = Target::parse(url).map_err(Failure::usage)?;

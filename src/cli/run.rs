@@ -1,13 +1,11 @@
 //! `tickgate run`: one run, from a profile to a verdict.
 
-use std::path::Path;
-
 use super::args::{Format, Run};
 use super::broker;
 use super::journal::Keeping;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
-use crate::archive::{Journal, RunFolder};
+use crate::archive::RunFolder;
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
 use crate::host::clock::Clock;
@@ -16,7 +14,7 @@ use crate::market;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::terminal;
-use crate::run::{self, Identity, Observer, Options, RunError};
+use crate::run::{self, Identity, Job, Observer, Options, RunError};
 use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
@@ -29,9 +27,10 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     }
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
-    let folder = RunFolder::create(&args.out, &plan.name, &identity.id)
+    let clock = Clock::start();
+    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id)
         .map_err(|error| Failure::environment(&error))?;
-    let done = execute(args, &plan, &identity, &folder, &interrupt, &mut progress);
+    let done = execute(args, &plan, &identity, clock, &folder, &interrupt, &mut progress);
     progress.end_line();
     match done {
         Ok(record) => finish(args, &record, &folder),
@@ -48,15 +47,15 @@ fn execute(
     args: &Run,
     plan: &Plan,
     identity: &Identity,
+    clock: Clock,
     folder: &RunFolder,
     interrupt: &Interrupt,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
-    let reached = broker::reach(&args.broker, plan, &folder.path().join("broker.log"))?;
+    let reached = broker::reach(&args.broker, plan, &folder.file("broker.log"))?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
-    let clock = Clock::start();
     let symbols = market::names(&plan.market);
     let setup = Setup {
         plan,
@@ -68,12 +67,12 @@ fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
-    let journal = Journal::create(&folder.path().join("journal.jsonl"))
-        .map_err(|error| Failure::environment(&error))?;
+    let journal = folder.journal().map_err(|error| Failure::environment(&error))?;
     let mut journal = Keeping::new(journal);
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
-    let record = run::run(plan, bus, reached.engine, identity, clock, &options, interrupt, observers);
+    let job = Job { plan, identity, clock, options: &options, interrupt };
+    let record = run::run(job, bus, reached.engine, observers);
     let record = record.map_err(run_failure);
     if let (Ok(record), Some(error)) = (&record, journal.end()) {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
@@ -110,7 +109,7 @@ fn finish(args: &Run, record: &Record, folder: &RunFolder) -> Result<Exit, Failu
         Format::Json => println!("{json}"),
         Format::Text => {
             print!("{}", terminal::summary(record, style_of_stdout()));
-            println!("record:  {}", shown(&folder.path().join("record.json")));
+            println!("record:  {}", folder.file("record.json").display());
         }
     }
     if let Err(error) = written {
@@ -121,8 +120,4 @@ fn finish(args: &Run, record: &Record, folder: &RunFolder) -> Result<Exit, Failu
         return Err(Failure { exit: Exit::Environment, text });
     }
     Ok(Exit::of(record))
-}
-
-fn shown(path: &Path) -> String {
-    path.display().to_string()
 }

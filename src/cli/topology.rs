@@ -6,12 +6,11 @@ use crate::topology::{adr, draw, lint};
 
 pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
     let named = if args.sets.is_empty() { adr::named(&args.what) } else { None };
-    let (topology, groups) = match named {
-        Some(named) => named,
-        None => {
-            let plan = super::check::plan(&args.what, &args.sets)?;
-            (plan.topology, plan.groups)
-        }
+    let (topology, groups) = if let Some(named) = named {
+        named
+    } else {
+        let plan = super::check::plan(&args.what, &args.sets)?;
+        (plan.topology, plan.groups)
     };
     let findings = lint(&topology, &groups);
     print!("{}", draw(&topology, &groups, &findings));

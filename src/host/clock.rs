@@ -58,7 +58,8 @@ impl Clock {
     }
 
     /// A time on this clock as a deadline on `CLOCK_MONOTONIC`.
-    pub(super) fn deadline(&self, at: Ns) -> Timespec {
+    #[must_use]
+    pub fn deadline(&self, at: Ns) -> Timespec {
         let ns = self.epoch_ns.saturating_add(at);
         let seconds = i64::try_from(ns / 1_000_000_000).unwrap_or(i64::MAX);
         Timespec { tv_sec: seconds, tv_nsec: i64::from(num::low32(ns % 1_000_000_000)) }

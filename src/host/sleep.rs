@@ -36,6 +36,12 @@ impl Sleeper {
         Self { clock, spin_ns, on_this_thread: PhantomData }
     }
 
+    /// How long before a deadline it stops sleeping and spins.
+    #[must_use]
+    pub const fn spin_ns(&self) -> u64 {
+        self.spin_ns
+    }
+
     /// Returns at `at` or as soon after it as it can, with the time it is then. Never returns early; a time
     /// that is past returns at once.
     #[expect(clippy::must_use_candidate, reason = "it is called for the wait; the time is a convenience")]

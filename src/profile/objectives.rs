@@ -113,7 +113,6 @@ fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &P
     let group =
         objective.scope.group.as_ref().and_then(|name| plan.groups.iter().find(|group| group.name == *name));
     let received = |topic: &str| {
-        let symbol = plan.topology.symbol_in_subject;
         group.is_none_or(|group| group.subscribe.iter().any(|pattern| receives(pattern, topic)))
     };
     let share: f64 = match throughput {

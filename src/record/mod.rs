@@ -24,6 +24,10 @@ use crate::plan::{Ns, Plan};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.record/1";
+/// Its family.
+pub const SCHEMA_FAMILY: &str = "tickgate.record";
+/// Its number.
+pub const SCHEMA_VERSION: u32 = 1;
 
 /// The account of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

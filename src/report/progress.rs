@@ -30,7 +30,10 @@ pub fn line(row: &Row, elapsed_s: u64, of_s: u64) -> String {
         ("corrupt", row.groups.iter().map(|g| g.corrupt).sum()),
     ];
     for (name, n) in trouble.into_iter().filter(|(_, n)| *n > 0) {
-        line.push_str(&format!("  {name} {}", show::count(n)));
+        line.push_str("  ");
+        line.push_str(name);
+        line.push(' ');
+        line.push_str(&show::count(n));
     }
     line
 }

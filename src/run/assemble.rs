@@ -105,16 +105,16 @@ fn environment(facts: &Facts) -> Environment {
 }
 
 /// Fills in the figures of both sides, the audit and the windows.
-pub(super) fn fill(record: &mut Record, parts: Parts<'_>) {
+pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.health.hiccups = parts.hiccups;
     let seconds = record.measured_seconds();
-    record.load = load(&parts, seconds);
-    record.windows = windows(&parts, record.phase(PhaseName::Measure).map_or(0, |p| p.end_ns - p.start_ns));
+    record.load = load(parts, seconds);
+    record.windows = windows(parts, record.phase(PhaseName::Measure).map_or(0, |p| p.end_ns - p.start_ns));
     record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
     let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| &stored.ledger);
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
-        record.groups.push(group_figures(&parts, group, received.as_ref(), stored, &symbols, &record.load));
+        record.groups.push(group_figures(parts, group, received.as_ref(), stored, &symbols, &record.load));
     }
 }
 
@@ -313,7 +313,9 @@ fn window(parts: &Parts<'_>, objective: &Objective, measured_ns: u64) -> Option<
     due.truncate(reached);
     if let Some(share) = share_of_group(parts, objective) {
         // Rounded down: a window in which a rare topic may have no event is not held against the group.
-        due.iter_mut().for_each(|events| *events = num::u64_floor(num::f64_of(*events) * share));
+        for events in &mut due {
+            *events = num::u64_floor(num::f64_of(*events) * share);
+        }
     }
     let met = merged.met(stat, objective.op, limit.ns, &due)?;
     let total = met.total.max(num::count(due.iter().filter(|&&events| events > 0).count()));

@@ -65,10 +65,6 @@ impl Crew {
         }
     }
 
-    pub(super) const fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// Starts the threads of a group: one for a single member; one for each of several, and one for the ledger.
     pub(super) fn start_group<M: Member + 'static>(
         &mut self,
@@ -166,7 +162,11 @@ impl Crew {
                     Ok(None) => {}
                     Ok(Some(error)) => self.dead.push(format!("member {index} of {} ({error})", group.name)),
                     Err(panic) => {
-                        self.dead.push(format!("member {index} of {} ({})", group.name, said(panic.as_ref())))
+                        self.dead.push(format!(
+                            "member {index} of {} ({})",
+                            group.name,
+                            said(panic.as_ref())
+                        ));
                     }
                 }
             }

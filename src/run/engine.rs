@@ -52,7 +52,7 @@ impl Default for Options {
         Self {
             keep: false,
             ready_within: Duration::from_secs(15),
-            audit_within: Duration::from_secs(120),
+            audit_within: Duration::from_mins(2),
             store: None,
         }
     }
@@ -100,20 +100,32 @@ const LEAD_NS: Ns = 50_000_000;
 /// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
 const QUIET_NS: Ns = 300_000_000;
 
+/// What a run is given beside its bus.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// What to do.
+    pub plan: &'a Plan,
+    /// Under which names.
+    pub identity: &'a Identity,
+    /// The run's clock; the bus has a copy of the same one.
+    pub clock: Clock,
+    /// What it may do beside its plan.
+    pub options: &'a Options,
+    /// Tells when somebody wants it to end.
+    pub interrupt: &'a Interrupt,
+}
+
 /// Executes a plan on a bus and returns the record, judged.
 ///
 /// # Errors
 /// When the load could not be started. Whatever goes wrong later ends up in the record.
 pub fn run<B: Bus + Send + 'static>(
-    plan: &Plan,
+    job: Job<'_>,
     mut bus: B,
     broker: Broker,
-    identity: &Identity,
-    clock: Clock,
-    options: &Options,
-    interrupt: &Interrupt,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
+    let Job { plan, identity, clock, options, interrupt } = job;
     let subscribed = subscribed(plan)?;
     let started = clock.now();
     let run_identity = run_identity(plan, identity, clock);
@@ -122,8 +134,7 @@ pub fn run<B: Bus + Send + 'static>(
     let (reports, inbox) = channel();
 
     let mut crew = Crew::new(plan, clock, run_identity, Arc::clone(&switches), reports);
-    let prepared =
-        prepare(plan, &mut bus, &mut crew, &subscribed, &signals, identity.tag, options, interrupt);
+    let prepared = prepare(&job, &mut bus, &mut crew, &subscribed, &signals);
     let publishers = match prepared {
         Ok(publishers) => publishers,
         Err(error) => {
@@ -165,7 +176,7 @@ pub fn run<B: Bus + Send + 'static>(
     let nothing = Arc::default();
     let published = switches.published.get().unwrap_or(&nothing);
     let parts = Parts { plan, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
-    assemble::fill(&mut record, parts);
+    assemble::fill(&mut record, &parts);
     record.health.wall_drift_ns = clock.wall_drift_ns();
     let assessment = assess(&record);
     record.health = assessment.health;
@@ -220,17 +231,14 @@ fn calendar(plan: &Plan, clock: Clock) -> Calendar {
 }
 
 /// Provisions the bus, connects everybody, and proves that every group receives.
-#[expect(clippy::too_many_arguments, reason = "called once; a struct would only rename them")]
 fn prepare<B: Bus>(
-    plan: &Plan,
+    job: &Job<'_>,
     bus: &mut B,
     crew: &mut Crew,
     subscribed: &[Vec<bool>],
     signals: &[Arc<GroupSignals>],
-    tag: u16,
-    options: &Options,
-    interrupt: &Interrupt,
 ) -> Result<Vec<B::Publisher>, RunError> {
+    let (plan, options) = (job.plan, job.options);
     bus.provision()?;
     let mut publishers = Vec::new();
     for generator in 0..plan.load.generators {
@@ -242,8 +250,16 @@ fn prepare<B: Bus>(
         crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
     }
     let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
-    let interrupted = || interrupt.level() > 0;
-    ready::ready(plan, tag, crew.clock(), &mut publishers, &groups, options.ready_within, &interrupted)?;
+    let interrupted = || job.interrupt.level() > 0;
+    ready::ready(
+        plan,
+        job.identity.tag,
+        job.clock,
+        &mut publishers,
+        &groups,
+        options.ready_within,
+        &interrupted,
+    )?;
     Ok(publishers)
 }
 
@@ -350,22 +366,19 @@ fn read_back(
     let reply = pump.reply(within + BRIEF);
     let now = pump.now();
     pump.end_phase(now);
-    match reply {
-        Some(Reply::Audited { mut stored, result, took }) => {
-            stored.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
-            match result {
-                Ok(complete) => stored.figures.complete = complete,
-                Err(error) => {
-                    pump.mark("audit-failed", &error.to_string());
-                    pump.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {error}"));
-                }
+    if let Some(Reply::Audited { mut stored, result, took }) = reply {
+        stored.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+        match result {
+            Ok(complete) => stored.figures.complete = complete,
+            Err(error) => {
+                pump.mark("audit-failed", &error.to_string());
+                pump.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {error}"));
             }
-            Some(*stored)
         }
-        _ => {
-            pump.mark("audit-failed", "no answer within its deadline");
-            None
-        }
+        Some(*stored)
+    } else {
+        pump.mark("audit-failed", "no answer within its deadline");
+        None
     }
 }
 
@@ -378,7 +391,7 @@ fn tear_down(pump: &mut Pump<'_, '_>) {
         Some(Reply::TornDown(Ok(()))) => {}
         Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
         _ => {
-            pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id")
+            pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id");
         }
     }
 }

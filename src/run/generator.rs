@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
+use crate::host::sleep::Sleeper;
 use crate::load::{Due, Picker, Schedule};
 use crate::market::{self, Market};
 use crate::measure::{GeneratorInterval, Latency, Limits, PublishLedger};
@@ -168,6 +169,11 @@ impl<P: Publisher> Generator<P> {
         self.open.len()
     }
 
+    /// Passes the time until `until`, or less.
+    pub(super) fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
+        self.publisher.wait(until, sleeper);
+    }
+
     /// Do accepted events wait for room in the window?
     pub(super) fn waiting(&self) -> bool {
         self.open.len() > self.window
@@ -187,7 +193,7 @@ impl<P: Publisher> Generator<P> {
         self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
         let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
         let id = market::event_id(&self.payload);
-        let taken = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
+        let accepted = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
         self.interval.counts.intended += 1;
         self.done.by_topic[topic] += 1;
@@ -195,7 +201,7 @@ impl<P: Publisher> Generator<P> {
             self.done.measured_by_topic[topic] += 1;
             self.done.finished_late_ns = sent.saturating_sub(intended);
         }
-        match taken {
+        match accepted {
             Ok(()) => {
                 self.open.slots[num::index(token)].sent = sent;
                 self.done.bytes += num::count(self.payload.len());

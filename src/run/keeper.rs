@@ -15,12 +15,14 @@ use super::receiver::{Stored, read};
 /// What the keeper may be asked.
 enum Order {
     Audit { within: Duration, stored: Box<Stored>, run: RunIdentity, epoch_unix_ns: u64 },
+    Observe,
     Teardown,
 }
 
 /// What it answers.
 pub(super) enum Reply {
     Audited { stored: Box<Stored>, result: Result<bool, BusError>, took: Duration },
+    Observed,
     TornDown(Result<(), BusError>),
 }
 
@@ -72,6 +74,11 @@ impl Keeper {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).sample.clone()
     }
 
+    /// Asks the broker for its figures now; they are there when the reply is.
+    pub(super) fn observe(&self) {
+        let _ = self.orders.send(Order::Observe);
+    }
+
     /// Starts the audit; the reply comes in `replies`.
     pub(super) fn audit(&self, plan: &Plan, run: RunIdentity, epoch_unix_ns: u64, within: Duration) {
         let stored = Box::new(Stored::new(plan));
@@ -109,7 +116,8 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
     let mut observe_at = Instant::now();
     loop {
         let order = orders.recv_timeout(MARKS_EVERY);
-        let observed = (Instant::now() >= observe_at).then(|| {
+        let wanted = matches!(order, Ok(Order::Observe)) || Instant::now() >= observe_at;
+        let observed = wanted.then(|| {
             observe_at = Instant::now() + OBSERVE_EVERY;
             bus.observe()
         });
@@ -132,6 +140,7 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
                     bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
                 Reply::Audited { stored, result, took: started.elapsed() }
             }
+            Ok(Order::Observe) => Reply::Observed,
             Ok(Order::Teardown) => Reply::TornDown(bus.teardown()),
             Err(RecvTimeoutError::Timeout) => continue,
             Err(RecvTimeoutError::Disconnected) => return,

@@ -19,7 +19,7 @@ mod shared;
 mod volume;
 mod workers;
 
-pub use engine::{Broker, Options, RunError, run};
+pub use engine::{Broker, Job, Options, RunError, run};
 pub use events::{Event, Observer};
 pub use identity::Identity;
 pub use volume::volume_bytes;

@@ -323,10 +323,9 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     /// Notes the broker's own account of the stream, fresh after the drain.
     pub(super) fn remember_store(&mut self) {
-        // The keeper asks each second; the figure must be younger than the last delivery.
-        let until = Instant::now() + Duration::from_millis(1_300);
-        while Instant::now() < until {
-            self.step();
+        self.keeper.observe();
+        if self.reply(Duration::from_secs(3)).is_none() {
+            return;
         }
         if let Some(sample) = self.keeper.newest() {
             self.record.resources.store_bytes = Some(sample.stored_bytes);

@@ -88,7 +88,7 @@ pub(super) fn generate<P: Publisher>(
             report(&mut generator, second);
         }
         let longest = if generator.waiting() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
-        sleeper.sleep_until(due.min(now + longest));
+        generator.wait(due.min(now + longest), &sleeper);
     }
     loop {
         generator.absorb();
@@ -103,7 +103,7 @@ pub(super) fn generate<P: Publisher>(
             generator.abandon();
             break;
         }
-        sleeper.sleep_until(now + BUSY_SLEEP_NS);
+        generator.wait(now + BUSY_SLEEP_NS, &sleeper);
     }
     report(&mut generator, seconds.current());
     generator.finish()

@@ -1,6 +1,13 @@
 //! What the tests against real brokers share: servers of their own, credentials, certificates and plans.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "for tests, each of whose binaries uses its part of it"
+)]
 
 pub mod certificates;
 pub mod jwt;

@@ -18,12 +18,12 @@ pub struct NatsServer {
 }
 
 impl NatsServer {
-    /// With JetStream and nothing else.
+    /// With `JetStream` and nothing else.
     pub fn start() -> Self {
         Self::with("")
     }
 
-    /// With JetStream and more lines of configuration.
+    /// With `JetStream` and more lines of configuration.
     pub fn with(extra: &str) -> Self {
         Self::launch(extra, true)
     }

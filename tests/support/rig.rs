@@ -106,7 +106,7 @@ impl Rig for Nats {
 }
 
 /// How long a test waits for what must happen; reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Publishes `payload` under `token` as an event of the first topic.
 pub fn publish(publisher: &mut impl Publisher, token: u64, payload: &[u8]) -> Result<(), Refused> {

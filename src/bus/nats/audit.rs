@@ -46,10 +46,7 @@ impl Audit<'_> {
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
         let Ok(state) = tokio::time::timeout_at(deadline, self.state()).await else { return Ok(false) };
-        let (first, last) = match state? {
-            None => return Ok(true),
-            Some(ends) => ends,
-        };
+        let Some((first, last)) = state? else { return Ok(true) };
         let (mut next, mut round) = (first, 0);
         while Instant::now() < deadline {
             match tokio::time::timeout_at(deadline, self.consumer(link(), round, next)).await {

@@ -209,3 +209,47 @@ fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> BusError {
     };
     environment(&format!("cannot connect to {}: {text}", target.label), hint)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_repeats_itself_is_marked_once_until_something_else_happens() {
+        let marks = Marks::new(Clock::start());
+        let notes = marks.of("publisher 0".to_owned());
+        let other = marks.of("publisher 1".to_owned());
+        for kind in
+            ["disconnected", "client-error", "client-error", "connected", "client-error", "disconnected"]
+        {
+            notes.mark(kind, "x");
+        }
+        other.mark("client-error", "");
+        let mut taken = Vec::new();
+        marks.take(&mut taken);
+        let kinds: Vec<_> = taken.iter().map(|mark| mark.kind).collect();
+        assert_eq!(
+            kinds,
+            ["disconnected", "client-error", "connected", "client-error", "disconnected", "client-error"]
+        );
+        assert_eq!((taken[0].detail.as_str(), taken[5].detail.as_str()), ("publisher 0: x", "publisher 1"));
+        assert!(taken.windows(2).all(|pair| pair[0].at <= pair[1].at));
+        taken.clear();
+        marks.take(&mut taken);
+        assert_eq!(taken, []);
+    }
+
+    #[test]
+    fn the_first_connection_is_no_mark() {
+        let marks = Marks::new(Clock::start());
+        let notes = marks.of("control".to_owned());
+        let (count, connects) = watch::channel(0);
+        for event in [Event::Connected, Event::Disconnected, Event::Connected] {
+            note(&notes, &count, &event);
+        }
+        let mut taken = Vec::new();
+        marks.take(&mut taken);
+        assert_eq!(taken.iter().map(|mark| mark.kind).collect::<Vec<_>>(), ["disconnected", "connected"]);
+        assert_eq!(*connects.borrow(), 2);
+    }
+}

@@ -173,7 +173,7 @@ impl Pull {
         }
         let description = message.description.as_deref().unwrap_or_default();
         match message.status {
-            Some(StatusCode::IDLE_HEARTBEAT) => {}
+            None | Some(StatusCode::IDLE_HEARTBEAT) => {}
             Some(StatusCode::TIMEOUT) => self.settle(&message),
             Some(StatusCode::PIN_ID_MISMATCH) => {
                 self.pin = None;
@@ -183,7 +183,7 @@ impl Pull {
                 return Err(self.gone("it was deleted"));
             }
             Some(StatusCode::NO_RESPONDERS) => {
-                self.turned_down("no-responders", "nobody answers its requests")
+                self.turned_down("no-responders", "nobody answers its requests");
             }
             Some(StatusCode::REQUEST_TERMINATED)
                 if message.headers.as_ref().is_some_and(|h| !h.is_empty()) =>
@@ -191,7 +191,6 @@ impl Pull {
                 self.settle(&message);
             }
             Some(_) => self.turned_down("broker-error", description),
-            None => {}
         }
         Ok(None)
     }

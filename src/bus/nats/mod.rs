@@ -9,6 +9,7 @@ mod provision;
 mod publisher;
 mod subjects;
 mod target;
+mod timer;
 mod window;
 mod wire;
 

@@ -116,7 +116,7 @@ async fn create_stream(jetstream: &Context, config: Config) -> Result<(), BusErr
 fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
     let bus = &plan.bus;
     let max_age = bus.max_age.as_duration();
-    let two_minutes = Duration::from_secs(120);
+    let two_minutes = Duration::from_mins(2);
     Config {
         name: stream_name(run),
         description: Some(format!("tickgate, run {run}: may be removed when the run is over")),

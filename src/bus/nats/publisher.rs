@@ -1,28 +1,29 @@
-//! The sending end: events leave on the generator's thread, acknowledgements are stamped on a thread of their own.
+//! The sending end: a connection whose event loop runs only while the generator waits, on the generator's thread.
 //!
-//! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, and the publisher's
-//! thread listens to `<inbox>.*`. That costs less than the client's request machinery, stamps every
-//! acknowledgement where it arrives, and a late one can never be taken for that of another event.
+//! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, and the publisher
+//! listens to `<inbox>.*`. That costs less than the client's request machinery, and a late acknowledgement can
+//! never be taken for that of another event. A generator waits most of its time, and wakes for an acknowledgement
+//! as it does for the next event: so both are handled without handing them from thread to thread, which on a busy
+//! machine costs more than anything else here.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, HeaderValue, Subject, Subscriber};
+use async_nats::{Client, HeaderMap, HeaderValue, Message, Subject, Subscriber};
 use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::sync::oneshot;
+use tokio::runtime::Runtime;
 
 use super::link::{self, Marks, Notes};
 use super::subjects::Layout;
 use super::target::{Target, environment};
+use super::timer::Timer;
 use super::window::{Ticket, Window};
 use super::wire;
 use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refused};
 use crate::host::clock::Clock;
+use crate::host::sleep::Sleeper;
 use crate::num;
 use crate::plan::{self, Ns};
 
@@ -30,14 +31,6 @@ use crate::plan::{self, Ns};
 const MSG_ID_BYTES: usize = 29;
 /// Payloads, ids and reply subjects are cut from blocks of this size.
 const ARENA: usize = 64 * 1024;
-
-/// An acknowledgement on its way from the publisher's thread.
-#[derive(Debug)]
-struct Reply {
-    ticket: Ticket,
-    at: Ns,
-    answer: Answer,
-}
 
 /// An event as it waits for the wire.
 #[derive(Debug)]
@@ -49,20 +42,30 @@ struct Parcel {
 
 /// The sending end of one generator.
 pub struct NatsPublisher {
-    client: Client,
-    clock: Clock,
+    line: Line,
     layout: Arc<Layout>,
     symbols: Arc<[String]>,
     subjects: Vec<Option<Subject>>,
-    inbox: String,
-    arena: BytesMut,
     msg_id: bool,
-    window: Window<Parcel>,
-    replies: rtrb::Consumer<Reply>,
     abandoned: bool,
-    alive: Arc<AtomicBool>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
+    /// The connection's work was done since the last look at the answers.
+    driven: bool,
+    // Last, so that what lives in it ends first.
+    runtime: Runtime,
+}
+
+/// The connection, and the account of what is on it.
+struct Line {
+    client: Client,
+    clock: Clock,
+    notes: Notes,
+    inbox: String,
+    replies: Subscriber,
+    timer: Timer,
+    arena: BytesMut,
+    window: Window<Parcel>,
+    answers: Vec<Ack>,
+    alive: bool,
 }
 
 /// What a publisher needs of its run.
@@ -76,55 +79,52 @@ pub(super) struct Setup<'a> {
 }
 
 impl NatsPublisher {
-    /// Connects, on a new thread.
+    /// Connects.
     ///
     /// # Errors
-    /// When the connection or the thread cannot be made.
+    /// When the connection cannot be made.
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { target, bus, layout, symbols, clock, marks } = setup;
         let window = if bus.publish == plan::Publish::Sync { 1 } else { bus.window.max(1) };
-        let name = format!("publisher {generator}");
-        let alive = Arc::new(AtomicBool::new(true));
+        let notes = marks.of(format!("publisher {generator}"));
         // As many as can be open, and as many again that come too late.
-        let (ring, replies) = rtrb::RingBuffer::new(num::index32(window) * 2 + 64);
-        let (stop, stopped) = oneshot::channel();
-        let (ready, connected) = mpsc::sync_channel(1);
-        let worker = Worker {
-            target: target.clone(),
-            queue: num::index32(window) * 2 + 1024,
-            notes: marks.of(name),
-            clock,
-            ring,
-            alive: alive.clone(),
-        };
-        let thread = std::thread::Builder::new()
-            .name(format!("nats-pub-{generator}"))
-            .spawn(move || worker.run(&ready, stopped))
-            .map_err(|error| {
-                environment(&format!("cannot start a thread: {error}"), "use fewer generators")
+        let queue = num::index32(window) * 2 + 1024;
+        let runtime = runtime()?;
+        let line = runtime.block_on(async {
+            let link = link::connect(target, notes.clone(), queue).await?;
+            let inbox = link.client.new_inbox();
+            let replies = link.client.subscribe(format!("{inbox}.*")).await.map_err(|error| {
+                environment(&format!("cannot listen for acknowledgements: {error}"), "check the inbox prefix")
             })?;
-        let (client, inbox) = connected.recv().unwrap_or_else(|_| {
-            Err(environment(
-                "the publisher's thread died while it connected",
-                "report this with the server's log",
-            ))
+            let timer = Timer::new(clock).map_err(|error| {
+                environment(
+                    &format!("cannot make a timer: {error}"),
+                    "raise the limit of open files (`ulimit -n`)",
+                )
+            })?;
+            Ok::<_, BusError>(Line {
+                client: link.client,
+                clock,
+                notes,
+                inbox,
+                replies,
+                timer,
+                arena: BytesMut::with_capacity(ARENA),
+                window: Window::new(window, bus.buffer, bus.publish_timeout.ns),
+                answers: Vec::new(),
+                alive: true,
+            })
         })?;
         let keys = layout.topics() * if layout.by_symbol() { symbols.len() } else { 1 };
         Ok(Self {
-            client,
-            clock,
+            line,
             layout,
             symbols,
             subjects: vec![None; keys],
-            inbox,
-            arena: BytesMut::with_capacity(ARENA),
             msg_id: bus.msg_id,
-            window: Window::new(window, bus.buffer, bus.publish_timeout.ns),
-            replies,
             abandoned: false,
-            alive,
-            stop: Some(stop),
-            thread: Some(thread),
+            driven: false,
+            runtime,
         })
     }
 
@@ -139,10 +139,68 @@ impl NatsPublisher {
         }
     }
 
-    /// Moves waiting events to the client, as far as window and client have room.
+    /// Does what the connection has to do now, without waiting.
+    fn drive(&mut self) {
+        let line = &mut self.line;
+        self.runtime.block_on(async {
+            line.pump();
+            // The connection's turn: it writes what it was given, and reads what is there.
+            tokio::task::yield_now().await;
+            line.collect();
+        });
+    }
+}
+
+impl Line {
+    /// Hands waiting events to the client, as far as window and client have room.
     fn pump(&mut self) {
         let Self { window, client, inbox, arena, alive, .. } = self;
         window.pump(|ticket, parcel| send(client, inbox, arena, ticket, parcel, alive));
+    }
+
+    /// Takes the answers that are there, and fills the places that they leave.
+    fn collect(&mut self) {
+        while let Some(reply) = tokio::task::coop::unconstrained(self.replies.next()).now_or_never() {
+            self.take(reply);
+            if !self.alive {
+                return;
+            }
+        }
+        self.pump();
+    }
+
+    /// Takes an answer, stamped now; `None` is the end of the connection.
+    fn take(&mut self, reply: Option<Message>) {
+        let Some(message) = reply else {
+            if std::mem::take(&mut self.alive) {
+                self.notes.mark("closed", "the connection has ended");
+            }
+            return;
+        };
+        let at = self.clock.now();
+        let Some(ticket) = message.subject.get(self.inbox.len() + 1..).and_then(ticket) else { return };
+        if let Some(token) = self.window.answer(ticket) {
+            let status = message.status.map(|status| status.as_u16());
+            self.answers.push(Ack { token, at, outcome: wire::answer(status, &message.payload) });
+        }
+    }
+
+    /// Does the connection's work until a time comes.
+    async fn work_until(&mut self, until: Ns) {
+        self.pump();
+        if self.timer.set(until).is_err() {
+            return;
+        }
+        while self.alive {
+            tokio::select! {
+                biased;
+                reply = self.replies.next() => {
+                    self.take(reply);
+                    self.collect();
+                }
+                () = self.timer.expired(until) => return,
+            }
+        }
     }
 }
 
@@ -159,7 +217,7 @@ fn send(
     arena: &mut BytesMut,
     ticket: Ticket,
     parcel: &Parcel,
-    alive: &AtomicBool,
+    alive: &mut bool,
 ) -> bool {
     // Writing into memory does not fail.
     let _ = write!(arena, "{inbox}.{}-{}", ticket.slot, ticket.generation);
@@ -180,7 +238,7 @@ fn send(
         Some(Err(error)) => {
             // Nothing was sent, so nothing will answer: the event ends as unconfirmed.
             if error.kind() == async_nats::client::PublishErrorKind::Send {
-                alive.store(false, Ordering::Release);
+                *alive = false;
             }
             true
         }
@@ -189,46 +247,57 @@ fn send(
 
 impl Publisher for NatsPublisher {
     fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused> {
-        if !self.alive.load(Ordering::Acquire) {
+        if !self.line.alive {
             return Err(Refused::Closed);
         }
         let header = if self.msg_id { MSG_ID_BYTES + event.id.len() } else { 0 };
-        if event.payload.len() + header > self.client.max_payload() {
+        if event.payload.len() + header > self.line.client.max_payload() {
             return Err(Refused::TooLarge);
         }
-        if !self.window.admits() {
-            return Err(Refused::Full);
+        if !self.line.window.admits() {
+            // Perhaps only because nobody has waited for a while.
+            self.drive();
+            if !self.line.window.admits() {
+                return Err(Refused::Full);
+            }
         }
+        let subject = self.subject(event.topic, event.symbol);
+        let line = &mut self.line;
         let parcel = Parcel {
-            subject: self.subject(event.topic, event.symbol),
-            payload: store(&mut self.arena, event.payload),
-            id: self.msg_id.then(|| store(&mut self.arena, event.id.as_bytes())),
+            subject,
+            payload: store(&mut line.arena, event.payload),
+            id: self.msg_id.then(|| store(&mut line.arena, event.id.as_bytes())),
         };
-        self.window.accept(event.token, self.clock.now(), parcel);
-        self.pump();
+        line.window.accept(event.token, line.clock.now(), parcel);
         Ok(())
     }
 
     fn acks(&mut self, into: &mut Vec<Ack>) {
-        // Read before the ring: what a dead thread left there still counts.
-        let alive = self.alive.load(Ordering::Acquire);
-        while let Ok(Reply { ticket, at, answer }) = self.replies.pop() {
-            if let Some(token) = self.window.answer(ticket) {
-                into.push(Ack { token, at, outcome: answer });
-            }
+        if !std::mem::take(&mut self.driven) {
+            self.drive();
         }
-        let now = self.clock.now();
+        let line = &mut self.line;
+        into.append(&mut line.answers);
+        let now = line.clock.now();
         let unconfirmed = |token| into.push(Ack { token, at: now, outcome: Answer::Unconfirmed });
-        if std::mem::take(&mut self.abandoned) || !alive {
-            self.window.give_up(unconfirmed);
+        if std::mem::take(&mut self.abandoned) || !line.alive {
+            line.window.give_up(unconfirmed);
         } else {
-            self.window.expire(now, unconfirmed);
-            self.pump();
+            line.window.expire(now, unconfirmed);
+        }
+    }
+
+    fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
+        let line = &mut self.line;
+        self.runtime.block_on(line.work_until(until.saturating_sub(sleeper.spin_ns())));
+        self.driven = true;
+        if sleeper.spin_ns() > 0 || !line.alive {
+            sleeper.sleep_until(until);
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.window.open()
+        self.line.window.open()
     }
 
     fn abandon(&mut self) {
@@ -238,97 +307,12 @@ impl Publisher for NatsPublisher {
 
 impl Drop for NatsPublisher {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic there has left its mark already.
-            let _ = thread.join();
-        }
-    }
-}
-
-/// The publisher's thread.
-struct Worker {
-    target: Target,
-    queue: usize,
-    notes: Notes,
-    clock: Clock,
-    ring: rtrb::Producer<Reply>,
-    alive: Arc<AtomicBool>,
-}
-
-type Connected = Result<(Client, String), BusError>;
-
-impl Worker {
-    fn run(mut self, ready: &mpsc::SyncSender<Connected>, stopped: oneshot::Receiver<()>) {
-        let _obituary = Obituary { alive: self.alive.clone(), notes: self.notes.clone() };
-        let runtime = match runtime() {
-            Ok(runtime) => runtime,
-            Err(error) => return drop(ready.send(Err(error))),
-        };
-        runtime.block_on(async {
-            match self.open().await {
-                Ok((client, inbox, subscriber)) => {
-                    let prefix = inbox.len() + 1;
-                    if ready.send(Ok((client.clone(), inbox))).is_ok() {
-                        self.listen(prefix, subscriber, stopped).await;
-                        // What was accepted shall leave, but a dead server must not hold us.
-                        let _ = tokio::time::timeout(Duration::from_millis(200), client.flush()).await;
-                    }
-                }
-                Err(error) => drop(ready.send(Err(error))),
-            }
+        // What was accepted shall leave, but a dead server must not hold us.
+        let line = &mut self.line;
+        self.runtime.block_on(async {
+            line.pump();
+            let _ = tokio::time::timeout(Duration::from_millis(200), line.client.flush()).await;
         });
-        // A name lookup that hangs must not hold us either.
-        runtime.shutdown_background();
-    }
-
-    async fn open(&self) -> Result<(Client, String, Subscriber), BusError> {
-        let link = link::connect(&self.target, self.notes.clone(), self.queue).await?;
-        let inbox = link.client.new_inbox();
-        let subscriber = link.client.subscribe(format!("{inbox}.*")).await.map_err(|error| {
-            environment(&format!("cannot listen for acknowledgements: {error}"), "check the inbox prefix")
-        })?;
-        Ok((link.client, inbox, subscriber))
-    }
-
-    /// Stamps acknowledgements until it is told to stop.
-    async fn listen(&mut self, prefix: usize, mut replies: Subscriber, mut stopped: oneshot::Receiver<()>) {
-        loop {
-            let message = tokio::select! {
-                biased;
-                _ = &mut stopped => return,
-                message = replies.next() => message,
-            };
-            let Some(message) = message else { return self.notes.mark("closed", "the connection has ended") };
-            let at = self.clock.now();
-            let Some(ticket) = message.subject.get(prefix..).and_then(ticket) else { continue };
-            let status = message.status.map(|status| status.as_u16());
-            let answer = wire::answer(status, &message.payload);
-            let mut reply = Reply { ticket, at, answer };
-            // The ring has room for every open event, so it fills only while nobody reads it.
-            while let Err(rtrb::PushError::Full(back)) = self.ring.push(reply) {
-                if self.ring.is_abandoned() {
-                    return;
-                }
-                reply = back;
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
-        }
-    }
-}
-
-/// Says that the thread has ended, however it ended.
-struct Obituary {
-    alive: Arc<AtomicBool>,
-    notes: Notes,
-}
-
-impl Drop for Obituary {
-    fn drop(&mut self) {
-        self.alive.store(false, Ordering::Release);
-        if std::thread::panicking() {
-            self.notes.mark("publisher-died", "its thread panicked; its open events are unconfirmed");
-        }
     }
 }
 
@@ -349,4 +333,89 @@ pub(super) fn runtime() -> Result<tokio::runtime::Runtime, BusError> {
             "raise the limit of open files (`ulimit -n`)",
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// A server that lets everybody in and answers nothing but pings.
+    fn mute_server() -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("nats://{}", listener.local_addr().expect("an address"));
+        std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().expect("a client");
+            stream.write_all(b"INFO {\"version\":\"2.15.1\",\"max_payload\":1024}\r\n").expect("written");
+            for line in BufReader::new(stream.try_clone().expect("a socket")).split(b'\n') {
+                let Ok(line) = line else { return };
+                if line.starts_with(b"PING") && stream.write_all(b"PONG\r\n").is_err() {
+                    return;
+                }
+            }
+        });
+        url
+    }
+
+    fn bus(window: u32, buffer: u32) -> plan::Bus {
+        serde_json::from_value(serde_json::json!({
+            "kind": "nats", "replicas": 1, "storage": "file", "compression": "none", "sync": "default",
+            "publish": "async", "window": window, "buffer": buffer, "publish_timeout": "1h", "msg_id": false,
+            "ack": "explicit", "ack_wait": "1s", "max_ack_pending": 1, "pull_batch": 1, "max_bytes": "1MiB",
+            "max_age": "1h", "partitions": 1, "audit": true
+        }))
+        .expect("settings")
+    }
+
+    fn publisher(marks: &Marks, bus: &plan::Bus) -> NatsPublisher {
+        let target = Target::parse(&mute_server()).expect("a URL");
+        let layout = Arc::new(Layout::of_one_topic());
+        let clock = Clock::start();
+        let setup = Setup { target: &target, bus, layout, symbols: Arc::from([]), clock, marks };
+        NatsPublisher::connect(setup, 0).expect("connects")
+    }
+
+    fn publish(publisher: &mut NatsPublisher, token: u64) -> Result<(), Refused> {
+        publisher.publish(&Outgoing { token, topic: 0, symbol: 0, id: "", payload: b"event" })
+    }
+
+    #[test]
+    fn when_the_connection_ends_open_events_are_unconfirmed_and_no_more_are_taken() {
+        let marks = Marks::new(Clock::start());
+        let mut publisher = publisher(&marks, &bus(4, 4));
+        for token in 0..8 {
+            assert_eq!(publish(&mut publisher, token), Ok(()));
+        }
+        assert_eq!(publish(&mut publisher, 8), Err(Refused::Full));
+        let mut acks = Vec::new();
+        publisher.acks(&mut acks);
+        assert_eq!((acks.len(), publisher.in_flight()), (0, 8));
+
+        let client = publisher.line.client.clone();
+        publisher.runtime.block_on(client.drain()).expect("it ends");
+        while publisher.line.alive {
+            publisher.acks(&mut acks);
+        }
+        assert_eq!(publish(&mut publisher, 9), Err(Refused::Closed));
+        publisher.acks(&mut acks);
+        publisher.acks(&mut acks);
+        let mut told = Vec::new();
+        marks.take(&mut told);
+        assert!(told.iter().any(|mark| mark.kind == "closed"), "{told:?}");
+        let mut tokens: Vec<_> = acks.iter().map(|ack| ack.token).collect();
+        tokens.sort_unstable();
+        assert_eq!(tokens, (0..8).collect::<Vec<_>>());
+        assert!(acks.iter().all(|ack| ack.outcome == Answer::Unconfirmed));
+        assert_eq!(publisher.in_flight(), 0);
+    }
+
+    #[test]
+    fn tickets_are_read_back() {
+        assert_eq!(ticket("12-4294967295"), Some(Ticket { slot: 12, generation: u32::MAX }));
+        for bad in ["", "12", "-", "1-", "-1", "1-2-3", "x-1", "4294967296-1"] {
+            assert_eq!(ticket(bad), None, "{bad}");
+        }
+    }
 }

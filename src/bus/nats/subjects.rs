@@ -11,11 +11,13 @@
 use std::collections::BTreeSet;
 
 use crate::bus::BusError;
-use crate::num;
 use crate::plan::{Delivery, Group, Plan};
+use crate::topology::receives;
 
 /// The token between the symbol and the number of its partition.
 const PARTITION: &str = ".partition.";
+/// The filter of a group whose patterns match no topic: without one it would hear everything.
+const NOTHING: &str = "tickgate.no-topic";
 
 /// Subjects and consumers of one run.
 #[derive(Debug, Clone)]
@@ -38,8 +40,6 @@ struct Partitioning {
 struct GroupLayout {
     /// Indices of the topics that a pattern of the group matches.
     topics: Vec<usize>,
-    /// What to listen to when none does: the group then hears nothing.
-    first_pattern: String,
     members: u32,
     /// Each member has a durable of its own.
     split: bool,
@@ -55,8 +55,11 @@ impl Layout {
         if topology.symbol_in_subject {
             check_symbols(symbols)?;
         }
-        let groups: Vec<GroupLayout> =
-            plan.groups.iter().map(|group| lay_out(group, &topology.topics)).collect();
+        let groups = plan
+            .groups
+            .iter()
+            .map(|group| lay_out(group, &topology.topics))
+            .collect::<Result<Vec<_>, _>>()?;
         let partitioning = partitioning(plan, &groups)?;
         Ok(Self {
             prefix: topology.prefix.clone(),
@@ -65,6 +68,12 @@ impl Layout {
             partitioning,
             groups,
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn of_one_topic() -> Self {
+        let (prefix, topics) = ("pre".to_owned(), vec!["topic".to_owned()]);
+        Self { prefix, topics, symbol_in_subject: false, partitioning: None, groups: Vec::new() }
     }
 
     /// The subjects that the stream listens to.
@@ -97,12 +106,11 @@ impl Layout {
     pub(super) fn transform(&self) -> Option<(String, String)> {
         let Partitioning { levels, count } = self.partitioning?;
         let symbol = levels + 1;
-        let source: String = (1..=symbol).map(|_| ".*").collect();
-        let tokens: String = (1..=symbol).map(|at| format!(".{{{{wildcard({at})}}}}")).collect();
-        let prefix = &self.prefix;
+        let tokens: Vec<String> = (1..=symbol).map(|at| format!("{{{{wildcard({at})}}}}")).collect();
+        let (prefix, tokens) = (&self.prefix, tokens.join("."));
         Some((
-            format!("{prefix}{source}"),
-            format!("{prefix}{tokens}{PARTITION}{{{{partition({count},{symbol})}}}}"),
+            format!("{prefix}{}", ".*".repeat(symbol)),
+            format!("{prefix}.{tokens}{PARTITION}{{{{partition({count},{symbol})}}}}"),
         ))
     }
 
@@ -115,7 +123,7 @@ impl Layout {
     pub(super) fn filters(&self, group: usize, durable: u32) -> Vec<String> {
         let Some(layout) = self.groups.get(group) else { return Vec::new() };
         if layout.topics.is_empty() {
-            return vec![format!("{}.{}", self.prefix, layout.first_pattern)];
+            return vec![NOTHING.to_owned()];
         }
         layout.topics.iter().flat_map(|&topic| self.topic_filters(layout, topic, durable)).collect()
     }
@@ -147,14 +155,16 @@ impl Layout {
     }
 }
 
-fn lay_out(group: &Group, topics: &[String]) -> GroupLayout {
-    let heard = |topic: &String| group.subscribe.iter().any(|pattern| matches(pattern, topic));
-    GroupLayout {
-        topics: topics.iter().enumerate().filter(|(_, topic)| heard(topic)).map(|(at, _)| at).collect(),
-        first_pattern: group.subscribe.first().cloned().unwrap_or_else(|| "nothing".to_owned()),
+fn lay_out(group: &Group, topics: &[String]) -> Result<GroupLayout, BusError> {
+    let topics = receives(group, topics).map_err(|error| BusError::Plan {
+        problem: format!("group `{}`: {error}", group.name),
+        hint: "mend its `subscribe`".to_owned(),
+    })?;
+    Ok(GroupLayout {
+        topics,
         members: group.members.max(1),
         split: group.delivery == Delivery::Partitioned && group.members > 1,
-    }
+    })
 }
 
 fn partitioning(plan: &Plan, groups: &[GroupLayout]) -> Result<Option<Partitioning>, BusError> {
@@ -207,21 +217,6 @@ fn levels(topic: &str) -> usize {
     topic.split('.').count()
 }
 
-/// Whether a NATS pattern matches a topic: `*` is exactly one token, a last `>` one or more.
-pub(super) fn matches(pattern: &str, topic: &str) -> bool {
-    let mut tokens = topic.split('.');
-    for part in pattern.split('.') {
-        match (part, tokens.next()) {
-            (">", Some(_)) => return true,
-            (_, None) => return false,
-            ("*", Some(_)) => {}
-            (part, Some(token)) if part == token => {}
-            _ => return false,
-        }
-    }
-    tokens.next().is_none()
-}
-
 /// A text as a part of a stream's or consumer's name: whatever NATS does not allow there becomes `-`.
 pub(super) fn name_part(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
@@ -230,13 +225,12 @@ pub(super) fn name_part(text: &str) -> String {
 /// The durable's name of a group: unique even where two groups differ only in characters that names cannot hold.
 pub(super) fn durable_name(run: &str, plan: &Plan, group: usize, split: Option<u32>) -> String {
     let given = plan.groups.get(group).map_or("", |g| g.name.as_str());
-    let mut name = format!("tickgate-{run}-{}", name_part(given));
     let clash = plan.groups.iter().filter(|g| name_part(&g.name) == name_part(given)).count() > 1;
-    if clash {
-        name.push_str(&format!("-g{}", num::count(group)));
-    }
-    if let Some(member) = split {
-        name.push_str(&format!("-{member}"));
-    }
-    name
+    let apart = if clash { format!("-g{group}") } else { String::new() };
+    let member = split.map_or_else(String::new, |member| format!("-{member}"));
+    format!("tickgate-{run}-{}{apart}{member}", name_part(given))
 }
+
+#[cfg(test)]
+#[path = "subjects_tests.rs"]
+mod tests;

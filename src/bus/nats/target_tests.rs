@@ -128,7 +128,8 @@ proptest! {
 
     #[test]
     fn passwords_survive_the_url(password in "[ -~]{1,20}") {
-        let escaped: String = password.bytes().map(|b| format!("%{b:02X}")).collect();
+        let escaped: Vec<String> = password.bytes().map(|b| format!("%{b:02X}")).collect();
+        let escaped = escaped.concat();
         let target = Target::parse(&format!("nats://me:{escaped}@host")).expect("a URL");
         prop_assert_eq!(target.auth, Auth::User { user: "me".to_owned(), password: Secret::new(password) });
     }

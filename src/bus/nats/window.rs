@@ -171,7 +171,6 @@ mod tests {
                         account.accept(next, now, next);
                         next += 1;
                     }
-                    Step::Accept => {}
                     Step::Pump(room) => {
                         let before = sent.len();
                         account.pump(|ticket, &token| {
@@ -190,7 +189,7 @@ mod tests {
                             answered.push(answer);
                         }
                     }
-                    Step::Answer(_) => {}
+                    Step::Accept | Step::Answer(_) => {}
                     Step::Tick(ns) => {
                         now += ns;
                         account.expire(now, |token| answered.push(token));

@@ -1,0 +1,200 @@
+//! The folder of one run, and files that are written whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Component, Path, PathBuf};
+
+use time::OffsetDateTime;
+
+use super::{ArchiveError, Journal};
+use crate::host::resources::free_bytes;
+
+/// Room that a run's files need at the most, near enough: a record and a report are a few megabytes, and a
+/// journal of a day some more.
+const NEEDED: u64 = 64 << 20;
+
+/// The folder of one run.
+#[derive(Debug, Clone)]
+pub struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    /// Makes `parent/<UTC time>-<profile>-<id>/`, such as `reports/20261124T081803Z-adr-002-4f1c/`, and tries whether
+    /// it can be written to: now, and not after the load.
+    ///
+    /// `unix_ns` is the run's start in nanoseconds since 1970. Characters of the profile's name that do not belong
+    /// into a file name become `-`.
+    ///
+    /// # Errors
+    /// When the folder is there already, cannot be made or written to, or its disk is as good as full.
+    pub fn create(parent: &Path, unix_ns: u64, profile: &str, id: &str) -> Result<Self, ArchiveError> {
+        let path = parent.join(format!("{}-{}-{}", stamp(unix_ns), slug(profile), slug(id)));
+        fs::create_dir_all(parent).map_err(ArchiveError::io("make", parent))?;
+        fs::create_dir(&path).map_err(ArchiveError::io("make", &path))?;
+        let folder = Self { path };
+        folder.try_out().inspect_err(|_| {
+            let _ = fs::remove_dir_all(&folder.path);
+        })?;
+        Ok(folder)
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of a file in it.
+    #[must_use]
+    pub fn file(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Writes a file so that it is whole or not there, even if we are killed meanwhile. `name` may lead into a
+    /// folder below (`charts/latency.svg`).
+    ///
+    /// # Errors
+    /// When the name leads elsewhere, or it cannot be written.
+    pub fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
+        let path = self.path.join(name);
+        let (Some(parent), Some(file)) =
+            (path.parent(), path.file_name().filter(|_| inside && !name.is_empty()))
+        else {
+            return Err(ArchiveError::Name { name: name.to_owned() });
+        };
+        let mut new = std::ffi::OsString::from(".new-");
+        new.push(file);
+        let new = parent.join(new);
+        let write = || {
+            fs::create_dir_all(parent)?;
+            let mut file = File::create(&new)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&new, &path)?;
+            File::open(parent)?.sync_all()
+        };
+        write().map_err(|error| {
+            let _ = fs::remove_file(&new);
+            ArchiveError::io("write", &path)(error)
+        })
+    }
+
+    /// Removes the folder if nothing was written into it.
+    pub fn discard_if_empty(&self) {
+        // Removing a directory fails while it holds anything, which is just what is wanted.
+        let _ = fs::remove_dir(&self.path);
+    }
+
+    /// Starts the folder's journal, `journal.jsonl`.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn journal(&self) -> Result<Journal, ArchiveError> {
+        Journal::append_to(&self.file("journal.jsonl"))
+    }
+
+    fn try_out(&self) -> Result<(), ArchiveError> {
+        let free = free_bytes(&self.path)
+            .map_err(|error| ArchiveError::io("look at", &self.path)(io::Error::other(error)))?;
+        if free < NEEDED {
+            return Err(ArchiveError::Full { path: self.path.clone(), free, needed: NEEDED });
+        }
+        self.write_whole(".trial", &[0; 4096])?;
+        fs::remove_file(self.file(".trial")).map_err(ArchiveError::io("remove", self.file(".trial")))
+    }
+}
+
+/// `20261124T081803Z`: sorts by time, and needs no quotes anywhere.
+fn stamp(unix_ns: u64) -> String {
+    // Cannot fail: u64 nanoseconds end in the year 2554.
+    let time =
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(unix_ns)).unwrap_or(OffsetDateTime::UNIX_EPOCH);
+    let (date, clock) = (time.date(), time.time());
+    format!(
+        "{:04}{:02}{:02}T{:02}{:02}{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}
+
+/// A text as a part of a file name.
+fn slug(text: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' || c == '.' { c } else { '-' };
+    let slug: String = text.chars().map(plain).take(60).collect();
+    let slug = slug.trim_matches(['-', '.']);
+    if slug.is_empty() { "run".into() } else { slug.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder(parent: &Path) -> RunFolder {
+        RunFolder::create(parent, 1_795_508_283_000_000_000, "adr-002", "4f1c").unwrap()
+    }
+
+    #[test]
+    fn a_folder_bears_time_profile_and_id() {
+        let parent = tempfile::tempdir().unwrap();
+        let below = parent.path().join("reports");
+        let made = folder(&below);
+        assert_eq!(made.path(), below.join("20261124T081803Z-adr-002-4f1c"));
+        assert_eq!(fs::read_dir(made.path()).unwrap().count(), 0, "the trial leaves nothing");
+        let again = RunFolder::create(&below, 1_795_508_283_000_000_000, "adr-002", "4f1c");
+        assert!(again.unwrap_err().to_string().contains("20261124T081803Z"), "no run overwrites another");
+    }
+
+    #[test]
+    fn a_place_that_cannot_be_written_to_is_an_error_at_once() {
+        let parent = tempfile::tempdir().unwrap();
+        let file = parent.path().join("file");
+        fs::write(&file, "").unwrap();
+        let error = RunFolder::create(&file, 0, "p", "i").unwrap_err().to_string();
+        assert!(error.contains(&file.display().to_string()), "{error}");
+        assert!(RunFolder::create(Path::new("/proc/reports"), 0, "p", "i").is_err());
+    }
+
+    #[test]
+    fn names_are_made_fit_for_files() {
+        assert_eq!(slug("my profile/../x"), "my-profile-..-x");
+        assert_eq!(slug("../.."), "run");
+        assert_eq!(slug("é"), "run");
+        assert_eq!(slug(&"x".repeat(500)).len(), 60);
+        assert_eq!(stamp(0), "19700101T000000Z");
+        assert_eq!(stamp(u64::MAX), "25540721T233433Z");
+    }
+
+    #[test]
+    fn a_file_is_written_whole_and_replaced_whole() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = folder(parent.path());
+        folder.write_whole("charts/a.svg", b"first").unwrap();
+        folder.write_whole("charts/a.svg", b"second").unwrap();
+        assert_eq!(fs::read(folder.file("charts/a.svg")).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.file("charts")).unwrap().count(), 1, "no temporary file stays");
+    }
+
+    #[test]
+    fn no_name_leads_out_of_the_folder() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = folder(parent.path());
+        for name in ["", "..", "../x", "/etc/x", "a/../../x", "."] {
+            assert!(matches!(folder.write_whole(name, b""), Err(ArchiveError::Name { .. })), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_failed_write_leaves_the_old_file_and_no_other() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = folder(parent.path());
+        fs::create_dir_all(folder.file("record.json/occupied")).unwrap();
+        assert!(folder.write_whole("record.json", b"new").is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+}

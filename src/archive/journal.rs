@@ -1,0 +1,172 @@
+//! The journal: a JSON line a second, from which a run can be told if the harness is killed.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
+
+use super::ArchiveError;
+
+/// A file of JSON lines that only grows.
+///
+/// A line goes out in one write and is then the kernel's: it survives a kill of this process, though not a loss
+/// of power. Forcing it to the disk each second would disturb the very disk that is measured.
+#[derive(Debug)]
+pub struct Journal {
+    file: File,
+    path: PathBuf,
+    line: Vec<u8>,
+    torn: bool,
+}
+
+impl Journal {
+    /// Opens a journal to append to it.
+    ///
+    /// # Errors
+    /// When the file cannot be opened.
+    pub fn append_to(path: &Path) -> Result<Self, ArchiveError> {
+        let file = OpenOptions::new().create(true).read(true).append(true).open(path);
+        let file = file.map_err(ArchiveError::io("open", path))?;
+        // A line that an earlier process left torn ends before ours begins.
+        let mut last = *b"\n";
+        let length = file.metadata().map_or(0, |file| file.len());
+        let torn = length > 0 && file.read_exact_at(&mut last, length - 1).is_ok() && last != *b"\n";
+        Ok(Self { file, path: path.to_owned(), line: Vec::new(), torn })
+    }
+
+    /// Appends an entry as one line.
+    ///
+    /// # Errors
+    /// When it cannot be written, as on a full disk; later entries may still be.
+    pub fn append(&mut self, entry: &impl Serialize) -> Result<(), ArchiveError> {
+        self.line.clear();
+        if self.torn {
+            self.line.push(b'\n');
+        }
+        let serialised = serde_json::to_writer(&mut self.line, entry);
+        serialised.map_err(|error| ArchiveError::io("write an entry of", &self.path)(error.into()))?;
+        self.line.push(b'\n');
+        let written = self.file.write_all(&self.line);
+        self.torn = written.is_err();
+        written.map_err(ArchiveError::io("append to", &self.path))
+    }
+}
+
+/// Reads a journal back: its entries in order, and whether anything was torn off or is no JSON.
+///
+/// Only a line that has its end counts, so a journal that was cut anywhere yields exactly the entries before
+/// the cut.
+///
+/// # Errors
+/// When the file cannot be read, or a whole line is good JSON and yet no entry: then it is of another version.
+pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, bool), ArchiveError> {
+    let bytes = fs::read(path).map_err(ArchiveError::io("read", path))?;
+    let mut entries = Vec::new();
+    let mut torn = false;
+    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+        let Some(line) = line.strip_suffix(b"\n") else {
+            torn = true;
+            break;
+        };
+        match serde_json::from_slice(line) {
+            Ok(entry) => entries.push(entry),
+            Err(error) if serde_json::from_slice::<IgnoredAny>(line).is_ok() => {
+                return Err(ArchiveError::Content {
+                    path: path.to_owned(),
+                    what: "journal of this version",
+                    problem: format!("line {}: {error}", index + 1),
+                });
+            }
+            // An empty line separates a torn one from its successor.
+            Err(_) => torn = true,
+        }
+    }
+    Ok((entries, torn))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use serde::Deserialize;
+    use serde_json::Value;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    struct Entry {
+        second: u64,
+        note: String,
+    }
+
+    fn entry() -> impl Strategy<Value = Entry> {
+        (any::<u64>(), ".{0,12}").prop_map(|(second, note)| Entry { second, note })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn a_journal_cut_at_any_byte_yields_what_was_whole(entries in prop::collection::vec(entry(), 0..6)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal.jsonl");
+            let mut journal = Journal::append_to(&path).unwrap();
+            let mut ends = vec![0];
+            for entry in &entries {
+                journal.append(entry).unwrap();
+                ends.push(fs::metadata(&path).unwrap().len());
+            }
+            let whole = fs::read(&path).unwrap();
+            for cut in 0..=whole.len() {
+                fs::write(&path, &whole[..cut]).unwrap();
+                let length = crate::num::count(cut);
+                let kept = ends.iter().filter(|&&end| end <= length).count() - 1;
+                let (read, torn) = read_journal::<Entry>(&path).unwrap();
+                prop_assert_eq!(&read[..], &entries[..kept]);
+                prop_assert_eq!(torn, !ends.contains(&length));
+                // Whoever goes on after the cut loses nothing of their own.
+                Journal::append_to(&path).unwrap().append(&Entry { second: 7, note: "on".into() }).unwrap();
+                let (read, _) = read_journal::<Entry>(&path).unwrap();
+                let complete = entries.get(kept).filter(|_| ends[kept + 1] == length + 1);
+                let expected = entries[..kept].iter().chain(complete);
+                prop_assert!(read.iter().take(read.len() - 1).eq(expected));
+                prop_assert_eq!(read.last().map(|entry| entry.second), Some(7));
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("journal.jsonl");
+            fs::write(&path, bytes).unwrap();
+            let _ = read_journal::<Value>(&path);
+        }
+    }
+
+    #[test]
+    fn zeros_after_a_loss_of_power_and_a_torn_middle_are_skipped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        fs::write(&path, b"1\n\0\0\0\n{\"a\":\n2\n\0\0").unwrap();
+        let (read, torn) = read_journal::<u64>(&path).unwrap();
+        assert_eq!((read, torn), (vec![1, 2], true));
+    }
+
+    #[test]
+    fn an_entry_of_another_version_is_an_error_that_names_its_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        fs::write(&path, "1\n{\"a\":2}\n").unwrap();
+        let error = read_journal::<u64>(&path).unwrap_err().to_string();
+        assert!(error.contains("line 2"), "{error}");
+        assert!(read_journal::<u64>(&folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_no_panic() {
+        let mut journal = Journal::append_to(Path::new("/dev/full")).unwrap();
+        assert!(journal.append(&1).is_err());
+        assert!(journal.append(&2).is_err());
+    }
+}

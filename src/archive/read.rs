@@ -1,0 +1,97 @@
+//! Reading a record: first its schema, then the rest.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::ArchiveError;
+
+/// A family of documents and the latest version of it that can be read, as in `tickgate.record/1`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// `tickgate.record`.
+    pub family: &'static str,
+    /// `1`.
+    pub newest: u32,
+}
+
+#[derive(Deserialize)]
+struct Head {
+    schema: String,
+}
+
+/// Reads a document with a `schema`; `path` is the file, or a run folder with a `record.json`.
+///
+/// # Errors
+/// When it cannot be read, is no such document, or was written by a later version.
+pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T, ArchiveError> {
+    let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
+    let bytes = fs::read(&path).map_err(ArchiveError::io("read", &path))?;
+    let wrong =
+        |problem: String| ArchiveError::Content { path: path.clone(), what: "record of a run", problem };
+    let head: Head = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
+    let version = head.schema.strip_prefix(schema.family).and_then(|rest| rest.strip_prefix('/'));
+    let version: u32 = version
+        .and_then(|version| version.parse().ok())
+        .filter(|&version| version > 0)
+        .ok_or_else(|| wrong(format!("its schema is `{}`, not {}/N", head.schema, schema.family)))?;
+    if version > schema.newest {
+        let newest = format!("{}/{}", schema.family, schema.newest);
+        return Err(ArchiveError::Newer { path, found: head.schema, newest });
+    }
+    serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SCHEMA: Schema = Schema { family: "tickgate.record", newest: 2 };
+
+    #[derive(Debug, PartialEq, Deserialize)]
+    struct Record {
+        verdict: String,
+    }
+
+    fn read(text: &str) -> Result<Record, String> {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("record.json"), text).unwrap();
+        read_record(folder.path(), SCHEMA).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_record_is_read_from_its_folder_or_file() {
+        assert_eq!(read(r#"{"schema":"tickgate.record/1","verdict":"pass"}"#).unwrap().verdict, "pass");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), r#"{"verdict":"fail","schema":"tickgate.record/2"}"#).unwrap();
+        assert_eq!(read_record::<Record>(file.path(), SCHEMA).unwrap().verdict, "fail");
+    }
+
+    #[test]
+    fn a_later_version_is_refused_before_anything_else_is_read() {
+        let error = read(r#"{"schema":"tickgate.record/3","new":[]}"#).unwrap_err();
+        assert!(error.contains("tickgate.record/3") && error.contains("up to tickgate.record/2"), "{error}");
+        assert!(error.contains("update tickgate"), "{error}");
+    }
+
+    #[test]
+    fn what_is_no_record_says_what_is_wrong() {
+        let cases = [
+            ("", "EOF"),
+            ("[1", "record of a run"),
+            ("{}", "missing field `schema`"),
+            (r#"{"schema":7}"#, "string"),
+            (r#"{"schema":"tickgate.records/1"}"#, "not tickgate.record/N"),
+            (r#"{"schema":"tickgate.record/0"}"#, "not tickgate.record/N"),
+            (r#"{"schema":"tickgate.record/-1"}"#, "not tickgate.record/N"),
+            (r#"{"schema":"tickgate.record/1"}"#, "missing field `verdict`"),
+        ];
+        for (text, expected) in cases {
+            let error = read(text).unwrap_err();
+            assert!(error.contains(expected) && error.contains("record.json"), "{text}: {error}");
+        }
+        assert!(read_record::<Record>(Path::new("/nonexistent"), SCHEMA).is_err());
+    }
+}
