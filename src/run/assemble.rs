@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{BusFacts, Refusal};
-use crate::host::clock::{Clock, utc};
+use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::load::expected;
 use crate::market;
@@ -16,7 +16,6 @@ use crate::record::{
 };
 
 use super::crew::Ended;
-use super::engine::{Broker, Options};
 use super::generator::Generated;
 use super::identity::Identity;
 use super::ready::describe;
@@ -40,12 +39,12 @@ pub(super) struct Parts<'a> {
 pub(super) fn empty(
     plan: &Plan,
     identity: &Identity,
-    clock: Clock,
+    epoch_unix_ns: u64,
     facts: &BusFacts,
-    broker: &Broker,
-    options: &Options,
+    broker: &record::Broker,
+    environment: Environment,
 ) -> Record {
-    let mut broker = broker.record.clone();
+    let mut broker = broker.clone();
     broker.product.clone_from(&facts.product);
     broker.version.clone_from(&facts.version);
     broker.durability.clone_from(&facts.durability);
@@ -58,14 +57,14 @@ pub(super) fn empty(
             profile: plan.name.clone(),
             tickgate: env!("CARGO_PKG_VERSION").into(),
             tag: identity.tag,
-            started: utc(clock.unix_ns_at_epoch()),
+            started: utc(epoch_unix_ns),
             ended: String::new(),
-            epoch_unix_ns: clock.unix_ns_at_epoch(),
+            epoch_unix_ns,
             end: End::Completed,
             reason: None,
         },
         plan: plan.clone(),
-        environment: environment(&Facts::collect(options.store.as_deref())),
+        environment,
         broker,
         phases: Vec::new(),
         marks: Vec::new(),
@@ -81,7 +80,8 @@ pub(super) fn empty(
     }
 }
 
-fn environment(facts: &Facts) -> Environment {
+/// What is known of the machine.
+pub(super) fn environment(facts: &Facts) -> Environment {
     let mut named = BTreeMap::new();
     let mut note = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
