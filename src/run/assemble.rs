@@ -111,7 +111,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.load = load(parts, seconds);
     record.windows = windows(parts, record.phase(PhaseName::Measure).map_or(0, |p| p.end_ns - p.start_ns));
     record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
-    let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| &stored.ledger);
+    let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
         record.groups.push(group_figures(parts, group, received.as_ref(), stored, &symbols, &record.load));
@@ -178,10 +178,11 @@ fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
 
 fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
     let found = measure::audit(published, &stored.ledger);
-    let settled = settle(published, &stored.ledger, |_| true, None);
+    let settled = settle(published, stored.ledger.ledger(), |_| true, None);
     record::Audit {
         acked: found.acked,
         stored_once: found.stored_once,
+        replayed: found.replayed,
         missing: found.missing,
         stored_twice: found.stored_twice,
         out_of_order: found.out_of_order,
@@ -265,11 +266,11 @@ fn troubled(
     named: &impl Fn(usize) -> (String, String),
 ) -> Vec<SymbolTrouble> {
     let mut by_key: BTreeMap<usize, (u64, u64, u64)> = BTreeMap::new();
-    for (key, trouble) in ledger.worst(LISTED) {
+    for (key, trouble) in ledger.worst(usize::MAX) {
         by_key.insert(key, (0, trouble.duplicate, trouble.reordered));
     }
-    for range in &settled.ranges {
-        by_key.entry(range.key).or_default().0 += u64::from(range.last - range.first) + 1;
+    for &(key, lost) in &settled.lost_by_key {
+        by_key.entry(key).or_default().0 = lost;
     }
     let mut all: Vec<_> =
         by_key.into_iter().filter(|(_, (lost, twice, late))| lost + twice + late > 0).collect();

@@ -249,9 +249,9 @@ impl Clockwork {
             if !missing && (quiet || !open) {
                 return;
             }
-            // While somebody might come it may not be slept over.
-            self.next_poll = self.next_poll.min(quiet_since + QUIET_NS + 1).max(self.now() + 1);
-            self.step(deadline);
+            // The moment at which it has been quiet for long enough is not to be missed.
+            let enough = quiet_since + QUIET_NS + 1;
+            self.step(if self.now() < enough { enough.min(deadline) } else { deadline });
         }
     }
 

@@ -139,7 +139,7 @@ pub fn base(seed: u64) -> Plan {
 
 fn draw_load(dice: &mut Dice, plan: &mut Plan) {
     let load = &mut plan.load;
-    let mut rate = |dice: &mut Dice| Rate::per_second(num::f64_of(dice.across(100, 3000)));
+    let rate = |dice: &mut Dice| Rate::per_second(num::f64_of(dice.across(100, 3000)));
     load.rate = rate(dice);
     load.warmup = Span::millis(dice.pick(&[0, 1, 250, 333]));
     load.duration = Span::millis(dice.pick(&[400, 1000, 1500, 2001]));

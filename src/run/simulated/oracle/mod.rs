@@ -195,6 +195,7 @@ fn audit(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("audit.read", own.read, audit.read);
     found.equal("audit.acked", figures.acked, audit.acked);
     found.equal("audit.stored_once", own.stored_once, audit.stored_once);
+    found.equal("audit.replayed", own.perfect, audit.replayed);
     found.equal("audit.missing", own.missing, audit.missing);
     found.equal("audit.stored_twice", own.stored_twice, audit.stored_twice);
     found.equal("audit.out_of_order", own.out_of_order, audit.out_of_order);
