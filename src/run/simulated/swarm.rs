@@ -232,8 +232,10 @@ fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
             }
             _ => (format!("windows.latency.{}", quantile(dice)), format!("{below} {us}us in {}", dice.pick(&["100%", "50%"]))),
         };
-        // What the plan cannot produce is no objective.
-        if let Ok(objective) = grammar::parse(&name, &limit) {
+        // What the grammar refuses is no objective, and a name is there once, as in a profile.
+        if let Ok(objective) = grammar::parse(&name, &limit)
+            && plan.objectives.iter().all(|other| other.name() != name)
+        {
             plan.objectives.push(objective);
         }
     }

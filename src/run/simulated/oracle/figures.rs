@@ -13,6 +13,8 @@ use crate::topology;
 #[expect(missing_docs, reason = "the names are those of the record")]
 pub struct Figures {
     pub seconds: f64,
+    /// Seconds of the measure phase, a last part of one included.
+    pub whole_seconds: usize,
     pub intended: u64,
     pub acked: u64,
     pub acked_duplicate: u64,
@@ -55,6 +57,10 @@ pub struct GroupFigures {
     pub latency: Vec<i64>,
     /// The same by second of the measure phase.
     pub by_second: Vec<Vec<i64>>,
+    /// Events that were due, by second of the measure phase.
+    pub due_by_second: Vec<u64>,
+    /// As the record has it: it is sampled once a second, and the truth knows no samples.
+    pub backlog_max: u64,
     pub by_topic: Vec<u64>,
 }
 
@@ -138,6 +144,7 @@ impl Figures {
         let phase = Phase::of(record);
         let mut own = Self {
             seconds: num::f64_of(phase.end - phase.start) / 1e9,
+            whole_seconds: num::index((phase.end - phase.start).div_ceil(1_000_000_000)),
             by_topic: vec![0; record.plan.topology.topics.len()],
             ..Self::default()
         };
@@ -176,7 +183,10 @@ impl Figures {
         for (index, group) in record.plan.groups.iter().enumerate() {
             let topics = topology::receives(group, &record.plan.topology.topics).unwrap_or_default();
             let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
-            own.groups.push(of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len()));
+            let mut figures =
+                of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
+            figures.backlog_max = record.groups.get(index).map_or(0, |group| group.backlog_max);
+            own.groups.push(figures);
         }
         own
     }
@@ -218,6 +228,7 @@ fn of_group(
     let mut own = GroupFigures {
         by_topic: vec![0; all_topics],
         by_second: vec![Vec::new(); seconds],
+        due_by_second: vec![0; seconds],
         ..GroupFigures::default()
     };
     let mut in_order = deliveries.to_vec();
@@ -254,7 +265,10 @@ fn of_group(
     }
     let subscribed = (0_u32..).zip(&truth.events).filter(|(_, event)| topics.contains(&event.topic));
     for (number, event) in subscribed {
-        own.measured_intended += u64::from(phase.holds(event));
+        if phase.holds(event) {
+            own.measured_intended += 1;
+            own.due_by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)] += 1;
+        }
         let acked = matches!(event.outcome, Outcome::Acked(_));
         own.expected += u64::from(acked);
         match (acked, seen.contains(&number)) {

@@ -78,7 +78,7 @@ fn observed(
 ) -> Option<(bool, u64)> {
     let compared = |value: f64, samples: u64| (compare(value, objective.op, bare(objective.limit)), samples);
     if objective.scope.windows {
-        return windows(objective, groups);
+        return windows(figures, objective, groups);
     }
     match objective.metric {
         Metric::Time(timing, stat) => {
@@ -131,16 +131,20 @@ fn statistic(mut all: Vec<i64>, stat: Stat) -> f64 {
     }
 }
 
-/// Seconds of the measure phase that meet the limit; one without a sample does not.
-fn windows(objective: &Objective, groups: &[&GroupFigures]) -> Option<(bool, u64)> {
+/// Seconds of the measure phase that meet the limit, of those in which events were due; one without a sample does
+/// not.
+fn windows(figures: &Figures, objective: &Objective, groups: &[&GroupFigures]) -> Option<(bool, u64)> {
     let Metric::Time(_, stat) = objective.metric else { return None };
-    let seconds = groups.first()?.by_second.len();
-    let met = (0..seconds).filter(|&second| {
-        let all: Vec<i64> = groups.iter().flat_map(|own| own.by_second[second].iter().copied()).collect();
-        !all.is_empty() && compare(statistic(all, stat), objective.op, bare(objective.limit))
+    let due = |second: usize| groups.iter().any(|own| own.due_by_second[second] > 0);
+    let seconds: Vec<usize> = (0..figures.whole_seconds).filter(|&second| due(second)).collect();
+    let of = |second: usize| -> Vec<i64> {
+        groups.iter().flat_map(|own| own.by_second[second].iter().copied()).collect()
+    };
+    let met = seconds.iter().map(|&second| of(second)).filter(|all| {
+        !all.is_empty() && compare(statistic(all.clone(), stat), objective.op, bare(objective.limit))
     });
-    let share = num::share(num::count(met.count()), num::count(seconds));
-    (seconds > 0).then_some((share >= objective.share, 0))
+    let share = num::share(num::count(met.count()), num::count(seconds.len()));
+    seconds.iter().any(|&second| !of(second).is_empty()).then_some((share >= objective.share, 0))
 }
 
 fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&GroupFigures]) -> Option<f64> {
@@ -173,7 +177,7 @@ fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&Grou
         }
         // Sampled once a second: what the samples saw is the record's own.
         Outcome::Backlog => {
-            let seen = record.groups.iter().map(|group| group.backlog_max).max();
+            let seen = groups.iter().map(|own| own.backlog_max).max();
             groups.iter().any(|own| own.delivered > 0).then(|| num::f64_of(seen.unwrap_or(0)))
         }
     }
