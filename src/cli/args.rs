@@ -27,6 +27,8 @@ pub(super) enum Command {
     Profiles(Profiles),
     /// Is this machine fit to measure, and which brokers can it start?
     Doctor(Doctor),
+    /// Runs whose figures are known beforehand, on the simulated bus: does this build report them?
+    Selftest,
     /// Show the result of a run again
     Report(Report),
 }

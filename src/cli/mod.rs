@@ -11,6 +11,7 @@ mod profiles;
 mod progress;
 mod report;
 mod run;
+mod selftest;
 mod topology;
 
 use std::process::ExitCode;
@@ -115,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Topology(args) => topology::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Selftest => selftest::run(),
         Command::Report(args) => report::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {

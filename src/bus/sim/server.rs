@@ -170,7 +170,7 @@ impl World {
             None => self.foresee(arriving, Happening::Answered { event, reply }),
             Some(cut) if cut.resend => {
                 self.slots.retain(slot);
-                self.depart(cut.time.end(), event, slot);
+                self.foresee(cut.time.end(), Happening::Depart { event, slot });
             }
             Some(_) => {}
         }

@@ -31,6 +31,8 @@ pub struct Host {
 /// Something that will happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Happening {
+    /// A client sends an event again.
+    Depart { event: u32, slot: u32 },
     /// An event reaches the server.
     Arrive { event: u32, slot: u32 },
     /// The server is done with an event and stores it.
@@ -185,6 +187,7 @@ impl World {
 
     fn happen(&mut self, at: Ns, what: Happening) {
         match what {
+            Happening::Depart { event, slot } => self.depart(at, event, slot),
             Happening::Arrive { event, slot } => self.arrive(at, event, slot),
             Happening::Store { event, slot, again } => self.store(at, event, slot, again),
             Happening::Answered { event, reply } => self.answered(at, event, reply),
@@ -311,7 +314,7 @@ impl World {
         }
         match self.cut_between(start, arriving) {
             None => self.foresee(arriving, Happening::Arrive { event, slot }),
-            Some(cut) if cut.resend => self.depart(cut.time.end(), event, slot),
+            Some(cut) if cut.resend => self.foresee(cut.time.end(), Happening::Depart { event, slot }),
             Some(_) => self.slots.release(slot),
         }
     }
