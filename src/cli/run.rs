@@ -6,8 +6,9 @@ use super::journal::Keeping;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
 use crate::archive::RunFolder;
-use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
+use crate::bus::sim::{self, SimBus};
+use crate::bus::{Bus, BusError};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market;
@@ -52,11 +53,19 @@ fn execute(
     interrupt: &Interrupt,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
+    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
+    let job = Job { plan, identity, clock, options: &options, interrupt };
+    let symbols = market::names(&plan.market);
+    if args.broker.at == broker::SIM {
+        let setup = sim::Setup { faults: sim::Faults::demo(), seed: plan.market.seed, ..sim::Setup::default() };
+        let setup = sim::Setup { origin: clock.now(), ..setup };
+        let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
+        return measure(job, bus, broker::simulated(), folder, progress);
+    }
     let reached = broker::reach(&args.broker, plan, &folder.file("broker.log"))?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
-    let symbols = market::names(&plan.market);
     let setup = Setup {
         plan,
         run_id: &identity.id,
@@ -67,22 +76,31 @@ fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
-    let journal = folder.journal().map_err(|error| Failure::environment(&error))?;
-    let mut journal = Keeping::new(journal);
-    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
-    let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
-    let job = Job { plan, identity, clock, options: &options, interrupt };
-    let record = run::run(job, bus, reached.engine, observers);
-    let record = record.map_err(run_failure);
-    if let (Ok(record), Some(error)) = (&record, journal.end()) {
-        progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
-    }
+    let record = measure(job, bus, reached.engine, folder, progress);
     let ended = broker::end(reached.local);
     let record = record?;
     if let Err(failure) = ended {
         progress.say(&format!("warning: {}", failure.text));
     }
     Ok(record)
+}
+
+/// Runs on a bus, and keeps a journal meanwhile.
+fn measure<B: Bus + Send + 'static>(
+    job: Job<'_>,
+    bus: B,
+    engine: run::Broker,
+    folder: &RunFolder,
+    progress: &mut Progress,
+) -> Result<Record, Failure> {
+    let journal = folder.journal().map_err(|error| Failure::environment(&error))?;
+    let mut journal = Keeping::new(journal);
+    let observers: &mut [&mut dyn Observer] = &mut [&mut journal, progress];
+    let record = run::run(job, bus, engine, observers).map_err(run_failure);
+    if let (Ok(record), Some(error)) = (&record, journal.end()) {
+        progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
+    }
+    record
 }
 
 fn bus_failure(error: BusError) -> Failure {

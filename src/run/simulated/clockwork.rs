@@ -159,9 +159,11 @@ impl Clockwork {
         for ear in &mut self.ears {
             ear.hear(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
         }
-        // With nothing to come, a look now and then is enough.
-        let next = self.bus.next().unwrap_or(now + QUIET_NS / 8);
-        self.next_poll = (now + POLL_NS).max(next);
+        self.next_poll = now + POLL_NS;
+        if self.generators.iter().all(|own| own.due().is_none()) {
+            // Nobody sends any more: nothing arrives before the next thing happens on the bus.
+            self.next_poll = self.next_poll.max(self.bus.next().unwrap_or(now + QUIET_NS));
+        }
     }
 
     /// A second ends: what happened before it is told as its row.
