@@ -2,7 +2,7 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
-use tickgate::plan::{Rate, Span, Spacing, grammar};
+use tickgate::plan::{Rate, Spacing, Span, grammar};
 use tickgate::record::Verdict;
 use tickgate::run::simulated::known::ALL;
 use tickgate::run::simulated::swarm::base;
@@ -39,7 +39,11 @@ fn right(name: &str) {
     let answers = run().expect("simulates");
     assert!(!answers.is_empty());
     for answer in answers {
-        assert!(answer.right, "{}: {} expected, {} reported", answer.figure, answer.expected, answer.reported);
+        assert!(
+            answer.right,
+            "{}: {} expected, {} reported",
+            answer.figure, answer.expected, answer.reported
+        );
     }
 }
 

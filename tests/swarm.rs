@@ -4,7 +4,12 @@
 //! `make sim SEEDS=10000` runs many; `TICKGATE_SEED=123 cargo test --release --test swarm -- replay --nocapture`
 //! shows one.
 
-#![expect(clippy::expect_used, clippy::panic, clippy::print_stdout, reason = "tests; a replay is for reading")]
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests; a replay is for reading"
+)]
 
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -133,7 +138,9 @@ fn stories(record: &Record, truth: &Truth) {
     println!("\nevents that met trouble (the first {lines}; TICKGATE_LINES for more):");
     let troubled = (0..truth.events.len()).filter(|&event| {
         let fine = matches!(truth.events[event].outcome, Outcome::Acked(false));
-        !fine || copies[event].len() != 1 || heard[event].iter().any(|d| d.len() != 1 || d[0].damaged || d[0].attempt > 1)
+        !fine
+            || copies[event].len() != 1
+            || heard[event].iter().any(|d| d.len() != 1 || d[0].damaged || d[0].attempt > 1)
     });
     for number in troubled.take(lines) {
         let event = &truth.events[number];

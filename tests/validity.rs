@@ -13,9 +13,10 @@ use tickgate::verdict::assess;
 fn plan() -> Plan {
     let mut plan = base(1);
     plan.load.rate = Rate::per_second(2000.0);
-    plan.objectives = [("latency.p99", "< 100ms"), ("throughput.delivered", ">= 1k/s"), ("delivery.lost", "== 0")]
-        .map(|(name, limit)| grammar::parse(name, limit).expect("an objective"))
-        .into();
+    plan.objectives =
+        [("latency.p99", "< 100ms"), ("throughput.delivered", ">= 1k/s"), ("delivery.lost", "== 0")]
+            .map(|(name, limit)| grammar::parse(name, limit).expect("an objective"))
+            .into();
     plan
 }
 

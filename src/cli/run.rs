@@ -57,7 +57,8 @@ fn execute(
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let symbols = market::names(&plan.market);
     if args.broker.at == broker::SIM {
-        let setup = sim::Setup { faults: sim::Faults::demo(), seed: plan.market.seed, ..sim::Setup::default() };
+        let setup =
+            sim::Setup { faults: sim::Faults::demo(), seed: plan.market.seed, ..sim::Setup::default() };
         let setup = sim::Setup { origin: clock.now(), ..setup };
         let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
         return measure(job, bus, broker::simulated(), folder, progress);

@@ -143,7 +143,7 @@ mod tests {
             let mut copies: BTreeMap<u32, u64> = BTreeMap::new();
             let mut late = BTreeSet::new();
             for &(_, sequence) in &events {
-                if copies.get(&sequence).is_none() && copies.keys().any(|&other| other > sequence) {
+                if !copies.contains_key(&sequence) && copies.keys().any(|&other| other > sequence) {
                     late.insert(sequence);
                 }
                 *copies.entry(sequence).or_insert(0) += 1;

@@ -110,7 +110,8 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.load = load(parts, seconds);
     record.windows = windows(parts);
     record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
-    let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
+    let stored =
+        parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
         record.groups.push(group_figures(parts, group, received.as_ref(), stored, &symbols, &record.load));
@@ -314,7 +315,8 @@ fn window(parts: &Parts<'_>, objective: &Objective) -> Option<record::Window> {
     for counts in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
         due.resize(due.len().max(counts.len()), 0);
         for (sum, by_topic) in due.iter_mut().zip(counts) {
-            *sum += by_topic.iter().zip(&topics).map(|(count, any)| if *any { *count } else { 0 }).sum::<u64>();
+            *sum +=
+                by_topic.iter().zip(&topics).map(|(count, any)| if *any { *count } else { 0 }).sum::<u64>();
         }
     }
     let merged = merged.unwrap_or_else(|| Windows::new(0, Span::default(), WINDOW, &[limit.ns]));

@@ -197,7 +197,8 @@ fn a_good_run_passes_and_a_run_without_data_never_does() {
 
 #[test]
 fn the_worst_objective_is_the_runs_verdict() {
-    let mut record = good(&[("latency.p99", "< 100ms"), ("broker.memory", "< 1GiB"), ("delivery.lost", "== 0")]);
+    let mut record =
+        good(&[("latency.p99", "< 100ms"), ("broker.memory", "< 1GiB"), ("delivery.lost", "== 0")]);
     assert_eq!(verdict(&record), Verdict::Inconclusive, "the broker's memory is not known");
     record.groups[1].lost = 1;
     assert_eq!(verdict(&record), Verdict::Fail);
@@ -221,11 +222,13 @@ fn exact_counters_decide_and_not_the_histogram() {
 
 #[test]
 fn all_groups_together_are_one_distribution_and_a_scope_is_one_group() {
-    let mut record = good(&[("latency.p90", "< 10ms"), ("one.latency.p90", "< 10ms"), ("two.latency.p90", "< 10ms")]);
+    let mut record =
+        good(&[("latency.p90", "< 10ms"), ("one.latency.p90", "< 10ms"), ("two.latency.p90", "< 10ms")]);
     record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 50)]);
     let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
     assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
-    let mut record = good(&[("latency.mean", "<= 10ms"), ("latency.max", "< 16ms"), ("latency.min", "> 4ms")]);
+    let mut record =
+        good(&[("latency.mean", "<= 10ms"), ("latency.max", "< 16ms"), ("latency.min", "> 4ms")]);
     record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 15)]);
     assert_eq!(verdict(&record), Verdict::Pass, "the mean of both is 10 ms");
 }
@@ -356,9 +359,11 @@ fn counts_are_sums_and_highest_ones_are_maxima() {
     let lost: fn(&mut Record) = |record| (record.groups[0].lost, record.groups[1].lost) = (3, 4);
     assert_eq!(observed("delivery.lost", lost), (Some(7), Verdict::Fail));
     assert_eq!(observed("one.delivery.lost", lost), (Some(3), Verdict::Pass));
-    let extents: fn(&mut Record) = |record| (record.groups[0].extents.max, record.groups[1].extents.max) = (3, 4);
+    let extents: fn(&mut Record) =
+        |record| (record.groups[0].extents.max, record.groups[1].extents.max) = (3, 4);
     assert_eq!(observed("ordering.extent", extents), (Some(4), Verdict::Pass));
-    let backlog: fn(&mut Record) = |record| (record.groups[0].backlog_max, record.groups[1].backlog_max) = (7, 4);
+    let backlog: fn(&mut Record) =
+        |record| (record.groups[0].backlog_max, record.groups[1].backlog_max) = (7, 4);
     assert_eq!(observed("backlog.max", backlog), (Some(7), Verdict::Fail));
     assert_eq!(observed("two.backlog.max", backlog), (Some(4), Verdict::Pass));
 }
@@ -389,9 +394,11 @@ fn windows_are_a_share_and_none_is_no_pass() {
 
 #[test]
 fn a_failure_says_what_was_seen_where_and_what_next() {
-    let mut record = good(&[("delivery.lost", "== 0"), ("publish.refused", "== 0"), ("throughput.delivered", ">= 1k/s")]);
+    let mut record =
+        good(&[("delivery.lost", "== 0"), ("publish.refused", "== 0"), ("throughput.delivered", ">= 1k/s")]);
     (record.groups[0].lost, record.groups[0].lost_not_stored) = (3, 3);
-    (record.groups[1].lost, record.groups[1].lost_not_stored, record.groups[1].lost_not_delivered) = (3, 1, 2);
+    (record.groups[1].lost, record.groups[1].lost_not_stored, record.groups[1].lost_not_delivered) =
+        (3, 1, 2);
     (record.load.refused, record.load.unsent) = (7, 2);
     record.load.refusals = vec![record::Refusal { reason: "overload".into(), count: 7 }];
     record.groups[0].measured_in_time = 5_000;
@@ -401,7 +408,11 @@ fn a_failure_says_what_was_seen_where_and_what_next() {
     assert!(reason(0).contains("one: 3 confirmed and not stored: the bus lost them"), "{}", reason(0));
     assert!(reason(0).contains("two: 1 confirmed and not stored (the bus), 2 stored and never delivered"));
     assert!(reason(1).contains("7 × overload"), "{}", reason(1));
-    assert!(reason(2).contains("50 % beyond the limit") && reason(2).contains("2 unsent, 7 refused"), "{}", reason(2));
+    assert!(
+        reason(2).contains("50 % beyond the limit") && reason(2).contains("2 unsent, 7 refused"),
+        "{}",
+        reason(2)
+    );
     assert!(judged.objectives.iter().all(|objective| objective.next.is_some()));
 }
 
@@ -418,7 +429,10 @@ fn limits_are_the_plans_sorted_and_once() {
     ]);
     let limits = limits(&plan);
     assert_eq!(limits.latency, [5_000_000, 100_000_000]);
-    assert_eq!((limits.ack, limits.service, limits.send_lag), (vec![7_000_000], vec![8_000_000], vec![9_000_000]));
+    assert_eq!(
+        (limits.ack, limits.service, limits.send_lag),
+        (vec![7_000_000], vec![8_000_000], vec![9_000_000])
+    );
     assert_eq!(tightest_limit_ns(&plan), 100_000_000, "a median is no tail");
     assert_eq!(tightest_limit_ns(&empty(&[("ack.p99", "< 1ms")]).plan), 100_000_000, "the default");
 }

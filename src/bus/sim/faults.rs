@@ -46,7 +46,11 @@ impl Delay {
             Self::Fixed(ns) => ns,
             Self::LogNormal { median_ns, sigma } => log_normal(median_ns, sigma, random.normal(names)),
             Self::Bimodal { fast_ns, slow_ns, slow_share } => {
-                if random.unit(names) <= slow_share { slow_ns } else { fast_ns }
+                if random.unit(names) <= slow_share {
+                    slow_ns
+                } else {
+                    fast_ns
+                }
             }
             Self::Drifting { median_ns, sigma, swing, period_ns } => {
                 let phase = num::share(at % period_ns.max(1), period_ns.max(1)) * std::f64::consts::TAU;

@@ -173,7 +173,15 @@ impl World {
         self.foresee(at + self.terms.ack_wait_ns, next);
     }
 
-    pub(super) fn deliver(&mut self, at: Ns, copy: u32, group: usize, member: usize, attempt: u32, damaged: bool) {
+    pub(super) fn deliver(
+        &mut self,
+        at: Ns,
+        copy: u32,
+        group: usize,
+        member: usize,
+        attempt: u32,
+        damaged: bool,
+    ) {
         if !self.groups[group].members[member].lives(at) {
             return self.again(at, copy, group, attempt);
         }

@@ -115,7 +115,8 @@ impl SimBus {
     #[must_use]
     pub fn new(plan: &Plan, setup: Setup, symbols: &[String], time: Time) -> Self {
         let facts = facts(&setup);
-        let world = World::new(plan, setup.faults, setup.host, setup.seed, setup.origin);
+        let mut world = World::new(plan, setup.faults, setup.host, setup.seed, setup.origin);
+        world.terms.places_until_taken = matches!(time, Time::Real(_));
         let topology = &plan.topology;
         let shared = Shared {
             world: Mutex::new(world),
@@ -321,7 +322,13 @@ impl SimMember {
         world.hand_over(self.group, self.member, stamp, |parcel, topic, symbol, payload| {
             let position = Position { partition: 0, offset: u64::from(parcel.copy) + 1 };
             let subject = self.shared.subject(topic, symbol, &mut text);
-            sink(&Delivery { subject, payload, received: parcel.received, position, attempt: parcel.attempt });
+            sink(&Delivery {
+                subject,
+                payload,
+                received: parcel.received,
+                position,
+                attempt: parcel.attempt,
+            });
         })
     }
 }

@@ -201,7 +201,7 @@ impl World {
             return;
         }
         let place = num::index((bits >> 16) % places);
-        if bits & 7 == 0 {
+        if bits.trailing_zeros() >= 3 {
             into.truncate(EVENT_ID.end + place.min(payload.len() - EVENT_ID.end - 1));
         } else {
             let place = if place < EVENT_ID.start { place } else { place + EVENT_ID.len() };

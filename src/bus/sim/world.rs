@@ -52,7 +52,10 @@ pub(super) enum Happening {
 /// What the server says of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reply {
-    Stored { copy: u32, duplicate: bool },
+    Stored {
+        copy: u32,
+        duplicate: bool,
+    },
     /// Confirmed without being stored.
     Claimed,
     Refused,
@@ -100,6 +103,9 @@ pub(super) struct Terms {
     pub(super) ack_wait_ns: Ns,
     pub(super) msg_id: bool,
     pub(super) audit: bool,
+    /// Does an event keep its place in the client until its answer is taken, as in a real one? In virtual time
+    /// answers are taken late, which must move no figure.
+    pub(super) places_until_taken: bool,
     symbols: usize,
 }
 
@@ -144,6 +150,7 @@ impl World {
                 ack_wait_ns: plan.bus.ack_wait.ns.max(1),
                 msg_id: plan.bus.msg_id,
                 audit: plan.bus.audit,
+                places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
             },
             agenda: BinaryHeap::new(),
@@ -203,8 +210,11 @@ impl World {
     }
 
     pub(super) fn mark(&mut self, at: Ns, up: bool) {
-        let (kind, detail) =
-            if up { ("connected", "all connections are back") } else { ("disconnected", "all connections are cut") };
+        let (kind, detail) = if up {
+            ("connected", "all connections are back")
+        } else {
+            ("disconnected", "all connections are cut")
+        };
         self.marks.push(Mark { at, kind, detail: detail.into() });
     }
 
@@ -221,7 +231,8 @@ impl World {
                 Hits::Share(share) => self.random.unit([name, nth << 32]) <= share,
                 Hits::Events { symbol, from, to } => event.is_some_and(|event| {
                     let event = &self.truth.events[num::index32(event)];
-                    symbol.is_none_or(|symbol| symbol == event.symbol) && (from..=to).contains(&event.sequence)
+                    symbol.is_none_or(|symbol| symbol == event.symbol)
+                        && (from..=to).contains(&event.sequence)
                 }),
             };
             if hit {
@@ -256,7 +267,8 @@ impl World {
         let refused = if event.payload.len() > MAX_PAYLOAD {
             Some(Refused::TooLarge)
         } else {
-            (own.open >= self.terms.room).then_some(Refused::Full)
+            let taken = if self.terms.places_until_taken { num::count32(own.answers.len()) } else { 0 };
+            (own.open.saturating_add(taken) >= self.terms.room).then_some(Refused::Full)
         };
         self.truth.events.push(Event {
             publisher: sender,

@@ -18,6 +18,8 @@ use crate::run::receiver::{Reading, Received, Receiver, read};
 use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
 
+use super::{Scenario, stalls};
+
 /// How often answers and deliveries are taken in. It moves no figure: both are stamped where they arrive.
 const POLL_NS: Ns = 1_000_000;
 /// Readings of several members that are held back, at the most, until their order is sure.
@@ -71,8 +73,7 @@ impl Clockwork {
         tag: u16,
         calendar: Calendar,
         subscribed: &[Vec<bool>],
-        stalls: &[Stretch],
-        offset_ns: i64,
+        scenario: &Scenario,
     ) -> Result<Self, RunError> {
         let switches = Arc::new(Switches::default());
         let _ = switches.calendar.set(calendar);
@@ -93,7 +94,7 @@ impl Clockwork {
             ears.push(Ear {
                 name: named.name.clone(),
                 merger: Merger::new(members.len(), HELD_BACK),
-                offset_ns,
+                offset_ns: scenario.host.clock_offset_ns,
                 members,
                 receiver: Receiver::new(plan, of_group, Arc::clone(&signals), Arc::clone(&switches)),
                 signals,
@@ -104,7 +105,7 @@ impl Clockwork {
             bus: bus.clone(),
             run: run_identity(plan, tag, calendar.epoch_unix_ns),
             calendar,
-            stalls: stalls.to_vec(),
+            stalls: stalls(scenario, calendar),
             switches,
             generators,
             ears,
@@ -289,7 +290,8 @@ impl Ear {
                 merger.push(index, readings, now.saturating_add_signed(*offset_ns));
             }
             if let Err(error) = done {
-                let who = if alone { format!("the member of {name}") } else { format!("member {index} of {name}") };
+                let who =
+                    if alone { format!("the member of {name}") } else { format!("member {index} of {name}") };
                 dead.push(format!("{who} ({error})"));
                 merger.close(index);
                 *place = None;
@@ -301,4 +303,3 @@ impl Ear {
         receiver.signal();
     }
 }
-

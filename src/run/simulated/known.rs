@@ -62,6 +62,7 @@ impl Answers {
         });
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "called with values made on the spot")]
     fn equal<T: PartialEq + std::fmt::Debug>(&mut self, figure: &str, expected: T, reported: T) {
         self.1.push(Answer {
             run: self.0,
@@ -165,7 +166,9 @@ fn queue() -> Result<Vec<Answer>, RunError> {
             plan.load.warmup = Span::seconds(2);
             plan.market.seed = seed;
             let service = Delay::Fixed(1_000_000);
-            means.push(record_of(&plan, Faults { service, ..Faults::default() })?.groups[0].latency.mean_ns - MS);
+            means.push(
+                record_of(&plan, Faults { service, ..Faults::default() })?.groups[0].latency.mean_ns - MS,
+            );
         }
         let mean = means.iter().sum::<f64>() / 10.0;
         let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / 9.0;
@@ -190,7 +193,8 @@ fn reordering() -> Result<Vec<Answer>, RunError> {
     answers.time("one late by four: late time", 3.5 * MS, ns(group.extents.late_max_ns), 1.0);
     // 0 1 2 6 7 8 9 3 4 5 10 …
     let three = [(3, 6_250_000), (4, 5_500_000), (5, 4_750_000)];
-    let faults = three.into_iter().fold(Faults::default(), |faults, (sequence, by)| late(faults, sequence, by));
+    let faults =
+        three.into_iter().fold(Faults::default(), |faults, (sequence, by)| late(faults, sequence, by));
     let three = record_of(&plan, faults)?;
     let group = &three.groups[0];
     let found = (group.reordered, group.extents.max, group.extents.by_power_of_two.clone());
@@ -252,7 +256,11 @@ fn reconnect() -> Result<Vec<Answer>, RunError> {
     plan.bus.ack_wait = Span::seconds(2);
     let record = record_of(&plan, faults.clone())?;
     let (group, load) = (&record.groups[0], &record.load);
-    answers.equal("duplicate, lost, unconfirmed", (10, 0, 0), (group.duplicate, group.lost, load.unconfirmed));
+    answers.equal(
+        "duplicate, lost, unconfirmed",
+        (10, 0, 0),
+        (group.duplicate, group.lost, load.unconfirmed),
+    );
     plan.bus.msg_id = true;
     let record = record_of(&plan, faults)?;
     let (group, load) = (&record.groups[0], &record.load);
@@ -281,6 +289,7 @@ fn clock_error() -> Result<Vec<Answer>, RunError> {
 }
 
 /// A few seeds of the swarm.
+#[expect(clippy::unnecessary_wraps, reason = "of one type with the others")]
 fn seeds() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("seeded runs against the oracle", Vec::new());
     let wrong: Vec<String> = (0..100).flat_map(findings).collect();

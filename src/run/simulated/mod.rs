@@ -68,9 +68,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         SimBus::new(plan, setup, &market::names(&plan.market), Time::Virtual(std::sync::Arc::clone(&time)));
     let mut record = empty(plan, &identity, &bus, calendar);
 
-    let stalls = later(&scenario.host.stalls, calendar.load_start);
-    let offset = scenario.host.clock_offset_ns;
-    let mut work = Clockwork::new(plan, &mut bus, time, identity.tag, calendar, &subscribed, &stalls, offset)?;
+    let mut work = Clockwork::new(plan, &mut bus, time, identity.tag, calendar, &subscribed, scenario)?;
     let mut note = |name, start_ns, end_ns| record.phases.push(record::Phase { name, start_ns, end_ns });
     note(PhaseName::Provision, 0, calendar.load_start);
     work.until(calendar.measure_start);
@@ -84,7 +82,8 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
     let audit = if plan.bus.audit {
         let run = run_identity(plan, identity.tag, EPOCH_UNIX_NS);
         let mut stored = Stored::new(plan);
-        let sink = &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
+        let sink =
+            &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
         stored.figures.complete = bus.audit(std::time::Duration::MAX, sink)?;
         note(PhaseName::Audit, at, at);
         Some(stored)
@@ -93,7 +92,10 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
     };
     let mut marks = Vec::new();
     bus.marks(&mut marks);
-    record.marks = marks.into_iter().map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail }).collect();
+    record.marks = marks
+        .into_iter()
+        .map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail })
+        .collect();
     if let Ok(sample) = bus.observe() {
         record.resources.store_bytes = Some(sample.stored_bytes);
         record.resources.store_events = Some(sample.stored_events);
@@ -102,7 +104,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
     dead.extend(scenario.dead_workers.iter().cloned());
-    record.health.dead_workers = dead.clone();
+    record.health.dead_workers.clone_from(&dead);
     let parts = Parts {
         plan,
         subscribed: &subscribed,
@@ -110,7 +112,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         ended: Ended { generated, received, dead },
         audit,
         backlog_max: rows.backlog_max,
-        hiccups: hiccups(&stalls, calendar),
+        hiccups: hiccups(&stalls(scenario, calendar), calendar),
     };
     assemble::fill(&mut record, &parts);
     Ok((judged(record), bus.truth()))
@@ -128,8 +130,10 @@ fn empty(plan: &Plan, identity: &Identity, bus: &SimBus, calendar: Calendar) -> 
     assemble::empty(plan, identity, calendar.epoch_unix_ns, bus.facts(), &broker, environment)
 }
 
-fn later(stretches: &[Stretch], by: Ns) -> Vec<Stretch> {
-    stretches.iter().map(|stretch| Stretch { from: stretch.from + by, ..*stretch }).collect()
+/// When the harness stands still, since the run's epoch.
+fn stalls(scenario: &Scenario, calendar: Calendar) -> Vec<Stretch> {
+    let later = |stall: &Stretch| Stretch { from: stall.from + calendar.load_start, ..*stall };
+    scenario.host.stalls.iter().map(later).collect()
 }
 
 /// What the hiccup meter would have seen over the measure phase: a wake-up each millisecond, the missed ones late
@@ -139,6 +143,8 @@ fn hiccups(stalls: &[Stretch], calendar: Calendar) -> Hiccups {
     let mut late: Vec<Ns> = wakes.map(|due| Stretch::after(stalls, due) - due).collect();
     late.sort_unstable();
     let count = num::count(late.len());
-    let at = |permille: u64| late.get(num::index((permille * count).div_ceil(1000).max(1) - 1)).copied().unwrap_or(0);
+    let at = |permille: u64| {
+        late.get(num::index((permille * count).div_ceil(1000).max(1) - 1)).copied().unwrap_or(0)
+    };
     Hiccups { count, p50_ns: at(500), p99_ns: at(990), p99_9_ns: at(999), max_ns: at(1000) }
 }

@@ -144,12 +144,14 @@ fn draw_load(dice: &mut Dice, plan: &mut Plan) {
     load.warmup = Span::millis(dice.pick(&[0, 1, 250, 333]));
     load.duration = Span::millis(dice.pick(&[400, 1000, 1500, 2001]));
     load.drain = Span::millis(dice.pick(&[0, 100, 1000, 3000]));
-    load.arrival = dice.pick(&[Arrival::Constant, Arrival::Poisson, Arrival::Ramp, Arrival::Burst, Arrival::Steps]);
+    load.arrival =
+        dice.pick(&[Arrival::Constant, Arrival::Poisson, Arrival::Ramp, Arrival::Burst, Arrival::Steps]);
     load.spacing = dice.pick(&[Spacing::Constant, Spacing::Poisson]);
     match load.arrival {
         Arrival::Ramp => load.ramp = Some(Ramp { from: rate(dice), to: rate(dice) }),
         Arrival::Burst => {
-            load.burst = Some(Burst { rate: rate(dice), every: Span::millis(300), length: Span::millis(100) });
+            load.burst =
+                Some(Burst { rate: rate(dice), every: Span::millis(300), length: Span::millis(100) });
         }
         Arrival::Steps => load.steps = Some(Steps { rates: vec![rate(dice), rate(dice), rate(dice)] }),
         Arrival::Constant | Arrival::Poisson => {}
@@ -186,7 +188,11 @@ fn draw_groups(dice: &mut Dice, plan: &mut Plan) {
     let group = |(at, name): (usize, &&str)| Group {
         name: (*name).to_owned(),
         // The first group hears everything.
-        subscribe: dice.pick(&patterns[if at == 0 { 0..1 } else { 0..4 }]).iter().map(ToString::to_string).collect(),
+        subscribe: dice
+            .pick(&patterns[if at == 0 { 0..1 } else { 0..4 }])
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         members: dice.within32(1, 3),
         delivery: dice.pick(&[Delivery::Shared, Delivery::Partitioned, Delivery::Pinned]),
     };
@@ -214,12 +220,23 @@ fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
                 (format!("throughput.{side}"), format!(">= {rate:.0}/s"))
             }
             4 => {
-                let what = dice.pick(&["publish.refused", "publish.unsent", "publish.unconfirmed", "delivery.not_stored"]);
+                let what = dice.pick(&[
+                    "publish.refused",
+                    "publish.unsent",
+                    "publish.unconfirmed",
+                    "delivery.not_stored",
+                ]);
                 (what.to_owned(), format!("<= {few}"))
             }
             5 => {
                 let what = dice.pick(&[
-                    "lost", "not_delivered", "recovered", "redelivered", "duplicate", "corrupt", "foreign",
+                    "lost",
+                    "not_delivered",
+                    "recovered",
+                    "redelivered",
+                    "duplicate",
+                    "corrupt",
+                    "foreign",
                 ]);
                 (format!("{scope}delivery.{what}"), format!("<= {few}"))
             }
@@ -230,7 +247,10 @@ fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
             _ if dice.chance(0.5) => {
                 ("replay.complete".to_owned(), dice.pick(&[">= 100%", ">= 99%", ">= 90%"]).to_owned())
             }
-            _ => (format!("windows.latency.{}", quantile(dice)), format!("{below} {us}us in {}", dice.pick(&["100%", "50%"]))),
+            _ => (
+                format!("windows.latency.{}", quantile(dice)),
+                format!("{below} {us}us in {}", dice.pick(&["100%", "50%"])),
+            ),
         };
         // What the grammar refuses is no objective, and a name is there once, as in a profile.
         if let Ok(objective) = grammar::parse(&name, &limit)

@@ -65,6 +65,38 @@ pub struct GroupFigures {
 }
 
 impl GroupFigures {
+    /// What became of each event that the group subscribes, given those that it has seen.
+    fn settle(
+        &mut self,
+        truth: &Truth,
+        topics: &BTreeSet<u32>,
+        seen: &HashSet<u32>,
+        stored: &HashSet<u32>,
+        phase: Phase,
+    ) {
+        let subscribed = (0_u32..).zip(&truth.events).filter(|(_, event)| topics.contains(&event.topic));
+        for (number, event) in subscribed {
+            if phase.holds(event) {
+                self.measured_intended += 1;
+                self.due_by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)] += 1;
+            }
+            let acked = matches!(event.outcome, Outcome::Acked(_));
+            self.expected += u64::from(acked);
+            match (acked, seen.contains(&number)) {
+                (true, true) | (false, false) => {}
+                (true, false) => {
+                    self.lost_events.push((event.topic, event.symbol, event.sequence));
+                    let kept = stored.contains(&number);
+                    *(if kept { &mut self.lost_not_delivered } else { &mut self.lost_not_stored }) += 1;
+                }
+                (false, true) if matches!(event.outcome, Outcome::Unconfirmed | Outcome::Open) => {
+                    self.recovered += 1;
+                }
+                (false, true) => self.unexpected += 1,
+            }
+        }
+    }
+
     /// Acked, and never delivered.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -98,7 +130,8 @@ struct Phase {
 
 impl Phase {
     fn of(record: &Record) -> Self {
-        let (start, end) = record.phase(PhaseName::Measure).map_or((0, 0), |phase| (phase.start_ns, phase.end_ns));
+        let (start, end) =
+            record.phase(PhaseName::Measure).map_or((0, 0), |phase| (phase.start_ns, phase.end_ns));
         Self {
             start,
             end,
@@ -209,7 +242,8 @@ impl Order {
         let overtaken = !arrivals.is_empty() && *highest > event.sequence;
         *highest = (*highest).max(event.sequence);
         let i = arrivals.len();
-        let late = overtaken.then(|| arrivals.iter().position(|&(other, _)| other > event.sequence)).flatten();
+        let late =
+            overtaken.then(|| arrivals.iter().position(|&(other, _)| other > event.sequence)).flatten();
         let late = late.map(|j| (num::count(i - j), at.saturating_sub(arrivals[j].1)));
         arrivals.push((event.sequence, at));
         late
@@ -263,25 +297,7 @@ fn of_group(
             own.measured_in_time += u64::from(delivery.received <= phase.in_time_until);
         }
     }
-    let subscribed = (0_u32..).zip(&truth.events).filter(|(_, event)| topics.contains(&event.topic));
-    for (number, event) in subscribed {
-        if phase.holds(event) {
-            own.measured_intended += 1;
-            own.due_by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)] += 1;
-        }
-        let acked = matches!(event.outcome, Outcome::Acked(_));
-        own.expected += u64::from(acked);
-        match (acked, seen.contains(&number)) {
-            (true, true) | (false, false) => {}
-            (true, false) => {
-                own.lost_events.push((event.topic, event.symbol, event.sequence));
-                let kept = stored.contains(&number);
-                *(if kept { &mut own.lost_not_delivered } else { &mut own.lost_not_stored }) += 1;
-            }
-            (false, true) if matches!(event.outcome, Outcome::Unconfirmed | Outcome::Open) => own.recovered += 1,
-            (false, true) => own.unexpected += 1,
-        }
-    }
+    own.settle(truth, topics, &seen, stored, phase);
     own
 }
 

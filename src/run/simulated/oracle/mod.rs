@@ -37,6 +37,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
 pub(super) struct Findings(Vec<String>);
 
 impl Findings {
+    #[expect(clippy::needless_pass_by_value, reason = "called with values made on the spot")]
     pub(super) fn equal<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, expected: T, reported: T) {
         if expected != reported {
             self.0.push(format!("{what}: {expected:?} happened, {reported:?} is reported"));
@@ -67,9 +68,14 @@ impl Findings {
         self.equal(&format!("{what}.min"), sorted[0], reported.min_ns);
         self.equal(&format!("{what}.max"), sorted[sorted.len() - 1], reported.max_ns);
         let sum: i128 = sorted.iter().map(|&ns| i128::from(ns)).sum();
-        let mean = num::f64_of_signed(i64::try_from(sum).unwrap_or(i64::MAX)) / num::f64_of(num::count(sorted.len()));
+        let mean = num::f64_of_signed(i64::try_from(sum).unwrap_or(i64::MAX))
+            / num::f64_of(num::count(sorted.len()));
         self.near(&format!("{what}.mean"), mean, reported.mean_ns);
-        self.equal(&format!("{what}.negative"), num::count(values.iter().filter(|&&ns| ns < 0).count()), reported.negative);
+        self.equal(
+            &format!("{what}.negative"),
+            num::count(values.iter().filter(|&&ns| ns < 0).count()),
+            reported.negative,
+        );
         let told = [reported.p50_ns, reported.p90_ns, reported.p99_ns, reported.p99_9_ns, reported.p99_99_ns];
         for (q, told) in QUANTILES.into_iter().zip(told) {
             let exact = u64::try_from(quantile(&sorted, q)).unwrap_or(0);
@@ -147,7 +153,7 @@ fn group_ledger(
     equal("measured_in_time", own.measured_in_time, group.measured_in_time);
     let mut by_power: Vec<u64> = Vec::new();
     for extent in &own.extents {
-        let power = (0..).find(|power| extent >> (power + 1) == 0).unwrap_or(0);
+        let power = (0..63).find(|power| extent >> (power + 1) == 0).unwrap_or(0);
         by_power.resize(by_power.len().max(power + 1), 0);
         by_power[power] += 1;
     }
@@ -182,7 +188,11 @@ fn places(found: &mut Findings, record: &Record, group: &record::Group, own: &Gr
     if group.troubled_symbols.len() < 100 {
         let sum = |of: fn(&record::SymbolTrouble) -> u64| group.troubled_symbols.iter().map(of).sum::<u64>();
         found.equal(&format!("{}.troubled_symbols: lost", group.name), own.lost(), sum(|t| t.lost));
-        found.equal(&format!("{}.troubled_symbols: duplicate", group.name), own.duplicate, sum(|t| t.duplicate));
+        found.equal(
+            &format!("{}.troubled_symbols: duplicate", group.name),
+            own.duplicate,
+            sum(|t| t.duplicate),
+        );
         let reordered = num::count(own.extents.len());
         found.equal(&format!("{}.troubled_symbols: reordered", group.name), reordered, sum(|t| t.reordered));
     }

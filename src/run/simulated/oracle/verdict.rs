@@ -11,7 +11,11 @@ pub(super) fn check(found: &mut Findings, record: &Record, figures: &Figures) {
     let mut worst = None;
     for (objective, result) in record.plan.objectives.iter().zip(&record.objectives) {
         let expected = judge(record, figures, objective);
-        found.equal(&format!("verdict on {} {}", objective.name(), objective.requirement()), expected, result.verdict);
+        found.equal(
+            &format!("verdict on {} {}", objective.name(), objective.requirement()),
+            expected,
+            result.verdict,
+        );
         worst = worst.max(Some(expected));
     }
     found.equal("objectives judged", record.plan.objectives.len(), record.objectives.len());
