@@ -11,13 +11,14 @@
     reason = "tests; a replay is for reading"
 )]
 
+use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickgate::bus::sim::{Outcome, Truth};
 use tickgate::record::Record;
 use tickgate::run::simulated::swarm::{draw, findings};
-use tickgate::run::simulated::{oracle, simulate};
+use tickgate::run::simulated::{Scenario, oracle, simulate};
 
 /// Seeds that a plain `cargo test` runs.
 const FEW: u64 = 300;
@@ -90,6 +91,23 @@ fn the_same_seed_gives_the_same_record_to_the_last_bit() {
         assert!(text(seed) == text(seed), "seed {seed}");
     }
     assert_ne!(text(0).0, text(1).0);
+}
+
+/// Open loop: whatever goes wrong on the bus or the machine, each event keeps the time at which it was due.
+#[test]
+fn the_schedule_is_a_function_of_the_plan_alone() {
+    for seed in 0..100 {
+        let (plan, scenario) = draw(seed);
+        let due = |scenario| -> BTreeMap<(u32, u32, u32), u64> {
+            let events = simulate(&plan, scenario, seed).expect("simulates").1.events;
+            events.iter().map(|e| ((e.topic, e.symbol, e.sequence), e.intended_unix_ns)).collect()
+        };
+        let (calm, troubled) = (due(&Scenario::default()), due(&scenario));
+        assert!(!calm.is_empty());
+        for (event, intended) in troubled {
+            assert_eq!(calm.get(&event), Some(&intended), "seed {seed}: {event:?} was moved by what it met");
+        }
+    }
 }
 
 /// Shows a seed: what was drawn, what is wrong, and the story of every event that met trouble.
