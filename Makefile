@@ -1,12 +1,14 @@
 # Everything a contributor runs, from a clean checkout with Rust and Python 3. `make` alone lists it.
 
 PROFILE ?= quick
+SEEDS ?= 2000
+FIRST ?= 0
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test check bench brokers
+.PHONY: help demo test sim check bench brokers
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -22,6 +24,9 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test
+
+sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
+	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check

@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use support::rig::{
-    self, Nats, PATIENCE, Rig, answered_once, audit, publish, publish_patiently, publish_symbol, receive,
-    receive_at_least, settle,
+    self, Nats, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently, publish_symbol,
+    receive, receive_at_least, settle,
 };
 use tickgate::bus::{Answer, Bus as _, Member, Publisher as _, Refused};
 use tickgate::plan::{AckMode, Delivery, Group, Publish, Span};
@@ -24,6 +24,26 @@ macro_rules! clauses {
 }
 
 clauses!(nats, super::Nats:
+    the_first_event_is_seen,
+    order_positions_and_answers_agree,
+    every_group_hears_everything_once,
+    a_full_client_refuses_and_never_blocks,
+    a_silent_broker_leaves_events_unconfirmed,
+    what_is_given_up_is_unconfirmed,
+    one_at_a_time_when_publishing_is_synchronous,
+    an_unacknowledged_event_comes_again_and_says_so,
+    a_member_resumes_where_its_group_was,
+    a_broker_that_restarts_loses_nothing_acknowledged,
+    payloads_of_any_kind_and_size_pass,
+    a_stranger_passes_untouched,
+    all_ways_to_acknowledge_deliver_everything,
+    partitions_keep_each_symbol_at_one_member,
+    a_pinned_group_has_one_active_member,
+    the_broker_tells_its_figures,
+    nothing_is_left_behind,
+);
+
+clauses!(sim, super::Sim:
     the_first_event_is_seen,
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
@@ -455,7 +475,7 @@ fn the_broker_tells_its_figures<R: Rig>() {
     let rig = R::start();
     let plan = support::plan();
     let mut bus = rig.provisioned(&plan);
-    assert_eq!(bus.facts().durability, "page cache");
+    assert_eq!(bus.facts().durability, R::DURABILITY);
     assert!(!bus.facts().product.is_empty() && !bus.facts().version.is_empty());
     let mut publisher = bus.publisher(0).unwrap();
     for token in 0..10 {

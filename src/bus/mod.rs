@@ -4,6 +4,7 @@
 //! never decides what counts. One contract test suite runs against every driver.
 
 pub mod nats;
+pub mod sim;
 
 use std::time::Duration;
 

@@ -27,6 +27,8 @@ pub(super) enum Command {
     Profiles(Profiles),
     /// Is this machine fit to measure, and which brokers can it start?
     Doctor(Doctor),
+    /// Runs whose figures are known beforehand, on the simulated bus: does this build report them?
+    Selftest,
     /// Show the result of a run again
     Report(Report),
 }
@@ -58,7 +60,7 @@ pub(super) struct Run {
 /// Where the bus is, and how to get in.
 #[derive(Debug, clap::Args)]
 pub(super) struct Broker {
-    /// `local` (starts a nats-server of its own) or a URL: nats://HOST:PORT, tls://HOST:PORT
+    /// `local` (starts a nats-server of its own), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// A context of the nats command line, by its name

@@ -34,6 +34,20 @@ pub(super) fn end(local: Option<Local>) -> Result<(), Failure> {
     }
 }
 
+/// The name of the simulated bus, which nothing has to be started for.
+pub(super) const SIM: &str = "sim";
+
+/// The simulated bus, as the engine knows it.
+pub(super) fn simulated() -> Broker {
+    let record = record::Broker {
+        kind: SIM.into(),
+        mode: SIM.into(),
+        address: "in this process".into(),
+        ..record::Broker::default()
+    };
+    Broker { record, processes: Vec::new(), alive: None }
+}
+
 /// Starts or finds the broker.
 pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
     if let Some(name) = &args.context {
@@ -47,7 +61,7 @@ pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reac
             Ok(remote(target.with(access(args)), "url"))
         }
         other => Err(Failure::usage(format!(
-            "`--broker {}` is no broker; expected `local`, nats://HOST:PORT or tls://HOST:PORT",
+            "`--broker {}` is no broker; expected `local`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
             other.split('@').next_back().unwrap_or_default()
         ))),
     }

@@ -29,6 +29,7 @@ mod profiles;
 mod progress;
 mod report;
 mod run;
+mod selftest;
 mod topology;
 
 use std::io::{ErrorKind, Write};
@@ -144,6 +145,7 @@ pub fn main() -> ExitCode {
         Command::Topology(args) => topology::run(&args),
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
+        Command::Selftest => selftest::run(),
         Command::Report(args) => report::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -8,13 +8,14 @@ use super::{Exit, Failure};
 use crate::archive::{ArchiveError, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
+use crate::bus::sim::{self, SimBus};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Plan;
 use crate::record::Record;
 use crate::report::terminal;
-use crate::run::{self, Identity, Job, Observer, Options, RunError};
+use crate::run::{self, Identity, Job, Options, RunError};
 use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
@@ -62,11 +63,23 @@ fn execute(
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
+    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
+    let job = Job { plan, identity, clock, options: &options, interrupt };
+    let symbols = market::names(&plan.market);
+    if args.broker.at == broker::SIM {
+        let setup = sim::Setup {
+            faults: sim::Faults::demo(),
+            seed: plan.market.seed,
+            origin: clock.now(),
+            ..sim::Setup::default()
+        };
+        let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
+        return run::run(job, bus, broker::simulated(), &mut [journal, progress]).map_err(run_failure);
+    }
     let reached = broker::reach(&args.broker, plan, &journal.folder().file("broker.log"))?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
-    let symbols = market::names(&plan.market);
     let setup = Setup {
         plan,
         run_id: &identity.id,
@@ -77,10 +90,7 @@ fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
-    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
-    let observers: &mut [&mut dyn Observer] = &mut [journal, progress];
-    let job = Job { plan, identity, clock, options: &options, interrupt };
-    let record = run::run(job, bus, reached.engine, observers);
+    let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
     let ended = broker::end(reached.local);
     let record = record.map_err(run_failure)?;
     if let Err(failure) = ended {

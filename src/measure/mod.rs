@@ -9,6 +9,7 @@ mod merge;
 mod publish;
 mod ranges;
 mod settle;
+mod store;
 mod timeline;
 mod windows;
 
@@ -18,6 +19,7 @@ pub use limit::{Limit, Tally, rank};
 pub use merge::Merger;
 pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
-pub use settle::{Audit, LostRange, MAX_RANGES, Missing, Settled, audit, settle};
+pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
+pub use store::{Audit, StoreLedger, audit};
 pub use timeline::{GeneratorInterval, GroupInterval, Limits, Row};
 pub use windows::{Met, Windows};

@@ -251,7 +251,10 @@ pub struct Audit {
     pub acked: u64,
     /// Of these, stored exactly once.
     pub stored_once: u64,
-    /// Of these, not stored.
+    /// Of these, stored exactly once and in order.
+    #[serde(default)]
+    pub replayed: u64,
+    /// Of the confirmed events, not stored.
     pub missing: u64,
     /// Stored more than once: extra copies.
     pub stored_twice: u64,

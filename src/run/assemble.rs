@@ -3,20 +3,18 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{BusFacts, Refusal};
-use crate::host::clock::{Clock, utc};
+use crate::host::clock::utc;
 use crate::host::facts::Facts;
-use crate::load::expected;
 use crate::market;
 use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, Windows, settle};
 use crate::num;
-use crate::plan::{Metric, Objective, Plan, Value};
+use crate::plan::{Metric, Objective, Plan, Span, Value};
 use crate::record::{
-    self, End, Environment, Extents, Health, Hiccups, LostRange, PhaseName, Record, Resources, Run, SCHEMA,
+    self, End, Environment, Extents, Health, Hiccups, LostRange, Record, Resources, Run, SCHEMA,
     SymbolTrouble, TopicCount, Verdict,
 };
 
 use super::crew::Ended;
-use super::engine::{Broker, Options};
 use super::generator::Generated;
 use super::identity::Identity;
 use super::ready::describe;
@@ -40,12 +38,12 @@ pub(super) struct Parts<'a> {
 pub(super) fn empty(
     plan: &Plan,
     identity: &Identity,
-    clock: Clock,
+    epoch_unix_ns: u64,
     facts: &BusFacts,
-    broker: &Broker,
-    options: &Options,
+    broker: &record::Broker,
+    environment: Environment,
 ) -> Record {
-    let mut broker = broker.record.clone();
+    let mut broker = broker.clone();
     broker.product.clone_from(&facts.product);
     broker.version.clone_from(&facts.version);
     broker.durability.clone_from(&facts.durability);
@@ -58,14 +56,14 @@ pub(super) fn empty(
             profile: plan.name.clone(),
             tickgate: env!("CARGO_PKG_VERSION").into(),
             tag: identity.tag,
-            started: utc(clock.unix_ns_at_epoch()),
+            started: utc(epoch_unix_ns),
             ended: String::new(),
-            epoch_unix_ns: clock.unix_ns_at_epoch(),
+            epoch_unix_ns,
             end: End::Completed,
             reason: None,
         },
         plan: plan.clone(),
-        environment: environment(&Facts::collect(options.store.as_deref())),
+        environment,
         broker,
         phases: Vec::new(),
         marks: Vec::new(),
@@ -81,7 +79,8 @@ pub(super) fn empty(
     }
 }
 
-fn environment(facts: &Facts) -> Environment {
+/// What is known of the machine.
+pub(super) fn environment(facts: &Facts) -> Environment {
     let mut named = BTreeMap::new();
     let mut note = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -109,9 +108,10 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.health.hiccups = parts.hiccups;
     let seconds = record.measured_seconds();
     record.load = load(parts, seconds);
-    record.windows = windows(parts, record.phase(PhaseName::Measure).map_or(0, |p| p.end_ns - p.start_ns));
+    record.windows = windows(parts);
     record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
-    let stored = parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| &stored.ledger);
+    let stored =
+        parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
         record.groups.push(group_figures(parts, group, received.as_ref(), stored, &symbols, &record.load));
@@ -178,10 +178,11 @@ fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
 
 fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
     let found = measure::audit(published, &stored.ledger);
-    let settled = settle(published, &stored.ledger, |_| true, None);
+    let settled = settle(published, stored.ledger.ledger(), |_| true, None);
     record::Audit {
         acked: found.acked,
         stored_once: found.stored_once,
+        replayed: found.replayed,
         missing: found.missing,
         stored_twice: found.stored_twice,
         out_of_order: found.out_of_order,
@@ -265,11 +266,11 @@ fn troubled(
     named: &impl Fn(usize) -> (String, String),
 ) -> Vec<SymbolTrouble> {
     let mut by_key: BTreeMap<usize, (u64, u64, u64)> = BTreeMap::new();
-    for (key, trouble) in ledger.worst(LISTED) {
+    for (key, trouble) in ledger.worst(usize::MAX) {
         by_key.insert(key, (0, trouble.duplicate, trouble.reordered));
     }
-    for range in &settled.ranges {
-        by_key.entry(range.key).or_default().0 += u64::from(range.last - range.first) + 1;
+    for &(key, lost) in &settled.lost_by_key {
+        by_key.entry(key).or_default().0 = lost;
     }
     let mut all: Vec<_> =
         by_key.into_iter().filter(|(_, (lost, twice, late))| lost + twice + late > 0).collect();
@@ -283,52 +284,44 @@ fn troubled(
 }
 
 /// The exact result of each `windows.` objective on end-to-end latency.
-fn windows(parts: &Parts<'_>, measured_ns: u64) -> Vec<record::Window> {
+fn windows(parts: &Parts<'_>) -> Vec<record::Window> {
     let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
-    wanted.filter_map(|objective| window(parts, objective, measured_ns)).collect()
+    wanted.filter_map(|objective| window(parts, objective)).collect()
 }
 
-fn window(parts: &Parts<'_>, objective: &Objective, measured_ns: u64) -> Option<record::Window> {
+fn window(parts: &Parts<'_>, objective: &Objective) -> Option<record::Window> {
     let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
         return None;
     };
     let mut merged: Option<Windows> = None;
-    for (group, received) in parts.plan.groups.iter().zip(&parts.ended.received) {
-        if objective.scope.group.as_ref().is_some_and(|name| *name != group.name) {
+    let mut topics = vec![false; parts.plan.topology.topics.len()];
+    for (group, named) in parts.plan.groups.iter().enumerate() {
+        if objective.scope.group.as_ref().is_some_and(|name| *name != named.name) {
             continue;
         }
-        let windows = &received.as_ref()?.windows;
+        topics.iter_mut().zip(&parts.subscribed[group]).for_each(|(any, own)| *any |= own);
+        let windows = &parts.ended.received[group].as_ref()?.windows;
         match &mut merged {
+            // A group that received nothing has no windows, and adds nothing.
+            _ if windows.counts().is_empty() => {}
             None => merged = Some(windows.clone()),
             Some(merged) => {
-                // A group that received nothing has no windows of the same shape, and adds nothing.
                 let _ = merged.merge(windows);
             }
         }
     }
-    let merged = merged?;
-    // Windows after an interruption had no load.
-    let reached = num::index(measured_ns.div_ceil(WINDOW.ns));
-    let mut due = expected(&parts.plan.load, WINDOW);
-    due.truncate(reached);
-    if let Some(share) = share_of_group(parts, objective) {
-        // Rounded down: a window in which a rare topic may have no event is not held against the group.
-        for events in &mut due {
-            *events = num::u64_floor(num::f64_of(*events) * share);
+    // A window is held to the events that were really due in it: random ones may leave one empty.
+    let mut due: Vec<u64> = Vec::new();
+    for counts in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
+        due.resize(due.len().max(counts.len()), 0);
+        for (sum, by_topic) in due.iter_mut().zip(counts) {
+            *sum +=
+                by_topic.iter().zip(&topics).map(|(count, any)| if *any { *count } else { 0 }).sum::<u64>();
         }
     }
+    let merged = merged.unwrap_or_else(|| Windows::new(0, Span::default(), WINDOW, &[limit.ns]));
     let met = merged.met(stat, objective.op, limit.ns, &due)?;
     let total = met.total.max(num::count(due.iter().filter(|&&events| events > 0).count()));
     let samples = merged.counts().iter().sum();
     Some(record::Window { name: objective.name(), met: met.met, total, samples })
-}
-
-/// The share of the load that an objective's group subscribes; `None` for all groups.
-fn share_of_group(parts: &Parts<'_>, objective: &Objective) -> Option<f64> {
-    let name = objective.scope.group.as_ref()?;
-    let group = parts.plan.groups.iter().position(|group| group.name == *name)?;
-    let topics = parts.plan.topology.topics.iter().zip(&parts.subscribed[group]);
-    let weight =
-        |topic: &String| parts.plan.mix.iter().find(|(name, _)| name == topic).map_or(0.0, |(_, w)| *w);
-    Some(topics.filter(|(_, of_group)| **of_group).map(|(topic, _)| weight(topic)).sum())
 }

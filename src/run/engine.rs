@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::bus::{Bus, BusError};
 use crate::host::clock::Clock;
+use crate::host::facts::Facts;
 use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
 use crate::num;
@@ -101,7 +102,7 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// From readiness to the first event.
 const LEAD_NS: Ns = 50_000_000;
 /// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
-const QUIET_NS: Ns = 300_000_000;
+pub(super) const QUIET_NS: Ns = 300_000_000;
 
 /// What a run is given beside its bus.
 #[derive(Clone, Copy)]
@@ -131,7 +132,7 @@ pub fn run<B: Bus + Send + 'static>(
     let Job { plan, identity, clock, options, interrupt } = job;
     let subscribed = subscribed(plan)?;
     let started = clock.now();
-    let run_identity = run_identity(plan, identity, clock);
+    let run_identity = run_identity(plan, identity.tag, clock.unix_ns_at_epoch());
     let switches = Arc::new(Switches::default());
     let signals: Vec<_> = plan.groups.iter().map(|_| Arc::new(GroupSignals::default())).collect();
     let (reports, inbox) = channel();
@@ -148,10 +149,12 @@ pub fn run<B: Bus + Send + 'static>(
         }
     };
     let facts = bus.facts().clone();
-    let calendar = calendar(plan, clock);
+    let calendar = calendar(plan, clock.unix_ns_at_epoch(), clock.now());
     let _ = switches.calendar.set(calendar);
 
-    let mut record = assemble::empty(plan, identity, clock, &facts, &broker, options);
+    let environment = assemble::environment(&Facts::collect(options.store.as_deref()));
+    let mut record =
+        assemble::empty(plan, identity, clock.unix_ns_at_epoch(), &facts, &broker.record, environment);
     record.phases.push(record::Phase {
         name: PhaseName::Provision,
         start_ns: started,
@@ -181,15 +184,20 @@ pub fn run<B: Bus + Send + 'static>(
     let parts = Parts { plan, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
     assemble::fill(&mut record, &parts);
     record.health.wall_drift_ns = clock.wall_drift_ns();
+    Ok(judged(record))
+}
+
+/// The record with its judgement.
+pub(super) fn judged(mut record: Record) -> Record {
     let assessment = assess(&record);
     record.health = assessment.health;
     record.objectives = assessment.objectives;
     record.verdict = assessment.verdict;
-    Ok(record)
+    record
 }
 
 /// For each group and topic: does the group receive it?
-fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
+pub(super) fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
     let topics = &plan.topology.topics;
     plan.groups
         .iter()
@@ -204,12 +212,11 @@ fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
 }
 
 /// What makes an event one of this run.
-fn run_identity(plan: &Plan, identity: &Identity, clock: Clock) -> RunIdentity {
-    let from_unix_ns = clock.unix_ns_at_epoch();
+pub(super) fn run_identity(plan: &Plan, run_tag: u16, from_unix_ns: u64) -> RunIdentity {
     // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
     let length = plan.load.warmup.ns + plan.load.duration.ns + plan.load.drain.ns + 3_600_000_000_000;
     RunIdentity {
-        run_tag: identity.tag,
+        run_tag,
         topics: num::count32(plan.topology.topics.len()),
         symbols: plan.market.symbols,
         from_unix_ns,
@@ -217,11 +224,10 @@ fn run_identity(plan: &Plan, identity: &Identity, clock: Clock) -> RunIdentity {
     }
 }
 
-/// When the phases are to be, from now on.
-fn calendar(plan: &Plan, clock: Clock) -> Calendar {
+/// When the phases are to be, from `now` on.
+pub(super) fn calendar(plan: &Plan, epoch_unix_ns: u64, now: Ns) -> Calendar {
     const MS: u64 = 1_000_000;
-    let epoch_unix_ns = clock.unix_ns_at_epoch();
-    let earliest = epoch_unix_ns + clock.now() + LEAD_NS + plan.load.warmup.ns;
+    let earliest = epoch_unix_ns + now + LEAD_NS + plan.load.warmup.ns;
     let measure_start = earliest.div_ceil(MS) * MS - epoch_unix_ns;
     let measure_end = measure_start + plan.load.duration.ns;
     Calendar {

@@ -13,6 +13,7 @@ use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::verdict::limits;
 
+use super::receiver::WINDOW;
 use super::shared::Calendar;
 
 /// An event that is accepted and not answered yet.
@@ -65,6 +66,8 @@ pub(super) struct Generated {
     pub(super) by_topic: Vec<u64>,
     /// The same for the measure phase.
     pub(super) measured_by_topic: Vec<u64>,
+    /// The same for each window of the measure phase.
+    pub(super) measured_by_window: Vec<Vec<u64>>,
     /// Confirmed events by topic.
     pub(super) acked_by_topic: Vec<u64>,
     pub(super) measured_sent: u64,
@@ -77,6 +80,18 @@ pub(super) struct Generated {
     pub(super) refusals: BTreeMap<Refusal, u64>,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
+}
+
+impl Generated {
+    /// Counts an event of the measure phase, due so long after its start.
+    fn due(&mut self, topic: usize, since_start: Ns) {
+        self.measured_by_topic[topic] += 1;
+        let window = num::index(since_start / WINDOW.ns);
+        if window >= self.measured_by_window.len() {
+            self.measured_by_window.resize_with(window + 1, || vec![0; self.measured_by_topic.len()]);
+        }
+        self.measured_by_window[window][topic] += 1;
+    }
 }
 
 /// What a generator did in one second.
@@ -147,6 +162,7 @@ impl<P: Publisher> Generator<P> {
                 service: Latency::new(&limits.service),
                 by_topic: vec![0; topics],
                 measured_by_topic: vec![0; topics],
+                measured_by_window: Vec::new(),
                 acked_by_topic: vec![0; topics],
                 measured_sent: 0,
                 measured_acked: 0,
@@ -198,7 +214,7 @@ impl<P: Publisher> Generator<P> {
         self.interval.counts.intended += 1;
         self.done.by_topic[topic] += 1;
         if measured {
-            self.done.measured_by_topic[topic] += 1;
+            self.done.due(topic, intended - self.calendar.measure_start);
             self.done.finished_late_ns = sent.saturating_sub(intended);
         }
         match accepted {
@@ -232,9 +248,10 @@ impl<P: Publisher> Generator<P> {
             self.done.by_topic[topic] += 1;
             self.interval.counts.intended += 1;
             self.interval.counts.unsent += 1;
-            if self.calendar.measured(self.calendar.load_start + due.at) {
-                self.done.measured_by_topic[topic] += 1;
-                self.done.finished_late_ns = now.saturating_sub(self.calendar.load_start + due.at);
+            let intended = self.calendar.load_start + due.at;
+            if self.calendar.measured(intended) {
+                self.done.due(topic, intended - self.calendar.measure_start);
+                self.done.finished_late_ns = now.saturating_sub(intended);
             }
         }
     }

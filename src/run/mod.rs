@@ -16,6 +16,7 @@ mod ready;
 mod receiver;
 mod rows;
 mod shared;
+pub mod simulated;
 mod volume;
 mod workers;
 

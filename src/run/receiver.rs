@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use crate::bus::{Delivery, Position};
 use crate::market::{self, Decoded, Probe, RunIdentity};
-use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Limits, Missing, Windows};
+use crate::measure::{Fate, GroupInterval, GroupLedger, Latency, Limits, Missing, StoreLedger, Windows};
 use crate::num;
 use crate::plan::{self, Ns, Plan, Span};
 use crate::record;
@@ -244,7 +244,7 @@ impl Receiver {
 /// What was read back from the store.
 pub(super) struct Stored {
     symbols: usize,
-    pub(super) ledger: GroupLedger,
+    pub(super) ledger: StoreLedger,
     pub(super) figures: record::Audit,
 }
 
@@ -252,18 +252,18 @@ impl Stored {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
             symbols: num::index32(plan.market.symbols),
-            ledger: GroupLedger::new(plan.keys()),
+            ledger: StoreLedger::new(plan.keys()),
             figures: record::Audit::default(),
         }
     }
 
-    /// Enters an event in the broker's order. Each position is read once, so a repeat is a second copy.
+    /// Enters an event in the broker's order.
     pub(super) fn take(&mut self, reading: Reading) {
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, .. } => {
                 self.figures.read += 1;
                 let key = usize::from(topic) * self.symbols + usize::from(symbol);
-                self.ledger.deliver(key, sequence, reading.received, 1);
+                self.ledger.store(key, sequence, reading.received);
             }
             Seen::Corrupt => {
                 self.figures.read += 1;

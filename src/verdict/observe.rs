@@ -40,8 +40,7 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
         }
         Metric::Count(Outcome::Replayed) => {
             let audit = record.audit.as_ref().filter(|audit| audit.complete && audit.acked > 0)?;
-            let in_order = audit.stored_once.saturating_sub(audit.out_of_order);
-            Some(plain(Value::Share(num::share(in_order, audit.acked)), audit.acked))
+            Some(plain(Value::Share(num::share(audit.replayed, audit.acked)), audit.acked))
         }
         Metric::Count(outcome) => {
             let (count, samples) = counted(record, objective, outcome)?;

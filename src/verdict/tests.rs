@@ -1,1 +1,448 @@
-//! Tests of the judgement.
+//! The judgement, on records made by hand.
+
+use super::*;
+use crate::measure;
+use crate::plan::{Delivery, grammar};
+use crate::record::{
+    self, Audit, Broker, Environment, Extents, Group, Load, Phase, PhaseName, Resources, Run, Window,
+};
+
+const MS: i64 = 1_000_000;
+
+fn objective(name: &str, limit: &str) -> Objective {
+    grammar::parse(name, limit).expect("an objective")
+}
+
+fn plan(objectives: &[(&str, &str)]) -> Plan {
+    let mut plan: Plan =
+        serde_json::from_str(include_str!("../../tests/data/market-plan.json")).expect("a plan");
+    plan.objectives = objectives.iter().map(|(name, limit)| objective(name, limit)).collect();
+    plan
+}
+
+fn group(name: &str) -> Group {
+    Group {
+        name: name.into(),
+        members: 1,
+        delivery: Delivery::Shared,
+        topics: Vec::new(),
+        expected: 0,
+        delivered: 0,
+        lost: 0,
+        lost_not_stored: 0,
+        lost_not_delivered: 0,
+        recovered: 0,
+        unexpected: 0,
+        redelivered: 0,
+        duplicate: 0,
+        reordered: 0,
+        extents: Extents::default(),
+        corrupt: 0,
+        foreign: 0,
+        unverified: 0,
+        measured_intended: 0,
+        measured_in_time: 0,
+        backlog_max: 0,
+        latency: record::Latency::default(),
+        lost_ranges: Vec::new(),
+        lost_ranges_left_out: 0,
+        troubled_symbols: Vec::new(),
+        by_topic: Vec::new(),
+    }
+}
+
+/// A run in which nothing happened.
+fn empty(objectives: &[(&str, &str)]) -> Record {
+    let plan = plan(objectives);
+    Record {
+        schema: record::SCHEMA.into(),
+        run: Run {
+            id: "0".into(),
+            profile: plan.name.clone(),
+            tickgate: "0".into(),
+            tag: 0,
+            started: String::new(),
+            ended: String::new(),
+            epoch_unix_ns: 0,
+            end: End::Completed,
+            reason: None,
+        },
+        plan,
+        environment: Environment::default(),
+        broker: Broker::default(),
+        phases: vec![Phase { name: PhaseName::Measure, start_ns: 0, end_ns: 10_000_000_000 }],
+        marks: Vec::new(),
+        load: Load::default(),
+        groups: vec![group("one"), group("two")],
+        audit: None,
+        windows: Vec::new(),
+        timeline: Vec::new(),
+        resources: Resources::default(),
+        health: Health::default(),
+        objectives: Vec::new(),
+        verdict: Verdict::Inconclusive,
+    }
+}
+
+/// `count` times of `ms`, with counters for the plan's limits.
+fn times(plan: &Plan, timing: Timing, all: &[(u64, i64)]) -> record::Latency {
+    let limits = limits(plan);
+    let mut latency = measure::Latency::new(match timing {
+        Timing::Latency => &limits.latency,
+        Timing::Ack => &limits.ack,
+        Timing::Service => &limits.service,
+        Timing::SendLag => &limits.send_lag,
+    });
+    for &(count, ms) in all {
+        (0..count).for_each(|_| latency.record(ms * MS));
+    }
+    record::Latency::from(&latency)
+}
+
+/// A run of 10 s at 1000/s in which everything went well, 5 ms late.
+fn good(objectives: &[(&str, &str)]) -> Record {
+    let mut record = empty(objectives);
+    let latency = times(&record.plan, Timing::Latency, &[(10_000, 5)]);
+    for group in &mut record.groups {
+        group.latency = latency.clone();
+        (group.expected, group.delivered) = (11_000, 11_000);
+        (group.measured_intended, group.measured_in_time) = (10_000, 10_000);
+    }
+    let plan = record.plan.clone();
+    record.load = Load {
+        intended: 11_000,
+        sent: 11_000,
+        acked: 11_000,
+        measured_intended: 10_000,
+        measured_sent: 10_000,
+        measured_acked: 10_000,
+        offered_rate: 1000.0,
+        sent_rate: 1000.0,
+        acked_rate: 1000.0,
+        send_lag: times(&plan, Timing::SendLag, &[(10_000, 0)]),
+        ack: times(&plan, Timing::Ack, &[(10_000, 2)]),
+        service: times(&plan, Timing::Service, &[(10_000, 2)]),
+        ..Load::default()
+    };
+    record.audit = Some(Audit {
+        complete: true,
+        read: 11_000,
+        acked: 11_000,
+        stored_once: 11_000,
+        replayed: 11_000,
+        ..Audit::default()
+    });
+    record
+}
+
+fn verdict(record: &Record) -> Verdict {
+    assess(record).verdict
+}
+
+fn rules(record: &Record) -> Vec<String> {
+    reasons(record).into_iter().map(|reason| reason.rule).collect()
+}
+
+/// One line of each metric, each of which a good run meets.
+const EVERY: [(&str, &str); 29] = [
+    ("latency.p99", "< 100ms"),
+    ("latency.min", "< 100ms"),
+    ("latency.mean", "< 100ms"),
+    ("latency.max", "< 100ms"),
+    ("one.latency.p50", "< 100ms"),
+    ("ack.p99", "< 100ms"),
+    ("service.p99", "< 100ms"),
+    ("send_lag.p99", "< 100ms"),
+    ("throughput.offered", ">= 1k/s"),
+    ("throughput.sent", ">= 1k/s"),
+    ("throughput.acked", ">= 1k/s"),
+    ("throughput.delivered", ">= 1k/s"),
+    ("one.throughput.delivered", ">= 1k/s"),
+    ("delivery.lost", "== 0"),
+    ("delivery.not_stored", "== 0"),
+    ("delivery.not_delivered", "== 0"),
+    ("delivery.recovered", "== 0"),
+    ("delivery.redelivered", "== 0"),
+    ("delivery.duplicate", "== 0"),
+    ("delivery.corrupt", "== 0"),
+    ("delivery.foreign", "== 0"),
+    ("ordering.reordered", "== 0"),
+    ("ordering.extent", "== 0"),
+    ("backlog.max", "<= 10"),
+    ("publish.refused", "== 0"),
+    ("publish.unsent", "== 0"),
+    ("publish.unconfirmed", "== 0"),
+    ("replay.complete", ">= 100%"),
+    ("harness.memory", "< 1GiB"),
+];
+
+#[test]
+fn a_good_run_passes_and_a_run_without_data_never_does() {
+    let record = good(&EVERY);
+    let judged = assess(&record);
+    for result in &judged.objectives {
+        assert_eq!(result.verdict, Verdict::Pass, "{result:?}");
+        assert!(result.reason.is_none() && result.next.is_none() && result.observed.is_some());
+    }
+    assert!(judged.health.valid && judged.verdict == Verdict::Pass);
+
+    let mut nothing = empty(&EVERY);
+    nothing.phases.clear();
+    for result in assess(&nothing).objectives {
+        assert_eq!(result.verdict, Verdict::Inconclusive, "{result:?}");
+        assert!(result.reason.is_some() && result.next.is_some(), "{}", result.name);
+    }
+    assert_eq!(verdict(&good(&[])), Verdict::Inconclusive, "nothing asked is nothing passed");
+}
+
+#[test]
+fn the_worst_objective_is_the_runs_verdict() {
+    let mut record =
+        good(&[("latency.p99", "< 100ms"), ("broker.memory", "< 1GiB"), ("delivery.lost", "== 0")]);
+    assert_eq!(verdict(&record), Verdict::Inconclusive, "the broker's memory is not known");
+    record.groups[1].lost = 1;
+    assert_eq!(verdict(&record), Verdict::Fail);
+    assert_eq!(assess(&record).objectives.iter().map(|o| o.verdict).max(), Some(Verdict::Fail));
+}
+
+#[test]
+fn exact_counters_decide_and_not_the_histogram() {
+    let judge = |slow: u64, ms: i64, limit: &str| {
+        let mut record = good(&[("one.latency.p99", limit)]);
+        record.groups[0].latency = times(&record.plan, Timing::Latency, &[(1000 - slow, 1), (slow, ms)]);
+        verdict(&record)
+    };
+    assert_eq!(judge(10, 100, "< 100ms"), Verdict::Pass, "1 % may break it");
+    assert_eq!(judge(11, 100, "< 100ms"), Verdict::Fail, "on the limit is not below it");
+    assert_eq!(judge(11, 100, "<= 100ms"), Verdict::Pass);
+    // Within one bucket of the histogram on either side of the limit.
+    assert_eq!(judge(11, 99, "< 99.0001ms"), Verdict::Pass);
+    assert_eq!(judge(11, 99, "< 98.9999ms"), Verdict::Fail);
+}
+
+#[test]
+fn all_groups_together_are_one_distribution_and_a_scope_is_one_group() {
+    let mut record =
+        good(&[("latency.p90", "< 10ms"), ("one.latency.p90", "< 10ms"), ("two.latency.p90", "< 10ms")]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 50)]);
+    let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
+    let mut record =
+        good(&[("latency.mean", "<= 10ms"), ("latency.max", "< 16ms"), ("latency.min", "> 4ms")]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 15)]);
+    assert_eq!(verdict(&record), Verdict::Pass, "the mean of both is 10 ms");
+}
+
+#[test]
+fn a_quantile_needs_its_samples() {
+    assert_eq!((samples_needed(0.999), samples_needed(0.99), samples_needed(0.5)), (2995, 299, 5));
+    assert_eq!((samples_needed(0.0), samples_needed(1.0)), (1, 1));
+    let judge = |count| {
+        let mut record = good(&[("one.latency.p99.9", "< 100ms")]);
+        record.groups[0].latency = times(&record.plan, Timing::Latency, &[(count, 1)]);
+        assess(&record)
+    };
+    assert_eq!(judge(2995).verdict, Verdict::Pass);
+    let short = judge(2994);
+    assert_eq!((short.verdict, short.health.valid), (Verdict::Inconclusive, true));
+    assert!(short.objectives[0].reason.as_ref().is_some_and(|reason| reason.contains("2995")));
+}
+
+#[test]
+fn a_late_harness_is_judged_against_a_tenth_of_the_limit() {
+    let judge = |name: &str, p50_ns, p99_ns| {
+        let mut record = good(&[(name, "< 100ms")]);
+        (record.load.send_lag.p50_ns, record.load.send_lag.p99_ns) = (p50_ns, p99_ns);
+        verdict(&record)
+    };
+    let tenth = 10_000_000;
+    for tail in ["latency.p99", "latency.p90", "latency.max", "latency.mean", "ack.p99"] {
+        assert_eq!(judge(tail, 0, tenth), Verdict::Pass, "{tail}");
+        assert_eq!(judge(tail, 0, tenth + 1), Verdict::Inconclusive, "{tail}");
+    }
+    for median in ["latency.p50", "latency.min"] {
+        assert_eq!(judge(median, tenth, 10 * tenth), Verdict::Pass, "{median}");
+        assert_eq!(judge(median, tenth + 1, tenth + 1), Verdict::Inconclusive, "{median}");
+    }
+    assert_eq!(judge("send_lag.p99", tenth + 1, tenth + 1), Verdict::Pass, "its own lag is what is judged");
+}
+
+#[test]
+fn hiccups_are_judged_against_a_fifth_of_the_limit() {
+    let judge = |name: &str, p50_ns, p99_9_ns| {
+        let mut record = good(&[(name, "< 100ms")]);
+        (record.health.hiccups.p50_ns, record.health.hiccups.p99_9_ns) = (p50_ns, p99_9_ns);
+        (verdict(&record), rules(&record))
+    };
+    let fifth = 20_000_000;
+    assert_eq!(judge("latency.p99", 0, fifth), (Verdict::Pass, vec![]));
+    assert_eq!(judge("latency.p99", 0, fifth + 1), (Verdict::Inconclusive, vec!["hiccups".into()]));
+    assert_eq!(judge("latency.p50", fifth, fifth + 1).0, Verdict::Pass);
+    assert_eq!(judge("latency.p50", fifth + 1, fifth + 1).0, Verdict::Inconclusive);
+}
+
+#[test]
+fn each_rule_fires_at_its_bound_and_not_below() {
+    type Damage = fn(&mut Record, bool);
+    let rules_at: [(&str, Damage); 5] = [
+        ("clock", |record, over| record.health.clock_error_ns = 10_000_000 + u64::from(over)),
+        // 1 % of 10 s.
+        ("rate-missed", |record, over| record.load.finished_late_ns = 100_000_000 + u64::from(over)),
+        ("overflow", |record, over| record.groups[1].latency.overflow = u64::from(over)),
+        ("overflow", |record, over| record.load.service.overflow = u64::from(over)),
+        ("worker-died", |record, over| {
+            record.health.dead_workers = if over { vec!["the sampler".into()] } else { Vec::new() };
+        }),
+    ];
+    for (rule, damage) in rules_at {
+        let lines = [("latency.p99", "< 100ms"), ("throughput.acked", ">= 1k/s"), ("delivery.lost", "== 0")];
+        let mut record = good(&lines);
+        damage(&mut record, false);
+        assert_eq!((verdict(&record), rules(&record)), (Verdict::Pass, vec![]), "{rule}");
+        damage(&mut record, true);
+        assert_eq!(rules(&record), [rule]);
+        let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
+        assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Inconclusive, Verdict::Pass], "{rule}");
+        // It saves no run from what it cannot have made up.
+        record.groups[0].lost = 3;
+        assert_eq!(verdict(&record), Verdict::Fail, "{rule}");
+    }
+}
+
+#[test]
+fn a_miss_of_an_unfit_run_is_inconclusive_too() {
+    let mut record = good(&[("latency.p99", "< 1ms")]);
+    assert_eq!(verdict(&record), Verdict::Fail);
+    record.load.send_lag.p99_ns = 1_000_000;
+    assert_eq!(verdict(&record), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_run_that_was_cut_short_passes_nothing_and_fails_only_for_what_stands() {
+    let lines = [("latency.p99", "< 100ms"), ("delivery.lost", "== 0"), ("ordering.reordered", "== 0")];
+    for end in [End::Interrupted, End::BrokerFailed, End::HarnessFailed, End::Recovered] {
+        let mut record = good(&lines);
+        record.run.end = end;
+        assert_eq!(verdict(&record), Verdict::Inconclusive, "{end:?}");
+        record.groups[0].reordered = 1;
+        assert_eq!(verdict(&record), Verdict::Fail, "{end:?}: what arrived out of order did");
+    }
+    let mut record = good(&lines);
+    record.run.end = End::Interrupted;
+    record.groups[0].lost = 1;
+    assert_eq!(verdict(&record), Verdict::Inconclusive, "a longer drain might have brought it");
+    record.run.end = End::BrokerFailed;
+    assert_eq!(verdict(&record), Verdict::Fail, "a broker that dies with confirmed events has lost them");
+}
+
+#[test]
+fn throughput_is_that_of_the_worst_group() {
+    let mut record = good(&[("throughput.delivered", ">= 1k/s")]);
+    record.groups[1].measured_in_time = 9_000;
+    let judged = assess(&record);
+    assert_eq!(judged.verdict, Verdict::Fail);
+    assert!(judged.objectives[0].observed_value.is_some_and(|rate| (rate - 900.0).abs() < 1e-9));
+    assert!(judged.objectives[0].margin.is_some_and(|margin| (margin + 0.1).abs() < 1e-9));
+    // A group that is owed nothing holds nobody back.
+    (record.groups[1].measured_in_time, record.groups[1].measured_intended) = (0, 0);
+    assert_eq!(verdict(&record), Verdict::Pass);
+}
+
+#[test]
+fn counts_are_sums_and_highest_ones_are_maxima() {
+    let observed = |name: &str, damage: fn(&mut Record)| {
+        let mut record = good(&[(name, "<= 6")]);
+        damage(&mut record);
+        let judged = assess(&record);
+        (judged.objectives[0].observed_value.map(num::u64_of), judged.verdict)
+    };
+    let lost: fn(&mut Record) = |record| (record.groups[0].lost, record.groups[1].lost) = (3, 4);
+    assert_eq!(observed("delivery.lost", lost), (Some(7), Verdict::Fail));
+    assert_eq!(observed("one.delivery.lost", lost), (Some(3), Verdict::Pass));
+    let extents: fn(&mut Record) =
+        |record| (record.groups[0].extents.max, record.groups[1].extents.max) = (3, 4);
+    assert_eq!(observed("ordering.extent", extents), (Some(4), Verdict::Pass));
+    let backlog: fn(&mut Record) =
+        |record| (record.groups[0].backlog_max, record.groups[1].backlog_max) = (7, 4);
+    assert_eq!(observed("backlog.max", backlog), (Some(7), Verdict::Fail));
+    assert_eq!(observed("two.backlog.max", backlog), (Some(4), Verdict::Pass));
+}
+
+#[test]
+fn an_audit_that_did_not_see_the_end_proves_nothing() {
+    let mut record = good(&[("replay.complete", ">= 100%"), ("delivery.not_stored", "== 0")]);
+    let audit = record.audit.as_mut().expect("an audit");
+    audit.replayed -= 1;
+    assert_eq!(verdict(&record), Verdict::Fail);
+    record.audit.as_mut().expect("an audit").complete = false;
+    assert_eq!(verdict(&record), Verdict::Inconclusive);
+}
+
+#[test]
+fn windows_are_a_share_and_none_is_no_pass() {
+    let judge = |met, total, samples, limit: &str| {
+        let mut record = good(&[("windows.latency.p99", limit)]);
+        let name = "windows.latency.p99".into();
+        record.windows = vec![Window { name, met, total, samples }];
+        verdict(&record)
+    };
+    assert_eq!(judge(9, 10, 100, "< 1ms in 90%"), Verdict::Pass);
+    assert_eq!(judge(8, 10, 100, "< 1ms in 90%"), Verdict::Fail);
+    assert_eq!(judge(0, 0, 0, "< 1ms in 90%"), Verdict::Inconclusive);
+    assert_eq!(judge(0, 10, 0, "< 1ms in 90%"), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_failure_says_what_was_seen_where_and_what_next() {
+    let mut record =
+        good(&[("delivery.lost", "== 0"), ("publish.refused", "== 0"), ("throughput.delivered", ">= 1k/s")]);
+    (record.groups[0].lost, record.groups[0].lost_not_stored) = (3, 3);
+    (record.groups[1].lost, record.groups[1].lost_not_stored, record.groups[1].lost_not_delivered) =
+        (3, 1, 2);
+    (record.load.refused, record.load.unsent) = (7, 2);
+    record.load.refusals = vec![record::Refusal { reason: "overload".into(), count: 7 }];
+    record.groups[0].measured_in_time = 5_000;
+    let judged = assess(&record);
+    let reason = |at: usize| judged.objectives[at].reason.clone().unwrap_or_default();
+    assert!(reason(0).starts_with("6 observed, == 0 wanted"), "{}", reason(0));
+    assert!(reason(0).contains("one: 3 confirmed and not stored: the bus lost them"), "{}", reason(0));
+    assert!(reason(0).contains("two: 1 confirmed and not stored (the bus), 2 stored and never delivered"));
+    assert!(reason(1).contains("7 × overload"), "{}", reason(1));
+    assert!(
+        reason(2).contains("50 % beyond the limit") && reason(2).contains("2 unsent, 7 refused"),
+        "{}",
+        reason(2)
+    );
+    assert!(judged.objectives.iter().all(|objective| objective.next.is_some()));
+}
+
+#[test]
+fn limits_are_the_plans_sorted_and_once() {
+    let plan = plan(&[
+        ("latency.p99", "< 100ms"),
+        ("one.latency.p50", "< 5ms"),
+        ("latency.max", "< 100ms"),
+        ("ack.p99", "< 7ms"),
+        ("service.p99", "< 8ms"),
+        ("send_lag.p99", "< 9ms"),
+        ("throughput.acked", ">= 1k/s"),
+    ]);
+    let limits = limits(&plan);
+    assert_eq!(limits.latency, [5_000_000, 100_000_000]);
+    assert_eq!(
+        (limits.ack, limits.service, limits.send_lag),
+        (vec![7_000_000], vec![8_000_000], vec![9_000_000])
+    );
+    assert_eq!(tightest_limit_ns(&plan), 100_000_000, "a median is no tail");
+    assert_eq!(tightest_limit_ns(&empty(&[("ack.p99", "< 1ms")]).plan), 100_000_000, "the default");
+}
+
+#[test]
+fn every_comparison_is_its_sign() {
+    let holds = |op| [compare(1.0, op, 2.0), compare(2.0, op, 2.0), compare(3.0, op, 2.0)];
+    assert_eq!(holds(Op::Below), [true, false, false]);
+    assert_eq!(holds(Op::AtMost), [true, true, false]);
+    assert_eq!(holds(Op::Equal), [false, true, false]);
+    assert_eq!(holds(Op::AtLeast), [false, true, true]);
+    assert_eq!(holds(Op::Above), [false, false, true]);
+}

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tickgate::bus::nats::{NatsBus, Setup, Target};
+use tickgate::bus::sim::{self, SimBus, Time};
 use tickgate::bus::{Ack, Answer, Bus, Delivery, Member, Outgoing, Publisher, Refused};
 use tickgate::host::clock::Clock;
 use tickgate::plan::Plan;
@@ -13,6 +14,8 @@ use super::nats::NatsServer;
 pub trait Rig: Sized {
     /// The driver under test.
     type Bus: Bus;
+    /// What its acknowledgements mean.
+    const DURABILITY: &'static str;
     /// Starts a broker.
     fn start() -> Self;
     /// Connects to it; provisions nothing.
@@ -53,6 +56,7 @@ impl Nats {
 
 impl Rig for Nats {
     type Bus = NatsBus;
+    const DURABILITY: &'static str = "page cache";
 
     fn start() -> Self {
         Self { server: NatsServer::start() }
@@ -102,6 +106,54 @@ impl Rig for Nats {
             let taken: Vec<_> = batch.expect("messages").collect().await;
             assert_eq!(taken.len(), events);
         });
+    }
+}
+
+/// The simulated bus in real time: one world for a rig, until another plan comes.
+pub struct Sim {
+    clock: Clock,
+    world: std::cell::RefCell<Option<SimBus>>,
+}
+
+impl Sim {
+    fn world(&self) -> SimBus {
+        self.world.borrow().clone().expect("connected")
+    }
+}
+
+impl Rig for Sim {
+    type Bus = SimBus;
+    const DURABILITY: &'static str = "memory";
+
+    fn start() -> Self {
+        Self { clock: Clock::start(), world: std::cell::RefCell::new(None) }
+    }
+
+    fn connect(&self, plan: &Plan) -> SimBus {
+        let setup = sim::Setup { origin: self.clock.now(), ..sim::Setup::default() };
+        let bus = SimBus::new(plan, setup, &super::symbols(plan), Time::Real(self.clock));
+        *self.world.borrow_mut() = Some(bus.clone());
+        bus
+    }
+
+    fn pause(&self) {
+        self.world().stop(true);
+    }
+
+    fn resume(&self) {
+        self.world().stop(false);
+    }
+
+    fn restart(&mut self) {
+        self.world().reconnect();
+    }
+
+    fn publish_foreign(&self, payload: &[u8]) {
+        self.world().publish_foreign(0, payload);
+    }
+
+    fn take_without_ack(&self, _: &Plan, events: usize) {
+        assert_eq!(self.world().take_without_ack(0, events), events);
     }
 }
 

@@ -1,0 +1,243 @@
+//! The receiving side of the simulated world: who of a group gets what, how often, and when.
+
+use std::collections::VecDeque;
+
+use super::faults::{Death, Fault, Stretch};
+use super::truth::Delivered;
+use super::world::{Happening, World};
+use crate::num;
+use crate::plan::{Delivery, Ns, Plan};
+use crate::topology;
+
+/// One consumer group.
+#[derive(Debug)]
+pub(super) struct GroupSide {
+    subscribed: Vec<bool>,
+    delivery: Delivery,
+    pub(super) members: Vec<MemberSide>,
+    /// Whose turn it is, where members take turns.
+    turn: usize,
+    /// Copies for which there is no member, with their attempts.
+    pub(super) backlog: VecDeque<(u32, u32)>,
+    /// Copies that somebody took without an acknowledgement.
+    pub(super) taken: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct MemberSide {
+    connected: bool,
+    dies_at: Ns,
+    last_arrival: Ns,
+    pub(super) inbox: VecDeque<Parcel>,
+}
+
+/// A copy that has reached a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Parcel {
+    pub(super) copy: u32,
+    pub(super) received: Ns,
+    pub(super) attempt: u32,
+    pub(super) damaged: bool,
+}
+
+impl MemberSide {
+    const fn lives(&self, at: Ns) -> bool {
+        self.connected && at < self.dies_at
+    }
+}
+
+impl GroupSide {
+    pub(super) fn of(plan: &Plan, deaths: &[Death]) -> Vec<Self> {
+        let topics = &plan.topology.topics;
+        let groups = plan.groups.iter().enumerate();
+        groups
+            .map(|(index, group)| {
+                // A pattern that is wrong receives nothing; `profile` and the engine refuse it first.
+                let received = topology::receives(group, topics).unwrap_or_default();
+                let dies_at = |member: u32| {
+                    let own = deaths.iter().filter(|death| death.group == index && death.member == member);
+                    own.map(|death| death.at).min().unwrap_or(Ns::MAX)
+                };
+                let member = |member| MemberSide {
+                    connected: false,
+                    dies_at: dies_at(member),
+                    last_arrival: 0,
+                    inbox: VecDeque::new(),
+                };
+                Self {
+                    subscribed: (0..topics.len()).map(|topic| received.contains(&topic)).collect(),
+                    delivery: group.delivery,
+                    members: (0..group.members).map(member).collect(),
+                    turn: 0,
+                    backlog: VecDeque::new(),
+                    taken: 0,
+                }
+            })
+            .collect()
+    }
+
+    pub(super) fn subscribes(&self, topic: u32) -> bool {
+        self.subscribed.get(num::index32(topic)).copied().unwrap_or(false)
+    }
+
+    /// Who gets an event of this symbol now.
+    fn choose(&mut self, symbol: u32, at: Ns) -> Option<usize> {
+        let members = self.members.len();
+        match self.delivery {
+            Delivery::Shared => {
+                let turns = (0..members).map(|n| (self.turn + n) % members);
+                let member = turns.into_iter().find(|&member| self.members[member].lives(at))?;
+                self.turn = member + 1;
+                Some(member)
+            }
+            Delivery::Partitioned => {
+                let member = num::index32(symbol) % members.max(1);
+                self.members.get(member).filter(|own| own.lives(at)).map(|_| member)
+            }
+            Delivery::Pinned => self.members.iter().position(|member| member.lives(at)),
+        }
+    }
+}
+
+impl World {
+    /// A member is there: what waited for one goes its way.
+    pub(super) fn join(&mut self, now: Ns, group: usize, member: u32) {
+        self.advance(now);
+        let own = &mut self.groups[group];
+        if let Some(member) = own.members.get_mut(num::index32(member)) {
+            member.connected = true;
+        }
+        for (copy, attempt) in std::mem::take(&mut own.backlog) {
+            self.dispatch(self.now, copy, group, attempt);
+        }
+    }
+
+    /// A member is gone: what it had not taken comes to another one, once the server has missed its word.
+    pub(super) fn leave(&mut self, now: Ns, group: usize, member: u32) {
+        self.advance(now);
+        let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return };
+        own.connected = false;
+        for parcel in std::mem::take(&mut own.inbox) {
+            self.again(self.now, parcel.copy, group, parcel.attempt);
+        }
+    }
+
+    /// Hands a copy to a group; whoever calls has retained its slot for this.
+    pub(super) fn dispatch(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
+        let stored = self.server.stored[num::index32(copy)];
+        let own = &mut self.groups[group];
+        if attempt > 1 {
+            own.taken = own.taken.saturating_sub(1);
+        }
+        let Some(member) = own.choose(stored.symbol, at) else {
+            own.backlog.push_back((copy, attempt));
+            return;
+        };
+        let name = (num::count(group) << 40) | u64::from(copy);
+        let event = self.truth.copies[num::index32(copy)].event;
+        let first = attempt == 1 && !self.faults.mishaps.is_empty();
+        if first && self.suffers(event, name, Fault::Undelivered) {
+            return self.slots.release(stored.slot);
+        }
+        if first && self.suffers(event, name, Fault::AttemptLost) {
+            return self.again(at, copy, group, attempt);
+        }
+        let draw = [name, 6 + (u64::from(attempt) << 8)];
+        let due = at + self.faults.downlink.draw(self.random, draw, at);
+        let link = &mut self.groups[group].members[member];
+        link.last_arrival = link.last_arrival.max(due);
+        let mut arriving = link.last_arrival;
+        let mut damaged = false;
+        if first {
+            let late = |fault| if let Fault::DeliveredLate(by) = fault { Some(by) } else { None };
+            arriving += self.mishap(event, name, late).unwrap_or(0);
+            damaged = event.is_some() && self.suffers(event, name, Fault::DeliveredCorrupt);
+        }
+        if let Some(cut) = self.cut_between(at, arriving) {
+            let again = cut.time.end().max(at + self.terms.ack_wait_ns);
+            let next = Happening::Dispatch { copy, group: num::count32(group), attempt: attempt + 1 };
+            return self.foresee(again, next);
+        }
+        let (in_group, in_member) = (num::low16(num::count(group)), num::low16(num::count(member)));
+        let next = Happening::Deliver { copy, group: in_group, member: in_member, attempt, damaged };
+        self.foresee(arriving, next);
+        if first && self.suffers(event, name, Fault::DeliveredAgain) {
+            self.slots.retain(stored.slot);
+            self.again(arriving, copy, group, attempt);
+        }
+    }
+
+    /// The server will hand a copy out once more, when it has waited for an acknowledgement in vain.
+    fn again(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
+        let next = Happening::Dispatch { copy, group: num::count32(group), attempt: attempt + 1 };
+        self.foresee(at + self.terms.ack_wait_ns, next);
+    }
+
+    pub(super) fn deliver(
+        &mut self,
+        at: Ns,
+        copy: u32,
+        group: usize,
+        member: usize,
+        attempt: u32,
+        damaged: bool,
+    ) {
+        if !self.groups[group].members[member].lives(at) {
+            return self.again(at, copy, group, attempt);
+        }
+        let seen = Stretch::after(&self.host.stalls, at);
+        let received = seen.saturating_add_signed(self.host.clock_offset_ns);
+        let damaged = damaged || self.truth.copies[num::index32(copy)].damaged;
+        self.groups[group].members[member].inbox.push_back(Parcel { copy, received, attempt, damaged });
+    }
+
+    /// Is the member dead by now?
+    pub(super) fn is_dead(&self, group: usize, member: u32) -> bool {
+        self.groups[group].members.get(num::index32(member)).is_none_or(|member| member.dies_at <= self.now)
+    }
+
+    /// Hands what has reached a member to it, as (parcel, topic, symbol, payload); `stamp` gives its receive time.
+    pub(super) fn hand_over(
+        &mut self,
+        group: usize,
+        member: u32,
+        stamp: impl Fn(Ns) -> Ns,
+        mut sink: impl FnMut(&Parcel, u32, u32, &[u8]),
+    ) -> usize {
+        let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return 0 };
+        let mut inbox = std::mem::take(&mut own.inbox);
+        let mut scratch = Vec::new();
+        for mut parcel in inbox.iter().copied() {
+            parcel.received = stamp(parcel.received);
+            let stored = self.server.stored[num::index32(parcel.copy)];
+            let payload = self.slots.payload(stored.slot);
+            if parcel.damaged {
+                self.damage(payload, u64::from(parcel.copy) + 1, &mut scratch);
+                sink(&parcel, stored.topic, stored.symbol, &scratch);
+            } else {
+                sink(&parcel, stored.topic, stored.symbol, payload);
+            }
+            self.slots.release(stored.slot);
+            let Parcel { copy, received, attempt, damaged } = parcel;
+            self.truth.deliveries[group].push(Delivered { copy, member, received, attempt, damaged });
+        }
+        let count = inbox.len();
+        inbox.clear();
+        self.groups[group].members[num::index32(member)].inbox = inbox;
+        count
+    }
+
+    /// Somebody takes so many copies of a group and acknowledges none; gives how many there were.
+    pub(super) fn take_without_ack(&mut self, now: Ns, group: usize, events: usize) -> usize {
+        self.advance(now);
+        let mut taken = 0;
+        while taken < events
+            && let Some((copy, attempt)) = self.groups[group].backlog.pop_front()
+        {
+            self.again(self.now, copy, group, attempt);
+            taken += 1;
+        }
+        self.groups[group].taken += num::count(taken);
+        taken
+    }
+}

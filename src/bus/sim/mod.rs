@@ -1,0 +1,364 @@
+//! A simulated bus: a deterministic discrete-event simulation behind the seams of every driver, which knows the
+//! truth about what it does.
+//!
+//! In virtual time it serves tests, the selftest and studies: whoever drives it says what time it is, and the
+//! same seed gives the same run to the last bit. In real time it is a bus for demonstrations behind the threaded
+//! engine. It shares no code with `measure`.
+
+mod faults;
+mod groups;
+mod random;
+mod server;
+mod slots;
+mod truth;
+mod world;
+
+pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, Mishap, Stretch};
+pub use random::Random;
+pub use truth::{Copy, Delivered, Event, Outcome, Truth};
+pub use world::Host;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use super::{
+    Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Refused,
+};
+use crate::host::clock::Clock;
+use crate::num;
+use crate::plan::{Ns, Plan};
+use world::{MAX_PAYLOAD, World};
+
+/// The longest that a member waits in one go for a bell that nobody rings.
+const NAP: Duration = Duration::from_millis(5);
+
+/// Whose time it is.
+#[derive(Debug, Clone)]
+pub enum Time {
+    /// The machine's.
+    Real(Clock),
+    /// Whatever was said last.
+    Virtual(Arc<AtomicU64>),
+}
+
+impl Time {
+    /// Nanoseconds since the run's epoch.
+    #[must_use]
+    pub fn now(&self) -> Ns {
+        match self {
+            Self::Real(clock) => clock.now(),
+            Self::Virtual(now) => now.load(Ordering::Relaxed),
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    world: Mutex<World>,
+    /// Rung when something may have come nearer.
+    bell: Condvar,
+    time: Time,
+    /// Subjects by topic, without a symbol.
+    subjects: Vec<String>,
+    /// Names of symbols, where they stand in subjects.
+    symbols: Option<Vec<String>>,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn ring(&self) {
+        if matches!(self.time, Time::Real(_)) {
+            self.bell.notify_all();
+        }
+    }
+
+    /// The subject of an event; built in `into` where it has a symbol.
+    fn subject<'a>(&'a self, topic: u32, symbol: u32, into: &'a mut String) -> &'a str {
+        let base = self.subjects.get(num::index32(topic)).map_or("", String::as_str);
+        let Some(name) = self.symbols.as_ref().and_then(|names| names.get(num::index32(symbol))) else {
+            return base;
+        };
+        into.clear();
+        into.push_str(base);
+        into.push('.');
+        into.push_str(name);
+        into
+    }
+}
+
+/// What a simulated bus is made of.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// What it is like, and what goes wrong.
+    pub faults: Faults,
+    /// What is wrong with the harness's own machine.
+    pub host: Host,
+    /// Everything random follows from it.
+    pub seed: u64,
+    /// The times of faults count from here.
+    pub origin: Ns,
+}
+
+/// The control side of a simulated bus. Clones are the same bus.
+#[derive(Debug, Clone)]
+pub struct SimBus {
+    shared: Arc<Shared>,
+    facts: BusFacts,
+}
+
+impl SimBus {
+    /// A bus for one run of this plan; `symbols` are the names that stand in subjects.
+    #[must_use]
+    pub fn new(plan: &Plan, setup: Setup, symbols: &[String], time: Time) -> Self {
+        let facts = facts(&setup);
+        let mut world = World::new(plan, setup.faults, setup.host, setup.seed, setup.origin);
+        world.terms.places_until_taken = matches!(time, Time::Real(_));
+        let topology = &plan.topology;
+        let shared = Shared {
+            world: Mutex::new(world),
+            bell: Condvar::new(),
+            time,
+            subjects: topology.topics.iter().map(|topic| format!("{}.{topic}", topology.prefix)).collect(),
+            symbols: topology.symbol_in_subject.then(|| symbols.to_vec()),
+        };
+        Self { shared: Arc::new(shared), facts }
+    }
+
+    /// When the next thing happens on it; `None` when nothing will by itself.
+    #[must_use]
+    pub fn next(&self) -> Option<Ns> {
+        self.shared.world().next()
+    }
+
+    /// Lets everything happen up to and including this time.
+    pub fn advance(&self, now: Ns) {
+        self.shared.world().advance(now);
+    }
+
+    /// Takes the account of what has happened, and leaves an empty one: to be called when all is over.
+    #[must_use]
+    pub fn truth(&self) -> Truth {
+        std::mem::take(&mut self.shared.world().truth)
+    }
+
+    /// Stops the server in its tracks (`true`), or lets it go on.
+    pub fn stop(&self, stop: bool) {
+        self.shared.world().stop_server(self.shared.time.now(), stop);
+        self.shared.ring();
+    }
+
+    /// Cuts every connection for a moment.
+    pub fn reconnect(&self) {
+        let mut world = self.shared.world();
+        let now = self.shared.time.now();
+        world.advance(now);
+        world.mark(now, false);
+        world.mark(now, true);
+    }
+
+    /// Publishes as somebody else.
+    pub fn publish_foreign(&self, topic: u32, payload: &[u8]) {
+        let mut world = self.shared.world();
+        world.advance(self.shared.time.now());
+        let now = world.now;
+        world.append_foreign(now, payload, topic, 0);
+        drop(world);
+        self.shared.ring();
+    }
+
+    /// Takes so many events of a group as a consumer that acknowledges none; gives how many there were.
+    #[must_use]
+    pub fn take_without_ack(&self, group: usize, events: usize) -> usize {
+        self.shared.world().take_without_ack(self.shared.time.now(), group, events)
+    }
+}
+
+fn facts(setup: &Setup) -> BusFacts {
+    let faults = &setup.faults;
+    let text = |name: &str, value: String| (name.to_owned(), value);
+    BusFacts {
+        product: "simulated bus".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        durability: "memory".into(),
+        max_payload: num::count(MAX_PAYLOAD),
+        settings: vec![
+            text("seed", setup.seed.to_string()),
+            text("uplink", format!("{:?}", faults.uplink)),
+            text("answer", format!("{:?}", faults.answer)),
+            text("downlink", format!("{:?}", faults.downlink)),
+            text("service", format!("{:?}", faults.service)),
+            text("stalls", faults.stalls.len().to_string()),
+            text("cuts", faults.cuts.len().to_string()),
+            text("mishaps", format!("{:?}", faults.mishaps)),
+        ],
+    }
+}
+
+impl Bus for SimBus {
+    type Publisher = SimPublisher;
+    type Member = SimMember;
+
+    fn facts(&self) -> &BusFacts {
+        &self.facts
+    }
+
+    fn provision(&mut self) -> Result<(), BusError> {
+        Ok(())
+    }
+
+    fn publisher(&mut self, generator: u32) -> Result<SimPublisher, BusError> {
+        let mut world = self.shared.world();
+        let needed = num::index32(generator) + 1;
+        if world.senders.len() < needed {
+            world.senders.resize_with(needed, world::Sender::default);
+        }
+        drop(world);
+        Ok(SimPublisher { shared: Arc::clone(&self.shared), sender: generator })
+    }
+
+    fn member(&mut self, group: usize, member: u32) -> Result<SimMember, BusError> {
+        self.shared.world().join(self.shared.time.now(), group, member);
+        Ok(SimMember { shared: Arc::clone(&self.shared), group, member })
+    }
+
+    fn audit(&mut self, _: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
+        let mut world = self.shared.world();
+        let received = self.shared.time.now();
+        world.advance(received);
+        if world.server.stopped.is_some() {
+            return Ok(false);
+        }
+        let mut text = String::new();
+        world.read_back(|offset, stored, payload| {
+            let subject = self.shared.subject(stored.topic, stored.symbol, &mut text);
+            let position = Position { partition: 0, offset };
+            sink(&Delivery { subject, payload, received, position, attempt: 1 });
+        });
+        Ok(true)
+    }
+
+    fn marks(&mut self, into: &mut Vec<Mark>) {
+        let mut world = self.shared.world();
+        world.advance(self.shared.time.now());
+        into.append(&mut world.marks);
+    }
+
+    fn observe(&mut self) -> Result<BusSample, BusError> {
+        let mut world = self.shared.world();
+        world.advance(self.shared.time.now());
+        if world.server.stopped.is_some() {
+            return Err(BusError::Environment {
+                problem: "cannot observe the simulated server: it is stopped".into(),
+                hint: "let it go on".into(),
+            });
+        }
+        let waiting = |group: &groups::GroupSide| {
+            group.taken + group.members.iter().map(|member| num::count(member.inbox.len())).sum::<u64>()
+        };
+        Ok(BusSample {
+            stored_events: num::count(world.server.stored.len()),
+            stored_bytes: world.server.stored_bytes,
+            pending: world.groups.iter().map(|group| num::count(group.backlog.len())).collect(),
+            ack_pending: world.groups.iter().map(waiting).collect(),
+        })
+    }
+
+    fn teardown(&mut self) -> Result<(), BusError> {
+        Ok(())
+    }
+}
+
+/// The sending end of one generator.
+#[derive(Debug)]
+pub struct SimPublisher {
+    shared: Arc<Shared>,
+    sender: u32,
+}
+
+impl Publisher for SimPublisher {
+    fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused> {
+        let done = self.shared.world().publish(self.shared.time.now(), self.sender, event);
+        self.shared.ring();
+        done
+    }
+
+    fn acks(&mut self, into: &mut Vec<Ack>) {
+        let mut world = self.shared.world();
+        world.advance(self.shared.time.now());
+        into.append(&mut world.senders[num::index32(self.sender)].answers);
+    }
+
+    fn in_flight(&self) -> usize {
+        let world = self.shared.world();
+        let own = &world.senders[num::index32(self.sender)];
+        num::index32(own.open) + own.answers.len()
+    }
+
+    fn abandon(&mut self) {
+        self.shared.world().abandon(self.shared.time.now(), self.sender);
+    }
+}
+
+/// One consumer inside a group; dropping it disconnects it.
+#[derive(Debug)]
+pub struct SimMember {
+    shared: Arc<Shared>,
+    group: usize,
+    member: u32,
+}
+
+impl SimMember {
+    /// Takes what is there now.
+    fn take(&self, world: &mut World, sink: &mut dyn FnMut(&Delivery<'_>)) -> usize {
+        let now = self.shared.time.now();
+        world.advance(now);
+        let real = matches!(self.shared.time, Time::Real(_));
+        let mut text = String::new();
+        let stamp = |scheduled: Ns| if real { now.max(scheduled) } else { scheduled };
+        world.hand_over(self.group, self.member, stamp, |parcel, topic, symbol, payload| {
+            let position = Position { partition: 0, offset: u64::from(parcel.copy) + 1 };
+            let subject = self.shared.subject(topic, symbol, &mut text);
+            sink(&Delivery {
+                subject,
+                payload,
+                received: parcel.received,
+                position,
+                attempt: parcel.attempt,
+            });
+        })
+    }
+}
+
+impl Member for SimMember {
+    /// In virtual time nothing waits: it takes what is there.
+    fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
+        let until = self.shared.time.now().saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        let mut world = self.shared.world();
+        loop {
+            let taken = self.take(&mut world, sink);
+            if taken == 0 && world.is_dead(self.group, self.member) {
+                return Err(BusError::Environment {
+                    problem: "the simulated member died".into(),
+                    hint: "the simulation was asked for it".into(),
+                });
+            }
+            let now = self.shared.time.now();
+            if taken > 0 || now >= until || matches!(self.shared.time, Time::Virtual(_)) {
+                return Ok(taken);
+            }
+            let next = world.next().unwrap_or(until).min(until).max(now + 1);
+            let nap = NAP.min(Duration::from_nanos(next - now));
+            world = self.shared.bell.wait_timeout(world, nap).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Drop for SimMember {
+    fn drop(&mut self) {
+        self.shared.world().leave(self.shared.time.now(), self.group, self.member);
+    }
+}

@@ -1,0 +1,211 @@
+//! The simulated server: one queue, one event at a time, and a store that only grows.
+
+use std::collections::VecDeque;
+
+use super::faults::{Fault, Stretch};
+use super::truth::Copy;
+use super::world::{Happening, NOT_STORED, Reply, World};
+use crate::market::EVENT_ID;
+use crate::num;
+use crate::plan::Ns;
+
+/// What the store holds at a position.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stored {
+    pub(super) slot: u32,
+    pub(super) topic: u32,
+    pub(super) symbol: u32,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    free_at: Ns,
+    /// When each of the events that wait will be done with.
+    queue: VecDeque<Ns>,
+    pub(super) stored: Vec<Stored>,
+    pub(super) stored_bytes: u64,
+    /// Where the server is stopped: what has arrived since.
+    pub(super) stopped: Option<Vec<(u32, u32)>>,
+}
+
+impl World {
+    /// Stops the server in its tracks, or lets it go on.
+    pub(super) fn stop_server(&mut self, now: Ns, stop: bool) {
+        self.advance(now);
+        if stop {
+            self.server.stopped.get_or_insert_default();
+        } else {
+            for (event, slot) in self.server.stopped.take().unwrap_or_default() {
+                self.arrive(self.now, event, slot);
+            }
+        }
+    }
+
+    pub(super) fn arrive(&mut self, at: Ns, event: u32, slot: u32) {
+        if let Some(held) = &mut self.server.stopped {
+            held.push((event, slot));
+            return;
+        }
+        let copy = self.lives[num::index32(event)].copy;
+        if self.terms.msg_id && copy != NOT_STORED {
+            self.reply(at, event, slot, Reply::Stored { copy, duplicate: true });
+            return self.slots.release(slot);
+        }
+        let name = u64::from(event);
+        if self.suffers(Some(event), name, Fault::Refused) {
+            self.reply(at, event, slot, Reply::Refused);
+            return self.slots.release(slot);
+        }
+        if self.faults.queue != usize::MAX && !self.has_room(at) {
+            self.reply(at, event, slot, Reply::Overload);
+            return self.slots.release(slot);
+        }
+        if self.suffers(Some(event), name, Fault::Stranger) {
+            self.strange(at, event, slot);
+        }
+        let done = self.serve(at, name);
+        if done == at {
+            self.store(at, event, slot, false);
+        } else {
+            self.foresee(done, Happening::Store { event, slot, again: false });
+        }
+    }
+
+    fn has_room(&mut self, at: Ns) -> bool {
+        while self.server.queue.front().is_some_and(|&done| done <= at) {
+            self.server.queue.pop_front();
+        }
+        self.server.queue.len() < self.faults.queue
+    }
+
+    /// When an event that arrives now is done with. A stall interrupts whatever it falls upon.
+    fn serve(&mut self, at: Ns, name: u64) -> Ns {
+        let start = Stretch::after(&self.faults.stalls, at.max(self.server.free_at));
+        let mut done = start + self.faults.service.draw(self.random, [name, 2], start);
+        for stall in &self.faults.stalls {
+            if start < stall.from && stall.from < done {
+                done += stall.length;
+            }
+        }
+        self.server.free_at = done;
+        if self.faults.queue != usize::MAX {
+            self.server.queue.push_back(done);
+        }
+        done
+    }
+
+    pub(super) fn store(&mut self, at: Ns, event: u32, slot: u32, again: bool) {
+        if !again && self.suffers(Some(event), u64::from(event), Fault::Unstored) {
+            self.reply(at, event, slot, Reply::Claimed);
+            return self.slots.release(slot);
+        }
+        let of = self.truth.events[num::index32(event)];
+        let copy = num::count32(self.server.stored.len());
+        let damaged = self.suffers(Some(event), u64::from(copy), Fault::StoredCorrupt);
+        self.truth.copies.push(Copy { event: Some(event), damaged });
+        self.lives[num::index32(event)].copy = copy;
+        if !again {
+            self.reply(at, event, slot, Reply::Stored { copy, duplicate: false });
+            let twice = |fault| if let Fault::StoredTwice(after) = fault { Some(after) } else { None };
+            if let Some(after) = self.mishap(Some(event), u64::from(event), twice) {
+                self.slots.retain(slot);
+                self.foresee(at + after, Happening::Store { event, slot, again: true });
+            }
+        }
+        self.append(at, Stored { slot, topic: of.topic, symbol: of.symbol });
+    }
+
+    /// Puts a payload at the next position and hands it to every group that wants it.
+    fn append(&mut self, at: Ns, stored: Stored) {
+        let copy = num::count32(self.server.stored.len());
+        self.server.stored.push(stored);
+        self.server.stored_bytes += num::count(self.slots.payload(stored.slot).len());
+        for group in 0..self.groups.len() {
+            if self.groups[group].subscribes(stored.topic) {
+                self.slots.retain(stored.slot);
+                self.dispatch(at, copy, group, 1);
+            }
+        }
+        if !self.terms.audit {
+            self.slots.release(stored.slot);
+        }
+    }
+
+    /// Somebody else publishes on the topic of an event: text, JSON, or an event of another run.
+    fn strange(&mut self, at: Ns, event: u32, like: u32) {
+        let of = self.truth.events[num::index32(event)];
+        let payload = match self.random.bits([u64::from(event), 3]) % 3 {
+            0 => b"hello, is this the market?".to_vec(),
+            1 => br#"{"eventId":"17","eventType":"market.quote.received","payload":{}}"#.to_vec(),
+            _ => {
+                // The digit at 20 belongs to the run's tag.
+                let mut other = self.slots.payload(like).to_vec();
+                if let Some(digit) = other.get_mut(EVENT_ID.start + 20) {
+                    *digit = if *digit == b'0' { b'1' } else { b'0' };
+                }
+                other
+            }
+        };
+        self.append_foreign(at, &payload, of.topic, of.symbol);
+    }
+
+    /// Stores something that is not of this run.
+    pub(super) fn append_foreign(&mut self, at: Ns, payload: &[u8], topic: u32, symbol: u32) {
+        let slot = self.slots.keep(payload);
+        self.truth.copies.push(Copy { event: None, damaged: false });
+        self.append(at, Stored { slot, topic, symbol });
+    }
+
+    /// Sends an answer on its way. If a cut takes it, a client that sends again does so.
+    fn reply(&mut self, at: Ns, event: u32, slot: u32, reply: Reply) {
+        let name = u64::from(event);
+        if self.suffers(Some(event), name, Fault::AckLost) {
+            return;
+        }
+        let due = at + self.faults.answer.draw(self.random, [name, 4], at);
+        let own = &mut self.senders[num::index32(self.truth.events[num::index32(event)].publisher)];
+        own.last_answer = own.last_answer.max(due);
+        let arriving = own.last_answer;
+        match self.cut_between(at, arriving) {
+            None => self.foresee(arriving, Happening::Answered { event, reply }),
+            Some(cut) if cut.resend => {
+                self.slots.retain(slot);
+                self.foresee(cut.time.end(), Happening::Depart { event, slot });
+            }
+            Some(_) => {}
+        }
+    }
+
+    /// Reads everything stored in the order of positions, as (position, topic, symbol, payload).
+    pub(super) fn read_back(&self, mut sink: impl FnMut(u64, &Stored, &[u8])) {
+        let mut scratch = Vec::new();
+        for ((position, stored), copy) in (1_u64..).zip(&self.server.stored).zip(&self.truth.copies) {
+            let payload = self.slots.payload(stored.slot);
+            if copy.damaged {
+                self.damage(payload, position, &mut scratch);
+                sink(position, stored, &scratch);
+            } else {
+                sink(position, stored, payload);
+            }
+        }
+    }
+
+    /// Damages a payload anywhere but in its id: a changed byte, or a lost end. (Damage to the id makes an event
+    /// that nobody sent, and nobody can say whose it was.)
+    pub(super) fn damage(&self, payload: &[u8], name: u64, into: &mut Vec<u8>) {
+        into.clear();
+        into.extend_from_slice(payload);
+        let bits = self.random.bits([name, 5]);
+        let places = num::count(payload.len().saturating_sub(EVENT_ID.len()));
+        if places == 0 {
+            return;
+        }
+        let place = num::index((bits >> 16) % places);
+        if bits.trailing_zeros() >= 3 {
+            into.truncate(EVENT_ID.end + place.min(payload.len() - EVENT_ID.end - 1));
+        } else {
+            let place = if place < EVENT_ID.start { place } else { place + EVENT_ID.len() };
+            into[place] ^= num::low8(bits >> 8).max(1);
+        }
+    }
+}

@@ -1,0 +1,417 @@
+//! The simulated world: an agenda of things to come, worked off in the order of their times, and the publishing
+//! side. Whoever calls says what time it is; nothing here reads a clock.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+
+use super::faults::{Cut, Fault, Faults, Hits, Stretch};
+use super::groups::GroupSide;
+use super::random::Random;
+use super::server::Server;
+use super::slots::Slots;
+use super::truth::{Event, Outcome, Truth, intended_unix_ns};
+use crate::bus::{Ack, Answer, Mark, Outgoing, Position, Refusal, Refused};
+use crate::num;
+use crate::plan::{Ns, Plan, Publish};
+
+/// The largest payload that the simulated server takes, that of `nats-server`.
+pub(super) const MAX_PAYLOAD: usize = 1 << 20;
+/// No copy in the store.
+pub(super) const NOT_STORED: u32 = u32::MAX;
+
+/// The harness's own machine, as far as it falsifies times.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Host {
+    /// When the whole harness stands still: what arrives meanwhile is seen at the end. Since the start of the load.
+    pub stalls: Vec<Stretch>,
+    /// How far the members' clock is ahead of the generators' (behind where negative), in nanoseconds.
+    pub clock_offset_ns: i64,
+}
+
+/// Something that will happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Happening {
+    /// A client sends an event again.
+    Depart { event: u32, slot: u32 },
+    /// An event reaches the server.
+    Arrive { event: u32, slot: u32 },
+    /// The server is done with an event and stores it.
+    Store { event: u32, slot: u32, again: bool },
+    /// An answer reaches a publisher.
+    Answered { event: u32, reply: Reply },
+    /// A publisher looks for events that have waited too long.
+    Expire { sender: u32 },
+    /// The server hands a copy to a group.
+    Dispatch { copy: u32, group: u32, attempt: u32 },
+    /// A copy reaches a member.
+    Deliver { copy: u32, group: u16, member: u16, attempt: u32, damaged: bool },
+    /// Connections are cut, or there again.
+    Connection { up: bool },
+}
+
+/// What the server says of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reply {
+    Stored {
+        copy: u32,
+        duplicate: bool,
+    },
+    /// Confirmed without being stored.
+    Claimed,
+    Refused,
+    Overload,
+}
+
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    at: Ns,
+    /// Things of the same time happen in the order in which they were foreseen.
+    serial: u64,
+    what: Happening,
+}
+
+/// One publisher's connection and its client's queues.
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    /// Events in the window.
+    used: u32,
+    /// Events accepted and not answered.
+    pub(super) open: u32,
+    buffer: VecDeque<(u32, u32)>,
+    /// Deadlines in the order of acceptance; answered ones are removed once they are in front.
+    waiting: VecDeque<(Ns, u32)>,
+    armed: bool,
+    last_arrival: Ns,
+    pub(super) last_answer: Ns,
+    pub(super) answers: Vec<Ack>,
+}
+
+/// What the world must know of an event beside its truth.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Life {
+    buffered: bool,
+    done: bool,
+    pub(super) copy: u32,
+}
+
+/// What the plan says of the bus.
+#[derive(Debug)]
+pub(super) struct Terms {
+    window: u32,
+    room: u32,
+    timeout_ns: Ns,
+    pub(super) ack_wait_ns: Ns,
+    pub(super) msg_id: bool,
+    pub(super) audit: bool,
+    /// Does an event keep its place in the client until its answer is taken, as in a real one? In virtual time
+    /// answers are taken late, which must move no figure.
+    pub(super) places_until_taken: bool,
+    symbols: usize,
+}
+
+#[derive(Debug)]
+pub(super) struct World {
+    pub(super) now: Ns,
+    pub(super) faults: Faults,
+    pub(super) host: Host,
+    pub(super) random: Random,
+    pub(super) terms: Terms,
+    agenda: BinaryHeap<Reverse<Entry>>,
+    serial: u64,
+    pub(super) slots: Slots,
+    pub(super) senders: Vec<Sender>,
+    pub(super) lives: Vec<Life>,
+    pub(super) server: Server,
+    pub(super) groups: Vec<GroupSide>,
+    /// Events published so far of each topic and symbol.
+    published: Vec<u32>,
+    pub(super) truth: Truth,
+    pub(super) marks: Vec<Mark>,
+}
+
+impl World {
+    /// A world in which the times of faults count from `origin`.
+    pub(super) fn new(plan: &Plan, mut faults: Faults, mut host: Host, seed: u64, origin: Ns) -> Self {
+        let later = |stretch: &mut Stretch| stretch.from += origin;
+        faults.stalls.iter_mut().for_each(later);
+        faults.cuts.iter_mut().for_each(|cut| cut.time.from += origin);
+        faults.deaths.iter_mut().for_each(|death| death.at += origin);
+        host.stalls.iter_mut().for_each(later);
+        let window = if plan.bus.publish == Publish::Sync { 1 } else { plan.bus.window.max(1) };
+        let mut world = Self {
+            now: 0,
+            groups: GroupSide::of(plan, &faults.deaths),
+            host,
+            random: Random::new(seed),
+            terms: Terms {
+                window,
+                room: window.saturating_add(plan.bus.buffer),
+                timeout_ns: plan.bus.publish_timeout.ns,
+                ack_wait_ns: plan.bus.ack_wait.ns.max(1),
+                msg_id: plan.bus.msg_id,
+                audit: plan.bus.audit,
+                places_until_taken: false,
+                symbols: num::index32(plan.market.symbols),
+            },
+            agenda: BinaryHeap::new(),
+            serial: 0,
+            slots: Slots::default(),
+            senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),
+            lives: Vec::new(),
+            server: Server::default(),
+            published: vec![0; plan.keys()],
+            truth: Truth { deliveries: vec![Vec::new(); plan.groups.len()], ..Truth::default() },
+            marks: Vec::new(),
+            faults,
+        };
+        for cut in world.faults.cuts.clone() {
+            world.foresee(cut.time.from, Happening::Connection { up: false });
+            world.foresee(cut.time.end(), Happening::Connection { up: true });
+        }
+        world
+    }
+
+    pub(super) fn foresee(&mut self, at: Ns, what: Happening) {
+        self.serial += 1;
+        self.agenda.push(Reverse(Entry { at, serial: self.serial, what }));
+    }
+
+    /// When the next thing happens.
+    pub(super) fn next(&self) -> Option<Ns> {
+        self.agenda.peek().map(|entry| entry.0.at)
+    }
+
+    /// Lets everything happen up to and including `now`.
+    pub(super) fn advance(&mut self, now: Ns) {
+        while let Some(entry) = self.agenda.peek()
+            && entry.0.at <= now
+        {
+            let Some(Reverse(Entry { at, what, .. })) = self.agenda.pop() else { return };
+            self.happen(at, what);
+        }
+        self.now = self.now.max(now);
+    }
+
+    fn happen(&mut self, at: Ns, what: Happening) {
+        match what {
+            Happening::Depart { event, slot } => self.depart(at, event, slot),
+            Happening::Arrive { event, slot } => self.arrive(at, event, slot),
+            Happening::Store { event, slot, again } => self.store(at, event, slot, again),
+            Happening::Answered { event, reply } => self.answered(at, event, reply),
+            Happening::Expire { sender } => self.expire(at, num::index32(sender)),
+            Happening::Dispatch { copy, group, attempt } => {
+                self.dispatch(at, copy, num::index32(group), attempt);
+            }
+            Happening::Deliver { copy, group, member, attempt, damaged } => {
+                self.deliver(at, copy, usize::from(group), usize::from(member), attempt, damaged);
+            }
+            Happening::Connection { up } => self.mark(at, up),
+        }
+    }
+
+    pub(super) fn mark(&mut self, at: Ns, up: bool) {
+        let (kind, detail) = if up {
+            ("connected", "all connections are back")
+        } else {
+            ("disconnected", "all connections are cut")
+        };
+        self.marks.push(Mark { at, kind, detail: detail.into() });
+    }
+
+    /// Whether a fault hits, and what it says. `event` is whom it would hit; `name` keeps its draws apart.
+    pub(super) fn mishap<T>(
+        &self,
+        event: Option<u32>,
+        name: u64,
+        pick: impl Fn(Fault) -> Option<T>,
+    ) -> Option<T> {
+        for (nth, mishap) in (1_u64..).zip(&self.faults.mishaps) {
+            let Some(found) = pick(mishap.fault) else { continue };
+            let hit = match mishap.hits {
+                Hits::Share(share) => self.random.unit([name, nth << 32]) <= share,
+                Hits::Events { symbol, from, to } => event.is_some_and(|event| {
+                    let event = &self.truth.events[num::index32(event)];
+                    symbol.is_none_or(|symbol| symbol == event.symbol)
+                        && (from..=to).contains(&event.sequence)
+                }),
+            };
+            if hit {
+                return Some(found);
+            }
+        }
+        None
+    }
+
+    /// The same of a fault that says nothing more.
+    pub(super) fn suffers(&self, event: Option<u32>, name: u64, fault: Fault) -> bool {
+        self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
+    }
+
+    /// The cut that takes what is on the wire from `sent` to `arriving`.
+    pub(super) fn cut_between(&self, sent: Ns, arriving: Ns) -> Option<Cut> {
+        self.faults.cuts.iter().copied().find(|cut| cut.time.from <= arriving && sent < cut.time.end())
+    }
+
+    // The publishing side.
+
+    pub(super) fn publish(&mut self, now: Ns, sender: u32, event: &Outgoing<'_>) -> Result<(), Refused> {
+        self.advance(now);
+        let now = self.now;
+        let number = num::count32(self.truth.events.len());
+        let key = event.topic * self.terms.symbols + num::index32(event.symbol);
+        let sequence = self.published.get_mut(key).map_or(0, |count| {
+            *count += 1;
+            *count - 1
+        });
+        let own = &self.senders[num::index32(sender)];
+        let refused = if event.payload.len() > MAX_PAYLOAD {
+            Some(Refused::TooLarge)
+        } else {
+            let taken = if self.terms.places_until_taken { num::count32(own.answers.len()) } else { 0 };
+            (own.open.saturating_add(taken) >= self.terms.room).then_some(Refused::Full)
+        };
+        self.truth.events.push(Event {
+            publisher: sender,
+            token: event.token,
+            topic: num::count32(event.topic),
+            symbol: event.symbol,
+            sequence,
+            intended_unix_ns: intended_unix_ns(event.id),
+            sent: now,
+            outcome: refused.map_or(Outcome::Open, Outcome::Unsent),
+            answered: 0,
+        });
+        self.lives.push(Life { buffered: false, done: refused.is_some(), copy: NOT_STORED });
+        if let Some(refused) = refused {
+            return Err(refused);
+        }
+        let slot = self.slots.keep(event.payload);
+        let deadline = now + self.terms.timeout_ns;
+        let own = &mut self.senders[num::index32(sender)];
+        own.open += 1;
+        own.waiting.push_back((deadline, number));
+        let (arm, room) = (!own.armed, own.used < self.terms.window);
+        own.armed = true;
+        if room {
+            own.used += 1;
+        } else {
+            own.buffer.push_back((number, slot));
+            self.lives[num::index32(number)].buffered = true;
+        }
+        if arm {
+            self.foresee(deadline, Happening::Expire { sender });
+        }
+        if room {
+            self.depart(now, number, slot);
+        }
+        Ok(())
+    }
+
+    /// Sends an event on its way to the server.
+    pub(super) fn depart(&mut self, at: Ns, event: u32, slot: u32) {
+        let cuts = self.faults.cuts.iter().map(|cut| cut.time);
+        let start = cuts.fold(at, |at, cut| if cut.contains(at) { cut.end() } else { at });
+        let name = u64::from(event);
+        let due = start + self.faults.uplink.draw(self.random, [name, 1], start);
+        let own = &mut self.senders[num::index32(self.truth.events[num::index32(event)].publisher)];
+        own.last_arrival = own.last_arrival.max(due);
+        let mut arriving = own.last_arrival;
+        if !self.faults.mishaps.is_empty() {
+            let late = |fault| if let Fault::StoredLate(by) = fault { Some(by) } else { None };
+            arriving += self.mishap(Some(event), name, late).unwrap_or(0);
+            if self.suffers(Some(event), name, Fault::Dropped) {
+                self.slots.release(slot);
+                return;
+            }
+        }
+        match self.cut_between(start, arriving) {
+            None => self.foresee(arriving, Happening::Arrive { event, slot }),
+            Some(cut) if cut.resend => self.foresee(cut.time.end(), Happening::Depart { event, slot }),
+            Some(_) => self.slots.release(slot),
+        }
+    }
+
+    fn answered(&mut self, at: Ns, event: u32, reply: Reply) {
+        let position = |copy: u32| Position { partition: 0, offset: u64::from(copy) + 1 };
+        let (answer, outcome) = match reply {
+            Reply::Stored { copy, duplicate } => {
+                (Answer::Stored { position: position(copy), duplicate }, Outcome::Acked(duplicate))
+            }
+            Reply::Claimed => {
+                (Answer::Stored { position: position(NOT_STORED), duplicate: false }, Outcome::Acked(false))
+            }
+            Reply::Refused => (Answer::Refused(Refusal::Api(503)), Outcome::Refused),
+            Reply::Overload => (Answer::Refused(Refusal::Overload), Outcome::Refused),
+        };
+        self.close(at, event, answer, outcome);
+    }
+
+    /// Gives an event its one answer; later ones belong to nobody.
+    fn close(&mut self, at: Ns, event: u32, answer: Answer, outcome: Outcome) {
+        let life = &mut self.lives[num::index32(event)];
+        if life.done {
+            return;
+        }
+        life.done = true;
+        let in_window = !life.buffered;
+        let seen = Stretch::after(&self.host.stalls, at);
+        let truth = &mut self.truth.events[num::index32(event)];
+        truth.outcome = outcome;
+        truth.answered = seen;
+        let sender = num::index32(truth.publisher);
+        let own = &mut self.senders[sender];
+        own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });
+        own.open -= 1;
+        while own.waiting.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
+            own.waiting.pop_front();
+        }
+        if in_window {
+            own.used -= 1;
+            self.refill(at, sender);
+        }
+    }
+
+    /// Moves waiting events into the window.
+    fn refill(&mut self, at: Ns, sender: usize) {
+        while self.senders[sender].used < self.terms.window
+            && let Some((event, slot)) = self.senders[sender].buffer.pop_front()
+        {
+            let life = &mut self.lives[num::index32(event)];
+            if life.done {
+                self.slots.release(slot);
+                continue;
+            }
+            life.buffered = false;
+            self.senders[sender].used += 1;
+            self.depart(at, event, slot);
+        }
+    }
+
+    fn expire(&mut self, at: Ns, sender: usize) {
+        while let Some(&(deadline, event)) = self.senders[sender].waiting.front()
+            && deadline <= at
+        {
+            self.close(at, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+        }
+        let next = self.senders[sender].waiting.front().map(|&(deadline, _)| deadline);
+        self.senders[sender].armed = next.is_some();
+        if let Some(deadline) = next {
+            self.foresee(deadline, Happening::Expire { sender: num::count32(sender) });
+        }
+    }
+
+    /// Gives up every open event of a publisher.
+    pub(super) fn abandon(&mut self, now: Ns, sender: u32) {
+        self.advance(now);
+        let sender = num::index32(sender);
+        // Those that wait for the window go first, so that closing the others sends none of them.
+        for (event, slot) in std::mem::take(&mut self.senders[sender].buffer) {
+            self.slots.release(slot);
+            self.close(self.now, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+        }
+        let open: Vec<u32> = self.senders[sender].waiting.iter().map(|&(_, event)| event).collect();
+        for event in open {
+            self.close(self.now, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The clockwork of a simulated run: the engine's generators and receivers, driven by one loop in virtual time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use crate::bus::sim::{SimBus, SimMember, SimPublisher, Stretch};
+use crate::bus::{Bus as _, Member as _};
+use crate::load;
+use crate::market::RunIdentity;
+use crate::measure::{Merger, PublishLedger};
+use crate::plan::{Ns, Plan};
+use crate::record::{PhaseName, Row};
+use crate::run::RunError;
+use crate::run::engine::{QUIET_NS, run_identity};
+use crate::run::generator::{Generated, Generator};
+use crate::run::receiver::{Reading, Received, Receiver, read};
+use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
+use crate::run::shared::{Calendar, GroupSignals, Switches};
+
+use super::{Scenario, stalls};
+
+/// How often answers and deliveries are taken in. It moves no figure: both are stamped where they arrive.
+const POLL_NS: Ns = 1_000_000;
+/// Readings of several members that are held back, at the most, until their order is sure.
+const HELD_BACK: usize = 1 << 20;
+
+/// A group's receiving side with its members.
+struct Ear {
+    name: String,
+    members: Vec<Option<SimMember>>,
+    merger: Merger<Reading>,
+    /// The members' clock, against the generators'.
+    offset_ns: i64,
+    receiver: Receiver,
+    signals: Arc<GroupSignals>,
+}
+
+/// What the timeline came to.
+pub(super) struct Told {
+    pub(super) timeline: Vec<Row>,
+    pub(super) backlog_max: Vec<u64>,
+}
+
+/// The publishing side at the end of the drain.
+pub(super) struct Drained {
+    pub(super) generated: Vec<Generated>,
+    pub(super) published: Arc<PublishLedger>,
+    pub(super) at: Ns,
+}
+
+pub(super) struct Clockwork {
+    time: Arc<AtomicU64>,
+    bus: SimBus,
+    run: RunIdentity,
+    calendar: Calendar,
+    stalls: Vec<Stretch>,
+    switches: Arc<Switches>,
+    generators: Vec<Generator<SimPublisher>>,
+    ears: Vec<Ear>,
+    rows: RowMaker,
+    timeline: Vec<Row>,
+    next_second: Ns,
+    next_poll: Ns,
+    dead: Vec<String>,
+}
+
+impl Clockwork {
+    pub(super) fn new(
+        plan: &Plan,
+        bus: &mut SimBus,
+        time: Arc<AtomicU64>,
+        tag: u16,
+        calendar: Calendar,
+        subscribed: &[Vec<bool>],
+        scenario: &Scenario,
+    ) -> Result<Self, RunError> {
+        let switches = Arc::new(Switches::default());
+        let _ = switches.calendar.set(calendar);
+        bus.provision()?;
+        let shares = load::shares(plan);
+        let mut generators = Vec::new();
+        for index in 0..plan.load.generators {
+            generators.push(Generator::new(plan, index, &shares, tag, calendar, bus.publisher(index)?));
+        }
+        let mut ears = Vec::new();
+        for (group, named) in plan.groups.iter().enumerate() {
+            let mut members = Vec::new();
+            for member in 0..named.members {
+                members.push(Some(bus.member(group, member)?));
+            }
+            let signals = Arc::new(GroupSignals::default());
+            let of_group = subscribed.get(group).cloned().unwrap_or_default();
+            ears.push(Ear {
+                name: named.name.clone(),
+                merger: Merger::new(members.len(), HELD_BACK),
+                offset_ns: scenario.host.clock_offset_ns,
+                members,
+                receiver: Receiver::new(plan, group, of_group, Arc::clone(&signals), Arc::clone(&switches)),
+                signals,
+            });
+        }
+        Ok(Self {
+            time,
+            bus: bus.clone(),
+            run: run_identity(plan, tag, calendar.epoch_unix_ns),
+            calendar,
+            stalls: stalls(scenario, calendar),
+            switches,
+            generators,
+            ears,
+            rows: RowMaker::new(calendar.load_start, subscribed.to_vec()),
+            timeline: Vec::new(),
+            next_second: calendar.load_start + 1_000_000_000,
+            next_poll: calendar.load_start,
+            dead: Vec::new(),
+        })
+    }
+
+    fn now(&self) -> Ns {
+        self.time.load(Ordering::Relaxed)
+    }
+
+    /// The clock jumps ahead; while the harness's machine stands still, to the end of that.
+    fn jump(&self, to: Ns) {
+        self.time.store(Stretch::after(&self.stalls, to.max(self.now())), Ordering::Relaxed);
+    }
+
+    /// Works until a time.
+    pub(super) fn until(&mut self, end: Ns) {
+        while self.now() < end {
+            self.step(end);
+        }
+    }
+
+    /// One step: to the next event that is due, the next second, the next poll, or the end.
+    fn step(&mut self, end: Ns) {
+        let due = self.generators.iter().enumerate().filter_map(|(g, own)| Some((own.due()?, g))).min();
+        let next = self.next_second.min(self.next_poll).min(end);
+        match due {
+            Some((due, generator)) if due < next => {
+                self.jump(due);
+                let time = &self.time;
+                self.generators[generator].fire(|| time.load(Ordering::Relaxed));
+            }
+            _ if next == self.next_second => self.second(),
+            _ => {
+                self.jump(next);
+                self.poll();
+            }
+        }
+    }
+
+    /// Takes in what has arrived.
+    fn poll(&mut self) {
+        let now = self.now();
+        for generator in &mut self.generators {
+            generator.absorb();
+        }
+        for ear in &mut self.ears {
+            ear.hear(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
+        }
+        self.next_poll = now + POLL_NS;
+        if self.generators.iter().all(|own| own.due().is_none()) {
+            // Nobody sends any more: nothing arrives before the next thing happens on the bus.
+            self.next_poll = self.next_poll.max(self.bus.next().unwrap_or(now + QUIET_NS));
+        }
+    }
+
+    /// A second ends: what happened before it is told as its row.
+    fn second(&mut self) {
+        self.jump(self.next_second - 1);
+        self.poll();
+        self.jump(self.next_second);
+        let now = self.now();
+        let second = second_of(self.next_second, self.calendar.load_start) - 1;
+        self.report(second);
+        let ended = Stretch { from: self.next_second.saturating_sub(1_000_000_000), length: 1_000_000_000 };
+        let late = |stall: &Stretch| if ended.contains(stall.end() - 1) { stall.length } else { 0 };
+        let hiccup_max_ns = self.stalls.iter().map(late).max().unwrap_or(0);
+        self.rows.enter(Report::Sample { second, sample: Sample { hiccup_max_ns, ..Sample::default() } });
+        self.next_second = next_second_start(now, self.calendar.load_start);
+        self.tell(second + 1);
+    }
+
+    fn report(&mut self, second: u64) {
+        for generator in &mut self.generators {
+            self.rows.enter(Report::Generator { second, report: Box::new(generator.take_interval()) });
+        }
+        for (group, ear) in self.ears.iter_mut().enumerate() {
+            let interval = Box::new(ear.receiver.take_interval());
+            self.rows.enter(Report::Group { second, group, interval });
+        }
+    }
+
+    fn tell(&mut self, until: u64) {
+        let Calendar { measure_start, measure_end, .. } = self.calendar;
+        let phase = |at| match at {
+            at if at < measure_start => PhaseName::Warmup,
+            at if at < measure_end => PhaseName::Measure,
+            _ => PhaseName::Drain,
+        };
+        while let Some(rows) = self.rows.next_before(until, phase) {
+            self.timeline.push(rows.row);
+        }
+    }
+
+    /// Waits for answers, then for deliveries, as the engine does.
+    pub(super) fn drain(&mut self, length: Ns) -> Drained {
+        let deadline = self.now() + length;
+        let done = |own: &Generator<SimPublisher>| own.due().is_none() && own.in_flight() == 0;
+        while self.now() < deadline && !self.generators.iter().all(done) {
+            self.step(deadline);
+        }
+        let now = self.now();
+        for generator in &mut self.generators {
+            generator.skip_until(now);
+            generator.abandon();
+        }
+        // What came with the last answers belongs into the last row.
+        let second = second_of(self.next_second, self.calendar.load_start) - 1;
+        self.report(second);
+        let generated: Vec<Generated> =
+            std::mem::take(&mut self.generators).into_iter().map(Generator::finish).collect();
+        let mut published = PublishLedger::new(generated.first().map_or(0, |own| own.ledger.keys()));
+        for own in &generated {
+            published.merge(&own.ledger);
+        }
+        let open = published.totals().unconfirmed + published.totals().refused > 0;
+        let published = Arc::new(published);
+        let _ = self.switches.published.set(Arc::clone(&published));
+        self.listen(deadline.max(now + QUIET_NS), open);
+        Drained { generated, published, at: self.now() }
+    }
+
+    /// Waits for deliveries until none is missing; where some might come that nobody counts on, until it is quiet.
+    fn listen(&mut self, deadline: Ns, open: bool) {
+        let mut quiet_since = self.now();
+        let mut before = 0;
+        self.poll();
+        while self.now() < deadline {
+            let sum = |of: fn(&GroupSignals) -> &AtomicU64| {
+                self.ears.iter().map(move |ear| of(&ear.signals).load(Ordering::Relaxed))
+            };
+            let deliveries: u64 = sum(|signals| &signals.deliveries).sum();
+            if deliveries != before {
+                before = deliveries;
+                quiet_since = self.now();
+            }
+            let quiet = self.now() > quiet_since + QUIET_NS;
+            let missing = sum(|signals| &signals.missing).any(|missing| missing > 0);
+            if !missing && (quiet || !open) {
+                return;
+            }
+            // The moment at which it has been quiet for long enough is not to be missed.
+            let enough = quiet_since + QUIET_NS + 1;
+            self.step(if self.now() < enough { enough.min(deadline) } else { deadline });
+        }
+    }
+
+    /// Ends it: what each group received, who died, and the timeline.
+    pub(super) fn finish(mut self) -> (Vec<Option<Received>>, Vec<String>, Told) {
+        for ear in &mut self.ears {
+            (0..ear.members.len()).for_each(|member| ear.merger.close(member));
+            ear.merger.release(|_, _, reading| ear.receiver.take(reading));
+        }
+        let second = second_of(self.next_second, self.calendar.load_start) - 1;
+        self.report(second);
+        let last = self.rows.last_second();
+        self.tell(last);
+        let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
+        (received, self.dead, Told { timeline: self.timeline, backlog_max: self.rows.backlog_max })
+    }
+}
+
+impl Ear {
+    /// Takes what has arrived at the members by `now`, as the workers do.
+    fn hear(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
+        let Self { name, members, merger, offset_ns, receiver, .. } = self;
+        let alone = members.len() == 1;
+        for (index, place) in members.iter_mut().enumerate() {
+            let Some(member) = place else { continue };
+            let mut readings = Vec::new();
+            let done = member.receive(Duration::ZERO, &mut |delivery| {
+                let reading = read(delivery, run, epoch_unix_ns);
+                if alone { receiver.take(reading) } else { readings.push((reading.received, reading)) }
+            });
+            if !alone {
+                // All that arrives from now on is received now or later, by the members' clock.
+                merger.push(index, readings, now.saturating_add_signed(*offset_ns));
+            }
+            if let Err(error) = done {
+                let who =
+                    if alone { format!("the member of {name}") } else { format!("member {index} of {name}") };
+                dead.push(format!("{who} ({error})"));
+                merger.close(index);
+                *place = None;
+            }
+        }
+        if !alone {
+            merger.release(|_, _, reading| receiver.take(reading));
+        }
+        receiver.signal();
+    }
+}

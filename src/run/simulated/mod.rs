@@ -1,0 +1,150 @@
+//! Runs in virtual time: the whole pipeline (arrival, encoding, bus, decoding, ledger, histograms, verdict) on the
+//! simulated bus, on one thread, as fast as the processor allows, and the same to the last bit for a seed.
+//!
+//! The steps are those of the threaded engine (`fire`, `absorb`, `take`, `signal`) and so is what becomes of them;
+//! only the waiting is different: the clock jumps to the next thing that is due.
+
+mod clockwork;
+pub mod known;
+pub mod oracle;
+pub mod swarm;
+
+use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
+use crate::bus::{Bus, Mark};
+use crate::host::clock::utc;
+use crate::market;
+use crate::num;
+use crate::plan::{Ns, Plan};
+use crate::record::{self, Environment, Hiccups, PhaseName, Record};
+
+use super::RunError;
+use super::assemble::{self, Parts};
+use super::crew::Ended;
+use super::engine::{calendar, judged, run_identity, subscribed};
+use super::identity::Identity;
+use super::receiver::{Stored, read};
+use super::shared::Calendar;
+use clockwork::{Clockwork, Drained};
+
+/// Wall time at the epoch of every simulated run, in nanoseconds since 1970: 2026-01-01, and a moment that lies on
+/// no whole millisecond.
+pub const EPOCH_UNIX_NS: u64 = 1_767_225_600_000_123_457;
+
+/// What a simulated run meets.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scenario {
+    /// On the bus.
+    pub faults: Faults,
+    /// On the harness's own machine.
+    pub host: Host,
+    /// The bound that the clocks of the hosts are said to keep.
+    pub clock_error_ns: u64,
+    /// Workers that are said to have died.
+    pub dead_workers: Vec<String>,
+}
+
+impl From<Faults> for Scenario {
+    fn from(faults: Faults) -> Self {
+        Self { faults, ..Self::default() }
+    }
+}
+
+/// Executes a plan in virtual time; gives the record, judged, and what really happened.
+///
+/// # Errors
+/// When a group's patterns are wrong.
+pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, Truth), RunError> {
+    let subscribed = subscribed(plan)?;
+    let identity = Identity::from_random(crate::bus::sim::Random::new(seed).bits([0, 0]));
+    let calendar = calendar(plan, EPOCH_UNIX_NS, 0);
+    let time = std::sync::Arc::default();
+    let setup = Setup {
+        faults: scenario.faults.clone(),
+        host: scenario.host.clone(),
+        seed,
+        origin: calendar.load_start,
+    };
+    let mut bus =
+        SimBus::new(plan, setup, &market::names(&plan.market), Time::Virtual(std::sync::Arc::clone(&time)));
+    let mut record = empty(plan, &identity, &bus, calendar);
+
+    let mut work = Clockwork::new(plan, &mut bus, time, identity.tag, calendar, &subscribed, scenario)?;
+    let mut note = |name, start_ns, end_ns| record.phases.push(record::Phase { name, start_ns, end_ns });
+    note(PhaseName::Provision, 0, calendar.load_start);
+    work.until(calendar.measure_start);
+    note(PhaseName::Warmup, calendar.load_start, calendar.measure_start);
+    work.until(calendar.measure_end);
+    note(PhaseName::Measure, calendar.measure_start, calendar.measure_end);
+    let Drained { generated, published, at } = work.drain(plan.load.drain.ns);
+    note(PhaseName::Drain, calendar.measure_end, at);
+    let (received, mut dead, rows) = work.finish();
+
+    let audit = if plan.bus.audit {
+        let run = run_identity(plan, identity.tag, EPOCH_UNIX_NS);
+        let mut stored = Stored::new(plan);
+        let sink =
+            &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
+        stored.figures.complete = bus.audit(std::time::Duration::MAX, sink)?;
+        note(PhaseName::Audit, at, at);
+        Some(stored)
+    } else {
+        None
+    };
+    let mut marks = Vec::new();
+    bus.marks(&mut marks);
+    record.marks = marks
+        .into_iter()
+        .map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail })
+        .collect();
+    if let Ok(sample) = bus.observe() {
+        record.resources.store_bytes = Some(sample.stored_bytes);
+        record.resources.store_events = Some(sample.stored_events);
+    }
+    record.timeline = rows.timeline;
+    record.run.ended = utc(EPOCH_UNIX_NS + at);
+    record.health.clock_error_ns = scenario.clock_error_ns;
+    dead.extend(scenario.dead_workers.iter().cloned());
+    record.health.dead_workers.clone_from(&dead);
+    let parts = Parts {
+        plan,
+        subscribed: &subscribed,
+        published: &published,
+        ended: Ended { generated, received, dead },
+        audit,
+        backlog_max: rows.backlog_max,
+        hiccups: hiccups(&stalls(scenario, calendar), calendar),
+    };
+    assemble::fill(&mut record, &parts);
+    Ok((judged(record), bus.truth()))
+}
+
+/// A record of a simulated run that has not begun.
+fn empty(plan: &Plan, identity: &Identity, bus: &SimBus, calendar: Calendar) -> Record {
+    let broker = record::Broker {
+        kind: "sim".into(),
+        mode: "sim".into(),
+        address: "in this process, in virtual time".into(),
+        ..record::Broker::default()
+    };
+    let environment = Environment { cores: 1, ..Environment::default() };
+    assemble::empty(plan, identity, calendar.epoch_unix_ns, bus.facts(), &broker, environment)
+}
+
+/// When the harness stands still, since the run's epoch.
+fn stalls(scenario: &Scenario, calendar: Calendar) -> Vec<Stretch> {
+    let later = |stall: &Stretch| Stretch { from: stall.from + calendar.load_start, ..*stall };
+    scenario.host.stalls.iter().map(later).collect()
+}
+
+/// What the hiccup meter would have seen over the measure phase: a wake-up each millisecond, the missed ones late
+/// by what was left of the stall.
+fn hiccups(stalls: &[Stretch], calendar: Calendar) -> Hiccups {
+    let wakes = (calendar.measure_start..calendar.measure_end).step_by(1_000_000);
+    let mut late: Vec<Ns> = wakes.map(|due| Stretch::after(stalls, due) - due).collect();
+    late.sort_unstable();
+    let count = num::count(late.len());
+    let at = |permille: u64| {
+        late.get(num::index((permille * count).div_ceil(1000).max(1) - 1)).copied().unwrap_or(0)
+    };
+    Hiccups { count, p50_ns: at(500), p99_ns: at(990), p99_9_ns: at(999), max_ns: at(1000) }
+}

@@ -1,0 +1,338 @@
+//! The figures of a run as its definitions say, from lists of everything that happened.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::bus::sim::{Delivered, Event, Outcome, Truth};
+use crate::num;
+use crate::plan::{Metric, Ns, Plan, Stat, Timing, Value};
+use crate::record::{PhaseName, Record};
+use crate::topology;
+
+/// The figures of the publishing side, and of all groups.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the names are those of the record")]
+pub struct Figures {
+    pub seconds: f64,
+    /// Seconds of the measure phase, a last part of one included.
+    pub whole_seconds: usize,
+    pub intended: u64,
+    pub acked: u64,
+    pub acked_duplicate: u64,
+    pub refused: u64,
+    pub unsent: u64,
+    pub unconfirmed: u64,
+    pub measured_intended: u64,
+    pub measured_sent: u64,
+    pub measured_acked: u64,
+    pub finished_late_ns: u64,
+    pub send_lag: Vec<i64>,
+    pub ack: Vec<i64>,
+    pub service: Vec<i64>,
+    pub by_topic: Vec<u64>,
+    pub audit: AuditFigures,
+    pub groups: Vec<GroupFigures>,
+}
+
+/// The figures of one group.
+#[derive(Debug, Clone, Default)]
+#[expect(missing_docs, reason = "the names are those of the record")]
+pub struct GroupFigures {
+    pub expected: u64,
+    pub delivered: u64,
+    pub lost_not_stored: u64,
+    pub lost_not_delivered: u64,
+    /// As (topic, symbol, sequence).
+    pub lost_events: Vec<(u32, u32, u32)>,
+    pub recovered: u64,
+    pub unexpected: u64,
+    pub redelivered: u64,
+    pub duplicate: u64,
+    /// Of each reordered event.
+    pub extents: Vec<u64>,
+    pub late_max_ns: u64,
+    pub corrupt: u64,
+    pub foreign: u64,
+    pub measured_intended: u64,
+    pub measured_in_time: u64,
+    pub latency: Vec<i64>,
+    /// The same by second of the measure phase.
+    pub by_second: Vec<Vec<i64>>,
+    /// Events that were due, by second of the measure phase.
+    pub due_by_second: Vec<u64>,
+    /// As the record has it: it is sampled once a second, and the truth knows no samples.
+    pub backlog_max: u64,
+    pub by_topic: Vec<u64>,
+}
+
+impl GroupFigures {
+    /// What became of each event that the group subscribes, given those that it has seen.
+    fn settle(
+        &mut self,
+        truth: &Truth,
+        topics: &BTreeSet<u32>,
+        seen: &HashSet<u32>,
+        stored: &HashSet<u32>,
+        phase: Phase,
+    ) {
+        let subscribed = (0_u32..).zip(&truth.events).filter(|(_, event)| topics.contains(&event.topic));
+        for (number, event) in subscribed {
+            if phase.holds(event) {
+                self.measured_intended += 1;
+                self.due_by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)] += 1;
+            }
+            let acked = matches!(event.outcome, Outcome::Acked(_));
+            self.expected += u64::from(acked);
+            match (acked, seen.contains(&number)) {
+                (true, true) | (false, false) => {}
+                (true, false) => {
+                    self.lost_events.push((event.topic, event.symbol, event.sequence));
+                    let kept = stored.contains(&number);
+                    *(if kept { &mut self.lost_not_delivered } else { &mut self.lost_not_stored }) += 1;
+                }
+                (false, true) if matches!(event.outcome, Outcome::Unconfirmed | Outcome::Open) => {
+                    self.recovered += 1;
+                }
+                (false, true) => self.unexpected += 1,
+            }
+        }
+    }
+
+    /// Acked, and never delivered.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        num::count(self.lost_events.len())
+    }
+}
+
+/// What the store holds.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFigures {
+    pub read: u64,
+    pub stored_once: u64,
+    pub missing: u64,
+    pub stored_twice: u64,
+    pub out_of_order: u64,
+    pub unconfirmed_stored: u64,
+    pub foreign: u64,
+    pub corrupt: u64,
+    /// Acked events stored exactly once and in order.
+    pub perfect: u64,
+}
+
+/// When the measure phase was.
+#[derive(Clone, Copy)]
+struct Phase {
+    start: Ns,
+    end: Ns,
+    in_time_until: Ns,
+    epoch_unix_ns: u64,
+}
+
+impl Phase {
+    fn of(record: &Record) -> Self {
+        let (start, end) =
+            record.phase(PhaseName::Measure).map_or((0, 0), |phase| (phase.start_ns, phase.end_ns));
+        Self {
+            start,
+            end,
+            in_time_until: end + tightest(&record.plan),
+            epoch_unix_ns: record.run.epoch_unix_ns,
+        }
+    }
+
+    fn intended(self, event: &Event) -> Ns {
+        event.intended_unix_ns - self.epoch_unix_ns
+    }
+
+    fn holds(self, event: &Event) -> bool {
+        (self.start..self.end).contains(&self.intended(event))
+    }
+}
+
+/// The tightest limit on a tail of the latency, or 100 ms.
+pub(super) fn tightest(plan: &Plan) -> Ns {
+    let limits = plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+        (Metric::Time(Timing::Latency, stat), Value::Time(limit)) if is_tail(stat) => Some(limit.ns),
+        _ => None,
+    });
+    limits.min().unwrap_or(100_000_000)
+}
+
+pub(super) fn is_tail(stat: Stat) -> bool {
+    match stat {
+        Stat::Quantile(q) => q >= 0.9,
+        Stat::Min => false,
+        Stat::Mean | Stat::Max => true,
+    }
+}
+
+fn between(from: Ns, to: Ns) -> i64 {
+    i64::try_from(i128::from(to) - i128::from(from)).unwrap_or(i64::MAX)
+}
+
+impl Figures {
+    /// The figures of a run of which all is known.
+    #[must_use]
+    pub fn of(record: &Record, truth: &Truth) -> Self {
+        let phase = Phase::of(record);
+        let mut own = Self {
+            seconds: num::f64_of(phase.end - phase.start) / 1e9,
+            whole_seconds: num::index((phase.end - phase.start).div_ceil(1_000_000_000)),
+            by_topic: vec![0; record.plan.topology.topics.len()],
+            ..Self::default()
+        };
+        let mut last_turn: BTreeMap<u32, u64> = BTreeMap::new();
+        for event in &truth.events {
+            let (intended, measured) = (phase.intended(event), phase.holds(event));
+            own.intended += 1;
+            own.by_topic[num::index32(event.topic)] += 1;
+            own.measured_intended += u64::from(measured);
+            if measured {
+                last_turn.insert(event.publisher, event.sent.saturating_sub(intended));
+            }
+            if !matches!(event.outcome, Outcome::Unsent(_)) && measured {
+                own.measured_sent += 1;
+                own.send_lag.push(between(intended, event.sent));
+            }
+            match event.outcome {
+                Outcome::Unsent(_) => own.unsent += 1,
+                Outcome::Refused => own.refused += 1,
+                Outcome::Unconfirmed | Outcome::Open => own.unconfirmed += 1,
+                Outcome::Acked(duplicate) => {
+                    own.acked += 1;
+                    own.acked_duplicate += u64::from(duplicate);
+                    if measured {
+                        own.measured_acked += 1;
+                        own.ack.push(between(intended, event.answered));
+                        own.service.push(between(event.sent, event.answered));
+                    }
+                }
+            }
+        }
+        own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
+        let stored: HashSet<u32> =
+            truth.copies.iter().filter(|copy| !copy.damaged).filter_map(|copy| copy.event).collect();
+        own.audit = audit(truth, &stored);
+        for (index, group) in record.plan.groups.iter().enumerate() {
+            let topics = topology::receives(group, &record.plan.topology.topics).unwrap_or_default();
+            let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
+            let mut figures =
+                of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
+            figures.backlog_max = record.groups.get(index).map_or(0, |group| group.backlog_max);
+            own.groups.push(figures);
+        }
+        own
+    }
+}
+
+/// First occurrences of events: which of a key came when, and how far out of order each one was.
+#[derive(Default)]
+struct Order {
+    /// For each (topic, symbol): sequences and times in the order of arrival.
+    arrivals: HashMap<(u32, u32), Vec<(u32, Ns)>>,
+    highest: HashMap<(u32, u32), u32>,
+}
+
+impl Order {
+    /// RFC 4737, section 4.2.2, word by word: extent and late time of a reordered arrival.
+    fn arrive(&mut self, event: &Event, at: Ns) -> Option<(u64, Ns)> {
+        let key = (event.topic, event.symbol);
+        let arrivals = self.arrivals.entry(key).or_default();
+        let highest = self.highest.entry(key).or_insert(0);
+        let overtaken = !arrivals.is_empty() && *highest > event.sequence;
+        *highest = (*highest).max(event.sequence);
+        let i = arrivals.len();
+        let late =
+            overtaken.then(|| arrivals.iter().position(|&(other, _)| other > event.sequence)).flatten();
+        let late = late.map(|j| (num::count(i - j), at.saturating_sub(arrivals[j].1)));
+        arrivals.push((event.sequence, at));
+        late
+    }
+}
+
+fn of_group(
+    truth: &Truth,
+    deliveries: &[Delivered],
+    topics: &BTreeSet<u32>,
+    stored: &HashSet<u32>,
+    phase: Phase,
+    all_topics: usize,
+) -> GroupFigures {
+    let seconds = num::index((phase.end - phase.start).div_ceil(1_000_000_000));
+    let mut own = GroupFigures {
+        by_topic: vec![0; all_topics],
+        by_second: vec![Vec::new(); seconds],
+        due_by_second: vec![0; seconds],
+        ..GroupFigures::default()
+    };
+    let mut in_order = deliveries.to_vec();
+    in_order.sort_by_key(|delivery| (delivery.received, delivery.member));
+    let mut order = Order::default();
+    let mut seen: HashSet<u32> = HashSet::new();
+    for delivery in &in_order {
+        let Some(number) = truth.copies[num::index32(delivery.copy)].event else {
+            own.foreign += 1;
+            continue;
+        };
+        if delivery.damaged {
+            own.corrupt += 1;
+            continue;
+        }
+        let event = &truth.events[num::index32(number)];
+        if !seen.insert(number) {
+            let counter = if delivery.attempt > 1 { &mut own.redelivered } else { &mut own.duplicate };
+            *counter += 1;
+            continue;
+        }
+        own.delivered += 1;
+        own.by_topic[num::index32(event.topic)] += 1;
+        if let Some((extent, late)) = order.arrive(event, delivery.received) {
+            own.extents.push(extent);
+            own.late_max_ns = own.late_max_ns.max(late);
+        }
+        if phase.holds(event) {
+            let ns = between(phase.intended(event), delivery.received);
+            own.latency.push(ns);
+            own.by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)].push(ns);
+            own.measured_in_time += u64::from(delivery.received <= phase.in_time_until);
+        }
+    }
+    own.settle(truth, topics, &seen, stored, phase);
+    own
+}
+
+fn audit(truth: &Truth, stored: &HashSet<u32>) -> AuditFigures {
+    let mut own = AuditFigures::default();
+    let mut order = Order::default();
+    let mut copies: HashMap<u32, u64> = HashMap::new();
+    let mut late: HashSet<u32> = HashSet::new();
+    for (at, copy) in (0..).zip(&truth.copies) {
+        own.read += 1;
+        match copy.event {
+            None => own.foreign += 1,
+            Some(_) if copy.damaged => own.corrupt += 1,
+            Some(number) => {
+                let count = copies.entry(number).or_insert(0);
+                *count += 1;
+                own.stored_twice += u64::from(*count > 1);
+                if *count == 1 && order.arrive(&truth.events[num::index32(number)], at).is_some() {
+                    late.insert(number);
+                }
+            }
+        }
+    }
+    own.out_of_order = num::count(late.len());
+    for (number, event) in (0_u32..).zip(&truth.events) {
+        let count = copies.get(&number).copied().unwrap_or(0);
+        match event.outcome {
+            Outcome::Acked(_) => {
+                own.missing += u64::from(!stored.contains(&number));
+                own.stored_once += u64::from(count == 1);
+                own.perfect += u64::from(count == 1 && !late.contains(&number));
+            }
+            Outcome::Unconfirmed | Outcome::Open => own.unconfirmed_stored += u64::from(count > 0),
+            Outcome::Unsent(_) | Outcome::Refused => {}
+        }
+    }
+    own
+}

@@ -1,0 +1,352 @@
+//! The swarm: each seed draws a plan and a mix of faults, and its record must equal the oracle's.
+
+use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
+use crate::num;
+use crate::plan::{
+    AckMode, Arrival, Burst, Bus, BusKind, Compression, Delivery, Group, Load, Market, Ns, Pacing, Plan,
+    Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology, grammar,
+};
+
+use super::{Scenario, oracle, simulate};
+
+const MS: Ns = 1_000_000;
+
+/// Draws one after the other.
+struct Dice {
+    random: Random,
+    drawn: u64,
+}
+
+impl Dice {
+    const fn new(seed: u64) -> Self {
+        Self { random: Random::new(seed), drawn: 0 }
+    }
+
+    fn unit(&mut self) -> f64 {
+        self.drawn += 1;
+        self.random.unit([self.drawn, 1 << 40])
+    }
+
+    /// An even choice of `from..=to`.
+    fn within(&mut self, from: u64, to: u64) -> u64 {
+        from + num::u64_floor(self.unit() * num::f64_of(to - from + 1)).min(to - from)
+    }
+
+    fn within32(&mut self, from: u32, to: u32) -> u32 {
+        num::low32(self.within(u64::from(from), u64::from(to)))
+    }
+
+    /// Between the two, each order of magnitude alike.
+    fn across(&mut self, from: u64, to: u64) -> u64 {
+        num::u64_of((num::f64_of(from).ln() + self.unit() * num::f64_of(to / from).ln()).exp())
+    }
+
+    fn chance(&mut self, probability: f64) -> bool {
+        self.unit() <= probability
+    }
+
+    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+        from[num::index(self.within(0, num::count(from.len()) - 1))].clone()
+    }
+}
+
+/// A plan and what it meets.
+#[must_use]
+pub fn draw(seed: u64) -> (Plan, Scenario) {
+    let mut dice = Dice::new(seed);
+    let mut plan = base(seed);
+    draw_load(&mut dice, &mut plan);
+    draw_market(&mut dice, &mut plan);
+    draw_bus(&mut dice, &mut plan.bus);
+    draw_groups(&mut dice, &mut plan);
+    draw_objectives(&mut dice, &mut plan);
+    let scenario = draw_scenario(&mut dice, &plan);
+    (plan, scenario)
+}
+
+/// What is wrong with the record of a seed; empty where all is right.
+#[must_use]
+pub fn findings(seed: u64) -> Vec<String> {
+    let (plan, scenario) = draw(seed);
+    match simulate(&plan, &scenario, seed) {
+        Ok((record, truth)) => oracle::differences(&record, &truth),
+        Err(error) => vec![format!("the simulation fails: {error}")],
+    }
+}
+
+/// A plain plan: 1000 quotes/s of ten symbols for two seconds, to one group, on a patient bus.
+#[must_use]
+pub fn base(seed: u64) -> Plan {
+    Plan {
+        name: format!("seed-{seed}"),
+        description: "Drawn from a seed.".into(),
+        load: Load {
+            rate: Rate::per_second(1000.0),
+            warmup: Span::default(),
+            duration: Span::seconds(2),
+            drain: Span::seconds(5),
+            arrival: Arrival::Constant,
+            spacing: Spacing::Constant,
+            ramp: None,
+            burst: None,
+            steps: None,
+            generators: 1,
+            pacing: Pacing::Sleep,
+        },
+        market: Market {
+            symbols: 10,
+            seed,
+            popularity: Popularity::Uniform,
+            zipf_exponent: 1.0,
+            event_size: Size { bytes: 0 },
+        },
+        topology: Topology {
+            name: "simulated".into(),
+            prefix: "sim".into(),
+            topics: vec!["market.quote.received".into()],
+            symbol_in_subject: false,
+        },
+        mix: vec![("market.quote.received".into(), 1.0)],
+        bus: Bus {
+            kind: BusKind::Nats,
+            replicas: 1,
+            storage: Storage::Memory,
+            compression: Compression::None,
+            sync: Sync::Default,
+            publish: Publish::Async,
+            window: 100_000,
+            buffer: 100_000,
+            publish_timeout: Span::seconds(10),
+            msg_id: false,
+            ack: AckMode::Explicit,
+            ack_wait: Span::millis(500),
+            max_ack_pending: 100_000,
+            pull_batch: 100,
+            max_bytes: Size { bytes: 1 << 30 },
+            max_age: Span::seconds(3600),
+            partitions: 8,
+            audit: true,
+        },
+        groups: vec![Group {
+            name: "engine".into(),
+            subscribe: vec![">".into()],
+            members: 1,
+            delivery: Delivery::Shared,
+        }],
+        objectives: Vec::new(),
+    }
+}
+
+fn draw_load(dice: &mut Dice, plan: &mut Plan) {
+    let load = &mut plan.load;
+    let rate = |dice: &mut Dice| Rate::per_second(num::f64_of(dice.across(100, 3000)));
+    load.rate = rate(dice);
+    load.warmup = Span::millis(dice.pick(&[0, 1, 250, 333]));
+    load.duration = Span::millis(dice.pick(&[400, 1000, 1500, 2001]));
+    load.drain = Span::millis(dice.pick(&[0, 100, 1000, 3000]));
+    load.arrival =
+        dice.pick(&[Arrival::Constant, Arrival::Poisson, Arrival::Ramp, Arrival::Burst, Arrival::Steps]);
+    load.spacing = dice.pick(&[Spacing::Constant, Spacing::Poisson]);
+    match load.arrival {
+        Arrival::Ramp => load.ramp = Some(Ramp { from: rate(dice), to: rate(dice) }),
+        Arrival::Burst => {
+            load.burst =
+                Some(Burst { rate: rate(dice), every: Span::millis(300), length: Span::millis(100) });
+        }
+        Arrival::Steps => load.steps = Some(Steps { rates: vec![rate(dice), rate(dice), rate(dice)] }),
+        Arrival::Constant | Arrival::Poisson => {}
+    }
+    load.generators = dice.within32(1, 3);
+}
+
+fn draw_market(dice: &mut Dice, plan: &mut Plan) {
+    plan.market.symbols = dice.within32(plan.load.generators, 40);
+    plan.market.popularity = dice.pick(&[Popularity::Uniform, Popularity::Zipf]);
+    plan.market.event_size = Size { bytes: dice.pick(&[0, 0, 600, 1500]) };
+    let topics = ["market.quote.received", "market.bar.1m", "trade.order.filled", "trade.dlq"];
+    let topics = &topics[..num::index(dice.within(1, 4))];
+    plan.topology.topics = topics.iter().map(ToString::to_string).collect();
+    plan.topology.symbol_in_subject = dice.chance(0.3);
+    let share = 1.0 / num::f64_of(num::count(topics.len()));
+    plan.mix = topics.iter().map(|&topic| (topic.to_owned(), share)).collect();
+}
+
+fn draw_bus(dice: &mut Dice, bus: &mut Bus) {
+    bus.publish = if dice.chance(0.1) { Publish::Sync } else { Publish::Async };
+    bus.window = dice.pick(&[1, 8, 64, 1000, 100_000]);
+    bus.buffer = dice.pick(&[0, 10, 1000, 100_000]);
+    bus.publish_timeout = Span::millis(dice.pick(&[5, 50, 300, 2000]));
+    bus.ack_wait = Span::millis(dice.pick(&[1, 20, 200, 700]));
+    bus.msg_id = dice.chance(0.3);
+    bus.audit = dice.chance(0.8);
+}
+
+fn draw_groups(dice: &mut Dice, plan: &mut Plan) {
+    let names = ["engine", "store", "watch"];
+    let names = &names[..num::index(dice.within(1, 3))];
+    let patterns: [&[&str]; 4] = [&[">"], &["market.>"], &["*.*.received", "trade.>"], &["trade.dlq"]];
+    let group = |(at, name): (usize, &&str)| Group {
+        name: (*name).to_owned(),
+        // The first group hears everything.
+        subscribe: dice
+            .pick(&patterns[if at == 0 { 0..1 } else { 0..4 }])
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        members: dice.within32(1, 3),
+        delivery: dice.pick(&[Delivery::Shared, Delivery::Partitioned, Delivery::Pinned]),
+    };
+    plan.groups = names.iter().enumerate().map(group).collect();
+}
+
+/// Lines of objectives, with limits about which records may fall on either side.
+fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
+    let quantile = |dice: &mut Dice| dice.pick(&["min", "mean", "p50", "p90", "p99", "p99.9", "max"]);
+    for _ in 0..dice.within(2, 8) {
+        let group = plan.groups[num::index(dice.within(0, num::count(plan.groups.len()) - 1))].name.clone();
+        let scope = if dice.chance(0.4) { format!("{group}.") } else { String::new() };
+        let below = dice.pick(&["<", "<=", ">", ">="]);
+        let us = dice.across(50, 1_000_000);
+        let few = dice.pick(&[0, 1, 10, 100]);
+        let (name, limit) = match dice.within(0, 7) {
+            0 | 1 => (format!("{scope}latency.{}", quantile(dice)), format!("{below} {us}us")),
+            2 => {
+                let timing = dice.pick(&["ack", "service", "send_lag"]);
+                (format!("{timing}.{}", quantile(dice)), format!("{below} {us}us"))
+            }
+            3 => {
+                let rate = plan.load.rate.per_second * dice.pick(&[0.5, 0.9, 1.0, 1.1]);
+                let side = dice.pick(&["offered", "sent", "acked", "delivered"]);
+                (format!("throughput.{side}"), format!(">= {rate:.0}/s"))
+            }
+            4 => {
+                let what = dice.pick(&[
+                    "publish.refused",
+                    "publish.unsent",
+                    "publish.unconfirmed",
+                    "delivery.not_stored",
+                ]);
+                (what.to_owned(), format!("<= {few}"))
+            }
+            5 => {
+                let what = dice.pick(&[
+                    "lost",
+                    "not_delivered",
+                    "recovered",
+                    "redelivered",
+                    "duplicate",
+                    "corrupt",
+                    "foreign",
+                ]);
+                (format!("{scope}delivery.{what}"), format!("<= {few}"))
+            }
+            6 => {
+                let what = dice.pick(&["ordering.reordered", "ordering.extent", "backlog.max"]);
+                (format!("{scope}{what}"), format!("<= {few}"))
+            }
+            _ if dice.chance(0.5) => {
+                ("replay.complete".to_owned(), dice.pick(&[">= 100%", ">= 99%", ">= 90%"]).to_owned())
+            }
+            _ => (
+                format!("windows.latency.{}", quantile(dice)),
+                format!("{below} {us}us in {}", dice.pick(&["100%", "50%"])),
+            ),
+        };
+        // What the grammar refuses is no objective, and a name is there once, as in a profile.
+        if let Ok(objective) = grammar::parse(&name, &limit)
+            && plan.objectives.iter().all(|other| other.name() != name)
+        {
+            plan.objectives.push(objective);
+        }
+    }
+}
+
+fn draw_delay(dice: &mut Dice) -> Delay {
+    let median_ns = dice.across(1000, 20 * MS);
+    match dice.within(0, 4) {
+        0 => Delay::Fixed(0),
+        1 => Delay::Fixed(median_ns),
+        2 => Delay::LogNormal { median_ns, sigma: dice.unit() },
+        3 => Delay::Bimodal { fast_ns: median_ns, slow_ns: median_ns * 20, slow_share: dice.unit() / 10.0 },
+        _ => Delay::Drifting { median_ns, sigma: 0.3, swing: 0.5, period_ns: 700 * MS },
+    }
+}
+
+fn draw_stretch(dice: &mut Dice, from: Ns, until: Ns) -> Stretch {
+    Stretch { from: dice.within(from, until), length: dice.across(MS, 400 * MS) }
+}
+
+/// Stretches in rising order that do not overlap.
+fn draw_stretches(dice: &mut Dice, length: Ns) -> Vec<Stretch> {
+    let mut all: Vec<Stretch> = Vec::new();
+    for _ in 0..dice.pick(&[0, 0, 0, 1, 2]) {
+        let from = all.last().map_or(0, |last| last.end() + 1);
+        all.push(draw_stretch(dice, from, from + length));
+    }
+    all
+}
+
+fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
+    let length = plan.load.warmup.ns + plan.load.duration.ns;
+    let mut faults = Faults {
+        uplink: draw_delay(dice),
+        answer: draw_delay(dice),
+        downlink: draw_delay(dice),
+        ..Faults::default()
+    };
+    if dice.chance(0.5) {
+        let utilisation = dice.pick(&[0.1, 0.5, 0.9, 1.2]);
+        faults.service = Delay::Fixed(num::u64_of(1e9 / plan.load.rate.per_second * utilisation));
+        faults.queue = dice.pick(&[usize::MAX, 3, 100]);
+    }
+    faults.stalls = draw_stretches(dice, length);
+    let cuts = draw_stretches(dice, length);
+    faults.cuts = cuts.into_iter().map(|time| Cut { time, resend: dice.chance(0.5) }).collect();
+    for _ in 0..dice.pick(&[0, 0, 1, 2, 3, 5, 8]) {
+        faults.mishaps.push(draw_mishap(dice));
+    }
+    if dice.chance(0.15) {
+        let group = num::index(dice.within(0, num::count(plan.groups.len()) - 1));
+        let member = dice.within32(0, plan.groups[group].members - 1);
+        faults.deaths.push(Death { group, member, at: dice.within(0, length) });
+    }
+    let mut host = Host::default();
+    if dice.chance(0.15) {
+        // Not at the very end, where the drain's deadline could fall into it.
+        host.stalls = vec![Stretch { from: dice.within(0, length / 2), length: dice.across(MS, length / 3) }];
+    }
+    if dice.chance(0.15) {
+        host.clock_offset_ns = i64::try_from(dice.within(0, 20 * MS)).unwrap_or(0) - 10_000_000;
+    }
+    let clock_error_ns = if dice.chance(0.1) { dice.across(1000, 100 * MS) } else { 0 };
+    let dead_workers = if dice.chance(0.03) { vec!["the sampler".to_owned()] } else { Vec::new() };
+    Scenario { faults, host, clock_error_ns, dead_workers }
+}
+
+fn draw_mishap(dice: &mut Dice) -> Mishap {
+    let by = dice.across(MS / 10, 300 * MS);
+    let faults = [
+        Fault::Dropped,
+        Fault::Refused,
+        Fault::Unstored,
+        Fault::AckLost,
+        Fault::StoredTwice(by),
+        Fault::StoredLate(by),
+        Fault::StoredCorrupt,
+        Fault::Stranger,
+        Fault::Undelivered,
+        Fault::AttemptLost,
+        Fault::DeliveredAgain,
+        Fault::DeliveredLate(by),
+        Fault::DeliveredCorrupt,
+    ];
+    let fault = dice.pick(&faults);
+    let from = dice.within32(0, 200);
+    let hits = if dice.chance(0.8) {
+        Hits::Share(dice.pick(&[0.001, 0.01, 0.05, 0.3]))
+    } else {
+        let symbol = dice.chance(0.5).then(|| dice.within32(0, 5));
+        Hits::Events { symbol, from, to: from + dice.within32(0, 50) }
+    };
+    Mishap { fault, hits }
+}
