@@ -66,6 +66,18 @@ pub fn margin(margin: f64) -> String {
     }
 }
 
+/// A text from outside on one line: white space becomes one space, and what cannot be shown (controls, and
+/// what reverses the direction of writing) a replacement mark.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let hidden = |c: char| {
+        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+    };
+    let words: Vec<String> =
+        text.split_whitespace().map(|w| w.replace(hidden, "\u{fffd}")).collect();
+    words.join(" ")
+}
+
 /// Shortens to `width` characters with an ellipsis.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
