@@ -130,7 +130,9 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         version: &record.run.tickgate,
         schema: &record.schema,
     };
-    page.render().unwrap_or_else(|error| format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string())))
+    page.render().unwrap_or_else(|error| {
+        format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string()))
+    })
 }
 
 fn hash(text: &str) -> String {
@@ -165,5 +167,9 @@ fn bar(o: &ObjectiveResult) -> Option<Bar> {
         Verdict::Inconclusive => "unsure",
         Verdict::Fail => "out",
     };
-    Some(Bar { kind, from: "0".into(), width: format!("{:.1}", num::f64_of(num::u64_of(width * 10.0)) / 10.0) })
+    Some(Bar {
+        kind,
+        from: "0".into(),
+        width: format!("{:.1}", num::f64_of(num::u64_of(width * 10.0)) / 10.0),
+    })
 }

@@ -2,7 +2,12 @@
 
 mod chart;
 mod claims;
+mod csv;
+mod hlog;
 mod html;
+mod junit;
+mod markdown;
+mod openmetrics;
 pub mod progress;
 mod sections;
 pub mod show;
@@ -29,5 +34,16 @@ pub fn files(record: &Record, beside: &Beside<'_>) -> Vec<(String, Vec<u8>)> {
     let mut files = vec![("report.html".to_owned(), html::page(record, beside, &charts).into_bytes())];
     let under = sections::under(record);
     files.extend(charts.iter().map(|c| (format!("charts/{}.svg", c.id), c.file(&under).into_bytes())));
+    files.push(("junit.xml".into(), junit::xml(record).into_bytes()));
+    files.push(("summary.md".into(), markdown::summary(record).into_bytes()));
+    files.push(("latency.hlog".into(), hlog::log(record, beside.seconds).into_bytes()));
+    files.push(("timeline.csv".into(), csv::timeline(record).into_bytes()));
+    files.push(("metrics.om".into(), openmetrics::text(record).into_bytes()));
     files
+}
+
+/// The summary for a CI job, as Markdown: the content of `summary.md`.
+#[must_use]
+pub fn summary_md(record: &Record) -> String {
+    markdown::summary(record)
 }

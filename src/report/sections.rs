@@ -50,7 +50,12 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
 pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     let mut all: Vec<Reason> = Vec::new();
     if let Some(reason) = &record.run.reason {
-        all.push(Reason { kind: "inconclusive", what: "The run did not complete".into(), why: show::plain(reason), next: String::new() });
+        all.push(Reason {
+            kind: "inconclusive",
+            what: "The run did not complete".into(),
+            why: show::plain(reason),
+            next: String::new(),
+        });
     }
     for reason in &record.health.reasons {
         all.push(Reason {
@@ -96,7 +101,13 @@ fn stage(name: &'static str, n: u64, of: u64, leaks: &[(&str, u64)], notes: &[(&
         some.map(|(what, n)| format!("{} {what}", show::count(*n))).collect::<Vec<_>>()
     };
     let share = if of == 0 { 0.0 } else { (num::share(n, of) * 100.0).min(100.0) };
-    Stage { name, count: show::count(n), share: format!("{share:.2}"), leaks: said(leaks), notes: said(notes) }
+    Stage {
+        name,
+        count: show::count(n),
+        share: format!("{share:.2}"),
+        leaks: said(leaks),
+        notes: said(notes),
+    }
 }
 
 /// The publishers' way, then that of each group.
@@ -114,8 +125,12 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
         ),
     ];
     if let Some(audit) = &record.audit {
-        let leaks = [("not stored", audit.missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
-        let notes = [("extra copies", audit.stored_twice), ("stored without acknowledgement", audit.unconfirmed_stored)];
+        let leaks =
+            [("not stored", audit.missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
+        let notes = [
+            ("extra copies", audit.stored_twice),
+            ("stored without acknowledgement", audit.unconfirmed_stored),
+        ];
         let name = if audit.complete { "stored, read back" } else { "read back, not to the end" };
         stages.push(stage(name, audit.stored_once, load.intended, &leaks, &notes));
     }
@@ -154,13 +169,34 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
 /// The ledger in numbers, a row for each group.
 pub(crate) fn ledger(record: &Record) -> Table {
     let mut table = Table::new([
-        "group", "acked for it", "delivered", "lost", "not stored", "not delivered", "recovered", "redelivered",
-        "duplicate", "reordered", "corrupt", "foreign", "unverified",
+        "group",
+        "acked for it",
+        "delivered",
+        "lost",
+        "not stored",
+        "not delivered",
+        "recovered",
+        "redelivered",
+        "duplicate",
+        "reordered",
+        "corrupt",
+        "foreign",
+        "unverified",
     ]);
     for g in &record.groups {
         let counts = [
-            g.expected, g.delivered, g.lost, g.lost_not_stored, g.lost_not_delivered, g.recovered, g.redelivered,
-            g.duplicate, g.reordered, g.corrupt, g.foreign, g.unverified,
+            g.expected,
+            g.delivered,
+            g.lost,
+            g.lost_not_stored,
+            g.lost_not_delivered,
+            g.recovered,
+            g.redelivered,
+            g.duplicate,
+            g.reordered,
+            g.corrupt,
+            g.foreign,
+            g.unverified,
         ];
         table.row(std::iter::once(show::plain(&g.name)).chain(counts.map(show::count)));
     }
@@ -182,13 +218,20 @@ pub(crate) fn lost(record: &Record) -> (Table, String) {
                 Some(false) => "no",
                 None => "not known",
             };
-            let sequences =
-                if range.first == range.last { range.first.to_string() } else { format!("{}–{}", range.first, range.last) };
+            let sequences = if range.first == range.last {
+                range.first.to_string()
+            } else {
+                format!("{}–{}", range.first, range.last)
+            };
             let names = [&group.name, &range.topic, &range.symbol].map(|name| show::plain(name));
             table.row(names.into_iter().chain([sequences, stored.into()]));
         }
     }
-    let more = if left_out == 0 { String::new() } else { format!("{} more stretches are not listed.", show::count(left_out)) };
+    let more = if left_out == 0 {
+        String::new()
+    } else {
+        format!("{} more stretches are not listed.", show::count(left_out))
+    };
     (table, more)
 }
 
@@ -200,7 +243,10 @@ pub(crate) fn marks(record: &Record) -> (Vec<(usize, String, String)>, String) {
         (n + 1, at, show::plain(&format!("{}: {}", mark.kind, mark.detail)))
     });
     let more = record.marks.len().saturating_sub(MARKS);
-    (shown.collect(), if more == 0 { String::new() } else { format!("{more} more marks are in record.json.") })
+    (
+        shown.collect(),
+        if more == 0 { String::new() } else { format!("{more} more marks are in record.json.") },
+    )
 }
 
 /// Was the harness fit?
@@ -209,7 +255,10 @@ pub(crate) fn health_sentence(record: &Record) -> String {
         "tickgate was fit to measure: it sent on time, the machine did not pause for long, and no clock or worker failed.".into()
     } else {
         let rules: Vec<&str> = record.health.reasons.iter().map(|r| r.rule.as_str()).collect();
-        format!("tickgate was not fit to judge latency and throughput ({}). Loss, corruption and order stand as measured.", show::plain(&rules.join(", ")))
+        format!(
+            "tickgate was not fit to judge latency and throughput ({}). Loss, corruption and order stand as measured.",
+            show::plain(&rules.join(", "))
+        )
     }
 }
 
@@ -220,13 +269,15 @@ fn latency_row(table: &mut Table, name: &str, l: &Latency) {
     }
     let mean = show::time(num::u64_of(l.mean_ns));
     let max = show::time(u64::try_from(l.max_ns).unwrap_or(0));
-    let [p50, p90, p99, p99_9, p99_99] = [l.p50_ns, l.p90_ns, l.p99_ns, l.p99_9_ns, l.p99_99_ns].map(show::time);
+    let [p50, p90, p99, p99_9, p99_99] =
+        [l.p50_ns, l.p90_ns, l.p99_ns, l.p99_9_ns, l.p99_99_ns].map(show::time);
     table.row([show::plain(name), show::count(l.count), mean, p50, p90, p99, p99_9, p99_99, max]);
 }
 
 /// Every distribution, one row each.
 pub(crate) fn times(record: &Record) -> Table {
-    let mut table = Table::new(["time", "samples", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "largest"]);
+    let mut table =
+        Table::new(["time", "samples", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "largest"]);
     for group in &record.groups {
         latency_row(&mut table, &format!("latency {}", group.name), &group.latency);
     }
@@ -236,7 +287,17 @@ pub(crate) fn times(record: &Record) -> Table {
     let Hiccups { count, p50_ns, p99_ns, p99_9_ns, max_ns } = record.health.hiccups;
     let dash = || "–".to_owned();
     let t = show::time;
-    table.row(["hiccups of the machine".into(), show::count(count), dash(), t(p50_ns), dash(), t(p99_ns), t(p99_9_ns), dash(), t(max_ns)]);
+    table.row([
+        "hiccups of the machine".into(),
+        show::count(count),
+        dash(),
+        t(p50_ns),
+        dash(),
+        t(p99_ns),
+        t(p99_9_ns),
+        dash(),
+        t(max_ns),
+    ]);
     table
 }
 
@@ -244,16 +305,25 @@ pub(crate) fn times(record: &Record) -> Table {
 pub(crate) fn health(record: &Record) -> Facts {
     let h = &record.health;
     let sum = |of: fn(&Latency) -> u64| {
-        let load = [&record.load.send_lag, &record.load.ack, &record.load.service].map(of).iter().sum::<u64>();
+        let load =
+            [&record.load.send_lag, &record.load.ack, &record.load.service].map(of).iter().sum::<u64>();
         show::count(load + record.groups.iter().map(|g| of(&g.latency)).sum::<u64>())
     };
     let worst = |of: fn(&Brief) -> u64| {
         show::time(record.timeline.iter().map(|row| of(&row.send_lag)).max().unwrap_or(0))
     };
-    let dead = if h.dead_workers.is_empty() { "none".into() } else { show::plain(&h.dead_workers.join(", ")) };
+    let dead =
+        if h.dead_workers.is_empty() { "none".into() } else { show::plain(&h.dead_workers.join(", ")) };
     facts([
         ("clock error bound", show::time(h.clock_error_ns)),
-        ("wall clock drift", format!("{}{}", if h.wall_drift_ns < 0 { "−" } else { "" }, show::time(h.wall_drift_ns.unsigned_abs()))),
+        (
+            "wall clock drift",
+            format!(
+                "{}{}",
+                if h.wall_drift_ns < 0 { "−" } else { "" },
+                show::time(h.wall_drift_ns.unsigned_abs())
+            ),
+        ),
         ("last slot late by", show::time(record.load.finished_late_ns)),
         ("worst second's send lag p99", worst(|b| b.p99_ns)),
         ("samples below zero", sum(|l| l.negative)),
@@ -293,7 +363,12 @@ pub(crate) fn broker(record: &Record) -> Facts {
 pub(crate) fn resources(record: &Record) -> Facts {
     let r = &record.resources;
     let process = |p: &Process| {
-        format!("{:.2} cores ({:.1} CPU s), {} peak memory", p.cpu_cores, p.cpu_seconds, show::size(p.peak_memory_bytes))
+        format!(
+            "{:.2} cores ({:.1} CPU s), {} peak memory",
+            p.cpu_cores,
+            p.cpu_seconds,
+            show::size(p.peak_memory_bytes)
+        )
     };
     let mut all = facts([("tickgate", process(&r.harness))]);
     all.extend(r.brokers.iter().map(|(name, p)| (show::plain(name), process(p))));

@@ -71,10 +71,10 @@ pub fn margin(margin: f64) -> String {
 #[must_use]
 pub fn plain(text: &str) -> String {
     let hidden = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}')
     };
-    let words: Vec<String> =
-        text.split_whitespace().map(|w| w.replace(hidden, "\u{fffd}")).collect();
+    let words: Vec<String> = text.split_whitespace().map(|w| w.replace(hidden, "\u{fffd}")).collect();
     words.join(" ")
 }
 

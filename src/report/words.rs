@@ -27,7 +27,11 @@ pub fn verdict(record: &Record) -> String {
             let closest = o.margin.map_or_else(String::new, |margin| {
                 format!("; the closest is {} with {}", o.name, show::margin(margin))
             });
-            let all = if total == 1 { "The one objective holds".into() } else { format!("All {total} objectives hold") };
+            let all = if total == 1 {
+                "The one objective holds".into()
+            } else {
+                format!("All {total} objectives hold")
+            };
             format!("{all}{closest}.")
         }
         (Verdict::Pass, None) => "No objective was set.".into(),
@@ -35,7 +39,12 @@ pub fn verdict(record: &Record) -> String {
             let failed = record.objectives.iter().filter(|o| o.verdict == Verdict::Fail).count();
             let what = decisive.map_or_else(String::new, |o| {
                 let margin = o.margin.map_or_else(String::new, |m| format!(" ({})", show::margin(m)));
-                format!("{} is {}, and the limit is {}{margin}. ", o.name, o.observed.as_deref().unwrap_or("without data"), o.limit)
+                format!(
+                    "{} is {}, and the limit is {}{margin}. ",
+                    o.name,
+                    o.observed.as_deref().unwrap_or("without data"),
+                    o.limit
+                )
             });
             format!("{what}{failed} of {total} objectives {}.", if failed == 1 { "fails" } else { "fail" })
         }
@@ -43,7 +52,9 @@ pub fn verdict(record: &Record) -> String {
             let why = o.reason.as_deref().unwrap_or("no reason is given");
             format!("{} cannot be judged: {}.", o.name, why.trim_end_matches('.'))
         }
-        (Verdict::Inconclusive, None) if total == 0 => "No objective was set, so there is nothing to judge.".into(),
+        (Verdict::Inconclusive, None) if total == 0 => {
+            "No objective was set, so there is nothing to judge.".into()
+        }
         (Verdict::Inconclusive, None) => {
             let why = record.run.reason.as_deref().unwrap_or("the run did not complete");
             format!("{}.", why.trim_end_matches('.'))

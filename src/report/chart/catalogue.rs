@@ -58,13 +58,14 @@ fn series(n: usize) -> Ink {
 
 /// The limits on a timing as lines; `only` chooses among the statistics.
 fn limits(record: &Record, timing: Timing) -> Vec<(f64, String)> {
-    let all = record.plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
-        (Metric::Time(of, _), Value::Time(span)) if of == timing => Some((
-            num::f64_of(span.ns),
-            format!("{} {}", show::plain(&objective.name()), objective.requirement()),
-        )),
-        _ => None,
-    });
+    let all =
+        record.plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+            (Metric::Time(of, _), Value::Time(span)) if of == timing => Some((
+                num::f64_of(span.ns),
+                format!("{} {}", show::plain(&objective.name()), objective.requirement()),
+            )),
+            _ => None,
+        });
     let mut merged: Vec<(f64, String)> = Vec::new();
     for (value, name) in all {
         match merged.iter_mut().find(|(known, _)| (known - value).abs() < 1.0) {
@@ -81,7 +82,11 @@ fn values<'a>(lines: &'a [Line], limits: &'a [(f64, String)]) -> impl Iterator<I
 }
 
 fn no_samples(record: &Record) -> String {
-    if record.timeline.is_empty() { NO_LOAD.into() } else { "No event was received in the measure phase.".into() }
+    if record.timeline.is_empty() {
+        NO_LOAD.into()
+    } else {
+        "No event was received in the measure phase.".into()
+    }
 }
 
 fn percentiles(record: &Record) -> Chart {
@@ -99,7 +104,13 @@ fn percentiles(record: &Record) -> Chart {
     let largest = largest.map(|g| show::time(u64::try_from(g.latency.max_ns).unwrap_or(0)));
     table.row(std::iter::once("100% (largest)".to_owned()).chain(largest));
     let seen = spreads.iter().map(|s| {
-        format!("{}: median {}, 99% within {}, largest {}", s.name, show::time(s.at(0.30103)), show::time(s.at(2.0)), show::time(s.at(30.0)))
+        format!(
+            "{}: median {}, 99% within {}, largest {}",
+            s.name,
+            show::time(s.at(0.30103)),
+            show::time(s.at(2.0)),
+            show::time(s.at(30.0))
+        )
     });
     let seen = seen.collect::<Vec<_>>().join("; ");
     let plot = Plot {
@@ -115,7 +126,8 @@ fn percentiles(record: &Record) -> Chart {
     Chart {
         id: "latency-percentiles",
         title: "Latency by percentile",
-        about: "How much of the load is faster than what. A line that stays low to the right has no tail.".into(),
+        about: "How much of the load is faster than what. A line that stays low to the right has no tail."
+            .into(),
         seen,
         picture: if spreads.is_empty() { Err(no_samples(record)) } else { Ok(plot.picture()) },
         table,
@@ -142,13 +154,21 @@ fn wanted<'a>(name: &str, fold: Fold, value: impl Fn(&Row) -> Option<f64> + 'a) 
     Wanted { name: show::plain(name), fold, value: Box::new(value) }
 }
 
+/// How a chart's figures go up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Up {
+    Linear,
+    Bytes,
+    Log,
+}
+
 /// The words and the kind of a chart over time.
 struct Words {
     id: &'static str,
     title: &'static str,
     about: &'static str,
     axis: &'static str,
-    log: bool,
+    up: Up,
     write: fn(f64) -> String,
     nothing: &'static str,
 }
@@ -162,7 +182,11 @@ fn over_time(time: &Time<'_>, words: &Words, wanted: &[Wanted<'_>], limits: Vec<
     } else if empty {
         Err(words.nothing.to_owned())
     } else {
-        let up = if words.log { Scale::log(values(&lines, &limits)) } else { Scale::linear(values(&lines, &limits)) };
+        let up = match (words.up, Scale::linear(values(&lines, &limits))) {
+            (Up::Log, _) => Scale::log(values(&lines, &limits)),
+            (Up::Bytes, Scale::Linear { to }) => Scale::Bytes { to },
+            (_, linear) => linear,
+        };
         let plot = Plot {
             across: Across::Time(time.to),
             up,
@@ -188,7 +212,10 @@ fn over_time(time: &Time<'_>, words: &Words, wanted: &[Wanted<'_>], limits: Vec<
     let seen = seen.collect::<Vec<_>>().join("; ");
     let each = time.seconds_a_point();
     let about = if each > 1 {
-        format!("{} Each point is {each} seconds: the worst of them for times, memory and backlog, the mean for rates and cores.", words.about)
+        format!(
+            "{} Each point is {each} seconds: the worst of them for times, memory and backlog, the mean for rates and cores.",
+            words.about
+        )
     } else {
         words.about.to_owned()
     };
@@ -201,7 +228,7 @@ fn latency_over_time(record: &Record, time: &Time<'_>) -> Chart {
         title: "Latency over time",
         about: "Of the events received in each second: the slowest group's median and tail.",
         axis: "latency of the slowest group (log)",
-        log: true,
+        up: Up::Log,
         write: ns,
         nothing: "No event was received.",
     };
@@ -215,12 +242,14 @@ fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
         title: "p99 of each group",
         about: "Which group is slow, and when.",
         axis: "p99 of each second (log)",
-        log: true,
+        up: Up::Log,
         write: ns,
         nothing: "No event was received.",
     };
     let of = |n: usize| {
-        move |row: &Row| row.groups.get(n).filter(|g| g.latency.count > 0).map(|g| num::f64_of(g.latency.p99_ns))
+        move |row: &Row| {
+            row.groups.get(n).filter(|g| g.latency.count > 0).map(|g| num::f64_of(g.latency.p99_ns))
+        }
     };
     let all: Vec<_> =
         record.groups.iter().enumerate().map(|(n, group)| wanted(&group.name, Fold::Worst, of(n))).collect();
@@ -272,8 +301,17 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     } else {
         let titles = (SINCE, "latency of all groups (log); darker: more events a second (log)");
         let across = Across::Time(time.to);
-        Ok(Plot { across, up, titles, write: ns, lines: vec![], cells, limits, backdrop: Some(&time.backdrop) }
-            .picture())
+        Ok(Plot {
+            across,
+            up,
+            titles,
+            write: ns,
+            lines: vec![],
+            cells,
+            limits,
+            backdrop: Some(&time.backdrop),
+        }
+        .picture())
     };
     Chart {
         id: "latency-heat",
@@ -291,7 +329,7 @@ fn rates(record: &Record, time: &Time<'_>) -> Chart {
         title: "Rates",
         about: "What the schedule wanted, what was sent, what the broker confirmed and what each group received.",
         axis: "events a second",
-        log: false,
+        up: Up::Linear,
         write: show::rate,
         nothing: "No event was sent.",
     };
@@ -319,7 +357,7 @@ fn backlog(record: &Record, time: &Time<'_>) -> Chart {
         title: "Backlog",
         about: "Events that the broker has confirmed and a group has not received, at the end of each second; a line that climbs is a group that cannot keep up.",
         axis: "events",
-        log: false,
+        up: Up::Linear,
         write: count,
         nothing: "The run has no group.",
     };
@@ -336,7 +374,7 @@ fn ack_and_latency(record: &Record, time: &Time<'_>) -> Chart {
         title: "Acknowledged against delivered",
         about: "When the publisher knew that an event was safe, and when the slowest group had it.",
         axis: "since the intended time (log)",
-        log: true,
+        up: Up::Log,
         write: ns,
         nothing: "No event was confirmed or received.",
     };
@@ -356,7 +394,7 @@ fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
         title: "Send lag and hiccups",
         about: "How late tickgate itself was, and how long the machine paused: what lies below these lines is not the broker's.",
         axis: "time (log)",
-        log: true,
+        up: Up::Log,
         write: ns,
         nothing: "Nothing was sent.",
     };
@@ -378,7 +416,7 @@ fn cpu(time: &Time<'_>) -> Chart {
         title: "CPU",
         about: "Processor time of tickgate and of the broker.",
         axis: "cores",
-        log: false,
+        up: Up::Linear,
         write: cores,
         nothing: "No process could be seen.",
     };
@@ -395,7 +433,7 @@ fn memory(time: &Time<'_>) -> Chart {
         title: "Memory and store",
         about: "Resident memory of tickgate and of the broker, and the bytes in the run's stream.",
         axis: "bytes",
-        log: false,
+        up: Up::Bytes,
         write: size,
         nothing: "No process could be seen.",
     };
@@ -413,7 +451,11 @@ fn extents(record: &Record) -> Chart {
         .map(|power| {
             let low = 1_u64.checked_shl(num::count32(power)).unwrap_or(u64::MAX);
             let high = low.saturating_mul(2) - 1;
-            let name = if low == high { low.to_string() } else { format!("{}–{}", show::count(low), show::count(high)) };
+            let name = if low == high {
+                low.to_string()
+            } else {
+                format!("{}–{}", show::count(low), show::count(high))
+            };
             let of = |g: &crate::record::Group| g.extents.by_power_of_two.get(power).copied().unwrap_or(0);
             (name, record.groups.iter().map(of).collect())
         })
@@ -426,7 +468,11 @@ fn extents(record: &Record) -> Chart {
     };
     bars(
         record,
-        ("reordering", "Reordering", "overtaken by so many later events of the same symbol: number of events"),
+        (
+            "reordering",
+            "Reordering",
+            "overtaken by so many later events of the same symbol: number of events",
+        ),
         "How far out of order events were (RFC 4737, reordering extent).",
         (names, rows, nothing.to_owned()),
     )
@@ -437,7 +483,9 @@ fn topics(record: &Record) -> Chart {
     names.sort_by_key(|name| {
         std::cmp::Reverse(record.load.by_topic.iter().find(|t| t.topic == *name).map_or(0, |t| t.count))
     });
-    let of = |all: &[crate::record::TopicCount], name: &str| all.iter().find(|t| t.topic == name).map_or(0, |t| t.count);
+    let of = |all: &[crate::record::TopicCount], name: &str| {
+        all.iter().find(|t| t.topic == name).map_or(0, |t| t.count)
+    };
     let rows = names.iter().map(|name| {
         let delivered = record.groups.iter().map(|g| of(&g.by_topic, name)).sum();
         ((*name).to_owned(), vec![of(&record.load.by_topic, name), delivered])
@@ -480,7 +528,8 @@ fn bars(
         table.row(std::iter::once(show::plain(name)).chain(values.iter().map(|v| show::count(*v))));
     }
     let seen = rows.iter().take(5).map(|(name, values)| {
-        let values: Vec<String> = series.iter().zip(values).map(|(s, v)| format!("{} {s}", show::count(*v))).collect();
+        let values: Vec<String> =
+            series.iter().zip(values).map(|(s, v)| format!("{} {s}", show::count(*v))).collect();
         format!("{}: {}", show::plain(name), values.join(", "))
     });
     let seen = seen.collect::<Vec<_>>().join("; ");

@@ -87,5 +87,9 @@ impl Chart {
 
 /// A text as the content of an XML element.
 pub(crate) fn escaped(text: &str) -> String {
-    super::show::plain(text).replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    super::show::plain(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

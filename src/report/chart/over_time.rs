@@ -76,13 +76,7 @@ impl<'a> Time<'a> {
     }
 
     /// A line of what each second says; a gap where it says nothing.
-    pub(super) fn line(
-        &self,
-        name: &str,
-        ink: Ink,
-        fold: Fold,
-        value: impl Fn(&Row) -> Option<f64>,
-    ) -> Line {
+    pub(super) fn line(&self, name: &str, ink: Ink, fold: Fold, value: impl Fn(&Row) -> Option<f64>) -> Line {
         let mut stretches = vec![vec![]];
         for bin in self.bins(POINTS) {
             match self.folded(&bin, fold, &value) {
@@ -113,7 +107,10 @@ impl<'a> Time<'a> {
 
     /// The first column of such a table.
     pub(super) fn starts(&self) -> Vec<String> {
-        self.bins(TABLE_ROWS).into_iter().map(|bin| format!("{:.0}", self.seconds(bin.start).round())).collect()
+        self.bins(TABLE_ROWS)
+            .into_iter()
+            .map(|bin| format!("{:.0}", self.seconds(bin.start).round()))
+            .collect()
     }
 
     /// Start, end and seconds of each of at most `most` points.

@@ -175,8 +175,7 @@ impl Pen<'_> {
 pub(crate) fn draw(size: (f64, f64), with: impl FnOnce(&mut Pen<'_>)) -> String {
     let mut svg = String::new();
     let whole = |v: f64| num::low32(num::u64_of(v * UNITS));
-    let mut pen =
-        Pen { backend: SVGBackend::with_string(&mut svg, (whole(size.0), whole(size.1))) };
+    let mut pen = Pen { backend: SVGBackend::with_string(&mut svg, (whole(size.0), whole(size.1))) };
     with(&mut pen);
     let _ = pen.backend.present();
     drop(pen);
@@ -200,7 +199,8 @@ fn compact(svg: &str) -> String {
             continue;
         }
         close(&mut out, open.take());
-        let is_markup = line.starts_with("<polyline") || line.starts_with("<circle") || line.starts_with("<text");
+        let is_markup =
+            line.starts_with("<polyline") || line.starts_with("<circle") || line.starts_with("<text");
         if is_markup {
             out.push_str(&element(line));
         } else {

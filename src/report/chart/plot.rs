@@ -1,7 +1,7 @@
 //! One picture with axes: cells, lines, limits, phases and marks, and labels that never overlap.
 
 use super::pen::{FONT, Ink, Pen, Side, draw, fit, width};
-use super::scale::{Scale, clock, clock_ticks, percentile};
+use super::scale::{Scale, clock, clock_ticks, percentile, short};
 
 /// How an axis writes its values.
 pub(crate) type Write = fn(f64) -> String;
@@ -135,7 +135,7 @@ impl Plot<'_> {
 
     fn draw(&self, (total, plot): (f64, f64), wanted: u32) -> (u32, u32, String) {
         let ticks: Vec<(f64, String)> =
-            self.up.ticks(6).into_iter().map(|v| (self.up.position(v), (self.write)(v))).collect();
+            self.up.ticks(6).into_iter().map(|v| (self.up.position(v), short(&(self.write)(v)))).collect();
         let widest = ticks.iter().map(|(_, text)| width(text)).fold(0.0, f64::max);
         let named: Vec<&Line> = self.lines.iter().filter(|line| !line.name.is_empty()).collect();
         let names: Vec<&str> = named.iter().map(|line| line.name.as_str()).collect();
@@ -157,7 +157,12 @@ impl Plot<'_> {
                 pen.line(&[(x + 2.0, y), (x + 26.0, y)], line.ink);
                 pen.text((x + 30.0, y), name, Side::Start, Ink::Text);
             }
-            pen.text((0.0, rows * ROW + ROW / 2.0 + 2.0), &fit(self.titles.1, total), Side::Start, Ink::Muted);
+            pen.text(
+                (0.0, rows * ROW + ROW / 2.0 + 2.0),
+                &fit(self.titles.1, total),
+                Side::Start,
+                Ink::Muted,
+            );
             self.phases(pen, &mut frame);
             self.grid(pen, &mut frame, &ticks, wanted);
             self.cells(pen, &frame);
@@ -219,7 +224,10 @@ impl Plot<'_> {
                 pen.text((middle, y), &text, Side::Middle, Ink::Muted);
             }
         }
-        pen.line(&[(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)], Ink::Axis);
+        pen.line(
+            &[(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)],
+            Ink::Axis,
+        );
         let title = fit(self.titles.0, frame.right - frame.left);
         pen.text((frame.right, frame.bottom + 34.0), &title, Side::End, Ink::Muted);
     }
@@ -271,11 +279,12 @@ impl Plot<'_> {
             let name = fit(name, frame.right - frame.left - 12.0);
             // Above the line or below it, at its right, its middle or its left; or not at all.
             let places = [(frame.right - 4.0, Side::End), (frame.left + 6.0, Side::Start)];
-            let free = [-9.0, 10.0].into_iter().flat_map(|off| places.map(|(x, side)| (x, y + off, side))).find(
-                |(x, y, side)| {
+            let free = [-9.0, 10.0]
+                .into_iter()
+                .flat_map(|off| places.map(|(x, side)| (x, y + off, side)))
+                .find(|(x, y, side)| {
                     *y > frame.top + 6.0 && *y < frame.bottom - 6.0 && frame.take(*x, *y, &name, *side)
-                },
-            );
+                });
             if let Some((x, y, side)) = free {
                 pen.text((x, y), &name, side, Ink::Limit);
             }

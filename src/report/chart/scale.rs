@@ -7,6 +7,8 @@ use crate::num;
 pub(crate) enum Scale {
     /// From 0 to a value above it.
     Linear { to: f64 },
+    /// The same for bytes: ticks at powers of two.
+    Bytes { to: f64 },
     /// From one positive value to a larger one.
     Log { from: f64, to: f64 },
     /// Quantiles by their nines: `-log10(1 - q)`, from 0 to `nines`.
@@ -41,7 +43,7 @@ impl Scale {
     /// Where a value lies, 0 to 1; what is outside lies at the edge.
     pub(crate) fn position(self, value: f64) -> f64 {
         let share = match self {
-            Self::Linear { to } => value / to,
+            Self::Linear { to } | Self::Bytes { to } => value / to,
             Self::Log { from, to } => (value.max(from) / from).log10() / (to / from).log10(),
             Self::Nines { nines } => value / nines,
         };
@@ -52,6 +54,9 @@ impl Scale {
     pub(crate) fn ticks(self, wanted: u32) -> Vec<f64> {
         match self {
             Self::Linear { to } => steps(to, round_step(to / f64::from(wanted.max(1)))),
+            Self::Bytes { to } => {
+                steps(to, 2_f64.powf((to / f64::from(wanted.max(1))).max(1.0).log2().ceil()))
+            }
             Self::Log { from, to } => log_ticks(from, to, wanted),
             Self::Nines { nines } => {
                 let mut ticks = vec![0.0, (2_f64).log10()];
@@ -91,6 +96,15 @@ fn log_ticks(from: f64, to: f64, wanted: u32) -> Vec<f64> {
     }
     let all = powers(1, &[1.0]);
     if num::count32(all.len()) <= wanted + 2 { all } else { powers(3, &[1.0]) }
+}
+
+/// A figure on an axis, where it is round: without zeros that say nothing.
+pub(crate) fn short(figure: &str) -> String {
+    let unit = figure.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(figure.len());
+    let (number, unit) = figure.split_at(unit);
+    let number =
+        if number.contains('.') { number.trim_end_matches('0').trim_end_matches('.') } else { number };
+    format!("{number}{unit}")
 }
 
 /// Ticks of a time axis from 0 to `to` seconds: at seconds, minutes or hours as a clock has them.
@@ -140,6 +154,20 @@ mod tests {
         assert_eq!(Scale::Log { from: 1.0, to: 3.6e12 }.ticks(6), [1.0, 1e3, 1e6, 1e9, 1e12]);
         assert_eq!(clock_ticks(62.0, 6), [0.0, 15.0, 30.0, 45.0, 60.0]);
         assert_eq!(clock(3905.0, 7200.0), "1:05:05");
+    }
+
+    #[test]
+    fn round_figures_are_short() {
+        let pairs = [
+            ("10.0ms", "10ms"),
+            ("100ms", "100ms"),
+            ("1.50k/s", "1.5k/s"),
+            ("1,000", "1,000"),
+            ("0.00", "0"),
+        ];
+        for (figure, expected) in pairs {
+            assert_eq!(short(figure), expected);
+        }
     }
 
     #[test]

@@ -19,7 +19,12 @@ impl Spread {
     pub(super) fn of(name: &str, latency: &Latency) -> Option<Self> {
         let histogram = measure::decode(&latency.histogram).ok()?;
         let max = u64::try_from(latency.max_ns).unwrap_or(0);
-        (!histogram.is_empty()).then(|| Self { name: show::plain(name), count: latency.count, histogram, max })
+        (!histogram.is_empty()).then(|| Self {
+            name: show::plain(name),
+            count: latency.count,
+            histogram,
+            max,
+        })
     }
 
     /// The value at so many nines.
