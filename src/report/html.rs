@@ -48,9 +48,9 @@ struct Page<'a> {
     resources: Facts,
     run: Facts,
     command: String,
-    toml: &'a str,
-    version: &'a str,
-    schema: &'a str,
+    toml: String,
+    version: String,
+    schema: String,
 }
 
 struct Objective {
@@ -126,9 +126,9 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         resources: sections::resources(record),
         run: sections::run(record),
         command: sections::command(record),
-        toml: beside.plan_toml,
-        version: &record.run.tickgate,
-        schema: &record.schema,
+        toml: show::source(beside.plan_toml),
+        version: show::plain(&record.run.tickgate),
+        schema: show::plain(&record.schema),
     };
     page.render().unwrap_or_else(|error| {
         format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string()))
