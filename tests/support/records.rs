@@ -155,8 +155,8 @@ pub fn hostile() -> Record {
     record.marks.push(Mark { at_ns: 2 * SECOND, kind: BAD.into(), detail: BAD.into() });
     record.health.dead_workers.push(BAD.into());
     record.health.reasons.push(Reason { rule: BAD.into(), seen: BAD.into(), next: BAD.into() });
-    for o in &mut record.objectives {
-        o.name = BAD.into();
+    for (n, o) in record.objectives.iter_mut().enumerate() {
+        o.name = format!("{BAD}{n}");
         o.limit = BAD.into();
         o.observed = Some(BAD.into());
         o.reason = Some(BAD.into());
