@@ -39,6 +39,12 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// The folder of a run that was made before; whether it is there shows when something is written.
+    #[must_use]
+    pub fn open(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -24,6 +24,7 @@ mod args;
 mod broker;
 mod check;
 mod doctor;
+mod github;
 mod journal;
 mod profiles;
 mod progress;

@@ -1,10 +1,11 @@
-//! `tickgate report`: the result of a run, from its record.
+//! `tickgate report`: the result of a run, rendered again from its record.
 
 use super::args::{Format, Report};
 use super::{Exit, Failure};
-use crate::archive::{self, Schema};
-use crate::record::{Record, SCHEMA_FAMILY, SCHEMA_VERSION};
-use crate::report::terminal;
+use crate::archive::{self, RunFolder, Schema};
+use crate::profile;
+use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
+use crate::report::{self, Beside, terminal};
 
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
@@ -17,5 +18,35 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
             println!("{json}");
         }
     }
+    let folder = RunFolder::open(&args.folder);
+    write(&record, &folder)?;
+    if args.format == Format::Text {
+        tell(&record, &folder);
+    }
     Ok(Exit::of(&record))
+}
+
+/// Says to a CI job what it understands, and to people where the page is.
+pub(super) fn tell(record: &Record, folder: &RunFolder) {
+    for line in super::github::Job::of_environment().tell(record) {
+        println!("{line}");
+    }
+    println!("report:  {}", folder.file("report.html").display());
+}
+
+/// Writes every file of the report of a record into the folder of its run.
+pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> {
+    let plan_toml = profile::to_toml(&record.plan);
+    let seconds = seconds(folder);
+    for (name, bytes) in report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds }) {
+        folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
+    }
+    Ok(())
+}
+
+/// The seconds of a run's journal; none without a journal that can be read.
+fn seconds(folder: &RunFolder) -> Vec<Rows> {
+    let (lines, _torn) = archive::read_journal(&folder.file("journal.jsonl")).unwrap_or_default();
+    let second = |line| if let Line::Second(rows) = line { Some(rows) } else { None };
+    lines.into_iter().filter_map(second).collect()
 }

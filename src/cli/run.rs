@@ -142,5 +142,11 @@ fn finish(
     if let Some(error) = journal.end() {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
+    // The record is safe; `tickgate report` can make the rest of it again.
+    match super::report::write(record, folder) {
+        Ok(()) if args.format == Format::Text => super::report::tell(record, folder),
+        Ok(()) => {}
+        Err(failure) => progress.say(&format!("warning: the report is incomplete: {}", failure.text)),
+    }
     Ok(Exit::of(record))
 }

@@ -66,35 +66,78 @@ pub fn margin(margin: f64) -> String {
     }
 }
 
-/// Shortens to `width` characters with an ellipsis.
+/// Is it a control, or does it hide or reverse what is written?
+fn hides(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
+}
+
+/// A text from outside on one line: white space becomes one space, and what cannot be shown (controls, and
+/// what reverses the direction of writing) a replacement mark.
+#[must_use]
+pub fn plain(text: &str) -> String {
+    let words: Vec<String> = text.split_whitespace().map(|word| word.replace(hides, "\u{fffd}")).collect();
+    words.join(" ")
+}
+
+/// A text of several lines, for reading and copying: what cannot be shown as an escape of TOML's.
+#[must_use]
+pub fn source(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hides(c) && c != '\n' {
+            out.push_str(&format!("\\u{:04X}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+/// A text from outside on one line of at most `width` characters, shortened with an ellipsis.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
+    let text = plain(text);
     if text.chars().count() <= width {
-        return text.to_owned();
+        return text;
     }
     let mut short: String = text.chars().take(width.saturating_sub(1)).collect();
     short.push('…');
     short
 }
 
-/// Breaks a sentence into lines of at most `width` characters, each behind `indent`.
+/// Breaks a sentence into lines of at most `width` characters, each behind `indent`; a longer word is broken.
 #[must_use]
 pub fn wrap(text: &str, width: usize, indent: &str) -> String {
-    let mut out = String::new();
-    let mut line = String::from(indent);
-    for word in text.split_whitespace() {
-        let is_first = line.len() == indent.len();
-        if !is_first && line.chars().count() + 1 + word.chars().count() > width {
-            out.push_str(&line);
-            out.push('\n');
-            line = String::from(indent);
-        } else if !is_first {
-            line.push(' ');
+    let room = width.saturating_sub(indent.chars().count()).max(1);
+    let mut lines: Vec<String> = vec![String::new()];
+    let mut used = 0;
+    for word in plain(text).split(' ') {
+        let mut letters: Vec<char> = word.chars().collect();
+        while !letters.is_empty() {
+            let gap = usize::from(used > 0);
+            if used > 0 && used + gap + letters.len() > room {
+                lines.push(String::new());
+                used = 0;
+                continue;
+            }
+            let part: String = letters.drain(..letters.len().min(room)).collect();
+            if let Some(line) = lines.last_mut() {
+                line.push_str(&" "[..gap]);
+                line.push_str(&part);
+            }
+            used += gap + part.chars().count();
         }
-        line.push_str(word);
     }
-    out.push_str(&line);
-    out
+    // A line that begins so would be a command to the CI system that prints it.
+    lines
+        .into_iter()
+        .map(|line| {
+            format!("{indent}{}", if line.starts_with("::") { line.replacen("::", ": :", 1) } else { line })
+        })
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 /// A sparkline of values, scaled from 0 to the largest; a gap where a value is missing.

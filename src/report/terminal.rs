@@ -62,19 +62,15 @@ macro_rules! line {
 
 fn head(out: &mut String, record: &Record) {
     let broker = &record.broker;
-    if broker.mode == "sim" {
-        line!(out, "SIMULATED BUS: no figure here says anything about a real broker");
+    if let Some(banner) = super::words::banner(record) {
+        line!(out, "{}", show::wrap(banner, WIDTH, ""));
     }
-    line!(
-        out,
+    let head = format!(
         "{} on {} {} ({}), run {}",
-        record.plan.name,
-        broker.product,
-        broker.version,
-        broker.mode,
-        record.run.id
+        record.plan.name, broker.product, broker.version, broker.mode, record.run.id
     );
-    line!(out, "an acknowledgement means: {}", broker.durability);
+    line!(out, "{}", show::wrap(&head, WIDTH, ""));
+    line!(out, "{}", show::wrap(&format!("an acknowledgement means: {}", broker.durability), WIDTH, ""));
     line!(out);
 }
 
@@ -102,40 +98,45 @@ fn ledger(out: &mut String, record: &Record) {
     let load = &record.load;
     let n = show::count;
     line!(out, "ledger");
-    line!(
-        out,
-        "  published  {} intended = {} acked + {} refused + {} unconfirmed + {} unsent",
-        n(load.intended),
-        n(load.acked),
-        n(load.refused),
-        n(load.unconfirmed),
-        n(load.unsent)
-    );
+    let mut published = format!("published {} intended = {} acked", n(load.intended), n(load.acked));
+    for (what, events) in
+        [("refused", load.refused), ("unconfirmed", load.unconfirmed), ("unsent", load.unsent)]
+    {
+        if events > 0 {
+            published.push_str(&format!(" + {} {what}", n(events)));
+        }
+    }
+    line!(out, "{}", show::wrap(&published, WIDTH, "  "));
     if let Some(audit) = &record.audit {
         let end = if audit.complete { "" } else { ", not read to the end" };
-        line!(
-            out,
-            "  stored     {} of {} acked exactly once, {} missing, {} extra copies{end}",
+        let stored = format!(
+            "stored {} of {} acked exactly once, {} missing, {} extra copies{end}",
             n(audit.stored_once),
             n(audit.acked),
             n(audit.missing),
             n(audit.stored_twice)
         );
+        line!(out, "{}", show::wrap(&stored, WIDTH, "  "));
     }
     for group in &record.groups {
         line!(
             out,
-            "  {:<16} {} of {} delivered, {} lost, {} duplicate, {} reordered",
+            "  {:<16} {} of {} delivered",
             show::fit(&group.name, 16),
             n(group.delivered.saturating_sub(group.recovered + group.unexpected)),
             n(group.expected),
+        );
+        line!(
+            out,
+            "  {:<16} {} lost, {} duplicate, {} reordered",
+            "",
             n(group.lost),
             n(group.duplicate),
             n(group.reordered)
         );
         let rest = rest(group);
         if !rest.is_empty() {
-            line!(out, "  {:<16} {rest}", "");
+            line!(out, "{}", show::wrap(&rest, WIDTH, &" ".repeat(19)));
         }
     }
     line!(out);
@@ -161,10 +162,10 @@ fn rest(group: &Group) -> String {
 fn latencies(out: &mut String, record: &Record) {
     line!(out, "{:<27} {:>8} {:>8} {:>8} {:>8} {:>8}", "end to end", "p50", "p90", "p99", "p99.9", "max");
     for group in &record.groups {
-        row(out, &format!("  {}", group.name), &group.latency);
+        row(out, "  ", &group.name, &group.latency);
     }
-    row(out, "acknowledged", &record.load.ack);
-    row(out, "send lag of tickgate", &record.load.send_lag);
+    row(out, "", "acknowledged", &record.load.ack);
+    row(out, "", "send lag of tickgate", &record.load.send_lag);
     let p99 = |row: &crate::record::Row| {
         row.groups
             .iter()
@@ -181,16 +182,17 @@ fn latencies(out: &mut String, record: &Record) {
     line!(out);
 }
 
-fn row(out: &mut String, name: &str, latency: &Latency) {
+fn row(out: &mut String, indent: &str, name: &str, latency: &Latency) {
+    let name = format!("{indent}{}", show::fit(name, 27 - indent.len()));
     if latency.count == 0 {
-        line!(out, "{:<27} {:>8}", show::fit(name, 27), "no data");
+        line!(out, "{:<27} {:>8}", name, "no data");
         return;
     }
     let t = show::time;
     line!(
         out,
         "{:<27} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        show::fit(name, 27),
+        name,
         t(latency.p50_ns),
         t(latency.p90_ns),
         t(latency.p99_ns),

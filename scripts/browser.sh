@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Installs a browser for the tests of the report, where there is none and root allows: Debian's chromium with its driver.
+set -euo pipefail
+
+type -P chromium >/dev/null && type -P chromedriver >/dev/null && exit
+if ! type -P apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
+    echo "browser: no chromium with chromedriver here. As root on Debian: apt-get install chromium chromium-driver" >&2
+    exit 1
+fi
+echo "browser: installing chromium from Debian" >&2
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium chromium-driver fonts-dejavu-core >/dev/null

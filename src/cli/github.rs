@@ -1,0 +1,84 @@
+//! GitHub Actions: the job's summary and its annotations, when that environment is there.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+
+use crate::record::{Record, Verdict};
+use crate::report;
+
+/// What a job's environment asks for.
+#[derive(Debug, Default)]
+pub(super) struct Job {
+    /// The file that the summary is appended to.
+    summary: Option<std::path::PathBuf>,
+    /// Are lines on stdout commands?
+    annotates: bool,
+}
+
+impl Job {
+    pub(super) fn of_environment() -> Self {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        Self {
+            summary: set("GITHUB_STEP_SUMMARY").map(Into::into),
+            annotates: set("GITHUB_ACTIONS").is_some_and(|value| value == "true"),
+        }
+    }
+
+    /// Appends the summary and gives the lines to print; a summary that cannot be written is a warning among them.
+    pub(super) fn tell(&self, record: &Record) -> Vec<String> {
+        let mut lines = if self.annotates { annotations(record) } else { vec![] };
+        if let Some(path) = &self.summary {
+            let file = OpenOptions::new().append(true).create(true).open(path);
+            let written = file.and_then(|mut file| writeln!(file, "{}", report::summary_md(record)));
+            if let Err(error) = written {
+                lines.push(command(
+                    "warning",
+                    "tickgate",
+                    &format!("the job summary cannot be written: {error}"),
+                ));
+            }
+        }
+        lines
+    }
+}
+
+/// A line for each objective that did not pass, and one for a run that has none to blame.
+fn annotations(record: &Record) -> Vec<String> {
+    let missed = record.objectives.iter().filter(|o| o.verdict != Verdict::Pass);
+    let mut lines: Vec<String> = missed
+        .map(|o| {
+            let level = if o.verdict == Verdict::Fail { "error" } else { "warning" };
+            let reason = o.reason.as_deref().unwrap_or("no reason given");
+            let next = o.next.as_deref().map_or_else(String::new, |next| format!("\nnext: {next}"));
+            command(
+                level,
+                &format!("{} {}: {}", o.name, o.limit, o.verdict.as_str()),
+                &format!("{reason}{next}"),
+            )
+        })
+        .collect();
+    if lines.is_empty() && record.verdict != Verdict::Pass {
+        lines.push(command("warning", "tickgate", &report::words::verdict(record)));
+    }
+    lines
+}
+
+/// A workflow command; text from outside can neither end it nor start another.
+fn command(level: &str, title: &str, message: &str) -> String {
+    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = data(title).replace(':', "%3A").replace(',', "%2C");
+    format!("::{level} title={property}::{}", data(message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_cannot_be_broken_out_of() {
+        assert_eq!(
+            command("error", "a,b: c", "100%\n::error::x"),
+            "::error title=a%2Cb%3A c::100%25%0A::error::x"
+        );
+    }
+}

@@ -1,0 +1,95 @@
+//! Charts: each a picture at two sizes, its words and the table of its numbers.
+
+mod catalogue;
+mod over_time;
+mod pen;
+mod plot;
+mod scale;
+mod spread;
+
+pub(crate) use catalogue::all;
+
+use super::style;
+use super::table::Table;
+use plot::Picture;
+
+/// One chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chart {
+    /// Name of its file and its anchor.
+    pub(crate) id: &'static str,
+    /// What it shows.
+    pub(crate) title: &'static str,
+    /// How to read it, for everybody.
+    pub(crate) about: String,
+    /// What is to be seen in it, in words, for those who do not see it.
+    pub(crate) seen: String,
+    /// The picture, or why there is none.
+    picture: Result<Picture, String>,
+    /// Its numbers.
+    pub(crate) table: Table,
+}
+
+impl Chart {
+    /// Why there is no picture.
+    pub(crate) fn missing(&self) -> Option<&str> {
+        self.picture.as_ref().err().map(String::as_str)
+    }
+
+    /// The picture for a page, as an SVG element.
+    pub(crate) fn wide(&self) -> String {
+        self.picture.as_ref().map_or_else(|_| String::new(), |p| self.svg(&p.wide, "wide"))
+    }
+
+    /// The picture for a telephone.
+    pub(crate) fn narrow(&self) -> String {
+        self.picture.as_ref().map_or_else(|_| String::new(), |p| self.svg(&p.narrow, "narrow"))
+    }
+
+    fn svg(&self, (width, height, elements): &(u32, u32, String), size: &str) -> String {
+        let id = self.id;
+        format!(
+            "<svg class=\"chart {size}\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-{size}-t {id}-{size}-d\">\n\
+             <title id=\"{id}-{size}-t\">{}</title>\n<desc id=\"{id}-{size}-d\">{}</desc>\n{elements}</svg>",
+            width * 10,
+            height * 10,
+            escaped(self.title),
+            escaped(&self.seen),
+        )
+    }
+
+    /// A file of its own: with its title, its colours and a ground.
+    pub(crate) fn file(&self, under: &str) -> String {
+        let nothing = Picture { wide: (960, 60, String::new()), ..Picture::default() };
+        let (width, height, elements) = &self.picture.as_ref().unwrap_or(&nothing).wide;
+        let missing = self.missing().map_or_else(String::new, |why| {
+            format!("<text class=\"fm\" x=\"160\" y=\"400\">{}</text>\n", escaped(&pen::fit(why, 920.0)))
+        });
+        let (w, h) = (width * 10 + 320, height * 10 + 800);
+        format!(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <svg xmlns=\"http://www.w3.org/2000/svg\" class=\"chart\" width=\"{}\" height=\"{}\" \
+             viewBox=\"-160 -500 {w} {h}\" role=\"img\" aria-labelledby=\"t d\">\n\
+             <title id=\"t\">{title}</title>\n<desc id=\"d\">{}</desc>\n<style>\n{}</style>\n\
+             <rect class=\"ground\" x=\"-160\" y=\"-500\" width=\"{w}\" height=\"{h}\"/>\n\
+             <text class=\"ft title\" y=\"-200\">{title}</text>\n{elements}{missing}\
+             <text class=\"fm\" y=\"{}\">{}</text>\n</svg>\n",
+            w / 10,
+            h / 10,
+            escaped(&self.seen),
+            style::of_file(),
+            height * 10 + 180,
+            escaped(&pen::fit(under, 950.0)),
+            title = escaped(self.title),
+        )
+    }
+}
+
+/// A text as the content of an XML element.
+pub(crate) fn escaped(text: &str) -> String {
+    super::show::plain(text)
+        .replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

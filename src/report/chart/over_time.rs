@@ -1,0 +1,121 @@
+//! The timeline as lines: seconds put together into at most as many points as a picture can show.
+
+use std::ops::Range;
+
+use super::pen::Ink;
+use super::plot::{Backdrop, Line};
+use crate::num;
+use crate::plan::Ns;
+use crate::record::{PhaseName, Record, Row};
+use crate::report::show;
+
+/// Points of a line at the most.
+const POINTS: u64 = 240;
+/// Rows of a chart's table at the most.
+pub(super) const TABLE_ROWS: u64 = 60;
+
+/// How seconds become one point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fold {
+    /// The largest of them.
+    Worst,
+    /// Their mean; for rates, never for percentiles.
+    Mean,
+}
+
+/// A record's timeline.
+#[derive(Debug, Clone)]
+pub(super) struct Time<'a> {
+    pub(super) rows: &'a [Row],
+    start: Ns,
+    /// End of the axis in seconds.
+    pub(super) to: f64,
+    pub(super) backdrop: Backdrop,
+}
+
+impl<'a> Time<'a> {
+    pub(super) fn of(record: &'a Record) -> Self {
+        let rows = record.timeline.as_slice();
+        let start = rows.first().map_or(0, |row| row.at_ns);
+        let since = |at: Ns| num::f64_of(at.saturating_sub(start)) / 1e9;
+        let to = rows.last().map_or(1.0, |row| since(row.at_ns) + 1.0);
+        let shown = record.phases.iter().filter(|phase| phase.end_ns > start && since(phase.start_ns) < to);
+        let phases = shown.map(|phase| {
+            let measured = phase.name == PhaseName::Measure;
+            (phase.name.as_str().to_owned(), since(phase.start_ns), since(phase.end_ns).min(to), measured)
+        });
+        let marks = record.marks.iter().map(|mark| since(mark.at_ns).min(to)).collect();
+        Self { rows, start, to, backdrop: Backdrop { phases: phases.collect(), marks } }
+    }
+
+    /// The seconds of each of at most `most` points.
+    fn bins(&self, most: u64) -> Vec<Range<usize>> {
+        let total = num::count(self.rows.len());
+        let size = num::index(total.div_ceil(most)).max(1);
+        (0..self.rows.len()).step_by(size).map(|at| at..(at + size).min(self.rows.len())).collect()
+    }
+
+    /// Seconds in one point.
+    pub(super) fn seconds_a_point(&self) -> usize {
+        self.bins(POINTS).first().map_or(1, Range::len)
+    }
+
+    fn seconds(&self, at: usize) -> f64 {
+        num::f64_of(self.rows[at].at_ns.saturating_sub(self.start)) / 1e9
+    }
+
+    fn folded(&self, bin: &Range<usize>, fold: Fold, value: &dyn Fn(&Row) -> Option<f64>) -> Option<f64> {
+        let values: Vec<f64> = self.rows[bin.clone()].iter().filter_map(value).collect();
+        if values.is_empty() {
+            return None;
+        }
+        Some(match fold {
+            Fold::Worst => values.iter().copied().fold(f64::MIN, f64::max),
+            Fold::Mean => values.iter().sum::<f64>() / num::f64_of(num::count(values.len())),
+        })
+    }
+
+    /// A line of what each second says; a gap where it says nothing.
+    pub(super) fn line(&self, name: &str, ink: Ink, fold: Fold, value: impl Fn(&Row) -> Option<f64>) -> Line {
+        let mut stretches = vec![vec![]];
+        for bin in self.bins(POINTS) {
+            match self.folded(&bin, fold, &value) {
+                // In the middle of its seconds.
+                Some(v) => {
+                    let middle = f64::midpoint(self.seconds(bin.start), self.seconds(bin.end - 1) + 1.0);
+                    if let Some(last) = stretches.last_mut() {
+                        last.push((middle, v));
+                    }
+                }
+                None => stretches.push(vec![]),
+            }
+        }
+        stretches.retain(|stretch| !stretch.is_empty());
+        Line { name: show::plain(name), ink, stretches }
+    }
+
+    /// What a table shows of the same: the start of each of its rows, and the value there.
+    pub(super) fn column(
+        &self,
+        fold: Fold,
+        value: impl Fn(&Row) -> Option<f64>,
+        write: fn(f64) -> String,
+    ) -> Vec<String> {
+        let cells = self.bins(TABLE_ROWS).into_iter().map(|bin| self.folded(&bin, fold, &value));
+        cells.map(|v| v.map_or_else(|| "–".to_owned(), write)).collect()
+    }
+
+    /// The first column of such a table.
+    pub(super) fn starts(&self) -> Vec<String> {
+        self.bins(TABLE_ROWS)
+            .into_iter()
+            .map(|bin| format!("{:.0}", self.seconds(bin.start).round()))
+            .collect()
+    }
+
+    /// Start, end and seconds of each of at most `most` points.
+    pub(super) fn columns(&self, most: u64) -> Vec<(f64, f64, &'a [Row])> {
+        let bins = self.bins(most).into_iter();
+        bins.map(|bin| (self.seconds(bin.start), self.seconds(bin.end - 1) + 1.0, &self.rows[bin])).collect()
+    }
+}

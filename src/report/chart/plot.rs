@@ -1,0 +1,372 @@
+//! One picture with axes: cells, lines, limits, phases and marks, and labels that never overlap.
+
+use super::pen::{FONT, Ink, Pen, Side, draw, fit, width};
+use super::scale::{Scale, clock, clock_ticks, percentile, short};
+
+/// How an axis writes its values.
+pub(crate) type Write = fn(f64) -> String;
+
+/// The horizontal axis.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Across {
+    /// Seconds since the load began, to so many.
+    Time(f64),
+    /// Percentiles on an axis of nines.
+    Nines(f64),
+}
+
+/// A line; a gap lies between two stretches.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) ink: Ink,
+    pub(crate) stretches: Vec<Vec<(f64, f64)>>,
+}
+
+/// A rectangle of the plot in values of the axes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cell {
+    pub(crate) x: (f64, f64),
+    pub(crate) y: (f64, f64),
+    /// 1 to 7.
+    pub(crate) level: u8,
+}
+
+/// What happened when, for the backdrop of a chart over time.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Backdrop {
+    /// Name, start and end in seconds; measured or not.
+    pub(crate) phases: Vec<(String, f64, f64, bool)>,
+    /// When, in seconds; numbered from 1 in this order.
+    pub(crate) marks: Vec<f64>,
+}
+
+/// Everything that a picture shows.
+#[derive(Debug, Clone)]
+pub(crate) struct Plot<'a> {
+    pub(crate) across: Across,
+    pub(crate) up: Scale,
+    /// What the axes measure, with units.
+    pub(crate) titles: (&'a str, &'a str),
+    pub(crate) write: Write,
+    pub(crate) lines: Vec<Line>,
+    pub(crate) cells: Vec<Cell>,
+    /// Limits of objectives: value and name.
+    pub(crate) limits: Vec<(f64, String)>,
+    pub(crate) backdrop: Option<&'a Backdrop>,
+}
+
+/// A picture at two sizes, each as the elements of an SVG.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Picture {
+    /// Width and height in pixels, and elements: for a page.
+    pub(crate) wide: (u32, u32, String),
+    /// The same for a telephone.
+    pub(crate) narrow: (u32, u32, String),
+}
+
+/// Width of the two sizes, and the height of the plot itself.
+const WIDE: (f64, f64) = (960.0, 240.0);
+const NARROW: (f64, f64) = (350.0, 210.0);
+const ROW: f64 = 20.0;
+
+/// A box that is taken.
+type Taken = (f64, f64, f64, f64);
+
+struct Frame {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+    taken: Vec<Taken>,
+}
+
+impl Frame {
+    fn x(&self, share: f64) -> f64 {
+        self.left + share * (self.right - self.left)
+    }
+
+    fn y(&self, share: f64) -> f64 {
+        self.bottom - share * (self.bottom - self.top)
+    }
+
+    /// Is there room for a text, on the canvas and beside all others? If so, it is taken.
+    fn take(&mut self, x: f64, y: f64, text: &str, side: Side) -> bool {
+        let w = width(text);
+        let start = match side {
+            Side::Start => x,
+            Side::Middle => x - w / 2.0,
+            Side::End => x - w,
+        };
+        let new = (start - 3.0, y - FONT * 0.6, start + w + 3.0, y + FONT * 0.6);
+        let hits = |old: &Taken| new.0 < old.2 && old.0 < new.2 && new.1 < old.3 && old.1 < new.3;
+        if self.taken.iter().any(hits) {
+            return false;
+        }
+        self.taken.push(new);
+        true
+    }
+}
+
+/// Names of lines in rows that fit the width: (row, x, shortened name).
+fn legend(names: &[&str], total: f64) -> Vec<(usize, f64, String)> {
+    const SWATCH: f64 = 30.0;
+    let (mut row, mut x) = (0, 0.0);
+    names
+        .iter()
+        .map(|name| {
+            let shown = fit(name, total - SWATCH - 8.0);
+            let needed = SWATCH + width(&shown) + 16.0;
+            if x > 0.0 && x + needed - 16.0 > total {
+                (row, x) = (row + 1, 0.0);
+            }
+            let at = x;
+            x += needed;
+            (row, at, shown)
+        })
+        .collect()
+}
+
+impl Plot<'_> {
+    /// Draws it at both sizes.
+    pub(crate) fn picture(&self) -> Picture {
+        Picture { wide: self.draw(WIDE, 9), narrow: self.draw(NARROW, 4) }
+    }
+
+    fn draw(&self, (total, plot): (f64, f64), wanted: u32) -> (u32, u32, String) {
+        let ticks: Vec<(f64, String)> =
+            self.up.ticks(6).into_iter().map(|v| (self.up.position(v), short(&(self.write)(v)))).collect();
+        let widest = ticks.iter().map(|(_, text)| width(text)).fold(0.0, f64::max);
+        let named: Vec<&Line> = self.lines.iter().filter(|line| !line.name.is_empty()).collect();
+        let names: Vec<&str> = named.iter().map(|line| line.name.as_str()).collect();
+        let legend = legend(&names, total - 8.0);
+        let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
+        let strip = if self.backdrop.is_some() { ROW } else { 4.0 };
+        let top = rows * ROW + 4.0 + ROW + strip;
+        let mut frame = Frame {
+            left: widest.min(total / 4.0) + 12.0,
+            right: total - 12.0,
+            top,
+            bottom: top + plot,
+            taken: vec![],
+        };
+        let height = frame.bottom + 46.0;
+        let elements = draw((total, height), |pen| {
+            for ((row, x, name), line) in legend.iter().zip(&named) {
+                let y = f64::from(crate::num::count32(*row)) * ROW + ROW / 2.0 + 2.0;
+                pen.line(&[(x + 2.0, y), (x + 26.0, y)], line.ink);
+                pen.text((x + 30.0, y), name, Side::Start, Ink::Text);
+            }
+            pen.text(
+                (0.0, rows * ROW + ROW / 2.0 + 2.0),
+                &fit(self.titles.1, total),
+                Side::Start,
+                Ink::Muted,
+            );
+            self.phases(pen, &mut frame);
+            self.grid(pen, &mut frame, &ticks, wanted);
+            self.cells(pen, &frame);
+            self.marks(pen, &mut frame);
+            for line in &self.lines {
+                self.line(pen, &frame, line);
+            }
+            self.limits(pen, &mut frame);
+        });
+        let pixels = |v: f64| crate::num::low32(crate::num::u64_of(v));
+        (pixels(total), pixels(height), elements)
+    }
+
+    fn across(&self) -> Scale {
+        match self.across {
+            Across::Time(to) => Scale::Linear { to },
+            Across::Nines(nines) => Scale::Nines { nines },
+        }
+    }
+
+    /// Shades what is not measured, and names the phases where there is room.
+    fn phases(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
+        let Some(backdrop) = self.backdrop else { return };
+        let across = self.across();
+        for (name, from, to, measured) in &backdrop.phases {
+            let (from, to) = (frame.x(across.position(*from)), frame.x(across.position(*to)));
+            if !measured && to > from {
+                pen.rect((from, frame.top), (to, frame.bottom), Ink::Phase);
+            }
+            let y = frame.top - ROW / 2.0;
+            if width(name) + 8.0 <= to - from && frame.take(from + 4.0, y, name, Side::Start) {
+                pen.text((from + 4.0, y), name, Side::Start, Ink::Muted);
+            }
+        }
+    }
+
+    fn grid(&self, pen: &mut Pen<'_>, frame: &mut Frame, up: &[(f64, String)], wanted: u32) {
+        let mut last = f64::INFINITY;
+        for (share, text) in up {
+            let y = frame.y(*share);
+            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Grid);
+            if last - y >= ROW * 0.8 {
+                pen.text((frame.left - 6.0, y), text, Side::End, Ink::Muted);
+                last = y;
+            }
+        }
+        let across = self.across();
+        let named: Vec<(f64, String)> = match self.across {
+            Across::Time(to) => clock_ticks(to, wanted).into_iter().map(|t| (t, clock(t, to))).collect(),
+            Across::Nines(_) => across.ticks(wanted).into_iter().map(|n| (n, percentile(n))).collect(),
+        };
+        let y = frame.bottom + 14.0;
+        for (value, text) in named {
+            let x = frame.x(across.position(value));
+            pen.line(&[(x, frame.bottom), (x, frame.bottom + 4.0)], Ink::Axis);
+            // Kept on the canvas at its right end.
+            let middle = x.min(frame.right + 12.0 - width(&text) / 2.0 - 1.0);
+            if frame.take(middle, y, &text, Side::Middle) {
+                pen.text((middle, y), &text, Side::Middle, Ink::Muted);
+            }
+        }
+        pen.line(
+            &[(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)],
+            Ink::Axis,
+        );
+        let title = fit(self.titles.0, frame.right - frame.left);
+        pen.text((frame.right, frame.bottom + 34.0), &title, Side::End, Ink::Muted);
+    }
+
+    fn cells(&self, pen: &mut Pen<'_>, frame: &Frame) {
+        let across = self.across();
+        let mut cells = self.cells.clone();
+        cells.sort_by_key(|cell| cell.level);
+        for cell in cells {
+            let x = (frame.x(across.position(cell.x.0)), frame.x(across.position(cell.x.1)));
+            let y = (frame.y(self.up.position(cell.y.1)), frame.y(self.up.position(cell.y.0)));
+            pen.rect((x.0, y.0), (x.1, y.1), Ink::Heat(cell.level));
+        }
+    }
+
+    /// A numbered line for each mark; numbers that would overlap are left to the list below the chart.
+    fn marks(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
+        let Some(backdrop) = self.backdrop else { return };
+        let across = self.across();
+        for (number, at) in backdrop.marks.iter().enumerate().take(200) {
+            let x = frame.x(across.position(*at));
+            pen.line(&[(x, frame.top), (x, frame.bottom)], Ink::Mark);
+            let (text, y) = ((number + 1).to_string(), frame.top - ROW / 2.0);
+            if frame.take(x, y, &text, Side::Middle) {
+                pen.text((x, y), &text, Side::Middle, Ink::Mark);
+            }
+        }
+    }
+
+    fn line(&self, pen: &mut Pen<'_>, frame: &Frame, line: &Line) {
+        let across = self.across();
+        for stretch in &line.stretches {
+            let points: Vec<_> = stretch
+                .iter()
+                .map(|(x, y)| (frame.x(across.position(*x)), frame.y(self.up.position(*y))))
+                .collect();
+            match points.as_slice() {
+                [] => {}
+                [one] => pen.dot(*one, 3, line.ink),
+                many => pen.line(&straight(many), line.ink),
+            }
+        }
+    }
+
+    fn limits(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
+        for (value, name) in &self.limits {
+            let y = frame.y(self.up.position(*value));
+            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Limit);
+            let name = fit(name, frame.right - frame.left - 12.0);
+            // Above the line or below it, at its right, its middle or its left; or not at all.
+            let places = [(frame.right - 4.0, Side::End), (frame.left + 6.0, Side::Start)];
+            let free = [-9.0, 10.0]
+                .into_iter()
+                .flat_map(|off| places.map(|(x, side)| (x, y + off, side)))
+                .find(|(x, y, side)| {
+                    *y > frame.top + 6.0 && *y < frame.bottom - 6.0 && frame.take(*x, *y, &name, *side)
+                });
+            if let Some((x, y, side)) = free {
+                pen.text((x, y), &name, side, Ink::Limit);
+            }
+        }
+    }
+}
+
+/// Points without those in the middle of a level stretch.
+fn straight(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
+    let level = |a: f64, b: f64| (a - b).abs() < 0.05;
+    let mut kept: Vec<(f64, f64)> = Vec::with_capacity(points.len());
+    for (at, point) in points.iter().enumerate() {
+        let between = at > 0
+            && at + 1 < points.len()
+            && level(points[at - 1].1, point.1)
+            && level(points[at + 1].1, point.1);
+        if !between {
+            kept.push(*point);
+        }
+    }
+    kept
+}
+
+/// A row of horizontal bars: a name and, for each series, a value.
+#[derive(Debug, Clone)]
+pub(crate) struct Bars<'a> {
+    /// What the bars measure, with its unit.
+    pub(crate) title: &'a str,
+    /// Names of the series.
+    pub(crate) series: Vec<String>,
+    /// Name, and a value for each series.
+    pub(crate) rows: Vec<(String, Vec<u64>)>,
+}
+
+impl Bars<'_> {
+    /// Draws it at both sizes.
+    pub(crate) fn picture(&self) -> Picture {
+        Picture { wide: self.draw(WIDE.0, 260.0), narrow: self.draw(NARROW.0, 130.0) }
+    }
+
+    fn draw(&self, total: f64, names_width: f64) -> (u32, u32, String) {
+        const BAR: f64 = 9.0;
+        let names: Vec<&str> = self.series.iter().map(String::as_str).collect();
+        let legend = legend(&names, total - 8.0);
+        let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
+        let top = rows * ROW + ROW + 6.0;
+        let series = f64::from(crate::num::count32(self.series.len()));
+        let step = (series * BAR + 8.0).max(ROW);
+        let height = top + step * f64::from(crate::num::count32(self.rows.len())) + 6.0;
+        let largest = self.rows.iter().flat_map(|(_, values)| values).copied().max().unwrap_or(0).max(1);
+        let numbers = width(&crate::report::show::count(largest)) + 8.0;
+        let elements = draw((total, height), |pen| {
+            for (n, (row, x, name)) in legend.iter().enumerate() {
+                let y = f64::from(crate::num::count32(*row)) * ROW + ROW / 2.0 + 2.0;
+                let ink = Ink::Series(crate::num::low8(crate::num::count(n)));
+                pen.rect((x + 2.0, y - 5.0), (x + 24.0, y + 5.0), ink);
+                pen.text((x + 30.0, y), name, Side::Start, Ink::Text);
+            }
+            pen.text((0.0, rows * ROW + ROW / 2.0 + 2.0), &fit(self.title, total), Side::Start, Ink::Muted);
+            let mut y = top;
+            for (name, values) in &self.rows {
+                pen.text((0.0, y + step / 2.0 - 2.0), &fit(name, names_width - 8.0), Side::Start, Ink::Text);
+                let mut bar = y + (step - 4.0 - values_height(values.len(), BAR)) / 2.0;
+                for (n, value) in values.iter().enumerate() {
+                    let share = crate::num::share(*value, largest);
+                    let end = names_width + (share * (total - names_width - numbers)).max(1.0);
+                    let ink = Ink::Series(crate::num::low8(crate::num::count(n)));
+                    pen.rect((names_width, bar), (end, bar + BAR - 1.0), ink);
+                    bar += BAR;
+                }
+                let shown = values.iter().copied().max().unwrap_or(0);
+                let end = names_width + crate::num::share(shown, largest) * (total - names_width - numbers);
+                let number = crate::report::show::count(shown);
+                pen.text((end + 6.0, y + step / 2.0 - 2.0), &number, Side::Start, Ink::Muted);
+                y += step;
+            }
+        });
+        let pixels = |v: f64| crate::num::low32(crate::num::u64_of(v));
+        (pixels(total), pixels(height), elements)
+    }
+}
+
+fn values_height(values: usize, bar: f64) -> f64 {
+    f64::from(crate::num::count32(values)) * bar
+}

@@ -1,0 +1,97 @@
+//! The timeline as a table: one line a second, as RFC 4180 has it.
+
+use super::show;
+use crate::record::{Brief, Record, Row};
+
+/// Times are nanoseconds, counts those of the second, memory bytes; an empty field is not known.
+pub(crate) fn timeline(record: &Record) -> String {
+    let mut names: Vec<String> = [
+        "second",
+        "at_ns",
+        "phase",
+        "intended",
+        "sent",
+        "acked",
+        "refused",
+        "unsent",
+        "unconfirmed",
+        "in_flight",
+        "hiccup_max_ns",
+        "harness_cpu_cores",
+        "harness_memory_bytes",
+        "broker_cpu_cores",
+        "broker_memory_bytes",
+        "store_bytes",
+    ]
+    .map(String::from)
+    .to_vec();
+    for brief in ["send_lag", "ack"] {
+        names.extend(brief_names(brief));
+    }
+    for group in &record.groups {
+        let name = show::plain(&group.name);
+        let counts = ["delivered", "redelivered", "duplicate", "reordered", "corrupt", "foreign", "backlog"];
+        names.extend(counts.map(|count| format!("{name}.{count}")));
+        names.extend(brief_names(&format!("{name}.latency")));
+    }
+    let mut out = line(&names);
+    for (second, row) in record.timeline.iter().enumerate() {
+        out.push_str(&line(&fields(second, row, record.groups.len())));
+    }
+    out
+}
+
+fn brief_names(of: &str) -> [String; 5] {
+    ["count", "p50_ns", "p99_ns", "p99_9_ns", "max_ns"].map(|name| format!("{of}.{name}"))
+}
+
+fn brief(b: &Brief) -> [String; 5] {
+    // Without samples there are no figures: a zero would be one.
+    let time = |ns: u64| if b.count == 0 { String::new() } else { ns.to_string() };
+    [b.count.to_string(), time(b.p50_ns), time(b.p99_ns), time(b.p99_9_ns), time(b.max_ns)]
+}
+
+fn fields(second: usize, row: &Row, groups: usize) -> Vec<String> {
+    let known = |n: Option<u64>| n.map_or_else(String::new, |n| n.to_string());
+    let mut all = vec![second.to_string(), row.at_ns.to_string(), row.phase.as_str().to_owned()];
+    let counts = [
+        row.intended,
+        row.sent,
+        row.acked,
+        row.refused,
+        row.unsent,
+        row.unconfirmed,
+        row.in_flight,
+        row.hiccup_max_ns,
+    ];
+    all.extend(counts.map(|n| n.to_string()));
+    all.push(format!("{:.3}", row.harness_cpu));
+    all.push(row.harness_memory_bytes.to_string());
+    all.push(row.broker_cpu.map_or_else(String::new, |cores| format!("{cores:.3}")));
+    all.push(known(row.broker_memory_bytes));
+    all.push(known(row.store_bytes));
+    all.extend(brief(&row.send_lag));
+    all.extend(brief(&row.ack));
+    for g in row.groups.iter().take(groups) {
+        let counts = [g.delivered, g.redelivered, g.duplicate, g.reordered, g.corrupt, g.foreign, g.backlog];
+        all.extend(counts.map(|n| n.to_string()));
+        all.extend(brief(&g.latency));
+    }
+    all
+}
+
+fn line(fields: &[String]) -> String {
+    let fields: Vec<String> = fields.iter().map(|field| quoted(field)).collect();
+    fields.join(",") + "\r\n"
+}
+
+/// Quoted where it must be; what a spreadsheet would take for a formula is disarmed.
+fn quoted(field: &str) -> String {
+    let field =
+        if field.starts_with(['=', '+', '@']) || (field.starts_with('-') && field.parse::<f64>().is_err()) {
+            format!("'{field}")
+        } else {
+            field.to_owned()
+        };
+    if field.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", field.replace('"', "\"\"")) } else { field }
+}

@@ -1,0 +1,175 @@
+//! The report as one page that opens anywhere: no request leaves it, and its own policy forbids any.
+
+use askama::Template;
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use sha2::{Digest as _, Sha256};
+
+use super::chart::{self, Chart};
+use super::claims::claims;
+use super::sections::{self, Facts, Flow};
+use super::table::Table;
+use super::{Beside, show, style, words};
+use crate::num;
+use crate::record::{ObjectiveResult, Record, Verdict};
+
+const SCRIPT: &str = include_str!("../../templates/page.js");
+
+#[derive(Template)]
+#[template(path = "report.html")]
+struct Page<'a> {
+    style: String,
+    style_hash: String,
+    script: &'static str,
+    script_hash: String,
+    profile: String,
+    under: String,
+    banner: Option<&'static str>,
+    verdict: &'static str,
+    verdict_word: String,
+    sentence: String,
+    key: Vec<(&'static str, String)>,
+    objectives: Vec<Objective>,
+    reasons: Vec<sections::Reason>,
+    claims: Vec<Claim>,
+    flows: Vec<Flow>,
+    ledger: Table,
+    lost: Table,
+    lost_more: String,
+    durability: String,
+    marks: Vec<(usize, String, String)>,
+    marks_more: String,
+    charts: &'a [Chart],
+    health_sentence: String,
+    times: Table,
+    health: Facts,
+    machine: Facts,
+    broker: Facts,
+    resources: Facts,
+    run: Facts,
+    command: String,
+    toml: String,
+    version: String,
+    schema: String,
+}
+
+struct Objective {
+    name: String,
+    verdict: &'static str,
+    sign: &'static str,
+    limit: String,
+    observed: String,
+    margin: String,
+    samples: String,
+    bar: Option<Bar>,
+}
+
+/// The observed figure as a bar; the limit is at 100 of 150 units.
+struct Bar {
+    kind: &'static str,
+    from: String,
+    width: String,
+}
+
+struct Claim {
+    says: &'static str,
+    measured: String,
+    word: &'static str,
+    class: &'static str,
+}
+
+/// The page. An error would be one of the template's own, and becomes the page.
+pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> String {
+    let style = style::of_page();
+    let (marks, marks_more) = sections::marks(record);
+    let (lost, lost_more) = sections::lost(record);
+    let page = Page {
+        style_hash: hash(&style),
+        style,
+        script: SCRIPT,
+        script_hash: hash(SCRIPT),
+        profile: show::plain(&record.plan.name),
+        under: sections::under(record),
+        banner: words::banner(record),
+        verdict: record.verdict.as_str(),
+        verdict_word: record.verdict.as_str().to_uppercase(),
+        sentence: words::verdict(record),
+        key: sections::key(record),
+        objectives: record.objectives.iter().map(objective).collect(),
+        reasons: sections::reasons(record),
+        claims: claims(record)
+            .into_iter()
+            .map(|c| Claim {
+                says: c.says,
+                measured: show::plain(&c.measured),
+                word: c.borne.as_str(),
+                class: match c.borne {
+                    super::claims::Borne::Supported => "pass",
+                    super::claims::Borne::Contradicted => "fail",
+                    super::claims::Borne::NotTested => "not-tested",
+                },
+            })
+            .collect(),
+        flows: sections::flows(record),
+        ledger: sections::ledger(record),
+        lost,
+        lost_more,
+        durability: show::plain(&record.broker.durability),
+        marks,
+        marks_more,
+        charts,
+        health_sentence: sections::health_sentence(record),
+        times: sections::times(record),
+        health: sections::health(record),
+        machine: sections::machine(record),
+        broker: sections::broker(record),
+        resources: sections::resources(record),
+        run: sections::run(record),
+        command: sections::command(record),
+        toml: show::source(beside.plan_toml),
+        version: show::plain(&record.run.tickgate),
+        schema: show::plain(&record.schema),
+    };
+    page.render().unwrap_or_else(|error| {
+        format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string()))
+    })
+}
+
+fn hash(text: &str) -> String {
+    format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
+}
+
+fn objective(o: &ObjectiveResult) -> Objective {
+    Objective {
+        name: show::plain(&o.name),
+        verdict: o.verdict.as_str(),
+        sign: match o.verdict {
+            Verdict::Pass => "✓",
+            Verdict::Inconclusive => "?",
+            Verdict::Fail => "✗",
+        },
+        limit: show::plain(&o.limit),
+        observed: o.observed.as_deref().map_or_else(|| "no data".into(), show::plain),
+        margin: o.margin.map_or_else(|| "–".into(), show::margin),
+        samples: show::count(o.samples),
+        bar: bar(o),
+    }
+}
+
+fn bar(o: &ObjectiveResult) -> Option<Bar> {
+    let observed = o.observed_value.filter(|v| v.is_finite())?;
+    if o.limit_value <= 0.0 {
+        return None;
+    }
+    let width = (observed / o.limit_value * 100.0).clamp(0.0, 150.0).max(1.5);
+    let kind = match o.verdict {
+        Verdict::Pass => "in",
+        Verdict::Inconclusive => "unsure",
+        Verdict::Fail => "out",
+    };
+    Some(Bar {
+        kind,
+        from: "0".into(),
+        width: format!("{:.1}", num::f64_of(num::u64_of(width * 10.0)) / 10.0),
+    })
+}

@@ -1,0 +1,77 @@
+//! The verdict for CI systems: a test case for each objective.
+
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+
+use super::{show, words};
+use crate::record::{ObjectiveResult, Record, Verdict};
+
+/// A missed objective is a failure with observed and limit; an inconclusive one is an error with its reason, so
+/// that CI shows it red, and as something else than a miss. A run that cannot be judged as a whole is a case too.
+pub(crate) fn xml(record: &Record) -> String {
+    let mut suite = TestSuite::new(show::plain(&record.plan.name));
+    suite.add_property(("run".to_owned(), show::plain(&record.run.id)));
+    suite.add_property((
+        "broker".to_owned(),
+        show::plain(&format!("{} {}", record.broker.product, record.broker.version)),
+    ));
+    suite.add_property(("durability".to_owned(), show::plain(&record.broker.durability)));
+    let class = show::plain(&format!("tickgate.{}", record.plan.name));
+    suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
+    let worst = record.objectives.iter().map(|o| o.verdict).max();
+    if worst != Some(record.verdict) {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(words::verdict(record)).set_type("inconclusive");
+        let mut case = TestCase::new(
+            "the run",
+            if record.verdict == Verdict::Pass { TestCaseStatus::success() } else { status },
+        );
+        case.set_classname(class);
+        suite.add_test_case(case);
+    }
+    let mut report = Report::new("tickgate");
+    report.add_test_suite(suite);
+    // Writing to memory does not fail.
+    report.to_string().unwrap_or_default()
+}
+
+fn case(o: &ObjectiveResult, class: &str) -> TestCase {
+    let observed = o.observed.as_deref().unwrap_or("no data");
+    let status = match o.verdict {
+        Verdict::Pass => TestCaseStatus::success(),
+        Verdict::Fail => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
+            let message = format!("{}: {observed} observed, limit {}", o.name, o.limit);
+            status.set_message(show::plain(&message)).set_type("missed");
+            status.set_description(details(o));
+            status
+        }
+        Verdict::Inconclusive => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            let why = o.reason.as_deref().unwrap_or("it cannot be told");
+            status
+                .set_message(show::plain(&format!("{} cannot be judged: {why}", o.name)))
+                .set_type("inconclusive");
+            status.set_description(details(o));
+            status
+        }
+    };
+    let mut case = TestCase::new(show::plain(&format!("{} {}", o.name, o.limit)), status);
+    case.set_classname(class);
+    if o.verdict == Verdict::Pass {
+        case.set_system_out(show::plain(&format!("observed {observed}, {} samples", o.samples)));
+    }
+    case
+}
+
+fn details(o: &ObjectiveResult) -> String {
+    let line = |name: &str, value: Option<&str>| value.map(|v| format!("{name}: {}", show::plain(v)));
+    let samples = o.samples.to_string();
+    let lines = [
+        line("limit", Some(&o.limit)),
+        line("observed", o.observed.as_deref()),
+        line("samples", Some(&samples)),
+        line("reason", o.reason.as_deref()),
+        line("next", o.next.as_deref()),
+    ];
+    lines.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,119 @@
+//! The summary of a run for a CI job: the verdict first, well under 1 MiB.
+
+use super::claims::claims;
+use super::table::Table;
+use super::{sections, show, words};
+use crate::record::{Record, Verdict};
+
+/// Objectives, reasons and groups that are listed at the most; CI systems cut at 1 MiB.
+const LISTED: usize = 200;
+
+/// The summary as GitHub's and GitLab's Markdown.
+pub(crate) fn summary(record: &Record) -> String {
+    let mut out = String::new();
+    let mut say = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    let word = record.verdict.as_str().to_uppercase();
+    say(format!("## {} {word}: {}\n", sign(record.verdict), escaped(&record.plan.name)));
+    if let Some(banner) = words::banner(record) {
+        say(format!("> **{banner}**\n"));
+    }
+    say(format!("**{}**\n", escaped(&words::verdict(record))));
+    say(format!("{}\n", escaped(&sections::under(record))));
+    let mut objectives = Table::new(["", "objective", "limit", "observed", "margin", "samples"]);
+    for o in record.objectives.iter().take(LISTED) {
+        let margin = o.margin.map_or_else(String::new, show::margin);
+        let observed = o.observed.clone().unwrap_or_else(|| "no data".into());
+        let verdict = format!("{} {}", sign(o.verdict), o.verdict.as_str());
+        objectives.row([verdict, o.name.clone(), o.limit.clone(), observed, margin, show::count(o.samples)]);
+    }
+    if !objectives.rows.is_empty() {
+        say(table(&objectives));
+    }
+    let reasons = sections::reasons(record);
+    if !reasons.is_empty() {
+        say("### Why, and what to do next\n".into());
+        for reason in reasons.iter().take(LISTED) {
+            let next = if reason.next.is_empty() {
+                String::new()
+            } else {
+                format!(" *Next:* {}", escaped(&reason.next))
+            };
+            say(format!(
+                "- **{}**: {}.{next}",
+                escaped(&reason.what),
+                escaped(reason.why.trim_end_matches('.'))
+            ));
+        }
+        say(String::new());
+    }
+    say("### Latency\n".into());
+    say(table(&sections::times(record)));
+    say("### Ledger\n".into());
+    let published = sections::flows(record);
+    for flow in published.iter().take(1) {
+        let stages = flow.stages.iter().map(|s| {
+            let leaks = s.leaks.iter().map(|leak| format!(" (− {leak})")).collect::<String>();
+            format!("{} {}{leaks}", s.count, s.name)
+        });
+        say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
+    }
+    say(table(&sections::ledger(record)));
+    say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
+    let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
+    for claim in claims(record) {
+        adr.row([claim.says.to_owned(), claim.measured, claim.borne.as_str().to_owned()]);
+    }
+    say(table(&adr));
+    say("</details>\n\n<details><summary>Machine and broker</summary>\n".into());
+    let mut facts = Table::new(["", ""]);
+    for (name, value) in sections::machine(record).into_iter().chain(sections::broker(record)).take(LISTED) {
+        facts.row([name, value]);
+    }
+    say(table(&facts));
+    say("</details>".into());
+    out
+}
+
+const fn sign(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "✅",
+        Verdict::Inconclusive => "❔",
+        Verdict::Fail => "❌",
+    }
+}
+
+fn table(table: &Table) -> String {
+    let line = |cells: &[String]| {
+        let cells: Vec<String> = cells.iter().map(|c| escaped(&show::fit(c, 300))).collect();
+        format!("| {} |\n", cells.join(" | "))
+    };
+    let mut out = line(&table.head);
+    out.push_str(&format!("|{}\n", " --- |".repeat(table.head.len())));
+    table.rows.iter().take(LISTED).for_each(|row| out.push_str(&line(row)));
+    out
+}
+
+/// A text that Markdown shows as it is.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in show::plain(text).chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // An at sign would call people, a hash refer to a ticket.
+            '@' => out.push_str("&#64;"),
+            '#' => out.push_str("&#35;"),
+            '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => {
+                out.push('\\');
+                out.push(c);
+            }
+            c => out.push(c),
+        }
+    }
+    // A bare address would become a link.
+    out.replace("://", ":&#47;&#47;")
+}

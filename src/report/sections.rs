@@ -1,0 +1,409 @@
+//! The parts of a report in words and tables, as the page and the summary show them.
+
+use super::show;
+use super::table::Table;
+use crate::num;
+use crate::record::{Brief, Group, Hiccups, Latency, Process, Record, Verdict};
+
+/// Names and values.
+pub(crate) type Facts = Vec<(String, String)>;
+
+/// Lost ranges that a page lists.
+const LOST: usize = 50;
+/// Marks that a page lists.
+const MARKS: usize = 100;
+
+/// A reason and its next step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) kind: &'static str,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    pub(crate) next: String,
+}
+
+/// What was run, on what and when, in one line.
+pub(crate) fn under(record: &Record) -> String {
+    let broker = &record.broker;
+    show::plain(&format!(
+        "{} {} ({}), acknowledgement: {} · {} · run {}",
+        broker.product, broker.version, broker.mode, broker.durability, record.run.started, record.run.id
+    ))
+}
+
+/// The few figures that people look for first.
+pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
+    let slowest = record.groups.iter().filter(|g| g.latency.count > 0).max_by_key(|g| g.latency.p99_ns);
+    let time = |of: fn(&Latency) -> u64| slowest.map_or_else(|| "–".into(), |g| show::time(of(&g.latency)));
+    let sum = |of: fn(&Group) -> u64| show::count(record.groups.iter().map(of).sum());
+    vec![
+        ("p50, slowest group", time(|l| l.p50_ns)),
+        ("p99, slowest group", time(|l| l.p99_ns)),
+        ("p99.9, slowest group", time(|l| l.p99_9_ns)),
+        ("confirmed", show::rate(record.load.acked_rate)),
+        ("lost", sum(|g| g.lost)),
+        ("reordered", sum(|g| g.reordered)),
+    ]
+}
+
+/// Every reason why something did not pass, the run's own first; each is said once.
+pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
+    let mut all: Vec<Reason> = Vec::new();
+    if let Some(reason) = &record.run.reason {
+        all.push(Reason {
+            kind: "inconclusive",
+            what: "The run did not complete".into(),
+            why: show::plain(reason),
+            next: String::new(),
+        });
+    }
+    for reason in &record.health.reasons {
+        all.push(Reason {
+            kind: "inconclusive",
+            what: format!("Not fit to judge latency and throughput: {}", show::plain(&reason.rule)),
+            why: show::plain(&reason.seen),
+            next: show::plain(&reason.next),
+        });
+    }
+    for o in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
+        let why = show::plain(o.reason.as_deref().unwrap_or("no reason given"));
+        let next = show::plain(o.next.as_deref().unwrap_or(""));
+        let name = show::plain(&format!("{} {}", o.name, o.limit));
+        match all.iter_mut().find(|r| r.why == why && r.next == next) {
+            Some(known) => known.what = format!("{}; {name}", known.what),
+            None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
+        }
+    }
+    all
+}
+
+/// One way of events through the run, as stages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flow {
+    pub(crate) name: String,
+    pub(crate) stages: Vec<Stage>,
+}
+
+/// A stage: how many events reached it, and what was lost on the way there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stage {
+    pub(crate) name: &'static str,
+    pub(crate) count: String,
+    /// Percent of the first stage.
+    pub(crate) share: String,
+    pub(crate) leaks: Vec<String>,
+    pub(crate) notes: Vec<String>,
+}
+
+fn stage(name: &'static str, n: u64, of: u64, leaks: &[(&str, u64)], notes: &[(&str, u64)]) -> Stage {
+    let said = |all: &[(&str, u64)]| {
+        let some = all.iter().filter(|(_, n)| *n > 0);
+        some.map(|(what, n)| format!("{} {what}", show::count(*n))).collect::<Vec<_>>()
+    };
+    let share = if of == 0 { 0.0 } else { (num::share(n, of) * 100.0).min(100.0) };
+    Stage {
+        name,
+        count: show::count(n),
+        share: format!("{share:.2}"),
+        leaks: said(leaks),
+        notes: said(notes),
+    }
+}
+
+/// The publishers' way, then that of each group.
+pub(crate) fn flows(record: &Record) -> Vec<Flow> {
+    let load = &record.load;
+    let mut stages = vec![
+        stage("intended", load.intended, load.intended, &[], &[]),
+        stage("sent", load.sent, load.intended, &[("refused by the client", load.unsent)], &[]),
+        stage(
+            "acknowledged",
+            load.acked,
+            load.intended,
+            &[("refused by the broker", load.refused), ("without an answer", load.unconfirmed)],
+            &[("were known to the broker", load.acked_duplicate)],
+        ),
+    ];
+    if let Some(audit) = &record.audit {
+        let leaks =
+            [("not stored", audit.missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
+        let notes = [
+            ("extra copies", audit.stored_twice),
+            ("stored without acknowledgement", audit.unconfirmed_stored),
+        ];
+        let name = if audit.complete { "stored, read back" } else { "read back, not to the end" };
+        stages.push(stage(name, audit.stored_once, load.intended, &leaks, &notes));
+    }
+    let mut flows = vec![Flow { name: "Published".into(), stages }];
+    flows.extend(record.groups.iter().map(|group| group_flow(record, group)));
+    flows
+}
+
+fn group_flow(record: &Record, group: &Group) -> Flow {
+    let audited = record.audit.as_ref().is_some_and(|audit| audit.complete);
+    let mut stages = vec![stage("acknowledged for it", group.expected, group.expected, &[], &[])];
+    if audited {
+        let stored = group.expected.saturating_sub(group.lost_not_stored);
+        stages.push(stage("stored", stored, group.expected, &[("not stored", group.lost_not_stored)], &[]));
+    }
+    let delivered = group.delivered.saturating_sub(group.recovered + group.unexpected);
+    let located = group.lost_not_stored + group.lost_not_delivered;
+    let leaks = [
+        ("stored, not delivered", group.lost_not_delivered),
+        ("lost, place unknown", group.lost.saturating_sub(located)),
+        ("corrupt", group.corrupt),
+        ("unexpected", group.unexpected),
+    ];
+    let notes = [
+        ("recovered", group.recovered),
+        ("redelivered", group.redelivered),
+        ("duplicate", group.duplicate),
+        ("reordered", group.reordered),
+    ];
+    stages.push(stage("delivered", delivered, group.expected, &leaks, &notes));
+    let members = if group.members == 1 { "1 member".into() } else { format!("{} members", group.members) };
+    let delivery = format!("{:?}", group.delivery).to_lowercase();
+    Flow { name: show::plain(&format!("{} ({members}, {delivery})", group.name)), stages }
+}
+
+/// The ledger in numbers, a row for each group.
+pub(crate) fn ledger(record: &Record) -> Table {
+    let mut table = Table::new([
+        "group",
+        "acked for it",
+        "delivered",
+        "lost",
+        "not stored",
+        "not delivered",
+        "recovered",
+        "redelivered",
+        "duplicate",
+        "reordered",
+        "corrupt",
+        "foreign",
+        "unverified",
+    ]);
+    for g in &record.groups {
+        let counts = [
+            g.expected,
+            g.delivered,
+            g.lost,
+            g.lost_not_stored,
+            g.lost_not_delivered,
+            g.recovered,
+            g.redelivered,
+            g.duplicate,
+            g.reordered,
+            g.corrupt,
+            g.foreign,
+            g.unverified,
+        ];
+        table.row(std::iter::once(show::plain(&g.name)).chain(counts.map(show::count)));
+    }
+    table
+}
+
+/// Where events were lost, and what the list leaves out.
+pub(crate) fn lost(record: &Record) -> (Table, String) {
+    let mut table = Table::new(["group", "topic", "symbol", "sequences", "in the stream"]);
+    let mut left_out: u64 = record.groups.iter().map(|g| g.lost_ranges_left_out).sum();
+    for group in &record.groups {
+        for range in &group.lost_ranges {
+            if table.rows.len() >= LOST {
+                left_out += 1;
+                continue;
+            }
+            let stored = match range.stored {
+                Some(true) => "yes",
+                Some(false) => "no",
+                None => "not known",
+            };
+            let sequences = if range.first == range.last {
+                range.first.to_string()
+            } else {
+                format!("{}–{}", range.first, range.last)
+            };
+            let names = [&group.name, &range.topic, &range.symbol].map(|name| show::plain(name));
+            table.row(names.into_iter().chain([sequences, stored.into()]));
+        }
+    }
+    let more = if left_out == 0 {
+        String::new()
+    } else {
+        format!("{} more stretches are not listed.", show::count(left_out))
+    };
+    (table, more)
+}
+
+/// What happened, numbered as in the charts, and what the list leaves out.
+pub(crate) fn marks(record: &Record) -> (Vec<(usize, String, String)>, String) {
+    let start = record.timeline.first().map_or(0, |row| row.at_ns);
+    let shown = record.marks.iter().take(MARKS).enumerate().map(|(n, mark)| {
+        let at = format!("{:.3} s", num::f64_of_signed(num::difference(mark.at_ns, start)) / 1e9);
+        (n + 1, at, show::plain(&format!("{}: {}", mark.kind, mark.detail)))
+    });
+    let more = record.marks.len().saturating_sub(MARKS);
+    (
+        shown.collect(),
+        if more == 0 { String::new() } else { format!("{more} more marks are in record.json.") },
+    )
+}
+
+/// Was the harness fit?
+pub(crate) fn health_sentence(record: &Record) -> String {
+    if record.health.valid {
+        "tickgate was fit to measure: it sent on time, the machine did not pause for long, and no clock or worker failed.".into()
+    } else {
+        let rules: Vec<&str> = record.health.reasons.iter().map(|r| r.rule.as_str()).collect();
+        format!(
+            "tickgate was not fit to judge latency and throughput ({}). Loss, corruption and order stand as measured.",
+            show::plain(&rules.join(", "))
+        )
+    }
+}
+
+fn latency_row(table: &mut Table, name: &str, l: &Latency) {
+    if l.count == 0 {
+        table.row(std::iter::once(show::plain(name)).chain(["0".into()]).chain(vec!["–".to_owned(); 7]));
+        return;
+    }
+    let mean = show::time(num::u64_of(l.mean_ns));
+    let max = show::time(u64::try_from(l.max_ns).unwrap_or(0));
+    let [p50, p90, p99, p99_9, p99_99] =
+        [l.p50_ns, l.p90_ns, l.p99_ns, l.p99_9_ns, l.p99_99_ns].map(show::time);
+    table.row([show::plain(name), show::count(l.count), mean, p50, p90, p99, p99_9, p99_99, max]);
+}
+
+/// Every distribution, one row each.
+pub(crate) fn times(record: &Record) -> Table {
+    let mut table =
+        Table::new(["time", "samples", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "largest"]);
+    for group in &record.groups {
+        latency_row(&mut table, &format!("latency {}", group.name), &group.latency);
+    }
+    latency_row(&mut table, "ack", &record.load.ack);
+    latency_row(&mut table, "service", &record.load.service);
+    latency_row(&mut table, "send lag of tickgate", &record.load.send_lag);
+    let Hiccups { count, p50_ns, p99_ns, p99_9_ns, max_ns } = record.health.hiccups;
+    let dash = || "–".to_owned();
+    let t = show::time;
+    table.row([
+        "hiccups of the machine".into(),
+        show::count(count),
+        dash(),
+        t(p50_ns),
+        dash(),
+        t(p99_ns),
+        t(p99_9_ns),
+        dash(),
+        t(max_ns),
+    ]);
+    table
+}
+
+/// The rest of the measurement's health.
+pub(crate) fn health(record: &Record) -> Facts {
+    let h = &record.health;
+    let sum = |of: fn(&Latency) -> u64| {
+        let load =
+            [&record.load.send_lag, &record.load.ack, &record.load.service].map(of).iter().sum::<u64>();
+        show::count(load + record.groups.iter().map(|g| of(&g.latency)).sum::<u64>())
+    };
+    let worst = |of: fn(&Brief) -> u64| {
+        show::time(record.timeline.iter().map(|row| of(&row.send_lag)).max().unwrap_or(0))
+    };
+    let dead =
+        if h.dead_workers.is_empty() { "none".into() } else { show::plain(&h.dead_workers.join(", ")) };
+    facts([
+        ("clock error bound", show::time(h.clock_error_ns)),
+        (
+            "wall clock drift",
+            format!(
+                "{}{}",
+                if h.wall_drift_ns < 0 { "−" } else { "" },
+                show::time(h.wall_drift_ns.unsigned_abs())
+            ),
+        ),
+        ("last slot late by", show::time(record.load.finished_late_ns)),
+        ("worst second's send lag p99", worst(|b| b.p99_ns)),
+        ("samples below zero", sum(|l| l.negative)),
+        ("samples above 1 h", sum(|l| l.overflow)),
+        ("workers that died", dead),
+    ])
+}
+
+fn facts<const N: usize>(all: [(&str, String); N]) -> Facts {
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn with_map(mut facts: Facts, map: &std::collections::BTreeMap<String, String>) -> Facts {
+    facts.extend(map.iter().map(|(name, value)| (show::plain(&name.replace('_', " ")), show::plain(value))));
+    facts
+}
+
+/// The machine.
+pub(crate) fn machine(record: &Record) -> Facts {
+    let e = &record.environment;
+    with_map(facts([("cores", e.cores.to_string()), ("memory", show::size(e.memory_bytes))]), &e.facts)
+}
+
+/// The bus, its configuration and what it promises.
+pub(crate) fn broker(record: &Record) -> Facts {
+    let b = &record.broker;
+    let head = facts([
+        ("product", show::plain(&format!("{} {}", b.product, b.version))),
+        ("mode", show::plain(&b.mode)),
+        ("address", show::plain(&b.address)),
+        ("durability", show::plain(&b.durability)),
+    ]);
+    with_map(head, &b.settings)
+}
+
+/// CPU, memory and store.
+pub(crate) fn resources(record: &Record) -> Facts {
+    let r = &record.resources;
+    let process = |p: &Process| {
+        format!(
+            "{:.2} cores ({:.1} CPU s), {} peak memory",
+            p.cpu_cores,
+            p.cpu_seconds,
+            show::size(p.peak_memory_bytes)
+        )
+    };
+    let mut all = facts([("tickgate", process(&r.harness))]);
+    all.extend(r.brokers.iter().map(|(name, p)| (show::plain(name), process(p))));
+    let unknown = || "not known".to_owned();
+    all.push(("stored".into(), r.store_bytes.map_or_else(unknown, show::size)));
+    all.push(("events stored".into(), r.store_events.map_or_else(unknown, show::count)));
+    all.push(("sent".into(), show::size(record.load.bytes)));
+    all
+}
+
+/// Which run, when and how it ended.
+pub(crate) fn run(record: &Record) -> Facts {
+    let run = &record.run;
+    let mut all = facts([
+        ("id", show::plain(&run.id)),
+        ("profile", show::plain(&run.profile)),
+        ("started", show::plain(&run.started)),
+        ("ended", show::plain(&run.ended)),
+        ("end", format!("{:?}", run.end).to_lowercase()),
+        ("tickgate", show::plain(&run.tickgate)),
+    ]);
+    for phase in &record.phases {
+        let took = show::time(phase.end_ns.saturating_sub(phase.start_ns));
+        all.push((phase.name.as_str().to_owned(), took));
+    }
+    all
+}
+
+/// The command that runs the plan again.
+pub(crate) fn command(record: &Record) -> String {
+    let broker = match record.broker.mode.as_str() {
+        "local" => "local".to_owned(),
+        "sim" => "sim".to_owned(),
+        // Somebody else's address comes from outside: quoted for a shell.
+        _ => format!("'{}'", show::plain(&record.broker.address).replace('\'', "'\\''")),
+    };
+    format!("tickgate run ./profile.toml --broker {broker}")
+}

@@ -1,0 +1,52 @@
+//! Style sheets: one source for light and dark, in a page with a switch and in a file without one.
+
+const INKS: &str = include_str!("../../templates/inks.css");
+const PAGE: &str = include_str!("../../templates/page.css");
+
+/// The style sheet of a page. A line `@dark SELECTOR{…}` holds on a screen that is dark, by the reader's
+/// choice or the system's; never in print.
+pub(crate) fn of_page() -> String {
+    themed(&format!("{PAGE}{INKS}"), |rule| {
+        format!(
+            "@media screen{{:root.dark {rule}}}\n\
+             @media screen and (prefers-color-scheme:dark){{:root:not(.light) {rule}}}"
+        )
+    })
+}
+
+/// The style sheet of a chart that is a file of its own. Colours stand in it twice: as they are, for programs
+/// that know no variables, then as variables.
+pub(crate) fn of_file() -> String {
+    let themed = themed(INKS, |rule| format!("@media (prefers-color-scheme:dark){{{rule}}}"));
+    format!("{}{themed}", literal(INKS))
+}
+
+fn themed(css: &str, dark: impl Fn(&str) -> String) -> String {
+    let lines = css.lines().map(|line| line.strip_prefix("@dark ").map_or_else(|| line.to_owned(), &dark));
+    lines.map(|line| line + "\n").collect()
+}
+
+/// The rules of a style sheet with the light values of their variables.
+fn literal(css: &str) -> String {
+    let declared = css.lines().next().unwrap_or("").split([';', '{', '}']);
+    let values: Vec<(&str, &str)> =
+        declared.filter(|d| d.starts_with("--")).filter_map(|d| d.split_once(':')).collect();
+    let mut rules = css.lines().skip(1).filter(|line| !line.starts_with('@')).collect::<Vec<_>>().join("\n");
+    for (name, value) in values {
+        rules = rules.replace(&format!("var({name})"), value);
+    }
+    rules + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colours_have_a_value_with_and_without_variables() {
+        let css = of_file();
+        assert!(css.contains(".f1{fill:#0067b8}") && css.contains(".f1{fill:var(--c1)}"));
+        assert!(!literal(INKS).contains("var("), "each variable has a light value");
+        assert!(!of_page().contains("@dark"));
+    }
+}

@@ -1,0 +1,76 @@
+//! The verdict in words: one sentence that names the objective which decided it.
+
+use super::show;
+use crate::record::{End, ObjectiveResult, Record, Verdict};
+
+/// The objective that decided the verdict: the worst one, and among equals the one with the smallest margin.
+#[must_use]
+pub fn decisive(record: &Record) -> Option<&ObjectiveResult> {
+    let margin = |o: &ObjectiveResult| o.margin.unwrap_or(f64::INFINITY);
+    let worst = record.objectives.iter().filter(|o| o.verdict == record.verdict);
+    worst.min_by(|a, b| margin(a).total_cmp(&margin(b)))
+}
+
+/// One sentence: what was found and what decided it.
+#[must_use]
+pub fn verdict(record: &Record) -> String {
+    let end = match record.run.end {
+        End::Completed => "",
+        End::Interrupted => " The run was interrupted.",
+        End::BrokerFailed => " The broker failed.",
+        End::HarnessFailed => " A part of tickgate failed.",
+        End::Recovered => " The run was recovered from its journal.",
+    };
+    let total = record.objectives.len();
+    let said = match (record.verdict, decisive(record)) {
+        (Verdict::Pass, Some(o)) => {
+            let closest = o.margin.map_or_else(String::new, |margin| {
+                format!("; the closest is {} with {}", o.name, show::margin(margin))
+            });
+            let all = if total == 1 {
+                "The one objective holds".into()
+            } else {
+                format!("All {total} objectives hold")
+            };
+            format!("{all}{closest}.")
+        }
+        (Verdict::Pass, None) => "No objective was set.".into(),
+        (Verdict::Fail, decisive) => {
+            let failed = record.objectives.iter().filter(|o| o.verdict == Verdict::Fail).count();
+            let what = decisive.map_or_else(String::new, |o| {
+                let margin = o.margin.map_or_else(String::new, |m| format!(" ({})", show::margin(m)));
+                format!(
+                    "{} is {}, and the limit is {}{margin}. ",
+                    o.name,
+                    o.observed.as_deref().unwrap_or("without data"),
+                    o.limit
+                )
+            });
+            format!("{what}{failed} of {total} objectives {}.", if failed == 1 { "fails" } else { "fail" })
+        }
+        (Verdict::Inconclusive, Some(o)) => {
+            let why = o.reason.as_deref().unwrap_or("no reason is given");
+            format!("{} cannot be judged: {}.", o.name, why.trim_end_matches('.'))
+        }
+        (Verdict::Inconclusive, None) if total == 0 => {
+            "No objective was set, so there is nothing to judge.".into()
+        }
+        (Verdict::Inconclusive, None) => {
+            let why = record.run.reason.as_deref().unwrap_or("the run did not complete");
+            format!("{}.", why.trim_end_matches('.'))
+        }
+    };
+    show::plain(&format!("{said}{end}"))
+}
+
+/// What cannot be trusted about the bus itself, for the head of every report.
+#[must_use]
+pub fn banner(record: &Record) -> Option<&'static str> {
+    match record.broker.mode.as_str() {
+        "sim" => Some("Simulated bus: no figure here says anything about a real broker."),
+        mode if mode.contains("emulat") => {
+            Some("Emulated bus: it speaks the protocol, and its figures are not those of the real product.")
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,141 @@
+"""Opens reports in headless Chromium and looks for what a reader would stumble over.
+
+usage: look.py REPORTS PICTURES     (REPORTS/*/report.html and REPORTS/*/charts/*.svg)
+"""
+
+import base64
+import json
+import pathlib
+import shutil
+import sys
+import tempfile
+
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+
+FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
+--disable-component-update --disable-sync --disable-extensions --hide-scrollbars --allow-file-access-from-files""".split()
+# name, width, medium, colour scheme
+VIEWS = [
+    ("light", 1280, "screen", "light"),
+    ("dark", 1280, "screen", "dark"),
+    ("narrow", 380, "screen", "light"),
+    ("narrow-dark", 380, "screen", "dark"),
+    ("print", 688, "print", "dark"),
+]
+# Finds every complaint about the page as it is shown; runs in the page.
+LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
+
+
+def browser(profile):
+    options = webdriver.ChromeOptions()
+    options.binary_location = shutil.which("chromium")
+    for flag in [*FLAGS, f"--user-data-dir={profile}"]:
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
+
+
+class Look:
+    def __init__(self, driver, pictures):
+        self.driver, self.pictures, self.complaints = driver, pictures, []
+
+    def complain(self, where, what):
+        self.complaints.append(f"{where}: {what}")
+
+    def view(self, width, medium, scheme):
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": medium, "features": features})
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+    def logs(self, where, path):
+        for entry in self.driver.get_log("browser"):
+            self.complain(where, f"console: {entry['message']}")
+        for entry in self.driver.get_log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                url = message["params"]["request"]["url"]
+                # The browser's own first page, which it opens by itself.
+                if message["params"]["documentURL"].startswith("chrome://"):
+                    continue
+                if not url.startswith("data:") and url.split("#")[0] != path.as_uri():
+                    self.complain(where, f"request: {url}")
+
+    def picture(self, name):
+        height = min(self.driver.execute_script("return document.documentElement.scrollHeight"), 14000)
+        width = self.driver.execute_script("return document.documentElement.clientWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        shot = self.driver.execute_cdp_cmd(
+            "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}
+        )
+        (self.pictures / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
+
+    def page(self, path):
+        run = path.parent.name
+        for name, width, medium, scheme in VIEWS:
+            where = f"{run}, {name}"
+            self.view(width, medium, scheme)
+            self.driver.get(path.as_uri())
+            for complaint in self.driver.execute_script(LOOK, medium == "print"):
+                self.complain(where, complaint)
+            self.picture(f"{run}-{name}")
+            self.logs(where, path)
+        self.switch(path, run)
+
+    def switch(self, path, run):
+        """The switch goes through its modes, and its choice outlives the page."""
+        self.view(1280, "screen", "light")
+        self.driver.get(path.as_uri())
+        ground = "return getComputedStyle(document.body).backgroundColor"
+        light = self.driver.execute_script(ground)
+        button = self.driver.find_element("id", "theme")
+        button.click()
+        if self.driver.execute_script(ground) != light:
+            self.complain(run, "the switch to light is dark")
+        button.click()
+        dark = self.driver.execute_script(ground)
+        if dark == light:
+            self.complain(run, "the switch to dark does nothing")
+        self.driver.get(path.as_uri())
+        if self.driver.execute_script(ground) != dark:
+            self.complain(run, "the switch is not remembered")
+        self.driver.find_element("id", "theme").click()
+        copy = self.driver.find_element("css selector", "[data-copy=toml]")
+        self.driver.execute_script("arguments[0].scrollIntoView()", copy)
+        copy.click()
+        selected = self.driver.execute_script("return getSelection().toString().length")
+        if selected < 100:
+            self.complain(run, "the copy button takes nothing")
+        self.logs(run, path)
+
+    def chart(self, path):
+        where = f"{path.parent.parent.name}, {path.name}"
+        self.view(1000, "screen", "light")
+        self.driver.get(path.as_uri())
+        for complaint in self.driver.execute_script(LOOK, False):
+            self.complain(where, complaint)
+        self.logs(where, path)
+
+
+def main(reports, pictures):
+    pages = sorted(reports.glob("*/report.html"))
+    with tempfile.TemporaryDirectory() as profile:
+        driver = browser(profile)
+        look = Look(driver, pictures)
+        try:
+            for page in pages:
+                look.page(page)
+            for chart in sorted(reports.glob("*/charts/*.svg")):
+                look.chart(chart)
+        finally:
+            driver.quit()
+    if look.complaints:
+        print("\n".join(list(dict.fromkeys(look.complaints))[:80]))
+        print(f"{len(look.complaints)} complaints")
+        return 1
+    print(f"{len(pages)} reports are sound")
+    return 0
+
+
+sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))

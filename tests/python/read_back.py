@@ -1,0 +1,80 @@
+"""Reads the files of reports with the packages that other people use, and compares with what Rust knows."""
+
+import csv
+import json
+import pathlib
+import sys
+
+from hdrh.histogram import HdrHistogram
+from hdrh.log import HistogramLogReader
+from junitparser import Error, Failure, JUnitXml
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+HOUR_NS = 3_600_000_000_000
+
+
+def hlog(folder, expected):
+    reader = HistogramLogReader(str(folder / "latency.hlog"), HdrHistogram(1, HOUR_NS, 3))
+    found = {}
+    while (interval := reader.get_next_interval_histogram()) is not None:
+        found.setdefault(interval.get_tag(), []).append(interval)
+    times = expected["times"]
+    wanted = [("send_lag", times["send_lag"]), ("ack", times["ack"])]
+    latencies = [tag for tag in found if tag.startswith("latency.")]
+    wanted += list(zip(latencies, [time for time in times["latency"] if time]))
+    for tag, time in wanted:
+        if time is None:
+            assert tag not in found, (folder, tag)
+            continue
+        assert len(found[tag]) == expected["intervals"], (folder, tag, len(found[tag]))
+        for histogram in found[tag]:
+            assert histogram.get_total_count() == time["count"], (folder, tag)
+            figures = [histogram.get_value_at_percentile(p) for p in (50, 90, 99, 99.9)]
+            figures.append(histogram.get_max_value())
+            assert figures == time["figures"], (folder, tag, figures, time["figures"])
+
+
+def junit(folder, expected):
+    (suite,) = JUnitXml.fromfile(str(folder / "junit.xml"))
+    cases = {case.name: case for case in suite}
+    kinds = {"pass": None, "fail": Failure, "inconclusive": Error}
+    plain = [o for o in expected["objectives"] if "<" not in o["name"]]
+    for objective in plain:
+        case = cases[f"{objective['name']} {objective['limit']}"]
+        kind = kinds[objective["verdict"]]
+        assert [type(result) for result in case.result] == ([kind] if kind else []), (folder, case.name)
+        if kind is Failure:
+            assert objective["observed"] in case.result[0].message and objective["limit"] in case.result[0].message
+    suite.update_statistics()
+    failed = sum(o["verdict"] == "fail" for o in expected["objectives"])
+    assert suite.failures == failed, (folder, suite.failures, failed)
+
+
+def timeline(folder, expected):
+    with open(folder / "timeline.csv", newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file, strict=True))
+    head, rows = rows[0], rows[1:]
+    assert len(rows) == len(expected["timeline"])
+    assert len(set(head)) == len(head), "no column has the name of another"
+    for row, known in zip(rows, expected["timeline"]):
+        assert len(row) == len(head), folder
+        named = dict(zip(head, row))
+        assert int(named["sent"]) == known["sent"] and int(named["ack.p99_ns"]) == known["ack"]["p99_ns"]
+
+
+def openmetrics(folder, expected):
+    families = {f.name: f for f in text_string_to_metric_families((folder / "metrics.om").read_text("utf-8"))}
+    published = {s.labels["outcome"]: s.value for s in families["tickgate_published"].samples}
+    assert published["sent"] == expected["sent"], folder
+    delivered = [s for s in families["tickgate_delivered"].samples if s.labels["outcome"] == "delivered"]
+    assert [s.value for s in delivered] == [count for _, count in expected["groups"]], folder
+    observed = sum("observed_value" in o for o in expected["objectives"])
+    assert len(families["tickgate_objective"].samples) == observed, (folder, observed)
+
+
+folders = sorted(path.parent for path in pathlib.Path(sys.argv[1]).glob("*/expected.json"))
+for folder in folders:
+    expected = json.loads((folder / "expected.json").read_text("utf-8"))
+    for read in (hlog, junit, timeline, openmetrics):
+        read(folder, expected)
+print(f"read {len(folders)} reports")

@@ -1,0 +1,42 @@
+//! Reports in a real browser: light, dark, narrow and on paper.
+//!
+//! Pictures of every page are kept in target/report-pages/, to be looked at.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+
+#[path = "support/outside.rs"]
+mod outside;
+#[path = "support/records.rs"]
+mod records;
+
+use tickgate::profile;
+use tickgate::report::{self, Beside};
+
+#[test]
+fn pages_are_sound_in_a_browser() {
+    let python = outside::brought(
+        "python",
+        "scripts/python.sh",
+        "install Python 3.10 or later with venv, and run scripts/python.sh",
+    );
+    let browser =
+        outside::brought("browser", "scripts/browser.sh", "as root on Debian, run scripts/browser.sh");
+    if !python || !browser {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    for (name, record) in records::all() {
+        let toml = profile::to_toml(&record.plan);
+        let files = report::files(&record, &Beside { plan_toml: &toml, seconds: &[] });
+        for (file, bytes) in files.iter().filter(|(file, _)| file == "report.html" || file.ends_with(".svg"))
+        {
+            let path = folder.path().join(name).join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
+    let pictures = outside::root().join("target/report-pages");
+    std::fs::create_dir_all(&pictures).unwrap();
+    let said = outside::python("tests/browser/look.py", &[folder.path(), &pictures]);
+    assert!(said.contains("7 reports are sound"), "{said}");
+}
