@@ -1,4 +1,7 @@
 //! Stand-in.
+mod recover;
+pub use recover::{RecoverError, recover};
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]

@@ -10,8 +10,7 @@ use crate::record::{Line, Record, Rows, SCHEMA};
 use crate::report::{self, Beside, terminal};
 
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
-    let path = args.folder.join("record.json");
-    let record: Record = archive::read_record(&path, SCHEMA).map_err(|error| Failure::environment(&error))?;
+    let record = if args.recover { recover(&args.folder)? } else { read(&args.folder)? };
     match args.format {
         Format::Text => print!("{}", terminal::summary(&record, super::progress::style_of_stdout())),
         Format::Json => {
@@ -25,6 +24,34 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
         println!("report:  {page}");
     }
     Ok(Exit::of(&record))
+}
+
+fn read(folder: &Path) -> Result<Record, Failure> {
+    let path = folder.join("record.json");
+    if !path.exists() && folder.join("journal.jsonl").exists() {
+        let folder = folder.display();
+        let text = format!(
+            "{folder} holds no record, but a journal: `tickgate report --recover {folder}` rebuilds what it tells"
+        );
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    archive::read_record(&path, SCHEMA).map_err(|error| Failure::environment(&error))
+}
+
+/// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.
+fn recover(folder: &Path) -> Result<Record, Failure> {
+    let path = folder.join("record.json");
+    if path.exists() {
+        let text = format!("{} is there: there is nothing to recover", path.display());
+        return Err(Failure { exit: Exit::Usage, text });
+    }
+    let record = archive::recover(lines(&folder.join("journal.jsonl"))).map_err(|error| Failure {
+        exit: Exit::Environment,
+        text: format!("{}: {error}", folder.display()),
+    })?;
+    let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::environment(&error))?;
+    whole(&path, &json).map_err(|error| Failure::environment(&error))?;
+    Ok(record)
 }
 
 /// Writes every file of the report of a record into the folder of its run; gives the path of the page.
@@ -52,12 +79,14 @@ fn whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     std::fs::rename(&new, path)
 }
 
+/// The lines of a journal that can be read; a killed run may leave its last one torn.
+fn lines(journal: &Path) -> Vec<Line> {
+    let text = String::from_utf8_lossy(&std::fs::read(journal).unwrap_or_default()).into_owned();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
 /// The seconds of a journal; none without one. A torn last line is one second less.
 fn seconds(journal: &Path) -> Vec<Rows> {
-    let text = std::fs::read_to_string(journal).unwrap_or_default();
-    let lines = text.lines().filter_map(|line| serde_json::from_str::<Line>(line).ok());
-    let rows = lines.filter_map(|line| if let Line::Second(rows) = line { Some(rows) } else { None });
-    let mut seconds: Vec<Rows> = Vec::new();
-    seconds.extend(rows);
-    seconds
+    let lines = lines(journal).into_iter();
+    lines.filter_map(|line| if let Line::Second(rows) = line { Some(rows) } else { None }).collect()
 }
