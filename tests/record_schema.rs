@@ -2,8 +2,6 @@
 //!
 //! `TICKGATE_WRITE_SCHEMA=1 cargo test --test record_schema` writes it anew.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 #[path = "support/records.rs"]
 mod records;
 

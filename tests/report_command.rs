@@ -1,6 +1,6 @@
 //! `tickgate report`: every file is written, a killed run is recovered, and CI systems are told.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "support/records.rs"]
 mod records;
