@@ -1,4 +1,4 @@
-//! What other tools read, read by other tools: HDR logs, JUnit, CSV and OpenMetrics by Python's packages.
+//! What other tools read, read by other tools: HDR logs, `JUnit`, CSV and `OpenMetrics` by Python's packages.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
 
