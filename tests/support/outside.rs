@@ -2,6 +2,7 @@
 //! only where `TICKGATE_REQUIRE` is `all` or names them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(clippy::print_stderr, clippy::expect_used, reason = "a test says what it leaves out, and may fail")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
