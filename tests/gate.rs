@@ -77,8 +77,9 @@ fn a_run_passes_and_its_record_holds_the_whole_truth() {
     let shown = place.run(&["report", place.run_folder().to_str().unwrap()]);
     shown.ends(0);
     assert_eq!(shown.err, "");
-    let summary = done.out.rsplit_once("record:").unwrap().0;
-    assert_eq!(shown.out.trim_end(), summary.trim_end(), "the report is the run's own text");
+    // Then the two say where their files are.
+    let summary = |text: &str| text[..text.rfind("\nverdict: ").unwrap()].to_owned();
+    assert_eq!(summary(&shown.out), summary(&done.out), "the report is the run's own text");
 }
 
 #[test]
@@ -231,4 +232,23 @@ fn a_symbol_that_belongs_to_one_member_stays_in_order() {
         assert_eq!((group.members, group.expected, group.delivered), (4, 5000, 5000), "{delivery}");
         assert_eq!((group.reordered, group.extents.max), (0, 0), "{delivery}");
     }
+}
+
+#[test]
+fn a_terminal_gets_a_live_line_and_colours_unless_told_not_to() {
+    let mut place = Place::new();
+    let program = env!("CARGO_BIN_EXE_tickgate");
+    // `script` (bsdutils, on every Debian) gives a command a terminal.
+    place.program("/usr/bin/script".into());
+    let run = format!("{program} run ./gate.toml");
+    let done = place.run(&["-qec", &run, "/dev/null"]);
+    done.ends(0);
+    assert!(done.out.contains("\rwarm-up") && done.out.contains("\rmeasure"), "{}", done.out);
+    assert!(done.out.contains("\u{1b}[K"), "each line is written over the last: {}", done.out);
+    assert!(done.out.contains("verdict: \u{1b}[1;32mPASS\u{1b}[0m"), "{}", done.out);
+    let report = format!("{program} report {}", place.run_folder().display());
+    place.set("NO_COLOR", "1");
+    let plain = place.run(&["-qec", &report, "/dev/null"]);
+    plain.ends(0);
+    assert!(plain.out.contains("verdict: PASS") && !plain.out.contains('\u{1b}'), "{}", plain.out);
 }

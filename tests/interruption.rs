@@ -134,6 +134,12 @@ fn after_sigkill_the_server_is_gone_and_the_journal_holds_all_but_the_last_momen
     assert!(rows.iter().all(|rows| rows.row.intended > 900), "whole seconds of 1,000 events");
     assert!(rows.iter().all(|rows| !rows.groups[0].is_empty()), "with their distributions");
     assert!(!journal.contains(&Line::End));
+    // What it holds can be judged as far as it goes: never as a pass.
+    let folder = place.run_folder().display().to_string();
+    place.run(&["report", &folder]).fails(4, &["holds no record, but a journal", "report --recover"]);
+    let report = place.run(&["report", "--recover", &folder]);
+    report.ends(3);
+    assert!(report.out.contains("verdict: INCONCLUSIVE"), "{}", report.out);
 }
 
 #[test]

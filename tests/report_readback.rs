@@ -1,6 +1,6 @@
-//! What other tools read, read by other tools: HDR logs, JUnit, CSV and OpenMetrics by Python's packages.
+//! What other tools read, read by other tools: HDR logs, `JUnit`, CSV and `OpenMetrics` by Python's packages.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 #[path = "support/outside.rs"]
 mod outside;

@@ -6,6 +6,7 @@
 mod folder;
 mod journal;
 mod read;
+mod recover;
 
 use std::io;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub use folder::RunFolder;
 pub use journal::{Journal, read_journal};
 pub use read::{Schema, read_record};
+pub use recover::{RecoverError, recover};
 
 /// Why a run's files cannot be written or read, and what to do next.
 #[derive(Debug, thiserror::Error)]

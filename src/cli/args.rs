@@ -151,6 +151,9 @@ pub(super) struct Doctor {
 pub(super) struct Report {
     /// The folder of a run
     pub(super) folder: PathBuf,
+    /// Rebuild the record from the journal first, for a run that was killed before it wrote one
+    #[arg(long)]
+    pub(super) recover: bool,
     /// The summary, or the record
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

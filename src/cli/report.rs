@@ -7,10 +7,12 @@ use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
 
+const RECORD: &str = "record.json";
+const JOURNAL: &str = "journal.jsonl";
+
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
-    let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
-    let record: Record =
-        archive::read_record(&args.folder, schema).map_err(|error| Failure::environment(&error))?;
+    let folder = RunFolder::open(&args.folder);
+    let record = if args.recover { recover(&folder)? } else { read(&folder)? };
     match args.format {
         Format::Text => print!("{}", terminal::summary(&record, super::progress::style_of_stdout())),
         Format::Json => {
@@ -18,12 +20,41 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
             println!("{json}");
         }
     }
-    let folder = RunFolder::open(&args.folder);
     write(&record, &folder)?;
     if args.format == Format::Text {
         tell(&record, &folder);
     }
     Ok(Exit::of(&record))
+}
+
+fn read(folder: &RunFolder) -> Result<Record, Failure> {
+    if !folder.file(RECORD).exists() && folder.file(JOURNAL).exists() {
+        let folder = folder.path().display();
+        let text = format!(
+            "{folder} holds no record, but a journal: `tickgate report --recover {folder}` rebuilds what it tells"
+        );
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
+    archive::read_record(folder.path(), schema).map_err(|error| Failure::environment(&error))
+}
+
+/// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.
+fn recover(folder: &RunFolder) -> Result<Record, Failure> {
+    let path = folder.file(RECORD);
+    if path.exists() {
+        let text = format!("{} is there: there is nothing to recover", path.display());
+        return Err(Failure { exit: Exit::Usage, text });
+    }
+    let (lines, _torn) =
+        archive::read_journal(&folder.file(JOURNAL)).map_err(|error| Failure::environment(&error))?;
+    let record = archive::recover(lines).map_err(|error| Failure {
+        exit: Exit::Environment,
+        text: format!("{}: {error}", folder.path().display()),
+    })?;
+    let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::environment(&error))?;
+    folder.write_whole(RECORD, &json).map_err(|error| Failure::environment(&error))?;
+    Ok(record)
 }
 
 /// Says to a CI job what it understands, and to people where the page is.
@@ -46,7 +77,7 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
 
 /// The seconds of a run's journal; none without a journal that can be read.
 fn seconds(folder: &RunFolder) -> Vec<Rows> {
-    let (lines, _torn) = archive::read_journal(&folder.file("journal.jsonl")).unwrap_or_default();
+    let (lines, _torn) = archive::read_journal(&folder.file(JOURNAL)).unwrap_or_default();
     let second = |line| if let Line::Second(rows) = line { Some(rows) } else { None };
     lines.into_iter().filter_map(second).collect()
 }

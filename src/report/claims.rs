@@ -104,13 +104,12 @@ fn durability(record: &Record) -> Claim {
             )
         },
     );
+    let happened =
+        if record.marks.is_empty() { "nothing was restarted" } else { "the marks tell what happened" };
     let missing = record.audit.as_ref().is_some_and(|audit| audit.complete && audit.missing > 0);
     Claim {
         says,
-        measured: format!(
-            "{stored}; nothing was restarted; an acknowledgement means: {}",
-            record.broker.durability
-        ),
+        measured: format!("{stored}; {happened}; an acknowledgement means: {}", record.broker.durability),
         borne: if missing { Borne::Contradicted } else { Borne::NotTested },
     }
 }

@@ -1,4 +1,6 @@
-//! The distributions as an HdrHistogram interval log (version 1.3, V2 histograms), as the standard tools read it.
+//! The distributions as an `HdrHistogram` interval log (version 1.3, V2 histograms), as the standard tools read it.
+
+use std::fmt::Write as _;
 
 use super::show;
 use crate::measure;
@@ -45,12 +47,13 @@ pub(crate) fn log(record: &Record, seconds: &[Rows]) -> String {
 /// One interval, if it has a histogram.
 fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: &str) -> bool {
     let Ok(read) = measure::decode(histogram) else { return false };
-    out.push_str(&format!(
-        "Tag={tag},{:.3},{:.3},{:.6},{histogram}\n",
+    let _ = writeln!(
+        out,
+        "Tag={tag},{:.3},{:.3},{:.6},{histogram}",
         num::f64_of(at) / 1e9,
         num::f64_of(length) / 1e9,
         num::f64_of(read.max()) / 1e6,
-    ));
+    );
     true
 }
 

@@ -1,5 +1,7 @@
 //! The summary of a run for a CI job: the verdict first, well under 1 MiB.
 
+use std::fmt::Write as _;
+
 use super::claims::claims;
 use super::table::Table;
 use super::{sections, show, words};
@@ -55,7 +57,7 @@ pub(crate) fn summary(record: &Record) -> String {
     let published = sections::flows(record);
     for flow in published.iter().take(1) {
         let stages = flow.stages.iter().map(|s| {
-            let leaks = s.leaks.iter().map(|leak| format!(" (− {leak})")).collect::<String>();
+            let leaks = s.leaks.iter().map(|leak| format!(" (− {leak})")).collect::<Vec<_>>().concat();
             format!("{} {}{leaks}", s.count, s.name)
         });
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
@@ -91,7 +93,7 @@ fn table(table: &Table) -> String {
         format!("| {} |\n", cells.join(" | "))
     };
     let mut out = line(&table.head);
-    out.push_str(&format!("|{}\n", " --- |".repeat(table.head.len())));
+    let _ = writeln!(out, "|{}", " --- |".repeat(table.head.len()));
     table.rows.iter().take(LISTED).for_each(|row| out.push_str(&line(row)));
     out
 }

@@ -1,4 +1,4 @@
-//! The final figures as OpenMetrics text, for a gateway or a file collector of Prometheus.
+//! The final figures as `OpenMetrics` text, for a gateway or a file collector of Prometheus.
 
 use std::fmt::Write as _;
 
@@ -27,7 +27,7 @@ impl Out {
         }
         let mut all = self.common.clone();
         for (label, value) in labels {
-            all.push_str(&format!(",{label}=\"{}\"", escaped(value)));
+            let _ = write!(all, ",{label}=\"{}\"", escaped(value));
         }
         let _ = writeln!(self.text, "{name}{{{all}}} {value}");
     }

@@ -1,5 +1,7 @@
 //! The progress of a run: one line for each second.
 
+use std::fmt::Write as _;
+
 use super::show;
 use crate::record::Row;
 
@@ -30,10 +32,7 @@ pub fn line(row: &Row, elapsed_s: u64, of_s: u64) -> String {
         ("corrupt", row.groups.iter().map(|g| g.corrupt).sum()),
     ];
     for (name, n) in trouble.into_iter().filter(|(_, n)| *n > 0) {
-        line.push_str("  ");
-        line.push_str(name);
-        line.push(' ');
-        line.push_str(&show::count(n));
+        let _ = write!(line, "  {name} {}", show::count(n));
     }
     line
 }

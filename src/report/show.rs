@@ -1,5 +1,7 @@
 //! Figures for people: times with three digits, counts with separators, sizes in binary units.
 
+use std::fmt::Write as _;
+
 use crate::num;
 
 /// A time in its natural unit, three significant digits: `92.4µs`, `1.30s`.
@@ -87,7 +89,7 @@ pub fn source(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if hides(c) && c != '\n' {
-            out.push_str(&format!("\\u{:04X}", u32::from(c)));
+            let _ = write!(out, "\\u{:04X}", u32::from(c));
         } else {
             out.push(c);
         }

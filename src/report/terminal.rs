@@ -103,7 +103,7 @@ fn ledger(out: &mut String, record: &Record) {
         [("refused", load.refused), ("unconfirmed", load.unconfirmed), ("unsent", load.unsent)]
     {
         if events > 0 {
-            published.push_str(&format!(" + {} {what}", n(events)));
+            let _ = write!(published, " + {} {what}", n(events));
         }
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));

@@ -2,13 +2,16 @@
 //! only where `TICKGATE_REQUIRE` is `all` or names them.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(clippy::print_stderr, clippy::expect_used, reason = "a test says what it leaves out, and may fail")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Runs a script of the project that brings a part; says whether the part is there now.
+/// Runs a script of the project, with its arguments, that brings a part or looks for it; says whether it is there.
 pub fn brought(part: &str, script: &str, how: &str) -> bool {
-    let there = Command::new(root().join(script)).output().is_ok_and(|done| done.status.success());
+    let mut words = script.split(' ');
+    let program = root().join(words.next().unwrap_or_default());
+    let there = Command::new(program).args(words).output().is_ok_and(|done| done.status.success());
     let required = std::env::var("TICKGATE_REQUIRE").unwrap_or_default();
     assert!(
         there || !required.split([',', ' ']).any(|word| word == "all" || word == part),

@@ -1,8 +1,16 @@
 //! Records of fixed runs, made of real distributions and judged by the real verdict.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(
+    clippy::too_many_lines,
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::wildcard_imports,
+    reason = "records are long, and a test may fail"
+)]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use tickgate::measure;
 use tickgate::profile::{self, Source};
@@ -234,11 +242,11 @@ pub fn plan(recipe: &Recipe) -> tickgate::plan::Plan {
         recipe.seconds.max(10)
     );
     for (name, limit) in &recipe.objectives {
-        text.push_str(&format!("\"{name}\" = \"{limit}\"\n"));
+        let _ = writeln!(text, "\"{name}\" = \"{limit}\"");
     }
     text.push_str("[mix]\n\"market.quote.received\" = 1\n");
     for group in &recipe.groups {
-        text.push_str(&format!("[[groups]]\nname = \"{group}\"\nsubscribe = [\"market.quote.>\"]\n"));
+        let _ = writeln!(text, "[[groups]]\nname = \"{group}\"\nsubscribe = [\"market.quote.>\"]");
     }
     profile::read(&Source::new("fixed", text), &[]).unwrap_or_else(|errors| panic!("{errors}"))
 }

@@ -143,6 +143,9 @@ impl NatsPublisher {
     fn drive(&mut self) {
         let line = &mut self.line;
         self.runtime.block_on(async {
+            // Nobody has driven it for a while: it looks at its socket first, for what is written to a connection
+            // that has ended meanwhile is lost.
+            tokio::task::yield_now().await;
             line.pump();
             // The connection's turn: it writes what it was given, and reads what is there.
             tokio::task::yield_now().await;

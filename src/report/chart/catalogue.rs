@@ -1,9 +1,10 @@
 //! The charts of a report, in its order.
 
 use super::Chart;
+use super::counts::{extents, symbols, topics};
 use super::over_time::{Fold, Time};
 use super::pen::Ink;
-use super::plot::{Across, Bars, Cell, Line, Plot};
+use super::plot::{Across, Cell, Line, Plot};
 use super::scale::{Scale, percentile};
 use super::spread::Spread;
 use crate::num;
@@ -12,8 +13,10 @@ use crate::record::{Brief, Record, Row, heat_floor_ns};
 use crate::report::show;
 use crate::report::table::Table;
 
-const NO_LOAD: &str = "The run ended before its first second of load.";
+pub(super) const NO_LOAD: &str = "The run ended before its first second of load.";
 const SINCE: &str = "time since the load began";
+/// The median on an axis of nines.
+const MEDIAN: f64 = std::f64::consts::LOG10_2;
 const HEAT_COLUMNS: u64 = 120;
 
 /// All charts; those without data say why.
@@ -107,7 +110,7 @@ fn percentiles(record: &Record) -> Chart {
         format!(
             "{}: median {}, 99% within {}, largest {}",
             s.name,
-            show::time(s.at(0.30103)),
+            show::time(s.at(MEDIAN)),
             show::time(s.at(2.0)),
             show::time(s.at(30.0))
         )
@@ -147,8 +150,11 @@ fn slowest(row: &Row, of: Of) -> Option<f64> {
 struct Wanted<'a> {
     name: String,
     fold: Fold,
-    value: Box<dyn Fn(&Row) -> Option<f64> + 'a>,
+    value: Figure<'a>,
 }
+
+/// What a second says, if it says anything.
+type Figure<'a> = Box<dyn Fn(&Row) -> Option<f64> + 'a>;
 
 fn wanted<'a>(name: &str, fold: Fold, value: impl Fn(&Row) -> Option<f64> + 'a) -> Wanted<'a> {
     Wanted { name: show::plain(name), fold, value: Box::new(value) }
@@ -256,10 +262,13 @@ fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
     over_time(time, &words, &all, limits(record, Timing::Latency))
 }
 
+/// A cell of the heat map: its seconds, its bucket and its events a second.
+type Dense = ((f64, f64), u16, f64);
+
 fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     let columns = time.columns(HEAT_COLUMNS);
     let mut densest = 0.0_f64;
-    let mut cells: Vec<((f64, f64), u16, f64)> = Vec::new();
+    let mut cells: Vec<Dense> = Vec::new();
     let mut rows: std::collections::BTreeMap<u16, u64> = std::collections::BTreeMap::new();
     for (from, to, seconds) in columns {
         let mut sum: std::collections::BTreeMap<u16, u64> = std::collections::BTreeMap::new();
@@ -299,7 +308,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     let picture = if cells.is_empty() {
         Err(no_samples(record))
     } else {
-        let titles = (SINCE, "latency of all groups (log); darker: more events a second (log)");
+        let titles = (SINCE, "latency of all groups (log); stronger: more events a second (log)");
         let across = Across::Time(time.to);
         Ok(Plot {
             across,
@@ -443,102 +452,4 @@ fn memory(time: &Time<'_>) -> Chart {
         wanted("stored", Fold::Worst, |row| row.store_bytes.map(num::f64_of)),
     ];
     over_time(time, &words, &all, vec![])
-}
-
-fn extents(record: &Record) -> Chart {
-    let longest = record.groups.iter().map(|g| g.extents.by_power_of_two.len()).max().unwrap_or(0);
-    let rows: Vec<(String, Vec<u64>)> = (0..longest)
-        .map(|power| {
-            let low = 1_u64.checked_shl(num::count32(power)).unwrap_or(u64::MAX);
-            let high = low.saturating_mul(2) - 1;
-            let name = if low == high {
-                low.to_string()
-            } else {
-                format!("{}–{}", show::count(low), show::count(high))
-            };
-            let of = |g: &crate::record::Group| g.extents.by_power_of_two.get(power).copied().unwrap_or(0);
-            (name, record.groups.iter().map(of).collect())
-        })
-        .collect();
-    let names: Vec<String> = record.groups.iter().map(|g| show::plain(&g.name)).collect();
-    let nothing = if record.groups.iter().all(|g| g.delivered == 0) {
-        "Nothing was delivered."
-    } else {
-        "Every event arrived in its symbol's order."
-    };
-    bars(
-        record,
-        (
-            "reordering",
-            "Reordering",
-            "overtaken by so many later events of the same symbol: number of events",
-        ),
-        "How far out of order events were (RFC 4737, reordering extent).",
-        (names, rows, nothing.to_owned()),
-    )
-}
-
-fn topics(record: &Record) -> Chart {
-    let mut names: Vec<&str> = record.load.by_topic.iter().map(|t| t.topic.as_str()).collect();
-    names.sort_by_key(|name| {
-        std::cmp::Reverse(record.load.by_topic.iter().find(|t| t.topic == *name).map_or(0, |t| t.count))
-    });
-    let of = |all: &[crate::record::TopicCount], name: &str| {
-        all.iter().find(|t| t.topic == name).map_or(0, |t| t.count)
-    };
-    let rows = names.iter().map(|name| {
-        let delivered = record.groups.iter().map(|g| of(&g.by_topic, name)).sum();
-        ((*name).to_owned(), vec![of(&record.load.by_topic, name), delivered])
-    });
-    bars(
-        record,
-        ("topics", "Events by topic", "events over the whole run (the longer bar in numbers)"),
-        "What was published, and what all groups together received of it; a topic with two groups is received twice.",
-        (vec!["published".into(), "delivered".into()], rows.collect(), NO_LOAD.to_owned()),
-    )
-}
-
-fn symbols(record: &Record) -> Chart {
-    let mut rows: Vec<(String, Vec<u64>)> = Vec::new();
-    for group in &record.groups {
-        for s in &group.troubled_symbols {
-            let name = format!("{} {} {}", group.name, s.symbol, s.topic);
-            rows.push((show::plain(&name), vec![s.lost, s.duplicate, s.reordered]));
-        }
-    }
-    rows.sort_by_key(|(_, values)| std::cmp::Reverse(values.iter().sum::<u64>()));
-    rows.truncate(20);
-    let nothing = "No symbol lost, repeated or reordered an event: all were treated alike.".to_owned();
-    bars(
-        record,
-        ("symbols", "Symbols with trouble", "events (the longest bar in numbers)"),
-        "The symbols that were hit most, at most twenty; record.json has the rest.",
-        (vec!["lost".into(), "duplicate".into(), "reordered".into()], rows, nothing),
-    )
-}
-
-fn bars(
-    record: &Record,
-    (id, title, axis): (&'static str, &'static str, &'static str),
-    about: &str,
-    (series, rows, nothing): (Vec<String>, Vec<(String, Vec<u64>)>, String),
-) -> Chart {
-    let mut table = Table::new(std::iter::once("").chain(series.iter().map(String::as_str)));
-    for (name, values) in &rows {
-        table.row(std::iter::once(show::plain(name)).chain(values.iter().map(|v| show::count(*v))));
-    }
-    let seen = rows.iter().take(5).map(|(name, values)| {
-        let values: Vec<String> =
-            series.iter().zip(values).map(|(s, v)| format!("{} {s}", show::count(*v))).collect();
-        format!("{}: {}", show::plain(name), values.join(", "))
-    });
-    let seen = seen.collect::<Vec<_>>().join("; ");
-    let picture = if record.timeline.is_empty() && rows.is_empty() {
-        Err(NO_LOAD.to_owned())
-    } else if rows.is_empty() {
-        Err(nothing)
-    } else {
-        Ok(Bars { title: axis, series, rows }.picture())
-    };
-    Chart { id, title, about: about.to_owned(), seen, picture, table }
 }

@@ -1,6 +1,7 @@
 //! Charts: each a picture at two sizes, its words and the table of its numbers.
 
 mod catalogue;
+mod counts;
 mod over_time;
 mod pen;
 mod plot;

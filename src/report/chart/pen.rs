@@ -1,5 +1,7 @@
 //! Draws with plotters' SVG backend: sentinel colours go in, and classes that a style sheet colours come out.
 
+use std::fmt::Write as _;
+
 use plotters::backend::{DrawingBackend as _, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontFamily, IntoTextStyle as _, RGBColor, ShapeStyle};
@@ -217,7 +219,7 @@ fn compact(svg: &str) -> String {
 
 fn close(out: &mut String, path: Option<(String, String)>) {
     if let Some((class, d)) = path {
-        out.push_str(&format!("<path class=\"f{class}\" d=\"{d}\"/>\n"));
+        let _ = writeln!(out, "<path class=\"f{class}\" d=\"{d}\"/>");
     }
 }
 
@@ -255,7 +257,7 @@ fn element(line: &str) -> String {
                     if let (Ink::Series(n), 's') = (ink, kind) {
                         let dash = (n + n / COLOURS) % DASHES;
                         if dash > 0 {
-                            class.push_str(&format!(" d{dash}"));
+                            let _ = write!(class, " d{dash}");
                         }
                     }
                 } else if name == "fill" {
@@ -273,7 +275,7 @@ fn element(line: &str) -> String {
         }
     }
     if !class.is_empty() {
-        kept.push_str(&format!(" class=\"{class}\""));
+        let _ = write!(kept, " class=\"{class}\"");
     }
     kept.push_str(if line.ends_with("/>") { "/>" } else { ">" });
     kept

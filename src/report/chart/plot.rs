@@ -138,8 +138,8 @@ impl Plot<'_> {
             self.up.ticks(6).into_iter().map(|v| (self.up.position(v), short(&(self.write)(v)))).collect();
         let widest = ticks.iter().map(|(_, text)| width(text)).fold(0.0, f64::max);
         let named: Vec<&Line> = self.lines.iter().filter(|line| !line.name.is_empty()).collect();
-        let names: Vec<&str> = named.iter().map(|line| line.name.as_str()).collect();
-        let legend = legend(&names, total - 8.0);
+        let shown: Vec<&str> = named.iter().map(|line| line.name.as_str()).collect();
+        let legend = legend(&shown, total - 8.0);
         let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
         let strip = if self.backdrop.is_some() { ROW } else { 4.0 };
         let top = rows * ROW + 4.0 + ROW + strip;
