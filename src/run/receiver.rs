@@ -175,14 +175,16 @@ impl Receiver {
         }
     }
 
-    /// The broker's number of this delivery of this position. One that was killed may have forgotten what it
-    /// delivered and count anew, but the group remembers: a position that it has had is no second copy. Of one too
-    /// far back to be remembered, only a group that receives in line knows that it had it.
+    /// How often the group has had this position, this time included, as far as it matters: once or again. The
+    /// group remembers by itself, since a broker that was killed may count anew, and one whose first attempt got lost
+    /// has counted it. Of a position too far back to be remembered the broker's word counts, but for a group that
+    /// receives in line and so knows that it had it.
     fn attempt(&mut self, reading: &Reading) -> u32 {
         match self.positions.enter(reading.position.partition, reading.position.offset) {
-            Known::Again => reading.attempt.max(2),
-            Known::Forgotten if self.in_line => reading.attempt.max(2),
-            Known::New | Known::Forgotten => reading.attempt,
+            Known::New => 1,
+            Known::Again => 2,
+            Known::Forgotten if self.in_line => 2,
+            Known::Forgotten => reading.attempt,
         }
     }
 
