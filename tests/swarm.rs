@@ -23,10 +23,12 @@ use tickgate::run::simulated::{Scenario, oracle, simulate};
 /// Seeds that a plain `cargo test` runs.
 const FEW: u64 = 300;
 /// Seeds that found something wrong once, with what it was.
-const FOUND: [(u64, &str); 3] = [
+const FOUND: [(u64, &str); 5] = [
     (27, "copies of unconfirmed events made the audit say that acked ones were not stored once"),
     (46, "losses by symbol came from a list that is bounded"),
     (109, "a third copy of an event took another one from those stored once"),
+    (187, "a late first delivery of a second copy was taken for a redelivery"),
+    (1265, "a second copy whose second attempt overtook its first was taken for two redeliveries"),
 ];
 
 fn variable(name: &str) -> Option<u64> {

@@ -121,13 +121,11 @@ impl GroupLedger {
         }
     }
 
-    /// Accounts for a delivery; they come in the order of their receive times. `attempt` is the broker's
-    /// number of this delivery of this position to the group, 1 for the first.
+    /// Accounts for a delivery; they come in the order of their receive times. `attempt` is 1 for the first
+    /// delivery of its position to the group ([`super::Positions`] knows), more for another one.
     ///
-    /// The attempt is enough to tell a redelivery from a duplicate, without remembering positions: a position
-    /// is delivered first with attempt 1, so a known event with attempt 1 is at a position that the group has
-    /// not had: it was stored twice. (A stored copy whose own first attempt got lost on the way counts as
-    /// redelivered; the audit counts what is stored.)
+    /// That is enough to tell a redelivery from a duplicate: a known event at a position that the group has not had
+    /// was stored twice.
     #[inline]
     pub fn deliver(&mut self, key: usize, sequence: u32, received: Ns, attempt: u32) -> Fate {
         let Some(state) = self.keys.get_mut(key) else {

@@ -6,6 +6,7 @@ mod histogram;
 mod ledger;
 mod limit;
 mod merge;
+mod positions;
 mod publish;
 mod ranges;
 mod settle;
@@ -17,6 +18,7 @@ pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};
 pub use merge::Merger;
+pub use positions::{Known, Positions};
 pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};

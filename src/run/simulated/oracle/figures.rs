@@ -269,7 +269,9 @@ fn of_group(
     in_order.sort_by_key(|delivery| (delivery.received, delivery.member));
     let mut order = Order::default();
     let mut seen: HashSet<u32> = HashSet::new();
+    let mut positions: HashSet<u32> = HashSet::new();
     for delivery in &in_order {
+        let again = !positions.insert(delivery.copy);
         let Some(number) = truth.copies[num::index32(delivery.copy)].event else {
             own.foreign += 1;
             continue;
@@ -280,7 +282,7 @@ fn of_group(
         }
         let event = &truth.events[num::index32(number)];
         if !seen.insert(number) {
-            let counter = if delivery.attempt > 1 { &mut own.redelivered } else { &mut own.duplicate };
+            let counter = if again { &mut own.redelivered } else { &mut own.duplicate };
             *counter += 1;
             continue;
         }
