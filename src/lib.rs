@@ -2,7 +2,7 @@
 //!
 //! The modules make one sentence, and each names only modules to its left:
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
-//! *record*, weighed by *statistics*, judged by a *verdict* and shown in a *report* (all pure); the *host*,
+//! *record*, judged by a *verdict* and shown in a *report* (all pure); the *host*,
 //! the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run* and *cli* put it together.
 
 pub mod num;
@@ -13,7 +13,6 @@ pub mod market;
 pub mod load;
 pub mod measure;
 pub mod record;
-pub mod stats;
 pub mod verdict;
 pub mod report;
 

@@ -130,13 +130,13 @@ fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
     if let Some(group) = group {
         check_group(group, metric)?;
     }
-    if windows && !matches!(metric, Metric::Time(_, Stat::Quantile(_) | Stat::Max)) {
+    if windows && !matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max)) {
         let from = start - "windows.".len();
         return Err(GrammarError {
             side: Side::Name,
             at: from..name.len(),
             problem: format!("`{metric}` cannot be judged window by window"),
-            expected: "`windows.` with `max` or a percentile of a time, such as `windows.latency.p99`"
+            expected: "`windows.` with `max` or a percentile of latency, such as `windows.latency.p99`"
                 .to_owned(),
             nearest: None,
         });

@@ -6,7 +6,7 @@
 //! NAME   = [group "."] ["windows."] metric      trading-engine.windows.latency.p99
 //! OP     = "<" | "<=" | "==" | ">=" | ">"
 //! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
-//! SHARE  = a percentage; only with `windows.`, 100 % where it is left out
+//! SHARE  = a percentage; only with `windows.`, which takes end-to-end latency; 100 % where it is left out
 //! ```
 //!
 //! The types are here, [`super::grammar`] parses them, `verdict` judges them.

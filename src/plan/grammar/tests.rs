@@ -42,7 +42,7 @@ fn a_line_is_a_metric_a_comparison_and_a_limit() {
         ("replay.complete", "== 100%"),
         ("broker.memory", "<= 100MB"),
         ("broker.cpu", "< 1.5"),
-        ("windows.ack.p99", "< 10ms"),
+        ("windows.latency.max", "< 10ms"),
         ("backlog.max", "<= 10_000"),
     ] {
         assert!(parse(name, requirement).is_ok(), "{name} {requirement}");
@@ -72,6 +72,7 @@ fn errors_point_at_the_bad_part_of_a_name() {
     assert_eq!(pointed("trading-engine.publish.unsent", "== 0"), at("trading-engine"));
     assert_eq!(pointed("windows.delivery.lost", "== 0"), at("windows.delivery.lost"));
     assert_eq!(pointed("g.windows.latency.mean", "< 1ms"), at("windows.latency.mean"));
+    assert_eq!(pointed("windows.ack.p99", "< 1ms"), at("windows.ack.p99"));
     assert_eq!(pointed("", "< 1ms"), at(""));
 }
 
@@ -114,7 +115,7 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
     `p9999` is no statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
     `losst` is no figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
     `publish.unsent` is no figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`
-    `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of a time, such as `windows.latency.p99`
+    `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of latency, such as `windows.latency.p99`
     `=` is no comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
     `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
     `10k/s` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
@@ -170,7 +171,8 @@ pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
     let ops = prop::sample::select(OPS.map(|(_, op)| op).to_vec());
     (group, any::<bool>(), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
         |(group, windows, metric, op, n, share)| {
-            let windows = windows && matches!(metric, Metric::Time(_, Stat::Quantile(_) | Stat::Max));
+            let windows =
+                windows && matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max));
             Objective {
                 scope: Scope { group: group.filter(|_| metric.of_a_group()), windows },
                 metric,
