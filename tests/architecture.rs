@@ -11,12 +11,12 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 17] = [
-    "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "report", "host",
-    "archive", "profile", "broker", "bus", "run", "cli",
+const ORDER: [&str; 16] = [
+    "num", "plan", "topology", "market", "load", "measure", "record", "verdict", "report", "host", "archive",
+    "profile", "broker", "bus", "run", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 10;
+const PURE: usize = 9;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 16] = [
     "tokio",
@@ -263,20 +263,20 @@ fn order_sees_every_way_to_name_a_later_module() {
         "use crate::elsewhere;",
         "pub use ::tickgate::cli as other;",
     ] {
-        assert_eq!(complaints(order, "src/stats/paired.rs", bad).len(), 1, "{bad}");
+        assert_eq!(complaints(order, "src/record/paired.rs", bad).len(), 1, "{bad}");
     }
     for good in [
         "use crate::num;",
-        "use crate::stats::interval;",
+        "use crate::record::interval;",
         "use super::cli;",
         "mod inner { use super::super::cli; }",
         "// use crate::cli;",
         "const X: &str = \"crate::cli\";",
         "#[cfg(test)]\nmod tests { use crate::cli; }",
     ] {
-        assert_eq!(complaints(order, "src/stats/paired.rs", good), [0; 0], "{good}");
+        assert_eq!(complaints(order, "src/record/paired.rs", good), [0; 0], "{good}");
     }
-    assert_eq!(complaints(order, "src/stats/mod.rs", "\nuse super::cli;"), [2]);
+    assert_eq!(complaints(order, "src/record/mod.rs", "\nuse super::cli;"), [2]);
     assert_eq!(complaints(order, "src/main.rs", "use tickgate::cli;"), [0; 0]);
 }
 
@@ -299,7 +299,7 @@ fn purity_sees_every_way_to_the_outside_world() {
         "#[tokio::main] fn f() {}",
         "#[cfg(test)]\nmod tests {}\nuse std::net::TcpStream;",
     ] {
-        assert_eq!(complaints(purity, "src/stats/mod.rs", bad).len(), 1, "{bad}");
+        assert_eq!(complaints(purity, "src/record/mod.rs", bad).len(), 1, "{bad}");
     }
     for good in [
         "use std::time::Duration;",
@@ -312,9 +312,9 @@ fn purity_sees_every_way_to_the_outside_world() {
         "#[cfg(test)]\nmod tests {\n use std::fs;\n}",
         "#[cfg(test)]\nuse std::fs;",
     ] {
-        assert_eq!(complaints(purity, "src/stats/mod.rs", good), [0; 0], "{good}");
+        assert_eq!(complaints(purity, "src/record/mod.rs", good), [0; 0], "{good}");
     }
-    assert_eq!(complaints(purity, "src/stats/mod.rs", "\"a\nb\"\n; use std::fs;"), [3]);
+    assert_eq!(complaints(purity, "src/record/mod.rs", "\"a\nb\"\n; use std::fs;"), [3]);
     assert_eq!(complaints(purity, "src/host/mod.rs", "use std::fs;"), [0; 0]);
 }
 
