@@ -39,7 +39,7 @@ pub enum Line {
 pub struct Rows {
     /// The row.
     pub row: Row,
-    /// V2 compressed histograms in base64 of this second, measure phase only: send lag, ack, service.
+    /// V2 compressed histograms in base64 of this second: send lag, ack; empty where nothing was recorded.
     pub load: Vec<String>,
     /// The same for each group: latency.
     pub groups: Vec<String>,
