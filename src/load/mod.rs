@@ -1,14 +1,12 @@
-//! The load as arithmetic: when each event is due, which topic and symbol it has, and when to send it.
+//! The load as arithmetic: when each event is due, and which topic and symbol it has.
 //!
 //! Everything here is a function of the plan alone; nothing reads a clock, sleeps or sends.
 
 mod arrival;
 mod curve;
-mod pacer;
 mod pick;
 mod random;
 
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
-pub use pacer::{Pace, Pacer};
 pub use pick::{Picker, shares};
