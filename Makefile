@@ -8,11 +8,11 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim check bench brokers
+.PHONY: help demo test sim check bench instructions brokers
 .NOTPARALLEL:
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
@@ -39,6 +39,9 @@ check: ## formatting, lints, documentation, licences and sources of the dependen
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
+	scripts/instructions.sh
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats
