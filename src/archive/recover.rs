@@ -221,6 +221,8 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         unverified: 0,
         measured_intended: in_measure,
         measured_in_time: in_measure,
+        first_received_ns: None,
+        last_received_ns: None,
         backlog_max: rows().map(|row| row.backlog).max().unwrap_or(0),
         latency: distribution(
             measured(parts).map(|rows| rows.groups.get(at)),

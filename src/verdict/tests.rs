@@ -42,6 +42,8 @@ fn group(name: &str) -> Group {
         unverified: 0,
         measured_intended: 0,
         measured_in_time: 0,
+        first_received_ns: None,
+        last_received_ns: None,
         backlog_max: 0,
         latency: record::Latency::default(),
         lost_ranges: Vec::new(),
