@@ -327,12 +327,22 @@ fn a_run_that_was_cut_short_passes_nothing_and_fails_only_for_what_stands() {
         record.groups[0].reordered = 1;
         assert_eq!(verdict(&record), Verdict::Fail, "{end:?}: what arrived out of order did");
     }
-    let mut record = good(&lines);
-    record.run.end = End::Interrupted;
-    record.groups[0].lost = 1;
-    assert_eq!(verdict(&record), Verdict::Inconclusive, "a longer drain might have brought it");
-    record.run.end = End::BrokerFailed;
-    assert_eq!(verdict(&record), Verdict::Fail, "a broker that dies with confirmed events has lost them");
+    for end in [End::Interrupted, End::BrokerFailed, End::HarnessFailed, End::Recovered] {
+        let mut record = good(&lines);
+        record.run.end = end;
+        record.groups[0].lost = 1;
+        assert_eq!(verdict(&record), Verdict::Inconclusive, "{end:?}: the broker may still have it");
+    }
+    for (end, expected) in [(End::Interrupted, Verdict::Inconclusive), (End::BrokerFailed, Verdict::Fail)] {
+        let mut record = good(&[("publish.unconfirmed", "== 0")]);
+        record.run.end = end;
+        record.load.unconfirmed = 1;
+        assert_eq!(
+            verdict(&record),
+            expected,
+            "{end:?}: no answer by the end of a whole drain is what it says"
+        );
+    }
 }
 
 #[test]
