@@ -386,6 +386,11 @@ fn an_audit_that_did_not_see_the_end_proves_nothing() {
     assert_eq!(verdict(&record), Verdict::Fail);
     record.audit.as_mut().expect("an audit").complete = false;
     assert_eq!(verdict(&record), Verdict::Inconclusive);
+    // Nor does it say where a loss is.
+    record.plan.objectives = vec![objective("delivery.lost", "== 0")];
+    record.groups[0].lost = 3;
+    let reason = assess(&record).objectives[0].reason.clone().unwrap_or_default();
+    assert!(reason.contains("no whole audit to say where"), "{reason}");
 }
 
 #[test]
