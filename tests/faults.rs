@@ -47,6 +47,10 @@ const GAP: f64 = 0.002;
 /// Of times of a second and more: what a thousand events that are let go at once take, on a busy machine.
 const TOLERATED: f64 = 0.1;
 
+/// The connections of a run that is the first behind its proxy, in the order in which it makes them.
+const PUBLISHER: Option<usize> = Some(1);
+const MEMBER: Option<usize> = Some(2);
+
 /// Tests of figures run alone, the others beside each other.
 static MACHINE: RwLock<()> = RwLock::new(());
 

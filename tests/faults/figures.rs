@@ -8,13 +8,9 @@ use crate::proxy::Direction::{ToClient, ToServer};
 use crate::proxy::{Direction, Proxy, Shape};
 use crate::support::nats::NatsServer;
 use crate::{
-    GAP, TOLERATED, after_a_stall, alone, both, compare, compare_of, quantile, run, whole,
+    GAP, MEMBER, PUBLISHER, TOLERATED, after_a_stall, alone, both, compare, compare_of, quantile, run, whole,
     within_three_attempts,
 };
-
-/// The connections of a run, in the order in which it makes them.
-const PUBLISHER: Option<usize> = Some(1);
-const MEMBER: Option<usize> = Some(2);
 
 /// Medians in seconds: end-to-end latency, acknowledgement, the program's own lateness.
 fn medians(server: &NatsServer, direction: Direction, shape: Shape) -> [f64; 3] {

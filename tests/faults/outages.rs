@@ -11,7 +11,7 @@ use crate::proxy::{Proxy, Shape};
 use crate::support::nats::NatsServer;
 use crate::support::program::Running;
 use crate::{
-    Miss, TOLERATED, after_a_stall, alone, beside_others, both, compare_of, quantile, run, whole,
+    MEMBER, Miss, TOLERATED, after_a_stall, alone, beside_others, both, compare_of, quantile, run, whole,
     within_three_attempts,
 };
 
@@ -61,6 +61,12 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
     }
 }
 
+fn half_open(proxy: &Proxy, only: Option<usize>) {
+    for direction in [ToServer, ToClient] {
+        proxy.shape(direction, Shape { vanish: true, only, ..Shape::default() });
+    }
+}
+
 /// Jitter lets acknowledgements overtake deliveries, so that some events are confirmed whose delivery vanishes.
 #[test]
 fn half_open_connections_end_the_run_and_are_no_loss() {
@@ -70,7 +76,7 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
     proxy.shape(ToClient, Shape { jitter_ns: 200_000_000, ..Shape::default() });
     let (done, record) = run(&proxy.url(), &["load.drain=2s"], |_| {
         std::thread::sleep(SECOND / 2);
-        proxy.swallow();
+        half_open(&proxy, None);
     });
     done.ends(4);
     assert_eq!((record.run.end, record.verdict), (End::BrokerFailed, Verdict::Inconclusive));
@@ -89,6 +95,28 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
     }
     let length = record.phases.last().expect("phases").end_ns - record.phases[1].start_ns;
     assert!(length < 40_000_000_000, "its deadlines are far below {length} ns");
+}
+
+/// It finds that out by itself, connects again, and gets what the server has kept for it.
+#[test]
+fn a_half_open_member_is_late_and_nobody_else_is() {
+    let _beside = beside_others();
+    let server = NatsServer::start();
+    let proxy = Proxy::to(server.port());
+    let (done, record) = run(&proxy.url(), &["load.drain=1m", "bus.ack_wait=2s"], |_| {
+        std::thread::sleep(SECOND / 2);
+        half_open(&proxy, MEMBER);
+    });
+    done.ends(0);
+    let (load, group) = (&record.load, &record.groups[0]);
+    assert_eq!(
+        (load.acked, group.delivered, group.lost, group.duplicate),
+        (load.intended, load.intended, 0, 0)
+    );
+    assert!(quantile(&group.latency, 0.9) > 5.0 && quantile(&load.ack, 0.9) < 5.0, "{:?}", record.timeline);
+    let of_member = record.marks.iter().filter(|mark| mark.detail.starts_with("member"));
+    let kinds: Vec<_> = of_member.map(|mark| mark.kind.as_str()).collect();
+    assert!(kinds.contains(&"disconnected") && kinds.contains(&"connected"), "{:?}", record.marks);
 }
 
 /// Stops something for a second, and says for how long it was.

@@ -44,6 +44,9 @@ pub struct Shape {
     pub jitter_ns: Ns,
     /// Each connection carries so many bytes a second; 0 is as many as come.
     pub bytes_a_second: u64,
+    /// The bytes vanish, those under way included, and the end of a connection with them: both directions of one that
+    /// vanish make it half open.
+    pub vanish: bool,
     /// Only the connection of this number, in the order in which they were made, from 0.
     pub only: Option<usize>,
 }
@@ -91,7 +94,6 @@ struct Way {
 #[derive(Default)]
 struct State {
     ways: [Way; 2],
-    swallows: bool,
     refuses_until: Ns,
     open: Vec<TcpStream>,
     carried: Vec<[Arc<AtomicU64>; 2]>,
@@ -165,11 +167,6 @@ impl Proxy {
         for socket in state.open.drain(..) {
             let _ = socket.shutdown(Shutdown::Both);
         }
-    }
-
-    /// From now on bytes vanish, those under way included, in both directions, and nothing says so.
-    pub fn swallow(&self) {
-        self.shared.state().swallows = true;
     }
 
     /// Bytes that the busiest connection has sent in a direction.
@@ -262,12 +259,12 @@ impl Pipe {
         let mut queue: VecDeque<(Ns, Vec<u8>)> = VecDeque::new();
         let (mut under_way, mut open, mut buffer) = (0, true, [0; CHUNK]);
         while (open || !queue.is_empty()) && !self.shared.ended.load(Ordering::Relaxed) {
-            let (shape, held_until, swallows) = self.way();
+            let (shape, held_until) = self.way();
             let now = clock.now();
             while let Some((_, chunk)) = queue.pop_front_if(|(due, _)| held_until.max(*due) <= now) {
                 under_way -= chunk.len();
                 self.carried.fetch_add(num::count(chunk.len()), Ordering::Relaxed);
-                if !swallows && self.to.write_all(&chunk).is_err() {
+                if !shape.vanish && self.to.write_all(&chunk).is_err() {
                     return self.end();
                 }
             }
@@ -285,17 +282,17 @@ impl Pipe {
                 }
             }
         }
-        if !self.way().2 {
+        if !self.way().0.vanish {
             let _ = self.to.shutdown(Shutdown::Write);
         }
     }
 
-    /// What happens to the bytes of this direction of this connection; until when they are held; do they vanish?
-    fn way(&self) -> (Shape, Ns, bool) {
+    /// What happens to the bytes of this direction of this connection, and until when they are held.
+    fn way(&self) -> (Shape, Ns) {
         let state = self.shared.state();
         let Way { shape, held_until } = state.ways[index(self.direction)];
         let meant = shape.only.is_none_or(|only| only == self.number);
-        (if meant { shape } else { Shape::default() }, held_until, state.swallows)
+        (if meant { shape } else { Shape::default() }, held_until)
     }
 
     fn end(&self) {
@@ -425,7 +422,7 @@ mod tests {
     fn whatever_happens_on_the_way_the_bytes_arrive_whole_and_in_order() {
         let (proxy, mut client) = echo();
         let sent: Vec<u8> = (0..400_000_u32).flat_map(u32::to_le_bytes).collect();
-        let rough = Shape { delay_ns: MS, jitter_ns: 3 * MS, bytes_a_second: 16 << 20, only: None };
+        let rough = Shape { delay_ns: MS, jitter_ns: 3 * MS, bytes_a_second: 16 << 20, ..Shape::default() };
         proxy.shape(Direction::ToServer, rough);
         proxy.shape(Direction::ToClient, rough);
         let mut writer = client.try_clone().expect("a socket");
@@ -460,10 +457,16 @@ mod tests {
     fn a_cut_ends_connections_and_lets_nobody_in_for_its_time() {
         let (proxy, mut client) = echo();
         assert!(there_and_back(&mut client) > 0);
-        proxy.cut(Duration::from_millis(200));
-        assert!(matches!(client.read(&mut [0]), Ok(0) | Err(_)));
-        assert!(matches!(connected(&proxy).read(&mut [0]), Ok(0) | Err(_)), "nobody");
-        std::thread::sleep(Duration::from_millis(250));
+        proxy.cut(Duration::from_secs(1));
+        for mut client in [client, connected(&proxy)] {
+            client.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+            let end = client.read(&mut [0]).or_else(|error| match error.kind() {
+                std::io::ErrorKind::ConnectionReset => Ok(0),
+                _ => Err(error),
+            });
+            assert_eq!(end.expect("an end"), 0);
+        }
+        std::thread::sleep(Duration::from_millis(1050));
         assert!(there_and_back(&mut connected(&proxy)) > 0);
     }
 
@@ -471,7 +474,9 @@ mod tests {
     fn a_half_open_connection_says_nothing_and_does_not_end() {
         let (proxy, mut client) = echo();
         assert!(there_and_back(&mut client) > 0);
-        proxy.swallow();
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            proxy.shape(direction, Shape { vanish: true, ..Shape::default() });
+        }
         for mut client in [client, connected(&proxy)] {
             client.write_all(b"x").expect("taken");
             client.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket");
