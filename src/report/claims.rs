@@ -98,9 +98,10 @@ fn durability(record: &Record) -> Claim {
         || "the stream was not read back".to_owned(),
         |audit| {
             format!(
-                "{} of {} acknowledged events were stored",
+                "{} of {} acknowledged events were {}",
                 show::count(audit.acked - audit.missing.min(audit.acked)),
-                show::count(audit.acked)
+                show::count(audit.acked),
+                if audit.complete { "stored" } else { "read back before it broke off" }
             )
         },
     );

@@ -3,7 +3,7 @@
 use super::show;
 use super::table::Table;
 use crate::num;
-use crate::record::{Brief, Group, Hiccups, Latency, Process, Record, Verdict};
+use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Verdict};
 
 /// Names and values.
 pub(crate) type Facts = Vec<(String, String)>;
@@ -125,8 +125,10 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
         ),
     ];
     if let Some(audit) = &record.audit {
+        // What was not read may be stored.
+        let missing = if audit.complete { audit.missing } else { 0 };
         let leaks =
-            [("not stored", audit.missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
+            [("not stored", missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
         let notes = [
             ("extra copies", audit.stored_twice),
             ("stored without acknowledgement", audit.unconfirmed_stored),
@@ -148,9 +150,13 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
     }
     let delivered = group.delivered.saturating_sub(group.recovered + group.unexpected);
     let located = group.lost_not_stored + group.lost_not_delivered;
+    let unlocated = match record.run.end {
+        End::Completed => "lost, place unknown",
+        _ => "missing when the run ended",
+    };
     let leaks = [
         ("stored, not delivered", group.lost_not_delivered),
-        ("lost, place unknown", group.lost.saturating_sub(located)),
+        (unlocated, group.lost.saturating_sub(located)),
         ("corrupt", group.corrupt),
         ("unexpected", group.unexpected),
     ];

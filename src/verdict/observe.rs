@@ -241,8 +241,8 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
 }
 
 fn blame(record: &Record, group: &Group) -> String {
-    if record.audit.is_none() {
-        return format!("{} lost, and no audit to say where", group.lost);
+    if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
+        return format!("{} lost, and no whole audit to say where", group.lost);
     }
     match (group.lost_not_stored, group.lost_not_delivered) {
         (0, n) => format!("{n} stored and never delivered: the delivery lost them"),
