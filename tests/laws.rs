@@ -48,7 +48,9 @@ fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
 #[track_caller]
 fn holds(name: &str, target: fn(&[u8]), cases: u32) {
     let seeds = seeds(name);
-    seeds.iter().for_each(|seed| target(seed));
+    for seed in &seeds {
+        target(seed);
+    }
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let done = TestRunner::new(config).run(&changed(seeds), |bytes| {
         target(&bytes);
