@@ -35,14 +35,18 @@ fn changed(seeds: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
         all[at..(at + length).min(all.len())].to_vec()
     });
     let edit = (any::<Index>(), 0_usize..30, prop_oneof![part, bytes]);
-    (prop::sample::select(seeds), prop::collection::vec(edit, 0..6)).prop_map(|(mut bytes, edits)| {
-        for (at, cut, with) in edits {
-            let at = at.index(bytes.len() + 1);
-            let end = (at + cut).min(bytes.len());
-            bytes.splice(at..end, with);
-        }
-        bytes
-    })
+    let seed =
+        (prop::sample::select(seeds), prop::collection::vec(edit, 0..6)).prop_map(|(mut bytes, edits)| {
+            for (at, cut, with) in edits {
+                let at = at.index(bytes.len() + 1);
+                let end = (at + cut).min(bytes.len());
+                bytes.splice(at..end, with);
+            }
+            bytes
+        });
+    // What targets take for directions, where they do.
+    let directions = prop::collection::vec(any::<u8>(), 3..13).prop_map(|with| [&[0], &*with].concat());
+    prop_oneof![3 => seed, 1 => directions]
 }
 
 #[track_caller]
