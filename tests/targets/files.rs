@@ -105,6 +105,7 @@ fn leaves(value: &mut Value) -> Vec<&mut Value> {
 /// A journal, cut at every byte where it is short and at some where it is long. The bytes are the journal, or say
 /// what to put in place of which of its values where they begin with none.
 pub fn journal(bytes: &[u8]) {
+    const SHORT: usize = 1024;
     if let [0, changes @ ..] = bytes {
         let mut altered: Vec<Vec<u8>> = vec![];
         let lines: Vec<&[u8]> = TOLD.split(|&byte| byte == b'\n').filter(|line| !line.is_empty()).collect();
@@ -120,7 +121,6 @@ pub fn journal(bytes: &[u8]) {
         let ends = whole.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1);
         return journal_cut_at(&whole, ends);
     }
-    const SHORT: usize = 1024;
     let step = bytes.len().div_ceil(SHORT).max(1);
     let ends = bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at);
     let mut cuts: Vec<usize> =
