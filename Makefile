@@ -3,12 +3,14 @@
 PROFILE ?= quick
 SEEDS ?= 2000
 FIRST ?= 0
+TARGET ?= profile objective pattern event record journal
+SECONDS ?= 60
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim check bench instructions brokers
+.PHONY: help demo test sim fuzz check bench instructions brokers
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -25,16 +27,19 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
-	@scripts/python.sh || echo "left out: reading reports back with Python"
+	@scripts/python.sh || echo "left out: what Python reads back and witnesses"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
+
+fuzz: ## fuzz what is read from outside, SECONDS=60 for each of the targets (TARGET=journal for one of them)
+	scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --document-private-items
-	scripts/tools.sh
+	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
 
 bench: ## benches of the hot paths

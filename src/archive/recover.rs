@@ -108,7 +108,11 @@ fn phases(parts: &Parts, rows: &[Row]) -> Vec<Phase> {
         let mut of = rows.iter().filter(|row| row.phase == name);
         if let (Some(first), false) = (of.next(), phases.iter().any(|phase| phase.name == name)) {
             let last = of.next_back().unwrap_or(first);
-            phases.push(Phase { name, start_ns: first.at_ns, end_ns: last.at_ns + 1_000_000_000 });
+            phases.push(Phase {
+                name,
+                start_ns: first.at_ns,
+                end_ns: last.at_ns.saturating_add(1_000_000_000),
+            });
         }
     }
     phases.sort_by_key(|phase| phase.start_ns);
@@ -163,8 +167,8 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
 }
 
 fn load(parts: &Parts, seconds: f64) -> Load {
-    let all = |of: fn(&Row) -> u64| parts.seconds.iter().map(|rows| of(&rows.row)).sum::<u64>();
-    let in_measure = |of: fn(&Row) -> u64| measured(parts).map(|rows| of(&rows.row)).sum::<u64>();
+    let all = |of: fn(&Row) -> u64| num::sum(parts.seconds.iter().map(|rows| of(&rows.row)));
+    let in_measure = |of: fn(&Row) -> u64| num::sum(measured(parts).map(|rows| of(&rows.row)));
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits = verdict::limits(&parts.plan);
     let (intended, sent, acked) =
@@ -194,18 +198,18 @@ fn load(parts: &Parts, seconds: f64) -> Load {
 fn group_of(parts: &Parts, at: usize) -> Group {
     let plan = &parts.plan.groups[at];
     let rows = || parts.seconds.iter().filter_map(|rows| rows.row.groups.get(at));
-    let sum = |of: fn(&crate::record::GroupRow) -> u64| rows().map(of).sum::<u64>();
+    let sum = |of: fn(&crate::record::GroupRow) -> u64| num::sum(rows().map(of));
     let delivered = sum(|row| row.delivered);
     // What a group was owed is not told, but what it had and what it still waited for is.
     let waiting = rows().next_back().map_or(0, |row| row.backlog);
     let in_measure =
-        measured(parts).filter_map(|rows| rows.row.groups.get(at)).map(|row| row.delivered).sum();
+        num::sum(measured(parts).filter_map(|rows| rows.row.groups.get(at)).map(|row| row.delivered));
     Group {
         name: plan.name.clone(),
         members: plan.members,
         delivery: plan.delivery,
         topics: vec![],
-        expected: delivered + waiting,
+        expected: delivered.saturating_add(waiting),
         delivered,
         lost: 0,
         lost_not_stored: 0,

@@ -117,11 +117,11 @@ fn durability(record: &Record) -> Claim {
 
 fn order(record: &Record) -> Claim {
     let says = "Market events are processed in order per symbol";
-    let delivered: u64 = record.groups.iter().map(|g| g.delivered).sum();
+    let delivered = num::sum(record.groups.iter().map(|g| g.delivered));
     if delivered == 0 {
         return nothing(says);
     }
-    let reordered: u64 = record.groups.iter().map(|g| g.reordered).sum();
+    let reordered = num::sum(record.groups.iter().map(|g| g.reordered));
     Claim {
         says,
         measured: format!("{} of {} deliveries out of order", show::count(reordered), show::count(delivered)),

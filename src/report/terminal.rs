@@ -122,7 +122,7 @@ fn ledger(out: &mut String, record: &Record) {
             out,
             "  {:<16} {} of {} delivered",
             show::fit(&group.name, 16),
-            n(group.delivered.saturating_sub(group.recovered + group.unexpected)),
+            n(group.delivered.saturating_sub(group.recovered.saturating_add(group.unexpected))),
             n(group.expected),
         );
         line!(
