@@ -8,7 +8,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim check bench brokers
+.PHONY: help demo test sim check bench brokers example
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -25,7 +25,8 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
-	@scripts/python.sh || echo "left out: reading reports back with Python"
+	@scripts/python.sh || echo "left out: reading reports back with Python, and running the workflows of docs/ci"
+	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
@@ -39,6 +40,9 @@ check: ## formatting, lints, documentation, licences and sources of the dependen
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
+	scripts/example.sh
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

@@ -12,7 +12,6 @@ final class ReadBack {
             while (reader.hasNext()) {
                 Histogram interval = (Histogram) reader.nextIntervalHistogram();
                 StringBuilder line = new StringBuilder(log).append('\t').append(interval.getTag());
-                line.append('\t').append(interval.getEndTimeStamp() - interval.getStartTimeStamp());
                 line.append('\t').append(interval.getTotalCount());
                 for (double percentile : PERCENTILES) {
                     line.append('\t').append(interval.getValueAtPercentile(percentile));
