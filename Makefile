@@ -10,7 +10,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim fuzz check bench instructions brokers
+.PHONY: help demo test sim fuzz check bench instructions example brokers
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -27,7 +27,8 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
-	@scripts/python.sh || echo "left out: what Python reads back and witnesses"
+	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
+	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
@@ -47,6 +48,9 @@ bench: ## benches of the hot paths
 
 instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
 	scripts/instructions.sh
+
+example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
+	scripts/example.sh
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

@@ -130,14 +130,7 @@ fn measured(parts: &Parts) -> impl Iterator<Item = &Rows> {
 
 /// The sum of histograms, as a distribution.
 fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u64]) -> Latency {
-    let mut sum: Option<Histogram<u64>> = None;
-    for read in texts.flatten().filter_map(|text| measure::decode(text).ok()) {
-        match &mut sum {
-            // All of a run have the same bounds; one that has not tells nothing that could be added.
-            Some(sum) => drop(sum.add(read)),
-            None => sum = Some(read),
-        }
-    }
+    let sum = measure::sum(texts.flatten());
     let over_limit = |of: &Histogram<u64>| {
         let above = |limit: u64| {
             of.iter_recorded()

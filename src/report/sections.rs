@@ -84,6 +84,15 @@ pub(crate) struct Flow {
     pub(crate) stages: Vec<Stage>,
 }
 
+impl Flow {
+    /// Did every event take this way, and none in a way that is worth a word?
+    pub(crate) fn whole(&self) -> bool {
+        self.stages
+            .iter()
+            .all(|s| s.leaks.is_empty() && s.notes.is_empty() && s.count == self.stages[0].count)
+    }
+}
+
 /// A stage: how many events reached it, and what was lost on the way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
