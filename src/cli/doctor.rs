@@ -72,8 +72,8 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     }
     Ok(match (fit, startable) {
         (true, true) => Exit::Pass,
-        (true, false) => Exit::Environment,
-        (false, _) => Exit::Inconclusive,
+        (false, true) => Exit::Inconclusive,
+        (_, false) => Exit::Environment,
     })
 }
 
