@@ -25,6 +25,7 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
+	@scripts/docker.sh check || echo "left out: brokers in containers"
 	@scripts/python.sh || echo "left out: reading reports back with Python"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)

@@ -48,7 +48,7 @@ pub(super) fn reach(
     };
     let target = Target::parse(&container.url()).map_err(Failure::usage)?;
     let warnings = container.warnings().to_vec();
-    let meters = vec![("nats-server".to_owned(), container.meter())];
+    let meters = container.meter().map(|meter| ("nats-server".to_owned(), meter)).into_iter().collect();
     let container = Rc::new(RefCell::new(container));
     let watched = Rc::clone(&container);
     let alive: Box<dyn Fn() -> Result<(), String>> =

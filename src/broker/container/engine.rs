@@ -13,21 +13,16 @@ use futures_util::StreamExt as _;
 use testcontainers::bollard;
 
 use bollard::errors::Error;
-use bollard::models::{ContainerStatsResponse, ImageInspect};
-use bollard::query_parameters::{
-    CreateImageOptionsBuilder, RemoveContainerOptionsBuilder, StatsOptionsBuilder,
-};
+use bollard::models::ImageInspect;
+use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveContainerOptionsBuilder};
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use tokio::runtime::Runtime;
 
 use super::super::BrokerError;
 use crate::host::docker;
-use crate::host::resources::ProcessUse;
 
 /// The longest that the engine may take for one thing; to create a container on a busy disk is the slowest.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// The longest that it may take for figures, while a run goes on.
-const FIGURES_WITHIN: Duration = Duration::from_millis(500);
 /// Time between two looks at whether somebody wants us to end.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
@@ -135,14 +130,6 @@ impl Engine {
             }
         })
     }
-
-    /// What a container has used so far, by its control group; `None` where the engine does not say so in time.
-    pub(super) fn usage(&self, name: &str) -> Option<ProcessUse> {
-        let options = StatsOptionsBuilder::new().stream(false).one_shot(true).build();
-        let mut stats = Box::pin(self.docker.stats(name, Some(options)));
-        let read = async { tokio::time::timeout(FIGURES_WITHIN, stats.next()).await };
-        usage(&self.runtime.block_on(read).ok()??.ok()?)
-    }
 }
 
 async fn until(reached: &dyn Fn() -> bool) {
@@ -158,46 +145,5 @@ fn said(error: &Error) -> String {
         Error::DockerStreamError { error } => error.trim().to_owned(),
         Error::IOError { err } if err.kind() == io::ErrorKind::NotFound => "the engine is gone".into(),
         other => other.to_string(),
-    }
-}
-
-/// CPU time of all its processes; and of its memory what its processes have of their own, and the files that they
-/// have mapped: what is called resident of a process. The page cache of its store is none of it, though the
-/// control group counts that too.
-fn usage(stats: &ContainerStatsResponse) -> Option<ProcessUse> {
-    let cpu = stats.cpu_stats.as_ref()?.cpu_usage.as_ref()?;
-    let total_ns = cpu.total_usage?;
-    let system_ns = cpu.usage_in_kernelmode.unwrap_or(0).min(total_ns);
-    let memory = stats.memory_stats.as_ref()?;
-    let details = memory.stats.as_ref()?;
-    let of = |names: [&str; 2]| names.iter().find_map(|name| details.get(*name)).copied();
-    // The names of control groups of version 2, then those of version 1.
-    let rss_bytes = of(["anon", "total_rss"])? + of(["file_mapped", "total_mapped_file"]).unwrap_or(0);
-    // An ended container has none.
-    (total_ns > 0).then_some(ProcessUse {
-        user_ns: total_ns - system_ns,
-        system_ns,
-        rss_bytes,
-        peak_rss_bytes: rss_bytes,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn both_versions_of_control_groups_are_read() {
-        let read = |memory: &str| {
-            let text = format!(
-                r#"{{"cpu_stats":{{"cpu_usage":{{"total_usage":5000,"usage_in_kernelmode":2000}}}},"memory_stats":{{"usage":900000,"stats":{memory}}}}}"#
-            );
-            usage(&serde_json::from_str(&text).unwrap())
-        };
-        let used = read(r#"{"anon":300,"file_mapped":20,"file":800000,"inactive_file":7}"#).unwrap();
-        assert_eq!((used.user_ns, used.system_ns, used.rss_bytes), (3000, 2000, 320));
-        let used = read(r#"{"total_rss":400,"total_mapped_file":30,"rss":1,"cache":800000}"#).unwrap();
-        assert_eq!(used.rss_bytes, 430);
-        assert_eq!(read("{}"), None, "an ended container has no figures");
     }
 }

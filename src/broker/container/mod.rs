@@ -30,6 +30,7 @@ use super::local::check_store;
 use super::log::last_lines;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
+use crate::host::cgroup::ControlGroup;
 use crate::host::resources::Meter;
 use crate::num;
 use crate::plan::{Storage, Sync};
@@ -103,6 +104,7 @@ pub struct Container {
     ports: Ports,
     recipe: Recipe,
     facts: Vec<(String, String)>,
+    group: Option<ControlGroup>,
     warnings: Vec<String>,
     /// How what was started last has ended, once it has.
     ended: Arc<Mutex<Option<String>>>,
@@ -134,6 +136,7 @@ impl Container {
         let mut container = Self {
             recipe: Recipe::of(&config, &name, ports)?,
             facts: facts(&config, &engine, &image),
+            group: None,
             ended: Arc::default(),
             log: None,
             log_from: 0,
@@ -155,7 +158,11 @@ impl Container {
                     container.ports = Ports::free(None).map_err(BrokerError::io("find a free port"))?;
                     container.recipe = Recipe::of(&container.config, &container.name, container.ports)?;
                 }
-                done => return done.map(|()| container),
+                done => {
+                    done?;
+                    container.note_accounting();
+                    return Ok(container);
+                }
             }
         }
     }
@@ -194,12 +201,15 @@ impl Container {
         &self.warnings
     }
 
-    /// Reads what it has used so far: CPU time and resident memory of all in it, by its control group, as the engine
-    /// reports them. The engine's own processes are not in it, such as the one that passes on what comes to a port.
+    /// Reads what all in it have used so far, by its control group; `None` where that cannot be seen from here, because
+    /// the engine runs in a machine of its own. The engine's own processes are not in it, such as the one that passes on
+    /// what comes to a port.
+    ///
+    /// The engine has these figures too, but only once a second, and lets whoever asks wait for it.
     #[must_use]
-    pub fn meter(&self) -> Meter {
-        let (engine, name) = (self.engine.clone(), self.name.clone());
-        Box::new(move || engine.usage(&name))
+    pub fn meter(&self) -> Option<Meter> {
+        let group = self.group.clone()?;
+        Some(Box::new(move || group.usage()))
     }
 
     /// Whether it still runs (a paused one does).
@@ -269,6 +279,19 @@ impl Container {
         self.launch(&|| false)
     }
 
+    fn note_accounting(&mut self) {
+        let how = match &self.group {
+            Some(group) => format!("its control group (version {})", group.version()),
+            None => {
+                let hidden =
+                    "the container's control group cannot be seen from here: no CPU and memory of the broker";
+                self.warnings.push(hidden.into());
+                "not seen from here".into()
+            }
+        };
+        self.facts.push(("container.accounting".into(), how));
+    }
+
     fn create(&mut self) -> Result<(), BrokerError> {
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
         let creating = self.engine.docker.create_container(Some(options), self.body());
@@ -333,6 +356,10 @@ impl Container {
             let how = how_it_ended(&docker, &name).await;
             *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
         });
+        let inspecting = self.engine.docker.inspect_container(&self.name, None);
+        let state = self.engine.wait("look at the container", inspecting)?.state.unwrap_or_default();
+        let pid = state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        self.group = pid.and_then(ControlGroup::of);
         self.until_ready(interrupted)
     }
 
