@@ -109,9 +109,11 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     assert_eq!((record.broker.kind.as_str(), record.broker.mode.as_str()), ("nats", "container"));
     assert_eq!(port_in(&record), port);
     let (load, group, audit) = (&record.load, &record.groups[0], record.audit.as_ref().unwrap());
-    assert_eq!((load.intended, load.acked), (130_000, 130_000));
-    assert_eq!((group.delivered, group.lost, group.duplicate), (130_000, 0, 0));
-    assert_eq!((audit.complete, audit.stored_once, audit.stored_twice), (true, 130_000, 0));
+    // A machine that cannot keep up leaves events unsent, and accounts for them.
+    assert_eq!((load.intended, load.refused, load.unconfirmed), (130_000, 0, 0));
+    assert_eq!(load.acked + load.unsent, 130_000);
+    assert_eq!((group.delivered, group.lost, group.duplicate), (load.acked, 0, 0));
+    assert_eq!((audit.complete, audit.stored_once, audit.stored_twice), (true, load.acked, 0));
 
     let settings = &record.broker.settings;
     assert_eq!(settings["container.image"], image);
@@ -303,8 +305,8 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("broker.log");
     let error = start(image, &log, |config| config.extra = "nonsense: {".into()).unwrap_err().to_string();
-    assert!(error.contains("before it was ready") && error.contains("nonsense"), "{error}");
-    // The bus has it first.
+    assert!(error.contains("before it was ready") && error.contains("Parse error"), "{error}");
+    // Somebody else has the port.
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();
