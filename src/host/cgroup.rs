@@ -3,13 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::resources::ProcessUse;
+use super::resources::{Process, ProcessUse};
 
-/// A control group, by the folders in which the kernel shows it.
+/// A control group, by the folder in which the kernel shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlGroup {
-    cpu: PathBuf,
-    memory: PathBuf,
+    folder: PathBuf,
     unified: bool,
 }
 
@@ -25,14 +24,8 @@ impl ControlGroup {
     /// From `/proc/PID/cgroup` (`N:CONTROLLERS:PATH`, without controllers in version 2) and `/proc/self/mountinfo`.
     /// A controller that is mounted by itself is one of version 1, and then not in version 2.
     fn find(groups: &str, mounts: &str) -> Option<Self> {
-        let (cpu, memory) = (place(groups, mounts, "cpuacct"), place(groups, mounts, "memory"));
-        match (cpu, memory) {
-            (Some(cpu), Some(memory)) => Some(Self { cpu, memory, unified: false }),
-            _ => {
-                let folder = place(groups, mounts, "")?;
-                Some(Self { cpu: folder.clone(), memory: folder, unified: true })
-            }
-        }
+        let first = place(groups, mounts, "cpuacct").map(|folder| Self { folder, unified: false });
+        first.or_else(|| place(groups, mounts, "").map(|folder| Self { folder, unified: true }))
     }
 
     /// 1 or 2.
@@ -41,23 +34,29 @@ impl ControlGroup {
         if self.unified { 2 } else { 1 }
     }
 
-    /// CPU time of all its processes, the ended ones included; and of its memory what they have of their own and the
-    /// files that they have mapped: what is called resident of a process. The page cache of what they write is none of
-    /// it, though the group's total counts that too. `None` once the group is gone.
+    /// CPU time of the group, ended processes included, and the resident memory of the processes in it. `None` once the
+    /// group is gone or empty.
+    ///
+    /// The group's own count of memory would be another figure than a server's outside of a container: it has the page
+    /// cache of what is written to the store, and lacks pages of the program that another group was the first to read.
     #[must_use]
     pub fn usage(&self) -> Option<ProcessUse> {
         let (user_ns, system_ns) = if self.unified {
-            let stat = read(&self.cpu, "cpu.stat")?;
+            let stat = read(&self.folder, "cpu.stat")?;
             (field(&stat, "user_usec")? * 1000, field(&stat, "system_usec")? * 1000)
         } else {
-            let number = |name| read(&self.cpu, name)?.trim().parse::<u64>().ok();
+            let number = |name| read(&self.folder, name)?.trim().parse::<u64>().ok();
             (number("cpuacct.usage_user")?, number("cpuacct.usage_sys")?)
         };
-        let stat = read(&self.memory, "memory.stat")?;
-        let (own, mapped) =
-            if self.unified { ("anon", "file_mapped") } else { ("total_rss", "total_mapped_file") };
-        let rss_bytes = field(&stat, own)? + field(&stat, mapped).unwrap_or(0);
-        Some(ProcessUse { user_ns, system_ns, rss_bytes, peak_rss_bytes: rss_bytes })
+        let pids = read(&self.folder, "cgroup.procs")?;
+        let pids = pids.lines().filter_map(|pid| pid.parse().ok());
+        let processes = pids.filter_map(|pid| Process::of(pid).ok()?.usage().ok());
+        let (mut rss_bytes, mut peak_rss_bytes) = (0, 0);
+        for process in processes {
+            rss_bytes += process.rss_bytes;
+            peak_rss_bytes += process.peak_rss_bytes;
+        }
+        (peak_rss_bytes > 0).then_some(ProcessUse { user_ns, system_ns, rss_bytes, peak_rss_bytes })
     }
 }
 
@@ -104,16 +103,18 @@ mod tests {
                       33 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 none rw,nsdelegate\n";
         let groups = "4:memory:/docker/ab\n2:cpu,cpuacct:/docker/ab\n0::/docker/ab\n";
         let found = ControlGroup::find(groups, mounts).unwrap();
-        assert_eq!(found.cpu, Path::new("/sys/fs/cgroup/cpu,cpuacct/docker/ab"));
-        assert_eq!((found.memory.to_str().unwrap(), found.version()), ("/sys/fs/cgroup/memory/docker/ab", 1));
+        assert_eq!(
+            (found.folder.to_str().unwrap(), found.version()),
+            ("/sys/fs/cgroup/cpu,cpuacct/docker/ab", 1)
+        );
         let mounts = "30 22 0:25 / /sys/fs/cgroup rw shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
         let found = ControlGroup::find("0::/system.slice/docker-ab.scope\n", mounts).unwrap();
-        assert_eq!(found.cpu, Path::new("/sys/fs/cgroup/system.slice/docker-ab.scope"));
-        assert_eq!((&found.cpu, found.version()), (&found.memory, 2));
+        assert_eq!(found.folder, Path::new("/sys/fs/cgroup/system.slice/docker-ab.scope"));
+        assert_eq!(found.version(), 2);
         // Where only a part is mounted, the rest cannot be seen.
         let part = "30 22 0:25 /ours /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(ControlGroup::find("0::/theirs\n", part), None);
-        assert_eq!(ControlGroup::find("0::/ours/ab\n", part).unwrap().cpu, Path::new("/sys/fs/cgroup/ab"));
+        assert_eq!(ControlGroup::find("0::/ours/ab\n", part).unwrap().folder, Path::new("/sys/fs/cgroup/ab"));
         assert_eq!(ControlGroup::find("", ""), None);
         assert_eq!(ControlGroup::of(u32::MAX), None);
     }
@@ -122,20 +123,19 @@ mod tests {
     fn figures_of_both_versions_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
-        let group = |unified| ControlGroup {
-            cpu: folder.path().to_owned(),
-            memory: folder.path().to_owned(),
-            unified,
-        };
+        let group = |unified| ControlGroup { folder: folder.path().to_owned(), unified };
         assert_eq!(group(true).usage(), None, "a group that is gone has no figures");
         write("cpu.stat", "usage_usec 50\nuser_usec 30\nsystem_usec 20\n");
-        write("memory.stat", "anon 300\nfile 80000\nfile_mapped 20\n");
-        let used = group(true).usage().unwrap();
-        assert_eq!((used.user_ns, used.system_ns, used.rss_bytes), (30_000, 20_000, 320));
         write("cpuacct.usage_user", "31\n");
         write("cpuacct.usage_sys", "21\n");
-        write("memory.stat", "cache 9\nrss 1\ntotal_rss 400\ntotal_mapped_file 30\n");
-        let used = group(false).usage().unwrap();
-        assert_eq!((used.user_ns, used.system_ns, used.rss_bytes), (31, 21, 430));
+        write("cgroup.procs", "");
+        assert_eq!(group(true).usage(), None, "nor has an empty one");
+        write("cgroup.procs", &format!("{}\n0\n", std::process::id()));
+        let own = Process::own().unwrap().usage().unwrap();
+        for (unified, cpu) in [(true, (30_000, 20_000)), (false, (31, 21))] {
+            let used = group(unified).usage().unwrap();
+            assert_eq!((used.user_ns, used.system_ns), cpu);
+            assert!(used.peak_rss_bytes >= own.peak_rss_bytes && used.rss_bytes > 0, "{used:?}");
+        }
     }
 }

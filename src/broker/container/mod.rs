@@ -1,11 +1,12 @@
 //! A broker in a container of our own: ports on our loopback, a volume that goes when it goes, and never left behind.
 
 mod engine;
+mod reaper;
 mod recipe;
 
 use std::collections::HashMap;
 use std::fs::OpenOptions;
-use std::io::{Read as _, Write as _, stdin};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,6 +23,7 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 
+pub use reaper::reap;
 pub use recipe::{Image, Product};
 
 use super::BrokerError;
@@ -45,8 +47,6 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
-/// How long a reaper looks for a container that may still be on its way.
-const REAP_WITHIN: Duration = Duration::from_secs(5);
 
 /// How to start a container.
 #[derive(Debug, Clone)]
@@ -280,14 +280,13 @@ impl Container {
     }
 
     fn note_accounting(&mut self) {
-        let how = match &self.group {
-            Some(group) => format!("its control group (version {})", group.version()),
-            None => {
-                let hidden =
-                    "the container's control group cannot be seen from here: no CPU and memory of the broker";
-                self.warnings.push(hidden.into());
-                "not seen from here".into()
-            }
+        let how = if let Some(group) = &self.group {
+            format!("control group (version {})", group.version())
+        } else {
+            let hidden =
+                "the container's processes cannot be seen from here: no CPU and memory of the broker";
+            self.warnings.push(hidden.into());
+            "not seen from here".into()
         };
         self.facts.push(("container.accounting".into(), how));
     }
@@ -487,26 +486,4 @@ fn facts(config: &ContainerConfig, engine: &Engine, image: &ImageInspect) -> Vec
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into()
-}
-
-/// The work of a reaper: waits for the end of its input, then removes the container of that name.
-///
-/// Its input is a pipe that only the process holds open that started it. Before a line has come, the container may still be
-/// on its way, so it is looked for a while.
-pub fn reap(name: &str) {
-    let ignored = Arc::default();
-    for signal in [signal_hook::consts::SIGHUP, signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        let _ = signal_hook::flag::register(signal, Arc::clone(&ignored));
-    }
-    let mut told = String::new();
-    let _ = stdin().read_to_string(&mut told);
-    let deadline = Instant::now() + REAP_WITHIN;
-    loop {
-        match Engine::reach().and_then(|engine| engine.remove(name)) {
-            Ok(true) => return,
-            Ok(false) if !told.is_empty() => return,
-            _ if Instant::now() >= deadline => return,
-            _ => std::thread::sleep(Duration::from_millis(100)),
-        }
-    }
 }
