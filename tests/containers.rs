@@ -1,6 +1,7 @@
 //! Brokers in containers, on a real engine: measured like one of our own, and gone afterwards, however a run ends.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr, reason = "tests")]
+#![cfg(feature = "containers")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod support;
 #[path = "support/outside.rs"]
