@@ -23,6 +23,11 @@ macro_rules! eprintln {
 mod args;
 mod broker;
 mod check;
+#[cfg(feature = "containers")]
+mod container;
+#[cfg(not(feature = "containers"))]
+#[path = "no_container.rs"]
+mod container;
 mod doctor;
 mod github;
 mod journal;
@@ -147,6 +152,7 @@ pub fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Selftest => selftest::run(),
+        Command::ReapContainer { name } => container::reap(&name),
         Command::Report(args) => report::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
