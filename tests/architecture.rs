@@ -21,7 +21,7 @@ const PURE: usize = 9;
 const IMPURE: [&str; 17] = [
     "tokio",
     "async_nats",
-    "testcontainers",
+    "bollard",
     "clap",
     "sysinfo",
     "rustix",

@@ -1,6 +1,6 @@
 //! The container engine: each thing that is asked of it, with a deadline, and from a thread that may wait.
 //!
-//! `bollard` comes with `testcontainers`, whose own way to start a container is not used: it speaks the newest version of
+//! It is asked through `bollard`, the client under `testcontainers`, and not through that: it speaks the newest version of
 //! the protocol only, which engines before Docker 29 refuse. Here the version is the one that the engine offers.
 
 use std::fmt;
@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use testcontainers::bollard;
 
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
