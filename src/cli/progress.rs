@@ -63,13 +63,15 @@ impl Observer for Progress {
             Event::Ready(record) => {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
+                let load = &record.plan.load;
+                let rate = if load.is_closed() {
+                    "all that the window lets".to_owned()
+                } else {
+                    load.rate.to_string()
+                };
                 self.say(&format!(
-                    "ready: {} {} at {}, {} for {} s",
-                    record.broker.product,
-                    record.broker.version,
-                    record.broker.address,
-                    record.plan.load.rate,
-                    self.load_s
+                    "ready: {} {} at {}, {rate} for {} s",
+                    record.broker.product, record.broker.version, record.broker.address, self.load_s
                 ));
             }
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {

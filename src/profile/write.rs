@@ -13,6 +13,9 @@ pub fn to_toml(plan: &Plan) -> String {
     let mut out = Out::default();
     out.text("name", &plan.name);
     out.text("description", &plan.description);
+    if plan.groups.is_empty() {
+        out.line("groups", &"[]");
+    }
     load(&mut out, &plan.load);
     market(&mut out, &plan.market);
     topology(&mut out, &plan.topology);

@@ -24,7 +24,7 @@ fn loads(plan: Plan) -> impl Strategy<Value = Plan> {
     let shape =
         (one_of(&load::ARRIVALS), one_of(&load::SPACINGS), rates(), rates(), 2_u64..1_000_000, 1_u64..100);
     let phases = (1_u64..600_000, 10_000_000_000_u64..100_000_000_000, 1_u64..3_600_000);
-    (shape, phases, rates(), 1_u32..=64, one_of(&load::PACINGS)).prop_map(
+    (shape, phases, rates(), 1_u32..=64, (one_of(&load::PACINGS), one_of(&load::CONSUMES))).prop_map(
         move |(
             (arrival, spacing, low, high, every, length),
             (warmup, duration, drain),
@@ -36,7 +36,7 @@ fn loads(plan: Plan) -> impl Strategy<Value = Plan> {
             plan.load.rate = rate;
             plan.load.arrival = arrival;
             plan.load.spacing = match arrival {
-                Arrival::Constant => Spacing::Constant,
+                Arrival::Constant | Arrival::Closed => Spacing::Constant,
                 Arrival::Poisson => Spacing::Poisson,
                 _ => spacing,
             };
@@ -51,7 +51,7 @@ fn loads(plan: Plan) -> impl Strategy<Value = Plan> {
             plan.load.duration = Span { ns: duration };
             plan.load.drain = Span::millis(drain);
             plan.load.generators = generators;
-            plan.load.pacing = pacing;
+            (plan.load.pacing, plan.load.consume) = pacing;
             plan
         },
     )

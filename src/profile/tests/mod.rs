@@ -197,3 +197,22 @@ fn every_legal_key_is_written() {
         assert!(written.iter().any(is_there), "{key}");
     }
 }
+
+#[test]
+fn the_highest_rate_is_closed_by_the_window() {
+    let plan = plan_of(LEAST, &["load.rate=max"]);
+    assert!(plan.load.is_closed());
+    assert_eq!(
+        (plan.load.rate.per_second, plan.load.spacing, plan.load.generators),
+        (1e6, Spacing::Constant, 1)
+    );
+    let text = errors_of(LEAST, &["load.rate=max", "load.arrival=poisson"]);
+    assert!(text.contains("`load.arrival` contradicts `rate = \"max\"`"), "{text}");
+}
+
+#[test]
+fn no_group_is_a_plan_when_it_is_said() {
+    let plan = plan_of(LEAST, &["groups=[]"]);
+    assert_eq!(plan.groups, []);
+    assert_eq!(plan_of(&to_toml(&plan), &[]), plan);
+}
