@@ -253,7 +253,7 @@ fn one_at_a_time_when_publishing_is_synchronous<R: Rig>() {
 
 fn an_unacknowledged_event_comes_again_and_says_so<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.ack_wait = Span::millis(500);
+    plan.bus.nats.ack_wait = Span::millis(500);
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -271,8 +271,8 @@ fn an_unacknowledged_event_comes_again_and_says_so<R: Rig>() {
 
 fn a_member_resumes_where_its_group_was<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.ack_wait = Span::seconds(1);
-    plan.bus.pull_batch = 10;
+    plan.bus.nats.ack_wait = Span::seconds(1);
+    plan.bus.nats.pull_batch = 10;
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -296,7 +296,7 @@ fn a_member_resumes_where_its_group_was<R: Rig>() {
 fn a_broker_that_restarts_loses_nothing_acknowledged<R: Rig>() {
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::seconds(5);
-    plan.bus.ack_wait = Span::seconds(2);
+    plan.bus.nats.ack_wait = Span::seconds(2);
     let mut rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -370,9 +370,9 @@ fn all_ways_to_acknowledge_deliver_everything<R: Rig>() {
     for ack in [AckMode::Explicit, AckMode::All, AckMode::None] {
         let mut plan = support::plan();
         plan.bus.ack = ack;
-        plan.bus.ack_wait = Span::millis(500);
+        plan.bus.nats.ack_wait = Span::millis(500);
         // Fewer than there are events: without acknowledgements the broker would stop here.
-        plan.bus.max_ack_pending = 200;
+        plan.bus.nats.max_ack_pending = 200;
         let rig = R::start();
         let mut bus = rig.provisioned(&plan);
         let mut publisher = bus.publisher(0).unwrap();
@@ -439,8 +439,8 @@ fn a_pinned_group_has_one_active_member<R: Rig>() {
     let mut plan = support::plan();
     plan.groups[0].members = 2;
     plan.groups[0].delivery = Delivery::Pinned;
-    plan.bus.ack_wait = Span::seconds(1);
-    plan.bus.pull_batch = 10;
+    plan.bus.nats.ack_wait = Span::seconds(1);
+    plan.bus.nats.pull_batch = 10;
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
