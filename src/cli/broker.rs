@@ -60,6 +60,9 @@ pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reac
             let target = Target::parse(url).map_err(Failure::usage)?;
             Ok(remote(target.with(access(args)), "url"))
         }
+        url if url.starts_with("kafka") => Err(Failure::usage(
+            "`--broker` names Kafka, and the profile's `bus.kind` is `nats`; add `--set bus.kind=kafka`",
+        )),
         other => Err(Failure::usage(format!(
             "`--broker {}` is no broker; expected `local`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
             other.split('@').next_back().unwrap_or_default()
@@ -67,7 +70,7 @@ pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reac
     }
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -106,12 +109,10 @@ fn remote(target: Target, mode: &str) -> Reached {
 }
 
 /// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.
-fn death(error: &BrokerError) -> String {
+pub(super) fn death(error: &BrokerError) -> String {
     match error {
-        BrokerError::Ended { status, moment, .. } => {
-            format!(
-                "nats-server ended ({status}) {moment}; broker.log in the run's folder has its last words"
-            )
+        BrokerError::Ended { program, status, moment, .. } => {
+            format!("{program} ended ({status}) {moment}; broker.log in the run's folder has its last words")
         }
         other => with_sources(other),
     }

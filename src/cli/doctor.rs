@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::Doctor;
 use super::{Exit, Failure, with_sources};
-use crate::broker::{default_store_parent, locate};
+use crate::broker::{default_store_parent, locate, locate_kafka};
 use crate::host::clock::Clock;
 use crate::host::doctor::{Checkup, Docker, Gravity, advice, disk, docker, hiccups, timer_lateness};
 use crate::host::facts::Facts;
@@ -92,9 +92,26 @@ fn brokers() -> bool {
             false
         }
     };
+    let kafka = match locate_kafka() {
+        _ if !cfg!(feature = "kafka") => {
+            println!("kafka     this tickgate was built without Kafka");
+            false
+        }
+        Ok(kafka) => {
+            println!("kafka     {} at {}, with Java {}", kafka.version, kafka.libs.display(), kafka.java_version);
+            if let Some(warning) = &kafka.warning {
+                println!("          {warning}");
+            }
+            true
+        }
+        Err(error) => {
+            println!("kafka     {}", with_sources(&error));
+            false
+        }
+    };
     match docker() {
         Docker::Answers => println!("docker    answers"),
         Docker::Silent(why) => println!("docker    no engine: {why}"),
     }
-    local
+    local || kafka
 }

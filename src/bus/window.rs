@@ -73,6 +73,20 @@ impl<P> Window<P> {
         self.waiting.push_back(Waiting { open: Open { token, accepted: now }, parcel });
     }
 
+    /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot, or one
+    /// waits already.
+    #[cfg(feature = "kafka")]
+    pub(super) fn claim(&mut self, token: u64, now: Ns) -> Option<Ticket> {
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let slot = *self.free.last()?;
+        let entry = self.slots.get_mut(num::index32(slot))?;
+        self.free.pop();
+        entry.open = Some(Open { token, accepted: now });
+        Some(Ticket { slot, generation: entry.generation })
+    }
+
     /// Sends waiting events, oldest first, while there are free slots and `send` takes them.
     pub(super) fn pump(&mut self, mut send: impl FnMut(Ticket, &P) -> bool) {
         while let (Some(waiting), Some(&slot)) = (self.waiting.front(), self.free.last()) {
