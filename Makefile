@@ -8,13 +8,13 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim check bench brokers
+.PHONY: help demo test sim check bench brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
+demo: compiler brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
 	case $$code in \
 	0) echo "demo: pass (exit code 0)" ;; \
@@ -22,7 +22,8 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 	*) echo "demo: failed (exit code $$code)" >&2; exit $$code ;; \
 	esac
 
-test: brokers ## all tests, on real brokers where a test is about a broker
+test: compiler brokers ## all tests, on real brokers where a test is about a broker
+	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: reading reports back with Python"
@@ -39,6 +40,10 @@ check: ## formatting, lints, documentation, licences and sources of the dependen
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+# What building librdkafka takes; says how to get it, or how to do without.
+compiler:
+	@scripts/build.sh check
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

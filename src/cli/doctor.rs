@@ -98,7 +98,12 @@ fn brokers() -> bool {
             false
         }
         Ok(kafka) => {
-            println!("kafka     {} at {}, with Java {}", kafka.version, kafka.libs.display(), kafka.java_version);
+            println!(
+                "kafka     {} at {}, with Java {}",
+                kafka.version,
+                kafka.libs.display(),
+                kafka.java_version
+            );
             if let Some(warning) = &kafka.warning {
                 println!("          {warning}");
             }

@@ -104,11 +104,7 @@ fn described(mode: &str, address: &str) -> record::Broker {
 fn access(args: &args::Broker) -> Result<Access, Failure> {
     let flags = Access {
         user: args.user.clone(),
-        files: TlsFiles {
-            ca: args.tls_ca.clone(),
-            cert: args.tls_cert.clone(),
-            key: args.tls_key.clone(),
-        },
+        files: TlsFiles { ca: args.tls_ca.clone(), cert: args.tls_cert.clone(), key: args.tls_key.clone() },
         ..Access::default()
     };
     let file = match &args.creds {
@@ -119,8 +115,7 @@ fn access(args: &args::Broker) -> Result<Access, Failure> {
 }
 
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
-    let mut config =
-        KafkaConfig::new(locate_kafka().map_err(|error| Failure::environment(&error))?, log);
+    let mut config = KafkaConfig::new(locate_kafka().map_err(|error| Failure::environment(&error))?, log);
     config.sync = plan.bus.sync;
     config.heap = plan.bus.kafka.heap;
     config.port = args.port;

@@ -11,7 +11,10 @@
 
 pub mod certificates;
 pub mod jwt;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod nats;
+pub mod outside;
 pub mod program;
 pub mod rig;
 

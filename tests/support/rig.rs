@@ -16,6 +16,10 @@ pub trait Rig: Sized {
     type Bus: Bus;
     /// What its acknowledgements mean.
     const DURABILITY: &'static str;
+    /// Is there such a broker? Where it is not, tests on it are left out.
+    fn is_there() -> bool {
+        true
+    }
     /// Starts a broker.
     fn start() -> Self;
     /// Connects to it; provisions nothing.

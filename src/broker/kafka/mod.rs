@@ -42,7 +42,8 @@ pub struct KafkaConfig {
     pub heap: Size,
     /// The clients' port; a free one where it is `None`.
     pub port: Option<u16>,
-    /// More configuration (users, TLS) as lines of `server.properties`; a later line wins.
+    /// More configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are the
+    /// ports; a later line wins.
     pub extra: String,
 }
 
@@ -278,7 +279,11 @@ impl LocalKafka {
              broker.heartbeat.interval.ms=300\n\
              {extra}\n",
             store = escaped(&self.store()),
-            extra = self.config.extra,
+            extra = self
+                .config
+                .extra
+                .replace("{client}", &client.to_string())
+                .replace("{controller}", &controller.to_string()),
         )
     }
 }

@@ -51,8 +51,15 @@ impl ConsumerContext for Seat {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.progress.seat(self.member, Some(num::count32(partitions.count())));
-                if !self.progress.balanced() && consumer.pause(partitions).is_ok() {
+                // A partition that stood still here once does so again, whoever had it meanwhile.
+                let done = if self.progress.balanced() {
+                    consumer.resume(partitions)
+                } else {
                     self.paused.store(true, Ordering::Relaxed);
+                    consumer.pause(partitions)
+                };
+                if let Err(error) = done {
+                    self.watch.mark("broker-error", &format!("cannot hold its partitions: {error}"));
                 }
             }
             Rebalance::Revoke(_) | Rebalance::Error(_) => self.progress.seat(self.member, None),

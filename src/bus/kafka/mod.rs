@@ -232,8 +232,7 @@ impl Bus for KafkaBus {
     }
 
     fn observe(&mut self) -> Result<BusSample, BusError> {
-        // Errors of the control side come to its listener only here.
-        let _ = self.control.poll(Duration::ZERO);
+        provision::listen(&self.control);
         let ends = Ends::ask(&self.control, &self.names, Offset::End, OBSERVE)
             .map_err(|error| provision::observing(&error))?;
         self.control.context().0.came_through();

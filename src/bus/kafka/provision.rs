@@ -24,6 +24,13 @@ const LEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long the last members may take to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
+/// Has the client tell what happened to it, which it does only when it is asked, one thing at a time.
+pub(super) fn listen(control: &BaseConsumer<Watching>) {
+    for _ in 0..64 {
+        let _ = control.poll(Duration::ZERO);
+    }
+}
+
 /// Asks the cluster who is there, until it answers or has said why it never will.
 pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result<Metadata, BusError> {
     let watch = &control.context().0;
@@ -35,8 +42,7 @@ pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result
                 return Ok(metadata);
             }
             Err(error) => {
-                // The client tells why when it is polled.
-                let _ = control.poll(Duration::ZERO);
+                listen(control);
                 let said = watch.said();
                 let refused = said.as_ref().is_some_and(|said| said.text.contains("refused"));
                 let hopeless = said.as_ref().is_some_and(Said::is_final)
@@ -150,17 +156,22 @@ impl Admin<'_> {
         for (topic, code) in made.into_iter().filter_map(Result::err) {
             return Err(refused(&topic, code, plan));
         }
+        self.until_led(control)
+    }
+
+    /// Waits until each partition has a leader that answers.
+    fn until_led(&self, control: &BaseConsumer<Watching>) -> Result<(), BusError> {
         let deadline = Instant::now() + LEADERS_WITHIN;
         for topic in self.names.topics() {
             for partition in partitions(self.names) {
                 while let Err(error) = control.fetch_watermarks(topic, partition, Duration::from_secs(1)) {
                     if Instant::now() > deadline {
-                        return Err(explain(
-                            watch,
-                            &format!("topic {topic} has no leader for partition {partition}: {error}"),
-                        ));
+                        let what = format!("topic {topic} has no leader for partition {partition}: {error}");
+                        return Err(explain(&control.context().0, &what));
                     }
                     std::thread::sleep(Duration::from_millis(20));
+                    // The client goes by what it knows, which is from before there were leaders.
+                    let _ = control.fetch_metadata(Some(topic), Duration::from_secs(1));
                 }
             }
         }
@@ -260,7 +271,9 @@ impl Admin<'_> {
         if local {
             settings.push(("heap".to_owned(), kafka.heap.to_string()));
         }
-        settings.extend(self.broker_settings(metadata.orig_broker_id()));
+        settings.extend(
+            metadata.brokers().first().map_or_else(Vec::new, |broker| self.broker_settings(broker.id())),
+        );
         BusFacts {
             product: "kafka".to_owned(),
             version: version.unwrap_or("unknown").to_owned(),

@@ -396,3 +396,7 @@ impl Drop for KafkaPublisher {
         let _ = self.producer.flush(Duration::from_millis(200));
     }
 }
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;
