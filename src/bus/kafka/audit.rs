@@ -61,6 +61,18 @@ pub(super) fn partitions(names: &Names) -> impl Iterator<Item = i32> {
     0..i32::try_from(names.partitions()).unwrap_or(1)
 }
 
+fn broken(error: &KafkaError) -> BusError {
+    environment(&format!("cannot read the run's topics back: {error}"), "see the broker's log")
+}
+
+/// Reading again would not help.
+const fn is_final(error: &KafkaError) -> bool {
+    matches!(
+        error,
+        KafkaError::MessageConsumption(Code::NotImplemented | Code::AutoOffsetReset | Code::BadMessage)
+    )
+}
+
 /// What the audit reads with.
 pub(super) struct Audit<'a> {
     pub(super) control: &'a BaseConsumer<Watching>,
@@ -80,10 +92,7 @@ impl Audit<'_> {
         deadline: Instant,
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
-        let broken = |error: &KafkaError| {
-            environment(&format!("cannot read the run's topics back: {error}"), "see the broker's log")
-        };
-        let Some((mut next, high)) = self.ends(deadline) else { return Ok(false) };
+        let Some((low, high)) = self.ends(deadline) else { return Ok(false) };
         self.config
             .set("group.id", "tickgate-audit")
             .set("enable.auto.commit", "false")
@@ -93,51 +102,54 @@ impl Audit<'_> {
         let consumer = BaseConsumer::from_config_and_context(&self.config, Watching(self.watch.clone()))
             .map_err(|error| broken(&error))?;
         let mut list = TopicPartitionList::new();
-        let mut left = 0_usize;
         for (topic, name) in self.names.topics().iter().enumerate() {
             for partition in partitions(self.names) {
-                let place = num::index32(self.names.place(topic, partition));
-                let (Some(from), Some(to)) = (next.0.get(place), high.0.get(place)) else { continue };
-                if from < to {
-                    left += 1;
+                let place = self.names.place(topic, partition);
+                if low.at(place) < high.at(place) {
                     list.add_partition_offset(name, partition, Offset::Beginning)
                         .map_err(|error| broken(&error))?;
                 }
             }
         }
-        if left > 0 {
-            consumer.assign(&list).map_err(|error| broken(&error))?;
-        }
+        let left = list.count();
+        let read = match consumer.assign(&list) {
+            Ok(()) => self.take(&consumer, deadline, left, (low, &high), sink),
+            Err(error) => Err(broken(&error)),
+        };
+        super::end(consumer);
+        read
+    }
+
+    /// Takes events until so many partitions have come to their end.
+    fn take(
+        &self,
+        consumer: &BaseConsumer<Watching>,
+        deadline: Instant,
+        mut left: usize,
+        (mut next, high): (Ends, &Ends),
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<bool, BusError> {
         let mut topic = 0;
         while left > 0 {
             let now = Instant::now();
             if now >= deadline {
                 return Ok(false);
             }
-            let Some(polled) = consumer.poll((deadline - now).min(Duration::from_millis(100))) else {
-                continue;
-            };
-            let message = match polled {
-                Ok(message) => message,
-                Err(
-                    error @ KafkaError::MessageConsumption(
-                        Code::NotImplemented | Code::AutoOffsetReset | Code::BadMessage,
-                    ),
-                ) => {
-                    return Err(broken(&error));
-                }
-                Err(_) => continue,
+            let message = match consumer.poll((deadline - now).min(Duration::from_millis(100))) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) if is_final(&error) => return Err(broken(&error)),
+                _ => continue,
             };
             let Some(index) = self.names.index(message.topic(), topic) else { continue };
             topic = index;
             let position = self.names.position(index, message.partition(), message.offset());
-            let place = num::index32(position.partition);
-            let (Some(next), Some(&high)) = (next.0.get_mut(place), high.0.get(place)) else { continue };
-            if position.offset < *next || position.offset >= high {
+            let end = high.at(position.partition);
+            let Some(next) = next.0.get_mut(num::index32(position.partition)) else { continue };
+            if position.offset < *next || position.offset >= end {
                 continue;
             }
             *next = position.offset + 1;
-            left -= usize::from(*next == high);
+            left -= usize::from(*next == end);
             sink(&Delivery {
                 subject: self.names.published(message.topic()),
                 payload: message.payload().unwrap_or_default(),

@@ -101,7 +101,8 @@ pub(super) struct Setup<'a> {
 
 /// One consumer inside a group.
 pub struct KafkaMember {
-    consumer: BaseConsumer<Seat>,
+    /// There until it is dropped.
+    consumer: Option<BaseConsumer<Seat>>,
     names: Arc<Names>,
     progress: Arc<Progress>,
     clock: Clock,
@@ -137,14 +138,14 @@ impl KafkaMember {
             consumer.subscribe(&topics).map_err(wrong)?;
         }
         let deaf = topics.is_empty();
-        Ok(Self { consumer, names, progress, clock, acks, deaf, topic: 0 })
+        Ok(Self { consumer: Some(consumer), names, progress, clock, acks, deaf, topic: 0 })
     }
 
     /// Lets its partitions go on when the group is balanced.
-    fn resume(&self) {
-        let seat = self.consumer.context();
+    fn resume(&self, consumer: &BaseConsumer<Seat>) {
+        let seat = consumer.context();
         if self.progress.balanced() && seat.paused.swap(false, Ordering::Relaxed) {
-            let resumed = self.consumer.assignment().and_then(|held| self.consumer.resume(&held));
+            let resumed = consumer.assignment().and_then(|held| consumer.resume(&held));
             if let Err(error) = resumed {
                 seat.watch.mark("broker-error", &format!("cannot go on after the group's start: {error}"));
             }
@@ -181,8 +182,12 @@ impl Member for KafkaMember {
             std::thread::sleep(wait);
             return Ok(0);
         }
-        self.resume();
-        let Self { consumer, names, progress, clock, acks, topic, .. } = self;
+        if let Some(consumer) = &self.consumer {
+            self.resume(consumer);
+        }
+        let Self { consumer: Some(consumer), names, progress, clock, acks, topic, .. } = self else {
+            return Ok(0);
+        };
         let mut received = 0;
         let mut next = consumer.poll(wait);
         while let Some(polled) = next {
@@ -245,7 +250,10 @@ fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Res
 
 impl Drop for KafkaMember {
     fn drop(&mut self) {
-        self.progress.seat(self.consumer.context().member, None);
+        if let Some(consumer) = self.consumer.take() {
+            self.progress.seat(consumer.context().member, None);
+            super::end(consumer);
+        }
     }
 }
 

@@ -46,6 +46,9 @@ const MAX_PAYLOAD: u64 = 1_000_000;
 /// How long [`Bus::observe`] may take.
 const OBSERVE: Duration = Duration::from_secs(2);
 
+/// How long a consumer may take to leave its group.
+const GOODBYE: Duration = Duration::from_secs(3);
+
 /// What a run tells its driver besides where the cluster is.
 #[derive(Debug, Clone)]
 pub struct Setup<'a> {
@@ -79,6 +82,18 @@ impl ClientContext for Watching {
 }
 
 impl ConsumerContext for Watching {}
+
+/// Ends a consumer. It says goodbye to its group, and a broker that is gone must not hold anybody up by that.
+fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
+    let (done, ended) = std::sync::mpsc::channel();
+    let work = move || {
+        drop(consumer);
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("goodbye".to_owned()).spawn(work).is_ok() {
+        let _ = ended.recv_timeout(GOODBYE);
+    }
+}
 
 /// The control side of a run on Kafka.
 pub struct KafkaBus {

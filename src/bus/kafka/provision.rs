@@ -70,14 +70,12 @@ pub(super) fn explain(watch: &Watch, what: &str) -> BusError {
         }
         Some(Code::SSL) => "the port may not speak TLS: use kafka:// there, or the broker's TLS port",
         Some(Code::Resolve) => "check the host's name",
-        _ if has("PLAINTEXT broker listener") => "use kafka:// there, or the broker's TLS port",
+        _ if has("PLAINTEXT broker listener") || (has("SSL_HANDSHAKE") && has("closed by peer")) => {
+            "the port may not speak TLS: use kafka:// there, or the broker's TLS port"
+        }
         _ if has("certificate") => "the broker wants a client certificate: give --tls-cert and --tls-key",
         _ if has("refused") => "start a broker there, or check the host and port",
-        _ if has("SSL_HANDSHAKE")
-            || has("might be configured")
-            || has("security.protocol")
-            || has("Disconnected") =>
-        {
+        _ if has("might be configured") || has("security.protocol") || has("Disconnected") => {
             "the port may want TLS (kafka+tls://) or a user (--user): check the broker's listeners"
         }
         _ => {
@@ -183,7 +181,9 @@ impl Admin<'_> {
         let topics: Vec<&str> = self.names.topics().iter().map(String::as_str).collect();
         let mut left: Vec<String> = Vec::new();
         match self.runtime.block_on(self.client.delete_topics(&topics, &Self::options())) {
-            Err(error) => left.push(format!("topics {}* ({error})", self.prefix())),
+            Err(error) => {
+                return Err(left_behind(&[format!("topics and groups {}* ({error})", self.prefix())]));
+            }
             Ok(done) => {
                 let kept = done.into_iter().filter_map(Result::err);
                 let kept = kept
@@ -216,10 +216,7 @@ impl Admin<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        Err(environment(
-            &format!("left behind on the cluster: {}", left.join(", ")),
-            "remove them with `kafka-topics.sh --delete` and `kafka-consumer-groups.sh --delete`",
-        ))
+        Err(left_behind(&left))
     }
 
     fn prefix(&self) -> &str {
@@ -313,6 +310,13 @@ fn topic_settings(plan: &Plan) -> Vec<(&'static str, String)> {
         settings.push(("flush.messages", "1".to_owned()));
     }
     settings
+}
+
+fn left_behind(what: &[String]) -> BusError {
+    environment(
+        &format!("left behind on the cluster: {}", what.join(", ")),
+        "remove them with `kafka-topics.sh --delete` and `kafka-consumer-groups.sh --delete`",
+    )
 }
 
 /// Why a topic could not be made.
