@@ -123,7 +123,10 @@ fn doctor_says_what_this_machine_can_judge_and_start() {
     }
     let mut without = Place::new();
     without.set("TICKGATE_NATS_SERVER", "/nonexistent/nats-server");
-    without.run(&["doctor"]).ends(4);
+    without.set("KAFKA_HOME", "/nonexistent");
+    let done = without.run(&["doctor"]);
+    done.ends(4);
+    assert!(done.out.contains("kafka     "), "{}", done.out);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What the Kafka driver does beyond the contract of every bus, on a real broker with a listener for each way in.
 
 #![cfg(feature = "kafka")]
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 mod support;
 
@@ -321,8 +321,8 @@ fn what_is_in_the_way_says_what_to_do() {
     refused(&kafka, safe(), &["certificate verify failed", "--tls-ca"]);
     refused(&kafka, safe().with(ca("/nonexistent/ca.pem".into())), &["cannot read /nonexistent/ca.pem"]);
     let port = kafka.url().rsplit_once(':').unwrap().1.to_owned();
-    let plain = Target::parse(&format!("kafka+tls://127.0.0.1:{port}")).unwrap();
-    refused(&kafka, plain, &["cannot connect", "use kafka:// there"]);
+    let not_tls = Target::parse(&format!("kafka+tls://127.0.0.1:{port}")).unwrap();
+    refused(&kafka, not_tls, &["cannot connect", "use kafka:// there"]);
     let mut plan = support::plan();
     plan.bus.replicas = 3;
     let error = kafka.connect_to(&plan, Target::parse(&kafka.url()).unwrap()).err().unwrap();

@@ -71,9 +71,10 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         println!("{}", show::wrap(&format!("{sign}  {}", advice.text), 96, ""));
     }
     Ok(match (fit, startable) {
+        // Without a broker there is nothing to judge, however fit the machine.
+        (_, false) => Exit::Environment,
         (true, true) => Exit::Pass,
-        (true, false) => Exit::Environment,
-        (false, _) => Exit::Inconclusive,
+        (false, true) => Exit::Inconclusive,
     })
 }
 

@@ -87,7 +87,8 @@ pub fn draw(topology: &Topology, groups: &[Group], partitions: u32) -> String {
     for fault in faults(topology) {
         let _ = writeln!(page, "  error  {fault}");
     }
-    page.lines().map(|line| format!("{}\n", line.replace(char::is_control, "\u{fffd}"))).collect()
+    // Nothing in a name can control a terminal.
+    page.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ pub fn started(extra: &str) -> LocalKafka {
     let logs = LOGS.get_or_init(|| tempfile::tempdir().expect("a folder"));
     let mut config = KafkaConfig::new(locate_kafka().expect("a Kafka"), logs.path().join("kafka.log"));
     config.heap = Size { bytes: 512 << 20 };
-    config.extra = extra.to_owned();
+    extra.clone_into(&mut config.extra);
     LocalKafka::start(config).expect("Kafka starts")
 }
 

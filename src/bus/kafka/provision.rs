@@ -151,10 +151,10 @@ impl Admin<'_> {
             .runtime
             .block_on(self.client.create_topics(&topics, &Self::options()))
             .map_err(|error| explain(watch, &format!("cannot make the run's topics: {error}")))?;
-        for (topic, code) in made.into_iter().filter_map(Result::err) {
-            return Err(refused(&topic, code, plan));
+        match made.into_iter().find_map(Result::err) {
+            Some((topic, code)) => Err(refused(&topic, code, plan)),
+            None => self.until_led(control),
         }
-        self.until_led(control)
     }
 
     /// Waits until each partition has a leader that answers.
