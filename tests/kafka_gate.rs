@@ -180,6 +180,7 @@ fn what_cannot_be_is_said_before_any_load() {
         ("bus.kafka.max_in_flight=6", "at most 5 requests"),
         ("bus.kafka.min_insync_replicas=2", "at most `bus.replicas`"),
         ("bus.kafka.linger=11ms", ""),
+        ("market.event_size=1MiB", "at most 1000000 bytes"),
         ("bus.kafka.heap=1MiB", "256MiB to 64GiB"),
         ("bus.kafka.lingr=1ms", "did you mean `linger`?"),
         ("bus.msg_id=true", "belongs into [bus.nats]"),

@@ -154,6 +154,8 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Accept,
+        #[cfg(feature = "kafka")]
+        Claim,
         Pump(usize),
         Answer(usize),
         Tick(Ns),
@@ -163,6 +165,8 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             8 => Just(Step::Accept),
+            #[cfg(feature = "kafka")]
+            4 => Just(Step::Claim),
             4 => (0_usize..6).prop_map(Step::Pump),
             4 => (0_usize..64).prop_map(Step::Answer),
             2 => (0_u64..50_000_000).prop_map(Step::Tick),
@@ -184,6 +188,13 @@ mod tests {
                     Step::Accept if account.admits() => {
                         account.accept(next, now, next);
                         next += 1;
+                    }
+                    #[cfg(feature = "kafka")]
+                    Step::Claim => {
+                        if let Some(ticket) = account.claim(next, now) {
+                            sent.push((ticket, next));
+                            next += 1;
+                        }
                     }
                     Step::Pump(room) => {
                         let before = sent.len();

@@ -7,6 +7,7 @@ use crate::topology::kafka;
 /// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     topics(plan, reader);
+    size(plan, reader);
     members(plan, reader);
     producer(plan, reader);
     let bus = &plan.bus;
@@ -36,6 +37,20 @@ fn topics(plan: &Plan, reader: &mut Reader) {
         for fault in kafka::faults(&plan.topology) {
             reader.wrong(at, || fault);
         }
+    }
+}
+
+/// Events larger than a message may be, with room for key and overhead.
+fn size(plan: &Plan, reader: &mut Reader) {
+    const MOST: u64 = 1_000_000;
+    if plan.market.event_size.bytes > MOST && reader.sound(&["market.event_size"]) {
+        let at = reader.at("market.event_size");
+        reader.wrong(at, || {
+            format!(
+                "`market.event_size` is {}; expected at most {MOST} bytes, for Kafka's topics take messages of 1MiB",
+                plan.market.event_size
+            )
+        });
     }
 }
 
