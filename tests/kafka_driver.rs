@@ -338,3 +338,40 @@ fn what_is_in_the_way_says_what_to_do() {
         bus.teardown().unwrap();
     }
 }
+
+#[test]
+fn a_member_goes_on_after_its_broker_was_shut_out_for_a_moment() {
+    if !is_there() {
+        return;
+    }
+    let kafka = kafka();
+    let mut plan = support::plan();
+    plan.bus.publish_timeout = Span::seconds(60);
+    let mut bus = kafka.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    let mut member = bus.member(0, 0).unwrap();
+    let mut acks = Vec::new();
+    for token in 0..100 {
+        publish_patiently(&mut publisher, token, b"e", &mut acks);
+    }
+    settle(&mut publisher, &mut acks);
+    assert_eq!(receive(&mut member, 100).len(), 100);
+    // When it wakes, its own controller has given it up: for a moment the cluster has no broker at all.
+    kafka.pause();
+    std::thread::sleep(Duration::from_secs(8));
+    kafka.resume();
+    for token in 100..300 {
+        publish_patiently(&mut publisher, token, b"e", &mut acks);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    settle(&mut publisher, &mut acks);
+    let patience = Instant::now();
+    let mut seen = 0;
+    while seen < 200 && patience.elapsed() < Duration::from_secs(60) {
+        member.receive(Duration::from_millis(20), &mut |_| seen += 1).unwrap();
+    }
+    let mut marks = Vec::new();
+    bus.marks(&mut marks);
+    assert_eq!(seen, 200, "after {:?}; {marks:?}", patience.elapsed());
+    assert!(patience.elapsed() < Duration::from_secs(20), "{:?}", patience.elapsed());
+}

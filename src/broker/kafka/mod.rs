@@ -24,6 +24,9 @@ use crate::plan::{Size, Storage, Sync};
 const READY_WITHIN: Duration = Duration::from_secs(90);
 /// Time for an orderly end.
 const END_WITHIN: Duration = Duration::from_secs(10);
+/// A controller that has not heard of its broker for so long shuts it out. Kafka's own 9 s would also keep a broker that
+/// was killed from coming back for as long; with much less, a busy machine is enough to be shut out.
+const SESSION_MS: u32 = 6000;
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -275,8 +278,8 @@ impl LocalKafka {
              share.coordinator.state.topic.replication.factor=1\n\
              share.coordinator.state.topic.min.isr=1\n\
              group.initial.rebalance.delay.ms=0\n\
-             broker.session.timeout.ms=1500\n\
-             broker.heartbeat.interval.ms=300\n\
+             broker.session.timeout.ms={SESSION_MS}\n\
+             broker.heartbeat.interval.ms=500\n\
              {extra}\n",
             store = escaped(&self.store()),
             extra = self

@@ -273,6 +273,8 @@ fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
         // How soon a member hears of a change in its group.
         .set("heartbeat.interval.ms", "300")
         .set("session.timeout.ms", "10000")
+        // A group whose coordinator is gone asks for another one ten times as often: the client's own 10 min would be one.
+        .set("coordinator.query.interval.ms", "5000")
         // A full queue must not make a pause of a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "50");

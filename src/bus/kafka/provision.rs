@@ -147,13 +147,24 @@ impl Admin<'_> {
                 settings.iter().fold(topic, |topic, (key, value)| topic.set(key, value))
             })
             .collect();
-        let made = self
-            .runtime
-            .block_on(self.client.create_topics(&topics, &Self::options()))
-            .map_err(|error| explain(watch, &format!("cannot make the run's topics: {error}")))?;
-        match made.into_iter().find_map(Result::err) {
-            Some((topic, code)) => Err(refused(&topic, code, plan)),
-            None => self.until_led(control),
+        let deadline = Instant::now() + LEADERS_WITHIN;
+        let mut again = false;
+        loop {
+            let made = self
+                .runtime
+                .block_on(self.client.create_topics(&topics, &Self::options()))
+                .map_err(|error| explain(watch, &format!("cannot make the run's topics: {error}")))?;
+            // What is there at the second attempt was made by the first.
+            let ours = |code: &Code| again && *code == Code::TopicAlreadyExists;
+            match made.into_iter().filter_map(Result::err).find(|(_, code)| !ours(code)) {
+                // A broker that was there a moment ago may be shut out for another one.
+                Some((_, Code::InvalidReplicationFactor)) if Instant::now() < deadline => {
+                    again = true;
+                    std::thread::sleep(Duration::from_millis(200));
+                }
+                Some((topic, code)) => return Err(refused(&topic, code, plan)),
+                None => return self.until_led(control),
+            }
         }
     }
 

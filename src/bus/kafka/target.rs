@@ -211,7 +211,9 @@ impl Target {
             .set("socket.keepalive.enable", "true")
             // The client's own backoff would add up to 10 s to an outage.
             .set("reconnect.backoff.ms", "50")
-            .set("reconnect.backoff.max.ms", "500");
+            .set("reconnect.backoff.max.ms", "500")
+            // For a moment a cluster may have no broker at all; 5 min later would be too late to ask again.
+            .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
         let protocol = match (self.sasl.is_some(), self.tls) {
             (false, false) => "plaintext",
             (false, true) => "ssl",
