@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
@@ -25,6 +25,9 @@ use crate::plan::{AckMode, Bus};
 
 /// Events that are handed over at once, at the most.
 const BATCH: usize = 100;
+
+/// While the connection is gone, a member looks for the cluster this often.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Listens to a consumer, and notes what it holds and has committed.
 struct Seat {
@@ -109,6 +112,8 @@ pub struct KafkaMember {
     acks: bool,
     /// Nothing to subscribe: it only waits.
     deaf: bool,
+    /// When it last asked who is there.
+    asked: Instant,
     /// The topic of the last event, which is most often that of the next.
     topic: usize,
 }
@@ -138,7 +143,16 @@ impl KafkaMember {
             consumer.subscribe(&topics).map_err(wrong)?;
         }
         let deaf = topics.is_empty();
-        Ok(Self { consumer: Some(consumer), names, progress, clock, acks, deaf, topic: 0 })
+        Ok(Self {
+            consumer: Some(consumer),
+            names,
+            progress,
+            clock,
+            acks,
+            deaf,
+            asked: Instant::now(),
+            topic: 0,
+        })
     }
 
     /// Lets its partitions go on when the group is balanced.
@@ -185,7 +199,7 @@ impl Member for KafkaMember {
         if let Some(consumer) = &self.consumer {
             self.resume(consumer);
         }
-        let Self { consumer: Some(consumer), names, progress, clock, acks, topic, .. } = self else {
+        let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, .. } = self else {
             return Ok(0);
         };
         let mut received = 0;
@@ -217,7 +231,19 @@ impl Member for KafkaMember {
             }
             next = consumer.poll(Duration::ZERO);
         }
+        if received == 0 && consumer.context().watch.is_down() && asked.elapsed() >= ASK_AGAIN {
+            *asked = Instant::now();
+            find(consumer);
+        }
         Ok(received)
+    }
+}
+
+/// Looks for the cluster after an outage. An idle consumer takes its time for that: measured, more than 15 s after a moment
+/// in which the cluster had no broker.
+fn find(consumer: &BaseConsumer<Seat>) {
+    if consumer.fetch_metadata(None, Duration::from_millis(100)).is_ok() {
+        consumer.context().watch.came_through();
     }
 }
 

@@ -12,13 +12,13 @@ use tokio::runtime::Runtime;
 use super::audit::partitions;
 use super::names::Names;
 use super::target::Target;
-use super::watch::{Said, Watch};
+use super::watch::Watch;
 use super::{MAX_MESSAGE, Watching};
 use crate::bus::{BusError, BusFacts, environment};
 use crate::plan::{Acks, Plan, Sync};
 
 /// How long the cluster may take to let us in, and to answer a request of the control side.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a new topic may take until each of its partitions has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// How long the last members may take to leave their groups.
@@ -35,22 +35,28 @@ pub(super) fn listen(control: &BaseConsumer<Watching>) {
 pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result<Metadata, BusError> {
     let watch = &control.context().0;
     let start = Instant::now();
+    let mut wait = Duration::from_millis(300);
     loop {
-        match control.fetch_metadata(None, Duration::from_millis(300)) {
+        match control.fetch_metadata(None, wait) {
             Ok(metadata) => {
                 watch.came_through();
                 return Ok(metadata);
             }
             Err(error) => {
                 listen(control);
-                let said = watch.said();
-                let refused = said.as_ref().is_some_and(|said| said.text.contains("refused"));
-                let hopeless = said.as_ref().is_some_and(Said::is_final)
-                    || (refused && start.elapsed() > Duration::from_secs(1));
-                if hopeless || start.elapsed() > PATIENCE {
+                let elapsed = start.elapsed();
+                let hopeless = watch.said().is_some_and(|said| {
+                    let says = |word: &str| said.text.contains(word);
+                    said.is_final()
+                        || (says("refused") && elapsed > Duration::from_secs(1))
+                        || (says("Disconnected") && elapsed > Duration::from_secs(3))
+                });
+                if hopeless || elapsed > PATIENCE {
                     let what = format!("cannot connect to {}: {error}", target.label);
                     return Err(explain(watch, &target.scrub(&what)));
                 }
+                // On a busy machine the answer may only need longer.
+                wait = (wait * 2).min(Duration::from_secs(3));
             }
         }
     }

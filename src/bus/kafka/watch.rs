@@ -52,9 +52,14 @@ impl Watch {
 
     /// Something came through: the connection is there again, if it was gone.
     pub(super) fn came_through(&self) {
-        if self.0.down.load(Ordering::Relaxed) && self.0.down.swap(false, Ordering::Relaxed) {
+        if self.is_down() && self.0.down.swap(false, Ordering::Relaxed) {
             self.0.notes.mark("connected", "");
         }
+    }
+
+    /// Is the connection gone, as far as is known?
+    pub(super) fn is_down(&self) -> bool {
+        self.0.down.load(Ordering::Relaxed)
     }
 
     /// An error of the client as a whole; producers report each twice.
