@@ -318,7 +318,7 @@ fn a_member_resumes_where_its_group_was<R: Rig>() {
 
 fn a_broker_that_restarts_loses_nothing_acknowledged<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.publish_timeout = Span::seconds(5);
+    plan.bus.publish_timeout = R::holds_out();
     plan.bus.nats.ack_wait = Span::seconds(2);
     let mut rig = R::start();
     let mut bus = rig.provisioned(&plan);

@@ -10,7 +10,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tickgate::broker::{KafkaConfig, LocalKafka, locate_kafka};
 use tickgate::bus::kafka::{KafkaBus, Setup, Target};
 use tickgate::host::clock::Clock;
-use tickgate::plan::{Plan, Size};
+use tickgate::plan::{Plan, Size, Span};
 
 use super::outside;
 use super::rig::Rig;
@@ -111,6 +111,11 @@ impl Rig for Kafka {
         let mut broker = self.broker.borrow_mut();
         broker.kill().expect("is killed");
         broker.restart().expect("starts again");
+    }
+
+    fn holds_out() -> Span {
+        // Its controller lets it come back only when the old session is over; the client sends again until then.
+        Span::seconds(45)
     }
 
     fn publish_foreign(&self, payload: &[u8]) {
