@@ -75,7 +75,7 @@ impl<P> Window<P> {
 
     /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot, or one
     /// waits already.
-    #[cfg(feature = "kafka")]
+    #[cfg(any(feature = "kafka", test))]
     pub(super) fn claim(&mut self, token: u64, now: Ns) -> Option<Ticket> {
         if !self.waiting.is_empty() {
             return None;
@@ -154,7 +154,6 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Accept,
-        #[cfg(feature = "kafka")]
         Claim,
         Pump(usize),
         Answer(usize),
@@ -165,7 +164,6 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             8 => Just(Step::Accept),
-            #[cfg(feature = "kafka")]
             4 => Just(Step::Claim),
             4 => (0_usize..6).prop_map(Step::Pump),
             4 => (0_usize..64).prop_map(Step::Answer),
@@ -189,7 +187,6 @@ mod tests {
                         account.accept(next, now, next);
                         next += 1;
                     }
-                    #[cfg(feature = "kafka")]
                     Step::Claim => {
                         if let Some(ticket) = account.claim(next, now) {
                             sent.push((ticket, next));
