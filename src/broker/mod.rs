@@ -3,9 +3,11 @@
 //! What is started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that somebody
 //! else runs is only ever observed.
 
+mod child;
 #[cfg(feature = "containers")]
 mod container;
 mod guard;
+mod kafka;
 mod local;
 mod locate;
 mod log;
@@ -16,9 +18,11 @@ mod settings;
 use std::io;
 use std::path::PathBuf;
 
+pub use child::default_store_parent;
 #[cfg(feature = "containers")]
 pub use container::{Container, ContainerConfig, Image, Product, reap};
-pub use local::{LocalConfig, LocalNats, default_store_parent};
+pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
+pub use local::{LocalConfig, LocalNats};
 pub use locate::{Places, Server, TESTED_VERSION, locate};
 pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
 
@@ -45,6 +49,24 @@ pub enum BrokerError {
         /// Why not.
         problem: String,
     },
+    /// Kafka is not there.
+    #[error(
+        "no Kafka found in {looked}; get one in one of three ways: run `scripts/brokers.sh kafka`, set \
+         KAFKA_HOME=/path/to/kafka, or name a running one with `--broker kafka://HOST:PORT`"
+    )]
+    NoKafka {
+        /// Where it was looked for.
+        looked: String,
+    },
+    /// There is no Java to run Kafka with.
+    #[error(
+        "Kafka cannot be started: {problem}; install Java {MIN_JAVA} or later (on Debian: `apt-get install \
+         openjdk-17-jre-headless`) or set JAVA_HOME, or name a running one with `--broker kafka://HOST:PORT`"
+    )]
+    NoJava {
+        /// What is wrong.
+        problem: String,
+    },
     /// The store cannot be where it was asked to be.
     #[error("the broker's store cannot be in {}: {problem}; name a directory on a disk", path.display())]
     Store {
@@ -54,8 +76,10 @@ pub enum BrokerError {
         problem: String,
     },
     /// The server ended by itself.
-    #[error("nats-server ended ({status}) {moment}; the last lines of its log:\n{log}")]
+    #[error("{program} ended ({status}) {moment}; the last lines of its log:\n{log}")]
     Ended {
+        /// `nats-server` or `kafka`.
+        program: &'static str,
         /// Exit code or signal.
         status: String,
         /// `before it was ready`, or `while it was needed`.
@@ -64,8 +88,10 @@ pub enum BrokerError {
         log: String,
     },
     /// The server is not ready in time.
-    #[error("nats-server was not ready within {seconds} s; the last lines of its log:\n{log}")]
+    #[error("{program} was not ready within {seconds} s; the last lines of its log:\n{log}")]
     NotReady {
+        /// `nats-server` or `kafka`.
+        program: &'static str,
         /// How long it had.
         seconds: u64,
         /// Its last lines.

@@ -3,8 +3,13 @@
 //! A driver moves bytes and reports what happened to them. It never stamps, alters or parses an event, and
 //! never decides what counts. One contract test suite runs against every driver.
 
+#[cfg(feature = "kafka")]
+pub mod kafka;
+mod marks;
 pub mod nats;
+mod secret;
 pub mod sim;
+mod window;
 
 use std::time::Duration;
 
@@ -76,6 +81,8 @@ pub enum Refusal {
     Overload,
     /// Any other error of the broker, by its number.
     Api(u32),
+    /// It never left the client, and is known not to be stored.
+    NotSent,
 }
 
 /// A broker's own position of an event.
@@ -132,6 +139,10 @@ pub enum BusError {
         /// What to do next.
         hint: String,
     },
+}
+
+fn environment(problem: &str, hint: &str) -> BusError {
+    BusError::Environment { problem: problem.to_owned(), hint: hint.to_owned() }
 }
 
 /// The sending end of one generator.

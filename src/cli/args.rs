@@ -66,22 +66,22 @@ pub(super) struct Run {
 /// Where the bus is, and how to get in.
 #[derive(Debug, clap::Args)]
 pub(super) struct Broker {
-    /// `local` (starts a nats-server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT
+    /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// A context of the nats command line, by its name
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
-    /// File with credentials (JWT and seed); also $`NATS_CREDS`
+    /// File with credentials: JWT and seed (also $`NATS_CREDS`), or the security settings of a Kafka client (properties)
     #[arg(long, value_name = "FILE")]
     pub(super) creds: Option<PathBuf>,
     /// File with an nkey seed; also $`NATS_NKEY`
     #[arg(long, value_name = "FILE")]
     pub(super) nkey: Option<PathBuf>,
-    /// User name; the password comes from $`NATS_PASSWORD`
+    /// User name; the password comes from $`NATS_PASSWORD` or $`KAFKA_PASSWORD`
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
-    /// File with the certificate authority of the server; also $`NATS_CA`
+    /// File with the certificate authority of the server; also $`NATS_CA`, $`KAFKA_CA`
     #[arg(long, value_name = "FILE")]
     pub(super) tls_ca: Option<PathBuf>,
     /// File with the client's certificate; also $`NATS_CERT`

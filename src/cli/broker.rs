@@ -75,6 +75,9 @@ pub(super) fn reach(
             let target = Target::parse(url).map_err(Failure::usage)?;
             Ok(remote(target.with(access(args)), "url"))
         }
+        url if url.starts_with("kafka") => Err(Failure::usage(
+            "`--broker` names Kafka, and the profile's `bus.kind` is `nats`; add `--set bus.kind=kafka`",
+        )),
         other => Err(Failure::usage(format!(
             "`--broker {}` is no broker; expected `local`, `container:IMAGE`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
             other.split('@').next_back().unwrap_or_default()
@@ -82,7 +85,7 @@ pub(super) fn reach(
     }
 }
 
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
@@ -126,10 +129,8 @@ pub(super) fn death(error: &BrokerError) -> String {
         BrokerError::Container { image, problem, .. } => {
             format!("the container of {image} {problem}; broker.log in the run's folder has its last words")
         }
-        BrokerError::Ended { status, moment, .. } => {
-            format!(
-                "nats-server ended ({status}) {moment}; broker.log in the run's folder has its last words"
-            )
+        BrokerError::Ended { program, status, moment, .. } => {
+            format!("{program} ended ({status}) {moment}; broker.log in the run's folder has its last words")
         }
         other => with_sources(other),
     }

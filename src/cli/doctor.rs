@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::args::Doctor;
 use super::{Exit, Failure, with_sources};
-use crate::broker::{TESTED_VERSION, default_store_parent, locate};
+use crate::broker::{TESTED_VERSION, default_store_parent, locate, locate_kafka};
 use crate::host::clock::Clock;
 use crate::host::docker::{Docker, docker};
 use crate::host::doctor::{Checkup, Gravity, advice, disk, hiccups, timer_lateness};
@@ -72,9 +72,10 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         println!("{}", show::wrap(&format!("{sign}  {}", advice.text), 96, ""));
     }
     Ok(match (fit, startable) {
+        // Without a broker there is nothing to judge, however fit the machine.
+        (_, false) => Exit::Environment,
         (true, true) => Exit::Pass,
         (false, true) => Exit::Inconclusive,
-        (_, false) => Exit::Environment,
     })
 }
 
@@ -90,6 +91,28 @@ fn brokers() -> bool {
         }
         Err(error) => {
             println!("broker    {}", with_sources(&error));
+            false
+        }
+    };
+    let kafka = match locate_kafka() {
+        _ if !cfg!(feature = "kafka") => {
+            println!("kafka     this tickgate was built without Kafka");
+            false
+        }
+        Ok(kafka) => {
+            println!(
+                "kafka     {} at {}, with Java {}",
+                kafka.version,
+                kafka.libs.display(),
+                kafka.java_version
+            );
+            if let Some(warning) = &kafka.warning {
+                println!("          {warning}");
+            }
+            true
+        }
+        Err(error) => {
+            println!("kafka     {}", with_sources(&error));
             false
         }
     };
@@ -110,5 +133,5 @@ fn brokers() -> bool {
             cfg!(feature = "containers")
         }
     };
-    local || container
+    local || container || kafka
 }

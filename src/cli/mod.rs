@@ -31,6 +31,11 @@ mod container;
 mod doctor;
 mod github;
 mod journal;
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(not(feature = "kafka"))]
+#[path = "no_kafka.rs"]
+mod kafka;
 mod profiles;
 mod progress;
 mod report;

@@ -3,6 +3,7 @@
 use super::args::{Format, Run};
 use super::broker;
 use super::journal::Keeping;
+use super::kafka;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
 use crate::archive::{ArchiveError, RunFolder};
@@ -12,7 +13,7 @@ use crate::bus::sim::{self, SimBus};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market;
-use crate::plan::Plan;
+use crate::plan::{BusKind, Plan};
 use crate::record::Record;
 use crate::report::terminal;
 use crate::run::{self, Identity, Job, Options, RunError};
@@ -76,6 +77,9 @@ fn execute(
         let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
         return run::run(job, bus, broker::simulated(), &mut [journal, progress]).map_err(run_failure);
     }
+    if plan.bus.kind == BusKind::Kafka {
+        return kafka::execute(&args.broker, job, args.keep, journal, progress);
+    }
     let reached =
         broker::reach(&args.broker, plan, &journal.folder().file("broker.log"), interrupt, progress)?;
     for warning in &reached.warnings {
@@ -100,14 +104,14 @@ fn execute(
     Ok(record)
 }
 
-fn bus_failure(error: BusError) -> Failure {
+pub(super) fn bus_failure(error: BusError) -> Failure {
     match error {
         BusError::Plan { .. } => Failure::usage(error),
         BusError::Environment { .. } => Failure::environment(&error),
     }
 }
 
-fn run_failure(error: RunError) -> Failure {
+pub(super) fn run_failure(error: RunError) -> Failure {
     match error {
         RunError::Bus(error) => bus_failure(error),
         RunError::InterruptedBeforeLoad => Failure { exit: Exit::Interrupted, text: error.to_string() },

@@ -2,17 +2,22 @@
 
 use super::args::Topology;
 use super::{Exit, Failure};
-use crate::topology::{adr, draw, lint};
+use crate::plan::BusKind;
+use crate::topology::{adr, draw, kafka, lint};
 
 pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
     let named = if args.sets.is_empty() { adr::named(&args.what) } else { None };
-    let (topology, groups) = if let Some(named) = named {
-        named
+    let (topology, groups, partitions) = if let Some((topology, groups)) = named {
+        (topology, groups, None)
     } else {
         let plan = super::check::plan(&args.what, &args.sets)?;
-        (plan.topology, plan.groups)
+        let partitions = (plan.bus.kind == BusKind::Kafka).then_some(plan.bus.partitions);
+        (plan.topology, plan.groups, partitions)
     };
     let findings = lint(&topology, &groups);
     print!("{}", draw(&topology, &groups, &findings));
+    if let Some(partitions) = partitions {
+        print!("{}", kafka::draw(&topology, &groups, partitions));
+    }
     Ok(Exit::Pass)
 }

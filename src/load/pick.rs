@@ -114,7 +114,7 @@ const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 mod tests {
     use super::*;
     use crate::load::curve::tests::load;
-    use crate::plan::{AckMode, Bus, BusKind, Compression, Publish, Size, Span, Storage, Sync, Topology};
+    use crate::plan::{AckMode, Bus, BusKind, Kafka, Nats, Publish, Size, Span, Storage, Sync, Topology};
 
     fn plan(symbols: u32, popularity: Popularity, generators: u32, mix: &[(&str, f64)]) -> Plan {
         let mut load = load(1.0, Span::default(), Span::seconds(1));
@@ -141,21 +141,18 @@ mod tests {
                 kind: BusKind::Nats,
                 replicas: 1,
                 storage: Storage::Memory,
-                compression: Compression::None,
                 sync: Sync::Default,
                 publish: Publish::Async,
                 window: 1,
                 buffer: 1,
                 publish_timeout: Span::seconds(1),
-                msg_id: false,
                 ack: AckMode::None,
-                ack_wait: Span::seconds(1),
-                max_ack_pending: 1,
-                pull_batch: 1,
                 max_bytes: Size { bytes: 1 },
                 max_age: Span::seconds(1),
                 partitions: 1,
                 audit: false,
+                nats: Nats::default(),
+                kafka: Kafka::default(),
             },
             groups: Vec::new(),
             objectives: Vec::new(),

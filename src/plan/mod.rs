@@ -3,10 +3,12 @@
 //! A plan serialises in the profile's own words (`"10k/s"`, `"100ms"`), so that the plan in a record can be
 //! written back as a profile and run again. This module checks nothing across fields: `profile` does.
 
+mod bus;
 pub mod grammar;
 mod objective;
 mod units;
 
+pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use units::{Rate, Size, Span, UnitError};
 
@@ -247,8 +249,6 @@ pub struct Bus {
     pub replicas: u32,
     /// Where the stream keeps its events.
     pub storage: Storage,
-    /// Compression of the store.
-    pub compression: Compression,
     /// When a started broker forces its store to the disk.
     pub sync: Sync,
     /// How events are published.
@@ -259,16 +259,8 @@ pub struct Bus {
     pub buffer: u32,
     /// An event without an answer for this long is `unconfirmed`.
     pub publish_timeout: Span,
-    /// Send the event id as `Nats-Msg-Id`, so that the broker drops repeated ids.
-    pub msg_id: bool,
     /// How deliveries are acknowledged.
     pub ack: AckMode,
-    /// A delivery that is not acknowledged for this long is delivered again.
-    pub ack_wait: Span,
-    /// Deliveries without acknowledgement, at the most, for each group.
-    pub max_ack_pending: u32,
-    /// Messages asked for at once by a pulling member.
-    pub pull_batch: u32,
     /// The stream's bound in bytes; chosen from the plan's volume where the profile does not say.
     pub max_bytes: Size,
     /// The stream's bound in time.
@@ -277,6 +269,12 @@ pub struct Bus {
     pub partitions: u32,
     /// Read the stream back after the drain and check every acknowledged event.
     pub audit: bool,
+    /// What only NATS is asked for.
+    #[serde(default)]
+    pub nats: Nats,
+    /// What only Kafka is asked for.
+    #[serde(default)]
+    pub kafka: Kafka,
 }
 
 /// Which kind of bus.
@@ -285,6 +283,8 @@ pub struct Bus {
 pub enum BusKind {
     /// NATS `JetStream`.
     Nats,
+    /// Apache Kafka.
+    Kafka,
 }
 
 /// Where a stream keeps its events.
@@ -295,16 +295,6 @@ pub enum Storage {
     File,
     /// In memory.
     Memory,
-}
-
-/// Compression of a stream's store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Compression {
-    /// None.
-    None,
-    /// The S2 algorithm.
-    S2,
 }
 
 /// When a broker that tickgate starts forces its store to the disk.

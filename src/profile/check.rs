@@ -1,10 +1,11 @@
 //! What no key can tell by itself: the combinations that a plan must not have.
 
+use super::kafka;
 use super::load;
 use super::section::Reader;
 use super::setting;
 use crate::num;
-use crate::plan::{Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
+use crate::plan::{BusKind, Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
 
 /// Most events of one (topic, symbol): its sequence has 29 of the probe's bits.
 const MAX_SEQUENCE: f64 = 536_870_911.0;
@@ -14,7 +15,11 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     name(plan, reader);
     load(plan, reader);
     volume(plan, reader);
-    members(plan, reader);
+    if plan.bus.kind == BusKind::Nats {
+        members(plan, reader);
+    } else {
+        kafka::plan(plan, reader);
+    }
     store(plan, reader);
 }
 
@@ -121,7 +126,10 @@ fn members(plan: &Plan, reader: &mut Reader) {
 /// A store that cannot do what is asked of it, or is too small for the run.
 fn store(plan: &Plan, reader: &mut Reader) {
     let bus = &plan.bus;
-    if bus.storage == Storage::Memory && reader.sound(&["bus.storage", "bus.sync", "bus.compression"]) {
+    if bus.kind == BusKind::Nats
+        && bus.storage == Storage::Memory
+        && reader.sound(&["bus.storage", "bus.sync", "bus.nats.compression"])
+    {
         if bus.sync == Sync::Always {
             let at = reader.at("bus.sync");
             reader.wrong(at, || {
@@ -129,8 +137,8 @@ fn store(plan: &Plan, reader: &mut Reader) {
                     .to_owned()
             });
         }
-        if bus.compression != Compression::None {
-            let at = reader.at("bus.compression");
+        if bus.nats.compression != Compression::None {
+            let at = reader.at("bus.nats.compression");
             reader.wrong(at, || {
                 "a store in memory is not compressed; expected `storage = \"file\"`, or no `compression`"
                     .to_owned()

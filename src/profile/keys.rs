@@ -26,25 +26,34 @@ pub(super) const BUS: &[&str] = &[
     "kind",
     "replicas",
     "storage",
-    "compression",
     "sync",
     "publish",
     "window",
     "buffer",
     "publish_timeout",
-    "msg_id",
     "ack",
-    "ack_wait",
-    "max_ack_pending",
-    "pull_batch",
     "max_bytes",
     "max_age",
     "partitions",
     "audit",
+    "nats",
+    "kafka",
+];
+pub(super) const NATS: &[&str] = &["compression", "msg_id", "ack_wait", "max_ack_pending", "pull_batch"];
+pub(super) const KAFKA: &[&str] = &[
+    "acks",
+    "idempotence",
+    "linger",
+    "batch_size",
+    "max_in_flight",
+    "compression",
+    "min_insync_replicas",
+    "commit_interval",
+    "heap",
 ];
 
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 9] = [
+const TABLES: [(&str, &[&str]); 11] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
@@ -54,6 +63,8 @@ const TABLES: [(&str, &[&str]); 9] = [
     ("topology", TOPOLOGY),
     ("groups", GROUP),
     ("bus", BUS),
+    ("bus.nats", NATS),
+    ("bus.kafka", KAFKA),
 ];
 
 /// Every key by its full name, `load.rate`; the keys of `mix` and `objectives` are topics and metrics instead.

@@ -10,6 +10,7 @@ pub mod builtin;
 mod check;
 mod error;
 mod groups;
+mod kafka;
 mod keys;
 mod load;
 mod objectives;
@@ -58,7 +59,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
     let (topology, base_groups) = topics::topology(root, reader);
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
-    let bus = setting::bus(root, reader, &load, &market);
+    let bus = setting::bus(root, reader, &load, &market, &groups);
     let mut plan =
         Plan { name, description, load, market, topology, mix, bus, groups, objectives: Vec::new() };
     plan.objectives = objectives::read(root, reader, &plan);

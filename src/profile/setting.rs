@@ -6,12 +6,13 @@ use super::section::{Reader, Section};
 use super::tree::Table;
 use crate::num;
 use crate::plan::{
-    AckMode, Bus, BusKind, Compression, Load, Market, Popularity, Publish, Size, Span, Storage, Sync,
+    AckMode, Acks, BatchCompression, Bus, BusKind, Compression, Delivery, Group, Kafka, Load, Market, Nats,
+    Popularity, Publish, Size, Span, Storage, Sync,
 };
 
 pub(super) const POPULARITIES: [(&str, Popularity); 2] =
     [("uniform", Popularity::Uniform), ("zipf", Popularity::Zipf)];
-pub(super) const KINDS: [(&str, BusKind); 1] = [("nats", BusKind::Nats)];
+pub(super) const KINDS: [(&str, BusKind); 2] = [("nats", BusKind::Nats), ("kafka", BusKind::Kafka)];
 pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("memory", Storage::Memory)];
 pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("s2", Compression::S2)];
@@ -19,6 +20,14 @@ pub(super) const SYNCS: [(&str, Sync); 2] = [("default", Sync::Default), ("alway
 pub(super) const PUBLISHES: [(&str, Publish); 2] = [("async", Publish::Async), ("sync", Publish::Sync)];
 pub(super) const ACKS: [(&str, AckMode); 3] =
     [("explicit", AckMode::Explicit), ("all", AckMode::All), ("none", AckMode::None)];
+pub(super) const KAFKA_ACKS: [(&str, Acks); 3] =
+    [("all", Acks::All), ("leader", Acks::Leader), ("none", Acks::None)];
+pub(super) const BATCH_COMPRESSIONS: [(&str, BatchCompression); 4] = [
+    ("none", BatchCompression::None),
+    ("gzip", BatchCompression::Gzip),
+    ("snappy", BatchCompression::Snappy),
+    ("lz4", BatchCompression::Lz4),
+];
 
 const MIB: u64 = 1 << 20;
 const DAY: Span = Span::seconds(86_400);
@@ -36,29 +45,22 @@ pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
     }
 }
 
-/// `[bus]`; the bounds of the stream follow from the volume of the load.
-pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Market) -> Bus {
+/// `[bus]`; the bounds of the stream follow from the volume of the load, Kafka's partitions from the groups.
+pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Market, groups: &[Group]) -> Bus {
     let mut section = Section::open(root, "bus", keys::BUS, reader);
-    let time = |section: &mut Section<'_>, key, default, longest| {
-        section.checked(key, default, &format!("more than 0s and at most {longest}"), move |span: &Span| {
-            span.ns > 0 && *span <= longest
-        })
-    };
+    let kind = section.word("kind", BusKind::Nats, &KINDS);
+    let replicas = number(&mut section, "replicas", 1, 1, 5);
+    let partitions = if kind == BusKind::Kafka { members(groups) } else { 8 };
     Bus {
-        kind: section.word("kind", BusKind::Nats, &KINDS),
-        replicas: number(&mut section, "replicas", 1, 1, 5),
+        kind,
+        replicas,
         storage: section.word("storage", Storage::File, &STORAGES),
-        compression: section.word("compression", Compression::None, &COMPRESSIONS),
         sync: section.word("sync", Sync::Default, &SYNCS),
         publish: section.word("publish", Publish::Async, &PUBLISHES),
         window: number(&mut section, "window", 512, 1, 60_000),
         buffer: number(&mut section, "buffer", 65_536, 0, 1_000_000),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
-        msg_id: section.value("msg_id", false),
         ack: section.word("ack", AckMode::Explicit, &ACKS),
-        ack_wait: time(&mut section, "ack_wait", Span::seconds(30), Span::seconds(3600)),
-        max_ack_pending: number(&mut section, "max_ack_pending", 50_000, 1, 1_000_000),
-        pull_batch: number(&mut section, "pull_batch", 1_000, 1, 10_000),
         max_bytes: section
             .checked("max_bytes", max_bytes(load, market), "at least 1MiB", |size| size.bytes >= MIB),
         max_age: time(
@@ -67,9 +69,64 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
             DAY.max(Span { ns: total(load).ns * 2 }),
             Span::seconds(365 * 86_400),
         ),
-        partitions: number(&mut section, "partitions", 8, 1, 256),
+        partitions: number(&mut section, "partitions", partitions, 1, 256),
         audit: section.value("audit", true),
+        nats: nats(&mut section),
+        kafka: kafka(&mut section, replicas),
     }
+}
+
+/// The most members that share a group: as many partitions as these need, for each more costs latency and CPU.
+fn members(groups: &[Group]) -> u32 {
+    let sharing = groups.iter().filter(|group| group.delivery != Delivery::Pinned);
+    sharing.map(|group| group.members).max().unwrap_or(1).max(1)
+}
+
+/// `[bus.nats]`.
+fn nats(bus: &mut Section<'_>) -> Nats {
+    let defaults = Nats::default();
+    let entry = bus.entry("nats");
+    let Some(entry) = entry else { return defaults };
+    let mut section = Section::inner(Some(entry), "bus.nats".to_owned(), keys::NATS, bus.reader);
+    Nats {
+        compression: section.word("compression", defaults.compression, &COMPRESSIONS),
+        msg_id: section.value("msg_id", defaults.msg_id),
+        ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
+        max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),
+        pull_batch: number(&mut section, "pull_batch", defaults.pull_batch, 1, 10_000),
+    }
+}
+
+/// `[bus.kafka]`.
+fn kafka(bus: &mut Section<'_>, replicas: u32) -> Kafka {
+    // A majority, as is usual: 2 of 3.
+    let defaults = Kafka { min_insync_replicas: replicas / 2 + 1, ..Kafka::default() };
+    let entry = bus.entry("kafka");
+    let Some(entry) = entry else { return defaults };
+    let mut section = Section::inner(Some(entry), "bus.kafka".to_owned(), keys::KAFKA, bus.reader);
+    let (least_batch, most_batch) = (Size { bytes: 1024 }, Size { bytes: MIB });
+    let (least_heap, most_heap) = (Size { bytes: 256 * MIB }, Size { bytes: 64 * 1024 * MIB });
+    Kafka {
+        acks: section.word("acks", defaults.acks, &KAFKA_ACKS),
+        idempotence: section.value("idempotence", defaults.idempotence),
+        linger: section.checked("linger", defaults.linger, "at most 1s", |span| *span <= Span::seconds(1)),
+        batch_size: section.checked("batch_size", defaults.batch_size, "1KiB to 1MiB", |size| {
+            (least_batch..=most_batch).contains(size)
+        }),
+        max_in_flight: number(&mut section, "max_in_flight", defaults.max_in_flight, 1, 1_000),
+        compression: section.word("compression", defaults.compression, &BATCH_COMPRESSIONS),
+        min_insync_replicas: number(&mut section, "min_insync_replicas", defaults.min_insync_replicas, 1, 5),
+        commit_interval: time(&mut section, "commit_interval", defaults.commit_interval, Span::seconds(60)),
+        heap: section.checked("heap", defaults.heap, "256MiB to 64GiB", |size| {
+            (least_heap..=most_heap).contains(size)
+        }),
+    }
+}
+
+fn time(section: &mut Section<'_>, key: &str, default: Span, longest: Span) -> Span {
+    section.checked(key, default, &format!("more than 0s and at most {longest}"), |span: &Span| {
+        span.ns > 0 && *span <= longest
+    })
 }
 
 fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32) -> u32 {

@@ -4,7 +4,9 @@ use std::fmt::{Display, Write};
 
 use super::groups::DELIVERIES;
 use super::load::{ARRIVALS, CONSUMES, PACINGS, SPACINGS, word_of};
-use super::setting::{ACKS, COMPRESSIONS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS};
+use super::setting::{
+    ACKS, BATCH_COMPRESSIONS, COMPRESSIONS, KAFKA_ACKS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS,
+};
 use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
 
 /// The profile of a plan, as TOML.
@@ -124,19 +126,32 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("kind", &word_of(&KINDS, bus.kind));
     out.line("replicas", &bus.replicas);
     out.text("storage", &word_of(&STORAGES, bus.storage));
-    out.text("compression", &word_of(&COMPRESSIONS, bus.compression));
     out.text("sync", &word_of(&SYNCS, bus.sync));
     out.text("publish", &word_of(&PUBLISHES, bus.publish));
     out.line("window", &bus.window);
     out.line("buffer", &bus.buffer);
     out.text("publish_timeout", &bus.publish_timeout);
-    out.line("msg_id", &bus.msg_id);
     out.text("ack", &word_of(&ACKS, bus.ack));
-    out.text("ack_wait", &bus.ack_wait);
-    out.line("max_ack_pending", &bus.max_ack_pending);
-    out.line("pull_batch", &bus.pull_batch);
     out.text("max_bytes", &bus.max_bytes);
     out.text("max_age", &bus.max_age);
     out.line("partitions", &bus.partitions);
     out.line("audit", &bus.audit);
+    let nats = &bus.nats;
+    out.header("[bus.nats]");
+    out.text("compression", &word_of(&COMPRESSIONS, nats.compression));
+    out.line("msg_id", &nats.msg_id);
+    out.text("ack_wait", &nats.ack_wait);
+    out.line("max_ack_pending", &nats.max_ack_pending);
+    out.line("pull_batch", &nats.pull_batch);
+    let kafka = &bus.kafka;
+    out.header("[bus.kafka]");
+    out.text("acks", &word_of(&KAFKA_ACKS, kafka.acks));
+    out.line("idempotence", &kafka.idempotence);
+    out.text("linger", &kafka.linger);
+    out.text("batch_size", &kafka.batch_size);
+    out.line("max_in_flight", &kafka.max_in_flight);
+    out.text("compression", &word_of(&BATCH_COMPRESSIONS, kafka.compression));
+    out.line("min_insync_replicas", &kafka.min_insync_replicas);
+    out.text("commit_interval", &kafka.commit_interval);
+    out.text("heap", &kafka.heap);
 }

@@ -106,6 +106,7 @@ pub(super) fn describe(why: Refusal) -> String {
     match why {
         Refusal::NoResponders => "no-responders".into(),
         Refusal::Overload => "overload".into(),
+        Refusal::NotSent => "not-sent".into(),
         Refusal::Api(code) => format!("api-{code}"),
     }
 }

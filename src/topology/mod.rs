@@ -2,6 +2,7 @@
 
 pub mod adr;
 mod draw;
+pub mod kafka;
 mod lint;
 mod pattern;
 mod route;

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+};
 
 /// An authority and what it signed, as PEM files.
 pub struct Certificates {
@@ -25,6 +27,8 @@ impl Certificates {
             let key = KeyPair::generate().expect("a key");
             let mut params = CertificateParams::new(vec![subject.to_owned()]).expect("parameters");
             params.extended_key_usages = vec![purpose];
+            // Under the authority's name OpenSSL takes it for one that has signed itself.
+            params.distinguished_name.push(DnType::CommonName, name);
             let certificate = params.signed_by(&key, &authority).expect("a certificate");
             write(folder.path(), &format!("{name}.pem"), &certificate.pem());
             write(folder.path(), &format!("{name}.key"), &key.serialize_pem());

@@ -11,14 +11,17 @@
 
 pub mod certificates;
 pub mod jwt;
+#[cfg(feature = "kafka")]
+pub mod kafka;
 pub mod nats;
+pub mod outside;
 pub mod program;
 pub mod rig;
 
 use std::path::PathBuf;
 
 use tickgate::plan::{
-    AckMode, Arrival, Bus, BusKind, Compression, Delivery, Group, Load, Market, Pacing, Plan, Popularity,
+    AckMode, Arrival, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Plan, Popularity,
     Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
 };
 
@@ -75,21 +78,18 @@ pub fn plan() -> Plan {
             kind: BusKind::Nats,
             replicas: 1,
             storage: Storage::File,
-            compression: Compression::None,
             sync: Sync::Default,
             publish: Publish::Async,
             window: 256,
             buffer: 1024,
             publish_timeout: Span::seconds(10),
-            msg_id: false,
             ack: AckMode::Explicit,
-            ack_wait: Span::seconds(30),
-            max_ack_pending: 10_000,
-            pull_batch: 100,
             max_bytes: Size { bytes: 64 << 20 },
             max_age: Span::seconds(3600),
             partitions: 8,
             audit: true,
+            nats: Nats { max_ack_pending: 10_000, pull_batch: 100, ..Nats::default() },
+            kafka: Kafka::default(),
         },
         groups: vec![Group {
             name: "engine".to_owned(),

@@ -59,6 +59,13 @@ impl Drop for Turn {
     }
 }
 
+/// Where the program finds a Kafka, if the project has one; it runs far from there.
+fn kafka_home() -> (&'static str, String) {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join(".brokers/kafka");
+    let home = std::env::var("KAFKA_HOME").unwrap_or_else(|_| project.display().to_string());
+    ("KAFKA_HOME", home)
+}
+
 /// A folder in which a test runs the program; holds `gate.toml` from the start.
 pub struct Place {
     folder: tempfile::TempDir,
@@ -83,7 +90,7 @@ impl Place {
         Self {
             folder,
             program: PathBuf::from(env!("CARGO_BIN_EXE_tickgate")),
-            variables: vec![("TICKGATE_NATS_SERVER", server)],
+            variables: vec![("TICKGATE_NATS_SERVER", server), kafka_home()],
         }
     }
 
@@ -252,9 +259,15 @@ impl Running {
     /// The `nats-server` that it has started.
     #[track_caller]
     pub fn server(&self) -> u32 {
+        self.server_called("nats-server")
+    }
+
+    /// The process of this name that it has started.
+    #[track_caller]
+    pub fn server_called(&self, name: &str) -> u32 {
         let all = std::fs::read_dir("/proc").expect("/proc").flatten();
         let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-        let mut servers = pids.filter(|&pid| process(pid) == Some(("nats-server".to_owned(), self.pid())));
+        let mut servers = pids.filter(|&pid| process(pid) == Some((name.to_owned(), self.pid())));
         servers.next().expect("a server of its own")
     }
 
@@ -288,6 +301,12 @@ fn process(pid: u32) -> Option<(String, u32)> {
     let mut fields = rest.split_whitespace();
     let (state, parent) = (fields.next()?, fields.next()?.parse().ok()?);
     (state != "Z").then(|| (name.to_owned(), parent))
+}
+
+/// SIGKILL.
+pub fn kill(pid: u32) {
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(pid, Signal::KILL).expect("a signal");
 }
 
 /// Waits until a process is gone.

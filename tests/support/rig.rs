@@ -6,7 +6,7 @@ use tickgate::bus::nats::{NatsBus, Setup, Target};
 use tickgate::bus::sim::{self, SimBus, Time};
 use tickgate::bus::{Ack, Answer, Bus, Delivery, Member, Outgoing, Publisher, Refused};
 use tickgate::host::clock::Clock;
-use tickgate::plan::Plan;
+use tickgate::plan::{Plan, Span};
 
 use super::nats::NatsServer;
 
@@ -16,6 +16,10 @@ pub trait Rig: Sized {
     type Bus: Bus;
     /// What its acknowledgements mean.
     const DURABILITY: &'static str;
+    /// Is there such a broker? Where it is not, tests on it are left out.
+    fn is_there() -> bool {
+        true
+    }
     /// Starts a broker.
     fn start() -> Self;
     /// Connects to it; provisions nothing.
@@ -26,6 +30,10 @@ pub trait Rig: Sized {
     fn resume(&self);
     /// Kills it and starts it again on the same address and store.
     fn restart(&mut self);
+    /// How long an event is held for a broker that restarts.
+    fn holds_out() -> Span {
+        Span::seconds(5)
+    }
     /// Publishes as somebody else to the first topic, and waits until it is stored.
     fn publish_foreign(&self, payload: &[u8]);
     /// Receives so many events of the plan's first group and acknowledges none.

@@ -26,8 +26,8 @@ pub use reaper::reap;
 pub use recipe::{Image, Product};
 
 use super::BrokerError;
+use super::child::check_store;
 use super::guard::Reaper;
-use super::local::check_store;
 use super::log::last_lines;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};

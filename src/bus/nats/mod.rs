@@ -10,7 +10,6 @@ mod publisher;
 mod subjects;
 mod target;
 mod timer;
-mod window;
 mod wire;
 
 use std::sync::Arc;
@@ -25,10 +24,11 @@ pub use publisher::NatsPublisher;
 pub use target::{Access, Auth, Secret, Target, TlsFiles};
 
 use self::audit::Audit;
-use self::link::{Link, Marks};
+use self::link::Link;
 use self::member::{Pull, Source};
 use self::subjects::Layout;
 use self::target::environment;
+use crate::bus::marks::Marks;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark};
 use crate::host::clock::Clock;
 use crate::num;
@@ -194,7 +194,7 @@ impl Bus for NatsBus {
             api: self.api.clone(),
             stream: self.stream(),
             consumer: self.consumer(group, durable),
-            batch: self.plan.bus.pull_batch.max(1),
+            batch: self.plan.bus.nats.pull_batch.max(1),
             pinned: described.delivery == plan::Delivery::Pinned,
         };
         let notes = self.marks.of(format!("member {member} of {}", described.name));

@@ -30,7 +30,7 @@ pub(super) async fn check(
 ) -> Result<(), BusError> {
     check_version(server, plan)?;
     let largest = num::count(server.max_payload);
-    let event = plan.market.event_size.bytes + if plan.bus.msg_id { HEADER_BYTES } else { 0 };
+    let event = plan.market.event_size.bytes + if plan.bus.nats.msg_id { HEADER_BYTES } else { 0 };
     if event > largest {
         return Err(environment(
             &format!(
@@ -136,12 +136,12 @@ fn room(what: &str, most: Option<i64>, used: u64, wanted: u64) -> Result<(), Bus
 
 fn check_ack_pending(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
     match u64::try_from(limits.max_ack_pending) {
-        Ok(most) if most > 0 && u64::from(plan.bus.max_ack_pending) > most => Err(environment(
+        Ok(most) if most > 0 && u64::from(plan.bus.nats.max_ack_pending) > most => Err(environment(
             &format!(
                 "the account allows {most} unacknowledged messages, and the plan asks for {}",
-                plan.bus.max_ack_pending
+                plan.bus.nats.max_ack_pending
             ),
-            "lower `bus.max_ack_pending`, or raise the account's limit",
+            "lower `bus.nats.max_ack_pending`, or raise the account's limit",
         )),
         _ => Ok(()),
     }
@@ -160,10 +160,10 @@ pub(super) fn facts(server: &ServerInfo, label: &str, plan: &Plan, sync_always: 
     set("tls", on_off(server.tls_required));
     set("storage", if bus.storage == Storage::Memory { "memory" } else { "file" }.to_owned());
     set("replicas", bus.replicas.to_string());
-    set("compression", if bus.compression == Compression::S2 { "s2" } else { "none" }.to_owned());
+    set("compression", if bus.nats.compression == Compression::S2 { "s2" } else { "none" }.to_owned());
     set("discard", "new".to_owned());
     set("publish", if bus.publish == Publish::Sync { "sync" } else { "async" }.to_owned());
-    set("msg_id", on_off(bus.msg_id));
+    set("msg_id", on_off(bus.nats.msg_id));
     BusFacts {
         product: "nats-server".to_owned(),
         version: server.version.clone(),

@@ -126,7 +126,7 @@ fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
             .map(|(source, destination)| SubjectTransform { source, destination }),
         storage: if bus.storage == Storage::Memory { StorageType::Memory } else { StorageType::File },
         num_replicas: num::index32(bus.replicas.max(1)),
-        compression: Some(match bus.compression {
+        compression: Some(match bus.nats.compression {
             Compression::None => NatsCompression::None,
             Compression::S2 => NatsCompression::S2,
         }),
@@ -166,8 +166,8 @@ fn consumer_config(run: &str, plan: &Plan, layout: &Layout, group: usize, durabl
             AckMode::All => AckPolicy::All,
             AckMode::None => AckPolicy::None,
         },
-        ack_wait: if acked { bus.ack_wait.as_duration() } else { Duration::ZERO },
-        max_ack_pending: if acked { i64::from(bus.max_ack_pending) } else { 0 },
+        ack_wait: if acked { bus.nats.ack_wait.as_duration() } else { Duration::ZERO },
+        max_ack_pending: if acked { i64::from(bus.nats.max_ack_pending) } else { 0 },
         max_deliver: -1,
         priority_timeout: if pinned { PIN_TIMEOUT } else { Duration::ZERO },
         priority_policy,

@@ -15,12 +15,13 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Runtime;
 
-use super::link::{self, Marks, Notes};
+use super::link;
 use super::subjects::Layout;
 use super::target::{Target, environment};
 use super::timer::Timer;
-use super::window::{Ticket, Window};
 use super::wire;
+use crate::bus::marks::{Marks, Notes};
+use crate::bus::window::{Ticket, Window};
 use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
@@ -121,7 +122,7 @@ impl NatsPublisher {
             layout,
             symbols,
             subjects: vec![None; keys],
-            msg_id: bus.msg_id,
+            msg_id: bus.nats.msg_id,
             abandoned: false,
             driven: false,
             runtime,
@@ -364,9 +365,9 @@ mod tests {
 
     fn bus(window: u32, buffer: u32) -> plan::Bus {
         serde_json::from_value(serde_json::json!({
-            "kind": "nats", "replicas": 1, "storage": "file", "compression": "none", "sync": "default",
-            "publish": "async", "window": window, "buffer": buffer, "publish_timeout": "1h", "msg_id": false,
-            "ack": "explicit", "ack_wait": "1s", "max_ack_pending": 1, "pull_batch": 1, "max_bytes": "1MiB",
+            "kind": "nats", "replicas": 1, "storage": "file", "sync": "default",
+            "publish": "async", "window": window, "buffer": buffer, "publish_timeout": "1h",
+            "ack": "explicit", "max_bytes": "1MiB",
             "max_age": "1h", "partitions": 1, "audit": true
         }))
         .expect("settings")

@@ -19,9 +19,9 @@ fn plan(topics: &[&str], symbol_in_subject: bool, groups: &[(&[&str], u32, Deliv
         "market": {"symbols": 4, "seed": 1, "popularity": "uniform", "zipf_exponent": 1.0, "event_size": "300B"},
         "topology": {"name": "t", "prefix": "pre", "topics": topics, "symbol_in_subject": symbol_in_subject},
         "mix": {},
-        "bus": {"kind": "nats", "replicas": 1, "storage": "file", "compression": "none", "sync": "default",
-            "publish": "async", "window": 1, "buffer": 1, "publish_timeout": "1s", "msg_id": false, "ack": "explicit",
-            "ack_wait": "1s", "max_ack_pending": 1, "pull_batch": 1, "max_bytes": "1MiB", "max_age": "1h",
+        "bus": {"kind": "nats", "replicas": 1, "storage": "file", "sync": "default",
+            "publish": "async", "window": 1, "buffer": 1, "publish_timeout": "1s", "ack": "explicit",
+            "max_bytes": "1MiB", "max_age": "1h",
             "partitions": 5, "audit": true},
         "groups": groups,
         "objectives": {}

@@ -3,35 +3,15 @@
 //! Secrets come from a URL, the environment, files or a context of the `nats` command line. They appear in
 //! nothing that is shown: not in labels, not in `Debug`, not in errors.
 
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use async_nats::ServerAddr;
 use serde::Deserialize;
 
 use crate::bus::BusError;
-
-/// A text that is never shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    pub(super) fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+pub(super) use crate::bus::environment;
+pub use crate::bus::secret::Secret;
+use crate::bus::secret::{decode, redact};
 
 /// How to prove who we are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -113,7 +93,7 @@ impl Access {
     /// `NATS_CREDS`, `NATS_CA`, `NATS_CERT` and `NATS_KEY`.
     pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name| variable(name).filter(|value| !value.is_empty());
-        let secret = |name| text(name).map(Secret);
+        let secret = |name| text(name).map(Secret::new);
         let file = |name| text(name).map(PathBuf::from);
         Self {
             user: text("NATS_USER"),
@@ -283,8 +263,8 @@ impl Context {
         let file = |value: String| text(value).map(|value| expand(&value, home));
         let access = Access {
             user: text(self.user),
-            password: text(self.password).map(Secret),
-            token: text(self.token).map(Secret),
+            password: text(self.password).map(Secret::new),
+            token: text(self.token).map(Secret::new),
             nkey: file(self.nkey),
             creds: file(self.creds),
             tls: TlsFiles {
@@ -332,8 +312,10 @@ fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
         return Err(environment(&format!("`{}` names no host", shown()), "write it as nats://host:4222"));
     }
     let auth = match (address.username(), address.password()) {
-        (Some(user), Some(password)) => Auth::User { user: decode(user), password: Secret(decode(password)) },
-        (Some(token), None) => Auth::Token(Secret(decode(token))),
+        (Some(user), Some(password)) => {
+            Auth::User { user: decode(user), password: Secret::new(decode(password)) }
+        }
+        (Some(token), None) => Auth::Token(Secret::new(decode(token))),
         _ => Auth::None,
     };
     let host = if address.host().contains(':') {
@@ -342,38 +324,6 @@ fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
         address.host().to_owned()
     };
     Ok((format!("{}://{host}:{}", address.scheme(), address.port()), auth))
-}
-
-/// A URL, or what was meant to be one, without its user information.
-fn redact(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}{separator}***@{host}"),
-        None => url.to_owned(),
-    }
-}
-
-/// Percent-decoding; what is not an escape stays as it is.
-fn decode(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(&byte) = bytes.get(at) {
-        let escape = (byte == b'%').then(|| text.get(at + 1..at + 3)).flatten();
-        if let Some(value) = escape.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            out.push(value);
-            at += 3;
-        } else {
-            out.push(byte);
-            at += 1;
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
-}
-
-pub(super) fn environment(problem: &str, hint: &str) -> BusError {
-    BusError::Environment { problem: problem.to_owned(), hint: hint.to_owned() }
 }
 
 #[cfg(test)]

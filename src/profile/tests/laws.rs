@@ -102,16 +102,23 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
         )| {
             let mut plan = plan.clone();
             let bus = &mut plan.bus;
-            (bus.replicas, bus.window, bus.buffer, bus.max_ack_pending, bus.pull_batch, bus.partitions) =
-                numbers;
+            (
+                bus.replicas,
+                bus.window,
+                bus.buffer,
+                bus.nats.max_ack_pending,
+                bus.nats.pull_batch,
+                bus.partitions,
+            ) = numbers;
             bus.storage = storage;
             let file = storage == Storage::File;
-            bus.compression = if file { compression } else { Compression::None };
+            bus.nats.compression = if file { compression } else { Compression::None };
             bus.sync = if file { sync } else { Sync::Default };
-            (bus.publish, bus.ack, bus.msg_id) = (publish, ack, msg_id);
+            (bus.publish, bus.ack, bus.nats.msg_id) = (publish, ack, msg_id);
             bus.publish_timeout = Span { ns: publish_timeout };
-            bus.ack_wait = Span { ns: ack_wait };
+            bus.nats.ack_wait = Span { ns: ack_wait };
             bus.max_bytes = Size { bytes: 1 << 50 };
+            bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
             plan
         },
     )

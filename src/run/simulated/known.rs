@@ -253,7 +253,7 @@ fn reconnect() -> Result<Vec<Answer>, RunError> {
     let cut = Cut { time: Stretch { from: 500_000_000, length: 100_000_000 }, resend: true };
     let faults = Faults { answer: Delay::Fixed(1_000_000), cuts: vec![cut], ..Faults::default() };
     let mut plan = steady(10_000.0, Span::seconds(1));
-    plan.bus.ack_wait = Span::seconds(2);
+    plan.bus.nats.ack_wait = Span::seconds(2);
     let record = record_of(&plan, faults.clone())?;
     let (group, load) = (&record.groups[0], &record.load);
     answers.equal(
@@ -261,7 +261,7 @@ fn reconnect() -> Result<Vec<Answer>, RunError> {
         (10, 0, 0),
         (group.duplicate, group.lost, load.unconfirmed),
     );
-    plan.bus.msg_id = true;
+    plan.bus.nats.msg_id = true;
     let record = record_of(&plan, faults)?;
     let (group, load) = (&record.groups[0], &record.load);
     let told = (group.duplicate, load.acked_duplicate);

@@ -3,7 +3,7 @@
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
 use crate::num;
 use crate::plan::{
-    AckMode, Arrival, Burst, Bus, BusKind, Compression, Delivery, Group, Load, Market, Ns, Pacing, Plan,
+    AckMode, Arrival, Burst, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Ns, Pacing, Plan,
     Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology, grammar,
 };
 
@@ -112,21 +112,23 @@ pub fn base(seed: u64) -> Plan {
             kind: BusKind::Nats,
             replicas: 1,
             storage: Storage::Memory,
-            compression: Compression::None,
             sync: Sync::Default,
             publish: Publish::Async,
             window: 100_000,
             buffer: 100_000,
             publish_timeout: Span::seconds(10),
-            msg_id: false,
             ack: AckMode::Explicit,
-            ack_wait: Span::millis(500),
-            max_ack_pending: 100_000,
-            pull_batch: 100,
             max_bytes: Size { bytes: 1 << 30 },
             max_age: Span::seconds(3600),
             partitions: 8,
             audit: true,
+            nats: Nats {
+                ack_wait: Span::millis(500),
+                max_ack_pending: 100_000,
+                pull_batch: 100,
+                ..Nats::default()
+            },
+            kafka: Kafka::default(),
         },
         groups: vec![Group {
             name: "engine".into(),
@@ -177,8 +179,8 @@ fn draw_bus(dice: &mut Dice, bus: &mut Bus) {
     bus.window = dice.pick(&[1, 8, 64, 1000, 100_000]);
     bus.buffer = dice.pick(&[0, 10, 1000, 100_000]);
     bus.publish_timeout = Span::millis(dice.pick(&[5, 50, 300, 2000]));
-    bus.ack_wait = Span::millis(dice.pick(&[1, 20, 200, 700]));
-    bus.msg_id = dice.chance(0.3);
+    bus.nats.ack_wait = Span::millis(dice.pick(&[1, 20, 200, 700]));
+    bus.nats.msg_id = dice.chance(0.3);
     bus.audit = dice.chance(0.8);
 }
 

@@ -73,6 +73,20 @@ impl<P> Window<P> {
         self.waiting.push_back(Waiting { open: Open { token, accepted: now }, parcel });
     }
 
+    /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot, or one
+    /// waits already.
+    #[cfg(any(feature = "kafka", test))]
+    pub(super) fn claim(&mut self, token: u64, now: Ns) -> Option<Ticket> {
+        if !self.waiting.is_empty() {
+            return None;
+        }
+        let slot = *self.free.last()?;
+        let entry = self.slots.get_mut(num::index32(slot))?;
+        self.free.pop();
+        entry.open = Some(Open { token, accepted: now });
+        Some(Ticket { slot, generation: entry.generation })
+    }
+
     /// Sends waiting events, oldest first, while there are free slots and `send` takes them.
     pub(super) fn pump(&mut self, mut send: impl FnMut(Ticket, &P) -> bool) {
         while let (Some(waiting), Some(&slot)) = (self.waiting.front(), self.free.last()) {
@@ -140,6 +154,7 @@ mod tests {
     #[derive(Debug, Clone)]
     enum Step {
         Accept,
+        Claim,
         Pump(usize),
         Answer(usize),
         Tick(Ns),
@@ -149,6 +164,7 @@ mod tests {
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
             8 => Just(Step::Accept),
+            4 => Just(Step::Claim),
             4 => (0_usize..6).prop_map(Step::Pump),
             4 => (0_usize..64).prop_map(Step::Answer),
             2 => (0_u64..50_000_000).prop_map(Step::Tick),
@@ -170,6 +186,12 @@ mod tests {
                     Step::Accept if account.admits() => {
                         account.accept(next, now, next);
                         next += 1;
+                    }
+                    Step::Claim => {
+                        if let Some(ticket) = account.claim(next, now) {
+                            sent.push((ticket, next));
+                            next += 1;
+                        }
                     }
                     Step::Pump(room) => {
                         let before = sent.len();

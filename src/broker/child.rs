@@ -1,0 +1,345 @@
+//! A server process of our own with a directory of its own: started, looked after, paused, killed and never left behind.
+
+use std::env;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{self, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::BrokerError;
+use super::guard::{Reaper, spawn};
+use super::log::last_lines;
+use super::ports::random;
+use crate::host::resources::{Process, filesystem};
+use crate::plan::{Storage, Sync};
+
+/// Time between two looks at a server that is to change its state.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// `/var/tmp`, which is meant to be on a disk, unless it is not; else the temporary directory.
+#[must_use]
+pub fn default_store_parent() -> PathBuf {
+    let disk = PathBuf::from("/var/tmp");
+    let usable = |path: &Path| {
+        rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+            && filesystem(path).is_ok_and(|found| !found.in_memory)
+    };
+    if usable(&disk) { disk } else { env::temp_dir() }
+}
+
+/// A server process and its directory; dropping it ends the one and removes the other.
+#[derive(Debug)]
+pub(super) struct Child {
+    /// What it is called in errors.
+    program: &'static str,
+    log: PathBuf,
+    directory: PathBuf,
+    end_within: Duration,
+    running: Option<Running>,
+    log_from: u64,
+    warnings: Vec<String>,
+    /// Last, so that it ends after the server and the directory are gone.
+    reaper: Option<Reaper>,
+}
+
+#[derive(Debug)]
+struct Running {
+    child: process::Child,
+    process: Process,
+}
+
+impl Child {
+    /// Makes the directory, below `parent`, and the reaper that removes it; starts nothing yet.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub(super) fn prepare(
+        program: &'static str,
+        parent: &Path,
+        log: &Path,
+        end_within: Duration,
+    ) -> Result<Self, BrokerError> {
+        let directory = private_directory(program, parent)?;
+        let reaper = Reaper::start(&directory);
+        let mut warnings = Vec::new();
+        if let Err(error) = &reaper {
+            warnings.push(format!(
+                "no `sh` to clean up after us ({error}): {} stays if tickgate is killed",
+                directory.display()
+            ));
+        }
+        Ok(Self {
+            program,
+            log: log.to_owned(),
+            directory,
+            end_within,
+            running: None,
+            log_from: 0,
+            warnings,
+            reaper: reaper.ok(),
+        })
+    }
+
+    /// Its own directory.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Its log.
+    pub(super) fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// What the user should know of it.
+    pub(super) fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Adds to what the user should know.
+    pub(super) fn warn(&mut self, warning: impl IntoIterator<Item = String>) {
+        self.warnings.extend(warning);
+    }
+
+    /// Its process, for [`Process::usage`]; another one after a restart.
+    pub(super) fn process(&self) -> Option<Process> {
+        self.running.as_ref().map(|running| running.process)
+    }
+
+    /// Sends what a command says to the log, and has it run in the directory.
+    ///
+    /// # Errors
+    /// When the log cannot be opened.
+    pub(super) fn equip(&mut self, command: &mut Command) -> Result<(), BrokerError> {
+        let log = OpenOptions::new().create(true).append(true).open(&self.log);
+        let log = log.map_err(BrokerError::io(format!("open the log {}", self.log.display())))?;
+        self.log_from = log.metadata().map_or(0, |file| file.len());
+        let log_too = log.try_clone().map_err(BrokerError::io("open the log"))?;
+        command.current_dir(&self.directory).stdin(Stdio::null()).stdout(log).stderr(log_too);
+        Ok(())
+    }
+
+    /// Starts the server; returns its number before it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub(super) fn launch(&mut self, mut command: Command) -> Result<u32, BrokerError> {
+        self.equip(&mut command)?;
+        let starting = format!("start {}", Path::new(command.get_program()).display());
+        let mut child = spawn(command).map_err(BrokerError::io(starting))?;
+        // A child that has ended is still there until we wait for it, so this fails only without `/proc`.
+        let process = match Process::of(child.id()) {
+            Ok(process) => process,
+            Err(error) => {
+                let _ = child.kill().and_then(|()| child.wait());
+                return Err(BrokerError::Io {
+                    doing: format!("find {} in /proc", self.program),
+                    source: io::Error::other(error),
+                });
+            }
+        };
+        self.running = Some(Running { child, process });
+        if self.reaper.as_mut().is_some_and(|reaper| reaper.watch(process).is_err()) {
+            self.warnings.push(format!("the reaper has died: {} may stay behind", self.directory.display()));
+            self.reaper = None;
+        }
+        Ok(process.pid())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// When it ends, or is not ready in time: then with the last lines of its log.
+    pub(super) fn until_ready(
+        &mut self,
+        within: Duration,
+        ready: impl Fn() -> bool,
+    ) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + within;
+        while Instant::now() < deadline {
+            if let Some(status) = self.exit_status()? {
+                return Err(self.ended(status, "before it was ready"));
+            }
+            if ready() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Err(BrokerError::NotReady {
+            program: self.program,
+            seconds: within.as_secs(),
+            log: self.last_lines(),
+        })
+    }
+
+    /// Whether it still runs (a paused one does).
+    ///
+    /// # Errors
+    /// When it does not: with its exit status and the last lines of its log.
+    pub(super) fn alive(&mut self) -> Result<(), BrokerError> {
+        match self.exit_status()? {
+            None => Ok(()),
+            Some(status) => Err(self.ended(status, "while it was needed")),
+        }
+    }
+
+    /// Stops it in its tracks (SIGSTOP) and returns when it stands still.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn pause(&mut self) -> Result<(), BrokerError> {
+        self.signal(Signal::STOP, "pause")?;
+        self.until("pause", Process::is_stopped)
+    }
+
+    /// Lets it go on after a pause.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub(super) fn resume(&mut self) -> Result<(), BrokerError> {
+        self.signal(Signal::CONT, "resume")?;
+        self.until("resume", |process| !process.is_stopped())
+    }
+
+    /// Kills it (SIGKILL), as a crash of the process would; what it wrote stays in the page cache.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn kill(&mut self) -> Result<(), BrokerError> {
+        let doing = self.doing("kill");
+        let Some(running) = &mut self.running else { return Ok(()) };
+        running.child.kill().map_err(BrokerError::io(doing.clone()))?;
+        running.child.wait().map(|_| ()).map_err(BrokerError::io(doing))
+    }
+
+    /// Ends it in an orderly way (SIGTERM), or kills it where that takes too long. Its store stays.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(super) fn stop(&mut self) -> Result<(), BrokerError> {
+        if self.running.is_none() || self.exit_status()?.is_some() {
+            return Ok(());
+        }
+        let paused = self.process().is_some_and(|process| process.is_stopped());
+        self.signal(Signal::TERM, "stop")?;
+        if paused {
+            self.signal(Signal::CONT, "resume")?;
+        }
+        let deadline = Instant::now() + self.end_within;
+        while Instant::now() < deadline {
+            if self.exit_status()?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        self.kill()
+    }
+
+    fn doing(&self, what: &str) -> String {
+        format!("{what} {}", self.program)
+    }
+
+    fn exit_status(&mut self) -> Result<Option<ExitStatus>, BrokerError> {
+        let doing = self.doing("wait for");
+        let Some(running) = &mut self.running else { return Ok(None) };
+        running.child.try_wait().map_err(BrokerError::io(doing))
+    }
+
+    /// Signals it; its number is its own until [`Self::exit_status`] has seen its end.
+    fn signal(&mut self, signal: Signal, doing: &str) -> Result<(), BrokerError> {
+        self.alive()?;
+        let Some(running) = &self.running else { return Ok(()) };
+        kill_process(Pid::from_child(&running.child), signal).map_err(BrokerError::io(self.doing(doing)))
+    }
+
+    fn until(&mut self, doing: &str, reached: impl Fn(&Process) -> bool) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + self.end_within;
+        while Instant::now() < deadline {
+            self.alive()?;
+            if self.process().is_some_and(|process| reached(&process)) {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Err(BrokerError::Io { doing: self.doing(doing), source: io::ErrorKind::TimedOut.into() })
+    }
+
+    /// The error of a server that has ended.
+    pub(super) fn ended(&self, status: ExitStatus, moment: &'static str) -> BrokerError {
+        BrokerError::Ended {
+            program: self.program,
+            status: status.to_string(),
+            moment,
+            log: self.last_lines(),
+        }
+    }
+
+    fn last_lines(&self) -> String {
+        last_lines(&self.log, self.log_from)
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.stop().is_err() {
+            let _ = self.kill();
+        }
+        // What cannot be removed here the reaper tries again.
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}
+
+/// A store in memory makes nothing durable: not to be had with `sync = "always"`, and a warning otherwise.
+pub(super) fn check_store(
+    parent: &Path,
+    storage: Storage,
+    sync: Sync,
+) -> Result<Option<String>, BrokerError> {
+    let refuse = |problem| BrokerError::Store { path: parent.to_owned(), problem };
+    let found = filesystem(parent).map_err(|error| refuse(error.to_string()))?;
+    match (found.in_memory && storage == Storage::File, sync) {
+        (true, Sync::Always) => Err(refuse(format!(
+            "it is {}, which lives in memory, and `sync = \"always\"` asks for a disk",
+            found.name
+        ))),
+        (true, Sync::Default) => Ok(Some(format!(
+            "the broker's store in {} is {}, which lives in memory: its figures are no disk's",
+            parent.display(),
+            found.name
+        ))),
+        (false, _) => Ok(None),
+    }
+}
+
+/// Makes a directory that only we can read.
+fn private_directory(program: &str, parent: &Path) -> Result<PathBuf, BrokerError> {
+    let refuse =
+        |error: io::Error| BrokerError::Store { path: parent.to_owned(), problem: error.to_string() };
+    let parent = fs::canonicalize(parent).map_err(refuse)?;
+    let short = program.split('-').next().unwrap_or(program);
+    let name = format!("tickgate-{short}-{}-{:08x}", process::id(), random() >> 32);
+    let directory = parent.join(name);
+    DirBuilder::new().mode(0o700).create(&directory).map_err(refuse)?;
+    Ok(directory)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_in_memory_is_warned_of_or_refused() {
+        let memory = Path::new("/dev/shm");
+        if !filesystem(memory).is_ok_and(|found| found.in_memory) {
+            return;
+        }
+        let warned = check_store(memory, Storage::File, Sync::Default).unwrap();
+        assert!(warned.unwrap().contains("lives in memory"));
+        let refused = check_store(memory, Storage::File, Sync::Always);
+        assert!(matches!(refused, Err(BrokerError::Store { .. })));
+        assert_eq!(check_store(memory, Storage::Memory, Sync::Always).unwrap(), None);
+    }
+}

@@ -1,0 +1,188 @@
+//! Finding Kafka's jars (`$KAFKA_HOME`, then `.brokers/kafka`) and a Java that runs them.
+
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::super::BrokerError;
+use super::super::locate::Places;
+
+/// The version that `scripts/brokers.sh` gets and the tests run against.
+pub const TESTED_KAFKA: &str = "4.3.1";
+/// The oldest Java that Kafka 4 runs on.
+pub const MIN_JAVA: u32 = 17;
+/// The oldest major version that is started here: it needs no `ZooKeeper`.
+const OLDEST: u32 = 4;
+
+/// A Kafka that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kafka {
+    /// The folder with its jars.
+    pub libs: PathBuf,
+    /// Its version, such as `4.3.1`.
+    pub version: String,
+    /// The Java program.
+    pub java: PathBuf,
+    /// The major version of that.
+    pub java_version: u32,
+    /// Something to tell the user, where the version is not the tested one.
+    pub warning: Option<String>,
+}
+
+/// Where Kafka and Java may be; [`KafkaPlaces::of_this_process`] takes them from the environment.
+#[derive(Debug, Clone, Default)]
+pub struct KafkaPlaces {
+    /// `$KAFKA_HOME`: if it is set, nothing else counts.
+    pub home: Option<PathBuf>,
+    /// `$JAVA_HOME`: if it is set, nothing else counts.
+    pub java_home: Option<PathBuf>,
+    /// `$PATH`.
+    pub path: Option<OsString>,
+    /// Where `.brokers/` may be.
+    pub brokers: Vec<PathBuf>,
+}
+
+/// Finds a Kafka for this process, and a Java.
+///
+/// # Errors
+/// When one of the two is missing, or of no use.
+pub fn locate_kafka() -> Result<Kafka, BrokerError> {
+    KafkaPlaces::of_this_process().locate()
+}
+
+impl KafkaPlaces {
+    /// The places that count for this process.
+    #[must_use]
+    pub fn of_this_process() -> Self {
+        let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        Self {
+            home: named("KAFKA_HOME"),
+            java_home: named("JAVA_HOME"),
+            path: env::var_os("PATH"),
+            brokers: Places::of_this_process().brokers_directories(),
+        }
+    }
+
+    /// Finds a Kafka in these places, and a Java.
+    ///
+    /// # Errors
+    /// When one of the two is missing, or of no use.
+    pub fn locate(&self) -> Result<Kafka, BrokerError> {
+        let homes: Vec<PathBuf> = match &self.home {
+            Some(home) => vec![home.clone()],
+            None => self.brokers.iter().map(|brokers| brokers.join("kafka")).collect(),
+        };
+        let found =
+            homes.iter().map(|home| home.join("libs")).find_map(|libs| Some((version_of(&libs)?, libs)));
+        let Some((version, libs)) = found else {
+            let looked: Vec<_> = homes.iter().map(|home| home.join("libs").display().to_string()).collect();
+            return Err(BrokerError::NoKafka { looked: looked.join(", ") });
+        };
+        let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
+        if major < OLDEST {
+            return Err(BrokerError::NoKafka {
+                looked: format!(
+                    "{} (that is version {version}, and {OLDEST}.0 or later is needed)",
+                    libs.display()
+                ),
+            });
+        }
+        let tested = TESTED_KAFKA.rsplit_once('.').map_or(TESTED_KAFKA, |(line, _)| line);
+        let untested = !version.starts_with(&format!("{tested}."));
+        let warning =
+            untested.then(|| format!("Kafka {version} is untested here ({TESTED_KAFKA} is tested)"));
+        let (java, java_version) = self.java()?;
+        Ok(Kafka { libs, version, java, java_version, warning })
+    }
+
+    fn java(&self) -> Result<(PathBuf, u32), BrokerError> {
+        let missing = |problem: String| BrokerError::NoJava { problem };
+        let path = match &self.java_home {
+            Some(home) => home.join("bin/java"),
+            None => self
+                .path
+                .iter()
+                .flat_map(env::split_paths)
+                .filter(|folder| folder.is_absolute())
+                .map(|folder| folder.join("java"))
+                .find(|path| path.is_file())
+                .ok_or_else(|| missing("there is no Java on the PATH".to_owned()))?,
+        };
+        let answer = Command::new(&path)
+            .arg("-version")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(|error| missing(format!("{} does not start ({error})", path.display())))?;
+        let said = String::from_utf8_lossy(&answer.stderr).into_owned();
+        match java_major(&said) {
+            Some(major) if major >= MIN_JAVA => Ok((path, major)),
+            Some(major) => Err(missing(format!("{} is Java {major}", path.display()))),
+            None => Err(missing(format!("{} does not say which Java it is", path.display()))),
+        }
+    }
+}
+
+/// The version in the name of the clients' jar, which every distribution has.
+fn version_of(libs: &Path) -> Option<String> {
+    let names =
+        fs::read_dir(libs).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    names.into_iter().find_map(|name| {
+        let version = name.strip_prefix("kafka-clients-")?.strip_suffix(".jar")?;
+        version.starts_with(|c: char| c.is_ascii_digit()).then(|| version.to_owned())
+    })
+}
+
+/// `openjdk version "17.0.15" 2025-04-15`, or `"1.8.0_402"` of old.
+fn java_major(said: &str) -> Option<u32> {
+    let version = said.split_once("version \"")?.1.split_once('"')?.0;
+    let mut numbers = version.split(['.', '-', '_']);
+    match numbers.next()?.parse().ok()? {
+        1 => numbers.next()?.parse().ok(),
+        major => Some(major),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn javas_say_which_they_are() {
+        for (said, major) in [
+            ("openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime…", Some(17)),
+            ("java version \"1.8.0_402\"", Some(8)),
+            ("openjdk version \"25-ea\" 2025-09-16", Some(25)),
+            ("sh: not found", None),
+        ] {
+            assert_eq!(java_major(said), major, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_says_what_to_do() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let places = KafkaPlaces { home: Some(at("none")), ..KafkaPlaces::default() };
+        let error = places.locate().unwrap_err().to_string();
+        for part in ["none/libs", "scripts/brokers.sh kafka", "KAFKA_HOME", "--broker kafka://"] {
+            assert!(error.contains(part), "{error}");
+        }
+        fs::create_dir_all(at("old/libs")).unwrap();
+        fs::write(at("old/libs/kafka-clients-3.9.1.jar"), "").unwrap();
+        let places = KafkaPlaces { home: Some(at("old")), ..KafkaPlaces::default() };
+        assert!(places.locate().unwrap_err().to_string().contains("version 3.9.1, and 4.0"));
+        fs::create_dir_all(at("brokers/kafka/libs")).unwrap();
+        fs::write(at("brokers/kafka/libs/kafka-clients-4.3.1.jar"), "").unwrap();
+        let places = KafkaPlaces {
+            brokers: vec![at("brokers")],
+            path: Some(at("bin").into()),
+            ..KafkaPlaces::default()
+        };
+        let error = places.locate().unwrap_err().to_string();
+        assert!(error.contains("no Java on the PATH") && error.contains("Java 17 or later"), "{error}");
+        let places = KafkaPlaces { java_home: Some("/nonexistent".into()), ..places };
+        assert!(places.locate().unwrap_err().to_string().contains("does not start"));
+    }
+}

@@ -1,0 +1,176 @@
+//! Reading the run's topics back from the start, each partition in its order.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::{Message as _, Offset, TopicPartitionList};
+
+use super::Watching;
+use super::names::Names;
+use super::watch::Watch;
+use crate::bus::{BusError, Delivery, environment};
+use crate::host::clock::Clock;
+use crate::num;
+
+/// The ends of every partition, by place.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ends(pub(super) Vec<u64>);
+
+impl Ends {
+    /// Asks for one end of all partitions, with one request to each broker.
+    pub(super) fn ask(
+        consumer: &BaseConsumer<Watching>,
+        names: &Names,
+        end: Offset,
+        within: Duration,
+    ) -> KafkaResult<Self> {
+        let mut list = TopicPartitionList::new();
+        for topic in names.topics() {
+            for partition in partitions(names) {
+                list.add_partition_offset(topic, partition, end)?;
+            }
+        }
+        let answer = consumer.offsets_for_times(list, within)?;
+        let mut ends = vec![0; num::index32(names.places())];
+        for element in answer.elements() {
+            element.error()?;
+            let (Some(topic), Offset::Offset(offset)) = (names.index(element.topic(), 0), element.offset())
+            else {
+                continue;
+            };
+            if let Some(place) = ends.get_mut(num::index32(names.place(topic, element.partition()))) {
+                *place = u64::try_from(offset).unwrap_or(0);
+            }
+        }
+        Ok(Self(ends))
+    }
+
+    pub(super) fn at(&self, place: u32) -> u64 {
+        self.0.get(num::index32(place)).copied().unwrap_or(0)
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+/// The numbers of a topic's partitions.
+pub(super) fn partitions(names: &Names) -> impl Iterator<Item = i32> {
+    0..i32::try_from(names.partitions()).unwrap_or(1)
+}
+
+fn broken(error: &KafkaError) -> BusError {
+    environment(&format!("cannot read the run's topics back: {error}"), "see the broker's log")
+}
+
+/// Reading again would not help.
+const fn is_final(error: &KafkaError) -> bool {
+    matches!(
+        error,
+        KafkaError::MessageConsumption(Code::NotImplemented | Code::AutoOffsetReset | Code::BadMessage)
+    )
+}
+
+/// What the audit reads with.
+pub(super) struct Audit<'a> {
+    pub(super) control: &'a BaseConsumer<Watching>,
+    pub(super) config: ClientConfig,
+    pub(super) names: &'a Names,
+    pub(super) watch: Watch,
+    pub(super) clock: Clock,
+}
+
+impl Audit<'_> {
+    /// Reads until what was the last event at the call, or the deadline; returns whether it saw the end.
+    ///
+    /// # Errors
+    /// When the topics cannot be read.
+    pub(super) fn read(
+        mut self,
+        deadline: Instant,
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<bool, BusError> {
+        let Some((low, high)) = self.ends(deadline) else { return Ok(false) };
+        self.config
+            .set("group.id", "tickgate-audit")
+            .set("enable.auto.commit", "false")
+            .set("auto.offset.reset", "error")
+            .set("check.crcs", "true")
+            .set("fetch.queue.backoff.ms", "10");
+        let consumer = BaseConsumer::from_config_and_context(&self.config, Watching(self.watch.clone()))
+            .map_err(|error| broken(&error))?;
+        let mut list = TopicPartitionList::new();
+        for (topic, name) in self.names.topics().iter().enumerate() {
+            for partition in partitions(self.names) {
+                let place = self.names.place(topic, partition);
+                if low.at(place) < high.at(place) {
+                    list.add_partition_offset(name, partition, Offset::Beginning)
+                        .map_err(|error| broken(&error))?;
+                }
+            }
+        }
+        let left = list.count();
+        let read = match consumer.assign(&list) {
+            Ok(()) => self.take(&consumer, deadline, left, (low, &high), sink),
+            Err(error) => Err(broken(&error)),
+        };
+        super::end(consumer);
+        read
+    }
+
+    /// Takes events until so many partitions have come to their end.
+    fn take(
+        &self,
+        consumer: &BaseConsumer<Watching>,
+        deadline: Instant,
+        mut left: usize,
+        (mut next, high): (Ends, &Ends),
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<bool, BusError> {
+        let mut topic = 0;
+        while left > 0 {
+            let now = Instant::now();
+            if now >= deadline {
+                return Ok(false);
+            }
+            let message = match consumer.poll((deadline - now).min(Duration::from_millis(100))) {
+                Some(Ok(message)) => message,
+                Some(Err(error)) if is_final(&error) => return Err(broken(&error)),
+                _ => continue,
+            };
+            let Some(index) = self.names.index(message.topic(), topic) else { continue };
+            topic = index;
+            let position = self.names.position(index, message.partition(), message.offset());
+            let end = high.at(position.partition);
+            let Some(next) = next.0.get_mut(num::index32(position.partition)) else { continue };
+            if position.offset < *next || position.offset >= end {
+                continue;
+            }
+            *next = position.offset + 1;
+            left -= usize::from(*next == end);
+            sink(&Delivery {
+                subject: self.names.published(message.topic()),
+                payload: message.payload().unwrap_or_default(),
+                received: self.clock.now(),
+                position,
+                attempt: 1,
+            });
+        }
+        Ok(true)
+    }
+
+    /// Both ends of every partition; `None` when the broker does not tell them in time.
+    fn ends(&self, deadline: Instant) -> Option<(Ends, Ends)> {
+        loop {
+            let left = deadline.checked_duration_since(Instant::now())?;
+            let within = left.min(Duration::from_secs(2));
+            let ask = |end| Ends::ask(self.control, self.names, end, within);
+            if let (Ok(low), Ok(high)) = (ask(Offset::Beginning), ask(Offset::End)) {
+                return Some((low, high));
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}

@@ -1,0 +1,307 @@
+//! The receiving end: a consumer of its own, polled on the member's thread; an event is stamped when it leaves the
+//! client's queue.
+//!
+//! What was handed over is stored as handled and committed every so often, never event by event: that is what an
+//! acknowledgement of a member means on Kafka. Until every member of a group has its partitions they stand still, so
+//! that a group that is ready is also balanced.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, Message as _};
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
+
+use super::names::Names;
+use super::progress::Progress;
+use super::watch::Watch;
+use crate::bus::{BusError, Delivery, Member, environment};
+use crate::host::clock::Clock;
+use crate::num;
+use crate::plan::{AckMode, Bus};
+
+/// Events that are handed over at once, at the most.
+const BATCH: usize = 100;
+
+/// While the connection is gone, a member looks for the cluster this often.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// Listens to a consumer, and notes what it holds and has committed.
+struct Seat {
+    watch: Watch,
+    names: Arc<Names>,
+    progress: Arc<Progress>,
+    member: u32,
+    /// Its partitions stand still until the group is balanced.
+    paused: AtomicBool,
+}
+
+impl ClientContext for Seat {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.watch.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(error, reason);
+    }
+}
+
+impl ConsumerContext for Seat {
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        match rebalance {
+            Rebalance::Assign(partitions) => {
+                self.progress.seat(self.member, Some(num::count32(partitions.count())));
+                // A partition that stood still here once does so again, whoever had it meanwhile.
+                let done = if self.progress.balanced() {
+                    consumer.resume(partitions)
+                } else {
+                    self.paused.store(true, Ordering::Relaxed);
+                    consumer.pause(partitions)
+                };
+                if let Err(error) = done {
+                    self.watch.mark("broker-error", &format!("cannot hold its partitions: {error}"));
+                }
+            }
+            Rebalance::Revoke(_) | Rebalance::Error(_) => self.progress.seat(self.member, None),
+        }
+    }
+
+    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        if let Err(error) = result {
+            // Nothing had changed since the last commit.
+            if error.rdkafka_error_code() != Some(Code::NoOffset) {
+                self.watch.mark("commit-failed", &error.to_string());
+            }
+            return;
+        }
+        for element in offsets.elements() {
+            let (Some(topic), Offset::Offset(next)) =
+                (self.names.index(element.topic(), 0), element.offset())
+            else {
+                continue;
+            };
+            if element.error().is_ok()
+                && let Ok(next) = u64::try_from(next)
+            {
+                self.progress.commit(self.names.place(topic, element.partition()), next);
+            }
+        }
+    }
+}
+
+/// What a member needs of its run.
+pub(super) struct Setup<'a> {
+    pub(super) config: ClientConfig,
+    pub(super) bus: &'a Bus,
+    pub(super) names: Arc<Names>,
+    pub(super) progress: Arc<Progress>,
+    pub(super) clock: Clock,
+    pub(super) watch: Watch,
+}
+
+/// One consumer inside a group.
+pub struct KafkaMember {
+    /// There until it is dropped.
+    consumer: Option<BaseConsumer<Seat>>,
+    names: Arc<Names>,
+    progress: Arc<Progress>,
+    clock: Clock,
+    acks: bool,
+    /// Nothing to subscribe: it only waits.
+    deaf: bool,
+    /// When it last asked who is there.
+    asked: Instant,
+    /// The topic of the last event, which is most often that of the next.
+    topic: usize,
+}
+
+impl KafkaMember {
+    /// Subscribes the group's topics.
+    ///
+    /// # Errors
+    /// When the client cannot be made.
+    pub(super) fn join(setup: Setup<'_>, group: usize, member: u32) -> Result<Self, BusError> {
+        let Setup { mut config, bus, names, progress, clock, watch } = setup;
+        settings(&mut config, bus, names.group(group));
+        let acks = bus.ack != AckMode::None;
+        let seat = Seat {
+            watch,
+            names: Arc::clone(&names),
+            progress: Arc::clone(&progress),
+            member,
+            paused: AtomicBool::new(false),
+        };
+        let wrong = |error: KafkaError| {
+            environment(&format!("cannot make a consumer: {error}"), "check the settings in [bus.kafka]")
+        };
+        let consumer = BaseConsumer::from_config_and_context(&config, seat).map_err(wrong)?;
+        let topics = names.subscribed(group);
+        if !topics.is_empty() {
+            consumer.subscribe(&topics).map_err(wrong)?;
+        }
+        let deaf = topics.is_empty();
+        Ok(Self {
+            consumer: Some(consumer),
+            names,
+            progress,
+            clock,
+            acks,
+            deaf,
+            asked: Instant::now(),
+            topic: 0,
+        })
+    }
+
+    /// Lets its partitions go on when the group is balanced.
+    fn resume(&self, consumer: &BaseConsumer<Seat>) {
+        let seat = consumer.context();
+        if self.progress.balanced() && seat.paused.swap(false, Ordering::Relaxed) {
+            let resumed = consumer.assignment().and_then(|held| consumer.resume(&held));
+            if let Err(error) = resumed {
+                seat.watch.mark("broker-error", &format!("cannot go on after the group's start: {error}"));
+            }
+        }
+    }
+}
+
+/// Shows an event to the sink, as it came; `topic` is the index of the last event's.
+fn hand_over(
+    names: &Names,
+    message: &BorrowedMessage<'_>,
+    topic: &mut usize,
+    clock: Clock,
+    attempt: impl FnOnce(u32, u64) -> u32,
+    sink: &mut dyn FnMut(&Delivery<'_>),
+) {
+    let received = clock.now();
+    let name = message.topic();
+    let Some(index) = names.index(name, *topic) else { return };
+    *topic = index;
+    let position = names.position(index, message.partition(), message.offset());
+    sink(&Delivery {
+        subject: names.published(name),
+        payload: message.payload().unwrap_or_default(),
+        received,
+        position,
+        attempt: attempt(position.partition, position.offset),
+    });
+}
+
+impl Member for KafkaMember {
+    fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
+        if self.deaf {
+            std::thread::sleep(wait);
+            return Ok(0);
+        }
+        if let Some(consumer) = &self.consumer {
+            self.resume(consumer);
+        }
+        let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, .. } = self else {
+            return Ok(0);
+        };
+        let mut received = 0;
+        let mut next = consumer.poll(wait);
+        while let Some(polled) = next {
+            match polled {
+                Ok(message) => {
+                    if received == 0 {
+                        consumer.context().watch.came_through();
+                    }
+                    hand_over(
+                        names,
+                        &message,
+                        topic,
+                        *clock,
+                        |place, offset| progress.hand_over(place, offset),
+                        sink,
+                    );
+                    received += 1;
+                    if *acks {
+                        // Refused only where the partition has gone to another member, who will see it again.
+                        let _ = consumer.store_offset_from_message(&message);
+                    }
+                }
+                Err(error) => fate(&error, names, consumer)?,
+            }
+            if received >= BATCH {
+                break;
+            }
+            next = consumer.poll(Duration::ZERO);
+        }
+        if received == 0 && consumer.context().watch.is_down() && asked.elapsed() >= ASK_AGAIN {
+            *asked = Instant::now();
+            find(consumer);
+        }
+        Ok(received)
+    }
+}
+
+/// Looks for the cluster after an outage. An idle consumer takes its time for that: measured, more than 15 s after a moment
+/// in which the cluster had no broker.
+fn find(consumer: &BaseConsumer<Seat>) {
+    if consumer.fetch_metadata(None, Duration::from_millis(100)).is_ok() {
+        consumer.context().watch.came_through();
+    }
+}
+
+/// What an error of a consumer means: most pass by themselves, and the client has told of them already.
+fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Result<(), BusError> {
+    let lost = |why: &str, hint: &str| Err(environment(&format!("a member cannot go on: {why}"), hint));
+    match error {
+        KafkaError::MessageConsumptionFatal(code) => lost(&code.to_string(), "see the broker's log"),
+        KafkaError::MessageConsumption(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
+            // Also said while a new topic is not known everywhere yet.
+            consumer
+                .context()
+                .watch
+                .mark("broker-error", &format!("{error} ({} topics)", names.topics().len()));
+            Ok(())
+        }
+        KafkaError::MessageConsumption(Code::NotImplemented) => lost(
+            "its events are compressed with what this build cannot read",
+            "set `compression` in [bus.kafka] to none, gzip, snappy or lz4",
+        ),
+        KafkaError::MessageConsumption(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => {
+            lost(
+                &error.to_string(),
+                "allow the user to read topics and groups whose names begin with `tickgate-`",
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Drop for KafkaMember {
+    fn drop(&mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            self.progress.seat(consumer.context().member, None);
+            super::end(consumer);
+        }
+    }
+}
+
+/// The consumer's settings. Whatever is not said here is librdkafka's default.
+fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
+    let acks = bus.ack != AckMode::None;
+    config
+        .set("group.id", group)
+        // The run's topics hold nothing else, and a group is new: from the first event on.
+        .set("auto.offset.reset", "earliest")
+        .set("enable.auto.commit", acks.to_string())
+        .set("auto.commit.interval.ms", (bus.kafka.commit_interval.ns / 1_000_000).max(1).to_string())
+        // Else closing commits what nobody has handled.
+        .set("enable.auto.offset.store", "false")
+        // The same symbols of all topics go to the same member.
+        .set("partition.assignment.strategy", "range")
+        // How soon a member hears of a change in its group.
+        .set("heartbeat.interval.ms", "300")
+        .set("session.timeout.ms", "10000")
+        // A group whose coordinator is gone asks for another one ten times as often: the client's own 10 min would be one.
+        .set("coordinator.query.interval.ms", "5000")
+        // A full queue must not make a pause of a second.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.error.backoff.ms", "50");
+}

@@ -1,0 +1,120 @@
+//! The run's topics and groups on Kafka, by name and by place.
+
+use crate::bus::{BusError, Position};
+use crate::num;
+use crate::plan::Plan;
+use crate::topology::{self, kafka};
+
+/// The names of a run, and its places: each partition of each topic has a number of its own, `topic × partitions +
+/// partition`, which is what a [`Position`] calls its partition.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    /// Full names of the topics, in the plan's order.
+    topics: Vec<String>,
+    /// Length of what stands before the plan's own name.
+    before: usize,
+    partitions: u32,
+    /// For each group: its name, and which topics it receives.
+    groups: Vec<(String, Vec<usize>)>,
+}
+
+impl Names {
+    /// # Errors
+    /// When Kafka cannot hold the topics, or a group's patterns are none.
+    pub(super) fn new(plan: &Plan, run: &str) -> Result<Self, BusError> {
+        let unfit = |problem| BusError::Plan { problem, hint: "see `tickgate topology`".to_owned() };
+        if let Some(fault) = kafka::faults(&plan.topology).into_iter().next() {
+            return Err(unfit(fault));
+        }
+        let run = format!("tickgate-{}", part(run));
+        let before = format!("{run}.");
+        let name = |topic: &String| format!("{before}{}", kafka::topic_name(&plan.topology, topic));
+        let mut groups = Vec::new();
+        for (at, group) in plan.groups.iter().enumerate() {
+            let received = topology::receives(group, &plan.topology.topics)
+                .map_err(|error| unfit(format!("group {}: {error}", group.name)))?;
+            let clash = plan.groups.iter().filter(|g| part(&g.name) == part(&group.name)).count() > 1;
+            let apart = if clash { format!("-g{at}") } else { String::new() };
+            groups.push((format!("{run}-{}{apart}", part(&group.name)), received));
+        }
+        Ok(Self {
+            topics: plan.topology.topics.iter().map(name).collect(),
+            before: before.len(),
+            partitions: plan.bus.partitions,
+            groups,
+        })
+    }
+
+    pub(super) fn topics(&self) -> &[String] {
+        &self.topics
+    }
+
+    pub(super) fn topic(&self, topic: usize) -> Option<&str> {
+        self.topics.get(topic).map(String::as_str)
+    }
+
+    /// Partitions of each topic.
+    pub(super) const fn partitions(&self) -> u32 {
+        self.partitions
+    }
+
+    /// Partitions of all topics.
+    pub(super) fn places(&self) -> u32 {
+        num::count32(self.topics.len()) * self.partitions
+    }
+
+    /// The name of a group.
+    pub(super) fn group(&self, group: usize) -> &str {
+        self.groups.get(group).map_or("", |(name, _)| name)
+    }
+
+    pub(super) fn groups(&self) -> impl Iterator<Item = &str> {
+        self.groups.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The full names of the topics that a group subscribes.
+    pub(super) fn subscribed(&self, group: usize) -> Vec<&str> {
+        let topics = self.groups.get(group).map_or(&[][..], |(_, topics)| topics);
+        topics.iter().filter_map(|&topic| self.topic(topic)).collect()
+    }
+
+    /// The places of all partitions that a group subscribes.
+    pub(super) fn received(&self, group: usize) -> impl Iterator<Item = u32> {
+        let topics = self.groups.get(group).map_or(&[][..], |(_, topics)| topics);
+        topics.iter().flat_map(|&topic| {
+            let first = self.place(topic, 0);
+            first..first + self.partitions
+        })
+    }
+
+    /// The index of a topic by its full name; `last` is looked at first.
+    pub(super) fn index(&self, name: &str, last: usize) -> Option<usize> {
+        if self.topics.get(last).is_some_and(|known| known == name) {
+            return Some(last);
+        }
+        self.topics.iter().position(|known| known == name)
+    }
+
+    /// The name that the plan gives a topic.
+    pub(super) fn published<'a>(&self, name: &'a str) -> &'a str {
+        name.get(self.before..).unwrap_or(name)
+    }
+
+    /// The place of a partition of a topic.
+    pub(super) fn place(&self, topic: usize, partition: i32) -> u32 {
+        num::count32(topic) * self.partitions + u32::try_from(partition).unwrap_or(0)
+    }
+
+    /// A position; one that the broker does not tell has the highest offset.
+    pub(super) fn position(&self, topic: usize, partition: i32, offset: i64) -> Position {
+        Position {
+            partition: self.place(topic, partition),
+            offset: u64::try_from(offset).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// A text as a part of a name: whatever Kafka does not allow there becomes `-`.
+fn part(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
+}

@@ -1,0 +1,112 @@
+//! How far each group is, as its members know it: what was handed over, what is committed, and who holds what.
+
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::num;
+
+/// One group.
+#[derive(Debug)]
+pub(super) struct Progress {
+    /// For each place: one above the highest offset that was handed over.
+    handed: Vec<AtomicU64>,
+    /// For each place: what is committed, the next offset.
+    committed: Vec<AtomicU64>,
+    /// For each member: how many partitions it holds, once it has joined.
+    seats: Mutex<Vec<Option<u32>>>,
+    /// Partitions that the group has to share out.
+    shares: u32,
+    /// Every member has joined and every partition is somebody's: set once.
+    balanced: AtomicBool,
+}
+
+impl Progress {
+    /// A group of so many members that shares out so many partitions, among `places` of the whole run.
+    pub(super) fn new(places: u32, members: u32, shares: u32) -> Self {
+        let zeros = || (0..places).map(|_| AtomicU64::new(0)).collect();
+        Self {
+            handed: zeros(),
+            committed: zeros(),
+            seats: Mutex::new(vec![None; num::index32(members)]),
+            shares,
+            // A single member has nobody to wait for.
+            balanced: AtomicBool::new(members <= 1 || shares == 0),
+        }
+    }
+
+    /// Notes that an event is handed over; returns the attempt, as far as this run knows.
+    pub(super) fn hand_over(&self, place: u32, offset: u64) -> u32 {
+        let Some(handed) = self.handed.get(num::index32(place)) else { return 1 };
+        // One member at a time has a partition, so nobody writes between these two.
+        if offset < handed.load(Ordering::Relaxed) {
+            return 2;
+        }
+        handed.store(offset.saturating_add(1), Ordering::Relaxed);
+        1
+    }
+
+    pub(super) fn commit(&self, place: u32, next: u64) {
+        if let Some(committed) = self.committed.get(num::index32(place)) {
+            committed.fetch_max(next, Ordering::Relaxed);
+        }
+    }
+
+    /// Events that were handed over, and those that are committed.
+    pub(super) fn totals(&self) -> (u64, u64) {
+        let sum = |all: &[AtomicU64]| all.iter().map(|n| n.load(Ordering::Relaxed)).sum();
+        (sum(&self.handed), sum(&self.committed))
+    }
+
+    /// A member holds so many partitions from now on; `None` when it has left, or is between two assignments.
+    pub(super) fn seat(&self, member: u32, partitions: Option<u32>) {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(seat) = seats.get_mut(num::index32(member)) {
+            *seat = partitions;
+        }
+        let held: Option<u32> = seats.iter().copied().sum();
+        if held == Some(self.shares) {
+            self.balanced.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Every member has had its part.
+    pub(super) fn balanced(&self) -> bool {
+        self.balanced.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_is_balanced_when_everybody_has_joined_and_nothing_is_left_over() {
+        assert!(Progress::new(8, 1, 8).balanced());
+        let group = Progress::new(8, 2, 8);
+        group.seat(0, Some(8));
+        assert!(!group.balanced(), "the other one has not joined");
+        group.seat(0, None);
+        group.seat(1, Some(4));
+        assert!(!group.balanced());
+        group.seat(0, Some(4));
+        assert!(group.balanced());
+        group.seat(0, None);
+        assert!(group.balanced(), "later changes are the load's");
+        let pinned = Progress::new(3, 2, 3);
+        pinned.seat(0, Some(3));
+        pinned.seat(1, Some(0));
+        assert!(pinned.balanced());
+    }
+
+    #[test]
+    fn a_position_that_was_handed_over_is_a_second_attempt() {
+        let group = Progress::new(2, 1, 2);
+        assert_eq!([0, 1, 2, 1, 3].map(|offset| group.hand_over(1, offset)), [1, 1, 1, 2, 1]);
+        group.commit(1, 3);
+        group.commit(1, 2);
+        assert_eq!(group.totals(), (4, 3));
+        assert_eq!(group.hand_over(0, 7), 1, "another partition");
+        assert_eq!(group.hand_over(9, 0), 1, "a place that is none");
+    }
+}

@@ -1,0 +1,402 @@
+//! The sending end: an own producer, whose reports are taken in on the generator's thread while it waits.
+//!
+//! The client's window and buffer are ours, not librdkafka's, so that they mean the same as on NATS: an event that waits
+//! for room is not in librdkafka yet, and a report that comes too late is told apart by its ticket.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::bindings::{self, rd_kafka_msg_status_t as Status};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Message as _};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
+use rdkafka::{ClientContext, util::Timeout};
+
+use super::bell::Bell;
+use super::names::Names;
+use super::watch::Watch;
+use super::{MAX_PAYLOAD, explain};
+use crate::bus::window::{Ticket, Window};
+use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refusal, Refused, environment};
+use crate::host::clock::Clock;
+use crate::host::sleep::Sleeper;
+use crate::num;
+use crate::plan::{Acks, BatchCompression, Bus, Ns, Publish};
+
+/// The client looks for events that have timed out about once a second. Only after that they are given up here, since
+/// it can tell those that were never sent.
+const GRACE_NS: Ns = 1_500_000_000;
+
+/// An event as it waits for room in the window.
+#[derive(Debug)]
+struct Parcel {
+    topic: usize,
+    symbol: u32,
+    payload: Box<[u8]>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy)]
+struct Done {
+    label: usize,
+    at: Ns,
+    outcome: Fate,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    Stored { partition: i32, offset: i64 },
+    Other(Answer),
+}
+
+/// Takes a producer's reports.
+struct Reports {
+    watch: Watch,
+    clock: Clock,
+    done: Mutex<Vec<Done>>,
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
+        self.watch.log(level, facility, text);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        self.watch.error(error, reason);
+    }
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, label: usize) {
+        let at = self.clock.now();
+        let outcome = match result {
+            Ok(message) => {
+                self.watch.came_through();
+                Fate::Stored { partition: message.partition(), offset: message.offset() }
+            }
+            Err((error, message)) => Fate::Other(failed(error.rdkafka_error_code(), status(message))),
+        };
+        let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        done.push(Done { label, at, outcome });
+    }
+}
+
+/// Whether a message that failed may be in the log all the same.
+fn status(message: &BorrowedMessage<'_>) -> Status {
+    #[expect(unsafe_code, reason = "rdkafka has no call for it")]
+    // SAFETY: the message lives as long as the report that is being read.
+    unsafe {
+        bindings::rd_kafka_message_status(message.ptr())
+    }
+}
+
+/// The answer to an event that failed: a refusal only where it is known not to be stored.
+fn failed(code: Option<Code>, status: Status) -> Answer {
+    match (code, status) {
+        (Some(code), Status::RD_KAFKA_MSG_STATUS_NOT_PERSISTED) => Answer::Refused(refusal(code)),
+        _ => Answer::Unconfirmed,
+    }
+}
+
+/// Why an event was refused.
+fn refusal(code: Code) -> Refusal {
+    match code {
+        Code::MessageTimedOut | Code::PurgeQueue | Code::PurgeInflight => Refusal::NotSent,
+        Code::UnknownTopic
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownPartition
+        | Code::LeaderNotAvailable
+        | Code::NotLeaderForPartition
+        | Code::AllBrokersDown => Refusal::NoResponders,
+        Code::ThrottlingQuotaExceeded => Refusal::Overload,
+        other => Refusal::Api(number(other)),
+    }
+}
+
+/// The protocol's number of an error; the client's own ones are below zero there.
+#[expect(clippy::as_conversions, reason = "there is no other way to an enum's number")]
+const fn number(code: Code) -> u32 {
+    (code as i32).unsigned_abs()
+}
+
+/// What a publisher needs of its run.
+pub(super) struct Setup<'a> {
+    pub(super) config: ClientConfig,
+    pub(super) bus: &'a Bus,
+    pub(super) names: Arc<Names>,
+    pub(super) symbols: Arc<[String]>,
+    pub(super) clock: Clock,
+    pub(super) watch: Watch,
+}
+
+/// The sending end of one generator.
+pub struct KafkaPublisher {
+    // Before the producer, whose queue it is.
+    bell: Bell,
+    producer: BaseProducer<Reports>,
+    names: Arc<Names>,
+    symbols: Arc<[String]>,
+    clock: Clock,
+    window: Window<Parcel>,
+    done: Vec<Done>,
+    answers: Vec<Ack>,
+    abandoned: bool,
+    closed: bool,
+}
+
+impl KafkaPublisher {
+    /// Connects.
+    ///
+    /// # Errors
+    /// When the settings exclude each other, or the cluster does not answer.
+    pub(super) fn connect(setup: Setup<'_>) -> Result<Self, BusError> {
+        let Setup { mut config, bus, names, symbols, clock, watch } = setup;
+        settings(&mut config, bus);
+        let reports = Reports { watch: watch.clone(), clock, done: Mutex::new(Vec::new()) };
+        let producer = BaseProducer::from_config_and_context(&config, reports).map_err(|error| {
+            environment(&format!("cannot make a producer: {error}"), "check the settings in [bus.kafka]")
+        })?;
+        // The first event should find the way.
+        producer
+            .client()
+            .fetch_metadata(None, Duration::from_secs(5))
+            .map_err(|error| explain(&watch, &format!("a producer cannot reach the cluster: {error}")))?;
+        let bell = Bell::of(&producer).map_err(|error| {
+            environment(
+                &format!("cannot make an event descriptor: {error}"),
+                "raise the limit of open files (`ulimit -n`)",
+            )
+        })?;
+        let window = if bus.publish == Publish::Sync { 1 } else { bus.window.max(1) };
+        let timeout = bus.publish_timeout.ns.saturating_add(GRACE_NS);
+        Ok(Self {
+            bell,
+            producer,
+            names,
+            symbols,
+            clock,
+            window: Window::new(window, bus.buffer, timeout),
+            done: Vec::new(),
+            answers: Vec::new(),
+            abandoned: false,
+            closed: false,
+        })
+    }
+
+    /// Takes in the reports that are there, and fills the places that they leave.
+    fn serve(&mut self) {
+        while self.bell.has_rung() {
+            // Serves a single one, whatever there is.
+            self.producer.poll(Timeout::After(Duration::ZERO));
+        }
+        {
+            let mut done = self.producer.context().done.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::swap(&mut *done, &mut self.done);
+        }
+        for done in self.done.drain(..) {
+            let (ticket, topic) = unpack(done.label);
+            if let Some(token) = self.window.answer(ticket) {
+                let outcome = match done.outcome {
+                    Fate::Stored { partition, offset } => Answer::Stored {
+                        position: self.names.position(topic, partition, offset),
+                        duplicate: false,
+                    },
+                    Fate::Other(answer) => answer,
+                };
+                self.answers.push(Ack { token, at: done.at, outcome });
+            }
+        }
+        self.pump();
+    }
+
+    /// Hands waiting events to the client.
+    fn pump(&mut self) {
+        let Self { window, producer, names, symbols, answers, clock, closed, .. } = self;
+        let mut gone = Vec::new();
+        window.pump(|ticket, parcel| {
+            let line = Line { producer, names, symbols };
+            match line.send(ticket, parcel.topic, parcel.symbol, &parcel.payload) {
+                Ok(()) => true,
+                Err(NotTaken::Full) => false,
+                Err(NotTaken::Closed) => {
+                    *closed = true;
+                    false
+                }
+                Err(NotTaken::Gone(code)) => {
+                    gone.push((ticket, code));
+                    true
+                }
+            }
+        });
+        for (ticket, code) in gone {
+            let at = clock.now();
+            let refused = |token| Ack { token, at, outcome: Answer::Refused(refusal(code)) };
+            answers.extend(window.answer(ticket).map(refused));
+        }
+    }
+}
+
+/// What it takes to send.
+struct Line<'a> {
+    producer: &'a BaseProducer<Reports>,
+    names: &'a Names,
+    symbols: &'a [String],
+}
+
+/// Why the client does not take an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NotTaken {
+    /// Its queue is full.
+    Full,
+    /// It has given up for good.
+    Closed,
+    /// It knows already that the event has nowhere to go.
+    Gone(Code),
+}
+
+impl Line<'_> {
+    /// Hands an event to the client.
+    fn send(&self, ticket: Ticket, topic: usize, symbol: u32, payload: &[u8]) -> Result<(), NotTaken> {
+        let name = self.names.topic(topic).unwrap_or_default();
+        let key = self.symbols.get(num::index32(symbol)).map_or("", String::as_str);
+        let record = BaseRecord::with_opaque_to(name, pack(ticket, topic)).key(key).payload(payload);
+        self.producer.send(record).map_err(|(error, _)| match error.rdkafka_error_code() {
+            Some(Code::QueueFull) | None => NotTaken::Full,
+            Some(Code::Fatal) => NotTaken::Closed,
+            Some(code) => NotTaken::Gone(code),
+        })
+    }
+}
+
+/// A ticket and a topic in the word that the client keeps with a message: 32 bits of generation, 8 of topic, 24 of slot.
+fn pack(ticket: Ticket, topic: usize) -> usize {
+    let topic = num::count(topic) & 0xff;
+    num::index(u64::from(ticket.generation) << 32 | topic << 24 | u64::from(ticket.slot & 0x00ff_ffff))
+}
+
+fn unpack(label: usize) -> (Ticket, usize) {
+    let label = num::count(label);
+    let ticket = Ticket { slot: num::low32(label & 0x00ff_ffff), generation: num::low32(label >> 32) };
+    (ticket, num::index(label >> 24 & 0xff))
+}
+
+/// The producer's settings. Whatever is not said here is librdkafka's default.
+fn settings(config: &mut ClientConfig, bus: &Bus) {
+    let kafka = &bus.kafka;
+    let acks = match kafka.acks {
+        Acks::All => "all",
+        Acks::Leader => "1",
+        Acks::None => "0",
+    };
+    let compression = match kafka.compression {
+        BatchCompression::None => "none",
+        BatchCompression::Gzip => "gzip",
+        BatchCompression::Snappy => "snappy",
+        BatchCompression::Lz4 => "lz4",
+    };
+    let milliseconds = |ns: Ns| format!("{}", num::f64_of(ns) / 1e6);
+    config
+        .set("acks", acks)
+        .set("enable.idempotence", kafka.idempotence.to_string())
+        .set("linger.ms", milliseconds(kafka.linger.ns))
+        .set("batch.size", kafka.batch_size.bytes.to_string())
+        .set("max.in.flight.requests.per.connection", kafka.max_in_flight.to_string())
+        .set("compression.type", compression)
+        // As Java clients do it; the default of librdkafka puts the same key into another partition.
+        .set("partitioner", "murmur2_random")
+        .set("message.timeout.ms", (bus.publish_timeout.ns / 1_000_000).max(1).to_string())
+        .set("message.max.bytes", super::MAX_MESSAGE.to_string())
+        .set("topic.metadata.propagation.max.ms", "5000")
+        // The window bounds what is in the client.
+        .set("queue.buffering.max.messages", "0")
+        .set("queue.buffering.max.kbytes", "2147483647");
+}
+
+impl Publisher for KafkaPublisher {
+    fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused> {
+        if self.closed {
+            return Err(Refused::Closed);
+        }
+        if num::count(event.payload.len()) > MAX_PAYLOAD {
+            return Err(Refused::TooLarge);
+        }
+        let now = self.clock.now();
+        if let Some(ticket) = self.window.claim(event.token, now) {
+            let line = Line { producer: &self.producer, names: &self.names, symbols: &self.symbols };
+            let Err(why) = line.send(ticket, event.topic, event.symbol, event.payload) else { return Ok(()) };
+            self.window.answer(ticket);
+            return match why {
+                NotTaken::Full => Err(Refused::Full),
+                NotTaken::Closed => {
+                    self.closed = true;
+                    Err(Refused::Closed)
+                }
+                NotTaken::Gone(code) => {
+                    let outcome = Answer::Refused(refusal(code));
+                    self.answers.push(Ack { token: event.token, at: now, outcome });
+                    Ok(())
+                }
+            };
+        }
+        if !self.window.admits() {
+            // Perhaps only because nobody has waited for a while.
+            self.serve();
+            if !self.window.admits() {
+                return Err(Refused::Full);
+            }
+        }
+        let parcel = Parcel { topic: event.topic, symbol: event.symbol, payload: event.payload.into() };
+        self.window.accept(event.token, now, parcel);
+        Ok(())
+    }
+
+    fn acks(&mut self, into: &mut Vec<Ack>) {
+        self.serve();
+        into.append(&mut self.answers);
+        let now = self.clock.now();
+        let unconfirmed = |token| into.push(Ack { token, at: now, outcome: Answer::Unconfirmed });
+        if std::mem::take(&mut self.abandoned) || self.closed {
+            self.window.give_up(unconfirmed);
+        } else {
+            self.window.expire(now, unconfirmed);
+        }
+    }
+
+    fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
+        let wake = until.saturating_sub(sleeper.spin_ns());
+        loop {
+            self.serve();
+            let now = self.clock.now();
+            if now >= wake {
+                break;
+            }
+            self.bell.wait(wake - now);
+        }
+        if sleeper.spin_ns() > 0 {
+            sleeper.sleep_until(until);
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.window.open()
+    }
+
+    fn abandon(&mut self) {
+        self.abandoned = true;
+    }
+}
+
+impl Drop for KafkaPublisher {
+    fn drop(&mut self) {
+        // What was accepted shall leave, but a dead broker must not hold us.
+        self.pump();
+        let _ = self.producer.flush(Duration::from_millis(200));
+    }
+}
+
+#[cfg(test)]
+#[path = "publisher_tests.rs"]
+mod tests;

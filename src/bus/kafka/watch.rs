@@ -1,0 +1,123 @@
+//! What a Kafka client tells of itself besides results: errors become marks, and the last one that explains
+//! something is kept.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rdkafka::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+
+use crate::bus::marks::Notes;
+
+/// Listens to one client; a clone shares it.
+#[derive(Clone)]
+pub(super) struct Watch(Arc<Inner>);
+
+struct Inner {
+    notes: Notes,
+    down: AtomicBool,
+    said: Mutex<Option<Said>>,
+}
+
+/// Why a client does not get through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) code: RDKafkaErrorCode,
+    pub(super) text: String,
+}
+
+impl Said {
+    /// It will not become better by trying again.
+    pub(super) const fn is_final(&self) -> bool {
+        matches!(
+            self.code,
+            RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::SSL
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+        )
+    }
+}
+
+impl Watch {
+    pub(super) fn new(notes: Notes) -> Self {
+        Self(Arc::new(Inner { notes, down: AtomicBool::new(false), said: Mutex::new(None) }))
+    }
+
+    /// The last error that says why it does not get through: a refused password outlives the "all brokers down"
+    /// that follows it.
+    pub(super) fn said(&self) -> Option<Said> {
+        self.0.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Something came through: the connection is there again, if it was gone.
+    pub(super) fn came_through(&self) {
+        if self.is_down() && self.0.down.swap(false, Ordering::Relaxed) {
+            self.0.notes.mark("connected", "");
+        }
+    }
+
+    /// Is the connection gone, as far as is known?
+    pub(super) fn is_down(&self) -> bool {
+        self.0.down.load(Ordering::Relaxed)
+    }
+
+    /// An error of the client as a whole; producers report each twice.
+    pub(super) fn failed(&self, code: RDKafkaErrorCode, text: &str) {
+        use RDKafkaErrorCode as Code;
+        let gone = matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown);
+        {
+            let mut said = self.0.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let keeps = said.as_ref().is_some_and(Said::is_final) && gone;
+            if !keeps && code != Code::AllBrokersDown {
+                *said = Some(Said { code, text: text.to_owned() });
+            }
+        }
+        if !gone {
+            self.0.notes.mark("broker-error", text);
+        } else if !self.0.down.swap(true, Ordering::Relaxed) {
+            self.0.notes.mark("disconnected", text);
+        }
+    }
+
+    pub(super) fn mark(&self, kind: &'static str, text: &str) {
+        self.0.notes.mark(kind, text);
+    }
+}
+
+impl ClientContext for Watch {
+    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        if let Some(code) = error.rdkafka_error_code() {
+            self.failed(code, reason);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::marks::Marks;
+    use crate::host::clock::Clock;
+
+    #[test]
+    fn an_outage_is_two_marks_and_its_reason_is_kept() {
+        let marks = Marks::new(Clock::start());
+        let watch = Watch::new(marks.of("control".to_owned()));
+        watch.came_through();
+        for _ in 0..2 {
+            watch.failed(RDKafkaErrorCode::Authentication, "Invalid username or password");
+            watch.failed(RDKafkaErrorCode::BrokerTransportFailure, "h:1: Disconnected");
+            watch.failed(RDKafkaErrorCode::AllBrokersDown, "1/1 brokers are down");
+        }
+        watch.came_through();
+        watch.came_through();
+        let mut taken = Vec::new();
+        marks.take(&mut taken);
+        let kinds: Vec<_> = taken.iter().map(|mark| mark.kind).collect();
+        assert_eq!(kinds, ["broker-error", "disconnected", "broker-error", "connected"]);
+        let said = watch.said().unwrap();
+        assert!(said.is_final() && said.text.starts_with("Invalid"));
+    }
+}

@@ -1,0 +1,151 @@
+//! A run on Kafka: starts a broker of our own, or finds the way to somebody else's cluster.
+
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::broker::{death, environment};
+use super::journal::Keeping;
+use super::progress::Progress;
+use super::run::{bus_failure, run_failure};
+use super::{Failure, args};
+use crate::broker::{KafkaConfig, LocalKafka, locate_kafka};
+use crate::bus::kafka::{Access, KafkaBus, Setup, Target, TlsFiles};
+use crate::market;
+use crate::plan::Plan;
+use crate::record::{self, Record};
+use crate::run::{self, Broker, Job};
+
+/// A broker that can be connected to.
+struct Reached {
+    target: Target,
+    engine: Broker,
+    version: Option<String>,
+    store: Option<PathBuf>,
+    warnings: Vec<String>,
+    local: Option<Rc<RefCell<LocalKafka>>>,
+}
+
+/// Starts what has to be started, runs, and ends what was started.
+pub(super) fn execute(
+    args: &args::Broker,
+    job: Job<'_>,
+    keep: bool,
+    journal: &mut Keeping<'_>,
+    progress: &mut Progress,
+) -> Result<Record, Failure> {
+    let reached = reach(args, job.plan, &journal.folder().file("broker.log"))?;
+    for warning in &reached.warnings {
+        progress.say(&format!("warning: {warning}"));
+    }
+    let symbols = market::names(&job.plan.market);
+    let setup = Setup {
+        plan: job.plan,
+        run_id: &job.identity.id,
+        symbols: &symbols,
+        clock: job.clock,
+        version: reached.version,
+        store: reached.store,
+        keep,
+    };
+    let bus = KafkaBus::connect(reached.target, &setup).map_err(bus_failure)?;
+    let record = run::run(job, bus, reached.engine, &mut [journal, progress]).map_err(run_failure)?;
+    if let Some(local) = reached.local
+        && let Err(error) = local.borrow_mut().stop()
+    {
+        progress.say(&format!("warning: {error}"));
+    }
+    Ok(record)
+}
+
+fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+    let foreign = [
+        ("--context", args.context.is_some()),
+        ("--nkey", args.nkey.is_some()),
+        ("--tls-first", args.tls_first),
+        ("a NATS URL", ["nats://", "tls://"].iter().any(|scheme| args.at.starts_with(scheme))),
+    ];
+    if let Some((flag, _)) = foreign.iter().find(|(_, given)| *given) {
+        return Err(Failure::usage(format!(
+            "{flag} is for NATS, and the profile's `bus.kind` is `kafka`; leave it out, or add `--set bus.kind=nats`"
+        )));
+    }
+    if args.at == "local" {
+        return local(args, plan, log);
+    }
+    if !args.at.starts_with("kafka") {
+        return Err(Failure::usage(format!(
+            "`--broker {}` is no broker for `bus.kind = \"kafka\"`; expected `local`, `sim`, kafka://HOST:PORT or \
+             kafka+tls://HOST:PORT",
+            args.at.split('@').next_back().unwrap_or_default()
+        )));
+    }
+    let target = Target::parse(&args.at).map_err(Failure::usage)?.with(access(args)?);
+    Ok(Reached {
+        engine: Broker {
+            record: described("url", &target.label),
+            processes: Vec::new(),
+            meters: Vec::new(),
+            alive: None,
+        },
+        target,
+        version: None,
+        store: None,
+        warnings: Vec::new(),
+        local: None,
+    })
+}
+
+fn described(mode: &str, address: &str) -> record::Broker {
+    record::Broker {
+        kind: "kafka".into(),
+        mode: mode.into(),
+        address: address.into(),
+        ..record::Broker::default()
+    }
+}
+
+/// What the flags say of credentials, then a properties file, then the environment.
+fn access(args: &args::Broker) -> Result<Access, Failure> {
+    let flags = Access {
+        user: args.user.clone(),
+        files: TlsFiles { ca: args.tls_ca.clone(), cert: args.tls_cert.clone(), key: args.tls_key.clone() },
+        ..Access::default()
+    };
+    let file = match &args.creds {
+        Some(path) => Access::from_properties(path).map_err(bus_failure)?,
+        None => Access::default(),
+    };
+    Ok(flags.or(file).or(Access::from_env(environment)))
+}
+
+fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+    let mut config = KafkaConfig::new(locate_kafka().map_err(|error| Failure::environment(&error))?, log);
+    config.sync = plan.bus.sync;
+    config.heap = plan.bus.kafka.heap;
+    config.port = args.port;
+    if let Some(store) = &args.store {
+        config.store_parent.clone_from(store);
+    }
+    let kafka = LocalKafka::start(config).map_err(|error| Failure::environment(&error))?;
+    let processes = kafka.pid().map(|pid| ("kafka".to_owned(), pid)).into_iter().collect();
+    let (url, version, store) = (kafka.url(), kafka.version().to_owned(), kafka.store());
+    let warnings = kafka.warnings().to_vec();
+    let kafka = Rc::new(RefCell::new(kafka));
+    let watched = Rc::clone(&kafka);
+    let alive: Box<dyn Fn() -> Result<(), String>> =
+        Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
+    Ok(Reached {
+        target: Target::parse(&url).map_err(Failure::usage)?,
+        engine: Broker {
+            record: described("local", &url),
+            processes,
+            meters: Vec::new(),
+            alive: Some(alive),
+        },
+        version: Some(version),
+        store: Some(store),
+        warnings,
+        local: Some(kafka),
+    })
+}

@@ -1,0 +1,20 @@
+//! In place of Kafka, where tickgate was built without it.
+
+use super::journal::Keeping;
+use super::progress::Progress;
+use super::{Failure, args};
+use crate::record::Record;
+use crate::run::Job;
+
+pub(super) fn execute(
+    _: &args::Broker,
+    _: Job<'_>,
+    _: bool,
+    _: &mut Keeping<'_>,
+    _: &mut Progress,
+) -> Result<Record, Failure> {
+    Err(Failure::usage(
+        "this tickgate was built without Kafka; build it with its default features (`cargo build --release`), or \
+         take `bus.kind = \"nats\"`",
+    ))
+}

@@ -1,0 +1,110 @@
+//! What belongs to one kind of bus alone; the other kinds leave it aside, so that a plan can be run on each.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Size, Span};
+
+/// What only NATS is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nats {
+    /// Compression of the store.
+    pub compression: Compression,
+    /// Send the event id as `Nats-Msg-Id`, so that the broker drops repeated ids.
+    pub msg_id: bool,
+    /// A delivery that is not acknowledged for this long is delivered again.
+    pub ack_wait: Span,
+    /// Deliveries without acknowledgement, at the most, for each group.
+    pub max_ack_pending: u32,
+    /// Messages asked for at once by a pulling member.
+    pub pull_batch: u32,
+}
+
+impl Default for Nats {
+    fn default() -> Self {
+        Self {
+            compression: Compression::None,
+            msg_id: false,
+            ack_wait: Span::seconds(30),
+            max_ack_pending: 50_000,
+            pull_batch: 1_000,
+        }
+    }
+}
+
+/// Compression of a stream's store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// None.
+    None,
+    /// The S2 algorithm.
+    S2,
+}
+
+/// What only Kafka is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Kafka {
+    /// Whose confirmation an event waits for.
+    pub acks: Acks,
+    /// Numbers the producer's batches, so that a retry is neither stored twice nor out of order.
+    pub idempotence: bool,
+    /// How long an event waits for others to share its batch: a part of its latency.
+    pub linger: Span,
+    /// Bytes of a batch, at the most.
+    pub batch_size: Size,
+    /// Requests under way to a broker, at the most.
+    pub max_in_flight: u32,
+    /// Compression of batches, by the producer.
+    pub compression: BatchCompression,
+    /// Copies that must be in step for an event to be confirmed with `acks = "all"`.
+    pub min_insync_replicas: u32,
+    /// How often what a member has handled is committed.
+    pub commit_interval: Span,
+    /// Heap of a broker that tickgate starts.
+    pub heap: Size,
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            acks: Acks::All,
+            idempotence: true,
+            linger: Span { ns: 500_000 },
+            batch_size: Size { bytes: 1_000_000 },
+            max_in_flight: 5,
+            compression: BatchCompression::None,
+            min_insync_replicas: 1,
+            commit_interval: Span::millis(100),
+            heap: Size { bytes: 1 << 30 },
+        }
+    }
+}
+
+/// Whose confirmation a Kafka producer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Acks {
+    /// That of every copy in step.
+    All,
+    /// That of the leader.
+    Leader,
+    /// Nobody's: an event counts as confirmed when it is written to the socket.
+    None,
+}
+
+/// Compression of a Kafka producer's batches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum BatchCompression {
+    /// None.
+    None,
+    /// gzip.
+    Gzip,
+    /// Snappy.
+    Snappy,
+    /// LZ4.
+    Lz4,
+}

@@ -1,0 +1,114 @@
+//! The combinations that a plan for Kafka must not have.
+
+use super::section::Reader;
+use crate::plan::{Acks, Delivery, Plan, Storage};
+use crate::topology::kafka;
+
+/// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
+pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
+    topics(plan, reader);
+    size(plan, reader);
+    members(plan, reader);
+    producer(plan, reader);
+    let bus = &plan.bus;
+    if bus.storage == Storage::Memory && reader.sound(&["bus.storage"]) {
+        let at = reader.at("bus.storage");
+        reader.wrong(at, || {
+            "Kafka keeps its log in files; expected `storage = \"file\"` with `kind = \"kafka\"`".to_owned()
+        });
+    }
+    if bus.kafka.min_insync_replicas > bus.replicas
+        && reader.sound(&["bus.replicas", "bus.kafka.min_insync_replicas"])
+    {
+        let at = reader.at("bus.kafka.min_insync_replicas");
+        reader.wrong(at, || {
+            format!(
+                "{} copies are to be in step and there are {}; expected at most `bus.replicas`",
+                bus.kafka.min_insync_replicas, bus.replicas
+            )
+        });
+    }
+}
+
+/// Topics that Kafka cannot hold.
+fn topics(plan: &Plan, reader: &mut Reader) {
+    if reader.sound(&["topology"]) {
+        let at = reader.at("topology.topics");
+        for fault in kafka::faults(&plan.topology) {
+            reader.wrong(at, || fault);
+        }
+    }
+}
+
+/// Events larger than a message may be, with room for key and overhead.
+fn size(plan: &Plan, reader: &mut Reader) {
+    const MOST: u64 = 1_000_000;
+    if plan.market.event_size.bytes > MOST && reader.sound(&["market.event_size"]) {
+        let at = reader.at("market.event_size");
+        reader.wrong(at, || {
+            format!(
+                "`market.event_size` is {}; expected at most {MOST} bytes, for Kafka's topics take messages of 1MiB",
+                plan.market.event_size
+            )
+        });
+    }
+}
+
+/// Members that could receive nothing, and deliveries that Kafka does not have.
+fn members(plan: &Plan, reader: &mut Reader) {
+    for group in plan.groups.iter().filter(|group| group.members > 1) {
+        let path = format!("groups.{}", group.name);
+        if !reader.sound(&[&path, "bus.partitions"]) {
+            continue;
+        }
+        let partitions = plan.bus.partitions;
+        if group.delivery == Delivery::Pinned && partitions > 1 {
+            let at = reader.at(&format!("{path}.delivery"));
+            reader.wrong(at, || {
+                format!(
+                    "a pinned group is one member's on Kafka only where each topic has one partition, and there are \
+                     {partitions}; expected `bus.partitions = 1`, or another delivery"
+                )
+            });
+        } else if group.delivery != Delivery::Pinned && group.members > partitions {
+            let at = reader.at(&format!("{path}.members"));
+            reader.wrong(at, || {
+                format!(
+                    "{} members share {partitions} partitions, so that some receive nothing; expected at most as many members as `bus.partitions`",
+                    group.members
+                )
+            });
+        }
+    }
+}
+
+/// Settings of the producer that exclude each other.
+fn producer(plan: &Plan, reader: &mut Reader) {
+    let kafka = &plan.bus.kafka;
+    if !reader.sound(&["bus.kafka", "bus.publish_timeout"]) {
+        return;
+    }
+    if kafka.idempotence && kafka.acks != Acks::All {
+        let at = reader.at("bus.kafka.acks");
+        reader.wrong(at, || {
+            "an idempotent producer waits for all copies in step; expected `acks = \"all\"`, or `idempotence = false`"
+                .to_owned()
+        });
+    }
+    if kafka.idempotence && kafka.max_in_flight > 5 {
+        let at = reader.at("bus.kafka.max_in_flight");
+        reader.wrong(at, || {
+            "an idempotent producer has at most 5 requests under way; expected that, or `idempotence = false`"
+                .to_owned()
+        });
+    }
+    if kafka.linger >= plan.bus.publish_timeout {
+        let at = reader.at("bus.kafka.linger");
+        reader.wrong(at, || {
+            format!(
+                "`bus.kafka.linger` is {}; expected less than `bus.publish_timeout`, {}",
+                kafka.linger, plan.bus.publish_timeout
+            )
+        });
+    }
+}
