@@ -23,6 +23,7 @@ macro_rules! eprintln {
 mod args;
 mod broker;
 mod check;
+mod compare;
 mod doctor;
 mod github;
 mod journal;
@@ -148,6 +149,7 @@ pub fn main() -> ExitCode {
         Command::Doctor(args) => doctor::run(&args),
         Command::Selftest => selftest::run(),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("tickgate: {}", failure.text.trim_end());

@@ -20,6 +20,7 @@ pub(super) fn style_of_stdout() -> Style {
 pub(super) struct Progress {
     terminal: bool,
     quiet: bool,
+    brief: bool,
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
@@ -27,7 +28,19 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { terminal: stderr().is_terminal(), quiet, load_s: 0, elapsed_s: 0, open_line: false }
+        Self {
+            terminal: stderr().is_terminal(),
+            quiet,
+            brief: false,
+            load_s: 0,
+            elapsed_s: 0,
+            open_line: false,
+        }
+    }
+
+    /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
+    pub(super) fn brief(quiet: bool) -> Self {
+        Self { brief: true, ..Self::new(quiet) }
     }
 
     /// A line that stays.
@@ -63,15 +76,16 @@ impl Observer for Progress {
             Event::Ready(record) => {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
-                self.say(&format!(
-                    "ready: {} {} at {}, {} for {} s",
-                    record.broker.product,
-                    record.broker.version,
-                    record.broker.address,
-                    record.plan.load.rate,
-                    self.load_s
-                ));
+                self.elapsed_s = 0;
+                let broker = &record.broker;
+                if !self.brief {
+                    self.say(&format!(
+                        "ready: {} {} at {}, {} for {} s",
+                        broker.product, broker.version, broker.address, record.plan.load.rate, self.load_s
+                    ));
+                }
             }
+            Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. } if self.brief => {}
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
                 self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
             }
@@ -81,7 +95,8 @@ impl Observer for Progress {
                 let line = progress::line(&rows.row, self.elapsed_s, self.load_s);
                 if self.terminal {
                     self.over(&line);
-                } else if self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1 {
+                } else if !self.brief && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
+                {
                     self.say(&line);
                 }
             }

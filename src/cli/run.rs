@@ -45,7 +45,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
 }
 
 /// There is no place for results, so there is no load either.
-fn no_folder(error: &ArchiveError) -> Failure {
+pub(super) fn no_folder(error: &ArchiveError) -> Failure {
     let mut failure = Failure::environment(error);
     if !failure.text.contains("--out") {
         failure.text.push_str("; name a folder that can be written to with --out");
@@ -54,7 +54,7 @@ fn no_folder(error: &ArchiveError) -> Failure {
 }
 
 /// Starts what has to be started, runs, and ends what was started.
-fn execute(
+pub(super) fn execute(
     args: &Run,
     plan: &Plan,
     identity: &Identity,

@@ -50,6 +50,8 @@ pub struct About {
     pub description: String,
     /// The profile, by name.
     pub profile: String,
+    /// Overrides of both sides, each as `--set` takes it.
+    pub sets: Vec<String>,
     /// What its author wants readers to know.
     pub notes: Vec<String>,
     /// Version of tickgate.

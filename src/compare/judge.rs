@@ -45,7 +45,6 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
     let interval = |confidence: f64| {
         stats::interval(&logs, confidence).map(|(low, high)| Interval { low: low.exp(), high: high.exp() })
     };
-    let inferred = design.kind == Kind::Interleaved || used.len() > 1;
     let middle = |of: fn(&(u32, f64, f64)) -> f64| stats::median(&used.iter().map(of).collect::<Vec<_>>());
     MetricResult {
         name: metric.name.into(),
@@ -59,7 +58,7 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         ratio: stats::hodges_lehmann(&logs).map(f64::exp),
         interval: interval(1.0 - design.alpha),
         equivalence_interval: interval(1.0 - 2.0 * design.alpha),
-        p: (inferred && !logs.is_empty()).then(|| stats::signed_rank(&logs).p),
+        p: (!logs.is_empty()).then(|| stats::signed_rank(&logs).p),
         p_adjusted: None,
         p_student: stats::paired_t(&logs).map(|t| t.p).filter(|p| p.is_finite()),
         ratios,
@@ -94,6 +93,9 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
         let why = if metric.why.is_empty() { "no pair has a figure".to_owned() } else { metric.why.clone() };
         return (Inconclusive, why);
     };
+    if design.kind == Kind::Folders {
+        return (Inconclusive, said("the runs were not made in turns: figures only".into()));
+    }
     let needed = pairs_needed(metric.family_size, design.alpha);
     let (Some(interval), Some(narrow), true) =
         (metric.interval, metric.equivalence_interval, metric.pairs >= needed)
@@ -144,7 +146,7 @@ pub(super) fn verdict(
     let unequal = sides.a.durability != sides.b.durability;
     let ranked = !unequal || design.allow_unequal;
     let deciding: Vec<&MetricResult> = metrics.iter().filter(|m| m.family == Family::Deciding).collect();
-    let finding = if used < FEWEST_PAIRS || !ranked {
+    let finding = if used < FEWEST_PAIRS || !ranked || design.kind == Kind::Folders {
         Finding::Inconclusive
     } else if words::faults(&sides.b.ledger, &sides.a.ledger).is_empty() {
         worst(&deciding)
@@ -204,6 +206,12 @@ fn reasons(
             )
         };
         say(what, &format!("compare with --pairs {} or more", design.pairs.max(8)));
+    }
+    if design.kind == Kind::Folders && pairs.len() > 1 {
+        say(
+            "the runs were not made in turns, so that every drift of the machine between them looks like a difference".into(),
+            "let tickgate make the runs: tickgate compare PROFILE --a … --b …",
+        );
     }
     if excluded > 0 {
         let first = pairs.iter().find_map(|p| Some((p.number, p.excluded.as_deref()?)));
