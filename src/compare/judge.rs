@@ -13,7 +13,7 @@ const BLIND: f64 = 1.5;
 /// Every metric with its finding.
 pub(super) fn metrics(design: &Design, pairs: &[Pair]) -> Vec<MetricResult> {
     let mut all: Vec<MetricResult> = METRICS.iter().map(|metric| measured(metric, design, pairs)).collect();
-    for family in [Family::Deciding, Family::Times, Family::Footprint] {
+    for family in [Family::Deciding, Family::Latency, Family::Ack, Family::Resources, Family::Stock] {
         let of_family = |m: &&mut MetricResult| m.family == family && m.p.is_some();
         let p: Vec<f64> = all.iter_mut().filter(of_family).filter_map(|m| m.p).collect();
         let size = num::count32(p.len());
@@ -96,13 +96,13 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     if design.kind == Kind::Folders {
         return (Inconclusive, said("the runs were not made in turns: figures only".into()));
     }
-    let needed = pairs_needed(metric.family_size, design.alpha);
     let (Some(interval), Some(narrow), true) =
-        (metric.interval, metric.equivalence_interval, metric.pairs >= needed)
+        (metric.interval, metric.equivalence_interval, metric.pairs >= FEWEST_PAIRS)
     else {
-        let of = words::count(metric.family_size, "metric");
-        let why = format!("{} of {needed} pairs that {of} together need", metric.pairs);
-        return (Inconclusive, said(why));
+        return (
+            Inconclusive,
+            said(format!("{} of at least {FEWEST_PAIRS}", words::count(metric.pairs, "pair"))),
+        );
     };
     let within =
         |interval: Interval, share: f64| interval.low >= 1.0 / (1.0 + share) && interval.high <= 1.0 + share;
@@ -112,24 +112,22 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
         return (if ratio > 1.0 { Worse } else { Better }, said(why));
     }
     if within(narrow, design.equivalent) {
-        let why = format!(
-            "the {} interval lies within {}",
-            words::percent(1.0 - 2.0 * design.alpha),
-            words::percent(design.equivalent)
-        );
+        let confidence = words::percent(1.0 - 2.0 * design.alpha);
+        let why = format!("the {confidence} interval lies within {}", words::percent(design.equivalent));
         return (Equivalent, said(why));
     }
     if p <= design.alpha {
         let why = format!("there is a difference, but it is below {}", words::percent(design.min_effect));
         return (NoDifferenceShown, said(why));
     }
+    let needed = pairs_needed(metric.family_size, design.alpha);
+    if metric.pairs < needed {
+        let of = words::count(metric.family_size, "metric");
+        return (Inconclusive, said(format!("{} of {needed} pairs that {of} together need", metric.pairs)));
+    }
     if !within(interval, BLIND - 1.0) {
-        let why = format!(
-            "too noisy: {} to {} times are all possible",
-            words::ratio(interval.low),
-            words::ratio(interval.high)
-        );
-        return (Inconclusive, said(why));
+        let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
+        return (Inconclusive, said(format!("too noisy: {low} to {high} times are all possible")));
     }
     (NoDifferenceShown, said(format!("p {}", words::p(p))))
 }

@@ -21,16 +21,20 @@ pub enum Unit {
     Bytes,
 }
 
-/// Metrics that are corrected together for being many.
+/// Metrics that are corrected together for being many; at most three, so that seven pairs are enough for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
     /// Those that decide, fixed beforehand.
     Deciding,
-    /// The other times.
-    Times,
-    /// What it takes: backlog, CPU, memory, store.
-    Footprint,
+    /// The other end-to-end times.
+    Latency,
+    /// Times to the acknowledgement.
+    Ack,
+    /// CPU and memory.
+    Resources,
+    /// What piles up: backlog and store.
+    Stock,
 }
 
 /// A figure of a run, or why there is none.
@@ -62,25 +66,25 @@ const fn metric(
 
 /// Every metric, in the order in which they are shown.
 pub const METRICS: [Metric; 11] = [
-    metric("latency.p50", "end-to-end p50", Unit::Time, Family::Times, |r| slowest(r, 0.5, |l| l.p50_ns)),
-    metric("latency.p99", "end-to-end p99", Unit::Time, Family::Times, |r| slowest(r, 0.99, |l| l.p99_ns)),
-    metric("latency.p99.9", "end-to-end p99.9", Unit::Time, Family::Times, |r| {
+    metric("latency.p50", "end-to-end p50", Unit::Time, Family::Latency, |r| slowest(r, 0.5, |l| l.p50_ns)),
+    metric("latency.p99", "end-to-end p99", Unit::Time, Family::Latency, |r| slowest(r, 0.99, |l| l.p99_ns)),
+    metric("latency.p99.9", "end-to-end p99.9", Unit::Time, Family::Latency, |r| {
         slowest(r, 0.999, |l| l.p99_9_ns)
     }),
-    metric("ack.p50", "acknowledged p50", Unit::Time, Family::Times, |r| ack(r, 0.5, |l| l.p50_ns)),
-    metric("ack.p99", "acknowledged p99", Unit::Time, Family::Times, |r| ack(r, 0.99, |l| l.p99_ns)),
-    metric("ack.p99.9", "acknowledged p99.9", Unit::Time, Family::Times, |r| ack(r, 0.999, |l| l.p99_9_ns)),
-    metric("backlog.max", "highest backlog", Unit::Events, Family::Footprint, backlog),
-    metric("broker.cpu", "CPU of the broker", Unit::Cores, Family::Footprint, |r| {
+    metric("ack.p50", "acknowledged p50", Unit::Time, Family::Ack, |r| ack(r, 0.5, |l| l.p50_ns)),
+    metric("ack.p99", "acknowledged p99", Unit::Time, Family::Ack, |r| ack(r, 0.99, |l| l.p99_ns)),
+    metric("ack.p99.9", "acknowledged p99.9", Unit::Time, Family::Ack, |r| ack(r, 0.999, |l| l.p99_9_ns)),
+    metric("broker.cpu", "CPU of the broker", Unit::Cores, Family::Resources, |r| {
         brokers(r, |p| p.cpu_cores)
     }),
-    metric("broker.memory", "memory of the broker", Unit::Bytes, Family::Footprint, |r| {
+    metric("broker.memory", "memory of the broker", Unit::Bytes, Family::Resources, |r| {
         brokers(r, |p| num::f64_of(p.peak_memory_bytes))
     }),
-    metric("broker.store", "bytes stored", Unit::Bytes, Family::Footprint, stored),
-    metric("harness.cpu", "CPU of the client", Unit::Cores, Family::Footprint, |r| {
+    metric("harness.cpu", "CPU of the client", Unit::Cores, Family::Resources, |r| {
         positive(r.resources.harness.cpu_cores, "its CPU time was too short to be seen")
     }),
+    metric("backlog.max", "highest backlog", Unit::Events, Family::Stock, backlog),
+    metric("broker.store", "bytes stored", Unit::Bytes, Family::Stock, stored),
 ];
 
 /// The metric of a name.

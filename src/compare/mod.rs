@@ -23,6 +23,7 @@ pub use cost::{Bill, Cost, Prices};
 pub use metrics::{Family, METRICS, Metric, Unit, named};
 pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
+pub use words::ratio;
 
 use crate::record::Record;
 

@@ -26,12 +26,14 @@ pub(super) fn p(p: f64) -> String {
     }
 }
 
-/// Enough digits that 1.004 is not 1: `1.8`, `0.97`, `1.004`, `12`.
-pub(super) fn ratio(ratio: f64) -> String {
+/// A ratio with enough digits that 1.004 is not 1: `1.84`, `0.973`, `14.9`, `0.0312`.
+#[must_use]
+pub fn ratio(ratio: f64) -> String {
     match ratio {
-        r if r >= 9.95 => format!("{r:.0}"),
-        r if (r - 1.0).abs() < 0.095 && (r - 1.0).abs() >= 5e-4 => format!("{r:.3}"),
-        r if r < 0.095 => format!("{r:.3}"),
+        r if r >= 99.95 => format!("{r:.0}"),
+        r if r >= 9.995 => format!("{r:.1}"),
+        r if r < 0.0995 => format!("{r:.4}"),
+        r if (r - 1.0).abs() < 0.05 => format!("{r:.3}"),
         r => format!("{r:.2}"),
     }
 }

@@ -148,7 +148,7 @@ impl Turns<'_> {
         let whole = num::count32(pairs.iter().filter(|pair| measured(&pair.a) && measured(&pair.b)).count());
         let left = design.pairs - num::count32(pairs.len());
         (left > 0 && design.pairs >= FEWEST_PAIRS && whole + left < FEWEST_PAIRS)
-            .then(|| format!("{whole} sound pairs and {left} to come cannot make {FEWEST_PAIRS}"))
+            .then(|| format!("sound pairs so far: {whole}; to come: {left}; needed: {FEWEST_PAIRS}"))
     }
 
     /// Lets the machine settle; an interruption ends it.

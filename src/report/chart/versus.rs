@@ -108,7 +108,7 @@ fn pixels(v: f64) -> u32 {
 
 fn draw_ratios(c: &Comparison, shown: &[&MetricResult], total: f64) -> (f64, String) {
     let narrow = total < 500.0;
-    let (names, words) = if narrow { (0.0, 0.0) } else { (180.0, 230.0) };
+    let (names, words) = if narrow { (0.0, 0.0) } else { (176.0, 258.0) };
     let step = if narrow { 44.0 } else { 30.0 };
     let all = shown.iter().flat_map(|m| {
         let ends = m.interval.map(|i| [i.low, i.high]).into_iter().flatten();

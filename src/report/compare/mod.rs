@@ -12,6 +12,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::chart;
 use super::show;
+pub(crate) use crate::compare::ratio;
 use crate::compare::{Comparison, Family, Finding, Interval, Outcome, Side, Trial, Unit};
 use crate::num;
 
@@ -58,17 +59,6 @@ pub(crate) fn figure(unit: Unit, value: f64) -> String {
         Unit::Events => show::count(num::u64_of(value)),
         Unit::Cores => format!("{value:.3}"),
         Unit::Bytes => show::size(num::u64_of(value)),
-    }
-}
-
-/// A ratio with three digits.
-pub(crate) fn ratio(ratio: f64) -> String {
-    match ratio {
-        r if r >= 99.95 => format!("{r:.0}"),
-        r if r >= 9.995 => format!("{r:.1}"),
-        r if r < 0.0995 => format!("{r:.4}"),
-        r if (r - 1.0).abs() < 0.05 => format!("{r:.3}"),
-        r => format!("{r:.2}"),
     }
 }
 

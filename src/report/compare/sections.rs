@@ -72,8 +72,10 @@ pub(super) fn key(c: &Comparison) -> Vec<(String, String)> {
 pub(super) const fn family(m: &MetricResult) -> &'static str {
     match m.family {
         Family::Deciding => "decides",
-        Family::Times => "times",
-        Family::Footprint => "footprint",
+        Family::Latency => "latency",
+        Family::Ack => "acknowledgement",
+        Family::Resources => "resources",
+        Family::Stock => "stock",
     }
 }
 

@@ -1,51 +1,58 @@
 //! The comparison for a terminal, in 80 columns.
 
-use std::fmt::Write as _;
-
 use super::{figure, finding_word, interval, ratio, sections, side_name};
-use crate::compare::{Comparison, Finding};
+use crate::compare::{Comparison, Finding, Side};
 use crate::report::show;
 use crate::report::terminal::Style;
 
 const WIDTH: usize = 80;
+/// Settings that are listed at the most; the page has all.
+const SETTINGS: usize = 24;
 
 /// The whole, ending in the verdict.
 #[must_use]
 pub fn terminal(c: &Comparison, style: Style) -> String {
-    let mut out = String::new();
-    let mut line = |text: String| {
-        out.push_str(&text);
-        out.push('\n');
+    let wrapped = |text: &str| show::wrap(text, WIDTH, "");
+    let mut lines: Vec<String> = sections::banners(c).iter().map(|banner| wrapped(banner)).collect();
+    lines.push(wrapped(&format!("{}: {}", c.about.name, sections::under(c))));
+    lines.push(String::new());
+    lines.extend(settings(c));
+    lines.push(String::new());
+    lines.extend(metrics(c));
+    lines.push(String::new());
+    lines.extend([("A", &c.sides.a), ("B", &c.sides.b)].map(|(letter, side)| wrapped(&runs(letter, side))));
+    lines.extend(c.cost.iter().map(|cost| wrapped(&sections::cost(cost).1)));
+    let claims = c.claims.iter();
+    lines.extend(
+        claims.map(|claim| wrapped(&format!("{}: {} ({})", claim.says, claim.measured, claim.borne))),
+    );
+    lines.extend(c.verdict.remarks.iter().map(|remark| wrapped(remark)));
+    for reason in &c.verdict.reasons {
+        lines.push(wrapped(&reason.what));
+        lines.push(show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
+    }
+    lines.push(String::new());
+    lines.push(wrapped(&c.verdict.sentence));
+    lines.push(format!("verdict: {}", coloured(c.verdict.finding, style)));
+    lines.join("\n") + "\n"
+}
+
+fn settings(c: &Comparison) -> Vec<String> {
+    let line = |name: &str, a: &str, b: &str| {
+        format!("{:<30} {:<24} {:<24}", show::fit(name, 30), show::fit(a, 24), show::fit(b, 24))
     };
-    for banner in sections::banners(c) {
-        line(show::wrap(&banner, WIDTH, ""));
-    }
-    line(show::wrap(&format!("{}: {}", c.about.name, sections::under(c)), WIDTH, ""));
-    line(String::new());
-    line(format!(
-        "{:<30} {:<24} {:<24}",
-        "",
-        show::fit(&side_name("A", &c.sides.a), 24),
-        show::fit(&side_name("B", &c.sides.b), 24)
-    ));
-    for row in
-        c.fairness.iter().enumerate().filter(|(at, row)| row.differs || *at < 3).map(|(_, row)| row).take(24)
-    {
-        line(format!(
-            "{:<30} {:<24} {:<24}",
-            show::fit(&row.name, 30),
-            show::fit(&row.a, 24),
-            show::fit(&row.b, 24)
-        ));
-    }
-    line(String::new());
-    line(format!(
-        "{:<20} {:>8} {:>8} {:>6} {:>13} {:>6} {}",
-        "", "A", "B", "B / A", "interval", "p adj", "finding"
-    ));
-    for m in &c.metrics {
+    let table = sections::fairness(c, true);
+    let head = line("", &side_name("A", &c.sides.a), &side_name("B", &c.sides.b));
+    let rows = table.rows.iter().take(SETTINGS).map(|row| line(&row[0], &row[1], &row[2]));
+    std::iter::once(head).chain(rows).collect()
+}
+
+fn metrics(c: &Comparison) -> Vec<String> {
+    let head =
+        format!("{:<20} {:>8} {:>8} {:>6} {:>13} {:>6} finding", "", "A", "B", "B / A", "interval", "p adj");
+    let row = c.metrics.iter().map(|m| {
         let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
-        line(format!(
+        format!(
             "{:<20} {:>8} {:>8} {:>6} {:>13} {:>6} {}",
             m.title,
             of(m.a),
@@ -54,44 +61,22 @@ pub fn terminal(c: &Comparison, style: Style) -> String {
             interval(m.interval),
             m.p_adjusted.map_or_else(|| "–".into(), |p| format!("{p:.3}")),
             finding_word(m.finding),
-        ));
-    }
-    line(String::new());
-    for (letter, side) in [("A", &c.sides.a), ("B", &c.sides.b)] {
-        let l = &side.ledger;
-        line(show::wrap(
-            &format!(
-                "{}: {} measured, {} unfit, {} failed; {} lost, {} corrupt, {} duplicate, {} reordered",
-                side_name(letter, side),
-                side.measured,
-                side.unfit,
-                side.failed,
-                show::count(l.lost),
-                show::count(l.corrupt),
-                show::count(l.duplicate),
-                show::count(l.reordered)
-            ),
-            WIDTH,
-            "",
-        ));
-    }
-    if let Some(cost) = &c.cost {
-        line(show::wrap(&sections::cost(cost).1, WIDTH, ""));
-    }
-    for claim in &c.claims {
-        line(show::wrap(&format!("{}: {} ({})", claim.says, claim.measured, claim.borne), WIDTH, ""));
-    }
-    for remark in &c.verdict.remarks {
-        line(show::wrap(remark, WIDTH, ""));
-    }
-    for reason in &c.verdict.reasons {
-        line(show::wrap(&reason.what, WIDTH, ""));
-        line(show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
-    }
-    line(String::new());
-    line(show::wrap(&c.verdict.sentence, WIDTH, ""));
-    let _ = writeln!(out, "verdict: {}", coloured(c.verdict.finding, style));
-    out
+        )
+    });
+    std::iter::once(head).chain(row).collect()
+}
+
+fn runs(letter: &str, side: &Side) -> String {
+    let l = &side.ledger;
+    let [lost, corrupt, duplicate, reordered] =
+        [l.lost, l.corrupt, l.duplicate, l.reordered].map(show::count);
+    format!(
+        "{}: {} measured, {} unfit, {} failed; {lost} lost, {corrupt} corrupt, {duplicate} duplicate, {reordered} reordered",
+        side_name(letter, side),
+        side.measured,
+        side.unfit,
+        side.failed,
+    )
 }
 
 fn coloured(finding: Finding, style: Style) -> String {
