@@ -47,9 +47,15 @@ fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result
         folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
     }
     if format == Format::Text {
-        if let Some(line) =
-            super::github::Job::of_environment().summarise(&report::compare::markdown(comparison))
-        {
+        let job = super::github::Job::of_environment();
+        let level = match exit(comparison) {
+            Exit::Missed => Some("error"),
+            Exit::Inconclusive => Some("warning"),
+            _ => None,
+        };
+        let sentence = &comparison.verdict.sentence;
+        let annotation = level.and_then(|level| job.annotation(level, &comparison.about.name, sentence));
+        for line in annotation.into_iter().chain(job.summarise(&report::compare::markdown(comparison))) {
             println!("{line}");
         }
         println!("report:  {}", folder.file("compare.html").display());

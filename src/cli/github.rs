@@ -30,6 +30,11 @@ impl Job {
         lines.into_iter().chain(self.summarise(&report::summary_md(record))).collect()
     }
 
+    /// A line for the job about a comparison that is not well, where lines are commands.
+    pub(super) fn annotation(&self, level: &str, title: &str, message: &str) -> Option<String> {
+        self.annotates.then(|| command(level, title, message))
+    }
+
     /// Appends a text to the job's summary; gives a line to print where it cannot be written.
     pub(super) fn summarise(&self, markdown: &str) -> Option<String> {
         let path = self.summary.as_ref()?;

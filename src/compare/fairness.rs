@@ -9,7 +9,8 @@ use crate::record::{Record, Verdict};
 use crate::stats;
 
 /// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
-const IDLE: [&str; 6] = ["server", "server_name", "max_payload", "address", "bus.max_bytes", "bus.max_age"];
+const IDLE: [&str; 7] =
+    ["server", "server_name", "max_payload", "address", "market.seed", "bus.max_bytes", "bus.max_age"];
 
 /// A side over all its runs.
 pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Side {
@@ -73,21 +74,26 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
 /// Everything that was asked for, and what the broker says of itself.
 fn settings(record: &Record) -> BTreeMap<String, String> {
     let mut all = flat(&record.plan);
-    let own = record.broker.settings.iter().filter(|(name, _)| !all.contains_key(&format!("bus.{name}")));
-    let own: Vec<_> = own.map(|(name, value)| (format!("broker's {name}"), value.clone())).collect();
-    all.extend(own);
-    all.retain(|key, _| {
-        !IDLE.iter().any(|idle| key == idle || key.strip_prefix("broker's ").is_some_and(|own| own == *idle))
+    let kind = all.get("bus.kind").cloned().unwrap_or_default();
+    // A table of another kind of bus (`bus.kafka.linger`) asks nothing of this one.
+    all.retain(|key, _| match key.strip_prefix("bus.").and_then(|key| key.split_once('.')) {
+        Some((of, _)) => of == kind,
+        None => true,
     });
+    all.retain(|key, _| !IDLE.contains(&key.as_str()));
+    let asked = |name: &str| {
+        [format!("bus.{name}"), format!("bus.{kind}.{name}")].iter().any(|key| all.contains_key(key))
+    };
+    let own =
+        record.broker.settings.iter().filter(|(name, _)| !IDLE.contains(&name.as_str()) && !asked(name));
+    let own: Vec<_> = own.map(|(name, value)| (format!("broker: {name}"), value.clone())).collect();
+    all.extend(own);
     all
 }
 
 /// Settings that are shown even where both sides have the same.
 fn matters(key: &str) -> bool {
-    key.starts_with("bus.")
-        || key.starts_with("broker's ")
-        || key == "load.rate"
-        || key == "market.event_size"
+    key.starts_with("bus.") || key.starts_with("broker: ") || key == "load.rate" || key == "market.event_size"
 }
 
 /// What the runs themselves tell: tickgate's own lateness, the machine's pauses, steady state.
@@ -105,7 +111,8 @@ fn conditions(pairs: &[Pair]) -> Vec<Row> {
         format!("{} of {} runs", told.iter().filter(|s| **s).count(), told.len())
     };
     let row = |name: &str, a: String, b: String| Row { name: name.into(), a, b, differs: false };
-    let (a, b): (fn(&Pair) -> &Trial, fn(&Pair) -> &Trial) = (|p| &p.a, |p| &p.b);
+    let a: fn(&Pair) -> &Trial = |p| &p.a;
+    let b: fn(&Pair) -> &Trial = |p| &p.b;
     vec![
         row("latency steady while measured", steady(a), steady(b)),
         row("send lag of tickgate, p99", times(a, |t| t.send_lag_p99_ns), times(b, |t| t.send_lag_p99_ns)),

@@ -19,9 +19,10 @@ pub struct Difference {
     pub b: String,
 }
 
-/// How the harness works is no part of the load, nor is how a side is made up: members and delivery of a group, the
-/// symbol in the subject, everything of the bus.
-const CONFIGURATION: [&str; 3] = ["load.generators", "load.pacing", "topology.symbol_in_subject"];
+/// No part of the load: how the harness works, the seed, which is another in each pair, and how a side is made up
+/// (members and delivery of a group, the symbol in the subject, everything of the bus).
+const CONFIGURATION: [&str; 4] =
+    ["load.generators", "load.pacing", "topology.symbol_in_subject", "market.seed"];
 /// Text for people.
 const NAMES: [&str; 3] = ["name", "description", "topology.name"];
 

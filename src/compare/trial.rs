@@ -138,6 +138,6 @@ fn steady(timeline: &[Row]) -> Option<Steady> {
     let trend = stats::trend(&medians)?;
     let (first, second) = medians.split_at(medians.len() / 2);
     let halves = stats::median(second)? / stats::median(first)?.max(1.0);
-    let large = halves > TREND_SIZE || halves < 1.0 / TREND_SIZE;
+    let large = !(1.0 / TREND_SIZE..=TREND_SIZE).contains(&halves);
     Some(Steady { tau: trend.tau, p: trend.p, halves, steady: !(large && trend.p <= TREND_P) })
 }

@@ -140,7 +140,8 @@ pub fn find(argument: &str) -> Result<Option<ComparisonFile>, ComparisonError> {
         return read(argument, text).map(Some);
     }
     let path = Path::new(argument);
-    if !(argument.contains('/') || argument.ends_with(".toml")) || !path.is_file() {
+    let is_path = argument.contains('/') || path.extension().is_some_and(|extension| extension == "toml");
+    if !is_path || !path.is_file() {
         return Ok(None);
     }
     let text = fs::read_to_string(path)

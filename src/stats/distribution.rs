@@ -53,6 +53,7 @@ fn ln_gamma(x: f64) -> f64 {
 
 /// The upper incomplete gamma function `Q(1/2, x)`, which is `erfc(√x)`: by its series below 1.5, by Lentz's continued
 /// fraction above.
+#[expect(clippy::many_single_char_names, reason = "the names of the formula")]
 fn upper_gamma_half(x: f64) -> f64 {
     const A: f64 = 0.5;
     if x <= 0.0 {
@@ -88,6 +89,7 @@ fn upper_gamma_half(x: f64) -> f64 {
 
 /// The regularised incomplete beta function `I_x(a, b)`, by Lentz's continued fraction (Press and others, Numerical
 /// Recipes, 6.4).
+#[expect(clippy::many_single_char_names, reason = "the names of the formula")]
 fn beta(a: f64, b: f64, x: f64) -> f64 {
     if x <= 0.0 || x >= 1.0 {
         return if x <= 0.0 { 0.0 } else { 1.0 };

@@ -41,7 +41,8 @@ impl Task {
         let mut file =
             found.unwrap_or_else(|| ComparisonFile { profile: args.what.clone(), ..Default::default() });
         if file.name.is_empty() {
-            file.name = args.what.rsplit('/').next().unwrap_or_default().trim_end_matches(".toml").to_owned();
+            let name = args.what.rsplit('/').next().unwrap_or_default();
+            name.trim_end_matches(".toml").clone_into(&mut file.name);
         }
         file.a = file.a.with(SideFile::of_flags(&args.a));
         file.b = file.b.with(SideFile::of_flags(&args.b));
@@ -134,13 +135,11 @@ fn refused(design: &Design, [a, b]: &[Side; 2]) -> Result<Vec<String>, Failure> 
 }
 
 fn list(differences: &[Difference]) -> String {
-    let shown = differences
-        .iter()
-        .take(5)
-        .map(|d| format!("{} is {} and {}", d.key, show::fit(&d.a, 60), show::fit(&d.b, 60)));
-    let mut text = shown.collect::<Vec<_>>().join("; ");
-    if differences.len() > 5 {
-        text.push_str(&format!("; and {} more", differences.len() - 5));
+    const SHOWN: usize = 5;
+    let one = |d: &Difference| format!("{} is {} and {}", d.key, show::fit(&d.a, 60), show::fit(&d.b, 60));
+    let mut all: Vec<String> = differences.iter().take(SHOWN).map(one).collect();
+    if differences.len() > SHOWN {
+        all.push(format!("and {} more", differences.len() - SHOWN));
     }
-    text
+    all.join("; ")
 }

@@ -17,6 +17,9 @@ use crate::run::Identity;
 
 use super::task::{Side, Task};
 
+/// The seeds that a profile can say: 0 to 2^63 − 1.
+const SEEDS: u64 = u64::MAX >> 1;
+
 /// What happens while the runs go on.
 struct Turns<'a> {
     args: &'a Compare,
@@ -175,17 +178,13 @@ impl Turns<'_> {
             keep: false,
             broker: side.broker.clone(),
         };
+        // Other events in each pair, the same for both of it: else all pairs would share what one schedule happens to be.
+        let mut plan = side.plan.clone();
+        plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
         let (identity, clock) = (Identity::new(), Clock::start());
         let mut journal = Keeping::new(&folder);
-        let done = run::execute(
-            &args,
-            &side.plan,
-            &identity,
-            clock,
-            self.interrupt,
-            &mut journal,
-            &mut self.progress,
-        );
+        let done =
+            run::execute(&args, &plan, &identity, clock, self.interrupt, &mut journal, &mut self.progress);
         self.progress.end_line();
         match done {
             Ok(record) => {

@@ -185,7 +185,7 @@ fn ratio_row(pen: &mut Pen<'_>, axis: &Axis, metric: &MetricResult, y: f64, (nar
 
 // --- Percentile curves.
 
-fn used<'a>(c: &'a Comparison, of: fn(&Pair) -> &Trial) -> Vec<&'a Trial> {
+fn used(c: &Comparison, of: fn(&Pair) -> &Trial) -> Vec<&Trial> {
     c.pairs.iter().filter(|p| p.excluded.is_none()).map(of).filter(|t| t.curve.len() > 1).collect()
 }
 
