@@ -11,7 +11,7 @@ use pairs::{around, normal, pairs};
 use proptest::prelude::*;
 use tickgate::compare::{
     About, Comparison, Design, Finding, Ledger, MetricResult, Outcome, Pair, Prices, Setup, Trial, Unit,
-    compare,
+    compare, durability_differences, workload_differences,
 };
 use tickgate::plan::Span;
 use tickgate::record::{Broker, Record};
@@ -238,6 +238,92 @@ proptest! {
             prop_assert!((one.p_adjusted.unwrap() - other.p_adjusted.unwrap()).abs() < 1e-9);
         }
     }
+}
+
+#[test]
+fn a_side_that_still_warms_up_is_named() {
+    let moving = |slope: u64| {
+        let mut record = records::of(&records::Recipe { seconds: 20, ..records::Recipe::default() });
+        for (n, row) in (0..).zip(&mut record.timeline) {
+            // A little up and down, as seconds are.
+            row.groups.iter_mut().for_each(|g| g.latency.p50_ns = 400_000 + n * slope + n % 3 * 9_000);
+        }
+        Trial::of("x", &record)
+    };
+    let steady = |trial: &Trial| trial.steady.unwrap().steady;
+    assert!(steady(&moving(0)));
+    assert!(steady(&moving(1_000)), "sure, and small");
+    assert!(!steady(&moving(30_000)));
+    let short = records::of(&records::Recipe { seconds: 5, ..records::Recipe::default() });
+    assert_eq!(Trial::of("x", &short).steady, None, "five seconds tell nothing");
+
+    let mut eight = around(2.0, 8);
+    eight.iter_mut().take(5).for_each(|pair| pair.b.steady = moving(30_000).steady);
+    let comparison = run(Design::default(), eight);
+    assert_eq!(comparison.sides.b.unsteady, 5);
+    assert!(
+        comparison
+            .verdict
+            .reasons
+            .iter()
+            .any(|r| r.what.starts_with("B was not steady in 5 of 8") && r.next.contains("warmup"))
+    );
+}
+
+#[test]
+fn the_load_is_told_from_the_configuration() {
+    let a = records::plan(&records::Recipe::default());
+    let keys = |change: &dyn Fn(&mut tickgate::plan::Plan)| {
+        let mut b = a.clone();
+        change(&mut b);
+        workload_differences(&a, &b).into_iter().map(|d| d.key).collect::<Vec<_>>()
+    };
+    assert_eq!(keys(&|b| b.load.rate.per_second = 2000.0), ["load.rate"]);
+    assert_eq!(keys(&|b| b.load.warmup = Span::seconds(9)), ["load.warmup"]);
+    assert_eq!(keys(&|b| b.market.symbols = 3), ["market.symbols"]);
+    assert_eq!(keys(&|b| b.topology.prefix = "x".into()), ["topology.prefix"]);
+    assert_eq!(
+        keys(&|b| b.mix = vec![("market.bar.1m".into(), 1.0)]),
+        ["mix.market.bar.1m", "mix.market.quote.received"]
+    );
+    assert_eq!(keys(&|b| b.groups[0].subscribe = vec![">".into()]), ["groups.trading-engine.subscribe"]);
+    assert_eq!(keys(&|b| drop(b.groups.pop())), ["groups.analytics.subscribe"], "nobody listens there");
+    let configuration = keys(&|b| {
+        b.name = "other".into();
+        b.market.seed = 7;
+        b.load.generators = 2;
+        b.topology.symbol_in_subject = true;
+        b.groups[0].members = 4;
+        b.bus.window = 3;
+        b.bus.replicas = 3;
+        b.objectives.clear();
+    });
+    assert_eq!(configuration, [""; 0]);
+    let mut b = a.clone();
+    b.bus.replicas = 3;
+    assert_eq!(durability_differences(&a, &b)[0].key, "bus.replicas");
+}
+
+#[test]
+fn a_figure_is_that_of_the_slowest_group_and_needs_its_samples() {
+    let mut record = records::of(&records::Recipe::default());
+    record.groups[1].latency.p99_ns = 77_000_000;
+    record.groups[0].latency.p50_ns = 66_000_000;
+    let trial = Trial::of("x", &record);
+    assert!(
+        (trial.figures["latency.p99"] - 77e6).abs() < 1.0
+            && (trial.figures["latency.p50"] - 66e6).abs() < 1.0
+    );
+    assert!(trial.curve.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1));
+    record.groups[1].latency.count = 2000;
+    let trial = Trial::of("x", &record);
+    assert!(
+        trial.missing["latency.p99.9"].contains("2000 samples, and this quantile needs 2995"),
+        "{:?}",
+        trial.missing
+    );
+    record.resources.brokers.clear();
+    assert!(Trial::of("x", &record).missing["broker.memory"].contains("could not be seen"));
 }
 
 /// How latency of identical systems moves (facts of real machines): a run's figure varies by 4 % from run to run, the

@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
+#[path = "support/records.rs"]
+mod records;
 mod support;
 
 use rustix::process::Signal;
@@ -227,4 +229,36 @@ fn folders_that_hold_no_records_of_ours() {
     place.run(&["compare", &empty, &newer]).fails(2, &["holds no run"]);
     place.run(&["compare", "./nowhere", &newer]).fails(2, &["no folder of runs"]);
     assert!(place.runs().is_empty());
+}
+
+#[test]
+fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
+    let place = Place::new();
+    let write = |folder: &str, median_ns: u64, epoch: u64| {
+        let mut record = records::of(&records::Recipe {
+            median_ns: median_ns + epoch * 1000,
+            ..records::Recipe::default()
+        });
+        record.run.epoch_unix_ns = epoch;
+        let path = place.path().join(folder).join(format!("run-{epoch}"));
+        std::fs::create_dir_all(&path).unwrap();
+        std::fs::write(path.join("record.json"), serde_json::to_vec(&record).unwrap()).unwrap();
+    };
+    // ABBA, three times; and once more with all of A before all of B.
+    for block in 0..3 {
+        for (at, side) in ["a", "b", "b", "a"].into_iter().enumerate() {
+            let (at, median) = (u64::try_from(at).unwrap(), if side == "a" { 400_000 } else { 800_000 });
+            write(&format!("turns-{side}"), median, 1 + block * 4 + at);
+        }
+    }
+    for run in 0..6 {
+        write("row-a", 400_000, 1 + run);
+        write("row-b", 800_000, 11 + run);
+    }
+    let turns = place.run(&["compare", "turns-a", "turns-b", "--a", "label=before"]);
+    turns.ends(1);
+    assert!(turns.out.contains("A (before)") && turns.out.contains("verdict: B IS WORSE"), "{}", turns.out);
+    let row = place.run(&["compare", "row-a", "row-b"]);
+    row.ends(3);
+    assert!(row.out.contains("the runs were not made in turns"), "{}", row.out);
 }

@@ -108,7 +108,11 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
         |interval: Interval, share: f64| interval.low >= 1.0 / (1.0 + share) && interval.high <= 1.0 + share;
     let large = !within(Interval { low: ratio, high: ratio }, design.min_effect);
     if p <= design.alpha && large {
-        let why = format!("p {} and at least {}", words::p(p), words::percent(design.min_effect));
+        let why = format!(
+            "p {}, and the difference is at least {}",
+            words::p(p),
+            words::percent(design.min_effect)
+        );
         return (if ratio > 1.0 { Worse } else { Better }, said(why));
     }
     if within(narrow, design.equivalent) {
