@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Puts the tools of `make check` into .tools/ of this checkout, in the versions below; nothing outside it changes.
+# Puts tools into .tools/ of this checkout, in the versions below; nothing outside it changes.
+#
+#   scripts/tools.sh cargo-deny    what `make check` needs
+#   scripts/tools.sh cargo-fuzz    what `make fuzz` needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cargo_deny=0.20.2
+readonly cargo_deny=0.20.2 cargo_fuzz=0.13.2
 
 # install CRATE VERSION: does nothing when that version is there already.
 install() {
@@ -14,4 +17,8 @@ install() {
     cargo install --quiet --locked --debug --root .tools --version "$2" "$1"
 }
 
-install cargo-deny "$cargo_deny"
+case ${1:-} in
+    cargo-deny) install cargo-deny "$cargo_deny" ;;
+    cargo-fuzz) install cargo-fuzz "$cargo_fuzz" ;;
+    *) echo "usage: scripts/tools.sh cargo-deny|cargo-fuzz" >&2; exit 2 ;;
+esac

@@ -50,7 +50,7 @@ fn two_sides_run_in_turns_and_everything_is_kept() {
         "compare.junit.xml",
         "charts/ratios.svg",
         "a-01/record.json",
-        "b-02/journal.jsonl",
+        "b-02/report.html",
     ] {
         assert!(folder.join(file).is_file(), "{file}");
     }

@@ -123,7 +123,7 @@ fn finish(
     progress: &mut Progress,
 ) -> Result<Exit, Failure> {
     let folder = journal.folder();
-    let json = serde_json::to_string_pretty(record).map_err(|error| Failure::environment(&error))?;
+    let json = record.to_json().map_err(|error| Failure::environment(&error))?;
     let written = folder.write_whole("record.json", json.as_bytes());
     match args.format {
         Format::Json => println!("{json}"),
@@ -139,14 +139,23 @@ fn finish(
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
     }
+    if rest(record, journal, progress) && args.format == Format::Text {
+        super::report::tell(record, folder);
+    }
+    Ok(Exit::of(record))
+}
+
+/// Writes what follows from a record that is safe, and ends the journal; says whether it is whole. `tickgate report`
+/// can make the rest again, from the journal where it must, so nothing that goes wrong here is an error.
+pub(super) fn rest(record: &Record, journal: Keeping<'_>, progress: &mut Progress) -> bool {
+    let folder = journal.folder();
     if let Some(error) = journal.end() {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
-    // The record is safe; `tickgate report` can make the rest of it again.
-    match super::report::write(record, folder) {
-        Ok(()) if args.format == Format::Text => super::report::tell(record, folder),
-        Ok(()) => {}
-        Err(failure) => progress.say(&format!("warning: the report is incomplete: {}", failure.text)),
+    let done = super::report::write(record, folder)
+        .and_then(|()| folder.end_journal().map_err(|error| Failure::environment(&error)));
+    if let Err(failure) = &done {
+        progress.say(&format!("warning: the report is incomplete: {}", failure.text));
     }
-    Ok(Exit::of(record))
+    done.is_ok()
 }

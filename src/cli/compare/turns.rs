@@ -188,12 +188,11 @@ impl Turns<'_> {
         self.progress.end_line();
         match done {
             Ok(record) => {
-                let json =
-                    serde_json::to_vec_pretty(&record).map_err(|error| Failure::environment(&error))?;
-                folder.write_whole("record.json", &json).map_err(|error| Failure::environment(&error))?;
-                if let Some(error) = journal.end() {
-                    self.progress.say(&format!("warning: the journal of {name} is incomplete: {error}"));
-                }
+                let json = record.to_json().map_err(|error| Failure::environment(&error))?;
+                folder
+                    .write_whole("record.json", json.as_bytes())
+                    .map_err(|error| Failure::environment(&error))?;
+                run::rest(&record, journal, &mut self.progress);
                 let trial = Trial::of(&name, &record);
                 self.keep(at, record, trial.outcome);
                 Ok(trial)

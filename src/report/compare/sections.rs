@@ -183,6 +183,16 @@ pub(super) fn pairs(c: &Comparison) -> Table {
     table
 }
 
+/// The folders of runs that lie beside the page.
+pub(super) fn runs(c: &Comparison) -> Vec<String> {
+    let ours = |name: &str| {
+        let number = name.strip_prefix("a-").or_else(|| name.strip_prefix("b-"));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    let all = c.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]).filter(|trial| !trial.run.is_empty());
+    all.map(|trial| trial.folder.clone()).filter(|name| ours(name)).collect()
+}
+
 /// A month's bill of both sides.
 pub(super) fn cost(cost: &Cost) -> (Table, String) {
     let mut table = Table::new(["", "A", "A a month", "B", "B a month"]);
