@@ -152,12 +152,9 @@ fn ticks(pen: &mut Pen<'_>, axis: &Axis, top: f64, bottom: f64) {
 }
 
 fn ratio_row(pen: &mut Pen<'_>, axis: &Axis, metric: &MetricResult, y: f64, (narrow, total): (bool, f64)) {
-    let said = format!(
-        "{} ({}) {}",
-        metric.ratio.map_or_else(String::new, ratio),
-        interval(metric.interval),
-        finding_word(metric.finding)
-    );
+    let between = metric.interval.map_or_else(String::new, |i| format!(" ({})", interval(Some(i))));
+    let said =
+        format!("{}{between} {}", metric.ratio.map_or_else(String::new, ratio), finding_word(metric.finding));
     let y = if narrow {
         let said = metric
             .ratio

@@ -102,8 +102,8 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
         remarks: plain(&c.verdict.remarks),
         notes: plain(&c.about.notes),
         key: sections::key(c),
-        fairness: sections::fairness(c, true),
-        all_settings: sections::fairness(c, false),
+        fairness: sections::fairness(c, sections::Rows::Important),
+        all_settings: sections::fairness(c, sections::Rows::All),
         reasons: c
             .verdict
             .reasons

@@ -23,7 +23,7 @@ pub fn markdown(c: &Comparison) -> String {
     }
     say(&format!("**{}**\n", escaped(&c.verdict.sentence)));
     say(&format!("{}\n", escaped(&sections::under(c))));
-    say(&table(&sections::fairness(c, true)));
+    say(&table(&sections::fairness(c, sections::Rows::Important)));
     say(&table(&sections::metrics(c)));
     for remark in &c.verdict.remarks {
         say(&format!("- {}", escaped(remark)));

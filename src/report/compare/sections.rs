@@ -117,13 +117,48 @@ pub(super) fn metrics(c: &Comparison) -> Table {
     table
 }
 
-/// Settings and conditions of both sides; those that differ, or all.
-pub(super) fn fairness(c: &Comparison, differing: bool) -> Table {
+/// Which rows of the fairness table are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// What both are, and what differs.
+    Differing,
+    /// The same, and what matters most to the figures even where it is the same.
+    Important,
+    /// All of them.
+    All,
+}
+
+/// The last words of settings that matter most: copies, the disk, acknowledgements and batches; and steady state.
+const IMPORTANT: [&str; 12] = [
+    "replicas",
+    "storage",
+    "sync",
+    "ack",
+    "acks",
+    "publish",
+    "window",
+    "linger",
+    "batch_size",
+    "pull_batch",
+    "max_in_flight",
+    "latency steady while measured",
+];
+
+/// Settings and conditions of both sides.
+pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
     let mut table = Table::new([String::new(), side_name("A", &c.sides.a), side_name("B", &c.sides.b)]);
-    // The first rows say what both are, and are always shown.
-    for (_, row) in c.fairness.iter().enumerate().filter(|(at, row)| !differing || row.differs || *at < 3) {
-        let mark = if row.differs { "≠ " } else { "" };
-        table.row([format!("{mark}{}", show::plain(&row.name)), show::plain(&row.a), show::plain(&row.b)]);
+    for (at, row) in c.fairness.iter().enumerate() {
+        let last = row.name.rsplit('.').next().unwrap_or_default();
+        let important = rows != Rows::Differing && IMPORTANT.contains(&last);
+        // The first rows say what both are.
+        if at < 3 || row.differs || important || rows == Rows::All {
+            let mark = if row.differs { "≠ " } else { "" };
+            table.row([
+                format!("{mark}{}", show::plain(&row.name)),
+                show::plain(&row.a),
+                show::plain(&row.b),
+            ]);
+        }
     }
     table
 }

@@ -41,7 +41,7 @@ fn settings(c: &Comparison) -> Vec<String> {
     let line = |name: &str, a: &str, b: &str| {
         format!("{:<30} {:<24} {:<24}", show::fit(name, 30), show::fit(a, 24), show::fit(b, 24))
     };
-    let table = sections::fairness(c, true);
+    let table = sections::fairness(c, sections::Rows::Differing);
     let head = line("", &side_name("A", &c.sides.a), &side_name("B", &c.sides.b));
     let rows = table.rows.iter().take(SETTINGS).map(|row| line(&row[0], &row[1], &row[2]));
     std::iter::once(head).chain(rows).collect()
