@@ -151,7 +151,7 @@ pub(super) fn remarks(
             .collect();
         if !named.is_empty() {
             all.push(format!(
-                "{} is also {} in: {}.",
+                "{} is {} in: {}.",
                 name("B", &sides.b),
                 finding.as_str(),
                 named.join(", ")
