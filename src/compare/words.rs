@@ -150,12 +150,7 @@ pub(super) fn remarks(
             })
             .collect();
         if !named.is_empty() {
-            all.push(format!(
-                "{} is {} in: {}.",
-                name("B", &sides.b),
-                finding.as_str(),
-                named.join(", ")
-            ));
+            all.push(format!("{} is {} in: {}.", name("B", &sides.b), finding.as_str(), named.join(", ")));
         }
     }
     for (letter, side) in [("A", &sides.a), ("B", &sides.b)] {
