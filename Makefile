@@ -29,6 +29,7 @@ test: brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
+	@scripts/docker.sh check || echo "left out: brokers in containers"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture

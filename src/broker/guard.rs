@@ -89,35 +89,41 @@ while [ -e "$1" ] && [ $tries -lt 200 ]; do
 done
 "#;
 
-/// Waits for our end, then kills a process and removes a directory; dropping it has the same effect.
+/// Waits for our end and cleans up after us; dropping it has the same effect.
 #[derive(Debug)]
 pub(super) struct Reaper {
     child: Child,
 }
 
 impl Reaper {
-    /// Starts a reaper for a directory.
+    /// Starts a reaper that kills a process (see [`Self::watch`]) and removes a directory.
     pub(super) fn start(directory: &Path) -> io::Result<Self> {
-        let child = Command::new("sh")
-            .args([
-                OsStr::new("-c"),
-                OsStr::new(SCRIPT),
-                OsStr::new("tickgate-reaper"),
-                directory.as_os_str(),
-            ])
-            .current_dir("/")
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()?;
+        let mut shell = Command::new("sh");
+        shell.args([
+            OsStr::new("-c"),
+            OsStr::new(SCRIPT),
+            OsStr::new("tickgate-reaper"),
+            directory.as_os_str(),
+        ]);
+        Self::run(shell)
+    }
+
+    /// Starts a program as reaper: it reads what it is told, a line at a time, and acts at the end of its input.
+    pub(super) fn run(mut program: Command) -> io::Result<Self> {
+        program.current_dir("/").process_group(0).stdin(Stdio::piped());
+        let child = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child })
     }
 
     /// From now on this is the process to kill.
     pub(super) fn watch(&mut self, process: Process) -> io::Result<()> {
+        self.tell(&format!("{} {}", process.pid(), process.born()))
+    }
+
+    /// Tells it a line.
+    pub(super) fn tell(&mut self, line: &str) -> io::Result<()> {
         let pipe = self.child.stdin.as_mut().ok_or(Errno::PIPE)?;
-        writeln!(pipe, "{} {}", process.pid(), process.born())
+        writeln!(pipe, "{line}")
     }
 }
 

@@ -1,8 +1,8 @@
 //! A nats-server of our own: a child process on free loopback ports, with a store that goes when it goes.
 
 use std::env;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -12,8 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::BrokerError;
 use super::guard::{Reaper, spawn};
+use super::log::last_lines;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
+use super::settings::{Settings, quoted};
 use crate::host::resources::{Process, filesystem};
 use crate::plan::{Storage, Sync};
 
@@ -23,8 +25,6 @@ const READY_WITHIN: Duration = Duration::from_secs(30);
 const END_WITHIN: Duration = Duration::from_secs(5);
 /// Time between two looks at a server that is to change its state.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
-/// Lines of the log that an error carries.
-const LAST_LINES: usize = 12;
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -105,7 +105,7 @@ impl LocalNats {
     /// with the last lines of its log.
     pub fn start(config: LocalConfig) -> Result<Self, BrokerError> {
         let mut warnings = Vec::new();
-        warnings.extend(check_store(&config)?);
+        warnings.extend(check_store(&config.store_parent, config.storage, config.sync)?);
         let directory = private_directory(&config.store_parent)?;
         let reaper = Reaper::start(&directory);
         if let Err(error) = &reaper {
@@ -311,21 +311,20 @@ impl LocalNats {
     }
 
     fn configuration(&self) -> Result<String, BrokerError> {
-        let sync = match self.config.sync {
-            Sync::Default => "",
-            Sync::Always => "  sync_interval: always\n",
-        };
-        Ok(format!(
-            "server_name: {name}\nlisten: \"127.0.0.1:{client}\"\nhttp: \"127.0.0.1:{monitor}\"\n\
-             ports_file_dir: {ports}\njetstream {{\n  store_dir: {store}\n  max_file_store: {max}\n{sync}}}\n{extra}\n",
-            name = self.name,
-            client = self.ports.client,
-            monitor = self.ports.monitor,
-            ports = quoted(&self.directory.join("ports"))?,
-            store = quoted(&self.store())?,
-            max = self.config.max_file_store,
-            extra = self.config.extra,
-        ))
+        Settings {
+            name: &self.name,
+            listen: &format!("127.0.0.1:{}", self.ports.client),
+            http: &format!("127.0.0.1:{}", self.ports.monitor),
+            store: &self.store(),
+            max_file_store: self.config.max_file_store,
+            sync: self.config.sync,
+            extra: &format!(
+                "ports_file_dir: {}\n{}",
+                quoted(&self.directory.join("ports"))?,
+                self.config.extra
+            ),
+        }
+        .text()
     }
 
     fn exit_status(&mut self) -> Result<Option<ExitStatus>, BrokerError> {
@@ -357,22 +356,7 @@ impl LocalNats {
     }
 
     fn last_lines(&self) -> String {
-        let read = || -> io::Result<Vec<u8>> {
-            let mut file = File::open(&self.config.log)?;
-            let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(self.log_from.max(length.saturating_sub(16 << 10))))?;
-            let mut bytes = Vec::new();
-            file.take(16 << 10).read_to_end(&mut bytes)?;
-            Ok(bytes)
-        };
-        let text = String::from_utf8_lossy(&read().unwrap_or_default()).into_owned();
-        let lines: Vec<&str> = text.lines().collect();
-        let first = lines.len().saturating_sub(LAST_LINES);
-        if lines.is_empty() {
-            "(nothing)".into()
-        } else {
-            lines.into_iter().skip(first).collect::<Vec<_>>().join("\n")
-        }
+        last_lines(&self.config.log, self.log_from)
     }
 }
 
@@ -387,17 +371,21 @@ impl Drop for LocalNats {
 }
 
 /// A store in memory makes nothing durable: not to be had with `sync = "always"`, and a warning otherwise.
-fn check_store(config: &LocalConfig) -> Result<Option<String>, BrokerError> {
-    let refuse = |problem| BrokerError::Store { path: config.store_parent.clone(), problem };
-    let found = filesystem(&config.store_parent).map_err(|error| refuse(error.to_string()))?;
-    match (found.in_memory && config.storage == Storage::File, config.sync) {
+pub(super) fn check_store(
+    parent: &Path,
+    storage: Storage,
+    sync: Sync,
+) -> Result<Option<String>, BrokerError> {
+    let refuse = |problem| BrokerError::Store { path: parent.to_owned(), problem };
+    let found = filesystem(parent).map_err(|error| refuse(error.to_string()))?;
+    match (found.in_memory && storage == Storage::File, sync) {
         (true, Sync::Always) => Err(refuse(format!(
             "it is {}, which lives in memory, and `sync = \"always\"` asks for a disk",
             found.name
         ))),
         (true, Sync::Default) => Ok(Some(format!(
             "the broker's store in {} is {}, which lives in memory: its figures are no disk's",
-            config.store_parent.display(),
+            parent.display(),
             found.name
         ))),
         (false, _) => Ok(None),
@@ -425,16 +413,6 @@ fn has_ports_file(directory: &Path, pid: u32) -> bool {
     })
 }
 
-/// A path as a string of the server's configuration language.
-fn quoted(path: &Path) -> Result<String, BrokerError> {
-    let text =
-        path.to_str().filter(|text| !text.contains(char::is_control)).ok_or_else(|| BrokerError::Store {
-            path: path.to_owned(),
-            problem: "the server cannot read a path like that".into(),
-        })?;
-    Ok(format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -445,12 +423,11 @@ mod tests {
         if !filesystem(memory).is_ok_and(|found| found.in_memory) {
             return;
         }
-        let config = LocalConfig { store_parent: memory.to_owned(), ..LocalConfig::new("server", "log") };
-        assert!(check_store(&config).unwrap().unwrap().contains("lives in memory"));
-        let config = LocalConfig { sync: Sync::Always, ..config };
-        assert!(matches!(check_store(&config), Err(BrokerError::Store { .. })));
-        let config = LocalConfig { storage: Storage::Memory, ..config };
-        assert_eq!(check_store(&config).unwrap(), None);
+        let warning = check_store(memory, Storage::File, Sync::Default).unwrap().unwrap();
+        assert!(warning.contains("lives in memory"), "{warning}");
+        let refused = check_store(memory, Storage::File, Sync::Always);
+        assert!(matches!(refused, Err(BrokerError::Store { .. })));
+        assert_eq!(check_store(memory, Storage::Memory, Sync::Always).unwrap(), None);
     }
 
     #[test]
@@ -459,13 +436,6 @@ mod tests {
             LocalConfig { store_parent: "/nonexistent/place".into(), ..LocalConfig::new("server", "log") };
         let error = LocalNats::start(config).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/place"), "{error}");
-    }
-
-    #[test]
-    fn paths_are_quoted_for_the_server() {
-        assert_eq!(quoted(Path::new("/a b/$c")).unwrap(), "\"/a b/$c\"");
-        assert_eq!(quoted(Path::new("/a\"\\b")).unwrap(), r#""/a\"\\b""#);
-        assert!(quoted(Path::new("/a\nb")).is_err());
     }
 
     #[test]

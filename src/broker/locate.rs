@@ -65,7 +65,9 @@ impl Places {
     /// When there is none, or none that can be used.
     pub fn locate(&self) -> Result<Server, BrokerError> {
         if let Some(named) = &self.named {
-            return inspect(named);
+            // A server is started in a directory of its own, where a relative path would lead elsewhere.
+            let here = self.current_directory.as_deref().unwrap_or(Path::new(""));
+            return inspect(&here.join(named));
         }
         let mut refused = None;
         for directory in self.directories() {

@@ -3,15 +3,21 @@
 //! What is started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that somebody
 //! else runs is only ever observed.
 
+#[cfg(feature = "containers")]
+mod container;
 mod guard;
 mod local;
 mod locate;
+mod log;
 mod monitor;
 mod ports;
+mod settings;
 
 use std::io;
 use std::path::PathBuf;
 
+#[cfg(feature = "containers")]
+pub use container::{Container, ContainerConfig, Image, Product, reap};
 pub use local::{LocalConfig, LocalNats, default_store_parent};
 pub use locate::{Places, Server, TESTED_VERSION, locate};
 pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
@@ -73,6 +79,48 @@ pub enum BrokerError {
         /// What came back.
         problem: String,
     },
+    /// There is no container engine.
+    #[error(
+        "no container engine: {problem}; start Docker, or name its socket with \
+         DOCKER_HOST=unix:///path/to/docker.sock, or do without: `--broker local`, or a running server with \
+         `--broker nats://HOST:PORT`"
+    )]
+    NoEngine {
+        /// Where it was looked for, and what came of it.
+        problem: String,
+    },
+    /// The image is not there, and cannot be had.
+    #[error(
+        "the image {image} is not on this machine and cannot be pulled ({problem}); check its name and tag, or get it \
+         with `docker pull {image}` and run this again"
+    )]
+    Image {
+        /// Which one.
+        image: String,
+        /// Why not.
+        problem: String,
+    },
+    /// The container engine said no.
+    #[error("the container engine cannot {doing}: {problem}")]
+    Engine {
+        /// What was tried.
+        doing: String,
+        /// Its reason.
+        problem: String,
+    },
+    /// The broker in a container is of no use.
+    #[error("the container of {image} {problem}; the last lines of its log:\n{log}")]
+    Container {
+        /// Of which image.
+        image: String,
+        /// What has become of it.
+        problem: String,
+        /// Its last lines.
+        log: String,
+    },
+    /// Somebody wanted an end before the broker was ready.
+    #[error("interrupted while the broker was started; nothing was measured")]
+    Interrupted,
     /// The operating system said no.
     #[error("cannot {doing}: {source}")]
     Io {

@@ -36,6 +36,12 @@ pub(super) enum Command {
     Report(Report),
     /// Run two sides in turns, and say which is better, by how much, and how surely
     Compare(Box<Compare>),
+    /// Removes a container when its standard input ends; a run with a container starts this beside it
+    #[command(hide = true)]
+    ReapContainer {
+        /// The container's name
+        name: String,
+    },
 }
 
 #[derive(Debug, clap::Args)]
@@ -127,7 +133,7 @@ fn metric(name: &str) -> Result<String, String> {
 /// Where the bus is, and how to get in.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Broker {
-    /// `local` (starts a nats-server of its own), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT
+    /// `local` (starts a nats-server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// A context of the nats command line, by its name
@@ -154,7 +160,7 @@ pub(super) struct Broker {
     /// TLS handshake before the server's greeting
     #[arg(long)]
     pub(super) tls_first: bool,
-    /// With `local`: the port of the server, in place of a free one
+    /// With `local` and `container`: the port of the server, in place of a free one
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,
     /// With `local`: the folder in which the server's store is made, on a disk

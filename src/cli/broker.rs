@@ -4,10 +4,11 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::args;
-use super::{Failure, with_sources};
+use super::progress::Progress;
+use super::{Exit, Failure, args, container, with_sources};
 use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
 use crate::bus::nats::{Access, Target, TlsFiles};
+use crate::host::signal::Interrupt;
 use crate::plan::{Plan, Sync};
 use crate::record;
 use crate::run::Broker;
@@ -20,17 +21,22 @@ pub(super) struct Reached {
     pub(super) sync_always: Option<bool>,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
-    pub(super) local: Option<Local>,
+    pub(super) end: Option<End>,
 }
 
-/// A server of our own; the engine watches it through another handle.
-pub(super) type Local = Rc<RefCell<LocalNats>>;
+/// Ends a server of our own in an orderly way; holds it, so that it lives until then.
+pub(super) type End = Box<dyn FnOnce() -> Result<(), BrokerError>>;
 
 /// Ends a server of our own in an orderly way.
-pub(super) fn end(local: Option<Local>) -> Result<(), Failure> {
-    match local {
-        Some(local) => local.borrow_mut().stop().map_err(|error| Failure::environment(&error)),
-        None => Ok(()),
+pub(super) fn end(end: Option<End>) -> Result<(), Failure> {
+    end.map_or(Ok(()), |end| end()).map_err(|error| start_failure(&error))
+}
+
+/// A broker that cannot be started or ended; or somebody wants it to end before it has begun.
+pub(super) fn start_failure(error: &BrokerError) -> Failure {
+    match error {
+        BrokerError::Interrupted => Failure { exit: Exit::Interrupted, text: error.to_string() },
+        other => Failure::environment(other),
     }
 }
 
@@ -45,23 +51,32 @@ pub(super) fn simulated() -> Broker {
         address: "in this process".into(),
         ..record::Broker::default()
     };
-    Broker { record, processes: Vec::new(), alive: None }
+    Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None }
 }
 
 /// Starts or finds the broker.
-pub(super) fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+pub(super) fn reach(
+    args: &args::Broker,
+    plan: &Plan,
+    log: &Path,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Reached, Failure> {
     if let Some(name) = &args.context {
         let target = Target::context(name, environment).map_err(|error| Failure::environment(&error))?;
         return Ok(remote(target.with(access(args)), &format!("context {name}")));
     }
     match args.at.as_str() {
         "local" => local(args, plan, log),
+        at if at == "container" || at.starts_with("container:") => {
+            container::reach(args, plan, log, interrupt, progress)
+        }
         url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
             let target = Target::parse(url).map_err(Failure::usage)?;
             Ok(remote(target.with(access(args)), "url"))
         }
         other => Err(Failure::usage(format!(
-            "`--broker {}` is no broker; expected `local`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
+            "`--broker {}` is no broker; expected `local`, `container:IMAGE`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
             other.split('@').next_back().unwrap_or_default()
         ))),
     }
@@ -98,16 +113,19 @@ fn remote(target: Target, mode: &str) -> Reached {
     };
     Reached {
         target,
-        engine: Broker { record, processes: Vec::new(), alive: None },
+        engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None },
         sync_always: None,
         warnings: Vec::new(),
-        local: None,
+        end: None,
     }
 }
 
 /// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.
-fn death(error: &BrokerError) -> String {
+pub(super) fn death(error: &BrokerError) -> String {
     match error {
+        BrokerError::Container { image, problem, .. } => {
+            format!("the container of {image} {problem}; broker.log in the run's folder has its last words")
+        }
         BrokerError::Ended { status, moment, .. } => {
             format!(
                 "nats-server ended ({status}) {moment}; broker.log in the run's folder has its last words"
@@ -144,9 +162,9 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
         Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
     Ok(Reached {
         target,
-        engine: Broker { record, processes, alive: Some(alive) },
+        engine: Broker { record, processes, meters: Vec::new(), alive: Some(alive) },
         sync_always: Some(plan.bus.sync == Sync::Always),
         warnings,
-        local: Some(nats),
+        end: Some(Box::new(move || nats.borrow_mut().stop())),
     })
 }

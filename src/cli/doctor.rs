@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::args::Doctor;
 use super::{Exit, Failure, with_sources};
-use crate::broker::{default_store_parent, locate};
+use crate::broker::{TESTED_VERSION, default_store_parent, locate};
 use crate::host::clock::Clock;
-use crate::host::doctor::{Checkup, Docker, Gravity, advice, disk, docker, hiccups, timer_lateness};
+use crate::host::docker::{Docker, docker};
+use crate::host::doctor::{Checkup, Gravity, advice, disk, hiccups, timer_lateness};
 use crate::host::facts::Facts;
 use crate::host::resources::MachineCpu;
 use crate::report::show;
@@ -72,8 +73,8 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
     }
     Ok(match (fit, startable) {
         (true, true) => Exit::Pass,
-        (true, false) => Exit::Environment,
-        (false, _) => Exit::Inconclusive,
+        (false, true) => Exit::Inconclusive,
+        (_, false) => Exit::Environment,
     })
 }
 
@@ -92,9 +93,22 @@ fn brokers() -> bool {
             false
         }
     };
-    match docker() {
-        Docker::Answers => println!("docker    answers"),
-        Docker::Silent(why) => println!("docker    no engine: {why}"),
-    }
-    local
+    let container = match docker() {
+        Docker::Silent(why) => {
+            println!("docker    no engine: {why}");
+            false
+        }
+        Docker::Answers(engine) => {
+            let socket = engine.socket.display();
+            println!(
+                "docker    {} answers at {socket}: --broker container:nats:{TESTED_VERSION}",
+                engine.version
+            );
+            if !cfg!(feature = "containers") {
+                println!("          but this tickgate was built without containers");
+            }
+            cfg!(feature = "containers")
+        }
+    };
+    local || container
 }

@@ -24,6 +24,11 @@ mod args;
 mod broker;
 mod check;
 mod compare;
+#[cfg(feature = "containers")]
+mod container;
+#[cfg(not(feature = "containers"))]
+#[path = "no_container.rs"]
+mod container;
 mod doctor;
 mod github;
 mod journal;
@@ -148,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Selftest => selftest::run(),
+        Command::ReapContainer { name } => container::reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
     };

@@ -76,7 +76,8 @@ pub(super) fn execute(
         let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
         return run::run(job, bus, broker::simulated(), &mut [journal, progress]).map_err(run_failure);
     }
-    let reached = broker::reach(&args.broker, plan, &journal.folder().file("broker.log"))?;
+    let reached =
+        broker::reach(&args.broker, plan, &journal.folder().file("broker.log"), interrupt, progress)?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
@@ -91,7 +92,7 @@ pub(super) fn execute(
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
-    let ended = broker::end(reached.local);
+    let ended = broker::end(reached.end);
     let record = record.map_err(run_failure)?;
     if let Err(failure) = ended {
         progress.say(&format!("warning: {}", failure.text));

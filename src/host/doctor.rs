@@ -1,8 +1,7 @@
 //! Is this machine fit to measure? Short measurements of it, and what they mean for latency limits.
 
 use std::fs;
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,15 +48,6 @@ pub struct Disk {
     pub syncs_per_second: f64,
     /// Time of each.
     pub sync: Times,
-}
-
-/// Whether a container can be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Docker {
-    /// The daemon answers.
-    Answers,
-    /// It does not, and why.
-    Silent(String),
 }
 
 /// How grave a finding is.
@@ -133,32 +123,6 @@ pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, Ho
     tried.and(removed).map_err(HostError::io(&path))?;
     let syncs_per_second = num::f64_of(syncs.len()) * 1e9 / num::f64_of(end - start).max(1.0);
     Ok(Disk { path: directory.to_owned(), filesystem, syncs_per_second, sync: Times::of(&syncs) })
-}
-
-/// Asks the Docker daemon (the socket of `DOCKER_HOST`, else the usual one) whether it is there.
-#[must_use]
-pub fn docker() -> Docker {
-    let host = std::env::var("DOCKER_HOST").unwrap_or_default();
-    let socket = match host.strip_prefix("unix://") {
-        Some(path) => path,
-        None if host.is_empty() => "/var/run/docker.sock",
-        None => return Docker::Silent(format!("DOCKER_HOST={host} is not a local socket; it was not tried")),
-    };
-    match ping(Path::new(socket)) {
-        Ok(()) => Docker::Answers,
-        Err(error) => Docker::Silent(format!("{socket}: {error}")),
-    }
-}
-
-fn ping(socket: &Path) -> io::Result<()> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.set_write_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.take(4096).read_to_string(&mut answer)?;
-    let ok = answer.split(' ').nth(1) == Some("200");
-    if ok { Ok(()) } else { Err(io::Error::other("something answers, but not as Docker does")) }
 }
 
 /// The lowest latency limit that can be judged on a machine that is like this all the time.
@@ -354,10 +318,5 @@ mod tests {
         assert!(disk.sync.count > 0 && disk.syncs_per_second > 0.0);
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "the file is gone");
         assert!(super::disk(clock, &folder.path().join("nothing"), Duration::ZERO).is_err());
-    }
-
-    #[test]
-    fn a_socket_that_nobody_serves_is_silent() {
-        assert!(ping(Path::new("/nonexistent/docker.sock")).is_err());
     }
 }

@@ -1,6 +1,8 @@
 //! The machine: its clock, its hiccups, its resources, and what it is.
 
+pub mod cgroup;
 pub mod clock;
+pub mod docker;
 pub mod doctor;
 pub mod facts;
 pub mod hiccup;

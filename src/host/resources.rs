@@ -28,6 +28,10 @@ pub struct ProcessUse {
     pub peak_rss_bytes: u64,
 }
 
+/// Reads what something other than a process has used so far, such as a container; `None` where that cannot be told
+/// now.
+pub type Meter = Box<dyn Fn() -> Option<ProcessUse>>;
+
 impl Process {
     /// The process that has this number now.
     ///

@@ -142,7 +142,7 @@ pub struct Environment {
 pub struct Broker {
     /// `nats`.
     pub kind: String,
-    /// `local` (started by tickgate), `url` (somebody else's), `sim` (simulated).
+    /// `local` (started by tickgate), `container` (the same in a container), `url` (somebody else's), `sim` (simulated).
     pub mode: String,
     /// Where, without credentials.
     pub address: String,

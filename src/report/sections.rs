@@ -416,6 +416,10 @@ pub(crate) fn command(record: &Record) -> String {
     let broker = match record.broker.mode.as_str() {
         "local" => "local".to_owned(),
         "sim" => "sim".to_owned(),
+        "container" => {
+            let image = record.broker.settings.get("container.image").map_or("", String::as_str);
+            format!("container:{}", show::plain(image))
+        }
         // Somebody else's address comes from outside: quoted for a shell.
         _ => format!("'{}'", show::plain(&record.broker.address).replace('\'', "'\\''")),
     };

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::bus::{Bus, BusError};
 use crate::host::clock::Clock;
 use crate::host::facts::Facts;
+use crate::host::resources::Meter;
 use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
 use crate::num;
@@ -32,6 +33,8 @@ pub struct Broker {
     pub record: record::Broker,
     /// Processes to watch, by name.
     pub processes: Vec<(String, u32)>,
+    /// Other things to watch, such as containers, by name.
+    pub meters: Vec<(String, Meter)>,
     /// Says why the broker is dead, where that can be seen.
     pub alive: Option<Box<dyn Fn() -> Result<(), String>>>,
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::host::clock::{Clock, utc};
 use crate::host::hiccup::{HiccupMeter, Hiccups};
-use crate::host::resources::{Process, ProcessUse};
+use crate::host::resources::{Meter, Process, ProcessUse};
 use crate::host::signal::Interrupt;
 use crate::num;
 use crate::plan::Ns;
@@ -38,10 +38,25 @@ const CLOCK_STEP_NS: u64 = 100_000_000;
 /// Rows are told this many seconds late, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
 
-/// A process that is watched.
+/// Something that uses CPU time and memory.
+enum User {
+    Process(Process),
+    Other(Meter),
+}
+
+impl User {
+    fn usage(&self) -> Option<ProcessUse> {
+        match self {
+            Self::Process(process) => process.usage().ok(),
+            Self::Other(meter) => meter(),
+        }
+    }
+}
+
+/// A process or container that is watched; without a name it is tickgate.
 struct Watched {
     name: Option<String>,
-    process: Process,
+    user: User,
     at_measure_start: Option<ProcessUse>,
     at_measure_end: Option<ProcessUse>,
     last: ProcessUse,
@@ -79,22 +94,26 @@ impl<'a, 'o> Pump<'a, 'o> {
         subscribed: Vec<Vec<bool>>,
         inbox: Inbox<Report>,
         keeper: Keeper,
-        broker: Broker,
+        mut broker: Broker,
         interrupt: &'a Interrupt,
         observers: &'a mut [&'o mut dyn Observer],
     ) -> std::io::Result<Self> {
-        let own = Process::own().ok().map(|process| (None, process));
-        let brokers = broker
+        let own = Process::own().ok().map(|process| (None, User::Process(process)));
+        let processes = broker
             .processes
             .iter()
-            .filter_map(|(name, pid)| Some((Some(name.clone()), Process::of(*pid).ok()?)));
+            .filter_map(|(name, pid)| Some((Some(name.clone()), User::Process(Process::of(*pid).ok()?))));
+        let others = std::mem::take(&mut broker.meters)
+            .into_iter()
+            .map(|(name, meter)| (Some(name), User::Other(meter)));
         let watched = own
             .into_iter()
-            .chain(brokers)
-            .map(|(name, process)| Watched {
+            .chain(processes)
+            .chain(others)
+            .map(|(name, user)| Watched {
                 name,
-                last: process.usage().unwrap_or_default(),
-                process,
+                last: user.usage().unwrap_or_default(),
+                user,
                 at_measure_start: None,
                 at_measure_end: None,
                 peak_bytes: 0,
@@ -206,7 +225,7 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     fn each_watched(&mut self, note: impl Fn(&mut Watched, ProcessUse)) {
         for watched in &mut self.watched {
-            if let Ok(used) = watched.process.usage() {
+            if let Some(used) = watched.user.usage() {
                 watched.peak_bytes = watched.peak_bytes.max(used.peak_rss_bytes);
                 note(watched, used);
             }
@@ -300,7 +319,7 @@ impl<'a, 'o> Pump<'a, 'o> {
             ..Sample::default()
         };
         for watched in &mut self.watched {
-            let Ok(used) = watched.process.usage() else { continue };
+            let Some(used) = watched.user.usage() else { continue };
             let cores = num::f64_of(cpu_ns(&used).saturating_sub(cpu_ns(&watched.last))) / 1e9 / seconds;
             watched.last = used;
             watched.peak_bytes = watched.peak_bytes.max(used.peak_rss_bytes);

@@ -1,0 +1,489 @@
+//! A broker in a container of our own: ports on our loopback, a volume that goes when it goes, and never left behind.
+
+mod engine;
+mod reaper;
+mod recipe;
+
+use std::collections::HashMap;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures_util::StreamExt as _;
+use testcontainers::bollard;
+
+use bollard::models::{
+    ContainerCreateBody, HostConfig, HostConfigLogConfig, ImageInspect, Mount, MountType, PortBinding,
+};
+use bollard::query_parameters::{
+    AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StopContainerOptionsBuilder,
+    UploadToContainerOptionsBuilder,
+};
+
+pub use reaper::reap;
+pub use recipe::{Image, Product};
+
+use super::BrokerError;
+use super::guard::Reaper;
+use super::local::check_store;
+use super::log::last_lines;
+use super::monitor::Monitor;
+use super::ports::{Ports, random};
+use crate::host::cgroup::ControlGroup;
+use crate::host::resources::Meter;
+use crate::num;
+use crate::plan::{Storage, Sync};
+use engine::Engine;
+use recipe::{Ready, Recipe};
+
+/// Time from its start until it must be ready; a broker in Java takes a while on a busy machine.
+const READY_WITHIN: Duration = Duration::from_secs(90);
+/// Time for an orderly end.
+const END_WITHIN: Duration = Duration::from_secs(10);
+/// Time between two looks at a container that is to change its state.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Attempts to find ports that nobody else takes at the same moment.
+const PORT_ATTEMPTS: u32 = 5;
+
+/// How to start a container.
+#[derive(Debug, Clone)]
+pub struct ContainerConfig {
+    /// What to start.
+    pub image: Image,
+    /// The log of what is in it: created or appended to. The only thing that stays.
+    pub log: PathBuf,
+    /// A program that calls [`reap()`] when it is started as `PROGRAM reap-container NAME`: tickgate.
+    pub reaper: PathBuf,
+    /// Where the streams of this run will be: decides whether a store in memory matters.
+    pub storage: Storage,
+    /// When the store is forced to the disk.
+    pub sync: Sync,
+    /// Bytes that file streams may take (NATS).
+    pub max_file_store: u64,
+    /// Heap of the Java process (Kafka), bytes.
+    pub heap_bytes: u64,
+    /// The clients' port on our loopback; a free one where it is `None`.
+    pub port: Option<u16>,
+    /// Memory that all in it may take, bytes; as much as there is where it is `None`.
+    pub memory_bytes: Option<u64>,
+    /// Cores that all in it may use; all of them where it is `None`.
+    pub cores: Option<f64>,
+    /// More configuration, in the broker's own language (NATS).
+    pub extra: String,
+}
+
+impl ContainerConfig {
+    /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
+    #[must_use]
+    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>) -> Self {
+        Self {
+            image,
+            log: log.into(),
+            reaper: reaper.into(),
+            storage: Storage::File,
+            sync: Sync::Default,
+            max_file_store: 10 << 30,
+            heap_bytes: 1 << 30,
+            port: None,
+            memory_bytes: None,
+            cores: None,
+            extra: String::new(),
+        }
+    }
+}
+
+/// A running broker in a container; dropping it removes the container and its volume.
+#[derive(Debug)]
+pub struct Container {
+    config: ContainerConfig,
+    engine: Engine,
+    name: String,
+    ports: Ports,
+    recipe: Recipe,
+    facts: Vec<(String, String)>,
+    group: Option<ControlGroup>,
+    warnings: Vec<String>,
+    /// How what was started last has ended, once it has.
+    ended: Arc<Mutex<Option<String>>>,
+    log: Option<tokio::task::JoinHandle<()>>,
+    log_from: u64,
+    /// Last, so that it ends after the container is gone.
+    reaper: Option<Reaper>,
+}
+
+impl Container {
+    /// Starts a container, pulls its image where it is not there, and returns when it takes clients.
+    ///
+    /// # Errors
+    /// When there is no engine or image, when the broker ends or is not ready in time (then with the last lines of its
+    /// log), or when `interrupted` says so meanwhile.
+    pub fn start(config: ContainerConfig, interrupted: &dyn Fn() -> bool) -> Result<Self, BrokerError> {
+        let engine = Engine::reach()?;
+        let image = engine.image(&config.image.reference, interrupted)?;
+        let mut warnings = Vec::new();
+        warnings.extend(store_warning(&engine, &config)?);
+        let name = format!("tickgate-{:016x}", random());
+        let mut command = Command::new(&config.reaper);
+        command.args(["reap-container", &name]);
+        let reaper = Reaper::run(command);
+        if let Err(error) = &reaper {
+            warnings.push(format!("no reaper ({error}): the container {name} stays if tickgate is killed"));
+        }
+        let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
+        let mut container = Self {
+            recipe: Recipe::of(&config, &name, ports)?,
+            facts: facts(&config, &engine, &image),
+            group: None,
+            ended: Arc::default(),
+            log: None,
+            log_from: 0,
+            reaper: reaper.ok(),
+            config,
+            engine,
+            name,
+            ports,
+            warnings,
+        };
+        let mut attempt = 1;
+        loop {
+            match container.create().and_then(|()| container.launch(interrupted)) {
+                Err(BrokerError::Engine { problem, .. })
+                    if is_taken(&problem) && container.config.port.is_none() && attempt < PORT_ATTEMPTS =>
+                {
+                    attempt += 1;
+                    container.engine.remove(&container.name)?;
+                    container.ports = Ports::free(None).map_err(BrokerError::io("find a free port"))?;
+                    container.recipe = Recipe::of(&container.config, &container.name, container.ports)?;
+                }
+                done => {
+                    done?;
+                    container.note_accounting();
+                    return Ok(container);
+                }
+            }
+        }
+    }
+
+    /// Where clients connect: `nats://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        let scheme = match self.config.image.product {
+            Product::Nats => "nats",
+            Product::Kafka => "kafka",
+        };
+        format!("{scheme}://127.0.0.1:{}", self.ports.client)
+    }
+
+    /// The monitoring endpoint of NATS.
+    #[must_use]
+    pub fn monitor(&self) -> Monitor {
+        Monitor::at(self.ports.monitor_address())
+    }
+
+    /// The name of the container, and of the server in it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What matters to figures: image, digest, engine, limits.
+    #[must_use]
+    pub fn facts(&self) -> &[(String, String)] {
+        &self.facts
+    }
+
+    /// What the user should know of it.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// Reads what all in it have used so far, by its control group; `None` where that cannot be seen from here, because
+    /// the engine runs in a machine of its own. The engine's own processes are not in it, such as the one that passes on
+    /// what comes to a port.
+    ///
+    /// The engine has these figures too, but only once a second, and lets whoever asks wait for it.
+    #[must_use]
+    pub fn meter(&self) -> Option<Meter> {
+        let group = self.group.clone()?;
+        Some(Box::new(move || group.usage()))
+    }
+
+    /// Whether it still runs (a paused one does).
+    ///
+    /// # Errors
+    /// When it does not: with its exit code and the last lines of its log.
+    pub fn alive(&self) -> Result<(), BrokerError> {
+        match self.end_seen() {
+            None => Ok(()),
+            Some(how) => Err(self.failed(&format!("ended ({how}) while it was needed"))),
+        }
+    }
+
+    /// Freezes all in it; connections stay, and nothing answers.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn pause(&mut self) -> Result<(), BrokerError> {
+        self.engine.wait("pause the container", self.engine.docker.pause_container(&self.name))
+    }
+
+    /// Lets it go on after a pause.
+    ///
+    /// # Errors
+    /// When it was not paused.
+    pub fn resume(&mut self) -> Result<(), BrokerError> {
+        self.engine.wait("resume the container", self.engine.docker.unpause_container(&self.name))
+    }
+
+    /// Kills it (SIGKILL), as a crash of the broker would; what it wrote stays in its volume.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn kill(&mut self) -> Result<(), BrokerError> {
+        if self.end_seen().is_some() {
+            return Ok(());
+        }
+        // Engines refuse to kill what is frozen.
+        let _ = self.resume();
+        let killed =
+            self.engine.wait("kill the container", self.engine.docker.kill_container(&self.name, None));
+        self.until_ended(killed)
+    }
+
+    /// Ends it in an orderly way (SIGTERM), or kills it where that takes longer than 10 s. Its volume stays.
+    ///
+    /// # Errors
+    /// When the engine refuses.
+    pub fn stop(&mut self) -> Result<(), BrokerError> {
+        if self.end_seen().is_some() {
+            return Ok(());
+        }
+        let _ = self.resume();
+        let patience = i32::try_from(END_WITHIN.as_secs()).unwrap_or(i32::MAX);
+        let options = StopContainerOptionsBuilder::new().t(patience).build();
+        let stopping = self.engine.docker.stop_container(&self.name, Some(options));
+        let stopped = self.engine.wait("stop the container", stopping);
+        self.until_ended(stopped)
+    }
+
+    /// Starts it again with the same volume and the same ports; first stops it, if it runs.
+    ///
+    /// # Errors
+    /// When it is not ready again in time.
+    pub fn restart(&mut self) -> Result<(), BrokerError> {
+        self.stop()?;
+        self.launch(&|| false)
+    }
+
+    fn note_accounting(&mut self) {
+        let how = if let Some(group) = &self.group {
+            format!("control group (version {})", group.version())
+        } else {
+            let hidden =
+                "the container's processes cannot be seen from here: no CPU and memory of the broker";
+            self.warnings.push(hidden.into());
+            "not seen from here".into()
+        };
+        self.facts.push(("container.accounting".into(), how));
+    }
+
+    fn create(&mut self) -> Result<(), BrokerError> {
+        let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
+        let creating = self.engine.docker.create_container(Some(options), self.body());
+        let created = self.engine.wait("create the container", creating)?;
+        // From now on it is there; before, it might have been on its way.
+        if self.reaper.as_mut().is_some_and(|reaper| reaper.tell("settled").is_err()) {
+            self.warnings.push(format!("the reaper has died: the container {} may stay behind", self.name));
+            self.reaper = None;
+        }
+        for warning in created.warnings {
+            self.warnings.push(format!("the container engine says: {warning}"));
+        }
+        if self.recipe.files.is_empty() {
+            return Ok(());
+        }
+        let options = UploadToContainerOptionsBuilder::new().path("/").build();
+        let archive = bollard::body_full(recipe::tar(&self.recipe.files).into());
+        let upload = self.engine.docker.upload_to_container(&self.name, Some(options), archive);
+        self.engine.wait("put the broker's configuration into the container", upload)
+    }
+
+    /// What the engine is asked for.
+    fn body(&self) -> ContainerCreateBody {
+        let recipe = &self.recipe;
+        // Without the address, everybody who reaches this machine would reach the broker.
+        let here = |port: u16| {
+            Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(port.to_string()) }])
+        };
+        let ports = recipe.ports.iter().map(|&(inside, port)| (format!("{inside}/tcp"), here(port)));
+        let volume =
+            Mount { target: Some(recipe.store.into()), typ: Some(MountType::VOLUME), ..Mount::default() };
+        let host = HostConfig {
+            port_bindings: Some(ports.collect()),
+            mounts: Some(vec![volume]),
+            memory: self.config.memory_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(i64::MAX)),
+            nano_cpus: self
+                .config
+                .cores
+                .map(|cores| i64::try_from(num::u64_of(cores * 1e9)).unwrap_or(i64::MAX)),
+            // What it says goes to our log, by way of the attached connection.
+            log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
+            ..HostConfig::default()
+        };
+        ContainerCreateBody {
+            image: Some(self.config.image.reference.clone()),
+            cmd: (!recipe.command.is_empty()).then(|| recipe.command.clone()),
+            env: Some(recipe.environment.clone()),
+            exposed_ports: Some(recipe.ports.iter().map(|(inside, _)| format!("{inside}/tcp")).collect()),
+            labels: Some(HashMap::from([("tickgate".to_owned(), "broker".to_owned())])),
+            host_config: Some(host),
+            ..ContainerCreateBody::default()
+        }
+    }
+
+    fn launch(&mut self, interrupted: &dyn Fn() -> bool) -> Result<(), BrokerError> {
+        self.attach()?;
+        self.engine.wait("start the container", self.engine.docker.start_container(&self.name, None))?;
+        self.ended = Arc::default();
+        let (docker, name, ended) = (self.engine.docker.clone(), self.name.clone(), Arc::clone(&self.ended));
+        self.engine.spawn(async move {
+            let _ = docker.wait_container(&name, None).next().await;
+            let how = how_it_ended(&docker, &name).await;
+            *ended.lock().unwrap_or_else(PoisonError::into_inner) = Some(how);
+        });
+        let inspecting = self.engine.docker.inspect_container(&self.name, None);
+        let state = self.engine.wait("look at the container", inspecting)?.state.unwrap_or_default();
+        let pid = state.pid.and_then(|pid| u32::try_from(pid).ok()).filter(|pid| *pid > 0);
+        self.group = pid.and_then(ControlGroup::of);
+        self.until_ready(interrupted)
+    }
+
+    /// From before its start on, what it says goes to the log.
+    fn attach(&mut self) -> Result<(), BrokerError> {
+        let path = &self.config.log;
+        let log = OpenOptions::new().create(true).append(true).open(path);
+        let mut log = log.map_err(BrokerError::io(format!("open the log {}", path.display())))?;
+        self.log_from = log.metadata().map_or(0, |file| file.len());
+        let options = AttachContainerOptionsBuilder::new().stream(true).stdout(true).stderr(true).build();
+        let attaching = self.engine.docker.attach_container(&self.name, Some(options));
+        let mut said = self.engine.wait("attach to the container", attaching)?.output;
+        self.log = Some(self.engine.spawn(async move {
+            while let Some(Ok(part)) = said.next().await {
+                let _ = log.write_all(&part.into_bytes());
+            }
+        }));
+        Ok(())
+    }
+
+    fn until_ready(&self, interrupted: &dyn Fn() -> bool) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + READY_WITHIN;
+        while Instant::now() < deadline {
+            if interrupted() {
+                return Err(BrokerError::Interrupted);
+            }
+            if let Some(how) = self.end_seen() {
+                return Err(self.failed(&format!("ended ({how}) before it was ready")));
+            }
+            let ready = match self.recipe.ready {
+                Ready::Monitor(monitor) => monitor.healthy().is_ok(),
+                Ready::Says(words) => last_lines(&self.config.log, self.log_from).contains(words),
+            };
+            if ready {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
+    }
+
+    /// The engine's refusal counts only if it still runs: it may have ended by itself meanwhile.
+    fn until_ended(&mut self, done: Result<(), BrokerError>) -> Result<(), BrokerError> {
+        let deadline = Instant::now() + if done.is_ok() { END_WITHIN } else { Duration::ZERO };
+        while self.end_seen().is_none() {
+            if Instant::now() >= deadline {
+                let late = "it runs on, though the engine says it has ended it".into();
+                return done
+                    .and(Err(BrokerError::Engine { doing: "end the container".into(), problem: late }));
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        if let Some(log) = self.log.take() {
+            self.engine.join(log);
+        }
+        Ok(())
+    }
+
+    fn end_seen(&self) -> Option<String> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn failed(&self, problem: &str) -> BrokerError {
+        BrokerError::Container {
+            image: self.config.image.reference.clone(),
+            problem: problem.to_owned(),
+            log: last_lines(&self.config.log, self.log_from),
+        }
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        // What cannot be removed here the reaper tries again.
+        let _ = self.engine.remove(&self.name);
+        if let Some(log) = self.log.take() {
+            self.engine.join(log);
+        }
+    }
+}
+
+async fn how_it_ended(docker: &bollard::Docker, name: &str) -> String {
+    match docker.inspect_container(name, None).await.map(|container| container.state.unwrap_or_default()) {
+        Ok(state) if state.running == Some(true) => "the engine does not watch it any more".into(),
+        Ok(state) => {
+            let code = state.exit_code.unwrap_or(-1);
+            let memory = if state.oom_killed == Some(true) { ", killed at its memory limit" } else { "" };
+            format!("exit code {code}{memory}")
+        }
+        Err(error) => format!("the engine has lost it: {error}"),
+    }
+}
+
+/// Where the engine keeps volumes may be seen from here, or not: it may run in a machine of its own.
+fn store_warning(engine: &Engine, config: &ContainerConfig) -> Result<Option<String>, BrokerError> {
+    let info = engine.wait("ask the container engine about itself", engine.docker.info())?;
+    match info.docker_root_dir.map(PathBuf::from).filter(|root| root.exists()) {
+        Some(root) => check_store(&root, config.storage, config.sync),
+        None => Ok(None),
+    }
+}
+
+/// Somebody else has the port.
+fn is_taken(problem: &str) -> bool {
+    ["port is already allocated", "address already in use"].iter().any(|words| problem.contains(words))
+}
+
+fn facts(config: &ContainerConfig, engine: &Engine, image: &ImageInspect) -> Vec<(String, String)> {
+    let digest = image.repo_digests.iter().flatten().next().and_then(|digest| digest.split_once('@'));
+    let digest = match (digest, &image.id) {
+        (Some((_, digest)), _) => digest.to_owned(),
+        (None, Some(id)) => format!("{id} (made here, not pulled)"),
+        (None, None) => "not known".into(),
+    };
+    let cores = config.cores.map_or_else(|| "no limit".into(), |cores| cores.to_string());
+    let memory = config.memory_bytes.map_or_else(|| "no limit".into(), |bytes| bytes.to_string());
+    [
+        ("container.image", config.image.reference.clone()),
+        ("container.digest", digest),
+        ("container.engine", format!("docker {}", engine.version)),
+        ("container.cpu_limit", cores),
+        ("container.memory_limit", memory),
+        ("container.network", "bridge, ports mapped to 127.0.0.1".into()),
+        ("container.store", "volume".into()),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into()
+}

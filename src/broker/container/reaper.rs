@@ -1,0 +1,34 @@
+//! The process that removes a container when the one that started it has ended.
+
+use std::io::{Read as _, stdin};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+
+use super::engine::Engine;
+
+/// How long it looks for a container that may still be on its way, or for an engine that does not answer.
+const WITHIN: Duration = Duration::from_secs(5);
+
+/// The work of a reaper: waits for the end of its input, then removes the container of that name.
+///
+/// Its input is a pipe that only the process holds open that started it. Before a line has come, the container may still be
+/// on its way, so it is looked for a while.
+pub fn reap(name: &str) {
+    let ignored = Arc::default();
+    for signal in [SIGHUP, SIGINT, SIGTERM] {
+        let _ = signal_hook::flag::register(signal, Arc::clone(&ignored));
+    }
+    let mut told = String::new();
+    let _ = stdin().read_to_string(&mut told);
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        match Engine::reach().and_then(|engine| engine.remove(name)) {
+            Ok(true) => return,
+            Ok(false) if !told.is_empty() => return,
+            _ if Instant::now() >= deadline => return,
+            _ => std::thread::sleep(Duration::from_millis(100)),
+        }
+    }
+}

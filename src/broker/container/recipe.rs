@@ -1,0 +1,293 @@
+//! What a broker in a container is given, so that it is set up as one of our own is: decided here, done elsewhere.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+
+use super::super::monitor::Monitor;
+use super::super::ports::Ports;
+use super::super::settings::Settings;
+use super::super::{BrokerError, TESTED_VERSION};
+use super::ContainerConfig;
+
+/// Which broker an image holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Product {
+    /// As in `nats:2.15.1`.
+    Nats,
+    /// As in `apache/kafka:4.3.1`.
+    Kafka,
+}
+
+/// An image, by its name and its tag or digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// With a tag or digest: `nats:2.15.1`.
+    pub reference: String,
+    /// What is in it, by its name.
+    pub product: Product,
+}
+
+impl Image {
+    /// Reads `IMAGE[:TAG]` or `IMAGE@DIGEST`; nothing at all is the tested version of NATS.
+    ///
+    /// # Errors
+    /// In words, when it is no name of an image, or one that does not tell which broker it holds.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let text = if text.is_empty() { "nats" } else { text };
+        let legal = |c: char| c.is_ascii_alphanumeric() || "./_:@-".contains(c);
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(legal) {
+            return Err(format!(
+                "`{text}` is no name of an image; expected IMAGE:TAG, such as nats:{TESTED_VERSION}"
+            ));
+        }
+        // A colon before the last slash belongs to the registry's port.
+        let last = text.rsplit('/').next().unwrap_or(text);
+        let name = last.split(['@', ':']).next().unwrap_or(last);
+        let product = match name.to_ascii_lowercase() {
+            name if name.contains("nats") => Product::Nats,
+            name if name.contains("kafka") => Product::Kafka,
+            _ => {
+                return Err(format!(
+                    "the image `{text}` does not tell which broker it holds; give it a name with `nats` or `kafka` in its \
+                     last part: docker tag {text} local/nats:TAG"
+                ));
+            }
+        };
+        let reference = match (last == name, text) {
+            (true, "nats") => format!("nats:{TESTED_VERSION}"),
+            (true, _) => format!("{text}:latest"),
+            (false, _) => text.to_owned(),
+        };
+        Ok(Self { reference, product })
+    }
+}
+
+/// How it shows that it takes clients.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ready {
+    /// The monitoring endpoint of NATS says so.
+    Monitor(Monitor),
+    /// Its log does, by these words.
+    Says(&'static str),
+}
+
+/// What a container is made of, beside its image.
+#[derive(Debug, Clone)]
+pub(super) struct Recipe {
+    /// Arguments for the image's own entry point.
+    pub(super) command: Vec<String>,
+    /// Environment, `NAME=VALUE`.
+    pub(super) environment: Vec<String>,
+    /// Files that are put into it before it starts: path without the first slash, and text.
+    pub(super) files: Vec<(&'static str, String)>,
+    /// Ports in it, and those on our loopback that lead there.
+    pub(super) ports: Vec<(u16, u16)>,
+    /// Where a volume of its own is mounted for its store.
+    pub(super) store: &'static str,
+    pub(super) ready: Ready,
+}
+
+impl Recipe {
+    pub(super) fn of(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Self, BrokerError> {
+        match config.image.product {
+            Product::Nats => nats(config, name, ports),
+            Product::Kafka => Ok(kafka(config, ports)),
+        }
+    }
+}
+
+/// The same server as `local` starts, but for its addresses: in the container it listens on all of them.
+///
+/// Only flags are passed, and no program. So the images' own entry points serve: the one from scratch has
+/// `/nats-server`, whose arguments these become; Alpine's has a script that puts `nats-server` before a first argument
+/// that is a flag. Their default configuration is not read, since ours is named.
+fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, BrokerError> {
+    const FILE: &str = "tickgate/nats.conf";
+    const STORE: &str = "/tickgate/store";
+    let settings = Settings {
+        name,
+        listen: "0.0.0.0:4222",
+        http: "0.0.0.0:8222",
+        store: Path::new(STORE),
+        max_file_store: config.max_file_store,
+        sync: config.sync,
+        extra: &config.extra,
+    };
+    Ok(Recipe {
+        command: vec!["--config".into(), format!("/{FILE}")],
+        environment: Vec::new(),
+        files: vec![(FILE, settings.text()?)],
+        ports: vec![(4222, ports.client), (8222, ports.monitor)],
+        store: STORE,
+        ready: Ready::Monitor(Monitor::at(ports.monitor_address())),
+    })
+}
+
+/// One node that is broker and controller (`KRaft`), as the documentation of the image has it: a variable
+/// `KAFKA_A_B` is the property `a.b`.
+///
+/// A client is told the advertised address and goes there: so that is the port on our loopback. It leads nowhere
+/// inside, so the broker has a listener of its own for itself. The store is the volume that the image declares, which
+/// therefore belongs to the image's user.
+fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
+    let advertised = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.client));
+    let megabytes = config.heap_bytes >> 20;
+    let environment = [
+        ("KAFKA_NODE_ID", "1".to_owned()),
+        ("KAFKA_PROCESS_ROLES", "broker,controller".into()),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:29093".into()),
+        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".into()),
+        ("KAFKA_INTER_BROKER_LISTENER_NAME", "BROKER".into()),
+        ("KAFKA_LISTENERS", "CLIENT://:9092,BROKER://:19092,CONTROLLER://:29093".into()),
+        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://{advertised},BROKER://localhost:19092")),
+        (
+            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
+            "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
+        ),
+        ("KAFKA_LOG_DIRS", "/var/lib/kafka/data".into()),
+        ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false".into()),
+        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1".into()),
+        ("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "4".into()),
+        ("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1".into()),
+        ("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1".into()),
+        ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR", "1".into()),
+        ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR", "1".into()),
+        ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".into()),
+        ("KAFKA_HEAP_OPTS", format!("-Xms{megabytes}m -Xmx{megabytes}m")),
+    ];
+    Recipe {
+        command: Vec::new(),
+        environment: environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect(),
+        files: Vec::new(),
+        ports: vec![(9092, ports.client)],
+        store: "/var/lib/kafka/data",
+        ready: Ready::Says("Kafka Server started"),
+    }
+}
+
+/// Files as a tar archive (ustar), owned by root and readable by all.
+pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
+    const BLOCK: usize = 512;
+    let mut archive = Vec::new();
+    for (path, text) in files {
+        let mut header = [0_u8; BLOCK];
+        let mut put = |at: usize, field: &str| header[at..at + field.len()].copy_from_slice(field.as_bytes());
+        put(0, path);
+        put(100, "0000644");
+        put(108, "0000000");
+        put(116, "0000000");
+        put(124, &format!("{:011o}", text.len()));
+        put(136, "00000000000");
+        // The checksum is that of the header with blanks in its own place.
+        put(148, "        ");
+        put(156, "0");
+        put(257, "ustar");
+        put(263, "00");
+        let sum: u32 = header.iter().copied().map(u32::from).sum();
+        header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+        archive.extend(header);
+        archive.extend(text.as_bytes());
+        archive.resize(archive.len().next_multiple_of(BLOCK), 0);
+    }
+    archive.resize(archive.len() + 2 * BLOCK, 0);
+    archive
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Sync;
+
+    const PORTS: Ports = Ports { client: 11_001, monitor: 11_002 };
+
+    fn config(image: &str) -> ContainerConfig {
+        ContainerConfig::new(Image::parse(image).unwrap(), "broker.log", "tickgate")
+    }
+
+    #[test]
+    fn an_image_tells_its_broker_by_its_name() {
+        let read = |text: &str| Image::parse(text).map(|image| (image.reference, image.product));
+        let tested = format!("nats:{TESTED_VERSION}");
+        for (text, reference, product) in [
+            ("", tested.as_str(), Product::Nats),
+            ("nats", &tested, Product::Nats),
+            ("nats:2.12-alpine", "nats:2.12-alpine", Product::Nats),
+            ("synadia/nats-server", "synadia/nats-server:latest", Product::Nats),
+            ("localhost:5000/team/nats", "localhost:5000/team/nats:latest", Product::Nats),
+            ("nats@sha256:00ff", "nats@sha256:00ff", Product::Nats),
+            ("apache/kafka:4.3.1", "apache/kafka:4.3.1", Product::Kafka),
+            ("apache/kafka-native", "apache/kafka-native:latest", Product::Kafka),
+        ] {
+            assert_eq!(read(text), Ok((reference.to_owned(), product)), "{text}");
+        }
+        for bad in ["redis:8", "nats/redis", "nats:2 --privileged", "-v", "nats\n", "kafka.example:5000/bus"]
+        {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+        assert!(read("redis:8").unwrap_err().contains("docker tag redis:8"));
+    }
+
+    #[test]
+    fn nats_gets_the_configuration_of_a_local_server_on_all_its_addresses() {
+        let mut config = config("nats");
+        config.sync = Sync::Always;
+        config.max_file_store = 7 << 30;
+        let recipe = Recipe::of(&config, "tickgate-1", PORTS).unwrap();
+        assert_eq!(recipe.command, ["--config", "/tickgate/nats.conf"], "flags alone, for both entry points");
+        let (path, text) = &recipe.files[0];
+        assert_eq!(*path, "tickgate/nats.conf");
+        for line in [
+            "server_name: tickgate-1\n",
+            "listen: \"0.0.0.0:4222\"\n",
+            "http: \"0.0.0.0:8222\"\n",
+            "store_dir: \"/tickgate/store\"\n",
+            "max_file_store: 7516192768\n",
+            "sync_interval: always\n",
+        ] {
+            assert!(text.contains(line), "{line} is not in:\n{text}");
+        }
+        assert_eq!(recipe.ports, [(4222, 11_001), (8222, 11_002)]);
+    }
+
+    #[test]
+    fn kafka_is_one_node_that_advertises_the_port_on_our_loopback() {
+        let mut config = config("apache/kafka:4.3.1");
+        config.heap_bytes = 512 << 20;
+        let recipe = Recipe::of(&config, "tickgate-1", PORTS).unwrap();
+        let value = |name: &str| {
+            let found = recipe.environment.iter().filter_map(|line| line.split_once('='));
+            found.filter(|(other, _)| *other == name).map(|(_, value)| value).collect::<Vec<_>>().join(";")
+        };
+        assert_eq!(value("KAFKA_ADVERTISED_LISTENERS"), "CLIENT://127.0.0.1:11001,BROKER://localhost:19092");
+        assert_eq!(value("KAFKA_HEAP_OPTS"), "-Xms512m -Xmx512m");
+        assert_eq!(value("KAFKA_LOG_DIRS"), recipe.store);
+        // Every listener has a protocol, and the roles name listeners that are there.
+        let listeners = value("KAFKA_LISTENERS");
+        let protocols = value("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP");
+        for listener in listeners.split(',').filter_map(|listener| listener.split_once("://")) {
+            assert!(protocols.contains(&format!("{}:PLAINTEXT", listener.0)), "{listener:?}");
+        }
+        for role in ["KAFKA_INTER_BROKER_LISTENER_NAME", "KAFKA_CONTROLLER_LISTENER_NAMES"] {
+            assert!(listeners.contains(&format!("{}://", value(role))), "{role}");
+        }
+        let voter = value("KAFKA_CONTROLLER_QUORUM_VOTERS");
+        assert_eq!(voter.split('@').next(), Some(value("KAFKA_NODE_ID").as_str()));
+        assert!(listeners.contains(&format!("CONTROLLER://:{}", voter.rsplit(':').next().unwrap())));
+        assert_eq!(recipe.ports, [(9092, 11_001)]);
+        assert!(recipe.files.is_empty() && recipe.command.is_empty(), "the image's own entry point does it");
+    }
+
+    #[test]
+    fn an_archive_is_one_that_tar_reads() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "x".repeat(700);
+        let file = folder.path().join("a.tar");
+        std::fs::write(&file, tar(&[("below/one", text.clone()), ("two", String::new())])).unwrap();
+        let done =
+            std::process::Command::new("tar").arg("-xf").arg(&file).arg("-C").arg(folder.path()).output();
+        let done = done.unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+        assert_eq!(std::fs::read_to_string(folder.path().join("below/one")).unwrap(), text);
+        assert_eq!(std::fs::read_to_string(folder.path().join("two")).unwrap(), "");
+    }
+}

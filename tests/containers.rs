@@ -1,0 +1,320 @@
+//! Brokers in containers, on a real engine: measured like one of our own, and gone afterwards, however a run ends.
+
+#![cfg(feature = "containers")]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+
+mod support;
+#[path = "support/outside.rs"]
+mod outside;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use support::program::{Place, balances};
+use tickgate::broker::{BrokerError, Container, ContainerConfig, Image};
+use tickgate::host::resources::{Process, ProcessUse};
+use tickgate::record::{End, Record};
+
+const HOW: &str = "start Docker, or as root on Debian: export DOCKER_HOST=$(scripts/docker.sh start $$)";
+
+/// The image of these tests, where there is an engine.
+fn image() -> Option<&'static str> {
+    static IMAGE: OnceLock<Option<String>> = OnceLock::new();
+    IMAGE
+        .get_or_init(|| {
+            outside::brought("docker", "scripts/docker.sh check", HOW).then(|| {
+                let made = Command::new(outside::root().join("scripts/docker.sh")).arg("image").output();
+                let made = made.expect("the script runs");
+                assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+                String::from_utf8_lossy(&made.stdout).trim().to_owned()
+            })
+        })
+        .as_deref()
+}
+
+fn docker(args: &[&str]) -> String {
+    let done = Command::new("docker").args(args).output().expect("a docker command");
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
+}
+
+/// The container that publishes a port, by its name.
+fn container_at(port: &str) -> String {
+    docker(&["ps", "--all", "--filter", &format!("publish={port}"), "--format", "{{.Names}}"])
+}
+
+#[track_caller]
+fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let patience = Instant::now();
+    while !reached() {
+        assert!(patience.elapsed() < Duration::from_secs(100), "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Neither the container nor its volume is there.
+#[track_caller]
+fn gone(name: &str, volume: &str) {
+    assert!(name.starts_with("tickgate-") && !volume.is_empty(), "`{name}`, `{volume}`");
+    until("the container is gone", || {
+        docker(&["ps", "--all", "--filter", &format!("name={name}"), "--format", "{{.Names}}"]).is_empty()
+    });
+    until("its volume is gone", || !docker(&["volume", "ls", "--quiet"]).lines().any(|line| line == volume));
+}
+
+fn volume_of(name: &str) -> String {
+    docker(&["inspect", "--format", "{{range .Mounts}}{{.Name}}{{end}}", name])
+}
+
+fn port_in(record: &Record) -> &str {
+    record.broker.address.rsplit(':').next().unwrap()
+}
+
+/// Starts the program on a container, and waits until its second row.
+fn running(place: &Place, image: &str) -> (support::program::Running, String, String) {
+    let mut running =
+        place.start_gate(&["--set", "load.duration=10m", "--broker", &format!("container:{image}")]);
+    running.until_the_journal_has(r#""line":"second""#, 2);
+    let journal = std::fs::read_to_string(place.run_folder().join("journal.jsonl")).unwrap();
+    let address = journal.split("nats://127.0.0.1:").nth(1).expect("an address");
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    let name = container_at(&port);
+    let volume = volume_of(&name);
+    (running, name, volume)
+}
+
+#[test]
+fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
+    let Some(image) = image() else { return };
+    let place = Place::new();
+    let broker = format!("container:{image}");
+    let mut run = place.start(&["run", "quick", "--broker", &broker]);
+    run.until_the_journal_has(r#""line":"second""#, 1);
+    let journal = std::fs::read_to_string(place.run_folder().join("journal.jsonl")).unwrap();
+    let address = journal.split("nats://127.0.0.1:").nth(1).expect("an address");
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    let name = container_at(&port);
+    let volume = volume_of(&name);
+    assert_eq!(docker(&["port", &name, "4222/tcp"]), format!("127.0.0.1:{port}"), "loopback alone");
+    assert!(docker(&["port", &name]).lines().all(|line| line.contains("-> 127.0.0.1:")));
+    let done = run.wait();
+    // A busy machine may make the latency inconclusive, and nothing else.
+    assert!([0, 3].contains(&done.code), "{done:#?}");
+    gone(&name, &volume);
+
+    let record = place.record();
+    balances(&record);
+    assert_eq!(record.run.end, End::Completed);
+    assert_eq!((record.broker.kind.as_str(), record.broker.mode.as_str()), ("nats", "container"));
+    assert_eq!(port_in(&record), port);
+    let (load, group, audit) = (&record.load, &record.groups[0], record.audit.as_ref().unwrap());
+    // A machine that cannot keep up leaves events unsent, and accounts for them.
+    assert_eq!((load.intended, load.refused, load.unconfirmed), (130_000, 0, 0));
+    assert_eq!(load.acked + load.unsent, 130_000);
+    assert_eq!((group.delivered, group.lost, group.duplicate), (load.acked, 0, 0));
+    assert_eq!((audit.complete, audit.stored_once, audit.stored_twice), (true, load.acked, 0));
+
+    let settings = &record.broker.settings;
+    assert_eq!(settings["container.image"], image);
+    assert!(settings["container.digest"].starts_with("sha256:"), "{settings:?}");
+    assert!(settings["container.engine"].starts_with("docker "), "{settings:?}");
+    assert_eq!(
+        (settings["container.cpu_limit"].as_str(), settings["container.memory_limit"].as_str()),
+        ("no limit", "no limit")
+    );
+    let used = &record.resources.brokers["nats-server"];
+    assert!(used.cpu_seconds > 0.2 && used.cpu_seconds < 60.0, "{used:?}");
+    assert!(used.peak_memory_bytes > 10 << 20 && used.peak_memory_bytes < 2 << 30, "{used:?}");
+    assert!(record.timeline.iter().any(|row| row.broker_cpu.is_some_and(|cores| cores > 0.01)));
+    let log = std::fs::read_to_string(place.run_folder().join("broker.log")).unwrap();
+    for line in ["Starting nats-server", "Server is ready", "Server Exiting"] {
+        assert!(log.contains(line), "`{line}` is not in:\n{log}");
+    }
+    let report = std::fs::read_to_string(place.run_folder().join("report.html")).unwrap();
+    assert!(report.contains(&format!("--broker container:{image}")), "the command to run it again");
+}
+
+#[test]
+fn two_at_once_do_not_collide_and_ctrl_c_and_sigterm_leave_nothing() {
+    let Some(image) = image() else { return };
+    let places = [Place::new(), Place::new()];
+    let mut runs: Vec<_> = places.iter().map(|place| running(place, image)).collect();
+    assert_ne!(runs[0].1, runs[1].1);
+    for (place, signal) in places.iter().zip([Signal::INT, Signal::TERM]) {
+        let (run, name, volume) = runs.remove(0);
+        run.signal(signal);
+        run.wait().ends(130);
+        gone(&name, &volume);
+        let record = place.record();
+        balances(&record);
+        assert_eq!(record.run.end, End::Interrupted);
+        assert_eq!((record.groups[0].lost, record.load.unconfirmed), (0, 0), "the drain was waited for");
+    }
+}
+
+#[test]
+fn after_sigkill_the_container_is_gone_and_its_log_is_kept() {
+    let Some(image) = image() else { return };
+    let place = Place::new();
+    let (run, name, volume) = running(&place, image);
+    run.signal(Signal::KILL);
+    run.wait().ends(-9);
+    gone(&name, &volume);
+    let log = std::fs::read_to_string(place.run_folder().join("broker.log")).unwrap();
+    assert!(log.contains("Server is ready"), "{log}");
+}
+
+#[test]
+fn a_container_that_dies_ends_the_run_with_the_right_blame() {
+    let Some(image) = image() else { return };
+    let place = Place::new();
+    let (run, name, volume) = running(&place, image);
+    docker(&["kill", &name]);
+    let done = run.wait();
+    done.ends(4);
+    gone(&name, &volume);
+    let record = place.record();
+    balances(&record);
+    assert_eq!(record.run.end, End::BrokerFailed);
+    let reason = record.run.reason.as_ref().unwrap();
+    for part in [image, "exit code 137", "broker.log"] {
+        assert!(reason.contains(part), "`{part}` is not in: {reason}");
+    }
+}
+
+#[test]
+fn what_cannot_be_started_is_an_error_of_the_environment_with_the_next_step() {
+    let place = Place::new();
+    let run = |broker: &str| place.gate(&["--broker", broker]);
+    run("container:redis:8").fails(2, &["which broker", "docker tag redis:8"]);
+    run("container:apache/kafka:4.3.1").fails(2, &["apache/kafka:4.3.1"]);
+    place.gate(&["--broker", "container", "--store", "."]).fails(2, &["--store", "volume"]);
+    let mut dead = Place::new();
+    for (host, words) in [
+        ("unix:///nonexistent/docker.sock", "/nonexistent/docker.sock"),
+        ("tcp://user@engine.example:2375", "engine.example:2375) is not a socket of this machine"),
+    ] {
+        dead.set("DOCKER_HOST", host);
+        let done = dead.gate(&["--broker", "container:nats:2.15.1"]);
+        done.fails(4, &["no container engine", words, "DOCKER_HOST=unix://", "--broker local"]);
+        assert!(!done.err.contains("user@"), "{}", done.err);
+    }
+    assert!(dead.runs().is_empty(), "an empty folder is of no use");
+    if image().is_some() {
+        let unknown = "localhost:1/tickgate-test/nats:none";
+        let done = run(&format!("container:{unknown}"));
+        done.fails(4, &["cannot be pulled", &format!("docker pull {unknown}")]);
+    }
+}
+
+/// What the processes of a container have used, by `/proc`.
+fn by_proc(name: &str) -> Option<ProcessUse> {
+    let pid = docker(&["inspect", "--format", "{{.State.Pid}}", name]).parse().ok()?;
+    Process::of(pid).ok()?.usage().ok()
+}
+
+fn start(
+    image: &str,
+    log: &Path,
+    change: impl FnOnce(&mut ContainerConfig),
+) -> Result<Container, BrokerError> {
+    let image = Image::parse(image).expect("an image");
+    let mut config = ContainerConfig::new(image, log, PathBuf::from(env!("CARGO_BIN_EXE_tickgate")));
+    change(&mut config);
+    Container::start(config, &|| false)
+}
+
+#[test]
+fn faults_leave_the_store_and_the_figures_are_those_of_the_process() {
+    let Some(image) = image() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("broker.log");
+    let mut container = start(image, &log, |config| {
+        config.memory_bytes = Some(256 << 20);
+        config.cores = Some(1.5);
+    })
+    .unwrap();
+    let (name, url) = (container.name().to_owned(), container.url());
+    let volume = volume_of(&name);
+    let facts: std::collections::BTreeMap<_, _> = container.facts().iter().cloned().collect();
+    assert_eq!(
+        (facts["container.cpu_limit"].as_str(), facts["container.memory_limit"].as_str()),
+        ("1.5", "268435456")
+    );
+    let limits = docker(&["inspect", "--format", "{{.HostConfig.Memory}} {{.HostConfig.NanoCpus}}", &name]);
+    assert_eq!(limits, "268435456 1500000000");
+    assert_eq!(container.monitor().varz().unwrap().server_name, name);
+
+    let stream = |make: bool| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let jetstream = async_nats::jetstream::new(async_nats::connect(&url).await.unwrap());
+            if make {
+                let config = async_nats::jetstream::stream::Config {
+                    name: "kept".into(),
+                    subjects: vec!["kept".into()],
+                    ..Default::default()
+                };
+                jetstream.create_stream(config).await.unwrap();
+                for _ in 0..2000 {
+                    jetstream.publish("kept", vec![7; 1000].into()).await.unwrap().await.unwrap();
+                }
+            }
+            jetstream.get_stream("kept").await.unwrap().cached_info().state.messages
+        })
+    };
+    assert_eq!(stream(true), 2000);
+    if let Some(proc) = by_proc(&name) {
+        let used = container.meter().expect("its group is seen")().expect("figures");
+        let cpu = |used: ProcessUse| used.user_ns + used.system_ns;
+        // `/proc` counts in ticks of 10 ms, and is read at another moment. What the process shares with others may count
+        // elsewhere: the program's own pages, 20 MB.
+        let (ours, theirs) = (cpu(used), cpu(proc));
+        assert!(ours.abs_diff(theirs) < 500_000_000.max(theirs / 2), "{used:?} and {proc:?}");
+        assert!(used.rss_bytes.abs_diff(proc.rss_bytes) < 40 << 20, "{used:?} and {proc:?}");
+    } else {
+        eprintln!("left out: the processes of this engine cannot be seen from here");
+    }
+
+    let meter = container.meter();
+    container.pause().unwrap();
+    assert!(container.monitor().healthy().is_err(), "nothing answers");
+    container.alive().expect("a paused one runs");
+    container.resume().unwrap();
+    container.monitor().healthy().unwrap();
+    container.kill().unwrap();
+    let error = container.alive().unwrap_err().to_string();
+    assert!(error.contains("exit code 137") && error.contains("Server is ready"), "{error}");
+    assert!(meter.is_none_or(|read| read().is_none()), "an ended container has no figures");
+    container.restart().unwrap();
+    assert_eq!((container.url(), stream(false)), (url.clone(), 2000), "the same ports and the same store");
+    container.pause().unwrap();
+    container.restart().unwrap();
+    assert_eq!(stream(false), 2000);
+    container.stop().unwrap();
+    drop(container);
+    gone(&name, &volume);
+    let log = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(log.matches("Server is ready").count(), 3, "each start is in it once:\n{log}");
+}
+
+#[test]
+fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_gone() {
+    let Some(image) = image() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("broker.log");
+    let error = start(image, &log, |config| config.extra = "nonsense: {".into()).unwrap_err().to_string();
+    assert!(error.contains("before it was ready") && error.contains("Parse error"), "{error}");
+    // Somebody else has the port.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = held.local_addr().unwrap().port();
+    let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();
+    assert!(error.contains("start the container") && error.contains("address already in use"), "{error}");
+    let config = ContainerConfig::new(Image::parse(image).unwrap(), &log, env!("CARGO_BIN_EXE_tickgate"));
+    let refused = Container::start(config, &|| true);
+    assert!(matches!(refused, Err(BrokerError::Interrupted)), "{refused:?}");
+    let label = ["ps", "--all", "--filter", "label=tickgate", "--filter", "status=created", "--quiet"];
+    until("nothing is left", || docker(&label).is_empty());
+}
