@@ -2,8 +2,9 @@
 //!
 //! The modules make one sentence, and each names only modules to its left:
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
-//! *record*, judged by a *verdict* and shown in a *report* (all pure); the *host*,
-//! the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run* and *cli* put it together.
+//! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
+//! pure); the *host*, the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run* and *cli* put
+//! it together.
 
 pub mod num;
 
@@ -13,7 +14,9 @@ pub mod market;
 pub mod load;
 pub mod measure;
 pub mod record;
+pub mod stats;
 pub mod verdict;
+pub mod compare;
 pub mod report;
 
 // `--cfg pure` builds the half above alone: nothing in it can lean on the half below, and it compiles in a second.

@@ -11,12 +11,12 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 16] = [
-    "num", "plan", "topology", "market", "load", "measure", "record", "verdict", "report", "host", "archive",
-    "profile", "broker", "bus", "run", "cli",
+const ORDER: [&str; 18] = [
+    "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
+    "report", "host", "archive", "profile", "broker", "bus", "run", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 9;
+const PURE: usize = 11;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 18] = [
     "tokio",

@@ -64,6 +64,8 @@ fn profiles_are_listed_and_shown_as_they_are() {
         let file = format!("{}/profiles/{name}.toml", env!("CARGO_MANIFEST_DIR"));
         assert_eq!(shown.out, std::fs::read_to_string(file).unwrap());
     }
+    assert!(names.contains(&"file-vs-memory"), "{names:?}");
+    place.run(&["profiles", "show", "file-vs-memory"]).ends(0);
     place.run(&["profiles", "show", "quik"]).fails(2, &["no profile `quik`", "did you mean `quick`?"]);
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Pictures of every page are kept in target/report-pages/, to be looked at.
 
+#[path = "support/comparisons.rs"]
+mod comparisons;
 #[path = "support/outside.rs"]
 mod outside;
 #[path = "support/records.rs"]
@@ -35,8 +37,15 @@ fn pages_are_sound_in_a_browser() {
             std::fs::write(path, bytes).unwrap();
         }
     }
+    for (name, comparison) in comparisons::all() {
+        for (file, bytes) in report::compare::files(&comparison) {
+            let path = folder.path().join(format!("compare-{name}")).join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
     let pictures = outside::root().join("target/report-pages");
     std::fs::create_dir_all(&pictures).unwrap();
     let said = outside::python("tests/browser/look.py", &[folder.path(), &pictures]);
-    assert!(said.contains("7 reports are sound"), "{said}");
+    assert!(said.contains("12 reports are sound"), "{said}");
 }

@@ -42,6 +42,19 @@ impl RunFolder {
         Ok(folder)
     }
 
+    /// Makes a folder of a run inside this one.
+    ///
+    /// # Errors
+    /// When the name leads elsewhere, or it is there already or cannot be made.
+    pub fn inside(&self, name: &str) -> Result<Self, ArchiveError> {
+        if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) || name.is_empty() {
+            return Err(ArchiveError::Name { name: name.to_owned() });
+        }
+        let path = self.path.join(name);
+        fs::create_dir(&path).map_err(ArchiveError::io("make", &path))?;
+        Ok(Self { path })
+    }
+
     /// The folder of a run that was made before; whether it is there shows when something is written.
     #[must_use]
     pub fn open(path: &Path) -> Self {

@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::plan::Span;
+use crate::profile::comparison;
+
 /// Load testing and SLO verification for event buses.
 ///
 /// Exit codes: 0 pass, 1 an objective missed, 2 usage or profile error, 3 inconclusive, 4 the broker or the
@@ -31,6 +34,8 @@ pub(super) enum Command {
     Selftest,
     /// Show the result of a run again
     Report(Report),
+    /// Run two sides in turns, and say which is better, by how much, and how surely
+    Compare(Box<Compare>),
     /// Removes a container when its standard input ends; a run with a container starts this beside it
     #[command(hide = true)]
     ReapContainer {
@@ -63,8 +68,70 @@ pub(super) struct Run {
     pub(super) broker: Broker,
 }
 
-/// Where the bus is, and how to get in.
 #[derive(Debug, clap::Args)]
+pub(super) struct Compare {
+    /// A shipped comparison's name or the path of one (see `tickgate profiles`); or a profile, for --a and --b; or the folder of runs of A
+    #[arg(value_name = "PROFILE|COMPARISON|FOLDER")]
+    pub(super) what: String,
+    /// The folder of runs of B, where the first is that of A: each a run's folder, or one that holds some
+    #[arg(value_name = "FOLDER")]
+    pub(super) other: Option<PathBuf>,
+    /// Side A: a key of the profile, or broker=…, profile=…, label=…; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) a: Vec<String>,
+    /// Side B
+    #[arg(long, value_name = "KEY=VALUE")]
+    pub(super) b: Vec<String>,
+    /// Overrides a key of the profile for both sides
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    /// Pairs of runs, one of each side; 8 where the comparison does not say [fewer than 6 tell nothing]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
+    pub(super) pairs: Option<u32>,
+    /// Pause before each run [default: 2s]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) cool_down: Option<Span>,
+    /// The order of the sides follows from it; chosen by chance where it is not given, and in the result
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// A difference counts from this share on [default: 5%]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) min_effect: Option<f64>,
+    /// Ask for equivalence within this share: less is inconclusive [10% is shown where it is not asked for]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    pub(super) equivalent: Option<f64>,
+    /// A metric that decides; may be repeated [default: latency.p99]
+    #[arg(long, value_name = "METRIC", value_parser = metric)]
+    pub(super) decide: Vec<String>,
+    /// Rank sides whose acknowledgements mean different things
+    #[arg(long)]
+    pub(super) allow_unequal: bool,
+    /// Compare sides that do not carry the same load
+    #[arg(long)]
+    pub(super) allow_different_workload: bool,
+    /// Folder in which the comparison's folder is made
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(super) out: PathBuf,
+    /// What stands on stdout at the end
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// No progress on stderr
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) broker: Broker,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    comparison::share(text)
+}
+
+fn metric(name: &str) -> Result<String, String> {
+    comparison::metric(name).map(|()| name.to_owned())
+}
+
+/// Where the bus is, and how to get in.
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Broker {
     /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]

@@ -26,19 +26,21 @@ impl Job {
 
     /// Appends the summary and gives the lines to print; a summary that cannot be written is a warning among them.
     pub(super) fn tell(&self, record: &Record) -> Vec<String> {
-        let mut lines = if self.annotates { annotations(record) } else { vec![] };
-        if let Some(path) = &self.summary {
-            let file = OpenOptions::new().append(true).create(true).open(path);
-            let written = file.and_then(|mut file| writeln!(file, "{}", report::summary_md(record)));
-            if let Err(error) = written {
-                lines.push(command(
-                    "warning",
-                    "tickgate",
-                    &format!("the job summary cannot be written: {error}"),
-                ));
-            }
-        }
-        lines
+        let lines = if self.annotates { annotations(record) } else { vec![] };
+        lines.into_iter().chain(self.summarise(&report::summary_md(record))).collect()
+    }
+
+    /// A line for the job about a comparison that is not well, where lines are commands.
+    pub(super) fn annotation(&self, level: &str, title: &str, message: &str) -> Option<String> {
+        self.annotates.then(|| command(level, title, message))
+    }
+
+    /// Appends a text to the job's summary; gives a line to print where it cannot be written.
+    pub(super) fn summarise(&self, markdown: &str) -> Option<String> {
+        let path = self.summary.as_ref()?;
+        let file = OpenOptions::new().append(true).create(true).open(path);
+        let error = file.and_then(|mut file| writeln!(file, "{markdown}")).err()?;
+        Some(command("warning", "tickgate", &format!("the job summary cannot be written: {error}")))
     }
 }
 

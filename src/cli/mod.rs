@@ -23,6 +23,7 @@ macro_rules! eprintln {
 mod args;
 mod broker;
 mod check;
+mod compare;
 #[cfg(feature = "containers")]
 mod container;
 #[cfg(not(feature = "containers"))]
@@ -159,6 +160,7 @@ pub fn main() -> ExitCode {
         Command::Selftest => selftest::run(),
         Command::ReapContainer { name } => container::reap(&name),
         Command::Report(args) => report::run(&args),
+        Command::Compare(args) => compare::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("tickgate: {}", failure.text.trim_end());

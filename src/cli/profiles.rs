@@ -2,7 +2,7 @@
 
 use super::args::{Profiles, ProfilesCommand};
 use super::{Exit, Failure};
-use crate::profile::{Source, builtin};
+use crate::profile::{Source, builtin, comparison};
 
 pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
     match &args.command {
@@ -10,11 +10,17 @@ pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
             for (name, description) in builtin::descriptions() {
                 println!("{name:<12} {description}");
             }
+            println!("\nfor `tickgate compare`:");
+            for (name, description) in comparison::shipped() {
+                println!("{name:<24} {description}");
+            }
         }
-        Some(ProfilesCommand::Show { name }) => match builtin::get(name) {
-            Some(text) => print!("{text}"),
-            None => return Err(Failure::usage(unknown(name))),
-        },
+        Some(ProfilesCommand::Show { name }) => {
+            match builtin::get(name).or_else(|| comparison::shipped_text(name)) {
+                Some(text) => print!("{text}"),
+                None => return Err(Failure::usage(unknown(name))),
+            }
+        }
     }
     Ok(Exit::Pass)
 }

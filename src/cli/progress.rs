@@ -16,10 +16,18 @@ pub(super) fn style_of_stdout() -> Style {
     Style { colour: stdout().is_terminal() && !no_colour }
 }
 
+/// How much is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    All,
+    Brief,
+    Nothing,
+}
+
 /// Shows the progress of a run.
 pub(super) struct Progress {
     terminal: bool,
-    quiet: bool,
+    what: Told,
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
@@ -27,12 +35,19 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        Self { terminal: stderr().is_terminal(), quiet, load_s: 0, elapsed_s: 0, open_line: false }
+        let what = if quiet { Told::Nothing } else { Told::All };
+        Self { terminal: stderr().is_terminal(), what, load_s: 0, elapsed_s: 0, open_line: false }
+    }
+
+    /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
+    pub(super) fn brief(quiet: bool) -> Self {
+        let new = Self::new(quiet);
+        Self { what: if quiet { new.what } else { Told::Brief }, ..new }
     }
 
     /// A line that stays.
     pub(super) fn say(&mut self, text: &str) {
-        if self.quiet {
+        if self.what == Told::Nothing {
             return;
         }
         self.end_line();
@@ -56,24 +71,29 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
-        if self.quiet {
+        if self.what == Told::Nothing {
             return;
         }
         match event {
             Event::Ready(record) => {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
-                let load = &record.plan.load;
+                self.elapsed_s = 0;
+                let (broker, load) = (&record.broker, &record.plan.load);
                 let rate = if load.is_closed() {
                     "all that the window lets".to_owned()
                 } else {
                     load.rate.to_string()
                 };
-                self.say(&format!(
-                    "ready: {} {} at {}, {rate} for {} s",
-                    record.broker.product, record.broker.version, record.broker.address, self.load_s
-                ));
+                if self.what == Told::All {
+                    self.say(&format!(
+                        "ready: {} {} at {}, {rate} for {} s",
+                        broker.product, broker.version, broker.address, self.load_s
+                    ));
+                }
             }
+            Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }
+                if self.what == Told::Brief => {}
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
                 self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
             }
@@ -83,7 +103,9 @@ impl Observer for Progress {
                 let line = progress::line(&rows.row, self.elapsed_s, self.load_s);
                 if self.terminal {
                     self.over(&line);
-                } else if self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1 {
+                } else if self.what == Told::All
+                    && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
+                {
                     self.say(&line);
                 }
             }

@@ -46,7 +46,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
 }
 
 /// There is no place for results, so there is no load either.
-fn no_folder(error: &ArchiveError) -> Failure {
+pub(super) fn no_folder(error: &ArchiveError) -> Failure {
     let mut failure = Failure::environment(error);
     if !failure.text.contains("--out") {
         failure.text.push_str("; name a folder that can be written to with --out");
@@ -55,7 +55,7 @@ fn no_folder(error: &ArchiveError) -> Failure {
 }
 
 /// Starts what has to be started, runs, and ends what was started.
-fn execute(
+pub(super) fn execute(
     args: &Run,
     plan: &Plan,
     identity: &Identity,
@@ -144,16 +144,23 @@ fn finish(
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
     }
+    if rest(record, journal, progress) && args.format == Format::Text {
+        super::report::tell(record, folder);
+    }
+    Ok(Exit::of(record))
+}
+
+/// Writes what follows from a record that is safe, and ends the journal; says whether it is whole. `tickgate report`
+/// can make the rest again, from the journal where it must, so nothing that goes wrong here is an error.
+pub(super) fn rest(record: &Record, journal: Keeping<'_>, progress: &mut Progress) -> bool {
+    let folder = journal.folder();
     if let Some(error) = journal.end() {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
-    // The record is safe; `tickgate report` can make the rest of it again, from the journal where it must.
     let done = super::report::write(record, folder)
         .and_then(|()| folder.end_journal().map_err(|error| Failure::environment(&error)));
-    match done {
-        Ok(()) if args.format == Format::Text => super::report::tell(record, folder),
-        Ok(()) => {}
-        Err(failure) => progress.say(&format!("warning: the report is incomplete: {}", failure.text)),
+    if let Err(failure) = &done {
+        progress.say(&format!("warning: the report is incomplete: {}", failure.text));
     }
-    Ok(Exit::of(record))
+    done.is_ok()
 }

@@ -8,6 +8,7 @@
 
 pub mod builtin;
 mod check;
+pub mod comparison;
 mod error;
 mod groups;
 mod kafka;

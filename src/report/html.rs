@@ -13,7 +13,7 @@ use super::{Beside, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 
-const SCRIPT: &str = include_str!("../../templates/page.js");
+pub(crate) const SCRIPT: &str = include_str!("../../templates/page.js");
 
 #[derive(Template)]
 #[template(path = "report.html")]
@@ -135,7 +135,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
     })
 }
 
-fn hash(text: &str) -> String {
+pub(crate) fn hash(text: &str) -> String {
     format!("sha256-{}", BASE64_STANDARD.encode(Sha256::digest(text.as_bytes())))
 }
 

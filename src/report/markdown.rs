@@ -87,7 +87,7 @@ const fn sign(verdict: Verdict) -> &'static str {
     }
 }
 
-fn table(table: &Table) -> String {
+pub(crate) fn table(table: &Table) -> String {
     let line = |cells: &[String]| {
         let cells: Vec<String> = cells.iter().map(|c| escaped(&show::fit(c, 300))).collect();
         format!("| {} |\n", cells.join(" | "))

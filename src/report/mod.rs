@@ -2,6 +2,7 @@
 
 mod chart;
 mod claims;
+pub mod compare;
 mod csv;
 mod hlog;
 mod html;

@@ -1,5 +1,5 @@
-// Complaints about the page as it is shown now: overflow, overlap, contrast, missing charts. `arguments[0]`: printed?
-const complaints = [], printed = arguments[0];
+// Complaints about the page as it is shown now: overflow, overlap, contrast, missing charts. `arguments`: is it printed, and how many charts it has at least.
+const complaints = [], printed = arguments[0], fewest = arguments[1];
 const root = document.documentElement, isPage = root.localName === "html";
 const near = 1.5;
 if (isPage && !printed) {
@@ -80,7 +80,7 @@ for (const text of texts) {
 // Every chart is there, or says why not.
 if (isPage) {
   const figures = [...document.querySelectorAll("figure")];
-  if (figures.length < 12) complaints.push(`${figures.length} charts`);
+  if (figures.length < fewest) complaints.push(`${figures.length} charts`);
   for (const figure of figures) {
     const shown = [...figure.querySelectorAll("svg.chart, .missing")].filter((e) => e.getBoundingClientRect().height > 30);
     if (shown.length !== 1) complaints.push(`${figure.id}: ${shown.length} pictures`);

@@ -1,6 +1,6 @@
 """Opens reports in headless Chromium and looks for what a reader would stumble over.
 
-usage: look.py REPORTS PICTURES     (REPORTS/*/report.html and REPORTS/*/charts/*.svg)
+usage: look.py REPORTS PICTURES     (REPORTS/*/report.html, REPORTS/*/compare.html and REPORTS/*/charts/*.svg)
 """
 
 import base64
@@ -26,6 +26,8 @@ VIEWS = [
     ("narrow-dark", 380, "screen", "dark"),
     ("print", 688, "print", "dark"),
 ]
+# Charts that a page has at least.
+FEWEST = {"report.html": 12, "compare.html": 4}
 # Finds every complaint about the page as it is shown; runs in the page.
 LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
 # The accessibility checker, which the driver brings into the page: its own policy lets nothing in.
@@ -90,11 +92,12 @@ class Look:
 
     def page(self, path):
         run = path.parent.name
+        fewest = FEWEST[path.name]
         for name, width, medium, scheme in VIEWS:
             where = f"{run}, {name}"
             self.view(width, medium, scheme)
             self.driver.get(path.as_uri())
-            for complaint in self.driver.execute_script(LOOK, medium == "print"):
+            for complaint in self.driver.execute_script(LOOK, medium == "print", fewest):
                 self.complain(where, complaint)
             self.picture(f"{run}-{name}")
             if name in ("light", "dark", "narrow"):
@@ -120,11 +123,11 @@ class Look:
         if self.driver.execute_script(ground) != dark:
             self.complain(run, "the switch is not remembered")
         self.driver.find_element("id", "theme").click()
-        copy = self.driver.find_element("css selector", "[data-copy=toml]")
+        copy = self.driver.find_element("css selector", "[data-copy=toml], [data-copy=command]")
         self.driver.execute_script("arguments[0].scrollIntoView()", copy)
         copy.click()
         selected = self.driver.execute_script("return getSelection().toString().length")
-        if selected < 100:
+        if selected < 30:
             self.complain(run, "the copy button takes nothing")
         self.logs(run, path)
 
@@ -132,13 +135,13 @@ class Look:
         where = f"{path.parent.parent.name}, {path.name}"
         self.view(1000, "screen", "light")
         self.driver.get(path.as_uri())
-        for complaint in self.driver.execute_script(LOOK, False):
+        for complaint in self.driver.execute_script(LOOK, False, 0):
             self.complain(where, complaint)
         self.logs(where, path)
 
 
 def main(reports, pictures):
-    pages = sorted(reports.glob("*/report.html"))
+    pages = sorted([*reports.glob("*/report.html"), *reports.glob("*/compare.html")])
     with tempfile.TemporaryDirectory() as profile:
         driver = browser(profile)
         look = Look(driver, pictures)

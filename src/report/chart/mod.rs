@@ -7,8 +7,10 @@ mod pen;
 mod plot;
 mod scale;
 mod spread;
+mod versus;
 
 pub(crate) use catalogue::all;
+pub(crate) use versus::all as of_comparison;
 
 use super::style;
 use super::table::Table;

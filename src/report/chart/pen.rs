@@ -32,6 +32,8 @@ pub(crate) enum Ink {
     Series(u8),
     /// Density, 1 to 7.
     Heat(u8),
+    /// One of many runs of a series, thin.
+    Thin(u8),
 }
 
 /// Colours for series. As they have no common divisor with the dashes, the product is the number of lines that differ.
@@ -52,6 +54,7 @@ impl Ink {
             Self::Phase => "p".into(),
             Self::Series(n) => format!("{}", n % COLOURS + 1),
             Self::Heat(n) => format!("h{n}"),
+            Self::Thin(n) => format!("w{}", n % COLOURS + 1),
         }
     }
 
@@ -67,6 +70,7 @@ impl Ink {
             Self::Phase => (7, 0),
             Self::Series(n) => (8, n),
             Self::Heat(n) => (9, n),
+            Self::Thin(n) => (10, n),
         };
         RGBColor(1, kind, n)
     }
@@ -84,6 +88,7 @@ impl Ink {
             (1, 7) => Self::Phase,
             (1, 8) => Self::Series(n),
             (1, 9) => Self::Heat(n),
+            (1, 10) => Self::Thin(n),
             _ => return None,
         })
     }
@@ -311,7 +316,7 @@ mod tests {
 
     #[test]
     fn an_ink_is_found_again_from_its_colour() {
-        for ink in [Ink::Text, Ink::Phase, Ink::Series(200), Ink::Heat(7)] {
+        for ink in [Ink::Text, Ink::Phase, Ink::Series(200), Ink::Heat(7), Ink::Thin(3)] {
             let RGBColor(r, g, b) = ink.sentinel();
             assert_eq!(Ink::of_sentinel(&format!("{r:02X}{g:02X}{b:02X}")), Some(ink));
         }

@@ -1,0 +1,75 @@
+//! `tickgate compare`: two sides in turns, or runs that were made before; which is better, by how much, how surely.
+
+mod folders;
+mod task;
+mod turns;
+
+use std::path::Path;
+
+use super::args::{Compare, Format};
+use super::progress::style_of_stdout;
+use super::{Exit, Failure};
+use crate::archive::{self, RunFolder, Schema};
+use crate::compare::{Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
+use crate::report;
+
+const ACCOUNT: &str = "compare.json";
+
+pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
+    if let Some(other) = &args.other {
+        return folders::compare(args, other);
+    }
+    let made = Path::new(&args.what).join(ACCOUNT);
+    if made.is_file() {
+        let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
+        let comparison = archive::read_record(&made, schema).map_err(|error| Failure::environment(&error))?;
+        return finish(&comparison, &RunFolder::open(Path::new(&args.what)), args.format);
+    }
+    turns::compare(args)
+}
+
+/// Writes the account, shows it, and writes the rest. An account that cannot be written is printed.
+fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result<Exit, Failure> {
+    let json = serde_json::to_string_pretty(comparison).map_err(|error| Failure::environment(&error))?;
+    let written = folder.write_whole(ACCOUNT, json.as_bytes());
+    match format {
+        Format::Json => println!("{json}"),
+        Format::Text => print!("{}", report::compare::terminal(comparison, style_of_stdout())),
+    }
+    if let Err(error) = written {
+        if format == Format::Text {
+            println!("{json}");
+        }
+        let text = format!("{}; the comparison is on stdout above", super::with_sources(&error));
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    for (name, bytes) in report::compare::files(comparison) {
+        folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
+    }
+    if format == Format::Text {
+        let job = super::github::Job::of_environment();
+        let level = match exit(comparison) {
+            Exit::Missed => Some("error"),
+            Exit::Inconclusive => Some("warning"),
+            _ => None,
+        };
+        let sentence = &comparison.verdict.sentence;
+        let annotation = level.and_then(|level| job.annotation(level, &comparison.about.name, sentence));
+        for line in annotation.into_iter().chain(job.summarise(&report::compare::markdown(comparison))) {
+            println!("{line}");
+        }
+        println!("report:  {}", folder.file("compare.html").display());
+    }
+    Ok(exit(comparison))
+}
+
+/// 1 is for a B that is worse; where equivalence was asked for, no difference shown is not enough.
+const fn exit(comparison: &Comparison) -> Exit {
+    let Design { equivalence_asked, .. } = comparison.design;
+    match comparison.verdict.finding {
+        Finding::Worse => Exit::Missed,
+        Finding::Inconclusive => Exit::Inconclusive,
+        Finding::NoDifferenceShown if equivalence_asked => Exit::Inconclusive,
+        Finding::Better | Finding::Equivalent | Finding::NoDifferenceShown => Exit::Pass,
+    }
+}

@@ -1,0 +1,136 @@
+//! Runs that were made before: paired by their starts, and inferred from only if they were made in turns.
+
+use std::path::{Path, PathBuf};
+
+use crate::archive::{self, RunFolder, Schema};
+use crate::cli::args::Compare;
+use crate::cli::run::no_folder;
+use crate::cli::{Exit, Failure};
+use crate::compare::{self, About, Design, Kind, Order, Pair, Setup, Trial, workload_differences};
+use crate::host::clock::{Clock, utc};
+use crate::num;
+use crate::plan::Span;
+use crate::profile::comparison::SideFile;
+use crate::record::{Record, SCHEMA_FAMILY, SCHEMA_VERSION};
+use crate::run::Identity;
+
+/// A run that was made before.
+struct Made {
+    folder: String,
+    record: Record,
+}
+
+pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
+    let (a, b) = (runs(Path::new(&args.what))?, runs(other)?);
+    let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
+        return Err(Failure::usage("no runs to compare"));
+    };
+    same_load(args, first_a, a.iter().chain(&b))?;
+    let clock = Clock::start();
+    let identity = Identity::new();
+    let setup = |flags: &[String], path: &Path, sample: &Made| Setup {
+        label: SideFile::of_flags(flags).label.unwrap_or_else(|| {
+            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+        }),
+        overrides: vec![],
+        sample: Some(sample.record.clone()),
+    };
+    let setups = [setup(&args.a, Path::new(&args.what), first_a), setup(&args.b, other, first_b)];
+    let default = Design::default();
+    let design = Design {
+        kind: if in_turns(&a, &b) { Kind::Interleaved } else { Kind::Folders },
+        pairs: num::count32(a.len().max(b.len())),
+        seed: 0,
+        cool_down: Span::seconds(0),
+        min_effect: args.min_effect.unwrap_or(default.min_effect),
+        equivalent: args.equivalent.unwrap_or(default.equivalent),
+        equivalence_asked: args.equivalent.is_some(),
+        allow_unequal: args.allow_unequal,
+        allow_different_workload: args.allow_different_workload,
+        decide: if args.decide.is_empty() { default.decide.clone() } else { args.decide.clone() },
+        ..default
+    };
+    let about = About {
+        id: identity.id.clone(),
+        name: format!("{} and {}", setups[0].label, setups[1].label),
+        profile: first_a.record.plan.name.clone(),
+        tickgate: env!("CARGO_PKG_VERSION").into(),
+        started: first_a.record.run.started.clone(),
+        ended: utc(clock.unix_ns_at_epoch()),
+        ..About::default()
+    };
+    let comparison = compare::compare(about, design, None, [&setups[0], &setups[1]], pairs(&a, &b));
+    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), "compare-folders", &identity.id)
+        .map_err(|error| no_folder(&error))?;
+    super::finish(&comparison, &folder, args.format)
+}
+
+/// The runs of a folder, by their starts: the folder itself, or those in it.
+fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
+    let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
+    let made = |path: &Path| {
+        let record: Record =
+            archive::read_record(path, schema).map_err(|error| Failure::environment(&error))?;
+        Ok(Made { folder: path.display().to_string(), record })
+    };
+    if path.join("record.json").is_file() || path.is_file() {
+        return Ok(vec![made(path)?]);
+    }
+    let unreadable =
+        |error: std::io::Error| Failure::usage(format!("`{}` is no folder of runs: {error}", path.display()));
+    let entries: Result<Vec<PathBuf>, _> =
+        std::fs::read_dir(path).map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path())).collect();
+    let folders = entries.map_err(unreadable)?.into_iter().filter(|path| path.join("record.json").is_file());
+    let mut all: Vec<Made> = folders.map(|path| made(&path)).collect::<Result<_, Failure>>()?;
+    if all.is_empty() {
+        let text = format!(
+            "`{}` holds no run: expected a folder with a record.json, or with such folders in it",
+            path.display()
+        );
+        return Err(Failure::usage(text));
+    }
+    all.sort_by_key(|made| made.record.run.epoch_unix_ns);
+    Ok(all)
+}
+
+/// Every run must have carried the load of the first.
+fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Made>) -> Result<(), Failure> {
+    for made in all.filter(|_| !args.allow_different_workload) {
+        if let Some(difference) = workload_differences(&first.record.plan, &made.record.plan).first() {
+            return Err(Failure::usage(format!(
+                "{} and {} do not carry the same load: {} is {} and {}; say --allow-different-workload to compare them \
+                 all the same",
+                first.folder, made.folder, difference.key, difference.a, difference.b
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Were the runs made in turns: both of a pair before any of the next, and each side first at least once?
+fn in_turns(a: &[Made], b: &[Made]) -> bool {
+    let start = |made: &Made| made.record.run.epoch_unix_ns;
+    let spans: Vec<(u64, u64)> =
+        a.iter().zip(b).map(|(a, b)| (start(a).min(start(b)), start(a).max(start(b)))).collect();
+    let a_first = a.iter().zip(b).filter(|(a, b)| start(a) < start(b)).count();
+    let apart = spans.windows(2).all(|two| two[0].1 < two[1].0);
+    a.len() == b.len() && spans.len() > 1 && apart && a_first > 0 && a_first < spans.len()
+}
+
+fn pairs(a: &[Made], b: &[Made]) -> Vec<Pair> {
+    let trial =
+        |made: Option<&Made>| made.map_or_else(Trial::default, |made| Trial::of(&made.folder, &made.record));
+    (0..a.len().max(b.len()))
+        .map(|at| {
+            let (a, b) = (a.get(at), b.get(at));
+            let start = |made: Option<&Made>| made.map(|made| made.record.run.epoch_unix_ns);
+            Pair {
+                number: num::count32(at) + 1,
+                order: if start(a) <= start(b) { Order::Ab } else { Order::Ba },
+                a: trial(a),
+                b: trial(b),
+                excluded: None,
+            }
+        })
+        .collect()
+}

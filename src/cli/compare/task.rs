@@ -1,0 +1,145 @@
+//! What a command line asks to be compared, checked before the first run.
+
+use std::hash::{BuildHasher, RandomState};
+
+use crate::cli::args::{self, Compare};
+use crate::cli::{Exit, Failure, check, with_sources};
+use crate::compare::{
+    Design, Difference, FEWEST_PAIRS, Prices, durability_differences, workload_differences,
+};
+use crate::plan::Plan;
+use crate::profile::comparison::{self, ComparisonFile, SideFile};
+use crate::report::show;
+
+/// A comparison that may begin.
+pub(super) struct Task {
+    pub(super) name: String,
+    pub(super) description: String,
+    pub(super) profile: String,
+    pub(super) sets: Vec<String>,
+    pub(super) notes: Vec<String>,
+    pub(super) design: Design,
+    pub(super) prices: Option<Prices>,
+    pub(super) sides: [Side; 2],
+    /// What the user should know before it begins.
+    pub(super) warnings: Vec<String>,
+}
+
+/// One side, ready to run.
+pub(super) struct Side {
+    pub(super) label: String,
+    pub(super) overrides: Vec<String>,
+    pub(super) plan: Plan,
+    pub(super) broker: args::Broker,
+}
+
+impl Task {
+    /// Reads the comparison or the profile, lays the flags over it, and checks both sides.
+    pub(super) fn resolve(args: &Compare) -> Result<Self, Failure> {
+        let found = comparison::find(&args.what).map_err(|error| Failure::usage(with_sources(&error)))?;
+        let is_file = found.is_some();
+        let mut file =
+            found.unwrap_or_else(|| ComparisonFile { profile: args.what.clone(), ..Default::default() });
+        if file.name.is_empty() {
+            let name = args.what.rsplit('/').next().unwrap_or_default();
+            name.trim_end_matches(".toml").clone_into(&mut file.name);
+        }
+        file.a = file.a.with(SideFile::of_flags(&args.a));
+        file.b = file.b.with(SideFile::of_flags(&args.b));
+        file.sets.extend(args.sets.iter().cloned());
+        if !is_file && args.a.is_empty() && args.b.is_empty() {
+            let text = format!(
+                "nothing says what to compare with `{}`: say what each side changes, such as --a bus.storage=file --b \
+                 bus.storage=memory, or name a comparison ({})",
+                args.what,
+                comparison::shipped().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+            );
+            return Err(Failure { exit: Exit::Usage, text });
+        }
+        let sides = [side("A", &file, &file.a, args)?, side("B", &file, &file.b, args)?];
+        let design = design(&file, args);
+        let mut warnings = refused(&design, &sides)?;
+        if design.pairs < FEWEST_PAIRS {
+            warnings.push(format!(
+                "with fewer than {FEWEST_PAIRS} pairs nothing can be told, whatever they show: see --pairs"
+            ));
+        }
+        if sides[0].plan == sides[1].plan && sides[0].broker.at == sides[1].broker.at {
+            warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
+        }
+        let ComparisonFile { name, description, profile, sets, notes, prices, .. } = file;
+        Ok(Self { name, description, profile, sets, notes, design, prices, sides, warnings })
+    }
+}
+
+fn side(letter: &str, file: &ComparisonFile, side: &SideFile, args: &Compare) -> Result<Side, Failure> {
+    let profile = side.profile.as_ref().unwrap_or(&file.profile);
+    let sets: Vec<String> = file.sets.iter().chain(&side.sets).cloned().collect();
+    let plan = check::plan(profile, &sets)
+        .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
+    let mut broker = args.broker.clone();
+    if let Some(at) = &side.broker {
+        broker.at.clone_from(at);
+        broker.context = None;
+    }
+    let said = side.said();
+    let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
+    Ok(Side { label: show::fit(&label, 40), overrides: said, plan, broker })
+}
+
+/// A name for a side that has none: the value of its first flag, without the quotes of TOML.
+fn label(flag: &str) -> String {
+    flag.trim().replace('"', "")
+}
+
+fn design(file: &ComparisonFile, args: &Compare) -> Design {
+    let default = Design::default();
+    let decide = if args.decide.is_empty() { &file.decide } else { &args.decide };
+    let equivalent = args.equivalent.or(file.equivalent);
+    Design {
+        pairs: args.pairs.or(file.pairs).unwrap_or(default.pairs),
+        seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one("order") >> 12),
+        cool_down: args.cool_down.or(file.cool_down).unwrap_or(default.cool_down),
+        min_effect: args.min_effect.or(file.min_effect).unwrap_or(default.min_effect),
+        equivalent: equivalent.unwrap_or(default.equivalent),
+        equivalence_asked: equivalent.is_some(),
+        allow_unequal: args.allow_unequal || file.allow_unequal,
+        allow_different_workload: args.allow_different_workload || file.allow_different_workload,
+        decide: if decide.is_empty() { default.decide.clone() } else { decide.clone() },
+        ..default
+    }
+}
+
+/// Stops what would compare nothing, before anything is sent; what is allowed by name is a warning.
+fn refused(design: &Design, [a, b]: &[Side; 2]) -> Result<Vec<String>, Failure> {
+    let mut warnings = Vec::new();
+    let workload = workload_differences(&a.plan, &b.plan);
+    if !workload.is_empty() {
+        let text = format!("the sides do not carry the same load: {}", list(&workload));
+        if !design.allow_different_workload {
+            return Err(Failure::usage(format!(
+                "{text}; give both the same (--set), or say --allow-different-workload"
+            )));
+        }
+        warnings.push(text);
+    }
+    let durability = durability_differences(&a.plan, &b.plan);
+    if !durability.is_empty() && !design.allow_unequal {
+        return Err(Failure::usage(format!(
+            "the sides are not equally durable, so that neither can be called better: {}; give both the same, or say \
+             --allow-unequal",
+            list(&durability)
+        )));
+    }
+    Ok(warnings)
+}
+
+fn list(differences: &[Difference]) -> String {
+    const SHOWN: usize = 5;
+    let one = |d: &Difference| format!("{} is {} and {}", d.key, show::fit(&d.a, 60), show::fit(&d.b, 60));
+    let mut all: Vec<String> = differences.iter().take(SHOWN).map(one).collect();
+    if differences.len() > SHOWN {
+        all.push(format!("and {} more", differences.len() - SHOWN));
+    }
+    all.join("; ")
+}

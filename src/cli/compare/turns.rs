@@ -1,0 +1,224 @@
+//! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and a folder of its own.
+
+use crate::archive::RunFolder;
+use crate::cli::args::{self, Compare, Format};
+use crate::cli::journal::Keeping;
+use crate::cli::progress::Progress;
+use crate::cli::{Exit, Failure, run};
+use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
+use crate::host::clock::{Clock, utc};
+use crate::host::signal::Interrupt;
+use crate::host::sleep::Sleeper;
+use crate::num;
+use crate::plan::Pacing;
+use crate::record::Record;
+use crate::report::{compare as words, show};
+use crate::run::Identity;
+
+use super::task::{Side, Task};
+
+/// The seeds that a profile can say: 0 to 2^63 − 1.
+const SEEDS: u64 = u64::MAX >> 1;
+
+/// What happens while the runs go on.
+struct Turns<'a> {
+    args: &'a Compare,
+    task: &'a Task,
+    folder: &'a RunFolder,
+    interrupt: &'a Interrupt,
+    progress: Progress,
+    setups: [Setup; 2],
+    /// Why a run never came to its load, the first time.
+    failure: Option<Failure>,
+}
+
+pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
+    let task = Task::resolve(args)?;
+    let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
+    let (identity, clock) = (Identity::new(), Clock::start());
+    let name = format!("compare-{}", task.name);
+    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id)
+        .map_err(|error| run::no_folder(&error))?;
+    let setup =
+        |side: &Side| Setup { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
+    let mut turns = Turns {
+        args,
+        task: &task,
+        folder: &folder,
+        interrupt: &interrupt,
+        progress: Progress::brief(args.quiet),
+        setups: [setup(&task.sides[0]), setup(&task.sides[1])],
+        failure: None,
+    };
+    turns.announce();
+    let done = turns.pairs(clock);
+    turns.progress.end_line();
+    let Turns { setups, failure, .. } = turns;
+    let (pairs, stopped) = match done {
+        Ok(done) => done,
+        Err(failure) => {
+            folder.discard_if_empty();
+            return Err(failure);
+        }
+    };
+    if setups.iter().all(|setup| setup.sample.is_none()) {
+        folder.discard_if_empty();
+        let nothing =
+            || Failure { exit: Exit::Interrupted, text: "interrupted before anything was measured".into() };
+        return Err(failure.unwrap_or_else(nothing));
+    }
+    let about = About {
+        id: identity.id,
+        name: task.name.clone(),
+        description: task.description.clone(),
+        profile: task.profile.clone(),
+        sets: task.sets.clone(),
+        notes: task.notes.clone(),
+        tickgate: env!("CARGO_PKG_VERSION").into(),
+        started: utc(clock.unix_ns_at_epoch()),
+        ended: utc(clock.unix_ns_at_epoch() + clock.now()),
+        interrupted: stopped,
+    };
+    let [a, b] = &setups;
+    let comparison = compare::compare(about, task.design.clone(), task.prices.as_ref(), [a, b], pairs);
+    let exit = super::finish(&comparison, &folder, args.format)?;
+    Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
+}
+
+impl Turns<'_> {
+    fn announce(&mut self) {
+        let design = &self.task.design;
+        for warning in &self.task.warnings {
+            self.progress.say(&format!("warning: {warning}"));
+        }
+        let seconds = self.task.sides.iter().map(|side| {
+            // Starting a broker, readiness, drain and audit take some seconds more.
+            (side.plan.load.warmup.ns + side.plan.load.duration.ns + design.cool_down.ns) / 1_000_000_000 + 3
+        });
+        let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
+        self.progress.say(&format!(
+            "{}: A ({}) against B ({}), {} pairs, about {} min; seed {}",
+            self.task.name,
+            self.task.sides[0].label,
+            self.task.sides[1].label,
+            design.pairs,
+            seconds.div_ceil(60),
+            design.seed
+        ));
+    }
+
+    /// All pairs; or those up to an interruption, or to where more runs could change nothing. The figures themselves
+    /// end nothing.
+    fn pairs(&mut self, clock: Clock) -> Result<(Vec<Pair>, Option<String>), Failure> {
+        let design = &self.task.design;
+        let mut pairs: Vec<Pair> = Vec::new();
+        for (number, order) in (1..).zip(order(design.seed, design.pairs)) {
+            let mut pair = Pair { number, order, a: Trial::default(), b: Trial::default(), excluded: None };
+            for at in if order == Order::Ab { [0, 1] } else { [1, 0] } {
+                if self.interrupt.level() == 0 {
+                    self.cool_down(clock);
+                }
+                if self.interrupt.level() > 0 {
+                    break;
+                }
+                let trial = self.one(at, number)?;
+                self.progress.say(&words::progress(&trial, number, design.pairs));
+                *(if at == 0 { &mut pair.a } else { &mut pair.b }) = trial;
+            }
+            if pair.a.outcome != Outcome::NotRun || pair.b.outcome != Outcome::NotRun {
+                pairs.push(pair);
+            }
+            if let Some(why) = self.stops(&pairs) {
+                return Ok((pairs, Some(why)));
+            }
+        }
+        Ok((pairs, None))
+    }
+
+    /// Why no more runs are made.
+    fn stops(&self, pairs: &[Pair]) -> Option<String> {
+        let design = &self.task.design;
+        if self.interrupt.level() > 0 {
+            return Some("somebody ended it".into());
+        }
+        let durability = |at: usize| self.setups[at].sample.as_ref().map(|record| &record.broker.durability);
+        if let (Some(a), Some(b), false) = (durability(0), durability(1), design.allow_unequal)
+            && a != b
+        {
+            return Some("the sides turned out to be unequally durable".into());
+        }
+        let measured = |trial: &Trial| trial.outcome == Outcome::Measured;
+        let whole = num::count32(pairs.iter().filter(|pair| measured(&pair.a) && measured(&pair.b)).count());
+        let left = design.pairs - num::count32(pairs.len());
+        (left > 0 && design.pairs >= FEWEST_PAIRS && whole + left < FEWEST_PAIRS)
+            .then(|| format!("sound pairs so far: {whole}; to come: {left}; needed: {FEWEST_PAIRS}"))
+    }
+
+    /// Lets the machine settle; an interruption ends it.
+    fn cool_down(&self, clock: Clock) {
+        const SLICE: u64 = 100_000_000;
+        let sleeper = Sleeper::new(clock, Pacing::Sleep);
+        let end = clock.now() + self.task.design.cool_down.ns;
+        while clock.now() < end && self.interrupt.level() == 0 {
+            sleeper.sleep_until((clock.now() + SLICE).min(end));
+        }
+    }
+
+    /// One run of a side; a broker that fails is a result, a plan that no broker takes is none.
+    fn one(&mut self, at: usize, number: u32) -> Result<Trial, Failure> {
+        let side = &self.task.sides[at];
+        let name = format!("{}-{number:02}", ["a", "b"][at]);
+        let folder = self.folder.inside(&name).map_err(|error| Failure::environment(&error))?;
+        let args = args::Run {
+            profile: self.task.profile.clone(),
+            sets: vec![],
+            out: self.args.out.clone(),
+            format: Format::Text,
+            quiet: self.args.quiet,
+            keep: false,
+            broker: side.broker.clone(),
+        };
+        // Other events in each pair, the same for both of it: else all pairs would share what one schedule happens to be.
+        let mut plan = side.plan.clone();
+        plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
+        let (identity, clock) = (Identity::new(), Clock::start());
+        let mut journal = Keeping::new(&folder);
+        let done =
+            run::execute(&args, &plan, &identity, clock, self.interrupt, &mut journal, &mut self.progress);
+        self.progress.end_line();
+        match done {
+            Ok(record) => {
+                let json = record.to_json().map_err(|error| Failure::environment(&error))?;
+                folder
+                    .write_whole("record.json", json.as_bytes())
+                    .map_err(|error| Failure::environment(&error))?;
+                run::rest(&record, journal, &mut self.progress);
+                let trial = Trial::of(&name, &record);
+                self.keep(at, record, trial.outcome);
+                Ok(trial)
+            }
+            Err(failure) => {
+                folder.discard_if_empty();
+                match failure.exit {
+                    Exit::Usage => Err(failure),
+                    Exit::Interrupted => Ok(Trial::default()),
+                    _ => {
+                        let trial = Trial::failed(&name, &show::plain(&failure.text));
+                        self.failure.get_or_insert(failure);
+                        Ok(trial)
+                    }
+                }
+            }
+        }
+    }
+
+    /// A sound record stands for its side's facts; any other only until there is one.
+    fn keep(&mut self, at: usize, record: Record, outcome: Outcome) {
+        let sample = &mut self.setups[at].sample;
+        if sample.is_none()
+            || (outcome == Outcome::Measured && sample.as_ref().is_some_and(|s| !s.health.valid))
+        {
+            *sample = Some(record);
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! What a side costs in a month, at the measured use and given prices.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Interval, Pair, Trial};
+use crate::num;
+use crate::plan::Span;
+use crate::record::Record;
+use crate::stats;
+
+/// What a month of each resource costs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// What the figures are in.
+    #[serde(default = "currency")]
+    pub currency: String,
+    /// Of one core.
+    pub core: f64,
+    /// Of one GiB of memory.
+    pub gib_memory: f64,
+    /// Of one GB of disk.
+    pub gb_disk: f64,
+    /// How long events are kept.
+    #[serde(default = "retention")]
+    pub retention: Span,
+}
+
+fn currency() -> String {
+    "USD".into()
+}
+
+const fn retention() -> Span {
+    Span::seconds(86_400)
+}
+
+/// A month's bill of both sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// The prices.
+    pub prices: Prices,
+    /// Events a second that the bills are for.
+    pub rate: f64,
+    /// A's bill, from the medians of its runs.
+    pub a: Bill,
+    /// B's.
+    pub b: Bill,
+    /// Median of the pairs' ratios B / A.
+    pub ratio: f64,
+    /// Its confidence interval (95 %), where there are enough pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+}
+
+/// What one side takes, and what that costs in a month.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Bill {
+    /// Cores of the broker.
+    pub cores: f64,
+    /// Peak memory of the broker.
+    pub memory_gib: f64,
+    /// Disk for the events of the retention time, all copies.
+    pub disk_gb: f64,
+    /// Price of the cores.
+    pub of_cores: f64,
+    /// Price of the memory.
+    pub of_memory: f64,
+    /// Price of the disk.
+    pub of_disk: f64,
+}
+
+impl Bill {
+    /// The sum.
+    #[must_use]
+    pub fn total(&self) -> f64 {
+        self.of_cores + self.of_memory + self.of_disk
+    }
+}
+
+/// The bills; nothing where a side's use could not be seen.
+pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) -> Option<Cost> {
+    let used: Vec<&Pair> = pairs.iter().filter(|pair| pair.excluded.is_none()).collect();
+    let of = |trial: &Trial, sample: &Record| bill(prices, trial, sample);
+    let both: Vec<(Bill, Bill)> = used.iter().filter_map(|p| Some((of(&p.a, a)?, of(&p.b, b)?))).collect();
+    let logs: Vec<f64> =
+        both.iter().map(|(a, b)| (b.total() / a.total()).ln()).filter(|l| l.is_finite()).collect();
+    let middle = |of: &dyn Fn(&(Bill, Bill)) -> f64| stats::median(&both.iter().map(of).collect::<Vec<_>>());
+    let typical = |side: fn(&(Bill, Bill)) -> Bill| {
+        Some(priced(
+            prices,
+            middle(&|pair| side(pair).cores)?,
+            middle(&|pair| side(pair).memory_gib)?,
+            middle(&|pair| side(pair).disk_gb)?,
+        ))
+    };
+    Some(Cost {
+        prices: prices.clone(),
+        rate: a.load.offered_rate,
+        a: typical(|pair| pair.0)?,
+        b: typical(|pair| pair.1)?,
+        ratio: stats::hodges_lehmann(&logs)?.exp(),
+        interval: stats::interval(&logs, 0.95)
+            .map(|(low, high)| Interval { low: low.exp(), high: high.exp() }),
+    })
+}
+
+/// The bill of one run, at the rate of the side's sample: every run of a side has the same plan.
+fn bill(prices: &Prices, trial: &Trial, sample: &Record) -> Option<Bill> {
+    let figure = |name: &str| trial.figures.get(name).copied();
+    let events = num::f64_of(sample.load.intended.max(1));
+    let kept = sample.load.offered_rate * prices.retention.as_seconds();
+    let bytes = figure("broker.store")? / events * kept * f64::from(sample.plan.bus.replicas.max(1));
+    Some(priced(
+        prices,
+        figure("broker.cpu")?,
+        figure("broker.memory")? / f64::from(1_u32 << 30),
+        bytes / 1e9,
+    ))
+}
+
+fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
+    Bill {
+        cores,
+        memory_gib,
+        disk_gb,
+        of_cores: cores * prices.core,
+        of_memory: memory_gib * prices.gib_memory,
+        of_disk: disk_gb * prices.gb_disk,
+    }
+}

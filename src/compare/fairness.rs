@@ -1,0 +1,121 @@
+//! Do both sides play by the same rules? What was asked of them, and under which conditions they ran.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plans::flat;
+use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
+use crate::num;
+use crate::record::{Record, Verdict};
+use crate::stats;
+
+/// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
+const IDLE: [&str; 7] =
+    ["server", "server_name", "max_payload", "address", "market.seed", "bus.max_bytes", "bus.max_age"];
+
+/// A side over all its runs.
+pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Side {
+    let trials = || pairs.iter().map(of);
+    let count = |outcome: Outcome| num::count32(trials().filter(|t| t.outcome == outcome).count());
+    let sum = |of: fn(&Ledger) -> u64| trials().map(|t| of(&t.ledger)).sum();
+    let broker = setup.sample.as_ref().map(|record| &record.broker);
+    Side {
+        label: setup.label.clone(),
+        overrides: setup.overrides.clone(),
+        product: broker
+            .map_or_else(String::new, |b| format!("{} {}", b.product, b.version).trim().to_owned()),
+        mode: broker.map_or_else(String::new, |b| b.mode.clone()),
+        durability: broker.map_or_else(String::new, |b| b.durability.clone()),
+        measured: count(Outcome::Measured),
+        unfit: count(Outcome::Unfit),
+        failed: count(Outcome::Failed),
+        missed: num::count32(trials().filter(|t| t.verdict == Some(Verdict::Fail)).count()),
+        ledger: Ledger {
+            lost: sum(|l| l.lost),
+            corrupt: sum(|l| l.corrupt),
+            duplicate: sum(|l| l.duplicate),
+            reordered: sum(|l| l.reordered),
+        },
+        unsteady: num::count32(trials().filter(|t| t.steady.is_some_and(|s| !s.steady)).count()),
+    }
+}
+
+/// The table: durability first, then what differs, then the rest of what matters to the figures, then the conditions.
+pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if let Some((a, b)) = samples {
+        let row = |name: &str, of: fn(&Record) -> String| {
+            let (a, b) = (of(a), of(b));
+            Row { name: name.into(), differs: a != b, a, b }
+        };
+        rows.push(row("an acknowledgement means", |r| r.broker.durability.clone()));
+        rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.version)));
+        rows.push(row("how it is reached", |r| r.broker.mode.clone()));
+        let (a, b) = (settings(a), settings(b));
+        let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+        let of =
+            |map: &BTreeMap<String, String>, key: &str| map.get(key).cloned().unwrap_or_else(|| "–".into());
+        let mut settings: Vec<Row> = keys
+            .into_iter()
+            .map(|key| Row {
+                name: key.clone(),
+                a: of(&a, key),
+                b: of(&b, key),
+                differs: a.get(key) != b.get(key),
+            })
+            .filter(|row| row.differs || matters(&row.name))
+            .collect();
+        settings.sort_by_key(|row| !row.differs);
+        rows.extend(settings);
+    }
+    rows.extend(conditions(pairs));
+    rows
+}
+
+/// Everything that was asked for, and what the broker says of itself.
+fn settings(record: &Record) -> BTreeMap<String, String> {
+    let mut all = flat(&record.plan);
+    let kind = all.get("bus.kind").cloned().unwrap_or_default();
+    // A table of another kind of bus (`bus.kafka.linger`) asks nothing of this one.
+    all.retain(|key, _| match key.strip_prefix("bus.").and_then(|key| key.split_once('.')) {
+        Some((of, _)) => of == kind,
+        None => true,
+    });
+    all.retain(|key, _| !IDLE.contains(&key.as_str()));
+    let asked = |name: &str| {
+        [format!("bus.{name}"), format!("bus.{kind}.{name}")].iter().any(|key| all.contains_key(key))
+    };
+    let own =
+        record.broker.settings.iter().filter(|(name, _)| !IDLE.contains(&name.as_str()) && !asked(name));
+    let own: Vec<_> = own.map(|(name, value)| (format!("broker: {name}"), value.clone())).collect();
+    all.extend(own);
+    all
+}
+
+/// Settings that are shown even where both sides have the same.
+fn matters(key: &str) -> bool {
+    key.starts_with("bus.") || key.starts_with("broker: ") || key == "load.rate" || key == "market.event_size"
+}
+
+/// What the runs themselves tell: tickgate's own lateness, the machine's pauses, steady state.
+fn conditions(pairs: &[Pair]) -> Vec<Row> {
+    let trials = |of: fn(&Pair) -> &Trial| pairs.iter().map(of).filter(|t| t.outcome == Outcome::Measured);
+    let times = |of: fn(&Pair) -> &Trial, ns: fn(&Trial) -> u64| {
+        let values: Vec<f64> = trials(of).map(|t| num::f64_of(ns(t))).collect();
+        stats::median(&values).map_or_else(|| "–".to_owned(), |ns| format!("{:.3}ms", ns / 1e6))
+    };
+    let steady = |of: fn(&Pair) -> &Trial| {
+        let told: Vec<bool> = trials(of).filter_map(|t| Some(t.steady?.steady)).collect();
+        if told.is_empty() {
+            return "too short to tell".to_owned();
+        }
+        format!("{} of {} runs", told.iter().filter(|s| **s).count(), told.len())
+    };
+    let row = |name: &str, a: String, b: String| Row { name: name.into(), a, b, differs: false };
+    let a: fn(&Pair) -> &Trial = |p| &p.a;
+    let b: fn(&Pair) -> &Trial = |p| &p.b;
+    vec![
+        row("latency steady while measured", steady(a), steady(b)),
+        row("send lag of tickgate, p99", times(a, |t| t.send_lag_p99_ns), times(b, |t| t.send_lag_p99_ns)),
+        row("pauses of the machine, p99.9", times(a, |t| t.hiccup_p99_9_ns), times(b, |t| t.hiccup_p99_9_ns)),
+    ]
+}

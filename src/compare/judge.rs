@@ -1,0 +1,243 @@
+//! The rules: what is found of each metric, and of the whole.
+
+use super::metrics::{Family, METRICS, Metric, Unit};
+use super::{
+    Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Sides, Trial, Verdict, words,
+};
+use crate::num;
+use crate::stats;
+
+/// An interval that holds 1 and reaches this factor hides too much to speak of no difference.
+const BLIND: f64 = 1.5;
+
+/// Every metric with its finding.
+pub(super) fn metrics(design: &Design, pairs: &[Pair]) -> Vec<MetricResult> {
+    let mut all: Vec<MetricResult> = METRICS.iter().map(|metric| measured(metric, design, pairs)).collect();
+    for family in [Family::Deciding, Family::Latency, Family::Ack, Family::Resources, Family::Stock] {
+        let of_family = |m: &&mut MetricResult| m.family == family && m.p.is_some();
+        let p: Vec<f64> = all.iter_mut().filter(of_family).filter_map(|m| m.p).collect();
+        let size = num::count32(p.len());
+        for (metric, adjusted) in all.iter_mut().filter(of_family).zip(stats::holm(&p)) {
+            metric.p_adjusted = Some(adjusted);
+            metric.family_size = size;
+        }
+    }
+    for metric in &mut all {
+        (metric.finding, metric.why) = judge(design, metric);
+    }
+    all
+}
+
+/// The figures of a metric, not judged yet.
+fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
+    let decides = design.decide.iter().any(|name| name == metric.name);
+    let used: Vec<(u32, f64, f64)> = pairs
+        .iter()
+        .filter(|pair| pair.excluded.is_none())
+        .filter_map(|pair| {
+            Some((pair.number, *pair.a.figures.get(metric.name)?, *pair.b.figures.get(metric.name)?))
+        })
+        .collect();
+    let one = if metric.unit == Unit::Events { 1.0 } else { 0.0 };
+    let ratios: Vec<(u32, f64)> =
+        used.iter().map(|(number, a, b)| (*number, (b + one) / (a + one))).collect();
+    let logs: Vec<f64> = ratios.iter().map(|(_, ratio)| ratio.ln()).collect();
+    let interval = |confidence: f64| {
+        stats::interval(&logs, confidence).map(|(low, high)| Interval { low: low.exp(), high: high.exp() })
+    };
+    let middle = |of: fn(&(u32, f64, f64)) -> f64| stats::median(&used.iter().map(of).collect::<Vec<_>>());
+    MetricResult {
+        name: metric.name.into(),
+        title: metric.title.into(),
+        unit: metric.unit,
+        family: if decides { Family::Deciding } else { metric.family },
+        family_size: 0,
+        pairs: num::count32(used.len()),
+        a: middle(|(_, a, _)| *a),
+        b: middle(|(_, _, b)| *b),
+        ratio: stats::hodges_lehmann(&logs).map(f64::exp),
+        interval: interval(1.0 - design.alpha),
+        equivalence_interval: interval(1.0 - 2.0 * design.alpha),
+        p: (!logs.is_empty()).then(|| stats::signed_rank(&logs).p),
+        p_adjusted: None,
+        p_student: stats::paired_t(&logs).map(|t| t.p).filter(|p| p.is_finite()),
+        ratios,
+        finding: Finding::Inconclusive,
+        why: missing(metric, pairs),
+    }
+}
+
+/// Which side lacks a figure, and why.
+fn missing(metric: &Metric, pairs: &[Pair]) -> String {
+    let of = |name: &str, of: fn(&Pair) -> &Trial| {
+        let used = pairs.iter().filter(|pair| pair.excluded.is_none()).map(of);
+        let without: Vec<&Trial> = used.filter(|t| !t.figures.contains_key(metric.name)).collect();
+        let why = without.first()?.missing.get(metric.name).map_or("it has no such figure", String::as_str);
+        Some(format!("{name} has no figure in {} runs: {why}", without.len()))
+    };
+    let both: Vec<String> = of("A", |p| &p.a).into_iter().chain(of("B", |p| &p.b)).collect();
+    both.join("; ")
+}
+
+/// Pairs with which a family of so many metrics can reach α at all.
+fn pairs_needed(family: u32, alpha: f64) -> u32 {
+    let reaches = |pairs: &u32| stats::smallest_p(num::index32(*pairs)) * f64::from(family) <= alpha;
+    (FEWEST_PAIRS..64).find(reaches).unwrap_or(64)
+}
+
+/// The finding on one metric; a better or worse one needs evidence after correction *and* size.
+fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
+    use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
+    let said = |text: String| if metric.why.is_empty() { text } else { format!("{text}; {}", metric.why) };
+    let (Some(ratio), Some(p)) = (metric.ratio, metric.p_adjusted) else {
+        let why = if metric.why.is_empty() { "no pair has a figure".to_owned() } else { metric.why.clone() };
+        return (Inconclusive, why);
+    };
+    if design.kind == Kind::Folders {
+        return (Inconclusive, said("the runs were not made in turns: figures only".into()));
+    }
+    let (Some(interval), Some(narrow), true) =
+        (metric.interval, metric.equivalence_interval, metric.pairs >= FEWEST_PAIRS)
+    else {
+        return (
+            Inconclusive,
+            said(format!("{} of at least {FEWEST_PAIRS}", words::count(metric.pairs, "pair"))),
+        );
+    };
+    let within =
+        |interval: Interval, share: f64| interval.low >= 1.0 / (1.0 + share) && interval.high <= 1.0 + share;
+    let large = !within(Interval { low: ratio, high: ratio }, design.min_effect);
+    if p <= design.alpha && large {
+        let why = format!(
+            "p {}, and the difference is at least {}",
+            words::p(p),
+            words::percent(design.min_effect)
+        );
+        return (if ratio > 1.0 { Worse } else { Better }, said(why));
+    }
+    if within(narrow, design.equivalent) {
+        let confidence = words::percent(1.0 - 2.0 * design.alpha);
+        let why = format!("the {confidence} interval lies within {}", words::percent(design.equivalent));
+        return (Equivalent, said(why));
+    }
+    if p <= design.alpha {
+        let why = format!("there is a difference, but it is below {}", words::percent(design.min_effect));
+        return (NoDifferenceShown, said(why));
+    }
+    let needed = pairs_needed(metric.family_size, design.alpha);
+    if metric.pairs < needed {
+        let of = words::count(metric.family_size, "metric");
+        return (Inconclusive, said(format!("{} of {needed} pairs that {of} together need", metric.pairs)));
+    }
+    if !within(interval, BLIND - 1.0) {
+        let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
+        return (Inconclusive, said(format!("too noisy: {low} to {high} times are all possible")));
+    }
+    (NoDifferenceShown, said(format!("p {}", words::p(p))))
+}
+
+/// The whole: what stands in the way first, then faults of delivery, then the deciding metrics.
+pub(super) fn verdict(
+    design: &Design,
+    sides: &Sides,
+    pairs: &[Pair],
+    metrics: &[MetricResult],
+    interrupted: Option<&str>,
+) -> Verdict {
+    let used = num::count32(pairs.iter().filter(|pair| pair.excluded.is_none()).count());
+    let unequal = sides.a.durability != sides.b.durability;
+    let ranked = !unequal || design.allow_unequal;
+    let deciding: Vec<&MetricResult> = metrics.iter().filter(|m| m.family == Family::Deciding).collect();
+    let finding = if used < FEWEST_PAIRS || !ranked || design.kind == Kind::Folders {
+        Finding::Inconclusive
+    } else if words::faults(&sides.b.ledger, &sides.a.ledger).is_empty() {
+        worst(&deciding)
+    } else {
+        Finding::Worse
+    };
+    Verdict {
+        finding,
+        sentence: words::sentence(design, sides, used, ranked, &deciding),
+        remarks: words::remarks(design, sides, pairs, metrics),
+        reasons: reasons(design, sides, pairs, used, ranked, &deciding, interrupted),
+    }
+}
+
+/// One that is worse, else one that cannot be told, else one that is better, else what is left.
+fn worst(deciding: &[&MetricResult]) -> Finding {
+    use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
+    let any = |finding: Finding| deciding.iter().any(|metric| metric.finding == finding);
+    [Worse, Inconclusive, Better, NoDifferenceShown]
+        .into_iter()
+        .find(|f| any(*f))
+        .unwrap_or(if any(Equivalent) { Equivalent } else { Inconclusive })
+}
+
+fn reasons(
+    design: &Design,
+    sides: &Sides,
+    pairs: &[Pair],
+    used: u32,
+    ranked: bool,
+    deciding: &[&MetricResult],
+    interrupted: Option<&str>,
+) -> Vec<Reason> {
+    let mut all = Vec::new();
+    let mut say = |what: String, next: &str| all.push(Reason { what, next: next.to_owned() });
+    if let Some(why) = interrupted {
+        say(format!("the comparison did not run to its end: {why}"), "run it again, to its end");
+    }
+    if !ranked {
+        say(
+            format!(
+                "the sides are not ranked: an acknowledgement of A means `{}`, one of B `{}`",
+                sides.a.durability, sides.b.durability
+            ),
+            "give both the same durability (bus.storage, bus.sync, bus.replicas), or say --allow-unequal",
+        );
+    }
+    let excluded = num::count32(pairs.len()) - used;
+    if used < FEWEST_PAIRS {
+        let what = if design.kind == Kind::Folders && pairs.len() < 2 {
+            "one run of each side: how much runs differ by themselves is not known".to_owned()
+        } else {
+            format!(
+                "{} {} left, and fewer than {FEWEST_PAIRS} cannot tell chance from difference",
+                words::count(used, "pair"),
+                if used == 1 { "is" } else { "are" }
+            )
+        };
+        say(what, &format!("compare with --pairs {} or more", design.pairs.max(8)));
+    }
+    if design.kind == Kind::Folders && pairs.len() > 1 {
+        say(
+            "the runs were not made in turns, so that every drift of the machine between them looks like a difference".into(),
+            "let tickgate make the runs: tickgate compare PROFILE --a … --b …",
+        );
+    }
+    if excluded > 0 {
+        let first = pairs.iter().find_map(|p| Some((p.number, p.excluded.as_deref()?)));
+        let why = first.map_or_else(String::new, |(number, why)| format!(" (pair {number}: {why})"));
+        let next = "see the pairs below: mend what failed; for an unfit machine see `tickgate doctor`";
+        say(
+            format!("{} of {} left out{why}", excluded, words::count(num::count32(pairs.len()), "pair")),
+            next,
+        );
+    }
+    if used >= FEWEST_PAIRS {
+        for metric in deciding.iter().filter(|m| m.finding == Finding::Inconclusive) {
+            let next = "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine";
+            say(format!("{}: {}", metric.title, metric.why), next);
+        }
+    }
+    for (name, side) in [("A", &sides.a), ("B", &sides.b)] {
+        if side.unsteady * 2 > side.measured.max(1) {
+            let what = format!(
+                "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
+                side.unsteady, side.measured
+            );
+            say(what, "lengthen load.warmup");
+        }
+    }
+    all
+}

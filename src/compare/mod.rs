@@ -1,0 +1,83 @@
+//! Is one side better than the other, by how much, and how surely? From pairs of runs alone.
+//!
+//! The run is the unit of replication: each pair gives one ratio B / A for each metric, and all inference is about the
+//! median of these ratios. A comparison ends when its pairs have run; nobody looks at the figures before, since stopping
+//! when they please would make a false alarm as likely as one likes.
+
+mod account;
+mod claims;
+mod cost;
+mod fairness;
+mod judge;
+mod metrics;
+mod order;
+mod plans;
+mod trial;
+mod words;
+
+pub use account::{
+    About, Claim, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair,
+    Reason, Row, Side, Sides, Steady, Trial, Verdict,
+};
+pub use cost::{Bill, Cost, Prices};
+pub use metrics::{Family, METRICS, Metric, Unit, named};
+pub use order::order;
+pub use plans::{Difference, durability_differences, workload_differences};
+pub use words::ratio;
+
+use crate::record::Record;
+
+/// The schema that this version writes.
+pub const SCHEMA: &str = "tickgate.compare/1";
+/// Its family.
+pub const SCHEMA_FAMILY: &str = "tickgate.compare";
+/// Its number.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Fewer pairs cannot reach p < 0.05 by signs alone: 2 / 2⁵ is 0.0625.
+pub const FEWEST_PAIRS: u32 = 6;
+
+/// What is known of a side before it runs, and one of its records for its facts.
+#[derive(Debug, Clone, Default)]
+pub struct Setup {
+    /// What people call it.
+    pub label: String,
+    /// What was asked for it, over the profile.
+    pub overrides: Vec<String>,
+    /// Any record of it; absent where none was made.
+    pub sample: Option<Record>,
+}
+
+/// Compares two sides by their pairs, in the order in which they ran.
+#[must_use]
+pub fn compare(
+    about: About,
+    design: Design,
+    prices: Option<&Prices>,
+    setups: [&Setup; 2],
+    mut pairs: Vec<Pair>,
+) -> Comparison {
+    for pair in &mut pairs {
+        pair.excluded = trial::exclusion(pair);
+    }
+    let [a, b] = setups;
+    let sides = Sides { a: fairness::side(a, &pairs, |p| &p.a), b: fairness::side(b, &pairs, |p| &p.b) };
+    let metrics = judge::metrics(&design, &pairs);
+    let verdict = judge::verdict(&design, &sides, &pairs, &metrics, about.interrupted.as_deref());
+    let samples = a.sample.as_ref().zip(b.sample.as_ref());
+    let cost = prices.zip(samples).and_then(|(prices, samples)| cost::cost(prices, samples, &pairs));
+    let claims = samples.map_or_else(Vec::new, |samples| claims::claims(samples, &metrics, cost.as_ref()));
+    Comparison {
+        schema: SCHEMA.into(),
+        workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),
+        fairness: fairness::rows(samples, &pairs),
+        about,
+        design,
+        sides,
+        pairs,
+        metrics,
+        cost,
+        claims,
+        verdict,
+    }
+}

@@ -1,0 +1,143 @@
+//! From a record to what a comparison looks at, and which pairs count.
+
+use std::collections::BTreeMap;
+
+use super::{Ledger, METRICS, Outcome, Pair, Steady, Trial};
+use crate::measure;
+use crate::num;
+use crate::record::{End, Group, PhaseName, Record, Row};
+use crate::stats;
+
+/// Points of a percentile curve.
+const POINTS: u32 = 64;
+/// A trend counts if it is this sure …
+const TREND_P: f64 = 0.01;
+/// … and if the halves of the measure phase differ by this factor.
+const TREND_SIZE: f64 = 1.25;
+/// Fewer measured seconds tell nothing about a trend.
+const TREND_SECONDS: usize = 8;
+
+impl Trial {
+    /// A run that has a record.
+    #[must_use]
+    pub fn of(folder: &str, record: &Record) -> Self {
+        let (outcome, reason) = outcome(record);
+        let mut figures = BTreeMap::new();
+        let mut missing = BTreeMap::new();
+        for metric in &METRICS {
+            match (metric.of)(record) {
+                Ok(figure) => {
+                    figures.insert(metric.name.to_owned(), figure);
+                }
+                Err(why) => {
+                    missing.insert(metric.name.to_owned(), why);
+                }
+            }
+        }
+        let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum();
+        Self {
+            folder: folder.to_owned(),
+            run: record.run.id.clone(),
+            outcome,
+            reason,
+            verdict: Some(record.verdict),
+            ledger: Ledger {
+                lost: sum(|g| g.lost),
+                corrupt: sum(|g| g.corrupt),
+                duplicate: sum(|g| g.duplicate),
+                reordered: sum(|g| g.reordered),
+            },
+            figures,
+            missing,
+            curve: curve(record),
+            steady: steady(&record.timeline),
+            send_lag_p99_ns: record.load.send_lag.p99_ns,
+            hiccup_p99_9_ns: record.health.hiccups.p99_9_ns,
+        }
+    }
+
+    /// A run that never came to its load.
+    #[must_use]
+    pub fn failed(folder: &str, why: &str) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            outcome: Outcome::Failed,
+            reason: Some(why.to_owned()),
+            ..Self::default()
+        }
+    }
+}
+
+fn outcome(record: &Record) -> (Outcome, Option<String>) {
+    let reason = || record.run.reason.clone();
+    match record.run.end {
+        End::Completed if record.health.valid => (Outcome::Measured, None),
+        End::Completed => (Outcome::Unfit, record.health.reasons.first().map(|r| r.seen.clone())),
+        End::Interrupted => (Outcome::Failed, reason().or_else(|| Some("it was interrupted".into()))),
+        End::BrokerFailed => (Outcome::Failed, reason().or_else(|| Some("the broker failed".into()))),
+        End::HarnessFailed => {
+            (Outcome::Failed, reason().or_else(|| Some("a part of tickgate failed".into())))
+        }
+        End::Recovered => {
+            (Outcome::Failed, Some("it was killed, and its record rebuilt from the journal".into()))
+        }
+    }
+}
+
+/// Why a pair counts in no ratio: a run that is no measurement takes its partner out with it, since the pair is the unit.
+pub(super) fn exclusion(pair: &Pair) -> Option<String> {
+    let why = |name: &str, trial: &Trial| {
+        let what = match trial.outcome {
+            Outcome::Measured => return None,
+            Outcome::Unfit => "was unfit to measure",
+            Outcome::Failed => "failed",
+            Outcome::NotRun => return Some(format!("{name} did not run")),
+        };
+        Some(format!("{name} {what}: {}", trial.reason.as_deref().unwrap_or("no reason is known")))
+    };
+    let both: Vec<String> = why("A", &pair.a).into_iter().chain(why("B", &pair.b)).collect();
+    (!both.is_empty()).then(|| both.join("; "))
+}
+
+/// End-to-end latency by percentile; at each the slowest group's.
+fn curve(record: &Record) -> Vec<(f64, u64)> {
+    let groups: Vec<_> = record
+        .groups
+        .iter()
+        .filter_map(|group| {
+            let histogram = measure::decode(&group.latency.histogram).ok()?;
+            (!histogram.is_empty()).then(|| (histogram, u64::try_from(group.latency.max_ns).unwrap_or(0)))
+        })
+        .collect();
+    let Some(fewest) = groups.iter().map(|(histogram, _)| histogram.len()).min() else { return vec![] };
+    let end = num::f64_of(fewest).log10().max(0.31);
+    let at = |nines: f64| {
+        let quantile = 1.0 - 10_f64.powf(-nines);
+        groups.iter().map(|(histogram, max)| histogram.value_at_quantile(quantile).min(*max)).max()
+    };
+    let points = (0..=POINTS).map(|point| f64::from(point) / f64::from(POINTS) * end);
+    points.filter_map(|nines| Some((nines, at(nines)?))).collect()
+}
+
+/// Does the latency of the measured seconds still move? Seconds resemble their neighbours, so that the test alone would
+/// cry wolf: a trend must be large, too.
+fn steady(timeline: &[Row]) -> Option<Steady> {
+    let measured = timeline.iter().filter(|row| row.phase == PhaseName::Measure);
+    let medians: Vec<f64> = measured
+        .filter_map(|row| {
+            row.groups
+                .iter()
+                .filter(|g| g.latency.count > 0)
+                .map(|g| num::f64_of(g.latency.p50_ns))
+                .reduce(f64::max)
+        })
+        .collect();
+    if medians.len() < TREND_SECONDS {
+        return None;
+    }
+    let trend = stats::trend(&medians)?;
+    let (first, second) = medians.split_at(medians.len() / 2);
+    let halves = stats::median(second)? / stats::median(first)?.max(1.0);
+    let large = !(1.0 / TREND_SIZE..=TREND_SIZE).contains(&halves);
+    Some(Steady { tau: trend.tau, p: trend.p, halves, steady: !(large && trend.p <= TREND_P) })
+}

@@ -1,0 +1,362 @@
+//! Comparison files: a profile, two sides that change it, and how they are to be compared.
+//!
+//! The keys of a side are those of the profile, as `--set` takes them, and three more: `label`, `broker`, `profile`.
+
+use std::fs;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::{Table, Value};
+
+use crate::compare::{METRICS, Prices, named};
+use crate::plan::Span;
+use crate::plan::grammar::{did_you_mean, nearest};
+
+const SHIPPED: [(&str, &str); 7] = [
+    ("file-vs-memory", include_str!("../../profiles/compare/file-vs-memory.toml")),
+    ("sync-default-vs-always", include_str!("../../profiles/compare/sync-default-vs-always.toml")),
+    ("ack-explicit-vs-none", include_str!("../../profiles/compare/ack-explicit-vs-none.toml")),
+    ("subject-plain-vs-symbol", include_str!("../../profiles/compare/subject-plain-vs-symbol.toml")),
+    ("shared-vs-partitioned", include_str!("../../profiles/compare/shared-vs-partitioned.toml")),
+    ("kafka-vs-nats", include_str!("../../profiles/compare/kafka-vs-nats.toml")),
+    ("kafka-vs-nats-fsync", include_str!("../../profiles/compare/kafka-vs-nats-fsync.toml")),
+];
+
+/// What a comparison file says.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ComparisonFile {
+    /// Its name: that of the file where it gives itself none.
+    pub name: String,
+    /// One sentence for people.
+    pub description: String,
+    /// A shipped profile's name, or a path.
+    pub profile: String,
+    /// What readers of the result should know.
+    pub notes: Vec<String>,
+    /// Overrides of both sides, each as `--set` takes it.
+    pub sets: Vec<String>,
+    /// What is there.
+    pub a: SideFile,
+    /// What is held against it.
+    pub b: SideFile,
+    /// Pairs of runs.
+    pub pairs: Option<u32>,
+    /// Pause before each run.
+    pub cool_down: Option<Span>,
+    /// Minimum effect, as a share.
+    pub min_effect: Option<f64>,
+    /// Margin of equivalence, as a share; says that equivalence is asked for.
+    pub equivalent: Option<f64>,
+    /// Rank sides of unequal durability.
+    pub allow_unequal: bool,
+    /// Compare sides of different load.
+    pub allow_different_workload: bool,
+    /// The metrics that decide.
+    pub decide: Vec<String>,
+    /// Prices, for what both cost.
+    pub prices: Option<Prices>,
+}
+
+/// What one side changes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SideFile {
+    /// What people call it.
+    pub label: Option<String>,
+    /// As `--broker` takes it.
+    pub broker: Option<String>,
+    /// A profile of its own.
+    pub profile: Option<String>,
+    /// Overrides, each as `--set` takes it.
+    pub sets: Vec<String>,
+}
+
+/// Why a comparison file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ComparisonError {
+    /// The file cannot be read.
+    #[error("cannot read the comparison `{path}`")]
+    Unreadable {
+        /// Where.
+        path: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no comparison.
+    #[error("{name}: {problem}")]
+    Wrong {
+        /// Which.
+        name: String,
+        /// What is wrong, and what was expected.
+        problem: String,
+    },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    name: Option<String>,
+    #[serde(default)]
+    description: String,
+    profile: String,
+    #[serde(default)]
+    notes: Vec<String>,
+    #[serde(default)]
+    set: Table,
+    a: Table,
+    b: Table,
+    pairs: Option<u32>,
+    cool_down: Option<Span>,
+    min_effect: Option<String>,
+    equivalent: Option<String>,
+    #[serde(default)]
+    allow_unequal: bool,
+    #[serde(default)]
+    allow_different_workload: bool,
+    #[serde(default)]
+    decide: Vec<String>,
+    prices: Option<Prices>,
+}
+
+/// The shipped comparisons: name and description.
+#[must_use]
+pub fn shipped() -> Vec<(&'static str, String)> {
+    SHIPPED
+        .iter()
+        .map(|(name, text)| (*name, read(name, text).map(|file| file.description).unwrap_or_default()))
+        .collect()
+}
+
+/// The text of a shipped comparison.
+#[must_use]
+pub fn shipped_text(name: &str) -> Option<&'static str> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}
+
+/// The comparison that a command line means: a shipped one by its name, or a file by its path. `None` if the argument
+/// means a profile instead: that has no key `profile`.
+///
+/// # Errors
+/// When the file is a comparison and wrong.
+pub fn find(argument: &str) -> Result<Option<ComparisonFile>, ComparisonError> {
+    if let Some(text) = shipped_text(argument) {
+        return read(argument, text).map(Some);
+    }
+    let path = Path::new(argument);
+    let is_path = argument.contains('/') || path.extension().is_some_and(|extension| extension == "toml");
+    if !is_path || !path.is_file() {
+        return Ok(None);
+    }
+    let text = fs::read_to_string(path)
+        .map_err(|source| ComparisonError::Unreadable { path: argument.to_owned(), source })?;
+    let is_comparison = |table: &Table| table.contains_key("profile") || table.contains_key("a");
+    match text.parse::<Table>() {
+        Ok(table) if is_comparison(&table) => {
+            let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("comparison");
+            read(stem, &text).map(Some)
+        }
+        // What is no TOML is told by the profile's own reader, which shows every mistake in its place.
+        _ => Ok(None),
+    }
+}
+
+/// Reads a comparison; the plans of its sides are not looked at.
+///
+/// # Errors
+/// When it is no TOML, has unknown or missing keys, or values out of range.
+pub fn read(name: &str, text: &str) -> Result<ComparisonFile, ComparisonError> {
+    let wrong = |problem: String| ComparisonError::Wrong { name: name.to_owned(), problem };
+    let raw: Raw = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let share_of = |key: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| share(text).map_err(|problem| wrong(format!("`{key}`: {problem}"))))
+            .transpose()
+    };
+    let file = ComparisonFile {
+        name: raw.name.unwrap_or_else(|| name.to_owned()),
+        description: raw.description,
+        profile: raw.profile,
+        notes: raw.notes,
+        sets: flags(&raw.set),
+        a: side(raw.a).map_err(|problem| wrong(format!("[a]: {problem}")))?,
+        b: side(raw.b).map_err(|problem| wrong(format!("[b]: {problem}")))?,
+        pairs: raw.pairs,
+        cool_down: raw.cool_down,
+        min_effect: share_of("min_effect", &raw.min_effect)?,
+        equivalent: share_of("equivalent", &raw.equivalent)?,
+        allow_unequal: raw.allow_unequal,
+        allow_different_workload: raw.allow_different_workload,
+        decide: raw.decide,
+        prices: raw.prices,
+    };
+    file.decide.iter().try_for_each(|name| metric(name)).map_err(&wrong)?;
+    let legal = |price: f64| price.is_finite() && price >= 0.0;
+    if let Some(prices) = &file.prices
+        && ![prices.core, prices.gib_memory, prices.gb_disk].into_iter().all(legal)
+    {
+        return Err(wrong("[prices] holds a price that is none; expected numbers from 0 on".into()));
+    }
+    Ok(file)
+}
+
+/// Is this the name of a metric that is compared?
+///
+/// # Errors
+/// What it might have meant.
+pub fn metric(name: &str) -> Result<(), String> {
+    if named(name).is_some() {
+        return Ok(());
+    }
+    let names = METRICS.iter().map(|metric| metric.name);
+    let near = did_you_mean(nearest(name, names.clone()));
+    Err(format!(
+        "no metric `{name}` is compared; expected one of {}{near}",
+        names.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// `5%` or `0.05` as a share.
+///
+/// # Errors
+/// What was expected.
+pub fn share(text: &str) -> Result<f64, String> {
+    let number = |text: &str| text.trim().parse::<f64>().ok();
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => number(percent).map(|percent| percent / 100.0),
+        None => number(text),
+    };
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| format!("`{text}` is no share; expected 0% to 100%, such as `5%`"))
+}
+
+impl SideFile {
+    /// A side as flags give it: `KEY=VALUE` each.
+    #[must_use]
+    pub fn of_flags(flags: &[String]) -> Self {
+        let mut side = Self::default();
+        for flag in flags {
+            let (key, value) = flag.split_once('=').unwrap_or((flag, ""));
+            let own = match key.trim() {
+                "label" => &mut side.label,
+                "broker" => &mut side.broker,
+                "profile" => &mut side.profile,
+                _ => {
+                    side.sets.push(flag.clone());
+                    continue;
+                }
+            };
+            *own = Some(value.trim().to_owned());
+        }
+        side
+    }
+
+    /// Lays another one over this.
+    #[must_use]
+    pub fn with(mut self, over: Self) -> Self {
+        self.label = over.label.or(self.label);
+        self.broker = over.broker.or(self.broker);
+        self.profile = over.profile.or(self.profile);
+        self.sets.extend(over.sets);
+        self
+    }
+
+    /// Everything that it says, for people, each as a flag.
+    #[must_use]
+    pub fn said(&self) -> Vec<String> {
+        let own = [("profile", &self.profile), ("broker", &self.broker)];
+        let own = own.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        own.chain(self.sets.iter().cloned()).collect()
+    }
+}
+
+fn side(mut table: Table) -> Result<SideFile, String> {
+    let mut text = |key: &str| match table.remove(key) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(other) => Err(format!("`{key}` is {other}; expected a text")),
+    };
+    let (label, broker, profile) = (text("label")?, text("broker")?, text("profile")?);
+    Ok(SideFile { label, broker, profile, sets: flags(&table) })
+}
+
+/// Tables of keys as `--set` takes them: `bus.storage="memory"`.
+fn flags(table: &Table) -> Vec<String> {
+    let mut flags = Vec::new();
+    for (key, value) in table {
+        let bare = key.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let key = if bare { key.clone() } else { Value::String(key.clone()).to_string() };
+        match value {
+            Value::Table(inner) => flags.extend(flags_below(&key, inner)),
+            value => flags.push(format!("{key}={value}")),
+        }
+    }
+    flags
+}
+
+fn flags_below(path: &str, table: &Table) -> Vec<String> {
+    flags(table).into_iter().map(|flag| format!("{path}.{flag}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str = "profile = \"quick\"\n[a]\nbus.storage = \"file\"\n[b]\n\"bus.storage\" = \"memory\"\nbroker = \"local\"\n";
+
+    #[test]
+    fn sides_become_flags_whether_keys_are_nested_or_quoted() {
+        let file = read("x", SMALL).unwrap();
+        assert_eq!((file.name.as_str(), file.profile.as_str()), ("x", "quick"));
+        assert_eq!(file.a.sets, ["bus.storage=\"file\""]);
+        assert_eq!(file.b.sets, ["bus.storage=\"memory\""]);
+        assert_eq!(file.b.broker.as_deref(), Some("local"));
+        assert_eq!(file.b.said(), ["broker=local", "bus.storage=\"memory\""]);
+        let flags = ["label=x y".to_owned(), "load.rate=1k/s".into(), "broker = sim".into()];
+        let side = SideFile::of_flags(&flags);
+        assert_eq!((side.label.as_deref(), side.broker.as_deref()), (Some("x y"), Some("sim")));
+        assert_eq!(file.b.with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
+    }
+
+    #[test]
+    fn mistakes_say_where_and_what_was_expected() {
+        let cases = [
+            ("profile = 1", "profile"),
+            ("[a]\n[b]", "missing field `profile`"),
+            ("profile = \"quick\"\n[a]", "missing field `b`"),
+            (&format!("pears = 3\n{SMALL}"), "unknown field `pears`"),
+            (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is no share"),
+            (&format!("decide = [\"latency.p98\"]\n{SMALL}"), "did you mean `latency.p99`"),
+            (&format!("cool_down = \"2\"\n{SMALL}"), "is not a duration"),
+            (&format!("{SMALL}label = 3"), "[b]: `label` is 3; expected a text"),
+            (&format!("{SMALL}[prices]\ncore = -1\ngib_memory = 1\ngb_disk = 1"), "a price that is none"),
+            (&format!("{SMALL}[prices]\ncores = 1"), "unknown field `cores`"),
+        ];
+        for (text, expected) in cases {
+            let error = read("x", text).unwrap_err().to_string();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+        assert_eq!(share("5%"), Ok(0.05));
+        assert_eq!(share("0.2"), Ok(0.2));
+        assert!(share("-1%").is_err() && share("200%").is_err() && share("").is_err());
+    }
+
+    #[test]
+    fn every_shipped_comparison_can_be_read_and_so_can_the_plans_of_its_sides() {
+        for (name, description) in shipped() {
+            let file = read(name, shipped_text(name).unwrap()).unwrap();
+            assert!(!description.is_empty() && file.name == name, "{name}");
+            assert_ne!(file.a, file.b, "{name}");
+            assert!(crate::profile::builtin::get(name).is_none(), "{name} is a profile, too");
+            let plan = |side: &SideFile| {
+                let profile = side.profile.as_ref().unwrap_or(&file.profile);
+                let sets: Vec<String> = file.sets.iter().chain(&side.sets).cloned().collect();
+                crate::profile::read(&crate::profile::Source::find(profile).unwrap(), &sets)
+                    .unwrap_or_else(|e| panic!("{name}: {e}"))
+            };
+            let (a, b) = (plan(&file.a), plan(&file.b));
+            assert_eq!(crate::compare::workload_differences(&a, &b), [], "{name}");
+            let unequal = !crate::compare::durability_differences(&a, &b).is_empty();
+            assert_eq!(unequal, file.allow_unequal, "{name}");
+        }
+    }
+}

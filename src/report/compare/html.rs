@@ -1,0 +1,136 @@
+//! The comparison as one page that opens anywhere: no request leaves it, and its own policy forbids any.
+
+use askama::Template;
+
+use super::{figure, interval, ratio, sections};
+use crate::compare::{Claim, Comparison, Finding, MetricResult, Reason};
+use crate::report::chart::{self, Chart};
+use crate::report::html::{SCRIPT, hash};
+use crate::report::table::Table;
+use crate::report::{show, style};
+
+#[derive(Template)]
+#[template(path = "compare.html")]
+struct Page<'a> {
+    style: String,
+    style_hash: String,
+    script: &'static str,
+    script_hash: String,
+    name: String,
+    description: String,
+    under: String,
+    banners: Vec<String>,
+    class: &'static str,
+    word: &'static str,
+    sentence: String,
+    remarks: Vec<String>,
+    notes: Vec<String>,
+    key: Vec<(String, String)>,
+    fairness: Table,
+    all_settings: Table,
+    reasons: Vec<Reason>,
+    metrics: Vec<Metric>,
+    charts: &'a [Chart],
+    ledger: Table,
+    cost: Option<(Table, String)>,
+    claims: Vec<(Claim, &'static str)>,
+    pairs: Table,
+    runs: Vec<String>,
+    design: String,
+    command: String,
+    version: String,
+    schema: String,
+}
+
+struct Metric {
+    title: String,
+    family: &'static str,
+    a: String,
+    b: String,
+    ratio: String,
+    interval: String,
+    p: String,
+    p_adjusted: String,
+    finding: &'static str,
+    class: &'static str,
+    why: String,
+}
+
+/// The class of a finding's colours.
+const fn class(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Worse => "fail",
+        Finding::Inconclusive => "inconclusive",
+        Finding::Better | Finding::Equivalent => "pass",
+        Finding::NoDifferenceShown => "not-tested",
+    }
+}
+
+fn metric(m: &MetricResult) -> Metric {
+    let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
+    Metric {
+        title: show::plain(&m.title),
+        family: sections::family(m),
+        a: of(m.a),
+        b: of(m.b),
+        ratio: m.ratio.map_or_else(|| "–".into(), ratio),
+        interval: interval(m.interval),
+        p: sections::p(m.p),
+        p_adjusted: sections::p(m.p_adjusted),
+        finding: m.finding.as_str(),
+        class: class(m.finding),
+        why: show::plain(&m.why),
+    }
+}
+
+/// The page. An error would be one of the template's own, and becomes the page.
+pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
+    let style = style::of_page();
+    let plain = |texts: &[String]| texts.iter().map(|text| show::plain(text)).collect::<Vec<_>>();
+    let page = Page {
+        style_hash: hash(&style),
+        style,
+        script: SCRIPT,
+        script_hash: hash(SCRIPT),
+        name: show::plain(&c.about.name),
+        description: show::plain(&c.about.description),
+        under: sections::under(c),
+        banners: sections::banners(c),
+        class: class(c.verdict.finding),
+        word: sections::word(c.verdict.finding),
+        sentence: show::plain(&c.verdict.sentence),
+        remarks: plain(&c.verdict.remarks),
+        notes: plain(&c.about.notes),
+        key: sections::key(c),
+        fairness: sections::fairness(c, sections::Rows::Important),
+        all_settings: sections::fairness(c, sections::Rows::All),
+        reasons: c
+            .verdict
+            .reasons
+            .iter()
+            .map(|r| Reason { what: show::plain(&r.what), next: show::plain(&r.next) })
+            .collect(),
+        metrics: c.metrics.iter().map(metric).collect(),
+        charts,
+        ledger: sections::ledger(c),
+        cost: c.cost.as_ref().map(sections::cost),
+        claims: c.claims.iter().map(|claim| (claim.clone(), claim_class(&claim.borne))).collect(),
+        pairs: sections::pairs(c),
+        runs: sections::runs(c),
+        design: show::plain(&sections::design(c)),
+        command: sections::command(c),
+        version: show::plain(&c.about.tickgate),
+        schema: show::plain(&c.schema),
+    };
+    page.render().unwrap_or_else(|error| {
+        format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string()))
+    })
+}
+
+fn claim_class(borne: &str) -> &'static str {
+    match borne {
+        "supported" => "pass",
+        "contradicted" => "fail",
+        _ => "not-tested",
+    }
+}

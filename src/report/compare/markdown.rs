@@ -1,0 +1,54 @@
+//! The comparison for a CI job: the verdict first.
+
+use super::sections;
+use crate::compare::{Comparison, Finding};
+use crate::report::markdown::{escaped, table};
+
+/// The content of `compare.md`.
+#[must_use]
+pub fn markdown(c: &Comparison) -> String {
+    let mut out = String::new();
+    let mut say = |text: &str| {
+        out.push_str(text);
+        out.push('\n');
+    };
+    let sign = match c.verdict.finding {
+        Finding::Worse => "❌",
+        Finding::Inconclusive => "❔",
+        Finding::Better | Finding::Equivalent | Finding::NoDifferenceShown => "✅",
+    };
+    say(&format!("## {sign} {}: {}\n", sections::word(c.verdict.finding), escaped(&c.about.name)));
+    for banner in sections::banners(c) {
+        say(&format!("> **{}**\n", escaped(&banner)));
+    }
+    say(&format!("**{}**\n", escaped(&c.verdict.sentence)));
+    say(&format!("{}\n", escaped(&sections::under(c))));
+    say(&table(&sections::fairness(c, sections::Rows::Important)));
+    say(&table(&sections::metrics(c)));
+    for remark in &c.verdict.remarks {
+        say(&format!("- {}", escaped(remark)));
+    }
+    for reason in &c.verdict.reasons {
+        say(&format!("- **{}** *Next:* {}", escaped(&reason.what), escaped(&reason.next)));
+    }
+    say("");
+    say(&table(&sections::ledger(c)));
+    if let Some(cost) = &c.cost {
+        let (bill, said) = sections::cost(cost);
+        say(&table(&bill));
+        say(&format!("{}\n", escaped(&said)));
+    }
+    for claim in &c.claims {
+        say(&format!(
+            "- {} → {} (**{}**)",
+            escaped(&claim.says),
+            escaped(&claim.measured),
+            escaped(&claim.borne)
+        ));
+    }
+    say("\n<details><summary>Every pair, and how it was done</summary>\n");
+    say(&table(&sections::pairs(c)));
+    say(&format!("{}\n", escaped(&sections::design(c))));
+    say("</details>");
+    out
+}

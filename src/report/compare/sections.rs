@@ -1,0 +1,313 @@
+//! The parts of a comparison's report in words and tables.
+
+use super::{figure, interval, ratio, side_name};
+use crate::compare::{Comparison, Cost, Family, Finding, MetricResult, Outcome, Trial};
+use crate::report::show;
+use crate::report::table::Table;
+
+/// What was compared and when, in one line.
+pub(super) fn under(c: &Comparison) -> String {
+    show::plain(&format!(
+        "{} against {} · {} · {} · comparison {}",
+        side_name("A", &c.sides.a),
+        side_name("B", &c.sides.b),
+        c.about.profile,
+        c.about.started,
+        c.about.id
+    ))
+}
+
+/// The verdict in capitals.
+pub(super) const fn word(finding: Finding) -> &'static str {
+    match finding {
+        Finding::Better => "B IS BETTER",
+        Finding::Worse => "B IS WORSE",
+        Finding::Equivalent => "EQUIVALENT",
+        Finding::NoDifferenceShown => "NO DIFFERENCE SHOWN",
+        Finding::Inconclusive => "INCONCLUSIVE",
+    }
+}
+
+/// What must stand in the title, whatever came out.
+pub(super) fn banners(c: &Comparison) -> Vec<String> {
+    let mut all = Vec::new();
+    let (a, b) = (&c.sides.a, &c.sides.b);
+    if a.durability != b.durability {
+        all.push(show::plain(&format!(
+            "Unequal durability{}: an acknowledgement of A means `{}`, one of B `{}`.",
+            if c.design.allow_unequal { " (allowed)" } else { ", not ranked" },
+            a.durability,
+            b.durability
+        )));
+    }
+    if !c.workload.is_empty() {
+        let keys: Vec<String> =
+            c.workload.iter().take(6).map(|d| format!("{} {} / {}", d.key, d.a, d.b)).collect();
+        all.push(show::plain(&format!("The sides do not carry the same load: {}.", keys.join(", "))));
+    }
+    if a.mode == "sim" || b.mode == "sim" {
+        all.push("Simulated bus: no figure here says anything about a real broker.".into());
+    }
+    all
+}
+
+/// The few figures that people look for first.
+pub(super) fn key(c: &Comparison) -> Vec<(String, String)> {
+    let used = c.pairs.iter().filter(|p| p.excluded.is_none()).count();
+    let mut all = Vec::new();
+    for m in c.metrics.iter().filter(|m| m.family == Family::Deciding).take(2) {
+        let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
+        all.push((format!("{}, A", m.title), of(m.a)));
+        all.push((format!("{}, B", m.title), of(m.b)));
+        all.push(("B / A".into(), m.ratio.map_or_else(|| "–".into(), ratio)));
+    }
+    all.push(("pairs that count".into(), format!("{used} of {}", c.design.pairs)));
+    all.push((
+        "lost, A / B".into(),
+        format!("{} / {}", show::count(c.sides.a.ledger.lost), show::count(c.sides.b.ledger.lost)),
+    ));
+    all
+}
+
+pub(super) const fn family(m: &MetricResult) -> &'static str {
+    match m.family {
+        Family::Deciding => "decides",
+        Family::Latency => "latency",
+        Family::Ack => "acknowledgement",
+        Family::Resources => "resources",
+        Family::Stock => "stock",
+    }
+}
+
+pub(super) fn p(p: Option<f64>) -> String {
+    p.map_or_else(|| "–".into(), |p| if p < 0.0001 { "<0.0001".into() } else { format!("{p:.4}") })
+}
+
+/// Every metric, a row each.
+pub(super) fn metrics(c: &Comparison) -> Table {
+    let mut table = Table::new([
+        "metric",
+        "family",
+        "A",
+        "B",
+        "B / A",
+        "interval",
+        "p",
+        "p adjusted",
+        "p (t)",
+        "pairs",
+        "finding",
+    ]);
+    for m in &c.metrics {
+        let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
+        table.row([
+            m.title.clone(),
+            family(m).into(),
+            of(m.a),
+            of(m.b),
+            m.ratio.map_or_else(|| "–".into(), ratio),
+            interval(m.interval),
+            p(m.p),
+            p(m.p_adjusted),
+            p(m.p_student),
+            m.pairs.to_string(),
+            m.finding.as_str().into(),
+        ]);
+    }
+    table
+}
+
+/// Which rows of the fairness table are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rows {
+    /// What both are, and what differs.
+    Differing,
+    /// The same, and what matters most to the figures even where it is the same.
+    Important,
+    /// All of them.
+    All,
+}
+
+/// The last words of settings that matter most: copies, the disk, acknowledgements and batches; and steady state.
+const IMPORTANT: [&str; 12] = [
+    "replicas",
+    "storage",
+    "sync",
+    "ack",
+    "acks",
+    "publish",
+    "window",
+    "linger",
+    "batch_size",
+    "pull_batch",
+    "max_in_flight",
+    "latency steady while measured",
+];
+
+/// Settings and conditions of both sides.
+pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
+    let mut table = Table::new([String::new(), side_name("A", &c.sides.a), side_name("B", &c.sides.b)]);
+    for (at, row) in c.fairness.iter().enumerate() {
+        let last = row.name.rsplit('.').next().unwrap_or_default();
+        let important = rows != Rows::Differing && IMPORTANT.contains(&last);
+        // The first rows say what both are.
+        if at < 3 || row.differs || important || rows == Rows::All {
+            let mark = if row.differs { "≠ " } else { "" };
+            table.row([
+                format!("{mark}{}", show::plain(&row.name)),
+                show::plain(&row.a),
+                show::plain(&row.b),
+            ]);
+        }
+    }
+    table
+}
+
+/// Runs and events of both sides.
+pub(super) fn ledger(c: &Comparison) -> Table {
+    let mut table = Table::new([
+        "over all runs",
+        "measured",
+        "unfit",
+        "failed",
+        "missed an objective",
+        "not steady",
+        "lost",
+        "corrupt",
+        "duplicate",
+        "reordered",
+    ]);
+    for (letter, side) in [("A", &c.sides.a), ("B", &c.sides.b)] {
+        let runs =
+            [side.measured, side.unfit, side.failed, side.missed, side.unsteady].map(|n| n.to_string());
+        let l = &side.ledger;
+        let events = [l.lost, l.corrupt, l.duplicate, l.reordered].map(show::count);
+        table.row(std::iter::once(side_name(letter, side)).chain(runs).chain(events));
+    }
+    table
+}
+
+/// Every pair.
+pub(super) fn pairs(c: &Comparison) -> Table {
+    let mut table =
+        Table::new(["pair", "first", "run of A", "p50", "p99", "run of B", "p50", "p99", "counts"]);
+    for pair in &c.pairs {
+        let of = |t: &Trial, name: &str| {
+            t.figures.get(name).map_or_else(|| "–".into(), |v| figure(crate::compare::Unit::Time, *v))
+        };
+        let run = |t: &Trial| match t.outcome {
+            Outcome::NotRun => "not run".to_owned(),
+            _ => show::plain(&t.folder),
+        };
+        let counts = pair
+            .excluded
+            .as_ref()
+            .map_or_else(|| "yes".to_owned(), |why| format!("no: {}", show::fit(why, 160)));
+        table.row([
+            pair.number.to_string(),
+            format!("{:?}", pair.order).chars().take(1).collect(),
+            run(&pair.a),
+            of(&pair.a, "latency.p50"),
+            of(&pair.a, "latency.p99"),
+            run(&pair.b),
+            of(&pair.b, "latency.p50"),
+            of(&pair.b, "latency.p99"),
+            counts,
+        ]);
+    }
+    table
+}
+
+/// The folders of runs that lie beside the page.
+pub(super) fn runs(c: &Comparison) -> Vec<String> {
+    let ours = |name: &str| {
+        let number = name.strip_prefix("a-").or_else(|| name.strip_prefix("b-"));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+    };
+    let all = c.pairs.iter().flat_map(|pair| [&pair.a, &pair.b]).filter(|trial| !trial.run.is_empty());
+    all.map(|trial| trial.folder.clone()).filter(|name| ours(name)).collect()
+}
+
+/// A month's bill of both sides.
+pub(super) fn cost(cost: &Cost) -> (Table, String) {
+    let mut table = Table::new(["", "A", "A a month", "B", "B a month"]);
+    let money = |v: f64| if v >= 100.0 { format!("{v:.0}") } else { format!("{v:.2}") };
+    let (a, b) = (&cost.a, &cost.b);
+    table.row([
+        "cores".into(),
+        format!("{:.3}", a.cores),
+        money(a.of_cores),
+        format!("{:.3}", b.cores),
+        money(b.of_cores),
+    ]);
+    table.row([
+        "memory, GiB".into(),
+        format!("{:.3}", a.memory_gib),
+        money(a.of_memory),
+        format!("{:.3}", b.memory_gib),
+        money(b.of_memory),
+    ]);
+    table.row([
+        "disk, GB".into(),
+        format!("{:.1}", a.disk_gb),
+        money(a.of_disk),
+        format!("{:.1}", b.disk_gb),
+        money(b.of_disk),
+    ]);
+    table.row(["together".into(), String::new(), money(a.total()), String::new(), money(b.total())]);
+    let p = &cost.prices;
+    let said = format!(
+        "B costs {} times A ({}), at {}, in {}: a core {} a month, a GiB of memory {}, a GB of disk {}; events kept for {}. Only what was measured on this machine is counted: no spare capacity, network or work.",
+        ratio(cost.ratio),
+        interval(cost.interval),
+        show::rate(cost.rate),
+        show::plain(&p.currency),
+        p.core,
+        p.gib_memory,
+        p.gb_disk,
+        p.retention
+    );
+    (table, said)
+}
+
+/// How it was done, in words.
+pub(super) fn design(c: &Comparison) -> String {
+    let d = &c.design;
+    let percent = |v: f64| format!("{:.0} %", v * 100.0);
+    format!(
+        "{} pairs of runs were asked for, in the order that follows from seed {} (ABBA or BAAB in each two pairs), {} between runs. The chance of a false alarm is at most {} for what decides ({}), and for each other family of metrics, by Holm's correction. Differences count from {} on; equivalent means surely within {}. Nothing was stopped early for what the figures showed.",
+        d.pairs,
+        d.seed,
+        d.cool_down,
+        percent(d.alpha),
+        d.decide.join(", "),
+        percent(d.min_effect),
+        percent(d.equivalent)
+    )
+}
+
+/// The command that compares again.
+pub(super) fn command(c: &Comparison) -> String {
+    let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
+    if c.design.kind == crate::compare::Kind::Folders {
+        let folder = |t: Option<&Trial>| t.map_or_else(|| "FOLDER".to_owned(), |t| quoted(&t.folder));
+        return format!(
+            "tickgate compare {} {}",
+            folder(c.pairs.first().map(|p| &p.a)),
+            folder(c.pairs.first().map(|p| &p.b))
+        );
+    }
+    let mut words = vec!["tickgate compare".to_owned(), quoted(&c.about.profile)];
+    words.extend(c.about.sets.iter().map(|set| format!("--set {}", quoted(set))));
+    for (flag, side) in [("--a", &c.sides.a), ("--b", &c.sides.b)] {
+        words.push(format!("{flag} {}", quoted(&format!("label={}", side.label))));
+        words.extend(side.overrides.iter().map(|set| format!("{flag} {}", quoted(set))));
+    }
+    words.push(format!("--pairs {} --seed {}", c.design.pairs, c.design.seed));
+    let flags = [
+        (c.design.allow_unequal, "--allow-unequal"),
+        (c.design.allow_different_workload, "--allow-different-workload"),
+    ];
+    words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
+    words.join(" ")
+}

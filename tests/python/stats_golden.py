@@ -1,0 +1,79 @@
+"""Makes tests/data/stats.json, the vectors that tests/stats_golden.rs holds tickgate's statistics against.
+
+usage: pip install scipy==1.17.1 (in an environment of its own); python tests/python/stats_golden.py > tests/data/stats.json
+"""
+
+import itertools
+import json
+import sys
+
+import numpy as np
+import scipy
+from scipy import stats
+
+ALPHA = 0.05
+
+
+def exact_p(d):
+    """The p of the signed-rank test by SciPy; ties by SciPy's own enumeration of all signs."""
+    kept = d[d != 0]
+    if len(kept) == 0:
+        return 1.0
+    ties = len(set(np.abs(kept))) < len(kept)
+    method = stats.PermutationMethod(n_resamples=np.inf) if ties else "exact"
+    return float(stats.wilcoxon(kept, zero_method="wilcox", method=method).pvalue)
+
+
+def interval(d, alpha):
+    """The shifts that SciPy's test does not reject: it changes its mind only at a mean of two differences."""
+    means = np.unique([(a + b) / 2 for a, b in itertools.combinations_with_replacement(d, 2)])
+    inside = (means[:-1] + means[1:]) / 2
+    kept = [i for i, at in enumerate(inside) if stats.wilcoxon(d - at, method="exact").pvalue > alpha]
+    outside = stats.wilcoxon(d - (means[0] - 1), method="exact").pvalue > alpha
+    return None if outside or not kept else [float(means[kept[0]]), float(means[kept[-1] + 1])]
+
+
+def paired(d):
+    t = stats.ttest_rel(d, np.zeros(len(d)))
+    return {"t": float(t.statistic), "p": float(t.pvalue)}
+
+
+def case(name, d, approximate=False):
+    d = np.round(np.asarray(d, dtype=float), 9)
+    out = {"name": name, "d": d.tolist(), "t": paired(d)}
+    if approximate:
+        out["p"] = float(stats.wilcoxon(d, zero_method="wilcox", method="asymptotic", correction=True).pvalue)
+    else:
+        out["p"] = exact_p(d)
+    means = [(a + b) / 2 for a, b in itertools.combinations_with_replacement(d, 2)]
+    out["estimate"] = float(np.median(means))
+    if not approximate and len(set(np.abs(d))) == len(d) and 0 not in d:
+        out["interval_95"] = interval(d, ALPHA)
+        out["interval_90"] = interval(d, 2 * ALPHA)
+    return out
+
+
+def trend(values):
+    tau = stats.kendalltau(range(len(values)), values, method="asymptotic")
+    return {"values": values, "p": float(tau.pvalue)}
+
+
+def main():
+    random = np.random.default_rng(20261124)
+    cases = []
+    for n in [2, 5, 6, 7, 8, 9, 12, 16, 20, 25]:
+        cases.append(case(f"null of {n}", random.normal(0, 1, n)))
+        cases.append(case(f"shifted, {n}", random.normal(0.8, 1, n)))
+    for n in [8, 9, 12]:
+        cases.append(case(f"ties of {n}", random.integers(-3, 5, n)))
+        cases.append(case(f"zeros and ties of {n}", np.append(random.integers(-2, 4, n - 2), [0, 0])))
+    for n in [26, 40, 120]:
+        cases.append(case(f"large, {n}", random.normal(0.2, 1, n), approximate=True))
+        cases.append(case(f"large with ties, {n + 12}", random.integers(-4, 6, n + 12), approximate=True))
+    trends = [trend(np.round(random.normal(0, 1, n) + slope * np.arange(n), 3).tolist()) for n in [8, 15, 40] for slope in [0, 0.1]]
+    trends.append(trend([1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0, 5.0]))
+    json.dump({"scipy": scipy.__version__, "cases": cases, "trends": trends}, sys.stdout, indent=1)
+    print()
+
+
+main()

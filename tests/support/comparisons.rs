@@ -1,0 +1,202 @@
+//! Comparisons of fixed runs.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may fail")]
+
+use tickgate::compare::{About, Comparison, Design, Kind, Order, Pair, Prices, Setup, Trial, compare, order};
+use tickgate::plan::Span;
+use tickgate::record::{Process, Record};
+
+use crate::records::{Recipe, failing, hostile, of};
+
+/// All kinds of comparisons, by name.
+pub fn all() -> Vec<(&'static str, Comparison)> {
+    vec![
+        ("worse", worse()),
+        ("few", few()),
+        ("folders", folders()),
+        ("hostile", hostile_sides()),
+        ("crowded", crowded()),
+    ]
+}
+
+/// The record of one run of a side; `k` makes it differ a little from the others.
+fn run(name: &'static str, median_ns: u64, k: u64) -> Record {
+    let mut record = of(&Recipe {
+        name,
+        median_ns: median_ns + median_ns * (k * 7 % 11) / 100,
+        groups: vec!["trading-engine".into()],
+        ..Recipe::default()
+    });
+    record.load.ack.p99_ns += k;
+    record
+}
+
+fn setup(label: &str, sample: Record) -> Setup {
+    Setup { label: label.into(), overrides: vec![format!("bus.kind={label}")], sample: Some(sample) }
+}
+
+fn about(name: &str) -> About {
+    About {
+        id: "4qej5694".into(),
+        name: name.into(),
+        description: "Two buses at the same rate.".into(),
+        profile: "quick".into(),
+        sets: vec!["load.rate=1k/s".into()],
+        notes: vec!["Prices are examples.".into()],
+        tickgate: "0.1.0".into(),
+        started: "2026-11-24T08:54:13.983Z".into(),
+        ended: "2026-11-24T09:24:13.983Z".into(),
+        interrupted: None,
+    }
+}
+
+fn prices() -> Prices {
+    Prices {
+        currency: "EUR".into(),
+        core: 20.0,
+        gib_memory: 4.0,
+        gb_disk: 0.08,
+        retention: Span::seconds(86_400),
+    }
+}
+
+fn pairs(n: u32, a: impl Fn(u64) -> Trial, b: impl Fn(u64) -> Trial) -> Vec<Pair> {
+    let order = order(5, n).into_iter();
+    (1..=n)
+        .zip(order)
+        .map(|(number, order)| Pair {
+            number,
+            order,
+            a: a(number.into()),
+            b: b(number.into()),
+            excluded: None,
+        })
+        .collect()
+}
+
+fn kafka(k: u64) -> Record {
+    let mut record = run("quick", 6_000_000, k + 3);
+    record.broker.kind = "kafka".into();
+    record.broker.product = "kafka".into();
+    record.broker.version = "4.3.1".into();
+    record.broker.settings.insert("linger_ms".into(), "5".into());
+    let process = Process {
+        cpu_seconds: 6.0,
+        cpu_cores: 0.6 + 0.001 * f64::from(u32::try_from(k).unwrap()),
+        peak_memory_bytes: 1_100_000_000 + k,
+    };
+    record.resources.brokers = [("kafka".to_owned(), process)].into();
+    record
+}
+
+/// NATS against Kafka: slower, larger, dearer; one pair of eight left out, and events lost.
+pub fn worse() -> Comparison {
+    let a = |k: u64| run("quick", 400_000, k);
+    let mut pairs =
+        pairs(8, |k| Trial::of(&format!("a-{k:02}"), &a(k)), |k| Trial::of(&format!("b-{k:02}"), &kafka(k)));
+    pairs[2].b = Trial::failed("b-03", "kafka ended with exit code 1");
+    pairs[4].b.ledger.lost = 12;
+    compare(
+        about("kafka-vs-nats"),
+        Design::default(),
+        Some(&prices()),
+        [&setup("nats", a(1)), &setup("kafka", kafka(1))],
+        pairs,
+    )
+}
+
+/// Two pairs, of unequal durability.
+pub fn few() -> Comparison {
+    let mut b = run("quick", 300_000, 1);
+    b.broker.durability = "memory".into();
+    b.plan.bus.storage = tickgate::plan::Storage::Memory;
+    let trial = |k: u64| Trial::of(&format!("a-{k:02}"), &run("quick", 400_000, k));
+    let pairs = pairs(2, trial, |k| Trial::of(&format!("b-{k:02}"), &run("quick", 300_000, k)));
+    compare(
+        about("file-vs-memory"),
+        Design { pairs: 2, ..Design::default() },
+        None,
+        [&setup("file", run("quick", 400_000, 1)), &setup("memory", b)],
+        pairs,
+    )
+}
+
+/// One run of each side.
+pub fn folders() -> Comparison {
+    let (a, b) = (run("quick", 400_000, 1), failing());
+    let pair = Pair {
+        number: 1,
+        order: Order::Ab,
+        a: Trial::of("reports/a", &a),
+        b: Trial::of("reports/b", &b),
+        excluded: None,
+    };
+    let design =
+        Design { kind: Kind::Folders, pairs: 1, allow_different_workload: true, ..Design::default() };
+    compare(about("two folders"), design, None, [&setup("old", a), &setup("new", b)], vec![pair])
+}
+
+/// Every text that comes from outside tries to leave its place.
+pub fn hostile_sides() -> Comparison {
+    let bad = hostile().plan.name;
+    let side = |k: u64| {
+        let mut record = hostile();
+        record.load.ack.p99_ns += k;
+        record.run.end = tickgate::record::End::Completed;
+        record.health.valid = true;
+        record
+    };
+    let trial = |k: u64| Trial::of(&bad, &side(k));
+    let mut pairs = pairs(8, trial, |k| Trial::of(&bad, &side(k + 3)));
+    pairs[1].a = Trial::failed(&bad, &bad);
+    let setup = |kind: &str| {
+        let mut sample = side(1);
+        sample.broker.kind = kind.into();
+        if kind == "kafka" {
+            sample.broker.durability = format!("{bad} other");
+            sample.plan.market.symbols += 1;
+        }
+        Setup { label: bad.clone(), overrides: vec![bad.clone()], sample: Some(sample) }
+    };
+    let about = About {
+        id: bad.clone(),
+        name: bad.clone(),
+        description: bad.clone(),
+        profile: bad.clone(),
+        sets: vec![bad.clone()],
+        notes: vec![bad.clone()],
+        tickgate: bad.clone(),
+        started: bad.clone(),
+        ended: bad.clone(),
+        interrupted: Some(bad.clone()),
+    };
+    let prices = Prices { currency: bad.clone(), ..prices() };
+    compare(about, Design::default(), Some(&prices), [&setup("nats"), &setup("kafka")], pairs)
+}
+
+/// Forty pairs, ratios from a hundredth to a hundred, and long names.
+pub fn crowded() -> Comparison {
+    let sample = run("quick", 400_000, 1);
+    let base = Trial::of("a", &sample);
+    let trial = |name: &str, k: u64, factor: f64| {
+        let mut trial = base.clone();
+        trial.folder = format!("{name}-{k:02}");
+        for (n, (_, figure)) in trial.figures.iter_mut().enumerate() {
+            let n = f64::from(u32::try_from(n).unwrap());
+            let k = f64::from(u32::try_from(k * 37 % 41).unwrap());
+            *figure *= (1.0 + k / 90.0) * factor.powf((n - 5.0) / 5.0);
+        }
+        trial
+    };
+    let pairs = pairs(40, |k| trial("a", k, 1.0), |k| trial("b", k * 3, 100.0));
+    let long = "a-label-that-is-as-long-as-labels-may-be".to_owned();
+    let label = |end: &str| setup(&format!("{long}{end}"), sample.clone());
+    compare(
+        about("crowded"),
+        Design { pairs: 40, ..Design::default() },
+        None,
+        [&label("a"), &label("b")],
+        pairs,
+    )
+}
