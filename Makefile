@@ -3,12 +3,13 @@
 PROFILE ?= quick
 SEEDS ?= 2000
 FIRST ?= 0
+PART ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim check bench brokers
+.PHONY: help demo test sim mutants check bench brokers
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -29,6 +30,9 @@ test: brokers ## all tests, on real brokers where a test is about a broker
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
+
+mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
+	scripts/mutants.sh $(PART)
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check

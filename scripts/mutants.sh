@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Changes the measuring code in every small way that cargo-mutants knows and counts the changes that no unit test notices.
+# usage: scripts/mutants.sh [verdict|measure|probe|load|topology]...   all of them where none is named
+#
+# Fails when fewer than 95 % of the changes that compile are noticed. What is known to survive, and why: docs/mutants.md.
+# The lists (caught, missed, timeout, unviable) and a log for each change land in target/mutants/out/PART/mutants.out.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+least_percent=95
+
+scripts/tools.sh mutants
+export PATH="$PWD/.tools/bin:$PATH"
+
+# The parts are changed and tested in a copy of the tree, whose place stays the same, so that its dependencies are built once.
+tree="$PWD/target/mutants/tree" out="$PWD/target/mutants/out"
+export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 RUSTFLAGS="--cfg pure"
+# Laws need fewer cases to fail than to convince, and nobody reads the smallest counterexample here.
+export PROPTEST_CASES="${PROPTEST_CASES:-48}" PROPTEST_MAX_SHRINK_ITERS=0
+# A change that collects without end must not take the machine with it.
+ulimit -v 8000000
+
+# PART: the files that are changed, and the module whose tests must notice.
+files() {
+    case $1 in
+    verdict | measure | load | topology) echo "src/$1/**" ;;
+    probe) echo "src/market/probe.rs" ;;
+    *) echo "mutants: no part called '$1': verdict, measure, probe, load, topology" >&2; exit 2 ;;
+    esac
+}
+module() {
+    case $1 in
+    probe) echo market ;;
+    *) echo "$1" ;;
+    esac
+}
+
+# count PART LIST: how many changes ended that way.
+count() {
+    grep -c . "$out/$1/mutants.out/$2.txt" || true
+}
+
+# row NAME CAUGHT MISSED UNVIABLE TIMEOUTS: a hanging change is a noticed one.
+row() {
+    local noticed=$(($2 + $5)) viable=$(($2 + $3 + $5))
+    printf '%-10s %8d %8d %8d %9d %9d %8s\n' "$1" $((viable + $4)) "$2" "$3" "$4" "$5" \
+        "$(awk -v a=$noticed -v b=$viable 'BEGIN { printf "%.1f", b ? 100 * a / b : 100 }')"
+}
+
+parts=("$@")
+[ $# -gt 0 ] || parts=(verdict measure probe load topology)
+for part in "${parts[@]}"; do files "$part" >/dev/null; done
+
+for part in "${parts[@]}"; do
+    rm -rf "$tree" && mkdir -p "$tree" "$out/$part"
+    git ls-files -z -- Cargo.toml Cargo.lock .cargo src benches tests | xargs -0 cp --parents --no-dereference --target-directory "$tree"
+    # A module names only modules before it: without those after it a change is built in half the time.
+    sed -i "/^pub mod $(module "$part");/q" "$tree/src/lib.rs"
+    # Exit codes 2 and 3 say that some were missed or hung: the table below counts them.
+    cargo mutants --dir "$tree" --in-place --no-times --colors never --output "$out/$part" \
+        --file "$(files "$part")" -- "$(module "$part")::" || [ $? -le 3 ]
+done
+
+caught=0 missed=0 unviable=0 timeouts=0
+echo
+printf '%-10s %8s %8s %8s %9s %9s %8s\n' directory mutants caught missed unviable timeouts percent
+for part in "${parts[@]}"; do
+    c=$(count "$part" caught) m=$(count "$part" missed) u=$(count "$part" unviable) t=$(count "$part" timeout)
+    row "$part" "$c" "$m" "$u" "$t"
+    caught=$((caught + c)) missed=$((missed + m)) unviable=$((unviable + u)) timeouts=$((timeouts + t))
+done
+row all $caught $missed $unviable $timeouts
+[ $(((caught + timeouts) * 100)) -ge $(((caught + missed + timeouts) * least_percent)) ] || {
+    echo "mutants: fewer than $least_percent % were noticed; see the list above and docs/mutants.md" >&2
+    exit 1
+}
