@@ -2,6 +2,8 @@
 # Changes the measuring code in every small way that cargo-mutants knows and counts the changes that no unit test notices.
 # usage: scripts/mutants.sh [verdict|measure|probe|load|topology]...   all of them where none is named
 #
+# MUTANTS_OPTIONS: further options of `cargo mutants`, such as `--shard 0/4` for a fourth of them.
+#
 # Fails when fewer than 95 % of the changes that compile are noticed. What is known to survive, and why: docs/mutants.md.
 # The lists (caught, missed, timeout, unviable) and a log for each change land in target/mutants/out/PART/mutants.out.
 set -euo pipefail
@@ -12,11 +14,12 @@ least_percent=95
 scripts/tools.sh mutants
 export PATH="$PWD/.tools/bin:$PATH"
 
-# The parts are changed and tested in a copy of the tree, whose place stays the same, so that its dependencies are built once.
+# The parts are changed and tested in a copy of the tree, whose place stays the same, so that little is built anew.
 tree="$PWD/target/mutants/tree" out="$PWD/target/mutants/out"
-export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0 RUSTFLAGS="--cfg pure"
+export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0
 # Laws need fewer cases to fail than to convince, and nobody reads the smallest counterexample here.
 export PROPTEST_CASES="${PROPTEST_CASES:-48}" PROPTEST_MAX_SHRINK_ITERS=0
+MUTANTS_OPTIONS=${MUTANTS_OPTIONS:-}
 # A change that collects without end must not take the machine with it.
 ulimit -v 8000000
 
@@ -33,6 +36,24 @@ module() {
     probe) echo market ;;
     *) echo "$1" ;;
     esac
+}
+
+# copy MODULE: the tree as far as a change in the module goes, for each of them is built: a module names only modules
+# before it, nobody else's tests are asked, and few of the dependencies are left.
+copy() {
+    rm -rf "$tree" && mkdir -p "$tree"
+    git ls-files -z -- Cargo.toml Cargo.lock .cargo src tests | xargs -0 cp --parents --target-directory "$tree"
+    (
+        cd "$tree"
+        local dependency
+        for dependency in $(sed -n '/^\[\(dev-\)\?dependencies\]/,/^$/s/^\([a-z0-9_-]*\) = .*/\1/p' Cargo.toml); do
+            grep -rq "\b${dependency//-/_}::" src/{num.rs,plan,topology,market,load,measure,record,verdict} ||
+                sed -i "/^$dependency = /d" Cargo.toml
+        done
+        sed -i '/^\[\[bench\]\]/,/^$/d' Cargo.toml
+        sed -i "/^pub mod $1;/q" src/lib.rs
+        find src -name '*.rs' -not -path "src/$1/*" -exec sed -i '/^#\[cfg(test)\]/,$d' {} +
+    )
 }
 
 # count PART LIST: how many changes ended that way.
@@ -52,12 +73,11 @@ parts=("$@")
 for part in "${parts[@]}"; do files "$part" >/dev/null; done
 
 for part in "${parts[@]}"; do
-    rm -rf "$tree" && mkdir -p "$tree" "$out/$part"
-    git ls-files -z -- Cargo.toml Cargo.lock .cargo src benches tests | xargs -0 cp --parents --no-dereference --target-directory "$tree"
-    # A module names only modules before it: without those after it a change is built in half the time.
-    sed -i "/^pub mod $(module "$part");/q" "$tree/src/lib.rs"
+    mkdir -p "$out/$part"
+    copy "$(module "$part")"
     # Exit codes 2 and 3 say that some were missed or hung: the table below counts them.
-    cargo mutants --dir "$tree" --in-place --no-times --colors never --output "$out/$part" \
+    # shellcheck disable=SC2086 # options are words
+    cargo mutants $MUTANTS_OPTIONS --dir "$tree" --in-place --no-times --colors never --output "$out/$part" \
         --file "$(files "$part")" -- "$(module "$part")::" || [ $? -le 3 ]
 done
 

@@ -7,6 +7,8 @@ use crate::record::{
     self, Audit, Broker, Environment, Extents, Group, Load, Phase, PhaseName, Resources, Run, Window,
 };
 
+mod figures;
+
 const MS: i64 = 1_000_000;
 
 fn objective(name: &str, limit: &str) -> Objective {
@@ -301,6 +303,7 @@ fn each_rule_fires_at_its_bound_and_not_below() {
         assert_eq!((verdict(&record), rules(&record)), (Verdict::Pass, vec![]), "{rule}");
         damage(&mut record, true);
         assert_eq!(rules(&record), [rule]);
+        assert_eq!(assess(&record).health.reasons, reasons(&record));
         let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
         assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Inconclusive, Verdict::Pass], "{rule}");
         // It saves no run from what it cannot have made up.
@@ -414,6 +417,34 @@ fn a_failure_says_what_was_seen_where_and_what_next() {
         reason(2)
     );
     assert!(judged.objectives.iter().all(|objective| objective.next.is_some()));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let reason = |name: &str, limit: &str, damage: fn(&mut Record)| {
+        let mut record = good(&[(name, limit)]);
+        damage(&mut record);
+        assess(&record).objectives[0].reason.clone().unwrap_or_default()
+    };
+    let unread: fn(&mut Record) = |record| record.audit = None;
+    let table = [
+        ("delivery.not_stored", "== 0", unread, "the audit did not read the whole stream back"),
+        ("delivery.not_delivered", "== 0", unread, "the audit did not read the whole stream back"),
+        ("replay.complete", ">= 100%", unread, "the audit did not read the whole stream back"),
+        ("broker.cpu", "< 1", |_| (), "the broker's process cannot be seen from here"),
+        ("broker.memory", "< 1GiB", |_| (), "the broker's process cannot be seen from here"),
+        ("broker.store", "< 1GiB", |_| (), "the broker did not say how much it stores"),
+        ("delivery.lost", "== 0", |record| record.groups.clear(), "no samples"),
+        (
+            "replay.complete",
+            ">= 100%",
+            |record| (record.audit, record.run.end) = (None, End::Interrupted),
+            "the run did not complete",
+        ),
+    ];
+    for (name, limit, damage, expected) in table {
+        assert_eq!(reason(name, limit, damage), expected, "{name}");
+    }
 }
 
 #[test]
