@@ -21,7 +21,7 @@ export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PR
 export PROPTEST_CASES="${PROPTEST_CASES:-48}" PROPTEST_MAX_SHRINK_ITERS=0
 MUTANTS_OPTIONS=${MUTANTS_OPTIONS:-}
 # A change that collects without end must not take the machine with it.
-ulimit -v 8000000
+ulimit -v 4000000
 
 # PART: the files that are changed, and the module whose tests must notice.
 files() {

@@ -25,8 +25,10 @@ fn odd(name: &str, limit: &str) -> Record {
     load.ack = times(&record.plan, Timing::Ack, &[(400, 2)]);
     load.service = times(&record.plan, Timing::Service, &[(400, 1)]);
     load.send_lag = times(&record.plan, Timing::SendLag, &[(500, 0)]);
-    record.audit = Some(Audit { complete: true, acked: 4000, missing: 31, replayed: 3999, ..Audit::default() });
-    let process = |cpu_cores, mib: u64| Process { cpu_cores, peak_memory_bytes: mib << 20, ..Process::default() };
+    record.audit =
+        Some(Audit { complete: true, acked: 4000, missing: 31, replayed: 3999, ..Audit::default() });
+    let process =
+        |cpu_cores, mib: u64| Process { cpu_cores, peak_memory_bytes: mib << 20, ..Process::default() };
     record.resources.harness = process(0.25, 3);
     record.resources.brokers =
         [("a".into(), process(0.5, 1)), ("b".into(), process(0.75, 4))].into_iter().collect();
@@ -98,7 +100,8 @@ fn nothing_is_observed_where_there_is_nothing() {
         }
     }
     for name in ["delivery.not_stored", "delivery.not_delivered"] {
-        let partly: fn(&mut Record) = |record| record.audit.iter_mut().for_each(|audit| audit.complete = false);
+        let partly: fn(&mut Record) =
+            |record| record.audit.iter_mut().for_each(|audit| audit.complete = false);
         assert_eq!(observed(name, "== 0", partly), None, "{name}");
     }
     let none_acked: fn(&mut Record) = |record| record.audit.iter_mut().for_each(|audit| audit.acked = 0);
@@ -159,7 +162,10 @@ fn a_reason_tells_only_what_is_there() {
         ((|r| r.load.unsent = 4) as fn(&mut Record), "4 unsent, 0 refused, 0 unconfirmed"),
         (|r| r.load.refused = 5, "0 unsent, 5 refused, 0 unconfirmed"),
         (|r| r.load.unconfirmed = 6, "0 unsent, 0 refused, 6 unconfirmed"),
-        (|r| (r.load.unsent, r.load.refused, r.load.unconfirmed) = (2, 2, 1), "2 unsent, 2 refused, 1 unconfirmed"),
+        (
+            |r| (r.load.unsent, r.load.refused, r.load.unconfirmed) = (2, 2, 1),
+            "2 unsent, 2 refused, 1 unconfirmed",
+        ),
     ] {
         let mut record = good(&[("throughput.delivered", ">= 1k/s")]);
         late(&mut record);
