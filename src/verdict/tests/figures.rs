@@ -244,6 +244,11 @@ fn validity_has_its_edges() {
     assert_eq!(verdict(&record), Verdict::Pass);
     record.load.send_lag.p99_ns = 10_000_001;
     assert_eq!(verdict(&record), Verdict::Inconclusive);
+    // Each limit on a time is its own yardstick.
+    let mut record = good(&[("latency.p99", "< 1s"), ("latency.p90", "< 10ms")]);
+    record.load.send_lag.p99_ns = 50_000_000;
+    let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Pass, Verdict::Inconclusive]);
     // What a slow harness moves: also the backlog, but no other count.
     for (name, limit, expected) in
         [("backlog.max", "<= 10", Verdict::Inconclusive), ("ordering.extent", "== 0", Verdict::Pass)]
