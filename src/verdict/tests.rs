@@ -10,6 +10,8 @@ use crate::record::{
 mod figures;
 
 const MS: i64 = 1_000_000;
+/// Samples of a good run: enough for a p99.9.
+const SAMPLES: u64 = 3_000;
 
 fn objective(name: &str, limit: &str) -> Objective {
     grammar::parse(name, limit).expect("an objective")
@@ -104,7 +106,7 @@ fn times(plan: &Plan, timing: Timing, all: &[(u64, i64)]) -> record::Latency {
 /// A run of 10 s at 1000/s in which everything went well, 5 ms late.
 fn good(objectives: &[(&str, &str)]) -> Record {
     let mut record = empty(objectives);
-    let latency = times(&record.plan, Timing::Latency, &[(10_000, 5)]);
+    let latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 5)]);
     for group in &mut record.groups {
         group.latency = latency.clone();
         (group.expected, group.delivered) = (11_000, 11_000);
@@ -121,9 +123,9 @@ fn good(objectives: &[(&str, &str)]) -> Record {
         offered_rate: 1000.0,
         sent_rate: 1000.0,
         acked_rate: 1000.0,
-        send_lag: times(&plan, Timing::SendLag, &[(10_000, 0)]),
-        ack: times(&plan, Timing::Ack, &[(10_000, 2)]),
-        service: times(&plan, Timing::Service, &[(10_000, 2)]),
+        send_lag: times(&plan, Timing::SendLag, &[(SAMPLES, 0)]),
+        ack: times(&plan, Timing::Ack, &[(SAMPLES, 2)]),
+        service: times(&plan, Timing::Service, &[(SAMPLES, 2)]),
         ..Load::default()
     };
     record.audit = Some(Audit {
@@ -226,12 +228,12 @@ fn exact_counters_decide_and_not_the_histogram() {
 fn all_groups_together_are_one_distribution_and_a_scope_is_one_group() {
     let mut record =
         good(&[("latency.p90", "< 10ms"), ("one.latency.p90", "< 10ms"), ("two.latency.p90", "< 10ms")]);
-    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 50)]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 50)]);
     let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
     assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
     let mut record =
         good(&[("latency.mean", "<= 10ms"), ("latency.max", "< 16ms"), ("latency.min", "> 4ms")]);
-    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 15)]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 15)]);
     assert_eq!(verdict(&record), Verdict::Pass, "the mean of both is 10 ms");
 }
 
