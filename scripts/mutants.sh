@@ -18,7 +18,7 @@ export PATH="$PWD/.tools/bin:$PATH"
 tree="$PWD/target/mutants/tree" out="$PWD/target/mutants/out"
 export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0
 # Laws need fewer cases to fail than to convince, and nobody reads the smallest counterexample here.
-export PROPTEST_CASES="${PROPTEST_CASES:-48}" PROPTEST_MAX_SHRINK_ITERS=0
+export PROPTEST_CASES="${PROPTEST_CASES:-32}" PROPTEST_MAX_SHRINK_ITERS=0
 MUTANTS_OPTIONS=${MUTANTS_OPTIONS:-}
 # A change that collects without end must not take the machine with it.
 ulimit -v 4000000
