@@ -338,6 +338,7 @@ mod tests {
     #[test]
     fn no_values_have_no_figures() {
         let l = Latency::new(&[1]);
+        assert_eq!((l.min(), l.max(), l.mean()), (None, None, None));
         assert_eq!((l.summary(), l.quantile(0.5), l.holds(0.5, Op::Below, 1)), (None, None, None));
     }
 
