@@ -4,6 +4,9 @@ use super::*;
 use crate::record::Process;
 use crate::verdict::validity::show;
 
+/// What goes wrong with a record.
+type Damage = fn(&mut Record);
+
 /// A run in which each count has gone wrong by another number.
 fn odd(name: &str, limit: &str) -> Record {
     let mut record = empty(&[(name, limit)]);
@@ -84,13 +87,13 @@ fn every_metric_observes_its_own_figure() {
 
 #[test]
 fn nothing_is_observed_where_there_is_nothing() {
-    let observed = |name: &str, limit: &str, damage: fn(&mut Record)| {
+    let observed = |name: &str, limit: &str, damage: Damage| {
         let mut record = odd(name, limit);
         damage(&mut record);
         assess(&record).objectives[0].observed.clone()
     };
     for (name, limit, ..) in OBSERVED {
-        let nothing: fn(&mut Record) = |record| *record = Record { plan: record.plan.clone(), ..empty(&[]) };
+        let nothing: Damage = |record| *record = Record { plan: record.plan.clone(), ..empty(&[]) };
         // tickgate itself is always there, once the measure phase is.
         if !name.starts_with("harness") {
             assert_eq!(observed(name, limit, nothing), None, "{name}");
@@ -100,15 +103,14 @@ fn nothing_is_observed_where_there_is_nothing() {
         }
     }
     for name in ["delivery.not_stored", "delivery.not_delivered"] {
-        let partly: fn(&mut Record) =
-            |record| record.audit.iter_mut().for_each(|audit| audit.complete = false);
+        let partly: Damage = |record| record.audit.iter_mut().for_each(|audit| audit.complete = false);
         assert_eq!(observed(name, "== 0", partly), None, "{name}");
     }
-    let none_acked: fn(&mut Record) = |record| record.audit.iter_mut().for_each(|audit| audit.acked = 0);
+    let none_acked: Damage = |record| record.audit.iter_mut().for_each(|audit| audit.acked = 0);
     assert_eq!(observed("delivery.not_stored", "== 0", none_acked), None);
     assert_eq!(observed("replay.complete", ">= 100%", none_acked), None);
     // A group without samples takes no part in the distribution of all.
-    let one_silent: fn(&mut Record) = |record| record.groups[0].latency = record::Latency::default();
+    let one_silent: Damage = |record| record.groups[0].latency = record::Latency::default();
     for stat in ["latency.min", "latency.p50"] {
         assert_eq!(observed(stat, "< 1s", one_silent).as_deref(), Some("50.0ms"), "{stat}");
     }
@@ -146,7 +148,7 @@ fn a_margin_is_a_share_of_the_limit_and_negative_beyond_it() {
 
 #[test]
 fn a_reason_tells_only_what_is_there() {
-    let reason = |name: &str, limit: &str, damage: fn(&mut Record)| {
+    let reason = |name: &str, limit: &str, damage: Damage| {
         let mut record = good(&[(name, limit)]);
         damage(&mut record);
         assess(&record).objectives[0].reason.clone().unwrap_or_default()
@@ -155,29 +157,31 @@ fn a_reason_tells_only_what_is_there() {
     assert_eq!(reason("latency.max", "< 5ms", |_| ()), "5.00ms observed, < 5ms wanted");
     assert_eq!(reason("publish.refused", "== 0", |r| r.load.refused = 1), "1 observed, == 0 wanted");
     assert_eq!(reason("delivery.lost", "> 0", |_| ()), "0 observed, > 0 wanted");
-    let late: fn(&mut Record) = |r| r.groups[1].measured_in_time = 5_000;
+    let late: Damage = |r| r.groups[1].measured_in_time = 5_000;
     let short = "500.0/s observed, >= 1k/s wanted, 50 % beyond the limit";
     assert_eq!(reason("throughput.delivered", ">= 1k/s", late), short);
-    for (damage, told) in [
-        ((|r| r.load.unsent = 4) as fn(&mut Record), "4 unsent, 0 refused, 0 unconfirmed"),
+    let unpublished: [(Damage, &str); 4] = [
+        (|r| r.load.unsent = 4, "4 unsent, 0 refused, 0 unconfirmed"),
         (|r| r.load.refused = 5, "0 unsent, 5 refused, 0 unconfirmed"),
         (|r| r.load.unconfirmed = 6, "0 unsent, 0 refused, 6 unconfirmed"),
         (
             |r| (r.load.unsent, r.load.refused, r.load.unconfirmed) = (2, 2, 1),
             "2 unsent, 2 refused, 1 unconfirmed",
         ),
-    ] {
+    ];
+    for (damage, told) in unpublished {
         let mut record = good(&[("throughput.delivered", ">= 1k/s")]);
         late(&mut record);
         damage(&mut record);
         assert_eq!(assess(&record).objectives[0].reason, Some(format!("{short}; {told}")));
     }
     let lost = "3 observed, == 0 wanted; one: 3";
-    for (damage, told) in [
-        ((|r| r.audit = None) as fn(&mut Record), " lost, and no audit to say where"),
+    let losses: [(Damage, &str); 3] = [
+        (|r| r.audit = None, " lost, and no audit to say where"),
         (|r| r.groups[0].lost_not_delivered = 3, " stored and never delivered: the delivery lost them"),
         (|r| r.groups[0].lost_not_stored = 3, " confirmed and not stored: the bus lost them"),
-    ] {
+    ];
+    for (damage, told) in losses {
         let mut record = good(&[("delivery.lost", "== 0")]);
         record.groups[0].lost = 3;
         damage(&mut record);
