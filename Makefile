@@ -4,16 +4,18 @@ PROFILE ?= quick
 SEEDS ?= 2000
 FIRST ?= 0
 PART ?=
+TARGET ?= profile objective pattern event record journal
+SECONDS ?= 60
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants check bench brokers
+.PHONY: help demo test sim mutants fuzz check bench instructions example brokers
 .NOTPARALLEL:
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
@@ -26,7 +28,8 @@ demo: brokers ## run the profile `quick` on a NATS server of its own and show th
 test: brokers ## all tests, on real brokers where a test is about a broker
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
-	@scripts/python.sh || echo "left out: reading reports back with Python"
+	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
+	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
@@ -34,15 +37,24 @@ sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRS
 mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)
 
+fuzz: ## fuzz what is read from outside, SECONDS=60 for each of the targets (TARGET=journal for one of them)
+	scripts/fuzz.sh $(SECONDS) $(TARGET)
+
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --document-private-items
-	scripts/tools.sh
+	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
+	scripts/instructions.sh
+
+example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
+	scripts/example.sh
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

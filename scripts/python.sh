@@ -7,10 +7,13 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 mkdir -p .venv
 exec 9>.venv/lock
 flock 9
-readonly list=tests/python/requirements.txt done=.venv/installed.txt
-cmp --silent "$list" "$done" && exit
+readonly list=tests/python/requirements.txt carriers=tests/python/carriers.txt done=.venv/installed.txt
+cat "$list" "$carriers" | cmp --silent - "$done" && exit
 python=$(type -P python3) || { echo "python: no python3 (3.10 or later); install it and run this again" >&2; exit 1; }
 echo "python: installing $(grep -c '==' "$list") packages into .venv/ (once)" >&2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
-.venv/bin/python -m pip --disable-pip-version-check install --quiet --requirement "$list"
-cp "$list" "$done"
+pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
+pip install --quiet --requirement "$list"
+rm -rf .venv/carriers
+pip download --quiet --no-deps --dest .venv/carriers --requirement "$carriers"
+cat "$list" "$carriers" >"$done"

@@ -56,6 +56,12 @@ pub fn count32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
+/// A sum of counts; saturates, since the counts of a file may be anything.
+#[must_use]
+pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
+    counts.into_iter().fold(0, u64::saturating_add)
+}
+
 /// The low 32 bits.
 #[must_use]
 pub const fn low32(n: u64) -> u32 {

@@ -7,7 +7,7 @@ mod support;
 use support::nats::NatsServer;
 use support::program::{Place, balances, until_removed};
 use tickgate::plan::Delivery;
-use tickgate::record::{End, Line, PhaseName, Record, Verdict};
+use tickgate::record::{End, PhaseName, Record, Verdict};
 
 /// A run in which nothing goes wrong: everything arrives, once, and is in the store, once.
 #[track_caller]
@@ -65,14 +65,11 @@ fn a_run_passes_and_its_record_holds_the_whole_truth() {
         validator.iter_errors(&serde_json::from_str(&text).unwrap()).map(|error| error.to_string()).collect();
     assert_eq!(errors, [""; 0]);
 
-    let journal = place.journal();
-    assert!(matches!(&journal[0], Line::Start { run, .. } if run.id == record.run.id));
-    assert_eq!(journal.last(), Some(&Line::End));
-    let rows: Vec<_> = journal
-        .iter()
-        .filter_map(|l| if let Line::Second(rows) = l { Some(&rows.row) } else { None })
-        .collect();
-    assert_eq!(rows, record.timeline.iter().collect::<Vec<_>>());
+    // All that the journal told is in the record and in the log of distributions: it is gone.
+    assert!(!place.run_folder().join("journal.jsonl").exists());
+    let log = std::fs::read(place.run_folder().join("latency.hlog")).unwrap();
+    let intervals = String::from_utf8_lossy(&log).matches("Tag=latency.trading-engine,").count();
+    assert!(intervals >= 2, "a line for each second: {intervals}");
 
     let shown = place.run(&["report", place.run_folder().to_str().unwrap()]);
     shown.ends(0);
@@ -80,6 +77,8 @@ fn a_run_passes_and_its_record_holds_the_whole_truth() {
     // Then the two say where their files are.
     let summary = |text: &str| text[..text.rfind("\nverdict: ").unwrap()].to_owned();
     assert_eq!(summary(&shown.out), summary(&done.out), "the report is the run's own text");
+    let again = std::fs::read(place.run_folder().join("latency.hlog")).unwrap();
+    assert!(again == log, "what only the journal could tell outlives it");
 }
 
 #[test]

@@ -45,7 +45,7 @@ fn ctrl_c_ends_the_phase_and_keeps_what_was_measured() {
         assert!(group.latency.count > 0);
         // What was cut short never passes.
         assert_eq!(record.verdict, Verdict::Inconclusive);
-        assert_eq!(place.journal().last(), Some(&Line::End));
+        assert!(!place.run_folder().join("journal.jsonl").exists(), "all of it is in the other files");
         place.run(&["report", place.run_folder().to_str().unwrap()]).ends(130);
     }
 }

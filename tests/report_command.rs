@@ -119,6 +119,17 @@ fn the_command_recovers_a_killed_run_once() {
     let hint = tickgate().args(["report", path]).assert().code(4);
     assert!(String::from_utf8_lossy(&hint.get_output().stderr).contains("--recover"));
     tickgate().args(["report", "--recover", path]).assert().code(3);
+    assert!(
+        folder.path().join("journal.jsonl").exists(),
+        "the only first-hand account of a killed run stays"
+    );
+    let log = std::fs::read(folder.path().join("latency.hlog")).unwrap();
+    std::fs::remove_file(folder.path().join("journal.jsonl")).unwrap();
     tickgate().args(["report", path]).assert().code(3);
+    let again = std::fs::read(folder.path().join("latency.hlog")).unwrap();
+    assert!(
+        again == log && String::from_utf8_lossy(&log).matches("Tag=ack,").count() == 5,
+        "seconds outlive it"
+    );
     tickgate().args(["report", "--recover", path]).assert().code(2);
 }

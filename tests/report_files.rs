@@ -5,9 +5,10 @@
 #[path = "support/records.rs"]
 mod records;
 
+use tickgate::measure;
 use tickgate::plan::Plan;
 use tickgate::profile;
-use tickgate::record::{Record, Verdict};
+use tickgate::record::{PhaseName, Record, Rows, Verdict};
 use tickgate::report::terminal::{Style, summary};
 use tickgate::report::{self, Beside};
 
@@ -110,6 +111,40 @@ fn an_hour_of_five_groups_is_less_than_a_megabyte() {
     assert!(size("report.html") <= 1_000_000, "{} bytes", size("report.html"));
     assert!(size("charts/latency-heat.svg") <= 200_000, "{} bytes", size("charts/latency-heat.svg"));
     assert!(size("summary.md") <= 1 << 20);
+}
+
+/// How many intervals of a group a log has, and how many samples are in them.
+fn intervals(record: &Record, seconds: usize) -> (usize, u64) {
+    let histogram = &record.groups[0].latency.histogram;
+    let rows = record.timeline.iter().filter(|row| row.phase == PhaseName::Measure).take(seconds);
+    let seconds: Vec<Rows> =
+        rows.map(|row| Rows { row: row.clone(), load: vec![], groups: vec![histogram.clone()] }).collect();
+    let files = report::files(record, &Beside { plan_toml: "", seconds: &seconds });
+    let log = &files.iter().find(|(name, _)| name == report::HLOG).unwrap().1;
+    let lines: Vec<_> = std::str::from_utf8(log).unwrap().lines().filter(|l| l.starts_with("Tag=")).collect();
+    let samples = |line: &&str| measure::decode(line.rsplit(',').next().unwrap()).unwrap().len();
+    (lines.len(), lines.iter().map(samples).sum())
+}
+
+#[test]
+fn a_log_of_distributions_has_seconds_of_a_short_run_and_minutes_of_a_long_one() {
+    let short = records::failing();
+    let each = measure::decode(&short.groups[0].latency.histogram).unwrap().len();
+    assert_eq!(intervals(&short, 7), (7, 7 * each));
+    let hour = records::hour();
+    let each = measure::decode(&hour.groups[0].latency.histogram).unwrap().len();
+    assert_eq!(intervals(&hour, 150), (3, 150 * each), "60 s, 60 s and what is left");
+}
+
+#[test]
+fn a_record_as_text_is_read_back_and_has_a_line_for_each_second() {
+    for (name, mut record) in records::all() {
+        record.run.reason = Some("a text that says \"timeline\": []".into());
+        let text = record.to_json().unwrap();
+        assert!(serde_json::from_str::<Record>(&text).unwrap() == record, "{name}");
+        let rows = text.lines().filter(|line| line.starts_with("    {\"at_ns\":")).count();
+        assert_eq!(rows, record.timeline.len(), "{name}");
+    }
 }
 
 #[test]

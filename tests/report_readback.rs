@@ -1,6 +1,7 @@
-//! What other tools read, read by other tools: HDR logs, `JUnit`, CSV and `OpenMetrics` by Python's packages.
+//! What other tools read, read by other tools: HDR logs, `JUnit`, CSV and `OpenMetrics` by Python's packages, HDR logs by
+//! Java's library as well.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 #[path = "support/outside.rs"]
 mod outside;
@@ -8,6 +9,7 @@ mod outside;
 mod records;
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 use tickgate::measure;
@@ -47,6 +49,56 @@ fn write(record: &Record, seconds: &[Rows], folder: &Path) {
         "intervals": if seconds.is_empty() { 1 } else { seconds.len().saturating_sub(2) },
     });
     std::fs::write(folder.join("expected.json"), expected.to_string()).unwrap();
+}
+
+/// Java's own reader of a log finds the figures that Rust and Python find.
+#[test]
+fn java_reads_the_log_of_distributions() {
+    let how = "install a JDK (17 or later) and Maven, and run scripts/java.sh";
+    if !outside::brought("java", "scripts/java.sh check", how) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mut logs = vec![];
+    let mut expected = vec![];
+    for (name, record) in [("failing", records::failing()), ("crowded", records::crowded())] {
+        for (kind, seconds) in [("record", vec![]), ("journal", seconds(&record))] {
+            let path = folder.path().join(format!("{name}-{kind}"));
+            write(&record, &seconds, &path);
+            let log = path.join("latency.hlog").display().to_string();
+            let text = std::fs::read_to_string(&log).unwrap();
+            for line in text.lines().filter(|line| line.starts_with("Tag=")) {
+                expected.push(interval(&log, line));
+            }
+            logs.push(log);
+        }
+    }
+    let jar = outside::root().join(".tools/java/HdrHistogram-2.2.2.jar");
+    let reader = outside::root().join("tests/java/ReadBack.java");
+    let done = Command::new("java").arg("-cp").args([&jar, &reader]).args(&logs).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
+    let found: Vec<&str> = said.lines().collect();
+    assert_eq!(found, expected);
+    assert!(found.len() > 20, "{said}");
+}
+
+/// A line of a log as Java prints what it reads.
+fn interval(log: &str, line: &str) -> String {
+    let parts: Vec<&str> = line.split(',').collect();
+    let [tag, _, _, _, histogram] = parts.as_slice() else { panic!("{line}") };
+    let histogram = measure::decode(histogram).unwrap();
+    let at = |q: f64| histogram.value_at_quantile(q);
+    format!(
+        "{log}\t{}\t{}\t{}\t{}\t{}\t{}\t{}",
+        tag.trim_start_matches("Tag="),
+        histogram.len(),
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        histogram.max()
+    )
 }
 
 #[test]

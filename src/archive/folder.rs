@@ -13,6 +13,9 @@ use crate::host::resources::free_bytes;
 /// journal of a day some more.
 const NEEDED: u64 = 64 << 20;
 
+/// The file that a run grows by a line a second.
+pub const JOURNAL: &str = "journal.jsonl";
+
 /// The folder of one run.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
@@ -98,7 +101,22 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be made.
     pub fn journal(&self) -> Result<Journal, ArchiveError> {
-        Journal::append_to(&self.file("journal.jsonl"))
+        Journal::append_to(&self.file(JOURNAL))
+    }
+
+    /// Removes the journal of a run whose record and report are written: its rows are the record's timeline, and
+    /// its distributions are in `latency.hlog`.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn end_journal(&self) -> Result<(), ArchiveError> {
+        let path = self.file(JOURNAL);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(ArchiveError::io("remove", path)(error))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn try_out(&self) -> Result<(), ArchiveError> {

@@ -11,7 +11,7 @@ mod recover;
 use std::io;
 use std::path::PathBuf;
 
-pub use folder::RunFolder;
+pub use folder::{JOURNAL, RunFolder};
 pub use journal::{Journal, read_journal};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};

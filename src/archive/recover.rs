@@ -108,7 +108,11 @@ fn phases(parts: &Parts, rows: &[Row]) -> Vec<Phase> {
         let mut of = rows.iter().filter(|row| row.phase == name);
         if let (Some(first), false) = (of.next(), phases.iter().any(|phase| phase.name == name)) {
             let last = of.next_back().unwrap_or(first);
-            phases.push(Phase { name, start_ns: first.at_ns, end_ns: last.at_ns + 1_000_000_000 });
+            phases.push(Phase {
+                name,
+                start_ns: first.at_ns,
+                end_ns: last.at_ns.saturating_add(1_000_000_000),
+            });
         }
     }
     phases.sort_by_key(|phase| phase.start_ns);
@@ -126,14 +130,7 @@ fn measured(parts: &Parts) -> impl Iterator<Item = &Rows> {
 
 /// The sum of histograms, as a distribution.
 fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u64]) -> Latency {
-    let mut sum: Option<Histogram<u64>> = None;
-    for read in texts.flatten().filter_map(|text| measure::decode(text).ok()) {
-        match &mut sum {
-            // All of a run have the same bounds; one that has not tells nothing that could be added.
-            Some(sum) => drop(sum.add(read)),
-            None => sum = Some(read),
-        }
-    }
+    let sum = measure::sum(texts.flatten());
     let over_limit = |of: &Histogram<u64>| {
         let above = |limit: u64| {
             of.iter_recorded()
@@ -163,8 +160,8 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
 }
 
 fn load(parts: &Parts, seconds: f64) -> Load {
-    let all = |of: fn(&Row) -> u64| parts.seconds.iter().map(|rows| of(&rows.row)).sum::<u64>();
-    let in_measure = |of: fn(&Row) -> u64| measured(parts).map(|rows| of(&rows.row)).sum::<u64>();
+    let all = |of: fn(&Row) -> u64| num::sum(parts.seconds.iter().map(|rows| of(&rows.row)));
+    let in_measure = |of: fn(&Row) -> u64| num::sum(measured(parts).map(|rows| of(&rows.row)));
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits = verdict::limits(&parts.plan);
     let (intended, sent, acked) =
@@ -194,18 +191,18 @@ fn load(parts: &Parts, seconds: f64) -> Load {
 fn group_of(parts: &Parts, at: usize) -> Group {
     let plan = &parts.plan.groups[at];
     let rows = || parts.seconds.iter().filter_map(|rows| rows.row.groups.get(at));
-    let sum = |of: fn(&crate::record::GroupRow) -> u64| rows().map(of).sum::<u64>();
+    let sum = |of: fn(&crate::record::GroupRow) -> u64| num::sum(rows().map(of));
     let delivered = sum(|row| row.delivered);
     // What a group was owed is not told, but what it had and what it still waited for is.
     let waiting = rows().next_back().map_or(0, |row| row.backlog);
     let in_measure =
-        measured(parts).filter_map(|rows| rows.row.groups.get(at)).map(|row| row.delivered).sum();
+        num::sum(measured(parts).filter_map(|rows| rows.row.groups.get(at)).map(|row| row.delivered));
     Group {
         name: plan.name.clone(),
         members: plan.members,
         delivery: plan.delivery,
         topics: vec![],
-        expected: delivered + waiting,
+        expected: delivered.saturating_add(waiting),
         delivered,
         lost: 0,
         lost_not_stored: 0,
@@ -221,6 +218,8 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         unverified: 0,
         measured_intended: in_measure,
         measured_in_time: in_measure,
+        first_received_ns: None,
+        last_received_ns: None,
         backlog_max: rows().map(|row| row.backlog).max().unwrap_or(0),
         latency: distribution(
             measured(parts).map(|rows| rows.groups.get(at)),

@@ -2,13 +2,12 @@
 
 use super::args::{Format, Report};
 use super::{Exit, Failure};
-use crate::archive::{self, RunFolder, Schema};
+use crate::archive::{self, JOURNAL, RunFolder, Schema};
 use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
 
 const RECORD: &str = "record.json";
-const JOURNAL: &str = "journal.jsonl";
 
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     let folder = RunFolder::open(&args.folder);
@@ -16,7 +15,7 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     match args.format {
         Format::Text => print!("{}", terminal::summary(&record, super::progress::style_of_stdout())),
         Format::Json => {
-            let json = serde_json::to_string_pretty(&record).map_err(|error| Failure::environment(&error))?;
+            let json = record.to_json().map_err(|error| Failure::environment(&error))?;
             println!("{json}");
         }
     }
@@ -52,8 +51,8 @@ fn recover(folder: &RunFolder) -> Result<Record, Failure> {
         exit: Exit::Environment,
         text: format!("{}: {error}", folder.path().display()),
     })?;
-    let json = serde_json::to_vec_pretty(&record).map_err(|error| Failure::environment(&error))?;
-    folder.write_whole(RECORD, &json).map_err(|error| Failure::environment(&error))?;
+    let json = record.to_json().map_err(|error| Failure::environment(&error))?;
+    folder.write_whole(RECORD, json.as_bytes()).map_err(|error| Failure::environment(&error))?;
     Ok(record)
 }
 
@@ -65,11 +64,14 @@ pub(super) fn tell(record: &Record, folder: &RunFolder) {
     println!("report:  {}", folder.file("report.html").display());
 }
 
-/// Writes every file of the report of a record into the folder of its run.
+/// Writes every file of the report of a record into the folder of its run. Where the journal is gone, a log of
+/// distributions that is there is what became of it: nothing could make it again, so it stays.
 pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> {
     let plan_toml = profile::to_toml(&record.plan);
     let seconds = seconds(folder);
-    for (name, bytes) in report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds }) {
+    let kept = if seconds.is_empty() && folder.file(report::HLOG).exists() { report::HLOG } else { "" };
+    let files = report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds });
+    for (name, bytes) in files.into_iter().filter(|(name, _)| name != kept) {
         folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
     }
     Ok(())

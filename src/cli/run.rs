@@ -123,7 +123,7 @@ fn finish(
     progress: &mut Progress,
 ) -> Result<Exit, Failure> {
     let folder = journal.folder();
-    let json = serde_json::to_string_pretty(record).map_err(|error| Failure::environment(&error))?;
+    let json = record.to_json().map_err(|error| Failure::environment(&error))?;
     let written = folder.write_whole("record.json", json.as_bytes());
     match args.format {
         Format::Json => println!("{json}"),
@@ -142,8 +142,10 @@ fn finish(
     if let Some(error) = journal.end() {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));
     }
-    // The record is safe; `tickgate report` can make the rest of it again.
-    match super::report::write(record, folder) {
+    // The record is safe; `tickgate report` can make the rest of it again, from the journal where it must.
+    let done = super::report::write(record, folder)
+        .and_then(|()| folder.end_journal().map_err(|error| Failure::environment(&error)));
+    match done {
         Ok(()) if args.format == Format::Text => super::report::tell(record, folder),
         Ok(()) => {}
         Err(failure) => progress.say(&format!("warning: the report is incomplete: {}", failure.text)),

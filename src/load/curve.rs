@@ -34,7 +34,7 @@ impl Curve {
     pub(super) fn measure(load: &Load) -> Self {
         let base = load.rate.per_second;
         let shape = match load.arrival {
-            Arrival::Constant | Arrival::Poisson => None,
+            Arrival::Constant | Arrival::Poisson | Arrival::Closed => None,
             Arrival::Ramp => load.ramp.map(|r| Shape::Ramp { from: r.from.per_second, to: r.to.per_second }),
             Arrival::Burst => load.burst.filter(|b| b.every.ns > 0).map(|b| Shape::Burst {
                 base,
@@ -200,6 +200,7 @@ pub(super) mod tests {
             steps: None,
             generators: 1,
             pacing: Pacing::Sleep,
+            consume: crate::plan::Consume::Live,
         }
     }
 

@@ -290,6 +290,16 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
         .map_err(|error| HistogramError::Decode(error.to_string()))
 }
 
+/// The sum of histograms in text. All of a run have the same bounds; what is no histogram, or has others, tells
+/// nothing that could be added. `None` of none.
+#[must_use]
+pub fn sum<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<Histogram<u64>> {
+    texts.into_iter().filter_map(|text| decode(text).ok()).reduce(|mut sum, read| {
+        let _ = sum.add(read);
+        sum
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -39,10 +39,10 @@ impl Tally {
     #[must_use]
     pub const fn exceedances(self, op: Op, count: u64) -> u64 {
         match op {
-            Op::Below => self.above + self.equal,
+            Op::Below => self.above.saturating_add(self.equal),
             Op::AtMost => self.above,
             Op::Equal => count.saturating_sub(self.equal),
-            Op::AtLeast => count.saturating_sub(self.above + self.equal),
+            Op::AtLeast => count.saturating_sub(self.above.saturating_add(self.equal)),
             Op::Above => count.saturating_sub(self.above),
         }
     }

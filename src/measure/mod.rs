@@ -14,7 +14,7 @@ mod store;
 mod timeline;
 mod windows;
 
-pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode};
+pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode, sum};
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};
 pub use merge::Merger;

@@ -72,6 +72,20 @@ pub struct Load {
     pub generators: u32,
     /// How a generator waits for the next event.
     pub pacing: Pacing,
+    /// When the groups receive.
+    #[serde(default)]
+    pub consume: Consume,
+}
+
+/// When the groups receive.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Consume {
+    /// While events are published.
+    #[default]
+    Live,
+    /// Only when the load is over: how fast is a backlog read?
+    Backlog,
 }
 
 /// The shape of the offered rate over the measure phase.
@@ -88,6 +102,23 @@ pub enum Arrival {
     Burst,
     /// The rates of `steps.rates`, each for an equal part of the duration.
     Steps,
+    /// As fast as the window lets it, at most `load.rate`: the bus sets the pace. For saturation, not for latency, since a
+    /// bus that stalls is offered less (*coordinated omission*).
+    Closed,
+}
+
+impl Load {
+    /// Does the bus set the pace?
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.arrival == Arrival::Closed
+    }
+
+    /// Are latencies of this load those that an independent source would see?
+    #[must_use]
+    pub fn is_judged_by_latency(&self) -> bool {
+        !self.is_closed() && self.consume == Consume::Live
+    }
 }
 
 /// The spacing of events at a given rate.

@@ -74,14 +74,15 @@ pub(super) fn read(
             check_feed(group, &feed, reader);
         }
     }
-    check_number(&groups, at, &feed, reader);
+    let none_wanted =
+        matches!(entry.map(|entry| &entry.node.value), Some(Value::Array(items)) if items.is_empty());
+    check_number(&groups, none_wanted, at, &feed, reader);
     groups
 }
 
-fn check_number(groups: &[Group], at: At, feed: &Feed<'_>, reader: &mut Reader) {
-    if groups.is_empty() && feed.sound && reader.sound(&["groups"]) {
-        let message =
-            "no group receives anything of the mix; expected `[[groups]]` with `name` and `subscribe`";
+fn check_number(groups: &[Group], none_wanted: bool, at: At, feed: &Feed<'_>, reader: &mut Reader) {
+    if groups.is_empty() && !none_wanted && feed.sound && reader.sound(&["groups"]) {
+        let message = "no group receives anything of the mix; expected `[[groups]]` with `name` and `subscribe`, or `groups = []` to publish only";
         reader.missing("groups", at, || message.to_owned());
     }
     if groups.len() > MAX_GROUPS {

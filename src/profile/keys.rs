@@ -14,6 +14,7 @@ pub(super) const LOAD: &[&str] = &[
     "steps",
     "generators",
     "pacing",
+    "consume",
 ];
 pub(super) const RAMP: &[&str] = &["from", "to"];
 pub(super) const BURST: &[&str] = &["rate", "every", "length"];

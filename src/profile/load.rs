@@ -2,9 +2,9 @@
 
 use super::keys;
 use super::section::{Reader, Section};
-use super::tree::Table;
+use super::tree::{Table, Value};
 use crate::num;
-use crate::plan::{Arrival, Burst, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
+use crate::plan::{Arrival, Burst, Consume, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
 
 /// The highest rate that a plan may ask for, in events per second.
 const FASTEST: f64 = 1e6;
@@ -13,21 +13,30 @@ const MAX_STEPS: usize = 100;
 const PER_GENERATOR: f64 = 100_000.0;
 const RATES: &str = "a rate above 0/s and at most 1M/s";
 
-pub(super) const ARRIVALS: [(&str, Arrival); 5] = [
+pub(super) const ARRIVALS: [(&str, Arrival); 6] = [
     ("constant", Arrival::Constant),
     ("poisson", Arrival::Poisson),
     ("ramp", Arrival::Ramp),
     ("burst", Arrival::Burst),
     ("steps", Arrival::Steps),
+    ("closed", Arrival::Closed),
 ];
 pub(super) const SPACINGS: [(&str, Spacing); 2] =
     [("constant", Spacing::Constant), ("poisson", Spacing::Poisson)];
+pub(super) const CONSUMES: [(&str, Consume); 2] = [("live", Consume::Live), ("backlog", Consume::Backlog)];
 pub(super) const PACINGS: [(&str, Pacing); 2] = [("sleep", Pacing::Sleep), ("spin", Pacing::Spin)];
 
 /// The section; each generator needs a symbol of its own, so their number follows from `symbols` too.
 pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
     let mut section = Section::open(root, "load", keys::LOAD, reader);
-    let arrival = section.word("arrival", Arrival::Poisson, &ARRIVALS);
+    let max = is_max(&mut section);
+    let arrival = section.word("arrival", if max { Arrival::Closed } else { Arrival::Poisson }, &ARRIVALS);
+    if max && arrival != Arrival::Closed && section.reader.sound(&["load.arrival"]) {
+        let at = section.reader.at("load.arrival");
+        section.reader.wrong(at, || {
+            "`load.arrival` contradicts `rate = \"max\"`, which is closed by the window; expected `\"closed\"` there, or none".to_owned()
+        });
+    }
     let spacing = spacing(&mut section, arrival);
     let ramp = shape(&mut section, "ramp", keys::RAMP, arrival, Arrival::Ramp, |inner| {
         let from = required_rate(inner, "from");
@@ -43,11 +52,13 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
     });
     let first = ramp.map(|ramp| ramp.from).or_else(|| steps.as_ref()?.rates.first().copied());
     let rate = match first {
+        _ if max => Rate::per_second(FASTEST),
         Some(first) => rate(&mut section, "rate", first),
         None => required_rate(&mut section, "rate"),
     };
     let peak = peak(rate, ramp, burst, steps.as_ref());
-    let enough = (peak.per_second / PER_GENERATOR).ceil().clamp(1.0, 64.0);
+    let paced = if arrival == Arrival::Closed { 0.0 } else { peak.per_second };
+    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
     let fitting = u32::try_from(num::u64_of(enough)).unwrap_or(1).min(symbols.max(1));
     Load {
         rate,
@@ -65,13 +76,19 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         steps,
         generators: section.checked("generators", fitting, "1 to 64", |n| (1..=64).contains(n)),
         pacing: section.word("pacing", Pacing::Sleep, &PACINGS),
+        consume: section.word("consume", Consume::Live, &CONSUMES),
     }
+}
+
+/// `rate = "max"`: as fast as the window lets it.
+fn is_max(section: &mut Section<'_>) -> bool {
+    section.entry("rate").is_some_and(|entry| matches!(&entry.node.value, Value::Text(text) if text == "max"))
 }
 
 /// `poisson` and `constant` imply their spacing; the others are random unless the profile says otherwise.
 fn spacing(section: &mut Section<'_>, arrival: Arrival) -> Spacing {
     let implied = match arrival {
-        Arrival::Constant => Some(Spacing::Constant),
+        Arrival::Constant | Arrival::Closed => Some(Spacing::Constant),
         Arrival::Poisson => Some(Spacing::Poisson),
         Arrival::Ramp | Arrival::Burst | Arrival::Steps => None,
     };
@@ -79,8 +96,11 @@ fn spacing(section: &mut Section<'_>, arrival: Arrival) -> Spacing {
     if implied.is_some_and(|implied| implied != written) && section.reader.sound(&["load.arrival"]) {
         let at = section.reader.at("load.spacing");
         section.reader.wrong(at, || {
-            let word = word_of(&ARRIVALS, arrival);
-            format!("`load.spacing` contradicts `arrival = \"{word}\"`; expected `\"{word}\"` there, or none")
+            let (word, implied) =
+                (word_of(&ARRIVALS, arrival), word_of(&SPACINGS, implied.unwrap_or(written)));
+            format!(
+                "`load.spacing` contradicts `arrival = \"{word}\"`; expected `\"{implied}\"` there, or none"
+            )
         });
     }
     implied.unwrap_or(written)

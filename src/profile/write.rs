@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::groups::DELIVERIES;
-use super::load::{ARRIVALS, PACINGS, SPACINGS, word_of};
+use super::load::{ARRIVALS, CONSUMES, PACINGS, SPACINGS, word_of};
 use super::setting::{ACKS, COMPRESSIONS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS};
 use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
 
@@ -73,6 +73,7 @@ fn load(out: &mut Out, load: &Load) {
     out.text("spacing", &word_of(&SPACINGS, load.spacing));
     out.line("generators", &load.generators);
     out.text("pacing", &word_of(&PACINGS, load.pacing));
+    out.text("consume", &word_of(&CONSUMES, load.consume));
     if let Some(ramp) = load.ramp {
         out.header("[load.ramp]");
         out.text("from", &ramp.from);

@@ -184,6 +184,12 @@ pub struct Group {
     pub measured_intended: u64,
     /// Of these, delivered by the end of the phase plus the tightest latency limit.
     pub measured_in_time: u64,
+    /// When the first event of the load was received, in nanoseconds since the epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_received_ns: Option<u64>,
+    /// When the last one was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_received_ns: Option<u64>,
     /// Highest number of confirmed events that were not delivered yet, seen once a second.
     pub backlog_max: u64,
     /// received − intended, of first deliveries.

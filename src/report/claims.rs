@@ -98,9 +98,10 @@ fn durability(record: &Record) -> Claim {
         || "the stream was not read back".to_owned(),
         |audit| {
             format!(
-                "{} of {} acknowledged events were stored",
+                "{} of {} acknowledged events were {}",
                 show::count(audit.acked - audit.missing.min(audit.acked)),
-                show::count(audit.acked)
+                show::count(audit.acked),
+                if audit.complete { "stored" } else { "read back before it broke off" }
             )
         },
     );
@@ -116,11 +117,11 @@ fn durability(record: &Record) -> Claim {
 
 fn order(record: &Record) -> Claim {
     let says = "Market events are processed in order per symbol";
-    let delivered: u64 = record.groups.iter().map(|g| g.delivered).sum();
+    let delivered = num::sum(record.groups.iter().map(|g| g.delivered));
     if delivered == 0 {
         return nothing(says);
     }
-    let reordered: u64 = record.groups.iter().map(|g| g.reordered).sum();
+    let reordered = num::sum(record.groups.iter().map(|g| g.reordered));
     Claim {
         says,
         measured: format!("{} of {} deliveries out of order", show::count(reordered), show::count(delivered)),

@@ -23,9 +23,12 @@ use crate::record::{Record, Rows};
 pub struct Beside<'a> {
     /// The record's plan as a profile (`profile::to_toml`).
     pub plan_toml: &'a str,
-    /// The seconds of the journal, for `latency.hlog`; without them it has one interval.
+    /// The seconds of the journal, for [`HLOG`]; without them it has one interval.
     pub seconds: &'a [Rows],
 }
+
+/// The log of distributions: the only file of a report that says more than the record, as long as there are seconds.
+pub const HLOG: &str = "latency.hlog";
 
 /// Every file of a report: path in the run's folder, and content. The same record gives the same bytes.
 #[must_use]
@@ -36,7 +39,7 @@ pub fn files(record: &Record, beside: &Beside<'_>) -> Vec<(String, Vec<u8>)> {
     files.extend(charts.iter().map(|c| (format!("charts/{}.svg", c.id), c.file(&under).into_bytes())));
     files.push(("junit.xml".into(), junit::xml(record).into_bytes()));
     files.push(("summary.md".into(), markdown::summary(record).into_bytes()));
-    files.push(("latency.hlog".into(), hlog::log(record, beside.seconds).into_bytes()));
+    files.push((HLOG.into(), hlog::log(record, beside.seconds).into_bytes()));
     files.push(("timeline.csv".into(), csv::timeline(record).into_bytes()));
     files.push(("metrics.om".into(), openmetrics::text(record).into_bytes()));
     files

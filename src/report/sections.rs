@@ -3,7 +3,7 @@
 use super::show;
 use super::table::Table;
 use crate::num;
-use crate::record::{Brief, Group, Hiccups, Latency, Process, Record, Verdict};
+use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Verdict};
 
 /// Names and values.
 pub(crate) type Facts = Vec<(String, String)>;
@@ -35,7 +35,7 @@ pub(crate) fn under(record: &Record) -> String {
 pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     let slowest = record.groups.iter().filter(|g| g.latency.count > 0).max_by_key(|g| g.latency.p99_ns);
     let time = |of: fn(&Latency) -> u64| slowest.map_or_else(|| "–".into(), |g| show::time(of(&g.latency)));
-    let sum = |of: fn(&Group) -> u64| show::count(record.groups.iter().map(of).sum());
+    let sum = |of: fn(&Group) -> u64| show::count(num::sum(record.groups.iter().map(of)));
     vec![
         ("p50, slowest group", time(|l| l.p50_ns)),
         ("p99, slowest group", time(|l| l.p99_ns)),
@@ -84,6 +84,15 @@ pub(crate) struct Flow {
     pub(crate) stages: Vec<Stage>,
 }
 
+impl Flow {
+    /// Did every event take this way, and none in a way that is worth a word?
+    pub(crate) fn whole(&self) -> bool {
+        self.stages
+            .iter()
+            .all(|s| s.leaks.is_empty() && s.notes.is_empty() && s.count == self.stages[0].count)
+    }
+}
+
 /// A stage: how many events reached it, and what was lost on the way there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
@@ -125,8 +134,10 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
         ),
     ];
     if let Some(audit) = &record.audit {
+        // What was not read may be stored.
+        let missing = if audit.complete { audit.missing } else { 0 };
         let leaks =
-            [("not stored", audit.missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
+            [("not stored", missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
         let notes = [
             ("extra copies", audit.stored_twice),
             ("stored without acknowledgement", audit.unconfirmed_stored),
@@ -146,11 +157,15 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
         let stored = group.expected.saturating_sub(group.lost_not_stored);
         stages.push(stage("stored", stored, group.expected, &[("not stored", group.lost_not_stored)], &[]));
     }
-    let delivered = group.delivered.saturating_sub(group.recovered + group.unexpected);
-    let located = group.lost_not_stored + group.lost_not_delivered;
+    let delivered = group.delivered.saturating_sub(group.recovered.saturating_add(group.unexpected));
+    let located = group.lost_not_stored.saturating_add(group.lost_not_delivered);
+    let unlocated = match record.run.end {
+        End::Completed => "lost, place unknown",
+        _ => "missing when the run ended",
+    };
     let leaks = [
         ("stored, not delivered", group.lost_not_delivered),
-        ("lost, place unknown", group.lost.saturating_sub(located)),
+        (unlocated, group.lost.saturating_sub(located)),
         ("corrupt", group.corrupt),
         ("unexpected", group.unexpected),
     ];
@@ -206,11 +221,11 @@ pub(crate) fn ledger(record: &Record) -> Table {
 /// Where events were lost, and what the list leaves out.
 pub(crate) fn lost(record: &Record) -> (Table, String) {
     let mut table = Table::new(["group", "topic", "symbol", "sequences", "in the stream"]);
-    let mut left_out: u64 = record.groups.iter().map(|g| g.lost_ranges_left_out).sum();
+    let mut left_out = num::sum(record.groups.iter().map(|g| g.lost_ranges_left_out));
     for group in &record.groups {
         for range in &group.lost_ranges {
             if table.rows.len() >= LOST {
-                left_out += 1;
+                left_out = left_out.saturating_add(1);
                 continue;
             }
             let stored = match range.stored {
@@ -305,9 +320,8 @@ pub(crate) fn times(record: &Record) -> Table {
 pub(crate) fn health(record: &Record) -> Facts {
     let h = &record.health;
     let sum = |of: fn(&Latency) -> u64| {
-        let load =
-            [&record.load.send_lag, &record.load.ack, &record.load.service].map(of).iter().sum::<u64>();
-        show::count(load + record.groups.iter().map(|g| of(&g.latency)).sum::<u64>())
+        let load = num::sum([&record.load.send_lag, &record.load.ack, &record.load.service].map(of));
+        show::count(load.saturating_add(num::sum(record.groups.iter().map(|g| of(&g.latency)))))
     };
     let worst = |of: fn(&Brief) -> u64| {
         show::time(record.timeline.iter().map(|row| of(&row.send_lag)).max().unwrap_or(0))

@@ -108,14 +108,13 @@ fn ledger(out: &mut String, record: &Record) {
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));
     if let Some(audit) = &record.audit {
-        let end = if audit.complete { "" } else { ", not read to the end" };
-        let stored = format!(
-            "stored {} of {} acked exactly once, {} missing, {} extra copies{end}",
-            n(audit.stored_once),
-            n(audit.acked),
-            n(audit.missing),
-            n(audit.stored_twice)
-        );
+        let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
+        let stored = if audit.complete {
+            let missing = n(audit.missing);
+            format!("stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies")
+        } else {
+            format!("not read to the end: so far {once} of {acked} acked exactly once, {twice} extra copies")
+        };
         line!(out, "{}", show::wrap(&stored, WIDTH, "  "));
     }
     for group in &record.groups {
@@ -123,14 +122,19 @@ fn ledger(out: &mut String, record: &Record) {
             out,
             "  {:<16} {} of {} delivered",
             show::fit(&group.name, 16),
-            n(group.delivered.saturating_sub(group.recovered + group.unexpected)),
+            n(group.delivered.saturating_sub(group.recovered.saturating_add(group.unexpected))),
             n(group.expected),
         );
         line!(
             out,
-            "  {:<16} {} lost, {} duplicate, {} reordered",
+            "  {:<16} {} {}, {} duplicate, {} reordered",
             "",
             n(group.lost),
+            if group.lost == 0 || record.run.end == End::Completed {
+                "lost"
+            } else {
+                "missing when it ended"
+            },
             n(group.duplicate),
             n(group.reordered)
         );

@@ -71,6 +71,9 @@ pub fn banner(record: &Record) -> Option<&'static str> {
         mode if mode.contains("emulat") => {
             Some("Emulated bus: it speaks the protocol, and its figures are not those of the real product.")
         }
+        _ if record.plan.load.is_closed() => Some(
+            "Closed load: the window set the pace, so that rates are what the bus can carry, and times are not what it shows to independent sources.",
+        ),
         _ => None,
     }
 }

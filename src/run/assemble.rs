@@ -244,6 +244,8 @@ fn group_figures(
         unverified: of(|r| r.unverified),
         measured_intended,
         measured_in_time: of(|r| r.measured_in_time),
+        first_received_ns: received.and_then(|r| r.between).map(|(first, _)| first),
+        last_received_ns: received.and_then(|r| r.between).map(|(_, last)| last),
         backlog_max: parts.backlog_max.get(group).copied().unwrap_or(0),
         latency: received.map_or_else(record::Latency::default, |r| record::Latency::from(&r.latency)),
         lost_ranges: ranges.collect(),

@@ -9,7 +9,7 @@ use crate::host::clock::Clock;
 use crate::load;
 use crate::market::RunIdentity;
 use crate::measure::PublishLedger;
-use crate::plan::Plan;
+use crate::plan::{Consume, Plan};
 
 use super::generator::{Generated, Generator};
 use super::receiver::{Received, Receiver};
@@ -81,6 +81,7 @@ impl Crew {
             switches: Arc::clone(&self.switches),
             reports,
             group,
+            backlog: self.plan.load.consume == Consume::Backlog,
         };
         let name = format!("group-{group}");
         if members.len() == 1

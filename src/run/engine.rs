@@ -345,6 +345,7 @@ fn drain(
     Switches::turn_on(&switches.stop_load);
     Switches::turn_on(&switches.abandon);
     let published = crew.join_generators();
+    Switches::turn_on(&switches.read_backlog);
     let open = published.totals().unconfirmed + published.totals().refused > 0;
     let _ = switches.published.set(Arc::new(published));
     // The receivers get a moment to count what is missing, even when the deadline is over.

@@ -122,6 +122,8 @@ pub(super) struct Generator<P> {
     calendar: Calendar,
     symbols: u32,
     window: usize,
+    /// The bus sets the pace: no event is due while the window is full, and the load ends by the clock.
+    closed: bool,
     next: Option<Due>,
     open: OpenEvents,
     payload: Vec<u8>,
@@ -152,6 +154,7 @@ impl<P: Publisher> Generator<P> {
             calendar,
             symbols: plan.market.symbols,
             window: num::index32(plan.bus.window),
+            closed: plan.load.is_closed(),
             open: OpenEvents::default(),
             payload: Vec::with_capacity(2048),
             answers: Vec::with_capacity(1024),
@@ -180,6 +183,18 @@ impl<P: Publisher> Generator<P> {
         self.next.map(|due| self.calendar.load_start + due.at)
     }
 
+    /// Is there room for an event of a closed load? An open one never asks.
+    pub(super) fn admits(&self) -> bool {
+        !self.closed || self.open.len() < self.window
+    }
+
+    /// Ends a closed load when its time is over.
+    pub(super) fn end_by(&mut self, now: Ns) {
+        if self.closed && now >= self.calendar.measure_end {
+            self.next = None;
+        }
+    }
+
     /// Events accepted and not answered yet.
     pub(super) fn in_flight(&self) -> usize {
         self.open.len()
@@ -200,7 +215,8 @@ impl<P: Publisher> Generator<P> {
         let Some(due) = self.next else { return };
         self.next = self.schedule.next();
         // The intended time is what the event id can hold, to the nanosecond, so that all sides agree on it.
-        let unix = market::on_the_grid(self.calendar.epoch_unix_ns + self.calendar.load_start + due.at);
+        let at = if self.closed { clock() } else { self.calendar.load_start + due.at };
+        let unix = market::on_the_grid(self.calendar.epoch_unix_ns + at);
         let intended = unix - self.calendar.epoch_unix_ns;
         let measured = self.calendar.measured(intended);
         let (topic, symbol) = self.picker.pick(due.index);
@@ -239,6 +255,10 @@ impl<P: Publisher> Generator<P> {
 
     /// Counts every slot that was due by `now` and has had no turn as unsent: the load ends here.
     pub(super) fn skip_until(&mut self, now: Ns) {
+        if self.closed {
+            // What was not offered was not due.
+            self.next = None;
+        }
         while let Some(due) = self.next.filter(|due| self.calendar.load_start + due.at <= now) {
             self.next = self.schedule.next();
             let (topic, symbol) = self.picker.pick(due.index);

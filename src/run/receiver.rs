@@ -79,6 +79,8 @@ pub(super) struct Received {
     /// For each limit of a `windows.` objective: exact counters for each second of intended time.
     pub(super) windows: Windows,
     pub(super) by_topic: Vec<u64>,
+    /// When the first and the last event of the load were received.
+    pub(super) between: Option<(Ns, Ns)>,
     pub(super) measured_in_time: u64,
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
@@ -130,6 +132,7 @@ impl Receiver {
                 latency: Latency::new(&limits),
                 windows: Windows::new(0, Span::default(), WINDOW, &limits),
                 by_topic: vec![0; subscribed.len()],
+                between: None,
                 measured_in_time: 0,
                 corrupt: 0,
                 foreign: 0,
@@ -190,6 +193,7 @@ impl Receiver {
 
     fn first(&mut self, topic: usize, key: usize, sequence: u32, intended: Ns, received: Ns) {
         self.done.by_topic[topic] += 1;
+        self.done.between = Some((self.done.between.map_or(received, |(first, _)| first), received));
         self.interval.latency.record_between(intended, received);
         if let Some(missing) = &mut self.missing {
             missing.first_delivery(key, sequence);

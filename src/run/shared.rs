@@ -38,6 +38,8 @@ pub(super) struct Switches {
     pub(super) stop_load: AtomicBool,
     /// Generators: give up what is unanswered.
     pub(super) abandon: AtomicBool,
+    /// Receivers of a backlog: it is complete, read it.
+    pub(super) read_backlog: AtomicBool,
     /// Receivers: end.
     pub(super) stop_receiving: AtomicBool,
     /// Set when every answer is in: what was published, for the receivers to count what is missing.

@@ -24,6 +24,8 @@ const BUSY_SLEEP_NS: Ns = 200_000;
 const BURST: u32 = 64;
 /// Readings of several members that are held back, at the most, until their order is sure.
 const HELD_BACK: usize = 1 << 20;
+/// How often a member that lets a backlog grow looks whether it is complete.
+const HOLD: Duration = Duration::from_millis(2);
 /// The longest wait of a member for an event.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
@@ -82,7 +84,8 @@ pub(super) fn generate<P: Publisher>(
             generator.skip_until(now);
             break;
         }
-        if now >= due && fired < BURST {
+        generator.end_by(now);
+        if now >= due && fired < BURST && generator.admits() {
             generator.fire(|| clock.now());
             fired += 1;
             continue;
@@ -92,8 +95,11 @@ pub(super) fn generate<P: Publisher>(
         if let Some(second) = seconds.ended(now) {
             report(&mut generator, second);
         }
-        let longest = if generator.waiting() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
-        generator.wait(due.min(now + longest), &sleeper);
+        let longest =
+            if generator.waiting() || !generator.admits() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
+        // The next event is due, or no time to wait for has a room in the window.
+        let until = if generator.admits() { due.min(now + longest) } else { now + longest };
+        generator.wait(until, &sleeper);
     }
     loop {
         generator.absorb();
@@ -122,9 +128,22 @@ pub(super) struct Listening {
     pub(super) switches: Arc<Switches>,
     pub(super) reports: Sender<Report>,
     pub(super) group: usize,
+    /// Nothing is received from the first event on until the load is over.
+    pub(super) backlog: bool,
 }
 
 impl Listening {
+    /// Is it the time of a backlog to grow? Sleeps for a moment if so.
+    fn holds_back(&self) -> bool {
+        let holds = self.backlog
+            && self.switches.calendar.get().is_some()
+            && !Switches::on(&self.switches.read_backlog);
+        if holds {
+            std::thread::sleep(HOLD);
+        }
+        holds
+    }
+
     fn seconds(&self) -> Option<Seconds> {
         self.switches.calendar.get().map(|calendar| Seconds::new(calendar.load_start))
     }
@@ -148,6 +167,9 @@ pub(super) fn receive_alone<M: Member>(
     let mut seconds = None;
     let mut failed = None;
     while !Switches::on(&listening.switches.stop_receiving) {
+        if listening.holds_back() {
+            continue;
+        }
         match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(listening.read(delivery))) {
             Ok(_) => {}
             Err(error) => {
@@ -199,6 +221,9 @@ pub(super) fn receive_as_member<M: Member>(
 ) -> Option<BusError> {
     let mut failed = None;
     while failed.is_none() && !Switches::on(&listening.switches.stop_receiving) {
+        if listening.holds_back() {
+            continue;
+        }
         let mut readings = Vec::new();
         // Whatever comes later is received later: this is how far the member has got, even if nothing comes.
         let idle_until = listening.clock.now();

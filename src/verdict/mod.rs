@@ -90,7 +90,7 @@ fn decide(
             _ => inconclusive(cut_short(record)),
         };
     }
-    if record.run.end == End::Interrupted && counts_what_is_missing(objective.metric) {
+    if open(record.run.end, objective.metric) {
         return inconclusive(cut_short(record));
     }
     (
@@ -105,12 +105,14 @@ const fn timed(metric: Metric) -> bool {
     matches!(metric, Metric::Time(..) | Metric::Throughput(_) | Metric::Count(Outcome::Backlog))
 }
 
-/// Would a longer drain have lowered this figure?
-const fn counts_what_is_missing(metric: Metric) -> bool {
-    matches!(
-        metric,
-        Metric::Count(Outcome::Lost | Outcome::NotDelivered | Outcome::Unconfirmed) | Metric::Throughput(_)
-    )
+/// Is it unknown whether a miss of this figure would have stood? What a broker that failed has not delivered it may
+/// still hold, and what an interrupted run had under way had no time to arrive.
+const fn open(end: End, metric: Metric) -> bool {
+    match metric {
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered) => !matches!(end, End::Completed),
+        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_) => matches!(end, End::Interrupted),
+        _ => false,
+    }
 }
 
 fn cut_short(record: &Record) -> Unfit {

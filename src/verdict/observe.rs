@@ -98,7 +98,7 @@ fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item =
 fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> Option<Observed> {
     let parts: Vec<&Latency> =
         distributions(record, objective, timing).into_iter().filter(|part| part.count > 0).collect();
-    let count: u64 = parts.iter().map(|part| part.count).sum();
+    let count = num::sum(parts.iter().map(|part| part.count));
     let ns = match stat {
         Stat::Min => num::f64_of_signed(parts.iter().map(|p| p.min_ns).min()?),
         Stat::Max => num::f64_of_signed(parts.iter().map(|p| p.max_ns).max()?),
@@ -160,7 +160,7 @@ fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Optio
                 .filter(|group| group.measured_intended > 0)
                 .map(|group| num::share(group.measured_in_time, group.measured_intended))
                 .min_by(f64::total_cmp)?;
-            let delivered = record.groups.iter().map(|group| group.measured_in_time).sum();
+            let delivered = num::sum(record.groups.iter().map(|group| group.measured_in_time));
             (load.offered_rate * worst, delivered)
         }
     })
@@ -171,11 +171,11 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
     let audited = record.audit.as_ref().filter(|audit| audit.complete);
     let of_groups = |what: fn(&Group) -> u64, samples: fn(&Group) -> u64| {
         let looked_at: Vec<&Group> = groups(record, objective).collect();
-        let samples: u64 = looked_at.iter().map(|g| samples(g)).sum();
-        (samples > 0).then(|| (looked_at.iter().map(|g| what(g)).sum(), samples))
+        let samples = num::sum(looked_at.iter().map(|g| samples(g)));
+        (samples > 0).then(|| (num::sum(looked_at.iter().map(|g| what(g))), samples))
     };
     let highest = |what: fn(&Group) -> u64| {
-        let samples: u64 = groups(record, objective).map(|g| g.delivered).sum();
+        let samples = num::sum(groups(record, objective).map(|g| g.delivered));
         (samples > 0).then(|| (groups(record, objective).map(what).max().unwrap_or(0), samples))
     };
     let published = |count: u64| (load.intended > 0).then_some((count, load.intended));
@@ -187,8 +187,8 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
         Outcome::Redelivered => of_groups(|g| g.redelivered, |g| g.delivered),
         Outcome::Duplicate => of_groups(|g| g.duplicate, |g| g.delivered),
         Outcome::Reordered => of_groups(|g| g.reordered, |g| g.delivered),
-        Outcome::Corrupt => of_groups(|g| g.corrupt, |g| g.delivered + g.corrupt),
-        Outcome::Foreign => of_groups(|g| g.foreign, |g| g.delivered + g.foreign),
+        Outcome::Corrupt => of_groups(|g| g.corrupt, |g| g.delivered.saturating_add(g.corrupt)),
+        Outcome::Foreign => of_groups(|g| g.foreign, |g| g.delivered.saturating_add(g.foreign)),
         Outcome::Refused => published(load.refused),
         Outcome::Unsent => published(load.unsent),
         Outcome::Unconfirmed => published(load.unconfirmed),
@@ -206,7 +206,7 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
     record.phase(PhaseName::Measure)?;
     match resource {
         Resource::BrokerMemory => {
-            seen.then(|| Value::Size(Size { bytes: brokers().map(|b| b.peak_memory_bytes).sum() }))
+            seen.then(|| Value::Size(Size { bytes: num::sum(brokers().map(|b| b.peak_memory_bytes)) }))
         }
         Resource::BrokerCpu => seen.then(|| Value::Cores(brokers().map(|b| b.cpu_cores).sum())),
         Resource::BrokerStore => all.store_bytes.map(|bytes| Value::Size(Size { bytes })),
@@ -227,7 +227,7 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
         }
         Metric::Throughput(Throughput::Delivered) => {
             let load = &record.load;
-            (load.unsent + load.refused + load.unconfirmed > 0).then(|| {
+            (num::sum([load.unsent, load.refused, load.unconfirmed]) > 0).then(|| {
                 format!("{} unsent, {} refused, {} unconfirmed", load.unsent, load.refused, load.unconfirmed)
             })
         }
@@ -241,8 +241,8 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
 }
 
 fn blame(record: &Record, group: &Group) -> String {
-    if record.audit.is_none() {
-        return format!("{} lost, and no audit to say where", group.lost);
+    if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
+        return format!("{} lost, and no whole audit to say where", group.lost);
     }
     match (group.lost_not_stored, group.lost_not_delivered) {
         (0, n) => format!("{n} stored and never delivered: the delivery lost them"),

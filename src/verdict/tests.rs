@@ -46,6 +46,8 @@ fn group(name: &str) -> Group {
         unverified: 0,
         measured_intended: 0,
         measured_in_time: 0,
+        first_received_ns: None,
+        last_received_ns: None,
         backlog_max: 0,
         latency: record::Latency::default(),
         lost_ranges: Vec::new(),
@@ -332,12 +334,22 @@ fn a_run_that_was_cut_short_passes_nothing_and_fails_only_for_what_stands() {
         record.groups[0].reordered = 1;
         assert_eq!(verdict(&record), Verdict::Fail, "{end:?}: what arrived out of order did");
     }
-    let mut record = good(&lines);
-    record.run.end = End::Interrupted;
-    record.groups[0].lost = 1;
-    assert_eq!(verdict(&record), Verdict::Inconclusive, "a longer drain might have brought it");
-    record.run.end = End::BrokerFailed;
-    assert_eq!(verdict(&record), Verdict::Fail, "a broker that dies with confirmed events has lost them");
+    for end in [End::Interrupted, End::BrokerFailed, End::HarnessFailed, End::Recovered] {
+        let mut record = good(&lines);
+        record.run.end = end;
+        record.groups[0].lost = 1;
+        assert_eq!(verdict(&record), Verdict::Inconclusive, "{end:?}: the broker may still have it");
+    }
+    for (end, expected) in [(End::Interrupted, Verdict::Inconclusive), (End::BrokerFailed, Verdict::Fail)] {
+        let mut record = good(&[("publish.unconfirmed", "== 0")]);
+        record.run.end = end;
+        record.load.unconfirmed = 1;
+        assert_eq!(
+            verdict(&record),
+            expected,
+            "{end:?}: no answer by the end of a whole drain is what it says"
+        );
+    }
 }
 
 #[test]
@@ -381,6 +393,11 @@ fn an_audit_that_did_not_see_the_end_proves_nothing() {
     assert_eq!(verdict(&record), Verdict::Fail);
     record.audit.as_mut().expect("an audit").complete = false;
     assert_eq!(verdict(&record), Verdict::Inconclusive);
+    // Nor does it say where a loss is.
+    record.plan.objectives = vec![objective("delivery.lost", "== 0")];
+    record.groups[0].lost = 3;
+    let reason = assess(&record).objectives[0].reason.clone().unwrap_or_default();
+    assert!(reason.contains("no whole audit to say where"), "{reason}");
 }
 
 #[test]

@@ -6,7 +6,7 @@
 //! p99.9). Loss, corruption and order stay as measured, since a slow harness cannot invent them.
 
 use crate::num;
-use crate::plan::{Metric, Objective, Plan, Span, Stat, Timing, Value};
+use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
 use crate::record::{Latency, Reason, Record};
 
 /// Send lag may take this share of a limit.
@@ -75,6 +75,9 @@ pub fn reasons(record: &Record) -> Vec<Reason> {
 
 /// The first reason why one objective on time or throughput cannot be judged.
 pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
+    if let Some(unfit) = not_open(record, objective) {
+        return Some(unfit);
+    }
     let limit = match objective.metric {
         Metric::Time(Timing::SendLag, _) => return general(record).into_iter().next(),
         Metric::Time(..) => limit_ns(objective).unwrap_or(DEFAULT_LIMIT_NS),
@@ -89,6 +92,25 @@ pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
         (late(lag.p99_ns, "p99", limit), hiccups(hiccup.p99_9_ns, "p99.9", limit))
     };
     general(record).into_iter().next().or(late).or(stalled).or_else(|| clock(record, limit))
+}
+
+/// Times mean nothing where the bus sets the pace, nor where its events are left lying on purpose.
+fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let load = &record.plan.load;
+    let (rule, seen) = match objective.metric {
+        Metric::Time(..) if load.is_closed() => (
+            "closed-load",
+            "the load was closed by the window: a bus that stalls is offered less, and its times look short",
+        ),
+        Metric::Time(Timing::Latency, _) | Metric::Throughput(Throughput::Delivered)
+            if load.consume == Consume::Backlog =>
+        {
+            ("backlog", "the groups received only after the load: the times are those of the backlog")
+        }
+        _ => return None,
+    };
+    let next = "judge times under an open load: give `load.rate` a rate, and `load.consume` the value `live`";
+    Some(Unfit { rule, seen: seen.into(), next: next.into() })
 }
 
 /// The rules that no limit enters.

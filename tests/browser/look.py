@@ -13,6 +13,9 @@ import tempfile
 from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 
+sys.path.append(str(pathlib.Path(__file__).parent.parent / "python"))
+import carriers  # noqa: E402
+
 FLAGS = """--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking
 --disable-component-update --disable-sync --disable-extensions --hide-scrollbars --allow-file-access-from-files""".split()
 # name, width, medium, colour scheme
@@ -25,6 +28,11 @@ VIEWS = [
 ]
 # Finds every complaint about the page as it is shown; runs in the page.
 LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
+# The accessibility checker, which the driver brings into the page: its own policy lets nothing in.
+(AXE,) = carriers.texts("axe.min.js")
+RULES = """const done = arguments[0], rules = {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]};
+axe.run(document, rules).then(({violations, passes}) => done([passes.length, violations.map((v) =>
+  `${v.id}: ${v.help}: ${v.nodes.slice(0, 3).map((n) => n.target + " " + n.html.slice(0, 120)).join("; ")}`)]))"""
 
 
 def browser(profile):
@@ -62,6 +70,15 @@ class Look:
                 if not url.startswith("data:") and url.split("#")[0] != path.as_uri():
                     self.complain(where, f"request: {url}")
 
+    def accessible(self, where):
+        """axe-core has no complaint, and had rules to apply."""
+        self.driver.execute_cdp_cmd("Runtime.evaluate", {"expression": AXE})
+        passes, violations = self.driver.execute_async_script(RULES)
+        if passes < 10:
+            self.complain(where, f"axe applied {passes} rules")
+        for violation in violations:
+            self.complain(where, f"axe: {violation}")
+
     def picture(self, name):
         height = min(self.driver.execute_script("return document.documentElement.scrollHeight"), 14000)
         width = self.driver.execute_script("return document.documentElement.clientWidth")
@@ -80,6 +97,8 @@ class Look:
             for complaint in self.driver.execute_script(LOOK, medium == "print"):
                 self.complain(where, complaint)
             self.picture(f"{run}-{name}")
+            if name in ("light", "dark", "narrow"):
+                self.accessible(where)
             self.logs(where, path)
         self.switch(path, run)
 
@@ -138,4 +157,5 @@ def main(reports, pictures):
     return 0
 
 
-sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
+if __name__ == "__main__":
+    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))

@@ -9,8 +9,13 @@ from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 from junitparser import Error, Failure, JUnitXml
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
+from xmlschema import XMLSchema
+
+import carriers
 
 HOUR_NS = 3_600_000_000_000
+# The schema by which Jenkins reads JUnit files, in each version that its carrier has.
+JUNIT = [XMLSchema(text) for text in carriers.texts("junit-10.xsd")]
 
 
 def hlog(folder, expected):
@@ -35,6 +40,8 @@ def hlog(folder, expected):
 
 
 def junit(folder, expected):
+    for schema in JUNIT:
+        schema.validate(folder / "junit.xml")
     (suite,) = JUnitXml.fromfile(str(folder / "junit.xml"))
     cases = {case.name: case for case in suite}
     kinds = {"pass": None, "fail": Failure, "inconclusive": Error}

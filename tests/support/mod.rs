@@ -51,6 +51,7 @@ pub fn plan() -> Plan {
             steps: None,
             generators: 1,
             pacing: Pacing::Sleep,
+            consume: tickgate::plan::Consume::Live,
         },
         market: Market {
             symbols: 4,

@@ -393,6 +393,8 @@ pub fn of(recipe: &Recipe) -> Record {
                 unverified: 0,
                 measured_intended: events,
                 measured_in_time: events,
+                first_received_ns: None,
+                last_received_ns: None,
                 backlog_max: 39,
                 latency: filled(recipe.median_ns, &limits.latency),
                 lost_ranges: vec![],

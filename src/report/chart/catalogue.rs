@@ -8,7 +8,7 @@ use super::plot::{Across, Cell, Line, Plot};
 use super::scale::{Scale, percentile};
 use super::spread::Spread;
 use crate::num;
-use crate::plan::{Metric, Timing, Value};
+use crate::plan::{Metric, Stat, Timing, Value};
 use crate::record::{Brief, Record, Row, heat_floor_ns};
 use crate::report::show;
 use crate::report::table::Table;
@@ -60,23 +60,25 @@ fn series(n: usize) -> Ink {
 }
 
 /// The limits on a timing as lines; `only` chooses among the statistics.
-fn limits(record: &Record, timing: Timing) -> Vec<(f64, String)> {
+fn limits(record: &Record, timing: Timing, only: impl Fn(Stat) -> bool) -> Vec<(f64, String)> {
     let all =
         record.plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
-            (Metric::Time(of, _), Value::Time(span)) if of == timing => Some((
-                num::f64_of(span.ns),
-                format!("{} {}", show::plain(&objective.name()), objective.requirement()),
-            )),
+            (Metric::Time(of, stat), Value::Time(span)) if of == timing && only(stat) => {
+                Some((num::f64_of(span.ns), show::plain(&objective.name()), objective.requirement()))
+            }
             _ => None,
         });
-    let mut merged: Vec<(f64, String)> = Vec::new();
-    for (value, name) in all {
-        match merged.iter_mut().find(|(known, _)| (known - value).abs() < 1.0) {
-            Some((_, names)) => *names = format!("{names}, {name}"),
-            None => merged.push((value, name)),
+    let mut merged: Vec<(f64, Vec<String>, String)> = Vec::new();
+    for (value, name, requirement) in all {
+        match merged.iter_mut().find(|(known, _, of)| (known - value).abs() < 1.0 && *of == requirement) {
+            Some((_, names, _)) => names.push(name),
+            None => merged.push((value, vec![name], requirement)),
         }
     }
-    merged
+    let label = |(value, names, requirement): (f64, Vec<String>, String)| {
+        (value, format!("{} {requirement}", names.join(", ")))
+    };
+    merged.into_iter().map(label).collect()
 }
 
 fn values<'a>(lines: &'a [Line], limits: &'a [(f64, String)]) -> impl Iterator<Item = f64> + 'a {
@@ -96,7 +98,7 @@ fn percentiles(record: &Record) -> Chart {
     let spreads: Vec<Spread> =
         record.groups.iter().filter_map(|group| Spread::of(&group.name, &group.latency)).collect();
     let lines: Vec<Line> = spreads.iter().enumerate().map(|(n, spread)| spread.line(series(n))).collect();
-    let limits = limits(record, Timing::Latency);
+    let limits = limits(record, Timing::Latency, |_| true);
     let nines = spreads.iter().map(Spread::nines).fold(1.0, f64::max);
     let mut table = Table::new(std::iter::once("percentile").chain(spreads.iter().map(|s| s.name.as_str())));
     for tick in (Scale::Nines { nines }).ticks(9) {
@@ -119,7 +121,7 @@ fn percentiles(record: &Record) -> Chart {
     let plot = Plot {
         across: Across::Nines(nines),
         up: Scale::log(values(&lines, &limits)),
-        titles: ("percentile (each step right is ten times rarer)", "latency, intended to received (log)"),
+        titles: ("percentile, ten times rarer each step", "latency, intended to received (log)"),
         write: ns,
         lines,
         cells: vec![],
@@ -239,7 +241,7 @@ fn latency_over_time(record: &Record, time: &Time<'_>) -> Chart {
         nothing: "No event was received.",
     };
     let all = QUANTILES.map(|(name, of)| wanted(name, Fold::Worst, move |row| slowest(row, of)));
-    over_time(time, &words, &all, limits(record, Timing::Latency))
+    over_time(time, &words, &all, limits(record, Timing::Latency, |_| true))
 }
 
 fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
@@ -259,7 +261,9 @@ fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
     };
     let all: Vec<_> =
         record.groups.iter().enumerate().map(|(n, group)| wanted(&group.name, Fold::Worst, of(n))).collect();
-    over_time(time, &words, &all, limits(record, Timing::Latency))
+    // A limit on another statistic would stand beside lines that it does not judge.
+    let p99 = |stat| matches!(stat, Stat::Quantile(q) if (q - 0.99).abs() < 1e-9);
+    over_time(time, &words, &all, limits(record, Timing::Latency, p99))
 }
 
 /// A cell of the heat map: its seconds, its bucket and its events a second.
@@ -287,7 +291,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
         let share = (1.0 + density).ln() / (1.0 + densest).ln().max(1e-9);
         num::low8(num::u64_of((share * 7.0).ceil())).clamp(1, 7)
     };
-    let limits = limits(record, Timing::Latency);
+    let limits = limits(record, Timing::Latency, |_| true);
     let edges = rows.keys().flat_map(|b| [heat_floor_ns(*b), heat_floor_ns(b.saturating_add(1))]);
     let up = Scale::log(edges.chain(limits.iter().map(|(v, _)| *v)));
     let cells = cells.iter().map(|(x, bucket, density)| Cell {
@@ -308,7 +312,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     let picture = if cells.is_empty() {
         Err(no_samples(record))
     } else {
-        let titles = (SINCE, "latency of all groups (log); stronger: more events a second (log)");
+        let titles = (SINCE, "latency of all groups (log)");
         let across = Across::Time(time.to);
         Ok(Plot {
             across,
@@ -325,7 +329,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     Chart {
         id: "latency-heat",
         title: "Latency heat map",
-        about: "Where the events are. Two bands are two populations, which no percentile shows; a column of dots upwards is a stall.".into(),
+        about: "Where the events are: the stronger the colour, the more a second (log). Two bands are two populations, which no percentile shows; a column of dots upwards is a stall.".into(),
         seen,
         picture,
         table,
@@ -394,7 +398,7 @@ fn ack_and_latency(record: &Record, time: &Time<'_>) -> Chart {
         wanted("received p50", Fold::Worst, |row| slowest(row, |b| b.p50_ns)),
         wanted("received p99", Fold::Worst, |row| slowest(row, |b| b.p99_ns)),
     ];
-    over_time(time, &words, &all, limits(record, Timing::Ack))
+    over_time(time, &words, &all, limits(record, Timing::Ack, |_| true))
 }
 
 fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
@@ -416,7 +420,7 @@ fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
             (row.hiccup_max_ns > 0).then(|| num::f64_of(row.hiccup_max_ns))
         }),
     ];
-    over_time(time, &words, &all, limits(record, Timing::SendLag))
+    over_time(time, &words, &all, limits(record, Timing::SendLag, |_| true))
 }
 
 fn cpu(time: &Time<'_>) -> Chart {

@@ -58,7 +58,7 @@ pub(super) fn topics(record: &Record) -> Chart {
     });
     bars(
         record,
-        ("topics", "Events by topic", "events over the whole run (the longer bar in numbers)"),
+        ("topics", "Events by topic", "events over the whole run"),
         "What was published, and what all groups together received of it; a topic with two groups is received twice.",
         (vec!["published".into(), "delivered".into()], rows.collect(), NO_LOAD.to_owned()),
     )
@@ -77,7 +77,7 @@ pub(super) fn symbols(record: &Record) -> Chart {
     let nothing = "No symbol lost, repeated or reordered an event: all were treated alike.".to_owned();
     bars(
         record,
-        ("symbols", "Symbols with trouble", "events (the longest bar in numbers)"),
+        ("symbols", "Symbols with trouble", "events"),
         "The symbols that were hit most, at most twenty; record.json has the rest.",
         (vec!["lost".into(), "duplicate".into(), "reordered".into()], rows, nothing),
     )

@@ -34,7 +34,7 @@ pub(crate) enum Ink {
     Heat(u8),
 }
 
-/// Colours for series; with the dashes that is the number of lines that differ.
+/// Colours for series. As they have no common divisor with the dashes, the product is the number of lines that differ.
 const COLOURS: u8 = 7;
 /// Dashes for series.
 const DASHES: u8 = 4;
@@ -255,7 +255,7 @@ fn element(line: &str) -> String {
                     let kind = if name == "fill" { 'f' } else { 's' };
                     class = format!("{kind}{}", ink.class());
                     if let (Ink::Series(n), 's') = (ink, kind) {
-                        let dash = (n + n / COLOURS) % DASHES;
+                        let dash = n % DASHES;
                         if dash > 0 {
                             let _ = write!(class, " d{dash}");
                         }
@@ -295,6 +295,18 @@ mod tests {
             pen.text((5.0, 5.0), "<b> & \"q\"", Side::End, Ink::Text);
         });
         insta::assert_snapshot!(svg);
+    }
+
+    #[test]
+    fn no_two_of_28_lines_look_alike() {
+        let svg = draw((10.0, 10.0), |pen| {
+            for n in 0..COLOURS * DASHES {
+                pen.line(&[(1.0, 1.0), (5.0, 5.0)], Ink::Series(n));
+            }
+        });
+        let classes: std::collections::BTreeSet<&str> =
+            svg.split("class=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(classes.len(), usize::from(COLOURS * DASHES), "{svg}");
     }
 
     #[test]

@@ -322,9 +322,10 @@ pub(crate) struct Bars<'a> {
 impl Bars<'_> {
     /// Draws it at both sizes.
     pub(crate) fn picture(&self) -> Picture {
-        Picture { wide: self.draw(WIDE.0, 260.0), narrow: self.draw(NARROW.0, 130.0) }
+        Picture { wide: self.draw(WIDE.0, 260.0), narrow: self.draw(NARROW.0, 0.0) }
     }
 
+    /// Names stand before the bars, or above them where no width is set aside for them.
     fn draw(&self, total: f64, names_width: f64) -> (u32, u32, String) {
         const BAR: f64 = 9.0;
         let names: Vec<&str> = self.series.iter().map(String::as_str).collect();
@@ -332,10 +333,15 @@ impl Bars<'_> {
         let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
         let top = rows * ROW + ROW + 6.0;
         let series = f64::from(crate::num::count32(self.series.len()));
-        let step = (series * BAR + 8.0).max(ROW);
+        let above = if names_width > 0.0 { 0.0 } else { ROW };
+        let step = (series * BAR + 8.0).max(ROW) + above;
         let height = top + step * f64::from(crate::num::count32(self.rows.len())) + 6.0;
         let largest = self.rows.iter().flat_map(|(_, values)| values).copied().max().unwrap_or(0).max(1);
-        let numbers = width(&crate::report::show::count(largest)) + 8.0;
+        let said = |values: &[u64]| {
+            values.iter().map(|value| crate::report::show::count(*value)).collect::<Vec<_>>().join(" · ")
+        };
+        let numbers = self.rows.iter().map(|(_, values)| width(&said(values))).fold(0.0, f64::max) + 8.0;
+        let name_room = if names_width > 0.0 { names_width - 8.0 } else { total };
         let elements = draw((total, height), |pen| {
             for (n, (row, x, name)) in legend.iter().enumerate() {
                 let y = f64::from(crate::num::count32(*row)) * ROW + ROW / 2.0 + 2.0;
@@ -346,8 +352,10 @@ impl Bars<'_> {
             pen.text((0.0, rows * ROW + ROW / 2.0 + 2.0), &fit(self.title, total), Side::Start, Ink::Muted);
             let mut y = top;
             for (name, values) in &self.rows {
-                pen.text((0.0, y + step / 2.0 - 2.0), &fit(name, names_width - 8.0), Side::Start, Ink::Text);
-                let mut bar = y + (step - 4.0 - values_height(values.len(), BAR)) / 2.0;
+                let middle = y + above + (step - above) / 2.0 - 2.0;
+                let beside = if above > 0.0 { y + ROW / 2.0 } else { middle };
+                pen.text((0.0, beside), &fit(name, name_room), Side::Start, Ink::Text);
+                let mut bar = middle - values_height(values.len(), BAR) / 2.0;
                 for (n, value) in values.iter().enumerate() {
                     let share = crate::num::share(*value, largest);
                     let end = names_width + (share * (total - names_width - numbers)).max(1.0);
@@ -357,8 +365,7 @@ impl Bars<'_> {
                 }
                 let shown = values.iter().copied().max().unwrap_or(0);
                 let end = names_width + crate::num::share(shown, largest) * (total - names_width - numbers);
-                let number = crate::report::show::count(shown);
-                pen.text((end + 6.0, y + step / 2.0 - 2.0), &number, Side::Start, Ink::Muted);
+                pen.text((end + 6.0, middle), &said(values), Side::Start, Ink::Muted);
                 y += step;
             }
         });

@@ -92,6 +92,7 @@ pub fn base(seed: u64) -> Plan {
             steps: None,
             generators: 1,
             pacing: Pacing::Sleep,
+            consume: crate::plan::Consume::Live,
         },
         market: Market {
             symbols: 10,
@@ -154,7 +155,7 @@ fn draw_load(dice: &mut Dice, plan: &mut Plan) {
                 Some(Burst { rate: rate(dice), every: Span::millis(300), length: Span::millis(100) });
         }
         Arrival::Steps => load.steps = Some(Steps { rates: vec![rate(dice), rate(dice), rate(dice)] }),
-        Arrival::Constant | Arrival::Poisson => {}
+        Arrival::Constant | Arrival::Poisson | Arrival::Closed => {}
     }
     load.generators = dice.within32(1, 3);
 }

@@ -177,7 +177,7 @@ fn a_reason_tells_only_what_is_there() {
     }
     let lost = "3 observed, == 0 wanted; one: 3";
     let losses: [(Damage, &str); 3] = [
-        (|r| r.audit = None, " lost, and no audit to say where"),
+        (|r| r.audit = None, " lost, and no whole audit to say where"),
         (|r| r.groups[0].lost_not_delivered = 3, " stored and never delivered: the delivery lost them"),
         (|r| r.groups[0].lost_not_stored = 3, " confirmed and not stored: the bus lost them"),
     ];

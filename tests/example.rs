@@ -1,0 +1,106 @@
+//! The report in reports/example is a real run, whole, small, and what this version makes of its record.
+
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use tickgate::measure;
+use tickgate::record::{End, Record, Verdict};
+
+const HOW: &str = "`scripts/example.sh picture` renders it anew, `make example` makes another run";
+
+fn example() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/example")
+}
+
+/// Every file below a folder, by its path in it.
+fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(at) = folders.pop() {
+        for entry in std::fs::read_dir(at).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                found.insert(path.strip_prefix(folder).unwrap().to_owned(), std::fs::read(&path).unwrap());
+            }
+        }
+    }
+    found
+}
+
+fn record() -> Record {
+    serde_json::from_slice(&std::fs::read(example().join("record.json")).unwrap()).unwrap()
+}
+
+#[test]
+fn it_is_a_pass_of_the_gate_on_a_real_server() {
+    let record = record();
+    assert_eq!((record.run.profile.as_str(), record.verdict), ("adr-002", Verdict::Pass), "{HOW}");
+    assert_eq!(
+        (record.broker.product.as_str(), record.broker.mode.as_str()),
+        ("nats-server", "local"),
+        "{HOW}"
+    );
+    assert_eq!(record.run.end, End::Completed);
+    assert!(record.groups.len() == 5 && record.audit.is_some_and(|audit| audit.complete));
+}
+
+#[test]
+fn its_record_is_what_the_schema_says() {
+    let schema =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/record.json")).unwrap();
+    let schema = serde_json::from_slice(&schema).unwrap();
+    let record = serde_json::from_slice(&std::fs::read(example().join("record.json")).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let errors: Vec<_> = validator.iter_errors(&record).map(|error| error.to_string()).collect();
+    assert_eq!(errors, [""; 0], "{HOW}");
+}
+
+#[test]
+fn it_is_small_and_this_version_makes_the_same_of_it() {
+    let committed = files(&example());
+    let size: usize = committed.values().map(Vec::len).sum();
+    assert!(size <= 1_000_000, "{size} bytes: {HOW}");
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["record.json", "latency.hlog", "broker.log"] {
+        std::fs::write(folder.path().join(name), &committed[Path::new(name)]).unwrap();
+    }
+    Command::cargo_bin("tickgate")
+        .unwrap()
+        .arg("report")
+        .arg(folder.path())
+        .env_remove("GITHUB_STEP_SUMMARY")
+        .env_remove("GITHUB_ACTIONS")
+        .assert()
+        .code(0);
+    let made = files(folder.path());
+    assert_eq!(committed.keys().collect::<Vec<_>>(), made.keys().collect::<Vec<_>>(), "{HOW}");
+    let other: Vec<_> = committed.keys().filter(|name| committed[*name] != made[*name]).collect();
+    assert!(other.is_empty(), "this version makes something else of {other:?}: {HOW}");
+    let record = record();
+    assert!(record.to_json().unwrap().as_bytes() == committed[Path::new("record.json")], "the record: {HOW}");
+}
+
+/// Intervals hold the events received in the measure phase, the record those intended in it: all but the same.
+#[test]
+fn its_log_of_distributions_tells_what_the_record_tells() {
+    let text = std::fs::read_to_string(example().join("latency.hlog")).unwrap();
+    for group in record().groups {
+        let tag = format!("Tag=latency.{},", group.name);
+        let intervals: Vec<String> = text
+            .lines()
+            .filter(|line| line.starts_with(&tag))
+            .map(|line| line.rsplit(',').next().unwrap().to_owned())
+            .collect();
+        assert!(intervals.len() >= 12, "{tag} {}", intervals.len());
+        let sum = measure::sum(&intervals).unwrap();
+        let (count, of) = (sum.len(), group.latency.count);
+        assert!(count.abs_diff(of) <= of / 100 + 20, "{tag} {count} and {of}");
+        let (p50, of) = (sum.value_at_quantile(0.5), group.latency.p50_ns);
+        assert!(p50.abs_diff(of) <= of / 50, "{tag} {p50} and {of}");
+    }
+}

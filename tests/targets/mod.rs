@@ -1,0 +1,19 @@
+//! The laws of everything that is read from outside, each a function of some bytes.
+//!
+//! `tests/laws.rs` runs them on seeds and on changed seeds, cargo-fuzz (`make fuzz`) for as long as one likes.
+
+#![allow(
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    reason = "for tests and for the fuzzer, which are to fail where a law is broken"
+)]
+
+mod event;
+mod files;
+mod texts;
+
+pub use event::event;
+pub use files::{journal, journal_cut_at, record};
+pub use texts::{objective, pattern, profile};

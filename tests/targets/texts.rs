@@ -1,0 +1,151 @@
+//! What people write: profiles, objectives and subject patterns.
+
+use tickgate::plan::Plan;
+use tickgate::plan::grammar::{self, Side};
+use tickgate::profile::{self, ProfileError, ProfileErrors, Source};
+use tickgate::topology::Pattern;
+
+/// Stands between a profile and each `--set` in the bytes of [`profile`].
+const SEPARATOR: u8 = 0x1e;
+
+/// A profile that is accepted is the same when it is written and read again; what is wrong lies in the text.
+pub fn profile(bytes: &[u8]) {
+    let mut parts = bytes.split(|&byte| byte == SEPARATOR);
+    let text = parts.next().unwrap_or_default();
+    let sets: Vec<String> = parts.map(|set| String::from_utf8_lossy(set).into_owned()).collect();
+    match profile::read(&Source::new("p.toml", text), &sets) {
+        Ok(plan) => {
+            let written = profile::to_toml(&plan);
+            assert_eq!(
+                profile::read(&Source::new("p.toml", &*written), &[]).as_ref(),
+                Ok(&plan),
+                "{written}"
+            );
+            let json = serde_json::to_string(&plan).unwrap();
+            assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan, "{json}");
+        }
+        Err(errors) => errors_lie_in(&errors, text, &sets),
+    }
+}
+
+fn errors_lie_in(errors: &ProfileErrors, text: &[u8], sets: &[String]) {
+    assert!(!errors.errors.is_empty() && errors.errors.len() <= 50, "{errors}");
+    let text = String::from_utf8_lossy(text);
+    for error in &errors.errors {
+        let there = match error.source.as_str() {
+            "--set" => sets.iter().any(|set| lies_in(error, set)),
+            _ => lies_in(error, &text),
+        };
+        assert!(there, "{}:{} is nowhere: {error}", error.line, error.column);
+        assert!(!error.message.is_empty());
+    }
+    assert!(!errors.to_string().contains(|c: char| c.is_control() && c != '\n'), "{errors:?}");
+}
+
+fn lies_in(error: &ProfileError, text: &str) -> bool {
+    let line = error.line.checked_sub(1).and_then(|line| text.split('\n').nth(line));
+    line.is_some_and(|line| (1..=line.chars().count() + 1).contains(&error.column))
+}
+
+/// An objective, `name` and `requirement` on a line each, prints as it parses; an error points into its side.
+pub fn objective(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let (name, requirement) = text.split_once('\n').unwrap_or((text, ""));
+    match grammar::parse(name, requirement) {
+        Ok(objective) => {
+            let (name, requirement) = (objective.name(), objective.requirement());
+            assert_eq!(grammar::parse(&name, &requirement), Ok(objective), "{name} {requirement}");
+        }
+        Err(error) => {
+            let side = if error.side == Side::Name { name } else { requirement };
+            assert!(side.get(error.at.clone()).is_some(), "{error:?} in {side:?}");
+            assert!(!error.problem.is_empty() && !error.expected.is_empty(), "{error:?}");
+            let near = error.nearest.is_none_or(|word| error.side == Side::Requirement || word.is_ascii());
+            assert!(near, "a legal word is near, and no other");
+        }
+    }
+}
+
+/// Two patterns and a subject, on a line each, against matching as the NATS documentation words it.
+pub fn pattern(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let mut lines = text.splitn(3, '\n');
+    let mut line = || lines.next().unwrap_or_default();
+    let (first, second, subject) = (line(), line(), line());
+    for text in [first, second, subject] {
+        let parsed = Pattern::parse(text);
+        assert_eq!(parsed.is_ok(), legal(text), "{text:?}: {parsed:?}");
+        match parsed {
+            Ok(pattern) => {
+                assert_eq!(pattern.to_string(), text);
+                assert!(pattern.covers(&pattern) && pattern.overlaps(&pattern), "{text:?} with itself");
+                let matching = is_subject(subject) && naive(&tokens(text), &tokens(subject));
+                assert_eq!(pattern.matches(subject), matching, "{text:?} {subject:?}");
+            }
+            Err(error) => assert!(!error.to_string().contains(char::is_control), "{error:?}"),
+        }
+    }
+    if let (Ok(first), Ok(second)) = (Pattern::parse(first), Pattern::parse(second)) {
+        relations(&first, &second);
+        relations(&second, &first);
+    }
+}
+
+/// What is said of two patterns has a subject that shows it.
+fn relations(a: &Pattern, b: &Pattern) {
+    let (ours, theirs) = (tokens(a.as_str()), tokens(b.as_str()));
+    assert_eq!(a.overlaps(b), b.overlaps(a), "{a} {b}");
+    // A word that neither has; a tail of every length that could make a difference.
+    let word = "x".repeat(a.as_str().len() + b.as_str().len() + 1);
+    let tails = || (1..=ours.len() + theirs.len()).map(|tail| vec![word.as_str(); tail]);
+    let filled = |tail: &[&str]| -> Vec<String> {
+        let (last, head) = theirs.split_last().unwrap();
+        let tail = if *last == ">" { tail } else { std::slice::from_ref(last) };
+        let all = head.iter().chain(tail);
+        all.map(|token| if *token == "*" { word.clone() } else { (*token).to_owned() }).collect()
+    };
+    let matched = |pattern: &[&str], subject: &[String]| {
+        naive(pattern, &subject.iter().map(String::as_str).collect::<Vec<_>>())
+    };
+    let every = tails().all(|tail| matched(&ours, &filled(&tail)));
+    assert_eq!(a.covers(b), every, "{a} covers {b}");
+    let merged = |tail: &[&str]| -> Vec<String> {
+        let ours = |at: usize| ours.get(at).filter(|token| !["*", ">"].contains(token));
+        let pick = |(at, token): (usize, &String)| ours(at).map_or(token.clone(), |&ours| ours.to_owned());
+        filled(tail)
+            .iter()
+            .enumerate()
+            .map(|(at, token)| if *token == word { pick((at, token)) } else { token.clone() })
+            .collect()
+    };
+    let common = tails().any(|tail| matched(&ours, &merged(&tail)) && matched(&theirs, &merged(&tail)));
+    assert_eq!(a.overlaps(b), common, "{a} overlaps {b}");
+}
+
+fn tokens(text: &str) -> Vec<&str> {
+    text.split('.').collect()
+}
+
+fn legal(text: &str) -> bool {
+    let all = tokens(text);
+    let token = |(at, token): (usize, &&str)| match *token {
+        "" => false,
+        "*" => true,
+        ">" => at + 1 == all.len(),
+        word => !word.contains(|c: char| "*>".contains(c) || c.is_whitespace() || c.is_control()),
+    };
+    all.iter().enumerate().all(token)
+}
+
+fn is_subject(text: &str) -> bool {
+    legal(text) && !text.contains(['*', '>'])
+}
+
+fn naive(pattern: &[&str], subject: &[&str]) -> bool {
+    match (pattern, subject) {
+        ([], []) | ([">"], [_, ..]) => true,
+        (["*", pattern @ ..], [_, subject @ ..]) => naive(pattern, subject),
+        ([a, pattern @ ..], [b, subject @ ..]) => a == b && naive(pattern, subject),
+        _ => false,
+    }
+}
