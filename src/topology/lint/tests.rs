@@ -151,6 +151,7 @@ fn dead_letters_must_not_return_to_the_group_that_failed() {
     let groups = [group("ai-service", &["market.>"]), group("dead-letter", &["*.dlq"])];
     let findings = lint(&topology("p", &["market.quote.received", "market.dlq"]), &groups);
     assert_eq!(codes(&findings)[0], (Severity::Warning, "dead-letters-return", "market.>"));
+    assert_eq!(findings[0].message, "`market.>` also receives the dead letters `market.dlq`");
     assert!(findings[0].hint.ends_with("`ai-service.dlq`"));
 }
 
