@@ -16,6 +16,9 @@ export PATH="$PWD/.tools/bin:$PATH"
 
 # The parts are changed and tested in a copy of the tree, whose place stays the same, so that little is built anew.
 tree="$PWD/target/mutants/tree" out="$PWD/target/mutants/out"
+mkdir -p "$out"
+exec 9>"$out/lock"
+flock -n 9 || { echo "mutants: another run is changing $tree" >&2; exit 2; }
 export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0
 # Laws need fewer cases to fail than to convince, and nobody reads the smallest counterexample here.
 export PROPTEST_CASES="${PROPTEST_CASES:-32}" PROPTEST_MAX_SHRINK_ITERS=0
