@@ -1,6 +1,7 @@
 //! Every figure, on a record in which no two counts are alike: what is observed, of how many, and in which words.
 
 use super::*;
+use crate::plan::{Arrival, Consume};
 use crate::record::Process;
 use crate::verdict::validity::show;
 
@@ -261,6 +262,20 @@ fn validity_has_its_edges() {
         record.health.clock_error_ns = 10_000_001;
         assert_eq!(verdict(&record), expected, "{name}");
     }
+}
+
+#[test]
+fn times_are_judged_under_an_open_load_that_is_received_as_it_comes() {
+    let lines = [("ack.max", "< 1s"), ("latency.max", "< 1s"), ("throughput.delivered", ">= 1k/s")];
+    let verdicts = |change: Damage| {
+        let mut record = good(&lines);
+        change(&mut record);
+        assess(&record).objectives.iter().map(|o| o.verdict).collect::<Vec<_>>()
+    };
+    let (pass, unknown) = (Verdict::Pass, Verdict::Inconclusive);
+    assert_eq!(verdicts(|_| ()), [pass; 3]);
+    assert_eq!(verdicts(|r| r.plan.load.arrival = Arrival::Closed), [unknown, unknown, pass]);
+    assert_eq!(verdicts(|r| r.plan.load.consume = Consume::Backlog), [pass, unknown, unknown]);
 }
 
 #[test]
