@@ -3,6 +3,7 @@
 PROFILE ?= quick
 SEEDS ?= 2000
 FIRST ?= 0
+PART ?=
 TARGET ?= profile objective pattern event record journal
 SECONDS ?= 60
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
@@ -10,7 +11,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim fuzz check bench instructions example brokers compiler
+.PHONY: help demo test sim mutants fuzz check bench instructions example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -34,6 +35,9 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
+
+mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
+	scripts/mutants.sh $(PART)
 
 fuzz: ## fuzz what is read from outside, SECONDS=60 for each of the targets (TARGET=journal for one of them)
 	scripts/fuzz.sh $(SECONDS) $(TARGET)

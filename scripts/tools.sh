@@ -3,15 +3,17 @@
 #
 #   scripts/tools.sh cargo-deny    what `make check` needs
 #   scripts/tools.sh cargo-fuzz    what `make fuzz` needs
+#   scripts/tools.sh cargo-mutants what `make mutants` needs
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-readonly cargo_deny=0.20.2 cargo_fuzz=0.13.2
+readonly cargo_deny=0.20.2 cargo_fuzz=0.13.2 cargo_mutants=27.1.0
 
 # install CRATE VERSION: does nothing when that version is there already.
 install() {
     local found
-    found=$(".tools/bin/$1" --version 2>/dev/null || true)
+    # Some answer as the subcommand of cargo that they are.
+    found=$(".tools/bin/$1" --version 2>/dev/null || ".tools/bin/$1" "${1#cargo-}" --version 2>/dev/null || true)
     [ "$found" = "$1 $2" ] && return
     echo "tools: building $1 $2 into .tools/ (once, a few minutes)" >&2
     cargo install --quiet --locked --debug --root .tools --version "$2" "$1"
@@ -20,5 +22,6 @@ install() {
 case ${1:-} in
     cargo-deny) install cargo-deny "$cargo_deny" ;;
     cargo-fuzz) install cargo-fuzz "$cargo_fuzz" ;;
-    *) echo "usage: scripts/tools.sh cargo-deny|cargo-fuzz" >&2; exit 2 ;;
+    cargo-mutants) install cargo-mutants "$cargo_mutants" ;;
+    *) echo "usage: scripts/tools.sh cargo-deny|cargo-fuzz|cargo-mutants" >&2; exit 2 ;;
 esac

@@ -385,7 +385,8 @@ mod tests {
                 sum.warmup_events += own.warmup_events;
                 sum.measure_events += own.measure_events;
                 let (mut last, mut given) = (0, 0);
-                for due in schedule.clone() {
+                let mut walk = schedule.clone();
+                while let Some(due) = walk.next() {
                     prop_assert_eq!(due.index, given);
                     prop_assert!(due.at >= last);
                     prop_assert_eq!(due.at < load.warmup.ns, due.index < own.warmup_events);
@@ -394,6 +395,7 @@ mod tests {
                         prop_assert_eq!(at, due.at);
                     }
                     (last, given) = (due.at, given + 1);
+                    prop_assert_eq!(num::count(walk.len()), own.warmup_events + own.measure_events - given);
                 }
                 prop_assert_eq!(given, own.warmup_events + own.measure_events);
             }

@@ -261,6 +261,34 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn the_shape_begins_after_the_warm_up() {
+        let ramp = ramp(100.0, 200.0, Span::seconds(10));
+        let warmed = Load { rate: Rate::per_second(500.0), warmup: Span::seconds(3), ..ramp.clone() };
+        let at = |ms: u64| rate_at(&warmed, ms * 1_000_000).per_second;
+        assert_eq!([at(2999), at(3000), at(5500), at(13_000)], [500.0, 100.0, 125.0, 0.0]);
+        assert_eq!(peak_rate(&warmed).per_second, 500.0);
+        let cold = Load { warmup: Span::default(), ..warmed };
+        assert_eq!(peak_rate(&cold).per_second, 200.0, "a rate that is never offered is no peak");
+    }
+
+    #[test]
+    fn a_shape_without_its_parameters_is_constant() {
+        let ten = Span::seconds(10);
+        let endless = burst(7.0, 90.0, Span::default(), Span::seconds(1), ten);
+        for load in [endless, steps(&[], ten), Load { arrival: Arrival::Ramp, ..load(7.0, ten, ten) }] {
+            assert_eq!(Curve::measure(&load).shape, Shape::Constant(load.rate.per_second));
+        }
+    }
+
+    #[test]
+    fn where_nothing_is_due_the_inverse_is_the_end_of_the_silence() {
+        let inverse = |load: &Load, events| Curve::measure(load).inverse(events);
+        assert_eq!(inverse(&steps(&[10.0, 0.0, 40.0], Span::seconds(6)), 20.0), 4.0);
+        let pauses = burst(10.0, 0.0, Span::seconds(4), Span::seconds(1), Span::seconds(10));
+        assert_eq!([inverse(&pauses, 0.0), inverse(&pauses, 30.0), inverse(&pauses, 35.0)], [1.0, 5.0, 5.5]);
+    }
+
+    #[test]
     fn integrals_are_areas() {
         let area = |load: &Load, t| Curve::measure(load).integral(t);
         let ten = Span::seconds(10);

@@ -225,6 +225,7 @@ mod tests {
     fn shares_are_those_of_the_symbols() {
         assert_eq!(shares(&plan(4, Popularity::Uniform, 2, &[])), [0.5, 0.5]);
         assert_eq!(shares(&plan(1, Popularity::Uniform, 2, &[])), [1.0, 0.0]);
+        assert_eq!(shares(&plan(0, Popularity::Uniform, 2, &[])), [0.0, 0.0]);
         let zipf = shares(&plan(4, Popularity::Zipf, 2, &[]));
         let all = 1.0 + 1.0 / 2.0 + 1.0 / 3.0 + 1.0 / 4.0;
         assert!((zipf[0] - (1.0 + 1.0 / 3.0) / all).abs() < 1e-12);

@@ -64,6 +64,12 @@ mod tests {
     }
 
     #[test]
+    fn a_unit_is_one_more_than_the_upper_53_bits() {
+        let upper = num::f64_of(6_457_827_717_110_365_317 >> 11);
+        assert_eq!(Random { key: 1_234_567 }.unit(0).to_bits(), ((upper + 1.0) / 2.0_f64.powi(53)).to_bits());
+    }
+
+    #[test]
     fn units_are_never_zero_and_average_a_half() {
         let random = Random::new(7, [0, 0]);
         let units: Vec<f64> = (0..100_000).map(|k| random.unit(k)).collect();

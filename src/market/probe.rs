@@ -198,6 +198,15 @@ mod tests {
         assert_eq!(text(&probe.to_id()), "019ab697-e87b-7800-aaf0-48d3ffffffff");
     }
 
+    #[test]
+    fn bits_beyond_a_fields_width_are_lost() {
+        let wide =
+            Probe { run_tag: u16::MAX, topic: u8::MAX, symbol: 0, sequence: u32::MAX, intended_unix_ns: 0 };
+        let kept = Probe { run_tag: RUN_TAG_MASK, topic: 31, sequence: MAX_SEQUENCE, ..wide };
+        assert_eq!(Probe::of_id(&wide.to_id()), Some(kept));
+        assert_eq!(kept.to_id(), wide.to_id());
+    }
+
     proptest! {
         #[test]
         fn a_time_on_the_grid_comes_back_exactly(unix_ns in 0_u64..10_000_000_000_000_000_000) {
@@ -255,6 +264,7 @@ mod tests {
             "019ab690-007b-7800-aaf0-48d3ffffffff0",
             "019AB690-007b-7800-aaf0-48d3ffffffff",
             "019ab690_007b-7800-aaf0-48d3ffffffff",
+            "gg9ab690-007b-7800-aaf0-48d3ffffffff",
         ] {
             assert_eq!(parse_id(bad.as_bytes()), None, "{bad}");
         }

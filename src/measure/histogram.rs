@@ -257,8 +257,8 @@ pub(super) fn mean(sum: i128, count: u64) -> Option<f64> {
     // Whole part and rest apart, so that a sum above 2^53 costs no precision.
     let whole = sum.checked_div(i128::from(count))?;
     let rest = sum - whole * i128::from(count);
-    let f64_of =
-        |n: i128| num::f64_of_signed(i64::try_from(n).unwrap_or(if n < 0 { i64::MIN } else { i64::MAX }));
+    // The mean of 64-bit numbers is one, and the rest is below their count.
+    let f64_of = |n: i128| num::f64_of_signed(i64::try_from(n).unwrap_or(i64::MAX));
     Some(f64_of(whole) + f64_of(rest) / num::f64_of(count))
 }
 
@@ -336,6 +336,8 @@ mod tests {
         assert_eq!(l.limit(HIGHEST_NS), Some(Tally { above: 2, equal: 1 }));
         assert_eq!(l.limit(7), None);
         assert_eq!([l.quantile(0.0), l.quantile(1.0 / 3.0), l.quantile(0.5)], [Some(0), Some(0), Some(1)]);
+        let last_within = l.quantile(4.0 / 6.0).unwrap();
+        assert!((HIGHEST_NS..HIGHEST_NS + HIGHEST_NS / 1000).contains(&last_within), "{last_within}");
         assert_eq!(
             l.quantile(0.9),
             Some(u64::try_from(i64::MAX).unwrap()),
@@ -346,6 +348,7 @@ mod tests {
     #[test]
     fn no_values_have_no_figures() {
         let l = Latency::new(&[1]);
+        assert_eq!((l.min(), l.max(), l.mean()), (None, None, None));
         assert_eq!((l.summary(), l.quantile(0.5), l.holds(0.5, Op::Below, 1)), (None, None, None));
     }
 

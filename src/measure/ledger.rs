@@ -155,12 +155,6 @@ impl GroupLedger {
         &self.extents
     }
 
-    /// Number of keys.
-    #[must_use]
-    pub fn keys(&self) -> usize {
-        self.keys.len()
-    }
-
     /// Gaps that are open now, over all keys.
     #[must_use]
     pub fn open_gaps(&self) -> usize {

@@ -139,6 +139,13 @@ mod tests {
     }
 
     #[test]
+    fn tallies_add_up() {
+        let mut tally = Tally { above: 2, equal: 3 };
+        tally.merge(Tally { above: 5, equal: 7 });
+        assert_eq!(tally, Tally { above: 7, equal: 10 });
+    }
+
+    #[test]
     fn no_values_meet_nothing() {
         assert!(OPS.iter().all(|&op| !Tally::default().holds(0.5, op, 0)));
     }

@@ -211,9 +211,24 @@ mod tests {
         let mut other = PublishLedger::new(3);
         other.assign(1);
         other.refused(1, 0);
+        for sequence in 1..5 {
+            other.assign(1);
+            other.acked(sequence > 2);
+        }
+        for sequence in 5..8 {
+            other.assign(1);
+            other.unconfirmed(1, sequence);
+        }
+        for sequence in 8..12 {
+            other.assign(1);
+            other.unsent(1, sequence);
+        }
         all.merge(&other);
-        assert_eq!([all.intended(0), all.intended(1), all.intended(2)], [3, 1, 3]);
-        assert_eq!((all.totals().intended, all.totals().refused, all.totals().open()), (7, 2, 1));
+        assert_eq!([all.intended(0), all.intended(1), all.intended(2)], [3, 12, 3]);
+        let expected =
+            Published { intended: 18, acked: 6, refused: 2, unconfirmed: 4, unsent: 5, duplicate_acks: 3 };
+        assert_eq!((*all.totals(), all.totals().open()), (expected, 1));
         assert!(all.is_acked(0, 0) && !all.is_acked(1, 0) && !all.is_acked(2, 0));
+        assert_eq!(all.exceptions(1), [(0, 0), (5, 7), (8, 11)].map(|(first, last)| Stretch { first, last }));
     }
 }

@@ -70,7 +70,6 @@ pub(super) fn without(a: &[Stretch], b: &[Stretch]) -> Vec<Stretch> {
 pub struct Ranges {
     /// (key, first) to last; stretches of a key neither overlap nor touch.
     stretches: BTreeMap<(u32, u32), u32>,
-    len: u64,
 }
 
 impl Ranges {
@@ -80,7 +79,6 @@ impl Ranges {
         if before.is_some_and(|s| s.last >= sequence) {
             return false;
         }
-        self.len += 1;
         let after = sequence.checked_add(1).and_then(|next| self.stretches.remove(&(key, next)));
         let last = after.unwrap_or(sequence);
         // The one before ends below `sequence`, so it has a next number.
@@ -100,22 +98,9 @@ impl Ranges {
         self.stretches.range((key, 0)..=(key, u32::MAX)).map(|(&(_, first), &last)| Stretch { first, last })
     }
 
-    /// Number of pairs.
-    #[must_use]
-    pub const fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Is there none?
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Adds a set with other keys.
     pub(super) fn extend_with_other_keys(&mut self, other: &Self) {
         self.stretches.extend(&other.stretches);
-        self.len += other.len;
     }
 
     fn at_or_before(&self, key: u32, sequence: u32) -> Option<Stretch> {
@@ -161,7 +146,6 @@ mod tests {
             for &(key, sequence) in &pairs {
                 prop_assert_eq!(ranges.insert(key, sequence), set.insert((key, sequence)));
             }
-            prop_assert_eq!(ranges.len(), crate::num::count(set.len()));
             for key in 0..3 {
                 let stretches: Vec<Stretch> = ranges.of(key).collect();
                 prop_assert!(stretches.windows(2).all(|pair| pair[0].last + 1 < pair[1].first), "as few as can be");

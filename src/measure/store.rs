@@ -60,11 +60,7 @@ pub struct Audit {
 #[must_use]
 pub fn audit(published: &PublishLedger, stored: &StoreLedger) -> Audit {
     let seen = stored.ledger.totals();
-    let mut found = Audit {
-        stored_twice: seen.duplicate + seen.redelivered,
-        out_of_order: seen.reordered,
-        ..Audit::default()
-    };
+    let mut found = Audit { stored_twice: seen.duplicate, out_of_order: seen.reordered, ..Audit::default() };
     for key in 0..published.keys() {
         let own = account(published, &stored.ledger, key);
         let (exceptions, name) = (published.exceptions(key), num::count32(key));

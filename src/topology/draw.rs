@@ -228,6 +228,31 @@ mod tests {
         insta::assert_snapshot!(drawn(&topology, &(0..6).map(group).collect::<Vec<_>>()));
     }
 
+    #[test]
+    fn text_breaks_where_it_must_and_not_before() {
+        assert_eq!(wrapped("aa bb", 5), ["aa bb"]);
+        assert_eq!(wrapped("aa  bb", 4), ["aa", "bb"]);
+        assert_eq!(wrapped("aaaaa b", 3), ["aaa", "aa", "b"], "too long a word");
+        let drawn = |first: usize| {
+            let mut page = String::new();
+            columns(&mut page, &Row::new("x".repeat(first), "", "text".to_owned()), 8);
+            page
+        };
+        assert_eq!(drawn(7), "xxxxxxx text\n");
+        assert_eq!(drawn(8), "xxxxxxxx\n        text\n", "no room between the columns");
+    }
+
+    #[test]
+    fn a_line_of_the_pages_width_is_whole_and_a_longer_one_is_cut() {
+        let drawn = |width: usize| {
+            let mut page = String::new();
+            line(&mut page, "", 0, &"x".repeat(width));
+            page
+        };
+        assert_eq!(drawn(WIDTH), "x".repeat(WIDTH) + "\n");
+        assert_eq!(drawn(WIDTH + 1), "x".repeat(WIDTH - 1) + "…\n");
+    }
+
     proptest! {
         #[test]
         fn nothing_is_wider_than_the_page(

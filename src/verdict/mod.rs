@@ -144,7 +144,7 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
 /// Why an objective is missed, in words.
 fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
     let by = match margin(objective, observed.value) {
-        Some(margin) if margin < 0.0 && margin.is_finite() => {
+        Some(margin) if margin < 0.0 => {
             format!(", {:.0} % beyond the limit", -margin * 100.0)
         }
         _ => String::new(),

@@ -7,7 +7,11 @@ use crate::record::{
     self, Audit, Broker, Environment, Extents, Group, Load, Phase, PhaseName, Resources, Run, Window,
 };
 
+mod figures;
+
 const MS: i64 = 1_000_000;
+/// Samples of a good run: enough for a p99.9.
+const SAMPLES: u64 = 3_000;
 
 fn objective(name: &str, limit: &str) -> Objective {
     grammar::parse(name, limit).expect("an objective")
@@ -104,7 +108,7 @@ fn times(plan: &Plan, timing: Timing, all: &[(u64, i64)]) -> record::Latency {
 /// A run of 10 s at 1000/s in which everything went well, 5 ms late.
 fn good(objectives: &[(&str, &str)]) -> Record {
     let mut record = empty(objectives);
-    let latency = times(&record.plan, Timing::Latency, &[(10_000, 5)]);
+    let latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 5)]);
     for group in &mut record.groups {
         group.latency = latency.clone();
         (group.expected, group.delivered) = (11_000, 11_000);
@@ -121,9 +125,9 @@ fn good(objectives: &[(&str, &str)]) -> Record {
         offered_rate: 1000.0,
         sent_rate: 1000.0,
         acked_rate: 1000.0,
-        send_lag: times(&plan, Timing::SendLag, &[(10_000, 0)]),
-        ack: times(&plan, Timing::Ack, &[(10_000, 2)]),
-        service: times(&plan, Timing::Service, &[(10_000, 2)]),
+        send_lag: times(&plan, Timing::SendLag, &[(SAMPLES, 0)]),
+        ack: times(&plan, Timing::Ack, &[(SAMPLES, 2)]),
+        service: times(&plan, Timing::Service, &[(SAMPLES, 2)]),
         ..Load::default()
     };
     record.audit = Some(Audit {
@@ -226,12 +230,12 @@ fn exact_counters_decide_and_not_the_histogram() {
 fn all_groups_together_are_one_distribution_and_a_scope_is_one_group() {
     let mut record =
         good(&[("latency.p90", "< 10ms"), ("one.latency.p90", "< 10ms"), ("two.latency.p90", "< 10ms")]);
-    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 50)]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 50)]);
     let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
     assert_eq!(verdicts, [Verdict::Fail, Verdict::Pass, Verdict::Fail]);
     let mut record =
         good(&[("latency.mean", "<= 10ms"), ("latency.max", "< 16ms"), ("latency.min", "> 4ms")]);
-    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(10_000, 15)]);
+    record.groups[1].latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 15)]);
     assert_eq!(verdict(&record), Verdict::Pass, "the mean of both is 10 ms");
 }
 
@@ -303,6 +307,7 @@ fn each_rule_fires_at_its_bound_and_not_below() {
         assert_eq!((verdict(&record), rules(&record)), (Verdict::Pass, vec![]), "{rule}");
         damage(&mut record, true);
         assert_eq!(rules(&record), [rule]);
+        assert_eq!(assess(&record).health.reasons, reasons(&record));
         let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
         assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Inconclusive, Verdict::Pass], "{rule}");
         // It saves no run from what it cannot have made up.
@@ -431,6 +436,34 @@ fn a_failure_says_what_was_seen_where_and_what_next() {
         reason(2)
     );
     assert!(judged.objectives.iter().all(|objective| objective.next.is_some()));
+}
+
+#[test]
+fn what_is_missing_is_named() {
+    let reason = |name: &str, limit: &str, damage: fn(&mut Record)| {
+        let mut record = good(&[(name, limit)]);
+        damage(&mut record);
+        assess(&record).objectives[0].reason.clone().unwrap_or_default()
+    };
+    let unread: fn(&mut Record) = |record| record.audit = None;
+    let table = [
+        ("delivery.not_stored", "== 0", unread, "the audit did not read the whole stream back"),
+        ("delivery.not_delivered", "== 0", unread, "the audit did not read the whole stream back"),
+        ("replay.complete", ">= 100%", unread, "the audit did not read the whole stream back"),
+        ("broker.cpu", "< 1", |_| (), "the broker's process cannot be seen from here"),
+        ("broker.memory", "< 1GiB", |_| (), "the broker's process cannot be seen from here"),
+        ("broker.store", "< 1GiB", |_| (), "the broker did not say how much it stores"),
+        ("delivery.lost", "== 0", |record| record.groups.clear(), "no samples"),
+        (
+            "replay.complete",
+            ">= 100%",
+            |record| (record.audit, record.run.end) = (None, End::Interrupted),
+            "the run did not complete",
+        ),
+    ];
+    for (name, limit, damage, expected) in table {
+        assert_eq!(reason(name, limit, damage), expected, "{name}");
+    }
 }
 
 #[test]

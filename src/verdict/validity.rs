@@ -209,7 +209,7 @@ pub(super) fn missing_samples(objective: &Objective, samples: u64) -> Option<u64
     let needed = match objective.metric {
         _ if objective.scope.windows => 1,
         Metric::Time(_, Stat::Quantile(q)) => samples_needed(q),
-        Metric::Time(..) => 1,
+        // Whatever else is observed has its samples, or is no observation.
         _ => 0,
     };
     (samples < needed).then_some(needed)

@@ -121,7 +121,7 @@ fn any_deliveries() -> impl Strategy<Value = Vec<(usize, u32, u32)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::with_cases(4 * ProptestConfig::default().cases))]
     #[test]
     fn the_ledger_says_what_an_oracle_with_all_deliveries_says(deliveries in any_deliveries(), end in 0_u32..70) {
         let mut ledger = GroupLedger::new(3);

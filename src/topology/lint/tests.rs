@@ -54,7 +54,27 @@ fn a_dead_pattern_gets_the_pattern_that_its_author_means() {
         let hint = hint(&topics, pattern);
         assert!(hint.starts_with(&format!("write `{meant}`")), "{pattern}: {hint}");
     }
-    assert_eq!(hint(&topics, "*.dlq"), "add the topics that it is meant for, or remove it");
+    for nothing_like_it in ["*.dlq", "market.quxxe.*"] {
+        assert_eq!(hint(&topics, nothing_like_it), "add the topics that it is meant for, or remove it");
+    }
+}
+
+#[test]
+fn a_dead_pattern_is_explained_by_its_asterisk_only_where_it_has_one() {
+    for (pattern, message) in [
+        ("a", "`a` matches no topic, not even `a.b.c`"),
+        ("a.*", "`a.*` matches no topic, not even `a.b.c`: a `*` stands for exactly one token"),
+        ("x.*", "`x.*` matches no topic"),
+    ] {
+        assert_eq!(lint(&topology("p", &["a.b.c"]), &[group("g", &[pattern])])[1].message, message);
+    }
+}
+
+#[test]
+fn as_many_topics_as_there_may_be_are_not_too_many() {
+    let most: Vec<String> = (0..TOPICS_MAX).map(|index| format!("t{index}")).collect();
+    let most: Vec<&str> = most.iter().map(String::as_str).collect();
+    assert_eq!(lint(&topology("p", &most), &[group("g", &[">"])]), []);
 }
 
 #[test]
@@ -131,6 +151,7 @@ fn dead_letters_must_not_return_to_the_group_that_failed() {
     let groups = [group("ai-service", &["market.>"]), group("dead-letter", &["*.dlq"])];
     let findings = lint(&topology("p", &["market.quote.received", "market.dlq"]), &groups);
     assert_eq!(codes(&findings)[0], (Severity::Warning, "dead-letters-return", "market.>"));
+    assert_eq!(findings[0].message, "`market.>` also receives the dead letters `market.dlq`");
     assert!(findings[0].hint.ends_with("`ai-service.dlq`"));
 }
 
