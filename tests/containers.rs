@@ -4,8 +4,6 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
 mod support;
-#[path = "support/outside.rs"]
-mod outside;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,6 +11,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use support::outside;
 use support::program::{Place, balances};
 use tickgate::broker::{BrokerError, Container, ContainerConfig, Image};
 use tickgate::host::resources::{Process, ProcessUse};

@@ -1,7 +1,5 @@
 //! A load that the window closes, publishing only, and reading a backlog, on a real server.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 mod support;
 
 use support::program::Place;

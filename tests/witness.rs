@@ -8,8 +8,6 @@
     reason = "a test may fail, and says how close it came"
 )]
 
-#[path = "support/outside.rs"]
-mod outside;
 mod support;
 
 use std::collections::BTreeMap;
@@ -18,6 +16,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use serde::Deserialize;
 use support::nats::NatsServer;
+use support::outside;
 use support::program::{Place, balances};
 use tickgate::load::{Picker, totals};
 use tickgate::record::{Record, Verdict};
