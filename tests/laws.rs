@@ -20,7 +20,8 @@ fn seeds(target: &str) -> Vec<Vec<u8>> {
         folders.extend([root.join("profiles"), root.join("tests/fixtures/profiles")]);
     }
     let entries = folders.iter().flat_map(|folder| std::fs::read_dir(folder).unwrap());
-    let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+    let mut paths: Vec<_> =
+        entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()).collect();
     paths.sort();
     let seeds: Vec<_> = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
     assert!(seeds.len() >= 2, "{target} has seeds");

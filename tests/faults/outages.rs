@@ -40,7 +40,7 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
         proxy.shape(direction, Shape { delay_ns: 20_000_000, ..Shape::default() });
     }
     // What the server had sent to the member is sent again after a while, and so out of order.
-    let sets = ["load.duration=3s", "load.drain=30s", "bus.publish_timeout=3s", "bus.ack_wait=2s"];
+    let sets = ["load.duration=3s", "load.drain=30s", "bus.publish_timeout=3s", "bus.nats.ack_wait=2s"];
     let (done, record) = run(&proxy.url(), &sets, |_| {
         std::thread::sleep(SECOND / 2);
         proxy.cut(SECOND);
@@ -103,7 +103,7 @@ fn a_half_open_member_is_late_and_nobody_else_is() {
     let _beside = beside_others();
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port());
-    let (done, record) = run(&proxy.url(), &["load.drain=1m", "bus.ack_wait=2s"], |_| {
+    let (done, record) = run(&proxy.url(), &["load.drain=1m", "bus.nats.ack_wait=2s"], |_| {
         std::thread::sleep(SECOND / 2);
         half_open(&proxy, MEMBER);
     });
