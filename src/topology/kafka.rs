@@ -127,4 +127,27 @@ mod tests {
         let (adr, groups) = adr::named("adr-002").unwrap();
         insta::assert_snapshot!(draw(&adr, &groups, 1));
     }
+
+    #[test]
+    fn the_longest_name_is_one_that_leaves_room_for_the_prefix() {
+        let fit = NAME_MAX - RUN_PREFIX - "p.".len();
+        assert_eq!(faults(&topology(&["x".repeat(fit).as_str()])), [""; 0]);
+        assert_eq!(faults(&topology(&["x".repeat(fit + 1).as_str()])).len(), 1);
+    }
+
+    #[test]
+    fn only_a_group_of_several_is_told_how_it_shares() {
+        for (delivery, members, told) in [
+            (Delivery::Shared, 1, None),
+            (Delivery::Shared, 2, Some("partitioned by nature")),
+            (Delivery::Pinned, 1, None),
+            (Delivery::Pinned, 2, Some("the others stand by")),
+        ] {
+            let group = Group { name: "g".into(), subscribe: vec![">".into()], members, delivery };
+            let page = draw(&topology(&["a"]), &[group], 1);
+            for words in ["partitioned by nature", "the others stand by"] {
+                assert_eq!(page.contains(words), told == Some(words), "{delivery:?} of {members}: {page}");
+            }
+        }
+    }
 }
