@@ -52,6 +52,9 @@ pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result
                         || (says("Disconnected") && elapsed > Duration::from_secs(3))
                 });
                 if hopeless || elapsed > PATIENCE {
+                    if let Some(error) = watch.said().and_then(|said| elsewhere(&said.text, target)) {
+                        return Err(error);
+                    }
                     let what = format!("cannot connect to {}: {error}", target.label);
                     return Err(explain(watch, &target.scrub(&what)));
                 }
@@ -60,6 +63,28 @@ pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result
             }
         }
     }
+}
+
+/// The error of a cluster that answered and named an address where nobody is: the client's own words about a broker it
+/// was told of begin with `HOST:PORT/ID: ` (those it was given, with `HOST:PORT/bootstrap: `).
+fn elsewhere(text: &str, target: &Target) -> Option<BusError> {
+    let (broker, problem) = text.split_once(": ")?;
+    let (address, id) = broker.rsplit_once('/')?;
+    let address = address.rsplit_once("://").map_or(address, |(_, address)| address);
+    let id: i32 = id.parse().ok()?;
+    let is_given = target.brokers.iter().any(|given| given == address);
+    (problem.starts_with("Connect to") && !is_given).then(|| unreachable_broker(target, id, address, problem))
+}
+
+/// What is said of a broker whose advertised address leads nowhere.
+fn unreachable_broker(target: &Target, id: i32, address: &str, problem: &str) -> BusError {
+    environment(
+        &format!(
+            "{} answers, and says that broker {id} is at {address}, which cannot be reached: {problem}",
+            target.label
+        ),
+        "set `advertised.listeners` of the broker to an address that clients can reach",
+    )
 }
 
 /// An error of the environment, with what the client said last and what to do about it.
@@ -113,14 +138,7 @@ pub(super) fn check(metadata: &Metadata, target: &Target, plan: &Plan) -> Result
             TcpStream::connect_timeout(&address, Duration::from_secs(2)).map_err(|error| error.to_string())
         });
         if let Err(error) = connected {
-            return Err(environment(
-                &format!(
-                    "{} answers, and says that broker {} is at {host}:{port}, which cannot be reached: {error}",
-                    target.label,
-                    broker.id()
-                ),
-                "set `advertised.listeners` of the broker to an address that clients can reach",
-            ));
+            return Err(unreachable_broker(target, broker.id(), &format!("{host}:{port}"), &error));
         }
     }
     Ok(())
@@ -362,4 +380,32 @@ fn refused(topic: &str, code: Code, plan: &Plan) -> BusError {
 /// Whether an error is only that of one request.
 pub(super) fn observing(error: &KafkaError) -> BusError {
     environment(&format!("cannot observe the run's topics: {error}"), "see the broker's log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_was_advertised_is_told_from_one_that_was_given() {
+        let target = Target::parse("kafka://127.0.0.1:9092").unwrap();
+        let said = |text: &str| elsewhere(text, &target).map(|error| error.to_string());
+        let refused = "Connect to ipv4#10.0.0.9:9092 failed: Connection refused (after 0ms in state CONNECT)";
+        for prefix in ["10.0.0.9:9092/7", "sasl_ssl://10.0.0.9:9092/7"] {
+            let error = said(&format!("{prefix}: {refused}")).unwrap();
+            let beginning =
+                "kafka://127.0.0.1:9092 answers, and says that broker 7 is at 10.0.0.9:9092, which cannot be";
+            assert!(error.contains(beginning) && error.contains("advertised.listeners"), "{error}");
+        }
+        let others = [
+            format!("127.0.0.1:9092/bootstrap: {refused}"),
+            format!("127.0.0.1:9092/7: {refused}"),
+            "10.0.0.9:9092/7: SASL authentication error: Invalid username or password".to_owned(),
+            "1/1 brokers are down".to_owned(),
+            String::new(),
+        ];
+        for text in others {
+            assert_eq!(said(&text), None, "{text}");
+        }
+    }
 }
