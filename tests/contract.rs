@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "kafka")]
 use support::kafka::Kafka;
 use support::rig::{
-    self, Nats, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently, publish_symbol,
+    self, Nats, NatsInBatches, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently, publish_symbol,
     receive, receive_at_least, settle,
 };
 use tickgate::bus::{Answer, Bus as _, Member, Publisher as _, Refused};
@@ -42,6 +42,34 @@ clauses!(nats, super::Nats:
     partitions_keep_each_symbol_at_one_member,
     a_pinned_group_has_one_active_member,
     the_broker_tells_its_figures,
+    nothing_is_left_behind,
+);
+
+// Fast ingest tells no positions, so what compares them is left out; nats_driver.rs has the rest.
+clauses!(nats_fast, super::NatsInBatches<false>:
+    every_group_hears_everything_once,
+    a_full_client_refuses_and_never_blocks,
+    what_is_given_up_is_unconfirmed,
+    an_unacknowledged_event_comes_again_and_says_so,
+    a_member_resumes_where_its_group_was,
+    a_broker_that_restarts_loses_nothing_acknowledged,
+    payloads_of_any_kind_and_size_pass,
+    all_ways_to_acknowledge_deliver_everything,
+    partitions_keep_each_symbol_at_one_member,
+    nothing_is_left_behind,
+);
+
+clauses!(nats_atomic, super::NatsInBatches<true>:
+    the_first_event_is_seen,
+    order_positions_and_answers_agree,
+    every_group_hears_everything_once,
+    a_full_client_refuses_and_never_blocks,
+    a_silent_broker_leaves_events_unconfirmed,
+    what_is_given_up_is_unconfirmed,
+    an_unacknowledged_event_comes_again_and_says_so,
+    a_broker_that_restarts_loses_nothing_acknowledged,
+    all_ways_to_acknowledge_deliver_everything,
+    partitions_keep_each_symbol_at_one_member,
     nothing_is_left_behind,
 );
 

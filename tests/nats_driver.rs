@@ -13,7 +13,7 @@ use support::rig::{Nats, PATIENCE, Rig as _, audit, publish, receive, settle};
 use tickgate::bus::nats::{NatsBus, Setup, Target};
 use tickgate::bus::{Ack, Answer, Bus as _, BusError, Member as _, Outgoing, Publisher as _, Refusal};
 use tickgate::host::clock::Clock;
-use tickgate::plan::{Delivery, Plan, Size, Span, Storage};
+use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
 
 fn setup<'a>(plan: &'a Plan, symbols: &'a [String]) -> Setup<'a> {
     Setup {
@@ -220,6 +220,52 @@ fn a_domain_is_addressed() {
     let target = Target { domain: Some("elsewhere".to_owned()), ..Target::parse(&server.url()).unwrap() };
     let error = NatsBus::connect(target, &setup(&plan, &support::symbols(&plan))).err().unwrap().to_string();
     assert!(error.contains("nobody answers its API"), "{error}");
+}
+
+/// Publishes `events` of 500 bytes in batches of 10, and returns the answers and what is stored.
+fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, usize) {
+    let rig = Nats::start();
+    let mut plan = support::plan();
+    plan.bus.publish = publish_as;
+    plan.bus.nats.batch = 10;
+    plan.bus.max_bytes = Size { bytes: max_bytes };
+    let mut bus = rig.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    let mut acks = Vec::new();
+    for token in 0..events {
+        publish(&mut publisher, token, &[b'x'; 500]).unwrap();
+    }
+    settle(&mut publisher, &mut acks);
+    // One that comes later starts a batch of its own.
+    publish(&mut publisher, events, b"e").unwrap();
+    settle(&mut publisher, &mut acks);
+    let mut tokens: Vec<_> = acks.iter().map(|ack| ack.token).collect();
+    tokens.sort_unstable();
+    assert_eq!(tokens, (0..=events).collect::<Vec<_>>());
+    (acks, audit(&mut bus).len())
+}
+
+#[test]
+fn events_of_a_batch_share_an_answer_and_the_last_ones_are_not_left_waiting() {
+    for publish_as in [Publish::Fast, Publish::Atomic] {
+        let (acks, stored) = in_batches(publish_as, 25, 1 << 20);
+        assert!(acks.iter().all(|ack| matches!(ack.outcome, Answer::Stored { .. })), "{acks:?}");
+        assert_eq!(stored, 26);
+        let times: BTreeSet<_> = acks.iter().map(|ack| ack.at).collect();
+        assert!(times.len() <= 4, "{publish_as:?}: 10, 10, 5 and 1 events, and {} answers", times.len());
+    }
+}
+
+#[test]
+fn a_full_stream_refuses_what_it_does_not_store_of_a_batch() {
+    for publish_as in [Publish::Fast, Publish::Atomic] {
+        let (acks, stored) = in_batches(publish_as, 95, 20_000);
+        let confirmed = acks.iter().filter(|ack| matches!(ack.outcome, Answer::Stored { .. })).count();
+        let refused = |ack: &Ack| matches!(ack.outcome, Answer::Refused(Refusal::Api(code)) if code > 10_000);
+        assert_eq!(confirmed, stored, "{publish_as:?}: {acks:?}");
+        assert!(stored > 10 && stored < 60, "{publish_as:?}: {stored} stored in 20 kB");
+        assert_eq!(acks.iter().filter(|ack| refused(ack)).count(), 96 - stored, "{publish_as:?}: {acks:?}");
+    }
 }
 
 #[test]

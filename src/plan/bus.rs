@@ -7,7 +7,7 @@ use super::{Size, Span};
 
 /// What only NATS is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct Nats {
     /// Compression of the store.
     pub compression: Compression,
@@ -19,6 +19,12 @@ pub struct Nats {
     pub max_ack_pending: u32,
     /// Messages asked for at once by a pulling member.
     pub pull_batch: u32,
+    /// How long acknowledgements of deliveries may wait to be written together; 0 writes each by itself.
+    pub ack_linger: Span,
+    /// Events that one answer confirms, at the most, where `publish` is `fast` or `atomic`.
+    pub batch: u32,
+    /// A batch that is not full is ended when its oldest event has waited so long for an answer.
+    pub linger: Span,
 }
 
 impl Default for Nats {
@@ -29,6 +35,9 @@ impl Default for Nats {
             ack_wait: Span::seconds(30),
             max_ack_pending: 50_000,
             pull_batch: 1_000,
+            ack_linger: Span::millis(1),
+            batch: 100,
+            linger: Span::millis(20),
         }
     }
 }

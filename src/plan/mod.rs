@@ -315,6 +315,18 @@ pub enum Publish {
     Async,
     /// One at a time; the others wait in the buffer.
     Sync,
+    /// NATS's fast ingest: the events of a batch are stored as they come, and confirmed together.
+    Fast,
+    /// NATS's atomic batches: the events of a batch are stored together or not at all.
+    Atomic,
+}
+
+impl Publish {
+    /// Events are confirmed in batches.
+    #[must_use]
+    pub const fn in_batches(self) -> bool {
+        matches!(self, Self::Fast | Self::Atomic)
+    }
 }
 
 /// How deliveries are acknowledged.

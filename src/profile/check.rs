@@ -5,7 +5,7 @@ use super::load;
 use super::section::Reader;
 use super::setting;
 use crate::num;
-use crate::plan::{BusKind, Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
+use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
 
 /// Most events of one (topic, symbol): its sequence has 29 of the probe's bits.
 const MAX_SEQUENCE: f64 = 536_870_911.0;
@@ -17,6 +17,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     volume(plan, reader);
     if plan.bus.kind == BusKind::Nats {
         members(plan, reader);
+        nats(plan, reader);
     } else {
         kafka::plan(plan, reader);
     }
@@ -120,6 +121,44 @@ fn members(plan: &Plan, reader: &mut Reader) {
                 )
             });
         }
+    }
+}
+
+/// Times and numbers of NATS that do not fit together.
+fn nats(plan: &Plan, reader: &mut Reader) {
+    let (bus, nats) = (&plan.bus, &plan.bus.nats);
+    if nats.ack_linger >= nats.ack_wait
+        && bus.ack != AckMode::None
+        && reader.sound(&["bus.nats.ack_linger", "bus.nats.ack_wait"])
+    {
+        let at = reader.at("bus.nats.ack_linger");
+        reader.wrong(at, || {
+            format!(
+                "acknowledgements that wait for {} come too late for `ack_wait = \"{}\"`; expected less than that",
+                nats.ack_linger, nats.ack_wait
+            )
+        });
+    }
+    if !bus.publish.in_batches() {
+        return;
+    }
+    if nats.batch > bus.window && reader.sound(&["bus.nats.batch", "bus.window"]) {
+        let at = reader.at("bus.nats.batch");
+        reader.wrong(at, || {
+            format!(
+                "a batch of {} is never full with `window = {}`; expected at most the window",
+                nats.batch, bus.window
+            )
+        });
+    }
+    if nats.linger >= bus.publish_timeout && reader.sound(&["bus.nats.linger", "bus.publish_timeout"]) {
+        let at = reader.at("bus.nats.linger");
+        reader.wrong(at, || {
+            format!(
+                "a batch that waits for {} is answered after `publish_timeout = \"{}\"`; expected less than that",
+                nats.linger, bus.publish_timeout
+            )
+        });
     }
 }
 

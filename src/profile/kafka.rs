@@ -17,6 +17,14 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
             "Kafka keeps its log in files; expected `storage = \"file\"` with `kind = \"kafka\"`".to_owned()
         });
     }
+    if bus.publish.in_batches() && reader.sound(&["bus.publish"]) {
+        let at = reader.at("bus.publish");
+        reader.wrong(at, || {
+            "`fast` and `atomic` are NATS's; expected `async` or `sync` with `kind = \"kafka\"`, whose client batches by \
+             itself (`bus.kafka.linger`)"
+                .to_owned()
+        });
+    }
     if bus.kafka.min_insync_replicas > bus.replicas
         && reader.sound(&["bus.replicas", "bus.kafka.min_insync_replicas"])
     {

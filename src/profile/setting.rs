@@ -17,7 +17,12 @@ pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("me
 pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("s2", Compression::S2)];
 pub(super) const SYNCS: [(&str, Sync); 2] = [("default", Sync::Default), ("always", Sync::Always)];
-pub(super) const PUBLISHES: [(&str, Publish); 2] = [("async", Publish::Async), ("sync", Publish::Sync)];
+pub(super) const PUBLISHES: [(&str, Publish); 4] = [
+    ("async", Publish::Async),
+    ("sync", Publish::Sync),
+    ("fast", Publish::Fast),
+    ("atomic", Publish::Atomic),
+];
 pub(super) const ACKS: [(&str, AckMode); 3] =
     [("explicit", AckMode::Explicit), ("all", AckMode::All), ("none", AckMode::None)];
 pub(super) const KAFKA_ACKS: [(&str, Acks); 3] =
@@ -50,6 +55,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     let mut section = Section::open(root, "bus", keys::BUS, reader);
     let kind = section.word("kind", BusKind::Nats, &KINDS);
     let replicas = number(&mut section, "replicas", 1, 1, 5);
+    let window = number(&mut section, "window", 512, 1, 60_000);
     let partitions = if kind == BusKind::Kafka { members(groups) } else { 8 };
     Bus {
         kind,
@@ -57,7 +63,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         storage: section.word("storage", Storage::File, &STORAGES),
         sync: section.word("sync", Sync::Default, &SYNCS),
         publish: section.word("publish", Publish::Async, &PUBLISHES),
-        window: number(&mut section, "window", 512, 1, 60_000),
+        window,
         buffer: number(&mut section, "buffer", 65_536, 0, 1_000_000),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
         ack: section.word("ack", AckMode::Explicit, &ACKS),
@@ -71,7 +77,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         ),
         partitions: number(&mut section, "partitions", partitions, 1, 256),
         audit: section.value("audit", true),
-        nats: nats(&mut section),
+        nats: nats(&mut section, window),
         kafka: kafka(&mut section, replicas),
     }
 }
@@ -83,8 +89,8 @@ fn members(groups: &[Group]) -> u32 {
 }
 
 /// `[bus.nats]`.
-fn nats(bus: &mut Section<'_>) -> Nats {
-    let defaults = Nats::default();
+fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
+    let defaults = Nats { batch: Nats::default().batch.min(window), ..Nats::default() };
     let entry = bus.entry("nats");
     let Some(entry) = entry else { return defaults };
     let mut section = Section::inner(Some(entry), "bus.nats".to_owned(), keys::NATS, bus.reader);
@@ -94,6 +100,10 @@ fn nats(bus: &mut Section<'_>) -> Nats {
         ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
         max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),
         pull_batch: number(&mut section, "pull_batch", defaults.pull_batch, 1, 10_000),
+        ack_linger: section
+            .checked("ack_linger", defaults.ack_linger, "at most 1s", |span| *span <= Span::seconds(1)),
+        batch: number(&mut section, "batch", defaults.batch, 1, 1_000),
+        linger: time(&mut section, "linger", defaults.linger, Span::seconds(5)),
     }
 }
 

@@ -143,6 +143,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("ack_wait", &nats.ack_wait);
     out.line("max_ack_pending", &nats.max_ack_pending);
     out.line("pull_batch", &nats.pull_batch);
+    out.text("ack_linger", &nats.ack_linger);
+    out.line("batch", &nats.batch);
+    out.text("linger", &nats.linger);
     let kafka = &bus.kafka;
     out.header("[bus.kafka]");
     out.text("acks", &word_of(&KAFKA_ACKS, kafka.acks));

@@ -6,7 +6,7 @@ use tickgate::bus::nats::{NatsBus, Setup, Target};
 use tickgate::bus::sim::{self, SimBus, Time};
 use tickgate::bus::{Ack, Answer, Bus, Delivery, Member, Outgoing, Publisher, Refused};
 use tickgate::host::clock::Clock;
-use tickgate::plan::{Plan, Span};
+use tickgate::plan::{Plan, Publish, Span};
 
 use super::nats::NatsServer;
 
@@ -114,6 +114,45 @@ impl Rig for Nats {
             let taken: Vec<_> = batch.expect("messages").collect().await;
             assert_eq!(taken.len(), events);
         });
+    }
+}
+
+/// The same, with events confirmed in batches.
+pub struct NatsInBatches<const ATOMIC: bool>(pub Nats);
+
+impl<const ATOMIC: bool> Rig for NatsInBatches<ATOMIC> {
+    type Bus = NatsBus;
+    const DURABILITY: &'static str = Nats::DURABILITY;
+
+    fn start() -> Self {
+        Self(Nats::start())
+    }
+
+    fn connect(&self, plan: &Plan) -> NatsBus {
+        let mut plan = plan.clone();
+        plan.bus.publish = if ATOMIC { Publish::Atomic } else { Publish::Fast };
+        plan.bus.nats.batch = plan.bus.nats.batch.min(plan.bus.window);
+        self.0.connect(&plan)
+    }
+
+    fn pause(&self) {
+        self.0.pause();
+    }
+
+    fn resume(&self) {
+        self.0.resume();
+    }
+
+    fn restart(&mut self) {
+        self.0.restart();
+    }
+
+    fn publish_foreign(&self, payload: &[u8]) {
+        self.0.publish_foreign(payload);
+    }
+
+    fn take_without_ack(&self, plan: &Plan, events: usize) {
+        self.0.take_without_ack(plan, events);
     }
 }
 

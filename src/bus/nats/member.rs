@@ -15,6 +15,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+use super::alarm::Alarm;
 use super::link::Link;
 use super::subjects::Layout;
 use super::target::environment;
@@ -22,7 +23,7 @@ use super::wire::{self, DeliveryInfo};
 use crate::bus::{BusError, Delivery, Member, Position};
 use crate::host::clock::Clock;
 use crate::num;
-use crate::plan::{AckMode, Ns};
+use crate::plan::{self, AckMode, Ns};
 
 /// The server forgets a request after this, and says every so often that it has nothing to send.
 const EXPIRES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
@@ -34,6 +35,9 @@ pub(super) const PIN_TIMEOUT: Duration = Duration::from_secs(6);
 const SILENCE: Duration = Duration::from_secs(11);
 /// Pause after the server turned a request down.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Acknowledgements that the client did not take are offered again after this.
+const AGAIN: Duration = Duration::from_millis(1);
 
 /// Which consumer to pull from.
 #[derive(Debug, Clone)]
@@ -65,6 +69,7 @@ pub(super) struct Pull {
     last_sign: Instant,
     left: Instant,
     not_before: Instant,
+    alarm: Alarm,
 }
 
 /// A message and what its reply subject tells.
@@ -99,6 +104,7 @@ impl Pull {
             last_sign: now,
             left: now,
             not_before: now,
+            alarm: Alarm::new(now + SILENCE),
         })
     }
 
@@ -133,7 +139,7 @@ impl Pull {
                     }
                 }
                 _ = self.link.connects.changed() => self.reconnected(),
-                () = tokio::time::sleep_until(wake) => {
+                () = self.alarm.until(wake) => {
                     let now = Instant::now();
                     if now >= self.last_sign + SILENCE {
                         self.silent(now);
@@ -279,11 +285,70 @@ fn nanoseconds(span: Duration) -> Ns {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
+/// Acknowledgements that wait to be written together.
+struct Acks {
+    waiting: VecDeque<Subject>,
+    /// When the oldest of them began to wait.
+    since: Instant,
+    /// How long it may wait.
+    linger: Duration,
+    /// As many are written at once.
+    enough: usize,
+}
+
+impl Acks {
+    fn new(nats: &plan::Nats) -> Self {
+        Self {
+            waiting: VecDeque::new(),
+            since: Instant::now(),
+            linger: nats.ack_linger.as_duration(),
+            // Far from what the server bears, lest it waits for us while we wait for it.
+            enough: num::index32((nats.max_ack_pending / 8).clamp(1, 256)),
+        }
+    }
+
+    fn push(&mut self, mode: AckMode, reply: Option<Subject>) {
+        let (Some(reply), false) = (reply, mode == AckMode::None) else { return };
+        if mode == AckMode::All {
+            // The last one confirms all before it.
+            self.waiting.clear();
+        }
+        if self.waiting.is_empty() && !self.linger.is_zero() {
+            self.since = Instant::now();
+        }
+        self.waiting.push_back(reply);
+    }
+
+    /// When the next are to be written, if any wait.
+    fn due(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then(|| self.since + self.linger)
+    }
+
+    fn are_due(&self) -> bool {
+        self.waiting.len() >= self.enough
+            || (!self.waiting.is_empty() && (self.linger.is_zero() || self.since.elapsed() >= self.linger))
+    }
+
+    /// Hands them to the client while its queue has room; returns whether it took any.
+    fn send(&mut self, link: &Link) -> bool {
+        const ACK: Bytes = Bytes::from_static(b"+ACK");
+        let mut sent = false;
+        while let Some(reply) = self.waiting.front() {
+            if link.client.publish(reply.clone(), ACK).now_or_never().is_none() {
+                break;
+            }
+            self.waiting.pop_front();
+            sent = true;
+        }
+        sent
+    }
+}
+
 /// One consumer inside a group.
 pub struct NatsMember {
     // Before the runtime, so that what it holds ends first.
     pull: Pull,
-    acks: VecDeque<Subject>,
+    acks: Acks,
     mode: AckMode,
     layout: Arc<Layout>,
     clock: Clock,
@@ -294,11 +359,11 @@ impl NatsMember {
     pub(super) fn new(
         runtime: Runtime,
         pull: Pull,
-        mode: AckMode,
+        bus: &plan::Bus,
         layout: Arc<Layout>,
         clock: Clock,
     ) -> Self {
-        Self { pull, acks: VecDeque::new(), mode, layout, clock, runtime }
+        Self { pull, acks: Acks::new(&bus.nats), mode: bus.ack, layout, clock, runtime }
     }
 }
 
@@ -306,31 +371,34 @@ impl Member for NatsMember {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
         let Self { pull, acks, mode, layout, clock, runtime } = self;
         runtime.block_on(async {
-            send_acks(&pull.link, acks);
-            let mut next = pull.next(Instant::now() + wait).await?;
+            let deadline = Instant::now() + wait;
+            let mut next = loop {
+                if acks.are_due() {
+                    acks.send(&pull.link);
+                }
+                // What the client did not take when it was due is offered again soon.
+                let due = acks.due().map(|due| due.max(Instant::now() + AGAIN));
+                let until = due.map_or(deadline, |due| due.min(deadline));
+                let next = pull.next(until).await?;
+                if next.is_some() || until >= deadline {
+                    break next;
+                }
+            };
             let most = num::index32(pull.source.batch.max(1));
             let mut received = 0;
             while let Some(Pulled { message, info }) = next {
                 hand_over(layout, &message, info, clock.now(), sink);
                 received += 1;
-                match (*mode, message.reply) {
-                    (AckMode::Explicit, Some(reply)) => acks.push_back(reply),
-                    (AckMode::All, Some(reply)) => {
-                        // The last one confirms all before it.
-                        acks.clear();
-                        acks.push_back(reply);
-                    }
-                    _ => {}
-                }
+                acks.push(*mode, message.reply);
                 if received >= most {
                     break;
                 }
                 next = pull.ready()?;
             }
-            while received > 0 && send_acks(&pull.link, acks) {
+            while received > 0 && acks.are_due() && acks.send(&pull.link) {
                 // Lets the connection write; then what did not fit into its queue.
                 tokio::task::yield_now().await;
-                if acks.is_empty() || pull.link.client.connection_state() != State::Connected {
+                if pull.link.client.connection_state() != State::Connected {
                     break;
                 }
             }
@@ -343,24 +411,10 @@ impl Drop for NatsMember {
     fn drop(&mut self) {
         let Self { pull, acks, runtime, .. } = self;
         runtime.block_on(async {
-            send_acks(&pull.link, acks);
+            acks.send(&pull.link);
             let _ = tokio::time::timeout(Duration::from_millis(200), pull.link.client.flush()).await;
         });
     }
-}
-
-/// Hands acknowledgements to the client while its queue has room; returns whether it took any.
-fn send_acks(link: &Link, acks: &mut VecDeque<Subject>) -> bool {
-    const ACK: Bytes = Bytes::from_static(b"+ACK");
-    let mut sent = false;
-    while let Some(reply) = acks.front() {
-        if link.client.publish(reply.clone(), ACK).now_or_never().is_none() {
-            break;
-        }
-        acks.pop_front();
-        sent = true;
-    }
-    sent
 }
 
 /// Shows a message to the sink, as it came.

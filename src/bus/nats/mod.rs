@@ -1,12 +1,15 @@
 //! NATS `JetStream`: one stream for a run, one durable (or one a member) for each group, and connections whose
 //! threads do nothing but move bytes.
 
+mod alarm;
 mod audit;
+mod batch;
 mod link;
 mod member;
 mod preflight;
 mod provision;
 mod publisher;
+mod sending;
 mod subjects;
 mod target;
 mod timer;
@@ -205,7 +208,7 @@ impl Bus for NatsBus {
             let link = link::connect(&self.target, notes, queue).await?;
             Pull::open(link, source).await
         })?;
-        Ok(NatsMember::new(runtime, pull, self.plan.bus.ack, self.layout.clone(), self.clock))
+        Ok(NatsMember::new(runtime, pull, &self.plan.bus, self.layout.clone(), self.clock))
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {

@@ -14,6 +14,8 @@ use crate::plan::{Compression, Delivery, Plan, Publish, Size, Storage};
 const OLDEST: (u64, u64) = (2, 10);
 /// The oldest server with pinned consumers.
 const OLDEST_PINNED: (u64, u64) = (2, 11);
+/// The oldest server with fast ingest, and with a message that ends an atomic batch and is not stored.
+const OLDEST_BATCHES: (u64, u64) = (2, 14);
 /// What an event has besides its payload in the broker's limits, with a margin.
 const HEADER_BYTES: u64 = 128;
 
@@ -53,7 +55,13 @@ fn version(text: &str) -> (u64, u64) {
 
 fn check_version(server: &ServerInfo, plan: &Plan) -> Result<(), BusError> {
     let pinned = plan.groups.iter().any(|group| group.delivery == Delivery::Pinned);
-    let oldest = if pinned { OLDEST_PINNED } else { OLDEST };
+    let oldest = if plan.bus.publish.in_batches() {
+        OLDEST_BATCHES
+    } else if pinned {
+        OLDEST_PINNED
+    } else {
+        OLDEST
+    };
     if version(&server.version) >= oldest {
         return Ok(());
     }
@@ -162,7 +170,13 @@ pub(super) fn facts(server: &ServerInfo, label: &str, plan: &Plan, sync_always: 
     set("replicas", bus.replicas.to_string());
     set("compression", if bus.nats.compression == Compression::S2 { "s2" } else { "none" }.to_owned());
     set("discard", "new".to_owned());
-    set("publish", if bus.publish == Publish::Sync { "sync" } else { "async" }.to_owned());
+    let publish = match bus.publish {
+        Publish::Async => "async".to_owned(),
+        Publish::Sync => "sync".to_owned(),
+        Publish::Fast => format!("fast ingest, {} events an answer", bus.nats.batch),
+        Publish::Atomic => format!("atomic batches of {}", bus.nats.batch),
+    };
+    set("publish", publish);
     set("msg_id", on_off(bus.nats.msg_id));
     BusFacts {
         product: "nats-server".to_owned(),

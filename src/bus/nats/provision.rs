@@ -19,7 +19,7 @@ use super::subjects::{self, Layout};
 use super::target::environment;
 use crate::bus::BusError;
 use crate::num;
-use crate::plan::{AckMode, Compression, Delivery, Plan, Storage};
+use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
 
 /// The mark on everything that a run makes; its value is the run's id.
 pub(super) const MARK: &str = "tickgate.run";
@@ -140,6 +140,8 @@ fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
         max_messages_per_subject: -1,
         max_consumers: -1,
         max_age,
+        allow_batch_publish: bus.publish == Publish::Fast,
+        allow_atomic_publish: bus.publish == Publish::Atomic,
         // The server wants it within the age.
         duplicate_window: if max_age.is_zero() { two_minutes } else { two_minutes.min(max_age) },
         metadata: mark(run),

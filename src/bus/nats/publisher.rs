@@ -1,27 +1,27 @@
 //! The sending end: a connection whose event loop runs only while the generator waits, on the generator's thread.
 //!
-//! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, and the publisher
-//! listens to `<inbox>.*`. That costs less than the client's request machinery, and a late acknowledgement can
-//! never be taken for that of another event. A generator waits most of its time, and wakes for an acknowledgement
+//! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, or with that of its place in
+//! a batch, and the publisher listens to `<inbox>.>`. That costs less than the client's request machinery, and a late
+//! acknowledgement can never be taken for that of another event. A generator waits most of its time, and wakes for an acknowledgement
 //! as it does for the next event: so both are handled without handing them from thread to thread, which on a busy
 //! machine costs more than anything else here.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Client, HeaderMap, HeaderValue, Message, Subject, Subscriber};
-use bytes::{Bytes, BytesMut};
+use async_nats::{Message, Subject, Subscriber};
 use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Runtime;
 
+use super::batch::Batches;
 use super::link;
+use super::sending::{self, Handed, Parcel, Sending};
 use super::subjects::Layout;
 use super::target::{Target, environment};
 use super::timer::Timer;
 use super::wire;
 use crate::bus::marks::{Marks, Notes};
-use crate::bus::window::{Ticket, Window};
+use crate::bus::window::Window;
 use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
@@ -30,17 +30,10 @@ use crate::plan::{self, Ns};
 
 /// Bytes of the `Nats-Msg-Id` header around the id: version line, name, two line ends.
 const MSG_ID_BYTES: usize = 29;
-/// Payloads, ids and reply subjects are cut from blocks of this size.
-const ARENA: usize = 64 * 1024;
-
-/// An event as it waits for the wire.
-#[derive(Debug)]
-struct Parcel {
-    subject: Subject,
-    payload: Bytes,
-    id: Option<Bytes>,
-}
-
+/// The same of the headers of an event in an atomic batch, with a margin.
+const ATOMIC_BYTES: usize = 128;
+/// The end of a batch that the client did not take is offered again after this.
+const AGAIN: Ns = 200_000;
 /// The sending end of one generator.
 pub struct NatsPublisher {
     line: Line,
@@ -57,14 +50,15 @@ pub struct NatsPublisher {
 
 /// The connection, and the account of what is on it.
 struct Line {
-    client: Client,
+    sending: Sending,
     clock: Clock,
     notes: Notes,
-    inbox: String,
     replies: Subscriber,
     timer: Timer,
-    arena: BytesMut,
     window: Window<Parcel>,
+    batches: Option<Batches>,
+    /// Of the event that was sent last: what ends a batch goes there, too.
+    last_subject: Option<Subject>,
     answers: Vec<Ack>,
     alive: bool,
 }
@@ -93,8 +87,8 @@ impl NatsPublisher {
         let runtime = runtime()?;
         let line = runtime.block_on(async {
             let link = link::connect(target, notes.clone(), queue).await?;
-            let inbox = link.client.new_inbox();
-            let replies = link.client.subscribe(format!("{inbox}.*")).await.map_err(|error| {
+            let sending = Sending::new(link.client);
+            let replies = sending.client().subscribe(sending.answers()).await.map_err(|error| {
                 environment(&format!("cannot listen for acknowledgements: {error}"), "check the inbox prefix")
             })?;
             let timer = Timer::new(clock).map_err(|error| {
@@ -104,13 +98,13 @@ impl NatsPublisher {
                 )
             })?;
             Ok::<_, BusError>(Line {
-                client: link.client,
+                sending,
                 clock,
                 notes,
-                inbox,
                 replies,
                 timer,
-                arena: BytesMut::with_capacity(ARENA),
+                batches: Batches::new(bus.publish, &bus.nats),
+                last_subject: None,
                 window: Window::new(window, bus.buffer, bus.publish_timeout.ns),
                 answers: Vec::new(),
                 alive: true,
@@ -156,10 +150,41 @@ impl NatsPublisher {
 }
 
 impl Line {
-    /// Hands waiting events to the client, as far as window and client have room.
+    /// Hands waiting events to the client, as far as window, batches and client have room.
     fn pump(&mut self) {
-        let Self { window, client, inbox, arena, alive, .. } = self;
-        window.pump(|ticket, parcel| send(client, inbox, arena, ticket, parcel, alive));
+        let Self { window, sending, batches, clock, last_subject, alive, .. } = self;
+        window.pump(|ticket, parcel| {
+            let handed = match batches {
+                None => sending.event(ticket, parcel),
+                Some(batches) => {
+                    batches.forget();
+                    let Some(place) = batches.place() else { return false };
+                    let handed = sending.part(batches, place, parcel);
+                    if handed == Handed::Over {
+                        batches.sent(place, ticket, clock.now());
+                        *last_subject = Some(parcel.subject.clone());
+                    }
+                    handed
+                }
+            };
+            *alive &= handed != Handed::Closed;
+            handed != Handed::Not
+        });
+    }
+
+    /// Ends the batch whose oldest event has waited long enough.
+    fn end_batch(&mut self) {
+        let Self { batches: Some(batches), last_subject: Some(subject), sending, clock, .. } = self else {
+            return;
+        };
+        if batches.due().is_none_or(|due| due > clock.now()) {
+            return;
+        }
+        if let Some(place) = batches.end()
+            && sending.end(batches, place, subject) == Handed::Over
+        {
+            batches.ended();
+        }
     }
 
     /// Takes the answers that are there, and fills the places that they leave.
@@ -171,6 +196,7 @@ impl Line {
             }
         }
         self.pump();
+        self.end_batch();
     }
 
     /// Takes an answer, stamped now; `None` is the end of the connection.
@@ -182,70 +208,70 @@ impl Line {
             return;
         };
         let at = self.clock.now();
-        let Some(ticket) = message.subject.get(self.inbox.len() + 1..).and_then(ticket) else { return };
-        if let Some(token) = self.window.answer(ticket) {
-            let status = message.status.map(|status| status.as_u16());
-            self.answers.push(Ack { token, at, outcome: wire::answer(status, &message.payload) });
+        let Self { sending, window, batches, answers, .. } = self;
+        let Some(tail) = sending.tail(&message.subject) else { return };
+        let status = message.status.map(|status| status.as_u16());
+        let mut answer = |ticket, outcome| {
+            if let Some(token) = window.answer(ticket) {
+                answers.push(Ack { token, at, outcome });
+            }
+        };
+        match batches {
+            None => {
+                if let Some(ticket) = sending::ticket(tail) {
+                    answer(ticket, wire::answer(status, &message.payload));
+                }
+            }
+            Some(batches) => {
+                if let Some((batch, sequence)) = sending::place(tail) {
+                    batches.answer(batch, sequence, wire::batch_word(status, &message.payload), answer);
+                }
+            }
         }
     }
 
     /// Does the connection's work until a time comes.
     async fn work_until(&mut self, until: Ns) {
         self.pump();
-        if self.timer.set(until).is_err() {
+        self.end_batch();
+        if until <= self.clock.now() {
+            // The connection's turn all the same: it writes what it was given.
+            tokio::task::yield_now().await;
+            self.collect();
             return;
         }
+        while self.alive {
+            let wake = self.wake(until);
+            if self.timer.set(wake).is_err() || self.work_until_alarm(wake).await && wake == until {
+                return;
+            }
+            self.end_batch();
+        }
+    }
+
+    /// When there is something to do next, at the latest.
+    fn wake(&self, until: Ns) -> Ns {
+        let due = self.batches.as_ref().and_then(Batches::due);
+        // What could not be handed over when it was due is tried again soon.
+        due.map_or(until, |due| due.max(self.clock.now() + AGAIN).min(until))
+    }
+
+    /// Works until the timer goes off, and says so; or until there is an earlier time to wake.
+    async fn work_until_alarm(&mut self, wake: Ns) -> bool {
         while self.alive {
             tokio::select! {
                 biased;
                 reply = self.replies.next() => {
                     self.take(reply);
                     self.collect();
+                    if self.batches.is_some() && self.wake(wake) < wake {
+                        return false;
+                    }
                 }
-                () = self.timer.expired(until) => return,
+                () = self.timer.expired(wake) => return true,
             }
         }
-    }
-}
-
-/// A copy of `bytes`, cut from the arena.
-fn store(arena: &mut BytesMut, bytes: &[u8]) -> Bytes {
-    arena.extend_from_slice(bytes);
-    arena.split().freeze()
-}
-
-/// Hands a parcel to the client; `false` when its queue is full.
-fn send(
-    client: &Client,
-    inbox: &str,
-    arena: &mut BytesMut,
-    ticket: Ticket,
-    parcel: &Parcel,
-    alive: &mut bool,
-) -> bool {
-    // Writing into memory does not fail.
-    let _ = write!(arena, "{inbox}.{}-{}", ticket.slot, ticket.generation);
-    let Ok(reply) = Subject::from_utf8(arena.split().freeze()) else { return true };
-    let (subject, payload) = (parcel.subject.clone(), parcel.payload.clone());
-    let id = parcel.id.as_deref().and_then(|id| std::str::from_utf8(id).ok());
-    let sent = match id {
-        None => client.publish_with_reply(subject, reply, payload).now_or_never(),
-        Some(id) => {
-            let mut headers = HeaderMap::new();
-            headers.insert("Nats-Msg-Id", HeaderValue::from(id));
-            client.publish_with_reply_and_headers(subject, reply, headers, payload).now_or_never()
-        }
-    };
-    match sent {
-        None => false,
-        Some(Ok(())) => true,
-        Some(Err(error)) => {
-            // Nothing was sent, so nothing will answer: the event ends as unconfirmed.
-            if error.kind() == async_nats::client::PublishErrorKind::Send {
-                *alive = false;
-            }
-            true
-        }
+        true
     }
 }
 
@@ -254,8 +280,10 @@ impl Publisher for NatsPublisher {
         if !self.line.alive {
             return Err(Refused::Closed);
         }
-        let header = if self.msg_id { MSG_ID_BYTES + event.id.len() } else { 0 };
-        if event.payload.len() + header > self.line.client.max_payload() {
+        let atomic = self.line.batches.as_ref().is_some_and(Batches::are_atomic);
+        let header = if self.msg_id { MSG_ID_BYTES + event.id.len() } else { 0 }
+            + if atomic { ATOMIC_BYTES } else { 0 };
+        if event.payload.len() + header > self.line.sending.client().max_payload() {
             return Err(Refused::TooLarge);
         }
         if !self.line.window.admits() {
@@ -269,8 +297,8 @@ impl Publisher for NatsPublisher {
         let line = &mut self.line;
         let parcel = Parcel {
             subject,
-            payload: store(&mut line.arena, event.payload),
-            id: self.msg_id.then(|| store(&mut line.arena, event.id.as_bytes())),
+            payload: line.sending.store(event.payload),
+            id: self.msg_id.then(|| line.sending.store(event.id.as_bytes())),
         };
         line.window.accept(event.token, line.clock.now(), parcel);
         Ok(())
@@ -315,15 +343,9 @@ impl Drop for NatsPublisher {
         let line = &mut self.line;
         self.runtime.block_on(async {
             line.pump();
-            let _ = tokio::time::timeout(Duration::from_millis(200), line.client.flush()).await;
+            let _ = tokio::time::timeout(Duration::from_millis(200), line.sending.client().flush()).await;
         });
     }
-}
-
-/// `<slot>-<generation>`.
-fn ticket(text: &str) -> Option<Ticket> {
-    let (slot, generation) = text.split_once('-')?;
-    Some(Ticket { slot: slot.parse().ok()?, generation: generation.parse().ok()? })
 }
 
 /// A runtime for one thread.
@@ -397,7 +419,7 @@ mod tests {
         publisher.acks(&mut acks);
         assert_eq!((acks.len(), publisher.in_flight()), (0, 8));
 
-        let client = publisher.line.client.clone();
+        let client = publisher.line.sending.client().clone();
         publisher.runtime.block_on(client.drain()).expect("it ends");
         while publisher.line.alive {
             publisher.acks(&mut acks);
@@ -413,13 +435,5 @@ mod tests {
         assert_eq!(tokens, (0..8).collect::<Vec<_>>());
         assert!(acks.iter().all(|ack| ack.outcome == Answer::Unconfirmed));
         assert_eq!(publisher.in_flight(), 0);
-    }
-
-    #[test]
-    fn tickets_are_read_back() {
-        assert_eq!(ticket("12-4294967295"), Some(Ticket { slot: 12, generation: u32::MAX }));
-        for bad in ["", "12", "-", "1-", "-1", "1-2-3", "x-1", "4294967296-1"] {
-            assert_eq!(ticket(bad), None, "{bad}");
-        }
     }
 }

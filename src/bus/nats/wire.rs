@@ -62,6 +62,53 @@ pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
     }
 }
 
+/// What the server says of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BatchWord {
+    /// Nothing that decides over an event.
+    Nothing,
+    /// The events up to this one of the batch are stored.
+    Stored { up_to: u64 },
+    /// An event was not taken; the end of the batch follows.
+    Fault(Refusal),
+    /// The batch has ended with its first `count` events stored, the last of them at position `last`.
+    Done { last: u64, count: u64, duplicate: bool },
+    /// The message was not taken.
+    Refused(Refusal),
+}
+
+#[derive(Deserialize)]
+struct BatchReply {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    seq: Option<u64>,
+    count: Option<u64>,
+    #[serde(default)]
+    duplicate: bool,
+    error: Option<ApiError>,
+}
+
+/// The broker's word on a batch, from the status and payload of a reply.
+pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
+    if status == Some(503) {
+        return BatchWord::Refused(Refusal::NoResponders);
+    }
+    if payload.is_empty() && status.is_none() {
+        return BatchWord::Nothing;
+    }
+    let Ok(reply) = serde_json::from_slice::<BatchReply>(payload) else {
+        return BatchWord::Refused(Refusal::Api(u32::from(status.unwrap_or(0))));
+    };
+    match (reply.kind.as_deref(), reply.error, reply.seq, reply.count) {
+        (Some("ack"), _, Some(up_to), _) => BatchWord::Stored { up_to },
+        (Some("err"), Some(error), ..) => BatchWord::Fault(refusal(status, &error)),
+        (Some(_), ..) => BatchWord::Nothing,
+        (None, Some(error), ..) => BatchWord::Refused(refusal(status, &error)),
+        (None, None, Some(last), Some(count)) => BatchWord::Done { last, count, duplicate: reply.duplicate },
+        (None, None, ..) => BatchWord::Refused(Refusal::Api(u32::from(status.unwrap_or(0)))),
+    }
+}
+
 /// 10167 is "too many requests": the stream's ingest queue is full.
 fn refusal(status: Option<u16>, error: &ApiError) -> Refusal {
     if status == Some(429) || error.code == 429 || error.err_code == 10_167 {
@@ -145,6 +192,43 @@ mod tests {
         }
     }
 
+    #[test]
+    fn words_on_batches_are_told_apart() {
+        let refused = BatchWord::Refused;
+        for (status, payload, expected) in [
+            (None, "", BatchWord::Nothing),
+            (None, r#"{"type":"ack","seq":0,"msgs":100}"#, BatchWord::Stored { up_to: 0 }),
+            (None, r#"{"type":"ack","seq":500,"msgs":250}"#, BatchWord::Stored { up_to: 500 }),
+            (None, r#"{"type":"gap","last_seq":4,"seq":9}"#, BatchWord::Nothing),
+            (
+                None,
+                r#"{"type":"err","seq":4,"error":{"code":400,"err_code":10077,"description":"x"}}"#,
+                BatchWord::Fault(Refusal::Api(10_077)),
+            ),
+            (
+                None,
+                r#"{"stream":"t","seq":12,"batch":"b","count":3}"#,
+                BatchWord::Done { last: 12, count: 3, duplicate: false },
+            ),
+            (
+                None,
+                r#"{"stream":"t","seq":12,"duplicate": true,"batch":"b","count":1}"#,
+                BatchWord::Done { last: 12, count: 1, duplicate: true },
+            ),
+            (
+                None,
+                r#"{"error":{"code":400,"err_code":10208,"description":"x"},"stream":"t","seq":0}"#,
+                refused(Refusal::Api(10_208)),
+            ),
+            (Some(503), "", refused(Refusal::NoResponders)),
+            (Some(429), "", refused(Refusal::Api(429))),
+            (None, "not an answer", refused(Refusal::Api(0))),
+            (None, r#"{"stream":"t","seq":12}"#, refused(Refusal::Api(0))),
+        ] {
+            assert_eq!(batch_word(status, payload.as_bytes()), expected, "{payload}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_reply_panics(text in "\\PC*", bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
@@ -152,6 +236,7 @@ mod tests {
             let _ = delivery_info(&format!("$JS.ACK.{text}"));
             let _ = answer(None, &bytes);
             let _ = answer(Some(429), text.as_bytes());
+            let _ = (batch_word(None, &bytes), batch_word(Some(429), text.as_bytes()));
         }
 
         #[test]

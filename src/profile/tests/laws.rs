@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    Arrival, Burst, Compression, Delivery, Group, Metric, Plan, Ramp, Rate, Size, Spacing, Span, Steps,
-    Storage, Sync, Topology,
+    Arrival, Burst, Compression, Delivery, Group, Metric, Plan, Publish, Ramp, Rate, Size, Spacing, Span,
+    Steps, Storage, Sync, Topology,
 };
 use crate::profile::{Source, builtin, load, read, setting, to_toml};
 
@@ -117,6 +117,12 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
             (bus.publish, bus.ack, bus.nats.msg_id) = (publish, ack, msg_id);
             bus.publish_timeout = Span { ns: publish_timeout };
             bus.nats.ack_wait = Span { ns: ack_wait };
+            bus.nats.ack_linger = Span { ns: (ack_wait / 2).min(1_000_000_000) };
+            bus.nats.batch = bus.window.min(1_000);
+            bus.nats.linger = Span { ns: publish_timeout.div_ceil(2).min(5_000_000_000) };
+            if bus.nats.linger.ns >= publish_timeout && publish.in_batches() {
+                bus.publish = Publish::Async;
+            }
             bus.max_bytes = Size { bytes: 1 << 50 };
             bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
             plan

@@ -129,7 +129,7 @@ pub(super) enum Rows {
 }
 
 /// The last words of settings that matter most: copies, the disk, acknowledgements and batches; and steady state.
-const IMPORTANT: [&str; 12] = [
+const IMPORTANT: [&str; 14] = [
     "replicas",
     "storage",
     "sync",
@@ -138,6 +138,8 @@ const IMPORTANT: [&str; 12] = [
     "publish",
     "window",
     "linger",
+    "ack_linger",
+    "batch",
     "batch_size",
     "pull_batch",
     "max_in_flight",

@@ -1,0 +1,356 @@
+//! Batches of events that one answer confirms: fast ingest and atomic batches, as the server's design record 50 has them.
+//!
+//! Pure bookkeeping, which neither sends nor reads a clock. Fast ingest stores each event as it comes and confirms every
+//! so many of them; its confirmations name no positions. An atomic batch is stored as a whole when it is ended. Both are
+//! ended by a message of their own when their oldest event has waited long enough, and the next event starts another.
+
+use std::collections::VecDeque;
+
+use super::wire::BatchWord;
+use crate::bus::window::Ticket;
+use crate::bus::{Answer, Position, Refusal};
+use crate::num;
+use crate::plan::{Nats, Ns, Publish};
+
+/// The position of an event where the server does not tell it.
+const UNTOLD: Position = Position { partition: 0, offset: u64::MAX };
+/// The server's word for a batch of which a part is missing.
+const INCOMPLETE: Refusal = Refusal::Api(10_176);
+/// So many batches of a publisher await their answer: fewer than the server allows for a stream.
+const MOST: usize = 40;
+
+/// Where an event belongs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Number of the batch.
+    pub(super) batch: u64,
+    /// Of the event in it, from 1.
+    pub(super) sequence: u64,
+    /// Ends the batch.
+    pub(super) last: bool,
+}
+
+#[derive(Debug)]
+struct Batch {
+    number: u64,
+    /// Events of the batch that have been sent.
+    sent: u64,
+    /// Those after the first `answered`, and when each was sent.
+    events: VecDeque<(Ticket, Ns)>,
+    answered: u64,
+    /// No event is added any more.
+    ended: bool,
+    /// What the server said of an event that it did not take.
+    fault: Option<Refusal>,
+}
+
+/// The open batches of one publisher, oldest first.
+#[derive(Debug)]
+pub(super) struct Batches {
+    atomic: bool,
+    size: u64,
+    linger: Ns,
+    next: u64,
+    open: VecDeque<Batch>,
+}
+
+impl Batches {
+    /// As the plan wants them; `None` where each event has an answer of its own.
+    pub(super) fn new(publish: Publish, nats: &Nats) -> Option<Self> {
+        publish.in_batches().then(|| Self {
+            atomic: publish == Publish::Atomic,
+            size: u64::from(nats.batch.max(1)),
+            linger: nats.linger.ns,
+            next: 1,
+            open: VecDeque::new(),
+        })
+    }
+
+    pub(super) const fn are_atomic(&self) -> bool {
+        self.atomic
+    }
+
+    /// Events that one answer confirms, at the most.
+    pub(super) const fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// Where the next event belongs; `None` while too many batches await their answer.
+    pub(super) fn place(&self) -> Option<Place> {
+        let last = |sequence| self.atomic && sequence == self.size;
+        match self.open.back() {
+            Some(batch) if !batch.ended => {
+                let sequence = batch.sent + 1;
+                Some(Place { batch: batch.number, sequence, last: last(sequence) })
+            }
+            _ => (self.open.len() < MOST).then(|| Place { batch: self.next, sequence: 1, last: last(1) }),
+        }
+    }
+
+    /// An event was sent to the place that [`Self::place`] named.
+    pub(super) fn sent(&mut self, place: Place, ticket: Ticket, now: Ns) {
+        if place.batch == self.next {
+            self.next += 1;
+            self.open.push_back(Batch {
+                number: place.batch,
+                sent: 0,
+                events: VecDeque::new(),
+                answered: 0,
+                ended: false,
+                fault: None,
+            });
+        }
+        if let Some(batch) = self.open.back_mut() {
+            batch.sent = place.sequence;
+            batch.ended = place.last;
+            batch.events.push_back((ticket, now));
+        }
+    }
+
+    /// When the batch that is being filled is to be ended.
+    pub(super) fn due(&self) -> Option<Ns> {
+        let batch = self.open.back().filter(|batch| !batch.ended)?;
+        batch.events.front().map(|(_, sent)| sent.saturating_add(self.linger))
+    }
+
+    /// The place of the message that ends the batch that is being filled.
+    pub(super) fn end(&self) -> Option<Place> {
+        let batch = self.open.back().filter(|batch| !batch.ended)?;
+        Some(Place { batch: batch.number, sequence: batch.sent + 1, last: true })
+    }
+
+    /// That message was sent.
+    pub(super) fn ended(&mut self) {
+        if let Some(batch) = self.open.back_mut() {
+            batch.ended = true;
+        }
+    }
+
+    /// Gives up the oldest batch that awaits its answer when there is no room for another; its events time out.
+    pub(super) fn forget(&mut self) {
+        if self.open.len() >= MOST && self.open.iter().all(|batch| batch.ended) {
+            self.open.pop_front();
+        }
+    }
+
+    /// Takes what the server answered to the message at a place, and tells what became of events.
+    pub(super) fn answer(
+        &mut self,
+        batch: u64,
+        sequence: u64,
+        word: BatchWord,
+        mut told: impl FnMut(Ticket, Answer),
+    ) {
+        let Some(at) = self.open.iter().position(|open| open.number == batch) else { return };
+        let Some(open) = self.open.get_mut(at) else { return };
+        match word {
+            BatchWord::Nothing => {}
+            BatchWord::Stored { up_to } => {
+                let stored = Answer::Stored { position: UNTOLD, duplicate: false };
+                open.take(up_to.saturating_sub(open.answered), |ticket| told(ticket, stored));
+            }
+            BatchWord::Fault(refusal) => {
+                open.fault = Some(refusal);
+                open.ended = true;
+            }
+            BatchWord::Done { last, count, duplicate } => {
+                let (before, atomic) = (open.answered, self.atomic);
+                let mut index = before;
+                open.take(count.saturating_sub(before), |ticket| {
+                    index += 1;
+                    let position = if atomic {
+                        Position { partition: 0, offset: last.saturating_sub(count - index) }
+                    } else {
+                        UNTOLD
+                    };
+                    told(ticket, Answer::Stored { position, duplicate });
+                });
+                // What lies behind is no part of the batch: the server drops it.
+                let refused = Answer::Refused(open.fault.unwrap_or(INCOMPLETE));
+                open.take(u64::MAX, |ticket| told(ticket, refused));
+                self.open.remove(at);
+            }
+            BatchWord::Refused(refusal) if self.atomic => {
+                open.take(u64::MAX, |ticket| told(ticket, Answer::Refused(refusal)));
+                self.open.remove(at);
+            }
+            BatchWord::Refused(refusal) => {
+                // Of the events before this one nothing is said: an answer may still be on its way.
+                open.ended = true;
+                if sequence > open.sent {
+                    self.open.remove(at);
+                } else if let Some(ticket) = open.drop_one(sequence) {
+                    told(ticket, Answer::Refused(refusal));
+                }
+            }
+        }
+    }
+}
+
+impl Batch {
+    /// Takes the first `count` events out.
+    fn take(&mut self, count: u64, mut each: impl FnMut(Ticket)) {
+        let count = num::index(count.min(num::count(self.events.len())));
+        for (ticket, _) in self.events.drain(..count) {
+            each(ticket);
+        }
+        self.answered += num::count(count);
+    }
+
+    /// The event of a sequence; it keeps its place, for others are counted by it, and is answered once by its ticket.
+    fn drop_one(&self, sequence: u64) -> Option<Ticket> {
+        let at = sequence.checked_sub(self.answered + 1)?;
+        self.events.get(num::index(at)).map(|(ticket, _)| *ticket)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn ticket(slot: u64) -> Ticket {
+        Ticket { slot: num::low32(slot), generation: 0 }
+    }
+
+    fn batches(publish: Publish, batch: u32) -> Batches {
+        Batches::new(publish, &Nats { batch, ..Nats::default() }).expect("in batches")
+    }
+
+    /// Sends events of the given tickets; returns their places.
+    fn send(batches: &mut Batches, tickets: std::ops::Range<u64>) -> Vec<Place> {
+        let each = |t| {
+            let place = batches.place().expect("room");
+            batches.sent(place, ticket(t), t);
+            place
+        };
+        tickets.map(each).collect()
+    }
+
+    fn answers(batches: &mut Batches, at: (u64, u64), word: BatchWord) -> Vec<(u32, Answer)> {
+        let mut all = Vec::new();
+        batches.answer(at.0, at.1, word, |ticket, answer| all.push((ticket.slot, answer)));
+        all
+    }
+
+    const fn stored(offset: u64) -> Answer {
+        Answer::Stored { position: Position { partition: 0, offset }, duplicate: false }
+    }
+
+    #[test]
+    fn only_batches_are_batches() {
+        assert!(Batches::new(Publish::Async, &Nats::default()).is_none());
+        assert!(Batches::new(Publish::Sync, &Nats::default()).is_none());
+    }
+
+    #[test]
+    fn fast_ingest_confirms_up_to_a_sequence_and_goes_on() {
+        let mut fast = batches(Publish::Fast, 3);
+        let places = send(&mut fast, 0..5);
+        assert_eq!(places[4], Place { batch: 1, sequence: 5, last: false });
+        assert_eq!(answers(&mut fast, (1, 1), BatchWord::Stored { up_to: 0 }), []);
+        let first: Vec<_> = (0..3).map(|slot| (slot, stored(u64::MAX))).collect();
+        assert_eq!(answers(&mut fast, (1, 3), BatchWord::Stored { up_to: 3 }), first);
+        assert_eq!(answers(&mut fast, (1, 3), BatchWord::Stored { up_to: 3 }), []);
+        // What is left is confirmed when the batch ends.
+        assert_eq!(fast.due(), Some(3 + Nats::default().linger.ns));
+        assert_eq!(fast.end(), Some(Place { batch: 1, sequence: 6, last: true }));
+        fast.ended();
+        assert_eq!((fast.due(), fast.end()), (None, None));
+        assert_eq!(send(&mut fast, 5..6), [Place { batch: 2, sequence: 1, last: false }]);
+        let done = BatchWord::Done { last: 90, count: 5, duplicate: false };
+        let rest = [(3, stored(u64::MAX)), (4, stored(u64::MAX))];
+        assert_eq!(answers(&mut fast, (1, 6), done), rest);
+        assert_eq!(answers(&mut fast, (1, 6), done), []);
+    }
+
+    #[test]
+    fn an_atomic_batch_is_stored_in_its_order_before_the_last_one() {
+        let mut atomic = batches(Publish::Atomic, 3);
+        let places = send(&mut atomic, 0..4);
+        assert_eq!(places[2], Place { batch: 1, sequence: 3, last: true });
+        assert_eq!(places[3], Place { batch: 2, sequence: 1, last: false });
+        let done = BatchWord::Done { last: 12, count: 3, duplicate: false };
+        assert_eq!(
+            answers(&mut atomic, (1, 3), done),
+            [(0, stored(10)), (1, stored(11)), (2, stored(12))]
+        );
+        atomic.ended();
+        let refused = Answer::Refused(Refusal::Api(10_077));
+        assert_eq!(answers(&mut atomic, (2, 2), BatchWord::Refused(Refusal::Api(10_077))), [(3, refused)]);
+    }
+
+    #[test]
+    fn what_lies_behind_a_fault_or_a_gap_is_refused() {
+        let mut fast = batches(Publish::Fast, 2);
+        send(&mut fast, 0..4);
+        let full = Refusal::Api(10_077);
+        assert_eq!(answers(&mut fast, (1, 3), BatchWord::Fault(full)), []);
+        let done = BatchWord::Done { last: 2, count: 2, duplicate: false };
+        let (yes, no) = (stored(u64::MAX), Answer::Refused(full));
+        assert_eq!(answers(&mut fast, (1, 3), done), [(0, yes), (1, yes), (2, no), (3, no)]);
+        send(&mut fast, 4..6);
+        let done = BatchWord::Done { last: 3, count: 1, duplicate: false };
+        assert_eq!(answers(&mut fast, (2, 9), done), [(4, yes), (5, Answer::Refused(INCOMPLETE))]);
+    }
+
+    #[test]
+    fn a_server_that_forgot_the_batch_refuses_one_by_one_and_the_next_event_starts_anew() {
+        let mut fast = batches(Publish::Fast, 10);
+        send(&mut fast, 0..3);
+        let unknown = Refusal::Api(10_208);
+        let no = Answer::Refused(unknown);
+        assert_eq!(answers(&mut fast, (1, 3), BatchWord::Refused(unknown)), [(2, no)]);
+        assert_eq!(fast.place(), Some(Place { batch: 2, sequence: 1, last: false }));
+        // An answer to those before may still come.
+        let yes = stored(u64::MAX);
+        assert_eq!(answers(&mut fast, (1, 2), BatchWord::Stored { up_to: 2 }), [(0, yes), (1, yes)]);
+        assert_eq!(answers(&mut fast, (1, 4), BatchWord::Refused(unknown)), []);
+        assert_eq!(answers(&mut fast, (1, 3), BatchWord::Refused(unknown)), []);
+    }
+
+    #[test]
+    fn a_server_that_never_answers_is_not_waited_for_without_end() {
+        let mut atomic = batches(Publish::Atomic, 1);
+        for t in 0..num::count(MOST) {
+            send(&mut atomic, t..t + 1);
+        }
+        assert_eq!(atomic.place(), None);
+        atomic.forget();
+        assert!(atomic.place().is_some());
+    }
+
+    proptest! {
+        #[test]
+        fn no_event_is_told_of_twice_but_where_it_was_refused_first(
+            atomic in any::<bool>(), size in 1_u32..6,
+            steps in prop::collection::vec((0_u8..6, 1_u64..4, 0_u64..8), 1..60)
+        ) {
+            let mut all = batches(if atomic { Publish::Atomic } else { Publish::Fast }, size);
+            let (mut next, mut told) = (0, std::collections::BTreeMap::<u32, Vec<Answer>>::new());
+            for (what, batch, n) in steps {
+                let word = match what {
+                    0 | 1 => {
+                        if all.place().is_some() {
+                            send(&mut all, next..next + 1);
+                            next += 1;
+                        }
+                        continue;
+                    }
+                    2 => BatchWord::Stored { up_to: n },
+                    3 => BatchWord::Done { last: 100, count: n, duplicate: false },
+                    4 => BatchWord::Refused(INCOMPLETE),
+                    _ => { all.ended(); continue }
+                };
+                for (slot, answer) in answers(&mut all, (batch, n), word) {
+                    prop_assert!(u64::from(slot) < next);
+                    told.entry(slot).or_default().push(answer);
+                }
+            }
+            for (slot, answers) in told {
+                let again = answers.len() > 1;
+                prop_assert!(!again || matches!(answers[0], Answer::Refused(_)), "{slot}: {answers:?}");
+            }
+        }
+    }
+}
