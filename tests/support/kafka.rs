@@ -61,11 +61,15 @@ impl Kafka {
 
     /// Connects somewhere else or as somebody else.
     pub fn connect_to(&self, plan: &Plan, target: Target) -> Result<KafkaBus, String> {
+        self.connect_run(&self.run, plan, target)
+    }
+
+    fn connect_run(&self, run: &str, plan: &Plan, target: Target) -> Result<KafkaBus, String> {
         let symbols = super::symbols(plan);
         let broker = self.broker.borrow();
         let setup = Setup {
             plan,
-            run_id: &self.run,
+            run_id: run,
             symbols: &symbols,
             clock: Clock::start(),
             version: Some(broker.version().to_owned()),
@@ -97,6 +101,11 @@ impl Rig for Kafka {
 
     fn connect(&self, plan: &Plan) -> KafkaBus {
         self.connect_to(plan, Target::parse(&self.url()).expect("a URL")).expect("connects")
+    }
+
+    fn connect_as(&self, run: &str, plan: &Plan) -> KafkaBus {
+        let run = format!("{}-{run}", self.run);
+        self.connect_run(&run, plan, Target::parse(&self.url()).expect("a URL")).expect("connects")
     }
 
     fn pause(&self) {

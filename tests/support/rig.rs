@@ -22,8 +22,8 @@ pub trait Rig: Sized {
     }
     /// Starts a broker.
     fn start() -> Self;
-    /// Connects to it; provisions nothing.
-    fn connect(&self, plan: &Plan) -> Self::Bus;
+    /// Connects to it for a run of that name; provisions nothing.
+    fn connect_as(&self, run: &str, plan: &Plan) -> Self::Bus;
     /// Stops the broker in its tracks.
     fn pause(&self);
     /// Lets it go on.
@@ -38,6 +38,11 @@ pub trait Rig: Sized {
     fn publish_foreign(&self, payload: &[u8]);
     /// Receives so many events of the plan's first group and acknowledges none.
     fn take_without_ack(&self, plan: &Plan, events: usize);
+
+    /// Connects for the run `t1`.
+    fn connect(&self, plan: &Plan) -> Self::Bus {
+        self.connect_as("t1", plan)
+    }
 
     /// Connects and provisions.
     fn provisioned(&self, plan: &Plan) -> Self::Bus {
@@ -70,11 +75,11 @@ impl Rig for Nats {
         Self { server: NatsServer::start() }
     }
 
-    fn connect(&self, plan: &Plan) -> NatsBus {
+    fn connect_as(&self, run: &str, plan: &Plan) -> NatsBus {
         let symbols = super::symbols(plan);
         let setup = Setup {
             plan,
-            run_id: "t1",
+            run_id: run,
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 0,
@@ -128,11 +133,11 @@ impl<const ATOMIC: bool> Rig for NatsInBatches<ATOMIC> {
         Self(Nats::start())
     }
 
-    fn connect(&self, plan: &Plan) -> NatsBus {
+    fn connect_as(&self, run: &str, plan: &Plan) -> NatsBus {
         let mut plan = plan.clone();
         plan.bus.publish = if ATOMIC { Publish::Atomic } else { Publish::Fast };
         plan.bus.nats.batch = plan.bus.nats.batch.min(plan.bus.window);
-        self.0.connect(&plan)
+        self.0.connect_as(run, &plan)
     }
 
     fn pause(&self) {
@@ -176,7 +181,7 @@ impl Rig for Sim {
         Self { clock: Clock::start(), world: std::cell::RefCell::new(None) }
     }
 
-    fn connect(&self, plan: &Plan) -> SimBus {
+    fn connect_as(&self, _: &str, plan: &Plan) -> SimBus {
         let setup = sim::Setup { origin: self.clock.now(), ..sim::Setup::default() };
         let bus = SimBus::new(plan, setup, &super::symbols(plan), Time::Real(self.clock));
         *self.world.borrow_mut() = Some(bus.clone());
