@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "kafka")]
 use support::kafka::Kafka;
 use support::rig::{
-    self, Nats, NatsInBatches, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently, publish_symbol,
-    receive, receive_at_least, settle,
+    self, Nats, NatsInBatches, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently,
+    publish_symbol, receive, receive_at_least, settle,
 };
 use tickgate::bus::{Answer, Bus as _, Member, Publisher as _, Refused};
 use tickgate::plan::{AckMode, Delivery, Group, Publish, Span};

@@ -39,16 +39,8 @@ pub(super) const BUS: &[&str] = &[
     "nats",
     "kafka",
 ];
-pub(super) const NATS: &[&str] = &[
-    "compression",
-    "msg_id",
-    "ack_wait",
-    "max_ack_pending",
-    "pull_batch",
-    "ack_linger",
-    "batch",
-    "linger",
-];
+pub(super) const NATS: &[&str] =
+    &["compression", "msg_id", "ack_wait", "max_ack_pending", "pull_batch", "ack_linger", "batch", "linger"];
 pub(super) const KAFKA: &[&str] = &[
     "acks",
     "idempotence",

@@ -15,7 +15,7 @@ use super::generator::{Generated, Generator};
 use super::receiver::{Received, Receiver};
 use super::rows::Report;
 use super::shared::{Calendar, GroupSignals, Switches};
-use super::workers::{self, Listening};
+use super::workers::{self, Listening, ToGroup};
 
 /// What the crew left behind.
 pub(super) struct Ended {
@@ -93,17 +93,20 @@ impl Crew {
             self.groups.push(GroupThreads { keeper, members: Vec::new() });
             return Ok(());
         }
-        let (to_group, from_members) = channel();
-        let count = members.len();
-        let mut threads = Vec::new();
+        let (batches, from_members) = channel();
+        let (mut threads, mut back) = (Vec::new(), Vec::new());
         for (index, member) in members.into_iter().enumerate() {
-            let (listening, to_group) = (listening.clone(), to_group.clone());
+            let (give_back, emptied) = channel();
+            back.push(give_back);
+            let (listening, to_group) = (listening.clone(), ToGroup { batches: batches.clone(), emptied });
             let work = move || workers::receive_as_member(member, index, &listening, &to_group);
             threads.push(Builder::new().name(format!("{name}-{index}")).spawn(work)?);
         }
+        // The members have the only ones: when they are done, nothing more can come.
+        drop(batches);
         let keeper = Builder::new()
             .name(name)
-            .spawn(move || workers::receive_together(receiver, count, &listening, &from_members))?;
+            .spawn(move || workers::receive_together(receiver, &listening, &from_members, &back))?;
         self.groups.push(GroupThreads { keeper, members: threads });
         Ok(())
     }

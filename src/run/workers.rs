@@ -212,48 +212,57 @@ pub(super) struct Batch {
     until: Ns,
 }
 
+/// The ends of one member: to its group, and for the lists that come back from there to be filled again.
+pub(super) struct ToGroup {
+    pub(super) batches: Sender<Batch>,
+    pub(super) emptied: Inbox<Vec<Reading>>,
+}
+
 /// Receives for one member of several: reads on its thread, and leaves the ledger to the group's.
 pub(super) fn receive_as_member<M: Member>(
     mut member: M,
     index: usize,
     listening: &Listening,
-    to_group: &Sender<Batch>,
+    to_group: &ToGroup,
 ) -> Option<BusError> {
     let mut failed = None;
     while failed.is_none() && !Switches::on(&listening.switches.stop_receiving) {
         if listening.holds_back() {
             continue;
         }
-        let mut readings = Vec::new();
+        let mut readings = to_group.emptied.try_recv().unwrap_or_default();
         // Whatever comes later is received later: this is how far the member has got, even if nothing comes.
         let idle_until = listening.clock.now();
         failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(listening.read(delivery))).err();
         let until = readings.last().map_or(idle_until, |last| last.received);
         let batch = Batch { member: index, readings, until };
-        if to_group.send(batch).is_err() {
+        if to_group.batches.send(batch).is_err() {
             break;
         }
     }
-    let _ = to_group.send(Batch { member: index, readings: Vec::new(), until: Ns::MAX });
+    let _ = to_group.batches.send(Batch { member: index, readings: Vec::new(), until: Ns::MAX });
     failed
 }
 
-/// Keeps the ledger of a group with several members: enters what they report in the order of the receive times.
+/// Keeps the ledger of a group with several members: enters what they report in the order of the receive times, and
+/// gives each of them (`emptied`, by member) its lists back.
 pub(super) fn receive_together(
     mut receiver: Receiver,
-    members: usize,
     listening: &Listening,
     from_members: &Inbox<Batch>,
+    emptied: &[Sender<Vec<Reading>>],
 ) -> (Received, Option<BusError>) {
-    let mut merger = Merger::new(members, HELD_BACK);
+    let mut merger = Merger::new(emptied.len(), HELD_BACK);
     let mut seconds = None;
     loop {
         match from_members.recv_timeout(LONGEST_WAIT) {
-            Ok(batch) => {
-                let timed = batch.readings.into_iter().map(|reading| (reading.received, reading));
-                merger.push(batch.member, timed, batch.until);
-                if batch.until == Ns::MAX {
-                    merger.close(batch.member);
+            Ok(Batch { member, mut readings, until }) => {
+                merger.push(member, readings.drain(..).map(|reading| (reading.received, reading)), until);
+                if until == Ns::MAX {
+                    merger.close(member);
+                } else if let Some(emptied) = emptied.get(member) {
+                    // A member that has ended wants none.
+                    let _ = emptied.send(readings);
                 }
                 merger.release(|_, _, reading| receiver.take(reading));
             }

@@ -42,7 +42,7 @@ mod tests {
     fn it_is_never_early_nor_bound_to_what_was_set_before() {
         let runtime = super::super::publisher::runtime().expect("an event loop");
         runtime.block_on(async {
-            let mut alarm = Alarm::new(Instant::now() + Duration::from_secs(86_400));
+            let mut alarm = Alarm::new(Instant::now() + Duration::from_hours(24));
             for millis in [5, 20, 7, 20, 0, 30] {
                 let wake = Instant::now() + Duration::from_millis(millis);
                 alarm.until(wake).await;
@@ -51,7 +51,7 @@ mod tests {
             // Put off many times without having gone off, as by messages that come before it.
             let mut wake = Instant::now();
             for _ in 0..20 {
-                wake = Instant::now() + Duration::from_secs(86_400);
+                wake = Instant::now() + Duration::from_hours(24);
                 tokio::select! {
                     biased;
                     () = tokio::time::sleep(Duration::from_millis(1)) => {}

@@ -271,10 +271,7 @@ mod tests {
         assert_eq!(places[2], Place { batch: 1, sequence: 3, last: true });
         assert_eq!(places[3], Place { batch: 2, sequence: 1, last: false });
         let done = BatchWord::Done { last: 12, count: 3, duplicate: false };
-        assert_eq!(
-            answers(&mut atomic, (1, 3), done),
-            [(0, stored(10)), (1, stored(11)), (2, stored(12))]
-        );
+        assert_eq!(answers(&mut atomic, (1, 3), done), [(0, stored(10)), (1, stored(11)), (2, stored(12))]);
         atomic.ended();
         let refused = Answer::Refused(Refusal::Api(10_077));
         assert_eq!(answers(&mut atomic, (2, 2), BatchWord::Refused(Refusal::Api(10_077))), [(3, refused)]);
