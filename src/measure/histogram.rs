@@ -368,6 +368,29 @@ mod tests {
     }
 
     #[test]
+    fn the_usual_figures_are_those_of_the_values() {
+        let mut values: Vec<i64> = (1..=1000).collect();
+        values.extend([-4, -6, i64::MAX]);
+        let l = of(&[], &values);
+        let summary = l.summary().unwrap();
+        assert_eq!((summary.count, summary.negative, summary.overflow), (1003, 2, 1));
+        assert_eq!((l.negative(), summary.min_ns, summary.max_ns), (2, -6, i64::MAX));
+        // Ranks ⌈q·1003⌉, of which the two lowest are the negative ones.
+        let figures = (summary.p50_ns, summary.p90_ns, summary.p99_ns, summary.p99_9_ns, summary.p99_99_ns);
+        assert_eq!(figures, (500, 901, 991, 1000, u64::try_from(i64::MAX).unwrap()));
+        assert!((summary.mean_ns - l.mean().unwrap()).abs() < f64::EPSILON);
+        assert_eq!(of(&[], &[1, 2]).negative(), 0);
+    }
+
+    #[test]
+    fn the_sum_of_texts_is_that_of_their_histograms() {
+        let text = |values: &[i64]| of(&[], values).to_base64_v2().unwrap();
+        let texts = [text(&[1, 5]), "no histogram".to_owned(), text(&[5, 9, 700])];
+        assert_eq!(sum(&texts).as_ref(), Some(of(&[], &[1, 5, 5, 9, 700]).histogram()));
+        assert_eq!(sum(&texts[1..2]), None);
+    }
+
+    #[test]
     fn text_that_is_no_histogram_is_an_error() {
         assert!(matches!(decode("*"), Err(HistogramError::Base64(_))));
         for bad in ["", "AAAA", "HISTFAAAAB9"] {
