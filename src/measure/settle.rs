@@ -239,11 +239,19 @@ mod tests {
 
     #[test]
     fn the_list_of_losses_is_bounded_and_the_count_is_not() {
-        let (published, _) = publish(&vec![(0, Acked); 2 * MAX_RANGES + 20]);
-        let odd: Vec<(usize, u32)> = (0..num::count32(MAX_RANGES) + 10).map(|i| (0, 2 * i + 1)).collect();
-        let settled = settle(&published, &deliver(&odd), |_| true, None);
-        assert_eq!((settled.lost, settled.ranges.len(), settled.ranges_left_out), (1010, MAX_RANGES, 10));
-        assert_eq!(settled.lost_by_key, [(0, 1010)]);
+        // Of a key alone, and of two that share the room.
+        for keys in [vec![(0, 2 * MAX_RANGES + 20)], vec![(0, MAX_RANGES), (1, MAX_RANGES + 20)]] {
+            let all: Vec<_> = keys.iter().flat_map(|&(key, events)| vec![(key, Acked); events]).collect();
+            let (published, _) = publish(&all);
+            let odd = |&(key, events): &(usize, usize)| {
+                (0..num::count32(events) / 2).map(move |i| (key, 2 * i + 1)).collect::<Vec<_>>()
+            };
+            let odd: Vec<(usize, u32)> = keys.iter().flat_map(odd).collect();
+            let settled = settle(&published, &deliver(&odd), |_| true, None);
+            assert_eq!((settled.lost, settled.ranges.len(), settled.ranges_left_out), (1010, MAX_RANGES, 10));
+            let lost: Vec<_> = keys.iter().map(|&(key, events)| (key, num::count(events / 2))).collect();
+            assert_eq!(settled.lost_by_key, lost);
+        }
     }
 
     #[test]

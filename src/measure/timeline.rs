@@ -230,10 +230,12 @@ mod tests {
         let mut total = row();
         let one = (vec![1, 2, 3, 4, 5, 6, 1, 1, 1], vec![0, 0, 0, 0, 0, 0, 0, 30, 20, 30, 40, 7, 9, 1]);
         assert_eq!(figures(&total), one);
+        // Three of them: with two, a count of 2 would not tell a sum from a product.
         total.merge(&row());
-        let twice = (one.0.iter().map(|n| 2 * n).collect(), one.1.iter().map(|n| 2 * n).collect());
-        assert_eq!(figures(&total), twice);
-        assert_eq!(total.groups[1].latency.limit(100).map(|tally| tally.above), Some(2));
+        total.merge(&row());
+        let thrice = (one.0.iter().map(|n| 3 * n).collect(), one.1.iter().map(|n| 3 * n).collect());
+        assert_eq!(figures(&total), thrice);
+        assert_eq!(total.groups[1].latency.limit(100).map(|tally| tally.above), Some(3));
         total.clear();
         assert_eq!(figures(&total), (vec![0; 9], vec![0; 14]));
     }
