@@ -11,7 +11,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check bench instructions example brokers compiler
+.PHONY: help demo test sim mutants fuzz check bench instructions flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -54,6 +54,9 @@ bench: ## benches of the hot paths
 
 instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
 	scripts/instructions.sh
+
+flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
+	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s
 
 example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
 	scripts/example.sh
