@@ -17,7 +17,7 @@ natscli() {
     # Another version's figures are not compared.
     rm -f -- .tools/bin/nats
     if ! type -P go >/dev/null; then
-        say "no Go to build natscli with, so nats bench is left out: install it (Debian: apt-get install golang-go)"
+        say "no Go to build natscli with, so nats bench is left out: install it (Debian: golang-go; 1.21 or later) and run this again"
         return
     fi
     say "building natscli $natscli into .tools/ (once, a few minutes)"
@@ -40,7 +40,7 @@ kafka_tools() {
         say "that failed, so they are left out"
 }
 
-type -P python3 >/dev/null || { say "needs Python 3.9 or later: install it (Debian: apt-get install python3)"; exit 1; }
+type -P python3 >/dev/null || { say "needs Python 3.9 or later (Debian: apt-get install python3)"; exit 1; }
 case " $* " in
     *" --help "* | *" -h "* | *" --selftest "*) ;;
     *" --kafka "*) kafka_tools ;;

@@ -45,15 +45,13 @@ def in_turn(bench, rows, rounds):
 
 def alone(bench, rounds, seconds):
     """tickgate by itself at a pace, one group receiving."""
-    rows = []
-    for rate in (10, 50, 100):
-        ours = Tickgate(f"{rate}k/s", groups=True, seconds=seconds, warmup=2)
-        side = Side()
-        for number in range(rounds):
-            print(f"peers: round {number + 1} of {rounds}: {rate},000/s, one group", file=sys.stderr)
-            side.take(f"{rate},000/s, one group", lambda: ours.run(bench))
-        rows.append((f"{rate},000/s", side))
-    return rows
+    rows = [(f"{rate},000/s", f"{rate}k/s", Side()) for rate in (10, 50, 100)]
+    for number in range(rounds):
+        for what, rate, side in rows:
+            print(f"peers: round {number + 1} of {rounds}: tickgate alone, {what}", file=sys.stderr)
+            ours = Tickgate(rate, groups=True, seconds=seconds, warmup=2)
+            side.take(f"{what}, one group", lambda: ours.run(bench))
+    return [(what, side) for what, _, side in rows]
 
 
 def compare(options):
