@@ -118,7 +118,7 @@ user and system time that the kernel counted of the whole process, its start and
 report), divided by all its events; of the broker, over the same time. For *receive*, tickgate publishes the backlog in
 the same run, so there it is the CPU between its first and its last delivery, which its record names, from readings of
 /proc every {sample} ms. Peak memory: VmHWM. {remark} tickgate checks the content, order and loss of every event that
-it receives; {peer} checks none."""
+it receives; with {peer} nothing is checked."""
 
 
 def written(account, table, rows, remark, peer):

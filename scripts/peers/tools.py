@@ -38,7 +38,6 @@ class Tickgate:
         lines += [f"{key} = {json.dumps(value)}" for key, value in keys.items()]
         lines += ['[[groups]]\nname = "trading-engine"'] if self.groups else []
         lines += ["[bus]"] + [f"{key} = {json.dumps(value)}" for key, value in bus.items()]
-        # What is judged here is the ledger and not the time; exit code 3 says that the machine was not quiet.
         return "\n".join(lines + ["[objectives]", '"publish.refused" = "== 0"', ""])
 
     def run(self, bench):
@@ -50,10 +49,21 @@ class Tickgate:
             raise LeftOut(f"this tickgate refuses the profile: {why.strip()}")
         out = bench.folder / "run"
         command = [bench.tickgate, "run", file, "--quiet", "--format", "json", "--out", out, "--broker", bench.url]
-        done = run(list(map(str, command)), server=bench.server.pid, good=(0, 3))
+        # Whatever the verdict (0, 1, 3): what counts here stands in the record, and is looked at below.
+        done = run(list(map(str, command)), server=bench.server.pid, good=(0, 1, 3))
         shutil.rmtree(out)
         figures, interval = read_record(json.loads(done.said), self.backlog, self.paced)
         return priced(figures, done, interval)
+
+
+@dataclass
+class Without:
+    """What tickgate cannot be compared in, and why."""
+
+    why: str
+
+    def run(self, _bench):
+        raise LeftOut(self.why)
 
 
 class Nats:
@@ -214,10 +224,10 @@ class Kafka:
     def rows(self, messages, seconds):
         # The client of the tool has room for about 90,000 records under way.
         bus = (("window", 60_000), ("partitions", 1), ("kafka.linger", "1ms"))
-        receiving = Tickgate("max", groups=True, seconds=seconds, backlog=True, bus=bus)
+        ahead = Without("its client fetches ahead while the load still runs, so a backlog's reading cannot be told apart")
         return [
             ("publish, acks=all", Tickgate("max", seconds=seconds, bus=bus), lambda: self.published(-1, messages)),
-            ("receive, committing", receiving, lambda: self.consumed(messages)),
+            ("receive, committing", ahead, lambda: self.consumed(messages)),
             ("publish, 10,000/s", Tickgate("10k/s", seconds=seconds, bus=bus),
              lambda: self.published(10_000, 10_000 * seconds)),
         ]  # fmt: skip
