@@ -64,7 +64,11 @@ class Done:
             share = (moment - low[0]) / (high[0] - low[0]) if high[0] > low[0] else 0
             return low[column] + share * (high[column] - low[column])
 
-        return tuple(at(end, column) - at(start, column) for column in (1, 2))
+        spent = tuple(at(end, column) - at(start, column) for column in (1, 2))
+        # The kernel tells it in ticks of 10 ms.
+        if min(spent) < 10 / TICKS:
+            raise Trouble(f"receiving took only {min(spent):.2f} s of CPU: too little to tell; take more events")
+        return spent
 
 
 def run(command, env=None, server=None, good=(0,), folder=None):

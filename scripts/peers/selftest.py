@@ -88,6 +88,8 @@ def intervals():
     second = 1_000_000_000
     done = Done("", 9, 9, 0, [(index * second, 0.5 * index, 2.0 * index) for index in range(6)])
     assert done.between(second // 2, 4 * second) == (1.75, 7.0)
+    idle = Done("", 9, 9, 0, [(index * second, 0.001 * index, 2.0 * index) for index in range(6)])
+    refused(idle.between, second, 4 * second)
     for start, end in [(-1, second), (second, 6 * second), (second, second + second // 10)]:
         refused(done.between, start, end)
 

@@ -224,7 +224,7 @@ class Kafka:
     def rows(self, messages, seconds):
         # The client of the tool has room for about 90,000 records under way.
         bus = (("window", 60_000), ("partitions", 1), ("kafka.linger", "1ms"))
-        ahead = Without("its client fetches ahead while the load still runs, so a backlog's reading cannot be told apart")
+        ahead = Without("its client fetches ahead while the load still runs, so no backlog is read by itself")
         return [
             ("publish, acks=all", Tickgate("max", seconds=seconds, bus=bus), lambda: self.published(-1, messages)),
             ("receive, committing", ahead, lambda: self.consumed(messages)),
