@@ -6,16 +6,18 @@ FIRST ?= 0
 PART ?=
 TARGET ?= profile objective pattern event record journal
 SECONDS ?= 60
+ROUNDS ?= 5
+PEERS ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check bench instructions flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz check bench bench-peers instructions flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: compiler brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
@@ -51,6 +53,9 @@ check: ## formatting, lints, documentation, licences and sources of the dependen
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+bench-peers: compiler brokers ## beside nats bench on one server, in turn (ROUNDS=5; PEERS="--kafka" for Kafka's own tools, --long)
+	scripts/peers.sh --rounds $(ROUNDS) $(PEERS)
 
 instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
 	scripts/instructions.sh
