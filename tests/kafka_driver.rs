@@ -260,6 +260,34 @@ fn a_producer_without_confirmation_loses_sight_of_positions_only() {
 }
 
 #[test]
+fn a_backlog_that_grows_while_a_member_holds_is_received_whole_and_in_order() {
+    if !is_there() {
+        return;
+    }
+    let kafka = kafka();
+    let mut bus = kafka.provisioned(&support::plan());
+    let mut publisher = bus.publisher(0).unwrap();
+    let mut member = bus.member(0, 0).unwrap();
+    publish(&mut publisher, 0, b"e 0").unwrap();
+    settle(&mut publisher, &mut Vec::new());
+    assert_eq!(receive(&mut member, 1).len(), 1);
+    let mut acks = Vec::new();
+    // Twice, for it goes on and can be held again.
+    for round in 0..2_u64 {
+        member.hold();
+        for token in 1..=500 {
+            publish_patiently(&mut publisher, token, format!("{round} {token}").as_bytes(), &mut acks);
+            member.hold();
+        }
+        settle(&mut publisher, &mut acks);
+        let expected: Vec<Vec<u8>> =
+            (1..=500).map(|token| format!("{round} {token}").into_bytes()).collect();
+        let seen: Vec<Vec<u8>> = receive(&mut member, 500).into_iter().map(|r| r.payload).collect();
+        assert_eq!(seen, expected);
+    }
+}
+
+#[test]
 fn a_topic_that_somebody_removes_is_a_refusal() {
     if !is_there() {
         return;

@@ -180,6 +180,9 @@ pub trait Member: Send {
     /// # Errors
     /// When this member will never receive again.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError>;
+
+    /// Nothing is to be received until [`Self::receive`] is called again: a driver that fetches ahead stops doing so.
+    fn hold(&mut self) {}
 }
 
 /// What a broker says of itself while a run goes on.

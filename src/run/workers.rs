@@ -134,11 +134,12 @@ pub(super) struct Listening {
 
 impl Listening {
     /// Is it the time of a backlog to grow? Sleeps for a moment if so.
-    fn holds_back(&self) -> bool {
+    fn holds_back(&self, member: &mut impl Member) -> bool {
         let holds = self.backlog
             && self.switches.calendar.get().is_some()
             && !Switches::on(&self.switches.read_backlog);
         if holds {
+            member.hold();
             std::thread::sleep(HOLD);
         }
         holds
@@ -167,7 +168,7 @@ pub(super) fn receive_alone<M: Member>(
     let mut seconds = None;
     let mut failed = None;
     while !Switches::on(&listening.switches.stop_receiving) {
-        if listening.holds_back() {
+        if listening.holds_back(&mut member) {
             continue;
         }
         match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(listening.read(delivery))) {
@@ -227,7 +228,7 @@ pub(super) fn receive_as_member<M: Member>(
 ) -> Option<BusError> {
     let mut failed = None;
     while failed.is_none() && !Switches::on(&listening.switches.stop_receiving) {
-        if listening.holds_back() {
+        if listening.holds_back(&mut member) {
             continue;
         }
         let mut readings = to_group.emptied.try_recv().unwrap_or_default();

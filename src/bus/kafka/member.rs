@@ -112,6 +112,8 @@ pub struct KafkaMember {
     acks: bool,
     /// Nothing to subscribe: it only waits.
     deaf: bool,
+    /// Its partitions stand still while a backlog grows.
+    held: bool,
     /// When it last asked who is there.
     asked: Instant,
     /// The topic of the last event, which is most often that of the next.
@@ -150,6 +152,7 @@ impl KafkaMember {
             clock,
             acks,
             deaf,
+            held: false,
             asked: Instant::now(),
             topic: 0,
         })
@@ -197,6 +200,9 @@ impl Member for KafkaMember {
             return Ok(0);
         }
         if let Some(consumer) = &self.consumer {
+            if std::mem::take(&mut self.held) {
+                consumer.context().paused.store(true, Ordering::Relaxed);
+            }
             self.resume(consumer);
         }
         let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, .. } = self else {
@@ -236,6 +242,17 @@ impl Member for KafkaMember {
             find(consumer);
         }
         Ok(received)
+    }
+
+    /// The client fetches ahead while nobody polls: its partitions are paused, which also drops what it has fetched.
+    fn hold(&mut self) {
+        let Some(consumer) = self.consumer.as_ref().filter(|_| !self.held) else { return };
+        match consumer.assignment().and_then(|held| consumer.pause(&held)) {
+            Ok(()) => self.held = true,
+            Err(error) => {
+                consumer.context().watch.mark("broker-error", &format!("cannot let a backlog grow: {error}"));
+            }
+        }
     }
 }
 
@@ -299,6 +316,8 @@ fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
         // How soon a member hears of a change in its group.
         .set("heartbeat.interval.ms", "300")
         .set("session.timeout.ms", "10000")
+        // While a backlog grows nobody polls; the group must not take a member for dead by that.
+        .set("max.poll.interval.ms", "86400000")
         // A group whose coordinator is gone asks for another one ten times as often: the client's own 10 min would be one.
         .set("coordinator.query.interval.ms", "5000")
         // A full queue must not make a pause of a second.
