@@ -372,6 +372,11 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
     }
 
+    /// Events in the store, as it was remembered.
+    pub(super) const fn stored_events(&self) -> Option<u64> {
+        self.record.resources.store_events
+    }
+
     /// Waits for the keeper's reply, unless it does not come in time, or not in a shorter one where somebody
     /// cannot wait. A late reply to an earlier question is passed over.
     pub(super) fn reply(
