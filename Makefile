@@ -6,6 +6,7 @@ FIRST ?= 0
 PART ?=
 TARGET ?= profile objective pattern event record journal
 SECONDS ?= 60
+MINUTES ?= 5
 ROUNDS ?= 5
 PEERS ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
@@ -13,7 +14,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check bench bench-peers instructions flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz check bench bench-peers instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -59,6 +60,10 @@ bench-peers: compiler brokers ## beside nats bench on one server, in turn (ROUND
 
 instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
 	scripts/instructions.sh
+
+memory: compiler brokers ## does tickgate's memory stay flat? (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)
+	$(CARGO) build --release
+	scripts/memory.sh $(MINUTES)
 
 flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
 	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s

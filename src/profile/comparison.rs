@@ -12,10 +12,12 @@ use crate::compare::{METRICS, Prices, named};
 use crate::plan::Span;
 use crate::plan::grammar::{did_you_mean, nearest};
 
-const SHIPPED: [(&str, &str); 7] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("file-vs-memory", include_str!("../../profiles/compare/file-vs-memory.toml")),
     ("sync-default-vs-always", include_str!("../../profiles/compare/sync-default-vs-always.toml")),
     ("ack-explicit-vs-none", include_str!("../../profiles/compare/ack-explicit-vs-none.toml")),
+    ("publish-async-vs-fast", include_str!("../../profiles/compare/publish-async-vs-fast.toml")),
+    ("publish-async-vs-atomic", include_str!("../../profiles/compare/publish-async-vs-atomic.toml")),
     ("subject-plain-vs-symbol", include_str!("../../profiles/compare/subject-plain-vs-symbol.toml")),
     ("shared-vs-partitioned", include_str!("../../profiles/compare/shared-vs-partitioned.toml")),
     ("kafka-vs-nats", include_str!("../../profiles/compare/kafka-vs-nats.toml")),
