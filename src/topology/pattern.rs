@@ -207,6 +207,23 @@ mod tests {
         }
     }
 
+    #[test]
+    fn what_covers_what() {
+        for (a, b, covers) in [
+            ("a.*", "a.b", true),
+            ("a.*", "a.*", true),
+            ("a.*", "a.>", false),
+            ("*", ">", false),
+            (">", "*", true),
+            ("a.>", "a.*.c", true),
+            ("a.>", "a", false),
+            ("a.b", "a.*", false),
+        ] {
+            let [a, b] = [a, b].map(|text| Pattern::parse(text).unwrap());
+            assert_eq!(a.covers(&b), covers, "{a:?} {b:?}");
+        }
+    }
+
     proptest! {
         #[test]
         fn matching_agrees_with_the_oracle(pattern in any_pattern(), subject in "(a|b|c)(\\.(a|b|c)){0,4}") {
