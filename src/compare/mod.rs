@@ -20,6 +20,7 @@ pub use account::{
     Reason, Row, Side, Sides, Steady, Trial, Verdict,
 };
 pub use cost::{Bill, Cost, Prices};
+pub(crate) use fairness::in_words;
 pub use metrics::{Family, METRICS, Metric, Unit, named};
 pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};

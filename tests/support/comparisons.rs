@@ -77,6 +77,7 @@ fn pairs(n: u32, a: impl Fn(u64) -> Trial, b: impl Fn(u64) -> Trial) -> Vec<Pair
 
 fn kafka(k: u64) -> Record {
     let mut record = run("quick", 6_000_000, k + 3);
+    record.plan.bus.kind = tickgate::plan::BusKind::Kafka;
     record.broker.kind = "kafka".into();
     record.broker.product = "kafka".into();
     record.broker.version = "4.3.1".into();
