@@ -56,7 +56,18 @@ impl Task {
             );
             return Err(Failure { exit: Exit::Usage, text });
         }
-        let sides = [side("A", &file, &file.a, args)?, side("B", &file, &file.b, args)?];
+        let (a, prices) = side("A", &file, &file.a, args)?;
+        let (b, other) = side("B", &file, &file.b, args)?;
+        let prices = match (prices, other) {
+            (Some(a), Some(b)) if a != b => {
+                return Err(Failure::usage(
+                    "the sides have different [prices], so that their costs cannot be compared; say them for both, such as \
+                     --set prices.core=20",
+                ));
+            }
+            (a, b) => a.or(b),
+        };
+        let sides = [a, b];
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides)?;
         if design.pairs < FEWEST_PAIRS {
@@ -67,15 +78,22 @@ impl Task {
         if sides[0].plan == sides[1].plan && sides[0].broker.at == sides[1].broker.at {
             warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
         }
-        let ComparisonFile { name, description, profile, sets, notes, prices, .. } = file;
+        let ComparisonFile { name, description, profile, sets, notes, .. } = file;
         Ok(Self { name, description, profile, sets, notes, design, prices, sides, warnings })
     }
 }
 
-fn side(letter: &str, file: &ComparisonFile, side: &SideFile, args: &Compare) -> Result<Side, Failure> {
+fn side(
+    letter: &str,
+    file: &ComparisonFile,
+    side: &SideFile,
+    args: &Compare,
+) -> Result<(Side, Option<Prices>), Failure> {
     let profile = side.profile.as_ref().unwrap_or(&file.profile);
-    let sets: Vec<String> = file.sets.iter().chain(&side.sets).cloned().collect();
-    let plan = check::plan(profile, &sets)
+    // The comparison's prices lie over the profile's, and what is set over both.
+    let sets: Vec<String> =
+        file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
+    let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let mut broker = args.broker.clone();
     if let Some(at) = &side.broker {
@@ -84,7 +102,7 @@ fn side(letter: &str, file: &ComparisonFile, side: &SideFile, args: &Compare) ->
     }
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
-    Ok(Side { label: show::fit(&label, 40), overrides: said, plan, broker })
+    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker }, prices))
 }
 
 /// A name for a side that has none: the value of its first flag, without the quotes of TOML.
