@@ -133,7 +133,7 @@ kafka_image() {
         # What Java's folder leads to elsewhere is copied, too; not what only people and compilers read.
         mkdir -p "$tree/usr/lib/jvm/java"
         tar -C "$java" -ch --exclude=./docs --exclude=./legal --exclude=./man --exclude=src.zip --exclude=./jmods \
-            --exclude=./include --exclude='*.jsa' . | tar -C "$tree/usr/lib/jvm/java" -x
+            --exclude=./include . | tar -C "$tree/usr/lib/jvm/java" -x
         cp "$root"/.brokers/kafka/libs/*.jar "$tree/opt/kafka/libs/"
         cp -L "$(type -P dash || type -P sh)" "$tree/bin/sh"
         cp -L "$(type -P sed)" "$tree/bin/sed"
@@ -151,8 +151,8 @@ java=/usr/lib/jvm/java/bin/java
 export -p | sed -n "/^export KAFKA_HEAP_OPTS=/d; s/^export KAFKA_\([A-Z0-9_]*\)='\(.*\)'$/\L\1\E=\2/p" |
     sed ':a; s/^\([^=]*\)___/\1-/; ta; :b; s/^\([^=]*\)__/\1\n/; tb; :c; s/^\([^=]*\)_/\1./; tc; :d; s/^\([^=]*\)\n/\1_/; td' \
         >/opt/kafka/config/server.properties
-$java -cp '/opt/kafka/libs/*' -Dlog4j2.StatusLogger.level=OFF -Dorg.slf4j.simpleLogger.defaultLogLevel=warn \
-    kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}" \
+$java -cp '/opt/kafka/libs/*' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.StatusLogger.level=OFF \
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}" \
     -c /opt/kafka/config/server.properties
 # shellcheck disable=SC2086 # several options
 exec $java ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \

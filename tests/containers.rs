@@ -8,6 +8,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+#[cfg(feature = "kafka")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -38,6 +40,13 @@ fn kafka_image() -> Option<&'static str> {
             (engine && outside::brought("kafka", "scripts/kafka.sh check", java)).then(|| made("kafka-image"))
         })
         .as_deref()
+}
+
+/// Two that start at once on two busy cores may not be ready in time.
+#[cfg(feature = "kafka")]
+fn one_java_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn made(image: &str) -> String {
@@ -348,6 +357,7 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
 #[test]
 fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     let Some(image) = kafka_image() else { return };
+    let _turn = one_java_at_a_time();
     let place = Place::new();
     let broker = format!("container:{image}");
     let kind = ["--set", "bus.kind=kafka", "--set", "bus.kafka.heap=256MiB", "--set", "load.duration=5s"];
@@ -371,7 +381,10 @@ fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_go
     balances(&record);
     assert_eq!(record.run.end, End::Completed);
     let broker = &record.broker;
-    assert_eq!((broker.kind.as_str(), broker.mode.as_str(), port_in(&record)), ("kafka", "container", &*port));
+    assert_eq!(
+        (broker.kind.as_str(), broker.mode.as_str(), port_in(&record)),
+        ("kafka", "container", &*port)
+    );
     assert_eq!((broker.product.as_str(), broker.version.as_str()), ("kafka", "4.3.1"), "as its log says");
     let (load, group, audit) = (&record.load, &record.groups[0], record.audit.as_ref().unwrap());
     assert_eq!((load.refused, load.unconfirmed, load.acked + load.unsent), (0, 0, load.intended));
@@ -391,6 +404,7 @@ fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_go
 #[test]
 fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() {
     let Some(image) = kafka_image() else { return };
+    let _turn = one_java_at_a_time();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("broker.log");
     let mut container = start(image, &log, |config| config.heap_bytes = 256 << 20).unwrap();

@@ -33,12 +33,11 @@ struct Head {
 pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T, ArchiveError> {
     let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
     let bytes = fs::read(&path).map_err(ArchiveError::io("read", &path))?;
-    let wrong =
-        |problem: String| ArchiveError::Content {
-            path: path.clone(),
-            what: schema.what,
-            problem: format!("{problem}; {}", schema.next),
-        };
+    let wrong = |problem: String| ArchiveError::Content {
+        path: path.clone(),
+        what: schema.what,
+        problem: format!("{problem}; {}", schema.next),
+    };
     if bytes.is_empty() {
         return Err(wrong("it is empty".into()));
     }

@@ -27,7 +27,11 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         println!("{json}");
         return Ok(Exit::Pass);
     }
-    println!("{}{}", profile::to_toml(&plan), prices.as_ref().map(profile::prices_to_toml).unwrap_or_default());
+    println!(
+        "{}{}",
+        profile::to_toml(&plan),
+        prices.as_ref().map(profile::prices_to_toml).unwrap_or_default()
+    );
     let totals = load::totals(&plan.load);
     println!(
         "# {} events: {} of warm-up and {} measured, about {} in the store",

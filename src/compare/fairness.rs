@@ -96,10 +96,9 @@ fn confirmed_by(bus: &Bus) -> String {
         (BusKind::Kafka, Acks::None) => "nobody".into(),
         (BusKind::Kafka, Acks::Leader) => "the leader".into(),
         (BusKind::Kafka, Acks::All) if bus.replicas == 1 => "the broker".into(),
-        (BusKind::Kafka, Acks::All) => format!(
-            "every copy in step, at least {} of {}",
-            bus.kafka.min_insync_replicas, bus.replicas
-        ),
+        (BusKind::Kafka, Acks::All) => {
+            format!("every copy in step, at least {} of {}", bus.kafka.min_insync_replicas, bus.replicas)
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use bollard::models::ImageInspect;
 
+use super::ContainerConfig;
 use super::engine::Engine;
 use super::recipe::Product;
-use super::ContainerConfig;
 use crate::plan::Size;
 
 /// What matters to figures: image, digest, engine, limits.
-pub(super) fn facts(config: &ContainerConfig, engine: &Engine, image: &ImageInspect) -> Vec<(String, String)> {
+pub(super) fn facts(
+    config: &ContainerConfig,
+    engine: &Engine,
+    image: &ImageInspect,
+) -> Vec<(String, String)> {
     let digest = image.repo_digests.iter().flatten().next().and_then(|digest| digest.split_once('@'));
     let digest = match (digest, &image.id) {
         (Some((_, digest)), _) => digest.to_owned(),

@@ -15,9 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 
-use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, PortBinding,
-};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, PortBinding};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StopContainerOptionsBuilder,
     UploadToContainerOptionsBuilder,
@@ -46,6 +44,8 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// Time between two looks at a container that is to change its state.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Time between two looks at whether it takes clients: each of them is a process of the engine's that has to be woken.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -400,7 +400,7 @@ impl Container {
             if ready {
                 return Ok(());
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(ASK_EVERY);
         }
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
     }

@@ -161,3 +161,45 @@ fn list(differences: &[Difference]) -> String {
     }
     all.join("; ")
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+
+    fn prices(more: &[&str]) -> Result<Option<Prices>, String> {
+        let words = [&["tickgate", "compare"], more].concat();
+        let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
+            panic!("a comparison")
+        };
+        Task::resolve(&args).map(|task| task.prices).map_err(|failure| failure.text)
+    }
+
+    #[test]
+    fn a_comparisons_prices_lie_over_the_profiles_and_what_is_set_over_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let quick = crate::profile::builtin::get("quick").unwrap();
+        let table = |core: u32| format!("\n[prices]\ncore = {core}\ngib_memory = 4\ngb_disk = 0.5\n");
+        let profile = write("priced.toml", &format!("{quick}{}currency = \"EUR\"\n", table(10)));
+        let sides = "[a]\nbus.window = 500\n[b]\nbus.window = 1000\n";
+        let bare = write("bare.toml", &format!("profile = {profile:?}\n{sides}"));
+        let own = write("own.toml", &format!("profile = {profile:?}\n{sides}{}", table(20)));
+        let of = |more: &[&str]| prices(more).unwrap().map(|prices| (prices.currency, prices.core));
+        let flags = ["--a", "bus.window=500", "--b", "bus.window=1000"];
+        assert_eq!(of(&[&["quick"], &flags[..]].concat()), None);
+        assert_eq!(of(&[&[profile.as_str()], &flags[..]].concat()), Some(("EUR".into(), 10.0)));
+        assert_eq!(of(&[&bare]), Some(("EUR".into(), 10.0)));
+        assert_eq!(of(&[&own]), Some(("USD".into(), 20.0)));
+        assert_eq!(of(&[&own, "--set", "prices.core=30"]), Some(("USD".into(), 30.0)));
+        assert_eq!(of(&[&own, "--b", "profile=quick"]), Some(("USD".into(), 20.0)), "they are of both sides");
+        let differing = prices(&[&bare, "--b", "prices.core=30"]).unwrap_err();
+        assert!(differing.contains("different [prices]"), "{differing}");
+    }
+}
