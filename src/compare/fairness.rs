@@ -40,8 +40,11 @@ pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Si
     }
 }
 
+/// A row's name, and what it says of a side.
+type InWords = (&'static str, fn(&Record) -> String);
+
 /// What two kinds of bus call by other names, or do without being told.
-const IN_WORDS: [(&str, fn(&Record) -> String); 5] = [
+const IN_WORDS: [InWords; 5] = [
     ("an event is confirmed by", |r| confirmed_by(&r.plan.bus)),
     ("the disk is forced", |r| forced(&r.plan.bus, &r.broker.mode)),
     ("events sent together", |r| sent(&r.plan.bus)),

@@ -31,6 +31,7 @@ struct Page<'a> {
     all_settings: Table,
     reasons: Vec<Reason>,
     metrics: Vec<Metric>,
+    groups: Table,
     charts: &'a [Chart],
     ledger: Table,
     cost: Option<(Table, String)>,
@@ -117,6 +118,7 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
             .map(|r| Reason { what: show::plain(&r.what), next: show::plain(&r.next) })
             .collect(),
         metrics: c.metrics.iter().map(metric).collect(),
+        groups: sections::groups(c),
         charts,
         ledger: sections::ledger(c),
         cost: c.cost.as_ref().map(sections::cost),

@@ -31,6 +31,11 @@ pub fn markdown(c: &Comparison) -> String {
         say("</details>\n");
     }
     say(&table(&sections::metrics(c)));
+    if !c.groups.is_empty() {
+        say("<details><summary>By group; nothing is decided by these figures</summary>\n");
+        say(&table(&sections::groups(c)));
+        say("</details>\n");
+    }
     for remark in &c.verdict.remarks {
         say(&format!("- {}", escaped(remark)));
     }

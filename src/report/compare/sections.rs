@@ -117,6 +117,22 @@ pub(super) fn metrics(c: &Comparison) -> Table {
     table
 }
 
+/// The groups by themselves.
+pub(super) fn groups(c: &Comparison) -> Table {
+    let mut table = Table::new(["group", "figure", "A", "B", "B / A", "interval"]);
+    for g in &c.groups {
+        table.row([
+            show::plain(&g.group),
+            show::plain(&g.title),
+            figure(g.unit, g.a),
+            figure(g.unit, g.b),
+            ratio(g.ratio),
+            interval(g.interval),
+        ]);
+    }
+    table
+}
+
 /// Which rows of the fairness table are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
