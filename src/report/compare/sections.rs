@@ -193,7 +193,7 @@ pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
 pub(super) fn one_sided(c: &Comparison) -> Table {
     let mut table = fairness(c, Rows::OneSided);
     for row in &mut table.rows {
-        row[0] = row[0].trim_start_matches("≠ ").to_owned();
+        row[0] = row[0].replacen("≠ ", "", 1);
     }
     table.rows.sort_by_key(|row| row[1] == "–");
     table
