@@ -6,6 +6,7 @@
 #                                    of its own, which ends with process PID; prints the DOCKER_HOST to use
 #   scripts/docker.sh stop           ends that engine
 #   scripts/docker.sh image          makes the image of the tests from .brokers/nats-server; prints its name
+#   scripts/docker.sh kafka-image    makes another from .brokers/kafka and the Java of this machine; prints its name
 #
 # The engine keeps everything in .tools/docker/, but for its addresses: a bridge of its own, so that it is in nobody's way.
 set -euo pipefail
@@ -115,11 +116,65 @@ image() {
     echo "$name:$version"
 }
 
+# From scratch, and configured as apache/kafka is: its environment becomes its properties, then the store is formatted. In it
+# are this machine's Java with the libraries it needs, Kafka's jars, a shell and sed.
+kafka_image() {
+    local name=tickgate-test/kafka version tree java
+    "$root/scripts/kafka.sh" check
+    version=$(basename "$root"/.brokers/kafka/libs/kafka-clients-*.jar .jar)
+    version=${version#kafka-clients-}
+    if ! docker image inspect "$name:$version" >/dev/null 2>&1; then
+        mkdir -p "$home"
+        tree=$(mktemp -d "$home/kafka.XXXXXX")
+        # shellcheck disable=SC2064 # the folder of now
+        trap "rm -rf '$tree'" EXIT
+        java=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(type -P java)")")")}
+        mkdir -p "$tree"/{tmp,bin,etc/kafka/docker,etc/kafka/secrets,mnt/shared/config,opt/kafka/{libs,config},usr/lib/jvm,var/lib/kafka/data}
+        # What Java's folder leads to elsewhere is copied, too; not what only people and compilers read.
+        mkdir -p "$tree/usr/lib/jvm/java"
+        tar -C "$java" -ch --exclude=./docs --exclude=./legal --exclude=./man --exclude=src.zip --exclude=./jmods \
+            --exclude=./include . | tar -C "$tree/usr/lib/jvm/java" -x
+        cp "$root"/.brokers/kafka/libs/*.jar "$tree/opt/kafka/libs/"
+        cp -L "$(type -P dash || type -P sh)" "$tree/bin/sh"
+        cp -L "$(type -P sed)" "$tree/bin/sed"
+        find "$tree/usr/lib/jvm/java" "$tree/bin" -type f \( -name '*.so' -o -perm -u+x \) -exec ldd {} + 2>/dev/null |
+            sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^[[:space:]]*\(\/[^ ]*ld-[^ ]*\) .*/\1/p' | grep -v "^$tree" | sort -u |
+            while read -r library; do
+                mkdir -p "$tree$(dirname "$library")"
+                cp -L "$library" "$tree$library"
+            done
+        cat >"$tree/etc/kafka/docker/run" <<'RUN'
+#!/bin/sh
+# What the official image's scripts do. KAFKA_A_B=C is the line a.b=C; two underscores are one, three are a dash.
+set -e
+java=/usr/lib/jvm/java/bin/java
+export -p | sed -n "/^export KAFKA_HEAP_OPTS=/d; s/^export KAFKA_\([A-Z0-9_]*\)='\(.*\)'$/\L\1\E=\2/p" |
+    sed ':a; s/^\([^=]*\)___/\1-/; ta; :b; s/^\([^=]*\)__/\1\n/; tb; :c; s/^\([^=]*\)_/\1./; tc; :d; s/^\([^=]*\)\n/\1_/; td' \
+        >/opt/kafka/config/server.properties
+$java -cp '/opt/kafka/libs/*' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.StatusLogger.level=OFF \
+    -Dorg.slf4j.simpleLogger.defaultLogLevel=warn kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}" \
+    -c /opt/kafka/config/server.properties
+# shellcheck disable=SC2086 # several options
+exec $java ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+    -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
+    -Dlog4j2.StatusLogger.level=OFF -Dorg.slf4j.simpleLogger.defaultLogLevel=info \
+    -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties
+RUN
+        chmod 755 "$tree/etc/kafka/docker/run"
+        tar -C "$tree" -c . |
+            docker import --change 'CMD ["/etc/kafka/docker/run"]' --change 'EXPOSE 9092' \
+                --change 'VOLUME ["/etc/kafka/secrets","/var/lib/kafka/data","/mnt/shared/config"]' \
+                - "$name:$version" >/dev/null
+    fi
+    echo "$name:$version"
+}
+
 case "${1:-} $#" in
     "check 1") check ;;
     "start 2") start "$2" ;;
     "watch 2") watch "$2" ;;
     "stop 1") stop ;;
     "image 1") image ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
+    "kafka-image 1") kafka_image ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
 esac

@@ -232,6 +232,66 @@ fn folders_that_hold_no_records_of_ours() {
 }
 
 #[test]
+fn an_account_that_cannot_be_read_says_what_is_wrong_with_which_file() {
+    let place = Place::new();
+    let folder = place.path().join("made");
+    std::fs::create_dir(&folder).unwrap();
+    let file = folder.join("compare.json");
+    for (text, part) in [
+        ("", "it is empty"),
+        (r#"{"schema":"tickgate.compare/1","about":{"#, "EOF while parsing"),
+        ("no JSON", "expected"),
+        (r#"{"schema":"tickgate.record/1"}"#, "its schema is `tickgate.record/1`, not tickgate.compare/N"),
+        (r#"{"schema":"tickgate.compare/1"}"#, "missing field"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        for what in ["made", "made/compare.json"] {
+            let done = place.run(&["compare", what]);
+            done.fails(4, &["made/compare.json is no account of a comparison", part, "compare again"]);
+            assert!(!done.err.contains("record of a run"), "{}", done.err);
+        }
+    }
+    std::fs::write(&file, r#"{"schema":"tickgate.compare/99"}"#).unwrap();
+    place
+        .run(&["compare", "made"])
+        .fails(4, &["made/compare.json", "tickgate.compare/99", "update tickgate"]);
+    place.run(&["report", "made"]).fails(4, &["made holds a comparison", "`tickgate compare made`"]);
+    std::fs::write(folder.join("record.json"), r#"{"schema":"tickgate.record/1","#).unwrap();
+    place
+        .run(&["report", "made"])
+        .fails(4, &["made/record.json is no record of a run", "EOF while parsing", "report --recover"]);
+}
+
+#[test]
+fn cost_is_computed_from_the_prices_of_the_profile() {
+    let place = Place::new();
+    let gate = std::fs::read_to_string(place.path().join("gate.toml")).unwrap();
+    let priced = "[prices]\ncurrency = \"EUR\"\ncore = 10\ngib_memory = 4\ngb_disk = 0.5\n";
+    place.write("priced.toml", format!("{gate}\n{priced}"));
+    let done = place.run(&["check", "./priced.toml"]);
+    done.ends(0);
+    assert!(done.out.contains("[prices]\ncurrency = \"EUR\"\ncore = 10.0\n"), "{}", done.out);
+
+    let sides = ["--a", "bus.window=500", "--b", "bus.window=1000", "--pairs", "1"];
+    // A pair in which the machine paused is no measurement, and has no bill: on one that always does, none is seen.
+    let bill = |more: &[&str]| {
+        let args = [more, &sides, &SHORT, &["--format", "json"]].concat();
+        (0..4).find_map(|_| {
+            let account: Comparison = serde_json::from_str(&place.run(&args).out).expect("an account");
+            assert!(account.cost.is_some() || account.pairs[0].excluded.is_some(), "{:?}", account.pairs);
+            account.cost
+        })
+    };
+    if let Some(cost) = bill(&["compare", "./priced.toml"]) {
+        assert_eq!((cost.prices.currency.as_str(), cost.prices.core), ("EUR", 10.0));
+        assert!(cost.a.of_cores > 0.0 && (cost.a.of_cores - cost.a.cores * 10.0).abs() < 1e-9, "{cost:?}");
+    }
+    let differing = [&["compare", "./priced.toml", "--b", "prices.core=30"], &sides[..]].concat();
+    place.run(&differing).fails(2, &["different [prices]"]);
+    place.run(&["check", "./priced.toml", "--set", "prices.core=-1"]).fails(2, &["a price from 0 on"]);
+}
+
+#[test]
 fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
     let place = Place::new();
     let write = |folder: &str, median_ns: u64, epoch: u64| {

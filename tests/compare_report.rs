@@ -81,3 +81,22 @@ fn the_page_says_what_is_unequal_in_its_title() {
         assert!(worse.contains(part), "{part}");
     }
 }
+
+#[test]
+fn several_groups_are_told_one_by_one_and_decide_nothing() {
+    let c = comparisons::two_groups();
+    assert_eq!(c.groups.len(), 8);
+    let of = |group: &str, name: &str| {
+        c.groups.iter().find(|g| g.group == group && g.name == name).unwrap_or_else(|| panic!("no {name}"))
+    };
+    let (slow, same) = (of("analytics", "latency.p50"), of("trading-engine", "latency.p50"));
+    assert!((slow.ratio - 2.0).abs() < 0.05 && (same.ratio - 1.0).abs() < 0.01, "{slow:?} {same:?}");
+    assert!(slow.interval.is_some_and(|i| i.low > 1.9) && slow.pairs == 8);
+    assert!((of("analytics", "delivered").ratio - 1.0).abs() < 1e-9);
+    assert!(c.metrics.iter().all(|m| !m.name.contains("analytics")), "no family grows by them");
+    for (name, part) in [("compare.html", "id=\"groups\""), ("compare.md", "| analytics | end-to-end p99 |")]
+    {
+        assert!(file(&c, name).contains(part), "{part}");
+        assert!(!file(&comparisons::worse(), name).contains("By group"), "one group alone");
+    }
+}

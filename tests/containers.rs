@@ -8,6 +8,8 @@ mod support;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+#[cfg(feature = "kafka")]
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -23,15 +25,35 @@ const HOW: &str = "start Docker, or as root on Debian: export DOCKER_HOST=$(scri
 fn image() -> Option<&'static str> {
     static IMAGE: OnceLock<Option<String>> = OnceLock::new();
     IMAGE
+        .get_or_init(|| outside::brought("docker", "scripts/docker.sh check", HOW).then(|| made("image")))
+        .as_deref()
+}
+
+/// An image with Kafka, where there are an engine, Java and Kafka.
+#[cfg(feature = "kafka")]
+fn kafka_image() -> Option<&'static str> {
+    static IMAGE: OnceLock<Option<String>> = OnceLock::new();
+    IMAGE
         .get_or_init(|| {
-            outside::brought("docker", "scripts/docker.sh check", HOW).then(|| {
-                let made = Command::new(outside::root().join("scripts/docker.sh")).arg("image").output();
-                let made = made.expect("the script runs");
-                assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-                String::from_utf8_lossy(&made.stdout).trim().to_owned()
-            })
+            let engine = outside::brought("docker", "scripts/docker.sh check", HOW);
+            let java = "as root on Debian, run scripts/kafka.sh";
+            (engine && outside::brought("kafka", "scripts/kafka.sh check", java)).then(|| made("kafka-image"))
         })
         .as_deref()
+}
+
+/// Two that start at once on two busy cores may not be ready in time.
+#[cfg(feature = "kafka")]
+fn one_java_at_a_time() -> MutexGuard<'static, ()> {
+    static TURN: Mutex<()> = Mutex::new(());
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn made(image: &str) -> String {
+    let made = Command::new(outside::root().join("scripts/docker.sh")).arg(image).output();
+    let made = made.expect("the script runs");
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    String::from_utf8_lossy(&made.stdout).trim().to_owned()
 }
 
 fn docker(args: &[&str]) -> String {
@@ -188,7 +210,17 @@ fn what_cannot_be_started_is_an_error_of_the_environment_with_the_next_step() {
     let place = Place::new();
     let run = |broker: &str| place.gate(&["--broker", broker]);
     run("container:redis:8").fails(2, &["which broker", "docker tag redis:8"]);
-    run("container:apache/kafka:4.3.1").fails(2, &["apache/kafka:4.3.1"]);
+    run("container:apache/kafka:4.3.1").fails(2, &["apache/kafka:4.3.1 holds kafka", "--set bus.kind=kafka"]);
+    #[cfg(feature = "kafka")]
+    {
+        let kafka = |broker: &str| place.gate(&["--set", "bus.kind=kafka", "--broker", broker]);
+        kafka("container:nats:2.15.1").fails(2, &["holds nats", "--broker container:apache/kafka:4.3.1"]);
+        if image().is_some() {
+            let unknown = "localhost:1/tickgate-test/kafka:none";
+            let done = kafka(&format!("container:{unknown}"));
+            done.fails(4, &["cannot be pulled", &format!("docker pull {unknown}")]);
+        }
+    }
     place.gate(&["--broker", "container", "--store", "."]).fails(2, &["--store", "volume"]);
     let mut dead = Place::new();
     for (host, words) in [
@@ -199,6 +231,9 @@ fn what_cannot_be_started_is_an_error_of_the_environment_with_the_next_step() {
         let done = dead.gate(&["--broker", "container:nats:2.15.1"]);
         done.fails(4, &["no container engine", words, "DOCKER_HOST=unix://", "--broker local"]);
         assert!(!done.err.contains("user@"), "{}", done.err);
+        #[cfg(feature = "kafka")]
+        dead.gate(&["--set", "bus.kind=kafka", "--broker", "container"])
+            .fails(4, &["starting a container of apache/kafka:4.3.1", "no container engine"]);
     }
     assert!(dead.runs().is_empty(), "an empty folder is of no use");
     if image().is_some() {
@@ -316,4 +351,73 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     assert!(matches!(refused, Err(BrokerError::Interrupted)), "{refused:?}");
     let label = ["ps", "--all", "--filter", "label=tickgate", "--filter", "status=created", "--quiet"];
     until("nothing is left", || docker(&label).is_empty());
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_gone() {
+    let Some(image) = kafka_image() else { return };
+    let _turn = one_java_at_a_time();
+    let place = Place::new();
+    let broker = format!("container:{image}");
+    let kind = ["--set", "bus.kind=kafka", "--set", "bus.kafka.heap=256MiB", "--set", "load.duration=5s"];
+    // A machine that cannot keep up leaves events unsent, and accounts for them.
+    let more = ["--set", "objectives.publish.unsent=none", "--broker", &broker];
+    let mut run = place.start_gate(&[&kind[..], &more].concat());
+    run.until_the_journal_has(r#""line":"second""#, 1);
+    let journal = std::fs::read_to_string(place.run_folder().join("journal.jsonl")).unwrap();
+    let address = journal.split("kafka://127.0.0.1:").nth(1).expect("an address");
+    let port: String = address.chars().take_while(char::is_ascii_digit).collect();
+    let name = container_at(&port);
+    assert_eq!(docker(&["port", &name]), format!("9092/tcp -> 127.0.0.1:{port}"), "loopback alone");
+    // The image declares more of them than its store.
+    let volumes = docker(&["inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", &name]);
+    assert_eq!(volumes.split_whitespace().count(), 3, "{volumes}");
+    let done = run.wait();
+    assert!([0, 3].contains(&done.code), "{done:#?}");
+    volumes.split_whitespace().for_each(|volume| gone(&name, volume));
+
+    let record = place.record();
+    balances(&record);
+    assert_eq!(record.run.end, End::Completed);
+    let broker = &record.broker;
+    assert_eq!(
+        (broker.kind.as_str(), broker.mode.as_str(), port_in(&record)),
+        ("kafka", "container", &*port)
+    );
+    assert_eq!((broker.product.as_str(), broker.version.as_str()), ("kafka", "4.3.1"), "as its log says");
+    let (load, group, audit) = (&record.load, &record.groups[0], record.audit.as_ref().unwrap());
+    assert_eq!((load.refused, load.unconfirmed, load.acked + load.unsent), (0, 0, load.intended));
+    assert!(load.acked > 0);
+    assert_eq!((group.delivered, group.lost, group.duplicate), (load.acked, 0, 0));
+    assert_eq!((audit.complete, audit.stored_once, audit.stored_twice), (true, load.acked, 0));
+    assert_eq!(broker.settings["container.image"], image);
+    assert_eq!(broker.settings["container.heap"], "256MiB");
+    let used = &record.resources.brokers["kafka"];
+    assert!(used.cpu_seconds > 0.1 && used.cpu_seconds < 60.0, "{used:?}");
+    assert!(used.peak_memory_bytes > 100 << 20 && used.peak_memory_bytes < 2 << 30, "{used:?}");
+    let log = std::fs::read_to_string(place.run_folder().join("broker.log")).unwrap();
+    assert!(log.contains("Kafka Server started") && log.contains("shut down completed"), "{log}");
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() {
+    let Some(image) = kafka_image() else { return };
+    let _turn = one_java_at_a_time();
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("broker.log");
+    let mut container = start(image, &log, |config| config.heap_bytes = 256 << 20).unwrap();
+    let (name, url) = (container.name().to_owned(), container.url());
+    assert_eq!(container.kafka_version().as_deref(), Some("4.3.1"));
+    container.kill().unwrap();
+    container.restart().unwrap();
+    assert_eq!(container.url(), url);
+    container.alive().unwrap();
+    let said = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(said.matches("Kafka Server started").count(), 2, "each start is in it once:\n{said}");
+    drop(container);
+    until("the container is gone", || {
+        docker(&["ps", "--all", "--filter", &format!("name={name}"), "--format", "{{.Names}}"]).is_empty()
+    });
 }

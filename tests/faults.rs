@@ -1,11 +1,10 @@
 //! The figures of the program on a real server, with a fault in between whose effect can be computed; and what it
 //! says when a connection, the server or itself stops.
-//!
-//! A tight figure has three attempts, and a run that saw the machine pause is none: a wrong figure fails them all.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
-#![allow(clippy::print_stderr, reason = "what was seen is of interest when it holds, too")]
+#![expect(clippy::expect_used, reason = "tests")]
 
+#[path = "support/attempts.rs"]
+mod attempts;
 #[path = "faults/figures.rs"]
 mod figures;
 #[path = "faults/outages.rs"]
@@ -16,10 +15,10 @@ mod support;
 
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use attempts::{Figure, Miss, compare, quantile, within_three_attempts};
 use support::program::{Done, Place, Running, balances};
-use tickgate::measure::decode;
 use tickgate::num;
-use tickgate::record::{Latency, Record};
+use tickgate::record::Record;
 
 /// Even gaps, so that what a fault does to them is arithmetic; judged by what no slow machine can cause.
 const PROFILE: &str = r#"
@@ -77,51 +76,6 @@ fn run(url: &str, sets: &[&str], meanwhile: impl FnOnce(&Running)) -> (Done, Rec
     let record = place.record();
     balances(&record);
     (done, record)
-}
-
-/// Why an attempt shows nothing.
-enum Miss {
-    /// A figure is not the computed one.
-    Wrong(String),
-    /// Nor can it be: the machine paused for longer than is tolerated.
-    Busy(String),
-}
-
-/// Measures until a figure holds; three wrong ones are a finding, and so is a machine that never lets one be seen.
-#[track_caller]
-fn within_three_attempts(mut attempt: impl FnMut() -> Result<(), Miss>) {
-    let (mut wrong, mut said) = (0, Vec::new());
-    while wrong < 3 && said.len() < 6 {
-        match attempt() {
-            Ok(()) => return,
-            Err(Miss::Busy(why)) => said.push(why),
-            Err(Miss::Wrong(why)) => {
-                wrong += 1;
-                said.push(why);
-            }
-        }
-    }
-    panic!("not once:\n{}", said.join("\n"));
-}
-
-/// A quantile in seconds.
-fn quantile(of: &Latency, q: f64) -> f64 {
-    let histogram = decode(&of.histogram).expect("a histogram");
-    num::f64_of(histogram.value_at_quantile(q)) / 1e9
-}
-
-/// What was measured, what was computed and what was seen, in seconds.
-type Figure = (String, f64, f64);
-
-/// Says which figures are further from what was computed than is tolerated.
-fn compare(figures: &[Figure], tolerated: f64) -> Result<(), Miss> {
-    let shown = figures.iter().map(|(what, computed, seen)| {
-        let line = format!("{what}: computed {:.2} ms, seen {:.2} ms", computed * 1e3, seen * 1e3);
-        eprintln!("{line}");
-        ((computed - seen).abs() > tolerated, line)
-    });
-    let far: Vec<_> = shown.filter(|(far, _)| *far).map(|(_, line)| line).collect();
-    if far.is_empty() { Ok(()) } else { Err(Miss::Wrong(far.join("\n"))) }
 }
 
 /// The same, of one run: a pause of the machine that the run itself has seen excuses it.

@@ -15,6 +15,10 @@ pub struct Schema {
     pub family: &'static str,
     /// `1`.
     pub newest: u32,
+    /// `record of a run`.
+    pub what: &'static str,
+    /// What to do about a document that cannot be read.
+    pub next: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -29,8 +33,14 @@ struct Head {
 pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T, ArchiveError> {
     let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
     let bytes = fs::read(&path).map_err(ArchiveError::io("read", &path))?;
-    let wrong =
-        |problem: String| ArchiveError::Content { path: path.clone(), what: "record of a run", problem };
+    let wrong = |problem: String| ArchiveError::Content {
+        path: path.clone(),
+        what: schema.what,
+        problem: format!("{problem}; {}", schema.next),
+    };
+    if bytes.is_empty() {
+        return Err(wrong("it is empty".into()));
+    }
     let head: Head = serde_json::from_slice(&bytes).map_err(|error| wrong(error.to_string()))?;
     let version = head.schema.strip_prefix(schema.family).and_then(|rest| rest.strip_prefix('/'));
     let version: u32 = version
@@ -48,7 +58,8 @@ pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T
 mod tests {
     use super::*;
 
-    const SCHEMA: Schema = Schema { family: "tickgate.record", newest: 2 };
+    const SCHEMA: Schema =
+        Schema { family: "tickgate.record", newest: 2, what: "record of a run", next: "run it again" };
 
     #[derive(Debug, PartialEq, Deserialize)]
     struct Record {
@@ -79,7 +90,8 @@ mod tests {
     #[test]
     fn what_is_no_record_says_what_is_wrong() {
         let cases = [
-            ("", "EOF"),
+            ("", "it is empty; run it again"),
+            (r#"{"schema":"tickgate.record/1","#, "EOF while parsing"),
             ("[1", "record of a run"),
             ("{}", "missing field `schema`"),
             (r#"{"schema":7}"#, "string"),

@@ -109,7 +109,7 @@ pub enum BrokerError {
     #[error(
         "no container engine: {problem}; start Docker, or name its socket with \
          DOCKER_HOST=unix:///path/to/docker.sock, or do without: `--broker local`, or a running server with \
-         `--broker nats://HOST:PORT`"
+         `--broker nats://HOST:PORT` or `--broker kafka://HOST:PORT`"
     )]
     NoEngine {
         /// Where it was looked for, and what came of it.

@@ -133,7 +133,7 @@ fn metric(name: &str) -> Result<String, String> {
 /// Where the bus is, and how to get in.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Broker {
-    /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
+    /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1, or apache/kafka:4.3.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// A context of the nats command line, by its name

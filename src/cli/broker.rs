@@ -24,6 +24,22 @@ pub(super) struct Reached {
     pub(super) end: Option<End>,
 }
 
+/// A server in a container of our own.
+pub(super) struct Contained {
+    pub(super) url: String,
+    pub(super) engine: Broker,
+    /// Of a Kafka that has named it.
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "NATS tells its clients"))]
+    pub(super) version: Option<String>,
+    pub(super) warnings: Vec<String>,
+    pub(super) end: End,
+}
+
+/// Does `--broker` ask for a container?
+pub(super) fn in_container(at: &str) -> bool {
+    at == "container" || at.starts_with("container:")
+}
+
 /// Ends a server of our own in an orderly way; holds it, so that it lives until then.
 pub(super) type End = Box<dyn FnOnce() -> Result<(), BrokerError>>;
 
@@ -68,9 +84,7 @@ pub(super) fn reach(
     }
     match args.at.as_str() {
         "local" => local(args, plan, log),
-        at if at == "container" || at.starts_with("container:") => {
-            container::reach(args, plan, log, interrupt, progress)
-        }
+        at if in_container(at) => contained(container::start(args, plan, log, interrupt, progress)?, plan),
         url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
             let target = Target::parse(url).map_err(Failure::usage)?;
             Ok(remote(target.with(access(args)), "url"))
@@ -105,6 +119,16 @@ fn access(args: &args::Broker) -> Access {
         },
     };
     given.or(Access::from_env(environment))
+}
+
+fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
+    Ok(Reached {
+        target: Target::parse(&of.url).map_err(Failure::usage)?,
+        engine: of.engine,
+        sync_always: Some(plan.bus.sync == Sync::Always),
+        warnings: of.warnings,
+        end: Some(of.end),
+    })
 }
 
 fn remote(target: Target, mode: &str) -> Reached {

@@ -2,6 +2,7 @@
 
 use super::args::{Check, Format};
 use super::{Exit, Failure};
+use crate::compare::Prices;
 use crate::load;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
@@ -10,18 +11,27 @@ use crate::topology::{Severity, lint};
 
 /// Finds and reads a profile.
 pub(super) fn plan(profile: &str, sets: &[String]) -> Result<Plan, Failure> {
+    with_prices(profile, sets).map(|(plan, _)| plan)
+}
+
+/// The same, with the prices of a profile that has some.
+pub(super) fn with_prices(profile: &str, sets: &[String]) -> Result<(Plan, Option<Prices>), Failure> {
     let source = Source::find(profile).map_err(|error| Failure::usage(super::with_sources(&error)))?;
-    profile::read(&source, sets).map_err(Failure::usage)
+    profile::with_prices(&source, sets).map_err(Failure::usage)
 }
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
-    let plan = plan(&args.profile, &args.sets)?;
+    let (plan, prices) = with_prices(&args.profile, &args.sets)?;
     if args.format == Format::Json {
         let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
         println!("{json}");
         return Ok(Exit::Pass);
     }
-    println!("{}", profile::to_toml(&plan));
+    println!(
+        "{}{}",
+        profile::to_toml(&plan),
+        prices.as_ref().map(profile::prices_to_toml).unwrap_or_default()
+    );
     let totals = load::totals(&plan.load);
     println!(
         "# {} events: {} of warm-up and {} measured, about {} in the store",

@@ -13,17 +13,28 @@ use crate::archive::{self, RunFolder, Schema};
 use crate::compare::{Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report;
 
-const ACCOUNT: &str = "compare.json";
+/// The file that a comparison is rendered from.
+pub(super) const ACCOUNT: &str = "compare.json";
+
+/// What an account must be to be read.
+const SCHEMA: Schema = Schema {
+    family: SCHEMA_FAMILY,
+    newest: SCHEMA_VERSION,
+    what: "account of a comparison",
+    next: "something has cut or changed it since it was written: compare again; the runs in the folders beside it are \
+           records of their own, which `tickgate report` renders",
+};
 
 pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
     if let Some(other) = &args.other {
         return folders::compare(args, other);
     }
-    let made = Path::new(&args.what).join(ACCOUNT);
+    let folder = Path::new(&args.what);
+    let folder = if folder.ends_with(ACCOUNT) { folder.parent().unwrap_or(folder) } else { folder };
+    let made = folder.join(ACCOUNT);
     if made.is_file() {
-        let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
-        let comparison = archive::read_record(&made, schema).map_err(|error| Failure::environment(&error))?;
-        return finish(&comparison, &RunFolder::open(Path::new(&args.what)), args.format);
+        let comparison = archive::read_record(&made, SCHEMA).map_err(|error| Failure::environment(&error))?;
+        return finish(&comparison, &RunFolder::open(folder), args.format);
     }
     turns::compare(args)
 }

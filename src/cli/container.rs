@@ -4,32 +4,25 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::broker::{Reached, death, start_failure};
+use super::broker::{Contained, death, start_failure};
 use super::progress::Progress;
 use super::{Exit, Failure, args};
 use crate::broker::{self, Container, ContainerConfig, Image, Product};
-use crate::bus::nats::Target;
 use crate::host::signal::Interrupt;
-use crate::plan::{Plan, Sync};
+use crate::plan::{BusKind, Plan};
 use crate::record;
 use crate::run::Broker;
 
-/// Starts the container that `--broker container:IMAGE` names.
-pub(super) fn reach(
+/// Starts the container that `--broker container:IMAGE` names, for the kind of bus that the plan is for.
+pub(super) fn start(
     args: &args::Broker,
     plan: &Plan,
     log: &Path,
     interrupt: &Interrupt,
     progress: &mut Progress,
-) -> Result<Reached, Failure> {
-    let named = args.at.strip_prefix("container").and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
-    let image = Image::parse(named).map_err(Failure::usage)?;
-    if image.product != Product::Nats {
-        return Err(Failure::usage(format!(
-            "the image {} holds no broker for this profile",
-            image.reference
-        )));
-    }
+) -> Result<Contained, Failure> {
+    let image = image(args, plan)?;
+    let product = image.product;
     if args.store.is_some() {
         return Err(Failure::usage(
             "--store is for `--broker local`: the store of a container is a volume, where its engine keeps them",
@@ -40,26 +33,49 @@ pub(super) fn reach(
     let container =
         Container::start(config, &|| interrupt.level() > 0).map_err(|error| start_failure(&error))?;
     let record = record::Broker {
-        kind: "nats".into(),
+        kind: product.name().into(),
         mode: "container".into(),
         address: container.url(),
         settings: container.facts().iter().cloned().collect(),
         ..record::Broker::default()
     };
-    let target = Target::parse(&container.url()).map_err(Failure::usage)?;
-    let warnings = container.warnings().to_vec();
-    let meters = container.meter().map(|meter| ("nats-server".to_owned(), meter)).into_iter().collect();
+    let (url, warnings) = (container.url(), container.warnings().to_vec());
+    let version = container.kafka_version();
+    // As the process of a server of our own is called.
+    let process = if product == Product::Kafka { "kafka" } else { "nats-server" };
+    let meters = container.meter().map(|meter| (process.to_owned(), meter)).into_iter().collect();
     let container = Rc::new(RefCell::new(container));
     let watched = Rc::clone(&container);
     let alive: Box<dyn Fn() -> Result<(), String>> =
         Box::new(move || watched.borrow().alive().map_err(|error| death(&error)));
-    Ok(Reached {
-        target,
+    Ok(Contained {
+        url,
         engine: Broker { record, processes: Vec::new(), meters, alive: Some(alive) },
-        sync_always: Some(plan.bus.sync == Sync::Always),
+        version,
         warnings,
-        end: Some(Box::new(move || container.borrow_mut().stop())),
+        end: Box::new(move || container.borrow_mut().stop()),
     })
+}
+
+/// The image that is named; nothing at all is the tested version of what the plan is for.
+fn image(args: &args::Broker, plan: &Plan) -> Result<Image, Failure> {
+    let wanted = match plan.bus.kind {
+        BusKind::Nats => Product::Nats,
+        BusKind::Kafka => Product::Kafka,
+    };
+    let named = args.at.strip_prefix("container").and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
+    let image = if named.is_empty() { &wanted.tested() } else { named };
+    let image = Image::parse(image).map_err(Failure::usage)?;
+    if image.product == wanted {
+        return Ok(image);
+    }
+    let (held, kind) = (image.product.name(), wanted.name());
+    Err(Failure::usage(format!(
+        "the image {} holds {held}, and the profile's `bus.kind` is `{kind}`; add `--set bus.kind={held}`, or take an \
+         image of {kind}, such as `--broker container:{}`",
+        image.reference,
+        wanted.tested()
+    )))
 }
 
 /// The knobs of the profile, as for a local server.
@@ -70,6 +86,7 @@ fn config(args: &args::Broker, plan: &Plan, log: &Path, image: Image) -> Result<
     config.sync = plan.bus.sync;
     config.port = args.port;
     config.max_file_store = config.max_file_store.max(plan.bus.max_bytes.bytes.saturating_mul(2));
+    config.heap_bytes = plan.bus.kafka.heap.bytes;
     Ok(config)
 }
 

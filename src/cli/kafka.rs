@@ -4,13 +4,14 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use super::broker::{death, environment};
+use super::broker::{self, Contained, End, death, environment};
 use super::journal::Keeping;
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
-use super::{Failure, args};
+use super::{Failure, args, container};
 use crate::broker::{KafkaConfig, LocalKafka, locate_kafka};
 use crate::bus::kafka::{Access, KafkaBus, Setup, Target, TlsFiles};
+use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Plan;
 use crate::record::{self, Record};
@@ -23,7 +24,7 @@ struct Reached {
     version: Option<String>,
     store: Option<PathBuf>,
     warnings: Vec<String>,
-    local: Option<Rc<RefCell<LocalKafka>>>,
+    end: Option<End>,
 }
 
 /// Starts what has to be started, runs, and ends what was started.
@@ -34,7 +35,8 @@ pub(super) fn execute(
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
-    let reached = reach(args, job.plan, &journal.folder().file("broker.log"))?;
+    let log = journal.folder().file("broker.log");
+    let reached = reach(args, job.plan, &log, job.interrupt, progress)?;
     for warning in &reached.warnings {
         progress.say(&format!("warning: {warning}"));
     }
@@ -50,15 +52,19 @@ pub(super) fn execute(
     };
     let bus = KafkaBus::connect(reached.target, &setup).map_err(bus_failure)?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]).map_err(run_failure)?;
-    if let Some(local) = reached.local
-        && let Err(error) = local.borrow_mut().stop()
-    {
-        progress.say(&format!("warning: {error}"));
+    if let Err(failure) = broker::end(reached.end) {
+        progress.say(&format!("warning: {}", failure.text));
     }
     Ok(record)
 }
 
-fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
+fn reach(
+    args: &args::Broker,
+    plan: &Plan,
+    log: &Path,
+    interrupt: &Interrupt,
+    progress: &mut Progress,
+) -> Result<Reached, Failure> {
     let foreign = [
         ("--context", args.context.is_some()),
         ("--nkey", args.nkey.is_some()),
@@ -73,10 +79,13 @@ fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     if args.at == "local" {
         return local(args, plan, log);
     }
+    if broker::in_container(&args.at) {
+        return contained(container::start(args, plan, log, interrupt, progress)?);
+    }
     if !args.at.starts_with("kafka") {
         return Err(Failure::usage(format!(
-            "`--broker {}` is no broker for `bus.kind = \"kafka\"`; expected `local`, `sim`, kafka://HOST:PORT or \
-             kafka+tls://HOST:PORT",
+            "`--broker {}` is no broker for `bus.kind = \"kafka\"`; expected `local`, `container:IMAGE`, `sim`, \
+             kafka://HOST:PORT or kafka+tls://HOST:PORT",
             args.at.split('@').next_back().unwrap_or_default()
         )));
     }
@@ -92,7 +101,19 @@ fn reach(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
         version: None,
         store: None,
         warnings: Vec::new(),
-        local: None,
+        end: None,
+    })
+}
+
+fn contained(of: Contained) -> Result<Reached, Failure> {
+    Ok(Reached {
+        target: Target::parse(&of.url).map_err(Failure::usage)?,
+        engine: of.engine,
+        version: of.version,
+        // A volume, wherever its engine keeps them.
+        store: None,
+        warnings: of.warnings,
+        end: Some(of.end),
     })
 }
 
@@ -146,6 +167,6 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
         version: Some(version),
         store: Some(store),
         warnings,
-        local: Some(kafka),
+        end: Some(Box::new(move || kafka.borrow_mut().stop())),
     })
 }

@@ -2,19 +2,19 @@
 
 use std::path::Path;
 
-use super::broker::Reached;
+use super::broker::Contained;
 use super::progress::Progress;
 use super::{Exit, Failure, args};
 use crate::host::signal::Interrupt;
 use crate::plan::Plan;
 
-pub(super) fn reach(
+pub(super) fn start(
     _: &args::Broker,
     _: &Plan,
     _: &Path,
     _: &Interrupt,
     _: &mut Progress,
-) -> Result<Reached, Failure> {
+) -> Result<Contained, Failure> {
     Err(absent())
 }
 

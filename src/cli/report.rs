@@ -9,6 +9,15 @@ use crate::report::{self, Beside, terminal};
 
 const RECORD: &str = "record.json";
 
+/// What a record must be to be read.
+pub(super) const SCHEMA: Schema = Schema {
+    family: SCHEMA_FAMILY,
+    newest: SCHEMA_VERSION,
+    what: "record of a run",
+    next: "something has cut or changed it since it was written: run again, or, where a journal.jsonl lies beside it, move \
+           it away and take `tickgate report --recover FOLDER`",
+};
+
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
     let folder = RunFolder::open(&args.folder);
     let record = if args.recover { recover(&folder)? } else { read(&folder)? };
@@ -34,8 +43,15 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
-    let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
-    archive::read_record(folder.path(), schema).map_err(|error| Failure::environment(&error))
+    if !folder.file(RECORD).exists() && folder.file(super::compare::ACCOUNT).exists() {
+        let folder = folder.path().display();
+        let text = format!(
+            "{folder} holds a comparison: `tickgate compare {folder}` renders it, `tickgate report {folder}/a-01` its \
+             first run"
+        );
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    archive::read_record(folder.path(), SCHEMA).map_err(|error| Failure::environment(&error))
 }
 
 /// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
+use super::groups::GroupResult;
 use super::metrics::{Family, Unit};
 use super::plans::Difference;
 use crate::plan::Span;
@@ -30,6 +31,9 @@ pub struct Comparison {
     pub pairs: Vec<Pair>,
     /// Every metric.
     pub metrics: Vec<MetricResult>,
+    /// The groups of both sides by themselves, where there are several; described, not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupResult>,
     /// What both cost in a month, where prices were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
@@ -245,6 +249,9 @@ pub struct Trial {
     pub figures: BTreeMap<String, f64>,
     /// Figures that it has not, and why.
     pub missing: BTreeMap<String, String>,
+    /// The figures of its groups, by group and name.
+    #[serde(default)]
+    pub groups: BTreeMap<String, BTreeMap<String, f64>>,
     /// End-to-end latency of the slowest group: (−log₁₀(1 − quantile), nanoseconds).
     pub curve: Vec<(f64, u64)>,
     /// Was it in its steady state?

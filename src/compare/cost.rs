@@ -27,6 +27,13 @@ pub struct Prices {
     pub retention: Span,
 }
 
+impl Default for Prices {
+    /// Nothing costs anything.
+    fn default() -> Self {
+        Self { currency: currency(), core: 0.0, gib_memory: 0.0, gb_disk: 0.0, retention: retention() }
+    }
+}
+
 fn currency() -> String {
     "USD".into()
 }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plans::flat;
 use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
 use crate::num;
+use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Sync};
 use crate::record::{Record, Verdict};
 use crate::stats;
 
@@ -39,6 +40,23 @@ pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Si
     }
 }
 
+/// A row's name, and what it says of a side.
+type InWords = (&'static str, fn(&Record) -> String);
+
+/// What two kinds of bus call by other names, or do without being told.
+const IN_WORDS: [InWords; 5] = [
+    ("an event is confirmed by", |r| confirmed_by(&r.plan.bus)),
+    ("the disk is forced", |r| forced(&r.plan.bus, &r.broker.mode)),
+    ("events sent together", |r| sent(&r.plan.bus)),
+    ("events fetched together", |r| fetched(&r.plan)),
+    ("handled events are acknowledged", |r| acknowledged(&r.plan.bus)),
+];
+
+/// Is it the name of one of the rows that say in words what both kinds of bus do?
+pub(crate) fn in_words(name: &str) -> bool {
+    IN_WORDS.iter().any(|(of, _)| *of == name)
+}
+
 /// The table: durability first, then what differs, then the rest of what matters to the figures, then the conditions.
 pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<Row> {
     let mut rows = Vec::new();
@@ -50,6 +68,9 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
         rows.push(row("an acknowledgement means", |r| r.broker.durability.clone()));
         rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.version)));
         rows.push(row("how it is reached", |r| r.broker.mode.clone()));
+        if a.plan.bus.kind != b.plan.bus.kind {
+            rows.extend(IN_WORDS.map(|(name, of)| row(name, of)));
+        }
         let (a, b) = (settings(a), settings(b));
         let keys: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
         let of =
@@ -69,6 +90,57 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
     }
     rows.extend(conditions(pairs));
     rows
+}
+
+fn confirmed_by(bus: &Bus) -> String {
+    match (bus.kind, bus.kafka.acks) {
+        (BusKind::Nats, _) if bus.replicas == 1 => "the server".into(),
+        (BusKind::Nats, _) => format!("most of {} servers", bus.replicas),
+        (BusKind::Kafka, Acks::None) => "nobody".into(),
+        (BusKind::Kafka, Acks::Leader) => "the leader".into(),
+        (BusKind::Kafka, Acks::All) if bus.replicas == 1 => "the broker".into(),
+        (BusKind::Kafka, Acks::All) => {
+            format!("every copy in step, at least {} of {}", bus.kafka.min_insync_replicas, bus.replicas)
+        }
+    }
+}
+
+/// Kafka is told by each topic, so that it holds on any cluster; NATS by its server's configuration.
+fn forced(bus: &Bus, mode: &str) -> String {
+    match (bus.kind, bus.sync) {
+        (BusKind::Kafka, Sync::Always) => "for each batch of a partition, before it is confirmed",
+        (BusKind::Kafka, Sync::Default) => "when the system does",
+        (BusKind::Nats, _) if !["local", "container"].contains(&mode) => "as the server is set up",
+        (BusKind::Nats, Sync::Always) => "for each event, before it is confirmed",
+        (BusKind::Nats, Sync::Default) => "every two minutes",
+    }
+    .into()
+}
+
+fn sent(bus: &Bus) -> String {
+    match bus.kind {
+        BusKind::Nats => "none: each is a message".into(),
+        BusKind::Kafka => format!(
+            "those of {} (linger), up to {}; {} requests under way",
+            bus.kafka.linger, bus.kafka.batch_size, bus.kafka.max_in_flight
+        ),
+    }
+}
+
+fn fetched(plan: &Plan) -> String {
+    match plan.bus.kind {
+        BusKind::Nats => format!("up to {}, as soon as there is one", plan.bus.nats.pull_batch),
+        BusKind::Kafka => "all there are, as soon as there is one".into(),
+    }
+}
+
+fn acknowledged(bus: &Bus) -> String {
+    match (bus.ack, bus.kind) {
+        (AckMode::None, _) => "never".into(),
+        (_, BusKind::Kafka) => format!("by their position, every {}", bus.kafka.commit_interval),
+        (AckMode::Explicit, BusKind::Nats) => "each".into(),
+        (AckMode::All, BusKind::Nats) => "the last of several for all".into(),
+    }
 }
 
 /// Everything that was asked for, and what the broker says of itself.

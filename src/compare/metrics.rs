@@ -98,7 +98,7 @@ fn positive(value: f64, otherwise: &str) -> Figure {
 }
 
 /// A quantile of one distribution, if it has enough samples for it.
-fn quantile(latency: &Latency, q: f64, of: fn(&Latency) -> u64) -> Figure {
+pub(super) fn quantile(latency: &Latency, q: f64, of: fn(&Latency) -> u64) -> Figure {
     let needed = samples_needed(q);
     if latency.count < needed {
         return Err(format!("{} samples, and this quantile needs {needed}", latency.count));

@@ -8,6 +8,7 @@ mod account;
 mod claims;
 mod cost;
 mod fairness;
+mod groups;
 mod judge;
 mod metrics;
 mod order;
@@ -20,6 +21,8 @@ pub use account::{
     Reason, Row, Side, Sides, Steady, Trial, Verdict,
 };
 pub use cost::{Bill, Cost, Prices};
+pub(crate) use fairness::in_words;
+pub use groups::GroupResult;
 pub use metrics::{Family, METRICS, Metric, Unit, named};
 pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
@@ -71,6 +74,7 @@ pub fn compare(
         schema: SCHEMA.into(),
         workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),
         fairness: fairness::rows(samples, &pairs),
+        groups: groups::results(&design, &pairs),
         about,
         design,
         sides,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::groups;
 use super::{Ledger, METRICS, Outcome, Pair, Steady, Trial};
 use crate::measure;
 use crate::num;
@@ -49,6 +50,7 @@ impl Trial {
             },
             figures,
             missing,
+            groups: groups::figures(record),
             curve: curve(record),
             steady: steady(&record.timeline),
             send_lag_p99_ns: record.load.send_lag.p99_ns,

@@ -231,6 +231,22 @@ pub fn share(text: &str) -> Result<f64, String> {
         .ok_or_else(|| format!("`{text}` is no share; expected 0% to 100%, such as `5%`"))
 }
 
+impl ComparisonFile {
+    /// Its prices as overrides of the profile, each as `--set` takes it.
+    #[must_use]
+    pub fn priced(&self) -> Vec<String> {
+        let Some(prices) = &self.prices else { return vec![] };
+        let text = |text: &str| Value::String(text.to_owned()).to_string();
+        vec![
+            format!("prices.currency={}", text(&prices.currency)),
+            format!("prices.core={:?}", prices.core),
+            format!("prices.gib_memory={:?}", prices.gib_memory),
+            format!("prices.gb_disk={:?}", prices.gb_disk),
+            format!("prices.retention={}", text(&prices.retention.to_string())),
+        ]
+    }
+}
+
 impl SideFile {
     /// A side as flags give it: `KEY=VALUE` each.
     #[must_use]

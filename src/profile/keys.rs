@@ -1,7 +1,7 @@
 //! The legal keys of each table of a profile.
 
 pub(super) const TOP: &[&str] =
-    &["name", "description", "topology", "load", "market", "mix", "bus", "groups", "objectives"];
+    &["name", "description", "topology", "load", "market", "mix", "bus", "groups", "objectives", "prices"];
 pub(super) const LOAD: &[&str] = &[
     "rate",
     "warmup",
@@ -53,8 +53,10 @@ pub(super) const KAFKA: &[&str] = &[
     "heap",
 ];
 
+pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
+
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 11] = [
+const TABLES: [(&str, &[&str]); 12] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
@@ -66,6 +68,7 @@ const TABLES: [(&str, &[&str]); 11] = [
     ("bus", BUS),
     ("bus.nats", NATS),
     ("bus.kafka", KAFKA),
+    ("prices", PRICES),
 ];
 
 /// Every key by its full name, `load.rate`; the keys of `mix` and `objectives` are topics and metrics instead.

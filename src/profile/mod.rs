@@ -17,6 +17,7 @@ mod load;
 mod objectives;
 mod overrides;
 mod place;
+mod prices;
 mod section;
 mod setting;
 mod source;
@@ -31,8 +32,9 @@ mod tests;
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
 pub use source::{Source, SourceError};
-pub use write::to_toml;
+pub use write::{prices_to_toml, to_toml};
 
+use crate::compare::Prices;
 use crate::plan::Plan;
 use section::{Reader, Section};
 
@@ -41,13 +43,22 @@ use section::{Reader, Section};
 /// # Errors
 /// Every mistake of the profile and of the overrides, sorted by their place.
 pub fn read(source: &Source, sets: &[String]) -> Result<Plan, ProfileErrors> {
+    with_prices(source, sets).map(|(plan, _)| plan)
+}
+
+/// The same, with the prices that a comparison computes cost with, where the profile has some.
+///
+/// # Errors
+/// As [`read()`] has them.
+pub fn with_prices(source: &Source, sets: &[String]) -> Result<(Plan, Option<Prices>), ProfileErrors> {
     let text = source.text()?;
     let mut reader = Reader::new(source.name(), text, sets);
     let mut root = tree::parse(&mut reader);
     overrides::apply(&mut root, sets, &mut reader);
     let plan = plan(&root, &mut reader, &source.stem());
+    let prices = prices::read(&root, &mut reader);
     check::plan(&plan, &mut reader);
-    reader.finish(plan)
+    reader.finish((plan, prices))
 }
 
 /// Reads every section; what is broken is reported and replaced by its default.

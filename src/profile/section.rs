@@ -9,7 +9,7 @@ use super::keys;
 use super::place::{At, Text, quoted};
 use super::tree::{Entry, Node, Table, Value};
 use crate::plan::grammar::{did_you_mean, nearest};
-use crate::plan::{Plan, Rate, Size, Span};
+use crate::plan::{Rate, Size, Span};
 
 /// What is shared by all sections: the texts, the mistakes, and where each key of the plan was written.
 #[derive(Debug)]
@@ -107,11 +107,11 @@ impl Reader {
         At { text: at.text, start, end: (at.start + quotes + range.end).max(start) }
     }
 
-    /// The plan, or the mistakes. A mistake on a line that is no TOML would only repeat it.
-    pub(super) fn finish(self, plan: Plan) -> Result<Plan, ProfileErrors> {
+    /// What was read, or the mistakes. A mistake on a line that is no TOML would only repeat it.
+    pub(super) fn finish<T>(self, read: T) -> Result<T, ProfileErrors> {
         let Self { texts, mut syntax, mut mistakes, .. } = self;
         if syntax.is_empty() && mistakes.is_empty() {
-            return Ok(plan);
+            return Ok(read);
         }
         let line = |at: At| (at.text, texts.get(at.text).map_or(0, |text| text.line(at.start)));
         let bad_lines: BTreeSet<_> = syntax.kept.iter().map(|mistake| line(mistake.at)).collect();

@@ -7,6 +7,7 @@ use super::load::{ARRIVALS, CONSUMES, PACINGS, SPACINGS, word_of};
 use super::setting::{
     ACKS, BATCH_COMPRESSIONS, COMPRESSIONS, KAFKA_ACKS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS,
 };
+use crate::compare::Prices;
 use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
 
 /// The profile of a plan, as TOML.
@@ -31,6 +32,19 @@ pub fn to_toml(plan: &Plan) -> String {
     for objective in &plan.objectives {
         out.line(&quoted(&objective.name()), &quoted(&objective.requirement()));
     }
+    out.toml
+}
+
+/// The table of prices, as TOML.
+#[must_use]
+pub fn prices_to_toml(prices: &Prices) -> String {
+    let mut out = Out::default();
+    out.header("[prices]");
+    out.text("currency", &prices.currency);
+    out.line("core", &number(prices.core));
+    out.line("gib_memory", &number(prices.gib_memory));
+    out.line("gb_disk", &number(prices.gb_disk));
+    out.text("retention", &prices.retention);
     out.toml
 }
 

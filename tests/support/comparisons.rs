@@ -17,6 +17,7 @@ pub fn all() -> Vec<(&'static str, Comparison)> {
         ("folders", folders()),
         ("hostile", hostile_sides()),
         ("crowded", crowded()),
+        ("groups", two_groups()),
     ]
 }
 
@@ -77,6 +78,7 @@ fn pairs(n: u32, a: impl Fn(u64) -> Trial, b: impl Fn(u64) -> Trial) -> Vec<Pair
 
 fn kafka(k: u64) -> Record {
     let mut record = run("quick", 6_000_000, k + 3);
+    record.plan.bus.kind = tickgate::plan::BusKind::Kafka;
     record.broker.kind = "kafka".into();
     record.broker.product = "kafka".into();
     record.broker.version = "4.3.1".into();
@@ -104,6 +106,27 @@ pub fn worse() -> Comparison {
         [&setup("nats", a(1)), &setup("kafka", kafka(1))],
         pairs,
     )
+}
+
+/// Two groups, of which B keeps one waiting twice as long.
+pub fn two_groups() -> Comparison {
+    let record = |factor: u64, k: u64| {
+        let of_group = |name: &str, median_ns: u64| {
+            let mut record = run("quick", median_ns, k);
+            record.groups[0].name = name.into();
+            record.groups.remove(0)
+        };
+        let mut record = run("quick", 400_000, k);
+        record.groups = vec![of_group("analytics", 400_000 * factor), of_group("trading-engine", 400_000)];
+        record
+    };
+    let pairs = pairs(
+        8,
+        |k| Trial::of(&format!("a-{k:02}"), &record(1, k)),
+        |k| Trial::of(&format!("b-{k:02}"), &record(2, k)),
+    );
+    let setups = [setup("one", record(1, 1)), setup("two", record(2, 1))];
+    compare(about("two-groups"), Design::default(), None, [&setups[0], &setups[1]], pairs)
 }
 
 /// Two pairs, of unequal durability.

@@ -24,7 +24,10 @@ fn scratch(name: &str) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<Record, ArchiveError> {
-    archive::read_record(path, Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION })
+    archive::read_record(
+        path,
+        Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION, what: "record", next: "" },
+    )
 }
 
 /// A record that is read is the same when it is written and read again, and can be judged and shown. The bytes are

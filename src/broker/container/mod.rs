@@ -1,6 +1,7 @@
 //! A broker in a container of our own: ports on our loopback, a volume that goes when it goes, and never left behind.
 
 mod engine;
+mod facts;
 mod reaper;
 mod recipe;
 
@@ -14,9 +15,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
 
-use bollard::models::{
-    ContainerCreateBody, HostConfig, HostConfigLogConfig, ImageInspect, Mount, MountType, PortBinding,
-};
+use bollard::models::{ContainerCreateBody, HostConfig, HostConfigLogConfig, Mount, MountType, PortBinding};
 use bollard::query_parameters::{
     AttachContainerOptionsBuilder, CreateContainerOptionsBuilder, StopContainerOptionsBuilder,
     UploadToContainerOptionsBuilder,
@@ -28,6 +27,7 @@ pub use recipe::{Image, Product};
 use super::BrokerError;
 use super::child::check_store;
 use super::guard::Reaper;
+use super::kafka;
 use super::log::last_lines;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
@@ -44,6 +44,8 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// Time between two looks at a container that is to change its state.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Time between two looks at whether it takes clients: each of them is a process of the engine's that has to be woken.
+const ASK_EVERY: Duration = Duration::from_millis(100);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -134,7 +136,7 @@ impl Container {
         let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
         let mut container = Self {
             recipe: Recipe::of(&config, &name, ports)?,
-            facts: facts(&config, &engine, &image),
+            facts: facts::facts(&config, &engine, &image),
             group: None,
             ended: Arc::default(),
             log: None,
@@ -169,11 +171,7 @@ impl Container {
     /// Where clients connect: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        let scheme = match self.config.image.product {
-            Product::Nats => "nats",
-            Product::Kafka => "kafka",
-        };
-        format!("{scheme}://127.0.0.1:{}", self.ports.client)
+        format!("{}://127.0.0.1:{}", self.config.image.product.name(), self.ports.client)
     }
 
     /// The monitoring endpoint of NATS.
@@ -192,6 +190,14 @@ impl Container {
     #[must_use]
     pub fn facts(&self) -> &[(String, String)] {
         &self.facts
+    }
+
+    /// The version of a Kafka, as its log has it; no client is told.
+    #[must_use]
+    pub fn kafka_version(&self) -> Option<String> {
+        let log = std::fs::read(&self.config.log).ok()?;
+        let said = log.get(num::index(self.log_from)..)?;
+        facts::kafka_version(&String::from_utf8_lossy(said))
     }
 
     /// What the user should know of it.
@@ -389,12 +395,12 @@ impl Container {
             }
             let ready = match self.recipe.ready {
                 Ready::Monitor(monitor) => monitor.healthy().is_ok(),
-                Ready::Says(words) => last_lines(&self.config.log, self.log_from).contains(words),
+                Ready::Answers(address) => kafka::answers(address, true),
             };
             if ready {
                 return Ok(());
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(ASK_EVERY);
         }
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
     }
@@ -463,26 +469,4 @@ fn store_warning(engine: &Engine, config: &ContainerConfig) -> Result<Option<Str
 /// Somebody else has the port.
 fn is_taken(problem: &str) -> bool {
     ["port is already allocated", "address already in use"].iter().any(|words| problem.contains(words))
-}
-
-fn facts(config: &ContainerConfig, engine: &Engine, image: &ImageInspect) -> Vec<(String, String)> {
-    let digest = image.repo_digests.iter().flatten().next().and_then(|digest| digest.split_once('@'));
-    let digest = match (digest, &image.id) {
-        (Some((_, digest)), _) => digest.to_owned(),
-        (None, Some(id)) => format!("{id} (made here, not pulled)"),
-        (None, None) => "not known".into(),
-    };
-    let cores = config.cores.map_or_else(|| "no limit".into(), |cores| cores.to_string());
-    let memory = config.memory_bytes.map_or_else(|| "no limit".into(), |bytes| bytes.to_string());
-    [
-        ("container.image", config.image.reference.clone()),
-        ("container.digest", digest),
-        ("container.engine", format!("docker {}", engine.version)),
-        ("container.cpu_limit", cores),
-        ("container.memory_limit", memory),
-        ("container.network", "bridge, ports mapped to 127.0.0.1".into()),
-        ("container.store", "volume".into()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into()
 }

@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use super::super::kafka::{SESSION_MS, TESTED_KAFKA};
 use super::super::monitor::Monitor;
 use super::super::ports::Ports;
 use super::super::settings::Settings;
@@ -16,6 +17,26 @@ pub enum Product {
     Nats,
     /// As in `apache/kafka:4.3.1`.
     Kafka,
+}
+
+impl Product {
+    /// The image with the version that is tested.
+    #[must_use]
+    pub fn tested(self) -> String {
+        match self {
+            Self::Nats => format!("nats:{TESTED_VERSION}"),
+            Self::Kafka => format!("apache/kafka:{TESTED_KAFKA}"),
+        }
+    }
+
+    /// Its name, as an address begins with it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Kafka => "kafka",
+        }
+    }
 }
 
 /// An image, by its name and its tag or digest.
@@ -67,8 +88,8 @@ impl Image {
 pub(super) enum Ready {
     /// The monitoring endpoint of NATS says so.
     Monitor(Monitor),
-    /// Its log does, by these words.
-    Says(&'static str),
+    /// It answers a client of Kafka there.
+    Answers(SocketAddr),
 }
 
 /// What a container is made of, beside its image.
@@ -153,6 +174,9 @@ fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
         ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR", "1".into()),
         ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR", "1".into()),
         ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".into()),
+        // As one of our own has it: one that was killed comes back sooner.
+        ("KAFKA_BROKER_SESSION_TIMEOUT_MS", SESSION_MS.to_string()),
+        ("KAFKA_BROKER_HEARTBEAT_INTERVAL_MS", "500".into()),
         ("KAFKA_HEAP_OPTS", format!("-Xms{megabytes}m -Xmx{megabytes}m")),
     ];
     Recipe {
@@ -161,7 +185,7 @@ fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
         files: Vec::new(),
         ports: vec![(9092, ports.client)],
         store: "/var/lib/kafka/data",
-        ready: Ready::Says("Kafka Server started"),
+        ready: Ready::Answers(advertised),
     }
 }
 

@@ -26,7 +26,7 @@ const READY_WITHIN: Duration = Duration::from_secs(90);
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// A controller that has not heard of its broker for so long shuts it out. Kafka's own 9 s would also keep a broker that
 /// was killed from coming back for as long; with much less, a busy machine is enough to be shut out.
-const SESSION_MS: u32 = 6000;
+pub(super) const SESSION_MS: u32 = 6000;
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -292,7 +292,7 @@ impl LocalKafka {
 }
 
 /// Does somebody who speaks Kafka answer there? A port with TLS only takes the connection.
-fn answers(address: SocketAddr, plain: bool) -> bool {
+pub(super) fn answers(address: SocketAddr, plain: bool) -> bool {
     /// Length, `ApiVersions` version 0, correlation 7, no client id.
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
     let ask = || -> std::io::Result<bool> {

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{self, RunFolder, Schema};
+use crate::archive::{self, RunFolder};
 use crate::cli::args::Compare;
+use crate::cli::report::SCHEMA;
 use crate::cli::run::no_folder;
 use crate::cli::{Exit, Failure};
 use crate::compare::{self, About, Design, Kind, Order, Pair, Setup, Trial, workload_differences};
@@ -11,7 +12,7 @@ use crate::host::clock::{Clock, utc};
 use crate::num;
 use crate::plan::Span;
 use crate::profile::comparison::SideFile;
-use crate::record::{Record, SCHEMA_FAMILY, SCHEMA_VERSION};
+use crate::record::Record;
 use crate::run::Identity;
 
 /// A run that was made before.
@@ -67,10 +68,9 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
 
 /// The runs of a folder, by their starts: the folder itself, or those in it.
 fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
-    let schema = Schema { family: SCHEMA_FAMILY, newest: SCHEMA_VERSION };
     let made = |path: &Path| {
         let record: Record =
-            archive::read_record(path, schema).map_err(|error| Failure::environment(&error))?;
+            archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
         Ok(Made { folder: path.display().to_string(), record })
     };
     if path.join("record.json").is_file() || path.is_file() {

@@ -56,7 +56,18 @@ impl Task {
             );
             return Err(Failure { exit: Exit::Usage, text });
         }
-        let sides = [side("A", &file, &file.a, args)?, side("B", &file, &file.b, args)?];
+        let (a, prices) = side("A", &file, &file.a, args)?;
+        let (b, other) = side("B", &file, &file.b, args)?;
+        let prices = match (prices, other) {
+            (Some(a), Some(b)) if a != b => {
+                return Err(Failure::usage(
+                    "the sides have different [prices], so that their costs cannot be compared; say them for both, such as \
+                     --set prices.core=20",
+                ));
+            }
+            (a, b) => a.or(b),
+        };
+        let sides = [a, b];
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides)?;
         if design.pairs < FEWEST_PAIRS {
@@ -67,15 +78,22 @@ impl Task {
         if sides[0].plan == sides[1].plan && sides[0].broker.at == sides[1].broker.at {
             warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
         }
-        let ComparisonFile { name, description, profile, sets, notes, prices, .. } = file;
+        let ComparisonFile { name, description, profile, sets, notes, .. } = file;
         Ok(Self { name, description, profile, sets, notes, design, prices, sides, warnings })
     }
 }
 
-fn side(letter: &str, file: &ComparisonFile, side: &SideFile, args: &Compare) -> Result<Side, Failure> {
+fn side(
+    letter: &str,
+    file: &ComparisonFile,
+    side: &SideFile,
+    args: &Compare,
+) -> Result<(Side, Option<Prices>), Failure> {
     let profile = side.profile.as_ref().unwrap_or(&file.profile);
-    let sets: Vec<String> = file.sets.iter().chain(&side.sets).cloned().collect();
-    let plan = check::plan(profile, &sets)
+    // The comparison's prices lie over the profile's, and what is set over both.
+    let sets: Vec<String> =
+        file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
+    let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let mut broker = args.broker.clone();
     if let Some(at) = &side.broker {
@@ -84,7 +102,7 @@ fn side(letter: &str, file: &ComparisonFile, side: &SideFile, args: &Compare) ->
     }
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
-    Ok(Side { label: show::fit(&label, 40), overrides: said, plan, broker })
+    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker }, prices))
 }
 
 /// A name for a side that has none: the value of its first flag, without the quotes of TOML.
@@ -142,4 +160,46 @@ fn list(differences: &[Difference]) -> String {
         all.push(format!("and {} more", differences.len() - SHOWN));
     }
     all.join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Args, Command};
+
+    fn prices(more: &[&str]) -> Result<Option<Prices>, String> {
+        let words = [&["tickgate", "compare"], more].concat();
+        let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
+            panic!("a comparison")
+        };
+        Task::resolve(&args).map(|task| task.prices).map_err(|failure| failure.text)
+    }
+
+    #[test]
+    fn a_comparisons_prices_lie_over_the_profiles_and_what_is_set_over_both() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let quick = crate::profile::builtin::get("quick").unwrap();
+        let table = |core: u32| format!("\n[prices]\ncore = {core}\ngib_memory = 4\ngb_disk = 0.5\n");
+        let profile = write("priced.toml", &format!("{quick}{}currency = \"EUR\"\n", table(10)));
+        let sides = "[a]\nbus.window = 500\n[b]\nbus.window = 1000\n";
+        let bare = write("bare.toml", &format!("profile = {profile:?}\n{sides}"));
+        let own = write("own.toml", &format!("profile = {profile:?}\n{sides}{}", table(20)));
+        let of = |more: &[&str]| prices(more).unwrap().map(|prices| (prices.currency, prices.core));
+        let flags = ["--a", "bus.window=500", "--b", "bus.window=1000"];
+        assert_eq!(of(&[&["quick"], &flags[..]].concat()), None);
+        assert_eq!(of(&[&[profile.as_str()], &flags[..]].concat()), Some(("EUR".into(), 10.0)));
+        assert_eq!(of(&[&bare]), Some(("EUR".into(), 10.0)));
+        assert_eq!(of(&[&own]), Some(("USD".into(), 20.0)));
+        assert_eq!(of(&[&own, "--set", "prices.core=30"]), Some(("USD".into(), 30.0)));
+        assert_eq!(of(&[&own, "--b", "profile=quick"]), Some(("USD".into(), 20.0)), "they are of both sides");
+        let differing = prices(&[&bare, "--b", "prices.core=30"]).unwrap_err();
+        assert!(differing.contains("different [prices]"), "{differing}");
+    }
 }

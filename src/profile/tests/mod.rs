@@ -183,7 +183,8 @@ fn every_legal_key_is_written() {
         ("steps", "load.steps={ rates = [\"1/s\"] }"),
     ];
     let written = shapes.map(|(arrival, table)| {
-        let text = to_toml(&plan_of(LEAST, &[&format!("load.arrival={arrival}"), table]));
+        let text = to_toml(&plan_of(LEAST, &[&format!("load.arrival={arrival}"), table]))
+            + &prices_to_toml(&Prices::default());
         toml::Value::Table(text.parse().expect("TOML"))
     });
     // `base` is shorthand: a written plan has what it stands for.
@@ -195,6 +196,31 @@ fn every_legal_key_is_written() {
             key.split('.').try_fold(written.clone(), |value, word| step(&value, word)).is_some()
         };
         assert!(written.iter().any(is_there), "{key}");
+    }
+}
+
+#[test]
+fn prices_are_read_beside_the_plan_and_read_back_as_they_are_written() {
+    let read = |text: &str, sets: &[&str]| {
+        let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+        with_prices(&Source::new("p.toml", format!("{LEAST}{text}").into_bytes()), &sets)
+            .map(|(_, prices)| prices)
+            .map_err(|errors| errors.to_string())
+    };
+    assert_eq!(read("", &[]), Ok(None));
+    let table = "[prices]\ncurrency = \"EUR\"\ncore = 20\ngib_memory = 4.5\ngb_disk = 0\n";
+    let prices = read(table, &["prices.retention=7d", "prices.core=25.5"]).unwrap().unwrap();
+    assert_eq!((prices.currency.as_str(), prices.core, prices.gib_memory), ("EUR", 25.5, 4.5));
+    assert_eq!(prices.retention, Span::seconds(7 * 86_400));
+    assert_eq!(read(&prices_to_toml(&prices), &[]), Ok(Some(prices)));
+    for (text, part) in [
+        ("[prices]\ncore = 1\ngib_memory = 1\n", "`prices.gb_disk` is missing"),
+        ("[prices]\ncore = -1\ngib_memory = 1\ngb_disk = 1\n", "a price from 0 on"),
+        ("[prices]\ncores = 1\ngib_memory = 1\ngb_disk = 1\n", "did you mean `core`?"),
+        ("[prices]\ncore = 1\ngib_memory = 1\ngb_disk = 1\nretention = \"0s\"\n", "above 0s"),
+    ] {
+        let error = read(text, &[]).unwrap_err();
+        assert!(error.contains(part), "{text}: {error}");
     }
 }
 

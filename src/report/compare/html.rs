@@ -27,9 +27,11 @@ struct Page<'a> {
     notes: Vec<String>,
     key: Vec<(String, String)>,
     fairness: Table,
+    one_sided: Table,
     all_settings: Table,
     reasons: Vec<Reason>,
     metrics: Vec<Metric>,
+    groups: Table,
     charts: &'a [Chart],
     ledger: Table,
     cost: Option<(Table, String)>,
@@ -55,6 +57,10 @@ struct Metric {
     class: &'static str,
     why: String,
 }
+
+/// On paper nobody unfolds what one side has alone.
+const UNFOLDED: &str = "@media print{details.one-sided::details-content{content-visibility:visible;block-size:auto}\
+     details.one-sided .scroll{max-height:none}}\n";
 
 /// The class of a finding's colours.
 const fn class(finding: Finding) -> &'static str {
@@ -85,7 +91,7 @@ fn metric(m: &MetricResult) -> Metric {
 
 /// The page. An error would be one of the template's own, and becomes the page.
 pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
-    let style = style::of_page();
+    let style = style::of_page() + UNFOLDED;
     let plain = |texts: &[String]| texts.iter().map(|text| show::plain(text)).collect::<Vec<_>>();
     let page = Page {
         style_hash: hash(&style),
@@ -103,6 +109,7 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
         notes: plain(&c.about.notes),
         key: sections::key(c),
         fairness: sections::fairness(c, sections::Rows::Important),
+        one_sided: sections::one_sided(c),
         all_settings: sections::fairness(c, sections::Rows::All),
         reasons: c
             .verdict
@@ -111,6 +118,7 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
             .map(|r| Reason { what: show::plain(&r.what), next: show::plain(&r.next) })
             .collect(),
         metrics: c.metrics.iter().map(metric).collect(),
+        groups: sections::groups(c),
         charts,
         ledger: sections::ledger(c),
         cost: c.cost.as_ref().map(sections::cost),

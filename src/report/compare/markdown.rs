@@ -24,7 +24,18 @@ pub fn markdown(c: &Comparison) -> String {
     say(&format!("**{}**\n", escaped(&c.verdict.sentence)));
     say(&format!("{}\n", escaped(&sections::under(c))));
     say(&table(&sections::fairness(c, sections::Rows::Important)));
+    let one_sided = sections::one_sided(c);
+    if !one_sided.rows.is_empty() {
+        say("<details><summary>What one side has alone</summary>\n");
+        say(&table(&one_sided));
+        say("</details>\n");
+    }
     say(&table(&sections::metrics(c)));
+    if !c.groups.is_empty() {
+        say("<details><summary>By group; nothing is decided by these figures</summary>\n");
+        say(&table(&sections::groups(c)));
+        say("</details>\n");
+    }
     for remark in &c.verdict.remarks {
         say(&format!("- {}", escaped(remark)));
     }

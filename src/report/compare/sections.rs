@@ -1,7 +1,7 @@
 //! The parts of a comparison's report in words and tables.
 
 use super::{figure, interval, ratio, side_name};
-use crate::compare::{Comparison, Cost, Family, Finding, MetricResult, Outcome, Trial};
+use crate::compare::{Comparison, Cost, Family, Finding, MetricResult, Outcome, Trial, in_words};
 use crate::report::show;
 use crate::report::table::Table;
 
@@ -117,13 +117,31 @@ pub(super) fn metrics(c: &Comparison) -> Table {
     table
 }
 
+/// The groups by themselves.
+pub(super) fn groups(c: &Comparison) -> Table {
+    let mut table = Table::new(["group", "figure", "A", "B", "B / A", "interval"]);
+    for g in &c.groups {
+        table.row([
+            show::plain(&g.group),
+            show::plain(&g.title),
+            figure(g.unit, g.a),
+            figure(g.unit, g.b),
+            ratio(g.ratio),
+            interval(g.interval),
+        ]);
+    }
+    table
+}
+
 /// Which rows of the fairness table are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
-    /// What both are, and what differs.
+    /// What both are, and what differs among what both have.
     Differing,
     /// The same, and what matters most to the figures even where it is the same.
     Important,
+    /// What the bus of one of them has alone.
+    OneSided,
     /// All of them.
     All,
 }
@@ -151,9 +169,17 @@ pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
     let mut table = Table::new([String::new(), side_name("A", &c.sides.a), side_name("B", &c.sides.b)]);
     for (at, row) in c.fairness.iter().enumerate() {
         let last = row.name.rsplit('.').next().unwrap_or_default();
-        let important = rows != Rows::Differing && IMPORTANT.contains(&last);
+        let important = rows == Rows::Important && IMPORTANT.contains(&last);
         // The first rows say what both are.
-        if at < 3 || row.differs || important || rows == Rows::All {
+        let both = at < 3 || row.differs || important || in_words(&row.name);
+        let of_bus = ["bus.", "broker: "].iter().any(|part| row.name.starts_with(part));
+        let one_sided = of_bus && row.differs && (row.a == "–" || row.b == "–");
+        let shown = match rows {
+            Rows::All => true,
+            Rows::OneSided => one_sided,
+            Rows::Differing | Rows::Important => both && !one_sided,
+        };
+        if shown {
             let mark = if row.differs { "≠ " } else { "" };
             table.row([
                 format!("{mark}{}", show::plain(&row.name)),
@@ -162,6 +188,16 @@ pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
             ]);
         }
     }
+    table
+}
+
+/// What one side has alone, first that of A.
+pub(super) fn one_sided(c: &Comparison) -> Table {
+    let mut table = fairness(c, Rows::OneSided);
+    for row in &mut table.rows {
+        row[0] = row[0].replacen("≠ ", "", 1);
+    }
+    table.rows.sort_by_key(|row| row[1] == "–");
     table
 }
 

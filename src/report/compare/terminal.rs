@@ -44,7 +44,9 @@ fn settings(c: &Comparison) -> Vec<String> {
     let table = sections::fairness(c, sections::Rows::Differing);
     let head = line("", &side_name("A", &c.sides.a), &side_name("B", &c.sides.b));
     let rows = table.rows.iter().take(SETTINGS).map(|row| line(&row[0], &row[1], &row[2]));
-    std::iter::once(head).chain(rows).collect()
+    let alone = sections::fairness(c, sections::Rows::OneSided).rows.len();
+    let more = (alone > 0).then(|| format!("settings that one side has alone: {alone}, in the report"));
+    std::iter::once(head).chain(rows).chain(more).collect()
 }
 
 fn metrics(c: &Comparison) -> Vec<String> {
