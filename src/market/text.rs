@@ -73,14 +73,14 @@ impl Text<'_> {
         self.whole(n / 10_000);
         let fraction = n % 10_000;
         if fraction > 0 {
-            let ([a, b], [c, d]) = (pair(fraction / 100), pair(fraction));
-            let length = match [b, c, d] {
+            let ([first, second], [third, fourth]) = (pair(fraction / 100), pair(fraction));
+            let length = match [second, third, fourth] {
                 [.., b'1'..=b'9'] => 5,
                 [_, b'1'..=b'9', _] => 4,
                 [b'1'..=b'9', ..] => 3,
                 _ => 2,
             };
-            self.first(length, &[b'.', a, b, c, d]);
+            self.first(length, &[b'.', first, second, third, fourth]);
         }
         self
     }

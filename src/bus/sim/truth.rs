@@ -81,8 +81,8 @@ pub struct Truth {
 /// The time in an event id's text: 48 bits of milliseconds and 12 of 1/4096 ms, as section 5 of the design lays
 /// it out; 0 for what is no such text.
 pub(super) fn intended_unix_ns(id: &str) -> u64 {
-    let Some([a, b, c, d, e, f, g, h, ..]) = parse_id(id.as_bytes()) else { return 0 };
-    let bits = u64::from_be_bytes([a, b, c, d, e, f, g, h]);
+    let Some(id) = parse_id(id.as_bytes()) else { return 0 };
+    let bits = u64::from_be_bytes(id.as_chunks::<8>().0[0]);
     let fraction_ns = ((bits & 0x0fff) * 1_000_000 + 2048) / 4096;
     (bits >> 16).saturating_mul(1_000_000).saturating_add(fraction_ns)
 }
