@@ -22,8 +22,10 @@ pub const fn f64_of_signed(n: i64) -> f64 {
 
 /// Rounds to the nearest integer; negative and NaN become 0, too large becomes `u64::MAX`.
 #[must_use]
-pub fn u64_of(x: f64) -> u64 {
-    x.round() as u64
+pub const fn u64_of(x: f64) -> u64 {
+    // Not by `round`, which most processors have no instruction for: what `x` has beyond its whole part is exact.
+    let whole = x as u64;
+    if x - whole as f64 >= 0.5 { whole.saturating_add(1) } else { whole }
 }
 
 /// Rounds towards zero; negative and NaN become 0, too large becomes `u64::MAX`.
@@ -94,4 +96,29 @@ pub fn difference(a: u64, b: u64) -> i64 {
 #[must_use]
 pub fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { f64_of(part) / f64_of(whole) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn rounding_keeps_its_edges() {
+        let just_below_half = 0.5_f64.next_down();
+        let edges = [(0.5, 1), (just_below_half, 0), (-0.5, 0), (-7.0, 0), (f64::NAN, 0), (2.5, 3)];
+        for (x, whole) in edges {
+            assert_eq!(u64_of(x), whole, "{x}");
+        }
+        assert_eq!([u64_of(f64::INFINITY), u64_of(1e20)], [u64::MAX; 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn rounding_is_that_of_the_standard_library(x: f64, small in -10.0..1e16_f64, halves in 0_u64..1 << 53) {
+            for x in [x, small, f64_of(halves) / 2.0] {
+                prop_assert_eq!(u64_of(x), x.round() as u64);
+            }
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! Encoding: one event in the ADR's envelope, written into a reused buffer.
 
-use super::envelope::{AFTER, BETWEEN, HEAD, seal};
+use super::envelope::{Opening, seal};
 use super::payload::{self, Scene};
 use super::probe::{Probe, READINESS_SYMBOL};
 use super::random::Random;
 use super::symbols::{Instrument, instruments};
-use super::text::Text;
+use super::text::{Clock, Text};
 use super::topics::{Topic, topics};
 use super::walk::Walk;
 use crate::num;
@@ -21,6 +21,7 @@ pub struct Market {
     least_size: usize,
     topics: Vec<Topic>,
     symbols: Vec<Symbol>,
+    clock: Clock,
 }
 
 #[derive(Debug, Clone)]
@@ -29,9 +30,6 @@ struct Symbol {
     walk: Walk,
     last: Option<Probe>,
 }
-
-/// Stands where the correlation id will be.
-const UNSEALED: &str = "00000000-0000-0000-0000-000000000000";
 
 impl Market {
     /// The market of generator `first` of `of`; `(0, 1)` owns every symbol.
@@ -52,6 +50,7 @@ impl Market {
             symbols: owned
                 .map(|instrument| Symbol { walk: Walk::of(&instrument), instrument, last: None })
                 .collect(),
+            clock: Clock::default(),
         }
     }
 
@@ -86,8 +85,8 @@ impl Market {
         let mut random = Random::of(&[self.seed, key]);
         held.walk.step(&held.instrument, &mut random);
 
+        of.opening.write(into, probe, self.clock.text(intended_unix_ns));
         let mut out = Text(into);
-        open(&mut out, probe, &of.before_time, &of.after_time);
         if let Some(cause) = held.last.filter(|_| of.kind.has_cause()) {
             out.raw(r#","causationId":""#).id(&cause.to_id()).raw("\"");
         }
@@ -113,8 +112,8 @@ impl Market {
 pub fn encode_readiness(into: &mut Vec<u8>, run_tag: u16, topic: u8, nonce: u32, intended_unix_ns: u64) {
     let probe = Probe { run_tag, topic, symbol: READINESS_SYMBOL, sequence: nonce, intended_unix_ns };
     into.clear();
-    let before = format!(r#"{AFTER}"tickgate.readiness","timestamp":""#);
-    open(&mut Text(into), probe, &before, r#"","version":"1.0.0","source":"tickgate""#);
+    let opening = Opening::new("tickgate.readiness", "tickgate");
+    opening.write(into, probe, Clock::default().text(intended_unix_ns));
     Text(into)
         .raw(r#","payload":{"topic":"#)
         .whole(u64::from(topic))
@@ -122,16 +121,6 @@ pub fn encode_readiness(into: &mut Vec<u8>, run_tag: u16, topic: u8, nonce: u32,
         .whole(u64::from(nonce))
         .raw("}");
     close(into, 0);
-}
-
-fn open(out: &mut Text<'_>, probe: Probe, before_time: &str, after_time: &str) {
-    out.raw(HEAD)
-        .id(&probe.to_id())
-        .raw(BETWEEN)
-        .raw(UNSEALED)
-        .raw(before_time)
-        .time(probe.intended_unix_ns)
-        .raw(after_time);
 }
 
 /// Closes the event, pads it with white space that JSON ignores, and seals all of it.

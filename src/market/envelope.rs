@@ -12,7 +12,7 @@ use std::ops::Range;
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
-use super::probe::{join, split, write_id};
+use super::probe::{Probe, join, split, write_id};
 
 /// Where the event id's 36 characters stand in an encoded event.
 pub const EVENT_ID: Range<usize> = 12..48;
@@ -20,9 +20,36 @@ pub const EVENT_ID: Range<usize> = 12..48;
 pub(super) const CORRELATION_ID: Range<usize> = 67..103;
 
 /// What stands before the event id, between the ids, and after the correlation id.
-pub(super) const HEAD: &str = r#"{"eventId":""#;
-pub(super) const BETWEEN: &str = r#"","correlationId":""#;
-pub(super) const AFTER: &str = r#"","eventType":"#;
+const HEAD: &str = r#"{"eventId":""#;
+const BETWEEN: &str = r#"","correlationId":""#;
+const AFTER: &str = r#"","eventType":"#;
+
+/// The text of a topic's events up to the causation id or the payload, with room for what differs from event to event.
+#[derive(Debug, Clone)]
+pub(super) struct Opening {
+    text: Vec<u8>,
+    time_at: usize,
+}
+
+impl Opening {
+    /// Type and source are JSON text without its quotes.
+    pub(super) fn new(event_type: &str, source: &str) -> Self {
+        let room = "-".repeat(EVENT_ID.len());
+        let before = format!(r#"{HEAD}{room}{BETWEEN}{room}{AFTER}"{event_type}","timestamp":""#);
+        let time = "-".repeat(27);
+        let text = format!(r#"{before}{time}","version":"1.0.0","source":"{source}""#);
+        Self { text: text.into_bytes(), time_at: before.len() }
+    }
+
+    /// Begins an event in an empty buffer.
+    pub(super) fn write(&self, into: &mut Vec<u8>, probe: Probe, time: &[u8; 27]) {
+        into.extend_from_slice(&self.text);
+        let mut id = [0; 36];
+        write_id(&probe.to_id(), &mut id);
+        into[EVENT_ID].copy_from_slice(&id);
+        into[self.time_at..self.time_at + time.len()].copy_from_slice(time);
+    }
+}
 
 const MARK: u64 = 0x0074_6963_6b67_6174;
 const MARK_MASK: u64 = (1 << 58) - 1;

@@ -90,8 +90,8 @@ pub const fn on_the_grid(unix_ns: u64) -> u64 {
 
 /// The halves of a UUID.
 pub(super) fn split(id: &[u8; 16]) -> (u64, u64) {
-    let half = |of: &[u8]| of.iter().fold(0, |value, &byte| (value << 8) | u64::from(byte));
-    (half(&id[..8]), half(&id[8..]))
+    let (halves, _) = id.as_chunks::<8>();
+    (u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1]))
 }
 
 /// A UUID of two halves.
@@ -102,63 +102,65 @@ pub(super) fn join(high: u64, low: u64) -> [u8; 16] {
     id
 }
 
-/// Where the two digits of each byte stand in a UUID's text.
-const DIGITS_AT: [usize; 16] = [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// The same byte eight times.
+const fn eight(byte: u8) -> u64 {
+    u64::from_ne_bytes([byte; 8])
+}
+
+/// Eight hexadecimal digits from their values, one in each byte.
+const fn ascii(values: u64) -> u64 {
+    let letters = ((values + eight(6)) >> 4) & eight(1);
+    // In ASCII, `a` stands 39 further than behind `9`.
+    values + eight(b'0') + letters * 39
+}
+
+/// The low 32 bits of a number as hexadecimal digits, all eight at once.
+const fn digits(n: u64) -> [u8; 8] {
+    let n = n & 0xffff_ffff;
+    let n = (n | (n << 16)) & 0x0000_ffff_0000_ffff;
+    let n = (n | (n << 8)) & 0x00ff_00ff_00ff_00ff;
+    ascii((n | (n << 4)) & eight(0x0f)).to_be_bytes()
+}
+
+/// The number of eight hexadecimal digits in lower case.
+fn number(digits: [u8; 8]) -> Option<u64> {
+    let text = u64::from_be_bytes(digits);
+    let n = (text & eight(0x0f)) + ((text >> 6) & eight(1)) * 9;
+    if n & eight(0xf0) != 0 || ascii(n) != text {
+        return None;
+    }
+    let n = (n | (n >> 4)) & 0x00ff_00ff_00ff_00ff;
+    let n = (n | (n >> 8)) & 0x0000_ffff_0000_ffff;
+    Some((n | (n >> 16)) & 0xffff_ffff)
+}
+
 const DASHES_AT: [usize; 4] = [8, 13, 18, 23];
-
-const HEX: [[u8; 2]; 256] = {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut table = [[0; 2]; 256];
-    let mut n = 0;
-    while n < 256 {
-        table[n] = [DIGITS[n / 16], DIGITS[n % 16]];
-        n += 1;
-    }
-    table
-};
-
-/// The value of each lower-case hexadecimal digit, and 0xff for any other byte.
-const NIBBLE: [u8; 256] = {
-    let mut table = [0xff; 256];
-    let mut value: u8 = 0;
-    let mut n = 0;
-    while n < 16 {
-        let digit = if value < 10 { b'0' + value } else { b'a' + value - 10 };
-        let mut at = 0;
-        let mut byte: u8 = 0;
-        while byte < digit {
-            byte += 1;
-            at += 1;
-        }
-        table[at] = value;
-        value += 1;
-        n += 1;
-    }
-    table
-};
 
 /// Writes a UUID as 36 ASCII characters, lower case.
 pub fn write_id(id: &[u8; 16], into: &mut [u8; 36]) {
-    for (byte, at) in id.iter().zip(DIGITS_AT) {
-        [into[at], into[at + 1]] = HEX[usize::from(*byte)];
-    }
-    for at in DASHES_AT {
-        into[at] = b'-';
-    }
+    let (high, low) = split(id);
+    let [first, second, third, fourth] = [high >> 32, high, low >> 32, low].map(digits);
+    *into = [b'-'; 36];
+    into[..8].copy_from_slice(&first);
+    into[9..13].copy_from_slice(&second[..4]);
+    into[14..18].copy_from_slice(&second[4..]);
+    into[19..23].copy_from_slice(&third[..4]);
+    into[24..28].copy_from_slice(&third[4..]);
+    into[28..].copy_from_slice(&fourth);
 }
 
 /// Reads a UUID; `None` unless it is exactly 36 characters, lower case, with its dashes in place.
 #[must_use]
 pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     let text: &[u8; 36] = text.try_into().ok()?;
-    let mut id = [0; 16];
-    let mut seen = 0;
-    for (byte, at) in id.iter_mut().zip(DIGITS_AT) {
-        let (high, low) = (NIBBLE[usize::from(text[at])], NIBBLE[usize::from(text[at + 1])]);
-        seen |= high | low;
-        *byte = (high << 4) | (low & 0x0f);
-    }
-    (seen <= 0x0f && DASHES_AT.iter().all(|&at| text[at] == b'-')).then_some(id)
+    let number = |one: usize, other: usize| {
+        let mut digits = [0; 8];
+        digits[..4].copy_from_slice(&text[one..one + 4]);
+        digits[4..].copy_from_slice(&text[other..other + 4]);
+        number(digits)
+    };
+    let (high, low) = ((number(0, 4)? << 32) | number(9, 14)?, (number(19, 24)? << 32) | number(28, 32)?);
+    DASHES_AT.iter().all(|&at| text[at] == b'-').then(|| join(high, low))
 }
 
 #[cfg(test)]

@@ -17,31 +17,47 @@ const PAIRS: [[u8; 2]; 100] = {
     table
 };
 
+/// Digits of the largest number.
+const MOST_DIGITS: usize = 20;
+
 fn pair(below_100: u64) -> [u8; 2] {
     PAIRS[num::index(below_100 % 100)]
 }
 
 impl Text<'_> {
     /// The text itself.
+    #[inline]
     pub(super) fn raw(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
+    /// The first so many of some bytes. All of them are copied, since a copy of a fixed length is a few moves, and
+    /// one of any length a call.
+    #[inline]
+    fn first<const N: usize>(&mut self, length: usize, of: &[u8; N]) {
+        let end = self.0.len() + length;
+        self.0.extend_from_slice(of);
+        self.0.truncate(end);
+    }
+
     /// A whole number.
     pub(super) fn whole(&mut self, mut n: u64) -> &mut Self {
-        let mut digits = [0; 20];
-        let mut from = digits.len();
+        // Digits up to the middle, and as many bytes behind them as can be copied in vain.
+        let mut digits = [0; 2 * MOST_DIGITS];
+        let mut from = MOST_DIGITS;
         while n >= 10 {
             from -= 2;
             digits[from..from + 2].copy_from_slice(&pair(n));
             n /= 100;
         }
-        if n > 0 || from == digits.len() {
+        if n > 0 || from == MOST_DIGITS {
             from -= 1;
             digits[from] = pair(n)[1];
         }
-        self.0.extend_from_slice(&digits[from..]);
+        if let Some(start) = digits[from..].first_chunk::<MOST_DIGITS>() {
+            self.first(MOST_DIGITS - from, start);
+        }
         self
     }
 
@@ -57,11 +73,14 @@ impl Text<'_> {
         self.whole(n / 10_000);
         let fraction = n % 10_000;
         if fraction > 0 {
-            let digits = [pair(fraction / 100), pair(fraction)];
-            let digits = digits.as_flattened();
-            let zeros = digits.iter().rev().take_while(|&&digit| digit == b'0').count();
-            self.0.push(b'.');
-            self.0.extend_from_slice(&digits[..digits.len() - zeros]);
+            let ([first, second], [third, fourth]) = (pair(fraction / 100), pair(fraction));
+            let length = match [second, third, fourth] {
+                [.., b'1'..=b'9'] => 5,
+                [_, b'1'..=b'9', _] => 4,
+                [b'1'..=b'9', ..] => 3,
+                _ => 2,
+            };
+            self.first(length, &[b'.', first, second, third, fourth]);
         }
         self
     }
@@ -74,27 +93,44 @@ impl Text<'_> {
         self
     }
 
-    /// A point in time, ISO 8601 in UTC with whole microseconds (rounded down).
+    /// A point in time, as [`Clock`] writes it.
     pub(super) fn time(&mut self, unix_ns: u64) -> &mut Self {
-        let (seconds, micros) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000 / 1000);
-        let (year, month, day) = civil(seconds / 86_400);
-        let mut text = *b"0000-00-00T00:00:00.000000Z";
-        for (at, value) in [
-            (0, year / 100),
-            (2, year),
-            (5, month),
-            (8, day),
-            (11, seconds / 3600 % 24),
-            (14, seconds / 60 % 60),
-            (17, seconds % 60),
-            (20, micros / 10_000),
-            (22, micros / 100),
-            (24, micros),
-        ] {
-            [text[at], text[at + 1]] = pair(value);
-        }
-        self.0.extend_from_slice(&text);
+        self.0.extend_from_slice(Clock::default().text(unix_ns));
         self
+    }
+}
+
+/// Writes points in time, ISO 8601 in UTC with whole microseconds (rounded down), and keeps the text of the last
+/// one's second.
+#[derive(Debug, Clone)]
+pub(super) struct Clock {
+    second: u64,
+    text: [u8; 27],
+}
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self { second: 0, text: *b"1970-01-01T00:00:00.000000Z" }
+    }
+}
+
+impl Clock {
+    pub(super) fn text(&mut self, unix_ns: u64) -> &[u8; 27] {
+        let (second, micros) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000 / 1000);
+        if second != self.second {
+            self.second = second;
+            let (year, month, day) = civil(second / 86_400);
+            let time = [second / 3600 % 24, second / 60 % 60, second % 60];
+            self.write([0, 2, 5, 8, 11, 14, 17], [year / 100, year, month, day, time[0], time[1], time[2]]);
+        }
+        self.write([20, 22, 24], [micros / 10_000, micros / 100, micros]);
+        &self.text
+    }
+
+    fn write<const N: usize>(&mut self, at: [usize; N], pairs: [u64; N]) {
+        for (at, value) in at.into_iter().zip(pairs) {
+            [self.text[at], self.text[at + 1]] = pair(value);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! What an event of each topic is made of: its kind of payload, its source, and the text that never changes.
 
-use super::envelope::AFTER;
+use super::envelope::Opening;
 use super::probe::MAX_TOPICS;
 use crate::plan;
 
@@ -72,10 +72,8 @@ pub(super) struct Topic {
     pub(super) kind: Kind,
     /// The publishing service.
     pub(super) source: String,
-    /// From the end of the correlation id to the timestamp.
-    pub(super) before_time: String,
-    /// From the timestamp to the payload or the causation id.
-    pub(super) after_time: String,
+    /// How every event of it begins.
+    pub(super) opening: Opening,
     /// The topic that a dead letter's failed event is of.
     pub(super) failed: usize,
 }
@@ -95,8 +93,7 @@ pub(super) fn topics(topology: &plan::Topology) -> Vec<Topic> {
             let name = escaped(name);
             let source = escaped(&source(domain));
             Topic {
-                before_time: format!(r#"{AFTER}"{name}","timestamp":""#),
-                after_time: format!(r#"","version":"1.0.0","source":"{source}""#),
+                opening: Opening::new(&name, &source),
                 failed: living(Some(domain)).or_else(|| living(None)).unwrap_or_default(),
                 name,
                 kind: *kind,

@@ -41,7 +41,12 @@ pub enum Delay {
 
 impl Delay {
     /// The delay of the event of these names that begins at `at`.
+    #[inline]
     pub(super) fn draw(&self, random: Random, names: [u64; 2], at: Ns) -> Ns {
+        if let Self::Fixed(ns) = *self { ns } else { self.drawn(random, names, at) }
+    }
+
+    fn drawn(&self, random: Random, names: [u64; 2], at: Ns) -> Ns {
         match *self {
             Self::Fixed(ns) => ns,
             Self::LogNormal { median_ns, sigma } => log_normal(median_ns, sigma, random.normal(names)),

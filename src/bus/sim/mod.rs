@@ -5,6 +5,7 @@
 //! same seed gives the same run to the last bit. In real time it is a bus for demonstrations behind the threaded
 //! engine. It shares no code with `measure`.
 
+mod agenda;
 mod faults;
 mod groups;
 mod random;

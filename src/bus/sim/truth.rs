@@ -2,6 +2,7 @@
 //! be, from which a test finds by itself, and naively, what a record must say.
 
 use crate::bus::Refused;
+use crate::market::parse_id;
 use crate::plan::Ns;
 
 /// What became of an event on the publishing side.
@@ -80,11 +81,10 @@ pub struct Truth {
 /// The time in an event id's text: 48 bits of milliseconds and 12 of 1/4096 ms, as section 5 of the design lays
 /// it out; 0 for what is no such text.
 pub(super) fn intended_unix_ns(id: &str) -> u64 {
-    let part = |from: usize, to: usize| id.get(from..to).and_then(|hex| u64::from_str_radix(hex, 16).ok());
-    let (Some(high), Some(low), Some(fraction)) = (part(0, 8), part(9, 13), part(15, 18)) else { return 0 };
-    // A fraction below 4096 times a million is far below 2^53: exact.
-    let ns = crate::num::u64_of(crate::num::f64_of(fraction) / 4096.0 * 1e6);
-    (((high << 16) | low) * 1_000_000).saturating_add(ns)
+    let Some(id) = parse_id(id.as_bytes()) else { return 0 };
+    let bits = u64::from_be_bytes(id.as_chunks::<8>().0[0]);
+    let fraction_ns = ((bits & 0x0fff) * 1_000_000 + 2048) / 4096;
+    (bits >> 16).saturating_mul(1_000_000).saturating_add(fraction_ns)
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The simulated world: an agenda of things to come, worked off in the order of their times, and the publishing
 //! side. Whoever calls says what time it is; nothing here reads a clock.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, VecDeque};
+use std::collections::VecDeque;
 
+use super::agenda::Agenda;
 use super::faults::{Cut, Fault, Faults, Hits, Stretch};
 use super::groups::GroupSide;
 use super::random::Random;
@@ -29,7 +29,7 @@ pub struct Host {
 }
 
 /// Something that will happen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Happening {
     /// A client sends an event again.
     Depart { event: u32, slot: u32 },
@@ -50,7 +50,7 @@ pub(super) enum Happening {
 }
 
 /// What the server says of an event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy)]
 pub(super) enum Reply {
     Stored {
         copy: u32,
@@ -60,14 +60,6 @@ pub(super) enum Reply {
     Claimed,
     Refused,
     Overload,
-}
-
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    at: Ns,
-    /// Things of the same time happen in the order in which they were foreseen.
-    serial: u64,
-    what: Happening,
 }
 
 /// One publisher's connection and its client's queues.
@@ -116,8 +108,7 @@ pub(super) struct World {
     pub(super) host: Host,
     pub(super) random: Random,
     pub(super) terms: Terms,
-    agenda: BinaryHeap<Reverse<Entry>>,
-    serial: u64,
+    agenda: Agenda,
     pub(super) slots: Slots,
     pub(super) senders: Vec<Sender>,
     pub(super) lives: Vec<Life>,
@@ -153,8 +144,7 @@ impl World {
                 places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
             },
-            agenda: BinaryHeap::new(),
-            serial: 0,
+            agenda: Agenda::default(),
             slots: Slots::default(),
             senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),
             lives: Vec::new(),
@@ -172,21 +162,17 @@ impl World {
     }
 
     pub(super) fn foresee(&mut self, at: Ns, what: Happening) {
-        self.serial += 1;
-        self.agenda.push(Reverse(Entry { at, serial: self.serial, what }));
+        self.agenda.enter(at, what);
     }
 
     /// When the next thing happens.
     pub(super) fn next(&self) -> Option<Ns> {
-        self.agenda.peek().map(|entry| entry.0.at)
+        self.agenda.next()
     }
 
     /// Lets everything happen up to and including `now`.
     pub(super) fn advance(&mut self, now: Ns) {
-        while let Some(entry) = self.agenda.peek()
-            && entry.0.at <= now
-        {
-            let Some(Reverse(Entry { at, what, .. })) = self.agenda.pop() else { return };
+        while let Some((at, what)) = self.agenda.take(now) {
             self.happen(at, what);
         }
         self.now = self.now.max(now);
@@ -243,8 +229,10 @@ impl World {
     }
 
     /// The same of a fault that says nothing more.
+    #[inline]
     pub(super) fn suffers(&self, event: Option<u32>, name: u64, fault: Fault) -> bool {
-        self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
+        !self.faults.mishaps.is_empty()
+            && self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
     }
 
     /// The cut that takes what is on the wire from `sent` to `arriving`.
