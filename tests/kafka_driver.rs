@@ -280,8 +280,7 @@ fn a_backlog_that_grows_while_a_member_holds_is_received_whole_and_in_order() {
             member.hold();
         }
         settle(&mut publisher, &mut acks);
-        let expected: Vec<Vec<u8>> =
-            (1..=500).map(|token| format!("{round} {token}").into_bytes()).collect();
+        let expected: Vec<Vec<u8>> = (1..=500).map(|token| format!("{round} {token}").into_bytes()).collect();
         let seen: Vec<Vec<u8>> = receive(&mut member, 500).into_iter().map(|r| r.payload).collect();
         assert_eq!(seen, expected);
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plans::flat;
 use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
 use crate::num;
-use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Sync};
+use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Publish, Sync};
 use crate::record::{Record, Verdict};
 use crate::stats;
 
@@ -119,7 +119,13 @@ fn forced(bus: &Bus, mode: &str) -> String {
 
 fn sent(bus: &Bus) -> String {
     match bus.kind {
-        BusKind::Nats => "none: each is a message".into(),
+        BusKind::Nats => match bus.publish {
+            Publish::Async | Publish::Sync => "none: each is a message".into(),
+            Publish::Fast => {
+                format!("none: each is a message, up to {} are confirmed at once", bus.nats.batch)
+            }
+            Publish::Atomic => format!("up to {}, stored as one", bus.nats.batch),
+        },
         BusKind::Kafka => format!(
             "those of {} (linger), up to {}; {} requests under way",
             bus.kafka.linger, bus.kafka.batch_size, bus.kafka.max_in_flight
@@ -138,7 +144,8 @@ fn acknowledged(bus: &Bus) -> String {
     match (bus.ack, bus.kind) {
         (AckMode::None, _) => "never".into(),
         (_, BusKind::Kafka) => format!("by their position, every {}", bus.kafka.commit_interval),
-        (AckMode::Explicit, BusKind::Nats) => "each".into(),
+        (AckMode::Explicit, BusKind::Nats) if bus.nats.ack_linger.ns == 0 => "each".into(),
+        (AckMode::Explicit, BusKind::Nats) => format!("each, within {}", bus.nats.ack_linger),
         (AckMode::All, BusKind::Nats) => "the last of several for all".into(),
     }
 }
