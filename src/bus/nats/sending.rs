@@ -64,19 +64,11 @@ impl Sending {
         self.arena.split().freeze()
     }
 
-    fn text(&mut self, text: std::fmt::Arguments<'_>) -> Option<Subject> {
-        // Writing into memory does not fail.
-        let _ = self.arena.write_fmt(text);
-        Subject::from_utf8(self.arena.split().freeze()).ok()
-    }
-
     /// Hands over an event that has an answer of its own.
     pub(super) fn event(&mut self, ticket: Ticket, parcel: &Parcel) -> Handed {
-        // Nothing of it is copied but this name.
-        let _ = write!(self.arena, "{}.{}-{}", self.inbox, ticket.slot, ticket.generation);
-        let Ok(reply) = Subject::from_utf8(self.arena.split().freeze()) else { return Handed::Over };
-        let headers = msg_id(parcel);
-        self.publish(&parcel.subject, Some(reply), headers, parcel.payload.clone())
+        let Self { inbox, arena, .. } = self;
+        let reply = subject(arena, format_args!("{inbox}.{}-{}", ticket.slot, ticket.generation));
+        self.publish(&parcel.subject, reply, msg_id(parcel), parcel.payload.clone())
     }
 
     /// Hands over an event of a batch.
@@ -102,11 +94,9 @@ impl Sending {
 
     /// `<inbox>.<batch>.<flow>.<gaps>.<sequence>.<operation>.$FI`: fast ingest has everything in the reply subject.
     fn fast_reply(&mut self, batches: &Batches, place: Place, operation: u8) -> Option<Subject> {
-        let Self { inbox, .. } = self;
-        let (id, inbox) = (id(inbox).to_owned(), inbox.clone());
-        let Place { batch, sequence, .. } = place;
-        let flow = batches.size();
-        self.text(format_args!("{inbox}.{id}-{batch}.{flow}.fail.{sequence}.{operation}.$FI"))
+        let Self { inbox, arena, .. } = self;
+        let (id, flow, Place { batch, sequence, .. }) = (id(inbox), batches.size(), place);
+        subject(arena, format_args!("{inbox}.{id}-{batch}.{flow}.fail.{sequence}.{operation}.$FI"))
     }
 
     /// Only the last message asks for an answer: it speaks for the whole batch.
@@ -125,8 +115,8 @@ impl Sending {
         headers.insert("Nats-Batch-Sequence", HeaderValue::from(sequence));
         let reply = commit.and_then(|commit| {
             headers.insert("Nats-Batch-Commit", HeaderValue::from(commit));
-            let inbox = self.inbox.clone();
-            self.text(format_args!("{inbox}.{id}.{sequence}"))
+            let Self { inbox, arena, .. } = self;
+            self::subject(arena, format_args!("{inbox}.{id}.{sequence}"))
         });
         self.publish(subject, reply, Some(headers), payload)
     }
@@ -154,6 +144,13 @@ impl Sending {
             Some(_) => Handed::Over,
         }
     }
+}
+
+/// A subject that is written into the arena and cut from it.
+fn subject(arena: &mut BytesMut, text: std::fmt::Arguments<'_>) -> Option<Subject> {
+    // Writing into memory does not fail.
+    let _ = arena.write_fmt(text);
+    Subject::from_utf8(arena.split().freeze()).ok()
 }
 
 /// Operations of fast ingest.
