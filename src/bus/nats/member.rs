@@ -287,36 +287,42 @@ fn nanoseconds(span: Duration) -> Ns {
 
 /// Acknowledgements that wait to be written together.
 struct Acks {
+    mode: AckMode,
     waiting: VecDeque<Subject>,
-    /// When the oldest of them began to wait.
+    /// Deliveries that they confirm; with [`AckMode::All`] one of them confirms several.
+    deliveries: u32,
+    /// When the oldest of those began to wait.
     since: Instant,
     /// How long it may wait.
     linger: Duration,
-    /// As many are written at once.
-    enough: usize,
+    /// For so many they are written at once.
+    enough: u32,
 }
 
 impl Acks {
-    fn new(nats: &plan::Nats) -> Self {
+    fn new(bus: &plan::Bus) -> Self {
         Self {
+            mode: bus.ack,
             waiting: VecDeque::new(),
+            deliveries: 0,
             since: Instant::now(),
-            linger: nats.ack_linger.as_duration(),
+            linger: bus.nats.ack_linger.as_duration(),
             // Far from what the server bears, lest it waits for us while we wait for it.
-            enough: num::index32((nats.max_ack_pending / 8).clamp(1, 256)),
+            enough: (bus.nats.max_ack_pending / 8).clamp(1, 256),
         }
     }
 
-    fn push(&mut self, mode: AckMode, reply: Option<Subject>) {
-        let (Some(reply), false) = (reply, mode == AckMode::None) else { return };
-        if mode == AckMode::All {
-            // The last one confirms all before it.
-            self.waiting.clear();
-        }
+    fn push(&mut self, reply: Option<Subject>) {
+        let (Some(reply), false) = (reply, self.mode == AckMode::None) else { return };
         if self.waiting.is_empty() && !self.linger.is_zero() {
             self.since = Instant::now();
         }
+        if self.mode == AckMode::All {
+            // The last one confirms all before it, and the first of those has waited longest.
+            self.waiting.clear();
+        }
         self.waiting.push_back(reply);
+        self.deliveries = self.deliveries.saturating_add(1);
     }
 
     /// When the next are to be written, if any wait.
@@ -325,8 +331,10 @@ impl Acks {
     }
 
     fn are_due(&self) -> bool {
-        self.waiting.len() >= self.enough
-            || (!self.waiting.is_empty() && (self.linger.is_zero() || self.since.elapsed() >= self.linger))
+        !self.waiting.is_empty()
+            && (self.deliveries >= self.enough
+                || self.linger.is_zero()
+                || self.since.elapsed() >= self.linger)
     }
 
     /// Hands them to the client while its queue has room; returns whether it took any.
@@ -340,6 +348,9 @@ impl Acks {
             self.waiting.pop_front();
             sent = true;
         }
+        if self.waiting.is_empty() {
+            self.deliveries = 0;
+        }
         sent
     }
 }
@@ -349,7 +360,6 @@ pub struct NatsMember {
     // Before the runtime, so that what it holds ends first.
     pull: Pull,
     acks: Acks,
-    mode: AckMode,
     layout: Arc<Layout>,
     clock: Clock,
     runtime: Runtime,
@@ -363,13 +373,13 @@ impl NatsMember {
         layout: Arc<Layout>,
         clock: Clock,
     ) -> Self {
-        Self { pull, acks: Acks::new(&bus.nats), mode: bus.ack, layout, clock, runtime }
+        Self { pull, acks: Acks::new(bus), layout, clock, runtime }
     }
 }
 
 impl Member for NatsMember {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let Self { pull, acks, mode, layout, clock, runtime } = self;
+        let Self { pull, acks, layout, clock, runtime } = self;
         runtime.block_on(async {
             let deadline = Instant::now() + wait;
             let mut next = loop {
@@ -389,7 +399,7 @@ impl Member for NatsMember {
             while let Some(Pulled { message, info }) = next {
                 hand_over(layout, &message, info, clock.now(), sink);
                 received += 1;
-                acks.push(*mode, message.reply);
+                acks.push(message.reply);
                 if received >= most {
                     break;
                 }
@@ -432,4 +442,40 @@ pub(super) fn hand_over(
         position: Position { partition: 0, offset: info.stream_sequence },
         attempt: info.delivered,
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acks(mode: AckMode, linger: Duration, enough: u32) -> Acks {
+        Acks { mode, waiting: VecDeque::new(), deliveries: 0, since: Instant::now(), linger, enough }
+    }
+
+    #[test]
+    fn what_waits_longest_says_when_they_are_due_however_many_follow() {
+        for mode in [AckMode::Explicit, AckMode::All] {
+            let mut acks = acks(mode, Duration::from_hours(1), 3);
+            assert_eq!((acks.due(), acks.are_due()), (None, false));
+            acks.push(Some("first".into()));
+            let due = acks.due().expect("one waits");
+            std::thread::sleep(Duration::from_millis(2));
+            acks.push(Some("second".into()));
+            assert_eq!((acks.due(), acks.are_due()), (Some(due), false), "{mode:?}");
+            // Enough deliveries are not kept waiting, also where one acknowledgement is for all of them.
+            acks.push(Some("third".into()));
+            assert!(acks.are_due(), "{mode:?}");
+            assert_eq!(acks.waiting.len(), if mode == AckMode::All { 1 } else { 3 });
+        }
+    }
+
+    #[test]
+    fn nothing_waits_without_a_linger_or_an_acknowledgement() {
+        let mut at_once = acks(AckMode::Explicit, Duration::ZERO, 3);
+        at_once.push(Some("first".into()));
+        assert!(at_once.are_due());
+        let mut never = acks(AckMode::None, Duration::ZERO, 1);
+        never.push(Some("first".into()));
+        assert_eq!((never.due(), never.are_due()), (None, false));
+    }
 }
