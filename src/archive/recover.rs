@@ -138,7 +138,7 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
                 .map(|step| step.count_at_value())
                 .sum()
         };
-        limits.iter().map(|&limit_ns| Limit { limit_ns, above: above(limit_ns), equal: 0 }).collect()
+        limits.iter().map(|&limit_ns| Limit { limit_ns, above: above(limit_ns), ..Limit::default() }).collect()
     };
     let Some(sum) = sum.filter(|sum| !sum.is_empty()) else { return Latency::default() };
     let at = |q: f64| sum.value_at_quantile(q).min(sum.max());
@@ -205,6 +205,7 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         expected: delivered.saturating_add(waiting),
         delivered,
         lost: 0,
+        pending: 0,
         lost_not_stored: 0,
         lost_not_delivered: 0,
         recovered: 0,
@@ -217,6 +218,7 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         foreign: sum(|row| row.foreign),
         unverified: 0,
         measured_intended: in_measure,
+        measured_unsent_own: 0,
         measured_in_time: in_measure,
         first_received_ns: None,
         last_received_ns: None,
@@ -242,6 +244,7 @@ fn resources(rows: &[Row], seconds: f64) -> Resources {
         cpu_seconds: cores * seconds,
         cpu_cores: cores,
         peak_memory_bytes: peak.unwrap_or(0),
+        cpu_unknown: false,
     };
     let broker =
         rows.iter().filter_map(|row| row.broker_memory_bytes).max().map(|peak| {

@@ -190,12 +190,15 @@ pub trait Member: Send {
 pub struct BusSample {
     /// Events in the run's stream.
     pub stored_events: u64,
-    /// Bytes in the run's stream.
-    pub stored_bytes: u64,
+    /// Bytes in the run's stream; `None` where the broker does not say.
+    pub stored_bytes: Option<u64>,
     /// For each group: events that the broker has not delivered to it yet.
     pub pending: Vec<u64>,
     /// For each group: delivered and not yet acknowledged.
     pub ack_pending: Vec<u64>,
+    /// For each group: events that may still come to it by the broker's account, for the first time or again. An event that
+    /// a group has not received is lost only beyond these.
+    pub owed: Vec<u64>,
 }
 
 /// What is known of a broker before the load.

@@ -114,8 +114,13 @@ fn container(root: &Path, announced: Option<String>) -> Option<String> {
 
 /// The tightest CPU limit of our cgroup and those above it, in cores (version 2: `cpu.max`; version 1:
 /// `cpu.cfs_quota_us`).
-fn cpu_limit(root: &Path) -> Option<f64> {
-    let groups = fs::read_to_string(root.join("proc/self/cgroup")).ok()?;
+pub(super) fn cpu_limit(root: &Path) -> Option<f64> {
+    control_groups(root).iter().filter_map(|group| quota(group)).reduce(f64::min)
+}
+
+/// The folders of our control group for CPU time and of those above it.
+pub(super) fn control_groups(root: &Path) -> Vec<PathBuf> {
+    let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     groups
         .lines()
         .filter_map(|line| {
@@ -131,8 +136,8 @@ fn cpu_limit(root: &Path) -> Option<f64> {
             let above: Vec<PathBuf> = Path::new(path).ancestors().map(Path::to_owned).collect();
             mount.into_iter().flat_map(move |mount| above.clone().into_iter().map(move |up| (mount, up)))
         })
-        .filter_map(|(mount, group)| quota(&root.join(mount).join(group)))
-        .reduce(f64::min)
+        .map(|(mount, group)| root.join(mount).join(group))
+        .collect()
 }
 
 fn quota(group: &Path) -> Option<f64> {

@@ -15,6 +15,7 @@ use hdrhistogram::Histogram;
 use super::Times;
 use super::clock::Clock;
 use super::sleep::Sleeper;
+use crate::measure::Pauses;
 use crate::plan::{Ns, Pacing};
 
 /// How long the meter sleeps.
@@ -39,11 +40,42 @@ impl Interval {
     }
 }
 
+/// What the meter's thread has seen.
+#[derive(Debug)]
+struct Seen {
+    interval: Interval,
+    phase: Option<Phase>,
+}
+
+/// A phase that is watched, and the pauses of the run around it.
+#[derive(Debug)]
+struct Phase {
+    from: Ns,
+    until: Ns,
+    late: Histogram<u64>,
+    pauses: Pauses,
+}
+
+impl Seen {
+    fn woke(&mut self, due: Ns, woke: Ns) {
+        let late = woke - due;
+        record(&mut self.interval.late, late);
+        let Some(phase) = &mut self.phase else { return };
+        // A pause belongs to the phase that it began in, however long it lasted.
+        if phase.from <= due && due < phase.until {
+            record(&mut phase.late, late);
+        }
+        if late >= PERIOD_NS {
+            phase.pauses.add(due, late);
+        }
+    }
+}
+
 /// A running meter; dropping it ends it.
 #[derive(Debug)]
 pub struct HiccupMeter {
     clock: Clock,
-    current: Arc<Mutex<Interval>>,
+    current: Arc<Mutex<Seen>>,
     ended: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -55,7 +87,7 @@ impl HiccupMeter {
     /// When the system grants no thread.
     pub fn start(clock: Clock) -> io::Result<Self> {
         let start = clock.now();
-        let current = Arc::new(Mutex::new(Interval::starting(start)));
+        let current = Arc::new(Mutex::new(Seen { interval: Interval::starting(start), phase: None }));
         let ended = Arc::new(AtomicBool::new(false));
         let (shared, end) = (Arc::clone(&current), Arc::clone(&ended));
         let thread = std::thread::Builder::new().name("hiccups".into()).spawn(move || {
@@ -65,7 +97,7 @@ impl HiccupMeter {
             loop {
                 let due = woke + PERIOD_NS;
                 woke = sleeper.sleep_until(due);
-                record(&mut shared.lock().unwrap_or_else(PoisonError::into_inner).late, woke - due);
+                shared.lock().unwrap_or_else(PoisonError::into_inner).woke(due, woke);
                 if end.load(Ordering::Relaxed) {
                     break;
                 }
@@ -74,13 +106,38 @@ impl HiccupMeter {
         Ok(Self { clock, current, ended, thread: Some(thread) })
     }
 
-    /// Ends the current interval and starts the next: call it at the start and end of a phase, and each
-    /// second between them. A hiccup belongs to the interval in which it ends.
+    /// Watches a phase, and keeps the pauses of the run from `start` on. The phase may lie ahead.
+    pub fn watch(&mut self, start: Ns, from: Ns, until: Ns) {
+        let phase = Phase { from, until, late: histogram(), pauses: Pauses::new(start) };
+        self.seen().phase = Some(phase);
+    }
+
+    /// The watched phase ends already at `until`.
+    pub fn end_phase(&mut self, until: Ns) {
+        if let Some(phase) = &mut self.seen().phase {
+            phase.until = phase.until.min(until);
+        }
+    }
+
+    /// Ends the meter: the hiccups of the watched phase, and the pauses of the run.
+    #[must_use]
+    pub fn finish(mut self) -> (Times, Pauses) {
+        self.join();
+        let phase = self.seen().phase.take();
+        phase.map_or_else(|| (Times::default(), Pauses::new(0)), |phase| (Times::of(&phase.late), phase.pauses))
+    }
+
+    fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the current interval and starts the next: call it each second. A hiccup belongs to the interval in which it
+    /// ends.
     pub fn take_interval(&mut self) -> Interval {
         let mut next = Interval::starting(self.clock.now());
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::swap(&mut *current, &mut next);
-        next.end = current.start;
+        let mut seen = self.seen();
+        std::mem::swap(&mut seen.interval, &mut next);
+        next.end = seen.interval.start;
         next
     }
 
@@ -181,6 +238,31 @@ mod tests {
         assert!(times.p50_ns.abs_diff(20_000) < 100, "{times:?}");
         record(&mut late, u64::MAX);
         assert!(Times::of(&late).max_ns >= LONGEST_NS);
+    }
+
+    #[test]
+    fn a_pause_belongs_to_the_phase_that_it_began_in() {
+        let ms = 1_000_000;
+        let phase = Phase { from: 10 * ms, until: 20 * ms, late: histogram(), pauses: Pauses::new(0) };
+        let mut seen = Seen { interval: Interval::starting(0), phase: Some(phase) };
+        // One that began before it, two within, of which one lasts far beyond its end, and one after it.
+        for (due, woke) in [(9, 12), (13, 13), (15, 3015), (3016, 3019)] {
+            seen.woke(due * ms, woke * ms);
+        }
+        let phase = seen.phase.unwrap();
+        let times = Times::of(&phase.late);
+        assert_eq!(times.count, 1 + 3000);
+        assert!(times.max_ns >= 2999 * ms, "{times:?}");
+        assert_eq!(phase.pauses.by_second(4).iter().sum::<u64>(), (3 + 3000 + 3) * ms);
+    }
+
+    #[test]
+    fn a_meter_that_saw_no_phase_has_no_samples() {
+        let clock = Clock::start();
+        assert_eq!(HiccupMeter::start(clock).unwrap().finish().0.count, 0);
+        let mut meter = HiccupMeter::start(clock).unwrap();
+        meter.watch(0, 0, Ns::MAX);
+        assert!(meter.finish().0.count > 0, "the wake-up that was under way counts");
     }
 
     #[test]

@@ -6,6 +6,7 @@ pub mod docker;
 pub mod doctor;
 pub mod facts;
 pub mod hiccup;
+pub mod machine;
 pub mod resources;
 pub mod signal;
 pub mod sleep;

@@ -148,6 +148,12 @@ impl Curve {
         self.seconds
     }
 
+    /// Start of the step `number`, from 0, in seconds since the start of the measure phase.
+    pub(super) fn step_start(load: &Load, number: u64) -> f64 {
+        let rates = load.steps.as_ref().map_or(1, |steps| steps.rates.len().max(1));
+        load.duration.as_seconds() / crate::num::f64_of(crate::num::count(rates)) * crate::num::f64_of(number)
+    }
+
     /// Length of one step.
     fn part(&self, rates: &[f64]) -> f64 {
         self.seconds / crate::num::f64_of(crate::num::count(rates.len()))

@@ -4,9 +4,11 @@
 
 mod arrival;
 mod curve;
+mod parts;
 mod pick;
 mod random;
 
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
+pub use parts::{OfferedParts, Part, PartKind, PartOffered};
 pub use pick::{Picker, shares};

@@ -216,7 +216,7 @@ impl Latency {
     #[must_use]
     pub fn holds(&self, q: f64, op: Op, limit: u64) -> Option<bool> {
         let tally = self.limit(limit)?;
-        (self.count > 0).then(|| tally.holds(q, op, self.count))
+        (self.count > 0).then(|| tally.holds(q, op, self.count, 0))
     }
 
     /// The usual figures; `None` without values.

@@ -35,6 +35,13 @@ impl Tally {
         self.equal += other.equal;
     }
 
+    /// The tally without so many of the values above the limit, and then of those on it.
+    #[must_use]
+    pub const fn without(self, values: u64) -> Self {
+        let rest = values.saturating_sub(self.above);
+        Self { above: self.above.saturating_sub(values), equal: self.equal.saturating_sub(rest) }
+    }
+
     /// How many of `count` values break `value OP limit`.
     #[must_use]
     pub const fn exceedances(self, op: Op, count: u64) -> u64 {
@@ -47,20 +54,25 @@ impl Tally {
         }
     }
 
-    /// Does the `q`-quantile of `count` values meet `OP limit`? Exact, for the quantile of [`rank`]; for
-    /// `<` and `<=` this is to say that at most ⌊(1 − q)·count⌋ values break the limit. No values, no.
+    /// Does the `q`-quantile of what was due meet `OP limit`? Of it `timed` events have a value, and `missing` have none:
+    /// these break every limit, upper or lower, so that no objective is met on the survivors.
+    ///
+    /// Exact, for the quantile of [`rank`]; for `<` and `<=` this is to say that at most ⌊(1 − q)·due⌋ events break the
+    /// limit. Nothing due, no.
     #[must_use]
-    pub fn holds(self, q: f64, op: Op, count: u64) -> bool {
-        let rank = rank(q, count);
-        let up_to = count.saturating_sub(self.above);
+    pub fn holds(self, q: f64, op: Op, timed: u64, missing: u64) -> bool {
+        let due = timed.saturating_add(missing);
+        let rank = rank(q, due);
+        let up_to = timed.saturating_sub(self.above);
         let below = up_to.saturating_sub(self.equal);
-        count > 0
+        due > 0
             && match op {
                 Op::Below => rank <= below,
                 Op::AtMost => rank <= up_to,
-                Op::Equal => below < rank && rank <= up_to,
-                Op::AtLeast => rank > below,
-                Op::Above => rank > up_to,
+                // Wherever in the order those without a value would stand.
+                Op::Equal => below.saturating_add(missing) < rank && rank <= up_to,
+                Op::AtLeast => rank > below.saturating_add(missing),
+                Op::Above => rank > up_to.saturating_add(missing),
             }
     }
 }
@@ -129,12 +141,12 @@ mod tests {
             let count = num::count(values.len());
             let quantile = values[num::index(rank(q, count)) - 1];
             for op in OPS {
-                prop_assert_eq!(tally.holds(q, op, count), compare(quantile, op, limit), "{:?}", op);
+                prop_assert_eq!(tally.holds(q, op, count, 0), compare(quantile, op, limit), "{:?}", op);
                 let broken = values.iter().filter(|&&value| !compare(value, op, limit)).count();
                 prop_assert_eq!(tally.exceedances(op, count), num::count(broken), "{:?}", op);
             }
             let allowed = count - rank(q, count);
-            prop_assert_eq!(tally.holds(q, Op::Below, count), tally.exceedances(Op::Below, count) <= allowed);
+            prop_assert_eq!(tally.holds(q, Op::Below, count, 0), tally.exceedances(Op::Below, count) <= allowed);
         }
     }
 
@@ -147,6 +159,20 @@ mod tests {
 
     #[test]
     fn no_values_meet_nothing() {
-        assert!(OPS.iter().all(|&op| !Tally::default().holds(0.5, op, 0)));
+        assert!(OPS.iter().all(|&op| !Tally::default().holds(0.5, op, 0, 0)));
+    }
+
+    #[test]
+    fn what_has_no_value_breaks_every_limit() {
+        // 99 of 100 below 5, and one that never came.
+        let below = Tally::default();
+        assert!(below.holds(0.99, Op::Below, 99, 1) && !below.holds(0.99, Op::Below, 98, 2));
+        assert!(!below.holds(1.0, Op::AtMost, 99, 1));
+        // The same above it.
+        let above = Tally { above: 99, equal: 0 };
+        assert!(above.holds(0.02, Op::AtLeast, 99, 1) && !above.holds(0.01, Op::Above, 99, 1));
+        let on = Tally { above: 0, equal: 99 };
+        assert!(on.holds(0.5, Op::Equal, 99, 1) && !on.holds(1.0, Op::Equal, 99, 1) && !on.holds(0.0, Op::Equal, 99, 1));
+        assert!(OPS.iter().all(|&op| !below.holds(0.5, op, 0, 10)), "nothing came at all");
     }
 }

@@ -78,6 +78,18 @@ impl<T> Merger<T> {
         self.forced
     }
 
+    /// No record earlier than this will be released any more; `Ns::MAX` once every member has been closed.
+    #[must_use]
+    pub fn frontier(&self) -> Ns {
+        self.members.iter().map(Member::frontier).min().unwrap_or(Ns::MAX)
+    }
+
+    /// How many members report.
+    #[must_use]
+    pub fn members(&self) -> usize {
+        self.members.len()
+    }
+
     /// Records held back.
     #[must_use]
     pub const fn waiting(&self) -> usize {

@@ -2,6 +2,8 @@
 //!
 //! Everything here is arithmetic on what others report; nothing reads a clock or knows a bus.
 
+mod backlog;
+mod excess;
 mod histogram;
 mod ledger;
 mod limit;
@@ -14,6 +16,8 @@ mod store;
 mod timeline;
 mod windows;
 
+pub use backlog::{Backlog, Step};
+pub use excess::{Excess, Excused, Harness, Lateness, Pauses, Seconds, Usage, slot_of};
 pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode, sum};
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};
@@ -24,4 +28,4 @@ pub use ranges::{Ranges, Stretch};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
 pub use store::{Audit, StoreLedger, audit};
 pub use timeline::{GeneratorInterval, GroupInterval, Limits, Row};
-pub use windows::{Met, Windows};
+pub use windows::{Due, Met, Windows};

@@ -87,6 +87,22 @@ impl Ranges {
         true
     }
 
+    /// Takes a number out; `false` if it was not there.
+    pub fn remove(&mut self, key: u32, sequence: u32) -> bool {
+        let Some(holder) = self.at_or_before(key, sequence).filter(|s| s.last >= sequence) else {
+            return false;
+        };
+        if holder.first < sequence {
+            self.stretches.insert((key, holder.first), sequence - 1);
+        } else {
+            self.stretches.remove(&(key, sequence));
+        }
+        if sequence < holder.last {
+            self.stretches.insert((key, sequence + 1), holder.last);
+        }
+        true
+    }
+
     /// Is the pair in the set?
     #[must_use]
     pub fn contains(&self, key: u32, sequence: u32) -> bool {
@@ -141,10 +157,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_set_of_ranges_is_a_set(pairs in proptest::collection::vec((0_u32..3, 0_u32..40), 0..120)) {
+        fn a_set_of_ranges_is_a_set(pairs in proptest::collection::vec((0_u32..3, 0_u32..40, 0_u32..3), 0..120)) {
             let (mut ranges, mut set) = (Ranges::default(), BTreeSet::new());
-            for &(key, sequence) in &pairs {
-                prop_assert_eq!(ranges.insert(key, sequence), set.insert((key, sequence)));
+            for &(key, sequence, out) in &pairs {
+                if out == 0 {
+                    prop_assert_eq!(ranges.remove(key, sequence), set.remove(&(key, sequence)));
+                } else {
+                    prop_assert_eq!(ranges.insert(key, sequence), set.insert((key, sequence)));
+                }
             }
             for key in 0..3 {
                 let stretches: Vec<Stretch> = ranges.of(key).collect();

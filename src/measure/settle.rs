@@ -24,15 +24,17 @@ pub struct LostRange {
 }
 
 /// What became of the events that a group subscribes:
-/// `delivered = expected − lost + recovered + unexpected`.
+/// `delivered = expected − lost − pending + recovered + unexpected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Acked events of subscribed keys.
     pub expected: u64,
     /// Events delivered at least once.
     pub delivered: u64,
-    /// Acked and never delivered.
+    /// Acked, never delivered, and not to come.
     pub lost: u64,
+    /// Acked, not delivered, and perhaps still to come.
+    pub pending: u64,
     /// Of these, not in the store; `None` without an audit.
     pub lost_not_stored: Option<u64>,
     /// Of these, in the store; `None` without an audit.
@@ -43,11 +45,12 @@ pub struct Settled {
     pub unexpected: u64,
     /// Events without an answer yet. They are taken for acked, so the account is right only where this is 0.
     pub open: u64,
-    /// Lost events of each key that has some, in rising order of the keys.
+    /// Undelivered acked events of each key that has some, in rising order of the keys; of stored ones it is not known
+    /// which are pending and which are lost, where there are both.
     pub lost_by_key: Vec<(usize, u64)>,
-    /// Where the lost events are, by key and sequence, at most [`MAX_RANGES`].
+    /// Where they are, by key and sequence, at most [`MAX_RANGES`].
     pub ranges: Vec<LostRange>,
-    /// Further ranges of lost events.
+    /// Further ranges.
     pub ranges_left_out: u64,
 }
 
@@ -71,13 +74,16 @@ pub(super) fn account(published: &PublishLedger, received: &GroupLedger, key: us
 }
 
 /// Settles a group's account with what was published, once every event has its answer and the drain is over.
-/// `stored` is the ledger of a *complete* audit, which read the store as if it were a group.
+/// `stored` is the ledger of a *complete* audit, which read the store as if it were a group. `owed` is how many deliveries
+/// may still come to the group by the broker's account: so many of the undelivered events that are stored, or of all where
+/// there was no audit, are not lost but pending.
 #[must_use]
 pub fn settle(
     published: &PublishLedger,
     group: &GroupLedger,
     subscribed: impl Fn(usize) -> bool,
     stored: Option<&GroupLedger>,
+    owed: u64,
 ) -> Settled {
     let mut settled = Settled {
         delivered: group.totals().delivered,
@@ -98,6 +104,13 @@ pub fn settle(
     }
     let explained = settled.expected - settled.lost + settled.recovered;
     settled.unexpected = settled.delivered.saturating_sub(explained);
+    // What is not stored cannot come.
+    settled.pending = owed.min(settled.lost_not_delivered.unwrap_or(settled.lost));
+    settled.lost -= settled.pending;
+    settled.lost_not_delivered = settled.lost_not_delivered.map(|n| n - settled.pending);
+    if settled.lost_not_delivered.unwrap_or(settled.lost) == 0 {
+        settled.ranges.retain(|range| range.stored == Some(false));
+    }
     settled
 }
 
@@ -204,7 +217,7 @@ mod tests {
         let (published, _) = publish(&[(0, Acked); 10]);
         let group = deliver(&[(0, 0), (0, 1), (0, 8)]);
         let stored = deliver(&[(0, 0), (0, 1), (0, 2), (0, 3), (0, 7), (0, 8), (0, 9)]);
-        let settled = settle(&published, &group, |_| true, Some(&stored));
+        let settled = settle(&published, &group, |_| true, Some(&stored), 0);
         let range = |first, last, stored| LostRange { key: 0, first, last, stored: Some(stored) };
         assert_eq!(
             settled.ranges,
@@ -214,17 +227,33 @@ mod tests {
             (settled.lost, settled.lost_not_stored, settled.lost_not_delivered),
             (7, Some(3), Some(4))
         );
-        let blind = settle(&published, &group, |_| true, None);
+        let blind = settle(&published, &group, |_| true, None, 0);
         assert_eq!((blind.lost, blind.lost_not_stored, blind.lost_not_delivered), (7, None, None));
         let ranges = [(2, 7), (9, 9)].map(|(first, last)| LostRange { key: 0, first, last, stored: None });
         assert_eq!(blind.ranges, ranges);
     }
 
     #[test]
+    fn what_may_still_come_is_not_lost_unless_it_is_not_stored() {
+        let (published, _) = publish(&[(0, Acked); 10]);
+        let group = deliver(&[(0, 0), (0, 1), (0, 2)]);
+        let stored = deliver(&[(0, 0), (0, 1), (0, 2), (0, 5), (0, 6), (0, 7), (0, 8), (0, 9)]);
+        let account = |stored: Option<&GroupLedger>, owed| {
+            let s = settle(&published, &group, |_| true, stored, owed);
+            (s.lost, s.pending, s.lost_not_stored, s.lost_not_delivered, s.ranges.len())
+        };
+        assert_eq!(account(Some(&stored), 0), (7, 0, Some(2), Some(5), 2));
+        assert_eq!(account(Some(&stored), 3), (4, 3, Some(2), Some(2), 2));
+        assert_eq!(account(Some(&stored), 9), (2, 5, Some(2), Some(0), 1), "two are not stored, whatever is owed");
+        assert_eq!(account(None, 6), (1, 6, None, None, 1));
+        assert_eq!(account(None, u64::MAX), (0, 7, None, None, 0));
+    }
+
+    #[test]
     fn what_was_not_confirmed_cannot_be_lost() {
         let (published, _) =
             publish(&[(0, Refused), (0, Unconfirmed), (0, Unsent), (0, Unconfirmed), (0, Acked)]);
-        let settled = settle(&published, &deliver(&[(0, 3), (0, 4)]), |_| true, None);
+        let settled = settle(&published, &deliver(&[(0, 3), (0, 4)]), |_| true, None, 0);
         let expected = Settled { expected: 1, delivered: 2, recovered: 1, ..Settled::default() };
         assert_eq!(settled, expected);
     }
@@ -233,7 +262,7 @@ mod tests {
     fn what_nobody_sent_is_unexpected() {
         let (published, _) = publish(&[(0, Refused), (0, Unsent), (1, Acked)]);
         let group = deliver(&[(0, 0), (0, 1), (0, 2), (1, 0), (2, 0)]);
-        let settled = settle(&published, &group, |key| key != 1, None);
+        let settled = settle(&published, &group, |key| key != 1, None, 0);
         assert_eq!((settled.expected, settled.delivered, settled.unexpected), (0, 5, 5));
     }
 
@@ -247,7 +276,7 @@ mod tests {
                 (0..num::count32(events) / 2).map(move |i| (key, 2 * i + 1)).collect::<Vec<_>>()
             };
             let odd: Vec<(usize, u32)> = keys.iter().flat_map(odd).collect();
-            let settled = settle(&published, &deliver(&odd), |_| true, None);
+            let settled = settle(&published, &deliver(&odd), |_| true, None, 0);
             assert_eq!((settled.lost, settled.ranges.len(), settled.ranges_left_out), (1010, MAX_RANGES, 10));
             let lost: Vec<_> = keys.iter().map(|&(key, events)| (key, num::count(events / 2))).collect();
             assert_eq!(settled.lost_by_key, lost);
@@ -258,7 +287,7 @@ mod tests {
     fn an_open_event_shows() {
         let mut published = PublishLedger::new(1);
         published.assign(0);
-        assert_eq!(settle(&published, &GroupLedger::new(1), |_| true, None).open, 1);
+        assert_eq!(settle(&published, &GroupLedger::new(1), |_| true, None, 0).open, 1);
     }
 
     fn any_answers() -> impl Strategy<Value = Vec<(usize, Answer)>> {
@@ -274,10 +303,11 @@ mod tests {
             delivered in proptest::collection::vec((0_usize..3, 0_u32..40), 0..100),
             stored in proptest::collection::vec((0_usize..3, 0_u32..40), 0..100),
             skipped in 0_usize..4,
+            owed in 0_u64..6,
         ) {
             let (published, events) = publish(&answers);
             let (group, store) = (deliver(&delivered), deliver(&stored));
-            let settled = settle(&published, &group, |key| key != skipped, Some(&store));
+            let settled = settle(&published, &group, |key| key != skipped, Some(&store), owed);
             let (seen, kept): (HashSet<_>, HashSet<_>) = (delivered.iter().collect(), stored.iter().collect());
             let count = |wanted: &dyn Fn(&(usize, u32), Answer) -> bool| {
                 let of_group = events.iter().filter(|event| event.0 != skipped);
@@ -285,15 +315,20 @@ mod tests {
             };
             prop_assert_eq!(settled.expected, count(&|_, answer| answer == Acked));
             let lost = |event: &(usize, u32), answer| answer == Acked && !seen.contains(event);
-            prop_assert_eq!(settled.lost, count(&lost));
+            let stored_ones = count(&|e, a| lost(e, a) && kept.contains(e));
+            prop_assert_eq!(settled.lost + settled.pending, count(&lost));
+            prop_assert_eq!(settled.pending, stored_ones.min(owed));
             prop_assert_eq!(settled.lost_not_stored, Some(count(&|e, a| lost(e, a) && !kept.contains(e))));
-            prop_assert_eq!(settled.lost_not_delivered, Some(count(&|e, a| lost(e, a) && kept.contains(e))));
+            prop_assert_eq!(settled.lost_not_delivered, Some(stored_ones - settled.pending));
             prop_assert_eq!(settled.recovered, count(&|e, a| a == Unconfirmed && seen.contains(e)));
             prop_assert_eq!(settled.delivered, num::count(seen.len()));
-            prop_assert_eq!(settled.delivered, settled.expected - settled.lost + settled.recovered + settled.unexpected);
+            prop_assert_eq!(settled.delivered, settled.expected - settled.lost - settled.pending + settled.recovered + settled.unexpected);
             let listed: u64 = settled.ranges.iter().map(|r| u64::from(r.last - r.first) + 1).sum();
-            prop_assert_eq!((listed, settled.open), (settled.lost, 0));
-            prop_assert_eq!(settled.lost_by_key.iter().map(|(_, lost)| lost).sum::<u64>(), settled.lost);
+            let not_stored = settled.lost_not_stored.unwrap();
+            let all = settled.lost + settled.pending;
+            let expected = if settled.lost_not_delivered == Some(0) { not_stored } else { all };
+            prop_assert_eq!((listed, settled.open), (expected, 0));
+            prop_assert_eq!(settled.lost_by_key.iter().map(|(_, lost)| lost).sum::<u64>(), all);
             for range in &settled.ranges {
                 let mut all = range.first..=range.last;
                 prop_assert!(all.all(|s| !seen.contains(&(range.key, s)) && Some(kept.contains(&(range.key, s))) == range.stored));
@@ -317,7 +352,7 @@ mod tests {
                 if group.delivered(key) > known {
                     missing.first_delivery(key, sequence);
                 }
-                prop_assert_eq!(missing.left(), settle(&published, &group, |key| key != 2, None).lost);
+                prop_assert_eq!(missing.left(), settle(&published, &group, |key| key != 2, None, 0).lost);
             }
         }
     }

@@ -20,11 +20,24 @@ pub struct Windows {
     tallies: Vec<Tally>,
 }
 
+/// What a window must account for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Due {
+    /// Events that were due in it, over all groups that are looked at.
+    pub events: u64,
+    /// Events were due to a group that received none of them.
+    pub silent: bool,
+    /// Exceedances that the harness may explain.
+    pub excused: u64,
+}
+
 /// How many windows met a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Met {
     /// Windows that met it.
     pub met: u64,
+    /// Windows that did not, but would have without what the harness may explain.
+    pub unsure: u64,
     /// Windows that had or should have had events.
     pub total: u64,
 }
@@ -91,25 +104,38 @@ impl Windows {
         &self.counts
     }
 
-    /// How many windows meet `stat OP limit`, of those that have events or were expected to have some
-    /// (`expected`, events by window; [`crate::load::expected`]). A window without a sample where events
-    /// were expected is not met: no data is never a pass. `None` for a limit that was not given at the start.
+    /// How many windows meet `stat OP limit`, of those in which events were due or came. Events that were due and did not
+    /// come break the limit ([`Tally::holds`]), and a mean is not met without them. A window that is met without the
+    /// exceedances that the harness may explain, and not with them, is *unsure*. `None` for a limit that was not given at
+    /// the start.
     ///
-    /// Quantiles are exact, by [`Tally::holds`]; smallest and largest are the quantiles 0 and 1.
+    /// Quantiles are exact; smallest and largest are the quantiles 0 and 1.
     #[must_use]
-    pub fn met(&self, stat: Stat, op: Op, limit: u64, expected: &[u64]) -> Option<Met> {
+    pub fn met(&self, stat: Stat, op: Op, limit: u64, due: &[Due]) -> Option<Met> {
         let at = self.limits.iter().position(|&ns| ns == limit)?;
-        let mut result = Met { met: 0, total: 0 };
-        for (window, &count) in self.counts.iter().enumerate() {
-            let tally = self.tallies[window * self.limits.len() + at];
-            let holds = match stat {
-                Stat::Min => tally.holds(0.0, op, count),
-                Stat::Max => tally.holds(1.0, op, count),
-                Stat::Quantile(q) => tally.holds(q, op, count),
-                Stat::Mean => mean(self.sums[window], count).is_some_and(|mean| compare(mean, op, limit)),
+        let mut result = Met::default();
+        for window in 0..self.counts.len().max(due.len()) {
+            let count = self.counts.get(window).copied().unwrap_or(0);
+            let Due { events: due, silent, excused } = due.get(window).copied().unwrap_or_default();
+            if count == 0 && due == 0 {
+                continue;
+            }
+            let missing = due.saturating_sub(count);
+            let tally = self.tallies.get(window * self.limits.len() + at).copied().unwrap_or_default();
+            let mean = || mean(*self.sums.get(window)?, count);
+            let holds = |tally: Tally| match stat {
+                Stat::Min => tally.holds(0.0, op, count, missing),
+                Stat::Max => tally.holds(1.0, op, count, missing),
+                Stat::Quantile(q) => tally.holds(q, op, count, missing),
+                Stat::Mean => missing == 0 && mean().is_some_and(|mean| compare(mean, op, limit)),
             };
-            result.met += u64::from(holds);
-            result.total += u64::from(count > 0 || expected.get(window).is_some_and(|&events| events > 0));
+            let heard = count > 0 && !silent;
+            result.total += 1;
+            if heard && holds(tally) {
+                result.met += 1;
+            } else if heard && excused > 0 && (stat == Stat::Mean || holds(tally.without(excused))) {
+                result.unsure += 1;
+            }
         }
         Some(result)
     }
@@ -138,6 +164,10 @@ mod tests {
         Windows::new(10 * SECOND, Span::millis(2500), Span::seconds(1), limits)
     }
 
+    fn events(due: &[u64]) -> Vec<Due> {
+        due.iter().map(|&events| Due { events, ..Due::default() }).collect()
+    }
+
     #[test]
     fn an_event_belongs_to_the_window_of_its_intended_time() {
         let mut w = windows(&[5]);
@@ -156,21 +186,50 @@ mod tests {
             (0..count).for_each(|k| w.record(10 * SECOND, if k < slow { 100 } else { 99 }));
             w.met(Stat::Quantile(0.99), op, 100, &[]).unwrap()
         };
-        let (yes, no) = (Met { met: 1, total: 1 }, Met { met: 0, total: 1 });
+        let (yes, no) = (Met { met: 1, total: 1, unsure: 0 }, Met { met: 0, total: 1, unsure: 0 });
         assert_eq!([met(2, 299, Op::Below), met(3, 299, Op::Below), met(3, 300, Op::Below)], [yes, no, yes]);
         assert_eq!([met(0, 1, Op::Below), met(1, 1, Op::Below)], [yes, no]);
         assert_eq!(met(300, 300, Op::AtMost), yes, "a value on the limit is at most the limit");
     }
 
     #[test]
-    fn an_empty_window_is_not_met_where_events_were_expected() {
+    fn what_was_due_and_did_not_come_breaks_the_limit() {
         let mut w = windows(&[100]);
         w.record(10 * SECOND, 1);
-        let met = |expected: &[u64]| w.met(Stat::Max, Op::Below, 100, expected).unwrap();
-        assert_eq!(met(&[1, 1, 0]), Met { met: 1, total: 2 });
-        assert_eq!(met(&[]), Met { met: 1, total: 1 });
-        assert!((met(&[1, 1, 1]).share() - 1.0 / 3.0).abs() < 1e-12);
+        let met = |stat, due: &[u64]| w.met(stat, Op::Below, 100, &events(due)).unwrap();
+        assert_eq!(met(Stat::Max, &[1, 1, 0]), Met { met: 1, total: 2, unsure: 0 }, "nothing came in the second window");
+        assert_eq!(met(Stat::Max, &[]), Met { met: 1, total: 1, unsure: 0 });
+        assert!((met(Stat::Max, &[1, 1, 1]).share() - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(met(Stat::Max, &[2]).met, 0, "one of two came");
+        assert_eq!([met(Stat::Quantile(0.5), &[2]).met, met(Stat::Quantile(0.5), &[3]).met], [1, 0]);
+        assert_eq!([met(Stat::Mean, &[1]).met, met(Stat::Mean, &[2]).met], [1, 0]);
         assert_eq!(w.met(Stat::Max, Op::Below, 99, &[]), None, "a limit nobody counted");
+    }
+
+    #[test]
+    fn a_window_is_unsure_that_is_missed_by_what_the_harness_explains() {
+        let mut w = windows(&[100]);
+        for ns in [1, 150, 150] {
+            w.record(10 * SECOND, ns);
+        }
+        let met = |events: u64, excused: u64, silent: bool| {
+            w.met(Stat::Max, Op::Below, 100, &[Due { events, silent, excused }]).unwrap()
+        };
+        assert_eq!(met(3, 1, false), Met { met: 0, total: 1, unsure: 0 });
+        assert_eq!(met(3, 2, false), Met { met: 0, total: 1, unsure: 1 });
+        assert_eq!(met(4, 2, false).unsure, 0, "one never came");
+        assert_eq!(met(3, 2, true).unsure, 0, "a group received nothing");
+    }
+
+    #[test]
+    fn a_window_is_not_met_in_which_a_group_received_nothing() {
+        let mut w = windows(&[100]);
+        (0..99).for_each(|_| w.record(10 * SECOND, 1));
+        let met = |silent| {
+            let due = [Due { events: 100, silent, excused: 0 }];
+            w.met(Stat::Quantile(0.5), Op::Below, 100, &due).unwrap().met
+        };
+        assert_eq!([met(false), met(true)], [1, 0]);
     }
 
     #[test]

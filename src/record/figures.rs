@@ -40,7 +40,7 @@ pub struct Latency {
 }
 
 /// Exact counters around a limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Limit {
     /// The limit.
     pub limit_ns: u64,
@@ -48,6 +48,23 @@ pub struct Limit {
     pub above: u64,
     /// Samples equal to it.
     pub equal: u64,
+    /// Of both: those that are beyond the limit by no more than the harness was late and the machine stood still.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub explained: u64,
+    /// Of the explained ones: in seconds in which others used 10 % of the usable cores or more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub disturbed: u64,
+    /// Of the explained ones: in seconds in which only tickgate and the broker used up the machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saturated: u64,
+    /// Of those that are not explained: in seconds in which others left nothing of the machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub contended: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it with a reference")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 impl From<&measure::Latency> for Latency {
@@ -56,6 +73,7 @@ impl From<&measure::Latency> for Latency {
             limit_ns: limit.ns,
             above: limit.tally.above,
             equal: limit.tally.equal,
+            ..Limit::default()
         });
         let over_limit = over_limit.collect();
         let Some(summary) = measured.summary() else { return Self { over_limit, ..Self::default() } };
@@ -93,6 +111,9 @@ pub struct Load {
     pub refused: u64,
     /// Refused by the client.
     pub unsent: u64,
+    /// Of these, those in which the bus had no part: the generator fell behind, or the client cannot send such an event.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsent_own: u64,
     /// Without an answer.
     pub unconfirmed: u64,
     /// Broker refusals by their reason.
@@ -103,6 +124,12 @@ pub struct Load {
     pub measured_sent: u64,
     /// Events of the measure phase: confirmed.
     pub measured_acked: u64,
+    /// Events of the measure phase: unsent without any part of the bus in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub measured_unsent_own: u64,
+    /// The step, burst or phase of which the smallest share was offered before its end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub least_offered: Option<Offered>,
     /// Events/s of the schedule over the measure phase.
     pub offered_rate: f64,
     /// Events/s handed to the client over the measure phase.
@@ -121,6 +148,20 @@ pub struct Load {
     pub bytes: u64,
     /// Events by topic, over the whole run.
     pub by_topic: Vec<TopicCount>,
+}
+
+/// How much of a part of the load was offered while that part lasted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Offered {
+    /// `the measure phase`, `step 2 of 5` or `burst 3 of 12`.
+    pub part: String,
+    /// Events that were due in it.
+    pub due: u64,
+    /// Of these, those that had their turn before its end.
+    pub offered: u64,
+    /// Of these, those that had it by a nineteenth of its length later: with all of them, the rate reached 95 % of the
+    /// planned one.
+    pub soon_after: u64,
 }
 
 /// A reason of the broker's, and how often.
@@ -156,8 +197,11 @@ pub struct Group {
     pub expected: u64,
     /// Distinct events delivered.
     pub delivered: u64,
-    /// Confirmed, and never delivered.
+    /// Confirmed, never delivered, and not to come.
     pub lost: u64,
+    /// Confirmed, not delivered when the drain ended, and still to come by the broker's account of the group.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub pending: u64,
     /// Of these: not in the stream.
     pub lost_not_stored: u64,
     /// Of these: in the stream.
@@ -182,6 +226,9 @@ pub struct Group {
     pub unverified: u64,
     /// Events of the measure phase on its topics, by the schedule.
     pub measured_intended: u64,
+    /// Of these, unsent without any part of the bus in it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub measured_unsent_own: u64,
     /// Of these, delivered by the end of the phase plus the tightest latency limit.
     pub measured_in_time: u64,
     /// When the first event of the load was received, in nanoseconds since the epoch.
@@ -190,7 +237,7 @@ pub struct Group {
     /// When the last one was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_received_ns: Option<u64>,
-    /// Highest number of confirmed events that were not delivered yet, seen once a second.
+    /// Highest number of confirmed events that were not delivered yet, at any moment.
     pub backlog_max: u64,
     /// received − intended, of first deliveries.
     pub latency: Latency,
@@ -277,14 +324,23 @@ pub struct Audit {
 }
 
 /// The exact result of one `windows.` objective.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// The objective's name.
     pub name: String,
     /// Windows that meet the limit.
     pub met: u64,
-    /// Windows of the measure phase.
+    /// Windows in which events were due.
     pub total: u64,
+    /// Windows that do not meet it, but would without what lateness and pauses of the harness explain.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsure: u64,
+    /// Of these, those that meet it in seconds in which only tickgate and the broker used up the machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub saturated: u64,
+    /// Windows that do not meet it for what lateness does not explain, in seconds in which others left nothing of the machine.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub contended: u64,
     /// Samples in all of them.
     pub samples: u64,
 }
@@ -322,10 +378,49 @@ pub struct Resources {
 /// CPU and memory of one process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Process {
-    /// CPU seconds over the measure phase, user and system.
+    /// CPU seconds over the measure phase, user and system; 0 where [`Self::cpu_unknown`].
     pub cpu_seconds: f64,
     /// The same in cores.
     pub cpu_cores: f64,
     /// Largest resident memory seen over the run.
     pub peak_memory_bytes: u64,
+    /// It was not read at both ends of the measure phase, so that its CPU time is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cpu_unknown: bool,
+}
+
+/// Who used the machine over the measure phase, in cores.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Machine {
+    /// Cores that tickgate may use: those of its affinity, or fewer by a quota.
+    pub usable_cores: f64,
+    /// Busy, whoever used them.
+    pub busy_cores: f64,
+    /// Taken by the hypervisor for others.
+    pub stolen_cores: f64,
+    /// Used by neither tickgate nor the broker, stolen ones included; absent where a broker on this machine cannot be told
+    /// from others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_cores: Option<f64>,
+    /// Does a broker run on this machine, so that what uses the machine slows it, too?
+    pub broker_here: bool,
+    /// Share of the time in which some thread waited for a core (pressure stall information); absent where the kernel does
+    /// not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pressure: Option<f64>,
+    /// How long the quota of a control group held tickgate's threads back.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub throttled_ns: u64,
+    /// tickgate's busiest thread.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub busiest_thread: Option<Thread>,
+}
+
+/// A thread of tickgate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Thread {
+    /// Its name.
+    pub name: String,
+    /// CPU time over the measure phase, in cores.
+    pub cores: f64,
 }

@@ -9,8 +9,8 @@ mod journal;
 mod timeline;
 
 pub use figures::{
-    Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Process, Refusal, Resources,
-    SymbolTrouble, TopicCount, Window,
+    Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
+    Resources, SymbolTrouble, Thread, TopicCount, Window,
 };
 pub use journal::{Line, Rows};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
@@ -223,6 +223,9 @@ pub struct Health {
     pub wall_drift_ns: i64,
     /// Workers that died.
     pub dead_workers: Vec<String>,
+    /// Who used the machine; absent where its kernel does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<Machine>,
 }
 
 /// Why a figure may not be judged, and what to do about it.

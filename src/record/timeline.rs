@@ -38,6 +38,15 @@ pub struct Row {
     pub heat: Vec<(u16, u64)>,
     /// Largest hiccup.
     pub hiccup_max_ns: u64,
+    /// How long the harness stood still: the sum of its pauses of a millisecond or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused_ns: Option<u64>,
+    /// Busy and stolen time of the machine, in cores, whoever used it; absent where its kernel does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_cpu: Option<f64>,
+    /// The part of it that neither tickgate nor a broker that can be seen from here used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others_cpu: Option<f64>,
     /// CPU of tickgate, in cores.
     pub harness_cpu: f64,
     /// Resident memory of tickgate.

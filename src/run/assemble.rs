@@ -6,11 +6,14 @@ use crate::bus::{BusFacts, Refusal};
 use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::market;
-use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, Windows, settle};
+use crate::measure::{
+    self, Due, Excess, Excused, GroupLedger, Harness, Lateness, Latency, Limits, Met, Pauses, PublishLedger, Seconds,
+    Windows, settle,
+};
 use crate::num;
-use crate::plan::{Metric, Objective, Plan, Span, Value};
+use crate::plan::{Metric, Objective, Plan, Value};
 use crate::record::{
-    self, End, Environment, Extents, Health, Hiccups, LostRange, Record, Resources, Run, SCHEMA,
+    self, End, Environment, Extents, Health, LostRange, Record, Resources, Run, SCHEMA,
     SymbolTrouble, TopicCount, Verdict,
 };
 
@@ -19,6 +22,7 @@ use super::generator::Generated;
 use super::identity::Identity;
 use super::ready::describe;
 use super::receiver::{Received, Stored, WINDOW};
+use super::shared::Calendar;
 
 /// Ranges of lost events, and symbols with trouble, that a record lists for a group.
 const LISTED: usize = 100;
@@ -30,8 +34,52 @@ pub(super) struct Parts<'a> {
     pub(super) published: &'a PublishLedger,
     pub(super) ended: Ended,
     pub(super) audit: Option<Stored>,
+    /// What may still come to each group, by the broker's account.
+    pub(super) owed: Vec<u64>,
     pub(super) backlog_max: Vec<u64>,
-    pub(super) hiccups: Hiccups,
+    /// When the harness stood still.
+    pub(super) pauses: Pauses,
+    pub(super) calendar: Calendar,
+}
+
+/// What the harness itself adds to times.
+struct Own {
+    lateness: Lateness,
+    usage: Seconds,
+}
+
+impl Own {
+    fn of(record: &mut Record, parts: &Parts<'_>) -> Self {
+        let Calendar { load_start, measure_start, .. } = parts.calendar;
+        let mut lateness = Lateness::new(measure_start, parts.plan.load.duration);
+        for generated in &parts.ended.generated {
+            lateness.merge(&generated.lateness);
+        }
+        lateness.pauses(&parts.pauses);
+        let paused = parts.pauses.by_second(record.timeline.len());
+        for (row, paused) in record.timeline.iter_mut().zip(paused) {
+            row.paused_ns = Some(paused);
+        }
+        let usable = record.health.machine.as_ref().map_or(0.0, |machine| machine.usable_cores);
+        let usage = record.timeline.iter().map(|row| crate::verdict::usage(row, usable)).collect();
+        Self { lateness, usage: Seconds::new(load_start, usage) }
+    }
+
+    fn excused(&self, excess: &Excess, limit: u64) -> Vec<Excused> {
+        excess.excused(limit, &Harness { lateness: &self.lateness, usage: &self.usage })
+    }
+
+    /// Says of each limit of a distribution what the harness explains of its exceedances.
+    fn explain(&self, latency: &mut record::Latency, excess: &Excess) {
+        for limit in &mut latency.over_limit {
+            let mut sum = Excused::default();
+            self.excused(excess, limit.limit_ns).into_iter().for_each(|second| sum.merge(second));
+            limit.explained = sum.explained();
+            limit.disturbed = sum.disturbed;
+            limit.saturated = sum.saturated;
+            limit.contended = sum.contended;
+        }
+    }
 }
 
 /// A record of a run that has not begun: all that is known before the load.
@@ -105,16 +153,16 @@ pub(super) fn environment(facts: &Facts) -> Environment {
 
 /// Fills in the figures of both sides, the audit and the windows.
 pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
-    record.health.hiccups = parts.hiccups;
+    let own = Own::of(record, parts);
     let seconds = record.measured_seconds();
-    record.load = load(parts, seconds);
-    record.windows = windows(parts);
+    record.load = load(parts, &own, seconds);
+    record.windows = windows(parts, &own);
     record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
     let stored =
         parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
-        record.groups.push(group_figures(parts, group, received.as_ref(), stored, &symbols, &record.load));
+        record.groups.push(group_figures(parts, &own, group, received.as_ref(), stored, &symbols));
     }
 }
 
@@ -126,12 +174,19 @@ fn merged(limits: &[u64], all: &[Generated], of: fn(&Generated) -> &Latency) -> 
     record::Latency::from(&sum)
 }
 
-fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
+fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
     let totals = parts.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
+    let mut ack = merged(&limits.ack, all, |g| &g.ack);
+    if let Some((first, others)) = all.split_first() {
+        let mut excess = first.ack_excess.clone();
+        others.iter().for_each(|other| excess.merge(&other.ack_excess));
+        own.explain(&mut ack, &excess);
+    }
+    let least = all.iter().filter_map(|g| g.least_offered).min_by(|a, b| a.reached().total_cmp(&b.reached()));
     let measured_intended = all.iter().flat_map(|g| &g.measured_by_topic).sum();
     let (measured_sent, measured_acked) = (sum(|g| g.measured_sent), sum(|g| g.measured_acked));
     let mut refusals: BTreeMap<Refusal, u64> = BTreeMap::new();
@@ -151,17 +206,25 @@ fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
         acked_duplicate: totals.duplicate_acks,
         refused: totals.refused,
         unsent: totals.unsent,
+        unsent_own: sum(|g| g.unsent_own),
         unconfirmed: totals.unconfirmed,
         refusals,
         measured_intended,
         measured_sent,
         measured_acked,
+        measured_unsent_own: all.iter().flat_map(|g| &g.measured_unsent_own).sum(),
+        least_offered: least.map(|least| record::Offered {
+            part: least.part.name(),
+            due: least.due,
+            offered: least.offered,
+            soon_after: least.soon_after,
+        }),
         offered_rate: rate(measured_intended),
         sent_rate: rate(measured_sent),
         acked_rate: rate(measured_acked),
         finished_late_ns: all.iter().map(|g| g.finished_late_ns).max().unwrap_or(0),
         send_lag: merged(&limits.send_lag, all, |g| &g.send_lag),
-        ack: merged(&limits.ack, all, |g| &g.ack),
+        ack,
         service: merged(&limits.service, all, |g| &g.service),
         bytes: sum(|g| g.bytes),
         by_topic: by_topic(parts.plan, |topic| all.iter().map(|g| g.by_topic[topic]).sum()),
@@ -178,7 +241,7 @@ fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
 
 fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
     let found = measure::audit(published, &stored.ledger);
-    let settled = settle(published, stored.ledger.ledger(), |_| true, None);
+    let settled = settle(published, stored.ledger.ledger(), |_| true, None, 0);
     record::Audit {
         acked: found.acked,
         stored_once: found.stored_once,
@@ -193,23 +256,29 @@ fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
 
 fn group_figures(
     parts: &Parts<'_>,
+    own: &Own,
     group: usize,
     received: Option<&Received>,
     stored: Option<&GroupLedger>,
     symbols: &[String],
-    load: &record::Load,
 ) -> record::Group {
     let plan = parts.plan;
     let subscribed = &parts.subscribed[group];
     let per_topic = num::index32(plan.market.symbols);
     let nothing = GroupLedger::new(plan.keys());
     let ledger = received.map_or(&nothing, |received| &received.ledger);
-    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored);
+    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored, parts.owed.get(group).copied().unwrap_or(0));
     let totals = ledger.totals();
     let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
-    let measured =
-        |topic: usize| parts.ended.generated.iter().map(|g| g.measured_by_topic[topic]).sum::<u64>();
-    let measured_intended = (0..subscribed.len()).filter(|topic| subscribed[*topic]).map(measured).sum();
+    let measured = |of: fn(&Generated) -> &Vec<u64>| -> u64 {
+        let topics = (0..subscribed.len()).filter(|topic| subscribed[*topic]);
+        topics.map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
+    };
+    let latency = received.map_or_else(record::Latency::default, |received| {
+        let mut latency = record::Latency::from(&received.latency);
+        own.explain(&mut latency, &received.excess);
+        latency
+    });
     let named =
         |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
     let ranges = settled.ranges.iter().take(LISTED).map(|range| {
@@ -218,7 +287,6 @@ fn group_figures(
     });
     let unlisted = num::count(settled.ranges.len().saturating_sub(LISTED)) + settled.ranges_left_out;
     let of = |what: fn(&Received) -> u64| received.map_or(0, what);
-    let _ = load;
     record::Group {
         name: plan.groups[group].name.clone(),
         members: plan.groups[group].members,
@@ -227,6 +295,7 @@ fn group_figures(
         expected: settled.expected,
         delivered: settled.delivered,
         lost: settled.lost,
+        pending: settled.pending,
         lost_not_stored: settled.lost_not_stored.unwrap_or(0),
         lost_not_delivered: settled.lost_not_delivered.unwrap_or(0),
         recovered: settled.recovered,
@@ -242,12 +311,13 @@ fn group_figures(
         corrupt: of(|r| r.corrupt),
         foreign: of(|r| r.foreign),
         unverified: of(|r| r.unverified),
-        measured_intended,
+        measured_intended: measured(|g| &g.measured_by_topic),
+        measured_unsent_own: measured(|g| &g.measured_unsent_own),
         measured_in_time: of(|r| r.measured_in_time),
         first_received_ns: received.and_then(|r| r.between).map(|(first, _)| first),
         last_received_ns: received.and_then(|r| r.between).map(|(_, last)| last),
         backlog_max: parts.backlog_max.get(group).copied().unwrap_or(0),
-        latency: received.map_or_else(record::Latency::default, |r| record::Latency::from(&r.latency)),
+        latency,
         lost_ranges: ranges.collect(),
         lost_ranges_left_out: unlisted,
         troubled_symbols: troubled(ledger, &settled, &named),
@@ -286,44 +356,64 @@ fn troubled(
 }
 
 /// The exact result of each `windows.` objective on end-to-end latency.
-fn windows(parts: &Parts<'_>) -> Vec<record::Window> {
+fn windows(parts: &Parts<'_>, own: &Own) -> Vec<record::Window> {
     let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
-    wanted.filter_map(|objective| window(parts, objective)).collect()
+    wanted.filter_map(|objective| window(parts, own, objective)).collect()
 }
 
-fn window(parts: &Parts<'_>, objective: &Objective) -> Option<record::Window> {
+fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record::Window> {
     let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
         return None;
     };
-    let mut merged: Option<Windows> = None;
-    let mut topics = vec![false; parts.plan.topology.topics.len()];
+    let limits = crate::verdict::limits(parts.plan).latency;
+    let (start, duration) = (parts.calendar.measure_start, parts.plan.load.duration);
+    let mut merged = Windows::new(start, duration, WINDOW, &limits);
+    let mut excess = Excess::new(start, duration, &limits);
+    let mut due: Vec<Due> = Vec::new();
     for (group, named) in parts.plan.groups.iter().enumerate() {
         if objective.scope.group.as_ref().is_some_and(|name| *name != named.name) {
             continue;
         }
-        topics.iter_mut().zip(&parts.subscribed[group]).for_each(|(any, own)| *any |= own);
-        let windows = &parts.ended.received[group].as_ref()?.windows;
-        match &mut merged {
-            // A group that received nothing has no windows, and adds nothing.
-            _ if windows.counts().is_empty() => {}
-            None => merged = Some(windows.clone()),
-            Some(merged) => {
-                let _ = merged.merge(windows);
-            }
+        let received = parts.ended.received[group].as_ref()?;
+        // A group that received nothing has no windows, and adds nothing to those of the others but what it was due.
+        let _ = merged.merge(&received.windows);
+        excess.merge(&received.excess);
+        due_to_group(&mut due, parts, group, received.windows.counts());
+    }
+    let excused = own.excused(&excess, limit.ns);
+    let met = |of: fn(&Excused) -> u64| -> Option<Met> {
+        let excused = excused.iter().map(of).chain(std::iter::repeat(0));
+        let due: Vec<Due> = due.iter().zip(excused).map(|(due, excused)| Due { excused, ..*due }).collect();
+        merged.met(stat, objective.op, limit.ns, &due)
+    };
+    let found = met(|second| second.explained())?;
+    let without_saturated = met(|second| second.late + second.disturbed)?;
+    let with_contended = met(|second| second.explained() + second.contended)?;
+    Some(record::Window {
+        name: objective.name(),
+        met: found.met,
+        total: found.total,
+        unsure: found.unsure,
+        saturated: found.unsure - without_saturated.unsure,
+        contended: with_contended.unsure - found.unsure,
+        samples: merged.counts().iter().sum(),
+    })
+}
+
+/// Adds what was due to a group in each window. A window is held to the events that were really due in it: random ones
+/// may leave one empty.
+fn due_to_group(due: &mut Vec<Due>, parts: &Parts<'_>, group: usize, counts: &[u64]) {
+    let topics = &parts.subscribed[group];
+    let mut of_group: Vec<u64> = Vec::new();
+    for windows in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
+        of_group.resize(of_group.len().max(windows.len()), 0);
+        for (sum, by_topic) in of_group.iter_mut().zip(windows) {
+            *sum += by_topic.iter().zip(topics).map(|(count, of)| if *of { *count } else { 0 }).sum::<u64>();
         }
     }
-    // A window is held to the events that were really due in it: random ones may leave one empty.
-    let mut due: Vec<u64> = Vec::new();
-    for counts in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
-        due.resize(due.len().max(counts.len()), 0);
-        for (sum, by_topic) in due.iter_mut().zip(counts) {
-            *sum +=
-                by_topic.iter().zip(&topics).map(|(count, any)| if *any { *count } else { 0 }).sum::<u64>();
-        }
+    due.resize(due.len().max(of_group.len()), Due::default());
+    for (window, (sum, events)) in due.iter_mut().zip(of_group).enumerate() {
+        sum.events += events;
+        sum.silent |= events > 0 && counts.get(window).copied().unwrap_or(0) == 0;
     }
-    let merged = merged.unwrap_or_else(|| Windows::new(0, Span::default(), WINDOW, &[limit.ns]));
-    let met = merged.met(stat, objective.op, limit.ns, &due)?;
-    let total = met.total.max(num::count(due.iter().filter(|&&events| events > 0).count()));
-    let samples = merged.counts().iter().sum();
-    Some(record::Window { name: objective.name(), met: met.met, total, samples })
 }

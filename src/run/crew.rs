@@ -9,6 +9,7 @@ use crate::host::clock::Clock;
 use crate::load;
 use crate::market::RunIdentity;
 use crate::measure::PublishLedger;
+use crate::num;
 use crate::plan::{Consume, Plan};
 
 use super::generator::{Generated, Generator};
@@ -126,7 +127,8 @@ impl Crew {
             let (switches, reports) = (Arc::clone(&self.switches), reports.clone());
             let work = move || {
                 let _alarm = Alarm(Arc::clone(&switches));
-                workers::generate(generator, clock, pacing, calendar.load_start, &switches, &reports)
+                let at = num::index32(index);
+                workers::generate(generator, clock, pacing, at, calendar.load_start, &switches, &reports)
             };
             self.generators.push(Builder::new().name(format!("generator-{index}")).spawn(work)?);
         }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use crate::host::facts::Facts;
 use crate::host::resources::Meter;
 use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
+use crate::measure::Backlog;
 use crate::num;
-use crate::plan::{Ns, Plan, Size};
+use crate::plan::{AckMode, Ns, Plan, Size};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
 use crate::verdict::{assess, tightest_limit_ns};
@@ -109,6 +111,8 @@ const LAST_CHANCE: Duration = Duration::from_secs(5);
 const LEAD_NS: Ns = 50_000_000;
 /// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
 pub(super) const QUIET_NS: Ns = 300_000_000;
+/// The last acknowledgements of members that have ended reach the broker within this.
+const SETTLING_NS: Ns = 2_000_000_000;
 
 /// What a run is given beside its bus.
 #[derive(Clone, Copy)]
@@ -166,28 +170,34 @@ pub fn run<B: Bus + Send + 'static>(
         start_ns: started,
         end_ns: calendar.load_start,
     });
-    let keeper = Keeper::start(bus)?;
+    // A redelivery is due after `ack_wait`, and a broker that is busy may be a little late with it.
+    let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
+    let keeper = Keeper::start(bus, clock, again_within)?;
+    let backlog = Backlog::new(&subscribed, plan.market.symbols, publishers.len());
     let mut pump =
-        Pump::new(record, calendar, clock, subscribed.clone(), inbox, keeper, broker, interrupt, observers)?;
+        Pump::new(record, calendar, clock, backlog, inbox, keeper, broker, interrupt, observers)?;
     crew.start_generators(publishers, identity.tag, calendar)?;
 
     let stop = load(&mut pump, &crew, &switches, calendar);
     let (brief, audited) = end_of_load(&mut pump, stop);
     drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
+    // Members that have ended have said what they acknowledge: only now is what the broker still owes a group an account.
+    let ended = crew.join();
+    let owed = owed(&mut pump, plan, &signals);
     let audit = if audited && plan.bus.audit && pump.interrupt_level() < 2 {
         read_back(&mut pump, plan, run_identity, options, brief)
     } else {
         None
     };
-    let ended = crew.join();
     pump.finish_seconds();
     if !options.keep {
         tear_down(&mut pump);
     }
-    let (mut record, backlog_max, hiccups) = pump.finish(&ended.dead);
+    let super::pump::Ended { mut record, backlog_max, pauses } = pump.finish(&ended.dead);
     let nothing = Arc::default();
     let published = switches.published.get().unwrap_or(&nothing);
-    let parts = Parts { plan, subscribed: &subscribed, published, ended, audit, backlog_max, hiccups };
+    let parts =
+        Parts { plan, calendar, subscribed: &subscribed, published, ended, audit, owed, backlog_max, pauses };
     assemble::fill(&mut record, &parts);
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
@@ -356,28 +366,78 @@ fn drain(
     let _ = switches.published.set(Arc::new(published));
     // The receivers get a moment to count what is missing, even when the deadline is over.
     let deadline = deadline.max(pump.now() + QUIET_NS);
-    let mut quiet_since = pump.now();
-    let mut before = 0;
+    let mut silence = Silence::new(pump.now());
     while pump.now() < deadline && pump.interrupt_level() < 2 {
         broker_died |= matches!(pump.step(), Some(Stop::BrokerDied(_)));
-        let deliveries: u64 =
-            signals.iter().map(|s| s.deliveries.load(std::sync::atomic::Ordering::Relaxed)).sum();
-        if deliveries != before {
-            before = deliveries;
-            quiet_since = pump.now();
-        }
-        let quiet = pump.now() > quiet_since + QUIET_NS;
-        let missing = signals.iter().any(|s| s.missing.load(std::sync::atomic::Ordering::Relaxed) > 0);
-        if (!missing && (quiet || !open)) || (broker_died && quiet) {
+        silence.look(pump.now(), signals);
+        let quiet = silence.lasts(pump.now());
+        let missing = signals.iter().any(|s| s.missing.load(Ordering::Relaxed) > 0);
+        // An event without an answer may be stored, and delivered, at any time: it is waited for as long as the broker
+        // has something for anybody, and until it has said that it has not.
+        let nothing_owed = || pump.account_since(silence.since()).is_some_and(|sample| sample.owed.iter().all(|&n| n == 0));
+        if (!missing && (!open || (quiet && nothing_owed()))) || (broker_died && quiet) {
             break;
         }
     }
+    pump.quiet = silence.lasts(pump.now());
     Switches::turn_on(&switches.stop_receiving);
     if let (true, Some(why)) = (broker_died, pump.broker_death()) {
         pump.ends_as(End::BrokerFailed, &why);
     }
     let now = pump.now();
     pump.end_phase(now);
+}
+
+/// Since when no group has received anything.
+struct Silence {
+    deliveries: u64,
+    since: Ns,
+}
+
+impl Silence {
+    const fn new(now: Ns) -> Self {
+        Self { deliveries: 0, since: now }
+    }
+
+    fn look(&mut self, now: Ns, signals: &[Arc<GroupSignals>]) {
+        let deliveries = signals.iter().map(|s| s.deliveries.load(Ordering::Relaxed)).sum();
+        if deliveries != self.deliveries {
+            *self = Self { deliveries, since: now };
+        }
+    }
+
+    const fn since(&self) -> Ns {
+        self.since
+    }
+
+    const fn lasts(&self, now: Ns) -> bool {
+        now > self.since + QUIET_NS
+    }
+}
+
+/// What the broker still owes each group, once the members have ended: an event that is missing is not lost as long as
+/// it may come. Acknowledgements that are on their way get a moment to arrive.
+fn owed(pump: &mut Pump<'_, '_>, plan: &Plan, signals: &[Arc<GroupSignals>]) -> Vec<u64> {
+    let missing = |group: &GroupSignals| group.missing.load(Ordering::Relaxed);
+    if signals.iter().all(|group| missing(group) == 0) {
+        return vec![0; signals.len()];
+    }
+    let unknown = vec![u64::MAX; signals.len()];
+    // What was sent without waiting for an acknowledgement is in nobody's account while it is on its way.
+    if plan.bus.ack == AckMode::None && !pump.quiet {
+        return unknown;
+    }
+    let until = pump.now() + SETTLING_NS;
+    loop {
+        if pump.broker_is_dead() || pump.interrupt_level() > 1 || !pump.remember_store() {
+            return unknown;
+        }
+        let owed = pump.still_owed();
+        if pump.now() >= until || owed.iter().zip(signals).all(|(&owed, group)| owed == 0 || missing(group) == 0) {
+            return owed;
+        }
+        let _ = pump.step();
+    }
 }
 
 /// Reads the store back; a broker that does not answer has failed.
@@ -392,7 +452,7 @@ fn read_back(
         return None;
     }
     let start = pump.now();
-    pump.remember_store();
+    let _ = pump.remember_store();
     let within = match (brief, pump.silence()) {
         (true, _) => BRIEF,
         (false, Some(_)) => LAST_CHANCE,

@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
-use crate::load::{Due, Picker, Schedule};
+use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, Market};
-use crate::measure::{GeneratorInterval, Latency, Limits, PublishLedger};
+use crate::measure::{Excess, GeneratorInterval, Lateness, Latency, Limits, PublishLedger, Step};
 use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::verdict::limits;
@@ -62,14 +62,18 @@ pub(super) struct Generated {
     pub(super) send_lag: Latency,
     pub(super) ack: Latency,
     pub(super) service: Latency,
+    /// Acknowledgements beyond a limit.
+    pub(super) ack_excess: Excess,
+    /// How late events were sent, by when they were due.
+    pub(super) lateness: Lateness,
+    /// The part of the load of which the least was offered.
+    pub(super) least_offered: Option<PartOffered>,
     /// Slots by topic, over the whole run.
     pub(super) by_topic: Vec<u64>,
     /// The same for the measure phase.
     pub(super) measured_by_topic: Vec<u64>,
     /// The same for each window of the measure phase.
     pub(super) measured_by_window: Vec<Vec<u64>>,
-    /// Confirmed events by topic.
-    pub(super) acked_by_topic: Vec<u64>,
     pub(super) measured_sent: u64,
     pub(super) measured_acked: u64,
     /// Encoded bytes handed to the client.
@@ -80,6 +84,10 @@ pub(super) struct Generated {
     pub(super) refusals: BTreeMap<Refusal, u64>,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
+    /// Slots that were not sent, without any part of the bus in it.
+    pub(super) unsent_own: u64,
+    /// The same of the measure phase, by topic.
+    pub(super) measured_unsent_own: Vec<u64>,
 }
 
 impl Generated {
@@ -99,17 +107,20 @@ impl Generated {
 pub(super) struct GeneratorReport {
     /// Counts and distributions, warm-up included.
     pub(super) counts: GeneratorInterval,
-    /// Confirmed events by topic.
-    pub(super) acked_by_topic: Vec<u64>,
     /// Accepted and not answered yet, at its end.
     pub(super) in_flight: u64,
+    /// Answers, in the order of their times.
+    pub(super) steps: Vec<(Ns, Step)>,
+    /// Nothing earlier will be reported.
+    pub(super) until: Ns,
 }
 
-fn fresh(topics: usize) -> GeneratorReport {
+fn fresh(steps: usize) -> GeneratorReport {
     GeneratorReport {
         counts: GeneratorInterval::new(&Limits::default()),
-        acked_by_topic: vec![0; topics],
         in_flight: 0,
+        steps: Vec::with_capacity(steps),
+        until: 0,
     }
 }
 
@@ -128,6 +139,7 @@ pub(super) struct Generator<P> {
     open: OpenEvents,
     payload: Vec<u8>,
     answers: Vec<Ack>,
+    parts: OfferedParts,
     done: Generated,
     interval: GeneratorReport,
 }
@@ -158,7 +170,11 @@ impl<P: Publisher> Generator<P> {
             open: OpenEvents::default(),
             payload: Vec::with_capacity(2048),
             answers: Vec::with_capacity(1024),
+            parts: OfferedParts::new(&plan.load),
             done: Generated {
+                ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
+                lateness: Lateness::new(calendar.measure_start, plan.load.duration),
+                least_offered: None,
                 ledger: PublishLedger::new(plan.keys()),
                 send_lag: Latency::new(&limits.send_lag),
                 ack: Latency::new(&limits.ack),
@@ -166,15 +182,16 @@ impl<P: Publisher> Generator<P> {
                 by_topic: vec![0; topics],
                 measured_by_topic: vec![0; topics],
                 measured_by_window: Vec::new(),
-                acked_by_topic: vec![0; topics],
                 measured_sent: 0,
                 measured_acked: 0,
                 bytes: 0,
                 finished_late_ns: 0,
                 refusals: BTreeMap::new(),
                 too_large: 0,
+                unsent_own: 0,
+                measured_unsent_own: vec![0; topics],
             },
-            interval: fresh(topics),
+            interval: fresh(0),
         }
     }
 
@@ -230,8 +247,11 @@ impl<P: Publisher> Generator<P> {
         self.interval.counts.intended += 1;
         self.done.by_topic[topic] += 1;
         if measured {
-            self.done.due(topic, intended - self.calendar.measure_start);
+            let since_start = intended - self.calendar.measure_start;
+            self.done.due(topic, since_start);
             self.done.finished_late_ns = sent.saturating_sub(intended);
+            self.done.lateness.sent(intended, sent.saturating_sub(intended));
+            self.parts.turn(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
         }
         match accepted {
             Ok(()) => {
@@ -246,10 +266,19 @@ impl<P: Publisher> Generator<P> {
             }
             Err(refused) => {
                 self.open.take(token);
-                self.done.ledger.unsent(key, sequence);
                 self.done.too_large += u64::from(refused == crate::bus::Refused::TooLarge);
-                self.interval.counts.unsent += 1;
+                self.unsent(key, sequence, measured, refused == crate::bus::Refused::TooLarge);
             }
+        }
+    }
+
+    /// Counts an event that was not sent; `own` if the bus had no part in that.
+    fn unsent(&mut self, key: usize, sequence: u32, measured: bool, own: bool) {
+        self.done.ledger.unsent(key, sequence);
+        self.interval.counts.unsent += 1;
+        self.done.unsent_own += u64::from(own);
+        if measured && own {
+            self.done.measured_unsent_own[key / num::index32(self.symbols)] += 1;
         }
     }
 
@@ -264,14 +293,16 @@ impl<P: Publisher> Generator<P> {
             let (topic, symbol) = self.picker.pick(due.index);
             let key = topic * num::index32(self.symbols) + num::index32(symbol);
             let Some(sequence) = self.done.ledger.assign(key) else { continue };
-            self.done.ledger.unsent(key, sequence);
             self.done.by_topic[topic] += 1;
             self.interval.counts.intended += 1;
-            self.interval.counts.unsent += 1;
             let intended = self.calendar.load_start + due.at;
-            if self.calendar.measured(intended) {
-                self.done.due(topic, intended - self.calendar.measure_start);
+            let measured = self.calendar.measured(intended);
+            self.unsent(key, sequence, measured, true);
+            if measured {
+                let since_start = intended - self.calendar.measure_start;
+                self.done.due(topic, since_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
+                self.parts.turn(since_start, None);
             }
         }
     }
@@ -290,17 +321,21 @@ impl<P: Publisher> Generator<P> {
 
     fn answered(&mut self, open: Open, ack: &Ack) {
         let key = num::index32(open.key);
+        let (name, sequence) = (open.key, open.sequence);
+        let step = match ack.outcome {
+            Answer::Stored { .. } => Step::Acked { key: name, sequence },
+            _ => Step::Settled { key: name, sequence },
+        };
+        self.interval.steps.push((ack.at, step));
         match ack.outcome {
             Answer::Stored { duplicate, .. } => {
                 self.done.ledger.acked(duplicate);
-                let topic = key / num::index32(self.symbols);
-                self.done.acked_by_topic[topic] += 1;
-                self.interval.acked_by_topic[topic] += 1;
                 self.interval.counts.acked += 1;
                 self.interval.counts.ack.record_between(open.intended, ack.at);
                 if self.calendar.measured(open.intended) {
                     self.done.measured_acked += 1;
                     self.done.ack.record_between(open.intended, ack.at);
+                    self.done.ack_excess.record(open.intended, ack.at);
                     self.done.service.record_between(open.sent, ack.at);
                 }
             }
@@ -322,10 +357,14 @@ impl<P: Publisher> Generator<P> {
         self.absorb();
     }
 
-    /// Takes what was collected since the last call.
-    pub(super) fn take_interval(&mut self) -> GeneratorReport {
-        let mut taken = std::mem::replace(&mut self.interval, fresh(self.done.by_topic.len()));
+    /// Takes what was collected since the last call; nothing earlier than `until` will be reported later.
+    pub(super) fn take_interval(&mut self, until: Ns) -> GeneratorReport {
+        let room = self.interval.steps.len();
+        let mut taken = std::mem::replace(&mut self.interval, fresh(room));
         taken.in_flight = num::count(self.open.len());
+        taken.until = until;
+        // Some drivers stamp answers on threads of their own, and those given up are stamped when they are.
+        taken.steps.sort_by_key(|&(at, _)| at);
         taken
     }
 
@@ -338,6 +377,7 @@ impl<P: Publisher> Generator<P> {
                 self.done.ledger.unconfirmed(num::index32(open.key), open.sequence);
             }
         }
+        self.done.least_offered = self.parts.least();
         self.done
     }
 }

@@ -7,8 +7,9 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::bus::{Bus, BusError, BusSample, Mark};
+use crate::host::clock::Clock;
 use crate::market::RunIdentity;
-use crate::plan::Plan;
+use crate::plan::{Ns, Plan};
 
 use super::receiver::{Stored, read};
 
@@ -30,11 +31,46 @@ pub(super) enum Reply {
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The newest figures of the broker.
-    pub(super) sample: Option<BusSample>,
+    pub(super) newest: Option<Newest>,
     /// Marks, in the order they were left.
     pub(super) marks: Vec<Mark>,
     /// Why the broker did not answer, if it did not the last time.
     pub(super) silent: Option<String>,
+}
+
+/// Figures of the broker, and for how long they have been so.
+#[derive(Debug, Clone)]
+pub(super) struct Newest {
+    pub(super) sample: BusSample,
+    /// When they were asked for.
+    pub(super) asked: Ns,
+    /// Since when the broker has told the same of each group, without a pause in its answers.
+    same_since: Vec<Ns>,
+    /// After this long, whatever a broker delivers again has come.
+    again_within: Ns,
+}
+
+impl Newest {
+    fn after(before: Option<&Self>, sample: BusSample, asked: Ns, again_within: Ns) -> Self {
+        let same = |group: usize| {
+            let before = before?;
+            let told = |s: &BusSample| (s.owed.get(group).copied(), s.pending.get(group).copied());
+            (told(&before.sample) == told(&sample)).then(|| before.same_since.get(group).copied()).flatten()
+        };
+        let same_since = (0..sample.owed.len()).map(|group| same(group).unwrap_or(asked)).collect();
+        Self { sample, asked, same_since, again_within }
+    }
+
+    /// What each group is still owed at `now`: what is not acknowledged is no more to come once every redelivery has had
+    /// its time and none came.
+    pub(super) fn owed(&self, now: Ns) -> Vec<u64> {
+        let of = |(group, owed): (usize, &u64)| {
+            let pending = self.sample.pending.get(group).copied().unwrap_or(0);
+            let since = self.same_since.get(group).copied().unwrap_or(now);
+            if now.saturating_sub(since) > self.again_within { pending } else { *owed }
+        };
+        self.sample.owed.iter().enumerate().map(of).collect()
+    }
 }
 
 pub(super) struct Keeper {
@@ -48,14 +84,19 @@ const MARKS_EVERY: Duration = Duration::from_millis(100);
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 impl Keeper {
-    pub(super) fn start<B: Bus + Send + 'static>(mut bus: B) -> std::io::Result<Self> {
+    /// `again_within` is the longest that the broker waits before it delivers an event again.
+    pub(super) fn start<B: Bus + Send + 'static>(
+        mut bus: B,
+        clock: Clock,
+        again_within: Ns,
+    ) -> std::io::Result<Self> {
         let (orders, inbox) = channel();
         let (answer, replies) = channel();
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
         let thread = std::thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || keep(&mut bus, &inbox, &answer, &shared))?;
+            .spawn(move || keep(&mut bus, &inbox, &answer, &shared, clock, again_within))?;
         Ok(Self { orders, replies, seen, thread: Some(thread) })
     }
 
@@ -64,14 +105,14 @@ impl Keeper {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         Seen {
             marks: std::mem::take(&mut seen.marks),
-            sample: seen.sample.clone(),
+            newest: seen.newest.clone(),
             silent: seen.silent.clone(),
         }
     }
 
     /// The newest figures of the broker.
-    pub(super) fn newest(&self) -> Option<BusSample> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).sample.clone()
+    pub(super) fn newest(&self) -> Option<Newest> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).newest.clone()
     }
 
     /// Asks the broker for its figures now; they are there when the reply is.
@@ -113,12 +154,20 @@ impl Keeper {
     }
 }
 
-fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, seen: &Mutex<Seen>) {
+fn keep<B: Bus>(
+    bus: &mut B,
+    orders: &Inbox<Order>,
+    replies: &Sender<Reply>,
+    seen: &Mutex<Seen>,
+    clock: Clock,
+    again_within: Ns,
+) {
     let mut observe_at = Instant::now();
     loop {
         let order = orders.recv_timeout(MARKS_EVERY);
         let ending = matches!(order, Err(RecvTimeoutError::Disconnected));
         let wanted = matches!(order, Ok(Order::Observe)) || (Instant::now() >= observe_at && !ending);
+        let asked = clock.now();
         let observed = wanted.then(|| {
             observe_at = Instant::now() + OBSERVE_EVERY;
             bus.observe()
@@ -128,7 +177,8 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
             bus.marks(&mut seen.marks);
             match observed {
                 Some(Ok(sample)) => {
-                    seen.sample = Some(sample);
+                    let before = seen.newest.as_ref().filter(|_| seen.silent.is_none());
+                    seen.newest = Some(Newest::after(before, sample, asked, again_within));
                     seen.silent = None;
                 }
                 Some(Err(error)) => seen.silent = Some(error.to_string()),
@@ -150,5 +200,22 @@ fn keep<B: Bus>(bus: &mut B, orders: &Inbox<Order>, replies: &Sender<Reply>, see
         if replies.send(reply).is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_acknowledged_is_owed_until_every_redelivery_has_had_its_time() {
+        let sample = |pending: u64, owed: u64| BusSample { pending: vec![pending], owed: vec![owed], ..BusSample::default() };
+        let first = Newest::after(None, sample(2, 5), 10, 100);
+        let second = Newest::after(Some(&first), sample(2, 5), 60, 100);
+        assert_eq!([second.owed(110), second.owed(111)], [[5], [2]], "the broker has told the same since 10");
+        let moved = Newest::after(Some(&second), sample(1, 5), 100, 100);
+        assert_eq!(moved.owed(150), [5], "something was delivered");
+        let after_a_pause = Newest::after(None, sample(2, 5), 100, 100);
+        assert_eq!(after_a_pause.owed(150), [5]);
     }
 }

@@ -11,6 +11,7 @@ mod events;
 mod generator;
 mod identity;
 mod keeper;
+mod machine;
 mod pump;
 mod ready;
 mod receiver;

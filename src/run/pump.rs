@@ -4,10 +4,12 @@
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::bus::BusSample;
 use crate::host::clock::{Clock, utc};
-use crate::host::hiccup::{HiccupMeter, Hiccups};
+use crate::host::hiccup::HiccupMeter;
 use crate::host::resources::{Meter, Process, ProcessUse};
 use crate::host::signal::Interrupt;
+use crate::measure::{Backlog, Pauses};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{self, End, Mark, Phase, PhaseName, Record};
@@ -15,6 +17,7 @@ use crate::record::{self, End, Mark, Phase, PhaseName, Record};
 use super::engine::Broker;
 use super::events::{Event, Observer};
 use super::keeper::{Keeper, Reply};
+use super::machine::MachineWatch;
 use super::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use super::shared::Calendar;
 
@@ -78,8 +81,10 @@ pub(super) struct Pump<'a, 'o> {
     next_second: Ns,
     sampled_at: Ns,
     meter: HiccupMeter,
-    hiccups: Hiccups,
+    machine: MachineWatch,
     watched: Vec<Watched>,
+    /// Nothing was being delivered when the drain ended.
+    pub(super) quiet: bool,
     /// Since when the broker does not answer, and what was said.
     silent: Option<(Ns, String)>,
     wall_drift_ns: i64,
@@ -91,7 +96,7 @@ impl<'a, 'o> Pump<'a, 'o> {
         record: Record,
         calendar: Calendar,
         clock: Clock,
-        subscribed: Vec<Vec<bool>>,
+        backlog: Backlog,
         inbox: Inbox<Report>,
         keeper: Keeper,
         mut broker: Broker,
@@ -106,7 +111,7 @@ impl<'a, 'o> Pump<'a, 'o> {
         let others = std::mem::take(&mut broker.meters)
             .into_iter()
             .map(|(name, meter)| (Some(name), User::Other(meter)));
-        let watched = own
+        let watched: Vec<Watched> = own
             .into_iter()
             .chain(processes)
             .chain(others)
@@ -120,7 +125,8 @@ impl<'a, 'o> Pump<'a, 'o> {
             })
             .collect();
         let mut pump = Self {
-            rows: RowMaker::new(calendar.load_start, subscribed),
+            machine: MachineWatch::new(&record.broker, watched.iter().any(|w| w.name.is_some()), clock.now()),
+            rows: RowMaker::new(calendar.load_start, backlog),
             record,
             calendar,
             clock,
@@ -134,11 +140,13 @@ impl<'a, 'o> Pump<'a, 'o> {
             next_second: calendar.load_start + 1_000_000_000,
             sampled_at: clock.now(),
             meter: HiccupMeter::start(clock)?,
-            hiccups: Hiccups::none(),
             watched,
+            quiet: true,
             silent: None,
             wall_drift_ns: clock.wall_drift_ns(),
         };
+        let Calendar { load_start, measure_start, measure_end, .. } = calendar;
+        pump.meter.watch(load_start, measure_start, measure_end);
         let record = pump.record.clone();
         pump.tell(&Event::Ready(&record));
         Ok(pump)
@@ -203,9 +211,8 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     pub(super) fn start_phase(&mut self, name: PhaseName, start_ns: Ns, until: Ns) {
         if name == PhaseName::Measure {
-            // What the meter saw before is none of the measure phase.
-            self.meter.take_interval();
             self.each_watched(|watched, used| watched.at_measure_start = Some(used));
+            self.machine.start_measuring(self.clock.now());
         }
         self.phase = Some(Phase { name, start_ns, end_ns: until });
         self.tell(&Event::PhaseStarted { name, length_ns: until.saturating_sub(start_ns) });
@@ -215,9 +222,9 @@ impl<'a, 'o> Pump<'a, 'o> {
         let Some(phase) = self.phase.take() else { return };
         let phase = Phase { end_ns, ..phase };
         if phase.name == PhaseName::Measure {
-            let interval = self.meter.take_interval();
-            self.hiccups.add(&interval);
+            self.meter.end_phase(end_ns);
             self.each_watched(|watched, used| watched.at_measure_end = Some(used));
+            self.machine.end_measuring(self.clock.now());
         }
         self.tell(&Event::PhaseEnded(&phase));
         self.record.phases.push(phase);
@@ -308,14 +315,11 @@ impl<'a, 'o> Pump<'a, 'o> {
 
     fn sample(&mut self, now: Ns) -> Sample {
         let interval = self.meter.take_interval();
-        if self.phase.as_ref().is_some_and(|phase| phase.name == PhaseName::Measure) {
-            self.hiccups.add(&interval);
-        }
         let seconds = num::f64_of(now.saturating_sub(self.sampled_at).max(1)) / 1e9;
         self.sampled_at = now;
         let mut sample = Sample {
             hiccup_max_ns: interval.late.max(),
-            store_bytes: self.keeper.newest().map(|sample| sample.stored_bytes),
+            store_bytes: self.keeper.newest().and_then(|newest| newest.sample.stored_bytes),
             ..Sample::default()
         };
         for watched in &mut self.watched {
@@ -331,6 +335,9 @@ impl<'a, 'o> Pump<'a, 'o> {
                 sample.broker_memory_bytes = Some(sample.broker_memory_bytes.unwrap_or(0) + used.rss_bytes);
             }
         }
+        let ours = sample.harness_cpu + sample.broker_cpu.unwrap_or(0.0);
+        let used = self.machine.second(now, ours);
+        (sample.machine_cpu, sample.others_cpu) = (used.all, used.others);
         sample
     }
 
@@ -359,17 +366,28 @@ impl<'a, 'o> Pump<'a, 'o> {
         self.tell_rows(last);
     }
 
-    /// Notes the broker's own account of the stream, fresh after the drain.
-    pub(super) fn remember_store(&mut self) {
+    /// Notes the broker's own account of the stream, fresh after the drain; `false` where it gives none.
+    pub(super) fn remember_store(&mut self) -> bool {
+        let asked = self.clock.now();
         self.keeper.observe();
         let answered = |reply: &Reply| matches!(reply, Reply::Observed);
         if self.reply(answered, Duration::from_secs(3), Duration::ZERO).is_none() {
-            return;
+            return false;
         }
-        if let Some(sample) = self.keeper.newest() {
-            self.record.resources.store_bytes = Some(sample.stored_bytes);
-            self.record.resources.store_events = Some(sample.stored_events);
-        }
+        let Some(sample) = self.account_since(asked) else { return false };
+        self.record.resources.store_bytes = sample.stored_bytes;
+        self.record.resources.store_events = Some(sample.stored_events);
+        true
+    }
+
+    /// The broker's newest figures, if they were asked for after a moment.
+    pub(super) fn account_since(&self, moment: Ns) -> Option<BusSample> {
+        self.keeper.newest().filter(|newest| newest.asked >= moment).map(|newest| newest.sample)
+    }
+
+    /// What the broker owes each group by its newest account.
+    pub(super) fn still_owed(&self) -> Vec<u64> {
+        self.keeper.newest().map_or_else(Vec::new, |newest| newest.owed(self.clock.now()))
     }
 
     /// Events in the store, as it was remembered.
@@ -398,31 +416,53 @@ impl<'a, 'o> Pump<'a, 'o> {
         self.keeper.replies.try_iter().find(wanted)
     }
 
-    /// Ends the pump: the record with everything but the workers' figures, the highest backlog of each group,
-    /// and the hiccups of the measure phase.
-    pub(super) fn finish(mut self, dead: &[String]) -> (Record, Vec<u64>, record::Hiccups) {
-        let meter_lives = self.meter.alive();
+    /// Ends the pump: the record with everything but the workers' figures, and what the judgement of those needs.
+    pub(super) fn finish(mut self, dead: &[String]) -> Ended {
         let keeper_lives = self.keeper.alive();
         self.record.health.dead_workers = dead.to_vec();
-        if !meter_lives {
+        if !self.meter.alive() {
             self.record.health.dead_workers.push("the hiccup meter".into());
         }
         if !keeper_lives {
             self.record.health.dead_workers.push("the keeper of the bus".into());
         }
+        let ours = self.note_resources();
+        self.record.health.machine = self.machine.finish(ours);
+        self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
+        for mark in self.keeper.end(Duration::from_secs(3)) {
+            self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        // Connections leave theirs for others to collect.
+        self.record.marks.sort_by_key(|mark| mark.at_ns);
+        let (times, pauses) = self.meter.finish();
+        self.record.health.hiccups = record::Hiccups {
+            count: times.count,
+            p50_ns: times.p50_ns,
+            p99_ns: times.p99_ns,
+            p99_9_ns: times.p99_9_ns,
+            max_ns: times.max_ns,
+        };
+        Ended { record: self.record, backlog_max: self.rows.backlog_max(), pauses }
+    }
+
+    /// Enters what each process used, and gives the cores that all of them used in the measure phase.
+    fn note_resources(&mut self) -> f64 {
         let seconds = self.record.measured_seconds();
+        let mut ours = 0.0;
         for watched in &self.watched {
             // One that died in the phase has left its last figures.
             let end = watched.at_measure_end.unwrap_or(watched.last);
-            let spent = match watched.at_measure_start {
-                Some(start) => num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9,
-                None => 0.0,
-            };
+            let spent = watched
+                .at_measure_start
+                .map(|start| num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9);
+            let cpu_seconds = spent.unwrap_or(0.0);
             let process = record::Process {
-                cpu_seconds: spent,
-                cpu_cores: if seconds > 0.0 { spent / seconds } else { 0.0 },
+                cpu_seconds,
+                cpu_cores: if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 },
                 peak_memory_bytes: watched.peak_bytes,
+                cpu_unknown: spent.is_none(),
             };
+            ours += process.cpu_cores;
             match &watched.name {
                 None => self.record.resources.harness = process,
                 Some(name) => {
@@ -430,22 +470,18 @@ impl<'a, 'o> Pump<'a, 'o> {
                 }
             }
         }
-        let times = self.hiccups.times();
-        let hiccups = record::Hiccups {
-            count: times.count,
-            p50_ns: times.p50_ns,
-            p99_ns: times.p99_ns,
-            p99_9_ns: times.p99_9_ns,
-            max_ns: times.max_ns,
-        };
-        self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
-        for mark in self.keeper.end(Duration::from_secs(3)) {
-            self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
-        }
-        // Connections leave theirs for others to collect.
-        self.record.marks.sort_by_key(|mark| mark.at_ns);
-        (self.record, self.rows.backlog_max, hiccups)
+        ours
     }
+}
+
+/// What a pump leaves.
+pub(super) struct Ended {
+    /// The record, without the workers' figures.
+    pub(super) record: Record,
+    /// The highest backlog of each group.
+    pub(super) backlog_max: Vec<u64>,
+    /// When the harness stood still.
+    pub(super) pauses: Pauses,
 }
 
 const fn cpu_ns(used: &ProcessUse) -> u64 {

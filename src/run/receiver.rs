@@ -9,7 +9,8 @@ use std::sync::atomic::Ordering;
 use crate::bus::{Delivery, Position};
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{
-    Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, StoreLedger, Windows,
+    Excess, Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, Step, StoreLedger,
+    Windows,
 };
 use crate::num;
 use crate::plan::{self, Ns, Plan, Span};
@@ -70,6 +71,17 @@ const fn ours(probe: Probe, epoch_unix_ns: u64, verified: bool) -> Seen {
     }
 }
 
+/// What a group received in one second.
+#[derive(Debug)]
+pub(super) struct GroupReport {
+    /// Counts and distributions.
+    pub(super) interval: GroupInterval,
+    /// First deliveries, in the order of their times.
+    pub(super) steps: Vec<(Ns, Step)>,
+    /// Nothing earlier will be reported.
+    pub(super) until: Ns,
+}
+
 /// What a group has to say when it is done.
 #[derive(Debug)]
 pub(super) struct Received {
@@ -78,6 +90,8 @@ pub(super) struct Received {
     pub(super) latency: Latency,
     /// For each limit of a `windows.` objective: exact counters for each second of intended time.
     pub(super) windows: Windows,
+    /// Deliveries beyond a limit.
+    pub(super) excess: Excess,
     pub(super) by_topic: Vec<u64>,
     /// When the first and the last event of the load were received.
     pub(super) between: Option<(Ns, Ns)>,
@@ -103,6 +117,7 @@ pub(super) struct Receiver {
     duration: Span,
     done: Received,
     interval: GroupInterval,
+    steps: Vec<(Ns, Step)>,
 }
 
 impl Receiver {
@@ -131,6 +146,7 @@ impl Receiver {
                 ledger: GroupLedger::new(plan.keys()),
                 latency: Latency::new(&limits),
                 windows: Windows::new(0, Span::default(), WINDOW, &limits),
+                excess: Excess::new(0, Span::default(), &limits),
                 by_topic: vec![0; subscribed.len()],
                 between: None,
                 measured_in_time: 0,
@@ -139,6 +155,7 @@ impl Receiver {
                 unverified: 0,
             },
             interval: fresh(),
+            steps: Vec::new(),
             limits,
             duration: plan.load.duration,
             subscribed,
@@ -195,6 +212,7 @@ impl Receiver {
         self.done.by_topic[topic] += 1;
         self.done.between = Some((self.done.between.map_or(received, |(first, _)| first), received));
         self.interval.latency.record_between(intended, received);
+        self.steps.push((received, Step::Delivered { key: num::count32(key), sequence }));
         if let Some(missing) = &mut self.missing {
             missing.first_delivery(key, sequence);
         }
@@ -204,10 +222,12 @@ impl Receiver {
         {
             self.calendar = Some(calendar);
             self.done.windows = Windows::new(calendar.measure_start, self.duration, WINDOW, &self.limits);
+            self.done.excess = Excess::new(calendar.measure_start, self.duration, &self.limits);
         }
         if let Some(calendar) = self.calendar.filter(|calendar| calendar.measured(intended)) {
             self.done.latency.record_between(intended, received);
             self.done.windows.record(intended, num::difference(received, intended));
+            self.done.excess.record(intended, received);
             self.done.measured_in_time += u64::from(received <= calendar.in_time_until);
         }
     }
@@ -228,9 +248,14 @@ impl Receiver {
         }
     }
 
-    /// Takes what was collected since the last call.
-    pub(super) fn take_interval(&mut self) -> GroupInterval {
-        std::mem::replace(&mut self.interval, fresh())
+    /// Takes what was collected since the last call; nothing received before `until` will be entered later.
+    pub(super) fn take_report(&mut self, until: Ns) -> GroupReport {
+        let steps = Vec::with_capacity(self.steps.len());
+        GroupReport {
+            interval: std::mem::replace(&mut self.interval, fresh()),
+            steps: std::mem::replace(&mut self.steps, steps),
+            until,
+        }
     }
 
     /// Ends it.

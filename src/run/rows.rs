@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::{GeneratorInterval, GroupInterval, Latency, Limits};
+use crate::measure::{Backlog, GeneratorInterval, GroupInterval, Latency, Limits};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{Brief, GroupRow, PhaseName, Row, Rows, heat_bucket};
 
 use super::generator::GeneratorReport;
+use super::receiver::GroupReport;
 
 /// What the sampler saw at the end of a second.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sample {
     pub(super) hiccup_max_ns: u64,
+    pub(super) machine_cpu: Option<f64>,
+    pub(super) others_cpu: Option<f64>,
     pub(super) harness_cpu: f64,
     pub(super) harness_memory_bytes: u64,
     pub(super) broker_cpu: Option<f64>,
@@ -23,8 +26,8 @@ pub(super) struct Sample {
 /// A worker's report of one second, numbered from the start of the load.
 #[derive(Debug)]
 pub(super) enum Report {
-    Generator { second: u64, report: Box<GeneratorReport> },
-    Group { second: u64, group: usize, interval: Box<GroupInterval> },
+    Generator { generator: usize, second: u64, report: Box<GeneratorReport> },
+    Group { second: u64, group: usize, report: Box<GroupReport> },
     Sample { second: u64, sample: Sample },
 }
 
@@ -42,13 +45,9 @@ impl Report {
 pub(super) struct RowMaker {
     load_start: Ns,
     groups: usize,
-    /// For each group and topic: does the group receive it?
-    subscribed: Vec<Vec<bool>>,
     open: BTreeMap<u64, Open>,
     next_second: u64,
-    acked: Vec<u64>,
-    delivered: Vec<u64>,
-    pub(super) backlog_max: Vec<u64>,
+    backlog: Backlog,
 }
 
 #[derive(Default)]
@@ -59,19 +58,8 @@ struct Open {
 }
 
 impl RowMaker {
-    pub(super) fn new(load_start: Ns, subscribed: Vec<Vec<bool>>) -> Self {
-        let groups = subscribed.len();
-        let topics = subscribed.first().map_or(0, Vec::len);
-        Self {
-            load_start,
-            groups,
-            subscribed,
-            open: BTreeMap::new(),
-            next_second: 0,
-            acked: vec![0; topics],
-            delivered: vec![0; groups],
-            backlog_max: vec![0; groups],
-        }
+    pub(super) fn new(load_start: Ns, backlog: Backlog) -> Self {
+        Self { load_start, groups: backlog.groups(), open: BTreeMap::new(), next_second: 0, backlog }
     }
 
     /// Enters a report. One for a second that is already told counts in the next one: nothing is dropped.
@@ -80,11 +68,18 @@ impl RowMaker {
         let open = self.open.entry(second).or_default();
         open.groups.resize_with(self.groups, || None);
         match report {
-            Report::Generator { report, .. } => open.generators.push(*report),
-            Report::Group { group, interval, .. } => match &mut open.groups[group] {
-                Some(so_far) => so_far.merge(&interval),
-                empty => *empty = Some(interval),
-            },
+            Report::Generator { generator, mut report, .. } => {
+                self.backlog.generator(generator, std::mem::take(&mut report.steps), report.until);
+                open.generators.push(*report);
+            }
+            Report::Group { group, report, .. } => {
+                let GroupReport { interval, steps, until } = *report;
+                self.backlog.group(group, steps, until);
+                match &mut open.groups[group] {
+                    Some(so_far) => so_far.merge(&interval),
+                    empty => *empty = Some(Box::new(interval)),
+                }
+            }
             Report::Sample { sample, .. } => {
                 let hiccup_max_ns = sample.hiccup_max_ns.max(open.sample.hiccup_max_ns);
                 open.sample = Sample { hiccup_max_ns, ..sample };
@@ -114,10 +109,8 @@ impl RowMaker {
         for report in &open.generators {
             load.merge(&report.counts);
             in_flight += report.in_flight;
-            for (sum, acked) in self.acked.iter_mut().zip(&report.acked_by_topic) {
-                *sum += acked;
-            }
         }
+        let backlog = self.backlog.settle();
         let mut all: Option<Latency> = None;
         let mut groups = Vec::with_capacity(self.groups);
         let mut histograms = Vec::with_capacity(self.groups);
@@ -125,8 +118,7 @@ impl RowMaker {
             open.groups.into_iter().chain(std::iter::repeat_with(|| None)).take(self.groups).enumerate()
         {
             let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new(&Limits::default())));
-            self.delivered[group] += interval.delivered;
-            groups.push(self.group_row(group, &interval));
+            groups.push(group_row(&interval, backlog.get(group).copied().unwrap_or(0)));
             histograms.push(encoded(&interval.latency));
             match &mut all {
                 Some(all) => all.merge(&interval.latency),
@@ -148,6 +140,9 @@ impl RowMaker {
             groups,
             heat: all.map_or_else(Vec::new, |all| heat(&all)),
             hiccup_max_ns: open.sample.hiccup_max_ns,
+            paused_ns: None,
+            machine_cpu: open.sample.machine_cpu,
+            others_cpu: open.sample.others_cpu,
             harness_cpu: open.sample.harness_cpu,
             harness_memory_bytes: open.sample.harness_memory_bytes,
             broker_cpu: open.sample.broker_cpu,
@@ -157,21 +152,22 @@ impl RowMaker {
         Rows { row, load: vec![encoded(&load.send_lag), encoded(&load.ack)], groups: histograms }
     }
 
-    fn group_row(&mut self, group: usize, interval: &GroupInterval) -> GroupRow {
-        let of_group = |(topic, acked): (usize, &u64)| if self.subscribed[group][topic] { *acked } else { 0 };
-        let expected: u64 = self.acked.iter().enumerate().map(of_group).sum();
-        let backlog = expected.saturating_sub(self.delivered[group]);
-        self.backlog_max[group] = self.backlog_max[group].max(backlog);
-        GroupRow {
-            delivered: interval.delivered,
-            redelivered: interval.redelivered,
-            duplicate: interval.duplicate,
-            reordered: interval.reordered,
-            corrupt: interval.corrupt,
-            foreign: interval.foreign,
-            backlog,
-            latency: brief(&interval.latency),
-        }
+    /// The highest backlog of each group, whatever has not been told.
+    pub(super) fn backlog_max(&mut self) -> Vec<u64> {
+        self.backlog.finish()
+    }
+}
+
+fn group_row(interval: &GroupInterval, backlog: u64) -> GroupRow {
+    GroupRow {
+        delivered: interval.delivered,
+        redelivered: interval.redelivered,
+        duplicate: interval.duplicate,
+        reordered: interval.reordered,
+        corrupt: interval.corrupt,
+        foreign: interval.foreign,
+        backlog,
+        latency: brief(&interval.latency),
     }
 }
 

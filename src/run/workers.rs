@@ -61,16 +61,17 @@ pub(super) fn generate<P: Publisher>(
     mut generator: Generator<P>,
     clock: Clock,
     pacing: Pacing,
+    index: usize,
     load_start: Ns,
     switches: &Switches,
     reports: &Sender<Report>,
 ) -> Generated {
     let sleeper = Sleeper::new(clock, pacing);
     let mut seconds = Seconds::new(load_start);
-    let report = |generator: &mut Generator<P>, second| {
-        let report = Box::new(generator.take_interval());
+    let report = |generator: &mut Generator<P>, second, until| {
+        let report = Box::new(generator.take_interval(until));
         // The engine may be gone already; then nobody wants to know.
-        let _ = reports.send(Report::Generator { second, report });
+        let _ = reports.send(Report::Generator { generator: index, second, report });
     };
     let mut fired = 0;
     while let Some(due) = generator.due() {
@@ -93,7 +94,7 @@ pub(super) fn generate<P: Publisher>(
         fired = 0;
         generator.absorb();
         if let Some(second) = seconds.ended(now) {
-            report(&mut generator, second);
+            report(&mut generator, second, now);
         }
         let longest =
             if generator.waiting() || !generator.admits() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
@@ -105,7 +106,7 @@ pub(super) fn generate<P: Publisher>(
         generator.absorb();
         let now = clock.now();
         if let Some(second) = seconds.ended(now) {
-            report(&mut generator, second);
+            report(&mut generator, second, now);
         }
         if generator.in_flight() == 0 {
             break;
@@ -116,7 +117,7 @@ pub(super) fn generate<P: Publisher>(
         }
         generator.wait(now + BUSY_SLEEP_NS, &sleeper);
     }
-    report(&mut generator, seconds.current());
+    report(&mut generator, seconds.current(), Ns::MAX);
     generator.finish()
 }
 
@@ -149,9 +150,9 @@ impl Listening {
         self.switches.calendar.get().map(|calendar| Seconds::new(calendar.load_start))
     }
 
-    fn tell(&self, receiver: &mut Receiver, second: u64) {
-        let interval = Box::new(receiver.take_interval());
-        let _ = self.reports.send(Report::Group { second, group: self.group, interval });
+    fn tell(&self, receiver: &mut Receiver, second: u64, until: Ns) {
+        let report = Box::new(receiver.take_report(until));
+        let _ = self.reports.send(Report::Group { second, group: self.group, report });
     }
 
     fn read(&self, delivery: &crate::bus::Delivery<'_>) -> Reading {
@@ -178,18 +179,20 @@ pub(super) fn receive_alone<M: Member>(
                 break;
             }
         }
-        tick(&mut receiver, &mut seconds, listening);
+        tick(&mut receiver, &mut seconds, listening, Ns::MAX);
     }
     finish(receiver, seconds.as_ref(), listening, failed)
 }
 
-fn tick(receiver: &mut Receiver, seconds: &mut Option<Seconds>, listening: &Listening) {
+/// Reports a second that has ended; nothing received before `until` is still to be entered.
+fn tick(receiver: &mut Receiver, seconds: &mut Option<Seconds>, listening: &Listening, until: Ns) {
     receiver.signal();
     if seconds.is_none() {
         *seconds = listening.seconds();
     }
-    if let Some(second) = seconds.as_mut().and_then(|seconds| seconds.ended(listening.clock.now())) {
-        listening.tell(receiver, second);
+    let now = listening.clock.now();
+    if let Some(second) = seconds.as_mut().and_then(|seconds| seconds.ended(now)) {
+        listening.tell(receiver, second, until.min(now));
     }
 }
 
@@ -201,7 +204,7 @@ fn finish(
 ) -> (Received, Option<BusError>) {
     receiver.signal();
     if let Some(seconds) = seconds {
-        listening.tell(&mut receiver, seconds.current());
+        listening.tell(&mut receiver, seconds.current(), Ns::MAX);
     }
     (receiver.finish(), failed)
 }
@@ -270,7 +273,7 @@ pub(super) fn receive_together(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        tick(&mut receiver, &mut seconds, listening);
+        tick(&mut receiver, &mut seconds, listening, merger.frontier());
     }
     finish(receiver, seconds.as_ref(), listening, None)
 }

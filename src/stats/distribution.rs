@@ -32,7 +32,7 @@ pub(super) fn normal_quantile(tail: f64) -> f64 {
 }
 
 /// `ln Γ(x)` for x > 0 (Lanczos, with g = 7 and nine terms).
-fn ln_gamma(x: f64) -> f64 {
+pub(super) fn ln_gamma(x: f64) -> f64 {
     const G: f64 = 7.0;
     const FIRST: f64 = 0.999_999_999_999_809_9;
     const C: [f64; 8] = [

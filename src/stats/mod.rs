@@ -2,10 +2,12 @@
 //!
 //! A *difference* is one pair's figure, here the logarithm of a ratio. Nothing in this module knows what was measured.
 
+mod binomial;
 mod distribution;
 mod trend;
 mod wilcoxon;
 
+pub use binomial::{binomial_at_least, binomial_at_most};
 pub use distribution::{normal_two_sided, student_two_sided};
 pub use trend::{Trend, trend};
 pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, smallest_p};

@@ -3,17 +3,20 @@
 //! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
 //! Everything follows from the record alone, so that a verdict can be found again from a file.
 
+mod confidence;
+mod miss;
 mod observe;
 mod validity;
 
-pub use validity::{Unfit, reasons, samples_needed, tightest_limit_ns};
+pub use confidence::samples_needed;
+pub use validity::{Unfit, reasons, tightest_limit_ns, usage};
 
 use crate::measure::Limits;
 use crate::num;
 use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Timing, Value};
 use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
 
-use observe::Observed;
+use observe::{Counts, Observed};
 
 /// What [`assess`] finds: the parts of a record that are judgement and not measurement.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,14 +47,15 @@ pub fn assess(record: &Record) -> Assessment {
 fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
     let observed = observe::observe(record, objective);
     let (verdict, reason, next) = decide(record, objective, observed.as_ref());
+    let value = observed.as_ref().map(|o| o.value).filter(|value| value.is_finite());
     ObjectiveResult {
         name: objective.name(),
         limit: objective.requirement(),
         observed: observed.as_ref().map(|o| o.text.clone()),
-        observed_value: observed.as_ref().map(|o| o.value),
+        observed_value: value,
         limit_value: if objective.scope.windows { objective.share } else { number(objective.limit) },
         samples: observed.as_ref().map_or(0, |o| o.samples),
-        margin: observed.as_ref().and_then(|o| margin(objective, o.value)),
+        margin: value.and_then(|value| margin(objective, value)),
         verdict,
         reason,
         next,
@@ -68,36 +72,66 @@ fn decide(
     let Some(observed) = observed else {
         return inconclusive(no_data(record, objective));
     };
+    if let Some(unfit) = validity::not_open(record, objective) {
+        return inconclusive(unfit);
+    }
+    // Lateness can only make it worse: what is met stands, and what is missed is looked into.
+    let one_sided = one_sided(objective);
     if timed(objective.metric)
+        && !one_sided
         && let Some(unfit) = validity::unfit(record, objective)
     {
         return inconclusive(unfit);
     }
-    if let Some(needed) = validity::missing_samples(objective, observed.samples) {
-        return inconclusive(Unfit {
-            rule: "too-few-samples",
-            seen: format!(
-                "{} samples, and {} needs {needed} at 95 % confidence",
-                observed.samples,
-                objective.name()
-            ),
-            next: "run longer or faster, or ask for a lower quantile".into(),
-        });
-    }
     if observed.holds {
-        return match record.run.end {
-            End::Completed => (Verdict::Pass, None, None),
-            _ => inconclusive(cut_short(record)),
-        };
+        let doubt = if one_sided { miss::doubt(record, objective) } else { None };
+        let doubt = doubt
+            .or_else(|| few(objective, observed, true))
+            .or_else(|| miss::unseen(record, objective))
+            .or_else(|| miss::still_to_come(record, objective, observed.value))
+            .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)));
+        return doubt.map_or((Verdict::Pass, None, None), inconclusive);
     }
     if open(record.run.end, objective.metric) {
         return inconclusive(cut_short(record));
+    }
+    let excuse = few(objective, observed, false).or_else(|| miss::excuse(record, objective, observed));
+    if let Some(unfit) = excuse {
+        return inconclusive(unfit);
     }
     (
         Verdict::Fail,
         Some(explain(record, objective, observed)),
         Some(observe::next_step(objective.metric).to_owned()),
     )
+}
+
+/// Can the harness, being late, only have made this figure worse?
+const fn one_sided(objective: &Objective) -> bool {
+    match objective.metric {
+        Metric::Time(Timing::Latency | Timing::Ack, _) | Metric::Count(Outcome::Backlog) => {
+            observe::upper(objective.op)
+        }
+        Metric::Throughput(_) => matches!(objective.op, Op::AtLeast | Op::Above),
+        _ => false,
+    }
+}
+
+/// Too few events for the verdict that the counts give.
+fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit> {
+    let (Metric::Time(_, stat), Some(counts)) = (objective.metric, observed.counts) else { return None };
+    let Counts { due, broken, .. } = counts;
+    let needed = if holds {
+        confidence::too_few_to_pass(stat, objective.op, due, broken)?
+    } else {
+        confidence::too_few_to_fail(stat, objective.op, due, broken)?
+    };
+    let beyond = if broken == 0 { String::new() } else { format!(", {broken} of them beyond the limit") };
+    Some(Unfit::new(
+        "too-few-samples",
+        format!("{due} events{beyond}: {} needs {needed} of them at 95 % confidence", objective.name()),
+        "run longer or faster, or ask for a lower quantile",
+    ))
 }
 
 /// Does a slow harness move this figure?
@@ -117,7 +151,7 @@ const fn open(end: End, metric: Metric) -> bool {
 
 fn cut_short(record: &Record) -> Unfit {
     let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
-    Unfit { rule: "cut-short", seen: why, next: "let the run complete".into() }
+    Unfit::new("cut-short", why, "let the run complete")
 }
 
 fn no_data(record: &Record, objective: &Objective) -> Unfit {
@@ -138,7 +172,7 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         }
         _ => ("no samples", "see the ledger: nothing of this kind arrived in the measure phase"),
     };
-    Unfit { rule: "no-data", seen: seen.into(), next: next.into() }
+    Unfit::new("no-data", seen, next)
 }
 
 /// Why an objective is missed, in words.
@@ -150,7 +184,9 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
         _ => String::new(),
     };
     let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
-    format!("{} observed, {} wanted{by}{where_}", observed.text, objective.requirement())
+    let missing = observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
+    let cause = miss::cause(record, objective, observed);
+    format!("{} observed, {} wanted{by}{missing}{where_}{cause}", observed.text, objective.requirement())
 }
 
 /// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where

@@ -1,9 +1,9 @@
 //! Reads the figure that an objective asks for out of a record.
 
-use crate::measure::{Tally, decode};
+use crate::measure::{Tally, decode, rank};
 use crate::num;
-use crate::plan::{Metric, Objective, Outcome, Rate, Resource, Size, Stat, Throughput, Timing, Value};
-use crate::record::{Group, Latency, PhaseName, Record};
+use crate::plan::{Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value};
+use crate::record::{Group, Latency, PhaseName, Record, Window};
 
 use super::validity::show;
 use super::{compare, number};
@@ -12,12 +12,37 @@ use super::{compare, number};
 pub(super) struct Observed {
     /// With its unit, for people.
     pub(super) text: String,
-    /// As a bare number.
+    /// As a bare number; infinite where it is beyond any limit, since the event that it asks for never came.
     pub(super) value: f64,
     /// Samples behind it.
     pub(super) samples: u64,
     /// Does the requirement hold? Decided by exact counters where there are any.
     pub(super) holds: bool,
+    /// The counts behind an objective on time.
+    pub(super) counts: Option<Counts>,
+}
+
+/// The exact counts behind an objective on time, over the events that were due in its scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Counts {
+    /// Events that were due.
+    pub(super) due: u64,
+    /// Of these, without a time: unsent, refused, unconfirmed or not delivered.
+    pub(super) missing: u64,
+    /// Of these, those in which the bus had no part.
+    pub(super) missing_own: u64,
+    /// Events that break the limit, the missing ones included.
+    pub(super) broken: u64,
+    /// Of those with a time: explained by lateness and pauses of the harness.
+    pub(super) explained: u64,
+    /// Of the explained ones: in seconds in which others used a material part of the machine.
+    pub(super) disturbed: u64,
+    /// Of the explained ones: in seconds in which tickgate and the broker used the whole machine.
+    pub(super) saturated: u64,
+    /// Of those with a time that lateness does not explain: in seconds in which others left nothing of the machine.
+    pub(super) contended: u64,
+    /// A group to which events were due received none.
+    pub(super) silent: bool,
 }
 
 /// The figure, or `None` where there is no data.
@@ -31,6 +56,7 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
         value: number(value),
         samples,
         holds: compare(number(value), objective.op, limit),
+        counts: None,
     };
     match objective.metric {
         Metric::Time(timing, stat) => time(record, objective, timing, stat),
@@ -67,15 +93,21 @@ fn text(value: Value) -> String {
     }
 }
 
-fn windows(record: &Record, objective: &Objective) -> Option<Observed> {
+/// The result of a `windows.` objective.
+pub(super) fn window<'a>(record: &'a Record, objective: &Objective) -> Option<&'a Window> {
     let name = objective.name();
-    let window = record.windows.iter().find(|w| w.name == name && w.total > 0)?;
+    record.windows.iter().find(|w| w.name == name && w.total > 0)
+}
+
+fn windows(record: &Record, objective: &Objective) -> Option<Observed> {
+    let window = window(record, objective)?;
     let value = num::share(window.met, window.total);
     Some(Observed {
         text: format!("{} of {} windows", window.met, window.total),
         value,
         samples: window.samples,
         holds: value >= objective.share,
+        counts: None,
     })
 }
 
@@ -90,31 +122,125 @@ fn distributions<'a>(record: &'a Record, objective: &Objective, timing: Timing) 
 }
 
 /// The groups that an objective looks at.
-fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item = &'a Group> {
+pub(super) fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item = &'a Group> {
     let wanted = objective.scope.group.clone();
     record.groups.iter().filter(move |group| wanted.as_ref().is_none_or(|name| *name == group.name))
 }
 
 fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> Option<Observed> {
-    let parts: Vec<&Latency> =
-        distributions(record, objective, timing).into_iter().filter(|part| part.count > 0).collect();
+    let parts = distributions(record, objective, timing);
     let count = num::sum(parts.iter().map(|part| part.count));
+    let (due, missing, missing_own, silent) = due(record, objective, timing);
+    if due.max(count) == 0 {
+        return None;
+    }
+    let heard: Vec<&Latency> = parts.into_iter().filter(|part| part.count > 0).collect();
+    let never = f64::INFINITY;
+    // An event without a time lies beyond any limit: it never came.
     let ns = match stat {
-        Stat::Min => num::f64_of_signed(parts.iter().map(|p| p.min_ns).min()?),
-        Stat::Max => num::f64_of_signed(parts.iter().map(|p| p.max_ns).max()?),
-        Stat::Mean if count == 0 => return None,
+        Stat::Min => heard.iter().map(|p| p.min_ns).min().map_or(never, num::f64_of_signed),
+        Stat::Max | Stat::Mean if missing > 0 || count == 0 => never,
+        Stat::Max => num::f64_of_signed(heard.iter().map(|p| p.max_ns).max()?),
         Stat::Mean => {
-            parts.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum::<f64>() / num::f64_of(count)
+            heard.iter().map(|p| p.mean_ns * num::f64_of(p.count)).sum::<f64>() / num::f64_of(count)
         }
-        Stat::Quantile(q) => num::f64_of(quantile(&parts, q)?),
+        Stat::Quantile(q) => {
+            let rank = rank(q, count.saturating_add(missing));
+            if rank > count {
+                never
+            } else {
+                num::f64_of(quantile(&heard, num::share(rank, count))?)
+            }
+        }
     };
+    let tally = if count == 0 { Some(Tally::default()) } else { tally(&heard, objective.limit) };
     let limit = number(objective.limit);
-    let holds = match stat {
-        // The smallest, largest and mean are exact themselves.
-        Stat::Quantile(q) => tally(&parts, objective.limit)?.holds(q, objective.op, count),
-        _ => compare(ns, objective.op, limit),
+    let holds = !silent
+        && match stat {
+            Stat::Quantile(q) => tally?.holds(q, objective.op, count, missing),
+            Stat::Min if upper(objective.op) => compare(ns, objective.op, limit),
+            // The smallest, largest and mean are exact themselves.
+            Stat::Min | Stat::Max | Stat::Mean => missing == 0 && compare(ns, objective.op, limit),
+        };
+    let broken = tally.unwrap_or_default().exceedances(objective.op, count).saturating_add(missing);
+    let sum = |of: fn(&crate::record::Limit) -> u64| {
+        let limits = heard.iter().flat_map(|part| &part.over_limit);
+        num::sum(limits.filter(|l| Value::Time(Span { ns: l.limit_ns }) == objective.limit).map(of))
     };
-    Some(Observed { text: show(num::u64_of(ns)), value: ns, samples: count, holds })
+    let counts = Counts {
+        due: count.saturating_add(missing),
+        missing,
+        missing_own,
+        broken,
+        explained: sum(|limit| limit.explained),
+        disturbed: sum(|limit| limit.disturbed),
+        saturated: sum(|limit| limit.saturated),
+        contended: sum(|limit| limit.contended),
+        silent,
+    };
+    let text = if ns.is_infinite() { "never".to_owned() } else { show(num::u64_of(ns)) };
+    Some(Observed { text, value: ns, samples: count, holds, counts: Some(counts) })
+}
+
+/// Is it a limit that lateness can only break?
+pub(super) const fn upper(op: Op) -> bool {
+    matches!(op, Op::Below | Op::AtMost)
+}
+
+/// The events that were due in an objective's scope; of these, the missing ones; of these, those in which the bus had no
+/// part; and whether a group was due some and received none.
+fn due(record: &Record, objective: &Objective, timing: Timing) -> (u64, u64, u64, bool) {
+    let load = &record.load;
+    let published = |timed: u64| {
+        let missing = load.measured_intended.saturating_sub(timed);
+        (load.measured_intended, missing, load.measured_unsent_own.min(missing), false)
+    };
+    match timing {
+        Timing::Ack => published(load.ack.count),
+        Timing::Service => published(load.service.count),
+        Timing::SendLag => published(load.send_lag.count),
+        Timing::Latency => {
+            let mut sum = (0, 0, 0, false);
+            for group in groups(record, objective) {
+                let missing = group.measured_intended.saturating_sub(group.latency.count);
+                sum.0 += group.measured_intended;
+                sum.1 += missing;
+                sum.2 += group.measured_unsent_own.min(missing);
+                sum.3 |= group.measured_intended > 0 && group.latency.count == 0;
+            }
+            sum
+        }
+    }
+}
+
+/// What became of the events of an objective's scope that have no time.
+pub(super) fn without_time(record: &Record, objective: &Objective, counts: &Counts) -> String {
+    if counts.missing == 0 {
+        return String::new();
+    }
+    let load = &record.load;
+    let silent = groups(record, objective).filter(|g| g.measured_intended > 0 && g.latency.count == 0);
+    let silent: Vec<&str> = silent.map(|g| g.name.as_str()).collect();
+    let nothing = match objective.metric {
+        Metric::Time(Timing::Latency, _) if !silent.is_empty() => {
+            format!("; {} received nothing", silent.join(" and "))
+        }
+        _ => String::new(),
+    };
+    let of_run: Vec<String> = [
+        ("unsent", load.unsent),
+        ("refused", load.refused),
+        ("unconfirmed", load.unconfirmed),
+        ("lost", num::sum(groups(record, objective).map(|g| g.lost))),
+        ("pending", num::sum(groups(record, objective).map(|g| g.pending))),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(what, count)| format!("{count} {what}"))
+    .collect();
+    let of_run =
+        if of_run.is_empty() { String::new() } else { format!(" (in the whole run {})", of_run.join(", ")) };
+    format!("; {} of {} events that were due have no time{of_run}{nothing}", counts.missing, counts.due)
 }
 
 /// The exact counters around the objective's limit, over all parts.
@@ -208,10 +334,13 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
         Resource::BrokerMemory => {
             seen.then(|| Value::Size(Size { bytes: num::sum(brokers().map(|b| b.peak_memory_bytes)) }))
         }
-        Resource::BrokerCpu => seen.then(|| Value::Cores(brokers().map(|b| b.cpu_cores).sum())),
+        Resource::BrokerCpu => {
+            let known = seen && brokers().all(|b| !b.cpu_unknown);
+            known.then(|| Value::Cores(brokers().map(|b| b.cpu_cores).sum()))
+        }
         Resource::BrokerStore => all.store_bytes.map(|bytes| Value::Size(Size { bytes })),
         Resource::HarnessMemory => Some(Value::Size(Size { bytes: harness.peak_memory_bytes })),
-        Resource::HarnessCpu => Some(Value::Cores(harness.cpu_cores)),
+        Resource::HarnessCpu => (!harness.cpu_unknown).then_some(Value::Cores(harness.cpu_cores)),
     }
 }
 

@@ -1,13 +1,15 @@
-//! Validity: when a run may not be used to judge latency and throughput, and what to do about it.
+//! What is known of the harness's own part in a figure: what could have shortened a time, what lengthened it, and who used
+//! the machine.
 //!
-//! A run is unfit when the harness itself was late, the machine was hiccuping, or the figures are incomplete.
-//! The rules compare with the limit that is judged: a limit on a median is held against the harness's own
-//! median, a limit on a tail (p90 and above, mean, max) against the harness's tail (send lag p99, hiccup
-//! p99.9). Loss, corruption and order stay as measured, since a slow harness cannot invent them.
+//! Times count from the intended moment, so that lateness of the harness can only add to them: an upper limit that is met
+//! stands, whatever the machine did, unless something that could *shorten* a time is in doubt. Figures that the harness can
+//! falsify either way (`service`, lower limits) are judged on a fit run only: its own lateness is held against a share of
+//! the limit, at the quantile that is judged.
 
+use crate::measure::{Usage, decode};
 use crate::num;
 use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
-use crate::record::{Latency, Reason, Record};
+use crate::record::{Latency, Machine, Reason, Record, Row};
 
 /// Send lag may take this share of a limit.
 const SEND_LAG_SHARE: f64 = 0.10;
@@ -15,8 +17,19 @@ const SEND_LAG_SHARE: f64 = 0.10;
 const HICCUP_SHARE: f64 = 0.20;
 /// The clock error between hosts may take this share of a limit.
 const CLOCK_SHARE: f64 = 0.10;
-/// The last slot of the measure phase may come this share of the phase too late.
+/// The last slot of the measure phase may come this share of the phase too late, and never more than a second.
 const FINISH_SHARE: f64 = 0.01;
+const FINISH_AT_MOST_NS: f64 = 1e9;
+/// Each step, each burst, or else the whole phase must have been offered at this share of its planned rate.
+const OFFERED_SHARE: f64 = 0.95;
+/// Others that use this share of the usable cores disturb.
+pub(super) const OTHERS_SHARE: f64 = 0.10;
+/// A machine of which this share is used has nothing left.
+const FULL_SHARE: f64 = 0.95;
+/// A thread that uses this share of a core cannot do more.
+const BUSY_THREAD: f64 = 0.90;
+/// A quota that held threads back for this share of the phase matters.
+const THROTTLED_SHARE: f64 = 0.01;
 /// A quantile from here on is a tail.
 const TAIL: f64 = 0.9;
 /// The limit that counts where a plan has none on latency.
@@ -31,6 +44,12 @@ pub struct Unfit {
     pub seen: String,
     /// What to do next.
     pub next: String,
+}
+
+impl Unfit {
+    pub(super) fn new(rule: &'static str, seen: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { rule, seen: seen.into(), next: next.into() }
+    }
 }
 
 /// The tightest limit on the tail of end-to-end latency, or 100 ms where the plan has none.
@@ -59,81 +78,23 @@ const fn limit_ns(objective: &Objective) -> Option<u64> {
     }
 }
 
-/// Every reason why the run as a whole is unfit, judged by its tightest tail limit.
+/// Every reason why the figures of a run hold a material part of the harness's own, by its tightest tail limit: such a run
+/// is no sample for a comparison, and its times are upper bounds.
 #[must_use]
 pub fn reasons(record: &Record) -> Vec<Reason> {
     let limit = tightest_limit_ns(&record.plan);
-    let own = &record.load.send_lag;
-    general(record)
+    doubts(record)
         .into_iter()
-        .chain(late(own.p99_ns, "p99", limit))
-        .chain(hiccups(record.health.hiccups.p99_9_ns, "p99.9", limit))
-        .chain(clock(record, limit))
+        .chain(behind(record))
+        .chain(lateness(record, Stat::Quantile(0.99), limit))
         .map(|unfit| Reason { rule: unfit.rule.into(), seen: unfit.seen, next: unfit.next })
         .collect()
 }
 
-/// The first reason why one objective on time or throughput cannot be judged.
-pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
-    if let Some(unfit) = not_open(record, objective) {
-        return Some(unfit);
-    }
-    let limit = match objective.metric {
-        Metric::Time(Timing::SendLag, _) => return general(record).into_iter().next(),
-        Metric::Time(..) => limit_ns(objective).unwrap_or(DEFAULT_LIMIT_NS),
-        _ => tightest_limit_ns(&record.plan),
-    };
-    let median =
-        matches!(objective.metric, Metric::Time(_, stat) if !is_tail(stat)) && !objective.scope.windows;
-    let (lag, hiccup) = (&record.load.send_lag, &record.health.hiccups);
-    let (late, stalled) = if median {
-        (late(lag.p50_ns, "p50", limit), hiccups(hiccup.p50_ns, "p50", limit))
-    } else {
-        (late(lag.p99_ns, "p99", limit), hiccups(hiccup.p99_9_ns, "p99.9", limit))
-    };
-    general(record).into_iter().next().or(late).or(stalled).or_else(|| clock(record, limit))
-}
-
-/// Times mean nothing where the bus sets the pace, nor where its events are left lying on purpose.
-fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> {
-    let load = &record.plan.load;
-    let (rule, seen) = match objective.metric {
-        Metric::Time(..) if load.is_closed() => (
-            "closed-load",
-            "the load was closed by the window: a bus that stalls is offered less, and its times look short",
-        ),
-        Metric::Time(Timing::Latency, _) | Metric::Throughput(Throughput::Delivered)
-            if load.consume == Consume::Backlog =>
-        {
-            ("backlog", "the groups received only after the load: the times are those of the backlog")
-        }
-        _ => return None,
-    };
-    let next = "judge times under an open load: give `load.rate` a rate, and `load.consume` the value `live`";
-    Some(Unfit { rule, seen: seen.into(), next: next.into() })
-}
-
-/// The rules that no limit enters.
-fn general(record: &Record) -> Vec<Unfit> {
-    let mut found = Vec::new();
-    for worker in &record.health.dead_workers {
-        found.push(Unfit {
-            rule: "worker-died",
-            seen: format!("{worker} ended before its time"),
-            next: "this is a defect of tickgate or of the machine: see the marks and the log".into(),
-        });
-    }
-    let allowed = FINISH_SHARE * record.measured_seconds() * 1e9;
-    if record.load.measured_intended > 0 && num::f64_of(record.load.finished_late_ns) > allowed.max(1e7) {
-        found.push(Unfit {
-            rule: "rate-missed",
-            seen: format!(
-                "the generators missed the rate: the last event had its turn {} too late",
-                show(record.load.finished_late_ns)
-            ),
-            next: "lower load.rate, add generators, or give tickgate more cores".into(),
-        });
-    }
+/// What could have shortened a time or hidden one: no objective on time is met beside it.
+pub(super) fn doubts(record: &Record) -> Vec<Unfit> {
+    let mut found = dead_workers(record);
+    found.extend(not_offered(record));
     let latencies =
         [("send lag", &record.load.send_lag), ("ack", &record.load.ack), ("service", &record.load.service)];
     let groups = record.groups.iter().map(|g| (g.name.as_str(), &g.latency));
@@ -143,76 +104,281 @@ fn general(record: &Record) -> Vec<Unfit> {
     found
 }
 
+pub(super) fn dead_workers(record: &Record) -> Vec<Unfit> {
+    let dead = record.health.dead_workers.iter();
+    dead.map(|worker| {
+        Unfit::new(
+            "worker-died",
+            format!("{worker} ended before its time"),
+            "what it did not see is not known: see the marks and the log for why it ended",
+        )
+    })
+    .collect()
+}
+
+/// A late generator flattens what it offers, and a bus that breaks down under the real load may look sound.
+fn not_offered(record: &Record) -> Option<Unfit> {
+    let least = record.load.least_offered.as_ref()?;
+    let share = num::share(least.offered, least.due);
+    if share >= OFFERED_SHARE || least.soon_after == least.due {
+        return None;
+    }
+    Some(Unfit::new(
+        "not-offered",
+        format!(
+            "{} was not offered as planned: {} of its {} events had their turn before it ended ({:.0} %, and 95 % are needed)",
+            least.part,
+            least.offered,
+            least.due,
+            (share * 100.0).floor()
+        ),
+        "lower load.rate, add generators, or give tickgate more cores",
+    ))
+}
+
 fn overflow(name: &str, latency: &Latency) -> Option<Unfit> {
-    (latency.overflow > 0).then(|| Unfit {
-        rule: "overflow",
-        seen: format!("{} samples of {name} above the histogram's range of 1 h", latency.overflow),
-        next: "the run stalled for over an hour: see the timeline and the marks".into(),
+    (latency.overflow > 0).then(|| {
+        Unfit::new(
+            "overflow",
+            format!("{} samples of {name} above the histogram's range of 1 h", latency.overflow),
+            "the run stalled for over an hour: see the timeline and the marks",
+        )
+    })
+}
+
+/// The generators did not keep up, or nobody watched the machine.
+fn behind(record: &Record) -> Vec<Unfit> {
+    let mut found = Vec::new();
+    let allowed = (FINISH_SHARE * record.measured_seconds() * 1e9).clamp(1e7, FINISH_AT_MOST_NS);
+    if record.load.measured_intended > 0 && num::f64_of(record.load.finished_late_ns) > allowed {
+        found.push(Unfit::new(
+            "rate-missed",
+            format!("the generators fell behind: the last event was sent {} late", show(record.load.finished_late_ns)),
+            "lower load.rate, add generators, or give tickgate more cores",
+        ));
+    }
+    if record.health.hiccups.count == 0 {
+        found.push(Unfit::new(
+            "no-hiccups",
+            "the hiccup meter has no samples, so that pauses of the machine are not known",
+            "use a machine with a core left for the meter, or run longer",
+        ));
+    }
+    found
+}
+
+/// Lateness, pauses and clock error that take too much of a limit, at the quantile that is judged.
+fn lateness(record: &Record, stat: Stat, limit_ns: u64) -> Vec<Unfit> {
+    let (lag, lag_name) = lag_at(&record.load.send_lag, stat);
+    let (hiccup, hiccup_name) = hiccup_at(record, stat);
+    let late = late(lag, lag_name, limit_ns);
+    late.into_iter().chain(hiccups(hiccup, hiccup_name, limit_ns)).chain(clock(record, limit_ns)).collect()
+}
+
+/// The send lag at the quantile that is judged; a mean is held against p99.
+fn lag_at(lag: &Latency, stat: Stat) -> (u64, &'static str) {
+    match stat {
+        Stat::Min => (lag.p50_ns, "p50"),
+        Stat::Max => (u64::try_from(lag.max_ns).unwrap_or(0), "max"),
+        Stat::Mean => (lag.p99_ns, "p99"),
+        Stat::Quantile(q) if q <= 0.5 => (lag.p50_ns, "p50"),
+        Stat::Quantile(q) if q <= 0.9 => (lag.p90_ns, "p90"),
+        Stat::Quantile(q) if q <= 0.99 => (lag.p99_ns, "p99"),
+        Stat::Quantile(q) if q <= 0.999 => (lag.p99_9_ns, "p99.9"),
+        Stat::Quantile(q) => (
+            decode(&lag.histogram).map_or(lag.p99_99_ns, |all| all.value_at_quantile(q)),
+            "at that quantile",
+        ),
+    }
+}
+
+/// The hiccups at the quantile that is judged, or the next one above that is known.
+fn hiccup_at(record: &Record, stat: Stat) -> (u64, &'static str) {
+    let hiccups = &record.health.hiccups;
+    match stat {
+        Stat::Min => (hiccups.p50_ns, "p50"),
+        Stat::Quantile(q) if q <= 0.5 => (hiccups.p50_ns, "p50"),
+        Stat::Quantile(q) if q <= 0.9 => (hiccups.p99_ns, "p99"),
+        Stat::Quantile(q) if q > 0.999 => (hiccups.max_ns, "max"),
+        Stat::Max => (hiccups.max_ns, "max"),
+        Stat::Quantile(_) | Stat::Mean => (hiccups.p99_9_ns, "p99.9"),
+    }
+}
+
+/// The first reason why the run is not fit to judge an objective that the harness can falsify either way.
+pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let general = || doubts(record).into_iter().chain(behind(record));
+    let (stat, limit) = match objective.metric {
+        Metric::Time(Timing::SendLag, _) => return general().next(),
+        Metric::Time(_, stat) => (stat, limit_ns(objective).unwrap_or(DEFAULT_LIMIT_NS)),
+        _ => (Stat::Quantile(0.99), tightest_limit_ns(&record.plan)),
+    };
+    let stat = if objective.scope.windows { Stat::Max } else { stat };
+    general().chain(lateness(record, stat, limit)).next()
+}
+
+/// Times mean nothing where the bus sets the pace, nor where its events are left lying on purpose.
+pub(super) fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let load = &record.plan.load;
+    let (rule, seen) = match objective.metric {
+        Metric::Time(..) if load.is_closed() => (
+            "closed-load",
+            "the load was closed by the window: a stalling bus is offered less load, so its latencies look better than they are",
+        ),
+        Metric::Time(Timing::Latency, _) | Metric::Throughput(Throughput::Delivered)
+            if load.consume == Consume::Backlog =>
+        {
+            ("backlog", "the groups received only after the load: the times are those of the backlog")
+        }
+        _ => return None,
+    };
+    Some(Unfit::new(
+        rule,
+        seen,
+        "judge times under an open load: give `load.rate` a rate, and `load.consume` the value `live`",
+    ))
+}
+
+/// What the clocks leave open, if it takes too much of a limit.
+pub(super) fn clock(record: &Record, limit_ns: u64) -> Option<Unfit> {
+    let allowed = CLOCK_SHARE * num::f64_of(limit_ns);
+    (num::f64_of(record.health.clock_error_ns) > allowed).then(|| {
+        Unfit::new(
+            "clock",
+            format!(
+                "the clocks of the hosts may differ by {}, over 10 % of the limit {}",
+                show(record.health.clock_error_ns),
+                Span { ns: limit_ns }
+            ),
+            "synchronise the hosts' clocks, or measure on one host",
+        )
     })
 }
 
 fn late(lag_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
     let allowed = SEND_LAG_SHARE * num::f64_of(limit_ns);
-    (num::f64_of(lag_ns) > allowed).then(|| Unfit {
-        rule: "send-lag",
-        seen: format!(
-            "tickgate itself sent late: send lag {quantile} {} is over 10 % of the limit {}",
-            show(lag_ns),
-            Span { ns: limit_ns }
-        ),
-        next:
-            "give tickgate more cores or lower the rate; `tickgate doctor` shows what this machine can judge"
-                .into(),
+    (num::f64_of(lag_ns) > allowed).then(|| {
+        Unfit::new(
+            "send-lag",
+            format!(
+                "tickgate itself sent late: send lag {quantile} {} is over 10 % of the limit {}",
+                show(lag_ns),
+                Span { ns: limit_ns }
+            ),
+            "give tickgate more cores or a quieter machine, add generators, or raise the limit",
+        )
     })
 }
 
 fn hiccups(hiccup_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
     let allowed = HICCUP_SHARE * num::f64_of(limit_ns);
-    (num::f64_of(hiccup_ns) > allowed).then(|| Unfit {
-        rule: "hiccups",
-        seen: format!(
-            "the machine paused: hiccup {quantile} {} is over 20 % of the limit {}",
-            show(hiccup_ns),
-            Span { ns: limit_ns }
-        ),
-        next:
-            "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge"
-                .into(),
+    (num::f64_of(hiccup_ns) > allowed).then(|| {
+        Unfit::new(
+            "hiccups",
+            format!(
+                "the machine paused: hiccup {quantile} {} is over 20 % of the limit {}",
+                show(hiccup_ns),
+                Span { ns: limit_ns }
+            ),
+            "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge",
+        )
     })
 }
 
-fn clock(record: &Record, limit_ns: u64) -> Option<Unfit> {
-    let allowed = CLOCK_SHARE * num::f64_of(limit_ns);
-    (num::f64_of(record.health.clock_error_ns) > allowed).then(|| Unfit {
-        rule: "clock",
-        seen: format!(
-            "the clocks of the hosts may differ by {}, over 10 % of the limit {}",
-            show(record.health.clock_error_ns),
-            Span { ns: limit_ns }
-        ),
-        next: "synchronise the hosts' clocks, or measure on one host".into(),
-    })
-}
-
-/// Samples needed so that a quantile without an exceedance is below its limit at 95 % confidence:
-/// the smallest n with qⁿ ≤ 0.05 (2,995 for p99.9, 299 for p99).
+/// Who used the machine in a second of the timeline, of so many usable cores.
 #[must_use]
-pub fn samples_needed(q: f64) -> u64 {
-    if q <= 0.0 || q >= 1.0 {
-        return 1;
+pub fn usage(row: &Row, usable_cores: f64) -> Usage {
+    let (Some(all), Some(others)) = (row.machine_cpu, row.others_cpu) else { return Usage::Free };
+    if usable_cores <= 0.0 {
+        return Usage::Free;
     }
-    num::u64_of((0.05_f64.ln() / q.ln()).ceil())
+    match (others >= OTHERS_SHARE * usable_cores, all >= FULL_SHARE * usable_cores) {
+        (true, true) => Usage::Contended,
+        (true, false) => Usage::Shared,
+        (false, true) => Usage::Saturated,
+        (false, false) => Usage::Free,
+    }
 }
 
-/// How many samples the objective needs, if it has fewer.
-pub(super) fn missing_samples(objective: &Objective, samples: u64) -> Option<u64> {
-    let needed = match objective.metric {
-        _ if objective.scope.windows => 1,
-        Metric::Time(_, Stat::Quantile(q)) => samples_needed(q),
-        // Whatever else is observed has its samples, or is no observation.
-        _ => 0,
+/// The harness itself had not enough of the machine: whatever it missed may be its own.
+pub(super) fn starved(record: &Record) -> Option<Unfit> {
+    let machine = record.health.machine.as_ref()?;
+    let seconds = record.measured_seconds();
+    let throttled = num::f64_of(machine.throttled_ns) / 1e9;
+    if throttled > THROTTLED_SHARE * seconds && seconds > 0.0 {
+        return Some(Unfit::new(
+            "throttled",
+            format!(
+                "a CPU quota held tickgate's threads back for {throttled:.1} s in {seconds:.0} s, at {:.2} usable cores",
+                machine.usable_cores
+            ),
+            "raise the quota of the container or control group, or lower load.rate",
+        ));
+    }
+    let thread = machine.busiest_thread.as_ref().filter(|thread| thread.cores >= BUSY_THREAD)?;
+    Some(Unfit::new(
+        "client-limited",
+        format!("tickgate's thread {} used {:.2} of a core", thread.name, thread.cores),
+        "lower load.rate, add generators or members, or give tickgate more cores",
+    ))
+}
+
+/// Others and the hypervisor used a material part of the machine.
+pub(super) fn disturbed(record: &Record, events: &str) -> Option<Unfit> {
+    let machine = record.health.machine.as_ref()?;
+    let others = machine.others_cores?;
+    let stolen = if machine.stolen_cores >= 0.01 {
+        format!(", {:.2} of it taken by the hypervisor", machine.stolen_cores)
+    } else {
+        String::new()
     };
-    (samples < needed).then_some(needed)
+    Some(Unfit::new(
+        "disturbed",
+        format!("others used {others:.1} of {} usable cores{stolen}{events}", cores(machine.usable_cores)),
+        "run again on a quieter machine, or end what runs beside",
+    ))
+}
+
+/// Did others use a material part of the machine, over the whole measure phase?
+pub(super) fn others_are_material(machine: &Machine) -> bool {
+    machine.others_cores.is_some_and(|others| others >= OTHERS_SHARE * machine.usable_cores)
+}
+
+/// The machine was used up by tickgate and the broker.
+pub(super) fn saturated(record: &Record) -> String {
+    record.health.machine.as_ref().map_or_else(String::new, |machine| {
+        format!(
+            "; saturated: this machine (tickgate and the broker used {:.1} of {} usable cores)",
+            machine.busy_cores,
+            cores(machine.usable_cores)
+        )
+    })
+}
+
+fn cores(cores: f64) -> String {
+    if (cores - cores.round()).abs() < 1e-9 { format!("{cores:.0}") } else { format!("{cores:.1}") }
+}
+
+/// Why a miss is explained by lateness, in figures: the larger one first.
+pub(super) fn explained(record: &Record, objective: &Objective) -> Unfit {
+    let stat = match objective.metric {
+        _ if objective.scope.windows => Stat::Max,
+        Metric::Time(_, stat) => stat,
+        _ => Stat::Quantile(0.99),
+    };
+    let ((lag, lag_name), (hiccup, hiccup_name)) =
+        (lag_at(&record.load.send_lag, stat), hiccup_at(record, stat));
+    let paused: u64 = record.timeline.iter().filter_map(|row| row.paused_ns).sum();
+    Unfit::new(
+        "late",
+        format!(
+            "tickgate's own lateness explains it: send lag {lag_name} {}, hiccup {hiccup_name} {}, {} of pauses in all",
+            show(lag),
+            show(hiccup),
+            show(paused)
+        ),
+        "give tickgate more cores or a quieter machine, add generators, or raise the limit",
+    )
 }
 
 /// A time for people: three significant digits.

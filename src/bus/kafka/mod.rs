@@ -182,16 +182,16 @@ impl KafkaBus {
         Ok((self.target.config(name)?, Watch::new(self.marks.of(name.to_owned()))))
     }
 
-    /// Bytes of the run's logs on the disk of a broker that is ours.
-    fn stored_bytes(&self) -> u64 {
-        let Some(store) = &self.store else { return 0 };
+    /// Bytes of the run's logs on the disk of a broker that is ours; of others it is not known.
+    fn stored_bytes(&self) -> Option<u64> {
+        let store = self.store.as_ref()?;
         let logs = self.names.topics().iter().flat_map(|topic| {
             (0..self.names.partitions()).map(move |partition| store.join(format!("{topic}-{partition}")))
         });
         let files = logs.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
         // Indexes are files with holes, as large as they may become.
         let logs = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
-        logs.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
+        Some(logs.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum())
     }
 }
 
@@ -261,6 +261,8 @@ impl Bus for KafkaBus {
             let (handed, committed) = progress.totals();
             let there: u64 = self.names.received(group).map(|place| ends.at(place)).sum();
             sample.pending.push(there.saturating_sub(handed));
+            // What was handed over comes again only where a member ends before it commits.
+            sample.owed.push(there.saturating_sub(handed));
             sample.ack_pending.push(if acked { handed.saturating_sub(committed) } else { 0 });
         }
         Ok(sample)

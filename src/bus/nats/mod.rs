@@ -145,9 +145,10 @@ impl NatsBus {
         let groups = self.plan.groups.len();
         let mut sample = BusSample {
             stored_events: state.messages,
-            stored_bytes: state.bytes,
+            stored_bytes: Some(state.bytes),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
+            owed: Vec::new(),
         };
         for (group, (pending, ack_pending)) in
             sample.pending.iter_mut().zip(&mut sample.ack_pending).enumerate()
@@ -159,6 +160,8 @@ impl NatsBus {
                 *ack_pending += num::count(info.num_ack_pending);
             }
         }
+        // What is not acknowledged is delivered again after `ack_wait`.
+        sample.owed = sample.pending.iter().zip(&sample.ack_pending).map(|(a, b)| a + b).collect();
         Ok(sample)
     }
 }

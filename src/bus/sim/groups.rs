@@ -21,6 +21,8 @@ pub(super) struct GroupSide {
     pub(super) backlog: VecDeque<(u32, u32)>,
     /// Copies that somebody took without an acknowledgement.
     pub(super) taken: u64,
+    /// Deliveries that are still to come, whatever they wait for.
+    pub(super) owed: u64,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,8 @@ pub(super) struct MemberSide {
 pub(super) struct Parcel {
     pub(super) copy: u32,
     pub(super) received: Ns,
+    /// When it reached the member's machine.
+    pub(super) arrived: Ns,
     pub(super) attempt: u32,
     pub(super) damaged: bool,
 }
@@ -71,6 +75,7 @@ impl GroupSide {
                     turn: 0,
                     backlog: VecDeque::new(),
                     taken: 0,
+                    owed: 0,
                 }
             })
             .collect()
@@ -137,6 +142,7 @@ impl World {
         let event = self.truth.copies[num::index32(copy)].event;
         let first = attempt == 1 && !self.faults.mishaps.is_empty();
         if first && self.suffers(event, name, Fault::Undelivered) {
+            self.groups[group].owed -= 1;
             return self.slots.release(stored.slot);
         }
         if first && self.suffers(event, name, Fault::AttemptLost) {
@@ -163,6 +169,7 @@ impl World {
         self.foresee(arriving, next);
         if first && self.suffers(event, name, Fault::DeliveredAgain) {
             self.slots.retain(stored.slot);
+            self.groups[group].owed += 1;
             self.again(arriving, copy, group, attempt);
         }
     }
@@ -188,7 +195,13 @@ impl World {
         let seen = Stretch::after(&self.host.stalls, at);
         let received = seen.saturating_add_signed(self.host.clock_offset_ns);
         let damaged = damaged || self.truth.copies[num::index32(copy)].damaged;
-        self.groups[group].members[member].inbox.push_back(Parcel { copy, received, attempt, damaged });
+        self.groups[group].members[member].inbox.push_back(Parcel {
+            copy,
+            received,
+            arrived: at,
+            attempt,
+            damaged,
+        });
     }
 
     /// Is the member dead by now?
@@ -218,10 +231,11 @@ impl World {
                 sink(&parcel, stored.topic, stored.symbol, payload);
             }
             self.slots.release(stored.slot);
-            let Parcel { copy, received, attempt, damaged } = parcel;
-            self.truth.deliveries[group].push(Delivered { copy, member, received, attempt, damaged });
+            let Parcel { copy, received, arrived, attempt, damaged } = parcel;
+            self.truth.deliveries[group].push(Delivered { copy, member, received, arrived, attempt, damaged });
         }
         let count = inbox.len();
+        self.groups[group].owed -= num::count(count);
         inbox.clear();
         self.groups[group].members[num::index32(member)].inbox = inbox;
         count

@@ -143,7 +143,10 @@ impl SimBus {
     /// Takes the account of what has happened, and leaves an empty one: to be called when all is over.
     #[must_use]
     pub fn truth(&self) -> Truth {
-        std::mem::take(&mut self.shared.world().truth)
+        let mut world = self.shared.world();
+        let owed = world.groups.iter().map(|group| group.owed).collect();
+        let clock_offset_ns = world.host.clock_offset_ns;
+        Truth { owed, clock_offset_ns, ..std::mem::take(&mut world.truth) }
     }
 
     /// Stops the server in its tracks (`true`), or lets it go on.
@@ -262,9 +265,10 @@ impl Bus for SimBus {
         };
         Ok(BusSample {
             stored_events: num::count(world.server.stored.len()),
-            stored_bytes: world.server.stored_bytes,
+            stored_bytes: Some(world.server.stored_bytes),
             pending: world.groups.iter().map(|group| num::count(group.backlog.len())).collect(),
             ack_pending: world.groups.iter().map(waiting).collect(),
+            owed: world.groups.iter().map(|group| group.owed).collect(),
         })
     }
 

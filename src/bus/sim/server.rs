@@ -123,6 +123,7 @@ impl World {
         for group in 0..self.groups.len() {
             if self.groups[group].subscribes(stored.topic) {
                 self.slots.retain(stored.slot);
+                self.groups[group].owed += 1;
                 self.dispatch(at, copy, group, 1);
             }
         }

@@ -39,8 +39,10 @@ pub struct Event {
     pub sent: Ns,
     /// What became of it.
     pub outcome: Outcome,
-    /// When the answer reached the publisher.
+    /// When the publisher saw the answer.
     pub answered: Ns,
+    /// When it reached the publisher's machine.
+    pub answer_arrived: Ns,
 }
 
 /// What is stored at a position; positions count from 1.
@@ -61,6 +63,8 @@ pub struct Delivered {
     pub member: u32,
     /// Its receive time on the member's clock.
     pub received: Ns,
+    /// When it reached the member's machine, on the generators' clock.
+    pub arrived: Ns,
     /// How often the server had handed the position to the group, this time included.
     pub attempt: u32,
     /// Did it arrive damaged, in the store or on the way?
@@ -76,6 +80,10 @@ pub struct Truth {
     pub copies: Vec<Copy>,
     /// For each group, in the order in which members took them.
     pub deliveries: Vec<Vec<Delivered>>,
+    /// For each group, deliveries that are still to come.
+    pub owed: Vec<u64>,
+    /// How far the members' clock is ahead of the generators'.
+    pub clock_offset_ns: i64,
 }
 
 /// The time in an event id's text: 48 bits of milliseconds and 12 of 1/4096 ms, as section 5 of the design lays

@@ -268,6 +268,7 @@ impl World {
             sent: now,
             outcome: refused.map_or(Outcome::Open, Outcome::Unsent),
             answered: 0,
+            answer_arrived: 0,
         });
         self.lives.push(Life { buffered: false, done: refused.is_some(), copy: NOT_STORED });
         if let Some(refused) = refused {
@@ -346,6 +347,7 @@ impl World {
         let truth = &mut self.truth.events[num::index32(event)];
         truth.outcome = outcome;
         truth.answered = seen;
+        truth.answer_arrived = at;
         let sender = num::index32(truth.publisher);
         let own = &mut self.senders[sender];
         own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });

@@ -8,7 +8,8 @@ use crate::bus::sim::{SimBus, SimMember, SimPublisher, Stretch};
 use crate::bus::{Bus as _, Member as _};
 use crate::load;
 use crate::market::RunIdentity;
-use crate::measure::{Merger, PublishLedger};
+use crate::measure::{Backlog, Merger, PublishLedger};
+use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::record::{PhaseName, Row};
 use crate::run::RunError;
@@ -40,6 +41,8 @@ struct Ear {
 pub(super) struct Told {
     pub(super) timeline: Vec<Row>,
     pub(super) backlog_max: Vec<u64>,
+    /// Nothing was being delivered when the drain ended.
+    pub(super) quiet: bool,
 }
 
 /// The publishing side at the end of the drain.
@@ -63,6 +66,7 @@ pub(super) struct Clockwork {
     next_second: Ns,
     next_poll: Ns,
     dead: Vec<String>,
+    quiet: bool,
 }
 
 impl Clockwork {
@@ -109,11 +113,15 @@ impl Clockwork {
             switches,
             generators,
             ears,
-            rows: RowMaker::new(calendar.load_start, subscribed.to_vec()),
+            rows: RowMaker::new(
+                calendar.load_start,
+                Backlog::new(subscribed, plan.market.symbols, num::index32(plan.load.generators)),
+            ),
             timeline: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
             next_poll: calendar.load_start,
             dead: Vec::new(),
+            quiet: true,
         })
     }
 
@@ -184,12 +192,15 @@ impl Clockwork {
     }
 
     fn report(&mut self, second: u64) {
-        for generator in &mut self.generators {
-            self.rows.enter(Report::Generator { second, report: Box::new(generator.take_interval()) });
+        let now = self.now();
+        for (generator, own) in self.generators.iter_mut().enumerate() {
+            let report = Box::new(own.take_interval(now));
+            self.rows.enter(Report::Generator { generator, second, report });
         }
         for (group, ear) in self.ears.iter_mut().enumerate() {
-            let interval = Box::new(ear.receiver.take_interval());
-            self.rows.enter(Report::Group { second, group, interval });
+            let until = if ear.members.len() == 1 { now } else { ear.merger.frontier().min(now) };
+            let report = Box::new(ear.receiver.take_report(until.saturating_add_signed(ear.offset_ns.min(0))));
+            self.rows.enter(Report::Group { second, group, report });
         }
     }
 
@@ -249,7 +260,10 @@ impl Clockwork {
             }
             let quiet = self.now() > quiet_since + QUIET_NS;
             let missing = sum(|signals| &signals.missing).any(|missing| missing > 0);
-            if !missing && (quiet || !open) {
+            self.quiet = quiet;
+            let nothing_owed =
+                || self.bus.clone().observe().is_ok_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
+            if !missing && (!open || (quiet && nothing_owed())) {
                 return;
             }
             // The moment at which it has been quiet for long enough is not to be missed.
@@ -269,7 +283,7 @@ impl Clockwork {
         let last = self.rows.last_second();
         self.tell(last);
         let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
-        (received, self.dead, Told { timeline: self.timeline, backlog_max: self.rows.backlog_max })
+        (received, self.dead, Told { timeline: self.timeline, backlog_max: self.rows.backlog_max(), quiet: self.quiet })
     }
 }
 

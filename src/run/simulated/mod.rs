@@ -13,8 +13,9 @@ use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
 use crate::bus::{Bus, Mark};
 use crate::host::clock::utc;
 use crate::market;
+use crate::measure::Pauses;
 use crate::num;
-use crate::plan::{Ns, Plan};
+use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{self, Environment, Hiccups, PhaseName, Record};
 
 use super::RunError;
@@ -41,7 +42,21 @@ pub struct Scenario {
     pub clock_error_ns: u64,
     /// Workers that are said to have died.
     pub dead_workers: Vec<String>,
+    /// Who is said to use the machine, second by second from the start of the load; the last one goes on.
+    pub machine: Vec<MachineSecond>,
 }
+
+/// Who uses the simulated machine of two cores in a second.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct MachineSecond {
+    /// Cores in use by anybody.
+    pub all: f64,
+    /// Of these, by others than the harness and the broker.
+    pub others: f64,
+}
+
+/// Cores of the simulated machine.
+const CORES: f64 = 2.0;
 
 impl From<Faults> for Scenario {
     fn from(faults: Faults) -> Self {
@@ -96,11 +111,17 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         .into_iter()
         .map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail })
         .collect();
+    let quiet = rows.quiet;
+    let mut owed = vec![u64::MAX; plan.groups.len()];
     if let Ok(sample) = bus.observe() {
-        record.resources.store_bytes = Some(sample.stored_bytes);
+        record.resources.store_bytes = sample.stored_bytes;
         record.resources.store_events = Some(sample.stored_events);
+        if plan.bus.ack != AckMode::None || quiet {
+            owed = sample.owed;
+        }
     }
     record.timeline = rows.timeline;
+    note_machine(&mut record, scenario);
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
     dead.extend(scenario.dead_workers.iter().cloned());
@@ -112,8 +133,11 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         ended: Ended { generated, received, dead },
         audit,
         backlog_max: rows.backlog_max,
-        hiccups: hiccups(&stalls(scenario, calendar), calendar),
+        owed,
+        pauses: pauses(&stalls(scenario, calendar), calendar),
+        calendar,
     };
+    record.health.hiccups = hiccups(&stalls(scenario, calendar), calendar);
     assemble::fill(&mut record, &parts);
     Ok((judged(record), bus.truth()))
 }
@@ -134,6 +158,37 @@ fn empty(plan: &Plan, identity: &Identity, bus: &SimBus, calendar: Calendar) -> 
 fn stalls(scenario: &Scenario, calendar: Calendar) -> Vec<Stretch> {
     let later = |stall: &Stretch| Stretch { from: stall.from + calendar.load_start, ..*stall };
     scenario.host.stalls.iter().map(later).collect()
+}
+
+/// The pauses that the hiccup meter would have kept.
+fn pauses(stalls: &[Stretch], calendar: Calendar) -> Pauses {
+    let mut pauses = Pauses::new(calendar.load_start);
+    let long = stalls.iter().filter(|stall| stall.length >= 1_000_000);
+    long.for_each(|stall| pauses.add(stall.from, stall.length));
+    pauses
+}
+
+/// Says who used the machine, as the engine's watch would.
+fn note_machine(record: &mut Record, scenario: &Scenario) {
+    let Some(last) = scenario.machine.last() else { return };
+    let seconds = scenario.machine.iter().chain(std::iter::repeat(last));
+    let mut measured = Vec::new();
+    for (row, second) in record.timeline.iter_mut().zip(seconds) {
+        (row.machine_cpu, row.others_cpu) = (Some(second.all), Some(second.others));
+        if row.phase == PhaseName::Measure {
+            measured.push(*second);
+        }
+    }
+    let mean = |of: fn(&MachineSecond) -> f64| {
+        measured.iter().map(of).sum::<f64>() / num::f64_of(num::count(measured.len().max(1)))
+    };
+    record.health.machine = Some(record::Machine {
+        usable_cores: CORES,
+        busy_cores: mean(|second| second.all),
+        others_cores: Some(mean(|second| second.others)),
+        broker_here: true,
+        ..record::Machine::default()
+    });
 }
 
 /// What the hiccup meter would have seen over the measure phase: a wake-up each millisecond, the missed ones late

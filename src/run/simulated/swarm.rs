@@ -7,7 +7,7 @@ use crate::plan::{
     Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology, grammar,
 };
 
-use super::{Scenario, oracle, simulate};
+use super::{MachineSecond, Scenario, oracle, simulate};
 
 const MS: Ns = 1_000_000;
 
@@ -323,7 +323,14 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
     }
     let clock_error_ns = if dice.chance(0.1) { dice.across(1000, 100 * MS) } else { 0 };
     let dead_workers = if dice.chance(0.03) { vec!["the sampler".to_owned()] } else { Vec::new() };
-    Scenario { faults, host, clock_error_ns, dead_workers }
+    // Drawn last, so that what the other draws give stays as it is.
+    let machine = if dice.chance(0.4) {
+        let second = |dice: &mut Dice| MachineSecond { all: dice.pick(&[0.7, 1.2, 1.9, 2.0]), others: dice.pick(&[0.0, 0.05, 0.3, 0.6]) };
+        (0..dice.within(1, 4)).map(|_| second(dice)).collect()
+    } else {
+        Vec::new()
+    };
+    Scenario { faults, host, clock_error_ns, dead_workers, machine }
 }
 
 fn draw_mishap(dice: &mut Dice) -> Mishap {

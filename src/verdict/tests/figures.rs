@@ -15,20 +15,21 @@ fn odd(name: &str, limit: &str) -> Record {
     (one.expected, one.delivered, one.lost, one.lost_not_delivered) = (100, 110, 1, 2);
     (one.recovered, one.redelivered, one.duplicate, one.reordered) = (3, 4, 5, 6);
     (one.corrupt, one.foreign, one.extents.max, one.backlog_max) = (7, 8, 9, 10);
-    (one.measured_intended, one.measured_in_time) = (200, 150);
+    (one.measured_intended, one.measured_in_time) = (100, 75);
     (two.expected, two.delivered, two.lost, two.lost_not_delivered) = (1000, 1100, 11, 22);
     (two.recovered, two.redelivered, two.duplicate, two.reordered) = (33, 44, 55, 66);
     (two.corrupt, two.foreign, two.extents.max, two.backlog_max) = (77, 88, 5, 6);
-    (two.measured_intended, two.measured_in_time) = (400, 380);
+    (two.measured_intended, two.measured_in_time) = (300, 285);
     one.latency = times(&record.plan, Timing::Latency, &[(100, 10)]);
     two.latency = times(&record.plan, Timing::Latency, &[(300, 50)]);
     let load = &mut record.load;
     (load.intended, load.refused, load.unsent, load.unconfirmed) = (5000, 21, 22, 23);
     (load.measured_intended, load.measured_sent, load.measured_acked) = (600, 500, 400);
     (load.offered_rate, load.sent_rate, load.acked_rate) = (999.94, 1000.0, 1e6);
-    load.ack = times(&record.plan, Timing::Ack, &[(400, 2)]);
-    load.service = times(&record.plan, Timing::Service, &[(400, 1)]);
-    load.send_lag = times(&record.plan, Timing::SendLag, &[(500, 0)]);
+    load.ack = times(&record.plan, Timing::Ack, &[(600, 2)]);
+    load.service = times(&record.plan, Timing::Service, &[(600, 1)]);
+    load.send_lag = times(&record.plan, Timing::SendLag, &[(600, 0)]);
+    record.health.hiccups.count = 10_000;
     record.audit =
         Some(Audit { complete: true, acked: 4000, missing: 31, replayed: 3999, ..Audit::default() });
     let process =
@@ -48,14 +49,14 @@ const OBSERVED: [(&str, &str, &str, u64); 34] = [
     ("latency.p20", "< 1s", "10.0ms", 400),
     ("latency.p30", "< 1s", "50.0ms", 400),
     ("one.latency.max", "< 1s", "10.0ms", 100),
-    ("ack.max", "< 1s", "2.00ms", 400),
-    ("service.max", "< 1s", "1.00ms", 400),
-    ("send_lag.max", "< 1s", "0ns", 500),
+    ("ack.max", "< 1s", "2.00ms", 600),
+    ("service.max", "< 1s", "1.00ms", 600),
+    ("send_lag.max", "< 1s", "0ns", 600),
     ("throughput.offered", ">= 1k/s", "999.9/s", 600),
     ("throughput.sent", ">= 1k/s", "1.000k/s", 500),
     ("throughput.acked", ">= 1k/s", "1.000M/s", 400),
-    ("throughput.delivered", ">= 1k/s", "750.0/s", 530),
-    ("two.throughput.delivered", ">= 1k/s", "38.0/s", 380),
+    ("throughput.delivered", ">= 1k/s", "750.0/s", 360),
+    ("two.throughput.delivered", ">= 1k/s", "28.5/s", 285),
     ("delivery.lost", "== 0", "12", 1100),
     ("delivery.not_stored", "== 0", "31", 4000),
     ("delivery.not_delivered", "== 0", "24", 1100),
@@ -110,10 +111,12 @@ fn nothing_is_observed_where_there_is_nothing() {
     let none_acked: Damage = |record| record.audit.iter_mut().for_each(|audit| audit.acked = 0);
     assert_eq!(observed("delivery.not_stored", "== 0", none_acked), None);
     assert_eq!(observed("replay.complete", ">= 100%", none_acked), None);
-    // A group without samples takes no part in the distribution of all.
-    let one_silent: Damage = |record| record.groups[0].latency = record::Latency::default();
+    // A group that was due nothing takes no part in the distribution of all.
+    let one_idle: Damage = |record| {
+        (record.groups[0].latency, record.groups[0].measured_intended) = (record::Latency::default(), 0);
+    };
     for stat in ["latency.min", "latency.p50"] {
-        assert_eq!(observed(stat, "< 1s", one_silent).as_deref(), Some("50.0ms"), "{stat}");
+        assert_eq!(observed(stat, "< 1s", one_idle).as_deref(), Some("50.0ms"), "{stat}");
     }
 }
 
@@ -127,7 +130,8 @@ fn a_share_is_never_rounded_up() {
 #[test]
 fn a_window_is_found_by_its_name_and_judged_by_its_share() {
     let mut record = good(&[("windows.latency.p99", "< 1ms in 80%")]);
-    let window = |name: &str, met, total| Window { name: name.into(), met, total, samples: 50 };
+    let window =
+        |name: &str, met, total| Window { name: name.into(), met, total, samples: 50, ..Window::default() };
     record.windows = vec![window("one.windows.latency.p99", 1, 10), window("windows.latency.p99", 9, 10)];
     let judged = &assess(&record).objectives[0];
     assert_eq!((judged.observed.as_deref(), judged.samples), (Some("9 of 10 windows"), 50));
@@ -243,20 +247,16 @@ fn validity_has_its_edges() {
     }
     record.load.measured_intended = 0;
     assert_eq!(reasons(&record), []);
-    // The median of each window is judged by the harness's tail: a window is short.
-    let mut record = good(&[("windows.latency.p50", "< 100ms in 100%")]);
-    record.windows = vec![Window { name: "windows.latency.p50".into(), met: 9, total: 9, samples: 9 }];
-    assert_eq!(verdict(&record), Verdict::Pass);
-    record.load.send_lag.p99_ns = 10_000_001;
-    assert_eq!(verdict(&record), Verdict::Inconclusive);
-    // Each limit on a time is its own yardstick.
-    let mut record = good(&[("latency.p99", "< 1s"), ("latency.p90", "< 10ms")]);
-    record.load.send_lag.p99_ns = 50_000_000;
-    let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
-    assert_eq!(verdicts, [Verdict::Pass, Verdict::Inconclusive]);
+    // However long the phase, a second is too late: 1 % of a week would be 1.7 hours.
+    record.load.measured_intended = 1;
+    record.phases[0].end_ns = 604_800_000_000_000;
+    for (late, found) in [(1_000_000_000, 0), (1_000_000_001, 1)] {
+        record.load.finished_late_ns = late;
+        assert_eq!(reasons(&record).len(), found, "{late}");
+    }
     // What a slow harness moves: also the backlog, but no other count.
     for (name, limit, expected) in
-        [("backlog.max", "<= 10", Verdict::Inconclusive), ("ordering.extent", "== 0", Verdict::Pass)]
+        [("backlog.max", ">= 0", Verdict::Inconclusive), ("ordering.extent", "== 0", Verdict::Pass)]
     {
         let mut record = good(&[(name, limit)]);
         record.health.clock_error_ns = 10_000_001;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::bus::sim::{Delivered, Event, Outcome, Truth};
 use crate::num;
-use crate::plan::{Metric, Ns, Plan, Stat, Timing, Value};
+use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value};
 use crate::record::{PhaseName, Record};
 use crate::topology;
 
@@ -27,6 +27,10 @@ pub struct Figures {
     pub finished_late_ns: u64,
     pub send_lag: Vec<i64>,
     pub ack: Vec<i64>,
+    /// The same as the bus alone made them: from the real moment of sending to that of arrival, whatever stood still.
+    pub ack_of_the_bus: Vec<i64>,
+    /// The share of each step, each burst, or else the phase that each publisher offered in time.
+    pub offered: Vec<f64>,
     pub service: Vec<i64>,
     pub by_topic: Vec<u64>,
     pub audit: AuditFigures,
@@ -41,6 +45,8 @@ pub struct GroupFigures {
     pub delivered: u64,
     pub lost_not_stored: u64,
     pub lost_not_delivered: u64,
+    /// Of the undelivered ones, those that may still come.
+    pub pending: u64,
     /// As (topic, symbol, sequence).
     pub lost_events: Vec<(u32, u32, u32)>,
     pub recovered: u64,
@@ -55,11 +61,15 @@ pub struct GroupFigures {
     pub measured_intended: u64,
     pub measured_in_time: u64,
     pub latency: Vec<i64>,
+    /// The same as the bus alone made them.
+    pub latency_of_the_bus: Vec<i64>,
     /// The same by second of the measure phase.
     pub by_second: Vec<Vec<i64>>,
+    /// Both, as the bus alone made them.
+    pub of_the_bus_by_second: Vec<Vec<i64>>,
     /// Events that were due, by second of the measure phase.
     pub due_by_second: Vec<u64>,
-    /// As the record has it: it is sampled once a second, and the truth knows no samples.
+    /// The most events that were confirmed and not delivered at any one time.
     pub backlog_max: u64,
     pub by_topic: Vec<u64>,
 }
@@ -97,10 +107,10 @@ impl GroupFigures {
         }
     }
 
-    /// Acked, and never delivered.
+    /// Acked, never delivered, and not to come.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        num::count(self.lost_events.len())
+        num::count(self.lost_events.len()) - self.pending
     }
 }
 
@@ -205,10 +215,12 @@ impl Figures {
                         own.measured_acked += 1;
                         own.ack.push(between(intended, event.answered));
                         own.service.push(between(event.sent, event.answered));
+                        own.ack_of_the_bus.push(between(event.sent, event.answer_arrived));
                     }
                 }
             }
         }
+        own.offered = offered(record, truth, phase);
         own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
         let stored: HashSet<u32> =
             truth.copies.iter().filter(|copy| !copy.damaged).filter_map(|copy| copy.event).collect();
@@ -218,11 +230,84 @@ impl Figures {
             let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
             let mut figures =
                 of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
-            figures.backlog_max = record.groups.get(index).map_or(0, |group| group.backlog_max);
+            // What is not stored cannot come; where nobody read the store, nobody knows that.
+            let stored_ones = if record.audit.is_some() { figures.lost_not_delivered } else { num::count(figures.lost_events.len()) };
+            figures.pending = stored_ones.min(truth.owed.get(index).copied().unwrap_or(0));
+            if record.audit.is_some() {
+                figures.lost_not_delivered -= figures.pending;
+            }
+            figures.backlog_max = backlog_max(truth, &truth.deliveries[index], &topics);
             own.groups.push(figures);
         }
         own
     }
+}
+
+/// For each publisher and each step, burst or else the phase: the share of its events that had their turn before it
+/// ended; 95 % where all had theirs before a nineteenth of its length more.
+fn offered(record: &Record, truth: &Truth, phase: Phase) -> Vec<f64> {
+    let load = &record.plan.load;
+    let length = phase.end - phase.start;
+    let parts: Vec<(Ns, Ns)> = match (load.arrival, &load.steps, load.burst) {
+        (Arrival::Steps, Some(steps), _) => {
+            let seconds = num::f64_of(length) / 1e9 / num::f64_of(num::count(steps.rates.len()));
+            let edge = |n: usize| num::u64_of(seconds * num::f64_of(num::count(n)) * 1e9).min(length);
+            (0..steps.rates.len()).map(|n| (edge(n), edge(n + 1))).collect()
+        }
+        (Arrival::Burst, _, Some(burst)) => {
+            let starts = (0..length.div_ceil(burst.every.ns)).map(|n| n * burst.every.ns);
+            starts.map(|from| (from, (from + burst.length.ns).min(length))).collect()
+        }
+        _ => vec![(0, length)],
+    };
+    let mut shares = Vec::new();
+    let publishers: BTreeSet<u32> = truth.events.iter().map(|event| event.publisher).collect();
+    for publisher in publishers {
+        let own = || truth.events.iter().filter(|e| e.publisher == publisher && phase.holds(e));
+        for &(from, until) in &parts {
+            let due: Vec<Ns> = own()
+                .filter(|e| (from..until).contains(&(phase.intended(e) - phase.start)))
+                .map(|e| e.sent - phase.start)
+                .collect();
+            if due.is_empty() {
+                continue;
+            }
+            let by = |end: Ns| num::count(due.iter().filter(|&&turn| turn <= end).count());
+            let share = num::share(by(until), num::count(due.len()));
+            let all_soon = by(until + (until - from) / 19) == num::count(due.len());
+            shares.push(if all_soon { share.max(0.95) } else { share });
+        }
+    }
+    shares
+}
+
+/// The most events of a group that were confirmed and not delivered at any one time, by trying every moment at which one
+/// was confirmed.
+fn backlog_max(truth: &Truth, deliveries: &[Delivered], topics: &BTreeSet<u32>) -> u64 {
+    let mut first: HashMap<u32, Ns> = HashMap::new();
+    for delivery in deliveries.iter().filter(|delivery| !delivery.damaged) {
+        let Some(event) = truth.copies[num::index32(delivery.copy)].event else { continue };
+        let at = first.entry(event).or_insert(delivery.received);
+        *at = (*at).min(delivery.received);
+    }
+    let mut steps: Vec<(Ns, i64)> = Vec::new();
+    for (number, event) in (0_u32..).zip(&truth.events) {
+        if !matches!(event.outcome, Outcome::Acked(_)) || !topics.contains(&event.topic) {
+            continue;
+        }
+        let gone = first.get(&number).copied().unwrap_or(Ns::MAX);
+        if gone > event.answered {
+            steps.extend([(event.answered, 1), (gone, -1)]);
+        }
+    }
+    // What goes at a moment is gone before what comes at it.
+    steps.sort_unstable();
+    let (mut now, mut max) = (0, 0);
+    for (_, step) in steps {
+        now += step;
+        max = max.max(now);
+    }
+    u64::try_from(max).unwrap_or(0)
 }
 
 /// First occurrences of events: which of a key came when, and how far out of order each one was.
@@ -262,6 +347,7 @@ fn of_group(
     let mut own = GroupFigures {
         by_topic: vec![0; all_topics],
         by_second: vec![Vec::new(); seconds],
+        of_the_bus_by_second: vec![Vec::new(); seconds],
         due_by_second: vec![0; seconds],
         ..GroupFigures::default()
     };
@@ -294,8 +380,13 @@ fn of_group(
         }
         if phase.holds(event) {
             let ns = between(phase.intended(event), delivery.received);
+            // On the member's clock, as its receive time.
+            let bus = between(event.sent, delivery.arrived).saturating_add(truth.clock_offset_ns);
+            let second = num::index((phase.intended(event) - phase.start) / 1_000_000_000);
             own.latency.push(ns);
-            own.by_second[num::index((phase.intended(event) - phase.start) / 1_000_000_000)].push(ns);
+            own.by_second[second].push(ns);
+            own.latency_of_the_bus.push(bus);
+            own.of_the_bus_by_second[second].push(bus);
             own.measured_in_time += u64::from(delivery.received <= phase.in_time_until);
         }
     }

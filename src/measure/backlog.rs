@@ -1,0 +1,230 @@
+//! The backlog of each group: events that are confirmed and not delivered yet, at every moment of a run.
+//!
+//! A count of confirmations less a count of deliveries is not it: an event may be delivered before its confirmation arrives,
+//! and one may be delivered that was never confirmed. So each event's two moments are paired, in the order of their times.
+//! Memory follows the events that have had one of the two.
+
+use crate::measure::merge::Merger;
+use crate::measure::ranges::Ranges;
+use crate::plan::Ns;
+
+/// Steps that are held back, at the most, until their order is sure.
+const HELD_BACK: usize = 1 << 20;
+
+/// What happened to an event of a key and a sequence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// The broker confirmed it.
+    Acked {
+        /// `topic × symbols + symbol`.
+        key: u32,
+        /// Its sequence.
+        sequence: u32,
+    },
+    /// It will not be confirmed: refused, unconfirmed or unsent.
+    Settled {
+        /// `topic × symbols + symbol`.
+        key: u32,
+        /// Its sequence.
+        sequence: u32,
+    },
+    /// A group received it for the first time.
+    Delivered {
+        /// `topic × symbols + symbol`.
+        key: u32,
+        /// Its sequence.
+        sequence: u32,
+    },
+}
+
+/// The backlog of every group. Groups and generators report their steps, each in its own order.
+#[derive(Debug)]
+pub struct Backlog {
+    /// Groups first: what is delivered at the very moment of its confirmation was never in the backlog.
+    merger: Merger<Step>,
+    groups: Vec<Side>,
+}
+
+#[derive(Debug)]
+struct Side {
+    /// For each topic: does the group receive it?
+    subscribed: Vec<bool>,
+    symbols: u32,
+    /// Confirmed, not delivered.
+    waiting: Ranges,
+    /// Delivered, not confirmed.
+    early: Ranges,
+    now: u64,
+    max: u64,
+}
+
+impl Backlog {
+    /// Nothing has happened yet. `subscribed` says for each group and topic whether the group receives it.
+    #[must_use]
+    pub fn new(subscribed: &[Vec<bool>], symbols: u32, generators: usize) -> Self {
+        let side = |subscribed: &Vec<bool>| Side {
+            subscribed: subscribed.clone(),
+            symbols: symbols.max(1),
+            waiting: Ranges::default(),
+            early: Ranges::default(),
+            now: 0,
+            max: 0,
+        };
+        Self {
+            merger: Merger::new(subscribed.len() + generators, HELD_BACK),
+            groups: subscribed.iter().map(side).collect(),
+        }
+    }
+
+    /// How many groups there are.
+    #[must_use]
+    pub fn groups(&self) -> usize {
+        self.groups.len()
+    }
+
+    /// A group's next steps, and its word that it has told everything before `until`.
+    pub fn group(&mut self, group: usize, steps: impl IntoIterator<Item = (Ns, Step)>, until: Ns) {
+        self.merger.push(group, steps, until);
+    }
+
+    /// A generator's.
+    pub fn generator(&mut self, generator: usize, steps: impl IntoIterator<Item = (Ns, Step)>, until: Ns) {
+        self.merger.push(self.groups.len() + generator, steps, until);
+    }
+
+    /// Pairs what is known to be complete, and gives the backlog of each group.
+    pub fn settle(&mut self) -> Vec<u64> {
+        let Self { merger, groups } = self;
+        let sides = groups.len();
+        merger.release(|who, _, step| {
+            if who < sides {
+                groups[who].take(step);
+            } else {
+                groups.iter_mut().for_each(|side| side.take(step));
+            }
+        });
+        groups.iter().map(|side| side.now).collect()
+    }
+
+    /// Pairs the rest, whatever has not been told, and gives the highest backlog of each group.
+    pub fn finish(&mut self) -> Vec<u64> {
+        for who in 0..self.merger.members() {
+            self.merger.close(who);
+        }
+        self.settle();
+        self.groups.iter().map(|side| side.max).collect()
+    }
+}
+
+impl Side {
+    fn take(&mut self, step: Step) {
+        match step {
+            Step::Delivered { key, sequence } => {
+                if self.waiting.remove(key, sequence) {
+                    self.now -= 1;
+                } else {
+                    self.early.insert(key, sequence);
+                }
+            }
+            Step::Acked { key, .. } | Step::Settled { key, .. } if !self.receives(key) => {}
+            Step::Acked { key, sequence } => {
+                if !self.early.remove(key, sequence) && self.waiting.insert(key, sequence) {
+                    self.now += 1;
+                    self.max = self.max.max(self.now);
+                }
+            }
+            Step::Settled { key, sequence } => {
+                self.early.remove(key, sequence);
+            }
+        }
+    }
+
+    fn receives(&self, key: u32) -> bool {
+        self.subscribed.get(crate::num::index32(key / self.symbols)).copied().unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const fn acked(sequence: u32) -> Step {
+        Step::Acked { key: 0, sequence }
+    }
+
+    const fn delivered(sequence: u32) -> Step {
+        Step::Delivered { key: 0, sequence }
+    }
+
+    fn backlog(generator: &[(Ns, Step)], group: &[(Ns, Step)]) -> u64 {
+        let mut backlog = Backlog::new(&[vec![true]], 1, 1);
+        backlog.generator(0, generator.iter().copied(), Ns::MAX);
+        backlog.group(0, group.iter().copied(), Ns::MAX);
+        backlog.finish()[0]
+    }
+
+    #[test]
+    fn the_highest_backlog_is_that_between_two_looks() {
+        let all: Vec<_> = (0..3000).map(|n| (u64::from(n), acked(n))).collect();
+        let read: Vec<_> = (0..3000).map(|n| (3000 + u64::from(n), delivered(n))).collect();
+        assert_eq!(backlog(&all, &read), 3000);
+    }
+
+    #[test]
+    fn a_delivery_counts_for_its_own_event_only() {
+        // Two were delivered ahead of their confirmation, and one that was never confirmed.
+        let group = [(1, delivered(0)), (2, delivered(1)), (3, delivered(2)), (30, delivered(3))];
+        let settled = Step::Settled { key: 0, sequence: 2 };
+        let generator = [(4, acked(3)), (5, settled), (10, acked(0)), (11, acked(1)), (12, acked(4))];
+        assert_eq!(backlog(&generator, &group), 2);
+        assert_eq!(backlog(&[(7, acked(0))], &[(7, delivered(0))]), 0, "in the same moment");
+    }
+
+    #[test]
+    fn a_topic_that_a_group_does_not_receive_is_none_of_its_backlog() {
+        let mut backlog = Backlog::new(&[vec![true, false], vec![true, true]], 10, 1);
+        let steps = [(1, Step::Acked { key: 3, sequence: 0 }), (2, Step::Acked { key: 13, sequence: 0 })];
+        backlog.generator(0, steps, 3);
+        assert_eq!(backlog.settle(), [0, 0], "the groups have not said how far they have got");
+        backlog.group(0, [], 10);
+        backlog.group(1, [], 10);
+        backlog.generator(0, [], 10);
+        assert_eq!(backlog.settle(), [1, 2]);
+        assert_eq!(backlog.finish(), [1, 2]);
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_what_counting_at_every_moment_gives(
+            events in proptest::collection::vec((0_u64..50, proptest::option::of(0_u64..50), 0_u32..4), 1..60),
+            cuts in proptest::collection::vec(0_u64..50, 0..6),
+        ) {
+            let numbered = || (0_u32..).zip(&events);
+            let mut answers: Vec<(Ns, Step)> = numbered().map(|(n, &(at, _, settled))| {
+                (at, if settled == 0 { Step::Settled { key: 0, sequence: n } } else { acked(n) })
+            }).collect();
+            let mut deliveries: Vec<(Ns, Step)> = numbered().filter_map(|(n, &(_, at, _))| Some((at?, delivered(n)))).collect();
+            answers.sort_by_key(|step| step.0);
+            deliveries.sort_by_key(|step| step.0);
+            let at = |t: u64| events.iter().filter(|e| e.2 != 0 && e.0 <= t && e.1.is_none_or(|d| d > t)).count();
+            let exact = (0..50).map(at).max().unwrap();
+            // Told in pieces.
+            let mut backlog = Backlog::new(&[vec![true]], 1, 1);
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            let mut from = 0;
+            for until in cuts.into_iter().chain([50]) {
+                let piece = |all: &[(Ns, Step)]| all.iter().copied().filter(|s| from <= s.0 && s.0 < until).collect::<Vec<_>>();
+                backlog.generator(0, piece(&answers), until);
+                backlog.group(0, piece(&deliveries), until);
+                let now = backlog.settle()[0];
+                if until > 0 {
+                    prop_assert_eq!(now, crate::num::count(at(until - 1)));
+                }
+                from = until;
+            }
+            prop_assert_eq!(backlog.finish()[0], crate::num::count(exact));
+        }
+    }
+}

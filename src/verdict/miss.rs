@@ -1,0 +1,232 @@
+//! Whether a miss is the bus's, and what stands between a figure that holds and a pass.
+//!
+//! A miss stands if it is larger than the harness's own lateness and pauses explain, or if only tickgate and the broker used
+//! the machine up. What lateness explains, what others' use of the machine explains, and what a starved or dead part of the
+//! harness may have caused, is inconclusive.
+
+use crate::measure::rank;
+use crate::num;
+use crate::plan::{Metric, Objective, Op, Outcome, Stat, Throughput, Timing, Value};
+use crate::record::{End, Record, Window};
+
+use super::observe::{self, Counts, Observed};
+use super::validity::{self, Unfit};
+use super::{compare, number};
+
+/// What could have shortened a figure that holds.
+pub(super) fn doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
+    if let Metric::Time(..) = objective.metric {
+        let Value::Time(limit) = objective.limit else { return None };
+        return validity::doubts(record).into_iter().next().or_else(|| validity::clock(record, limit.ns));
+    }
+    validity::dead_workers(record).into_iter().next()
+}
+
+/// What a part of the harness that died did not see: no count of it is known to be all.
+pub(super) fn unseen(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let counted = matches!(objective.metric, Metric::Count(_));
+    counted.then(|| validity::dead_workers(record).into_iter().next()).flatten()
+}
+
+/// Events that may still come, which would be a loss if they did not: a limit on losses holds only with them.
+pub(super) fn still_to_come(record: &Record, objective: &Objective, lost: f64) -> Option<Unfit> {
+    if !matches!(objective.metric, Metric::Count(Outcome::Lost | Outcome::NotDelivered)) {
+        return None;
+    }
+    let pending = num::sum(observe::groups(record, objective).map(|group| group.pending));
+    if pending == 0 || compare(lost + num::f64_of(pending), objective.op, number(objective.limit)) {
+        return None;
+    }
+    Some(Unfit::new(
+        "pending",
+        format!("{pending} events were still pending at the broker when the drain ended ({})", record.plan.load.drain),
+        "raise load.drain above the time that the groups need, and above the broker's wait for an acknowledgement",
+    ))
+}
+
+/// Why a miss may not be the bus's.
+pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed) -> Option<Unfit> {
+    match objective.metric {
+        Metric::Time(Timing::Latency | Timing::Ack, _) if !observe::upper(objective.op) => None,
+        Metric::Time(Timing::Latency | Timing::Ack, _) => {
+            time_doubt(record, objective).or_else(|| of_time(record, objective, observed))
+        }
+        // Judged on a fit run only, but for what was never sent without the bus.
+        Metric::Time(..) => observed.counts.filter(|counts| counts.missing_own > 0).and_then(|counts| {
+            let stands = counts.broken - counts.missing_own;
+            (!breaks(objective, &counts, stands)).then(|| own_unsent(&counts))
+        }),
+        Metric::Throughput(throughput) => of_throughput(record, objective, observed, throughput),
+        Metric::Count(Outcome::Backlog) => super::one_sided(objective).then(|| of_rate(record, objective)).flatten(),
+        Metric::Count(
+            Outcome::Lost | Outcome::NotDelivered | Outcome::NotStored | Outcome::Unconfirmed | Outcome::Replayed,
+        ) => validity::dead_workers(record).into_iter().next(),
+        Metric::Count(Outcome::Unsent) => unsent(record, objective),
+        _ => None,
+    }
+}
+
+/// A time that is missed is not known either where a part of the harness died or the clocks disagree.
+fn time_doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let Value::Time(limit) = objective.limit else { return None };
+    let dead = validity::dead_workers(record).into_iter().next();
+    dead.or_else(|| validity::clock(record, limit.ns))
+}
+
+/// Does the objective break its limit with so many exceedances?
+fn breaks(objective: &Objective, counts: &Counts, broken: u64) -> bool {
+    let allowed = |q: f64| match objective.op {
+        Op::Below | Op::AtMost | Op::Equal => counts.due - rank(q, counts.due),
+        Op::AtLeast | Op::Above => rank(q, counts.due) - 1,
+    };
+    match objective.metric {
+        Metric::Time(_, Stat::Quantile(q)) => broken > allowed(q),
+        // One is enough for the largest, and may be for the mean; the smallest is broken by all.
+        Metric::Time(_, Stat::Min) => broken >= counts.due,
+        _ => broken > 0,
+    }
+}
+
+fn of_time(record: &Record, objective: &Objective, observed: &Observed) -> Option<Unfit> {
+    if let Some(starved) = validity::starved(record) {
+        return Some(starved);
+    }
+    if objective.scope.windows {
+        return of_windows(record, objective);
+    }
+    let counts = observed.counts?;
+    // What a run that was cut short had under way had no time to come.
+    let cut = if record.run.end == End::Completed { counts.missing_own } else { counts.missing };
+    let stands = counts.broken.saturating_sub(counts.explained).saturating_sub(cut);
+    let mean = matches!(objective.metric, Metric::Time(_, Stat::Mean));
+    let stands_still = if mean { mean_stands(record, objective, observed, stands) } else { breaks(objective, &counts, stands) };
+    if stands_still || counts.silent && counts.missing_own == 0 && record.run.end == End::Completed {
+        let here = record.health.machine.as_ref().is_some_and(|machine| machine.broker_here);
+        let without_contended = stands.saturating_sub(counts.contended);
+        let contended = here && counts.contended > 0 && !counts.silent && !breaks(objective, &counts, without_contended);
+        return contended.then(|| disturbed(record, counts.contended, counts.broken)).flatten();
+    }
+    if cut > 0 && breaks(objective, &counts, stands + cut) {
+        return Some(if record.run.end == End::Completed { own_unsent(&counts) } else { super::cut_short(record) });
+    }
+    if breaks(objective, &counts, stands + counts.saturated) {
+        return None;
+    }
+    if counts.disturbed > 0
+        && let Some(unfit) = disturbed(record, counts.disturbed, counts.broken)
+    {
+        return Some(unfit);
+    }
+    Some(validity::explained(record, objective))
+}
+
+/// A mean is missed still if it is without the mean lateness; pauses are in that as far as they delayed sending.
+fn mean_stands(record: &Record, objective: &Objective, observed: &Observed, stands: u64) -> bool {
+    let lag = record.load.send_lag.mean_ns;
+    let paused: u64 = record.timeline.iter().filter_map(|row| row.paused_ns).sum();
+    if observed.value.is_infinite() {
+        return stands > 0;
+    }
+    // Half of a pause on average is added to what arrives in it: less than all of it to every event.
+    let pauses = if paused == 0 { 0.0 } else { num::f64_of(record.health.hiccups.max_ns) };
+    !compare(observed.value - lag - pauses, objective.op, number(objective.limit))
+}
+
+fn disturbed(record: &Record, in_seconds: u64, of: u64) -> Option<Unfit> {
+    let events = format!(", and {in_seconds} of the {of} events beyond the limit were due in seconds in which they used 10 % or more");
+    validity::disturbed(record, &events)
+}
+
+fn own_unsent(counts: &Counts) -> Unfit {
+    Unfit::new(
+        "unsent-own",
+        format!(
+            "{} of {} events that were due were not sent, and the bus had no part in it: the generators fell behind, or the \
+             client cannot send such an event",
+            counts.missing_own, counts.due
+        ),
+        "lower load.rate, add generators, or give tickgate more cores",
+    )
+}
+
+fn of_windows(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let Window { met, total, unsure, saturated, contended, .. } = *observe::window(record, objective)?;
+    let reaches = |windows: u64| num::share(met + windows, total) >= objective.share;
+    let own = num::sum(observe::groups(record, objective).map(|group| group.measured_unsent_own));
+    let machine = record.health.machine.as_ref();
+    if reaches(unsure) {
+        if !reaches(unsure - saturated) {
+            return None;
+        }
+        let others = machine.is_some_and(validity::others_are_material);
+        return others.then(|| validity::disturbed(record, "")).flatten().or_else(|| Some(validity::explained(record, objective)));
+    }
+    if own > 0 {
+        let due = num::sum(observe::groups(record, objective).map(|group| group.measured_intended));
+        return Some(own_unsent(&Counts { due, missing_own: own, ..Counts::default() }));
+    }
+    if record.run.end != End::Completed {
+        return Some(super::cut_short(record));
+    }
+    let here = machine.is_some_and(|machine| machine.broker_here);
+    (here && reaches(unsure + contended)).then(|| validity::disturbed(record, "")).flatten()
+}
+
+/// A rate or a backlog is missed by lateness if the run was not fit to hold it.
+fn of_rate(record: &Record, objective: &Objective) -> Option<Unfit> {
+    if let Some(starved) = validity::starved(record) {
+        return Some(starved);
+    }
+    let unfit = validity::unfit(record, objective)?;
+    let machine = record.health.machine.as_ref();
+    if machine.is_some_and(|machine| validity::others_are_material(machine))
+        && let Some(disturbed) = validity::disturbed(record, "")
+    {
+        return Some(disturbed);
+    }
+    Some(unfit)
+}
+
+fn of_throughput(
+    record: &Record,
+    objective: &Objective,
+    observed: &Observed,
+    throughput: Throughput,
+) -> Option<Unfit> {
+    if !super::one_sided(objective) {
+        return None;
+    }
+    if throughput == Throughput::Offered {
+        // What the schedule holds; nobody can be late with it.
+        return validity::dead_workers(record).into_iter().next();
+    }
+    let own = num::f64_of(record.load.measured_unsent_own);
+    let seconds = record.measured_seconds();
+    if own > 0.0 && seconds > 0.0 && compare(observed.value + own / seconds, objective.op, number(objective.limit)) {
+        let load = &record.load;
+        let counts = Counts { due: load.measured_intended, missing_own: load.measured_unsent_own, ..Counts::default() };
+        return Some(own_unsent(&counts));
+    }
+    of_rate(record, objective)
+}
+
+/// Unsent events are counted, but those of a generator that fell behind say nothing of the bus.
+fn unsent(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let load = &record.load;
+    let bus = num::f64_of(load.unsent.saturating_sub(load.unsent_own));
+    if load.unsent_own > 0 && compare(bus, objective.op, number(objective.limit)) {
+        let counts = Counts { due: load.intended, missing_own: load.unsent_own, ..Counts::default() };
+        return Some(own_unsent(&counts));
+    }
+    validity::starved(record)
+}
+
+/// What made a miss that stands, where the record says it.
+pub(super) fn cause(record: &Record, objective: &Objective, observed: &Observed) -> String {
+    let saturated = match (objective.scope.windows, observed.counts) {
+        (true, _) => observe::window(record, objective).is_some_and(|window| window.saturated > 0),
+        (false, Some(counts)) => counts.saturated > 0,
+        (false, None) => false,
+    };
+    if saturated { validity::saturated(record) } else { String::new() }
+}
