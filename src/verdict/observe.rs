@@ -158,8 +158,12 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
     let holds = !silent
         && match stat {
             Stat::Quantile(q) => tally?.holds(q, objective.op, count, missing),
+            // The smallest, largest and mean are exact themselves; one that never came is smaller than any lower limit, and
+            // larger than any upper one.
             Stat::Min if upper(objective.op) => compare(ns, objective.op, limit),
-            // The smallest, largest and mean are exact themselves.
+            Stat::Max if matches!(objective.op, Op::AtLeast | Op::Above) => {
+                heard.iter().any(|part| compare(num::f64_of_signed(part.max_ns), objective.op, limit))
+            }
             Stat::Min | Stat::Max | Stat::Mean => missing == 0 && compare(ns, objective.op, limit),
         };
     let broken = tally.unwrap_or_default().exceedances(objective.op, count).saturating_add(missing);

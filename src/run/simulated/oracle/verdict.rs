@@ -324,7 +324,7 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
         let mut all: Vec<i64> = groups.iter().flat_map(|(times, _)| times.iter().copied()).collect();
         let due: u64 = groups.iter().map(|(_, due)| due).sum();
         let missing = num::index(due) - all.len();
-        if missing > 0 && !matches!(stat, Stat::Quantile(_)) {
+        if missing > 0 && stat == Stat::Mean {
             return false;
         }
         // Before everything, where a lower limit is held against it.
