@@ -95,6 +95,9 @@ pub enum Order {
 pub struct Design {
     /// How the runs came about.
     pub kind: Kind,
+    /// Why runs made before are no paired evidence; absent where they are, or were made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_in_turns: Option<String>,
     /// Pairs asked for.
     pub pairs: u32,
     /// The order of sides follows from it.
@@ -121,6 +124,7 @@ impl Default for Design {
     fn default() -> Self {
         Self {
             kind: Kind::Interleaved,
+            not_in_turns: None,
             pairs: 8,
             seed: 1,
             cool_down: Span::seconds(2),

@@ -94,7 +94,8 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
         return (Inconclusive, why);
     };
     if design.kind == Kind::Folders {
-        return (Inconclusive, said("the runs were not made in turns: figures only".into()));
+        let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
+        return (Inconclusive, said(format!("the runs were not made in turns{why}: figures only")));
     }
     let (Some(interval), Some(narrow), true) =
         (metric.interval, metric.equivalence_interval, metric.pairs >= FEWEST_PAIRS)
@@ -210,8 +211,11 @@ fn reasons(
         say(what, &format!("compare with --pairs {} or more", design.pairs.max(8)));
     }
     if design.kind == Kind::Folders && pairs.len() > 1 {
+        let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
         say(
-            "the runs were not made in turns, so that every drift of the machine between them looks like a difference".into(),
+            format!(
+                "the runs were not made in turns{why}, so that every drift of the machine between them looks like a difference"
+            ),
             "let tickgate make the runs: tickgate compare PROFILE --a … --b …",
         );
     }

@@ -14,6 +14,7 @@ mod metrics;
 mod order;
 mod plans;
 mod trial;
+mod turns;
 mod words;
 
 pub use account::{
@@ -26,6 +27,7 @@ pub use groups::GroupResult;
 pub use metrics::{Family, METRICS, Metric, Unit, named};
 pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
+pub use turns::{Made, not_in_turns};
 pub use words::ratio;
 
 use crate::record::Record;

@@ -7,7 +7,9 @@ use crate::cli::args::Compare;
 use crate::cli::report::SCHEMA;
 use crate::cli::run::no_folder;
 use crate::cli::{Exit, Failure};
-use crate::compare::{self, About, Design, Kind, Order, Pair, Setup, Trial, workload_differences};
+use crate::compare::{
+    self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
+};
 use crate::host::clock::{Clock, utc};
 use crate::num;
 use crate::plan::Span;
@@ -38,8 +40,11 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     };
     let setups = [setup(&args.a, Path::new(&args.what), first_a), setup(&args.b, other, first_b)];
     let default = Design::default();
+    let spans = |side: &[Made]| side.iter().map(|made| compare::Made::of(&made.record)).collect::<Vec<_>>();
+    let not_in_turns = not_in_turns(&spans(&a), &spans(&b));
     let design = Design {
-        kind: if in_turns(&a, &b) { Kind::Interleaved } else { Kind::Folders },
+        kind: if not_in_turns.is_none() { Kind::Interleaved } else { Kind::Folders },
+        not_in_turns,
         pairs: num::count32(a.len().max(b.len())),
         seed: 0,
         cool_down: Span::seconds(0),
@@ -105,16 +110,6 @@ fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Mad
         }
     }
     Ok(())
-}
-
-/// Were the runs made in turns: both of a pair before any of the next, and each side first at least once?
-fn in_turns(a: &[Made], b: &[Made]) -> bool {
-    let start = |made: &Made| made.record.run.epoch_unix_ns;
-    let spans: Vec<(u64, u64)> =
-        a.iter().zip(b).map(|(a, b)| (start(a).min(start(b)), start(a).max(start(b)))).collect();
-    let a_first = a.iter().zip(b).filter(|(a, b)| start(a) < start(b)).count();
-    let apart = spans.windows(2).all(|two| two[0].1 < two[1].0);
-    a.len() == b.len() && spans.len() > 1 && apart && a_first > 0 && a_first < spans.len()
 }
 
 fn pairs(a: &[Made], b: &[Made]) -> Vec<Pair> {
