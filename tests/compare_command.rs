@@ -334,3 +334,22 @@ fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
         assert!(said.contains(why), "{name}: {}", done.out);
     }
 }
+
+#[test]
+fn a_run_that_broke_off_stands_for_no_facts_of_its_side() {
+    let place = Place::new();
+    for (n, side) in (1_u64..).zip("abbaabbaabbaab".chars()) {
+        let (broke, median) = (n == 1, if side == 'a' { 400_000 } else { 800_000 });
+        made(&place, &format!("runs-{side}"), median, n * 60, |record| {
+            if broke {
+                record.run.end = tickgate::record::End::Interrupted;
+                record.broker.durability = String::new();
+            }
+        });
+    }
+    let done = place.run(&["compare", "runs-a", "runs-b", "--format", "json"]);
+    done.ends(1);
+    let account: Comparison = serde_json::from_str(&done.out).expect("an account");
+    assert_eq!(account.sides.a.durability, "page cache");
+    assert_eq!(account.pairs[0].excluded.as_deref(), Some("A failed: it was interrupted"));
+}

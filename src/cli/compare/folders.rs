@@ -25,9 +25,7 @@ struct Made {
 
 pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     let (a, b) = (runs(Path::new(&args.what))?, runs(other)?);
-    let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
-        return Err(Failure::usage("no runs to compare"));
-    };
+    let first_a = a.first().ok_or_else(nothing)?;
     same_load(args, first_a, a.iter().chain(&b))?;
     let clock = Clock::start();
     let identity = Identity::new();
@@ -38,7 +36,7 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
         overrides: vec![],
         sample: Some(sample.record.clone()),
     };
-    let setups = [setup(&args.a, Path::new(&args.what), first_a), setup(&args.b, other, first_b)];
+    let setups = [setup(&args.a, Path::new(&args.what), typical(&a)?), setup(&args.b, other, typical(&b)?)];
     let default = Design::default();
     let spans = |side: &[Made]| side.iter().map(|made| compare::Made::of(&made.record)).collect::<Vec<_>>();
     let not_in_turns = not_in_turns(&spans(&a), &spans(&b));
@@ -98,7 +96,16 @@ fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
     Ok(all)
 }
 
-/// Every run must have carried the load of the first.
+fn nothing() -> Failure {
+    Failure::usage("no runs to compare")
+}
+
+/// The run that stands for a side's facts: the first that was measured, else the first.
+fn typical(runs: &[Made]) -> Result<&Made, Failure> {
+    runs.iter().find(|made| compare::is_measured(&made.record)).or_else(|| runs.first()).ok_or_else(nothing)
+}
+
+/// Every run must have been asked for the load of the first.
 fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Made>) -> Result<(), Failure> {
     for made in all.filter(|_| !args.allow_different_workload) {
         if let Some(difference) = workload_differences(&first.record.plan, &made.record.plan).first() {
