@@ -353,3 +353,16 @@ fn a_run_that_broke_off_stands_for_no_facts_of_its_side() {
     assert_eq!(account.sides.a.durability, "page cache");
     assert_eq!(account.pairs[0].excluded.as_deref(), Some("A failed: it was interrupted"));
 }
+
+#[test]
+fn the_runs_of_a_side_are_of_one_durability() {
+    let place = Place::new();
+    made(&place, "one", 400_000, 60, |_| {});
+    for (second, durability) in [(120, "page cache"), (180, ""), (240, "memory")] {
+        made(&place, "mixed", 400_000, second, |record| record.broker.durability = durability.into());
+    }
+    let parts = ["run-120", "run-240", "`page cache` in one and `memory` in the other", "--allow-unequal"];
+    place.run(&["compare", "one", "mixed"]).fails(2, &parts);
+    place.run(&["compare", "mixed", "one"]).fails(2, &parts);
+    place.run(&["compare", "one", "mixed", "--allow-unequal"]).ends(3);
+}

@@ -27,6 +27,7 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     let (a, b) = (runs(Path::new(&args.what))?, runs(other)?);
     let first_a = a.first().ok_or_else(nothing)?;
     same_load(args, first_a, a.iter().chain(&b))?;
+    same_durability(args, &a).and_then(|()| same_durability(args, &b))?;
     let clock = Clock::start();
     let identity = Identity::new();
     let setup = |flags: &[String], path: &Path, sample: &Made| Setup {
@@ -103,6 +104,24 @@ fn nothing() -> Failure {
 /// The run that stands for a side's facts: the first that was measured, else the first.
 fn typical(runs: &[Made]) -> Result<&Made, Failure> {
     runs.iter().find(|made| compare::is_measured(&made.record)).or_else(|| runs.first()).ok_or_else(nothing)
+}
+
+/// The runs of a side must be of one durability: the side has one, and is held to it.
+fn same_durability(args: &Compare, side: &[Made]) -> Result<(), Failure> {
+    let known = || side.iter().filter(|made| !made.record.broker.durability.is_empty());
+    let Some(first) = known().next().filter(|_| !args.allow_unequal) else { return Ok(()) };
+    let of = |made: &Made| made.record.broker.durability.clone();
+    match known().find(|made| of(made) != of(first)) {
+        None => Ok(()),
+        Some(other) => Err(Failure::usage(format!(
+            "{} and {} are runs of one side, and an acknowledgement means `{}` in one and `{}` in the other; say \
+             --allow-unequal to compare them all the same",
+            first.folder,
+            other.folder,
+            of(first),
+            of(other)
+        ))),
+    }
 }
 
 /// Every run must have been asked for the load of the first.
