@@ -356,7 +356,7 @@ pub struct MetricResult {
     pub family_size: u32,
     /// Pairs that have it on both sides.
     pub pairs: u32,
-    /// Median of A's runs in these pairs.
+    /// Median of A's runs in these pairs; where no pair has it on both sides, of A's runs in all pairs that count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub a: Option<f64>,
     /// Median of B's.

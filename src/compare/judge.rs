@@ -3,13 +3,17 @@
 use super::metrics::{Family, METRICS, Metric, Unit};
 use super::standing::{About, Bar, Standing, Which};
 use super::{
-    Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Sides, Trial, Verdict, words,
+    Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Side, Sides, Trial, Verdict,
+    words,
 };
 use crate::num;
 use crate::stats;
 
 /// An interval that holds 1 and reaches this factor hides too much to speak of no difference.
 const BLIND: f64 = 1.5;
+
+/// What stands between why a metric would be better or worse, and why it is not called so.
+const NOT_RANKED: &str = "; not ranked: ";
 
 /// Every metric with its finding.
 pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> Vec<MetricResult> {
@@ -27,7 +31,7 @@ pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> V
         (metric.finding, metric.why) = judge(design, metric);
         if let Some(why) = withheld(metric, standing, pairs) {
             metric.finding = Finding::Inconclusive;
-            metric.why = format!("{}; not ranked: {why}", metric.why);
+            metric.why = format!("{}{NOT_RANKED}{why}", metric.why);
         }
     }
     all
@@ -77,6 +81,12 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         stats::interval(&logs, confidence).map(|(low, high)| Interval { low: low.exp(), high: high.exp() })
     };
     let middle = |of: fn(&(u32, f64, f64)) -> f64| stats::median(&used.iter().map(of).collect::<Vec<_>>());
+    let alone = |of: fn(&Pair) -> &Trial| {
+        let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
+        stats::median(
+            &counted.filter_map(|pair| of(pair).figures.get(metric.name).copied()).collect::<Vec<_>>(),
+        )
+    };
     MetricResult {
         name: metric.name.into(),
         title: metric.title.into(),
@@ -84,8 +94,8 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         family: if decides { Family::Deciding } else { metric.family },
         family_size: 0,
         pairs: num::count32(used.len()),
-        a: middle(|(_, a, _)| *a),
-        b: middle(|(_, _, b)| *b),
+        a: middle(|(_, a, _)| *a).or_else(|| alone(|pair| &pair.a)),
+        b: middle(|(_, _, b)| *b).or_else(|| alone(|pair| &pair.b)),
         ratio: stats::hodges_lehmann(&logs).map(f64::exp),
         interval: interval(1.0 - design.alpha),
         equivalence_interval: interval(1.0 - 2.0 * design.alpha),
@@ -279,24 +289,41 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
         );
     }
     if used >= FEWEST_PAIRS {
-        for metric in deciding.iter().filter(|m| m.finding == Finding::Inconclusive) {
-            let next = "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine";
-            say(format!("{}: {}", metric.title, metric.why), next);
-        }
+        all.extend(unclear(standing, deciding));
     }
     // Where the finding stands without them, only those that took their finding from metrics are told.
     let decided = used >= FEWEST_PAIRS && design.kind != Kind::Folders;
     let told = |bar: &&Bar| (decided && finding == Finding::Inconclusive) || bar.about == About::Load;
     let bars = standing.bars(Which::B).iter().chain(standing.bars(Which::A));
     all.extend(bars.filter(told).map(|bar| bar.reason.clone()));
-    for (name, side) in [("A", &sides.a), ("B", &sides.b)] {
-        if side.unsteady * 2 > side.measured.max(1) {
-            let what = format!(
-                "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
-                side.unsteady, side.measured
-            );
-            all.push(Reason { what, next: "lengthen load.warmup".into() });
-        }
-    }
+    all.extend([("A", &sides.a), ("B", &sides.b)].iter().filter_map(|(name, side)| unsteady(name, side)));
     all
+}
+
+/// Deciding metrics that decide nothing. Where a side is barred, the bar is told with its own next step.
+fn unclear(standing: &Standing, deciding: &[&MetricResult]) -> Vec<Reason> {
+    let barred = [Which::A, Which::B].iter().any(|which| !standing.bars(*which).is_empty());
+    let lacking = |m: &MetricResult| m.pairs < FEWEST_PAIRS || m.why.contains(NOT_RANKED);
+    let unclear = |m: &&&MetricResult| m.finding == Finding::Inconclusive && !(barred && lacking(m));
+    let reason = |metric: &&MetricResult| {
+        let next = if lacking(metric) {
+            "let another metric decide (--decide), or see to it that both sides have this one: a load that both carry has its \
+             times"
+        } else {
+            "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine"
+        };
+        Reason { what: format!("{}: {}", metric.title, metric.why), next: next.into() }
+    };
+    deciding.iter().filter(unclear).map(reason).collect()
+}
+
+/// A side of which most runs still moved.
+fn unsteady(name: &str, side: &Side) -> Option<Reason> {
+    (side.unsteady * 2 > side.measured.max(1)).then(|| Reason {
+        what: format!(
+            "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
+            side.unsteady, side.measured
+        ),
+        next: "lengthen load.warmup".into(),
+    })
 }

@@ -19,6 +19,7 @@ pub fn all() -> Vec<(&'static str, Comparison)> {
         ("hostile", hostile_sides()),
         ("crowded", crowded()),
         ("groups", two_groups()),
+        ("lighter", lighter()),
     ]
 }
 
@@ -165,6 +166,11 @@ pub fn worse() -> Comparison {
         [&setup("nats", a(1)), &setup("kafka", kafka(1))],
         pairs,
     )
+}
+
+/// B takes half the time for the fifth of its load that it does not refuse.
+pub fn lighter() -> Comparison {
+    compared(eight(|k| carrying(DUE, 400_000, k), |k| carrying(DUE / 5, 200_000, k)))
 }
 
 /// Two groups, of which B keeps one waiting twice as long.
