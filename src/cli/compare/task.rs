@@ -192,7 +192,7 @@ mod tests {
         let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
             panic!("a comparison")
         };
-        Task::resolve(&args).map(|task| task.warnings).unwrap_or_else(|failure| panic!("{}", failure.text))
+        Task::resolve(&args).map_or_else(|failure| panic!("{}", failure.text), |task| task.warnings)
     }
 
     #[test]
