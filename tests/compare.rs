@@ -10,8 +10,8 @@ mod records;
 use pairs::{around, normal, pairs};
 use proptest::prelude::*;
 use tickgate::compare::{
-    About, Comparison, Design, Finding, Ledger, MetricResult, Outcome, Pair, Prices, Setup, Trial, Unit,
-    compare, durability_differences, workload_differences,
+    About, Comparison, Design, Finding, Ledger, Load, MetricResult, Outcome, Pair, Prices, Setup, Trial,
+    Unit, compare, durability_differences, workload_differences,
 };
 use tickgate::plan::Span;
 use tickgate::record::{Broker, Record};
@@ -84,10 +84,8 @@ fn six_pairs_decide_one_question_and_seven_three() {
 #[test]
 fn a_run_that_is_no_measurement_takes_its_partner_out() {
     let mut eight = around(2.0, 8);
-    eight[0].b = Trial {
-        ledger: Ledger { lost: 7, ..Ledger::default() },
-        ..Trial::failed("b-01", "the server ended")
-    };
+    eight[0].b = Trial::failed("b-01", "the server ended");
+    eight[1].b.ledger = Ledger { lost: 7, ..Ledger::default() };
     eight[3].a.outcome = Outcome::Unfit;
     eight[3].a.reason = Some("the machine paused".into());
     let comparison = run(Design::default(), eight.clone());
@@ -122,11 +120,15 @@ fn faults_of_delivery_are_named_before_any_ratio_and_decide() {
             .starts_with("B delivered out of order 12 events, A none. B's end-to-end p99")
     );
     faster[4].a.ledger.reordered = 3;
-    assert_eq!(run(Design::default(), faster.clone()).verdict.finding, Finding::Better, "both do");
+    let both = run(Design::default(), faster.clone());
+    assert_eq!(both.verdict.finding, Finding::Inconclusive, "both do, and B four times as often");
+    assert!(both.verdict.sentence.starts_with("Both delivered events out of order: A 3, B 12."));
+    faster[4].a.ledger.reordered = 12;
+    assert_eq!(run(Design::default(), faster.clone()).verdict.finding, Finding::Better, "both do alike");
     faster[2].b.ledger.reordered = 0;
     let only_a = run(Design::default(), faster);
     assert_eq!(only_a.verdict.finding, Finding::Better);
-    assert!(only_a.verdict.sentence.starts_with("A delivered out of order 3 events"));
+    assert!(only_a.verdict.sentence.starts_with("A delivered out of order 12 events"));
 }
 
 #[test]
@@ -180,9 +182,16 @@ fn a_bill_is_use_times_price() {
         gb_disk: 0.1,
         retention: Span::seconds(100),
     };
-    let mut a = sample("nats", "x");
-    a.load.intended = 1000;
-    a.load.offered_rate = 10.0;
+    let a = sample("nats", "x");
+    // 10 events a second.
+    let load = Load {
+        due: 900,
+        carried: 900,
+        confirmed: 900,
+        confirmed_in_all: 1000,
+        seconds: 90.0,
+        ..Load::default()
+    };
     let setup = |kind: &str| {
         let mut record = a.clone();
         record.broker.kind = kind.into();
@@ -191,6 +200,7 @@ fn a_bill_is_use_times_price() {
     let mut eight = around(1.0, 8);
     for pair in &mut eight {
         for (trial, by) in [(&mut pair.a, 1.0), (&mut pair.b, 10.0)] {
+            trial.load = Some(load);
             trial.figures.insert("broker.cpu".into(), 0.5 * by);
             trial.figures.insert("broker.memory".into(), 2.0 * f64::from(1_u32 << 30) * by);
             trial.figures.insert("broker.store".into(), 1e12 * by);
@@ -315,7 +325,7 @@ fn a_figure_is_that_of_the_slowest_group_and_needs_its_samples() {
             && (trial.figures["latency.p50"] - 66e6).abs() < 1.0
     );
     assert!(trial.curve.windows(2).all(|two| two[0].0 < two[1].0 && two[0].1 <= two[1].1));
-    record.groups[1].latency.count = 2000;
+    (record.groups[1].latency.count, record.groups[1].measured_intended) = (2000, 2000);
     let trial = Trial::of("x", &record);
     assert!(
         trial.missing["latency.p99.9"].contains("2000 samples, and this quantile needs 2995"),

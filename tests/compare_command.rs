@@ -9,6 +9,7 @@ mod support;
 use rustix::process::Signal;
 use support::program::{Done, Place};
 use tickgate::compare::{Comparison, Finding, Order, Outcome, Trial};
+use tickgate::record::Record;
 
 /// As short as runs can be.
 const SHORT: [&str; 6] = ["--set", "load.duration=1s", "--set", "load.warmup=0s", "--cool-down", "0s"];
@@ -291,34 +292,77 @@ fn cost_is_computed_from_the_prices_of_the_profile() {
     place.run(&["check", "./priced.toml", "--set", "prices.core=-1"]).fails(2, &["a price from 0 on"]);
 }
 
+/// Writes a run that took 15 s and began at this second, whose median follows from it.
+fn made(place: &Place, folder: &str, median_ns: u64, second: u64, change: impl Fn(&mut Record)) {
+    let mut record =
+        records::of(&records::Recipe { median_ns: median_ns + second * 10, ..records::Recipe::default() });
+    record.run.epoch_unix_ns = second * 1_000_000_000;
+    record.run.id = format!("{folder}-{second}");
+    change(&mut record);
+    let path = place.path().join(folder).join(format!("run-{second}"));
+    std::fs::create_dir_all(&path).expect("a folder");
+    std::fs::write(path.join("record.json"), serde_json::to_vec(&record).expect("a record")).expect("a file");
+}
+
+/// Runs in this order, so many seconds apart.
+fn made_in_order(place: &Place, name: &str, order: &str, apart: u64) {
+    for (second, side) in (1_u64..).zip(order.chars()) {
+        let median = if side == 'a' { 400_000 } else { 800_000 };
+        made(place, &format!("{name}-{side}"), median, second * apart, |_| {});
+    }
+}
+
 #[test]
 fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
     let place = Place::new();
-    let write = |folder: &str, median_ns: u64, epoch: u64| {
-        let mut record = records::of(&records::Recipe {
-            median_ns: median_ns + epoch * 1000,
-            ..records::Recipe::default()
-        });
-        record.run.epoch_unix_ns = epoch;
-        let path = place.path().join(folder).join(format!("run-{epoch}"));
-        std::fs::create_dir_all(&path).unwrap();
-        std::fs::write(path.join("record.json"), serde_json::to_vec(&record).unwrap()).unwrap();
-    };
-    // ABBA, three times; and once more with all of A before all of B.
-    for block in 0..3 {
-        for (at, side) in ["a", "b", "b", "a"].into_iter().enumerate() {
-            let (at, median) = (u64::try_from(at).unwrap(), if side == "a" { 400_000 } else { 800_000 });
-            write(&format!("turns-{side}"), median, 1 + block * 4 + at);
-        }
-    }
-    for run in 0..6 {
-        write("row-a", 400_000, 1 + run);
-        write("row-b", 800_000, 11 + run);
-    }
+    made_in_order(&place, "turns", "abbaabbaabba", 60);
     let turns = place.run(&["compare", "turns-a", "turns-b", "--a", "label=before"]);
     turns.ends(1);
     assert!(turns.out.contains("A (before)") && turns.out.contains("verdict: B IS WORSE"), "{}", turns.out);
-    let row = place.run(&["compare", "row-a", "row-b"]);
-    row.ends(3);
-    assert!(row.out.contains("the runs were not made in turns"), "{}", row.out);
+
+    for (name, order, apart, why) in [
+        ("row", "aaaaaabbbbbb", 60, "a run of pair 2 was made before pair 1 was complete"),
+        ("once", "ababababababba", 60, "A was first in 6 of 7 pairs"),
+        ("overlap", "abbaabbaabba", 10, "11 of 12 runs began before the run before them had ended"),
+        ("odd", "abbaabbaabbaa", 60, "A has 7 runs, B 6"),
+    ] {
+        made_in_order(&place, name, order, apart);
+        let done = place.run(&["compare", &format!("{name}-a"), &format!("{name}-b")]);
+        done.ends(3);
+        let said = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(said.contains("the runs were not made in turns"), "{name}: {}", done.out);
+        assert!(said.contains(why), "{name}: {}", done.out);
+    }
+}
+
+#[test]
+fn a_run_that_broke_off_stands_for_no_facts_of_its_side() {
+    let place = Place::new();
+    for (n, side) in (1_u64..).zip("abbaabbaabbaab".chars()) {
+        let (broke, median) = (n == 1, if side == 'a' { 400_000 } else { 800_000 });
+        made(&place, &format!("runs-{side}"), median, n * 60, |record| {
+            if broke {
+                record.run.end = tickgate::record::End::Interrupted;
+                record.broker.durability = String::new();
+            }
+        });
+    }
+    let done = place.run(&["compare", "runs-a", "runs-b", "--format", "json"]);
+    done.ends(1);
+    let account: Comparison = serde_json::from_str(&done.out).expect("an account");
+    assert_eq!(account.sides.a.durability, "page cache");
+    assert_eq!(account.pairs[0].excluded.as_deref(), Some("A failed: it was interrupted"));
+}
+
+#[test]
+fn the_runs_of_a_side_are_of_one_durability() {
+    let place = Place::new();
+    made(&place, "one", 400_000, 60, |_| {});
+    for (second, durability) in [(120, "page cache"), (180, ""), (240, "memory")] {
+        made(&place, "mixed", 400_000, second, |record| record.broker.durability = durability.into());
+    }
+    let parts = ["run-120", "run-240", "`page cache` in one and `memory` in the other", "--allow-unequal"];
+    place.run(&["compare", "one", "mixed"]).fails(2, &parts);
+    place.run(&["compare", "mixed", "one"]).fails(2, &parts);
+    place.run(&["compare", "one", "mixed", "--allow-unequal"]).ends(3);
 }

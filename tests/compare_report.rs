@@ -18,9 +18,12 @@ fn file(c: &Comparison, name: &str) -> String {
 
 #[test]
 fn summaries_and_tables() {
-    for (name, c) in
-        [("worse", comparisons::worse()), ("few", comparisons::few()), ("folders", comparisons::folders())]
-    {
+    for (name, c) in [
+        ("worse", comparisons::worse()),
+        ("few", comparisons::few()),
+        ("folders", comparisons::folders()),
+        ("lighter", comparisons::lighter()),
+    ] {
         insta::assert_snapshot!(format!("terminal_{name}"), terminal(&c, Style { colour: false }));
     }
     insta::assert_snapshot!("markdown_worse", file(&comparisons::worse(), "compare.md"));

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cost::Cost;
 use super::groups::GroupResult;
+use super::load::Load;
 use super::metrics::{Family, Unit};
 use super::plans::Difference;
 use crate::plan::Span;
@@ -95,6 +96,9 @@ pub enum Order {
 pub struct Design {
     /// How the runs came about.
     pub kind: Kind,
+    /// Why runs made before are no paired evidence; absent where they are, or were made here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_in_turns: Option<String>,
     /// Pairs asked for.
     pub pairs: u32,
     /// The order of sides follows from it.
@@ -121,6 +125,7 @@ impl Default for Design {
     fn default() -> Self {
         Self {
             kind: Kind::Interleaved,
+            not_in_turns: None,
             pairs: 8,
             seed: 1,
             cool_down: Span::seconds(2),
@@ -163,9 +168,15 @@ pub struct Side {
     pub unfit: u32,
     /// Runs that broke off or never came to their load.
     pub failed: u32,
+    /// Of these: because the broker failed, or because the load could not begin.
+    #[serde(default)]
+    pub broke: u32,
     /// Runs that missed an objective of the profile; they are measurements like the others.
     pub missed: u32,
-    /// Its ledger over all runs, whatever became of them.
+    /// The load over the pairs that count; absent where no run of them tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+    /// Its ledger over all runs; losses of completed runs only.
     pub ledger: Ledger,
     /// Runs whose latency still moved.
     pub unsteady: u32,
@@ -174,14 +185,23 @@ pub struct Side {
 /// What went wrong with events, summed over groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
-    /// Confirmed, and never delivered to a group.
+    /// Confirmed, and never delivered to a group, in a run that completed.
     pub lost: u64,
+    /// Confirmed and not delivered when the run broke off, or while a worker of tickgate was dead: no evidence of loss.
+    #[serde(default)]
+    pub open: u64,
     /// Content does not match its checksum.
     pub corrupt: u64,
     /// Stored twice.
     pub duplicate: u64,
     /// Out of their symbol's order.
     pub reordered: u64,
+    /// Deliveries that a loss could have been claimed of: confirmed events, for each group, in completed runs.
+    #[serde(default)]
+    pub expected: u64,
+    /// Deliveries that were made.
+    #[serde(default)]
+    pub delivered: u64,
 }
 
 /// One line of the fairness table.
@@ -237,12 +257,18 @@ pub struct Trial {
     pub run: String,
     /// How it ended.
     pub outcome: Outcome,
+    /// How its record says that it ended; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<record::End>,
     /// Why, where it is no measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// What the profile's objectives said of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<record::Verdict>,
+    /// What was due while it was measured, and what the bus carried of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
     /// What went wrong with events.
     pub ledger: Ledger,
     /// Each metric by its name, in its unit; those that it has.
@@ -330,7 +356,7 @@ pub struct MetricResult {
     pub family_size: u32,
     /// Pairs that have it on both sides.
     pub pairs: u32,
-    /// Median of A's runs in these pairs.
+    /// Median of A's runs in these pairs; where no pair has it on both sides, of A's runs in all pairs that count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub a: Option<f64>,
     /// Median of B's.

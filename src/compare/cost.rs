@@ -47,13 +47,13 @@ const fn retention() -> Span {
 pub struct Cost {
     /// The prices.
     pub prices: Prices,
-    /// Events a second that the bills are for.
+    /// Events a second that were due, of A: the median of its runs.
     pub rate: f64,
     /// A's bill, from the medians of its runs.
     pub a: Bill,
     /// B's.
     pub b: Bill,
-    /// Median of the pairs' ratios B / A.
+    /// Median of the pairs' ratios B / A of what a carried event costs.
     pub ratio: f64,
     /// Its confidence interval (95 %), where there are enough pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -75,7 +75,13 @@ pub struct Bill {
     pub of_memory: f64,
     /// Price of the disk.
     pub of_disk: f64,
+    /// Events a second that were carried: confirmed and delivered to every group; 0 in an account that does not say it.
+    #[serde(default)]
+    pub carried_rate: f64,
 }
+
+/// Seconds of a month, a twelfth of 365.25 days.
+const MONTH: f64 = 2_629_800.0;
 
 impl Bill {
     /// The sum.
@@ -83,27 +89,39 @@ impl Bill {
     pub fn total(&self) -> f64 {
         self.of_cores + self.of_memory + self.of_disk
     }
+
+    /// What a million carried events cost, if any was carried. A side that refuses half of the load has half the use, and
+    /// is no cheaper by it.
+    #[must_use]
+    pub fn per_million(&self) -> Option<f64> {
+        (self.carried_rate > 0.0).then(|| self.total() / (self.carried_rate * MONTH) * 1e6)
+    }
 }
 
-/// The bills; nothing where a side's use could not be seen.
+/// The bills, from the pairs that count alone; nothing where a side's use could not be seen, or nothing was carried.
 pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) -> Option<Cost> {
-    let used: Vec<&Pair> = pairs.iter().filter(|pair| pair.excluded.is_none()).collect();
-    let of = |trial: &Trial, sample: &Record| bill(prices, trial, sample);
-    let both: Vec<(Bill, Bill)> = used.iter().filter_map(|p| Some((of(&p.a, a)?, of(&p.b, b)?))).collect();
+    let used = pairs.iter().filter(|pair| pair.excluded.is_none());
+    let replicas = |sample: &Record| f64::from(sample.plan.bus.replicas.max(1));
+    let of = |trial: &Trial, sample: &Record| bill(prices, trial, replicas(sample));
+    let both: Vec<(Bill, Bill)> = used.clone().filter_map(|p| Some((of(&p.a, a)?, of(&p.b, b)?))).collect();
+    let prices_of_events: Option<Vec<(f64, f64)>> =
+        both.iter().map(|(a, b)| Some((a.per_million()?, b.per_million()?))).collect();
     let logs: Vec<f64> =
-        both.iter().map(|(a, b)| (b.total() / a.total()).ln()).filter(|l| l.is_finite()).collect();
+        prices_of_events?.iter().map(|(a, b)| (b / a).ln()).filter(|l| l.is_finite()).collect();
     let middle = |of: &dyn Fn(&(Bill, Bill)) -> f64| stats::median(&both.iter().map(of).collect::<Vec<_>>());
     let typical = |side: fn(&(Bill, Bill)) -> Bill| {
-        Some(priced(
+        let bill = priced(
             prices,
             middle(&|pair| side(pair).cores)?,
             middle(&|pair| side(pair).memory_gib)?,
             middle(&|pair| side(pair).disk_gb)?,
-        ))
+        );
+        Some(Bill { carried_rate: middle(&|pair| side(pair).carried_rate)?, ..bill })
     };
+    let due: Vec<f64> = used.filter_map(|pair| Some(pair.a.load?.offered_rate())).collect();
     Some(Cost {
         prices: prices.clone(),
-        rate: a.load.offered_rate,
+        rate: stats::median(&due)?,
         a: typical(|pair| pair.0)?,
         b: typical(|pair| pair.1)?,
         ratio: stats::hodges_lehmann(&logs)?.exp(),
@@ -112,18 +130,19 @@ pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) 
     })
 }
 
-/// The bill of one run, at the rate of the side's sample: every run of a side has the same plan.
-fn bill(prices: &Prices, trial: &Trial, sample: &Record) -> Option<Bill> {
+/// The bill of one run, from its own figures: what it used, and the disk that its confirmed events of the retention time take.
+fn bill(prices: &Prices, trial: &Trial, replicas: f64) -> Option<Bill> {
     let figure = |name: &str| trial.figures.get(name).copied();
-    let events = num::f64_of(sample.load.intended.max(1));
-    let kept = sample.load.offered_rate * prices.retention.as_seconds();
-    let bytes = figure("broker.store")? / events * kept * f64::from(sample.plan.bus.replicas.max(1));
-    Some(priced(
+    let load = trial.load?;
+    let of_an_event = figure("broker.store")? / num::f64_of(load.confirmed_in_all.max(1));
+    let kept = num::f64_of(load.confirmed) / load.seconds * prices.retention.as_seconds();
+    let bill = priced(
         prices,
         figure("broker.cpu")?,
         figure("broker.memory")? / f64::from(1_u32 << 30),
-        bytes / 1e9,
-    ))
+        of_an_event * kept * replicas / 1e9,
+    );
+    Some(Bill { carried_rate: load.carried_rate(), ..bill })
 }
 
 fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
@@ -134,5 +153,6 @@ fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
         of_cores: cores * prices.core,
         of_memory: memory_gib * prices.gib_memory,
         of_disk: disk_gb * prices.gb_disk,
+        carried_rate: 0.0,
     }
 }

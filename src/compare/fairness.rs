@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::load::of_side;
 use super::plans::flat;
+use super::standing::completed;
 use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
 use crate::num;
 use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Publish, Sync};
-use crate::record::{Record, Verdict};
+use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
@@ -18,6 +20,11 @@ pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Si
     let trials = || pairs.iter().map(of);
     let count = |outcome: Outcome| num::count32(trials().filter(|t| t.outcome == outcome).count());
     let sum = |of: fn(&Ledger) -> u64| trials().map(|t| of(&t.ledger)).sum();
+    let of_completed =
+        |of: fn(&Ledger) -> u64| trials().filter(|t| completed(t)).map(|t| of(&t.ledger)).sum::<u64>();
+    let lost = of_completed(|l| l.lost);
+    let broke =
+        |t: &&Trial| t.outcome == Outcome::Failed && t.end.is_none_or(|end| matches!(end, End::BrokerFailed));
     let broker = setup.sample.as_ref().map(|record| &record.broker);
     Side {
         label: setup.label.clone(),
@@ -29,9 +36,14 @@ pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Si
         measured: count(Outcome::Measured),
         unfit: count(Outcome::Unfit),
         failed: count(Outcome::Failed),
+        broke: num::count32(trials().filter(broke).count()),
         missed: num::count32(trials().filter(|t| t.verdict == Some(Verdict::Fail)).count()),
+        load: of_side(pairs, of),
         ledger: Ledger {
-            lost: sum(|l| l.lost),
+            lost,
+            open: sum(|l| l.open + l.lost) - lost,
+            expected: of_completed(|l| l.expected),
+            delivered: sum(|l| l.delivered),
             corrupt: sum(|l| l.corrupt),
             duplicate: sum(|l| l.duplicate),
             reordered: sum(|l| l.reordered),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::metrics::{Figure, Unit, quantile};
 use super::{Design, Interval, Pair};
 use crate::num;
-use crate::record::{Group, Record};
+use crate::record::{Group, Latency, Record};
 use crate::stats;
 
 /// Name, title, unit, and where it is.
@@ -16,11 +16,16 @@ type GroupFigure = (&'static str, &'static str, Unit, fn(&Group) -> Figure);
 
 /// The figures of a group.
 const FIGURES: [GroupFigure; 4] = [
-    ("latency.p50", "end-to-end p50", Unit::Time, |g| quantile(&g.latency, 0.5, |l| l.p50_ns)),
-    ("latency.p99", "end-to-end p99", Unit::Time, |g| quantile(&g.latency, 0.99, |l| l.p99_ns)),
-    ("latency.p99.9", "end-to-end p99.9", Unit::Time, |g| quantile(&g.latency, 0.999, |l| l.p99_9_ns)),
+    ("latency.p50", "end-to-end p50", Unit::Time, |g| time(g, 0.5, |l| l.p50_ns)),
+    ("latency.p99", "end-to-end p99", Unit::Time, |g| time(g, 0.99, |l| l.p99_ns)),
+    ("latency.p99.9", "end-to-end p99.9", Unit::Time, |g| time(g, 0.999, |l| l.p99_9_ns)),
     ("delivered", "delivered", Unit::Events, |g| Ok(num::f64_of(g.delivered))),
 ];
+
+/// A quantile of the events that were due to the group.
+fn time(group: &Group, q: f64, of: fn(&Latency) -> u64) -> Figure {
+    quantile(&group.latency, group.measured_intended, q, of)
+}
 
 /// One figure of a group on both sides. Nothing is decided by it, and no correction is made for how many there are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -1,8 +1,10 @@
 //! The rules: what is found of each metric, and of the whole.
 
 use super::metrics::{Family, METRICS, Metric, Unit};
+use super::standing::{About, Bar, Standing, Which};
 use super::{
-    Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Sides, Trial, Verdict, words,
+    Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Side, Sides, Trial, Verdict,
+    words,
 };
 use crate::num;
 use crate::stats;
@@ -10,8 +12,11 @@ use crate::stats;
 /// An interval that holds 1 and reaches this factor hides too much to speak of no difference.
 const BLIND: f64 = 1.5;
 
+/// What stands between why a metric would be better or worse, and why it is not called so.
+const NOT_RANKED: &str = "; not ranked: ";
+
 /// Every metric with its finding.
-pub(super) fn metrics(design: &Design, pairs: &[Pair]) -> Vec<MetricResult> {
+pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> Vec<MetricResult> {
     let mut all: Vec<MetricResult> = METRICS.iter().map(|metric| measured(metric, design, pairs)).collect();
     for family in [Family::Deciding, Family::Latency, Family::Ack, Family::Resources, Family::Stock] {
         let of_family = |m: &&mut MetricResult| m.family == family && m.p.is_some();
@@ -24,8 +29,38 @@ pub(super) fn metrics(design: &Design, pairs: &[Pair]) -> Vec<MetricResult> {
     }
     for metric in &mut all {
         (metric.finding, metric.why) = judge(design, metric);
+        if let Some(why) = withheld(metric, standing, pairs) {
+            metric.finding = Finding::Inconclusive;
+            metric.why = format!("{}{NOT_RANKED}{why}", metric.why);
+        }
     }
     all
+}
+
+/// Why a metric is not in favour of the side that it speaks for: it carried less, its runs are missing, or it lacks a figure
+/// where the other has one, which is as likely as not its worst.
+fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Option<String> {
+    let (which, bars): (Which, &[About]) = match metric.finding {
+        Finding::Better => (Which::B, &[About::Load, About::Runs]),
+        // A gate asks whether B is as good as A: so no difference speaks for B, too.
+        Finding::Equivalent | Finding::NoDifferenceShown => (Which::B, &[About::Load]),
+        Finding::Worse => (Which::A, &[About::Load, About::Runs]),
+        Finding::Inconclusive => return None,
+    };
+    if let Some(bar) = standing.bars(which).iter().find(|bar| bars.contains(&bar.about)) {
+        return Some(bar.reason.what.clone());
+    }
+    let has = |trial: &Trial| trial.figures.contains_key(&metric.name);
+    let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
+    let lacks = counted.filter(|pair| match which {
+        Which::A => has(&pair.b) && !has(&pair.a),
+        Which::B => has(&pair.a) && !has(&pair.b),
+    });
+    let lacks = num::count32(lacks.count());
+    (lacks > 0).then(|| {
+        let pairs = words::count(lacks, "pair");
+        format!("{} has no figure in {pairs} in which the other has one", which.letter())
+    })
 }
 
 /// The figures of a metric, not judged yet.
@@ -46,6 +81,12 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         stats::interval(&logs, confidence).map(|(low, high)| Interval { low: low.exp(), high: high.exp() })
     };
     let middle = |of: fn(&(u32, f64, f64)) -> f64| stats::median(&used.iter().map(of).collect::<Vec<_>>());
+    let alone = |of: fn(&Pair) -> &Trial| {
+        let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
+        stats::median(
+            &counted.filter_map(|pair| of(pair).figures.get(metric.name).copied()).collect::<Vec<_>>(),
+        )
+    };
     MetricResult {
         name: metric.name.into(),
         title: metric.title.into(),
@@ -53,8 +94,8 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         family: if decides { Family::Deciding } else { metric.family },
         family_size: 0,
         pairs: num::count32(used.len()),
-        a: middle(|(_, a, _)| *a),
-        b: middle(|(_, _, b)| *b),
+        a: middle(|(_, a, _)| *a).or_else(|| alone(|pair| &pair.a)),
+        b: middle(|(_, _, b)| *b).or_else(|| alone(|pair| &pair.b)),
         ratio: stats::hodges_lehmann(&logs).map(f64::exp),
         interval: interval(1.0 - design.alpha),
         equivalence_interval: interval(1.0 - 2.0 * design.alpha),
@@ -94,7 +135,8 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
         return (Inconclusive, why);
     };
     if design.kind == Kind::Folders {
-        return (Inconclusive, said("the runs were not made in turns: figures only".into()));
+        let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
+        return (Inconclusive, said(format!("the runs were not made in turns{why}: figures only")));
     }
     let (Some(interval), Some(narrow), true) =
         (metric.interval, metric.equivalence_interval, metric.pairs >= FEWEST_PAIRS)
@@ -136,31 +178,57 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     (NoDifferenceShown, said(format!("p {}", words::p(p))))
 }
 
-/// The whole: what stands in the way first, then faults of delivery, then the deciding metrics.
-pub(super) fn verdict(
-    design: &Design,
-    sides: &Sides,
-    pairs: &[Pair],
-    metrics: &[MetricResult],
-    interrupted: Option<&str>,
-) -> Verdict {
+/// What a verdict rests on.
+pub(super) struct Grounds<'a> {
+    pub(super) design: &'a Design,
+    pub(super) sides: &'a Sides,
+    pub(super) standing: &'a Standing,
+    pub(super) pairs: &'a [Pair],
+    pub(super) metrics: &'a [MetricResult],
+    pub(super) interrupted: Option<&'a str>,
+}
+
+/// The whole: what is in the way first, then carried load and faults of delivery, then the deciding metrics.
+pub(super) fn verdict(grounds: &Grounds<'_>) -> Verdict {
+    let Grounds { design, sides, standing, pairs, metrics, .. } = *grounds;
     let used = num::count32(pairs.iter().filter(|pair| pair.excluded.is_none()).count());
-    let unequal = sides.a.durability != sides.b.durability;
-    let ranked = !unequal || design.allow_unequal;
+    let ranked = ranked(design, sides);
     let deciding: Vec<&MetricResult> = metrics.iter().filter(|m| m.family == Family::Deciding).collect();
     let finding = if used < FEWEST_PAIRS || !ranked || design.kind == Kind::Folders {
         Finding::Inconclusive
-    } else if words::faults(&sides.b.ledger, &sides.a.ledger).is_empty() {
-        worst(&deciding)
-    } else {
+    } else if standing.b_is_behind {
         Finding::Worse
+    } else {
+        allowed(standing, worst(&deciding), deciding.iter().any(|metric| higher(design, metric)))
     };
     Verdict {
         finding,
-        sentence: words::sentence(design, sides, used, ranked, &deciding),
-        remarks: words::remarks(design, sides, pairs, metrics),
-        reasons: reasons(design, sides, pairs, used, ranked, &deciding, interrupted),
+        sentence: words::sentence(design, sides, standing, used, ranked, &deciding),
+        remarks: words::remarks(design, sides, standing, pairs, metrics),
+        reasons: reasons(grounds, finding, used, &deciding),
     }
+}
+
+/// Do acknowledgements mean the same, or need not?
+fn ranked(design: &Design, sides: &Sides) -> bool {
+    design.allow_unequal || sides.a.durability == sides.b.durability
+}
+
+/// What may be said of the whole when the deciding metrics say this, and B is not behind in carried load or by its faults.
+fn allowed(standing: &Standing, finding: Finding, any_higher: bool) -> Finding {
+    let finding = if standing.a_carries_less && !any_higher { Finding::Better } else { finding };
+    let against = match finding {
+        Finding::Better | Finding::Equivalent | Finding::NoDifferenceShown => Which::B,
+        Finding::Worse => Which::A,
+        Finding::Inconclusive => return finding,
+    };
+    if standing.bars(against).is_empty() { finding } else { Finding::Inconclusive }
+}
+
+/// Is B surely higher, whatever that is worth?
+fn higher(design: &Design, metric: &MetricResult) -> bool {
+    let sure = metric.p_adjusted.is_some_and(|p| p <= design.alpha);
+    sure && metric.ratio.is_some_and(|ratio| ratio > 1.0 + design.min_effect)
 }
 
 /// One that is worse, else one that cannot be told, else one that is better, else what is left.
@@ -173,21 +241,14 @@ fn worst(deciding: &[&MetricResult]) -> Finding {
         .unwrap_or(if any(Equivalent) { Equivalent } else { Inconclusive })
 }
 
-fn reasons(
-    design: &Design,
-    sides: &Sides,
-    pairs: &[Pair],
-    used: u32,
-    ranked: bool,
-    deciding: &[&MetricResult],
-    interrupted: Option<&str>,
-) -> Vec<Reason> {
+fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&MetricResult]) -> Vec<Reason> {
+    let Grounds { design, sides, standing, pairs, interrupted, .. } = *grounds;
     let mut all = Vec::new();
     let mut say = |what: String, next: &str| all.push(Reason { what, next: next.to_owned() });
     if let Some(why) = interrupted {
         say(format!("the comparison did not run to its end: {why}"), "run it again, to its end");
     }
-    if !ranked {
+    if !ranked(design, sides) {
         say(
             format!(
                 "the sides are not ranked: an acknowledgement of A means `{}`, one of B `{}`",
@@ -210,8 +271,11 @@ fn reasons(
         say(what, &format!("compare with --pairs {} or more", design.pairs.max(8)));
     }
     if design.kind == Kind::Folders && pairs.len() > 1 {
+        let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
         say(
-            "the runs were not made in turns, so that every drift of the machine between them looks like a difference".into(),
+            format!(
+                "the runs were not made in turns{why}, so that every drift of the machine between them looks like a difference"
+            ),
             "let tickgate make the runs: tickgate compare PROFILE --a … --b …",
         );
     }
@@ -225,19 +289,41 @@ fn reasons(
         );
     }
     if used >= FEWEST_PAIRS {
-        for metric in deciding.iter().filter(|m| m.finding == Finding::Inconclusive) {
-            let next = "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine";
-            say(format!("{}: {}", metric.title, metric.why), next);
-        }
+        all.extend(unclear(standing, deciding));
     }
-    for (name, side) in [("A", &sides.a), ("B", &sides.b)] {
-        if side.unsteady * 2 > side.measured.max(1) {
-            let what = format!(
-                "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
-                side.unsteady, side.measured
-            );
-            say(what, "lengthen load.warmup");
-        }
-    }
+    // Where the finding stands without them, only those that took their finding from metrics are told.
+    let decided = used >= FEWEST_PAIRS && design.kind != Kind::Folders;
+    let told = |bar: &&Bar| (decided && finding == Finding::Inconclusive) || bar.about == About::Load;
+    let bars = standing.bars(Which::B).iter().chain(standing.bars(Which::A));
+    all.extend(bars.filter(told).map(|bar| bar.reason.clone()));
+    all.extend([("A", &sides.a), ("B", &sides.b)].iter().filter_map(|(name, side)| unsteady(name, side)));
     all
+}
+
+/// Deciding metrics that decide nothing. Where a side is barred, the bar is told with its own next step.
+fn unclear(standing: &Standing, deciding: &[&MetricResult]) -> Vec<Reason> {
+    let barred = [Which::A, Which::B].iter().any(|which| !standing.bars(*which).is_empty());
+    let lacking = |m: &MetricResult| m.pairs < FEWEST_PAIRS || m.why.contains(NOT_RANKED);
+    let unclear = |m: &&&MetricResult| m.finding == Finding::Inconclusive && !(barred && lacking(m));
+    let reason = |metric: &&MetricResult| {
+        let next = if lacking(metric) {
+            "let another metric decide (--decide), or see to it that both sides have this one: a load that both carry has its \
+             times"
+        } else {
+            "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine"
+        };
+        Reason { what: format!("{}: {}", metric.title, metric.why), next: next.into() }
+    };
+    deciding.iter().filter(unclear).map(reason).collect()
+}
+
+/// A side of which most runs still moved.
+fn unsteady(name: &str, side: &Side) -> Option<Reason> {
+    (side.unsteady * 2 > side.measured.max(1)).then(|| Reason {
+        what: format!(
+            "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
+            side.unsteady, side.measured
+        ),
+        next: "lengthen load.warmup".into(),
+    })
 }

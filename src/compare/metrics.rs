@@ -1,9 +1,12 @@
 //! What is compared: one figure of each run, and every one of them is better when it is lower.
 
+use hdrhistogram::Histogram;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::measure;
 use crate::num;
+use crate::plan::Consume;
 use crate::record::{Group, Latency, Process, Record};
 use crate::verdict::samples_needed;
 
@@ -97,26 +100,88 @@ fn positive(value: f64, otherwise: &str) -> Figure {
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err(otherwise.to_owned()) }
 }
 
-/// A quantile of one distribution, if it has enough samples for it.
-pub(super) fn quantile(latency: &Latency, q: f64, of: fn(&Latency) -> u64) -> Figure {
-    let needed = samples_needed(q);
-    if latency.count < needed {
-        return Err(format!("{} samples, and this quantile needs {needed}", latency.count));
+/// A distribution among the events that were due: those without a time lie beyond every time.
+pub(super) struct Measured {
+    times: Histogram<u64>,
+    largest: u64,
+    due: u64,
+}
+
+impl Measured {
+    /// `None` where the record's histogram cannot be read.
+    pub(super) fn of(latency: &Latency, due: u64) -> Option<Self> {
+        let times = measure::decode(&latency.histogram).ok()?;
+        let largest = u64::try_from(latency.max_ns).unwrap_or(0);
+        Some(Self { times, largest, due: due.max(latency.count) })
     }
-    positive(num::f64_of(of(latency)), "no time was measured")
+
+    /// Events that were due.
+    pub(super) const fn due(&self) -> u64 {
+        self.due
+    }
+
+    /// The time that a share of q of the events that were due does not exceed; `None` if fewer have a time.
+    pub(super) fn at(&self, q: f64) -> Option<u64> {
+        let rank = measure::rank(q, self.due);
+        if rank > self.times.len() {
+            return None;
+        }
+        let own = (num::f64_of(rank) - 0.5) / num::f64_of(self.times.len());
+        Some(self.times.value_at_quantile(own).min(self.largest))
+    }
+}
+
+/// A quantile of the events that were due, if they are enough for it. Where each has its time it is the record's own.
+pub(super) fn quantile(latency: &Latency, due: u64, q: f64, of: fn(&Latency) -> u64) -> Figure {
+    let due = due.max(latency.count);
+    let needed = samples_needed(q);
+    if due < needed {
+        return Err(format!("{due} samples, and this quantile needs {needed}"));
+    }
+    if latency.negative > 0 {
+        return Err(format!("{} times are below zero: the clocks of the hosts disagree", latency.negative));
+    }
+    let timed = latency.count.saturating_sub(latency.overflow);
+    if timed == due {
+        return positive(num::f64_of(of(latency)), "no time was measured");
+    }
+    if measure::rank(q, due) > timed {
+        return Err(format!(
+            "{} of {due} events that were due have no time, and so lie beyond this quantile",
+            due - timed
+        ));
+    }
+    let measured = Measured::of(latency, due).ok_or("its histogram cannot be read")?;
+    positive(measured.at(q).map_or(0.0, num::f64_of), "no time was measured")
 }
 
 /// The largest over the groups: a bus is as slow as its slowest group.
 fn slowest(record: &Record, q: f64, of: fn(&Latency) -> u64) -> Figure {
+    open(record)?;
+    if record.plan.load.consume == Consume::Backlog {
+        return Err("the groups received only after the load: the times are those of the backlog".into());
+    }
     let groups = record.groups.iter().filter(|group| group.measured_intended > 0);
     groups
-        .map(|group| quantile(&group.latency, q, of))
+        .map(|group| quantile(&group.latency, group.measured_intended, q, of))
         .reduce(|a, b| Ok(a?.max(b?)))
-        .unwrap_or_else(|| Err("no group received an event of the measure phase".to_owned()))
+        .unwrap_or_else(|| Err("no event of the measure phase was due to a group".to_owned()))
 }
 
 fn ack(record: &Record, q: f64, of: fn(&Latency) -> u64) -> Figure {
-    quantile(&record.load.ack, q, of)
+    open(record)?;
+    quantile(&record.load.ack, record.load.measured_intended, q, of)
+}
+
+/// Times mean nothing where the bus sets the pace.
+fn open(record: &Record) -> Result<(), String> {
+    if record.plan.load.is_closed() {
+        return Err(
+            "the load was closed by the window: a bus that stalls is offered less, and its times look short"
+                .into(),
+        );
+    }
+    Ok(())
 }
 
 fn backlog(record: &Record) -> Figure {

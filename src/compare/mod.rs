@@ -10,10 +10,13 @@ mod cost;
 mod fairness;
 mod groups;
 mod judge;
+mod load;
 mod metrics;
 mod order;
 mod plans;
+mod standing;
 mod trial;
+mod turns;
 mod words;
 
 pub use account::{
@@ -23,10 +26,16 @@ pub use account::{
 pub use cost::{Bill, Cost, Prices};
 pub(crate) use fairness::in_words;
 pub use groups::GroupResult;
+pub use load::Load;
 pub use metrics::{Family, METRICS, Metric, Unit, named};
 pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
-pub use words::ratio;
+pub use trial::is_measured;
+pub use turns::{Made, not_in_turns};
+pub use words::{ratio, share};
+
+use judge::Grounds;
+use standing::Standing;
 
 use crate::record::Record;
 
@@ -47,7 +56,8 @@ pub struct Setup {
     pub label: String,
     /// What was asked for it, over the profile.
     pub overrides: Vec<String>,
-    /// Any record of it; absent where none was made.
+    /// A record of it for its facts (broker, settings, plan), of a run that was measured if there is one; none of its figures
+    /// is taken from it.
     pub sample: Option<Record>,
 }
 
@@ -65,11 +75,21 @@ pub fn compare(
     }
     let [a, b] = setups;
     let sides = Sides { a: fairness::side(a, &pairs, |p| &p.a), b: fairness::side(b, &pairs, |p| &p.b) };
-    let metrics = judge::metrics(&design, &pairs);
-    let verdict = judge::verdict(&design, &sides, &pairs, &metrics, about.interrupted.as_deref());
+    let standing = Standing::of(&design, &sides, &pairs);
+    let metrics = judge::metrics(&design, &standing, &pairs);
+    let verdict = judge::verdict(&Grounds {
+        design: &design,
+        sides: &sides,
+        standing: &standing,
+        pairs: &pairs,
+        metrics: &metrics,
+        interrupted: about.interrupted.as_deref(),
+    });
     let samples = a.sample.as_ref().zip(b.sample.as_ref());
     let cost = prices.zip(samples).and_then(|(prices, samples)| cost::cost(prices, samples, &pairs));
-    let claims = samples.map_or_else(Vec::new, |samples| claims::claims(samples, &metrics, cost.as_ref()));
+    let claims = samples.map_or_else(Vec::new, |samples| {
+        claims::claims(samples, standing.unequal_load, &metrics, cost.as_ref())
+    });
     Comparison {
         schema: SCHEMA.into(),
         workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::groups;
+use super::load::Load;
+use super::metrics::Measured;
 use super::{Ledger, METRICS, Outcome, Pair, Steady, Trial};
-use crate::measure;
 use crate::num;
 use crate::record::{End, Group, PhaseName, Record, Row};
 use crate::stats;
@@ -35,19 +36,15 @@ impl Trial {
                 }
             }
         }
-        let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum();
         Self {
             folder: folder.to_owned(),
             run: record.run.id.clone(),
             outcome,
+            end: Some(record.run.end),
             reason,
             verdict: Some(record.verdict),
-            ledger: Ledger {
-                lost: sum(|g| g.lost),
-                corrupt: sum(|g| g.corrupt),
-                duplicate: sum(|g| g.duplicate),
-                reordered: sum(|g| g.reordered),
-            },
+            load: Load::of(record),
+            ledger: ledger(record),
             figures,
             missing,
             groups: groups::figures(record),
@@ -68,6 +65,28 @@ impl Trial {
             ..Self::default()
         }
     }
+}
+
+/// A loss is claimed of a run that completed with all its workers alive.
+fn ledger(record: &Record) -> Ledger {
+    let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum::<u64>();
+    let undelivered = sum(|g| g.lost);
+    let claimed = record.run.end == End::Completed && record.health.dead_workers.is_empty();
+    Ledger {
+        lost: if claimed { undelivered } else { 0 },
+        open: if claimed { 0 } else { undelivered },
+        corrupt: sum(|g| g.corrupt),
+        duplicate: sum(|g| g.duplicate),
+        reordered: sum(|g| g.reordered),
+        expected: if claimed { sum(|g| g.expected) } else { 0 },
+        delivered: sum(|g| g.delivered),
+    }
+}
+
+/// Is the run a measurement: to its end, on a machine that was fit?
+#[must_use]
+pub fn is_measured(record: &Record) -> bool {
+    outcome(record).0 == Outcome::Measured
 }
 
 fn outcome(record: &Record) -> (Outcome, Option<String>) {
@@ -101,24 +120,24 @@ pub(super) fn exclusion(pair: &Pair) -> Option<String> {
     (!both.is_empty()).then(|| both.join("; "))
 }
 
-/// End-to-end latency by percentile; at each the slowest group's.
+/// End-to-end latency by percentile of the events that were due; at each the slowest group's. It ends where a group has
+/// no more times: events that never came lie beyond every one.
 fn curve(record: &Record) -> Vec<(f64, u64)> {
-    let groups: Vec<_> = record
+    let groups: Option<Vec<Measured>> = record
         .groups
         .iter()
-        .filter_map(|group| {
-            let histogram = measure::decode(&group.latency.histogram).ok()?;
-            (!histogram.is_empty()).then(|| (histogram, u64::try_from(group.latency.max_ns).unwrap_or(0)))
-        })
+        .filter(|group| group.measured_intended > 0)
+        .map(|group| Measured::of(&group.latency, group.measured_intended))
         .collect();
-    let Some(fewest) = groups.iter().map(|(histogram, _)| histogram.len()).min() else { return vec![] };
+    let Some(groups) = groups else { return vec![] };
+    let Some(fewest) = groups.iter().map(Measured::due).min() else { return vec![] };
     let end = num::f64_of(fewest).log10().max(0.31);
     let at = |nines: f64| {
         let quantile = 1.0 - 10_f64.powf(-nines);
-        groups.iter().map(|(histogram, max)| histogram.value_at_quantile(quantile).min(*max)).max()
+        groups.iter().map(|measured| measured.at(quantile)).reduce(|a, b| Some(a?.max(b?)))?
     };
     let points = (0..=POINTS).map(|point| f64::from(point) / f64::from(POINTS) * end);
-    points.filter_map(|nines| Some((nines, at(nines)?))).collect()
+    points.map_while(|nines| Some((nines, at(nines)?))).collect()
 }
 
 /// Does the latency of the measured seconds still move? Seconds resemble their neighbours, so that the test alone would

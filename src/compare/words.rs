@@ -1,6 +1,8 @@
 //! The verdict in words.
 
-use super::{Design, FEWEST_PAIRS, Finding, Kind, Ledger, MetricResult, Pair, Side, Sides};
+use super::standing::Standing;
+use super::{Design, FEWEST_PAIRS, Finding, Kind, MetricResult, Pair, Side, Sides};
+use crate::num;
 
 /// `8 pairs`, `1 pair`.
 pub(super) fn count(n: u32, what: &str) -> String {
@@ -14,6 +16,21 @@ pub(super) fn percent(share: f64) -> String {
         format!("{percent:.0} %")
     } else {
         format!("{percent:.1} %")
+    }
+}
+
+/// `18 %`, `99.5 %`, `99.998 %`: with enough digits that a part is never told as the whole.
+#[must_use]
+pub fn share(part: u64, whole: u64) -> String {
+    if part >= whole && whole > 0 {
+        return "100 %".into();
+    }
+    // Thousandths of a percent, downwards.
+    let thousandths = part.saturating_mul(100_000).checked_div(whole).unwrap_or(0);
+    match thousandths {
+        n if n < 94_500 => format!("{:.0} %", num::f64_of(n) / 1e3),
+        n if n < 99_900 => format!("{}.{} %", n / 1000, n % 1000 / 100),
+        n => format!("{}.{:03} %", n / 1000, n % 1000),
     }
 }
 
@@ -38,7 +55,8 @@ pub fn ratio(ratio: f64) -> String {
     }
 }
 
-fn name(letter: &str, side: &Side) -> String {
+/// `A (file)`.
+pub(super) fn name(letter: &str, side: &Side) -> String {
     if side.label.is_empty() || side.label == letter {
         letter.to_owned()
     } else {
@@ -46,45 +64,16 @@ fn name(letter: &str, side: &Side) -> String {
     }
 }
 
-/// What one side did to events and the other did not.
-pub(super) fn faults(of: &Ledger, other: &Ledger) -> Vec<String> {
-    let kinds = [
-        ("lost", of.lost, other.lost),
-        ("corrupted", of.corrupt, other.corrupt),
-        ("stored twice", of.duplicate, other.duplicate),
-        ("delivered out of order", of.reordered, other.reordered),
-    ];
-    kinds
-        .iter()
-        .filter(|(_, own, other)| *own > 0 && *other == 0)
-        .map(|(what, own, _)| format!("{what} {own}"))
-        .collect()
-}
-
-/// Faults first, one sentence for each side that has some.
-fn fault_sentences(sides: &Sides) -> Vec<String> {
-    let (a, b) = (name("A", &sides.a), name("B", &sides.b));
-    let (own_a, own_b) = (&sides.a.ledger, &sides.b.ledger);
-    let one = |side: &str, other: &str, what: Vec<String>| {
-        (!what.is_empty()).then(|| format!("{side} {} events, {other} none.", what.join(", ")))
-    };
-    let both = (own_a.lost > 0 && own_b.lost > 0)
-        .then(|| format!("Both lost events: {a} {}, {b} {}.", own_a.lost, own_b.lost));
-    [one(&b, &a, faults(own_b, own_a)), one(&a, &b, faults(own_a, own_b)), both]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
 /// The whole in a sentence or two.
 pub(super) fn sentence(
     design: &Design,
     sides: &Sides,
+    standing: &Standing,
     used: u32,
     ranked: bool,
     deciding: &[&MetricResult],
 ) -> String {
-    let mut parts = fault_sentences(sides);
+    let mut parts = standing.sentences.clone();
     if !ranked {
         parts.push("Not ranked: an acknowledgement does not mean the same on both sides.".into());
     }
@@ -136,10 +125,11 @@ fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
 pub(super) fn remarks(
     design: &Design,
     sides: &Sides,
+    standing: &Standing,
     pairs: &[Pair],
     metrics: &[MetricResult],
 ) -> Vec<String> {
-    let mut all = Vec::new();
+    let mut all = standing.remarks.clone();
     for finding in [Finding::Worse, Finding::Better] {
         let named: Vec<String> = metrics
             .iter()
@@ -159,7 +149,15 @@ pub(super) fn remarks(
                 "{} failed in {} of {}.",
                 name(letter, side),
                 side.failed,
-                count(crate::num::count32(pairs.len()), "run")
+                count(num::count32(pairs.len()), "run")
+            ));
+        }
+        if side.ledger.open > 0 {
+            all.push(format!(
+                "{}: {} confirmed events were not delivered when a run broke off or while a part of tickgate was dead; the \
+                 broker may still hold them, so that they are no evidence of loss.",
+                name(letter, side),
+                side.ledger.open
             ));
         }
         if side.missed > 0 {
@@ -177,4 +175,26 @@ pub(super) fn remarks(
         ));
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_is_never_told_as_the_whole() {
+        for (part, whole, text) in [
+            (0, 1000, "0 %"),
+            (180, 1000, "18 %"),
+            (944, 1000, "94 %"),
+            (949, 1000, "94.9 %"),
+            (9_989, 10_000, "99.8 %"),
+            (9_995, 10_000, "99.950 %"),
+            (9_999_999, 10_000_000, "99.999 %"),
+            (7, 7, "100 %"),
+            (0, 0, "0 %"),
+        ] {
+            assert_eq!(share(part, whole), text, "{part} of {whole}");
+        }
+    }
 }

@@ -4,8 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail")]
 
 use tickgate::compare::{About, Comparison, Design, Kind, Order, Pair, Prices, Setup, Trial, compare, order};
+use tickgate::measure;
 use tickgate::plan::Span;
-use tickgate::record::{Process, Record};
+use tickgate::record::{Latency, Process, Record};
 
 use crate::records::{Recipe, failing, hostile, of};
 
@@ -18,6 +19,7 @@ pub fn all() -> Vec<(&'static str, Comparison)> {
         ("hostile", hostile_sides()),
         ("crowded", crowded()),
         ("groups", two_groups()),
+        ("lighter", lighter()),
     ]
 }
 
@@ -31,6 +33,64 @@ fn run(name: &'static str, median_ns: u64, k: u64) -> Record {
     });
     record.load.ack.p99_ns += k;
     record
+}
+
+/// Events of the measure phase of a run of [`carrying`].
+pub const DUE: u64 = 3_000;
+
+/// A run that carried so many of [`DUE`] events, and left the rest unsent; times of those around the median.
+pub fn carrying(carried: u64, median_ns: u64, k: u64) -> Record {
+    let mut record = of(&Recipe {
+        name: "quick",
+        median_ns: median_ns + median_ns * (k * 7 % 11) / 100,
+        groups: vec!["trading-engine".into()],
+        events_a_second: DUE / 12,
+        objectives: vec![("latency.p99", "< 100ms"), ("delivery.lost", "== 0")],
+        ..Recipe::default()
+    });
+    let unsent = DUE - carried;
+    let load = &mut record.load;
+    load.unsent = unsent;
+    for count in [&mut load.sent, &mut load.acked, &mut load.measured_sent, &mut load.measured_acked] {
+        *count -= unsent;
+    }
+    load.ack = survivors(&load.ack, carried);
+    for group in &mut record.groups {
+        group.expected -= unsent;
+        group.delivered -= unsent;
+        group.latency = survivors(&group.latency, carried);
+    }
+    record.resources.store_bytes = record.resources.store_bytes.map(|bytes| bytes - unsent * 380);
+    record
+}
+
+/// The first of the times of a distribution, in the order of its values taken in strides: a sample of it.
+fn survivors(of: &Latency, kept: u64) -> Latency {
+    let times = measure::decode(&of.histogram).unwrap();
+    let values: Vec<u64> = times
+        .iter_recorded()
+        .flat_map(|step| {
+            let count = usize::try_from(step.count_since_last_iteration()).unwrap();
+            std::iter::repeat_n(step.value_iterated_to(), count)
+        })
+        .collect();
+    let mut latency = measure::Latency::new(&[]);
+    for n in 0..kept {
+        let at = usize::try_from(n * of.count / kept).unwrap();
+        latency.record(i64::try_from(values[at]).unwrap());
+    }
+    Latency::from(&latency)
+}
+
+/// Eight pairs of runs, made from their number.
+pub fn eight(a: impl Fn(u64) -> Record, b: impl Fn(u64) -> Record) -> Vec<Pair> {
+    pairs(8, |k| Trial::of(&format!("a-{k:02}"), &a(k)), |k| Trial::of(&format!("b-{k:02}"), &b(k)))
+}
+
+/// What follows from these pairs.
+pub fn compared(pairs: Vec<Pair>) -> Comparison {
+    let setup = |label: &str| setup(label, carrying(DUE, 400_000, 1));
+    compare(about("pairs"), Design::default(), Some(&prices()), [&setup("one"), &setup("two")], pairs)
 }
 
 fn setup(label: &str, sample: Record) -> Setup {
@@ -106,6 +166,11 @@ pub fn worse() -> Comparison {
         [&setup("nats", a(1)), &setup("kafka", kafka(1))],
         pairs,
     )
+}
+
+/// B takes half the time for the fifth of its load that it does not refuse.
+pub fn lighter() -> Comparison {
+    compared(eight(|k| carrying(DUE, 400_000, k), |k| carrying(DUE / 5, 200_000, k)))
 }
 
 /// Two groups, of which B keeps one waiting twice as long.

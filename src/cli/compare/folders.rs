@@ -7,7 +7,9 @@ use crate::cli::args::Compare;
 use crate::cli::report::SCHEMA;
 use crate::cli::run::no_folder;
 use crate::cli::{Exit, Failure};
-use crate::compare::{self, About, Design, Kind, Order, Pair, Setup, Trial, workload_differences};
+use crate::compare::{
+    self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
+};
 use crate::host::clock::{Clock, utc};
 use crate::num;
 use crate::plan::Span;
@@ -23,10 +25,9 @@ struct Made {
 
 pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     let (a, b) = (runs(Path::new(&args.what))?, runs(other)?);
-    let (Some(first_a), Some(first_b)) = (a.first(), b.first()) else {
-        return Err(Failure::usage("no runs to compare"));
-    };
+    let first_a = a.first().ok_or_else(nothing)?;
     same_load(args, first_a, a.iter().chain(&b))?;
+    same_durability(args, &a).and_then(|()| same_durability(args, &b))?;
     let clock = Clock::start();
     let identity = Identity::new();
     let setup = |flags: &[String], path: &Path, sample: &Made| Setup {
@@ -36,10 +37,13 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
         overrides: vec![],
         sample: Some(sample.record.clone()),
     };
-    let setups = [setup(&args.a, Path::new(&args.what), first_a), setup(&args.b, other, first_b)];
+    let setups = [setup(&args.a, Path::new(&args.what), typical(&a)?), setup(&args.b, other, typical(&b)?)];
     let default = Design::default();
+    let spans = |side: &[Made]| side.iter().map(|made| compare::Made::of(&made.record)).collect::<Vec<_>>();
+    let not_in_turns = not_in_turns(&spans(&a), &spans(&b));
     let design = Design {
-        kind: if in_turns(&a, &b) { Kind::Interleaved } else { Kind::Folders },
+        kind: if not_in_turns.is_none() { Kind::Interleaved } else { Kind::Folders },
+        not_in_turns,
         pairs: num::count32(a.len().max(b.len())),
         seed: 0,
         cool_down: Span::seconds(0),
@@ -93,7 +97,34 @@ fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
     Ok(all)
 }
 
-/// Every run must have carried the load of the first.
+fn nothing() -> Failure {
+    Failure::usage("no runs to compare")
+}
+
+/// The run that stands for a side's facts: the first that was measured, else the first.
+fn typical(runs: &[Made]) -> Result<&Made, Failure> {
+    runs.iter().find(|made| compare::is_measured(&made.record)).or_else(|| runs.first()).ok_or_else(nothing)
+}
+
+/// The runs of a side must be of one durability: the side has one, and is held to it.
+fn same_durability(args: &Compare, side: &[Made]) -> Result<(), Failure> {
+    let known = || side.iter().filter(|made| !made.record.broker.durability.is_empty());
+    let Some(first) = known().next().filter(|_| !args.allow_unequal) else { return Ok(()) };
+    let of = |made: &Made| made.record.broker.durability.clone();
+    match known().find(|made| of(made) != of(first)) {
+        None => Ok(()),
+        Some(other) => Err(Failure::usage(format!(
+            "{} and {} are runs of one side, and an acknowledgement means `{}` in one and `{}` in the other; say \
+             --allow-unequal to compare them all the same",
+            first.folder,
+            other.folder,
+            of(first),
+            of(other)
+        ))),
+    }
+}
+
+/// Every run must have been asked for the load of the first.
 fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Made>) -> Result<(), Failure> {
     for made in all.filter(|_| !args.allow_different_workload) {
         if let Some(difference) = workload_differences(&first.record.plan, &made.record.plan).first() {
@@ -105,16 +136,6 @@ fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Mad
         }
     }
     Ok(())
-}
-
-/// Were the runs made in turns: both of a pair before any of the next, and each side first at least once?
-fn in_turns(a: &[Made], b: &[Made]) -> bool {
-    let start = |made: &Made| made.record.run.epoch_unix_ns;
-    let spans: Vec<(u64, u64)> =
-        a.iter().zip(b).map(|(a, b)| (start(a).min(start(b)), start(a).max(start(b)))).collect();
-    let a_first = a.iter().zip(b).filter(|(a, b)| start(a) < start(b)).count();
-    let apart = spans.windows(2).all(|two| two[0].1 < two[1].0);
-    a.len() == b.len() && spans.len() > 1 && apart && a_first > 0 && a_first < spans.len()
 }
 
 fn pairs(a: &[Made], b: &[Made]) -> Vec<Pair> {

@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, RandomState};
 use crate::cli::args::{self, Compare};
 use crate::cli::{Exit, Failure, check, with_sources};
 use crate::compare::{
-    Design, Difference, FEWEST_PAIRS, Prices, durability_differences, workload_differences,
+    Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
 };
 use crate::plan::Plan;
 use crate::profile::comparison::{self, ComparisonFile, SideFile};
@@ -74,6 +74,14 @@ impl Task {
             warnings.push(format!(
                 "with fewer than {FEWEST_PAIRS} pairs nothing can be told, whatever they show: see --pairs"
             ));
+        }
+        let times = design.decide.iter().any(|name| named(name).is_some_and(|m| m.unit == Unit::Time));
+        if times && sides.iter().any(|side| side.plan.load.is_closed()) {
+            warnings.push(
+                "a load that the window closes (`load.rate = \"max\"`) has no times to compare: name what decides, such as \
+                 --decide broker.cpu"
+                    .into(),
+            );
         }
         if sides[0].plan == sides[1].plan && sides[0].broker.at == sides[1].broker.at {
             warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
@@ -175,6 +183,25 @@ mod tests {
             panic!("a comparison")
         };
         Task::resolve(&args).map(|task| task.prices).map_err(|failure| failure.text)
+    }
+
+    fn warnings(more: &[&str]) -> Vec<String> {
+        let words =
+            [&["tickgate", "compare", "quick", "--a", "bus.window=500", "--b", "bus.window=1000"], more]
+                .concat();
+        let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
+            panic!("a comparison")
+        };
+        Task::resolve(&args).map_or_else(|failure| panic!("{}", failure.text), |task| task.warnings)
+    }
+
+    #[test]
+    fn a_closed_load_has_no_times_to_decide_by() {
+        let closed = ["--set", "load.rate=max", "--set", "load.arrival=closed", "--set", "objectives={}"];
+        assert!(warnings(&closed).iter().any(|w| w.contains("has no times")), "{:?}", warnings(&closed));
+        let by_use = [&closed[..], &["--decide", "broker.cpu"]].concat();
+        assert_eq!(warnings(&by_use), [""; 0]);
+        assert_eq!(warnings(&[]), [""; 0]);
     }
 
     #[test]

@@ -194,7 +194,7 @@ impl Turns<'_> {
                     .map_err(|error| Failure::environment(&error))?;
                 run::rest(&record, journal, &mut self.progress);
                 let trial = Trial::of(&name, &record);
-                self.keep(at, record, trial.outcome);
+                self.keep(at, record);
                 Ok(trial)
             }
             Err(failure) => {
@@ -213,11 +213,10 @@ impl Turns<'_> {
     }
 
     /// A sound record stands for its side's facts; any other only until there is one.
-    fn keep(&mut self, at: usize, record: Record, outcome: Outcome) {
+    fn keep(&mut self, at: usize, record: Record) {
         let sample = &mut self.setups[at].sample;
-        if sample.is_none()
-            || (outcome == Outcome::Measured && sample.as_ref().is_some_and(|s| !s.health.valid))
-        {
+        let sound = sample.as_ref().is_some_and(compare::is_measured);
+        if sample.is_none() || (!sound && compare::is_measured(&record)) {
             *sample = Some(record);
         }
     }

@@ -48,8 +48,11 @@ pub fn progress(trial: &Trial, pair: u32, pairs: u32) -> String {
     } else {
         String::new()
     };
+    let carried = trial.load.filter(|load| load.carried < load.due).map_or_else(String::new, |load| {
+        format!(", {} of {} carried", show::count(load.carried), show::count(load.due))
+    });
     let why = trial.reason.as_ref().map_or_else(String::new, |why| format!(": {}", show::fit(why, 200)));
-    format!("pair {pair} of {pairs}, {}: {what}{lost}{why}", trial.folder)
+    format!("pair {pair} of {pairs}, {}: {what}{lost}{carried}{why}", trial.folder)
 }
 
 /// A figure in its unit.

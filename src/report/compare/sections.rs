@@ -1,7 +1,9 @@
 //! The parts of a comparison's report in words and tables.
 
 use super::{figure, interval, ratio, side_name};
-use crate::compare::{Comparison, Cost, Family, Finding, MetricResult, Outcome, Trial, in_words};
+use crate::compare::{
+    Bill, Comparison, Cost, Family, Finding, Load, MetricResult, Outcome, Side, Trial, in_words, share,
+};
 use crate::report::show;
 use crate::report::table::Table;
 
@@ -62,6 +64,8 @@ pub(super) fn key(c: &Comparison) -> Vec<(String, String)> {
         all.push(("B / A".into(), m.ratio.map_or_else(|| "–".into(), ratio)));
     }
     all.push(("pairs that count".into(), format!("{used} of {}", c.design.pairs)));
+    let carried = |side: &Side| side.load.map_or_else(|| "–".into(), |load| share(load.carried, load.due));
+    all.push(("carried, A / B".into(), format!("{} / {}", carried(&c.sides.a), carried(&c.sides.b))));
     all.push((
         "lost, A / B".into(),
         format!("{} / {}", show::count(c.sides.a.ledger.lost), show::count(c.sides.b.ledger.lost)),
@@ -210,6 +214,8 @@ pub(super) fn ledger(c: &Comparison) -> Table {
         "failed",
         "missed an objective",
         "not steady",
+        "due",
+        "carried",
         "lost",
         "corrupt",
         "duplicate",
@@ -218,9 +224,12 @@ pub(super) fn ledger(c: &Comparison) -> Table {
     for (letter, side) in [("A", &c.sides.a), ("B", &c.sides.b)] {
         let runs =
             [side.measured, side.unfit, side.failed, side.missed, side.unsteady].map(|n| n.to_string());
+        let load =
+            |of: fn(&Load) -> u64| side.load.map_or_else(|| "–".to_owned(), |load| show::count(of(&load)));
+        let load = [load(|l| l.due), load(|l| l.carried)];
         let l = &side.ledger;
         let events = [l.lost, l.corrupt, l.duplicate, l.reordered].map(show::count);
-        table.row(std::iter::once(side_name(letter, side)).chain(runs).chain(events));
+        table.row(std::iter::once(side_name(letter, side)).chain(runs).chain(load).chain(events));
     }
     table
 }
@@ -293,10 +302,19 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
         money(b.of_disk),
     ]);
     table.row(["together".into(), String::new(), money(a.total()), String::new(), money(b.total())]);
+    let event = |bill: &Bill| bill.per_million().map(|price| format!("{price:.4}"));
+    if let (Some(of_a), Some(of_b)) = (event(a), event(b)) {
+        let rate = |bill: &Bill| show::rate(bill.carried_rate);
+        table.row(["a million carried events".into(), rate(a), of_a, rate(b), of_b]);
+    }
     let p = &cost.prices;
     let said = format!(
-        "B costs {} times A ({}), at {}, in {}: a core {} a month, a GiB of memory {}, a GB of disk {}; events kept for {}. Only what was measured on this machine is counted: no spare capacity, network or work.",
-        ratio(cost.ratio),
+        "{} ({}), at {}, in {}: a core {} a month, a GiB of memory {}, a GB of disk {}; events kept for {}. Only what was measured on this machine is counted: no spare capacity, network or work.",
+        if a.carried_rate > 0.0 {
+            format!("One carried event costs {} times as much on B as on A", ratio(cost.ratio))
+        } else {
+            format!("B costs {} times A", ratio(cost.ratio))
+        },
         interval(cost.interval),
         show::rate(cost.rate),
         show::plain(&p.currency),

@@ -72,8 +72,11 @@ fn runs(letter: &str, side: &Side) -> String {
     let l = &side.ledger;
     let [lost, corrupt, duplicate, reordered] =
         [l.lost, l.corrupt, l.duplicate, l.reordered].map(show::count);
+    let carried = side.load.map_or_else(String::new, |load| {
+        format!("; {} due, {} carried", show::count(load.due), show::count(load.carried))
+    });
     format!(
-        "{}: {} measured, {} unfit, {} failed; {lost} lost, {corrupt} corrupt, {duplicate} duplicate, {reordered} reordered",
+        "{}: {} measured, {} unfit, {} failed{carried}; {lost} lost, {corrupt} corrupt, {duplicate} duplicate, {reordered} reordered",
         side_name(letter, side),
         side.measured,
         side.unfit,

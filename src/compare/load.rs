@@ -1,0 +1,97 @@
+//! What was due in a measure phase, and what the bus carried of it.
+//!
+//! An event is carried if it was confirmed and delivered to every group that was due to get it (where there is no group: if
+//! it was confirmed). What was unsent, refused, not confirmed, lost or still held by the broker is not carried.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Pair, Trial};
+use crate::num;
+use crate::record::Record;
+
+/// The load of measure phases, added up over runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Load {
+    /// Events of the schedule.
+    pub due: u64,
+    /// Of these: carried. Of several groups, the one that misses most counts: a record has counts of each group, and
+    /// does not say whether two groups miss the same events.
+    pub carried: u64,
+    /// Deliveries that were due: each event, for each group that subscribes its topic.
+    pub deliveries: u64,
+    /// Of the events that were due: confirmed.
+    pub confirmed: u64,
+    /// Confirmed events of the whole runs, warm-up included: those that the store holds.
+    pub confirmed_in_all: u64,
+    /// Length of the measure phases.
+    pub seconds: f64,
+}
+
+impl Load {
+    /// Of a run; `None` where it was not measured.
+    pub(super) fn of(record: &Record) -> Option<Self> {
+        let load = &record.load;
+        let seconds = record.measured_seconds();
+        if load.measured_intended == 0 || seconds <= 0.0 {
+            return None;
+        }
+        let undelivered = record.groups.iter().map(|g| g.measured_intended.saturating_sub(g.latency.count));
+        let unconfirmed = load.measured_intended.saturating_sub(load.measured_acked);
+        let missing = undelivered.chain([unconfirmed]).max().unwrap_or(0);
+        Some(Self {
+            due: load.measured_intended,
+            carried: load.measured_intended.saturating_sub(missing),
+            deliveries: record.groups.iter().map(|g| g.measured_intended).sum(),
+            confirmed: load.measured_acked,
+            confirmed_in_all: load.acked,
+            seconds,
+        })
+    }
+
+    /// What runs had together; `None` of none.
+    pub(super) fn sum(all: impl Iterator<Item = Self>) -> Option<Self> {
+        all.reduce(|a, b| Self {
+            due: a.due + b.due,
+            carried: a.carried + b.carried,
+            deliveries: a.deliveries + b.deliveries,
+            confirmed: a.confirmed + b.confirmed,
+            confirmed_in_all: a.confirmed_in_all + b.confirmed_in_all,
+            seconds: a.seconds + b.seconds,
+        })
+    }
+
+    /// Carried of what was due, from 0 to 1.
+    #[must_use]
+    pub fn share(&self) -> f64 {
+        num::share(self.carried, self.due)
+    }
+
+    /// Events due a second.
+    #[must_use]
+    pub fn offered_rate(&self) -> f64 {
+        num::f64_of(self.due) / self.seconds
+    }
+
+    /// Events carried a second.
+    #[must_use]
+    pub fn carried_rate(&self) -> f64 {
+        num::f64_of(self.carried) / self.seconds
+    }
+
+    /// Deliveries due a second.
+    pub(super) fn delivery_rate(&self) -> f64 {
+        num::f64_of(self.deliveries) / self.seconds
+    }
+}
+
+/// The loads of the pairs that count, A's and B's.
+pub(super) fn of_pairs(pairs: &[Pair]) -> Vec<(Load, Load)> {
+    let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
+    counted.filter_map(|pair| Some((pair.a.load?, pair.b.load?))).collect()
+}
+
+/// The load of a side over the pairs that count.
+pub(super) fn of_side(pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Option<Load> {
+    Load::sum(pairs.iter().filter(|pair| pair.excluded.is_none()).filter_map(|pair| of(pair).load))
+}

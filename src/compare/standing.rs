@@ -1,0 +1,323 @@
+//! What stands before any ratio: the load that was carried, faults of delivery, and runs that are missing.
+//!
+//! Figures are those of survivors: of events that came, and of runs that could be measured. So a side that carries less,
+//! does more to its events, or drops out more often is never called better for what is left.
+
+use super::load::{Load, of_pairs};
+use super::{Design, Ledger, Outcome, Pair, Reason, Sides, Trial, words};
+use crate::num;
+use crate::stats;
+
+/// Shares of carried load that differ by no more are taken for the same: one event in a thousand.
+const SAME_SHARE: f64 = 0.001;
+/// From this difference on a side that surely carries less is worse.
+const LESS_SHARE: f64 = 0.01;
+/// Rates that differ by no more were offered alike, and so were those that chance alone may set apart.
+const SAME_RATE: f64 = 0.01;
+/// Standard errors of two Poisson counts.
+const BY_CHANCE: f64 = 4.0;
+/// Faults come in bursts: so many times as many are more than one burst more.
+const MANY_TIMES: f64 = 10.0;
+
+/// A side of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Which {
+    A,
+    B,
+}
+
+impl Which {
+    pub(super) const fn letter(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::B => "B",
+        }
+    }
+}
+
+/// What a reason not to call a side better is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum About {
+    /// The load of its runs: no figure of it stands beside the other's.
+    Load,
+    /// Runs that are missing: those left may be its best.
+    Runs,
+    /// Its faults: a figure stands, and the whole is not better for it.
+    Faults,
+}
+
+/// Why a side is not called better.
+#[derive(Debug, Clone)]
+pub(super) struct Bar {
+    pub(super) about: About,
+    pub(super) reason: Reason,
+}
+
+/// What is known before any ratio is looked at.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Standing {
+    /// B is worse, whatever its figures.
+    pub(super) b_is_behind: bool,
+    /// A surely carries less: B is better, unless its figures say otherwise.
+    pub(super) a_carries_less: bool,
+    /// One side was offered less, or carried less.
+    pub(super) unequal_load: bool,
+    /// Why A is not called better.
+    pub(super) not_a: Vec<Bar>,
+    /// Why B is not.
+    pub(super) not_b: Vec<Bar>,
+    /// What weighs most, for the verdict's sentence.
+    pub(super) sentences: Vec<String>,
+    /// What else is to be known.
+    pub(super) remarks: Vec<String>,
+}
+
+impl Standing {
+    /// What these pairs show.
+    pub(super) fn of(design: &Design, sides: &Sides, pairs: &[Pair]) -> Self {
+        let mut standing = Self::default();
+        standing.offered(sides);
+        standing.carried(design, sides, pairs);
+        standing.faults(design, sides, pairs);
+        standing.broken(sides, pairs);
+        standing.unfit(design, pairs);
+        standing
+    }
+
+    /// Why this side is not called better, by what that is about.
+    pub(super) fn bars(&self, which: Which) -> &[Bar] {
+        match which {
+            Which::A => &self.not_a,
+            Which::B => &self.not_b,
+        }
+    }
+
+    fn is_not_better(&mut self, which: Which, about: About, what: String, next: &str) {
+        let bars = match which {
+            Which::A => &mut self.not_a,
+            Which::B => &mut self.not_b,
+        };
+        bars.push(Bar { about, reason: Reason { what, next: next.to_owned() } });
+    }
+
+    /// A side that was offered less had it easier.
+    fn offered(&mut self, sides: &Sides) {
+        let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
+        let Some(less) = less_offered(&a, &b) else { return };
+        self.unequal_load = true;
+        let of = |load: &Load| {
+            format!("{:.0} events and {:.0} deliveries", load.offered_rate(), load.delivery_rate())
+        };
+        let what = format!(
+            "{} was offered less: A {} a second, B {}; lower figures are no merit of it",
+            less.letter(),
+            of(&a),
+            of(&b)
+        );
+        self.is_not_better(less, About::Load, what, "give both sides the same load (--set load.rate=…)");
+    }
+
+    /// Carried load: who carries less is worse if that is sure and large, and not ranked if it is neither.
+    fn carried(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
+        let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
+        let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
+        let [said_a, said_b] = [&a, &b].map(|load| words::share(load.carried, load.due));
+        let sentence = |first: &str, carried: &str, second: &str, other: &str| {
+            format!("{first} carried {carried} of the events that were due, {second} {other}.")
+        };
+        let difference = b.share() - a.share();
+        if difference.abs() <= SAME_SHARE {
+            if a.share().min(b.share()) < 1.0 - SAME_SHARE {
+                self.remarks.push(sentence(&name_a, &said_a, &name_b, &said_b));
+            }
+            return;
+        }
+        self.unequal_load = true;
+        let less = if difference < 0.0 { Which::B } else { Which::A };
+        let (own, other) = match less {
+            Which::A => (said_a.as_str(), said_b.as_str()),
+            Which::B => (said_b.as_str(), said_a.as_str()),
+        };
+        self.sentences.push(match less {
+            Which::A => sentence(&name_a, own, &name_b, other),
+            Which::B => sentence(&name_b, own, &name_a, other),
+        });
+        let differences: Vec<f64> = of_pairs(pairs).iter().map(|(a, b)| b.share() - a.share()).collect();
+        let sure = lower(design, &differences) == Some(less);
+        if sure && difference.abs() >= LESS_SHARE && less_offered(&a, &b).is_none() {
+            match less {
+                Which::A => self.a_carries_less = true,
+                Which::B => self.b_is_behind = true,
+            }
+        }
+        let what = format!(
+            "{} carried less: {} of what was due, against {}; its figures are those of what it did carry",
+            less.letter(),
+            own,
+            other
+        );
+        let next = "compare at a rate that both carry (--set load.rate=…); the runs' reports say what was unsent, refused or \
+                    undelivered";
+        self.is_not_better(less, About::Load, what, next);
+    }
+
+    /// Faults of delivery: one that only one side has, and one of which one side has far or surely more.
+    fn faults(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
+        let (a, b) = (&sides.a.ledger, &sides.b.ledger);
+        let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
+        let (mut only_a, mut only_b, mut both) = (Vec::new(), Vec::new(), Vec::new());
+        for fault in &FAULTS {
+            let (of_a, of_b) = ((fault.count)(a), (fault.count)(b));
+            let Some((more, far)) = fault.more(design, (a, b), pairs) else {
+                if of_a > 0 && of_b > 0 && fault.is_loss() {
+                    both.push(fault.of_both((&name_a, of_a), (&name_b, of_b)));
+                }
+                continue;
+            };
+            match (of_a, of_b) {
+                (0, n) => only_b.push(format!("{} {n}", fault.done())),
+                (n, 0) => only_a.push(format!("{} {n}", fault.done())),
+                _ => both.push(fault.of_both((&name_a, of_a), (&name_b, of_b))),
+            }
+            self.b_is_behind |= more == Which::B && far;
+            let what =
+                format!("{} {} more events{}: A {of_a}, B {of_b}", more.letter(), fault.verb, fault.rest);
+            self.is_not_better(more, About::Faults, what, "see the ledgers in the reports of the runs");
+        }
+        let one = |side: &str, other: &str, what: &[String]| {
+            (!what.is_empty()).then(|| format!("{side} {} events, {other} none.", what.join(", ")))
+        };
+        self.sentences.extend(one(&name_b, &name_a, &only_b));
+        self.sentences.extend(one(&name_a, &name_b, &only_a));
+        self.sentences.extend(both);
+    }
+
+    /// Runs that broke off: those that are left are the ones that went well.
+    fn broken(&mut self, sides: &Sides, pairs: &[Pair]) {
+        let (a, b) = (sides.a.broke, sides.b.broke);
+        if a == b {
+            return;
+        }
+        let which = if b > a { Which::B } else { Which::A };
+        let what = format!(
+            "{} broke off or could not begin in more runs (A {a}, B {b}, of {}); the runs left are those that went well",
+            which.letter(),
+            words::count(num::count32(pairs.len()), "pair")
+        );
+        self.is_not_better(
+            which,
+            About::Runs,
+            what,
+            "mend what failed (see the pairs below), and compare again",
+        );
+    }
+
+    /// Runs that were unfit, if one side has so many more that chance does not explain it: a bus that fills the machine
+    /// makes its own bad runs unfit.
+    fn unfit(&mut self, design: &Design, pairs: &[Pair]) {
+        let alone = pairs.iter().filter_map(|pair| match (pair.a.outcome, pair.b.outcome) {
+            (Outcome::Unfit, Outcome::Measured) => Some(1.0),
+            (Outcome::Measured, Outcome::Unfit) => Some(-1.0),
+            _ => None,
+        });
+        let alone: Vec<f64> = alone.collect();
+        let Some(which) = lower(design, &alone) else { return };
+        let of = |sign: f64| alone.iter().filter(|one| **one * sign > 0.0).count();
+        let what = format!(
+            "{} alone was unfit to measure in more pairs than chance explains (A {}, B {}); the pairs left may be its best",
+            which.letter(),
+            of(1.0),
+            of(-1.0)
+        );
+        self.is_not_better(
+            which,
+            About::Runs,
+            what,
+            "use a larger machine, or a lower rate (--set load.rate=…)",
+        );
+    }
+}
+
+/// Which side was offered less, in events or in deliveries a second.
+fn less_offered(a: &Load, b: &Load) -> Option<Which> {
+    let rates = [
+        (a.offered_rate(), b.offered_rate(), a.due.min(b.due)),
+        (a.delivery_rate(), b.delivery_rate(), a.deliveries.min(b.deliveries).min(a.due.min(b.due))),
+    ];
+    rates.into_iter().find_map(|(a, b, fewest)| {
+        let difference = (b / a).ln();
+        let chance = BY_CHANCE * (2.0 / num::f64_of(fewest.max(1))).sqrt();
+        let differs = difference.abs() > SAME_RATE.max(chance);
+        differs.then_some(if difference < 0.0 { Which::B } else { Which::A })
+    })
+}
+
+/// Which side is surely lower, by differences B − A of pairs.
+fn lower(design: &Design, differences: &[f64]) -> Option<Which> {
+    let test = stats::signed_rank(differences);
+    let all = f64::from(test.n) * (f64::from(test.n) + 1.0) / 2.0;
+    (test.p <= design.alpha).then_some(if test.plus > all / 2.0 { Which::A } else { Which::B })
+}
+
+/// A way in which events go wrong.
+struct Fault {
+    /// What a side did to events, and the rest of it.
+    verb: &'static str,
+    rest: &'static str,
+    count: fn(&Ledger) -> u64,
+    /// Of how many it is.
+    of: fn(&Ledger) -> u64,
+}
+
+const FAULTS: [Fault; 4] = [
+    Fault { verb: "lost", rest: "", count: |l| l.lost, of: |l| l.expected },
+    Fault { verb: "corrupted", rest: "", count: |l| l.corrupt, of: |l| l.delivered },
+    Fault { verb: "stored", rest: " twice", count: |l| l.duplicate, of: |l| l.delivered },
+    Fault { verb: "delivered", rest: " out of order", count: |l| l.reordered, of: |l| l.delivered },
+];
+
+impl Fault {
+    fn done(&self) -> String {
+        format!("{}{}", self.verb, self.rest)
+    }
+
+    fn is_loss(&self) -> bool {
+        self.verb == "lost"
+    }
+
+    fn of_both(&self, (a, of_a): (&str, u64), (b, of_b): (&str, u64)) -> String {
+        format!("Both {} events{}: {a} {of_a}, {b} {of_b}.", self.verb, self.rest)
+    }
+
+    /// How often it happened; by the deliveries where both sides know them.
+    fn rates(&self, a: &Ledger, b: &Ledger) -> (f64, f64) {
+        let whole = |of: &Ledger| num::f64_of((self.of)(of));
+        let known = whole(a) > 0.0 && whole(b) > 0.0;
+        let rate = |of: &Ledger| num::f64_of((self.count)(of)) / if known { whole(of) } else { 1.0 };
+        (rate(a), rate(b))
+    }
+
+    /// Which side did it more often, and is it so by far: the other never did, it did ten times as often, or it surely
+    /// did more often by the pairs.
+    fn more(&self, design: &Design, (a, b): (&Ledger, &Ledger), pairs: &[Pair]) -> Option<(Which, bool)> {
+        let (rate_a, rate_b) = self.rates(a, b);
+        let (which, more, less) =
+            if rate_b > rate_a { (Which::B, rate_b, rate_a) } else { (Which::A, rate_a, rate_b) };
+        if more < less * (1.0 + design.min_effect) || more <= 0.0 {
+            return None;
+        }
+        let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
+        let differences: Vec<f64> = counted
+            .map(|pair| {
+                let (a, b) = self.rates(&pair.a.ledger, &pair.b.ledger);
+                a - b
+            })
+            .collect();
+        Some((which, more >= less * MANY_TIMES || lower(design, &differences) == Some(which)))
+    }
+}
+
+/// Is a loss of this run to be believed? Not of one that broke off, whose broker may still hold what it had not delivered.
+pub(super) const fn completed(trial: &Trial) -> bool {
+    matches!(trial.outcome, Outcome::Measured | Outcome::Unfit)
+}
