@@ -45,6 +45,9 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
             println!("# warning: {}; {}", finding.message, finding.hint);
         }
     }
+    for warning in profile::warnings(&plan) {
+        println!("# warning: {warning}");
+    }
     let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
     println!(
         "# ready to run: {seconds} s of load, peak {}",

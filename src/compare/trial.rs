@@ -74,7 +74,7 @@ fn ledger(record: &Record) -> Ledger {
     let claimed = record.run.end == End::Completed && record.health.dead_workers.is_empty();
     Ledger {
         lost: if claimed { undelivered } else { 0 },
-        open: if claimed { 0 } else { undelivered },
+        open: sum(|g| g.pending) + if claimed { 0 } else { undelivered },
         corrupt: sum(|g| g.corrupt),
         duplicate: sum(|g| g.duplicate),
         reordered: sum(|g| g.reordered),

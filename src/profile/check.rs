@@ -24,6 +24,20 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     store(plan, reader);
 }
 
+/// What a plan may have, and will probably regret.
+#[must_use]
+pub fn warnings(plan: &Plan) -> Vec<String> {
+    let mut found = Vec::new();
+    let (drain, ack_wait) = (plan.load.drain, plan.bus.nats.ack_wait);
+    if plan.bus.kind == BusKind::Nats && plan.bus.ack != AckMode::None && drain <= ack_wait {
+        found.push(format!(
+            "`load.drain` is {drain} and `bus.nats.ack_wait` {ack_wait}: what is delivered again after a broken connection comes \
+             after the drain, and is reported as pending; give the drain more than `ack_wait`"
+        ));
+    }
+    found
+}
+
 fn name(plan: &Plan, reader: &mut Reader) {
     let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
     let name = &plan.name;

@@ -8,6 +8,8 @@ use crate::plan::{Arrival, Burst, Consume, Load, Pacing, Ramp, Rate, Spacing, Sp
 
 /// The highest rate that a plan may ask for, in events per second.
 const FASTEST: f64 = 1e6;
+/// The drain, at the least, where the profile does not say.
+pub(super) const DRAIN: Span = Span::seconds(15);
 const MAX_STEPS: usize = 100;
 /// One generator for so many events per second, where the profile does not say.
 const PER_GENERATOR: f64 = 100_000.0;
@@ -66,7 +68,7 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
             s.ns <= Span::seconds(600).ns
         }),
         duration: duration(&mut section),
-        drain: span(&mut section, "drain", Span::seconds(15), "more than 0s and at most 1h", |s| {
+        drain: span(&mut section, "drain", DRAIN, "more than 0s and at most 1h", |s| {
             s.ns > 0 && s.ns <= Span::seconds(3600).ns
         }),
         arrival,

@@ -29,6 +29,7 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use check::warnings;
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
 pub use source::{Source, SourceError};
@@ -67,7 +68,10 @@ fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
     let name = top.text("name", stem);
     let description = top.text("description", "");
     let market = setting::market(root, reader);
-    let load = load::read(root, reader, market.symbols);
+    let mut load = load::read(root, reader, market.symbols);
+    if !reader.written("load.drain") {
+        load.drain = setting::drain(root);
+    }
     let (topology, base_groups) = topics::topology(root, reader);
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);

@@ -3,7 +3,7 @@
 use super::keys;
 use super::load;
 use super::section::{Reader, Section};
-use super::tree::Table;
+use super::tree::{Table, Value};
 use crate::num;
 use crate::plan::{
     AckMode, Acks, BatchCompression, Bus, BusKind, Compression, Delivery, Group, Kafka, Load, Market, Nats,
@@ -36,6 +36,8 @@ pub(super) const BATCH_COMPRESSIONS: [(&str, BatchCompression); 4] = [
 
 const MIB: u64 = 1 << 20;
 const DAY: Span = Span::seconds(86_400);
+/// What a redelivery takes once `ack_wait` is over, on a busy broker.
+const AFTER_ACK_WAIT: Span = Span::seconds(5);
 
 /// `[market]`.
 pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
@@ -157,6 +159,28 @@ fn max_bytes(load: &Load, market: &Market) -> Size {
     const LEAST: u64 = 64;
     let mebibytes = num::u64_of((volume(load, market) * 1.5 / num::f64_of(MIB)).ceil());
     Size { bytes: mebibytes.max(LEAST) * MIB }
+}
+
+/// The drain where the profile has none: long enough for a delivery that the bus repeats because its acknowledgement got
+/// lost, or else what was on the wire of a broken connection would not be there when the account is made.
+pub(super) fn drain(root: &Table) -> Span {
+    let table = |table: &'_ Table, key: &str| match table.get(key).map(|entry| &entry.node.value) {
+        Some(Value::Table(inner)) => Some(inner.clone()),
+        _ => None,
+    };
+    let text = |table: Option<&Table>, key: &str| match table.and_then(|t| t.get(key)).map(|entry| &entry.node.value) {
+        Some(Value::Text(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let bus = table(root, "bus");
+    let nats = bus.as_ref().and_then(|bus| table(bus, "nats"));
+    let is = |key: &str, word: &str| text(bus.as_ref(), key).is_some_and(|found| found == word);
+    if is("kind", "kafka") || is("ack", "none") {
+        return load::DRAIN;
+    }
+    let ack_wait = text(nats.as_ref(), "ack_wait").and_then(|text| text.parse::<Span>().ok());
+    let ack_wait = ack_wait.unwrap_or(Nats::default().ack_wait);
+    load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
 }
 
 /// Warm-up, measure and drain.

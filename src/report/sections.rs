@@ -46,7 +46,7 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Every reason why something did not pass, the run's own first; each is said once.
+/// Every reason why something did not pass, and what the harness's own part in the figures is; each is said once.
 pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     let mut all: Vec<Reason> = Vec::new();
     if let Some(reason) = &record.run.reason {
@@ -57,21 +57,25 @@ pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
             next: String::new(),
         });
     }
-    for reason in &record.health.reasons {
-        all.push(Reason {
-            kind: "inconclusive",
-            what: format!("Not fit to judge latency and throughput: {}", show::plain(&reason.rule)),
-            why: show::plain(&reason.seen),
-            next: show::plain(&reason.next),
-        });
-    }
     for o in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
         let why = show::plain(o.reason.as_deref().unwrap_or("no reason given"));
         let next = show::plain(o.next.as_deref().unwrap_or(""));
         let name = show::plain(&format!("{} {}", o.name, o.limit));
-        match all.iter_mut().find(|r| r.why == why && r.next == next) {
+        match all.iter_mut().find(|r| r.why == why) {
+            Some(known) if known.what == "The run did not complete" => {}
             Some(known) => known.what = format!("{}; {name}", known.what),
             None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
+        }
+    }
+    for reason in &record.health.reasons {
+        let why = show::plain(&reason.seen);
+        if all.iter().all(|known| known.why != why) {
+            all.push(Reason {
+                kind: "note",
+                what: format!("The harness's own part ({})", show::plain(&reason.rule)),
+                why,
+                next: show::plain(&reason.next),
+            });
         }
     }
     all
@@ -165,6 +169,7 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
     };
     let leaks = [
         ("stored, not delivered", group.lost_not_delivered),
+        ("still pending at the broker", group.pending),
         (unlocated, group.lost.saturating_sub(located)),
         ("corrupt", group.corrupt),
         ("unexpected", group.unexpected),
@@ -188,6 +193,7 @@ pub(crate) fn ledger(record: &Record) -> Table {
         "acked for it",
         "delivered",
         "lost",
+        "pending",
         "not stored",
         "not delivered",
         "recovered",
@@ -203,6 +209,7 @@ pub(crate) fn ledger(record: &Record) -> Table {
             g.expected,
             g.delivered,
             g.lost,
+            g.pending,
             g.lost_not_stored,
             g.lost_not_delivered,
             g.recovered,
@@ -271,7 +278,7 @@ pub(crate) fn health_sentence(record: &Record) -> String {
     } else {
         let rules: Vec<&str> = record.health.reasons.iter().map(|r| r.rule.as_str()).collect();
         format!(
-            "tickgate was not fit to judge latency and throughput ({}). Loss, corruption and order stand as measured.",
+            "tickgate had a material part in the times ({}): they are upper bounds of what the bus made. An objective that is met all the same stands; one that is missed is judged without that part. Loss, corruption and order stand as measured.",
             show::plain(&rules.join(", "))
         )
     }
@@ -328,7 +335,18 @@ pub(crate) fn health(record: &Record) -> Facts {
     };
     let dead =
         if h.dead_workers.is_empty() { "none".into() } else { show::plain(&h.dead_workers.join(", ")) };
+    let paused: u64 = record.timeline.iter().filter_map(|row| row.paused_ns).sum();
+    let unknown = || "not known".to_owned();
     facts([
+        ("machine", h.machine.as_ref().map_or_else(unknown, super::words::machine)),
+        ("pauses of 1 ms or more, in all", show::time(paused)),
+        (
+            "least offered",
+            record.load.least_offered.as_ref().map_or_else(unknown, |least| {
+                format!("{} of {} events of {} in time", show::count(least.offered), show::count(least.due), least.part)
+            }),
+        ),
+        ("unsent without the bus", show::count(record.load.unsent_own)),
         ("clock error bound", show::time(h.clock_error_ns)),
         (
             "wall clock drift",

@@ -125,16 +125,18 @@ fn ledger(out: &mut String, record: &Record) {
             n(group.delivered.saturating_sub(group.recovered.saturating_add(group.unexpected))),
             n(group.expected),
         );
+        let lost = if group.lost == 0 || record.run.end == End::Completed {
+            "lost"
+        } else {
+            "missing when it ended"
+        };
+        let pending =
+            if group.pending == 0 { String::new() } else { format!(" {} still pending,", n(group.pending)) };
         line!(
             out,
-            "  {:<16} {} {}, {} duplicate, {} reordered",
+            "  {:<16} {} {lost},{pending} {} duplicate, {} reordered",
             "",
             n(group.lost),
-            if group.lost == 0 || record.run.end == End::Completed {
-                "lost"
-            } else {
-                "missing when it ended"
-            },
             n(group.duplicate),
             n(group.reordered)
         );
@@ -220,23 +222,17 @@ fn resources(out: &mut String, record: &Record) {
             show::size(process.peak_memory_bytes)
         );
     }
+    if let Some(machine) = &record.health.machine {
+        line!(out, "{}", show::wrap(&format!("machine: {}", super::words::machine(machine)), WIDTH, "  "));
+    }
     line!(out);
 }
 
 fn health(out: &mut String, record: &Record) {
-    for reason in &record.health.reasons {
-        line!(
-            out,
-            "{}",
-            show::wrap(&format!("not fit to judge ({}): {}", reason.rule, reason.seen), WIDTH, "")
-        );
-        line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
-    }
-    for objective in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
-        let reason = objective.reason.as_deref().unwrap_or("no reason given");
-        line!(out, "{}", show::wrap(&format!("{}: {reason}", objective.name), WIDTH, ""));
-        if let Some(next) = &objective.next {
-            line!(out, "{}", show::wrap(&format!("next: {next}"), WIDTH, "  "));
+    for reason in super::sections::reasons(record) {
+        line!(out, "{}", show::wrap(&format!("{}: {}", reason.what, reason.why), WIDTH, ""));
+        if !reason.next.is_empty() {
+            line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
         }
     }
     let abnormal = !record.marks.is_empty();
@@ -261,9 +257,6 @@ fn verdict(out: &mut String, record: &Record, style: Style) {
         End::HarnessFailed => ", a part of tickgate failed".to_owned(),
         End::Recovered => ", recovered from the journal".to_owned(),
     };
-    if let Some(reason) = &record.run.reason {
-        line!(out, "{}", show::wrap(reason, WIDTH, ""));
-    }
     line!(
         out,
         "verdict: {} ({} passed, {} failed, {} inconclusive{end})",

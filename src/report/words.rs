@@ -77,3 +77,19 @@ pub fn banner(record: &Record) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// Who used the machine, in a line.
+pub(crate) fn machine(machine: &crate::record::Machine) -> String {
+    let mut parts = vec![format!("{:.2} of {:.1} usable cores busy", machine.busy_cores, machine.usable_cores)];
+    match machine.others_cores {
+        Some(others) => parts.push(format!("{others:.2} by others ({:.2} stolen)", machine.stolen_cores)),
+        None => parts.push(format!("others not known, {:.2} stolen", machine.stolen_cores)),
+    }
+    if machine.throttled_ns > 0 {
+        parts.push(format!("held back by a quota for {}", super::show::time(machine.throttled_ns)));
+    }
+    if let Some(thread) = machine.busiest_thread.as_ref().filter(|thread| thread.cores >= 0.5) {
+        parts.push(format!("busiest thread {} {:.2}", super::show::plain(&thread.name), thread.cores));
+    }
+    parts.join(", ")
+}
