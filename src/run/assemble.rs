@@ -152,6 +152,7 @@ fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
         refused: totals.refused,
         unsent: totals.unsent,
         unconfirmed: totals.unconfirmed,
+        unconfirmed_disconnected: sum(|g| g.unconfirmed_disconnected),
         refusals,
         measured_intended,
         measured_sent,

@@ -62,7 +62,7 @@ pub(super) fn ready<P: Publisher>(
                 match ack.outcome {
                     Answer::Stored { .. } => *answered = true,
                     Answer::Refused(why) => refusal = Some(describe(why)),
-                    Answer::Unconfirmed => refusal = Some("no answer to a published event".into()),
+                    Answer::Unconfirmed(_) => refusal = Some("no answer to a published event".into()),
                 }
             }
         }

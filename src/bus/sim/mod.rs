@@ -158,6 +158,7 @@ impl SimBus {
         let now = self.shared.time.now();
         world.advance(now);
         world.mark(now, false);
+        world.disconnect(now);
         world.mark(now, true);
     }
 
@@ -363,3 +364,6 @@ impl Drop for SimMember {
         self.shared.world().leave(self.shared.time.now(), self.group, self.member);
     }
 }
+
+#[cfg(test)]
+mod tests;
