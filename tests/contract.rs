@@ -14,7 +14,7 @@ use support::rig::{
     self, Nats, NatsInBatches, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently,
     publish_symbol, receive, receive_at_least, settle,
 };
-use tickgate::bus::{Answer, Bus as _, Member, Publisher as _, Refused};
+use tickgate::bus::{Answer, Bus as _, Doubt, Member, Publisher as _, Refusal, Refused};
 use tickgate::plan::{AckMode, Delivery, Group, Publish, Span};
 
 macro_rules! clauses {
@@ -30,8 +30,10 @@ clauses!(nats, super::Nats:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
-    a_silent_broker_leaves_events_unconfirmed,
-    what_is_given_up_is_unconfirmed,
+    a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
     one_at_a_time_when_publishing_is_synchronous,
     an_unacknowledged_event_comes_again_and_says_so,
     a_member_resumes_where_its_group_was,
@@ -49,7 +51,9 @@ clauses!(nats, super::Nats:
 clauses!(nats_fast, super::NatsInBatches<false>:
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
-    what_is_given_up_is_unconfirmed,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
     an_unacknowledged_event_comes_again_and_says_so,
     a_member_resumes_where_its_group_was,
     a_broker_that_restarts_loses_nothing_acknowledged,
@@ -64,8 +68,10 @@ clauses!(nats_atomic, super::NatsInBatches<true>:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
-    a_silent_broker_leaves_events_unconfirmed,
-    what_is_given_up_is_unconfirmed,
+    a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
     an_unacknowledged_event_comes_again_and_says_so,
     a_broker_that_restarts_loses_nothing_acknowledged,
     all_ways_to_acknowledge_deliver_everything,
@@ -78,8 +84,10 @@ clauses!(sim, super::Sim:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
-    a_silent_broker_leaves_events_unconfirmed,
-    what_is_given_up_is_unconfirmed,
+    a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
     one_at_a_time_when_publishing_is_synchronous,
     an_unacknowledged_event_comes_again_and_says_so,
     a_member_resumes_where_its_group_was,
@@ -101,8 +109,10 @@ clauses!(kafka, super::Kafka:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
-    a_silent_broker_leaves_events_unconfirmed,
-    what_is_given_up_is_unconfirmed,
+    a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
     one_at_a_time_when_publishing_is_synchronous,
     a_member_resumes_where_its_group_was,
     a_broker_that_restarts_loses_nothing_acknowledged,
@@ -232,45 +242,63 @@ fn a_full_client_refuses_and_never_blocks<R: Rig>() {
 }
 
 fn stored_or_refused(acks: &[tickgate::bus::Ack]) -> usize {
-    acks.iter().filter(|ack| ack.outcome != Answer::Unconfirmed).count()
+    let said = |answer| match answer {
+        Answer::Stored { .. } => true,
+        Answer::Refused(why) => why != Refusal::NotSent,
+        Answer::Unconfirmed(_) => false,
+    };
+    acks.iter().filter(|ack| said(ack.outcome)).count()
 }
 
-fn a_silent_broker_leaves_events_unconfirmed<R: Rig>() {
+fn tokens(acks: &[tickgate::bus::Ack], outcome: Answer) -> BTreeSet<u64> {
+    acks.iter().filter(|ack| ack.outcome == outcome).map(|ack| ack.token).collect()
+}
+
+const NOT_SENT: Answer = Answer::Refused(Refusal::NotSent);
+const NO_ANSWER: Answer = Answer::Unconfirmed(Doubt::NoAnswer);
+const DISCONNECTED: Answer = Answer::Unconfirmed(Doubt::Disconnected);
+
+fn a_silent_broker_leaves_in_doubt_what_left_and_nothing_else<R: Rig>() {
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::millis(300);
     plan.bus.window = 10;
-    plan.bus.buffer = 10;
+    plan.bus.buffer = 100;
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();
     rig.pause();
-    for token in 0..15 {
+    for token in 0..100 {
         publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
     }
     let mut acks = Vec::new();
     settle(&mut publisher, &mut acks);
-    assert_eq!(answered_once(&acks, 0..15), [None; 15]);
+    assert_eq!(answered_once(&acks, 0..100), [None; 100]);
+    let never_left = tokens(&acks, NOT_SENT);
+    assert_eq!(never_left.len() + tokens(&acks, NO_ANSWER).len(), 100, "{acks:?}");
+    assert!(!never_left.is_empty(), "all in doubt, though 90 waited for room");
     // The broker's late answers belong to nobody, also when their slots are in use again.
     rig.resume();
-    for token in 15..25 {
+    for token in 100..110 {
         publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
     }
     settle(&mut publisher, &mut acks);
-    let positions = answered_once(&acks, 0..25);
+    let positions = answered_once(&acks, 0..110);
     let stored = audit(&mut bus);
     for (token, offset) in (0_u64..).zip(positions).filter_map(|(token, offset)| Some((token, offset?))) {
         let event = stored.iter().find(|r| r.offset == offset).expect("stored");
         assert_eq!(number(&event.payload), token, "an answer of another event was taken for this one's");
     }
+    let stored: BTreeSet<u64> = stored.iter().map(|r| number(&r.payload)).collect();
+    assert!(stored.is_disjoint(&never_left), "what never left is stored");
 }
 
-fn what_is_given_up_is_unconfirmed<R: Rig>() {
+fn what_is_given_up_is_told_by_whether_it_left<R: Rig>() {
     let rig = R::start();
     let mut bus = rig.provisioned(&support::plan());
     let mut publisher = bus.publisher(0).unwrap();
     rig.pause();
     for token in 0..500 {
-        publish(&mut publisher, token, b"e").unwrap();
+        publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
     }
     let mut acks = Vec::new();
     publisher.acks(&mut acks);
@@ -279,10 +307,73 @@ fn what_is_given_up_is_unconfirmed<R: Rig>() {
     publisher.acks(&mut acks);
     assert_eq!(answered_once(&acks, 0..500), [None; 500]);
     assert_eq!(publisher.in_flight(), 0);
+    let in_window = u64::from(support::plan().bus.window);
+    assert_eq!(tokens(&acks, NO_ANSWER), (0..in_window).collect());
+    assert_eq!(tokens(&acks, NOT_SENT), (in_window..500).collect());
     rig.resume();
-    publish(&mut publisher, 500, b"e").unwrap();
+    publish(&mut publisher, 500, b"e 500").unwrap();
     settle(&mut publisher, &mut acks);
     assert!(answered_once(&acks, 0..501)[500].is_some());
+    let stored: BTreeSet<u64> = audit(&mut bus).iter().map(|r| number(&r.payload)).collect();
+    assert!(stored.is_disjoint(&(in_window..500).collect()), "what never left is stored");
+}
+
+fn everything_is_confirmed_after_a_stall<R: Rig>() {
+    for publish_as in [Publish::Async, Publish::Sync] {
+        let mut plan = support::plan();
+        plan.bus.publish = publish_as;
+        plan.bus.publish_timeout = Span::seconds(600);
+        plan.bus.buffer = 10_000;
+        // Many small batches await their answers, where there are batches.
+        (plan.bus.nats.batch, plan.bus.nats.linger) = (10, Span::millis(1));
+        let rig = R::start();
+        let mut bus = rig.provisioned(&plan);
+        let mut publisher = bus.publisher(0).unwrap();
+        let mut acks = Vec::new();
+        rig.pause();
+        for token in 0..1000 {
+            publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
+            publisher.acks(&mut acks);
+            if token % 3 == 0 {
+                std::thread::sleep(Duration::from_millis(2));
+            }
+        }
+        assert_eq!(acks, []);
+        rig.resume();
+        settle(&mut publisher, &mut acks);
+        assert!(answered_once(&acks, 0..1000).iter().all(Option::is_some), "{publish_as:?}: {acks:?}");
+    }
+}
+
+fn a_connection_that_ends_holds_no_place_in_the_window<R: Rig>() {
+    let mut plan = support::plan();
+    // Nobody waits for that.
+    plan.bus.publish_timeout = Span::seconds(600);
+    let mut rig = R::start();
+    let mut bus = rig.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    rig.pause();
+    let in_window = u64::from(plan.bus.window);
+    for token in 0..in_window + 100 {
+        publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
+    }
+    let mut acks = Vec::new();
+    publisher.acks(&mut acks);
+    assert_eq!(acks, []);
+    rig.restart();
+    rig.resume();
+    settle(&mut publisher, &mut acks);
+    let positions = answered_once(&acks, 0..in_window + 100);
+    let lost = tokens(&acks, DISCONNECTED);
+    assert_eq!(
+        positions.iter().flatten().count() + lost.len(),
+        positions.len(),
+        "each is stored, or in doubt because of its connection: {acks:?}"
+    );
+    assert!(lost.iter().all(|token| *token < in_window), "what waited left on the next connection");
+    assert!(R::SENDS_AGAIN || !lost.is_empty(), "all are confirmed by a broker that never answered");
+    let stored: BTreeSet<u64> = audit(&mut bus).iter().map(|r| number(&r.payload)).collect();
+    assert!((0..in_window + 100).filter(|token| !lost.contains(token)).all(|token| stored.contains(&token)));
 }
 
 fn one_at_a_time_when_publishing_is_synchronous<R: Rig>() {

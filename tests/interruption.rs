@@ -70,6 +70,7 @@ fn a_second_ctrl_c_stops_at_once_with_a_record() {
     assert_eq!(record.run.end, End::Interrupted);
     assert!(record.audit.is_none() && record.phase(PhaseName::Audit).is_none(), "{:?}", record.phases);
     assert!(record.load.unconfirmed > 0, "{:?}", record.load);
+    assert_eq!(record.load.refused, record.load.not_sent(), "a broker that stands still refuses nothing");
     server.resume();
 }
 
@@ -195,7 +196,8 @@ fn somebody_elses(fail: impl FnOnce(&mut NatsServer)) -> Record {
         assert!(reason.contains(part), "`{part}` is not in: {reason}");
     }
     assert_eq!(record.load.intended, 2500, "the schedule never waits for the bus");
-    assert!(record.load.unconfirmed > 0 && record.load.refused == 0, "{:?}", record.load);
+    let load = &record.load;
+    assert!(load.not_sent() > 0 && load.refused == load.not_sent(), "the rest waited in vain: {load:?}");
     assert!(kinds(&record).contains(&"broker-silent") && kinds(&record).contains(&"left-behind"));
     let length = record.phases.last().unwrap().end_ns;
     assert!(length < 40_000_000_000, "its deadlines are far below {length} ns");
@@ -207,11 +209,17 @@ fn somebody_elses(fail: impl FnOnce(&mut NatsServer)) -> Record {
 fn somebody_elses_server_that_is_killed_ends_the_run_within_its_deadlines() {
     let record = somebody_elses(NatsServer::kill);
     assert!(kinds(&record).contains(&"disconnected"), "{:?}", record.marks);
+    assert_eq!(record.load.unconfirmed, record.load.unconfirmed_disconnected, "{:?}", record.load);
 }
 
 #[test]
 fn somebody_elses_server_that_stops_answering_ends_the_run_within_its_deadlines() {
-    somebody_elses(|server| server.pause());
+    let load = somebody_elses(|server| server.pause()).load;
+    assert_eq!(
+        (load.unconfirmed, load.unconfirmed_disconnected),
+        (512, 0),
+        "what fills the window is in doubt"
+    );
 }
 
 #[test]

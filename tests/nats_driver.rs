@@ -2,16 +2,19 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "support/proxy.rs"]
+mod proxy;
 mod support;
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
+use proxy::{Direction, Proxy, Shape};
 use support::nats::NatsServer;
 use support::rig::{Nats, PATIENCE, Rig as _, audit, publish, receive, settle};
 use tickgate::bus::nats::{NatsBus, Setup, Target};
-use tickgate::bus::{Ack, Answer, Bus as _, BusError, Member as _, Outgoing, Publisher as _, Refusal};
+use tickgate::bus::{Ack, Answer, Bus as _, BusError, Doubt, Member as _, Outgoing, Publisher as _, Refusal};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
 
@@ -329,4 +332,104 @@ fn silence_is_marked_and_ends_with_the_broker_awake() {
     publish(&mut publisher, 0, b"e").unwrap();
     settle(&mut publisher, &mut Vec::new());
     assert_eq!(receive(&mut member, 1).len(), 1);
+}
+
+/// The publisher's is the second connection; its answers, or its events, take longer than anybody waits, until it ends.
+fn reset_with_a_full_window(publish_as: Publish, held: Direction) -> (Vec<Ack>, Vec<u64>) {
+    let server = NatsServer::start();
+    let proxy = Proxy::to(server.port());
+    let mut plan = support::plan();
+    plan.bus.publish = publish_as;
+    plan.bus.window = 100;
+    plan.bus.publish_timeout = Span::seconds(600);
+    (plan.bus.nats.batch, plan.bus.nats.linger) = (10, Span::millis(5));
+    let symbols = support::symbols(&plan);
+    let mut bus = NatsBus::connect(Target::parse(&proxy.url()).unwrap(), &setup(&plan, &symbols)).unwrap();
+    bus.provision().unwrap();
+    let mut publisher = bus.publisher(0).unwrap();
+    proxy.shape(held, Shape { delay_ns: 600_000_000_000, only: Some(1), ..Shape::default() });
+    let mut acks = Vec::new();
+    for token in 0..150 {
+        publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
+        publisher.acks(&mut acks);
+    }
+    if held == Direction::ToClient {
+        // Until they are stored, all but perhaps the last of those that left.
+        let patience = Instant::now();
+        let in_window = if publish_as == Publish::Sync { 1 } else { 100 };
+        while bus.observe().unwrap().stored_events < in_window && patience.elapsed() < PATIENCE {
+            publisher.acks(&mut acks);
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+    assert_eq!(acks, [], "nothing is answered");
+    proxy.cut(Duration::from_millis(50));
+    settle(&mut publisher, &mut acks);
+    let stored = audit(&mut bus).into_iter().map(|r| {
+        let text = String::from_utf8(r.payload).unwrap();
+        text.trim_start_matches("e ").parse().unwrap()
+    });
+    let mut stored: Vec<u64> = stored.collect();
+    stored.sort_unstable();
+    acks.sort_by_key(|ack| ack.token);
+    assert!(acks.iter().map(|ack| ack.token).eq(0..150), "each has one answer");
+    (acks, stored)
+}
+
+#[test]
+fn a_reset_with_a_full_window_frees_it_at_once_in_each_way_to_publish() {
+    for publish_as in [Publish::Async, Publish::Sync, Publish::Fast, Publish::Atomic] {
+        let in_window = if publish_as == Publish::Sync { 1 } else { 100 };
+        for held in [Direction::ToServer, Direction::ToClient] {
+            let (acks, stored) = reset_with_a_full_window(publish_as, held);
+            for ack in &acks {
+                let lost = ack.outcome == Answer::Unconfirmed(Doubt::Disconnected);
+                let kept = matches!(ack.outcome, Answer::Stored { .. });
+                assert_eq!(
+                    (lost, kept),
+                    (ack.token < in_window, ack.token >= in_window),
+                    "{publish_as:?}: {ack:?}"
+                );
+            }
+            // What the server had got is stored all the same, and once; what the line lost is not.
+            let first = if held == Direction::ToServer { in_window } else { 0 };
+            assert_eq!(stored, (first..150).collect::<Vec<_>>(), "{publish_as:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_leaves_while_there_is_no_connection() {
+    let mut rig = Nats::start();
+    let mut plan = support::plan();
+    plan.bus.publish_timeout = Span::millis(200);
+    let mut bus = rig.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    rig.server.kill();
+    let mut marks = Vec::new();
+    let patience = Instant::now();
+    let mut acks = Vec::new();
+    while marks.iter().all(|mark: &tickgate::bus::Mark| !mark.detail.starts_with("publisher")) {
+        assert!(patience.elapsed() < PATIENCE, "{marks:?}");
+        publisher.acks(&mut acks);
+        bus.marks(&mut marks);
+    }
+    for token in 0..50 {
+        publish(&mut publisher, token, b"e").unwrap();
+    }
+    settle(&mut publisher, &mut acks);
+    assert_eq!(outcomes(&acks), [Answer::Refused(Refusal::NotSent); 50]);
+    rig.restart();
+    publish(&mut publisher, 50, b"e").unwrap();
+    // It may take longer than 200 ms to connect again.
+    while settled_as_not_sent(&mut publisher, &mut acks) {
+        assert!(patience.elapsed() < PATIENCE, "{acks:?}");
+        publish(&mut publisher, 50, b"e").unwrap();
+    }
+    assert_eq!(audit(&mut bus).len(), 1, "only the last one was ever sent");
+}
+
+fn settled_as_not_sent(publisher: &mut impl tickgate::bus::Publisher, acks: &mut Vec<Ack>) -> bool {
+    settle(publisher, acks);
+    acks.last().is_some_and(|ack| ack.outcome == Answer::Refused(Refusal::NotSent))
 }

@@ -8,7 +8,7 @@ mod records;
 use tickgate::measure;
 use tickgate::plan::Plan;
 use tickgate::profile;
-use tickgate::record::{PhaseName, Record, Rows, Verdict};
+use tickgate::record::{Load, PhaseName, Record, Refusal, Rows, Verdict};
 use tickgate::report::terminal::{Style, summary};
 use tickgate::report::{self, Beside};
 
@@ -155,4 +155,33 @@ fn a_plan_in_a_page_is_the_plan_of_the_record() {
     let toml = toml.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#38;", "&");
     let read: Plan = profile::read(&profile::Source::new("page", toml), &[]).unwrap();
     assert_eq!(read, record.plan);
+}
+
+#[test]
+fn what_never_left_and_what_left_on_a_lost_connection_is_told_apart() {
+    let mut record = records::all().swap_remove(0).1;
+    let load = &mut record.load;
+    (load.acked, load.refused, load.unconfirmed, load.unconfirmed_disconnected) =
+        (load.acked - 30, 10, 20, 15);
+    let refusal = |reason: &str, count| Refusal { reason: reason.into(), count };
+    load.refusals = vec![refusal("overload", 4), refusal(Load::NOT_SENT, 6)];
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let terminal = words(&summary(&record, Style { colour: false }));
+    let told = "+ 10 refused (6 never left the client) + 20 unconfirmed (15 on a connection that was lost)";
+    assert!(terminal.contains(told), "{terminal}");
+    let page = file(&record, "report.html");
+    for told in [
+        "4 refused by the broker",
+        "6 never left the client",
+        "5 without an answer",
+        "15 sent on a connection that was lost",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    // A record that knows nothing of it reads as it did.
+    let mut old = serde_json::to_value(&record).unwrap();
+    old["load"].as_object_mut().unwrap().remove("unconfirmed_disconnected");
+    let old: Record = serde_json::from_value(old).unwrap();
+    assert_eq!((old.load.unconfirmed, old.load.unconfirmed_disconnected), (20, 0));
+    assert!(summary(&old, Style { colour: false }).contains("20 unconfirmed\n"));
 }

@@ -110,7 +110,7 @@ fn delivered() -> Box<dyn FnMut(u32)> {
     let plan = plan();
     let limits = Limits { latency: LIMITS.to_vec(), ..Limits::default() };
     let mut ledger = GroupLedger::new(plan.keys());
-    let mut positions = Positions::default();
+    let mut positions = Positions::new(1);
     let mut second = GroupInterval::new(&limits);
     let mut run = Latency::new(&LIMITS);
     let mut windows = Windows::new(EPOCH, plan.load.duration, Span::seconds(1), &LIMITS);

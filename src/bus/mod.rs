@@ -66,13 +66,22 @@ pub enum Answer {
         /// The broker knew its id already and kept the first copy.
         duplicate: bool,
     },
-    /// The broker said no.
+    /// The broker said no, or the event never left.
     Refused(Refusal),
-    /// No answer within the publish timeout, or the connection ended first.
-    Unconfirmed,
+    /// It left, and nobody knows whether it is stored.
+    Unconfirmed(Doubt),
 }
 
-/// Why a broker said no.
+/// Why an event that left has no answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Doubt {
+    /// None came within the publish timeout, or before it was given up.
+    NoAnswer,
+    /// The connection that it left on ended first.
+    Disconnected,
+}
+
+/// Why an event is known not to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
     /// Nobody listens: no stream, or no leader.
@@ -146,16 +155,29 @@ fn environment(problem: &str, hint: &str) -> BusError {
 }
 
 /// The sending end of one generator.
+///
+/// An accepted event waits in the buffer until it leaves: until it enters the window and is handed to the connection.
+/// It gets exactly one answer, in bounded time:
+///
+/// - one that has not left within the publish timeout from its acceptance is `Refused(NotSent)`, and never leaves;
+/// - one that has no answer within the publish timeout from leaving is `Unconfirmed(NoAnswer)`;
+/// - one whose connection has ended is `Unconfirmed(Disconnected)` at once, unless the client sends it again by itself,
+///   and its place in the window is free for the next connection. What waits goes on waiting; nothing leaves while there is
+///   no connection;
+/// - when events are given up, or there will never be a connection again, those that wait are `Refused(NotSent)` and
+///   the others `Unconfirmed`.
+///
+/// What the broker says of an event that has its answer already is nobody's answer.
 pub trait Publisher: Send {
     /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. The event
-    /// leaves at the latest with the next [`Self::wait`] or [`Self::acks`].
+    /// leaves, if there is room for it, at the latest with the next [`Self::wait`] or [`Self::acks`].
     ///
     /// # Errors
     /// When the client does not take it; the event then counts as `unsent`.
     fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused>;
 
     /// Appends the answers that have arrived, without waiting, and moves waiting events into the window.
-    /// Every accepted event gets exactly one answer, at the latest after the publish timeout.
+    /// Every accepted event gets exactly one answer, at the latest after twice the publish timeout.
     fn acks(&mut self, into: &mut Vec<Ack>);
 
     /// Waits until `until`, and does the connection's work meanwhile. This is how a generator passes its time,
@@ -168,7 +190,8 @@ pub trait Publisher: Send {
     /// Events accepted and not answered yet.
     fn in_flight(&self) -> usize;
 
-    /// Gives up every open event: each is answered `Unconfirmed` by the next call of [`Self::acks`].
+    /// Gives up every open event: each is answered by the next call of [`Self::acks`], `Unconfirmed` if it left and
+    /// `Refused(NotSent)` if it did not.
     fn abandon(&mut self);
 }
 

@@ -1,11 +1,13 @@
 //! The account of one generator's open events: a bounded window of sent ones, a bounded buffer of waiting ones.
 //!
-//! Pure bookkeeping: it neither sends nor reads a clock. Its law: every event that is accepted is answered
-//! exactly once, whatever the order of answers, time-outs and give-ups; and an answer that comes too late
+//! Pure bookkeeping: it neither sends nor reads a clock. Its laws: every event that is accepted is answered exactly
+//! once, whatever the order of answers, time-outs, lost connections and give-ups; one that never left is answered
+//! [`Refusal::NotSent`], one that left and got no answer [`Answer::Unconfirmed`]; and an answer that comes too late
 //! carries an old generation and is dropped.
 
 use std::collections::VecDeque;
 
+use super::{Answer, Doubt, Refusal};
 use crate::num;
 use crate::plan::Ns;
 
@@ -16,10 +18,31 @@ pub(super) struct Ticket {
     pub(super) generation: u32,
 }
 
+/// How long an event may be open; the two add up.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// In the buffer, from acceptance on.
+    pub(super) room_ns: Ns,
+    /// In the window, from leaving the buffer on.
+    pub(super) answer_ns: Ns,
+}
+
+/// What became of an event that was to be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It left. Numbers rise, and what has one up to [`Window::lost`]'s goes with its connection.
+    As(u64),
+    /// There is no room for it now.
+    NotYet,
+    /// It can never be sent.
+    Never(Refusal),
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Open {
     token: u64,
-    accepted: Ns,
+    left: Ns,
+    number: u64,
 }
 
 #[derive(Debug, Default, Clone, Copy)]
@@ -30,7 +53,8 @@ struct Slot {
 
 #[derive(Debug)]
 struct Waiting<P> {
-    open: Open,
+    token: u64,
+    accepted: Ns,
     parcel: P,
 }
 
@@ -41,7 +65,7 @@ pub(super) struct Window<P> {
     free: Vec<u32>,
     waiting: VecDeque<Waiting<P>>,
     buffer: usize,
-    timeout: Ns,
+    patience: Patience,
     next_sweep: Ns,
 }
 
@@ -49,16 +73,15 @@ impl<P> Window<P> {
     /// Time between two looks for events that have timed out.
     const SWEEP: Ns = 10_000_000;
 
-    /// An empty account: at most `window` events sent and `buffer` more waiting; none is open for longer
-    /// than about `timeout`.
-    pub(super) fn new(window: u32, buffer: u32, timeout: Ns) -> Self {
+    /// An empty account: at most `window` events sent and `buffer` more waiting.
+    pub(super) fn new(window: u32, buffer: u32, patience: Patience) -> Self {
         let window = window.max(1);
         Self {
             slots: vec![Slot::default(); num::index32(window)],
             free: (0..window).rev().collect(),
             waiting: VecDeque::new(),
             buffer: num::index32(buffer),
-            timeout,
+            patience,
             next_sweep: 0,
         }
     }
@@ -70,7 +93,7 @@ impl<P> Window<P> {
 
     /// Takes an event in; the caller has asked [`Self::admits`] and calls [`Self::pump`] next.
     pub(super) fn accept(&mut self, token: u64, now: Ns, parcel: P) {
-        self.waiting.push_back(Waiting { open: Open { token, accepted: now }, parcel });
+        self.waiting.push_back(Waiting { token, accepted: now, parcel });
     }
 
     /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot, or one
@@ -83,19 +106,29 @@ impl<P> Window<P> {
         let slot = *self.free.last()?;
         let entry = self.slots.get_mut(num::index32(slot))?;
         self.free.pop();
-        entry.open = Some(Open { token, accepted: now });
+        entry.open = Some(Open { token, left: now, number: 0 });
         Some(Ticket { slot, generation: entry.generation })
     }
 
-    /// Sends waiting events, oldest first, while there are free slots and `send` takes them.
-    pub(super) fn pump(&mut self, mut send: impl FnMut(Ticket, &P) -> bool) {
+    /// Sends waiting events, oldest first, while there are free slots and `send` takes them. Their time to be answered
+    /// begins now.
+    pub(super) fn pump(
+        &mut self,
+        now: Ns,
+        mut send: impl FnMut(Ticket, &P) -> Sent,
+        mut closed: impl FnMut(u64, Answer),
+    ) {
         while let (Some(waiting), Some(&slot)) = (self.waiting.front(), self.free.last()) {
             let Some(entry) = self.slots.get_mut(num::index32(slot)) else { return };
-            if !send(Ticket { slot, generation: entry.generation }, &waiting.parcel) {
-                return;
+            let token = waiting.token;
+            match send(Ticket { slot, generation: entry.generation }, &waiting.parcel) {
+                Sent::As(number) => {
+                    entry.open = Some(Open { token, left: now, number });
+                    self.free.pop();
+                }
+                Sent::NotYet => return,
+                Sent::Never(why) => closed(token, Answer::Refused(why)),
             }
-            entry.open = Some(waiting.open);
-            self.free.pop();
             self.waiting.pop_front();
         }
     }
@@ -112,31 +145,49 @@ impl<P> Window<P> {
         Some(open.token)
     }
 
-    /// Closes what has been open for the timeout, and hands out its tokens.
-    pub(super) fn expire(&mut self, now: Ns, mut unconfirmed: impl FnMut(u64)) {
+    /// Does the event of a ticket still wait for its answer?
+    pub(super) fn is_open(&self, ticket: Ticket) -> bool {
+        let slot = self.slots.get(num::index32(ticket.slot));
+        slot.is_some_and(|slot| slot.generation == ticket.generation && slot.open.is_some())
+    }
+
+    /// Closes what has waited too long, for room or for an answer, and hands it out. Says whether it looked.
+    pub(super) fn expire(&mut self, now: Ns, mut closed: impl FnMut(u64, Answer)) -> bool {
         if now < self.next_sweep {
-            return;
+            return false;
         }
         self.next_sweep = now.saturating_add(Self::SWEEP);
-        let timeout = self.timeout;
-        self.close(|open| now.saturating_sub(open.accepted) >= timeout, &mut unconfirmed);
+        let Patience { room_ns, answer_ns } = self.patience;
+        self.close(|open| now.saturating_sub(open.left) >= answer_ns, Doubt::NoAnswer, &mut closed);
+        while let Some(waiting) =
+            self.waiting.pop_front_if(|waiting| now.saturating_sub(waiting.accepted) >= room_ns)
+        {
+            closed(waiting.token, Answer::Refused(Refusal::NotSent));
+        }
+        true
     }
 
-    /// Closes everything and hands out the tokens.
-    pub(super) fn give_up(&mut self, mut unconfirmed: impl FnMut(u64)) {
-        self.close(|_| true, &mut unconfirmed);
+    /// Closes what left under a number up to this one and has no answer: its connection is gone. What waits goes on
+    /// waiting.
+    pub(super) fn lost(&mut self, up_to: u64, mut closed: impl FnMut(u64, Answer)) {
+        self.close(|open| open.number <= up_to, Doubt::Disconnected, &mut closed);
     }
 
-    fn close(&mut self, due: impl Fn(&Open) -> bool, unconfirmed: &mut impl FnMut(u64)) {
+    /// Closes everything and hands it out; `doubt` is that of what had left.
+    pub(super) fn give_up(&mut self, doubt: Doubt, mut closed: impl FnMut(u64, Answer)) {
+        self.close(|_| true, doubt, &mut closed);
+        for waiting in self.waiting.drain(..) {
+            closed(waiting.token, Answer::Refused(Refusal::NotSent));
+        }
+    }
+
+    fn close(&mut self, due: impl Fn(&Open) -> bool, doubt: Doubt, closed: &mut impl FnMut(u64, Answer)) {
         for (at, slot) in (0_u32..).zip(&mut self.slots) {
             if let Some(open) = slot.open.take_if(|open| due(open)) {
                 slot.generation = slot.generation.wrapping_add(1);
                 self.free.push(at);
-                unconfirmed(open.token);
+                closed(open.token, Answer::Unconfirmed(doubt));
             }
-        }
-        while let Some(waiting) = self.waiting.pop_front_if(|w| due(&w.open)) {
-            unconfirmed(waiting.open.token);
         }
     }
 
@@ -151,6 +202,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    const MS: Ns = 1_000_000;
+    const NO_ANSWER: Answer = Answer::Unconfirmed(Doubt::NoAnswer);
+    const DISCONNECTED: Answer = Answer::Unconfirmed(Doubt::Disconnected);
+    const NOT_SENT: Answer = Answer::Refused(Refusal::NotSent);
+
+    fn window(window: u32, buffer: u32, each_ms: u64) -> Window<u64> {
+        Window::new(window, buffer, Patience { room_ns: each_ms * MS, answer_ns: each_ms * MS })
+    }
+
     #[derive(Debug, Clone)]
     enum Step {
         Accept,
@@ -158,6 +218,7 @@ mod tests {
         Pump(usize),
         Answer(usize),
         Tick(Ns),
+        Lose,
         GiveUp,
     }
 
@@ -168,84 +229,159 @@ mod tests {
             4 => (0_usize..6).prop_map(Step::Pump),
             4 => (0_usize..64).prop_map(Step::Answer),
             2 => (0_u64..50_000_000).prop_map(Step::Tick),
+            1 => Just(Step::Lose),
             1 => Just(Step::GiveUp),
         ]
     }
 
     proptest! {
         #[test]
-        fn every_accepted_event_is_answered_exactly_once(
-            window in 1_u32..6, buffer in 0_u32..6, steps in proptest::collection::vec(step(), 1..300)
+        fn every_accepted_event_is_answered_exactly_once_and_what_never_left_as_not_sent(
+            size in 1_u32..6, buffer in 0_u32..6, steps in proptest::collection::vec(step(), 1..300)
         ) {
-            let mut account = Window::new(window, buffer, 40_000_000);
+            let mut account = window(size, buffer, 40);
             let mut sent: Vec<(Ticket, u64)> = Vec::new();
-            let mut answered = Vec::new();
-            let (mut now, mut next) = (0, 0_u64);
+            let mut answered: Vec<(u64, Option<Answer>)> = Vec::new();
+            // Of each event: when it was accepted, and when it left.
+            let (mut accepted, mut left) = (Vec::new(), std::collections::BTreeMap::new());
+            let (mut now, mut next, mut number) = (0, 0_u64, 0);
             for step in steps {
                 match step {
                     Step::Accept if account.admits() => {
                         account.accept(next, now, next);
+                        accepted.push(now);
                         next += 1;
                     }
                     Step::Claim => {
                         if let Some(ticket) = account.claim(next, now) {
                             sent.push((ticket, next));
+                            left.insert(next, now);
+                            accepted.push(now);
                             next += 1;
                         }
                     }
                     Step::Pump(room) => {
                         let before = sent.len();
-                        account.pump(|ticket, &token| {
-                            let taken = sent.len() < before + room;
-                            if taken {
-                                sent.push((ticket, token));
+                        let send = |ticket, &token: &u64| {
+                            if token % 7 == 3 {
+                                return Sent::Never(Refusal::NotSent);
                             }
-                            taken
-                        });
+                            if sent.len() >= before + room {
+                                return Sent::NotYet;
+                            }
+                            sent.push((ticket, token));
+                            left.insert(token, now);
+                            number += 1;
+                            Sent::As(number)
+                        };
+                        account.pump(now, send, |token, answer| answered.push((token, Some(answer))));
                     }
                     // Answers come in any order, twice, and after time-outs.
                     Step::Answer(which) if !sent.is_empty() => {
                         let (ticket, token) = sent[which % sent.len()];
-                        if let Some(answer) = account.answer(ticket) {
-                            prop_assert_eq!(answer, token);
-                            answered.push(answer);
-                        }
+                        let open = account.is_open(ticket);
+                        let answer = account.answer(ticket);
+                        prop_assert_eq!(answer, open.then_some(token));
+                        answered.extend(answer.map(|token| (token, None)));
+                        prop_assert!(!account.is_open(ticket));
                     }
                     Step::Accept | Step::Answer(_) => {}
                     Step::Tick(ns) => {
                         now += ns;
-                        account.expire(now, |token| answered.push(token));
+                        let before = answered.len();
+                        account.expire(now, |token, answer| answered.push((token, Some(answer))));
+                        for (token, answer) in &answered[before..] {
+                            let since = left.get(token).copied().unwrap_or(accepted[num::index(*token)]);
+                            prop_assert!(now - since >= 40 * MS, "{token} {answer:?} before its time");
+                        }
                     }
-                    Step::GiveUp => account.give_up(|token| answered.push(token)),
+                    Step::Lose => account.lost(number, |token, answer| answered.push((token, Some(answer)))),
+                    Step::GiveUp => {
+                        account.give_up(Doubt::NoAnswer, |token, answer| answered.push((token, Some(answer))));
+                    }
                 }
-                prop_assert!(account.open() <= num::index32(window + buffer));
+                prop_assert!(account.open() <= num::index32(size + buffer));
                 prop_assert_eq!(account.open() + answered.len(), num::index(next));
             }
-            account.give_up(|token| answered.push(token));
-            answered.sort_unstable();
-            prop_assert_eq!(answered, (0..next).collect::<Vec<_>>());
+            account.give_up(Doubt::NoAnswer, |token, answer| answered.push((token, Some(answer))));
+            answered.sort_unstable_by_key(|(token, _)| *token);
+            prop_assert!(answered.iter().map(|(token, _)| *token).eq(0..next));
+            for (token, answer) in answered.iter().filter_map(|(token, answer)| Some((token, (*answer)?))) {
+                prop_assert_eq!(answer == NOT_SENT, !left.contains_key(token), "{} {:?}", token, answer);
+            }
             prop_assert_eq!(account.open(), 0);
         }
     }
 
+    /// Sends whatever fits, numbered from `number` on.
+    fn pump(account: &mut Window<u64>, now: Ns, number: &mut u64) -> Vec<Ticket> {
+        let mut tickets = Vec::new();
+        let send = |ticket, _: &u64| {
+            tickets.push(ticket);
+            *number += 1;
+            Sent::As(*number)
+        };
+        account.pump(now, send, |token, answer| unreachable!("{token} {answer:?}"));
+        tickets
+    }
+
+    fn expired(account: &mut Window<u64>, now: Ns) -> Vec<(u64, Answer)> {
+        let mut closed = Vec::new();
+        assert!(account.expire(now, |token, answer| closed.push((token, answer))));
+        closed
+    }
+
     #[test]
     fn a_late_answer_does_not_close_the_next_event_of_its_slot() {
-        let mut account = Window::new(1, 1, 20_000_000);
-        let mut tickets = Vec::new();
-        account.accept(7, 0, ());
-        account.pump(|ticket, ()| {
-            tickets.push(ticket);
-            true
-        });
-        let mut unconfirmed = Vec::new();
-        account.expire(30_000_000, |token| unconfirmed.push(token));
-        account.accept(8, 30_000_000, ());
-        account.pump(|ticket, ()| {
-            tickets.push(ticket);
-            true
-        });
-        assert_eq!(unconfirmed, [7]);
-        assert_eq!(account.answer(tickets[0]), None);
-        assert_eq!(account.answer(tickets[1]), Some(8));
+        let (mut account, mut number) = (window(1, 1, 20), 0);
+        account.accept(7, 0, 7);
+        let first = pump(&mut account, 0, &mut number);
+        assert_eq!(expired(&mut account, 30 * MS), [(7, NO_ANSWER)]);
+        account.accept(8, 30 * MS, 8);
+        let second = pump(&mut account, 30 * MS, &mut number);
+        assert_eq!(account.answer(first[0]), None);
+        assert_eq!(account.answer(second[0]), Some(8));
+    }
+
+    #[test]
+    fn the_time_for_an_answer_begins_when_an_event_leaves_the_buffer() {
+        let (mut account, mut number) = (window(1, 2, 100), 0);
+        account.accept(0, 0, 0);
+        account.accept(1, 60 * MS, 1);
+        account.accept(2, 60 * MS, 2);
+        assert_eq!(pump(&mut account, 60 * MS, &mut number).len(), 1, "the first one fills the window");
+        assert_eq!(expired(&mut account, 100 * MS), [], "it left at 60");
+        assert_eq!(expired(&mut account, 160 * MS), [(0, NO_ANSWER), (1, NOT_SENT), (2, NOT_SENT)]);
+        account.accept(3, 160 * MS, 3);
+        account.accept(4, 170 * MS, 4);
+        let tickets = pump(&mut account, 170 * MS, &mut number);
+        assert_eq!(account.answer(tickets[0]), Some(3));
+        pump(&mut account, 260 * MS, &mut number);
+        assert_eq!(expired(&mut account, 350 * MS), [], "just sent, though accepted long ago");
+        assert_eq!(expired(&mut account, 360 * MS), [(4, NO_ANSWER)]);
+    }
+
+    #[test]
+    fn what_is_given_up_is_told_by_whether_it_left() {
+        let (mut account, mut number) = (window(2, 2, 100), 0);
+        (0..4).for_each(|token| account.accept(token, 0, token));
+        pump(&mut account, 0, &mut number);
+        let mut closed = Vec::new();
+        account.give_up(Doubt::Disconnected, |token, answer| closed.push((token, answer)));
+        assert_eq!(closed, [(0, DISCONNECTED), (1, DISCONNECTED), (2, NOT_SENT), (3, NOT_SENT)]);
+    }
+
+    #[test]
+    fn a_connection_takes_what_left_on_it_and_nothing_else() {
+        let (mut account, mut number) = (window(3, 3, 100), 0);
+        (0..5).for_each(|token| account.accept(token, 0, token));
+        let tickets = pump(&mut account, 0, &mut number);
+        assert_eq!(account.answer(tickets[1]), Some(1));
+        let mut closed = Vec::new();
+        account.lost(2, |token, answer| closed.push((token, answer)));
+        assert_eq!(closed, [(0, DISCONNECTED)], "1 is answered, 2 leaves with the next connection");
+        assert_eq!(account.answer(tickets[0]), None, "its answer came too late");
+        let tickets = pump(&mut account, 0, &mut number);
+        assert_eq!((tickets.len(), account.open()), (2, 3), "the window is free for those that waited");
     }
 }

@@ -3,8 +3,12 @@
 
 use crate::num;
 
-/// Positions that are remembered one by one, back from the highest one: 128 KiB a partition.
+/// Positions of a partition that are remembered one by one, back from the highest one, at the most.
 const REMEMBERED: u64 = 1 << 20;
+/// The same of all partitions of a group together: 16 MiB, the whole memory of 128 partitions.
+const OF_A_GROUP: u64 = 1 << 27;
+/// Positions in a word.
+const WORD: u64 = 64;
 
 /// What is known of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,19 +22,36 @@ pub enum Known {
 }
 
 /// The positions of one group, as bits in a ring for each partition.
-#[derive(Debug, Clone, Default)]
+///
+/// A ring has room for what lies between the lowest and the highest position that it remembers, and grows with that: up to
+/// the last 2^20 positions, or, with more than 128 partitions, up to an equal share of 2^27 for all.
+#[derive(Debug, Clone)]
 pub struct Positions {
     partitions: Vec<Ring>,
+    /// What a ring may remember; a power of two.
+    most: u64,
 }
 
 #[derive(Debug, Clone, Default)]
 struct Ring {
     /// One above the highest position.
     end: u64,
+    /// No position below is remembered, and all from here to the end have a place of their own.
+    lowest: u64,
+    /// A power of two of words, or none.
     words: Vec<u64>,
 }
 
 impl Positions {
+    /// Of a group that is given events of so many partitions.
+    #[must_use]
+    pub fn new(partitions: usize) -> Self {
+        let share = OF_A_GROUP / num::count(partitions.max(1));
+        // The power of two below, at least a word.
+        let share = 1 << share.max(WORD).ilog2();
+        Self { partitions: Vec::new(), most: share.min(REMEMBERED) }
+    }
+
     /// Enters a delivery of a position, and says what was known of it before.
     #[inline]
     pub fn enter(&mut self, partition: u32, offset: u64) -> Known {
@@ -38,58 +59,90 @@ impl Positions {
         if partition >= self.partitions.len() {
             self.partitions.resize_with(partition + 1, Ring::default);
         }
-        self.partitions[partition].enter(offset)
+        self.partitions[partition].enter(offset, self.most)
     }
 }
 
 impl Ring {
-    fn enter(&mut self, offset: u64) -> Known {
+    fn enter(&mut self, offset: u64, most: u64) -> Known {
         if offset >= self.end {
-            self.forget_up_to(offset);
+            self.forget_up_to(offset, most);
             self.end = offset.saturating_add(1);
             self.set(offset);
             return Known::New;
         }
-        if self.end - offset > REMEMBERED {
+        if self.end - offset > most {
             return Known::Forgotten;
+        }
+        if offset < self.lowest {
+            self.make_room(offset, self.end);
+            self.lowest = offset;
         }
         if self.set(offset) { Known::Again } else { Known::New }
     }
 
     /// Makes room for the positions from the old end up to a new highest one.
-    fn forget_up_to(&mut self, offset: u64) {
-        if offset - self.end >= REMEMBERED || self.words.is_empty() {
-            self.words = vec![0; num::index(REMEMBERED / 64)];
+    fn forget_up_to(&mut self, offset: u64, most: u64) {
+        if self.end == 0 || offset - self.end >= most {
+            self.words.clear();
+            self.words.resize(1, 0);
+            self.lowest = offset;
             return;
         }
-        for skipped in self.end..=offset {
-            let (word, bit) = place(skipped);
-            self.words[word] &= !bit;
+        let end = offset.saturating_add(1);
+        self.lowest = self.lowest.max(end.saturating_sub(most));
+        self.make_room(self.lowest, end);
+        let mut at = self.end;
+        while at < end {
+            let (word, bit) = self.place(at);
+            let positions = (WORD - at % WORD).min(end - at);
+            self.words[word] &= !((u64::MAX >> (WORD - positions)) * bit);
+            at += positions;
         }
+    }
+
+    /// Grows until every position of a span has a place of its own.
+    fn make_room(&mut self, from: u64, end: u64) {
+        let wanted = (end - from).next_power_of_two();
+        if wanted <= self.places() {
+            return;
+        }
+        let larger = Self { words: vec![0; num::index(wanted / WORD)], ..*self };
+        let smaller = std::mem::replace(self, larger);
+        for offset in smaller.lowest..smaller.end {
+            let (word, bit) = smaller.place(offset);
+            if smaller.words[word] & bit != 0 {
+                self.set(offset);
+            }
+        }
+    }
+
+    fn places(&self) -> u64 {
+        num::count(self.words.len()) * WORD
     }
 
     /// Sets a bit; was it set?
     fn set(&mut self, offset: u64) -> bool {
-        let (word, bit) = place(offset);
+        let (word, bit) = self.place(offset);
         let was = self.words[word] & bit != 0;
         self.words[word] |= bit;
         was
     }
-}
 
-fn place(offset: u64) -> (usize, u64) {
-    (num::index(offset % REMEMBERED / 64), 1 << (offset % 64))
+    fn place(&self, offset: u64) -> (usize, u64) {
+        (num::index(offset & (self.places() - 1)) / 64, 1 << (offset % WORD))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-    use std::collections::HashSet;
+    use std::collections::BTreeSet;
 
     #[test]
     fn what_lies_too_far_back_is_forgotten_and_not_invented() {
-        let mut positions = Positions::default();
+        let mut positions = Positions::new(2);
         assert_eq!(positions.enter(0, 7), Known::New);
         assert_eq!(positions.enter(0, 7 + REMEMBERED - 1), Known::New);
         assert_eq!((positions.enter(0, 7), positions.enter(0, 8)), (Known::Again, Known::New));
@@ -100,17 +153,72 @@ mod tests {
         assert_eq!(positions.enter(1, 7), Known::New, "another partition");
     }
 
+    fn bytes(positions: &Positions) -> usize {
+        let rings = positions.partitions.iter();
+        rings.map(|ring| size_of::<Ring>() + size_of::<u64>() * ring.words.capacity()).sum()
+    }
+
+    #[test]
+    fn a_group_of_many_partitions_takes_no_more_memory_than_one_of_a_few() {
+        for partitions in [1, 128, 129, 18 * 256, 64 * 256] {
+            let mut positions = Positions::new(partitions);
+            // The first and the last position of what it may remember, and one that is further off.
+            for partition in 0..num::count32(partitions) {
+                for offset in [1_000_000, 1_000_000 + positions.most - 1, 1_000_000 + positions.most] {
+                    assert_eq!(positions.enter(partition, offset), Known::New);
+                }
+                assert_eq!(positions.enter(partition, 1_000_001), Known::New);
+                assert_eq!(positions.enter(partition, 1_000_000), Known::Forgotten);
+            }
+            let most = num::index(OF_A_GROUP / 8) + partitions * size_of::<Ring>() * 2;
+            assert!(bytes(&positions) <= most, "{partitions} partitions take {} bytes", bytes(&positions));
+            assert!(partitions > 128 || positions.most == REMEMBERED);
+            assert!(positions.most >= OF_A_GROUP / 2 / num::count(partitions).max(128));
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_what_has_come() {
+        let mut positions = Positions::new(18 * 256);
+        for offset in 0..200 {
+            (0..18 * 256).for_each(|partition| assert_eq!(positions.enter(partition, offset), Known::New));
+        }
+        assert!(bytes(&positions) < 1 << 20, "{} bytes for 200 positions of each", bytes(&positions));
+    }
+
     proptest! {
         #[test]
         fn near_positions_are_a_set(
             steps in proptest::collection::vec((0_u32..2, 0_u64..300), 0..300),
             start in prop_oneof![Just(0), REMEMBERED - 100..REMEMBERED],
         ) {
-            let (mut positions, mut seen) = (Positions::default(), HashSet::new());
+            let (mut positions, mut seen) = (Positions::new(2), BTreeSet::new());
             for (partition, offset) in steps {
                 let known = positions.enter(partition, start + offset);
                 let new = seen.insert((partition, offset));
                 prop_assert_eq!(known, if new { Known::New } else { Known::Again });
+            }
+        }
+
+        #[test]
+        fn far_positions_are_a_set_as_far_as_they_are_remembered(
+            jumps in proptest::collection::vec((any::<bool>(), 0_u64..200), 1..200),
+            start in 0_u64..1000,
+        ) {
+            // So many partitions that each remembers 256 positions.
+            let mut positions = Positions::new(num::index(OF_A_GROUP / 256));
+            let (mut seen, mut end, mut offset) = (BTreeSet::new(), 0, start);
+            for (ahead, jump) in jumps {
+                offset = if ahead { offset + jump } else { offset.saturating_sub(jump) };
+                let known = positions.enter(0, offset);
+                let new = seen.insert(offset);
+                let expected = match () {
+                    () if offset < end && end - offset > 256 => Known::Forgotten,
+                    () if new => Known::New,
+                    () => Known::Again,
+                };
+                prop_assert_eq!(known, expected, "{} of {}", offset, end);
+                end = end.max(offset + 1);
             }
         }
     }

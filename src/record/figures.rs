@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::measure;
+use crate::num;
 use crate::plan::{Delivery, Ns};
 
 /// A time distribution over the measure phase.
@@ -107,16 +108,19 @@ pub struct Load {
     pub acked: u64,
     /// Of these, ids that the broker already knew.
     pub acked_duplicate: u64,
-    /// Refused by the broker.
+    /// Refused by the broker, or accepted by the client and never sent (`not-sent`): known not to be stored.
     pub refused: u64,
     /// Refused by the client.
     pub unsent: u64,
     /// Of these, those in which the bus had no part: the generator fell behind, or the client cannot send such an event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsent_own: u64,
-    /// Without an answer.
+    /// Sent, and without an answer.
     pub unconfirmed: u64,
-    /// Broker refusals by their reason.
+    /// Of these, sent on a connection that ended before the answer came.
+    #[serde(default)]
+    pub unconfirmed_disconnected: u64,
+    /// Refusals by their reason.
     pub refusals: Vec<Refusal>,
     /// Events of the measure phase: intended.
     pub measured_intended: u64,
@@ -164,10 +168,22 @@ pub struct Offered {
     pub soon_after: u64,
 }
 
-/// A reason of the broker's, and how often.
+impl Load {
+    /// The reason of events that never left the client.
+    pub const NOT_SENT: &str = "not-sent";
+
+    /// Of the refused events, those that never left the client.
+    #[must_use]
+    pub fn not_sent(&self) -> u64 {
+        let never = self.refusals.iter().filter(|refusal| refusal.reason == Self::NOT_SENT);
+        num::sum(never.map(|refusal| refusal.count))
+    }
+}
+
+/// A reason of a refusal, and how often.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
-    /// `no-responders`, `overload` or `api-10077`.
+    /// `no-responders`, `overload`, `not-sent` or `api-10077`.
     pub reason: String,
     /// How often.
     pub count: u64,

@@ -133,7 +133,12 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
             "acknowledged",
             load.acked,
             load.intended,
-            &[("refused by the broker", load.refused), ("without an answer", load.unconfirmed)],
+            &[
+                ("refused by the broker", load.refused.saturating_sub(load.not_sent())),
+                ("never left the client", load.not_sent()),
+                ("without an answer", load.unconfirmed.saturating_sub(load.unconfirmed_disconnected)),
+                ("sent on a connection that was lost", load.unconfirmed_disconnected),
+            ],
             &[("were known to the broker", load.acked_duplicate)],
         ),
     ];

@@ -99,11 +99,15 @@ fn ledger(out: &mut String, record: &Record) {
     let n = show::count;
     line!(out, "ledger");
     let mut published = format!("published {} intended = {} acked", n(load.intended), n(load.acked));
-    for (what, events) in
-        [("refused", load.refused), ("unconfirmed", load.unconfirmed), ("unsent", load.unsent)]
-    {
-        if events > 0 {
-            let _ = write!(published, " + {} {what}", n(events));
+    let parts = [
+        ("refused", load.refused, load.not_sent(), "never left the client"),
+        ("unconfirmed", load.unconfirmed, load.unconfirmed_disconnected, "on a connection that was lost"),
+        ("unsent", load.unsent, 0, ""),
+    ];
+    for (what, events, of_these, why) in parts.into_iter().filter(|(_, events, ..)| *events > 0) {
+        let _ = write!(published, " + {} {what}", n(events));
+        if of_these > 0 {
+            let _ = write!(published, " ({} {why})", n(of_these));
         }
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));

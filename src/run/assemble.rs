@@ -208,6 +208,7 @@ fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
         unsent: totals.unsent,
         unsent_own: sum(|g| g.unsent_own),
         unconfirmed: totals.unconfirmed,
+        unconfirmed_disconnected: sum(|g| g.unconfirmed_disconnected),
         refusals,
         measured_intended,
         measured_sent,

@@ -99,8 +99,9 @@ impl Crew {
         for (index, member) in members.into_iter().enumerate() {
             let (give_back, emptied) = channel();
             back.push(give_back);
-            let (listening, to_group) = (listening.clone(), ToGroup { batches: batches.clone(), emptied });
-            let work = move || workers::receive_as_member(member, index, &listening, &to_group);
+            let to_group = ToGroup { member: index, batches: batches.clone(), emptied };
+            let listening = listening.clone();
+            let work = move || workers::receive_as_member(member, &listening, &to_group);
             threads.push(Builder::new().name(format!("{name}-{index}")).spawn(work)?);
         }
         // The members have the only ones: when they are done, nothing more can come.

@@ -76,7 +76,7 @@ pub enum RunError {
     Bus(#[from] BusError),
     /// A group does not receive.
     #[error(
-        "not ready after {seconds} s: {silent} (the broker said: {said}); check that the subjects reach the \
+        "not ready after {seconds} s: {silent} ({said}); check that the subjects reach the \
          stream and that nothing else consumes from this run's groups"
     )]
     NotReady {
@@ -84,7 +84,7 @@ pub enum RunError {
         silent: String,
         /// The deadline.
         seconds: u64,
-        /// The last refusal.
+        /// What was said last, and by whom.
         said: String,
     },
     /// Somebody ended it before there was anything to measure.

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
+use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
 use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, Market};
@@ -80,8 +80,10 @@ pub(super) struct Generated {
     pub(super) bytes: u64,
     /// How late the last slot of the measure phase had its turn.
     pub(super) finished_late_ns: u64,
-    /// Broker refusals.
+    /// Refusals, of the broker and of what never left.
     pub(super) refusals: BTreeMap<Refusal, u64>,
+    /// Of the unconfirmed events, those whose connection was lost.
+    pub(super) unconfirmed_disconnected: u64,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
     /// Slots that were not sent, without any part of the bus in it.
@@ -187,6 +189,7 @@ impl<P: Publisher> Generator<P> {
                 bytes: 0,
                 finished_late_ns: 0,
                 refusals: BTreeMap::new(),
+                unconfirmed_disconnected: 0,
                 too_large: 0,
                 unsent_own: 0,
                 measured_unsent_own: vec![0; topics],
@@ -344,8 +347,9 @@ impl<P: Publisher> Generator<P> {
                 *self.done.refusals.entry(why).or_insert(0) += 1;
                 self.interval.counts.refused += 1;
             }
-            Answer::Unconfirmed => {
+            Answer::Unconfirmed(why) => {
                 self.done.ledger.unconfirmed(key, open.sequence);
+                self.done.unconfirmed_disconnected += u64::from(why == Doubt::Disconnected);
                 self.interval.counts.unconfirmed += 1;
             }
         }

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal};
+use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
 use crate::market;
 use crate::num;
 use crate::plan::Plan;
+use crate::record;
 
 use super::RunError;
 use super::shared::GroupSignals;
@@ -16,8 +17,63 @@ use super::shared::GroupSignals;
 /// How often an event that has not been seen everywhere is sent again.
 const AGAIN_NS: u64 = 1_000_000_000;
 
+/// The readiness events of a run, each another one.
+struct Events {
+    payload: Vec<u8>,
+    tag: u16,
+    nonce: u32,
+}
+
+impl Events {
+    fn publish(&mut self, publisher: &mut impl Publisher, topic: usize, unix_ns: u64) -> Result<(), Refused> {
+        let Self { payload, tag, nonce } = self;
+        market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
+        *nonce += 1;
+        let id = market::event_id(payload);
+        publisher.publish(&Outgoing { token: u64::from(*nonce), topic, symbol: 0, id, payload })
+    }
+}
+
+/// How far a publisher is.
+#[derive(Default, Clone, Copy)]
+struct Progress {
+    /// Topics that the client has taken an event of, in this round.
+    taken: usize,
+    /// The broker has confirmed one.
+    answered: bool,
+}
+
+/// The last thing that was said against being ready, by either side.
+#[derive(Default)]
+struct Said {
+    broker: Option<String>,
+    client: Option<String>,
+}
+
+impl Said {
+    fn hear(&mut self, answer: Answer) {
+        match answer {
+            Answer::Stored { .. } => {}
+            Answer::Refused(Refusal::NotSent) => {
+                self.client = Some("an event was not sent within `bus.publish_timeout`".into());
+            }
+            Answer::Refused(why) => self.broker = Some(describe(why)),
+            Answer::Unconfirmed(_) => self.broker = Some("no answer to a published event".into()),
+        }
+    }
+
+    /// The broker's word explains more.
+    fn text(self) -> String {
+        match self {
+            Self { broker: Some(said), .. } => format!("the broker said: {said}"),
+            Self { client: Some(said), .. } => format!("the client said: {said}"),
+            Self { .. } => "the broker said: nothing".into(),
+        }
+    }
+}
+
 /// Sends readiness events from every publisher until every group has seen each of its topics and every
-/// publisher has had an answer.
+/// publisher has had an answer. What a client has no room for is tried again as soon as it has.
 pub(super) fn ready<P: Publisher>(
     plan: &Plan,
     tag: u16,
@@ -28,60 +84,48 @@ pub(super) fn ready<P: Publisher>(
     interrupted: &dyn Fn() -> bool,
 ) -> Result<(), RunError> {
     let started = clock.now();
-    let mut payload = Vec::with_capacity(1024);
+    let topics = plan.topology.topics.len();
+    let mut events = Events { payload: Vec::with_capacity(1024), tag, nonce: 0 };
     let mut answers: Vec<Ack> = Vec::new();
-    let mut answered = vec![false; publishers.len()];
-    let mut refusal = None;
-    let mut send_at = started;
-    let mut nonce = 0;
+    let mut progress = vec![Progress::default(); publishers.len()];
+    let mut said = Said::default();
+    let mut again_at = started + AGAIN_NS;
     loop {
         let now = clock.now();
-        if now >= send_at {
-            send_at = now + AGAIN_NS;
-            for publisher in publishers.iter_mut() {
-                for topic in 0..plan.topology.topics.len() {
-                    let unix = clock.unix_ns_at_epoch() + now;
-                    market::encode_readiness(&mut payload, tag, num::low8(num::count(topic)), nonce, unix);
-                    nonce += 1;
-                    let event = Outgoing {
-                        token: u64::from(nonce),
-                        topic,
-                        symbol: 0,
-                        id: market::event_id(&payload),
-                        payload: &payload,
-                    };
-                    if let Err(refused) = publisher.publish(&event) {
-                        refusal = Some(refused.to_string());
-                    }
-                }
-            }
+        let another_round = now >= again_at;
+        if another_round {
+            again_at = now + AGAIN_NS;
         }
-        for (publisher, answered) in publishers.iter_mut().zip(&mut answered) {
+        for (publisher, own) in publishers.iter_mut().zip(&mut progress) {
+            if another_round && own.taken == topics {
+                own.taken = 0;
+            }
+            while own.taken < topics {
+                match events.publish(publisher, own.taken, clock.unix_ns_at_epoch() + now) {
+                    Err(Refused::Full) => break,
+                    Err(refused) => said.client = Some(refused.to_string()),
+                    Ok(()) => {}
+                }
+                own.taken += 1;
+            }
             publisher.acks(&mut answers);
             for ack in answers.drain(..) {
-                match ack.outcome {
-                    Answer::Stored { .. } => *answered = true,
-                    Answer::Refused(why) => refusal = Some(describe(why)),
-                    Answer::Unconfirmed => refusal = Some("no answer to a published event".into()),
-                }
+                own.answered |= matches!(ack.outcome, Answer::Stored { .. });
+                said.hear(ack.outcome);
             }
         }
         let missing = missing(plan, groups);
+        let done = progress.iter().all(|own| own.answered && own.taken == topics);
         let idle = publishers.iter().all(|publisher| publisher.in_flight() == 0);
-        if missing.is_empty() && answered.iter().all(|done| *done) && idle {
+        if missing.is_empty() && done && idle {
             return Ok(());
         }
         if interrupted() {
             return Err(RunError::InterruptedBeforeLoad);
         }
         if now.saturating_sub(started) > u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) {
-            let seconds = within.as_secs();
             let silent = if missing.is_empty() { "some publisher".to_owned() } else { missing.join("; ") };
-            return Err(RunError::NotReady {
-                silent,
-                seconds,
-                said: refusal.unwrap_or_else(|| "nothing".into()),
-            });
+            return Err(RunError::NotReady { silent, seconds: within.as_secs(), said: said.text() });
         }
         std::thread::sleep(Duration::from_millis(2));
     }
@@ -101,12 +145,74 @@ fn missing(plan: &Plan, groups: &[(Vec<bool>, Arc<GroupSignals>)]) -> Vec<String
     missing
 }
 
-/// A broker's refusal in a word.
+/// A refusal in a word.
 pub(super) fn describe(why: Refusal) -> String {
     match why {
         Refusal::NoResponders => "no-responders".into(),
         Refusal::Overload => "overload".into(),
-        Refusal::NotSent => "not-sent".into(),
+        Refusal::NotSent => record::Load::NOT_SENT.into(),
         Refusal::Api(code) => format!("api-{code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Doubt;
+    use crate::profile::{self, Source};
+
+    /// A client that never has room, or whose events get this answer.
+    struct Client {
+        room: bool,
+        answer: Answer,
+        open: Vec<u64>,
+    }
+
+    impl Publisher for Client {
+        fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused> {
+            if !self.room || !self.open.is_empty() {
+                return Err(Refused::Full);
+            }
+            self.open.push(event.token);
+            Ok(())
+        }
+
+        fn acks(&mut self, into: &mut Vec<Ack>) {
+            into.extend(self.open.drain(..).map(|token| Ack { token, at: 0, outcome: self.answer }));
+        }
+
+        fn in_flight(&self) -> usize {
+            self.open.len()
+        }
+
+        fn abandon(&mut self) {}
+    }
+
+    fn attempt(room: bool, answer: Answer) -> Result<(), String> {
+        let plan = profile::read(&Source::find("quick").unwrap(), &[]).unwrap();
+        let mut client = [Client { room, answer, open: Vec::new() }];
+        let within = if matches!(answer, Answer::Stored { .. }) { 60_000 } else { 0 };
+        let within = Duration::from_millis(within);
+        ready(&plan, 1, Clock::start(), &mut client, &[], within, &|| false)
+            .map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_client_with_room_for_one_event_sends_them_one_after_the_other() {
+        let position = crate::bus::Position { partition: 0, offset: 1 };
+        assert_eq!(attempt(true, Answer::Stored { position, duplicate: false }), Ok(()));
+    }
+
+    #[test]
+    fn the_broker_is_told_to_have_said_what_it_said_and_nothing_else() {
+        for (room, answer, said) in [
+            (false, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: nothing)"),
+            (true, Answer::Refused(Refusal::NoResponders), "(the broker said: no-responders)"),
+            (true, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: no answer to a published event)"),
+            (true, Answer::Refused(Refusal::NotSent), "(the client said: an event was not sent within"),
+        ] {
+            let error = attempt(room, answer).unwrap_err();
+            assert!(error.contains(said), "{error}");
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::measure::{
     Windows,
 };
 use crate::num;
-use crate::plan::{self, Ns, Plan, Span};
+use crate::plan::{self, BusKind, Ns, Plan, Span};
 use crate::record;
 use crate::verdict::limits;
 
@@ -141,7 +141,7 @@ impl Receiver {
                 .groups
                 .get(group)
                 .is_some_and(|g| g.members == 1 || g.delivery == plan::Delivery::Pinned),
-            positions: Positions::default(),
+            positions: Positions::new(partitions(plan, &subscribed)),
             done: Received {
                 ledger: GroupLedger::new(plan.keys()),
                 latency: Latency::new(&limits),
@@ -261,6 +261,15 @@ impl Receiver {
     /// Ends it.
     pub(super) fn finish(self) -> Received {
         self.done
+    }
+}
+
+/// Partitions that a group is given events of, by their positions.
+fn partitions(plan: &Plan, subscribed: &[bool]) -> usize {
+    let topics = subscribed.iter().filter(|subscribed| **subscribed).count();
+    match plan.bus.kind {
+        BusKind::Nats => 1,
+        BusKind::Kafka => topics * num::index32(plan.bus.partitions),
     }
 }
 

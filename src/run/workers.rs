@@ -217,15 +217,25 @@ pub(super) struct Batch {
 }
 
 /// The ends of one member: to its group, and for the lists that come back from there to be filled again.
+///
+/// However the member ends, a panic included, its group is told that nothing more comes from it: else the others'
+/// readings would be held back for good.
 pub(super) struct ToGroup {
+    pub(super) member: usize,
     pub(super) batches: Sender<Batch>,
     pub(super) emptied: Inbox<Vec<Reading>>,
+}
+
+impl Drop for ToGroup {
+    fn drop(&mut self) {
+        let last = Batch { member: self.member, readings: Vec::new(), until: Ns::MAX };
+        let _ = self.batches.send(last);
+    }
 }
 
 /// Receives for one member of several: reads on its thread, and leaves the ledger to the group's.
 pub(super) fn receive_as_member<M: Member>(
     mut member: M,
-    index: usize,
     listening: &Listening,
     to_group: &ToGroup,
 ) -> Option<BusError> {
@@ -239,12 +249,11 @@ pub(super) fn receive_as_member<M: Member>(
         let idle_until = listening.clock.now();
         failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(listening.read(delivery))).err();
         let until = readings.last().map_or(idle_until, |last| last.received);
-        let batch = Batch { member: index, readings, until };
+        let batch = Batch { member: to_group.member, readings, until };
         if to_group.batches.send(batch).is_err() {
             break;
         }
     }
-    let _ = to_group.batches.send(Batch { member: index, readings: Vec::new(), until: Ns::MAX });
     failed
 }
 
@@ -276,4 +285,57 @@ pub(super) fn receive_together(
         tick(&mut receiver, &mut seconds, listening, merger.frontier());
     }
     finish(receiver, seconds.as_ref(), listening, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::bus::{Delivery, Position};
+    use crate::profile::{self, Source};
+
+    /// Hands over so many foreign events, one at a time, then ends in its way.
+    struct Scripted {
+        events: u64,
+        end: fn() -> BusError,
+        clock: Clock,
+    }
+
+    impl Member for Scripted {
+        fn receive(&mut self, _: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
+            self.events = self.events.checked_sub(1).ok_or_else(self.end)?;
+            let position = Position { partition: 0, offset: self.events };
+            let received = self.clock.now();
+            sink(&Delivery { subject: "", payload: b"foreign", received, position, attempt: 1 });
+            Ok(1)
+        }
+    }
+
+    #[test]
+    fn a_member_that_panics_does_not_hold_back_what_the_others_received() {
+        let plan = profile::read(&Source::find("quick").unwrap(), &[]).unwrap();
+        let (switches, clock) = (Arc::<Switches>::default(), Clock::start());
+        let subscribed = vec![true; plan.topology.topics.len()];
+        let receiver = Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::clone(&switches));
+        let run = crate::run::engine::run_identity(&plan, 1, clock.unix_ns_at_epoch());
+        let reports = channel().0;
+        let listening = Listening { clock, run, switches, reports, group: 0, backlog: false };
+        let failed = || BusError::Environment { problem: "over".into(), hint: String::new() };
+        let ends: [fn() -> BusError; 2] = [|| panic!("as it is meant to"), failed];
+        let (batches, from_members) = channel();
+        let (mut back, mut threads) = (Vec::new(), Vec::new());
+        for (index, end) in ends.into_iter().enumerate() {
+            let (give_back, emptied) = channel();
+            back.push(give_back);
+            let to_group = ToGroup { member: index, batches: batches.clone(), emptied };
+            let (member, listening) = (Scripted { events: 100, end, clock }, listening.clone());
+            threads
+                .push(std::thread::spawn(move || receive_as_member(member, &listening, &to_group).is_some()));
+        }
+        drop(batches);
+        let (account, _) = receive_together(receiver, &listening, &from_members, &back);
+        let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().ok()).collect();
+        assert_eq!((ended, account.foreign), (vec![None, Some(true)], 200));
+    }
 }

@@ -11,8 +11,8 @@ use crate::proxy::{Proxy, Shape};
 use crate::support::nats::NatsServer;
 use crate::support::program::Running;
 use crate::{
-    MEMBER, Miss, TOLERATED, after_a_stall, alone, beside_others, both, compare_of, quantile, run, whole,
-    within_three_attempts,
+    MEMBER, Miss, PUBLISHER, TOLERATED, after_a_stall, alone, beside_others, both, compare_of, quantile, run,
+    whole, within_three_attempts,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -52,6 +52,12 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
     assert_eq!((load.intended, load.refused, load.unsent), (1650, 0, 0), "the schedule waits for nobody");
     assert_eq!((group.lost, audit.missing, audit.stored_once), (0, 0, load.acked));
     assert!(0 < group.recovered && group.recovered < load.unconfirmed, "{load:?} {group:?}");
+    assert_eq!(
+        load.unconfirmed, load.unconfirmed_disconnected,
+        "nobody waits for an answer on a dead connection"
+    );
+    let told = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("on a connection that was lost)"), "{told}");
     assert_eq!(group.recovered, audit.unconfirmed_stored, "all that is stored arrives, confirmed or not");
     assert_eq!((group.duplicate, audit.stored_twice, audit.out_of_order), (0, 0, 0));
     assert!(group.reordered > 0, "deliveries that the cut destroyed came again, later than others");
@@ -59,6 +65,31 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
     for kind in ["disconnected", "connected"] {
         assert!(kinds(&record).iter().filter(|other| **other == kind).count() >= 3, "{:?}", record.marks);
     }
+}
+
+/// Answers take a second, so that half a second of events fills the window; the other connections are whole.
+#[test]
+fn a_reset_with_a_full_window_costs_the_window_and_no_more() {
+    let _beside = beside_others();
+    let server = NatsServer::start();
+    let proxy = Proxy::to(server.port());
+    let sets = ["load.duration=3s", "load.drain=30s", "bus.window=100", "bus.publish_timeout=1m"];
+    let sets = [&sets[..], &["bus.nats.ack_wait=2s"]].concat();
+    let (done, record) = run(&proxy.url(), &sets, |_| {
+        proxy.shape(ToClient, Shape { delay_ns: 60_000_000_000, only: PUBLISHER, ..Shape::default() });
+        std::thread::sleep(SECOND);
+        proxy.cut(Duration::from_millis(50));
+    });
+    done.ends(0);
+    let (load, group) = (&record.load, &record.groups[0]);
+    assert_eq!((load.intended, load.refused, load.unsent), (1650, 0, 0), "the schedule waits for nobody");
+    assert_eq!((load.unconfirmed, load.unconfirmed_disconnected), (100, 100), "the window: {load:?}");
+    assert_eq!(load.acked, 1550, "all that waited leaves with the next connection");
+    assert_eq!(
+        (group.recovered, group.delivered, group.lost),
+        (100, 1650, 0),
+        "and the server had the others"
+    );
 }
 
 fn half_open(proxy: &Proxy, only: Option<usize>) {
@@ -83,8 +114,9 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
     let reason = record.run.reason.as_deref().expect("a reason");
     assert!(reason.contains("stopped answering"), "{reason}");
     let (load, group) = (&record.load, &record.groups[0]);
-    assert_eq!((load.intended, load.refused, load.unsent), (1150, 0, 0), "the schedule waits for nobody");
+    assert_eq!((load.intended, load.unsent), (1150, 0), "the schedule waits for nobody");
     assert!(load.unconfirmed > 500, "{load:?}");
+    assert_eq!(load.refused, load.not_sent(), "what waited for room never left");
     let lost = objective(&record, "delivery.lost");
     assert_eq!(lost.verdict, Verdict::Inconclusive, "{} confirmed and not here, yet: {lost:?}", group.lost);
     for claim in [" lost, 0 dup", "missing, ", "the delivery lost", "the bus lost"] {

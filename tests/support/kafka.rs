@@ -90,6 +90,7 @@ impl Drop for Kafka {
 impl Rig for Kafka {
     type Bus = KafkaBus;
     const DURABILITY: &'static str = "page cache";
+    const SENDS_AGAIN: bool = true;
 
     fn is_there() -> bool {
         is_there()

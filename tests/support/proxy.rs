@@ -276,6 +276,8 @@ impl Pipe {
                 match self.from.read(&mut buffer) {
                     Ok(0) | Err(_) => open = false,
                     Ok(bytes) => {
+                        // It may have been set while nothing came.
+                        let (shape, _) = self.way();
                         under_way += bytes;
                         queue.push_back((lane.leaves(clock.now(), bytes, &shape), buffer[..bytes].to_vec()));
                     }

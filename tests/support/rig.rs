@@ -16,6 +16,8 @@ pub trait Rig: Sized {
     type Bus: Bus;
     /// What its acknowledgements mean.
     const DURABILITY: &'static str;
+    /// Does its client send again by itself what was on a connection that ended?
+    const SENDS_AGAIN: bool = false;
     /// Is there such a broker? Where it is not, tests on it are left out.
     fn is_there() -> bool {
         true

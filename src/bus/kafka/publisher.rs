@@ -1,7 +1,9 @@
 //! The sending end: an own producer, whose reports are taken in on the generator's thread while it waits.
 //!
 //! The client's window and buffer are ours, not librdkafka's, so that they mean the same as on NATS: an event that waits
-//! for room is not in librdkafka yet, and a report that comes too late is told apart by its ticket.
+//! for room is not in librdkafka yet, and a report that comes too late is told apart by its ticket. What was on a
+//! connection that is gone librdkafka sends again by itself on the next one, and with idempotence neither twice nor out of
+//! order: so it stays open, and has its place in the window, until it is confirmed or its time is over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,8 +19,8 @@ use super::bell::Bell;
 use super::names::Names;
 use super::watch::Watch;
 use super::{MAX_PAYLOAD, explain};
-use crate::bus::window::{Ticket, Window};
-use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refusal, Refused, environment};
+use crate::bus::window::{Patience, Sent, Ticket, Window};
+use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -97,7 +99,7 @@ fn status(message: &BorrowedMessage<'_>) -> Status {
 fn failed(code: Option<Code>, status: Status) -> Answer {
     match (code, status) {
         (Some(code), Status::RD_KAFKA_MSG_STATUS_NOT_PERSISTED) => Answer::Refused(refusal(code)),
-        _ => Answer::Unconfirmed,
+        _ => Answer::Unconfirmed(Doubt::NoAnswer),
     }
 }
 
@@ -171,14 +173,15 @@ impl KafkaPublisher {
             )
         })?;
         let window = if bus.publish == Publish::Sync { 1 } else { bus.window.max(1) };
-        let timeout = bus.publish_timeout.ns.saturating_add(GRACE_NS);
+        let room_ns = bus.publish_timeout.ns;
+        let patience = Patience { room_ns, answer_ns: room_ns.saturating_add(GRACE_NS) };
         Ok(Self {
             bell,
             producer,
             names,
             symbols,
             clock,
-            window: Window::new(window, bus.buffer, timeout),
+            window: Window::new(window, bus.buffer, patience),
             done: Vec::new(),
             answers: Vec::new(),
             abandoned: false,
@@ -215,27 +218,19 @@ impl KafkaPublisher {
     /// Hands waiting events to the client.
     fn pump(&mut self) {
         let Self { window, producer, names, symbols, answers, clock, closed, .. } = self;
-        let mut gone = Vec::new();
-        window.pump(|ticket, parcel| {
-            let line = Line { producer, names, symbols };
-            match line.send(ticket, parcel.topic, parcel.symbol, &parcel.payload) {
-                Ok(()) => true,
-                Err(NotTaken::Full) => false,
-                Err(NotTaken::Closed) => {
-                    *closed = true;
-                    false
-                }
-                Err(NotTaken::Gone(code)) => {
-                    gone.push((ticket, code));
-                    true
-                }
+        let now = clock.now();
+        let line = Line { producer, names, symbols };
+        let send = |ticket, parcel: &Parcel| {
+            let Err(why) = line.send(ticket, parcel.topic, parcel.symbol, &parcel.payload) else {
+                return Sent::As(0);
+            };
+            *closed |= why == NotTaken::Closed;
+            match why {
+                NotTaken::Full | NotTaken::Closed => Sent::NotYet,
+                NotTaken::Gone(code) => Sent::Never(refusal(code)),
             }
-        });
-        for (ticket, code) in gone {
-            let at = clock.now();
-            let refused = |token| Ack { token, at, outcome: Answer::Refused(refusal(code)) };
-            answers.extend(window.answer(ticket).map(refused));
-        }
+        };
+        window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
     }
 }
 
@@ -357,11 +352,11 @@ impl Publisher for KafkaPublisher {
         self.serve();
         into.append(&mut self.answers);
         let now = self.clock.now();
-        let unconfirmed = |token| into.push(Ack { token, at: now, outcome: Answer::Unconfirmed });
+        let closed = |token, outcome| into.push(Ack { token, at: now, outcome });
         if std::mem::take(&mut self.abandoned) || self.closed {
-            self.window.give_up(unconfirmed);
+            self.window.give_up(Doubt::NoAnswer, closed);
         } else {
-            self.window.expire(now, unconfirmed);
+            self.window.expire(now, closed);
         }
     }
 

@@ -158,7 +158,7 @@ fn what_never_left_is_refused_and_what_may_have_arrived_is_not_confirmed() {
     assert_eq!(stored(&settle(&mut publisher)), 1);
     world.cluster.broker_round_trip_time(1, Duration::from_secs(5)).expect("slow");
     publish(&mut publisher, 0, 0).expect("taken");
-    assert_eq!(settle(&mut publisher), [Answer::Unconfirmed]);
+    assert_eq!(settle(&mut publisher), [Answer::Unconfirmed(Doubt::NoAnswer)]);
     let mut marks = Vec::new();
     world.marks.take(&mut marks);
     assert!(marks.iter().any(|mark| mark.kind == "disconnected"), "{marks:?}");
@@ -218,11 +218,11 @@ fn labels_hold_ticket_and_topic() {
 #[test]
 fn only_what_is_known_not_to_be_stored_is_a_refusal() {
     for status in [Status::RD_KAFKA_MSG_STATUS_POSSIBLY_PERSISTED, Status::RD_KAFKA_MSG_STATUS_PERSISTED] {
-        assert_eq!(failed(Some(Code::MessageTimedOut), status), Answer::Unconfirmed);
+        assert_eq!(failed(Some(Code::MessageTimedOut), status), Answer::Unconfirmed(Doubt::NoAnswer));
     }
     let never = Status::RD_KAFKA_MSG_STATUS_NOT_PERSISTED;
     assert_eq!(failed(Some(Code::MessageTimedOut), never), Answer::Refused(Refusal::NotSent));
     assert_eq!(failed(Some(Code::MessageSizeTooLarge), never), Answer::Refused(Refusal::Api(10)));
     assert_eq!(failed(Some(Code::ThrottlingQuotaExceeded), never), Answer::Refused(Refusal::Overload));
-    assert_eq!(failed(None, never), Answer::Unconfirmed);
+    assert_eq!(failed(None, never), Answer::Unconfirmed(Doubt::NoAnswer));
 }

@@ -16,8 +16,6 @@ use crate::plan::{Nats, Ns, Publish};
 const UNTOLD: Position = Position { partition: 0, offset: u64::MAX };
 /// The server's word for a batch of which a part is missing.
 const INCOMPLETE: Refusal = Refusal::Api(10_176);
-/// So many batches of a publisher await their answer: fewer than the server allows for a stream.
-const MOST: usize = 40;
 
 /// Where an event belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +31,8 @@ pub(super) struct Place {
 #[derive(Debug)]
 struct Batch {
     number: u64,
+    /// Number of the message that began it: with the connection of that one the whole batch is lost.
+    began: u64,
     /// Events of the batch that have been sent.
     sent: u64,
     /// Those after the first `answered`, and when each was sent.
@@ -75,24 +75,26 @@ impl Batches {
         self.size
     }
 
-    /// Where the next event belongs; `None` while too many batches await their answer.
-    pub(super) fn place(&self) -> Option<Place> {
+    /// Where the next event belongs.
+    pub(super) fn place(&self) -> Place {
         let last = |sequence| self.atomic && sequence == self.size;
         match self.open.back() {
             Some(batch) if !batch.ended => {
                 let sequence = batch.sent + 1;
-                Some(Place { batch: batch.number, sequence, last: last(sequence) })
+                Place { batch: batch.number, sequence, last: last(sequence) }
             }
-            _ => (self.open.len() < MOST).then(|| Place { batch: self.next, sequence: 1, last: last(1) }),
+            _ => Place { batch: self.next, sequence: 1, last: last(1) },
         }
     }
 
-    /// An event was sent to the place that [`Self::place`] named.
-    pub(super) fn sent(&mut self, place: Place, ticket: Ticket, now: Ns) {
+    /// An event was sent to the place that [`Self::place`] named, as the message of that number. Gives the number of the
+    /// message that began its batch.
+    pub(super) fn sent(&mut self, place: Place, ticket: Ticket, now: Ns, message: u64) -> u64 {
         if place.batch == self.next {
             self.next += 1;
             self.open.push_back(Batch {
                 number: place.batch,
+                began: message,
                 sent: 0,
                 events: VecDeque::new(),
                 answered: 0,
@@ -100,11 +102,11 @@ impl Batches {
                 fault: None,
             });
         }
-        if let Some(batch) = self.open.back_mut() {
-            batch.sent = place.sequence;
-            batch.ended = place.last;
-            batch.events.push_back((ticket, now));
-        }
+        let Some(batch) = self.open.back_mut() else { return message };
+        batch.sent = place.sequence;
+        batch.ended = place.last;
+        batch.events.push_back((ticket, now));
+        batch.began
     }
 
     /// When the batch that is being filled is to be ended.
@@ -126,11 +128,16 @@ impl Batches {
         }
     }
 
-    /// Gives up the oldest batch that awaits its answer when there is no room for another; its events time out.
-    pub(super) fn forget(&mut self) {
-        if self.open.len() >= MOST && self.open.iter().all(|batch| batch.ended) {
-            self.open.pop_front();
-        }
+    /// Forgets the batches whose events have all been given up. So there are never more of them than events in the window.
+    pub(super) fn forget(&mut self, is_open: impl Fn(Ticket) -> bool) {
+        // One that goes on, and whose events are all confirmed, is as good as new.
+        let goes_on = |batch: &Batch| !batch.ended && batch.events.is_empty();
+        self.open.retain(|batch| goes_on(batch) || batch.events.iter().any(|(ticket, _)| is_open(*ticket)));
+    }
+
+    /// Forgets the batches that began with a message up to this one: their connection is gone.
+    pub(super) fn lost(&mut self, up_to: u64) {
+        self.open.retain(|batch| batch.began > up_to);
     }
 
     /// Takes what the server answered to the message at a place, and tells what became of events.
@@ -220,8 +227,8 @@ mod tests {
     /// Sends events of the given tickets; returns their places.
     fn send(batches: &mut Batches, tickets: std::ops::Range<u64>) -> Vec<Place> {
         let each = |t| {
-            let place = batches.place().expect("room");
-            batches.sent(place, ticket(t), t);
+            let place = batches.place();
+            batches.sent(place, ticket(t), t, t);
             place
         };
         tickets.map(each).collect()
@@ -298,7 +305,7 @@ mod tests {
         let unknown = Refusal::Api(10_208);
         let no = Answer::Refused(unknown);
         assert_eq!(answers(&mut fast, (1, 3), BatchWord::Refused(unknown)), [(2, no)]);
-        assert_eq!(fast.place(), Some(Place { batch: 2, sequence: 1, last: false }));
+        assert_eq!(fast.place(), Place { batch: 2, sequence: 1, last: false });
         // An answer to those before may still come.
         let yes = stored(u64::MAX);
         assert_eq!(answers(&mut fast, (1, 2), BatchWord::Stored { up_to: 2 }), [(0, yes), (1, yes)]);
@@ -307,14 +314,36 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_never_answers_is_not_waited_for_without_end() {
-        let mut atomic = batches(Publish::Atomic, 1);
-        for t in 0..num::count(MOST) {
-            send(&mut atomic, t..t + 1);
-        }
-        assert_eq!(atomic.place(), None);
-        atomic.forget();
-        assert!(atomic.place().is_some());
+    fn a_batch_is_kept_as_long_as_one_of_its_events_waits_however_many_there_are() {
+        let mut atomic = batches(Publish::Atomic, 2);
+        send(&mut atomic, 0..1000);
+        atomic.forget(|ticket| ticket.slot != 0 && ticket.slot != 2 && ticket.slot != 3);
+        let done = BatchWord::Done { last: 12, count: 2, duplicate: false };
+        assert_eq!(answers(&mut atomic, (1, 2), done), [(0, stored(11)), (1, stored(12))]);
+        assert_eq!(answers(&mut atomic, (2, 2), done), [], "of the second one nothing waited");
+        assert_eq!(answers(&mut atomic, (500, 2), done), [(998, stored(11)), (999, stored(12))]);
+        atomic.forget(|_| false);
+        assert!(atomic.open.is_empty());
+        // A fast batch goes on when all of it is confirmed so far.
+        let mut fast = batches(Publish::Fast, 2);
+        send(&mut fast, 0..2);
+        assert_eq!(answers(&mut fast, (1, 2), BatchWord::Stored { up_to: 2 }).len(), 2);
+        fast.forget(|_| false);
+        assert_eq!(fast.place(), Place { batch: 1, sequence: 3, last: false });
+    }
+
+    #[test]
+    fn the_event_after_a_lost_batch_starts_another_one() {
+        let mut fast = batches(Publish::Fast, 10);
+        let places = [7, 8].map(|message| {
+            let place = fast.place();
+            (place.sequence, fast.sent(place, ticket(message), 0, message))
+        });
+        assert_eq!(places, [(1, 7), (2, 7)], "all of a batch goes with the connection of its first message");
+        fast.lost(6);
+        assert_eq!(fast.place(), Place { batch: 1, sequence: 3, last: false });
+        fast.lost(7);
+        assert_eq!((fast.place(), fast.due()), (Place { batch: 2, sequence: 1, last: false }, None));
     }
 
     proptest! {
@@ -328,10 +357,8 @@ mod tests {
             for (what, batch, n) in steps {
                 let word = match what {
                     0 | 1 => {
-                        if all.place().is_some() {
-                            send(&mut all, next..next + 1);
-                            next += 1;
-                        }
+                        send(&mut all, next..next + 1);
+                        next += 1;
                         continue;
                     }
                     2 => BatchWord::Stored { up_to: n },

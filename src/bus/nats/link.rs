@@ -1,9 +1,11 @@
 //! Connections: how one is made, what its errors mean, and the marks that it leaves.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, Statistics};
 use tokio::sync::watch;
 
 use super::target::{Auth, Target, environment};
@@ -23,7 +25,29 @@ pub(super) struct Link {
     pub(super) client: Client,
     /// How often it was made: 1 until it is made again.
     pub(super) connects: watch::Receiver<u64>,
+    pub(super) gone: Gone,
     pub(super) notes: Notes,
+}
+
+/// How many of the client's messages were handed to connections that are gone. Later ones still wait in the client, for
+/// the next connection.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gone {
+    client: Arc<OnceLock<Arc<Statistics>>>,
+    messages: Arc<AtomicU64>,
+}
+
+impl Gone {
+    pub(super) fn messages(&self) -> u64 {
+        self.messages.load(Ordering::Relaxed)
+    }
+
+    /// Takes the client's count while there is no connection, which is when it stands still.
+    fn take_count(&self) {
+        if let Some(client) = self.client.get() {
+            self.messages.store(client.out_messages.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
 }
 
 /// Connects; `queue` is how many messages may wait on a subscription before the client drops some.
@@ -32,6 +56,7 @@ pub(super) struct Link {
 /// When the server cannot be reached or does not let us in.
 pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Result<Link, BusError> {
     let (count, connects) = watch::channel(0_u64);
+    let gone = Gone::default();
     let options = options(target)?
         .name(format!("tickgate {}", notes.name))
         .connection_timeout(PATIENCE)
@@ -40,8 +65,11 @@ pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Resu
         .reconnect_delay_callback(|attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT })
         .subscription_capacity(queue)
         .event_callback({
-            let notes = notes.clone();
+            let (notes, gone) = (notes.clone(), gone.clone());
             move |event| {
+                if event == Event::Disconnected {
+                    gone.take_count();
+                }
                 note(&notes, &count, &event);
                 std::future::ready(())
             }
@@ -50,7 +78,8 @@ pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Resu
         .connect(&target.urls)
         .await
         .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))?;
-    Ok(Link { client, connects, notes })
+    let _ = gone.client.set(client.statistics());
+    Ok(Link { client, connects, gone, notes })
 }
 
 fn note(notes: &Notes, count: &watch::Sender<u64>, event: &Event) {

@@ -14,15 +14,15 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::runtime::Runtime;
 
 use super::batch::Batches;
-use super::link;
+use super::link::{self, Gone};
 use super::sending::{self, Handed, Parcel, Sending};
 use super::subjects::Layout;
 use super::target::{Target, environment};
 use super::timer::Timer;
 use super::wire;
 use crate::bus::marks::{Marks, Notes};
-use crate::bus::window::Window;
-use crate::bus::{Ack, Answer, BusError, Outgoing, Publisher, Refused};
+use crate::bus::window::{Patience, Sent, Window};
+use crate::bus::{Ack, BusError, Doubt, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -57,6 +57,9 @@ struct Line {
     timer: Timer,
     window: Window<Parcel>,
     batches: Option<Batches>,
+    gone: Gone,
+    /// What of it is accounted for.
+    gone_seen: u64,
     /// Of the event that was sent last: what ends a batch goes there, too.
     last_subject: Option<Subject>,
     answers: Vec<Ack>,
@@ -81,6 +84,7 @@ impl NatsPublisher {
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { target, bus, layout, symbols, clock, marks } = setup;
         let window = if bus.publish == plan::Publish::Sync { 1 } else { bus.window.max(1) };
+        let timeout = bus.publish_timeout.ns;
         let notes = marks.of(format!("publisher {generator}"));
         // As many as can be open, and as many again that come too late.
         let queue = num::index32(window) * 2 + 1024;
@@ -105,7 +109,9 @@ impl NatsPublisher {
                 timer,
                 batches: Batches::new(bus.publish, &bus.nats),
                 last_subject: None,
-                window: Window::new(window, bus.buffer, bus.publish_timeout.ns),
+                window: Window::new(window, bus.buffer, Patience { room_ns: timeout, answer_ns: timeout }),
+                gone: link.gone,
+                gone_seen: 0,
                 answers: Vec::new(),
                 alive: true,
             })
@@ -150,26 +156,72 @@ impl NatsPublisher {
 }
 
 impl Line {
-    /// Hands waiting events to the client, as far as window, batches and client have room.
+    /// Hands waiting events to the client, as far as window and client have room and there is a connection.
     fn pump(&mut self) {
-        let Self { window, sending, batches, clock, last_subject, alive, .. } = self;
-        window.pump(|ticket, parcel| {
+        if !self.sending.is_connected() {
+            return;
+        }
+        let Self { window, sending, batches, clock, last_subject, alive, answers, .. } = self;
+        let now = clock.now();
+        let send = |ticket, parcel: &Parcel| {
             let handed = match batches {
                 None => sending.event(ticket, parcel),
                 Some(batches) => {
-                    batches.forget();
-                    let Some(place) = batches.place() else { return false };
-                    let handed = sending.part(batches, place, parcel);
-                    if handed == Handed::Over {
-                        batches.sent(place, ticket, clock.now());
-                        *last_subject = Some(parcel.subject.clone());
+                    let place = batches.place();
+                    match sending.part(batches, place, parcel) {
+                        Handed::Over(message) => {
+                            *last_subject = Some(parcel.subject.clone());
+                            Handed::Over(batches.sent(place, ticket, now, message))
+                        }
+                        not => not,
                     }
-                    handed
                 }
             };
             *alive &= handed != Handed::Closed;
-            handed != Handed::Not
-        });
+            match handed {
+                Handed::Over(message) => Sent::As(message),
+                Handed::Not | Handed::Closed => Sent::NotYet,
+                Handed::Never => Sent::Never(Refusal::NotSent),
+            }
+        };
+        window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
+    }
+
+    /// Settles what left on a connection that is gone, so that its places are free for the next one. What that had
+    /// answered was taken before; what is answered later has its answer already.
+    fn settle_gone(&mut self) {
+        let gone = self.gone.messages();
+        if gone == self.gone_seen {
+            return;
+        }
+        self.gone_seen = gone;
+        let Self { window, batches, clock, answers, .. } = self;
+        let at = clock.now();
+        window.lost(gone, |token, outcome| answers.push(Ack { token, at, outcome }));
+        if let Some(batches) = batches {
+            batches.lost(gone);
+        }
+    }
+
+    /// Settles what has waited too long, or all there is.
+    fn settle(&mut self, abandoned: bool) {
+        let Self { window, batches, clock, answers, alive, .. } = self;
+        let at = clock.now();
+        let closed = |token, outcome| answers.push(Ack { token, at, outcome });
+        let looked = match (abandoned, *alive) {
+            (_, false) => {
+                window.give_up(Doubt::Disconnected, closed);
+                true
+            }
+            (true, true) => {
+                window.give_up(Doubt::NoAnswer, closed);
+                true
+            }
+            (false, true) => window.expire(at, closed),
+        };
+        if looked && let Some(batches) = batches {
+            batches.forget(|ticket| window.is_open(ticket));
+        }
     }
 
     /// Ends the batch whose oldest event has waited long enough.
@@ -177,11 +229,11 @@ impl Line {
         let Self { batches: Some(batches), last_subject: Some(subject), sending, clock, .. } = self else {
             return;
         };
-        if batches.due().is_none_or(|due| due > clock.now()) {
+        if batches.due().is_none_or(|due| due > clock.now()) || !sending.is_connected() {
             return;
         }
         if let Some(place) = batches.end()
-            && sending.end(batches, place, subject) == Handed::Over
+            && let Handed::Over(_) = sending.end(batches, place, subject)
         {
             batches.ended();
         }
@@ -195,6 +247,7 @@ impl Line {
                 return;
             }
         }
+        self.settle_gone();
         self.pump();
         self.end_batch();
     }
@@ -307,16 +360,11 @@ impl Publisher for NatsPublisher {
     fn acks(&mut self, into: &mut Vec<Ack>) {
         if !std::mem::take(&mut self.driven) {
             self.drive();
+        } else if self.line.gone.messages() != self.line.gone_seen {
+            self.line.collect();
         }
-        let line = &mut self.line;
-        into.append(&mut line.answers);
-        let now = line.clock.now();
-        let unconfirmed = |token| into.push(Ack { token, at: now, outcome: Answer::Unconfirmed });
-        if std::mem::take(&mut self.abandoned) || !line.alive {
-            line.window.give_up(unconfirmed);
-        } else {
-            line.window.expire(now, unconfirmed);
-        }
+        self.line.settle(std::mem::take(&mut self.abandoned));
+        into.append(&mut self.line.answers);
     }
 
     fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
@@ -367,6 +415,7 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
+    use crate::bus::Answer;
 
     /// A server that lets everybody in and answers nothing but pings.
     fn mute_server() -> String {
@@ -408,7 +457,7 @@ mod tests {
     }
 
     #[test]
-    fn when_the_connection_ends_open_events_are_unconfirmed_and_no_more_are_taken() {
+    fn when_the_connection_ends_open_events_are_told_by_whether_they_left_and_no_more_are_taken() {
         let marks = Marks::new(Clock::start());
         let mut publisher = publisher(&marks, &bus(4, 4));
         for token in 0..8 {
@@ -433,7 +482,11 @@ mod tests {
         let mut tokens: Vec<_> = acks.iter().map(|ack| ack.token).collect();
         tokens.sort_unstable();
         assert_eq!(tokens, (0..8).collect::<Vec<_>>());
-        assert!(acks.iter().all(|ack| ack.outcome == Answer::Unconfirmed));
+        for ack in &acks {
+            let left = ack.token < 4;
+            let lost = Answer::Unconfirmed(Doubt::Disconnected);
+            assert_eq!(ack.outcome, if left { lost } else { Answer::Refused(Refusal::NotSent) }, "{ack:?}");
+        }
         assert_eq!(publisher.in_flight(), 0);
     }
 }

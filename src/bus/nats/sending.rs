@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use async_nats::client::PublishErrorKind;
+use async_nats::connection::State;
 use async_nats::{Client, HeaderMap, HeaderValue, Subject};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
@@ -23,17 +25,22 @@ pub(super) struct Parcel {
 /// What became of a message that was to be handed over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Handed {
-    /// The client has it.
-    Over,
+    /// The client has it, as the message of this number.
+    Over(u64),
     /// The client's queue is full.
     Not,
-    /// The connection has ended for good: nothing will answer.
+    /// The client will never take it: a server that came later allows less.
+    Never,
+    /// The connection has ended for good.
     Closed,
 }
 
-/// Writes to one connection.
+/// Writes to one connection after the other, and counts what it wrote.
 pub(super) struct Sending {
     client: Client,
+    /// Messages that were handed to the client. It counts those that it has handed to a connection
+    /// ([`super::link::Gone`]) in the same order.
+    handed: u64,
     inbox: String,
     arena: BytesMut,
 }
@@ -41,11 +48,16 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(client: Client) -> Self {
         let inbox = client.new_inbox();
-        Self { client, inbox, arena: BytesMut::with_capacity(ARENA) }
+        Self { client, handed: 0, inbox, arena: BytesMut::with_capacity(ARENA) }
     }
 
     pub(super) const fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// Is there a connection? What is handed over without one waits in the client, where nobody can say when it leaves.
+    pub(super) fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
     }
 
     /// Where all answers arrive.
@@ -122,7 +134,7 @@ impl Sending {
     }
 
     fn publish(
-        &self,
+        &mut self,
         subject: &Subject,
         reply: Option<Subject>,
         headers: Option<HeaderMap>,
@@ -139,9 +151,12 @@ impl Sending {
         };
         match sent {
             None => Handed::Not,
-            Some(Err(error)) if error.kind() == async_nats::client::PublishErrorKind::Send => Handed::Closed,
-            // Any other error: nothing was sent, so nothing will answer, and the event ends as unconfirmed.
-            Some(_) => Handed::Over,
+            Some(Err(error)) if error.kind() == PublishErrorKind::Send => Handed::Closed,
+            Some(Err(_)) => Handed::Never,
+            Some(Ok(())) => {
+                self.handed += 1;
+                Handed::Over(self.handed)
+            }
         }
     }
 }

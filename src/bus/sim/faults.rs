@@ -99,7 +99,8 @@ impl Stretch {
     }
 }
 
-/// Every connection is cut for a while: what is on the wire then is lost, with what it should have told.
+/// Every connection is cut for a while: what is on the wire then is lost, with what it should have told. A client that does
+/// not send again knows at once that what it sent has no answer, and sends nothing until it is connected again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
     /// When.

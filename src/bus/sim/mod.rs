@@ -161,6 +161,7 @@ impl SimBus {
         let now = self.shared.time.now();
         world.advance(now);
         world.mark(now, false);
+        world.disconnect(now);
         world.mark(now, true);
     }
 
@@ -367,3 +368,6 @@ impl Drop for SimMember {
         self.shared.world().leave(self.shared.time.now(), self.group, self.member);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,8 +16,12 @@ pub enum Outcome {
     Acked(bool),
     /// Refused by the server.
     Refused,
-    /// Given up.
+    /// It never left the client.
+    NotSent,
+    /// Sent, and given up.
     Unconfirmed,
+    /// Sent on a connection that ended before the answer came.
+    Disconnected,
 }
 
 /// An event that was handed to a publisher, accepted or not.

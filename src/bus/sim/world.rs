@@ -10,7 +10,7 @@ use super::random::Random;
 use super::server::Server;
 use super::slots::Slots;
 use super::truth::{Event, Outcome, Truth, intended_unix_ns};
-use crate::bus::{Ack, Answer, Mark, Outgoing, Position, Refusal, Refused};
+use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused};
 use crate::num;
 use crate::plan::{Ns, Plan, Publish};
 
@@ -69,9 +69,11 @@ pub(super) struct Sender {
     used: u32,
     /// Events accepted and not answered.
     pub(super) open: u32,
-    buffer: VecDeque<(u32, u32)>,
-    /// Deadlines in the order of acceptance; answered ones are removed once they are in front.
-    waiting: VecDeque<(Ns, u32)>,
+    /// Those that wait for room, with their payloads, and until when they do so.
+    buffer: VecDeque<(Ns, u32, u32)>,
+    /// Those in the window, in the order in which they left, and until when they wait for an answer; answered ones are
+    /// removed once they are in front.
+    left: VecDeque<(Ns, u32)>,
     armed: bool,
     last_arrival: Ns,
     pub(super) last_answer: Ns,
@@ -90,7 +92,7 @@ pub(super) struct Life {
 #[derive(Debug)]
 pub(super) struct Terms {
     window: u32,
-    room: u32,
+    buffer: u32,
     timeout_ns: Ns,
     pub(super) ack_wait_ns: Ns,
     pub(super) msg_id: bool,
@@ -136,7 +138,7 @@ impl World {
             random: Random::new(seed),
             terms: Terms {
                 window,
-                room: window.saturating_add(plan.bus.buffer),
+                buffer: plan.bus.buffer,
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
                 msg_id: plan.bus.nats.msg_id,
@@ -191,7 +193,7 @@ impl World {
             Happening::Deliver { copy, group, member, attempt, damaged } => {
                 self.deliver(at, copy, usize::from(group), usize::from(member), attempt, damaged);
             }
-            Happening::Connection { up } => self.mark(at, up),
+            Happening::Connection { up } => self.connection(at, up),
         }
     }
 
@@ -251,12 +253,10 @@ impl World {
             *count += 1;
             *count - 1
         });
-        let own = &self.senders[num::index32(sender)];
         let refused = if event.payload.len() > MAX_PAYLOAD {
             Some(Refused::TooLarge)
         } else {
-            let taken = if self.terms.places_until_taken { num::count32(own.answers.len()) } else { 0 };
-            (own.open.saturating_add(taken) >= self.terms.room).then_some(Refused::Full)
+            self.is_full(now, &self.senders[num::index32(sender)]).then_some(Refused::Full)
         };
         self.truth.events.push(Event {
             publisher: sender,
@@ -275,25 +275,30 @@ impl World {
             return Err(refused);
         }
         let slot = self.slots.keep(event.payload);
+        self.lives[num::index32(number)].buffered = true;
         let deadline = now + self.terms.timeout_ns;
         let own = &mut self.senders[num::index32(sender)];
         own.open += 1;
-        own.waiting.push_back((deadline, number));
-        let (arm, room) = (!own.armed, own.used < self.terms.window);
-        own.armed = true;
-        if room {
-            own.used += 1;
-        } else {
-            own.buffer.push_back((number, slot));
-            self.lives[num::index32(number)].buffered = true;
-        }
-        if arm {
+        own.buffer.push_back((deadline, number, slot));
+        self.arm(sender, deadline);
+        self.refill(now, num::index32(sender));
+        Ok(())
+    }
+
+    /// Has a publisher no room for an event? Without a connection there is only the buffer.
+    fn is_full(&self, at: Ns, own: &Sender) -> bool {
+        let Terms { window, buffer, .. } = self.terms;
+        let taken = if self.terms.places_until_taken { num::count32(own.answers.len()) } else { 0 };
+        own.open.saturating_add(taken) >= window.saturating_add(buffer)
+            || self.is_down(at) && num::count32(own.buffer.len()) >= buffer.max(1)
+    }
+
+    /// Sees to it that somebody looks for events that have waited too long. Later ones wait longer, so that the first
+    /// deadline is enough.
+    fn arm(&mut self, sender: u32, deadline: Ns) {
+        if !std::mem::replace(&mut self.senders[num::index32(sender)].armed, true) {
             self.foresee(deadline, Happening::Expire { sender });
         }
-        if room {
-            self.depart(now, number, slot);
-        }
-        Ok(())
     }
 
     /// Sends an event on its way to the server.
@@ -352,8 +357,8 @@ impl World {
         let own = &mut self.senders[sender];
         own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });
         own.open -= 1;
-        while own.waiting.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
-            own.waiting.pop_front();
+        while own.left.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
+            own.left.pop_front();
         }
         if in_window {
             own.used -= 1;
@@ -361,47 +366,87 @@ impl World {
         }
     }
 
-    /// Moves waiting events into the window.
+    /// Moves waiting events into the window, while there is a connection.
     fn refill(&mut self, at: Ns, sender: usize) {
+        if self.is_down(at) {
+            return;
+        }
         while self.senders[sender].used < self.terms.window
-            && let Some((event, slot)) = self.senders[sender].buffer.pop_front()
+            && let Some((_, event, slot)) = self.senders[sender].buffer.pop_front()
         {
-            let life = &mut self.lives[num::index32(event)];
-            if life.done {
-                self.slots.release(slot);
-                continue;
-            }
-            life.buffered = false;
-            self.senders[sender].used += 1;
+            self.lives[num::index32(event)].buffered = false;
+            let deadline = at + self.terms.timeout_ns;
+            let own = &mut self.senders[sender];
+            own.used += 1;
+            own.left.push_back((deadline, event));
+            self.arm(num::count32(sender), deadline);
             self.depart(at, event, slot);
         }
     }
 
+    /// Is there no connection, and a client that knows it? One that sends again by itself takes events all the same.
+    fn is_down(&self, at: Ns) -> bool {
+        self.faults.cuts.iter().any(|cut| !cut.resend && cut.time.contains(at))
+    }
+
+    /// Connections end, or are there again: a client that does not send again gives up what it had sent, and sends what
+    /// waits on the next one.
+    fn connection(&mut self, at: Ns, up: bool) {
+        self.mark(at, up);
+        let ends = |cut: &Cut| !cut.resend && cut.time.from == at;
+        if !up && self.faults.cuts.iter().any(ends) {
+            self.disconnect(at);
+        }
+        if up {
+            (0..self.senders.len()).for_each(|sender| self.refill(at, sender));
+        }
+    }
+
+    /// Every connection ends, and with it what nobody has answered on it.
+    pub(super) fn disconnect(&mut self, at: Ns) {
+        for sender in 0..self.senders.len() {
+            for (_, event) in std::mem::take(&mut self.senders[sender].left) {
+                self.close(at, event, Answer::Unconfirmed(Doubt::Disconnected), Outcome::Disconnected);
+            }
+        }
+    }
+
     fn expire(&mut self, at: Ns, sender: usize) {
-        while let Some(&(deadline, event)) = self.senders[sender].waiting.front()
+        // Those that wait for room go first, so that closing the others sends none of them.
+        while let Some(&(deadline, event, slot)) = self.senders[sender].buffer.front()
             && deadline <= at
         {
-            self.close(at, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+            self.senders[sender].buffer.pop_front();
+            self.drop_unsent(at, event, slot);
         }
-        let next = self.senders[sender].waiting.front().map(|&(deadline, _)| deadline);
-        self.senders[sender].armed = next.is_some();
+        while let Some(&(deadline, event)) = self.senders[sender].left.front()
+            && deadline <= at
+        {
+            self.close(at, event, Answer::Unconfirmed(Doubt::NoAnswer), Outcome::Unconfirmed);
+        }
+        let own = &mut self.senders[sender];
+        own.armed = false;
+        let waits = own.buffer.front().map(|&(deadline, ..)| deadline);
+        let next = own.left.front().map(|&(deadline, _)| deadline).into_iter().chain(waits).min();
         if let Some(deadline) = next {
-            self.foresee(deadline, Happening::Expire { sender: num::count32(sender) });
+            self.arm(num::count32(sender), deadline);
         }
+    }
+
+    fn drop_unsent(&mut self, at: Ns, event: u32, slot: u32) {
+        self.slots.release(slot);
+        self.close(at, event, Answer::Refused(Refusal::NotSent), Outcome::NotSent);
     }
 
     /// Gives up every open event of a publisher.
     pub(super) fn abandon(&mut self, now: Ns, sender: u32) {
         self.advance(now);
         let sender = num::index32(sender);
-        // Those that wait for the window go first, so that closing the others sends none of them.
-        for (event, slot) in std::mem::take(&mut self.senders[sender].buffer) {
-            self.slots.release(slot);
-            self.close(self.now, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+        for (_, event, slot) in std::mem::take(&mut self.senders[sender].buffer) {
+            self.drop_unsent(self.now, event, slot);
         }
-        let open: Vec<u32> = self.senders[sender].waiting.iter().map(|&(_, event)| event).collect();
-        for event in open {
-            self.close(self.now, event, Answer::Unconfirmed, Outcome::Unconfirmed);
+        for (_, event) in std::mem::take(&mut self.senders[sender].left) {
+            self.close(self.now, event, Answer::Unconfirmed(Doubt::NoAnswer), Outcome::Unconfirmed);
         }
     }
 }

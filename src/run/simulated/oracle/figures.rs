@@ -21,6 +21,9 @@ pub struct Figures {
     pub refused: u64,
     pub unsent: u64,
     pub unconfirmed: u64,
+    pub unconfirmed_disconnected: u64,
+    /// Of the refused ones, those that never left.
+    pub not_sent: u64,
     pub measured_intended: u64,
     pub measured_sent: u64,
     pub measured_acked: u64,
@@ -99,9 +102,7 @@ impl GroupFigures {
                     let kept = stored.contains(&number);
                     *(if kept { &mut self.lost_not_delivered } else { &mut self.lost_not_stored }) += 1;
                 }
-                (false, true) if matches!(event.outcome, Outcome::Unconfirmed | Outcome::Open) => {
-                    self.recovered += 1;
-                }
+                (false, true) if is_in_doubt(event.outcome) => self.recovered += 1,
                 (false, true) => self.unexpected += 1,
             }
         }
@@ -176,6 +177,11 @@ pub(super) fn is_tail(stat: Stat) -> bool {
     }
 }
 
+/// It left, and nobody said what became of it.
+const fn is_in_doubt(outcome: Outcome) -> bool {
+    matches!(outcome, Outcome::Unconfirmed | Outcome::Disconnected | Outcome::Open)
+}
+
 fn between(from: Ns, to: Ns) -> i64 {
     i64::try_from(i128::from(to) - i128::from(from)).unwrap_or(i64::MAX)
 }
@@ -207,7 +213,15 @@ impl Figures {
             match event.outcome {
                 Outcome::Unsent(_) => own.unsent += 1,
                 Outcome::Refused => own.refused += 1,
+                Outcome::NotSent => {
+                    own.refused += 1;
+                    own.not_sent += 1;
+                }
                 Outcome::Unconfirmed | Outcome::Open => own.unconfirmed += 1,
+                Outcome::Disconnected => {
+                    own.unconfirmed += 1;
+                    own.unconfirmed_disconnected += 1;
+                }
                 Outcome::Acked(duplicate) => {
                     own.acked += 1;
                     own.acked_duplicate += u64::from(duplicate);
@@ -423,8 +437,8 @@ fn audit(truth: &Truth, stored: &HashSet<u32>) -> AuditFigures {
                 own.stored_once += u64::from(count == 1);
                 own.perfect += u64::from(count == 1 && !late.contains(&number));
             }
-            Outcome::Unconfirmed | Outcome::Open => own.unconfirmed_stored += u64::from(count > 0),
-            Outcome::Unsent(_) | Outcome::Refused => {}
+            outcome if is_in_doubt(outcome) => own.unconfirmed_stored += u64::from(count > 0),
+            _ => {}
         }
     }
     own

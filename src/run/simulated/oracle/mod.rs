@@ -101,7 +101,9 @@ fn load(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("load.refused", own.refused, load.refused);
     found.equal("load.unsent", own.unsent, load.unsent);
     found.equal("load.unconfirmed", own.unconfirmed, load.unconfirmed);
+    found.equal("load.unconfirmed_disconnected", own.unconfirmed_disconnected, load.unconfirmed_disconnected);
     found.equal("load.refusals", own.refused, load.refusals.iter().map(|r| r.count).sum());
+    found.equal("load.refusals: not-sent", own.not_sent, load.not_sent());
     found.equal("load.measured_intended", own.measured_intended, load.measured_intended);
     found.equal("load.measured_sent", own.measured_sent, load.measured_sent);
     found.equal("load.measured_acked", own.measured_acked, load.measured_acked);
