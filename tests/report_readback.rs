@@ -21,7 +21,8 @@ fn seconds(record: &Record) -> Vec<Rows> {
     let load = vec![record.load.send_lag.histogram.clone(), record.load.ack.histogram.clone()];
     let groups: Vec<String> = record.groups.iter().map(|g| g.latency.histogram.clone()).collect();
     let rows = record.timeline.iter().take(8);
-    rows.map(|row| Rows { row: row.clone(), load: load.clone(), groups: groups.clone() }).collect()
+    rows.map(|row| Rows { row: row.clone(), load: load.clone(), groups: groups.clone(), measured: None })
+        .collect()
 }
 
 fn write(record: &Record, seconds: &[Rows], folder: &Path) {

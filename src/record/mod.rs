@@ -12,7 +12,7 @@ pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Process, Refusal, Resources,
     SymbolTrouble, TopicCount, Window,
 };
-pub use journal::{Line, Rows};
+pub use journal::{Line, Measured, Rows};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;

@@ -228,6 +228,7 @@ impl<P: Publisher> Generator<P> {
         let accepted = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
         self.interval.counts.intended += 1;
+        self.interval.counts.measured_intended += u64::from(measured);
         self.done.by_topic[topic] += 1;
         if measured {
             self.done.due(topic, intended - self.calendar.measure_start);
@@ -238,7 +239,7 @@ impl<P: Publisher> Generator<P> {
                 self.open.slots[num::index(token)].sent = sent;
                 self.done.bytes += num::count(self.payload.len());
                 self.interval.counts.sent += 1;
-                self.interval.counts.send_lag.record_between(intended, sent);
+                self.interval.counts.send_lag.record_between(measured, intended, sent);
                 if measured {
                     self.done.measured_sent += 1;
                     self.done.send_lag.record_between(intended, sent);
@@ -270,6 +271,7 @@ impl<P: Publisher> Generator<P> {
             self.interval.counts.unsent += 1;
             let intended = self.calendar.load_start + due.at;
             if self.calendar.measured(intended) {
+                self.interval.counts.measured_intended += 1;
                 self.done.due(topic, intended - self.calendar.measure_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
             }
@@ -297,11 +299,13 @@ impl<P: Publisher> Generator<P> {
                 self.done.acked_by_topic[topic] += 1;
                 self.interval.acked_by_topic[topic] += 1;
                 self.interval.counts.acked += 1;
-                self.interval.counts.ack.record_between(open.intended, ack.at);
-                if self.calendar.measured(open.intended) {
+                let measured = self.calendar.measured(open.intended);
+                self.interval.counts.ack.record_between(measured, open.intended, ack.at);
+                if measured {
                     self.done.measured_acked += 1;
                     self.done.ack.record_between(open.intended, ack.at);
                     self.done.service.record_between(open.sent, ack.at);
+                    self.interval.counts.service.record_between(open.sent, ack.at);
                 }
             }
             Answer::Refused(why) => {

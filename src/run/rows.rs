@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::measure::{GeneratorInterval, GroupInterval, Latency, Limits};
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{Brief, GroupRow, PhaseName, Row, Rows, heat_bucket};
+use crate::record::{Brief, GroupRow, Measured, PhaseName, Row, Rows, heat_bucket};
 
 use super::generator::GeneratorReport;
 
@@ -127,10 +127,10 @@ impl RowMaker {
             let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new(&Limits::default())));
             self.delivered[group] += interval.delivered;
             groups.push(self.group_row(group, &interval));
-            histograms.push(encoded(&interval.latency));
+            histograms.push(encoded(interval.latency.measured()));
             match &mut all {
-                Some(all) => all.merge(&interval.latency),
-                None => all = Some(interval.latency),
+                Some(all) => all.merge(&interval.latency.all()),
+                None => all = Some(interval.latency.all().into_owned()),
             }
         }
         let row = Row {
@@ -143,8 +143,8 @@ impl RowMaker {
             unsent: load.unsent,
             unconfirmed: load.unconfirmed,
             in_flight,
-            send_lag: brief(&load.send_lag),
-            ack: brief(&load.ack),
+            send_lag: brief(&load.send_lag.all()),
+            ack: brief(&load.ack.all()),
             groups,
             heat: all.map_or_else(Vec::new, |all| heat(&all)),
             hiccup_max_ns: open.sample.hiccup_max_ns,
@@ -154,7 +154,17 @@ impl RowMaker {
             broker_memory_bytes: open.sample.broker_memory_bytes,
             store_bytes: open.sample.store_bytes,
         };
-        Rows { row, load: vec![encoded(&load.send_lag), encoded(&load.ack)], groups: histograms }
+        let (send_lag, ack) = (load.send_lag.measured(), load.ack.measured());
+        Rows {
+            row,
+            load: [send_lag, ack, &load.service].map(encoded).into(),
+            groups: histograms,
+            measured: Some(Measured {
+                intended: load.measured_intended,
+                sent: send_lag.count(),
+                acked: ack.count(),
+            }),
+        }
     }
 
     fn group_row(&mut self, group: usize, interval: &GroupInterval) -> GroupRow {
@@ -170,7 +180,7 @@ impl RowMaker {
             corrupt: interval.corrupt,
             foreign: interval.foreign,
             backlog,
-            latency: brief(&interval.latency),
+            latency: brief(&interval.latency.all()),
         }
     }
 }

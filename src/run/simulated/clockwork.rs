@@ -10,7 +10,7 @@ use crate::load;
 use crate::market::RunIdentity;
 use crate::measure::{Merger, PublishLedger};
 use crate::plan::{Ns, Plan};
-use crate::record::{PhaseName, Row};
+use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
 use crate::run::engine::{QUIET_NS, run_identity};
 use crate::run::generator::{Generated, Generator};
@@ -38,7 +38,7 @@ struct Ear {
 
 /// What the timeline came to.
 pub(super) struct Told {
-    pub(super) timeline: Vec<Row>,
+    pub(super) seconds: Vec<Rows>,
     pub(super) backlog_max: Vec<u64>,
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Clockwork {
     generators: Vec<Generator<SimPublisher>>,
     ears: Vec<Ear>,
     rows: RowMaker,
-    timeline: Vec<Row>,
+    seconds: Vec<Rows>,
     next_second: Ns,
     next_poll: Ns,
     dead: Vec<String>,
@@ -110,7 +110,7 @@ impl Clockwork {
             generators,
             ears,
             rows: RowMaker::new(calendar.load_start, subscribed.to_vec()),
-            timeline: Vec::new(),
+            seconds: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
             next_poll: calendar.load_start,
             dead: Vec::new(),
@@ -201,7 +201,7 @@ impl Clockwork {
             _ => PhaseName::Drain,
         };
         while let Some(rows) = self.rows.next_before(until, phase) {
-            self.timeline.push(rows.row);
+            self.seconds.push(rows);
         }
     }
 
@@ -269,7 +269,7 @@ impl Clockwork {
         let last = self.rows.last_second();
         self.tell(last);
         let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
-        (received, self.dead, Told { timeline: self.timeline, backlog_max: self.rows.backlog_max })
+        (received, self.dead, Told { seconds: self.seconds, backlog_max: self.rows.backlog_max })
     }
 }
 

@@ -15,7 +15,7 @@ use crate::host::clock::utc;
 use crate::market;
 use crate::num;
 use crate::plan::{Ns, Plan};
-use crate::record::{self, Environment, Hiccups, PhaseName, Record};
+use crate::record::{self, Environment, Hiccups, PhaseName, Record, Rows};
 
 use super::RunError;
 use super::assemble::{self, Parts};
@@ -54,6 +54,18 @@ impl From<Faults> for Scenario {
 /// # Errors
 /// When a group's patterns are wrong.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, Truth), RunError> {
+    simulate_told(plan, scenario, seed).map(|(record, truth, _)| (record, truth))
+}
+
+/// The same, with the seconds that a run's journal would have told.
+///
+/// # Errors
+/// When a group's patterns are wrong.
+pub fn simulate_told(
+    plan: &Plan,
+    scenario: &Scenario,
+    seed: u64,
+) -> Result<(Record, Truth, Vec<Rows>), RunError> {
     let subscribed = subscribed(plan)?;
     let identity = Identity::from_random(crate::bus::sim::Random::new(seed).bits([0, 0]));
     let calendar = calendar(plan, EPOCH_UNIX_NS, 0);
@@ -100,7 +112,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         record.resources.store_bytes = Some(sample.stored_bytes);
         record.resources.store_events = Some(sample.stored_events);
     }
-    record.timeline = rows.timeline;
+    record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
     dead.extend(scenario.dead_workers.iter().cloned());
@@ -115,7 +127,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
         hiccups: hiccups(&stalls(scenario, calendar), calendar),
     };
     assemble::fill(&mut record, &parts);
-    Ok((judged(record), bus.truth()))
+    Ok((judged(record), bus.truth(), rows.seconds))
 }
 
 /// A record of a simulated run that has not begun.
