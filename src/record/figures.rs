@@ -95,6 +95,9 @@ pub struct Load {
     pub unsent: u64,
     /// Without an answer.
     pub unconfirmed: u64,
+    /// Sent and not answered yet when the run was cut, in a record that was recovered from its journal.
+    #[serde(default)]
+    pub open: u64,
     /// Broker refusals by their reason.
     pub refusals: Vec<Refusal>,
     /// Events of the measure phase: intended.

@@ -129,7 +129,11 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
             "acknowledged",
             load.acked,
             load.intended,
-            &[("refused by the broker", load.refused), ("without an answer", load.unconfirmed)],
+            &[
+                ("refused by the broker", load.refused),
+                ("without an answer", load.unconfirmed),
+                ("not answered yet", load.open),
+            ],
             &[("were known to the broker", load.acked_duplicate)],
         ),
     ];

@@ -99,9 +99,12 @@ fn ledger(out: &mut String, record: &Record) {
     let n = show::count;
     line!(out, "ledger");
     let mut published = format!("published {} intended = {} acked", n(load.intended), n(load.acked));
-    for (what, events) in
-        [("refused", load.refused), ("unconfirmed", load.unconfirmed), ("unsent", load.unsent)]
-    {
+    for (what, events) in [
+        ("refused", load.refused),
+        ("unconfirmed", load.unconfirmed),
+        ("unsent", load.unsent),
+        ("open", load.open),
+    ] {
         if events > 0 {
             let _ = write!(published, " + {} {what}", n(events));
         }

@@ -152,6 +152,7 @@ fn load(parts: &Parts<'_>, seconds: f64) -> record::Load {
         refused: totals.refused,
         unsent: totals.unsent,
         unconfirmed: totals.unconfirmed,
+        open: 0,
         refusals,
         measured_intended,
         measured_sent,
