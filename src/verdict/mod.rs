@@ -10,7 +10,7 @@ pub use validity::{Unfit, reasons, samples_needed, tightest_limit_ns};
 
 use crate::measure::Limits;
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Timing, Value};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
 use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::Observed;
@@ -90,7 +90,7 @@ fn decide(
             _ => inconclusive(cut_short(record)),
         };
     }
-    if open(record.run.end, objective.metric) {
+    if open(record.run.end, objective, observed) {
         return inconclusive(cut_short(record));
     }
     (
@@ -106,11 +106,24 @@ const fn timed(metric: Metric) -> bool {
 }
 
 /// Is it unknown whether a miss of this figure would have stood? What a broker that failed has not delivered it may
-/// still hold, and what an interrupted run had under way had no time to arrive.
-const fn open(end: End, metric: Metric) -> bool {
-    match metric {
-        Metric::Count(Outcome::Lost | Outcome::NotDelivered) => !matches!(end, End::Completed),
-        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_) => matches!(end, End::Interrupted),
+/// still hold; what a run that was interrupted had under way had no time to arrive, and of one that was killed the last
+/// second is not told. A count only grows, so that one which is too small yet might have become large enough.
+fn open(end: End, objective: &Objective, observed: &Observed) -> bool {
+    match objective.metric {
+        _ if end == End::Completed => false,
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
+            true
+        }
+        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_)
+            if matches!(end, End::Interrupted | End::Recovered) =>
+        {
+            true
+        }
+        Metric::Count(outcome) if outcome != Outcome::Replayed => match objective.op {
+            Op::AtLeast | Op::Above => true,
+            Op::Equal => observed.value < number(objective.limit),
+            Op::Below | Op::AtMost => false,
+        },
         _ => false,
     }
 }
