@@ -5,8 +5,10 @@
 mod arrival;
 mod curve;
 mod pick;
+mod planned;
 mod random;
 
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
 pub use pick::{Picker, shares};
+pub use planned::{any_due, expected_events, planned_rate};

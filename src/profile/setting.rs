@@ -1,7 +1,6 @@
 //! Reads `[market]` and `[bus]`: what is sent, and what the bus is asked for.
 
 use super::keys;
-use super::load;
 use super::section::{Reader, Section};
 use super::tree::Table;
 use crate::num;
@@ -148,7 +147,7 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
 pub(super) fn volume(load: &Load, market: &Market) -> f64 {
     const ENCODED: u64 = 500;
     const OVERHEAD: u64 = 100;
-    let (measured, warmup) = load::events(load);
+    let (measured, warmup) = crate::load::expected_events(load);
     (measured + warmup) * num::f64_of(market.event_size.bytes.max(ENCODED) + OVERHEAD)
 }
 
