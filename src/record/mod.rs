@@ -197,6 +197,9 @@ impl PhaseName {
     }
 }
 
+/// Kind of the [`Mark`] of a broker of our own whose store is full: what the run missed then is not the bus's doing.
+pub const STORE_FULL: &str = "store-full";
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {

@@ -7,10 +7,12 @@
 mod assemble;
 mod engine;
 mod crew;
+mod drift;
 mod events;
 mod generator;
 mod identity;
 mod keeper;
+mod prepare;
 mod pump;
 mod ready;
 mod receiver;

@@ -17,7 +17,7 @@ use super::shared::GroupSignals;
 const AGAIN_NS: u64 = 1_000_000_000;
 
 /// Sends readiness events from every publisher until every group has seen each of its topics and every
-/// publisher has had an answer.
+/// publisher has had an answer, or something ends it first.
 pub(super) fn ready<P: Publisher>(
     plan: &Plan,
     tag: u16,
@@ -25,7 +25,7 @@ pub(super) fn ready<P: Publisher>(
     publishers: &mut [P],
     groups: &[(Vec<bool>, Arc<GroupSignals>)],
     within: Duration,
-    interrupted: &dyn Fn() -> bool,
+    ended: &dyn Fn() -> Option<RunError>,
 ) -> Result<(), RunError> {
     let started = clock.now();
     let mut payload = Vec::with_capacity(1024);
@@ -71,8 +71,8 @@ pub(super) fn ready<P: Publisher>(
         if missing.is_empty() && answered.iter().all(|done| *done) && idle {
             return Ok(());
         }
-        if interrupted() {
-            return Err(RunError::InterruptedBeforeLoad);
+        if let Some(end) = ended() {
+            return Err(end);
         }
         if now.saturating_sub(started) > u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) {
             let seconds = within.as_secs();

@@ -11,7 +11,7 @@ pub use validity::{Unfit, reasons, samples_needed, tightest_limit_ns};
 use crate::measure::Limits;
 use crate::num;
 use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
-use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
+use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::Observed;
 
@@ -90,7 +90,7 @@ fn decide(
             _ => inconclusive(cut_short(record)),
         };
     }
-    if open(record.run.end, objective, observed) {
+    if open(record, objective, observed) {
         return inconclusive(cut_short(record));
     }
     (
@@ -108,9 +108,11 @@ const fn timed(metric: Metric) -> bool {
 /// Is it unknown whether a miss of this figure would have stood? What a broker that failed has not delivered it may
 /// still hold; what a run that was interrupted had under way had no time to arrive, and of one that was killed the last
 /// second is not told. A count only grows, so that one which is too small yet might have become large enough.
-fn open(end: End, objective: &Objective, observed: &Observed) -> bool {
+fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
+    let end = record.run.end;
     match objective.metric {
         _ if end == End::Completed => false,
+        metric if store_was_full(record) && moved_by_a_full_store(metric) => true,
         Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
             true
         }
@@ -128,9 +130,27 @@ fn open(end: End, objective: &Objective, observed: &Observed) -> bool {
     }
 }
 
+/// Was the disk of the broker's store full? That is the environment's doing, not the bus's.
+fn store_was_full(record: &Record) -> bool {
+    record.marks.iter().any(|mark| mark.kind == record::STORE_FULL)
+}
+
+/// What a server that can store nothing more does to a figure; order, copies and content it leaves as they are.
+const fn moved_by_a_full_store(metric: Metric) -> bool {
+    match metric {
+        Metric::Time(..) | Metric::Throughput(_) => true,
+        Metric::Count(outcome) => !matches!(
+            outcome,
+            Outcome::Reordered | Outcome::Extent | Outcome::Duplicate | Outcome::Corrupt | Outcome::Foreign
+        ),
+        Metric::Resource(_) => false,
+    }
+}
+
 fn cut_short(record: &Record) -> Unfit {
     let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
-    Unfit { rule: "cut-short", seen: why, next: "let the run complete".into() }
+    let next = if store_was_full(record) { "make room for the store" } else { "let the run complete" };
+    Unfit { rule: "cut-short", seen: why, next: next.into() }
 }
 
 fn no_data(record: &Record, objective: &Objective) -> Unfit {

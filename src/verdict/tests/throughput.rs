@@ -89,3 +89,28 @@ fn throughput_is_that_of_the_worst_group() {
     (record.groups[1].measured_in_time, record.groups[1].measured_intended) = (0, 0);
     assert_eq!(verdict(&record), Verdict::Pass);
 }
+
+#[test]
+fn a_full_disk_under_the_broker_is_not_held_against_the_bus() {
+    let lines = [
+        ("latency.p99", "< 1ms"),
+        ("throughput.acked", ">= 1k/s"),
+        ("publish.unconfirmed", "== 0"),
+        ("publish.refused", "== 0"),
+        ("delivery.not_stored", "== 0"),
+    ];
+    let mut record = good(&lines);
+    record.load.measured_acked = 5_000;
+    (record.load.unconfirmed, record.load.refused) = (3_000, 2_000);
+    record.audit.iter_mut().for_each(|audit| audit.missing = 7);
+    record.run.end = End::BrokerFailed;
+    assert_eq!(verdict(&record), Verdict::Fail);
+    record.marks.push(record::Mark { at_ns: 0, kind: record::STORE_FULL.into(), detail: "no space".into() });
+    let judged = assess(&record);
+    assert!(judged.objectives.iter().all(|o| o.verdict == Verdict::Inconclusive), "{judged:#?}");
+    assert!(judged.objectives.iter().all(|o| o.next.as_deref() == Some("make room for the store")));
+    // What arrived out of order did.
+    record.plan.objectives.push(objective("ordering.reordered", "== 0"));
+    record.groups[0].reordered = 1;
+    assert_eq!(verdict(&record), Verdict::Fail);
+}
