@@ -1,7 +1,7 @@
 //! A bus that delivers every event in time passes every throughput objective that `check` accepts, and one that does not
 //! deliver what was asked for fails it.
 
-#![expect(clippy::expect_used, clippy::panic, reason = "tests")]
+#![expect(clippy::expect_used, clippy::format_push_string, reason = "tests")]
 
 use proptest::prelude::*;
 use tickgate::bus::sim::{Fault, Faults, Hits};
