@@ -96,7 +96,7 @@ pub struct Load {
     /// Without an answer.
     pub unconfirmed: u64,
     /// Sent and not answered yet when the run was cut, in a record that was recovered from its journal.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub open: u64,
     /// Broker refusals by their reason.
     pub refusals: Vec<Refusal>,
@@ -124,6 +124,11 @@ pub struct Load {
     pub bytes: u64,
     /// Events by topic, over the whole run.
     pub by_topic: Vec<TopicCount>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde calls")]
+const fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A reason of the broker's, and how often.
