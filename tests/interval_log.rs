@@ -97,6 +97,37 @@ fn the_log_of_any_run_holds_the_records_events() {
     }
 }
 
+/// The threads of the engine hand their last intervals over as they end: none of them is lost.
+#[test]
+fn the_log_of_a_run_in_real_time_holds_the_records_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let load = "name = \"log\"\n[load]\nrate = \"2k/s\"\nwarmup = \"500ms\"\nduration = \"1700ms\"\n";
+    let (all, quotes) = ("subscribe = [\">\"]", "subscribe = [\"market.quote.received\"]");
+    let several = format!("[[groups]]\nname = \"several\"\nmembers = 3\n{all}\n");
+    for (name, groups) in [
+        ("alone", format!("[[groups]]\nname = \"alone\"\n{all}\n")),
+        ("together", format!("{several}[[groups]]\nname = \"quotes\"\n{quotes}\n")),
+    ] {
+        let (profile, out) = (folder.path().join(format!("{name}.toml")), folder.path().join(name));
+        std::fs::write(&profile, format!("{load}{groups}")).unwrap();
+        let done = std::process::Command::new(env!("CARGO_BIN_EXE_tickgate"))
+            .arg("run")
+            .arg(&profile)
+            .args(["--broker", "sim", "--quiet", "--out"])
+            .arg(&out)
+            .output()
+            .unwrap();
+        assert!(done.status.code().is_some_and(|code| code != 2), "{done:?}");
+        let run = std::fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+        let record: Record =
+            serde_json::from_slice(&std::fs::read(run.join("record.json")).unwrap()).unwrap();
+        assert!(record.load.send_lag.count > 3000 && record.groups[0].latency.count > 3000, "{done:?}");
+        let log = std::fs::read_to_string(run.join(report::HLOG)).unwrap();
+        assert!(logged(&log) == recorded(&record), "{name}");
+        assert!(!log.contains("in the record]"), "{log}");
+    }
+}
+
 /// The lines of a journal up to a second.
 fn journal(record: &Record, seconds: &[Rows]) -> Vec<Line> {
     let start = Line::Start {
