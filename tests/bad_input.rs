@@ -13,7 +13,7 @@ use support::certificates::Certificates;
 use support::jwt::OperatorMode;
 use support::nats::NatsServer;
 use support::program::{Done, Place, balances};
-use tickgate::record::Verdict;
+use tickgate::record::{End, Verdict};
 
 /// Asserts that a run fails like this, shows no result and leaves no folder.
 #[track_caller]
@@ -248,6 +248,41 @@ fn the_results_folder_becomes_full_during_the_run() {
     let (summary, json) = done.out.split_once("\n{").unwrap();
     assert!(summary.contains("verdict: PASS"), "{summary}");
     balances(&serde_json::from_str(&format!("{{{json}")).unwrap());
+}
+
+#[test]
+fn the_store_has_no_room_for_the_run() {
+    let place = Place::new();
+    let Some(disk) = Disk::mount(place.path().join("disk"), "size=1m") else { return };
+    let store = disk.0.display().to_string();
+    let parts = ["the broker's store cannot be in", &store, "MiB of free space, and this run needs about"];
+    refused(&place, &["--store", &store], 4, &parts);
+    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 0);
+}
+
+#[test]
+fn the_store_becomes_full_during_the_run() {
+    let place = Place::new();
+    let Some(disk) = Disk::mount(place.path().join("disk"), "size=128m") else { return };
+    let mut running = place.start_gate(&[
+        "--store",
+        &disk.0.display().to_string(),
+        "--set",
+        "load.duration=60s",
+        "--set",
+        "bus.storage=file",
+    ]);
+    running.until_it_measures();
+    let mut filler = std::fs::File::create(disk.0.join("filler")).unwrap();
+    while filler.write_all(&[1; 4096]).is_ok() {}
+    while filler.write_all(&[1]).is_ok() {}
+    let done = running.wait();
+    done.ends(4);
+    assert!(done.out.contains("store-full") && done.out.contains("no space left on device"), "{}", done.out);
+    let record = place.record();
+    balances(&record);
+    assert_eq!((record.run.end, record.verdict), (End::BrokerFailed, Verdict::Inconclusive));
+    assert!(record.measured_seconds() < 55.0, "a store that is full ends the run");
 }
 
 #[test]

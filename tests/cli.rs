@@ -153,6 +153,49 @@ fn nobody_need_read_the_output() {
 }
 
 #[test]
+fn output_that_cannot_be_written_is_an_error() {
+    let place = Place::new();
+    let run = |args: &[&str]| {
+        let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let done = Command::new(env!("CARGO_BIN_EXE_tickgate"))
+            .args(args)
+            .current_dir(place.path())
+            .stdout(full)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let err = String::from_utf8_lossy(&done.stderr).into_owned();
+        assert_eq!(
+            err.matches("tickgate: cannot write the output: No space left").count(),
+            1,
+            "{args:?}: {err}"
+        );
+        assert_eq!(done.status.code(), Some(4), "{args:?}: {err}");
+    };
+    let sim =
+        ["run", "./gate.toml", "--broker", "sim", "--set", "load.duration=200ms", "--set", "load.warmup=0s"];
+    run(&[&sim[..], &["--format", "json", "--out", "json"]].concat());
+    run(&[&sim[..], &["--out", "text"]].concat());
+    let folder = std::fs::read_dir(place.path().join("json")).unwrap().next().unwrap().unwrap().path();
+    let folder = folder.to_str().unwrap();
+    for args in [
+        &["report", folder][..],
+        &["report", folder, "--format", "json"],
+        &["check", "./gate.toml"],
+        &["check", "./gate.toml", "--format", "json"],
+        &["profiles"],
+        &["profiles", "show", "quick"],
+        &["topology"],
+        &["--help"],
+        &["--version"],
+    ] {
+        run(args);
+    }
+    // A mistake stays one, whoever cannot read of it.
+    place.run(&["fly"]).ends(2);
+}
+
+#[test]
 fn a_run_outlives_those_who_watch_it() {
     let place = Place::new();
     let mut child = Command::new(env!("CARGO_BIN_EXE_tickgate"))

@@ -29,7 +29,7 @@ fn journal(record: &Record, seconds: usize) -> Vec<Line> {
     let rows = record.timeline.iter().take(seconds).map(|row| {
         let load = vec![record.load.send_lag.histogram.clone(), record.load.ack.histogram.clone()];
         let groups = record.groups.iter().map(|g| g.latency.histogram.clone()).collect();
-        Line::Second(Rows { row: row.clone(), load, groups })
+        Line::Second(Rows { row: row.clone(), load, groups, measured: None })
     });
     let warmup = Line::Phase(record.phase(PhaseName::Warmup).unwrap().clone());
     [start, warmup].into_iter().chain(rows).collect()
@@ -48,7 +48,7 @@ fn write_record(record: &Record, folder: &Path) {
 #[test]
 fn a_recovered_run_has_what_its_journal_told_and_never_passes() {
     let record = records::of(&records::Recipe::default());
-    let found = recover(journal(&record, 7)).unwrap();
+    let found = recover(journal(&record, 7), &[]).unwrap();
     assert_eq!((found.run.end, found.verdict), (End::Recovered, Verdict::Inconclusive));
     assert_eq!((found.load.sent, found.load.measured_sent), (7000, 5000));
     assert!((found.load.sent_rate - 1000.0).abs() < 1.0, "{}", found.load.sent_rate);
@@ -66,7 +66,7 @@ fn a_recovered_run_has_what_its_journal_told_and_never_passes() {
 fn a_recovered_run_can_fail() {
     let mut record = records::failing();
     record.timeline[4].groups[0].reordered = 3;
-    let found = recover(journal(&record, 9)).unwrap();
+    let found = recover(journal(&record, 9), &[]).unwrap();
     let verdict = |name: &str| found.objectives.iter().find(|o| o.name == name).unwrap().verdict;
     assert_eq!(verdict("ordering.reordered"), Verdict::Fail);
     assert_eq!(verdict("delivery.lost"), Verdict::Inconclusive, "what was under way is not known");
@@ -74,12 +74,12 @@ fn a_recovered_run_can_fail() {
 
 #[test]
 fn what_is_no_journal_is_refused() {
-    assert_eq!(recover([]).unwrap_err(), RecoverError::NoStart);
+    assert_eq!(recover([], &[]).unwrap_err(), RecoverError::NoStart);
     let mut lines = journal(&records::failing(), 1);
     if let Line::Start { schema, .. } = &mut lines[0] {
         *schema = "tickgate.record/9".into();
     }
-    assert_eq!(recover(lines).unwrap_err(), RecoverError::Schema("tickgate.record/9".into()));
+    assert_eq!(recover(lines, &[]).unwrap_err(), RecoverError::Schema("tickgate.record/9".into()));
 }
 
 #[test]

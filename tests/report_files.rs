@@ -117,8 +117,9 @@ fn an_hour_of_five_groups_is_less_than_a_megabyte() {
 fn intervals(record: &Record, seconds: usize) -> (usize, u64) {
     let histogram = &record.groups[0].latency.histogram;
     let rows = record.timeline.iter().filter(|row| row.phase == PhaseName::Measure).take(seconds);
-    let seconds: Vec<Rows> =
-        rows.map(|row| Rows { row: row.clone(), load: vec![], groups: vec![histogram.clone()] }).collect();
+    let seconds: Vec<Rows> = rows
+        .map(|row| Rows { row: row.clone(), load: vec![], groups: vec![histogram.clone()], measured: None })
+        .collect();
     let files = report::files(record, &Beside { plan_toml: "", seconds: &seconds });
     let log = &files.iter().find(|(name, _)| name == report::HLOG).unwrap().1;
     let lines: Vec<_> = std::str::from_utf8(log).unwrap().lines().filter(|l| l.starts_with("Tag=")).collect();

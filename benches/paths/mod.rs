@@ -120,7 +120,7 @@ fn delivered() -> Box<dyn FnMut(u32)> {
         let fate = ledger.deliver(key(n), n / SYMBOLS, received, 1);
         assert_eq!(fate, Fate::First);
         second.count(fate);
-        second.latency.record_between(due, received);
+        second.latency.record_between(true, due, received);
         run.record_between(due, received);
         windows.record(due, i64::try_from(received - due).unwrap_or(i64::MAX));
     })

@@ -55,25 +55,35 @@ impl Journal {
     }
 }
 
-/// Reads a journal back: its entries in order, and whether anything was torn off or is no JSON.
+/// A journal, read back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Journalled<T> {
+    /// Its entries, in order.
+    pub entries: Vec<T>,
+    /// Numbers of the lines that are no JSON, from 1 on; an empty line is none of them.
+    pub damaged: Vec<usize>,
+    /// Does it end within a line?
+    pub torn: bool,
+}
+
+/// Reads a journal back.
 ///
-/// Only a line that has its end counts, so a journal that was cut anywhere yields exactly the entries before
-/// the cut.
+/// Only a line that has its end counts, so a journal that was cut anywhere yields exactly the entries before the cut. A
+/// line that is no JSON (a disk's error, zeros after a loss of power) is damaged, and costs nothing but itself.
 ///
 /// # Errors
 /// When the file cannot be read, or a whole line is good JSON and yet no entry: then it is of another version.
-pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, bool), ArchiveError> {
+pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<Journalled<T>, ArchiveError> {
     let bytes = fs::read(path).map_err(ArchiveError::io("read", path))?;
-    let mut entries = Vec::new();
-    let mut torn = false;
+    let mut journal = Journalled { entries: Vec::new(), damaged: Vec::new(), torn: false };
     for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
         let Some(line) = line.strip_suffix(b"\n") else {
-            torn = true;
+            journal.torn = true;
             break;
         };
         match serde_json::from_slice(line) {
-            Ok(entry) => entries.push(entry),
-            Err(error) if serde_json::from_slice::<IgnoredAny>(line).is_ok() => {
+            Ok(entry) => journal.entries.push(entry),
+            Err(error) if is_json(line) => {
                 return Err(ArchiveError::Content {
                     path: path.to_owned(),
                     what: "journal of this version",
@@ -81,10 +91,16 @@ pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<(Vec<T>, bool), 
                 });
             }
             // An empty line separates a torn one from its successor.
-            Err(_) => torn = true,
+            Err(_) if line.is_empty() => {}
+            Err(_) => journal.damaged.push(index + 1),
         }
     }
-    Ok((entries, torn))
+    Ok(journal)
+}
+
+/// Is a line JSON, whatever is in it? JSON is UTF-8, which the parser does not look for in what it skips.
+fn is_json(line: &[u8]) -> bool {
+    std::str::from_utf8(line).is_ok_and(|line| serde_json::from_str::<IgnoredAny>(line).is_ok())
 }
 
 #[cfg(test)]
@@ -122,12 +138,12 @@ mod tests {
                 fs::write(&path, &whole[..cut]).unwrap();
                 let length = crate::num::count(cut);
                 let kept = ends.iter().filter(|&&end| end <= length).count() - 1;
-                let (read, torn) = read_journal::<Entry>(&path).unwrap();
-                prop_assert_eq!(&read[..], &entries[..kept]);
-                prop_assert_eq!(torn, !ends.contains(&length));
+                let read = read_journal::<Entry>(&path).unwrap();
+                prop_assert_eq!(&read.entries[..], &entries[..kept]);
+                prop_assert_eq!((read.torn, read.damaged), (!ends.contains(&length), vec![]));
                 // Whoever goes on after the cut loses nothing of their own.
                 Journal::append_to(&path).unwrap().append(&Entry { second: 7, note: "on".into() }).unwrap();
-                let (read, _) = read_journal::<Entry>(&path).unwrap();
+                let read = read_journal::<Entry>(&path).unwrap().entries;
                 let complete = entries.get(kept).filter(|_| ends[kept + 1] == length + 1);
                 let expected = entries[..kept].iter().chain(complete);
                 prop_assert!(read.iter().take(read.len() - 1).eq(expected));
@@ -148,9 +164,27 @@ mod tests {
     fn zeros_after_a_loss_of_power_and_a_torn_middle_are_skipped() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
-        fs::write(&path, b"1\n\0\0\0\n{\"a\":\n2\n\0\0").unwrap();
-        let (read, torn) = read_journal::<u64>(&path).unwrap();
-        assert_eq!((read, torn), (vec![1, 2], true));
+        fs::write(&path, b"1\n\0\0\0\n{\"a\":\n\n2\n\0\0").unwrap();
+        let read = read_journal::<u64>(&path).unwrap();
+        assert_eq!(read, Journalled { entries: vec![1, 2], damaged: vec![2, 3], torn: true });
+    }
+
+    #[test]
+    fn a_line_with_a_byte_that_is_no_utf_8_is_damaged_and_the_rest_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        let entries = [1, 2, 3].map(|second| Entry { second, note: "a note".into() });
+        let mut journal = Journal::append_to(&path).unwrap();
+        for entry in &entries {
+            journal.append(entry).unwrap();
+        }
+        let mut bytes = fs::read(&path).unwrap();
+        let at = bytes.windows(6).enumerate().filter(|(_, window)| window == b"a note").nth(1).unwrap().0;
+        bytes[at] = 0xff;
+        fs::write(&path, bytes).unwrap();
+        let read = read_journal::<Entry>(&path).unwrap();
+        assert_eq!((read.damaged, read.torn), (vec![2], false));
+        assert_eq!(read.entries, [entries[0].clone(), entries[2].clone()]);
     }
 
     #[test]

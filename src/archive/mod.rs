@@ -12,7 +12,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use folder::{JOURNAL, RunFolder};
-pub use journal::{Journal, read_journal};
+pub use journal::{Journal, Journalled, read_journal};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};
 

@@ -1,23 +1,28 @@
 //! A record from the journal of a run that never wrote one: what its seconds add up to, and no more.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::ops::Range;
 
 use hdrhistogram::Histogram;
 
 use crate::measure;
 use crate::num;
-use crate::plan::Plan;
+use crate::plan::{Ns, Plan};
 use crate::record::{
-    End, Environment, Extents, Group, Health, Hiccups, Latency, Limit, Line, Load, Phase, PhaseName, Process,
-    Record, Resources, Row, Rows, Run, SCHEMA, Verdict,
+    End, Environment, Extents, Group, Health, Hiccups, Latency, Limit, Line, Load, Measured, Phase,
+    PhaseName, Process, Record, Resources, Row, Rows, Run, SCHEMA, Verdict,
 };
+use crate::topology;
 use crate::verdict;
 
 /// Why there is nothing to recover.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RecoverError {
     /// The journal does not begin with the start of a run.
-    #[error("the journal does not begin with a run's start line; it is empty, or no journal of tickgate's")]
+    #[error(
+        "the journal does not begin with a run's start line; it is empty, its first line is damaged, or it is no journal of tickgate's"
+    )]
     NoStart,
     /// It is of a version that this one does not know.
     #[error(
@@ -25,6 +30,9 @@ pub enum RecoverError {
     )]
     Schema(String),
 }
+
+/// Damaged lines that a record names.
+const NAMED: usize = 5;
 
 /// The parts of a journal.
 struct Parts {
@@ -38,27 +46,22 @@ struct Parts {
 }
 
 /// The record of what a journal tells. It is judged, and can fail or be inconclusive but never pass: the drain
-/// and the audit are missing, and with them what was lost. Counts are those of the told seconds; latencies are
-/// of the events received in the seconds of the measure phase; exact counters are taken from histogram buckets
-/// and leave out those that straddle a limit; no timing but the journal's is known.
+/// and the audit are missing, and with them what was lost. Counts are those of the told seconds, and what they leave
+/// unanswered or undelivered is told as open or missing; rates are over the part of the measure phase that these seconds
+/// cover; latencies are of its events, or, from the journal of an earlier version, of whatever came in its seconds; exact
+/// counters are taken from histogram buckets and leave out those that straddle a limit; no timing but the journal's is
+/// known. `damaged` are the numbers of lines that could not be read: they are named, and the rest is used.
 ///
 /// # Errors
 /// When the lines do not begin with a run's start, or are of another schema.
-pub fn recover(lines: impl IntoIterator<Item = Line>) -> Result<Record, RecoverError> {
+pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Result<Record, RecoverError> {
     let parts = read(lines)?;
     let rows: Vec<Row> = parts.seconds.iter().map(|rows| rows.row.clone()).collect();
     let phases = phases(&parts, &rows);
-    let measured = seconds_of(&phases);
+    let measured = covered_seconds(&parts, &phases);
     let mut record = Record {
         schema: SCHEMA.into(),
-        run: Run {
-            end: End::Recovered,
-            reason: Some(format!(
-                "recovered from the journal, which ends after {} s of load; what was under way is not known",
-                rows.len()
-            )),
-            ..parts.run.clone()
-        },
+        run: Run { end: End::Recovered, reason: Some(reason(rows.len(), damaged)), ..parts.run.clone() },
         load: load(&parts, measured),
         groups: (0..parts.plan.groups.len()).map(|group| group_of(&parts, group)).collect(),
         plan: parts.plan,
@@ -81,6 +84,19 @@ pub fn recover(lines: impl IntoIterator<Item = Line>) -> Result<Record, RecoverE
     Ok(record)
 }
 
+/// Why the record is not whole.
+fn reason(seconds: usize, damaged: &[usize]) -> String {
+    let mut text = format!(
+        "recovered from the journal, which tells {seconds} s of load; what was under way is not known"
+    );
+    let named: Vec<String> = damaged.iter().take(NAMED).map(ToString::to_string).collect();
+    if !named.is_empty() {
+        let more = if damaged.len() > NAMED { ", …" } else { "" };
+        let _ = write!(text, "; damaged and left out: line {}{more}", named.join(", "));
+    }
+    text
+}
+
 fn read(lines: impl IntoIterator<Item = Line>) -> Result<Parts, RecoverError> {
     let mut lines = lines.into_iter();
     let Some(Line::Start { schema, run, plan, environment, broker }) = lines.next() else {
@@ -101,31 +117,52 @@ fn read(lines: impl IntoIterator<Item = Line>) -> Result<Parts, RecoverError> {
     Ok(parts)
 }
 
-/// The told phases, and the one that was going on, as far as its seconds reach.
+/// The told phases, and the ones that were going on, as far as the seconds reach: no phase of the load is longer than
+/// what is known of it.
 fn phases(parts: &Parts, rows: &[Row]) -> Vec<Phase> {
     let mut phases = parts.phases.clone();
-    for name in [PhaseName::Warmup, PhaseName::Measure] {
-        let mut of = rows.iter().filter(|row| row.phase == name);
-        if let (Some(first), false) = (of.next(), phases.iter().any(|phase| phase.name == name)) {
-            let last = of.next_back().unwrap_or(first);
-            phases.push(Phase {
-                name,
-                start_ns: first.at_ns,
-                end_ns: last.at_ns.saturating_add(1_000_000_000),
-            });
+    let Some((first, last)) = rows.first().zip(rows.last()) else { return phases };
+    let told_until = second_of(last).end;
+    let told = |name| parts.phases.iter().find(|phase| phase.name == name).cloned();
+    let load = &parts.plan.load;
+    let warmup = told(PhaseName::Warmup).unwrap_or(Phase {
+        name: PhaseName::Warmup,
+        start_ns: first.at_ns,
+        end_ns: first.at_ns.saturating_add(load.warmup.ns),
+    });
+    let measure = told(PhaseName::Measure).unwrap_or(Phase {
+        name: PhaseName::Measure,
+        start_ns: warmup.end_ns,
+        end_ns: warmup.end_ns.saturating_add(load.duration.ns),
+    });
+    for phase in [warmup, measure] {
+        phases.retain(|other| other.name != phase.name);
+        if phase.start_ns < told_until {
+            phases.push(Phase { end_ns: phase.end_ns.min(told_until), ..phase });
         }
     }
     phases.sort_by_key(|phase| phase.start_ns);
     phases
 }
 
-fn seconds_of(phases: &[Phase]) -> f64 {
-    let measure = phases.iter().find(|phase| phase.name == PhaseName::Measure);
-    measure.map_or(0.0, |phase| num::f64_of(phase.end_ns.saturating_sub(phase.start_ns)) / 1e9)
+/// The second of a row, in nanoseconds since the run's epoch.
+const fn second_of(row: &Row) -> Range<Ns> {
+    row.at_ns..row.at_ns.saturating_add(1_000_000_000)
 }
 
+/// Seconds of the measure phase of which the journal tells; one whose line is damaged is none of them.
+fn covered_seconds(parts: &Parts, phases: &[Phase]) -> f64 {
+    let Some(measure) = phases.iter().find(|phase| phase.name == PhaseName::Measure) else { return 0.0 };
+    let within = |rows: &Rows| {
+        let second = second_of(&rows.row);
+        second.end.min(measure.end_ns).saturating_sub(second.start.max(measure.start_ns))
+    };
+    num::f64_of(num::sum(measured(parts).map(within))) / 1e9
+}
+
+/// The seconds that tell of the measure phase's events.
 fn measured(parts: &Parts) -> impl Iterator<Item = &Rows> {
-    parts.seconds.iter().filter(|rows| rows.row.phase == PhaseName::Measure)
+    parts.seconds.iter().filter(|rows| rows.measured.is_some() || rows.row.phase == PhaseName::Measure)
 }
 
 /// The sum of histograms, as a distribution.
@@ -161,13 +198,18 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
 
 fn load(parts: &Parts, seconds: f64) -> Load {
     let all = |of: fn(&Row) -> u64| num::sum(parts.seconds.iter().map(|rows| of(&rows.row)));
-    let in_measure = |of: fn(&Row) -> u64| num::sum(measured(parts).map(|rows| of(&rows.row)));
+    let in_measure = |of: fn(&Measured) -> u64| {
+        // The seconds of an earlier version's journal are the measure phase's or not, as a whole.
+        let whole = |row: &Row| Measured { intended: row.intended, sent: row.sent, acked: row.acked };
+        num::sum(measured(parts).map(|rows| of(&rows.measured.unwrap_or_else(|| whole(&rows.row)))))
+    };
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits = verdict::limits(&parts.plan);
     let (intended, sent, acked) =
-        (in_measure(|row| row.intended), in_measure(|row| row.sent), in_measure(|row| row.acked));
+        (in_measure(|of| of.intended), in_measure(|of| of.sent), in_measure(|of| of.acked));
     let timing =
         |at: usize, limits: &[u64]| distribution(measured(parts).map(|rows| rows.load.get(at)), limits);
+    let answered = num::sum([all(|row| row.acked), all(|row| row.refused), all(|row| row.unconfirmed)]);
     Load {
         intended: all(|row| row.intended),
         sent: all(|row| row.sent),
@@ -175,6 +217,7 @@ fn load(parts: &Parts, seconds: f64) -> Load {
         refused: all(|row| row.refused),
         unsent: all(|row| row.unsent),
         unconfirmed: all(|row| row.unconfirmed),
+        open: all(|row| row.sent).saturating_sub(answered),
         measured_intended: intended,
         measured_sent: sent,
         measured_acked: acked,
@@ -190,21 +233,26 @@ fn load(parts: &Parts, seconds: f64) -> Load {
 
 fn group_of(parts: &Parts, at: usize) -> Group {
     let plan = &parts.plan.groups[at];
+    let all = &parts.plan.topology.topics;
+    // A pattern that is none was refused before the run.
+    let topics = topology::receives(plan, all).unwrap_or_default();
     let rows = || parts.seconds.iter().filter_map(|rows| rows.row.groups.get(at));
     let sum = |of: fn(&crate::record::GroupRow) -> u64| num::sum(rows().map(of));
     let delivered = sum(|row| row.delivered);
     // What a group was owed is not told, but what it had and what it still waited for is.
     let waiting = rows().next_back().map_or(0, |row| row.backlog);
-    let in_measure =
-        num::sum(measured(parts).filter_map(|rows| rows.row.groups.get(at)).map(|row| row.delivered));
+    let latency =
+        distribution(measured(parts).map(|rows| rows.groups.get(at)), &verdict::limits(&parts.plan).latency);
+    let in_measure = latency.count;
     Group {
         name: plan.name.clone(),
         members: plan.members,
         delivery: plan.delivery,
-        topics: vec![],
+        topics: topics.into_iter().filter_map(|topic| all.get(topic)).cloned().collect(),
         expected: delivered.saturating_add(waiting),
         delivered,
-        lost: 0,
+        // Not here when it ended, as of a run that was interrupted.
+        lost: waiting,
         pending: 0,
         lost_not_stored: 0,
         lost_not_delivered: 0,
@@ -223,10 +271,7 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         first_received_ns: None,
         last_received_ns: None,
         backlog_max: rows().map(|row| row.backlog).max().unwrap_or(0),
-        latency: distribution(
-            measured(parts).map(|rows| rows.groups.get(at)),
-            &verdict::limits(&parts.plan).latency,
-        ),
+        latency,
         lost_ranges: vec![],
         lost_ranges_left_out: 0,
         troubled_symbols: vec![],

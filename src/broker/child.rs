@@ -14,7 +14,7 @@ use super::BrokerError;
 use super::guard::{Reaper, spawn};
 use super::log::last_lines;
 use super::ports::random;
-use crate::host::resources::{Process, filesystem};
+use crate::host::resources::{Process, filesystem, free_bytes};
 use crate::plan::{Storage, Sync};
 
 /// Time between two looks at a server that is to change its state.
@@ -292,6 +292,23 @@ impl Drop for Child {
     }
 }
 
+/// Room that a server's own files need, near enough.
+const OWN_FILES: u64 = 64 << 20;
+
+/// A store needs room for the `needed` bytes of a run's events, and for the server's own files.
+pub(super) fn check_room(parent: &Path, needed: u64) -> Result<(), BrokerError> {
+    let refuse = |problem| BrokerError::Store { path: parent.to_owned(), problem };
+    let free = free_bytes(parent).map_err(|error| refuse(error.to_string()))?;
+    let needed = needed.saturating_add(OWN_FILES);
+    if free < needed {
+        let (free, needed) = (free >> 20, needed >> 20);
+        return Err(refuse(format!(
+            "it has {free} MiB of free space, and this run needs about {needed} MiB"
+        )));
+    }
+    Ok(())
+}
+
 /// A store in memory makes nothing durable: not to be had with `sync = "always"`, and a warning otherwise.
 pub(super) fn check_store(
     parent: &Path,
@@ -341,5 +358,20 @@ mod tests {
         let refused = check_store(memory, Storage::File, Sync::Always);
         assert!(matches!(refused, Err(BrokerError::Store { .. })));
         assert_eq!(check_store(memory, Storage::Memory, Sync::Always).unwrap(), None);
+    }
+
+    #[test]
+    fn a_store_without_room_for_the_events_is_refused_before_anything_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        let check = |needed| check_room(folder.path(), needed);
+        let free = free_bytes(folder.path()).unwrap();
+        assert!(check(0).is_ok());
+        let error = check(2 * free).unwrap_err().to_string();
+        for part in
+            [folder.path().to_str().unwrap(), "MiB of free space", "this run needs about", "with room"]
+        {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        assert!(check(u64::MAX).is_err());
     }
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::BrokerError;
-use super::child::{Child, check_store, default_store_parent};
+use super::child::{Child, check_room, check_store, default_store_parent};
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
 use super::settings::{Settings, quoted};
@@ -35,6 +35,8 @@ pub struct LocalConfig {
     pub sync: Sync,
     /// Bytes that file streams may take.
     pub max_file_store: u64,
+    /// Bytes that the events of the run take in the store, as far as that is known.
+    pub needed: u64,
     /// The clients' port; a free one where it is `None`.
     pub port: Option<u16>,
     /// More configuration (authorization, TLS), in the server's own language.
@@ -52,6 +54,7 @@ impl LocalConfig {
             storage: Storage::File,
             sync: Sync::Default,
             max_file_store: 10 << 30,
+            needed: 0,
             port: None,
             extra: String::new(),
         }
@@ -75,6 +78,7 @@ impl LocalNats {
     /// with the last lines of its log.
     pub fn start(config: LocalConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, config.storage, config.sync)?;
+        check_room(&config.store_parent, config.needed)?;
         let mut child = Child::prepare("nats-server", &config.store_parent, &config.log, END_WITHIN)?;
         child.warn(warning);
         let mut nats = Self {

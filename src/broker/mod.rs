@@ -24,6 +24,7 @@ pub use container::{Container, ContainerConfig, Image, Product, reap};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use local::{LocalConfig, LocalNats};
 pub use locate::{Places, Server, TESTED_VERSION, locate};
+pub use log::StoreWatch;
 pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
 
 /// What went wrong with a broker, and what to do next.
@@ -68,7 +69,7 @@ pub enum BrokerError {
         problem: String,
     },
     /// The store cannot be where it was asked to be.
-    #[error("the broker's store cannot be in {}: {problem}; name a directory on a disk", path.display())]
+    #[error("the broker's store cannot be in {}: {problem}; name a directory with room on a disk", path.display())]
     Store {
         /// Where.
         path: PathBuf,

@@ -9,9 +9,9 @@ use super::{Exit, Failure, args, container, with_sources};
 use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
 use crate::bus::nats::{Access, Target, TlsFiles};
 use crate::host::signal::Interrupt;
-use crate::plan::{Plan, Sync};
+use crate::plan::{BatchCompression, BusKind, Compression, Plan, Storage, Sync};
 use crate::record;
-use crate::run::Broker;
+use crate::run::{self, Broker, RunError};
 
 /// A broker that can be connected to; a server of our own lives as long as this.
 pub(super) struct Reached {
@@ -67,7 +67,7 @@ pub(super) fn simulated() -> Broker {
         address: "in this process".into(),
         ..record::Broker::default()
     };
-    Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None }
+    Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None }
 }
 
 /// Starts or finds the broker.
@@ -140,7 +140,7 @@ fn remote(target: Target, mode: &str) -> Reached {
     };
     Reached {
         target,
-        engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None },
+        engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None },
         sync_always: None,
         warnings: Vec::new(),
         end: None,
@@ -160,6 +160,26 @@ pub(super) fn death(error: &BrokerError) -> String {
     }
 }
 
+/// A server of our own that has died, where that is so: what its client says of it is a consequence.
+pub(super) fn death_of(engine: &Broker) -> Option<Failure> {
+    let why = engine.alive.as_ref()?().err()?;
+    Some(Failure::environment(&RunError::BrokerDied { why }))
+}
+
+/// Bytes of the disk that a plan's events take in the store of a server of our own. What becomes of compressed ones is
+/// not known before.
+pub(super) fn needed_bytes(plan: &Plan) -> u64 {
+    let bus = &plan.bus;
+    let compressed = match bus.kind {
+        BusKind::Nats => bus.nats.compression != Compression::None,
+        BusKind::Kafka => bus.kafka.compression != BatchCompression::None,
+    };
+    if compressed || (bus.kind == BusKind::Nats && bus.storage == Storage::Memory) {
+        return 0;
+    }
+    run::volume_bytes(plan).min(bus.max_bytes.bytes)
+}
+
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
     let server = locate().map_err(|error| Failure::environment(&error))?;
     let mut config = LocalConfig::new(&server.path, log);
@@ -170,6 +190,7 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     if let Some(store) = &args.store {
         config.store_parent.clone_from(store);
     }
+    config.needed = needed_bytes(plan);
     let nats = LocalNats::start(config).map_err(|error| Failure::environment(&error))?;
     let target = Target::parse(&nats.url()).map_err(Failure::usage)?;
     let mut warnings: Vec<String> = server.warning.into_iter().collect();
@@ -187,7 +208,13 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
         Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
     Ok(Reached {
         target,
-        engine: Broker { record, processes, meters: Vec::new(), alive: Some(alive) },
+        engine: Broker {
+            record,
+            processes,
+            meters: Vec::new(),
+            alive: Some(alive),
+            log: Some(log.to_owned()),
+        },
         sync_always: Some(plan.bus.sync == Sync::Always),
         warnings,
         end: Some(Box::new(move || nats.borrow_mut().stop())),

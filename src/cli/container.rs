@@ -50,7 +50,13 @@ pub(super) fn start(
         Box::new(move || watched.borrow().alive().map_err(|error| death(&error)));
     Ok(Contained {
         url,
-        engine: Broker { record, processes: Vec::new(), meters, alive: Some(alive) },
+        engine: Broker {
+            record,
+            processes: Vec::new(),
+            meters,
+            alive: Some(alive),
+            log: Some(log.to_owned()),
+        },
         version,
         warnings,
         end: Box::new(move || container.borrow_mut().stop()),

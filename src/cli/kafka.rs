@@ -50,7 +50,8 @@ pub(super) fn execute(
         store: reached.store,
         keep,
     };
-    let bus = KafkaBus::connect(reached.target, &setup).map_err(bus_failure)?;
+    let bus = KafkaBus::connect(reached.target, &setup)
+        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]).map_err(run_failure)?;
     if let Err(failure) = broker::end(reached.end) {
         progress.say(&format!("warning: {}", failure.text));
@@ -96,6 +97,7 @@ fn reach(
             processes: Vec::new(),
             meters: Vec::new(),
             alive: None,
+            log: None,
         },
         target,
         version: None,
@@ -148,6 +150,7 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     if let Some(store) = &args.store {
         config.store_parent.clone_from(store);
     }
+    config.needed = broker::needed_bytes(plan);
     let kafka = LocalKafka::start(config).map_err(|error| Failure::environment(&error))?;
     let processes = kafka.pid().map(|pid| ("kafka".to_owned(), pid)).into_iter().collect();
     let (url, version, store) = (kafka.url(), kafka.version().to_owned(), kafka.store());
@@ -163,6 +166,7 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
             processes,
             meters: Vec::new(),
             alive: Some(alive),
+            log: Some(log.to_owned()),
         },
         version: Some(version),
         store: Some(store),

@@ -3,7 +3,7 @@
 /// As the standard one, but without a panic when nobody reads it any more (`tickgate … | head`): a run must not
 /// end for that.
 macro_rules! print {
-    ($($arg:tt)*) => { $crate::cli::say(&mut std::io::stdout().lock(), format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::cli::print_out(format_args!($($arg)*)) };
 }
 /// The same with a line's end.
 macro_rules! println {
@@ -12,7 +12,7 @@ macro_rules! println {
 }
 /// The same on stderr.
 macro_rules! eprint {
-    ($($arg:tt)*) => { $crate::cli::say(&mut std::io::stderr().lock(), format_args!($($arg)*)) };
+    ($($arg:tt)*) => { $crate::cli::print_err(format_args!($($arg)*)) };
 }
 /// The same on stderr with a line's end.
 macro_rules! eprintln {
@@ -46,6 +46,7 @@ mod topology;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
@@ -130,14 +131,28 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Writes for people. Where that fails there is nobody to tell, unless stderr is still there.
-fn say(to: &mut dyn Write, text: std::fmt::Arguments<'_>) {
-    match to.write_fmt(text).and_then(|()| to.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            let _ = writeln!(std::io::stderr(), "tickgate: cannot write the output: {error}");
+/// Could not everything be written to stdout? Whoever waits for it then has no result.
+static CUT_OFF: AtomicBool = AtomicBool::new(false);
+
+/// Writes to stdout. A reader that has gone wants no more; any other failure is told, once, and is the exit's.
+fn print_out(text: std::fmt::Arguments<'_>) {
+    let mut out = std::io::stdout().lock();
+    heed(out.write_fmt(text).and_then(|()| out.flush()));
+}
+
+fn heed(written: std::io::Result<()>) {
+    match written {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe && !CUT_OFF.swap(true, Ordering::Relaxed) => {
+            eprintln!("tickgate: cannot write the output: {error}; exit code {}", Exit::Environment.code());
         }
         _ => {}
     }
+}
+
+/// Writes to stderr. Where that fails there is nobody to tell.
+fn print_err(text: std::fmt::Arguments<'_>) {
+    let mut err = std::io::stderr().lock();
+    let _ = err.write_fmt(text).and_then(|()| err.flush());
 }
 
 /// Runs the command line and returns its exit code.
@@ -147,8 +162,12 @@ pub fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => {
             // Help and version are no errors and go to stdout; clap tells them apart.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { Exit::Usage.code() } else { Exit::Pass.code() });
+            let printed = error.print();
+            if error.use_stderr() {
+                return ExitCode::from(Exit::Usage.code());
+            }
+            heed(printed);
+            return ending(Exit::Pass);
         }
     };
     let done = match args.command {
@@ -166,5 +185,11 @@ pub fn main() -> ExitCode {
         eprintln!("tickgate: {}", failure.text.trim_end());
         failure.exit
     });
-    ExitCode::from(exit.code())
+    ending(exit)
+}
+
+/// The exit code, unless the output was cut off.
+fn ending(exit: Exit) -> ExitCode {
+    let cut_off = CUT_OFF.load(Ordering::Relaxed);
+    ExitCode::from(if cut_off { Exit::Environment.code() } else { exit.code() })
 }

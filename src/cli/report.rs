@@ -61,9 +61,9 @@ fn recover(folder: &RunFolder) -> Result<Record, Failure> {
         let text = format!("{} is there: there is nothing to recover", path.display());
         return Err(Failure { exit: Exit::Usage, text });
     }
-    let (lines, _torn) =
+    let journal =
         archive::read_journal(&folder.file(JOURNAL)).map_err(|error| Failure::environment(&error))?;
-    let record = archive::recover(lines).map_err(|error| Failure {
+    let record = archive::recover(journal.entries, &journal.damaged).map_err(|error| Failure {
         exit: Exit::Environment,
         text: format!("{}: {error}", folder.path().display()),
     })?;
@@ -95,7 +95,7 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
 
 /// The seconds of a run's journal; none without a journal that can be read.
 fn seconds(folder: &RunFolder) -> Vec<Rows> {
-    let (lines, _torn) = archive::read_journal(&folder.file(JOURNAL)).unwrap_or_default();
+    let Ok(journal) = archive::read_journal(&folder.file(JOURNAL)) else { return Vec::new() };
     let second = |line| if let Line::Second(rows) = line { Some(rows) } else { None };
-    lines.into_iter().filter_map(second).collect()
+    journal.entries.into_iter().filter_map(second).collect()
 }

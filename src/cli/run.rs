@@ -94,7 +94,8 @@ pub(super) fn execute(
         sync_always: reached.sync_always,
         keep: args.keep,
     };
-    let bus = NatsBus::connect(reached.target.clone(), &setup).map_err(bus_failure)?;
+    let bus = NatsBus::connect(reached.target.clone(), &setup)
+        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
     let ended = broker::end(reached.end);
     let record = record.map_err(run_failure)?;
@@ -116,7 +117,9 @@ pub(super) fn run_failure(error: RunError) -> Failure {
         RunError::Bus(error) => bus_failure(error),
         RunError::InterruptedBeforeLoad => Failure { exit: Exit::Interrupted, text: error.to_string() },
         RunError::Topology { .. } => Failure::usage(error),
-        RunError::NotReady { .. } | RunError::Machine(_) => Failure::environment(&error),
+        RunError::NotReady { .. } | RunError::BrokerDied { .. } | RunError::Machine(_) => {
+            Failure::environment(&error)
+        }
     }
 }
 

@@ -6,9 +6,11 @@ mod arrival;
 mod curve;
 mod parts;
 mod pick;
+mod planned;
 mod random;
 
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
 pub use parts::{OfferedParts, Part, PartKind, PartOffered};
 pub use pick::{Picker, shares};
+pub use planned::{any_due, expected_events, planned_rate};

@@ -94,6 +94,12 @@ impl Latency {
         }
     }
 
+    /// An empty one with the same limits.
+    pub(super) fn alike(&self) -> Self {
+        let limits: Vec<u64> = self.limits.iter().map(|limit| limit.ns).collect();
+        Self::new(&limits)
+    }
+
     /// Counts the time from one moment to another; negative if the second is the earlier one.
     #[inline]
     pub fn record_between(&mut self, from: Ns, to: Ns) {

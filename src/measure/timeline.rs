@@ -2,8 +2,12 @@
 //!
 //! Intervals are merged and cleared, never averaged; the whole run is the merger of its rows.
 
+use std::borrow::Cow;
+
 use crate::measure::histogram::Latency;
 use crate::measure::ledger::Fate;
+use crate::num;
+use crate::plan::Ns;
 
 /// The limits, in nanoseconds, around which each time is counted exactly.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -18,11 +22,76 @@ pub struct Limits {
     pub send_lag: Vec<u64>,
 }
 
+/// Times of one interval: those of the measure phase's events apart from those of the others, which happen in the same
+/// interval where a phase ends within it, or where events of the warm-up are late. One record for each event.
+#[derive(Debug, Clone)]
+pub struct Times {
+    measured: Latency,
+    /// Made with its first value: most intervals have none.
+    others: Option<Box<Latency>>,
+}
+
+impl Times {
+    /// No times, and exact counters around these limits, in nanoseconds.
+    #[must_use]
+    pub fn new(limits: &[u64]) -> Self {
+        Self { measured: Latency::new(limits), others: None }
+    }
+
+    /// Counts the time from one moment to another, of an event of the measure phase or of another one.
+    #[inline]
+    pub fn record_between(&mut self, measured: bool, from: Ns, to: Ns) {
+        let ns = num::difference(to, from);
+        if measured {
+            self.measured.record(ns);
+        } else {
+            self.others.get_or_insert_with(|| Box::new(self.measured.alike())).record(ns);
+        }
+    }
+
+    /// The times of the measure phase's events.
+    #[must_use]
+    pub const fn measured(&self) -> &Latency {
+        &self.measured
+    }
+
+    /// The times of all events.
+    #[must_use]
+    pub fn all(&self) -> Cow<'_, Latency> {
+        let Some(others) = self.others.as_deref().filter(|others| others.count() > 0) else {
+            return Cow::Borrowed(&self.measured);
+        };
+        let mut all = others.clone();
+        all.merge(&self.measured);
+        Cow::Owned(all)
+    }
+
+    /// Adds the times of another interval.
+    pub fn merge(&mut self, other: &Self) {
+        let Self { measured, others } = other;
+        self.measured.merge(measured);
+        if let Some(theirs) = others {
+            self.others.get_or_insert_with(|| Box::new(theirs.alike())).merge(theirs);
+        }
+    }
+
+    /// Forgets all times, and keeps the memory.
+    pub fn clear(&mut self) {
+        let Self { measured, others } = self;
+        measured.clear();
+        if let Some(others) = others {
+            others.clear();
+        }
+    }
+}
+
 /// What generators do in one interval. Each happening counts in the interval in which it happens.
 #[derive(Debug, Clone)]
 pub struct GeneratorInterval {
     /// Slots of the schedule that came.
     pub intended: u64,
+    /// Those of the measure phase among them.
+    pub measured_intended: u64,
     /// Events that the client took.
     pub sent: u64,
     /// Events that the client did not take.
@@ -33,11 +102,11 @@ pub struct GeneratorInterval {
     pub refused: u64,
     /// Events given up without an answer.
     pub unconfirmed: u64,
-    /// sent − intended, of the measure phase's events, as the other two.
-    pub send_lag: Latency,
+    /// sent − intended.
+    pub send_lag: Times,
     /// acked − intended.
-    pub ack: Latency,
-    /// acked − sent.
+    pub ack: Times,
+    /// acked − sent, of the measure phase's events alone: no row shows it.
     pub service: Latency,
 }
 
@@ -56,8 +125,8 @@ pub struct GroupInterval {
     pub corrupt: u64,
     /// Events not of this run.
     pub foreign: u64,
-    /// received − intended, of first deliveries of the measure phase's events.
-    pub latency: Latency,
+    /// received − intended, of first deliveries.
+    pub latency: Times,
 }
 
 /// One interval of the whole run.
@@ -75,13 +144,14 @@ impl GeneratorInterval {
     pub fn new(limits: &Limits) -> Self {
         Self {
             intended: 0,
+            measured_intended: 0,
             sent: 0,
             unsent: 0,
             acked: 0,
             refused: 0,
             unconfirmed: 0,
-            send_lag: Latency::new(&limits.send_lag),
-            ack: Latency::new(&limits.ack),
+            send_lag: Times::new(&limits.send_lag),
+            ack: Times::new(&limits.ack),
             service: Latency::new(&limits.service),
         }
     }
@@ -89,8 +159,20 @@ impl GeneratorInterval {
     /// Adds another interval.
     pub fn merge(&mut self, other: &Self) {
         // Taken apart by name, so that a new field cannot be forgotten.
-        let Self { intended, sent, unsent, acked, refused, unconfirmed, send_lag, ack, service } = other;
+        let Self {
+            intended,
+            measured_intended,
+            sent,
+            unsent,
+            acked,
+            refused,
+            unconfirmed,
+            send_lag,
+            ack,
+            service,
+        } = other;
         self.intended += intended;
+        self.measured_intended += measured_intended;
         self.sent += sent;
         self.unsent += unsent;
         self.acked += acked;
@@ -103,11 +185,23 @@ impl GeneratorInterval {
 
     /// Makes it empty, and keeps the memory.
     pub fn clear(&mut self) {
-        let Self { intended, sent, unsent, acked, refused, unconfirmed, send_lag, ack, service } = self;
-        for count in [intended, sent, unsent, acked, refused, unconfirmed] {
+        let Self {
+            intended,
+            measured_intended,
+            sent,
+            unsent,
+            acked,
+            refused,
+            unconfirmed,
+            send_lag,
+            ack,
+            service,
+        } = self;
+        for count in [intended, measured_intended, sent, unsent, acked, refused, unconfirmed] {
             *count = 0;
         }
-        [send_lag, ack, service].into_iter().for_each(Latency::clear);
+        [send_lag, ack].into_iter().for_each(Times::clear);
+        service.clear();
     }
 }
 
@@ -122,7 +216,7 @@ impl GroupInterval {
             redelivered: 0,
             corrupt: 0,
             foreign: 0,
-            latency: Latency::new(&limits.latency),
+            latency: Times::new(&limits.latency),
         }
     }
 
@@ -199,9 +293,10 @@ mod tests {
         let mut row = Row::new(2, &limits());
         let load = &mut row.load;
         (load.intended, load.sent, load.unsent) = (1, 2, 3);
-        (load.acked, load.refused, load.unconfirmed) = (4, 5, 6);
-        load.send_lag.record(11);
-        load.ack.record(51);
+        (load.acked, load.refused, load.unconfirmed, load.measured_intended) = (4, 5, 6, 9);
+        load.send_lag.record_between(true, 0, 11);
+        load.ack.record_between(true, 0, 51);
+        load.ack.record_between(false, 0, 52);
         load.service.record(1);
         let group = &mut row.groups[1];
         (group.corrupt, group.foreign) = (7, 8);
@@ -211,32 +306,38 @@ mod tests {
         {
             (0..times).for_each(|_| group.count(fate));
         }
-        group.latency.record(101);
+        group.latency.record_between(true, 0, 101);
+        group.latency.record_between(false, 0, 102);
         row
     }
 
     fn figures(row: &Row) -> (Vec<u64>, Vec<u64>) {
         let l = &row.load;
-        let load = [l.intended, l.sent, l.unsent, l.acked, l.refused, l.unconfirmed];
-        let times = [&l.send_lag, &l.ack, &l.service].map(Latency::count);
+        let load = [l.intended, l.measured_intended, l.sent, l.unsent, l.acked, l.refused, l.unconfirmed];
+        let of = |times: &Times| [times.measured().count(), times.all().count()];
+        let times = [of(&l.send_lag), of(&l.ack)].concat();
         let groups = row.groups.iter().flat_map(|g| {
-            [g.delivered, g.reordered, g.duplicate, g.redelivered, g.corrupt, g.foreign, g.latency.count()]
+            let counts = [g.delivered, g.reordered, g.duplicate, g.redelivered, g.corrupt, g.foreign];
+            [counts.as_slice(), &of(&g.latency)].concat()
         });
-        ([load.as_slice(), &times].concat(), groups.collect())
+        ([load.as_slice(), &times, &[l.service.count()]].concat(), groups.collect())
     }
 
     #[test]
     fn rows_add_up_and_clear() {
         let mut total = row();
-        let one = (vec![1, 2, 3, 4, 5, 6, 1, 1, 1], vec![0, 0, 0, 0, 0, 0, 0, 30, 20, 30, 40, 7, 9, 1]);
+        let load = vec![1, 9, 2, 3, 4, 5, 6, 1, 1, 1, 2, 1];
+        let one = (load, vec![0, 0, 0, 0, 0, 0, 0, 0, 30, 20, 30, 40, 7, 9, 1, 2]);
         assert_eq!(figures(&total), one);
         // Three of them: with two, a count of 2 would not tell a sum from a product.
         total.merge(&row());
         total.merge(&row());
         let thrice = (one.0.iter().map(|n| 3 * n).collect(), one.1.iter().map(|n| 3 * n).collect());
         assert_eq!(figures(&total), thrice);
-        assert_eq!(total.groups[1].latency.limit(100).map(|tally| tally.above), Some(3));
+        let above = |of: &Latency| of.limit(100).map(|tally| tally.above);
+        assert_eq!(above(total.groups[1].latency.measured()), Some(3));
+        assert_eq!(above(&total.groups[1].latency.all()), Some(6));
         total.clear();
-        assert_eq!(figures(&total), (vec![0; 9], vec![0; 14]));
+        assert_eq!(figures(&total), (vec![0; 12], vec![0; 16]));
     }
 }

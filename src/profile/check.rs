@@ -79,7 +79,7 @@ fn volume(plan: &Plan, reader: &mut Reader) {
     if !reader.sound(&load::VOLUME) || !reader.sound(&["market", "mix", "topology"]) {
         return;
     }
-    let (measured, warmup) = load::events(&plan.load);
+    let (measured, warmup) = crate::load::expected_events(&plan.load);
     if measured < 1.0 {
         let at = reader.at("load.duration");
         reader.wrong(at, || {

@@ -210,25 +210,6 @@ fn peak(rate: Rate, ramp: Option<Ramp>, burst: Option<Burst>, steps: Option<&Ste
 pub(super) const VOLUME: [&str; 7] =
     ["load.rate", "load.warmup", "load.duration", "load.arrival", "load.ramp", "load.burst", "load.steps"];
 
-/// Events of the measure phase and of the warm-up, as the schedule will have them, nearly.
-pub(super) fn events(load: &Load) -> (f64, f64) {
-    let seconds = load.duration.as_seconds();
-    let measured = if let Some(ramp) = load.ramp {
-        f64::midpoint(ramp.from.per_second, ramp.to.per_second) * seconds
-    } else if let Some(burst) = load.burst {
-        let (every, length) = (burst.every.as_seconds(), burst.length.as_seconds());
-        let whole = (seconds / every).floor();
-        let in_bursts = whole * length + length.min(seconds - whole * every);
-        burst.rate.per_second * in_bursts + load.rate.per_second * (seconds - in_bursts)
-    } else if let Some(steps) = &load.steps {
-        let sum: f64 = steps.rates.iter().map(|rate| rate.per_second).sum();
-        sum / num::f64_of(num::count(steps.rates.len())).max(1.0) * seconds
-    } else {
-        load.rate.per_second * seconds
-    };
-    (measured, load.rate.per_second * load.warmup.as_seconds())
-}
-
 /// The word of a value in a list of words.
 pub(super) fn word_of<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> &'static str {
     words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)

@@ -1,7 +1,6 @@
 //! Reads `[market]` and `[bus]`: what is sent, and what the bus is asked for.
 
 use super::keys;
-use super::load;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
 use crate::num;
@@ -150,7 +149,7 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
 pub(super) fn volume(load: &Load, market: &Market) -> f64 {
     const ENCODED: u64 = 500;
     const OVERHEAD: u64 = 100;
-    let (measured, warmup) = load::events(load);
+    let (measured, warmup) = crate::load::expected_events(load);
     (measured + warmup) * num::f64_of(market.event_size.bytes.max(ENCODED) + OVERHEAD)
 }
 
@@ -176,11 +175,11 @@ pub(super) fn drain(root: &Table) -> Span {
     let nats = bus.as_ref().and_then(|bus| table(bus, "nats"));
     let is = |key: &str, word: &str| text(bus.as_ref(), key).is_some_and(|found| found == word);
     if is("kind", "kafka") || is("ack", "none") {
-        return load::DRAIN;
+        return super::load::DRAIN;
     }
     let ack_wait = text(nats.as_ref(), "ack_wait").and_then(|text| text.parse::<Span>().ok());
     let ack_wait = ack_wait.unwrap_or(Nats::default().ack_wait);
-    load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
+    super::load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
 }
 
 /// Warm-up, measure and drain.

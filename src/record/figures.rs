@@ -118,8 +118,11 @@ pub struct Load {
     /// Sent, and without an answer.
     pub unconfirmed: u64,
     /// Of these, sent on a connection that ended before the answer came.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub unconfirmed_disconnected: u64,
+    /// Sent and not answered yet when the run was cut, in a record that was recovered from its journal.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub open: u64,
     /// Refusals by their reason.
     pub refusals: Vec<Refusal>,
     /// Events of the measure phase: intended.

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Broker, Environment, Mark, Phase, Row, Run};
+use super::{Broker, Environment, Mark, Phase, PhaseName, Row, Run};
 use crate::plan::Plan;
 
 /// One line of `journal.jsonl`.
@@ -34,13 +34,40 @@ pub enum Line {
     End,
 }
 
-/// A second of the run with its whole distributions, for the recovery of a run.
+/// A second of the run with its whole distributions, for the recovery of a run and for its log of distributions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rows {
     /// The row.
     pub row: Row,
-    /// V2 compressed histograms in base64 of this second: send lag, ack; empty where nothing was recorded.
+    /// V2 compressed histograms in base64 of what happened in this second to the measure phase's events: send lag, ack,
+    /// service; empty where nothing was recorded.
     pub load: Vec<String>,
     /// The same for each group: latency.
     pub groups: Vec<String>,
+    /// The measure phase's events in this second. Absent in the journal of an earlier version, whose distributions are
+    /// those of the whole second, with warm-up events among them, and have no service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
+}
+
+/// What happened in a second to the events of the measure phase.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Measured {
+    /// Slots of the schedule.
+    pub intended: u64,
+    /// Handed to the client.
+    pub sent: u64,
+    /// Confirmed.
+    pub acked: u64,
+}
+
+impl Rows {
+    /// Does it hold a distribution of the measure phase's events? Of an earlier version's second only its row can tell.
+    #[must_use]
+    pub fn is_measured(&self) -> bool {
+        match self.measured {
+            Some(_) => self.load.iter().chain(&self.groups).any(|text| !text.is_empty()),
+            None => matches!(self.row.phase, PhaseName::Measure | PhaseName::Drain),
+        }
+    }
 }

@@ -12,7 +12,7 @@ pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
     Resources, SymbolTrouble, Thread, TopicCount, Window,
 };
-pub use journal::{Line, Rows};
+pub use journal::{Line, Measured, Rows};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;
@@ -196,6 +196,9 @@ impl PhaseName {
         }
     }
 }
+
+/// Kind of the [`Mark`] of a broker of our own whose store is full: what the run missed then is not the bus's doing.
+pub const STORE_FULL: &str = "store-full";
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

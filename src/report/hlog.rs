@@ -15,51 +15,88 @@ const ENOUGH: usize = 24;
 /// Lengths of an interval, in seconds.
 const LENGTHS: [usize; 5] = [1, 5, 10, 30, 60];
 
-/// One line for each interval of the measure phase and each time and group, from the journal; without one, one
-/// line each for the whole phase. Times are nanoseconds, the largest of an interval milliseconds.
+/// The times of the publishing side, as tags, in the order in which a second of the journal has them.
+const LOAD_TAGS: [&str; 3] = ["send_lag", "ack", "service"];
+
+/// One line for each interval and each time and group, from the journal; without one, one line each for the whole
+/// phase. Times are nanoseconds, the largest of an interval milliseconds.
 ///
-/// An interval is a second in a short run and longer in a long one: a distribution of a second takes 2 to 4 kB,
-/// and seven of them each second would be most of a run's folder. What each second looked like is in the record.
+/// The events are those of the measure phase, by their intended times, and so exactly those of the record. An interval
+/// has what was sent, confirmed or received in it: the first one begins in the warm-up where that is no whole number of
+/// seconds, and what came late is in intervals of the drain. An interval is a second in a short run and longer in a long
+/// one: a distribution of a second takes 2 to 4 kB, and seven of them each second would be most of a run's folder. What
+/// each second looked like is in the record.
 pub(crate) fn log(record: &Record, seconds: &[Rows]) -> String {
-    let start = num::f64_of(record.run.epoch_unix_ns) / 1e9;
-    let mut out = format!(
-        "#[tickgate {}: run {}, times in nanoseconds]\n#[Histogram log format version 1.3]\n\
-         #[StartTime: {start:.3} (seconds since epoch), {}]\n\
-         \"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n",
-        show::plain(&record.run.tickgate),
-        show::plain(&record.run.id),
-        show::plain(&record.run.started),
-    );
-    let tags: Vec<String> = record.plan.groups.iter().map(|g| tag(&format!("latency.{}", g.name))).collect();
-    let measured = |rows: &&Rows| rows.row.phase == PhaseName::Measure || rows.row.phase == PhaseName::Drain;
-    let mut lines = 0_u32;
-    let seconds: Vec<&Rows> = seconds.iter().filter(measured).collect();
+    let whole = whole(record);
+    let seconds: Vec<&Rows> = seconds.iter().skip_while(|rows| !rows.is_measured()).collect();
+    let mut lines = String::new();
+    let mut told = vec![0; whole.len()];
     for interval in seconds.chunks(interval_seconds(record)) {
         let length = num::count(interval.len()) * 1_000_000_000;
-        let load = ["send_lag", "ack"]
-            .into_iter()
-            .enumerate()
-            .map(|(at, tag)| (tag, of(interval, |rows| rows.load.get(at))));
-        let groups =
-            tags.iter().enumerate().map(|(at, tag)| (tag.as_str(), of(interval, |rows| rows.groups.get(at))));
-        for (tag, histogram) in load.chain(groups) {
-            lines += u32::from(line(&mut out, tag, interval[0].row.at_ns, length, histogram));
+        for (at, ((tag, _), told)) in whole.iter().zip(&mut told).enumerate() {
+            let histogram = of(interval, |rows| match at.checked_sub(LOAD_TAGS.len()) {
+                None => rows.load.get(at),
+                Some(group) => rows.groups.get(group),
+            });
+            *told += histogram.as_ref().map_or(0, Histogram::len);
+            line(&mut lines, tag, interval[0].row.at_ns, length, histogram);
         }
     }
-    if lines == 0
-        && let Some(phase) = record.phase(PhaseName::Measure)
-    {
-        let load = &record.load;
-        let all = [("send_lag", &load.send_lag), ("ack", &load.ack), ("service", &load.service)];
-        let load = all.map(|(name, l)| (name.to_owned(), &l.histogram));
-        let groups =
-            record.groups.iter().map(|g| (tag(&format!("latency.{}", g.name)), &g.latency.histogram));
-        for (tag, histogram) in load.into_iter().chain(groups) {
-            let length = phase.end_ns.saturating_sub(phase.start_ns);
-            line(&mut out, &tag, phase.start_ns, length, measure::decode(histogram).ok());
+    let mut out = head(record);
+    if lines.is_empty() {
+        out.push_str(COLUMNS);
+        let phase = record.phase(PhaseName::Measure);
+        for (phase, (tag, histogram)) in phase.into_iter().cycle().zip(whole) {
+            line(&mut out, &tag, phase.start_ns, phase.end_ns.saturating_sub(phase.start_ns), histogram);
+        }
+        return out;
+    }
+    remarks(&mut out, &seconds, whole.iter().zip(told));
+    out.push_str(COLUMNS);
+    out + &lines
+}
+
+const COLUMNS: &str =
+    "\"StartTimestamp\",\"Interval_Length\",\"Interval_Max\",\"Interval_Compressed_Histogram\"\n";
+
+fn head(record: &Record) -> String {
+    format!(
+        "#[tickgate {}: run {}, times in nanoseconds]\n#[Histogram log format version 1.3]\n\
+         #[StartTime: {:.3} (seconds since epoch), {}]\n",
+        show::plain(&record.run.tickgate),
+        show::plain(&record.run.id),
+        num::f64_of(record.run.epoch_unix_ns) / 1e9,
+        show::plain(&record.run.started),
+    )
+}
+
+/// Each tag, with the record's own distribution.
+fn whole(record: &Record) -> Vec<(String, Option<Histogram<u64>>)> {
+    let load = [&record.load.send_lag, &record.load.ack, &record.load.service];
+    let load = LOAD_TAGS.into_iter().zip(load).map(|(name, of)| (name.to_owned(), of));
+    let groups = record.groups.iter().map(|g| (tag(&format!("latency.{}", g.name)), &g.latency));
+    load.chain(groups).map(|(tag, of)| (tag, measure::decode(&of.histogram).ok())).collect()
+}
+
+/// Says where the intervals are not what the record is made of.
+fn remarks<'a>(
+    out: &mut String,
+    seconds: &[&Rows],
+    tags: impl Iterator<Item = (&'a (String, Option<Histogram<u64>>), u64)>,
+) {
+    if seconds.iter().any(|rows| rows.measured.is_none()) {
+        out.push_str(
+            "#[From the journal of an earlier version: whole seconds, with events of the warm-up that came in them; \
+             the record's figures are exact]\n",
+        );
+        return;
+    }
+    for ((tag, recorded), told) in tags {
+        let recorded = recorded.as_ref().map_or(0, Histogram::len);
+        if recorded != told {
+            let _ = writeln!(out, "#[{tag}: {told} events here, {recorded} in the record]");
         }
     }
-    out
 }
 
 /// Seconds of an interval: the shortest that keeps the log small.
@@ -74,9 +111,9 @@ fn of<'a>(seconds: &[&'a Rows], text: impl Fn(&'a Rows) -> Option<&'a String>) -
 }
 
 /// One interval, if it has a histogram.
-fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: Option<Histogram<u64>>) -> bool {
-    let Some(read) = histogram else { return false };
-    let Ok(text) = measure::encode(&read) else { return false };
+fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: Option<Histogram<u64>>) {
+    let Some(read) = histogram else { return };
+    let Ok(text) = measure::encode(&read) else { return };
     let _ = writeln!(
         out,
         "Tag={tag},{:.3},{:.3},{:.6},{text}",
@@ -84,7 +121,6 @@ fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: Option<Histo
         num::f64_of(length) / 1e9,
         num::f64_of(read.max()) / 1e6,
     );
-    true
 }
 
 /// A name as a tag: neither commas nor white space.

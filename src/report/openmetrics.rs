@@ -122,7 +122,9 @@ fn ledger(out: &mut Out, record: &Record) {
         ("unsent", load.unsent),
         ("unconfirmed", load.unconfirmed),
     ];
-    for (outcome, n) in published {
+    // Known of a recovered run only.
+    let open = Some(("open", load.open)).filter(|(_, open)| *open > 0);
+    for (outcome, n) in published.into_iter().chain(open) {
         out.sample("tickgate_published_total", &[("outcome", outcome)], num::f64_of(n));
     }
     out.family("tickgate_delivered", "counter", "", "Events of each group, over the whole run.");

@@ -138,6 +138,7 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
                 ("never left the client", load.not_sent()),
                 ("without an answer", load.unconfirmed.saturating_sub(load.unconfirmed_disconnected)),
                 ("sent on a connection that was lost", load.unconfirmed_disconnected),
+                ("not answered yet", load.open),
             ],
             &[("were known to the broker", load.acked_duplicate)],
         ),

@@ -103,6 +103,7 @@ fn ledger(out: &mut String, record: &Record) {
         ("refused", load.refused, load.not_sent(), "never left the client"),
         ("unconfirmed", load.unconfirmed, load.unconfirmed_disconnected, "on a connection that was lost"),
         ("unsent", load.unsent, 0, ""),
+        ("open", load.open, 0, ""),
     ];
     for (what, events, of_these, why) in parts.into_iter().filter(|(_, events, ..)| *events > 0) {
         let _ = write!(published, " + {} {what}", n(events));

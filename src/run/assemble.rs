@@ -209,6 +209,7 @@ fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
         unsent_own: sum(|g| g.unsent_own),
         unconfirmed: totals.unconfirmed,
         unconfirmed_disconnected: sum(|g| g.unconfirmed_disconnected),
+        open: 0,
         refusals,
         measured_intended,
         measured_sent,

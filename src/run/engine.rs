@@ -14,7 +14,7 @@ use crate::host::signal::Interrupt;
 use crate::market::RunIdentity;
 use crate::measure::Backlog;
 use crate::num;
-use crate::plan::{AckMode, Ns, Plan, Size};
+use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
 use crate::verdict::{assess, tightest_limit_ns};
@@ -24,10 +24,9 @@ use super::crew::Crew;
 use super::events::Observer;
 use super::identity::Identity;
 use super::keeper::{Keeper, Reply};
+use super::prepare::prepare;
 use super::pump::{Pump, Stop};
-use super::ready;
 use super::shared::{Calendar, GroupSignals, Switches};
-use super::volume;
 
 /// The broker's side of a run, as far as it can be seen from here.
 pub struct Broker {
@@ -39,6 +38,8 @@ pub struct Broker {
     pub meters: Vec<(String, Meter)>,
     /// Says why the broker is dead, where that can be seen.
     pub alive: Option<Box<dyn Fn() -> Result<(), String>>>,
+    /// The log of a broker of our own.
+    pub log: Option<PathBuf>,
 }
 
 /// Events a second that an audit reads at the least: on a busy machine a quarter of what nats-server gives.
@@ -86,6 +87,12 @@ pub enum RunError {
         seconds: u64,
         /// What was said last, and by whom.
         said: String,
+    },
+    /// A broker of our own ended by itself.
+    #[error("the broker died before the load started: {why}")]
+    BrokerDied {
+        /// How, and what it said.
+        why: String,
     },
     /// Somebody ended it before there was anything to measure.
     #[error("interrupted before the load started; nothing was measured")]
@@ -135,7 +142,7 @@ pub struct Job<'a> {
 /// When the load could not be started. Whatever goes wrong later ends up in the record.
 pub fn run<B: Bus + Send + 'static>(
     job: Job<'_>,
-    mut bus: B,
+    bus: B,
     broker: Broker,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
@@ -148,16 +155,8 @@ pub fn run<B: Bus + Send + 'static>(
     let (reports, inbox) = channel();
 
     let mut crew = Crew::new(plan, clock, run_identity, Arc::clone(&switches), reports);
-    let prepared = prepare(&job, &mut bus, &mut crew, &subscribed, &signals);
-    let publishers = match prepared {
-        Ok(publishers) => publishers,
-        Err(error) => {
-            Switches::turn_on(&switches.stop_receiving);
-            // What was made before it went wrong is removed; the first error is the one that matters.
-            let _ = bus.teardown();
-            return Err(error);
-        }
-    };
+    let prepared = prepare(&job, bus, &mut crew, &subscribed, &signals, &broker);
+    let (bus, publishers) = prepared.inspect_err(|_| Switches::turn_on(&switches.stop_receiving))?;
     let facts = bus.facts().clone();
     let calendar = calendar(plan, clock.unix_ns_at_epoch(), clock.now());
     let _ = switches.calendar.set(calendar);
@@ -253,56 +252,6 @@ pub(super) fn calendar(plan: &Plan, epoch_unix_ns: u64, now: Ns) -> Calendar {
         in_time_until: measure_end + tightest_limit_ns(plan),
         epoch_unix_ns,
     }
-}
-
-/// An event has the size of its content, whatever the plan asks for at the least.
-fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
-    let largest = volume::largest_event_bytes(plan);
-    if most == 0 || largest <= most {
-        return Ok(());
-    }
-    Err(BusError::Environment {
-        problem: format!(
-            "the broker's max_payload is {}, and events of this plan have up to {largest} bytes",
-            Size { bytes: most }
-        ),
-        hint: "raise `max_payload` in the broker's configuration, or leave the largest topics out of the mix"
-            .into(),
-    })
-}
-
-/// Provisions the bus, connects everybody, and proves that every group receives.
-fn prepare<B: Bus>(
-    job: &Job<'_>,
-    bus: &mut B,
-    crew: &mut Crew,
-    subscribed: &[Vec<bool>],
-    signals: &[Arc<GroupSignals>],
-) -> Result<Vec<B::Publisher>, RunError> {
-    let (plan, options) = (job.plan, job.options);
-    check_size(plan, bus.facts().max_payload)?;
-    bus.provision()?;
-    let mut publishers = Vec::new();
-    for generator in 0..plan.load.generators {
-        publishers.push(bus.publisher(generator)?);
-    }
-    for (group, named) in plan.groups.iter().enumerate() {
-        let members =
-            (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
-        crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
-    }
-    let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
-    let interrupted = || job.interrupt.level() > 0;
-    ready::ready(
-        plan,
-        job.identity.tag,
-        job.clock,
-        &mut publishers,
-        &groups,
-        options.ready_within,
-        &interrupted,
-    )?;
-    Ok(publishers)
 }
 
 /// Warm-up and measure phase, until their end or whatever ends them.

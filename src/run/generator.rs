@@ -248,6 +248,7 @@ impl<P: Publisher> Generator<P> {
         let accepted = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
         self.interval.counts.intended += 1;
+        self.interval.counts.measured_intended += u64::from(measured);
         self.done.by_topic[topic] += 1;
         if measured {
             let since_start = intended - self.calendar.measure_start;
@@ -261,7 +262,7 @@ impl<P: Publisher> Generator<P> {
                 self.open.slots[num::index(token)].sent = sent;
                 self.done.bytes += num::count(self.payload.len());
                 self.interval.counts.sent += 1;
-                self.interval.counts.send_lag.record_between(intended, sent);
+                self.interval.counts.send_lag.record_between(measured, intended, sent);
                 if measured {
                     self.done.measured_sent += 1;
                     self.done.send_lag.record_between(intended, sent);
@@ -303,6 +304,7 @@ impl<P: Publisher> Generator<P> {
             self.unsent(key, sequence, measured, true);
             if measured {
                 let since_start = intended - self.calendar.measure_start;
+                self.interval.counts.measured_intended += 1;
                 self.done.due(topic, since_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
                 self.parts.turn(since_start, None);
@@ -334,12 +336,14 @@ impl<P: Publisher> Generator<P> {
             Answer::Stored { duplicate, .. } => {
                 self.done.ledger.acked(duplicate);
                 self.interval.counts.acked += 1;
-                self.interval.counts.ack.record_between(open.intended, ack.at);
-                if self.calendar.measured(open.intended) {
+                let measured = self.calendar.measured(open.intended);
+                self.interval.counts.ack.record_between(measured, open.intended, ack.at);
+                if measured {
                     self.done.measured_acked += 1;
                     self.done.ack.record_between(open.intended, ack.at);
                     self.done.ack_excess.record(open.intended, ack.at);
                     self.done.service.record_between(open.sent, ack.at);
+                    self.interval.counts.service.record_between(open.sent, ack.at);
                 }
             }
             Answer::Refused(why) => {

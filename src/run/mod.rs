@@ -7,11 +7,13 @@
 mod assemble;
 mod engine;
 mod crew;
+mod drift;
 mod events;
 mod generator;
 mod identity;
 mod keeper;
 mod machine;
+mod prepare;
 mod pump;
 mod ready;
 mod receiver;

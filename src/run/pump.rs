@@ -4,6 +4,7 @@
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
+use crate::broker::StoreWatch;
 use crate::bus::BusSample;
 use crate::host::clock::{Clock, utc};
 use crate::host::hiccup::HiccupMeter;
@@ -12,8 +13,9 @@ use crate::host::signal::Interrupt;
 use crate::measure::{Backlog, Pauses};
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{self, End, Mark, Phase, PhaseName, Record};
+use crate::record::{self, End, Mark, Phase, PhaseName, Record, STORE_FULL};
 
+use super::drift::clock_step;
 use super::engine::Broker;
 use super::events::{Event, Observer};
 use super::keeper::{Keeper, Reply};
@@ -36,8 +38,6 @@ pub(super) enum Stop {
 
 /// The longest that a step waits for a report.
 const STEP: Duration = Duration::from_millis(20);
-/// The wall clock may move this far against the monotonic one in a second.
-const CLOCK_STEP_NS: u64 = 100_000_000;
 /// Rows are told this many seconds late, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
 
@@ -75,6 +75,8 @@ pub(super) struct Pump<'a, 'o> {
     keeper: Keeper,
     broker: Broker,
     dead: Option<String>,
+    /// Of a broker of our own: does its log say that its store is full?
+    store: Option<StoreWatch>,
     interrupt: &'a Interrupt,
     observers: &'a mut [&'o mut dyn Observer],
     phase: Option<Phase>,
@@ -124,6 +126,7 @@ impl<'a, 'o> Pump<'a, 'o> {
                 peak_bytes: 0,
             })
             .collect();
+        let log = broker.log.take();
         let mut pump = Self {
             machine: MachineWatch::new(&record.broker, watched.iter().any(|w| w.name.is_some()), clock.now()),
             rows: RowMaker::new(calendar.load_start, backlog),
@@ -134,6 +137,7 @@ impl<'a, 'o> Pump<'a, 'o> {
             keeper,
             broker,
             dead: None,
+            store: log.map(StoreWatch::new),
             interrupt,
             observers,
             phase: None,
@@ -219,6 +223,7 @@ impl<'a, 'o> Pump<'a, 'o> {
     }
 
     pub(super) fn end_phase(&mut self, end_ns: Ns) {
+        self.look_at_the_store();
         let Some(phase) = self.phase.take() else { return };
         let phase = Phase { end_ns, ..phase };
         if phase.name == PhaseName::Measure {
@@ -299,8 +304,21 @@ impl<'a, 'o> Pump<'a, 'o> {
         }
     }
 
+    /// A broker whose store is full takes nothing any more: to the run it is as good as dead.
+    fn look_at_the_store(&mut self) {
+        let Some(said) = self.store.as_mut().and_then(StoreWatch::full) else { return };
+        self.store = None;
+        self.mark(STORE_FULL, &said);
+        let why = format!(
+            "the broker's store is full: it said `{said}`; make room, or name another directory with --store"
+        );
+        self.ends_as(End::BrokerFailed, &why);
+        self.dead.get_or_insert(why);
+    }
+
     /// A second ended: samples the machine and tells what is complete.
     fn second(&mut self) {
+        self.look_at_the_store();
         let now = self.clock.now();
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.next_second = next_second_start(now, self.calendar.load_start);
@@ -486,35 +504,4 @@ pub(super) struct Ended {
 
 const fn cpu_ns(used: &ProcessUse) -> u64 {
     used.user_ns + used.system_ns
-}
-
-/// What to say if the wall clock was stepped between two looks at its drift, in nanoseconds. Looked at each
-/// second, so that the slewing of a time daemon (0.05 % at the most) is no step, however long the run.
-fn clock_step(before_ns: i64, now_ns: i64) -> Option<String> {
-    let moved = now_ns.saturating_sub(before_ns);
-    (moved.unsigned_abs() > CLOCK_STEP_NS).then(|| {
-        format!(
-            "the wall clock was stepped by {:+.3} s; every figure here is measured on the monotonic clock and \
-             stands, only the times of the broker's own log moved",
-            num::f64_of_signed(moved) / 1e9
-        )
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_stepped_wall_clock_is_told_and_a_slewed_one_is_not() {
-        let second_ns = 1_000_000_000;
-        assert_eq!(clock_step(0, 500_000), None, "500 ppm");
-        assert_eq!(clock_step(7 * second_ns, 7 * second_ns + 500_000), None, "after days of slewing");
-        assert_eq!(clock_step(0, 100_000_000), None);
-        let forward = clock_step(0, 3_200_000_000).unwrap();
-        assert!(forward.contains("stepped by +3.200 s") && forward.contains("monotonic"), "{forward}");
-        let back = clock_step(500_000, 500_000 - 3600 * second_ns).unwrap();
-        assert!(back.contains("stepped by -3600.000 s"), "{back}");
-        assert!(clock_step(i64::MIN, i64::MAX).is_some());
-    }
 }

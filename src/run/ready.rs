@@ -73,7 +73,8 @@ impl Said {
 }
 
 /// Sends readiness events from every publisher until every group has seen each of its topics and every
-/// publisher has had an answer. What a client has no room for is tried again as soon as it has.
+/// publisher has had an answer, or something ends it first. What a client has no room for is tried again as soon as it
+/// has.
 pub(super) fn ready<P: Publisher>(
     plan: &Plan,
     tag: u16,
@@ -81,7 +82,7 @@ pub(super) fn ready<P: Publisher>(
     publishers: &mut [P],
     groups: &[(Vec<bool>, Arc<GroupSignals>)],
     within: Duration,
-    interrupted: &dyn Fn() -> bool,
+    ended: &dyn Fn() -> Option<RunError>,
 ) -> Result<(), RunError> {
     let started = clock.now();
     let topics = plan.topology.topics.len();
@@ -120,8 +121,8 @@ pub(super) fn ready<P: Publisher>(
         if missing.is_empty() && done && idle {
             return Ok(());
         }
-        if interrupted() {
-            return Err(RunError::InterruptedBeforeLoad);
+        if let Some(end) = ended() {
+            return Err(end);
         }
         if now.saturating_sub(started) > u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) {
             let silent = if missing.is_empty() { "some publisher".to_owned() } else { missing.join("; ") };

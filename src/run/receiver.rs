@@ -211,7 +211,6 @@ impl Receiver {
     fn first(&mut self, topic: usize, key: usize, sequence: u32, intended: Ns, received: Ns) {
         self.done.by_topic[topic] += 1;
         self.done.between = Some((self.done.between.map_or(received, |(first, _)| first), received));
-        self.interval.latency.record_between(intended, received);
         self.steps.push((received, Step::Delivered { key: num::count32(key), sequence }));
         if let Some(missing) = &mut self.missing {
             missing.first_delivery(key, sequence);
@@ -224,7 +223,9 @@ impl Receiver {
             self.done.windows = Windows::new(calendar.measure_start, self.duration, WINDOW, &self.limits);
             self.done.excess = Excess::new(calendar.measure_start, self.duration, &self.limits);
         }
-        if let Some(calendar) = self.calendar.filter(|calendar| calendar.measured(intended)) {
+        let measured = self.calendar.filter(|calendar| calendar.measured(intended));
+        self.interval.latency.record_between(measured.is_some(), intended, received);
+        if let Some(calendar) = measured {
             self.done.latency.record_between(intended, received);
             self.done.windows.record(intended, num::difference(received, intended));
             self.done.excess.record(intended, received);

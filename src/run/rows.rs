@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::measure::{Backlog, GeneratorInterval, GroupInterval, Latency, Limits};
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{Brief, GroupRow, PhaseName, Row, Rows, heat_bucket};
+use crate::record::{Brief, GroupRow, Measured, PhaseName, Row, Rows, heat_bucket};
 
 use super::generator::GeneratorReport;
 use super::receiver::GroupReport;
@@ -119,10 +119,10 @@ impl RowMaker {
         {
             let interval = interval.unwrap_or_else(|| Box::new(GroupInterval::new(&Limits::default())));
             groups.push(group_row(&interval, backlog.get(group).copied().unwrap_or(0)));
-            histograms.push(encoded(&interval.latency));
+            histograms.push(encoded(interval.latency.measured()));
             match &mut all {
-                Some(all) => all.merge(&interval.latency),
-                None => all = Some(interval.latency),
+                Some(all) => all.merge(&interval.latency.all()),
+                None => all = Some(interval.latency.all().into_owned()),
             }
         }
         let row = Row {
@@ -135,8 +135,8 @@ impl RowMaker {
             unsent: load.unsent,
             unconfirmed: load.unconfirmed,
             in_flight,
-            send_lag: brief(&load.send_lag),
-            ack: brief(&load.ack),
+            send_lag: brief(&load.send_lag.all()),
+            ack: brief(&load.ack.all()),
             groups,
             heat: all.map_or_else(Vec::new, |all| heat(&all)),
             hiccup_max_ns: open.sample.hiccup_max_ns,
@@ -149,7 +149,17 @@ impl RowMaker {
             broker_memory_bytes: open.sample.broker_memory_bytes,
             store_bytes: open.sample.store_bytes,
         };
-        Rows { row, load: vec![encoded(&load.send_lag), encoded(&load.ack)], groups: histograms }
+        let (send_lag, ack) = (load.send_lag.measured(), load.ack.measured());
+        Rows {
+            row,
+            load: [send_lag, ack, &load.service].map(encoded).into(),
+            groups: histograms,
+            measured: Some(Measured {
+                intended: load.measured_intended,
+                sent: send_lag.count(),
+                acked: ack.count(),
+            }),
+        }
     }
 
     /// The highest backlog of each group, whatever has not been told.
@@ -167,7 +177,7 @@ fn group_row(interval: &GroupInterval, backlog: u64) -> GroupRow {
         corrupt: interval.corrupt,
         foreign: interval.foreign,
         backlog,
-        latency: brief(&interval.latency),
+        latency: brief(&interval.latency.all()),
     }
 }
 

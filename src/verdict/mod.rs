@@ -13,8 +13,8 @@ pub use validity::{Unfit, reasons, tightest_limit_ns, usage};
 
 use crate::measure::Limits;
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Timing, Value};
-use crate::record::{End, Health, ObjectiveResult, Record, Verdict};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
+use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::{Counts, Observed};
 
@@ -92,7 +92,7 @@ fn decide(
             .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)));
         return doubt.map_or((Verdict::Pass, None, None), inconclusive);
     }
-    if open(record.run.end, objective.metric) {
+    if open(record, objective, observed) {
         return inconclusive(cut_short(record));
     }
     let excuse = few(objective, observed, false).or_else(|| miss::excuse(record, objective, observed));
@@ -140,18 +140,51 @@ const fn timed(metric: Metric) -> bool {
 }
 
 /// Is it unknown whether a miss of this figure would have stood? What a broker that failed has not delivered it may
-/// still hold, and what an interrupted run had under way had no time to arrive.
-const fn open(end: End, metric: Metric) -> bool {
-    match metric {
-        Metric::Count(Outcome::Lost | Outcome::NotDelivered) => !matches!(end, End::Completed),
-        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_) => matches!(end, End::Interrupted),
+/// still hold; what a run that was interrupted had under way had no time to arrive, and of one that was killed the last
+/// second is not told. A count only grows, so that one which is too small yet might have become large enough.
+fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
+    let end = record.run.end;
+    match objective.metric {
+        _ if end == End::Completed => false,
+        metric if store_was_full(record) && moved_by_a_full_store(metric) => true,
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
+            true
+        }
+        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_)
+            if matches!(end, End::Interrupted | End::Recovered) =>
+        {
+            true
+        }
+        Metric::Count(outcome) if outcome != Outcome::Replayed => match objective.op {
+            Op::AtLeast | Op::Above => true,
+            Op::Equal => observed.value < number(objective.limit),
+            Op::Below | Op::AtMost => false,
+        },
         _ => false,
+    }
+}
+
+/// Was the disk of the broker's store full? That is the environment's doing, not the bus's.
+fn store_was_full(record: &Record) -> bool {
+    record.marks.iter().any(|mark| mark.kind == record::STORE_FULL)
+}
+
+/// What a server that can store nothing more does to a figure; order, copies and content it leaves as they are.
+const fn moved_by_a_full_store(metric: Metric) -> bool {
+    match metric {
+        Metric::Time(..) | Metric::Throughput(_) => true,
+        Metric::Count(outcome) => !matches!(
+            outcome,
+            Outcome::Reordered | Outcome::Extent | Outcome::Duplicate | Outcome::Corrupt | Outcome::Foreign
+        ),
+        Metric::Resource(_) => false,
     }
 }
 
 fn cut_short(record: &Record) -> Unfit {
     let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
-    Unfit::new("cut-short", why, "let the run complete")
+    let next = if store_was_full(record) { "make room for the store" } else { "let the run complete" };
+    Unfit::new("cut-short", why, next)
 }
 
 fn no_data(record: &Record, objective: &Objective) -> Unfit {

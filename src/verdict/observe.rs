@@ -1,5 +1,6 @@
 //! Reads the figure that an objective asks for out of a record.
 
+use crate::load::{planned_rate, totals};
 use crate::measure::{Tally, decode, rank};
 use crate::num;
 use crate::plan::{Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value};
@@ -270,18 +271,36 @@ fn quantile(parts: &[&Latency], q: f64) -> Option<u64> {
     merged.map(|merged| merged.value_at_quantile(q))
 }
 
+/// A rate that was carried, and the events behind it: the share of the due events that were, times the rate that was
+/// planned. How many slots a schedule holds, and of which topics, follows from rounding and chance; the bus answers for
+/// the share alone. A closed load has no planned rate: there it is what was carried a second.
 fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Option<(f64, u64)> {
     let (load, seconds) = (&record.load, record.measured_seconds());
     if load.measured_intended == 0 || seconds == 0.0 {
         return None;
     }
-    Some(match throughput {
-        Throughput::Offered => (load.offered_rate, load.measured_intended),
-        Throughput::Sent => (load.sent_rate, load.measured_sent),
-        Throughput::Acked => (load.acked_rate, load.measured_acked),
+    let closed = record.plan.load.is_closed();
+    let over = Span { ns: num::u64_of(seconds * 1e9) };
+    let carried = |events: u64, due: u64, wanted: &dyn Fn(&str) -> bool| {
+        if closed {
+            num::f64_of(events) / seconds
+        } else {
+            num::share(events, due) * planned_rate(&record.plan, over, wanted)
+        }
+    };
+    let all = |events: u64| Some((carried(events, load.measured_intended, &|_| true), events));
+    match throughput {
+        // A schedule that did not come to its end has offered what it had offered by then.
+        Throughput::Offered if load.measured_intended != totals(&record.plan.load).measure_events => {
+            Some((load.offered_rate, load.measured_intended))
+        }
+        Throughput::Offered => all(load.measured_intended),
+        Throughput::Sent => all(load.measured_sent),
+        Throughput::Acked => all(load.measured_acked),
         Throughput::Delivered if objective.scope.group.is_some() => {
-            let group = groups(record, objective).next()?;
-            (num::f64_of(group.measured_in_time) / seconds, group.measured_in_time)
+            let group = groups(record, objective).next().filter(|group| group.measured_intended > 0)?;
+            let wanted = |topic: &str| group.topics.iter().any(|own| own == topic);
+            Some((carried(group.measured_in_time, group.measured_intended, &wanted), group.measured_in_time))
         }
         Throughput::Delivered => {
             let worst = record
@@ -291,9 +310,10 @@ fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Optio
                 .map(|group| num::share(group.measured_in_time, group.measured_intended))
                 .min_by(f64::total_cmp)?;
             let delivered = num::sum(record.groups.iter().map(|group| group.measured_in_time));
-            (load.offered_rate * worst, delivered)
+            let whole = carried(load.measured_intended, load.measured_intended, &|_| true);
+            Some((whole * worst, delivered))
         }
-    })
+    }
 }
 
 fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(u64, u64)> {

@@ -139,7 +139,9 @@ enum Whole {
     Entry(Box<Line>),
     /// JSON, and no entry.
     Other,
-    Torn,
+    /// No JSON.
+    Damaged,
+    Empty,
 }
 
 /// A journal that ends at any of these bytes, ascending, yields exactly the entries that were whole before it, and
@@ -157,12 +159,16 @@ pub fn journal_cut_at(bytes: &[u8], cuts: impl IntoIterator<Item = usize>) {
             assert!(matches!(error, ArchiveError::Content { .. }), "{error}");
             continue;
         }
-        let (entries, torn) = read.unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        let journal = read.unwrap_or_else(|error| panic!("cut at {cut}: {error}"));
+        let entries = journal.entries;
         let expected =
             before.iter().filter_map(|line| if let Whole::Entry(line) = line { Some(&**line) } else { None });
         assert!(entries.iter().eq(expected), "cut at {cut}");
         let whole = lines.iter().any(|(end, _)| *end == cut) || cut == 0;
-        assert_eq!(torn, !whole || before.iter().any(|line| matches!(line, Whole::Torn)), "cut at {cut}");
+        assert_eq!(journal.torn, !whole, "cut at {cut}");
+        let damaged =
+            before.iter().zip(1..).filter(|(line, _)| matches!(line, Whole::Damaged)).map(|(_, n)| n);
+        assert!(journal.damaged.iter().copied().eq(damaged), "cut at {cut}");
         if recovered != Some(entries.len()) {
             recovered = Some(entries.len());
             recover(&entries);
@@ -179,8 +185,10 @@ fn lines(bytes: &[u8]) -> Vec<(usize, Whole)> {
         from = end + 1;
         let what = match serde_json::from_slice::<Line>(line) {
             Ok(line) => Whole::Entry(Box::new(line)),
+            Err(_) if line.is_empty() => Whole::Empty,
+            Err(_) if std::str::from_utf8(line).is_err() => Whole::Damaged,
             Err(_) if serde_json::from_slice::<IgnoredAny>(line).is_ok() => Whole::Other,
-            Err(_) => Whole::Torn,
+            Err(_) => Whole::Damaged,
         };
         (end + 1, what)
     })
@@ -192,7 +200,7 @@ fn recover(entries: &[Line]) {
         .iter()
         .filter_map(|l| if let Line::Second(rows) = l { Some(&rows.row) } else { None })
         .collect();
-    match (archive::recover(entries.to_vec()), entries.first()) {
+    match (archive::recover(entries.to_vec(), &[]), entries.first()) {
         (Ok(record), Some(Line::Start { .. })) => {
             assert_eq!((record.run.end, record.schema.as_str()), (End::Recovered, SCHEMA));
             assert_ne!(record.verdict, Verdict::Pass, "what is not known cannot pass");

@@ -14,7 +14,7 @@ use base64::Engine as _;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 
 use super::BrokerError;
-use super::child::{Child, check_store, default_store_parent};
+use super::child::{Child, check_room, check_store, default_store_parent};
 use super::guard::spawn;
 use super::ports::{Ports, random};
 use crate::host::resources::Process;
@@ -43,6 +43,8 @@ pub struct KafkaConfig {
     pub sync: Sync,
     /// Heap of the Java process, from the start.
     pub heap: Size,
+    /// Bytes that the events of the run take in the store, as far as that is known.
+    pub needed: u64,
     /// The clients' port; a free one where it is `None`.
     pub port: Option<u16>,
     /// More configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are the
@@ -60,6 +62,7 @@ impl KafkaConfig {
             store_parent: default_store_parent(),
             sync: Sync::Default,
             heap: Size { bytes: 1 << 30 },
+            needed: 0,
             port: None,
             extra: String::new(),
         }
@@ -82,6 +85,7 @@ impl LocalKafka {
     /// lines of its log.
     pub fn start(config: KafkaConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, Storage::File, config.sync)?;
+        check_room(&config.store_parent, config.needed)?;
         let mut child = Child::prepare("kafka", &config.store_parent, &config.log, END_WITHIN)?;
         child.warn(warning);
         child.warn(config.kafka.warning.clone());

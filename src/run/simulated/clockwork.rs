@@ -11,7 +11,7 @@ use crate::market::RunIdentity;
 use crate::measure::{Backlog, Merger, PublishLedger};
 use crate::num;
 use crate::plan::{Ns, Plan};
-use crate::record::{PhaseName, Row};
+use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
 use crate::run::engine::{QUIET_NS, run_identity};
 use crate::run::generator::{Generated, Generator};
@@ -39,7 +39,7 @@ struct Ear {
 
 /// What the timeline came to.
 pub(super) struct Told {
-    pub(super) timeline: Vec<Row>,
+    pub(super) seconds: Vec<Rows>,
     pub(super) backlog_max: Vec<u64>,
     /// Nothing was being delivered when the drain ended.
     pub(super) quiet: bool,
@@ -62,7 +62,7 @@ pub(super) struct Clockwork {
     generators: Vec<Generator<SimPublisher>>,
     ears: Vec<Ear>,
     rows: RowMaker,
-    timeline: Vec<Row>,
+    seconds: Vec<Rows>,
     next_second: Ns,
     next_poll: Ns,
     dead: Vec<String>,
@@ -117,7 +117,7 @@ impl Clockwork {
                 calendar.load_start,
                 Backlog::new(subscribed, plan.market.symbols, num::index32(plan.load.generators)),
             ),
-            timeline: Vec::new(),
+            seconds: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
             next_poll: calendar.load_start,
             dead: Vec::new(),
@@ -212,7 +212,7 @@ impl Clockwork {
             _ => PhaseName::Drain,
         };
         while let Some(rows) = self.rows.next_before(until, phase) {
-            self.timeline.push(rows.row);
+            self.seconds.push(rows);
         }
     }
 
@@ -283,7 +283,7 @@ impl Clockwork {
         let last = self.rows.last_second();
         self.tell(last);
         let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
-        (received, self.dead, Told { timeline: self.timeline, backlog_max: self.rows.backlog_max(), quiet: self.quiet })
+        (received, self.dead, Told { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet })
     }
 }
 

@@ -16,7 +16,7 @@ use crate::market;
 use crate::measure::Pauses;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
-use crate::record::{self, Environment, Hiccups, PhaseName, Record};
+use crate::record::{self, Environment, Hiccups, PhaseName, Record, Rows};
 
 use super::RunError;
 use super::assemble::{self, Parts};
@@ -69,6 +69,18 @@ impl From<Faults> for Scenario {
 /// # Errors
 /// When a group's patterns are wrong.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, Truth), RunError> {
+    simulate_told(plan, scenario, seed).map(|(record, truth, _)| (record, truth))
+}
+
+/// The same, with the seconds that a run's journal would have told.
+///
+/// # Errors
+/// When a group's patterns are wrong.
+pub fn simulate_told(
+    plan: &Plan,
+    scenario: &Scenario,
+    seed: u64,
+) -> Result<(Record, Truth, Vec<Rows>), RunError> {
     let subscribed = subscribed(plan)?;
     let identity = Identity::from_random(crate::bus::sim::Random::new(seed).bits([0, 0]));
     let calendar = calendar(plan, EPOCH_UNIX_NS, 0);
@@ -120,7 +132,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
             owed = sample.owed;
         }
     }
-    record.timeline = rows.timeline;
+    record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     note_machine(&mut record, scenario);
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
@@ -139,7 +151,7 @@ pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, 
     };
     record.health.hiccups = hiccups(&stalls(scenario, calendar), calendar);
     assemble::fill(&mut record, &parts);
-    Ok((judged(record), bus.truth()))
+    Ok((judged(record), bus.truth(), rows.seconds))
 }
 
 /// A record of a simulated run that has not begun.

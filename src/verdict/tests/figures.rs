@@ -53,10 +53,10 @@ const OBSERVED: [(&str, &str, &str, u64); 34] = [
     ("service.max", "< 1s", "1.00ms", 600),
     ("send_lag.max", "< 1s", "0ns", 600),
     ("throughput.offered", ">= 1k/s", "999.9/s", 600),
-    ("throughput.sent", ">= 1k/s", "1.000k/s", 500),
-    ("throughput.acked", ">= 1k/s", "1.000M/s", 400),
+    ("throughput.sent", ">= 1k/s", "833.3/s", 500),
+    ("throughput.acked", ">= 1k/s", "666.7/s", 400),
     ("throughput.delivered", ">= 1k/s", "750.0/s", 360),
-    ("two.throughput.delivered", ">= 1k/s", "28.5/s", 285),
+    ("two.throughput.delivered", ">= 1k/s", "950.0/s", 285),
     ("delivery.lost", "== 0", "12", 1100),
     ("delivery.not_stored", "== 0", "31", 4000),
     ("delivery.not_delivered", "== 0", "24", 1100),
@@ -84,6 +84,15 @@ fn every_metric_observes_its_own_figure() {
     for (name, limit, text, samples) in OBSERVED {
         let judged = &assess(&odd(name, limit)).objectives[0];
         assert_eq!((judged.observed.as_deref(), judged.samples), (Some(text), samples), "{name}");
+    }
+}
+
+#[test]
+fn a_rate_is_shown_with_its_unit() {
+    for (rate, shown) in [(999.94, "999.9/s"), (1000.0, "1.000k/s"), (1e6, "1.000M/s")] {
+        let mut record = odd("throughput.offered", ">= 1/s");
+        record.load.offered_rate = rate;
+        assert_eq!(assess(&record).objectives[0].observed.as_deref(), Some(shown));
     }
 }
 
@@ -146,8 +155,8 @@ fn a_margin_is_a_share_of_the_limit_and_negative_beyond_it() {
     let near = |found: Option<f64>, wanted: f64| found.is_some_and(|margin| (margin - wanted).abs() < 1e-9);
     assert!(near(margin("latency.max", "< 200ms"), 0.75), "{:?}", margin("latency.max", "< 200ms"));
     assert!(near(margin("latency.max", "<= 40ms"), -0.25));
-    assert!(near(margin("throughput.sent", ">= 800/s"), 0.25));
-    assert!(near(margin("throughput.sent", "> 2k/s"), -0.5));
+    assert!(near(margin("two.throughput.delivered", ">= 760/s"), 0.25));
+    assert!(near(margin("two.throughput.delivered", "> 1.9k/s"), -0.5));
     assert_eq!((margin("delivery.lost", "<= 0"), margin("delivery.lost", "== 3")), (None, None));
 }
 

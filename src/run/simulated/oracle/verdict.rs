@@ -8,8 +8,9 @@
 use super::figures::{Figures, GroupFigures, tightest};
 use super::{Findings, quantile};
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Stat, Throughput, Timing, Value};
+use crate::plan::{self, Load, Metric, Objective, Op, Outcome, Plan, Stat, Throughput, Timing, Value};
 use crate::record::{Health, Record, Verdict};
+use crate::topology;
 
 /// Compares every objective's verdict, and the run's.
 pub(super) fn check(found: &mut Findings, record: &Record, figures: &Figures) {
@@ -285,22 +286,26 @@ fn observed(
             (times.due() > 0).then(|| two_sided(&times, objective))
         }
         Metric::Throughput(throughput) => {
-            let rate = |events: u64| num::f64_of(events) / figures.seconds;
             if figures.measured_intended == 0 {
                 return None;
             }
-            let value = match throughput {
-                Throughput::Offered => rate(figures.measured_intended),
-                Throughput::Sent => rate(figures.measured_sent),
-                Throughput::Acked => rate(figures.measured_acked),
-                Throughput::Delivered if objective.scope.group.is_some() => rate(groups[0].measured_in_time),
+            let share = |own: &&GroupFigures| num::share(own.measured_in_time, own.measured_intended);
+            let of_due = |events: u64| num::share(events, figures.measured_intended);
+            let (share, part) = match throughput {
+                Throughput::Offered => (1.0, 1.0),
+                Throughput::Sent => (of_due(figures.measured_sent), 1.0),
+                Throughput::Acked => (of_due(figures.measured_acked), 1.0),
+                Throughput::Delivered if objective.scope.group.is_some() => {
+                    let own = groups.first().filter(|own| own.measured_intended > 0)?;
+                    (share(own), part_of_the_mix(&record.plan, objective))
+                }
                 Throughput::Delivered => {
                     let owed = groups.iter().filter(|own| own.measured_intended > 0);
-                    let share = |own: &&GroupFigures| num::share(own.measured_in_time, own.measured_intended);
-                    rate(figures.measured_intended) * owed.map(share).min_by(f64::total_cmp)?
+                    (owed.map(share).min_by(f64::total_cmp)?, 1.0)
                 }
             };
-            Some(compared(value))
+            let planned = mean_rate(&record.plan.load) * part;
+            Some(compared(share * (planned * 1e6).round() / 1e6))
         }
         Metric::Count(outcome) => counted(record, figures, outcome, groups).map(compared),
         Metric::Resource(_) => None,
@@ -342,6 +347,35 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
         up_to(0, all, q) <= 0.05 || broken == 0 || 1.0 - up_to(broken - 1, all, q) <= 0.05
     };
     (holds, enough)
+}
+
+/// The rate that a plan has on average over its measure phase: areas of rectangles and of a trapezium.
+fn mean_rate(load: &Load) -> f64 {
+    let seconds = load.duration.as_seconds();
+    if let Some(ramp) = load.ramp {
+        return f64::midpoint(ramp.from.per_second, ramp.to.per_second);
+    }
+    if let Some(burst) = load.burst {
+        let (every, length) = (burst.every.as_seconds(), burst.length.as_seconds());
+        let whole = (seconds / every).floor();
+        let in_bursts = whole * length + length.min(seconds - whole * every);
+        let events = burst.rate.per_second * in_bursts + load.rate.per_second * (seconds - in_bursts);
+        return events / seconds;
+    }
+    let Some(steps) = &load.steps else { return load.rate.per_second };
+    let sum: f64 = steps.rates.iter().map(|rate| rate.per_second).sum();
+    sum / num::f64_of(num::count(steps.rates.len()))
+}
+
+/// The part of a plan's events that are on the topics of an objective's group.
+fn part_of_the_mix(plan: &Plan, objective: &Objective) -> f64 {
+    let named = |group: &&plan::Group| objective.scope.group.as_ref() == Some(&group.name);
+    let Some(group) = plan.groups.iter().find(named) else { return 1.0 };
+    let topics = topology::receives(group, &plan.topology.topics).unwrap_or_default();
+    let own = |topic: &String| topics.iter().any(|at| plan.topology.topics[*at] == *topic);
+    let weight = |(_, weight): &(String, f64)| *weight;
+    let all: f64 = plan.mix.iter().map(weight).sum();
+    plan.mix.iter().filter(|(topic, _)| own(topic)).map(weight).sum::<f64>() / all
 }
 
 fn statistic(mut all: Vec<i64>, stat: Stat) -> f64 {

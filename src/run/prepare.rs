@@ -1,0 +1,145 @@
+//! Before the load: provision the bus, connect everybody, and prove that every group receives. A broker of our own that
+//! dies meanwhile is told at once, whatever its client still waits for.
+
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::Builder;
+use std::time::Duration;
+
+use crate::bus::{Bus, BusError};
+use crate::plan::{Plan, Size};
+
+use super::RunError;
+use super::crew::Crew;
+use super::engine::{Broker, Job};
+use super::ready::ready;
+use super::shared::GroupSignals;
+use super::volume;
+
+/// Time between two looks at the broker.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// What comes of connecting.
+enum Made<B: Bus> {
+    /// All members of a group.
+    Members(usize, Vec<B::Member>),
+    /// Everything: the bus again, and a publisher for each generator.
+    Done(Box<B>, Vec<B::Publisher>),
+    /// What was made is removed again, as far as it could be.
+    Failed(BusError),
+}
+
+/// Everybody is there, and every group receives every topic that it subscribes to.
+///
+/// # Errors
+/// When that cannot be had; then what was made on the bus is removed, unless the broker is dead.
+pub(super) fn prepare<B: Bus + Send + 'static>(
+    job: &Job<'_>,
+    bus: B,
+    crew: &mut Crew,
+    subscribed: &[Vec<bool>],
+    signals: &[Arc<GroupSignals>],
+    broker: &Broker,
+) -> Result<(B, Vec<B::Publisher>), RunError> {
+    let (plan, options) = (job.plan, job.options);
+    let (made, inbox) = channel();
+    let connected_for = plan.clone();
+    // A client that waits for a dead broker cannot be stopped: its thread is left to its own timeouts.
+    Builder::new().name("provision".into()).spawn(move || connect(bus, &connected_for, &made))?;
+    let (mut bus, mut publishers) = loop {
+        match inbox.recv_timeout(LOOK_EVERY) {
+            Ok(Made::Members(group, members)) => {
+                crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
+            }
+            Ok(Made::Done(bus, publishers)) => break (*bus, publishers),
+            Ok(Made::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(died) = death(broker) {
+                    return Err(died);
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return Err(std::io::Error::other("the thread that provisions the bus has died").into());
+            }
+        }
+    };
+    let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
+    let ended = || {
+        let interrupted = (job.interrupt.level() > 0).then_some(RunError::InterruptedBeforeLoad);
+        interrupted.or_else(|| death(broker))
+    };
+    let tag = job.identity.tag;
+    match ready(plan, tag, job.clock, &mut publishers, &groups, options.ready_within, &ended) {
+        Ok(()) => Ok((bus, publishers)),
+        Err(error) => {
+            if !matches!(error, RunError::BrokerDied { .. }) {
+                // What was made before it went wrong is removed; the first error is the one that matters.
+                let _ = bus.teardown();
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Why the broker is dead, if it is.
+fn death(broker: &Broker) -> Option<RunError> {
+    let why = broker.alive.as_ref()?().err()?;
+    Some(RunError::BrokerDied { why })
+}
+
+fn connect<B: Bus>(mut bus: B, plan: &Plan, made: &Sender<Made<B>>) {
+    let publishers = connected(&mut bus, plan, made);
+    let told = match publishers {
+        Ok(Some(publishers)) => made.send(Made::Done(Box::new(bus), publishers)),
+        // Nobody wants it any more.
+        Ok(None) => {
+            let _ = bus.teardown();
+            return;
+        }
+        Err(error) => {
+            let _ = bus.teardown();
+            made.send(Made::Failed(error))
+        }
+    };
+    if let Err(unwanted) = told
+        && let Made::Done(mut bus, _) = unwanted.0
+    {
+        let _ = bus.teardown();
+    }
+}
+
+/// Provisions, and connects publishers and members; `None` where nobody takes them.
+fn connected<B: Bus>(
+    bus: &mut B,
+    plan: &Plan,
+    made: &Sender<Made<B>>,
+) -> Result<Option<Vec<B::Publisher>>, BusError> {
+    check_size(plan, bus.facts().max_payload)?;
+    bus.provision()?;
+    let publishers =
+        (0..plan.load.generators).map(|generator| bus.publisher(generator)).collect::<Result<_, _>>()?;
+    for (group, named) in plan.groups.iter().enumerate() {
+        let members =
+            (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
+        if made.send(Made::Members(group, members)).is_err() {
+            return Ok(None);
+        }
+    }
+    Ok(Some(publishers))
+}
+
+/// An event has the size of its content, whatever the plan asks for at the least.
+fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
+    let largest = volume::largest_event_bytes(plan);
+    if most == 0 || largest <= most {
+        return Ok(());
+    }
+    Err(BusError::Environment {
+        problem: format!(
+            "the broker's max_payload is {}, and events of this plan have up to {largest} bytes",
+            Size { bytes: most }
+        ),
+        hint: "raise `max_payload` in the broker's configuration, or leave the largest topics out of the mix"
+            .into(),
+    })
+}
