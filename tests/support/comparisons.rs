@@ -147,6 +147,7 @@ fn kafka(k: u64) -> Record {
         cpu_seconds: 6.0,
         cpu_cores: 0.6 + 0.001 * f64::from(u32::try_from(k).unwrap()),
         peak_memory_bytes: 1_100_000_000 + k,
+        cpu_unknown: false,
     };
     record.resources.brokers = [("kafka".to_owned(), process)].into();
     record
