@@ -112,7 +112,7 @@ fn delivery(bencher: Bencher<'_, '_>) {
                 let fate = ledger.deliver(key, sequence, intended + 1_000_000, 1);
                 interval.count(fate);
                 if matches!(fate, Fate::First | Fate::Reordered { .. }) {
-                    interval.latency.record_between(true, 0, ns);
+                    interval.latency.record_between(true, 0, ns.unsigned_abs());
                     windows.record(intended, ns);
                 }
             }
