@@ -36,7 +36,7 @@ pub fn planned_rate(plan: &Plan, over: Span, wanted: impl Fn(&str) -> bool) -> f
 }
 
 /// Does the schedule have an event in the measure phase on a topic that is `wanted`? Taken for granted of one with more
-/// slots than [`LOOKED_AT`].
+/// slots than are looked at, 100,000.
 #[must_use]
 pub fn any_due(plan: &Plan, wanted: impl Fn(&str) -> bool) -> bool {
     if totals(&plan.load).measure_events > LOOKED_AT {

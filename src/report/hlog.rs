@@ -32,14 +32,16 @@ pub(crate) fn log(record: &Record, seconds: &[Rows]) -> String {
     let mut lines = String::new();
     let mut told = vec![0; whole.len()];
     for interval in seconds.chunks(interval_seconds(record)) {
-        let length = num::count(interval.len()) * 1_000_000_000;
+        let (Some(first), Some(last)) = (interval.first(), interval.last()) else { continue };
+        // A second whose line is damaged may be missing between the two.
+        let length = last.row.at_ns.saturating_sub(first.row.at_ns) + 1_000_000_000;
         for (at, ((tag, _), told)) in whole.iter().zip(&mut told).enumerate() {
             let histogram = of(interval, |rows| match at.checked_sub(LOAD_TAGS.len()) {
                 None => rows.load.get(at),
                 Some(group) => rows.groups.get(group),
             });
             *told += histogram.as_ref().map_or(0, Histogram::len);
-            line(&mut lines, tag, interval[0].row.at_ns, length, histogram);
+            line(&mut lines, tag, first.row.at_ns, length, histogram);
         }
     }
     let mut out = head(record);
