@@ -16,6 +16,7 @@ use support::rig::{Nats, PATIENCE, Rig as _, audit, publish, receive, settle};
 use tickgate::bus::nats::{NatsBus, Setup, Target};
 use tickgate::bus::{Ack, Answer, Bus as _, BusError, Doubt, Member as _, Outgoing, Publisher as _, Refusal};
 use tickgate::host::clock::Clock;
+use tickgate::num;
 use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
 
 fn setup<'a>(plan: &'a Plan, symbols: &'a [String]) -> Setup<'a> {
@@ -396,6 +397,42 @@ fn a_reset_with_a_full_window_frees_it_at_once_in_each_way_to_publish() {
             assert_eq!(stored, (first..150).collect::<Vec<_>>(), "{publish_as:?}");
         }
     }
+}
+
+/// More than the line holds, so that some still wait in the client when the connection ends: these leave on the next one.
+#[test]
+fn a_reset_takes_what_was_written_to_the_connection_and_nothing_else() {
+    let server = NatsServer::start();
+    let proxy = Proxy::to(server.port());
+    let mut plan = support::plan();
+    plan.bus.window = 512;
+    plan.bus.publish_timeout = Span::seconds(600);
+    let symbols = support::symbols(&plan);
+    let mut bus = NatsBus::connect(Target::parse(&proxy.url()).unwrap(), &setup(&plan, &symbols)).unwrap();
+    bus.provision().unwrap();
+    let mut publisher = bus.publisher(0).unwrap();
+    let held = Shape { delay_ns: 600_000_000_000, only: Some(1), ..Shape::default() };
+    proxy.shape(Direction::ToServer, held);
+    let mut acks = Vec::new();
+    for token in 0..400_u64 {
+        let mut payload = token.to_be_bytes().to_vec();
+        payload.resize(100_000, b'x');
+        publish(&mut publisher, token, &payload).unwrap();
+        publisher.acks(&mut acks);
+    }
+    assert_eq!(acks, []);
+    proxy.cut(Duration::from_millis(50));
+    settle(&mut publisher, &mut acks);
+    assert_eq!(acks.len(), 400);
+    let is_lost = |ack: &&Ack| ack.outcome == Answer::Unconfirmed(Doubt::Disconnected);
+    let is_stored = |ack: &&Ack| matches!(ack.outcome, Answer::Stored { .. });
+    let lost: BTreeSet<u64> = acks.iter().filter(is_lost).map(|ack| ack.token).collect();
+    let kept: BTreeSet<u64> = acks.iter().filter(is_stored).map(|ack| ack.token).collect();
+    let first = num::count(lost.len());
+    assert!(first > 0 && first < 400, "{first} of 400 were on the line");
+    assert_eq!((lost, &kept), ((0..first).collect(), &(first..400).collect()));
+    let token = |r: &support::rig::Received| u64::from_be_bytes(*r.payload.first_chunk().unwrap());
+    assert_eq!(audit(&mut bus).iter().map(token).collect::<BTreeSet<_>>(), kept);
 }
 
 #[test]

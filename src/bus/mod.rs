@@ -162,8 +162,8 @@ fn environment(problem: &str, hint: &str) -> BusError {
 /// - one that has not left within the publish timeout from its acceptance is `Refused(NotSent)`, and never leaves;
 /// - one that has no answer within the publish timeout from leaving is `Unconfirmed(NoAnswer)`;
 /// - one whose connection has ended is `Unconfirmed(Disconnected)` at once, unless the client sends it again by itself,
-///   and its place in the window is free for the next connection. What waits goes on waiting; nothing leaves while there is
-///   no connection;
+///   and its place in the window is free for the next connection. What waits goes on waiting, and a client that sends
+///   nothing again takes nothing out of the buffer while there is no connection;
 /// - when events are given up, or there will never be a connection again, those that wait are `Refused(NotSent)` and
 ///   the others `Unconfirmed`.
 ///

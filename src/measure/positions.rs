@@ -7,6 +7,8 @@ use crate::num;
 const REMEMBERED: u64 = 1 << 20;
 /// The same of all partitions of a group together: 16 MiB, the whole memory of 128 partitions.
 const OF_A_GROUP: u64 = 1 << 27;
+/// What the rings of a group begin with, together: 1 MiB. So few partitions have all their memory from the first event on.
+const AT_FIRST: u64 = 1 << 23;
 /// Positions in a word.
 const WORD: u64 = 64;
 
@@ -28,7 +30,13 @@ pub enum Known {
 #[derive(Debug, Clone)]
 pub struct Positions {
     partitions: Vec<Ring>,
-    /// What a ring may remember; a power of two.
+    size: Size,
+}
+
+/// Positions that a ring has room for; powers of two.
+#[derive(Debug, Clone, Copy)]
+struct Size {
+    first: u64,
     most: u64,
 }
 
@@ -46,10 +54,12 @@ impl Positions {
     /// Of a group that is given events of so many partitions.
     #[must_use]
     pub fn new(partitions: usize) -> Self {
-        let share = OF_A_GROUP / num::count(partitions.max(1));
-        // The power of two below, at least a word.
-        let share = 1 << share.max(WORD).ilog2();
-        Self { partitions: Vec::new(), most: share.min(REMEMBERED) }
+        let share = |of: u64| {
+            // The power of two below, at least a word.
+            let share = 1 << (of / num::count(partitions.max(1))).max(WORD).ilog2();
+            REMEMBERED.min(share)
+        };
+        Self { partitions: Vec::new(), size: Size { first: share(AT_FIRST), most: share(OF_A_GROUP) } }
     }
 
     /// Enters a delivery of a position, and says what was known of it before.
@@ -59,19 +69,19 @@ impl Positions {
         if partition >= self.partitions.len() {
             self.partitions.resize_with(partition + 1, Ring::default);
         }
-        self.partitions[partition].enter(offset, self.most)
+        self.partitions[partition].enter(offset, self.size)
     }
 }
 
 impl Ring {
-    fn enter(&mut self, offset: u64, most: u64) -> Known {
+    fn enter(&mut self, offset: u64, size: Size) -> Known {
         if offset >= self.end {
-            self.forget_up_to(offset, most);
+            self.forget_up_to(offset, size);
             self.end = offset.saturating_add(1);
             self.set(offset);
             return Known::New;
         }
-        if self.end - offset > most {
+        if self.end - offset > size.most {
             return Known::Forgotten;
         }
         if offset < self.lowest {
@@ -82,10 +92,11 @@ impl Ring {
     }
 
     /// Makes room for the positions from the old end up to a new highest one.
-    fn forget_up_to(&mut self, offset: u64, most: u64) {
-        if self.end == 0 || offset - self.end >= most {
+    fn forget_up_to(&mut self, offset: u64, Size { first, most }: Size) {
+        if self.words.is_empty() || offset - self.end >= most {
+            let words = self.words.len().max(num::index(first / WORD));
             self.words.clear();
-            self.words.resize(1, 0);
+            self.words.resize(words, 0);
             self.lowest = offset;
             return;
         }
@@ -164,7 +175,9 @@ mod tests {
             let mut positions = Positions::new(partitions);
             // The first and the last position of what it may remember, and one that is further off.
             for partition in 0..num::count32(partitions) {
-                for offset in [1_000_000, 1_000_000 + positions.most - 1, 1_000_000 + positions.most] {
+                for offset in
+                    [1_000_000, 1_000_000 + positions.size.most - 1, 1_000_000 + positions.size.most]
+                {
                     assert_eq!(positions.enter(partition, offset), Known::New);
                 }
                 assert_eq!(positions.enter(partition, 1_000_001), Known::New);
@@ -172,8 +185,8 @@ mod tests {
             }
             let most = num::index(OF_A_GROUP / 8) + partitions * size_of::<Ring>() * 2;
             assert!(bytes(&positions) <= most, "{partitions} partitions take {} bytes", bytes(&positions));
-            assert!(partitions > 128 || positions.most == REMEMBERED);
-            assert!(positions.most >= OF_A_GROUP / 2 / num::count(partitions).max(128));
+            assert!(partitions > 128 || positions.size.most == REMEMBERED);
+            assert!(positions.size.most >= OF_A_GROUP / 2 / num::count(partitions).max(128));
         }
     }
 
@@ -191,8 +204,10 @@ mod tests {
         fn near_positions_are_a_set(
             steps in proptest::collection::vec((0_u32..2, 0_u64..300), 0..300),
             start in prop_oneof![Just(0), REMEMBERED - 100..REMEMBERED],
+            // With so many partitions a ring begins with 64 positions and ends with 1024.
+            partitions in prop_oneof![Just(2), Just(100_000)],
         ) {
-            let (mut positions, mut seen) = (Positions::new(2), BTreeSet::new());
+            let (mut positions, mut seen) = (Positions::new(partitions), BTreeSet::new());
             for (partition, offset) in steps {
                 let known = positions.enter(partition, start + offset);
                 let new = seen.insert((partition, offset));
