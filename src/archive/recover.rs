@@ -175,7 +175,10 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
                 .map(|step| step.count_at_value())
                 .sum()
         };
-        limits.iter().map(|&limit_ns| Limit { limit_ns, above: above(limit_ns), ..Limit::default() }).collect()
+        limits
+            .iter()
+            .map(|&limit_ns| Limit { limit_ns, above: above(limit_ns), ..Limit::default() })
+            .collect()
     };
     let Some(sum) = sum.filter(|sum| !sum.is_empty()) else { return Latency::default() };
     let at = |q: f64| sum.value_at_quantile(q).min(sum.max());

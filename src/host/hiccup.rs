@@ -124,7 +124,10 @@ impl HiccupMeter {
     pub fn finish(mut self) -> (Times, Pauses) {
         self.join();
         let phase = self.seen().phase.take();
-        phase.map_or_else(|| (Times::default(), Pauses::new(0)), |phase| (Times::of(&phase.late), phase.pauses))
+        phase.map_or_else(
+            || (Times::default(), Pauses::new(0)),
+            |phase| (Times::of(&phase.late), phase.pauses),
+        )
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {

@@ -155,15 +155,20 @@ mod tests {
         root
     }
 
-    const STAT: &str = "cpu  30 0 20 500 0 1 2 7 0 0\ncpu0 10 0 5 300 0 1 0 3 0 0\ncpu1 20 0 15 200 0 0 2 4 0 0\nintr 1\n";
+    const STAT: &str =
+        "cpu  30 0 20 500 0 1 2 7 0 0\ncpu0 10 0 5 300 0 1 0 3 0 0\ncpu1 20 0 15 200 0 0 2 4 0 0\nintr 1\n";
 
     #[test]
     fn only_the_cores_that_we_may_use_count() {
         let tick = 1_000_000_000 / rustix::param::clock_ticks_per_second();
-        let root = machine(&[("proc/stat", STAT), ("proc/pressure/cpu", "some avg10=0 total=1500\nfull total=9\n")]);
+        let root =
+            machine(&[("proc/stat", STAT), ("proc/pressure/cpu", "some avg10=0 total=1500\nfull total=9\n")]);
         let both = Machine::at(root.path(), vec![]).unwrap();
         let reading = both.read().unwrap();
-        assert_eq!([reading.busy_ns, reading.interrupts_ns, reading.stolen_ns].map(|ns| ns / tick), [53, 3, 7]);
+        assert_eq!(
+            [reading.busy_ns, reading.interrupts_ns, reading.stolen_ns].map(|ns| ns / tick),
+            [53, 3, 7]
+        );
         assert_eq!((reading.pressure_ns, reading.throttled_ns), (Some(1_500_000), 0));
         assert!((both.usable_cores() - 2.0).abs() < 1e-9);
         let second = Machine::at(root.path(), vec![1, 7]).unwrap();
@@ -174,7 +179,9 @@ mod tests {
 
     #[test]
     fn a_quota_makes_fewer_cores_and_says_when_it_holds_back() {
-        for (group, stat) in [("cpu.max", "throttled_usec 2500\n"), ("cpu.cfs_quota_us", "throttled_time 2500000\n")] {
+        for (group, stat) in
+            [("cpu.max", "throttled_usec 2500\n"), ("cpu.cfs_quota_us", "throttled_time 2500000\n")]
+        {
             let unified = group == "cpu.max";
             let mount = if unified { "sys/fs/cgroup/a" } else { "sys/fs/cgroup/cpu/a" };
             let root = machine(&[

@@ -44,7 +44,8 @@ impl Part {
                 let of = num::count(steps.rates.len());
                 let edge = |n: u64| num::u64_of(Curve::step_start(load, n) * 1e9).min(end);
                 // The edges are rounded, so the neighbours are looked at as well.
-                let guess = num::u64_floor(num::f64_of(since_start) / num::f64_of(end.max(1)) * num::f64_of(of));
+                let guess =
+                    num::u64_floor(num::f64_of(since_start) / num::f64_of(end.max(1)) * num::f64_of(of));
                 let near = guess.saturating_sub(1)..=guess.saturating_add(1);
                 let number = near.rev().find(|&n| n < of && edge(n) <= since_start).unwrap_or(0);
                 let until = if number + 1 == of { end } else { edge(number + 1) };
@@ -168,9 +169,15 @@ mod tests {
         let ten = Span::seconds(10);
         let steps = steps(&[1.0, 5.0, 2.0], ten);
         let name = |load: &Load, ms: u64| Part::at(load, ms * MS).name();
-        assert_eq!([name(&steps, 0), name(&steps, 3334), name(&steps, 9999)], ["step 1 of 3", "step 2 of 3", "step 3 of 3"]);
+        assert_eq!(
+            [name(&steps, 0), name(&steps, 3334), name(&steps, 9999)],
+            ["step 1 of 3", "step 2 of 3", "step 3 of 3"]
+        );
         let burst = burst(10.0, 90.0, Span::seconds(4), Span::seconds(1), ten);
-        assert_eq!([name(&burst, 999), name(&burst, 1000), name(&burst, 8500)], ["burst 1 of 3", "pause 1 of 3", "burst 3 of 3"]);
+        assert_eq!(
+            [name(&burst, 999), name(&burst, 1000), name(&burst, 8500)],
+            ["burst 1 of 3", "pause 1 of 3", "burst 3 of 3"]
+        );
         assert_eq!(name(&load(7.0, Span::default(), ten), 5000), "the measure phase");
     }
 
@@ -194,7 +201,10 @@ mod tests {
         let second = least(&|second| Some(if second == 1 { 30 * MS } else { 0 }));
         assert_eq!((second.part.name(), second.due), ("burst 2 of 3".to_owned(), 100));
         assert!((0.69..0.72).contains(&second.reached()), "{second:?}");
-        assert!(least(&|second| (second != 2).then_some(0)).reached() < 0.01, "without a turn nothing is offered");
+        assert!(
+            least(&|second| (second != 2).then_some(0)).reached() < 0.01,
+            "without a turn nothing is offered"
+        );
     }
 
     #[test]

@@ -118,7 +118,8 @@ impl Excess {
             let second = num::index(slot * self.width / 1_000_000_000);
             for (count, (least, most)) in cell.iter().zip((0..BUCKETS).map(edges)) {
                 let until = to.saturating_add(limit).saturating_add(most);
-                let late = harness.lateness.late_by(from).saturating_add(harness.lateness.paused(from, until));
+                let late =
+                    harness.lateness.late_by(from).saturating_add(harness.lateness.paused(from, until));
                 // With nothing to take off, what lies on a limit lies there by itself.
                 let explained = late > 0 && least <= late;
                 excused[second].add(u64::from(*count), explained, usage);
@@ -241,10 +242,14 @@ impl Lateness {
     pub fn pauses(&mut self, pauses: &Pauses) {
         self.pauses_from = pauses.start;
         let mut sum = 0;
-        self.paused = pauses.slots.iter().map(|&ns| {
-            sum += ns;
-            sum
-        }).collect();
+        self.paused = pauses
+            .slots
+            .iter()
+            .map(|&ns| {
+                sum += ns;
+                sum
+            })
+            .collect();
     }
 
     /// The latest that an event of the slot that `intended` lies in was sent.
@@ -361,7 +366,11 @@ mod tests {
         let mut pauses = Pauses::new(START - SECOND);
         pauses.add(START + 350 * MS, 300 * MS);
         lateness.pauses(&pauses);
-        assert_eq!(sum(&excess, &lateness, &idle).explained(), 4, "the last one was due 250 ms in, and came after the pause began");
+        assert_eq!(
+            sum(&excess, &lateness, &idle).explained(),
+            4,
+            "the last one was due 250 ms in, and came after the pause began"
+        );
     }
 
     #[test]

@@ -172,7 +172,11 @@ mod tests {
         let above = Tally { above: 99, equal: 0 };
         assert!(above.holds(0.02, Op::AtLeast, 99, 1) && !above.holds(0.01, Op::Above, 99, 1));
         let on = Tally { above: 0, equal: 99 };
-        assert!(on.holds(0.5, Op::Equal, 99, 1) && !on.holds(1.0, Op::Equal, 99, 1) && !on.holds(0.0, Op::Equal, 99, 1));
+        assert!(
+            on.holds(0.5, Op::Equal, 99, 1)
+                && !on.holds(1.0, Op::Equal, 99, 1)
+                && !on.holds(0.0, Op::Equal, 99, 1)
+        );
         assert!(OPS.iter().all(|&op| !below.holds(0.5, op, 0, 10)), "nothing came at all");
     }
 }

@@ -244,7 +244,11 @@ mod tests {
         };
         assert_eq!(account(Some(&stored), 0), (7, 0, Some(2), Some(5), 2));
         assert_eq!(account(Some(&stored), 3), (4, 3, Some(2), Some(2), 2));
-        assert_eq!(account(Some(&stored), 9), (2, 5, Some(2), Some(0), 1), "two are not stored, whatever is owed");
+        assert_eq!(
+            account(Some(&stored), 9),
+            (2, 5, Some(2), Some(0), 1),
+            "two are not stored, whatever is owed"
+        );
         assert_eq!(account(None, 6), (1, 6, None, None, 1));
         assert_eq!(account(None, u64::MAX), (0, 7, None, None, 0));
     }

@@ -197,7 +197,11 @@ mod tests {
         let mut w = windows(&[100]);
         w.record(10 * SECOND, 1);
         let met = |stat, due: &[u64]| w.met(stat, Op::Below, 100, &events(due)).unwrap();
-        assert_eq!(met(Stat::Max, &[1, 1, 0]), Met { met: 1, total: 2, unsure: 0 }, "nothing came in the second window");
+        assert_eq!(
+            met(Stat::Max, &[1, 1, 0]),
+            Met { met: 1, total: 2, unsure: 0 },
+            "nothing came in the second window"
+        );
         assert_eq!(met(Stat::Max, &[]), Met { met: 1, total: 1, unsure: 0 });
         assert!((met(Stat::Max, &[1, 1, 1]).share() - 1.0 / 3.0).abs() < 1e-12);
         assert_eq!(met(Stat::Max, &[2]).met, 0, "one of two came");

@@ -161,24 +161,22 @@ fn max_bytes(load: &Load, market: &Market) -> Size {
 }
 
 /// The drain where the profile has none: long enough for a delivery that the bus repeats because its acknowledgement got
-/// lost, or else what was on the wire of a broken connection would not be there when the account is made.
+/// lost, or else what was on the wire of a broken connection would not be there when the account is made. It is the same for
+/// every bus and way of acknowledging, so that the sides of a comparison are alike in it.
 pub(super) fn drain(root: &Table) -> Span {
-    let table = |table: &'_ Table, key: &str| match table.get(key).map(|entry| &entry.node.value) {
-        Some(Value::Table(inner)) => Some(inner.clone()),
-        _ => None,
-    };
-    let text = |table: Option<&Table>, key: &str| match table.and_then(|t| t.get(key)).map(|entry| &entry.node.value) {
-        Some(Value::Text(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let bus = table(root, "bus");
-    let nats = bus.as_ref().and_then(|bus| table(bus, "nats"));
-    let is = |key: &str, word: &str| text(bus.as_ref(), key).is_some_and(|found| found == word);
-    if is("kind", "kafka") || is("ack", "none") {
-        return super::load::DRAIN;
+    fn inner<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+        table.get(key).map(|entry| &entry.node.value)
     }
-    let ack_wait = text(nats.as_ref(), "ack_wait").and_then(|text| text.parse::<Span>().ok());
-    let ack_wait = ack_wait.unwrap_or(Nats::default().ack_wait);
+    let Some(Value::Table(bus)) = inner(root, "bus") else { return after(Nats::default().ack_wait) };
+    let Some(Value::Table(nats)) = inner(bus, "nats") else { return after(Nats::default().ack_wait) };
+    let written = match inner(nats, "ack_wait") {
+        Some(Value::Text(text)) => text.parse::<Span>().ok(),
+        _ => None,
+    };
+    after(written.unwrap_or(Nats::default().ack_wait))
+}
+
+fn after(ack_wait: Span) -> Span {
     super::load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
 }
 

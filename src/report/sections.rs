@@ -349,7 +349,12 @@ pub(crate) fn health(record: &Record) -> Facts {
         (
             "least offered",
             record.load.least_offered.as_ref().map_or_else(unknown, |least| {
-                format!("{} of {} events of {} in time", show::count(least.offered), show::count(least.due), least.part)
+                format!(
+                    "{} of {} events of {} in time",
+                    show::count(least.offered),
+                    show::count(least.due),
+                    least.part
+                )
             }),
         ),
         ("unsent without the bus", show::count(record.load.unsent_own)),

@@ -80,7 +80,8 @@ pub fn banner(record: &Record) -> Option<&'static str> {
 
 /// Who used the machine, in a line.
 pub(crate) fn machine(machine: &crate::record::Machine) -> String {
-    let mut parts = vec![format!("{:.2} of {:.1} usable cores busy", machine.busy_cores, machine.usable_cores)];
+    let mut parts =
+        vec![format!("{:.2} of {:.1} usable cores busy", machine.busy_cores, machine.usable_cores)];
     match machine.others_cores {
         Some(others) => parts.push(format!("{others:.2} by others ({:.2} stolen)", machine.stolen_cores)),
         None => parts.push(format!("others not known, {:.2} stolen", machine.stolen_cores)),

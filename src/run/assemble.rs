@@ -6,22 +6,20 @@ use crate::bus::{BusFacts, Refusal};
 use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::market;
-use crate::measure::{
-    self, Due, Excess, Excused, GroupLedger, Harness, Lateness, Latency, Limits, Met, Pauses, PublishLedger, Seconds,
-    Windows, settle,
-};
+use crate::measure::{self, GroupLedger, Latency, Limits, Pauses, PublishLedger, settle};
 use crate::num;
-use crate::plan::{Metric, Objective, Plan, Value};
+use crate::plan::Plan;
 use crate::record::{
-    self, End, Environment, Extents, Health, LostRange, Record, Resources, Run, SCHEMA,
-    SymbolTrouble, TopicCount, Verdict,
+    self, End, Environment, Extents, Health, LostRange, Record, Resources, Run, SCHEMA, SymbolTrouble,
+    TopicCount, Verdict,
 };
 
 use super::crew::Ended;
+use super::explain::{Own, windows};
 use super::generator::Generated;
 use super::identity::Identity;
 use super::ready::describe;
-use super::receiver::{Received, Stored, WINDOW};
+use super::receiver::{Received, Stored};
 use super::shared::Calendar;
 
 /// Ranges of lost events, and symbols with trouble, that a record lists for a group.
@@ -40,46 +38,6 @@ pub(super) struct Parts<'a> {
     /// When the harness stood still.
     pub(super) pauses: Pauses,
     pub(super) calendar: Calendar,
-}
-
-/// What the harness itself adds to times.
-struct Own {
-    lateness: Lateness,
-    usage: Seconds,
-}
-
-impl Own {
-    fn of(record: &mut Record, parts: &Parts<'_>) -> Self {
-        let Calendar { load_start, measure_start, .. } = parts.calendar;
-        let mut lateness = Lateness::new(measure_start, parts.plan.load.duration);
-        for generated in &parts.ended.generated {
-            lateness.merge(&generated.lateness);
-        }
-        lateness.pauses(&parts.pauses);
-        let paused = parts.pauses.by_second(record.timeline.len());
-        for (row, paused) in record.timeline.iter_mut().zip(paused) {
-            row.paused_ns = Some(paused);
-        }
-        let usable = record.health.machine.as_ref().map_or(0.0, |machine| machine.usable_cores);
-        let usage = record.timeline.iter().map(|row| crate::verdict::usage(row, usable)).collect();
-        Self { lateness, usage: Seconds::new(load_start, usage) }
-    }
-
-    fn excused(&self, excess: &Excess, limit: u64) -> Vec<Excused> {
-        excess.excused(limit, &Harness { lateness: &self.lateness, usage: &self.usage })
-    }
-
-    /// Says of each limit of a distribution what the harness explains of its exceedances.
-    fn explain(&self, latency: &mut record::Latency, excess: &Excess) {
-        for limit in &mut latency.over_limit {
-            let mut sum = Excused::default();
-            self.excused(excess, limit.limit_ns).into_iter().for_each(|second| sum.merge(second));
-            limit.explained = sum.explained();
-            limit.disturbed = sum.disturbed;
-            limit.saturated = sum.saturated;
-            limit.contended = sum.contended;
-        }
-    }
 }
 
 /// A record of a run that has not begun: all that is known before the load.
@@ -180,12 +138,7 @@ fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
-    let mut ack = merged(&limits.ack, all, |g| &g.ack);
-    if let Some((first, others)) = all.split_first() {
-        let mut excess = first.ack_excess.clone();
-        others.iter().for_each(|other| excess.merge(&other.ack_excess));
-        own.explain(&mut ack, &excess);
-    }
+    let ack = own.explained_of_all(&limits.ack, all);
     let least = all.iter().filter_map(|g| g.least_offered).min_by(|a, b| a.reached().total_cmp(&b.reached()));
     let measured_intended = all.iter().flat_map(|g| &g.measured_by_topic).sum();
     let (measured_sent, measured_acked) = (sum(|g| g.measured_sent), sum(|g| g.measured_acked));
@@ -269,18 +222,14 @@ fn group_figures(
     let per_topic = num::index32(plan.market.symbols);
     let nothing = GroupLedger::new(plan.keys());
     let ledger = received.map_or(&nothing, |received| &received.ledger);
-    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored, parts.owed.get(group).copied().unwrap_or(0));
+    let owed = parts.owed.get(group).copied().unwrap_or(0);
+    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored, owed);
     let totals = ledger.totals();
     let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
     let measured = |of: fn(&Generated) -> &Vec<u64>| -> u64 {
         let topics = (0..subscribed.len()).filter(|topic| subscribed[*topic]);
         topics.map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
     };
-    let latency = received.map_or_else(record::Latency::default, |received| {
-        let mut latency = record::Latency::from(&received.latency);
-        own.explain(&mut latency, &received.excess);
-        latency
-    });
     let named =
         |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
     let ranges = settled.ranges.iter().take(LISTED).map(|range| {
@@ -319,7 +268,7 @@ fn group_figures(
         first_received_ns: received.and_then(|r| r.between).map(|(first, _)| first),
         last_received_ns: received.and_then(|r| r.between).map(|(_, last)| last),
         backlog_max: parts.backlog_max.get(group).copied().unwrap_or(0),
-        latency,
+        latency: received.map_or_else(record::Latency::default, |r| own.explained(&r.latency, &r.excess)),
         lost_ranges: ranges.collect(),
         lost_ranges_left_out: unlisted,
         troubled_symbols: troubled(ledger, &settled, &named),
@@ -355,67 +304,4 @@ fn troubled(
         SymbolTrouble { topic, symbol, lost, duplicate, reordered }
     };
     all.into_iter().map(show).collect()
-}
-
-/// The exact result of each `windows.` objective on end-to-end latency.
-fn windows(parts: &Parts<'_>, own: &Own) -> Vec<record::Window> {
-    let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
-    wanted.filter_map(|objective| window(parts, own, objective)).collect()
-}
-
-fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record::Window> {
-    let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
-        return None;
-    };
-    let limits = crate::verdict::limits(parts.plan).latency;
-    let (start, duration) = (parts.calendar.measure_start, parts.plan.load.duration);
-    let mut merged = Windows::new(start, duration, WINDOW, &limits);
-    let mut excess = Excess::new(start, duration, &limits);
-    let mut due: Vec<Due> = Vec::new();
-    for (group, named) in parts.plan.groups.iter().enumerate() {
-        if objective.scope.group.as_ref().is_some_and(|name| *name != named.name) {
-            continue;
-        }
-        let received = parts.ended.received[group].as_ref()?;
-        // A group that received nothing has no windows, and adds nothing to those of the others but what it was due.
-        let _ = merged.merge(&received.windows);
-        excess.merge(&received.excess);
-        due_to_group(&mut due, parts, group, received.windows.counts());
-    }
-    let excused = own.excused(&excess, limit.ns);
-    let met = |of: fn(&Excused) -> u64| -> Option<Met> {
-        let excused = excused.iter().map(of).chain(std::iter::repeat(0));
-        let due: Vec<Due> = due.iter().zip(excused).map(|(due, excused)| Due { excused, ..*due }).collect();
-        merged.met(stat, objective.op, limit.ns, &due)
-    };
-    let found = met(|second| second.explained())?;
-    let without_saturated = met(|second| second.late + second.disturbed)?;
-    let with_contended = met(|second| second.explained() + second.contended)?;
-    Some(record::Window {
-        name: objective.name(),
-        met: found.met,
-        total: found.total,
-        unsure: found.unsure,
-        saturated: found.unsure - without_saturated.unsure,
-        contended: with_contended.unsure - found.unsure,
-        samples: merged.counts().iter().sum(),
-    })
-}
-
-/// Adds what was due to a group in each window. A window is held to the events that were really due in it: random ones
-/// may leave one empty.
-fn due_to_group(due: &mut Vec<Due>, parts: &Parts<'_>, group: usize, counts: &[u64]) {
-    let topics = &parts.subscribed[group];
-    let mut of_group: Vec<u64> = Vec::new();
-    for windows in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
-        of_group.resize(of_group.len().max(windows.len()), 0);
-        for (sum, by_topic) in of_group.iter_mut().zip(windows) {
-            *sum += by_topic.iter().zip(topics).map(|(count, of)| if *of { *count } else { 0 }).sum::<u64>();
-        }
-    }
-    due.resize(due.len().max(of_group.len()), Due::default());
-    for (window, (sum, events)) in due.iter_mut().zip(of_group).enumerate() {
-        sum.events += events;
-        sum.silent |= events > 0 && counts.get(window).copied().unwrap_or(0) == 0;
-    }
 }

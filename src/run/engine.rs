@@ -173,8 +173,7 @@ pub fn run<B: Bus + Send + 'static>(
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let keeper = Keeper::start(bus, clock, again_within)?;
     let backlog = Backlog::new(&subscribed, plan.market.symbols, publishers.len());
-    let mut pump =
-        Pump::new(record, calendar, clock, backlog, inbox, keeper, broker, interrupt, observers)?;
+    let mut pump = Pump::new(record, calendar, clock, backlog, inbox, keeper, broker, interrupt, observers)?;
     crew.start_generators(publishers, identity.tag, calendar)?;
 
     let stop = load(&mut pump, &crew, &switches, calendar);
@@ -323,7 +322,8 @@ fn drain(
         let missing = signals.iter().any(|s| s.missing.load(Ordering::Relaxed) > 0);
         // An event without an answer may be stored, and delivered, at any time: it is waited for as long as the broker
         // has something for anybody, and until it has said that it has not.
-        let nothing_owed = || pump.account_since(silence.since()).is_some_and(|sample| sample.owed.iter().all(|&n| n == 0));
+        let nothing_owed =
+            || pump.account_since(silence.since()).is_some_and(|sample| sample.owed.iter().all(|&n| n == 0));
         if (!missing && (!open || (quiet && nothing_owed()))) || (broker_died && quiet) {
             break;
         }
@@ -382,7 +382,9 @@ fn owed(pump: &mut Pump<'_, '_>, plan: &Plan, signals: &[Arc<GroupSignals>]) -> 
             return unknown;
         }
         let owed = pump.still_owed();
-        if pump.now() >= until || owed.iter().zip(signals).all(|(&owed, group)| owed == 0 || missing(group) == 0) {
+        if pump.now() >= until
+            || owed.iter().zip(signals).all(|(&owed, group)| owed == 0 || missing(group) == 0)
+        {
             return owed;
         }
         let _ = pump.step();

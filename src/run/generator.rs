@@ -8,7 +8,7 @@ use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
 use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, Market};
-use crate::measure::{Excess, GeneratorInterval, Lateness, Latency, Limits, PublishLedger, Step};
+use crate::measure::{Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
 use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::verdict::limits;

@@ -209,7 +209,11 @@ mod tests {
 
     #[test]
     fn what_is_not_acknowledged_is_owed_until_every_redelivery_has_had_its_time() {
-        let sample = |pending: u64, owed: u64| BusSample { pending: vec![pending], owed: vec![owed], ..BusSample::default() };
+        let sample = |pending: u64, owed: u64| BusSample {
+            pending: vec![pending],
+            owed: vec![owed],
+            ..BusSample::default()
+        };
         let first = Newest::after(None, sample(2, 5), 10, 100);
         let second = Newest::after(Some(&first), sample(2, 5), 60, 100);
         assert_eq!([second.owed(110), second.owed(111)], [[5], [2]], "the broker has told the same since 10");

@@ -148,7 +148,11 @@ mod tests {
     fn the_busiest_thread_is_that_of_the_phase() {
         let thread = |id, name: &str, cpu_ns| ThreadUse { id, name: name.into(), cpu_ns };
         let start = [thread(1, "old", 9_000_000_000), thread(2, "steady", 0)];
-        let end = [thread(1, "old", 9_100_000_000), thread(2, "steady", 1_900_000_000), thread(3, "new", 50_000_000)];
+        let end = [
+            thread(1, "old", 9_100_000_000),
+            thread(2, "steady", 1_900_000_000),
+            thread(3, "new", 50_000_000),
+        ];
         let busiest = busiest(&start, &end, 2.0).unwrap();
         assert_eq!(busiest.name, "steady");
         assert!((busiest.cores - 0.95).abs() < 1e-9);

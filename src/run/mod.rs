@@ -9,6 +9,7 @@ mod engine;
 mod crew;
 mod drift;
 mod events;
+mod explain;
 mod generator;
 mod identity;
 mod keeper;
@@ -21,6 +22,7 @@ mod rows;
 mod shared;
 pub mod simulated;
 mod volume;
+mod watched;
 mod workers;
 
 pub use engine::{Broker, Job, Options, RunError, run};

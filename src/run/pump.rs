@@ -8,7 +8,7 @@ use crate::broker::StoreWatch;
 use crate::bus::BusSample;
 use crate::host::clock::{Clock, utc};
 use crate::host::hiccup::HiccupMeter;
-use crate::host::resources::{Meter, Process, ProcessUse};
+use crate::host::resources::ProcessUse;
 use crate::host::signal::Interrupt;
 use crate::measure::{Backlog, Pauses};
 use crate::num;
@@ -22,6 +22,7 @@ use super::keeper::{Keeper, Reply};
 use super::machine::MachineWatch;
 use super::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use super::shared::Calendar;
+use super::watched::{self, Watched, cpu_ns};
 
 /// Why a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,31 +41,6 @@ pub(super) enum Stop {
 const STEP: Duration = Duration::from_millis(20);
 /// Rows are told this many seconds late, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
-
-/// Something that uses CPU time and memory.
-enum User {
-    Process(Process),
-    Other(Meter),
-}
-
-impl User {
-    fn usage(&self) -> Option<ProcessUse> {
-        match self {
-            Self::Process(process) => process.usage().ok(),
-            Self::Other(meter) => meter(),
-        }
-    }
-}
-
-/// A process or container that is watched; without a name it is tickgate.
-struct Watched {
-    name: Option<String>,
-    user: User,
-    at_measure_start: Option<ProcessUse>,
-    at_measure_end: Option<ProcessUse>,
-    last: ProcessUse,
-    peak_bytes: u64,
-}
 
 pub(super) struct Pump<'a, 'o> {
     record: Record,
@@ -105,27 +81,7 @@ impl<'a, 'o> Pump<'a, 'o> {
         interrupt: &'a Interrupt,
         observers: &'a mut [&'o mut dyn Observer],
     ) -> std::io::Result<Self> {
-        let own = Process::own().ok().map(|process| (None, User::Process(process)));
-        let processes = broker
-            .processes
-            .iter()
-            .filter_map(|(name, pid)| Some((Some(name.clone()), User::Process(Process::of(*pid).ok()?))));
-        let others = std::mem::take(&mut broker.meters)
-            .into_iter()
-            .map(|(name, meter)| (Some(name), User::Other(meter)));
-        let watched: Vec<Watched> = own
-            .into_iter()
-            .chain(processes)
-            .chain(others)
-            .map(|(name, user)| Watched {
-                name,
-                last: user.usage().unwrap_or_default(),
-                user,
-                at_measure_start: None,
-                at_measure_end: None,
-                peak_bytes: 0,
-            })
-            .collect();
+        let watched = watched::all(&mut broker);
         let log = broker.log.take();
         let mut pump = Self {
             machine: MachineWatch::new(&record.broker, watched.iter().any(|w| w.name.is_some()), clock.now()),
@@ -444,7 +400,8 @@ impl<'a, 'o> Pump<'a, 'o> {
         if !keeper_lives {
             self.record.health.dead_workers.push("the keeper of the bus".into());
         }
-        let ours = self.note_resources();
+        let seconds = self.record.measured_seconds();
+        let ours = watched::note(&self.watched, seconds, &mut self.record.resources);
         self.record.health.machine = self.machine.finish(ours);
         self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
         for mark in self.keeper.end(Duration::from_secs(3)) {
@@ -462,34 +419,6 @@ impl<'a, 'o> Pump<'a, 'o> {
         };
         Ended { record: self.record, backlog_max: self.rows.backlog_max(), pauses }
     }
-
-    /// Enters what each process used, and gives the cores that all of them used in the measure phase.
-    fn note_resources(&mut self) -> f64 {
-        let seconds = self.record.measured_seconds();
-        let mut ours = 0.0;
-        for watched in &self.watched {
-            // One that died in the phase has left its last figures.
-            let end = watched.at_measure_end.unwrap_or(watched.last);
-            let spent = watched
-                .at_measure_start
-                .map(|start| num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9);
-            let cpu_seconds = spent.unwrap_or(0.0);
-            let process = record::Process {
-                cpu_seconds,
-                cpu_cores: if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 },
-                peak_memory_bytes: watched.peak_bytes,
-                cpu_unknown: spent.is_none(),
-            };
-            ours += process.cpu_cores;
-            match &watched.name {
-                None => self.record.resources.harness = process,
-                Some(name) => {
-                    self.record.resources.brokers.insert(name.clone(), process);
-                }
-            }
-        }
-        ours
-    }
 }
 
 /// What a pump leaves.
@@ -500,8 +429,4 @@ pub(super) struct Ended {
     pub(super) backlog_max: Vec<u64>,
     /// When the harness stood still.
     pub(super) pauses: Pauses,
-}
-
-const fn cpu_ns(used: &ProcessUse) -> u64 {
-    used.user_ns + used.system_ns
 }

@@ -194,8 +194,7 @@ mod tests {
         let mut client = [Client { room, answer, open: Vec::new() }];
         let within = if matches!(answer, Answer::Stored { .. }) { 60_000 } else { 0 };
         let within = Duration::from_millis(within);
-        ready(&plan, 1, Clock::start(), &mut client, &[], within, &|| None)
-            .map_err(|error| error.to_string())
+        ready(&plan, 1, Clock::start(), &mut client, &[], within, &|| None).map_err(|error| error.to_string())
     }
 
     #[test]

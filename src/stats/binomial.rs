@@ -133,7 +133,10 @@ mod tests {
 
     #[test]
     fn the_edges_are_certain() {
-        assert_eq!([binomial_at_most(5, 5, 0.3), binomial_at_least(0, 5, 0.3)].map(f64::to_bits), [1.0_f64.to_bits(); 2]);
+        assert_eq!(
+            [binomial_at_most(5, 5, 0.3), binomial_at_least(0, 5, 0.3)].map(f64::to_bits),
+            [1.0_f64.to_bits(); 2]
+        );
         assert!(binomial_at_least(6, 5, 0.3).abs() < f64::EPSILON);
         assert!(close(binomial_at_most(3, 7, 0.0), 1.0) && binomial_at_most(3, 7, 1.0).abs() < f64::EPSILON);
     }

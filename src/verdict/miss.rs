@@ -39,7 +39,10 @@ pub(super) fn still_to_come(record: &Record, objective: &Objective, lost: f64) -
     }
     Some(Unfit::new(
         "pending",
-        format!("{pending} events were still pending at the broker when the drain ended ({})", record.plan.load.drain),
+        format!(
+            "{pending} events were still pending at the broker when the drain ended ({})",
+            record.plan.load.drain
+        ),
         "raise load.drain above the time that the groups need, and above the broker's wait for an acknowledgement",
     ))
 }
@@ -57,9 +60,15 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
             (!breaks(objective, &counts, stands)).then(|| own_unsent(&counts))
         }),
         Metric::Throughput(throughput) => of_throughput(record, objective, observed, throughput),
-        Metric::Count(Outcome::Backlog) => super::one_sided(objective).then(|| of_rate(record, objective)).flatten(),
+        Metric::Count(Outcome::Backlog) => {
+            super::one_sided(objective).then(|| of_rate(record, objective)).flatten()
+        }
         Metric::Count(
-            Outcome::Lost | Outcome::NotDelivered | Outcome::NotStored | Outcome::Unconfirmed | Outcome::Replayed,
+            Outcome::Lost
+            | Outcome::NotDelivered
+            | Outcome::NotStored
+            | Outcome::Unconfirmed
+            | Outcome::Replayed,
         ) => validity::dead_workers(record).into_iter().next(),
         Metric::Count(Outcome::Unsent) => unsent(record, objective),
         _ => None,
@@ -99,15 +108,24 @@ fn of_time(record: &Record, objective: &Objective, observed: &Observed) -> Optio
     let cut = if record.run.end == End::Completed { counts.missing_own } else { counts.missing };
     let stands = counts.broken.saturating_sub(counts.explained).saturating_sub(cut);
     let mean = matches!(objective.metric, Metric::Time(_, Stat::Mean));
-    let stands_still = if mean { mean_stands(record, objective, observed, stands) } else { breaks(objective, &counts, stands) };
+    let stands_still = if mean {
+        mean_stands(record, objective, observed, stands)
+    } else {
+        breaks(objective, &counts, stands)
+    };
     if stands_still || counts.silent && counts.missing_own == 0 && record.run.end == End::Completed {
         let here = record.health.machine.as_ref().is_some_and(|machine| machine.broker_here);
         let without_contended = stands.saturating_sub(counts.contended);
-        let contended = here && counts.contended > 0 && !counts.silent && !breaks(objective, &counts, without_contended);
+        let contended =
+            here && counts.contended > 0 && !counts.silent && !breaks(objective, &counts, without_contended);
         return contended.then(|| disturbed(record, counts.contended, counts.broken)).flatten();
     }
     if cut > 0 && breaks(objective, &counts, stands + cut) {
-        return Some(if record.run.end == End::Completed { own_unsent(&counts) } else { super::cut_short(record) });
+        return Some(if record.run.end == End::Completed {
+            own_unsent(&counts)
+        } else {
+            super::cut_short(record)
+        });
     }
     if breaks(objective, &counts, stands + counts.saturated) {
         return None;
@@ -133,7 +151,9 @@ fn mean_stands(record: &Record, objective: &Objective, observed: &Observed, stan
 }
 
 fn disturbed(record: &Record, in_seconds: u64, of: u64) -> Option<Unfit> {
-    let events = format!(", and {in_seconds} of the {of} events beyond the limit were due in seconds in which they used 10 % or more");
+    let events = format!(
+        ", and {in_seconds} of the {of} events beyond the limit were due in seconds in which they used 10 % or more"
+    );
     validity::disturbed(record, &events)
 }
 
@@ -159,7 +179,10 @@ fn of_windows(record: &Record, objective: &Objective) -> Option<Unfit> {
             return None;
         }
         let others = machine.is_some_and(validity::others_are_material);
-        return others.then(|| validity::disturbed(record, "")).flatten().or_else(|| Some(validity::explained(record, objective)));
+        return others
+            .then(|| validity::disturbed(record, ""))
+            .flatten()
+            .or_else(|| Some(validity::explained(record, objective)));
     }
     if own > 0 {
         let due = num::sum(observe::groups(record, objective).map(|group| group.measured_intended));
@@ -202,9 +225,16 @@ fn of_throughput(
     }
     let own = num::f64_of(record.load.measured_unsent_own);
     let seconds = record.measured_seconds();
-    if own > 0.0 && seconds > 0.0 && compare(observed.value + own / seconds, objective.op, number(objective.limit)) {
+    if own > 0.0
+        && seconds > 0.0
+        && compare(observed.value + own / seconds, objective.op, number(objective.limit))
+    {
         let load = &record.load;
-        let counts = Counts { due: load.measured_intended, missing_own: load.measured_unsent_own, ..Counts::default() };
+        let counts = Counts {
+            due: load.measured_intended,
+            missing_own: load.measured_unsent_own,
+            ..Counts::default()
+        };
         return Some(own_unsent(&counts));
     }
     of_rate(record, objective)

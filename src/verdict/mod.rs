@@ -217,7 +217,8 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
         _ => String::new(),
     };
     let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
-    let missing = observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
+    let missing =
+        observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
     let cause = miss::cause(record, objective, observed);
     format!("{} observed, {} wanted{by}{missing}{where_}{cause}", observed.text, objective.requirement())
 }

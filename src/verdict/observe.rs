@@ -3,7 +3,9 @@
 use crate::load::{planned_rate, totals};
 use crate::measure::{Tally, decode, rank};
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value};
+use crate::plan::{
+    Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value,
+};
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
 use super::validity::show;
@@ -147,11 +149,7 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
         }
         Stat::Quantile(q) => {
             let rank = rank(q, count.saturating_add(missing));
-            if rank > count {
-                never
-            } else {
-                num::f64_of(quantile(&heard, num::share(rank, count))?)
-            }
+            if rank > count { never } else { num::f64_of(quantile(&heard, num::share(rank, count))?) }
         }
     };
     let tally = if count == 0 { Some(Tally::default()) } else { tally(&heard, objective.limit) };

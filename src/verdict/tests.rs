@@ -270,7 +270,11 @@ fn a_quantile_needs_its_events() {
     // Two of 2,995 are within the 99.9 %, and what a bus at its limit shows in 42 of 100 runs.
     let chance = judge(2993, 2);
     assert_eq!(chance.verdict, Verdict::Inconclusive);
-    assert!(reason(&chance).contains("2 of them beyond the limit") && reason(&chance).contains("6294"), "{}", reason(&chance));
+    assert!(
+        reason(&chance).contains("2 of them beyond the limit") && reason(&chance).contains("6294"),
+        "{}",
+        reason(&chance)
+    );
     assert_eq!(judge(6292, 2).verdict, Verdict::Pass);
     // A miss is a fact of the run where a pass was possible, or where chance is out.
     assert_eq!(judge(2995, 4).verdict, Verdict::Fail);
@@ -280,7 +284,8 @@ fn a_quantile_needs_its_events() {
 
 #[test]
 fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
-    let lines = [("latency.p99", "< 1s"), ("ack.p99", "< 1s"), ("service.p99", "< 1s"), ("latency.max", "< 1s")];
+    let lines =
+        [("latency.p99", "< 1s"), ("ack.p99", "< 1s"), ("service.p99", "< 1s"), ("latency.max", "< 1s")];
     let judge = |damage: fn(&mut Record)| {
         let mut record = good(&lines);
         damage(&mut record);
@@ -297,7 +302,10 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
     let judged = judge(unsent);
     assert_eq!(verdicts(&judged), [Verdict::Fail; 4]);
     let reason = judged.objectives[0].reason.clone().unwrap_or_default();
-    assert!(reason.contains("204 of 20204 events that were due have no time") && reason.contains("102 unsent"), "{reason}");
+    assert!(
+        reason.contains("204 of 20204 events that were due have no time") && reason.contains("102 unsent"),
+        "{reason}"
+    );
     assert_eq!(judged.objectives[0].observed.as_deref(), Some("never"));
     assert_eq!((judged.objectives[0].observed_value, judged.objectives[0].margin), (None, None));
     // Half as many are within the 99 %, but not within all.
@@ -338,8 +346,12 @@ fn a_group_that_received_nothing_has_not_met_anything() {
 
 /// Damages a good run whose limits are met with much to spare.
 fn met(damage: impl Fn(&mut Record)) -> Vec<Verdict> {
-    let lines =
-        [("latency.p99", "< 100ms"), ("ack.p99", "< 100ms"), ("throughput.delivered", ">= 1k/s"), ("service.p99", "< 100ms")];
+    let lines = [
+        ("latency.p99", "< 100ms"),
+        ("ack.p99", "< 100ms"),
+        ("throughput.delivered", ">= 1k/s"),
+        ("service.p99", "< 100ms"),
+    ];
     let mut record = good(&lines);
     damage(&mut record);
     assess(&record).objectives.iter().map(|o| o.verdict).collect()
@@ -431,13 +443,19 @@ fn who_used_the_machine_decides_about_a_miss_that_lateness_explains() {
         (limit.explained, limit.disturbed) = (200, 150);
     });
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(reason.contains("others used 0.8 of 2 usable cores") && reason.contains("150 of the 400 events"), "{reason}");
+    assert!(
+        reason.contains("others used 0.8 of 2 usable cores") && reason.contains("150 of the 400 events"),
+        "{reason}"
+    );
     let (verdict, reason) = missed(|record, limit| {
         machine(record, 1.97, 0.05);
         (limit.explained, limit.saturated) = (200, 200);
     });
     assert_eq!(verdict, Verdict::Fail);
-    assert!(reason.contains("saturated: this machine (tickgate and the broker used 2.0 of 2 usable cores)"), "{reason}");
+    assert!(
+        reason.contains("saturated: this machine (tickgate and the broker used 2.0 of 2 usable cores)"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -465,7 +483,10 @@ fn a_starved_harness_never_blames_the_bus() {
         }
     });
     assert_eq!(verdict, Verdict::Inconclusive);
-    assert!(reason.contains("a CPU quota held tickgate's threads back for 7.0 s in 10 s, at 0.20 usable cores"), "{reason}");
+    assert!(
+        reason.contains("a CPU quota held tickgate's threads back for 7.0 s in 10 s, at 0.20 usable cores"),
+        "{reason}"
+    );
     let thread = |cores: f64| {
         missed(move |record, _| {
             machine(record, 1.0, 0.0);
@@ -488,7 +509,9 @@ fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
         verdict(&record)
     };
     let tenth = 10_000_000;
-    let lag = |of: fn(&mut record::Latency) -> &mut u64, ns: u64| move |record: &mut Record| *of(&mut record.load.send_lag) = ns;
+    let lag = |of: fn(&mut record::Latency) -> &mut u64, ns: u64| {
+        move |record: &mut Record| *of(&mut record.load.send_lag) = ns
+    };
     // At the quantile that is judged, and not at another.
     for (name, of) in [
         ("service.p50", (|lag| &mut lag.p50_ns) as fn(&mut record::Latency) -> &mut u64),
@@ -502,12 +525,22 @@ fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
     }
     assert_eq!(judge("service.p50", "< 100ms", &lag(|lag| &mut lag.p99_ns, 10 * tenth)), Verdict::Pass);
     let max = |record: &mut Record| record.load.send_lag.max_ns = 10_000_001;
-    assert_eq!([judge("service.max", "< 100ms", &max), judge("service.p99.9", "< 100ms", &max)], [Verdict::Inconclusive, Verdict::Pass]);
+    assert_eq!(
+        [judge("service.max", "< 100ms", &max), judge("service.p99.9", "< 100ms", &max)],
+        [Verdict::Inconclusive, Verdict::Pass]
+    );
     let pause = |record: &mut Record| record.health.hiccups.max_ns = 20_000_001;
-    assert_eq!([judge("service.max", "< 100ms", &pause), judge("service.p99.9", "< 100ms", &pause)], [Verdict::Inconclusive, Verdict::Pass]);
+    assert_eq!(
+        [judge("service.max", "< 100ms", &pause), judge("service.p99.9", "< 100ms", &pause)],
+        [Verdict::Inconclusive, Verdict::Pass]
+    );
     // A lower limit may be met by lateness alone.
     assert_eq!(judge("latency.p50", "> 1ms", &lag(|lag| &mut lag.p50_ns, 100_001)), Verdict::Inconclusive);
-    assert_eq!(judge("send_lag.p99", "< 100ms", &lag(|lag| &mut lag.p99_ns, tenth + 1)), Verdict::Pass, "its own lag is what is judged");
+    assert_eq!(
+        judge("send_lag.p99", "< 100ms", &lag(|lag| &mut lag.p99_ns, tenth + 1)),
+        Verdict::Pass,
+        "its own lag is what is judged"
+    );
 }
 
 #[test]
@@ -552,7 +585,13 @@ fn what_a_dead_worker_did_not_see_is_not_known() {
         verdict(&record)
     };
     let (unknown, fail) = (Verdict::Inconclusive, Verdict::Fail);
-    for name in ["delivery.lost", "delivery.duplicate", "ordering.reordered", "publish.refused", "delivery.not_stored"] {
+    for name in [
+        "delivery.lost",
+        "delivery.duplicate",
+        "ordering.reordered",
+        "publish.refused",
+        "delivery.not_stored",
+    ] {
         assert_eq!(judge(name, |_| ()), unknown, "{name}: it may have seen one");
     }
     assert_eq!(judge("delivery.lost", |r| r.groups[0].lost = 3), unknown);
@@ -577,14 +616,20 @@ fn what_is_not_known_is_not_zero() {
 fn windows_that_lateness_explains_are_not_held_against_the_bus() {
     let judge = |window: Window, others: f64| {
         let mut record = good(&[("windows.latency.p99", "< 1ms in 90%")]);
-        record.windows = vec![Window { name: "windows.latency.p99".into(), total: 10, samples: 100, ..window }];
+        record.windows =
+            vec![Window { name: "windows.latency.p99".into(), total: 10, samples: 100, ..window }];
         machine(&mut record, 2.0, others);
         verdict(&record)
     };
-    let window = |met, unsure, saturated, contended| Window { met, unsure, saturated, contended, ..Window::default() };
+    let window =
+        |met, unsure, saturated, contended| Window { met, unsure, saturated, contended, ..Window::default() };
     assert_eq!(judge(window(8, 0, 0, 0), 0.0), Verdict::Fail);
     assert_eq!(judge(window(8, 1, 0, 0), 0.0), Verdict::Inconclusive);
-    assert_eq!(judge(window(8, 1, 1, 0), 0.0), Verdict::Fail, "only tickgate and the broker used the machine");
+    assert_eq!(
+        judge(window(8, 1, 1, 0), 0.0),
+        Verdict::Fail,
+        "only tickgate and the broker used the machine"
+    );
     assert_eq!(judge(window(7, 1, 0, 0), 0.0), Verdict::Fail);
     assert_eq!(judge(window(7, 1, 0, 1), 1.0), Verdict::Inconclusive, "others left nothing");
     assert_eq!(judge(window(9, 1, 0, 0), 0.0), Verdict::Pass);
@@ -605,7 +650,8 @@ fn each_rule_fires_at_its_bound_and_not_below() {
         }),
     ];
     for (rule, damage) in rules_at {
-        let lines = [("service.p99", "< 100ms"), ("service.p99.9", "< 100ms"), ("ordering.reordered", "== 0")];
+        let lines =
+            [("service.p99", "< 100ms"), ("service.p99.9", "< 100ms"), ("ordering.reordered", "== 0")];
         let mut record = good(&lines);
         damage(&mut record, false);
         assert_eq!((verdict(&record), rules(&record)), (Verdict::Pass, vec![]), "{rule}");

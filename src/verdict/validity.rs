@@ -153,7 +153,10 @@ fn behind(record: &Record) -> Vec<Unfit> {
     if record.load.measured_intended > 0 && num::f64_of(record.load.finished_late_ns) > allowed {
         found.push(Unfit::new(
             "rate-missed",
-            format!("the generators fell behind: the last event was sent {} late", show(record.load.finished_late_ns)),
+            format!(
+                "the generators fell behind: the last event was sent {} late",
+                show(record.load.finished_late_ns)
+            ),
             "lower load.rate, add generators, or give tickgate more cores",
         ));
     }
@@ -185,10 +188,9 @@ fn lag_at(lag: &Latency, stat: Stat) -> (u64, &'static str) {
         Stat::Quantile(q) if q <= 0.9 => (lag.p90_ns, "p90"),
         Stat::Quantile(q) if q <= 0.99 => (lag.p99_ns, "p99"),
         Stat::Quantile(q) if q <= 0.999 => (lag.p99_9_ns, "p99.9"),
-        Stat::Quantile(q) => (
-            decode(&lag.histogram).map_or(lag.p99_99_ns, |all| all.value_at_quantile(q)),
-            "at that quantile",
-        ),
+        Stat::Quantile(q) => {
+            (decode(&lag.histogram).map_or(lag.p99_99_ns, |all| all.value_at_quantile(q)), "at that quantile")
+        }
     }
 }
 

@@ -232,7 +232,14 @@ impl World {
             }
             self.slots.release(stored.slot);
             let Parcel { copy, received, arrived, attempt, damaged } = parcel;
-            self.truth.deliveries[group].push(Delivered { copy, member, received, arrived, attempt, damaged });
+            self.truth.deliveries[group].push(Delivered {
+                copy,
+                member,
+                received,
+                arrived,
+                attempt,
+                damaged,
+            });
         }
         let count = inbox.len();
         self.groups[group].owed -= num::count(count);

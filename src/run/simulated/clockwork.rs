@@ -199,7 +199,8 @@ impl Clockwork {
         }
         for (group, ear) in self.ears.iter_mut().enumerate() {
             let until = if ear.members.len() == 1 { now } else { ear.merger.frontier().min(now) };
-            let report = Box::new(ear.receiver.take_report(until.saturating_add_signed(ear.offset_ns.min(0))));
+            let report =
+                Box::new(ear.receiver.take_report(until.saturating_add_signed(ear.offset_ns.min(0))));
             self.rows.enter(Report::Group { second, group, report });
         }
     }
@@ -283,7 +284,11 @@ impl Clockwork {
         let last = self.rows.last_second();
         self.tell(last);
         let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
-        (received, self.dead, Told { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet })
+        (
+            received,
+            self.dead,
+            Told { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet },
+        )
     }
 }
 

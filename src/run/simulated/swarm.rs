@@ -325,7 +325,10 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
     let dead_workers = if dice.chance(0.03) { vec!["the sampler".to_owned()] } else { Vec::new() };
     // Drawn last, so that what the other draws give stays as it is.
     let machine = if dice.chance(0.4) {
-        let second = |dice: &mut Dice| MachineSecond { all: dice.pick(&[0.7, 1.2, 1.9, 2.0]), others: dice.pick(&[0.0, 0.05, 0.3, 0.6]) };
+        let second = |dice: &mut Dice| MachineSecond {
+            all: dice.pick(&[0.7, 1.2, 1.9, 2.0]),
+            others: dice.pick(&[0.0, 0.05, 0.3, 0.6]),
+        };
         (0..dice.within(1, 4)).map(|_| second(dice)).collect()
     } else {
         Vec::new()

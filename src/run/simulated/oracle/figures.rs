@@ -245,7 +245,11 @@ impl Figures {
             let mut figures =
                 of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
             // What is not stored cannot come; where nobody read the store, nobody knows that.
-            let stored_ones = if record.audit.is_some() { figures.lost_not_delivered } else { num::count(figures.lost_events.len()) };
+            let stored_ones = if record.audit.is_some() {
+                figures.lost_not_delivered
+            } else {
+                num::count(figures.lost_events.len())
+            };
             figures.pending = stored_ones.min(truth.owed.get(index).copied().unwrap_or(0));
             if record.audit.is_some() {
                 figures.lost_not_delivered -= figures.pending;

@@ -192,7 +192,11 @@ fn places(found: &mut Findings, record: &Record, group: &record::Group, own: &Gr
     }
     if group.troubled_symbols.len() < 100 {
         let sum = |of: fn(&record::SymbolTrouble) -> u64| group.troubled_symbols.iter().map(of).sum::<u64>();
-        found.equal(&format!("{}.troubled_symbols: lost", group.name), own.lost() + own.pending, sum(|t| t.lost));
+        found.equal(
+            &format!("{}.troubled_symbols: lost", group.name),
+            own.lost() + own.pending,
+            sum(|t| t.lost),
+        );
         found.equal(
             &format!("{}.troubled_symbols: duplicate", group.name),
             own.duplicate,

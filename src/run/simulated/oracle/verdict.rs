@@ -37,13 +37,20 @@ fn allowed(record: &Record, figures: &Figures, objective: &Objective) -> Vec<Ver
     let groups = groups(&record.plan, figures, objective);
     let upper = matches!(objective.op, Op::Below | Op::AtMost);
     match objective.metric {
-        Metric::Time(Timing::Latency | Timing::Ack, _) if upper => seen_late(record, figures, objective, &groups),
+        Metric::Time(Timing::Latency | Timing::Ack, _) if upper => {
+            seen_late(record, figures, objective, &groups)
+        }
         _ => vec![judge(record, figures, objective, &groups)],
     }
 }
 
 /// A time that lateness can only lengthen.
-fn seen_late(record: &Record, figures: &Figures, objective: &Objective, groups: &[&GroupFigures]) -> Vec<Verdict> {
+fn seen_late(
+    record: &Record,
+    figures: &Figures,
+    objective: &Objective,
+    groups: &[&GroupFigures],
+) -> Vec<Verdict> {
     let seen = Times::of(figures, objective, groups, false);
     let bus = Times::of(figures, objective, groups, true);
     if seen.due() == 0 {
@@ -126,7 +133,8 @@ impl Times {
     fn broken(&self, objective: &Objective) -> (u64, u64) {
         let limit = bare(objective.limit);
         let of = |(times, due): &(Vec<i64>, u64)| {
-            let within = times.iter().filter(|&&ns| compare(num::f64_of_signed(ns.max(0)), objective.op, limit));
+            let within =
+                times.iter().filter(|&&ns| compare(num::f64_of_signed(ns.max(0)), objective.op, limit));
             due - num::count(within.count())
         };
         (self.parts.iter().flatten().map(of).sum(), self.due())
@@ -202,7 +210,13 @@ fn judge(record: &Record, figures: &Figures, objective: &Objective, groups: &[&G
     }
 }
 
-fn of_count(objective: &Objective, outcome: Outcome, groups: &[&GroupFigures], holds: bool, dead: bool) -> Verdict {
+fn of_count(
+    objective: &Objective,
+    outcome: Outcome,
+    groups: &[&GroupFigures],
+    holds: bool,
+    dead: bool,
+) -> Verdict {
     let hidden = matches!(
         outcome,
         Outcome::Lost | Outcome::NotDelivered | Outcome::NotStored | Outcome::Unconfirmed | Outcome::Replayed
@@ -237,7 +251,11 @@ fn unfit(record: &Record, figures: &Figures, objective: &Objective) -> bool {
     let health: &Health = &record.health;
     let late = num::f64_of(figures.finished_late_ns);
     let flattened = figures.offered.iter().any(|&share| share < 0.95);
-    if !health.dead_workers.is_empty() || flattened || late > (figures.seconds * 1e7).clamp(1e7, 1e9) || health.hiccups.count == 0 {
+    if !health.dead_workers.is_empty()
+        || flattened
+        || late > (figures.seconds * 1e7).clamp(1e7, 1e9)
+        || health.hiccups.count == 0
+    {
         return true;
     }
     let (limit, stat) = match (objective.metric, objective.limit) {
@@ -279,8 +297,12 @@ fn observed(
     match objective.metric {
         Metric::Time(timing, _) => {
             let times = match timing {
-                Timing::Service => Times { parts: vec![vec![(figures.service.clone(), figures.measured_intended)]] },
-                Timing::SendLag => Times { parts: vec![vec![(figures.send_lag.clone(), figures.measured_intended)]] },
+                Timing::Service => {
+                    Times { parts: vec![vec![(figures.service.clone(), figures.measured_intended)]] }
+                }
+                Timing::SendLag => {
+                    Times { parts: vec![vec![(figures.send_lag.clone(), figures.measured_intended)]] }
+                }
                 Timing::Latency | Timing::Ack => Times::of(figures, objective, groups, false),
             };
             (times.due() > 0).then(|| two_sided(&times, objective))
@@ -338,7 +360,9 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
     };
     let due: Vec<_> = times.parts.iter().filter(|groups| groups.iter().any(|(_, due)| *due > 0)).collect();
     let share = if objective.scope.windows { objective.share } else { 1.0 };
-    let holds = num::share(num::count(due.iter().filter(|groups| met(groups)).count()), num::count(due.len())) >= share;
+    let holds =
+        num::share(num::count(due.iter().filter(|groups| met(groups)).count()), num::count(due.len()))
+            >= share;
     let (Stat::Quantile(q), false) = (stat, objective.scope.windows) else { return (holds, true) };
     let (broken, all) = times.broken(objective);
     let enough = if holds {

@@ -1,0 +1,114 @@
+//! The processes and containers whose use of CPU time and memory a run watches: tickgate, and brokers of its own.
+
+use crate::host::resources::{Meter, Process, ProcessUse};
+use crate::num;
+use crate::record::{self, Resources};
+
+use super::engine::Broker;
+
+/// Something that uses CPU time and memory.
+pub(super) enum User {
+    Process(Process),
+    Other(Meter),
+}
+
+impl User {
+    pub(super) fn usage(&self) -> Option<ProcessUse> {
+        match self {
+            Self::Process(process) => process.usage().ok(),
+            Self::Other(meter) => meter(),
+        }
+    }
+}
+
+/// A process or container that is watched; without a name it is tickgate.
+pub(super) struct Watched {
+    pub(super) name: Option<String>,
+    pub(super) user: User,
+    pub(super) at_measure_start: Option<ProcessUse>,
+    pub(super) at_measure_end: Option<ProcessUse>,
+    pub(super) last: ProcessUse,
+    pub(super) peak_bytes: u64,
+}
+
+/// tickgate, and what is known of the broker; its meters are taken.
+pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
+    let own = Process::own().ok().map(|process| (None, User::Process(process)));
+    let processes = broker
+        .processes
+        .iter()
+        .filter_map(|(name, pid)| Some((Some(name.clone()), User::Process(Process::of(*pid).ok()?))));
+    let others =
+        std::mem::take(&mut broker.meters).into_iter().map(|(name, meter)| (Some(name), User::Other(meter)));
+    own.into_iter()
+        .chain(processes)
+        .chain(others)
+        .map(|(name, user)| Watched {
+            name,
+            last: user.usage().unwrap_or_default(),
+            user,
+            at_measure_start: None,
+            at_measure_end: None,
+            peak_bytes: 0,
+        })
+        .collect()
+}
+
+/// Enters what each of them used in a measure phase of so many seconds, and gives the cores that all used together.
+pub(super) fn note(all: &[Watched], seconds: f64, resources: &mut Resources) -> f64 {
+    let mut ours = 0.0;
+    for watched in all {
+        // One that died in the phase has left its last figures; one that was not read at its start has none.
+        let end = watched.at_measure_end.unwrap_or(watched.last);
+        let spent = watched
+            .at_measure_start
+            .map(|start| num::f64_of(cpu_ns(&end).saturating_sub(cpu_ns(&start))) / 1e9);
+        let cpu_seconds = spent.unwrap_or(0.0);
+        let process = record::Process {
+            cpu_seconds,
+            cpu_cores: if seconds > 0.0 { cpu_seconds / seconds } else { 0.0 },
+            peak_memory_bytes: watched.peak_bytes,
+            cpu_unknown: spent.is_none(),
+        };
+        ours += process.cpu_cores;
+        match &watched.name {
+            None => resources.harness = process,
+            Some(name) => {
+                resources.brokers.insert(name.clone(), process);
+            }
+        }
+    }
+    ours
+}
+
+pub(super) const fn cpu_ns(used: &ProcessUse) -> u64 {
+    used.user_ns + used.system_ns
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cpu_time_that_was_not_read_at_the_start_is_unknown_and_not_zero() {
+        let used = |user_ns| ProcessUse { user_ns, ..ProcessUse::default() };
+        let watched = |name: &str, start: Option<u64>, end: Option<u64>| Watched {
+            name: Some(name.into()),
+            user: User::Other(Box::new(|| None)),
+            at_measure_start: start.map(used),
+            at_measure_end: end.map(used),
+            last: used(3_000_000_000),
+            peak_bytes: 7,
+        };
+        let all = [
+            watched("seen", Some(0), Some(1_000_000_000)),
+            watched("late", None, Some(9)),
+            watched("died", Some(0), None),
+        ];
+        let mut resources = Resources::default();
+        let ours = note(&all, 2.0, &mut resources);
+        assert!((ours - 2.0).abs() < 1e-9, "{ours}");
+        let known = |name: &str| (!resources.brokers[name].cpu_unknown, resources.brokers[name].cpu_seconds);
+        assert_eq!([known("seen"), known("late"), known("died")], [(true, 1.0), (false, 0.0), (true, 3.0)]);
+    }
+}
