@@ -16,8 +16,9 @@ use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickgate::bus::sim::{Outcome, Truth};
-use tickgate::record::Record;
-use tickgate::run::simulated::swarm::{draw, findings};
+use tickgate::plan::{Metric, Op, Stat, Timing, Value};
+use tickgate::record::{Record, Verdict};
+use tickgate::run::simulated::swarm::draw;
 use tickgate::run::simulated::{Scenario, oracle, simulate};
 
 /// Seeds that a plain `cargo test` runs.
@@ -37,7 +38,48 @@ fn variable(name: &str) -> Option<u64> {
 
 /// What is wrong with a seed, a panic included.
 fn wrong(seed: u64) -> Vec<String> {
-    catch_unwind(|| findings(seed)).unwrap_or_else(|_| vec!["it panics".to_owned()])
+    let judged = catch_unwind(|| {
+        let (plan, scenario) = draw(seed);
+        match simulate(&plan, &scenario, seed) {
+            Ok((record, truth)) => {
+                count(&record);
+                oracle::differences(&record, &truth)
+            }
+            Err(error) => vec![format!("the simulation fails: {error}")],
+        }
+    });
+    judged.unwrap_or_else(|_| vec!["it panics".to_owned()])
+}
+
+/// Objectives on latency and acknowledgement with an upper limit: passed, inconclusive, failed; and those that would be
+/// inconclusive if lateness counted against what is met as against what is missed.
+static JUDGED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
+
+fn count(record: &Record) {
+    for (objective, result) in record.plan.objectives.iter().zip(&record.objectives) {
+        let upper = matches!(objective.op, Op::Below | Op::AtMost);
+        let (Metric::Time(Timing::Latency | Timing::Ack, stat), Value::Time(limit), true) =
+            (objective.metric, objective.limit, upper)
+        else {
+            continue;
+        };
+        let at = match result.verdict {
+            Verdict::Pass => 0,
+            Verdict::Inconclusive => 1,
+            Verdict::Fail => 2,
+        };
+        JUDGED[at].fetch_add(1, Ordering::Relaxed);
+        let (lag, hiccups) = (&record.load.send_lag, &record.health.hiccups);
+        let median = matches!(stat, Stat::Min) || matches!(stat, Stat::Quantile(q) if q < 0.9);
+        let (late, stood) = if median && !objective.scope.windows {
+            (lag.p50_ns, hiccups.p50_ns)
+        } else {
+            (lag.p99_ns, hiccups.p99_9_ns)
+        };
+        let two_sided = late > limit.ns / 10 || stood > limit.ns / 5;
+        JUDGED[3]
+            .fetch_add(u64::from(two_sided || result.verdict == Verdict::Inconclusive), Ordering::Relaxed);
+    }
 }
 
 fn complain(seed: u64, wrong: &[String]) -> String {
@@ -71,7 +113,12 @@ fn every_record_says_what_happened() {
         all.into_iter().flat_map(|thread| thread.join().expect("a worker panics")).collect::<Vec<_>>()
     });
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n\n"));
+    let [pass, unsure, fail, before] = [0, 1, 2, 3].map(|at: usize| JUDGED[at].load(Ordering::Relaxed));
     println!("{seeds} seeds from {first} on: every record says what happened");
+    println!(
+        "upper limits on latency and acknowledgement: {pass} passed, {fail} failed, {unsure} inconclusive; {before} would be \
+         inconclusive if lateness counted both ways"
+    );
 }
 
 #[test]

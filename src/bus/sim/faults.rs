@@ -46,6 +46,12 @@ impl Delay {
         if let Self::Fixed(ns) = *self { ns } else { self.drawn(random, names, at) }
     }
 
+    /// The delay of what happens at a moment.
+    #[must_use]
+    pub fn at(&self, random: Random, moment: Ns) -> Ns {
+        self.draw(random, [moment, 1 << 50], moment)
+    }
+
     fn drawn(&self, random: Random, names: [u64; 2], at: Ns) -> Ns {
         match *self {
             Self::Fixed(ns) => ns,

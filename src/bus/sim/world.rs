@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::agenda::Agenda;
-use super::faults::{Cut, Fault, Faults, Hits, Stretch};
+use super::faults::{Cut, Delay, Fault, Faults, Hits, Stretch};
 use super::groups::GroupSide;
 use super::random::Random;
 use super::server::Server;
@@ -20,8 +20,10 @@ pub(super) const MAX_PAYLOAD: usize = 1 << 20;
 pub(super) const NOT_STORED: u32 = u32::MAX;
 
 /// The harness's own machine, as far as it falsifies times.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Host {
+    /// How late a generator wakes for an event.
+    pub late: Option<Delay>,
     /// When the whole harness stands still: what arrives meanwhile is seen at the end. Since the start of the load.
     pub stalls: Vec<Stretch>,
     /// How far the members' clock is ahead of the generators' (behind where negative), in nanoseconds.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crate::bus::sim::{SimBus, SimMember, SimPublisher, Stretch};
+use crate::bus::sim::{Host, Random, SimBus, SimMember, SimPublisher, Stretch};
 use crate::bus::{Bus as _, Member as _};
 use crate::load;
 use crate::market::RunIdentity;
@@ -58,6 +58,8 @@ pub(super) struct Clockwork {
     run: RunIdentity,
     calendar: Calendar,
     stalls: Vec<Stretch>,
+    host: Host,
+    random: Random,
     switches: Arc<Switches>,
     generators: Vec<Generator<SimPublisher>>,
     ears: Vec<Ear>,
@@ -110,6 +112,8 @@ impl Clockwork {
             run: run_identity(plan, tag, calendar.epoch_unix_ns),
             calendar,
             stalls: stalls(scenario, calendar),
+            host: scenario.host.clone(),
+            random: Random::new(u64::from(tag)),
             switches,
             generators,
             ears,
@@ -134,6 +138,11 @@ impl Clockwork {
         self.time.store(Stretch::after(&self.stalls, to.max(self.now())), Ordering::Relaxed);
     }
 
+    /// How late the generator wakes that waits for this moment.
+    fn late(&self, due: Ns) -> Ns {
+        self.host.late.as_ref().map_or(0, |late| late.at(self.random, due))
+    }
+
     /// Works until a time.
     pub(super) fn until(&mut self, end: Ns) {
         while self.now() < end {
@@ -147,7 +156,7 @@ impl Clockwork {
         let next = self.next_second.min(self.next_poll).min(end);
         match due {
             Some((due, generator)) if due < next => {
-                self.jump(due);
+                self.jump(due.saturating_add(self.late(due)));
                 let time = &self.time;
                 self.generators[generator].fire(|| time.load(Ordering::Relaxed));
             }

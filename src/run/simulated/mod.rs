@@ -106,32 +106,17 @@ pub fn simulate_told(
     note(PhaseName::Drain, calendar.measure_end, at);
     let (received, mut dead, rows) = work.finish();
 
-    let audit = if plan.bus.audit {
-        let run = run_identity(plan, identity.tag, EPOCH_UNIX_NS);
-        let mut stored = Stored::new(plan);
-        let sink =
-            &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
-        stored.figures.complete = bus.audit(std::time::Duration::MAX, sink)?;
+    let audit = if plan.bus.audit { Some(read_back(plan, identity.tag, &mut bus)?) } else { None };
+    if audit.is_some() {
         note(PhaseName::Audit, at, at);
-        Some(stored)
-    } else {
-        None
-    };
+    }
     let mut marks = Vec::new();
     bus.marks(&mut marks);
     record.marks = marks
         .into_iter()
         .map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail })
         .collect();
-    let quiet = rows.quiet;
-    let mut owed = vec![u64::MAX; plan.groups.len()];
-    if let Ok(sample) = bus.observe() {
-        record.resources.store_bytes = sample.stored_bytes;
-        record.resources.store_events = Some(sample.stored_events);
-        if plan.bus.ack != AckMode::None || quiet {
-            owed = sample.owed;
-        }
-    }
+    let owed = owed(&mut record, plan, &mut bus, rows.quiet);
     record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     note_machine(&mut record, scenario);
     record.run.ended = utc(EPOCH_UNIX_NS + at);
@@ -152,6 +137,24 @@ pub fn simulate_told(
     record.health.hiccups = hiccups(&stalls(scenario, calendar), calendar);
     assemble::fill(&mut record, &parts);
     Ok((judged(record), bus.truth(), rows.seconds))
+}
+
+/// Reads the simulated store back.
+fn read_back(plan: &Plan, tag: u16, bus: &mut SimBus) -> Result<Stored, RunError> {
+    let run = run_identity(plan, tag, EPOCH_UNIX_NS);
+    let mut stored = Stored::new(plan);
+    let sink = &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
+    stored.figures.complete = bus.audit(std::time::Duration::MAX, sink)?;
+    Ok(stored)
+}
+
+/// Notes the bus's own account, and gives what it still owes each group, as the engine does.
+fn owed(record: &mut Record, plan: &Plan, bus: &mut SimBus, quiet: bool) -> Vec<u64> {
+    let unknown = vec![u64::MAX; plan.groups.len()];
+    let Ok(sample) = bus.observe() else { return unknown };
+    record.resources.store_bytes = sample.stored_bytes;
+    record.resources.store_events = Some(sample.stored_events);
+    if plan.bus.ack != AckMode::None || quiet { sample.owed } else { unknown }
 }
 
 /// A record of a simulated run that has not begun.

@@ -333,6 +333,14 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
     } else {
         Vec::new()
     };
+    // With time in the drain for the last of them: slots that never have a turn are not in the simulation's own account.
+    if dice.chance(0.2) && plan.load.drain >= Span::seconds(1) {
+        host.late = Some(Delay::LogNormal { median_ns: dice.across(10_000, 20 * MS), sigma: dice.unit() });
+    }
+    if host.stalls.is_empty() && dice.chance(0.25) {
+        let stalls = [draw_stretches(dice, length / 3), draw_stretches(dice, length / 3)];
+        host.stalls = stalls.into_iter().max_by_key(Vec::len).unwrap_or_default();
+    }
     Scenario { faults, host, clock_error_ns, dead_workers, machine }
 }
 
