@@ -30,6 +30,7 @@ demo: compiler brokers ## run the profile `quick` on a NATS server of its own an
 
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
+	$(CARGO) build --release
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
