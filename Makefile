@@ -8,13 +8,14 @@ TARGET ?= profile objective pattern event record journal
 SECONDS ?= 60
 MINUTES ?= 5
 ROUNDS ?= 5
+RUNS ?= 20
 PEERS ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check bench bench-peers instructions memory flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz check bench bench-peers busy instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -30,11 +31,13 @@ demo: compiler brokers ## run the profile `quick` on a NATS server of its own an
 
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
+	$(CARGO) build --release
 	$(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/docker.sh check || echo "left out: brokers in containers"
+	@scripts/confined.sh check || echo "left out: a starved tickgate"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
@@ -57,6 +60,10 @@ bench: ## benches of the hot paths
 
 bench-peers: compiler brokers ## beside nats bench on one server, in turn (ROUNDS=5; PEERS="--kafka" for Kafka's own tools, --long)
 	scripts/peers.sh --rounds $(ROUNDS) $(PEERS)
+
+busy: compiler brokers ## what verdicts does this machine give beside other work? (RUNS=20 of PROFILE=quick beside LOADS="0 50 100 starved")
+	$(CARGO) build --release
+	PROFILE=$(PROFILE) scripts/busy.sh $(RUNS)
 
 instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
 	scripts/instructions.sh

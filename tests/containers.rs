@@ -70,7 +70,7 @@ fn container_at(port: &str) -> String {
 fn until(what: &str, mut reached: impl FnMut() -> bool) {
     let patience = Instant::now();
     while !reached() {
-        assert!(patience.elapsed() < Duration::from_secs(100), "not in time: {what}");
+        assert!(patience.elapsed() < Duration::from_mins(5), "not in time: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -111,7 +111,9 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     let Some(image) = image() else { return };
     let place = Place::new();
     let broker = format!("container:{image}");
-    let mut run = place.start(&["run", "quick", "--broker", &broker]);
+    // Its ledger is what is held here; a slow or busy machine may miss the objectives on time.
+    let timed = ["--set", "objectives.latency.p99=none", "--set", "objectives.throughput.delivered=none"];
+    let mut run = place.start(&[&["run", "quick", "--broker", &broker], &timed[..]].concat());
     run.until_the_journal_has(r#""line":"second""#, 1);
     let journal = std::fs::read_to_string(place.run_folder().join("journal.jsonl")).unwrap();
     let address = journal.split("nats://127.0.0.1:").nth(1).expect("an address");
@@ -121,8 +123,7 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     assert_eq!(docker(&["port", &name, "4222/tcp"]), format!("127.0.0.1:{port}"), "loopback alone");
     assert!(docker(&["port", &name]).lines().all(|line| line.contains("-> 127.0.0.1:")));
     let done = run.wait();
-    // A busy machine may make the latency inconclusive, and nothing else.
-    assert!([0, 3].contains(&done.code), "{done:#?}");
+    done.ends(0);
     gone(&name, &volume);
 
     let record = place.record();

@@ -13,11 +13,9 @@ mod outages;
 mod proxy;
 mod support;
 
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-
-use attempts::{Figure, Miss, compare, quantile, within_three_attempts};
+use attempts::{Figure, Lateness, Miss, WAKE_UPS, far, measured, quantile};
+use support::machine::{alone, beside_others};
 use support::program::{Done, Place, Running, balances};
-use tickgate::num;
 use tickgate::record::Record;
 
 /// Even gaps, so that what a fault does to them is arithmetic; judged by what no slow machine can cause.
@@ -50,17 +48,6 @@ const TOLERATED: f64 = 0.1;
 const PUBLISHER: Option<usize> = Some(1);
 const MEMBER: Option<usize> = Some(2);
 
-/// Tests of figures run alone, the others beside each other.
-static MACHINE: RwLock<()> = RwLock::new(());
-
-fn alone() -> RwLockWriteGuard<'static, ()> {
-    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn beside_others() -> RwLockReadGuard<'static, ()> {
-    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// A run on the server at `url`; `meanwhile` begins with the measure phase.
 #[track_caller]
 fn run(url: &str, sets: &[&str], meanwhile: impl FnOnce(&Running)) -> (Done, Record) {
@@ -78,15 +65,37 @@ fn run(url: &str, sets: &[&str], meanwhile: impl FnOnce(&Running)) -> (Done, Rec
     (done, record)
 }
 
-/// The same, of one run: a pause of the machine that the run itself has seen excuses it.
+/// Says which figures of a run are further from what was computed than is tolerated. Each wake-up on an event's way adds to it
+/// and never takes from it, so a machine that wakes threads late widens the upper bound, by what the run saw of it. A pause
+/// that is a material part of the bound excuses what is left, for it may have met anybody on the way.
 fn compare_of(record: &Record, figures: &[Figure], tolerated: f64) -> Result<(), Miss> {
-    let paused = num::f64_of(record.health.hiccups.max_ns) / 1e9;
-    compare(figures, tolerated).map_err(|miss| match miss {
-        Miss::Wrong(why) if paused > tolerated / 2.0 => {
-            Miss::Busy(format!("the machine paused for {paused:.3} s\n{why}"))
+    compare_within(record, figures, tolerated, tolerated)
+}
+
+fn compare_within(record: &Record, figures: &[Figure], below: f64, above: f64) -> Result<(), Miss> {
+    let late = Lateness::of(record);
+    far(figures, below, above + WAKE_UPS * late.p99).map_err(|why| {
+        if late.max > above / 2.0 {
+            Miss::Disturbed(format!("the machine paused for {:.3} s\n{why}", late.max))
+        } else {
+            Miss::Wrong(format!("{late:?}\n{why}"))
         }
-        miss => miss,
     })
+}
+
+/// The same after a stall, whose backlog takes time to be let through, the more the slower and busier the machine is. The run
+/// tells how much: what was due as the stall ended waited for that alone, and nothing waited for more of it.
+fn compare_after(record: &Record, figures: &[Figure], stall: f64, phase: f64) -> Result<(), Miss> {
+    const TOLERATED: f64 = 0.05;
+    let at_its_end = 1.0 - stall / phase;
+    let [latency, ack] =
+        [&record.groups[0].latency, &record.load.ack].map(|times| quantile(times, at_its_end));
+    let caught_up = latency.max(ack);
+    let compared = compare_within(record, figures, TOLERATED, TOLERATED + caught_up);
+    if caught_up > stall / 4.0 {
+        return Err(Miss::Disturbed(format!("the backlog of the stall took {caught_up:.3} s")));
+    }
+    compared
 }
 
 /// End-to-end latency and acknowledgement time at some quantiles, beside what both must be.

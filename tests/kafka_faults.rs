@@ -16,10 +16,11 @@ use std::net::TcpListener;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use attempts::{Figure, Miss, compare, quantile, within_three_attempts};
+use attempts::{Figure, Lateness, Miss, far, measured, quantile};
 use proxy::Direction::{ToClient, ToServer};
 use proxy::{Direction, Proxy, Shape};
 use support::kafka::{Kafka, is_there};
+use support::machine::{self, Hold};
 use support::program::{Done, Place, Running, balances};
 use tickgate::num;
 use tickgate::record::{End, Record};
@@ -51,15 +52,18 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A Kafka behind a proxy, for one test at a time.
 struct Behind {
     _turn: Kafka,
+    _machine: Hold,
     proxy: &'static Proxy,
 }
 
 impl Behind {
-    fn start() -> Option<Self> {
+    /// Takes the machine before a turn, for tests that have neither wait for the machine first.
+    fn start(machine: fn() -> Hold) -> Option<Self> {
         static LINE: OnceLock<(u16, Proxy)> = OnceLock::new();
         if !is_there() {
             return None;
         }
+        let machine = machine();
         let (port, proxy) = LINE.get_or_init(|| {
             let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
             (port, Proxy::to(port))
@@ -72,7 +76,7 @@ impl Behind {
                 proxy.port()
             )
         });
-        let behind = Self { _turn: turn, proxy };
+        let behind = Self { _turn: turn, _machine: machine, proxy };
         behind.shape(&[ToServer, ToClient], Shape::default());
         Some(behind)
     }
@@ -135,7 +139,7 @@ fn a_delay_counts_once_in_each_direction() {
     const TOLERATED: f64 = 0.008;
     const MEDIAN: f64 = 0.5;
     const FASTEST: f64 = 0.05;
-    let Some(behind) = Behind::start() else { return };
+    let Some(behind) = Behind::start(machine::alone) else { return };
     let run = |directions: &[Direction]| {
         behind.shape(&[ToServer, ToClient], Shape::default());
         behind.shape(directions, Shape { delay_ns: num::u64_of(DELAY * 1e9), ..Shape::default() });
@@ -154,29 +158,36 @@ fn a_delay_counts_once_in_each_direction() {
     ];
     // Java's compiler needs its time.
     run(&[]);
-    within_three_attempts(|| {
+    measured(|| {
         let base = run(&[]);
-        let calm = times(&base, MEDIAN).iter().all(|seconds| *seconds < DELAY);
-        let q = if calm { MEDIAN } else { FASTEST };
-        let mut wrong: Vec<Miss> = Vec::new();
+        let (mut wrong, mut disturbed) = (Ok(()), Ok(()));
         cases.retain(|&(name, directions, moved)| {
             let record = run(directions);
             // No event is faster than the line; distributions are kept to two digits and more.
             assert!(times(&record, 0.0).iter().all(|seconds| *seconds > moved * 0.98), "{name}");
+            let calm = Lateness::of(&base).or(Lateness::of(&record)).p99 < TOLERATED / 4.0
+                && times(&base, MEDIAN).iter().all(|seconds| *seconds < DELAY);
+            let q = if calm { MEDIAN } else { FASTEST };
             let figures: Vec<Figure> = (["latency", "ack"].iter().zip(times(&base, q)))
                 .zip(times(&record, q))
                 .map(|((what, base), seen)| (format!("{name}: {what} p{}", q * 100.0), base + moved, seen))
                 .collect();
-            compare(&figures, TOLERATED).map_err(|miss| wrong.push(miss)).is_err()
+            let Err(why) = far(&figures, TOLERATED, TOLERATED) else { return false };
+            if calm {
+                wrong = Err(Miss::Wrong(why));
+            } else {
+                disturbed = Err(Miss::Disturbed(why));
+            }
+            true
         });
-        wrong.pop().map_or(Ok(()), Err)
+        wrong.and(disturbed)
     });
 }
 
 /// The producer numbers its batches and sends them again, so that the cut shows as time and in nothing else.
 #[test]
 fn a_cut_is_seen_and_loses_nothing_that_was_acknowledged() {
-    let Some(behind) = Behind::start() else { return };
+    let Some(behind) = Behind::start(machine::beside_others) else { return };
     behind.shape(&[ToServer, ToClient], Shape { delay_ns: 20_000_000, ..Shape::default() });
     let (done, record) = behind.run(&["bus.publish_timeout=30s", "load.duration=4s"], |_| {
         std::thread::sleep(SECOND);
@@ -199,7 +210,7 @@ fn a_cut_is_seen_and_loses_nothing_that_was_acknowledged() {
 /// Connections that look sound and carry nothing: each thing that is waited for has its deadline.
 #[test]
 fn half_open_connections_end_the_run_and_are_no_loss() {
-    let Some(behind) = Behind::start() else { return };
+    let Some(behind) = Behind::start(machine::beside_others) else { return };
     let sets = ["bus.publish_timeout=3s", "load.drain=2s"];
     let (done, record) = behind.run(&sets, |_| {
         std::thread::sleep(SECOND);
@@ -216,5 +227,5 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
         assert!(kinds(&record).contains(&kind), "`{kind}` is not in {:?}", record.marks);
     }
     let length = record.phases.last().expect("phases").end_ns - record.phases[1].start_ns;
-    assert!(length < 60_000_000_000, "its deadlines are far below {length} ns");
+    assert!(length < 180_000_000_000, "its deadlines are far below {length} ns");
 }

@@ -16,7 +16,7 @@ use tickgate::host::signal::Interrupt;
 use tickgate::plan::Sync;
 
 /// Generous: only a test that fails waits this long.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_mins(3);
 
 fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;

@@ -4,11 +4,12 @@
 
 mod support;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use support::certificates::Certificates;
 use support::jwt::OperatorMode;
 use support::nats::NatsServer;
+use support::rig::PATIENCE;
 use tickgate::bus::nats::{Access, Auth, NatsBus, Secret, Setup, Target, TlsFiles};
 use tickgate::bus::{Bus as _, Member as _, Outgoing, Publisher as _};
 use tickgate::host::clock::Clock;
@@ -39,19 +40,14 @@ fn one_event_passes(target: Target) {
     let event = Outgoing { token: 7, topic: 0, symbol: 0, id: "id", payload: b"hello" };
     publisher.publish(&event).expect("accepted");
     let (mut seen, mut acks) = (Vec::new(), Vec::new());
-    for _ in 0..100 {
-        if !seen.is_empty() {
-            break;
-        }
+    let patience = Instant::now();
+    while seen.is_empty() && patience.elapsed() < PATIENCE {
         // An event leaves when its publisher is looked at.
         publisher.acks(&mut acks);
         member.receive(Duration::from_millis(100), &mut |d| seen.push(d.payload.to_vec())).expect("receives");
     }
     assert_eq!(seen, [b"hello"]);
-    for _ in 0..1000 {
-        if !acks.is_empty() {
-            break;
-        }
+    while acks.is_empty() && patience.elapsed() < PATIENCE {
         publisher.acks(&mut acks);
         std::thread::sleep(Duration::from_millis(5));
     }

@@ -14,7 +14,9 @@ use proxy::{Direction, Proxy, Shape};
 use support::nats::NatsServer;
 use support::rig::{Nats, PATIENCE, Rig as _, audit, publish, receive, settle};
 use tickgate::bus::nats::{NatsBus, Setup, Target};
-use tickgate::bus::{Ack, Answer, Bus as _, BusError, Doubt, Member as _, Outgoing, Publisher as _, Refusal};
+use tickgate::bus::{
+    Ack, Answer, Bus as _, BusError, Doubt, Mark, Member as _, Outgoing, Publisher as _, Refusal,
+};
 use tickgate::host::clock::Clock;
 use tickgate::num;
 use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
@@ -125,9 +127,12 @@ fn without_a_stream_nobody_answers_and_a_member_ends() {
     );
     // One that comes later is not answered at all, which is a mark and not an end.
     let mut late = bus.member(0, 0).unwrap();
-    assert_eq!(late.receive(Duration::from_millis(300), &mut |_| {}).unwrap(), 0);
-    let mut marks = Vec::new();
-    bus.marks(&mut marks);
+    let mut marks: Vec<Mark> = Vec::new();
+    let patience = Instant::now();
+    while !marks.iter().any(|mark| mark.kind == "no-responders") && patience.elapsed() < PATIENCE {
+        assert_eq!(late.receive(Duration::from_millis(300), &mut |_| {}).unwrap(), 0);
+        bus.marks(&mut marks);
+    }
     assert_eq!(marks.iter().filter(|mark| mark.kind == "no-responders").count(), 1, "{marks:?}");
     let audit = bus.audit(Duration::from_secs(10), &mut |_| {}).unwrap_err().to_string();
     assert!(audit.contains("cannot read stream tickgate-t1 back"), "{audit}");
@@ -232,6 +237,8 @@ fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, us
     let mut plan = support::plan();
     plan.bus.publish = publish_as;
     plan.bus.nats.batch = 10;
+    // A thread that stands still for so long while it fills a batch would end it.
+    plan.bus.nats.linger = Span::seconds(1);
     plan.bus.max_bytes = Size { bytes: max_bytes };
     let mut bus = rig.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();

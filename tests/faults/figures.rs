@@ -3,31 +3,42 @@
 use std::time::Duration;
 
 use tickgate::num;
+use tickgate::record::{Latency, Record};
 
 use crate::proxy::Direction::{ToClient, ToServer};
 use crate::proxy::{Direction, Proxy, Shape};
 use crate::support::nats::NatsServer;
 use crate::{
-    GAP, MEMBER, PUBLISHER, TOLERATED, after_a_stall, alone, both, compare, compare_of, quantile, run, whole,
-    within_three_attempts,
+    GAP, Lateness, MEMBER, Miss, PUBLISHER, TOLERATED, WAKE_UPS, after_a_stall, alone, both, compare_after,
+    compare_of, far, measured, quantile, run, whole,
 };
 
-/// Medians in seconds: end-to-end latency, acknowledgement, the program's own lateness.
-fn medians(server: &NatsServer, direction: Direction, shape: Shape) -> [f64; 3] {
+/// A run behind a proxy that does this to one direction.
+fn behind(server: &NatsServer, direction: Direction, shape: Shape) -> Record {
     let proxy = Proxy::to(server.port());
     proxy.shape(direction, shape);
     let (done, record) = run(&proxy.url(), &["load.duration=1500ms"], |_| {});
     done.ends(0);
     whole(&record);
-    [&record.groups[0].latency, &record.load.ack, &record.load.send_lag].map(|times| quantile(times, 0.5))
+    record
+}
+
+/// End-to-end latency, acknowledgement, the program's own lateness.
+fn times(record: &Record) -> [&Latency; 3] {
+    [&record.groups[0].latency, &record.load.ack, &record.load.send_lag]
 }
 
 /// A delay moves what crosses it, by itself, and nothing else: both times where it is on all connections, since
 /// an event goes to the server and its acknowledgement and its delivery come from it; only the one or the other
 /// where it is on one.
+///
+/// On a machine that is busy with other things the median is of its making: then the fastest events have to show it.
 #[test]
 fn a_delay_moves_what_crosses_it_by_itself() {
     const DELAY: f64 = 0.020;
+    const TOLERATED: f64 = 0.001;
+    const MEDIAN: f64 = 0.5;
+    const FASTEST: f64 = 0.05;
     let _alone = alone();
     let server = NatsServer::start();
     let mut cases = vec![
@@ -36,20 +47,41 @@ fn a_delay_moves_what_crosses_it_by_itself() {
         ("to the member", ToClient, MEMBER, [DELAY, 0.0, 0.0]),
         ("to the publisher", ToClient, PUBLISHER, [0.0, DELAY, 0.0]),
     ];
-    within_three_attempts(|| {
-        let base = medians(&server, ToClient, Shape::default());
-        let mut wrong = Vec::new();
+    measured(|| {
+        let base = behind(&server, ToClient, Shape::default());
+        let mut disturbed = Ok(());
+        let mut wrong = Ok(());
         cases.retain(|&(name, direction, only, moved)| {
             let shape = Shape { delay_ns: num::u64_of(DELAY * 1e9), only, ..Shape::default() };
-            let seen = medians(&server, direction, shape);
+            let seen = behind(&server, direction, shape);
+            let late = Lateness::of(&base).or(Lateness::of(&seen));
+            let calm = late.p99 < TOLERATED;
+            let q = if calm { MEDIAN } else { FASTEST };
+            let at = |record: &Record| times(record).map(|times| quantile(times, q));
             let figures: Vec<_> = ["latency", "ack", "send lag"]
                 .iter()
-                .enumerate()
-                .map(|(at, what)| (format!("{name}: {what}"), base[at] + moved[at], seen[at]))
+                .zip(at(&base).iter().zip(moved))
+                .zip(at(&seen))
+                .map(|((what, (base, moved)), seen)| {
+                    (format!("{name}: {what} p{}", q * 100.0), base + moved, seen)
+                })
                 .collect();
-            compare(&figures, 0.001).map_err(|miss| wrong.push(miss)).is_err()
+            // No event is faster than the line; distributions are kept to three digits.
+            let fastest = times(&seen).map(|times| quantile(times, 0.0));
+            assert!(
+                fastest.iter().zip(moved).all(|(seen, moved)| *seen >= moved * 0.998),
+                "{name}: {fastest:?}"
+            );
+            let tolerated = TOLERATED + WAKE_UPS * late.median;
+            let Err(why) = far(&figures, tolerated, tolerated) else { return false };
+            if calm {
+                wrong = Err(Miss::Wrong(why));
+            } else {
+                disturbed = Err(Miss::Disturbed(format!("{late:?}\n{why}")));
+            }
+            true
         });
-        wrong.pop().map_or(Ok(()), Err)
+        wrong.and(disturbed)
     });
 }
 
@@ -72,7 +104,7 @@ fn jitter_that_keeps_the_order_is_a_running_maximum() {
     };
     let _alone = alone();
     let server = NatsServer::start();
-    within_three_attempts(|| {
+    measured(|| {
         let proxy = Proxy::to(server.port());
         proxy.shape(ToClient, Shape { jitter_ns: num::u64_of(JITTER * 1e9), ..Shape::default() });
         let (done, record) = run(&proxy.url(), &["load.duration=3s"], |_| {});
@@ -88,7 +120,7 @@ fn a_stall_counts_for_every_event_that_it_held_up() {
     let (stall, phase) = (2.0, 4.0);
     let _alone = alone();
     let server = NatsServer::start();
-    within_three_attempts(|| {
+    measured(|| {
         let proxy = Proxy::to(server.port());
         let hold = |directions: &[Direction]| proxy.stall(directions, Duration::from_secs_f64(stall));
         let (done, record) = run(&proxy.url(), &["load.duration=4s"], |_| hold(&[ToServer, ToClient]));
@@ -97,7 +129,7 @@ fn a_stall_counts_for_every_event_that_it_held_up() {
         let mut figures = both(&record, &QUANTILES, after_a_stall(stall, phase));
         // The schedule went on meanwhile.
         figures.push(("send lag p99".to_owned(), 0.0, quantile(&record.load.send_lag, 0.99)));
-        compare_of(&record, &figures, TOLERATED)
+        compare_after(&record, &figures, stall, phase)
     });
 }
 
@@ -110,7 +142,7 @@ fn a_narrow_line_is_a_queue() {
     let phase = 3.0;
     let _alone = alone();
     let server = NatsServer::start();
-    within_three_attempts(|| {
+    measured(|| {
         let proxy = Proxy::to(server.port());
         proxy.shape(ToServer, Shape { bytes_a_second: CAPACITY, ..Shape::default() });
         let sets = ["load.duration=3s", "load.warmup=0s", "market.event_size=1000B"];

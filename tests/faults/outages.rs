@@ -11,8 +11,8 @@ use crate::proxy::{Proxy, Shape};
 use crate::support::nats::NatsServer;
 use crate::support::program::Running;
 use crate::{
-    MEMBER, Miss, PUBLISHER, TOLERATED, after_a_stall, alone, beside_others, both, compare_of, quantile, run,
-    whole, within_three_attempts,
+    MEMBER, Miss, PUBLISHER, after_a_stall, alone, beside_others, both, compare_after, measured, quantile,
+    run, whole,
 };
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -105,7 +105,7 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port());
     proxy.shape(ToClient, Shape { jitter_ns: 200_000_000, ..Shape::default() });
-    let (done, record) = run(&proxy.url(), &["load.drain=2s"], |_| {
+    let (done, record) = run(&proxy.url(), &["load.duration=4s", "load.drain=2s"], |_| {
         std::thread::sleep(SECOND / 2);
         half_open(&proxy, None);
     });
@@ -114,7 +114,7 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
     let reason = record.run.reason.as_deref().expect("a reason");
     assert!(reason.contains("stopped answering"), "{reason}");
     let (load, group) = (&record.load, &record.groups[0]);
-    assert_eq!((load.intended, load.unsent), (1150, 0), "the schedule waits for nobody");
+    assert_eq!((load.intended, load.unsent), (2150, 0), "the schedule waits for nobody");
     assert!(load.unconfirmed > 500, "{load:?}");
     assert_eq!(load.refused, load.not_sent(), "what waited for room never left");
     let lost = objective(&record, "delivery.lost");
@@ -126,7 +126,7 @@ fn half_open_connections_end_the_run_and_are_no_loss() {
         assert!(kinds(&record).contains(&kind), "{:?}", record.marks);
     }
     let length = record.phases.last().expect("phases").end_ns - record.phases[1].start_ns;
-    assert!(length < 40_000_000_000, "its deadlines are far below {length} ns");
+    assert!(length < 120_000_000_000, "its deadlines are far below {length} ns");
 }
 
 /// It finds that out by itself, connects again, and gets what the server has kept for it.
@@ -135,7 +135,8 @@ fn a_half_open_member_is_late_and_nobody_else_is() {
     let _beside = beside_others();
     let server = NatsServer::start();
     let proxy = Proxy::to(server.port());
-    let (done, record) = run(&proxy.url(), &["load.drain=1m", "bus.nats.ack_wait=2s"], |_| {
+    let sets = ["load.duration=4s", "load.drain=2m", "bus.nats.ack_wait=2s"];
+    let (done, record) = run(&proxy.url(), &sets, |_| {
         std::thread::sleep(SECOND / 2);
         half_open(&proxy, MEMBER);
     });
@@ -145,7 +146,8 @@ fn a_half_open_member_is_late_and_nobody_else_is() {
         (load.acked, group.delivered, group.lost, group.duplicate),
         (load.intended, load.intended, 0, 0)
     );
-    assert!(quantile(&group.latency, 0.9) > 5.0 && quantile(&load.ack, 0.9) < 5.0, "{:?}", record.timeline);
+    let (late, answered) = (quantile(&group.latency, 0.9), quantile(&load.ack, 0.9));
+    assert!(late > 5.0 && answered < late / 2.0, "{late} s and {answered} s: {:?}", record.timeline);
     let of_member = record.marks.iter().filter(|mark| mark.detail.starts_with("member"));
     let kinds: Vec<_> = of_member.map(|mark| mark.kind.as_str()).collect();
     assert!(kinds.contains(&"disconnected") && kinds.contains(&"connected"), "{:?}", record.marks);
@@ -166,19 +168,20 @@ fn a_server_that_is_stopped_misses_its_objective_and_the_machine_is_not_blamed()
     let _alone = alone();
     let server = NatsServer::start();
     let sets = ["load.duration=3s", "objectives.latency.p99=< 500ms"];
-    within_three_attempts(|| {
+    measured(|| {
         let mut stall = 0.0;
         let (done, record) =
             run(&server.url(), &sets, |_| stall = stopped(|| server.pause(), || server.resume()));
         whole(&record);
         assert_eq!(kinds(&record), [""; 0], "a second is within every patience");
         let computed = after_a_stall(stall, 3.0);
-        compare_of(&record, &both(&record, &[0.75, 0.9, 0.95, 0.99], computed), TOLERATED)?;
-        if !record.health.valid {
-            return Err(Miss::Busy(format!("{:?}", record.health.reasons)));
+        compare_after(&record, &both(&record, &[0.75, 0.9, 0.95, 0.99], computed), stall, 3.0)?;
+        let judged = objective(&record, "latency.p99");
+        if judged.verdict == Verdict::Inconclusive {
+            return Err(Miss::Disturbed(format!("{:?}", judged.reason)));
         }
+        assert_eq!(judged.verdict, Verdict::Fail);
         done.ends(1);
-        assert_eq!(objective(&record, "latency.p99").verdict, Verdict::Fail);
         Ok(())
     });
 }

@@ -13,6 +13,7 @@ pub mod certificates;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod machine;
 pub mod nats;
 pub mod outside;
 pub mod program;

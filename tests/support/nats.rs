@@ -83,7 +83,7 @@ impl NatsServer {
     fn wait(&self, child: &mut Child) -> u16 {
         let ports = self.folder.path().join(format!("nats-server_{}.ports", child.id()));
         let patience = Instant::now();
-        while patience.elapsed() < Duration::from_secs(20) {
+        while patience.elapsed() < Duration::from_mins(2) {
             if let Some(port) =
                 port_in(&ports).filter(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok())
             {

@@ -10,6 +10,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tickgate::record::{Line, Record};
 
+use super::machine;
+
 /// Two seconds at 1,000 events a second, judged by what no slow machine can cause.
 pub const GATE: &str = r#"
 [load]
@@ -32,23 +34,28 @@ name = "trading-engine"
 "replay.complete" = "== 100%"
 "#;
 
-/// Longer than any run of a test takes, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(100);
+/// Longer than any run of a test takes, however slow and busy the machine: only a test that fails waits for so long.
+const PATIENCE: Duration = Duration::from_mins(6);
 
 /// At most this many programs of a test binary run at once: each paces a load, and most start a server.
 const AT_ONCE: usize = 2;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static DONE: Condvar = Condvar::new();
 
-struct Turn;
+/// A place among the programs that run at once, on a machine that no test has for itself.
+struct Turn {
+    _machine: machine::Hold,
+}
 
 impl Turn {
     fn take() -> Self {
+        // Before a place: who has the machine alone must never wait for one that waits for the machine.
+        let machine = machine::beside_others();
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut running =
             DONE.wait_while(running, |running| *running >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
         *running += 1;
-        Self
+        Self { _machine: machine }
     }
 }
 

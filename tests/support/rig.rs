@@ -117,7 +117,7 @@ impl Rig for Nats {
             let consumer: async_nats::jetstream::consumer::PullConsumer =
                 jetstream.get_consumer_from_stream(name, "tickgate-t1").await.expect("a consumer");
             let batch =
-                consumer.batch().max_messages(events).expires(Duration::from_secs(10)).messages().await;
+                consumer.batch().max_messages(events).expires(Duration::from_mins(1)).messages().await;
             let taken: Vec<_> = batch.expect("messages").collect().await;
             assert_eq!(taken.len(), events);
         });
@@ -212,7 +212,7 @@ impl Rig for Sim {
 }
 
 /// How long a test waits for what must happen; reaching it is a failure.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const PATIENCE: Duration = Duration::from_mins(3);
 
 /// Publishes `payload` under `token` as an event of the first topic.
 pub fn publish(publisher: &mut impl Publisher, token: u64, payload: &[u8]) -> Result<(), Refused> {
