@@ -365,7 +365,7 @@ pub fn balances(record: &Record) {
         let name = &group.name;
         assert_eq!(
             group.delivered,
-            group.expected - group.lost + group.recovered + group.unexpected,
+            group.expected - group.lost - group.pending + group.recovered + group.unexpected,
             "deliveries of {name}"
         );
         assert_eq!(group.by_topic.iter().map(|topic| topic.count).sum::<u64>(), group.delivered, "{name}");

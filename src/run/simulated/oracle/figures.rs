@@ -108,6 +108,16 @@ impl GroupFigures {
         }
     }
 
+    /// Of what is missing, so much as is owed may still come. What is not stored cannot; where nobody read the store, nobody
+    /// knows that.
+    fn tell_pending(&mut self, owed: u64, audited: bool) {
+        let stored = if audited { self.lost_not_delivered } else { num::count(self.lost_events.len()) };
+        self.pending = stored.min(owed);
+        if audited {
+            self.lost_not_delivered -= self.pending;
+        }
+    }
+
     /// Acked, never delivered, and not to come.
     #[must_use]
     pub fn lost(&self) -> u64 {
@@ -244,16 +254,7 @@ impl Figures {
             let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
             let mut figures =
                 of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
-            // What is not stored cannot come; where nobody read the store, nobody knows that.
-            let stored_ones = if record.audit.is_some() {
-                figures.lost_not_delivered
-            } else {
-                num::count(figures.lost_events.len())
-            };
-            figures.pending = stored_ones.min(truth.owed.get(index).copied().unwrap_or(0));
-            if record.audit.is_some() {
-                figures.lost_not_delivered -= figures.pending;
-            }
+            figures.tell_pending(truth.owed.get(index).copied().unwrap_or(0), record.audit.is_some());
             figures.backlog_max = backlog_max(truth, &truth.deliveries[index], &topics);
             own.groups.push(figures);
         }
