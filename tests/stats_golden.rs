@@ -5,12 +5,25 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use tickgate::stats::{hodges_lehmann, interval, paired_t, signed_rank, trend};
+use tickgate::stats::{
+    binomial_at_least, binomial_at_most, hodges_lehmann, interval, paired_t, signed_rank, trend,
+};
 
 #[derive(Deserialize)]
 struct Golden {
     cases: Vec<Case>,
     trends: Vec<Series>,
+    tails: Vec<Tail>,
+}
+
+/// The chances of at most and of at least `k` of `n`.
+#[derive(Deserialize)]
+struct Tail {
+    k: u64,
+    n: u64,
+    p: f64,
+    at_most: f64,
+    at_least: f64,
 }
 
 #[derive(Deserialize)]
@@ -76,5 +89,15 @@ fn tests_and_intervals_are_those_of_scipy() {
 fn trends_are_those_of_scipy() {
     for series in golden().trends {
         close("trend", trend(&series.values).unwrap().p, series.p);
+    }
+}
+
+#[test]
+fn tails_of_the_binomial_distribution_are_those_of_scipy() {
+    let golden = golden();
+    assert!(golden.tails.len() > 100);
+    for Tail { k, n, p, at_most, at_least } in golden.tails {
+        close(&format!("at most {k} of {n} at {p}"), binomial_at_most(k, n, p), at_most);
+        close(&format!("at least {k} of {n} at {p}"), binomial_at_least(k, n, p), at_least);
     }
 }

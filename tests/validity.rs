@@ -125,6 +125,23 @@ fn a_quantile_without_its_samples_is_not_judged() {
     assert_eq!(judged(1498.0), Verdict::Pass, "2,996 samples");
 }
 
+/// An event without an answer may be stored all the same, and come when the bus tries again: the drain waits for it.
+#[test]
+fn the_drain_waits_for_what_an_unanswered_event_may_still_become() {
+    let some = Hits::Events { symbol: Some(1), from: 3, to: 5 };
+    let faults = scenario().faults.with(Fault::AckLost, some).with(Fault::AttemptLost, some);
+    let mut plan = plan();
+    plan.bus.publish_timeout = Span::millis(50);
+    plan.bus.nats.ack_wait = Span::seconds(4);
+    plan.load.drain = Span::seconds(30);
+    let late = record(&plan, &Scenario::from(faults.clone()));
+    assert_eq!((late.load.unconfirmed, late.groups[0].recovered), (3, 3));
+    // Within its deadline.
+    plan.load.drain = Span::seconds(1);
+    let early = record(&plan, &Scenario::from(faults));
+    assert_eq!((early.load.unconfirmed, early.groups[0].recovered), (3, 0));
+}
+
 #[test]
 fn a_run_without_deliveries_passes_nothing() {
     let everything = Hits::Events { symbol: None, from: 0, to: u32::MAX };

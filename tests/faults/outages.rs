@@ -92,6 +92,40 @@ fn a_reset_with_a_full_window_costs_the_window_and_no_more() {
     );
 }
 
+/// What was on the wire of a connection that broke comes again after `ack_wait`: a drain that ends before that loses nothing.
+#[test]
+fn what_a_cut_took_is_pending_until_it_is_delivered_again() {
+    let _beside = beside_others();
+    for (drain, code) in [("2s", 3), ("60s", 0)] {
+        let server = NatsServer::start();
+        let proxy = Proxy::to(server.port());
+        proxy.shape(ToClient, Shape { delay_ns: 400_000_000, only: MEMBER, ..Shape::default() });
+        let drain = format!("load.drain={drain}");
+        let (done, record) = run(&proxy.url(), &[&drain, "bus.nats.ack_wait=20s"], |_| {
+            std::thread::sleep(SECOND);
+            proxy.cut(Duration::from_millis(50));
+        });
+        done.ends(code);
+        let group = &record.groups[0];
+        assert_eq!(group.lost, 0, "{group:?}");
+        let lost = objective(&record, "delivery.lost");
+        if code == 0 {
+            assert_eq!((group.pending, lost.verdict), (0, Verdict::Pass), "{group:?}");
+            assert!(
+                group.redelivered > 0 || group.delivered == group.expected + group.recovered,
+                "{group:?}"
+            );
+        } else {
+            assert!(group.pending > 0, "{group:?}");
+            assert_eq!(lost.verdict, Verdict::Inconclusive, "{lost:?}");
+            assert!(
+                lost.reason.as_ref().expect("a reason").contains("still pending at the broker"),
+                "{lost:?}"
+            );
+        }
+    }
+}
+
 fn half_open(proxy: &Proxy, only: Option<usize>) {
     for direction in [ToServer, ToClient] {
         proxy.shape(direction, Shape { vanish: true, only, ..Shape::default() });

@@ -58,6 +58,15 @@ def trend(values):
     return {"values": values, "p": float(tau.pvalue)}
 
 
+def tails():
+    for n in [1, 7, 299, 2995, 100_000, 36_000_000]:
+        for p in [0.0001, 0.001, 0.01, 0.5, 0.99]:
+            for share in [0, 0.5, 0.95, 1, 1.05, 2]:
+                k = min(n, round(n * p * share))
+                at_most, at_least = float(stats.binom.cdf(k, n, p)), float(stats.binom.sf(k - 1, n, p))
+                yield {"k": k, "n": n, "p": p, "at_most": at_most, "at_least": at_least}
+
+
 def main():
     random = np.random.default_rng(20261124)
     cases = []
@@ -72,7 +81,7 @@ def main():
         cases.append(case(f"large with ties, {n + 12}", random.integers(-4, 6, n + 12), approximate=True))
     trends = [trend(np.round(random.normal(0, 1, n) + slope * np.arange(n), 3).tolist()) for n in [8, 15, 40] for slope in [0, 0.1]]
     trends.append(trend([1.0, 2.0, 2.0, 3.0, 3.0, 3.0, 2.0, 5.0]))
-    json.dump({"scipy": scipy.__version__, "cases": cases, "trends": trends}, sys.stdout, indent=1)
+    json.dump({"scipy": scipy.__version__, "cases": cases, "trends": trends, "tails": list(tails())}, sys.stdout, indent=1)
     print()
 
 
