@@ -154,7 +154,7 @@ fn an_objective_that_is_missed_ends_in_1_with_what_was_seen() {
     let done = place.gate(&["--quiet", "--set", "objectives.harness.memory=< 1MB"]);
     done.ends(1);
     for part in
-        ["FAIL harness.memory", "harness.memory: ", "< 1MB wanted", "verdict: FAIL (5 passed, 1 failed"]
+        ["FAIL harness.memory", "harness.memory < 1MB: ", "< 1MB wanted", "verdict: FAIL (5 passed, 1 failed"]
     {
         assert!(done.out.contains(part), "`{part}` is not in:\n{}", done.out);
     }
@@ -171,7 +171,7 @@ fn too_few_samples_are_inconclusive_and_say_how_many_it_takes() {
     let place = Place::new();
     let done = place.gate(&["--quiet", "--set", "objectives.latency.p99.999=< 1h"]);
     done.ends(3);
-    assert!(done.out.contains("2000 samples, and latency.p99.999 needs 299572 at 95 %"), "{}", done.out);
+    assert!(done.out.contains("2000 events: latency.p99.999 needs 299572 of them at 95 %"), "{}", done.out);
     assert!(done.out.contains("next: run longer or faster"), "{}", done.out);
     let record = place.record();
     whole(&record);
