@@ -100,7 +100,9 @@ impl Backlog {
             if who < sides {
                 groups[who].take(step);
             } else {
-                groups.iter_mut().for_each(|side| side.take(step));
+                for side in &mut *groups {
+                    side.take(step);
+                }
             }
         });
         groups.iter().map(|side| side.now).collect()

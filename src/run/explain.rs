@@ -82,9 +82,9 @@ fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record:
         return None;
     };
     let limits = crate::verdict::limits(parts.plan).latency;
-    let (start, duration) = (parts.calendar.measure_start, parts.plan.load.duration);
-    let mut merged = Windows::new(start, duration, WINDOW, &limits);
-    let mut excess = Excess::new(start, duration, &limits);
+    let (from, duration) = (parts.calendar.measure_start, parts.plan.load.duration);
+    let mut merged = Windows::new(from, duration, WINDOW, &limits);
+    let mut excess = Excess::new(from, duration, &limits);
     let mut due: Vec<Due> = Vec::new();
     for (group, named) in parts.plan.groups.iter().enumerate() {
         if objective.scope.group.as_ref().is_some_and(|name| *name != named.name) {

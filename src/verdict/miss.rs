@@ -146,8 +146,8 @@ fn mean_stands(record: &Record, objective: &Objective, observed: &Observed, stan
         return stands > 0;
     }
     // Half of a pause on average is added to what arrives in it: less than all of it to every event.
-    let pauses = if paused == 0 { 0.0 } else { num::f64_of(record.health.hiccups.max_ns) };
-    !compare(observed.value - lag - pauses, objective.op, number(objective.limit))
+    let longest = if paused == 0 { 0.0 } else { num::f64_of(record.health.hiccups.max_ns) };
+    !compare(observed.value - lag - longest, objective.op, number(objective.limit))
 }
 
 fn disturbed(record: &Record, in_seconds: u64, of: u64) -> Option<Unfit> {
@@ -202,7 +202,7 @@ fn of_rate(record: &Record, objective: &Objective) -> Option<Unfit> {
     }
     let unfit = validity::unfit(record, objective)?;
     let machine = record.health.machine.as_ref();
-    if machine.is_some_and(|machine| validity::others_are_material(machine))
+    if machine.is_some_and(validity::others_are_material)
         && let Some(disturbed) = validity::disturbed(record, "")
     {
         return Some(disturbed);

@@ -248,6 +248,9 @@ fn a_starved_harness_never_blames_the_bus() {
     assert!(reason.contains("tickgate's thread generator-0 used 0.90 of a core"), "{reason}");
 }
 
+/// A quantile of a distribution, to be changed.
+type Of = fn(&mut record::Latency) -> &mut u64;
+
 #[test]
 fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
     let judge = |name: &str, limit: &str, damage: &dyn Fn(&mut Record)| {
@@ -256,17 +259,16 @@ fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
         verdict(&record)
     };
     let tenth = 10_000_000;
-    let lag = |of: fn(&mut record::Latency) -> &mut u64, ns: u64| {
-        move |record: &mut Record| *of(&mut record.load.send_lag) = ns
-    };
+    let lag = |of: Of, ns: u64| move |record: &mut Record| *of(&mut record.load.send_lag) = ns;
     // At the quantile that is judged, and not at another.
-    for (name, of) in [
-        ("service.p50", (|lag| &mut lag.p50_ns) as fn(&mut record::Latency) -> &mut u64),
+    let quantiles: [(&str, Of); 5] = [
+        ("service.p50", |lag| &mut lag.p50_ns),
         ("service.p90", |lag| &mut lag.p90_ns),
         ("service.p99", |lag| &mut lag.p99_ns),
         ("service.p99.9", |lag| &mut lag.p99_9_ns),
         ("service.mean", |lag| &mut lag.p99_ns),
-    ] {
+    ];
+    for (name, of) in quantiles {
         assert_eq!(judge(name, "< 100ms", &lag(of, tenth)), Verdict::Pass, "{name}");
         assert_eq!(judge(name, "< 100ms", &lag(of, tenth + 1)), Verdict::Inconclusive, "{name}");
     }
