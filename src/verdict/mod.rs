@@ -102,8 +102,18 @@ fn decide(
     (
         Verdict::Fail,
         Some(explain(record, objective, observed)),
-        Some(observe::next_step(objective.metric).to_owned()),
+        Some(next_step(objective, observed).to_owned()),
     )
+}
+
+/// What to do about a miss: where events have no time, the ledger says what became of them.
+fn next_step(objective: &Objective, observed: &Observed) -> &'static str {
+    match observed.counts {
+        Some(counts) if counts.missing > 0 => {
+            "see the ledger for what was unsent, refused, unconfirmed or not delivered, and the marks for why"
+        }
+        _ => observe::next_step(objective.metric),
+    }
 }
 
 /// Can the harness, being late, only have made this figure worse?
@@ -119,7 +129,11 @@ const fn one_sided(objective: &Objective) -> bool {
 
 /// Too few events for the verdict that the counts give.
 fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit> {
-    let (Metric::Time(_, stat), Some(counts)) = (objective.metric, observed.counts) else { return None };
+    let (Metric::Time(_, stat), Some(counts), false) =
+        (objective.metric, observed.counts, objective.scope.windows)
+    else {
+        return None;
+    };
     let Counts { due, broken, .. } = counts;
     let needed = if holds {
         confidence::too_few_to_pass(stat, objective.op, due, broken)?
@@ -210,7 +224,8 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
 
 /// Why an objective is missed, in words.
 fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
-    let by = match margin(objective, observed.value) {
+    let finite = observed.value.is_finite();
+    let by = match margin(objective, observed.value).filter(|_| finite) {
         Some(margin) if margin < 0.0 => {
             format!(", {:.0} % beyond the limit", -margin * 100.0)
         }
@@ -220,7 +235,8 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
     let missing =
         observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
     let cause = miss::cause(record, objective, observed);
-    format!("{} observed, {} wanted{by}{missing}{where_}{cause}", observed.text, objective.requirement())
+    let seen = if finite { format!("{} observed", observed.text) } else { "it lies among the events that never came".to_owned() };
+    format!("{seen}, {} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 
 /// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where

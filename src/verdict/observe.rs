@@ -105,12 +105,13 @@ pub(super) fn window<'a>(record: &'a Record, objective: &Objective) -> Option<&'
 fn windows(record: &Record, objective: &Objective) -> Option<Observed> {
     let window = window(record, objective)?;
     let value = num::share(window.met, window.total);
+    let (due, missing, missing_own, silent) = due(record, objective, Timing::Latency);
     Some(Observed {
         text: format!("{} of {} windows", window.met, window.total),
         value,
         samples: window.samples,
         holds: value >= objective.share,
-        counts: None,
+        counts: Some(Counts { due, missing, missing_own, silent, ..Counts::default() }),
     })
 }
 
