@@ -235,7 +235,11 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
     let missing =
         observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
     let cause = miss::cause(record, objective, observed);
-    let seen = if finite { format!("{} observed", observed.text) } else { "it lies among the events that never came".to_owned() };
+    let seen = if finite {
+        format!("{} observed", observed.text)
+    } else {
+        "it lies among the events that never came".to_owned()
+    };
     format!("{seen}, {} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 

@@ -334,13 +334,14 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
         Vec::new()
     };
     // With time in the drain for the last of them: slots that never have a turn are not in the simulation's own account.
-    if dice.chance(0.2) && plan.load.drain >= Span::seconds(1) {
+    let time_to_end = plan.load.drain >= Span::seconds(1);
+    if dice.chance(0.2) && time_to_end {
         // Late for each event, and yet fast enough for the rate.
         let gap_ns = 1e9 / crate::load::peak_rate(&plan.load).per_second;
         let most = num::u64_of(gap_ns * 0.3).clamp(20_000, 20 * MS);
         host.late = Some(Delay::LogNormal { median_ns: dice.across(10_000, most), sigma: dice.unit() });
     }
-    if host.stalls.is_empty() && dice.chance(0.25) {
+    if host.stalls.is_empty() && dice.chance(0.25) && time_to_end {
         let stalls = [draw_stretches(dice, length / 3), draw_stretches(dice, length / 3)];
         host.stalls = stalls.into_iter().max_by_key(Vec::len).unwrap_or_default();
     }
