@@ -53,6 +53,9 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
         reason.contains("204 of 20204 events that were due have no time") && reason.contains("102 unsent"),
         "{reason}"
     );
+    let next = judged.objectives[0].next.clone().unwrap_or_default();
+    assert!(next.contains("see the ledger for what was unsent"), "{next}");
+    assert!(reason.starts_with("it lies among the events that never came, < 1s wanted; "), "{reason}");
     assert_eq!(judged.objectives[0].observed.as_deref(), Some("never"));
     assert_eq!((judged.objectives[0].observed_value, judged.objectives[0].margin), (None, None));
     // Half as many are within the 99 %, but not within all.
@@ -77,6 +80,23 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
         record.groups[0].measured_intended = 10_500;
     });
     assert_eq!(judged.objectives[0].verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn a_miss_of_what_all_came_looks_at_the_timeline() {
+    let mut record = good(&[("latency.p99", "< 1ms")]);
+    let next = |record: &Record| assess(record).objectives[0].next.clone().unwrap_or_default();
+    assert!(next(&record).contains("timeline"), "{}", next(&record));
+    record.groups[0].measured_intended += 1;
+    assert!(next(&record).contains("ledger"), "{}", next(&record));
+}
+
+#[test]
+fn what_was_read_back_of_a_run_that_was_cut_is_a_fact() {
+    let mut record = good(&[("replay.complete", ">= 100%")]);
+    record.run.end = End::Interrupted;
+    record.audit.iter_mut().for_each(|audit| audit.replayed -= 1);
+    assert_eq!(verdict(&record), Verdict::Fail);
 }
 
 #[test]
