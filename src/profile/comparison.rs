@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use crate::compare::{METRICS, Prices, named};
 use crate::plan::Span;
 use crate::plan::grammar::{did_you_mean, nearest};
+use crate::report::outside::{address, masked};
 
 const SHIPPED: [(&str, &str); 9] = [
     ("file-vs-memory", include_str!("../../profiles/compare/file-vs-memory.toml")),
@@ -278,12 +279,13 @@ impl SideFile {
         self
     }
 
-    /// Everything that it says, for people, each as a flag.
+    /// Everything that it says, for people, each as a flag; a broker's address without credentials.
     #[must_use]
     pub fn said(&self) -> Vec<String> {
-        let own = [("profile", &self.profile), ("broker", &self.broker)];
-        let own = own.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
-        own.chain(self.sets.iter().cloned()).collect()
+        let profile = self.profile.as_ref().map(|profile| format!("profile={profile}"));
+        let broker = self.broker.as_ref().map(|broker| format!("broker={}", address(broker)));
+        let sets = self.sets.iter().map(|set| masked(set));
+        profile.into_iter().chain(broker).chain(sets).collect()
     }
 }
 

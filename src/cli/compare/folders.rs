@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::{self, RunFolder};
 use crate::cli::args::Compare;
 use crate::cli::report::SCHEMA;
-use crate::cli::run::no_folder;
+use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
     self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
@@ -65,8 +65,14 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
         ..About::default()
     };
     let comparison = compare::compare(about, design, None, [&setups[0], &setups[1]], pairs(&a, &b));
-    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), "compare-folders", &identity.id)
-        .map_err(|error| no_folder(&error))?;
+    let folder = RunFolder::create(
+        &args.out,
+        clock.unix_ns_at_epoch(),
+        "compare-folders",
+        &identity.id,
+        readers(args.share),
+    )
+    .map_err(|error| no_folder(&error))?;
     super::finish(&comparison, &folder, args.format)
 }
 

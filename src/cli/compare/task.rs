@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::cli::args::{self, Compare};
+use crate::cli::outside::shown;
 use crate::cli::{Exit, Failure, check, with_sources};
 use crate::compare::{
     Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
@@ -67,6 +68,7 @@ impl Task {
             }
             (a, b) => a.or(b),
         };
+        file.name = shown(&file.name);
         let sides = [a, b];
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides)?;
@@ -110,6 +112,7 @@ fn side(
     }
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
+    let label = shown(&label);
     Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker }, prices))
 }
 
