@@ -3,6 +3,7 @@
 //! What is inside the files is the business of others; here they are bytes, JSON lines, and a JSON document with a
 //! `schema`.
 
+mod consistent;
 mod directory;
 mod folder;
 mod journal;
@@ -12,6 +13,7 @@ mod recover;
 use std::io;
 use std::path::PathBuf;
 
+pub use consistent::contradiction;
 pub use folder::{JOURNAL, Readers, RunFolder};
 pub use journal::{Journal, Journalled, each_entry, read_journal};
 pub use read::{Schema, read_record};

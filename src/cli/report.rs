@@ -1,6 +1,7 @@
 //! `tickgate report`: the result of a run, rendered again from its record.
 
 use std::io::ErrorKind;
+use std::path::Path;
 
 use super::args::{Format, Report};
 use super::outside::clean_record;
@@ -13,7 +14,7 @@ use crate::report::{self, Beside, terminal};
 const RECORD: &str = "record.json";
 
 /// What a record must be to be read.
-pub(super) const SCHEMA: Schema = Schema {
+const SCHEMA: Schema = Schema {
     family: SCHEMA_FAMILY,
     newest: SCHEMA_VERSION,
     what: "record of a run",
@@ -55,7 +56,19 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
-    archive::read_record(folder.path(), SCHEMA).map_err(|error| Failure::environment(&error))
+    sound(folder.path())
+}
+
+/// Reads a record that does not contradict itself.
+pub(super) fn sound(path: &Path) -> Result<Record, Failure> {
+    let record = archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
+    match archive::contradiction(&record) {
+        None => Ok(record),
+        Some(problem) => {
+            let text = format!("{} contradicts itself: {problem}; {}", path.display(), SCHEMA.next);
+            Err(Failure { exit: Exit::Environment, text })
+        }
+    }
 }
 
 /// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.

@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{self, RunFolder};
+use crate::archive::RunFolder;
 use crate::cli::args::Compare;
-use crate::cli::report::SCHEMA;
+use crate::cli::report::sound;
 use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
@@ -78,11 +78,7 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
 
 /// The runs of a folder, by their starts: the folder itself, or those in it.
 fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
-    let made = |path: &Path| {
-        let record: Record =
-            archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
-        Ok(Made { folder: path.display().to_string(), record })
-    };
+    let made = |path: &Path| Ok(Made { folder: path.display().to_string(), record: sound(path)? });
     if path.join("record.json").is_file() || path.is_file() {
         return Ok(vec![made(path)?]);
     }
