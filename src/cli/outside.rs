@@ -36,7 +36,7 @@ pub(super) fn keep_out(secret: &Secret) {
 /// Keeps out the passwords and tokens in the URLs of a command line, as they stand there and as they are meant.
 pub(super) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
     for argument in arguments {
-        let Some((_, rest)) = argument.split_once("://") else { continue };
+        let rest = argument.split_once("://").map_or(argument.as_str(), |(_, rest)| rest);
         let Some((user, _)) = rest.rsplit_once('@') else { continue };
         let secret = user.split_once(':').map_or(user, |(_, password)| password);
         keep_out(&Secret::new(secret));

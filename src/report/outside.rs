@@ -142,11 +142,12 @@ pub fn masked(text: &str) -> String {
         let line = after.split('\n').next().unwrap_or_default();
         let url = line.split(ends_url).next().unwrap_or_default();
         let web = ["http", "https", "file", "unix"].iter().any(|scheme| before.ends_with(scheme));
-        let open = is_hosts(url.trim_end_matches(|c: char| !c.is_alphanumeric() && c != ']'));
-        let secret = url.rfind('@').or_else(|| if web || open { None } else { line.rfind('@') });
+        let open = web || is_hosts(url.trim_end_matches(|c: char| !c.is_alphanumeric() && c != ']'));
+        // A password may have spaces and quotes: better too much of a line is gone than a part of one is left.
+        let secret = if web { url.rfind('@') } else { line.rfind('@') };
         let (shown, end) = match secret {
             Some(at) => (MASK, at),
-            None if web || open => (url, url.len()),
+            None if open => (url, url.len()),
             None => (MASK, url.len()),
         };
         out.push_str(shown);
@@ -214,6 +215,8 @@ mod tests {
             ("side A: `nats://u:s3@cret@h` is bad", "side A: `nats://***@h` is bad"),
             ("at nats://u:s3 cret@h and kafka://x:y", "at nats://***@h and kafka://***"),
             ("nats://u:s3\"cret@h", "nats://***@h"),
+            ("nats://u:12 34@h:1 x", "nats://***@h:1 x"),
+            ("https://u:p@h/x and a@b", "https://***@h/x and a@b"),
             ("write nats://HOST:PORT, tls://h:1; or", "write nats://HOST:PORT, tls://h:1; or"),
             ("see https://docs.rs/x?y=1:z#a.", "see https://docs.rs/x?y=1:z#a."),
             ("unix:///run/docker.sock is", "unix:///run/docker.sock is"),

@@ -53,6 +53,7 @@ fn whole(record: &Record) {
     fs::write(&path, serde_json::to_vec(record).unwrap()).unwrap();
     let again = read(&path).unwrap_or_else(|error| panic!("it is not read again: {error}"));
     assert!(again == *record, "{again:#?}\nis not\n{record:#?}");
+    let _ = archive::contradiction(record);
     let judged = verdict::assess(record);
     assert_eq!(judged.objectives.len(), record.plan.objectives.len(), "each objective is judged");
     let _ = terminal::summary(record, terminal::Style { colour: false });
