@@ -22,11 +22,13 @@ pub fn contradiction(record: &Record) -> Option<String> {
     wrong.or_else(|| verdict_of(record))
 }
 
-/// The verdict of the run against those of its objectives.
+/// The verdict of the run against those of its objectives. One that broke off may be inconclusive for that alone.
 fn verdict_of(record: &Record) -> Option<String> {
     let worst = record.objectives.iter().max_by_key(|objective| objective.verdict);
     let follows = worst.map_or(Verdict::Inconclusive, |worst| worst.verdict);
-    let follows = if record.run.end == End::Completed { follows } else { follows.max(Verdict::Inconclusive) };
+    if record.run.end != End::Completed && record.verdict == follows.max(Verdict::Inconclusive) {
+        return None;
+    }
     (record.verdict != follows).then(|| {
         let why = worst.filter(|worst| worst.verdict == follows);
         let why = why.map_or_else(String::new, |worst| format!(": `{} {}`", worst.name, worst.limit));
@@ -89,8 +91,6 @@ mod tests {
         };
         let text = changed(|record| record.objectives[1].verdict = Verdict::Fail);
         assert!(text.contains("verdict is pass, and fail follows"), "{text}");
-        let text = changed(|record| record.run.end = End::Interrupted);
-        assert!(text.contains("and inconclusive follows"), "{text}");
         let text = changed(|record| drop(record.objectives.pop()));
         assert!(text.contains("are judged"), "{text}");
         let text = changed(|record| record.objectives[0].observed_value = Some(1e18));

@@ -93,9 +93,9 @@ mod tests {
         use std::io::Write as _;
         let mut plain = [COOKIE, length, 0, digits].map(u32::to_be_bytes).concat();
         plain.extend([lowest.to_be_bytes(), highest.to_be_bytes(), 1.0_f64.to_be_bytes()].concat());
-        let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-        packer.write_all(&plain).unwrap();
-        let packed = packer.finish().unwrap();
+        let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
+        zlib.write_all(&plain).unwrap();
+        let packed = zlib.finish().unwrap();
         let head = [COMPRESSED, u32::try_from(packed.len()).unwrap()].map(u32::to_be_bytes).concat();
         BASE64_STANDARD.encode([head, packed].concat())
     }

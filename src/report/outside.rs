@@ -94,13 +94,15 @@ fn is_hosts(text: &str) -> bool {
     let host = |given: &str| {
         let given = given.trim();
         let given = given.split_once("://").map_or(given, |(_, rest)| rest);
-        let given = given.strip_suffix('/').unwrap_or(given);
+        // Kafka's client names its connections `host:9092/1` and `host:9092/bootstrap`.
+        let (given, path) = given.split_once('/').unwrap_or((given, ""));
+        let named = path == "bootstrap" || path.chars().all(|c| c.is_ascii_digit());
         let (name, port) = match given.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((name, rest)) => (name, rest.strip_prefix(':')),
             None => given.split_once(':').map_or((given, None), |(name, port)| (name, Some(port))),
         };
         let legal = |c: char| c.is_ascii_alphanumeric() || ".-_:".contains(c);
-        name.chars().all(legal)
+        named && name.chars().all(legal)
             // Hints say `HOST:PORT`.
             && port.is_none_or(|port| port == "PORT" || port.parse::<u16>().is_ok())
     };
@@ -111,6 +113,10 @@ fn is_hosts(text: &str) -> bool {
 /// a secret and cannot be told apart is not shown at all.
 #[must_use]
 pub fn address(text: &str) -> String {
+    // The image of a container may have a digest behind an `@`, and has no user.
+    if text.starts_with("container:") {
+        return text.to_owned();
+    }
     let (head, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| (scheme, rest));
     let scheme = if text.contains("://") && is_hosts(head) {
         format!("{head}://")
@@ -204,6 +210,8 @@ mod tests {
             ("nats://host:4222", "nats://host:4222"),
             ("nats://a,b:1", "nats://a,b:1"),
             ("lokal", "lokal"),
+            ("container:nats:2.15.1", "container:nats:2.15.1"),
+            ("container:nats@sha256:abc", "container:nats@sha256:abc"),
         ] {
             assert_eq!(address(text), expected, "{text}");
         }
@@ -219,6 +227,9 @@ mod tests {
             ("https://u:p@h/x and a@b", "https://***@h/x and a@b"),
             ("write nats://HOST:PORT, tls://h:1; or", "write nats://HOST:PORT, tls://h:1; or"),
             ("see https://docs.rs/x?y=1:z#a.", "see https://docs.rs/x?y=1:z#a."),
+            ("sasl_ssl://h:9093/bootstrap: no", "sasl_ssl://h:9093/bootstrap: no"),
+            ("plaintext://[::1]:9093/1: no", "plaintext://[::1]:9093/1: no"),
+            ("nats://u:12/s3cret", "nats://***"),
             ("unix:///run/docker.sock is", "unix:///run/docker.sock is"),
             ("nats://t0ken@a,nats://u:p@b", "nats://***@b"),
             ("no url: a@b", "no url: a@b"),
