@@ -67,7 +67,7 @@ fn no_output_of_a_run_or_of_its_report_holds_a_secret() {
     let said = format!("description=see {plain}");
     for url in [&plain, &encoded] {
         let done = place.gate(&[&["--broker", url, "--set", &said], &SHORT[..]].concat());
-        done.ends(0);
+        done.fails(0, &["warning: other users of this machine can read the credentials on the command line"]);
         no_secret(&place, &done);
     }
     let run = place.runs().remove(0).display().to_string();

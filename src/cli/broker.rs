@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::outside::keep_out;
+use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::{Exit, Failure, args, container, with_sources};
 use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
@@ -135,9 +135,13 @@ fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
 
 fn remote(target: Target, access: Access, mode: &str) -> Reached {
     // What the URL says is a secret, too, where other credentials win over it.
+    let on_the_command_line = mode == "url" && target.secret().is_some();
     target.secret().into_iter().for_each(keep_out);
     let target = target.with(access);
     target.secret().into_iter().for_each(keep_out);
+    let plain = target.urls.iter().map(String::as_str).filter(|url| !url.starts_with("tls://"));
+    let open = target.secret().is_some() && target.tls == TlsFiles::default();
+    let warnings = exposure(on_the_command_line, plain.filter(|_| open));
     let record = record::Broker {
         kind: "nats".into(),
         mode: mode.to_owned(),
@@ -148,7 +152,7 @@ fn remote(target: Target, access: Access, mode: &str) -> Reached {
         target,
         engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None },
         sync_always: None,
-        warnings: Vec::new(),
+        warnings,
         end: None,
     }
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::broker::{self, Contained, End, death, environment};
 use super::journal::Keeping;
-use super::outside::keep_out;
+use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
 use super::{Failure, args, container};
@@ -93,9 +93,13 @@ fn reach(
         )));
     }
     let target = Target::parse(&args.at).map_err(Failure::usage)?;
+    let on_the_command_line = target.secret().is_some();
     target.secret().into_iter().for_each(keep_out);
     let target = target.with(access(args)?);
     target.secret().into_iter().for_each(keep_out);
+    let open = target.secret().is_some() && !target.tls;
+    let hosts = target.brokers.iter().map(String::as_str).filter(|_| open);
+    let warnings = exposure(on_the_command_line, hosts);
     Ok(Reached {
         engine: Broker {
             record: described("url", &target.label),
@@ -107,7 +111,7 @@ fn reach(
         target,
         version: None,
         store: None,
-        warnings: Vec::new(),
+        warnings,
         end: None,
     })
 }

@@ -33,6 +33,29 @@ pub(super) fn keep_out(secret: &Secret) {
     }
 }
 
+/// What somebody should know whose secret others can see: it stands on the command line, or travels unencrypted.
+pub(super) fn exposure<'a>(
+    on_the_command_line: bool,
+    unencrypted: impl Iterator<Item = &'a str>,
+) -> Vec<String> {
+    let visible = on_the_command_line.then(|| {
+        "other users of this machine can read the credentials on the command line while this runs; give them by the \
+         environment, a file or a context"
+            .to_owned()
+    });
+    let local = |host: &str| {
+        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((name, _)) => name,
+            None => host.split_once(':').map_or(host, |(name, _)| name),
+        };
+        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+    };
+    let far =
+        unencrypted.map(|at| at.split_once("://").map_or(at, |(_, host)| host)).find(|host| !local(host));
+    let far = far.map(|host| format!("the credentials travel unencrypted to {host}; use TLS"));
+    visible.into_iter().chain(far).collect()
+}
+
 /// Keeps out the passwords and tokens in the URLs of a command line, as they stand there and as they are meant.
 pub(super) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
     let image = |argument: &String| argument.contains("container:") && !argument.contains("://");
@@ -129,6 +152,17 @@ mod tests {
             assert!(!shown.contains("s3cret") && !shown.contains("\n::"), "{shown}");
         }
         assert_eq!(shown("abc of nats"), "abc of nats", "too short to be one, and no secret");
+    }
+
+    #[test]
+    fn who_shows_a_secret_is_told_so() {
+        let told = |visible, urls: &[&str]| exposure(visible, urls.iter().copied()).join("; ");
+        assert_eq!(told(false, &["nats://127.0.0.1:1", "nats://[::1]:1", "localhost:1"]), "");
+        assert!(
+            told(false, &["nats://localhost:1", "nats://bus.example:4222"]).contains("to bus.example:4222;")
+        );
+        assert!(told(false, &["[fe80::1]:9092"]).contains("to [fe80::1]:9092;"));
+        assert!(told(true, &[]).contains("on the command line"));
     }
 
     #[test]
