@@ -140,6 +140,31 @@ fn no_output_holds_a_secret_of_the_environment_or_of_a_file() {
 }
 
 #[test]
+fn each_side_of_a_comparison_has_credentials_of_its_own() {
+    let (one, other) =
+        (guarded(), NatsServer::with("authorization { user: \"you\", password: \"another one\" }"));
+    let mut place = Place::new();
+    fs::create_dir_all(place.path().join("config/nats/context")).unwrap();
+    for (name, server, user, secret) in
+        [("one", &one, "me", password()), ("other", &other, "you", "another one".into())]
+    {
+        let context = serde_json::json!({"url": server.url(), "user": user, "password": secret});
+        place.write(&format!("config/nats/context/{name}.json"), context.to_string());
+    }
+    place.set("XDG_CONFIG_HOME", place.path().join("config").display().to_string());
+    let sides = ["--a", "context=one", "--b", "context=other", "--pairs", "1", "--cool-down", "0s"];
+    let done = place.run(&[&["compare", "./gate.toml"], &sides[..], &SHORT].concat());
+    done.ends(3);
+    no_secret(&place, &done);
+    for (run, mode) in [("a-01", "context one"), ("b-01", "context other")] {
+        let text = fs::read_to_string(place.run_folder().join(run).join("record.json")).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap().broker.mode, mode);
+    }
+    let both = ["--a", "context=one", "--a", "broker=sim", "--b", "bus.window=9"];
+    place.run(&[&["compare", "./gate.toml"], &both[..]].concat()).fails(2, &["exclude each other"]);
+}
+
+#[test]
 fn what_is_wrong_is_said_without_the_secret_in_it() {
     let place = Place::new();
     let secret = password();

@@ -80,7 +80,7 @@ pub(super) struct Compare {
     /// The folder of runs of B, where the first is that of A: each a run's folder, or one that holds some
     #[arg(value_name = "FOLDER")]
     pub(super) other: Option<PathBuf>,
-    /// Side A: a key of the profile, or broker=…, profile=…, label=…; may be repeated
+    /// Side A: a key of the profile, or broker=…, context=…, creds=…, profile=…, label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
     /// Side B
