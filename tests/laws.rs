@@ -80,6 +80,11 @@ fn patterns() {
 }
 
 #[test]
+fn texts_from_outside() {
+    holds("outside", targets::outside, 2000);
+}
+
+#[test]
 fn events() {
     holds("event", targets::event, 1000);
 }

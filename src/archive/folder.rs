@@ -1,11 +1,12 @@
 //! The folder of one run, and files that are written whole.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::{Component, Path, PathBuf};
 
 use time::OffsetDateTime;
 
+use super::directory::Directory;
 use super::{ArchiveError, Journal};
 use crate::host::resources::free_bytes;
 
@@ -16,10 +17,21 @@ const NEEDED: u64 = 64 << 20;
 /// The file that a run grows by a line a second.
 pub const JOURNAL: &str = "journal.jsonl";
 
-/// The folder of one run.
+/// Who may look into a folder that is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Nobody else: mode 0700.
+    Owner,
+    /// Whom the process's umask allows.
+    Umask,
+}
+
+/// The folder of one run. It is opened once, and nothing in it is reached through a link.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
+    directory: Directory,
+    readers: Readers,
 }
 
 impl RunFolder {
@@ -31,11 +43,19 @@ impl RunFolder {
     ///
     /// # Errors
     /// When the folder is there already, cannot be made or written to, or its disk is as good as full.
-    pub fn create(parent: &Path, unix_ns: u64, profile: &str, id: &str) -> Result<Self, ArchiveError> {
-        let path = parent.join(format!("{}-{}-{}", stamp(unix_ns), slug(profile), slug(id)));
+    pub fn create(
+        parent: &Path,
+        unix_ns: u64,
+        profile: &str,
+        id: &str,
+        readers: Readers,
+    ) -> Result<Self, ArchiveError> {
+        let name = format!("{}-{}-{}", stamp(unix_ns), slug(profile), slug(id));
+        let path = parent.join(&name);
         fs::create_dir_all(parent).map_err(ArchiveError::io("make", parent))?;
-        fs::create_dir(&path).map_err(ArchiveError::io("make", &path))?;
-        let folder = Self { path };
+        let made = Directory::open(parent)
+            .and_then(|parent| parent.create(Path::new(&name), readers == Readers::Owner));
+        let folder = Self { directory: made.map_err(ArchiveError::io("make", &path))?, path, readers };
         folder.try_out().inspect_err(|_| {
             let _ = fs::remove_dir_all(&folder.path);
         })?;
@@ -50,15 +70,20 @@ impl RunFolder {
         if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) || name.is_empty() {
             return Err(ArchiveError::Name { name: name.to_owned() });
         }
-        let path = self.path.join(name);
-        fs::create_dir(&path).map_err(ArchiveError::io("make", &path))?;
-        Ok(Self { path })
+        let (path, readers) = (self.path.join(name), self.readers);
+        let made = self.directory.create(Path::new(name), readers == Readers::Owner);
+        Ok(Self { directory: made.map_err(ArchiveError::io("make", &path))?, path, readers })
     }
 
-    /// The folder of a run that was made before; whether it is there shows when something is written.
-    #[must_use]
-    pub fn open(path: &Path) -> Self {
-        Self { path: path.to_owned() }
+    /// The folder of a run that was made before.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be opened.
+    pub fn open(path: &Path) -> Result<Self, ArchiveError> {
+        // An empty path is the current directory, as for the files in it.
+        let named = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let directory = Directory::open(named).map_err(ArchiveError::io("open", path))?;
+        Ok(Self { path: path.to_owned(), directory, readers: Readers::Umask })
     }
 
     /// Where it is.
@@ -80,27 +105,17 @@ impl RunFolder {
     /// When the name leads elsewhere, or it cannot be written.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
         let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
-        let path = self.path.join(name);
         let (Some(parent), Some(file)) =
-            (path.parent(), path.file_name().filter(|_| inside && !name.is_empty()))
+            (Path::new(name).parent(), Path::new(name).file_name().filter(|_| inside && !name.is_empty()))
         else {
             return Err(ArchiveError::Name { name: name.to_owned() });
         };
-        let mut new = std::ffi::OsString::from(".new-");
-        new.push(file);
-        let new = parent.join(new);
-        let write = || {
-            fs::create_dir_all(parent)?;
-            let mut file = File::create(&new)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
-            fs::rename(&new, &path)?;
-            File::open(parent)?.sync_all()
-        };
-        write().map_err(|error| {
-            let _ = fs::remove_file(&new);
-            ArchiveError::io("write", &path)(error)
-        })
+        let mut steps = parent.components();
+        let parent =
+            steps.try_fold(self.directory.clone(), |at, step| at.inside(Path::new(step.as_os_str())));
+        parent
+            .and_then(|parent| parent.replace(Path::new(file), bytes))
+            .map_err(ArchiveError::io("write", self.path.join(name)))
     }
 
     /// Removes the folder if nothing was written into it.
@@ -114,7 +129,9 @@ impl RunFolder {
     /// # Errors
     /// When it cannot be made.
     pub fn journal(&self) -> Result<Journal, ArchiveError> {
-        Journal::append_to(&self.file(JOURNAL))
+        let path = self.file(JOURNAL);
+        let file = self.directory.append(Path::new(JOURNAL)).map_err(ArchiveError::io("open", &path))?;
+        Ok(Journal::of(file, path))
     }
 
     /// Removes the journal of a run whose record and report are written: its rows are the record's timeline, and
@@ -124,7 +141,7 @@ impl RunFolder {
     /// When it is there and cannot be removed.
     pub fn end_journal(&self) -> Result<(), ArchiveError> {
         let path = self.file(JOURNAL);
-        match fs::remove_file(&path) {
+        match self.directory.remove(Path::new(JOURNAL)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 Err(ArchiveError::io("remove", path)(error))
             }
@@ -139,7 +156,7 @@ impl RunFolder {
             return Err(ArchiveError::Full { path: self.path.clone(), free, needed: NEEDED });
         }
         self.write_whole(".trial", &[0; 4096])?;
-        fs::remove_file(self.file(".trial")).map_err(ArchiveError::io("remove", self.file(".trial")))
+        self.directory.remove(Path::new(".trial")).map_err(ArchiveError::io("remove", self.file(".trial")))
     }
 }
 
@@ -173,7 +190,7 @@ mod tests {
     use super::*;
 
     fn folder(parent: &Path) -> RunFolder {
-        RunFolder::create(parent, 1_795_508_283_000_000_000, "adr-002", "4f1c").unwrap()
+        RunFolder::create(parent, 1_795_508_283_000_000_000, "adr-002", "4f1c", Readers::Owner).unwrap()
     }
 
     #[test]
@@ -183,7 +200,7 @@ mod tests {
         let made = folder(&below);
         assert_eq!(made.path(), below.join("20261124T081803Z-adr-002-4f1c"));
         assert_eq!(fs::read_dir(made.path()).unwrap().count(), 0, "the trial leaves nothing");
-        let again = RunFolder::create(&below, 1_795_508_283_000_000_000, "adr-002", "4f1c");
+        let again = RunFolder::create(&below, 1_795_508_283_000_000_000, "adr-002", "4f1c", Readers::Owner);
         assert!(again.unwrap_err().to_string().contains("20261124T081803Z"), "no run overwrites another");
     }
 
@@ -192,9 +209,9 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let file = parent.path().join("file");
         fs::write(&file, "").unwrap();
-        let error = RunFolder::create(&file, 0, "p", "i").unwrap_err().to_string();
+        let error = RunFolder::create(&file, 0, "p", "i", Readers::Owner).unwrap_err().to_string();
         assert!(error.contains(&file.display().to_string()), "{error}");
-        assert!(RunFolder::create(Path::new("/proc/reports"), 0, "p", "i").is_err());
+        assert!(RunFolder::create(Path::new("/proc/reports"), 0, "p", "i", Readers::Owner).is_err());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The journal: a JSON line a second, from which a run can be told if the harness is killed.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::ArchiveError;
+use super::directory::{append, regular};
 
 /// A file of JSON lines that only grows.
 ///
@@ -28,13 +29,17 @@ impl Journal {
     /// # Errors
     /// When the file cannot be opened.
     pub fn append_to(path: &Path) -> Result<Self, ArchiveError> {
-        let file = OpenOptions::new().create(true).read(true).append(true).open(path);
-        let file = file.map_err(ArchiveError::io("open", path))?;
+        let file = append(path).map_err(ArchiveError::io("open", path))?;
+        Ok(Self::of(file, path.to_owned()))
+    }
+
+    /// The journal in a file that is open for appending and for reading.
+    pub(super) fn of(file: File, path: PathBuf) -> Self {
         // A line that an earlier process left torn ends before ours begins.
         let mut last = *b"\n";
         let length = file.metadata().map_or(0, |file| file.len());
         let torn = length > 0 && file.read_exact_at(&mut last, length - 1).is_ok() && last != *b"\n";
-        Ok(Self { file, path: path.to_owned(), line: Vec::new(), torn })
+        Self { file, path, line: Vec::new(), torn }
     }
 
     /// Appends an entry as one line.
@@ -55,6 +60,11 @@ impl Journal {
     }
 }
 
+/// Bytes of the longest line that is read: some thousand times a second of many groups.
+const LONGEST_LINE: u64 = 16 << 20;
+/// Lines that are no JSON, after which a file is no journal.
+const MOST_DAMAGED: usize = 100_000;
+
 /// A journal, read back.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journalled<T> {
@@ -74,28 +84,55 @@ pub struct Journalled<T> {
 /// # Errors
 /// When the file cannot be read, or a whole line is good JSON and yet no entry: then it is of another version.
 pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<Journalled<T>, ArchiveError> {
-    let bytes = fs::read(path).map_err(ArchiveError::io("read", path))?;
+    let mut entries = Vec::new();
+    let Journalled { damaged, torn, .. } = each_entry(path, |entry| entries.push(entry))?;
+    Ok(Journalled { entries, damaged, torn })
+}
+
+/// The same, entry by entry, as the file is read: what is returned has no entries of its own.
+///
+/// # Errors
+/// As those of [`read_journal`].
+pub fn each_entry<T: DeserializeOwned>(
+    path: &Path,
+    mut take: impl FnMut(T),
+) -> Result<Journalled<T>, ArchiveError> {
+    let file = regular(path, false, u64::MAX).map_err(ArchiveError::io("read", path))?;
+    let wrong = |number: usize, problem: &str| ArchiveError::Content {
+        path: path.to_owned(),
+        what: "journal of this version",
+        problem: format!("line {number}: {problem}"),
+    };
     let mut journal = Journalled { entries: Vec::new(), damaged: Vec::new(), torn: false };
-    for (index, line) in bytes.split_inclusive(|&byte| byte == b'\n').enumerate() {
+    let (mut file, mut line) = (BufReader::new(file), Vec::new());
+    for number in 1.. {
+        let read = next_line(&mut file, &mut line).map_err(ArchiveError::io("read", path))?;
+        if read == 0 {
+            break;
+        }
         let Some(line) = line.strip_suffix(b"\n") else {
+            if read > LONGEST_LINE {
+                return Err(wrong(number, &format!("it has more than {LONGEST_LINE} bytes")));
+            }
             journal.torn = true;
             break;
         };
         match serde_json::from_slice(line) {
-            Ok(entry) => journal.entries.push(entry),
-            Err(error) if is_json(line) => {
-                return Err(ArchiveError::Content {
-                    path: path.to_owned(),
-                    what: "journal of this version",
-                    problem: format!("line {}: {error}", index + 1),
-                });
-            }
+            Ok(entry) => take(entry),
+            Err(error) if is_json(line) => return Err(wrong(number, &error.to_string())),
             // An empty line separates a torn one from its successor.
             Err(_) if line.is_empty() => {}
-            Err(_) => journal.damaged.push(index + 1),
+            Err(_) if journal.damaged.len() < MOST_DAMAGED => journal.damaged.push(number),
+            Err(_) => return Err(wrong(number, &format!("more than {MOST_DAMAGED} lines are no JSON"))),
         }
     }
     Ok(journal)
+}
+
+/// Reads a line with its end, or as much as a line may have; says how many bytes that is.
+fn next_line(file: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
+    line.clear();
+    file.take(LONGEST_LINE + 1).read_until(b'\n', line).map(crate::num::count)
 }
 
 /// Is a line JSON, whatever is in it? JSON is UTF-8, which the parser does not look for in what it skips.
@@ -106,6 +143,8 @@ fn is_json(line: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+
     use proptest::prelude::*;
     use serde::Deserialize;
     use serde_json::Value;
@@ -195,6 +234,22 @@ mod tests {
         let error = read_journal::<u64>(&path).unwrap_err().to_string();
         assert!(error.contains("line 2"), "{error}");
         assert!(read_journal::<u64>(&folder.path().join("absent")).is_err());
+    }
+
+    #[test]
+    fn what_has_no_end_is_no_journal() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal.jsonl");
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(read_journal::<u64>(&path).unwrap_err().to_string().contains("a link"));
+        assert!(
+            read_journal::<u64>(Path::new("/dev/zero")).unwrap_err().to_string().contains("no regular file")
+        );
+        fs::remove_file(&path).unwrap();
+        // A hole: as large as a disk, and nothing in it.
+        File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        let error = read_journal::<u64>(&path).unwrap_err().to_string();
+        assert!(error.contains("line 1: it has more than"), "{error}");
     }
 
     #[test]

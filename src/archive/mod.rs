@@ -3,6 +3,8 @@
 //! What is inside the files is the business of others; here they are bytes, JSON lines, and a JSON document with a
 //! `schema`.
 
+mod consistent;
+mod directory;
 mod folder;
 mod journal;
 mod read;
@@ -11,8 +13,9 @@ mod recover;
 use std::io;
 use std::path::PathBuf;
 
-pub use folder::{JOURNAL, RunFolder};
-pub use journal::{Journal, Journalled, read_journal};
+pub use consistent::contradiction;
+pub use folder::{JOURNAL, Readers, RunFolder};
+pub use journal::{Journal, Journalled, each_entry, read_journal};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};
 

@@ -1,12 +1,13 @@
 //! Reading a record: first its schema, then the rest.
 
-use std::fs;
+use std::io::{self, Read};
 use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::ArchiveError;
+use super::directory::regular;
 
 /// A family of documents and the latest version of it that can be read, as in `tickgate.record/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +22,16 @@ pub struct Schema {
     pub next: &'static str,
 }
 
+/// Bytes of the largest document that is read: a record of some days.
+const LARGEST: u64 = 1 << 30;
+
+fn read(path: &Path, linked: bool) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    regular(path, linked, LARGEST)?.take(LARGEST).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 #[derive(Deserialize)]
 struct Head {
     schema: String,
@@ -31,8 +42,9 @@ struct Head {
 /// # Errors
 /// When it cannot be read, is no such document, or was written by a later version.
 pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T, ArchiveError> {
-    let path = if path.is_dir() { path.join("record.json") } else { path.to_owned() };
-    let bytes = fs::read(&path).map_err(ArchiveError::io("read", &path))?;
+    let inside = path.is_dir();
+    let path = if inside { path.join("record.json") } else { path.to_owned() };
+    let bytes = read(&path, !inside).map_err(ArchiveError::io("read", &path))?;
     let wrong = |problem: String| ArchiveError::Content {
         path: path.clone(),
         what: schema.what,
@@ -57,6 +69,7 @@ pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     const SCHEMA: Schema =
         Schema { family: "tickgate.record", newest: 2, what: "record of a run", next: "run it again" };
@@ -66,7 +79,7 @@ mod tests {
         verdict: String,
     }
 
-    fn read(text: &str) -> Result<Record, String> {
+    fn of(text: &str) -> Result<Record, String> {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("record.json"), text).unwrap();
         read_record(folder.path(), SCHEMA).map_err(|error| error.to_string())
@@ -74,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_record_is_read_from_its_folder_or_file() {
-        assert_eq!(read(r#"{"schema":"tickgate.record/1","verdict":"pass"}"#).unwrap().verdict, "pass");
+        assert_eq!(of(r#"{"schema":"tickgate.record/1","verdict":"pass"}"#).unwrap().verdict, "pass");
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), r#"{"verdict":"fail","schema":"tickgate.record/2"}"#).unwrap();
         assert_eq!(read_record::<Record>(file.path(), SCHEMA).unwrap().verdict, "fail");
@@ -82,9 +95,25 @@ mod tests {
 
     #[test]
     fn a_later_version_is_refused_before_anything_else_is_read() {
-        let error = read(r#"{"schema":"tickgate.record/3","new":[]}"#).unwrap_err();
+        let error = of(r#"{"schema":"tickgate.record/3","new":[]}"#).unwrap_err();
         assert!(error.contains("tickgate.record/3") && error.contains("up to tickgate.record/2"), "{error}");
         assert!(error.contains("update tickgate"), "{error}");
+    }
+
+    #[test]
+    fn a_pipe_a_hole_and_a_link_within_a_folder_are_no_records() {
+        use rustix::fs::{CWD, Mode, mkfifoat};
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("record.json");
+        let error = || read_record::<Record>(folder.path(), SCHEMA).unwrap_err().to_string();
+        mkfifoat(CWD, &path, Mode::RWXU).unwrap();
+        assert!(error().contains("no regular file"), "{}", error());
+        fs::remove_file(&path).unwrap();
+        fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+        assert!(error().contains("at most"), "{}", error());
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
+        assert!(error().contains("a link"), "{}", error());
     }
 
     #[test]
@@ -101,7 +130,7 @@ mod tests {
             (r#"{"schema":"tickgate.record/1"}"#, "missing field `verdict`"),
         ];
         for (text, expected) in cases {
-            let error = read(text).unwrap_err();
+            let error = of(text).unwrap_err();
             assert!(error.contains(expected) && error.contains("record.json"), "{text}: {error}");
         }
         assert!(read_record::<Record>(Path::new("/nonexistent"), SCHEMA).is_err());

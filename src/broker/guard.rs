@@ -19,6 +19,38 @@ use crate::host::resources::Process;
 /// A command and where its child is to be sent.
 type Order = (Command, mpsc::SyncSender<io::Result<Child>>);
 
+/// What a child may know of our environment. Credentials are in other variables, and are ours alone.
+const INHERITED: [&str; 19] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "LANG",
+    "LANGUAGE",
+    "TZ",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "JAVA_HOME",
+    "GOMAXPROCS",
+    "GOMEMLIMIT",
+    "GOGC",
+    "XDG_RUNTIME_DIR",
+    "DOCKER_HOST",
+    "DOCKER_CONTEXT",
+    "DOCKER_CONFIG",
+    "DOCKER_TLS_VERIFY",
+    "DOCKER_CERT_PATH",
+];
+
+/// A command whose child has only what it needs of our environment; more can be set.
+pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    let known =
+        |name: &OsStr| name.to_str().is_some_and(|name| INHERITED.contains(&name) || name.starts_with("LC_"));
+    command.env_clear().envs(std::env::vars_os().filter(|(name, _)| known(name)));
+    command
+}
+
 /// Starts a child that the kernel kills when this process ends.
 ///
 /// The kernel sends that signal when the *thread* ends that started the child. So all children come from one
@@ -98,7 +130,7 @@ pub(super) struct Reaper {
 impl Reaper {
     /// Starts a reaper that kills a process (see [`Self::watch`]) and removes a directory.
     pub(super) fn start(directory: &Path) -> io::Result<Self> {
-        let mut shell = Command::new("sh");
+        let mut shell = command("sh");
         shell.args([
             OsStr::new("-c"),
             OsStr::new(SCRIPT),
@@ -137,6 +169,16 @@ impl Drop for Reaper {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_knows_nothing_of_our_environment_but_what_it_needs() {
+        assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some(), "cargo sets it for a test");
+        let said = command("env").env("OWN", "1").output().unwrap().stdout;
+        let said = String::from_utf8_lossy(&said);
+        let names: Vec<&str> = said.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
+        assert!(names.contains(&"PATH") && names.contains(&"OWN"), "{names:?}");
+        assert!(!names.iter().any(|name| name.starts_with("CARGO")), "{names:?}");
+    }
 
     fn sleeper() -> Child {
         let mut command = Command::new("sleep");

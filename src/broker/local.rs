@@ -2,11 +2,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use super::BrokerError;
 use super::child::{Child, check_room, check_store, default_store_parent};
+use super::guard::command;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
 use super::settings::{Settings, quoted};
@@ -209,7 +209,7 @@ impl LocalNats {
         let file = directory.join("nats.conf");
         fs::write(&file, self.configuration()?)
             .map_err(BrokerError::io("write the broker's configuration"))?;
-        let mut command = Command::new(&self.config.server);
+        let mut command = command(&self.config.server);
         command.arg("--config").arg(file);
         let pid = self.child.launch(command)?;
         // The file with its ports shows that it is *this* process that has them; its health, that `JetStream` works.

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::BrokerError;
+use super::guard::command;
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
 pub const TESTED_VERSION: &str = "2.15.1";
@@ -116,7 +117,7 @@ fn is_program(path: &Path) -> bool {
 /// Asks a program for its version (`nats-server: v2.15.1`).
 fn inspect(path: &Path) -> Result<Server, BrokerError> {
     let unusable = |problem: String| BrokerError::Unusable { path: path.to_owned(), problem };
-    let answer = Command::new(path)
+    let answer = command(path)
         .arg("--version")
         .stdin(Stdio::null())
         .output()
@@ -149,6 +150,7 @@ fn judge(version: &str) -> Result<Option<String>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::Command;
 
     /// Makes a program by a child process: a file that we had open for writing ourselves may not be started
     /// while a fork of another test still has it open.

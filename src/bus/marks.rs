@@ -5,11 +5,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::Mark;
 use crate::host::clock::Clock;
 
+/// Marks that wait to be taken, at the most: more are counted.
+const WAITING: usize = 4096;
+
 /// The marks of all connections of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Marks {
     clock: Clock,
-    list: Arc<Mutex<Vec<Mark>>>,
+    list: Arc<Mutex<List>>,
+}
+
+#[derive(Debug, Default)]
+struct List {
+    waiting: Vec<Mark>,
+    more: u64,
 }
 
 impl Marks {
@@ -19,7 +28,13 @@ impl Marks {
 
     /// Moves the marks since the last call.
     pub(super) fn take(&self, into: &mut Vec<Mark>) {
-        into.append(&mut self.list.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        into.append(&mut list.waiting);
+        let more = std::mem::take(&mut list.more);
+        if more > 0 {
+            let detail = format!("{more} more marks came at once and are not told");
+            into.push(Mark { at: self.clock.now(), kind: "marks-left-out", detail });
+        }
     }
 
     /// The marks of one connection, called `name`.
@@ -45,10 +60,14 @@ impl Notes {
             return;
         }
         *last = kind;
+        let mut all = self.marks.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.waiting.len() >= WAITING {
+            all.more += 1;
+            return;
+        }
         let detail =
             if detail.is_empty() { self.name.to_string() } else { format!("{}: {detail}", self.name) };
-        let mark = Mark { at: self.marks.clock.now(), kind, detail };
-        self.marks.list.lock().unwrap_or_else(PoisonError::into_inner).push(mark);
+        all.waiting.push(Mark { at: self.marks.clock.now(), kind, detail });
     }
 }
 
@@ -79,5 +98,17 @@ mod tests {
         taken.clear();
         marks.take(&mut taken);
         assert_eq!(taken, []);
+    }
+
+    #[test]
+    fn a_burst_takes_no_more_memory_than_what_waits_and_is_counted() {
+        let marks = Marks::new(Clock::start());
+        let notes = marks.of("publisher 0".to_owned());
+        (0..20_000).for_each(|_| notes.mark("lame-duck", "the server is about to stop"));
+        let mut taken = Vec::new();
+        marks.take(&mut taken);
+        assert_eq!(taken.len(), WAITING + 1);
+        let last = taken.last().unwrap();
+        assert_eq!((last.kind, last.detail.split(' ').next().unwrap()), ("marks-left-out", "15904"));
     }
 }

@@ -7,7 +7,7 @@
 pub mod kafka;
 mod marks;
 pub mod nats;
-mod secret;
+pub(crate) mod secret;
 pub mod sim;
 mod window;
 

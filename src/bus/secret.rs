@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+pub(super) use crate::report::outside::address as redact;
+
 /// A text that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -13,7 +15,8 @@ impl Secret {
         Self(text.into())
     }
 
-    pub(super) fn expose(&self) -> &str {
+    /// The text; for those who prove by it who we are, and for those who keep it out of what is shown.
+    pub(crate) fn expose(&self) -> &str {
         &self.0
     }
 }
@@ -24,18 +27,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// A URL, or what was meant to be one, without its user information.
-pub(super) fn redact(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").map_or(("", url), |(s, r)| (s, r));
-    let separator = if scheme.is_empty() { "" } else { "://" };
-    match rest.rsplit_once('@') {
-        Some((_, host)) => format!("{scheme}{separator}***@{host}"),
-        None => url.to_owned(),
-    }
+/// Splits what follows a scheme at the last `@`: a password may hold any other character, or this one escaped.
+pub(super) fn split(rest: &str) -> (Option<&str>, &str) {
+    rest.rsplit_once('@').map_or((None, rest), |(user, hosts)| (Some(user), hosts))
 }
 
 /// Percent-decoding; what is not an escape stays as it is.
-pub(super) fn decode(text: &str) -> String {
+pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

@@ -55,6 +55,9 @@ pub(super) struct Run {
     /// Folder in which the run's folder is made
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
+    /// Make folders that others may read, as the umask allows [default: the owner alone]
+    #[arg(long)]
+    pub(super) share: bool,
     /// What stands on stdout at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
@@ -69,6 +72,7 @@ pub(super) struct Run {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Compare {
     /// A shipped comparison's name or the path of one (see `tickgate profiles`); or a profile, for --a and --b; or the folder of runs of A
     #[arg(value_name = "PROFILE|COMPARISON|FOLDER")]
@@ -76,7 +80,7 @@ pub(super) struct Compare {
     /// The folder of runs of B, where the first is that of A: each a run's folder, or one that holds some
     #[arg(value_name = "FOLDER")]
     pub(super) other: Option<PathBuf>,
-    /// Side A: a key of the profile, or broker=…, profile=…, label=…; may be repeated
+    /// Side A: a key of the profile, or broker=…, context=…, creds=…, profile=…, label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
     /// Side B
@@ -112,6 +116,9 @@ pub(super) struct Compare {
     /// Folder in which the comparison's folder is made
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
+    /// Make folders that others may read, as the umask allows [default: the owner alone]
+    #[arg(long)]
+    pub(super) share: bool,
     /// What stands on stdout at the end
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

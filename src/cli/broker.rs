@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
+use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::{Exit, Failure, args, container, with_sources};
 use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
@@ -11,6 +12,7 @@ use crate::bus::nats::{Access, Target, TlsFiles};
 use crate::host::signal::Interrupt;
 use crate::plan::{BatchCompression, BusKind, Compression, Plan, Storage, Sync};
 use crate::record;
+use crate::report::outside::address;
 use crate::run::{self, Broker, RunError};
 
 /// A broker that can be connected to; a server of our own lives as long as this.
@@ -80,21 +82,21 @@ pub(super) fn reach(
 ) -> Result<Reached, Failure> {
     if let Some(name) = &args.context {
         let target = Target::context(name, environment).map_err(|error| Failure::environment(&error))?;
-        return Ok(remote(target.with(access(args)), &format!("context {name}")));
+        return Ok(remote(target, access(args), &format!("context {name}")));
     }
     match args.at.as_str() {
         "local" => local(args, plan, log),
         at if in_container(at) => contained(container::start(args, plan, log, interrupt, progress)?, plan),
         url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
             let target = Target::parse(url).map_err(Failure::usage)?;
-            Ok(remote(target.with(access(args)), "url"))
+            Ok(remote(target, access(args), "url"))
         }
         url if url.starts_with("kafka") => Err(Failure::usage(
             "`--broker` names Kafka, and the profile's `bus.kind` is `nats`; add `--set bus.kind=kafka`",
         )),
         other => Err(Failure::usage(format!(
             "`--broker {}` is no broker; expected `local`, `container:IMAGE`, `sim`, nats://HOST:PORT or tls://HOST:PORT",
-            other.split('@').next_back().unwrap_or_default()
+            address(other)
         ))),
     }
 }
@@ -131,7 +133,15 @@ fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
     })
 }
 
-fn remote(target: Target, mode: &str) -> Reached {
+fn remote(target: Target, access: Access, mode: &str) -> Reached {
+    // What the URL says is a secret, too, where other credentials win over it.
+    let on_the_command_line = mode == "url" && target.secret().is_some();
+    target.secret().into_iter().for_each(keep_out);
+    let target = target.with(access);
+    target.secret().into_iter().for_each(keep_out);
+    let plain = target.urls.iter().map(String::as_str).filter(|url| !url.starts_with("tls://"));
+    let open = target.secret().is_some() && target.tls == TlsFiles::default();
+    let warnings = exposure(on_the_command_line, plain.filter(|_| open));
     let record = record::Broker {
         kind: "nats".into(),
         mode: mode.to_owned(),
@@ -142,7 +152,7 @@ fn remote(target: Target, mode: &str) -> Reached {
         target,
         engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None },
         sync_always: None,
-        warnings: Vec::new(),
+        warnings,
         end: None,
     }
 }

@@ -6,7 +6,7 @@ use crate::compare::Prices;
 use crate::load;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
-use crate::report::show;
+use crate::report::{outside, show};
 use crate::topology::{Severity, lint};
 
 /// Finds and reads a profile.
@@ -17,14 +17,15 @@ pub(super) fn plan(profile: &str, sets: &[String]) -> Result<Plan, Failure> {
 /// The same, with the prices of a profile that has some.
 pub(super) fn with_prices(profile: &str, sets: &[String]) -> Result<(Plan, Option<Prices>), Failure> {
     let source = Source::find(profile).map_err(|error| Failure::usage(super::with_sources(&error)))?;
-    profile::with_prices(&source, sets).map_err(Failure::usage)
+    let (plan, prices) = profile::with_prices(&source, sets).map_err(Failure::usage)?;
+    Ok((super::outside::clean_plan(&plan)?, prices))
 }
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let (plan, prices) = with_prices(&args.profile, &args.sets)?;
     if args.format == Format::Json {
         let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
-        println!("{json}");
+        paint!("{}\n", outside::json(&json));
         return Ok(Exit::Pass);
     }
     println!(

@@ -34,22 +34,24 @@ pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
     let made = folder.join(ACCOUNT);
     if made.is_file() {
         let comparison = archive::read_record(&made, SCHEMA).map_err(|error| Failure::environment(&error))?;
-        return finish(&comparison, &RunFolder::open(folder), args.format);
+        let folder = RunFolder::open(folder).map_err(|error| Failure::environment(&error))?;
+        return finish(&comparison, &folder, args.format);
     }
     turns::compare(args)
 }
 
 /// Writes the account, shows it, and writes the rest. An account that cannot be written is printed.
 fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result<Exit, Failure> {
+    let comparison = &super::outside::clean(comparison)?;
     let json = serde_json::to_string_pretty(comparison).map_err(|error| Failure::environment(&error))?;
     let written = folder.write_whole(ACCOUNT, json.as_bytes());
     match format {
-        Format::Json => println!("{json}"),
-        Format::Text => print!("{}", report::compare::terminal(comparison, style_of_stdout())),
+        Format::Json => paint!("{}\n", report::outside::json(&json)),
+        Format::Text => paint!("{}", report::compare::terminal(comparison, style_of_stdout())),
     }
     if let Err(error) = written {
         if format == Format::Text {
-            println!("{json}");
+            paint!("{}\n", report::outside::json(&json));
         }
         let text = format!("{}; the comparison is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
@@ -67,7 +69,7 @@ fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result
         let sentence = &comparison.verdict.sentence;
         let annotation = level.and_then(|level| job.annotation(level, &comparison.about.name, sentence));
         for line in annotation.into_iter().chain(job.summarise(&report::compare::markdown(comparison))) {
-            println!("{line}");
+            paint!("{line}\n");
         }
         println!("report:  {}", folder.file("compare.html").display());
     }

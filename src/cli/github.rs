@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use crate::record::{Record, Verdict};
-use crate::report;
+use crate::report::{self, outside};
 
 /// What a job's environment asks for.
 #[derive(Debug, Default)]
@@ -67,8 +67,9 @@ fn annotations(record: &Record) -> Vec<String> {
 
 /// A workflow command; text from outside can neither end it nor start another.
 fn command(level: &str, title: &str, message: &str) -> String {
-    let data = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = data(title).replace(':', "%3A").replace(',', "%2C");
+    let data =
+        |text: &str| outside::lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = data(&outside::plain(title)).replace(':', "%3A").replace(',', "%2C");
     format!("::{level} title={property}::{}", data(message))
 }
 
@@ -80,7 +81,7 @@ mod tests {
     fn a_command_cannot_be_broken_out_of() {
         assert_eq!(
             command("error", "a,b: c", "100%\n::error::x"),
-            "::error title=a%2Cb%3A c::100%25%0A::error::x"
+            "::error title=a%2Cb%3A c::100%25%0A: :error::x"
         );
     }
 }

@@ -27,6 +27,14 @@ impl<'a> Keeping<'a> {
         }
     }
 
+    /// Writes a line that has texts.
+    fn write_clean(&mut self, line: &Line) {
+        // It cannot fail; a line that did would be one that nobody may see.
+        if let Ok(line) = super::outside::clean(line) {
+            self.write(&line);
+        }
+    }
+
     fn append(&mut self, line: &Line) -> Result<(), ArchiveError> {
         if self.journal.is_none() {
             self.journal = Some(self.folder.journal()?);
@@ -44,7 +52,7 @@ impl<'a> Keeping<'a> {
 impl Observer for Keeping<'_> {
     fn event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Ready(record) => self.write(&Line::Start {
+            Event::Ready(record) => self.write_clean(&Line::Start {
                 schema: record.schema.clone(),
                 run: record.run.clone(),
                 plan: record.plan.clone(),
@@ -53,7 +61,7 @@ impl Observer for Keeping<'_> {
             }),
             Event::PhaseEnded(phase) => self.write(&Line::Phase((*phase).clone())),
             Event::Second(rows) => self.write(&Line::Second((*rows).clone())),
-            Event::Mark(mark) => self.write(&Line::Mark((*mark).clone())),
+            Event::Mark(mark) => self.write_clean(&Line::Mark((*mark).clone())),
             Event::PhaseStarted { .. } => {}
         }
     }

@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::broker::{self, Contained, End, death, environment};
 use super::journal::Keeping;
+use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
 use super::{Failure, args, container};
@@ -15,6 +16,7 @@ use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Plan;
 use crate::record::{self, Record};
+use crate::report::outside::address;
 use crate::run::{self, Broker, Job};
 
 /// A broker that can be connected to.
@@ -51,7 +53,7 @@ pub(super) fn execute(
         keep,
     };
     let bus = KafkaBus::connect(reached.target, &setup)
-        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(error)))?;
+        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]).map_err(run_failure)?;
     if let Err(failure) = broker::end(reached.end) {
         progress.say(&format!("warning: {}", failure.text));
@@ -87,10 +89,17 @@ fn reach(
         return Err(Failure::usage(format!(
             "`--broker {}` is no broker for `bus.kind = \"kafka\"`; expected `local`, `container:IMAGE`, `sim`, \
              kafka://HOST:PORT or kafka+tls://HOST:PORT",
-            args.at.split('@').next_back().unwrap_or_default()
+            address(&args.at)
         )));
     }
-    let target = Target::parse(&args.at).map_err(Failure::usage)?.with(access(args)?);
+    let target = Target::parse(&args.at).map_err(Failure::usage)?;
+    let on_the_command_line = target.secret().is_some();
+    target.secret().into_iter().for_each(keep_out);
+    let target = target.with(access(args)?);
+    target.secret().into_iter().for_each(keep_out);
+    let open = target.secret().is_some() && !target.tls;
+    let hosts = target.brokers.iter().map(String::as_str).filter(|_| open);
+    let warnings = exposure(on_the_command_line, hosts);
     Ok(Reached {
         engine: Broker {
             record: described("url", &target.label),
@@ -102,7 +111,7 @@ fn reach(
         target,
         version: None,
         store: None,
-        warnings: Vec::new(),
+        warnings,
         end: None,
     })
 }
@@ -136,7 +145,7 @@ fn access(args: &args::Broker) -> Result<Access, Failure> {
         ..Access::default()
     };
     let file = match &args.creds {
-        Some(path) => Access::from_properties(path).map_err(bus_failure)?,
+        Some(path) => Access::from_properties(path).map_err(|error| bus_failure(&error))?,
         None => Access::default(),
     };
     Ok(flags.or(file).or(Access::from_env(environment)))

@@ -10,6 +10,10 @@ macro_rules! println {
     () => { print!("\n") };
     ($($arg:tt)*) => { print!("{}\n", format_args!($($arg)*)) };
 }
+/// On stdout, as it is: for texts whose renderer has made plain what is from outside, with escapes and commands of our own.
+macro_rules! paint {
+    ($($arg:tt)*) => { $crate::cli::paint_out(format_args!($($arg)*)) };
+}
 /// The same on stderr.
 macro_rules! eprint {
     ($($arg:tt)*) => { $crate::cli::print_err(format_args!($($arg)*)) };
@@ -32,6 +36,7 @@ mod container;
 mod doctor;
 mod github;
 mod journal;
+mod outside;
 #[cfg(feature = "kafka")]
 mod kafka;
 #[cfg(not(feature = "kafka"))]
@@ -51,6 +56,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use clap::Parser;
 
 use crate::record::{End, Record, Verdict};
+use crate::report::show;
 use args::{Args, Command};
 
 /// How tickgate ends: an API, see README.md.
@@ -113,6 +119,11 @@ impl Failure {
     fn environment(error: &dyn std::error::Error) -> Self {
         Self { exit: Exit::Environment, text: with_sources(error) }
     }
+
+    /// The same on one line, whatever a broker has said.
+    fn plain(error: &dyn std::error::Error) -> Self {
+        Self { exit: Exit::Environment, text: show::plain(&with_sources(error)) }
+    }
 }
 
 /// An error with all its causes, in one sentence.
@@ -134,8 +145,13 @@ fn with_sources(error: &dyn std::error::Error) -> String {
 /// Could not everything be written to stdout? Whoever waits for it then has no result.
 static CUT_OFF: AtomicBool = AtomicBool::new(false);
 
-/// Writes to stdout. A reader that has gone wants no more; any other failure is told, once, and is the exit's.
+/// Writes to stdout what is fit to be shown.
 fn print_out(text: std::fmt::Arguments<'_>) {
+    paint_out(format_args!("{}", outside::shown(&text.to_string())));
+}
+
+/// Writes to stdout. A reader that has gone wants no more; any other failure is told, once, and is the exit's.
+fn paint_out(text: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
     heed(out.write_fmt(text).and_then(|()| out.flush()));
 }
@@ -149,8 +165,13 @@ fn heed(written: std::io::Result<()>) {
     }
 }
 
-/// Writes to stderr. Where that fails there is nobody to tell.
+/// Writes to stderr what is fit to be shown.
 fn print_err(text: std::fmt::Arguments<'_>) {
+    paint_err(format_args!("{}", outside::shown(&text.to_string())));
+}
+
+/// Writes to stderr, as it is. Where that fails there is nobody to tell.
+fn paint_err(text: std::fmt::Arguments<'_>) {
     let mut err = std::io::stderr().lock();
     let _ = err.write_fmt(text).and_then(|()| err.flush());
 }
@@ -158,15 +179,17 @@ fn print_err(text: std::fmt::Arguments<'_>) {
 /// Runs the command line and returns its exit code.
 #[must_use]
 pub fn main() -> ExitCode {
+    outside::keep_out_arguments(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()));
     let args = match Args::try_parse() {
         Ok(args) => args,
+        // It quotes what was given.
+        Err(error) if error.use_stderr() => {
+            eprint!("{}", error.render());
+            return ExitCode::from(Exit::Usage.code());
+        }
         Err(error) => {
-            // Help and version are no errors and go to stdout; clap tells them apart.
-            let printed = error.print();
-            if error.use_stderr() {
-                return ExitCode::from(Exit::Usage.code());
-            }
-            heed(printed);
+            // Help and version are no errors.
+            heed(error.print());
             return ending(Exit::Pass);
         }
     };

@@ -3,8 +3,8 @@
 use std::io::{IsTerminal, Write, stderr, stdout};
 
 use crate::record::PhaseName;
-use crate::report::progress;
 use crate::report::terminal::Style;
+use crate::report::{progress, show};
 use crate::run::{Event, Observer};
 
 /// Elsewhere than on a terminal, a line this often.
@@ -63,7 +63,7 @@ impl Progress {
 
     fn over(&mut self, text: &str) {
         // Carriage return, the text, and erase to the end of the line.
-        eprint!("\r{text}\u{1b}[K");
+        super::paint_err(format_args!("\r{text}\u{1b}[K"));
         let _ = stderr().flush();
         self.open_line = true;
     }
@@ -86,10 +86,10 @@ impl Observer for Progress {
                     load.rate.to_string()
                 };
                 if self.what == Told::All {
-                    self.say(&format!(
+                    self.say(&show::plain(&format!(
                         "ready: {} {} at {}, {rate} for {} s",
                         broker.product, broker.version, broker.address, self.load_s
-                    ));
+                    )));
                 }
             }
             Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }
@@ -109,7 +109,7 @@ impl Observer for Progress {
                     self.say(&line);
                 }
             }
-            Event::Mark(mark) => self.say(&format!("{}: {}", mark.kind, mark.detail)),
+            Event::Mark(mark) => self.say(&show::plain(&format!("{}: {}", mark.kind, mark.detail))),
             Event::PhaseStarted { .. } | Event::PhaseEnded(_) => {}
         }
     }

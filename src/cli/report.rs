@@ -1,8 +1,12 @@
 //! `tickgate report`: the result of a run, rendered again from its record.
 
+use std::io::ErrorKind;
+use std::path::Path;
+
 use super::args::{Format, Report};
+use super::outside::clean_record;
 use super::{Exit, Failure};
-use crate::archive::{self, JOURNAL, RunFolder, Schema};
+use crate::archive::{self, ArchiveError, JOURNAL, RunFolder, Schema};
 use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
@@ -10,7 +14,7 @@ use crate::report::{self, Beside, terminal};
 const RECORD: &str = "record.json";
 
 /// What a record must be to be read.
-pub(super) const SCHEMA: Schema = Schema {
+const SCHEMA: Schema = Schema {
     family: SCHEMA_FAMILY,
     newest: SCHEMA_VERSION,
     what: "record of a run",
@@ -19,13 +23,14 @@ pub(super) const SCHEMA: Schema = Schema {
 };
 
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
-    let folder = RunFolder::open(&args.folder);
+    let folder = RunFolder::open(&args.folder).map_err(|error| Failure::environment(&error))?;
     let record = if args.recover { recover(&folder)? } else { read(&folder)? };
+    let record = clean_record(record)?;
     match args.format {
-        Format::Text => print!("{}", terminal::summary(&record, super::progress::style_of_stdout())),
+        Format::Text => paint!("{}", terminal::summary(&record, super::progress::style_of_stdout())),
         Format::Json => {
             let json = record.to_json().map_err(|error| Failure::environment(&error))?;
-            println!("{json}");
+            paint!("{}\n", report::outside::json(&json));
         }
     }
     write(&record, &folder)?;
@@ -51,7 +56,19 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
-    archive::read_record(folder.path(), SCHEMA).map_err(|error| Failure::environment(&error))
+    sound(folder.path())
+}
+
+/// Reads a record that does not contradict itself.
+pub(super) fn sound(path: &Path) -> Result<Record, Failure> {
+    let record = archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
+    match archive::contradiction(&record) {
+        None => Ok(record),
+        Some(problem) => {
+            let text = format!("{} contradicts itself: {problem}; {}", path.display(), SCHEMA.next);
+            Err(Failure { exit: Exit::Environment, text })
+        }
+    }
 }
 
 /// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.
@@ -67,6 +84,7 @@ fn recover(folder: &RunFolder) -> Result<Record, Failure> {
         exit: Exit::Environment,
         text: format!("{}: {error}", folder.path().display()),
     })?;
+    let record = clean_record(record)?;
     let json = record.to_json().map_err(|error| Failure::environment(&error))?;
     folder.write_whole(RECORD, json.as_bytes()).map_err(|error| Failure::environment(&error))?;
     Ok(record)
@@ -75,7 +93,7 @@ fn recover(folder: &RunFolder) -> Result<Record, Failure> {
 /// Says to a CI job what it understands, and to people where the page is.
 pub(super) fn tell(record: &Record, folder: &RunFolder) {
     for line in super::github::Job::of_environment().tell(record) {
-        println!("{line}");
+        paint!("{line}\n");
     }
     println!("report:  {}", folder.file("report.html").display());
 }
@@ -84,7 +102,7 @@ pub(super) fn tell(record: &Record, folder: &RunFolder) {
 /// distributions that is there is what became of it: nothing could make it again, so it stays.
 pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> {
     let plan_toml = profile::to_toml(&record.plan);
-    let seconds = seconds(folder);
+    let seconds = seconds(folder)?;
     let kept = if seconds.is_empty() && folder.file(report::HLOG).exists() { report::HLOG } else { "" };
     let files = report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds });
     for (name, bytes) in files.into_iter().filter(|(name, _)| name != kept) {
@@ -93,9 +111,18 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The seconds of a run's journal; none without a journal that can be read.
-fn seconds(folder: &RunFolder) -> Vec<Rows> {
-    let Ok(journal) = archive::read_journal(&folder.file(JOURNAL)) else { return Vec::new() };
-    let second = |line| if let Line::Second(rows) = line { Some(rows) } else { None };
-    journal.entries.into_iter().filter_map(second).collect()
+/// The seconds of a run's journal; none where there is no journal, or one of another version.
+fn seconds(folder: &RunFolder) -> Result<Vec<Rows>, Failure> {
+    let mut seconds = Vec::new();
+    let keep = |line| {
+        if let Line::Second(rows) = line {
+            seconds.push(rows);
+        }
+    };
+    match archive::each_entry(&folder.file(JOURNAL), keep) {
+        Ok(_) => Ok(seconds),
+        Err(ArchiveError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(ArchiveError::Content { .. }) => Ok(Vec::new()),
+        Err(error) => Err(Failure::environment(&error)),
+    }
 }

@@ -4,9 +4,10 @@ use super::args::{Format, Run};
 use super::broker;
 use super::journal::Keeping;
 use super::kafka;
+use super::outside;
 use super::progress::{Progress, style_of_stdout};
 use super::{Exit, Failure};
-use crate::archive::{ArchiveError, RunFolder};
+use crate::archive::{ArchiveError, Readers, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
 use crate::bus::sim::{self, SimBus};
@@ -15,7 +16,7 @@ use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::{BusKind, Plan};
 use crate::record::Record;
-use crate::report::terminal;
+use crate::report::{self, show, terminal};
 use crate::run::{self, Identity, Job, Options, RunError};
 use crate::topology::{Severity, lint};
 
@@ -30,8 +31,9 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
     let clock = Clock::start();
-    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id)
-        .map_err(|error| no_folder(&error))?;
+    let folder =
+        RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id, readers(args.share))
+            .map_err(|error| no_folder(&error))?;
     let mut journal = Keeping::new(&folder);
     let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
     progress.end_line();
@@ -45,6 +47,11 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     }
 }
 
+/// Who may look into the folders of runs.
+pub(super) const fn readers(share: bool) -> Readers {
+    if share { Readers::Umask } else { Readers::Owner }
+}
+
 /// There is no place for results, so there is no load either.
 pub(super) fn no_folder(error: &ArchiveError) -> Failure {
     let mut failure = Failure::environment(error);
@@ -54,8 +61,20 @@ pub(super) fn no_folder(error: &ArchiveError) -> Failure {
     failure
 }
 
-/// Starts what has to be started, runs, and ends what was started.
+/// Starts what has to be started, runs, and ends what was started. The record is fit to be shown.
 pub(super) fn execute(
+    args: &Run,
+    plan: &Plan,
+    identity: &Identity,
+    clock: Clock,
+    interrupt: &Interrupt,
+    journal: &mut Keeping<'_>,
+    progress: &mut Progress,
+) -> Result<Record, Failure> {
+    measure(args, plan, identity, clock, interrupt, journal, progress).and_then(outside::clean_record)
+}
+
+fn measure(
     args: &Run,
     plan: &Plan,
     identity: &Identity,
@@ -95,7 +114,7 @@ pub(super) fn execute(
         keep: args.keep,
     };
     let bus = NatsBus::connect(reached.target.clone(), &setup)
-        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(error)))?;
+        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
     let ended = broker::end(reached.end);
     let record = record.map_err(run_failure)?;
@@ -105,20 +124,21 @@ pub(super) fn execute(
     Ok(record)
 }
 
-pub(super) fn bus_failure(error: BusError) -> Failure {
+pub(super) fn bus_failure(error: &BusError) -> Failure {
     match error {
-        BusError::Plan { .. } => Failure::usage(error),
-        BusError::Environment { .. } => Failure::environment(&error),
+        // A broker's words may have lines.
+        BusError::Plan { .. } => Failure::usage(show::plain(&error.to_string())),
+        BusError::Environment { .. } => Failure::plain(error),
     }
 }
 
 pub(super) fn run_failure(error: RunError) -> Failure {
     match error {
-        RunError::Bus(error) => bus_failure(error),
+        RunError::Bus(error) => bus_failure(&error),
         RunError::InterruptedBeforeLoad => Failure { exit: Exit::Interrupted, text: error.to_string() },
         RunError::Topology { .. } => Failure::usage(error),
         RunError::NotReady { .. } | RunError::BrokerDied { .. } | RunError::Machine(_) => {
-            Failure::environment(&error)
+            Failure::plain(&error)
         }
     }
 }
@@ -134,15 +154,15 @@ fn finish(
     let json = record.to_json().map_err(|error| Failure::environment(&error))?;
     let written = folder.write_whole("record.json", json.as_bytes());
     match args.format {
-        Format::Json => println!("{json}"),
+        Format::Json => paint!("{}\n", report::outside::json(&json)),
         Format::Text => {
-            print!("{}", terminal::summary(record, style_of_stdout()));
+            paint!("{}", terminal::summary(record, style_of_stdout()));
             println!("record:  {}", folder.file("record.json").display());
         }
     }
     if let Err(error) = written {
         if args.format == Format::Text {
-            println!("{json}");
+            paint!("{}\n", report::outside::json(&json));
         }
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });

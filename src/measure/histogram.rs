@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use hdrhistogram::Histogram;
-use hdrhistogram::serialization::{Deserializer, Serializer as _, V2DeflateSerializer};
+use hdrhistogram::serialization::{Serializer as _, V2DeflateSerializer};
 
+use crate::measure::decode::decode;
 use crate::measure::limit::{Limit, Tally, rank};
 use crate::num;
 use crate::plan::{Ns, Op};
@@ -283,17 +284,6 @@ pub fn encode(histogram: &Histogram<u64>) -> Result<String, HistogramError> {
         .serialize(histogram, &mut bytes)
         .map_err(|error| HistogramError::Encode(error.to_string()))?;
     Ok(BASE64_STANDARD.encode(bytes))
-}
-
-/// Reads what [`encode`] or another HDR tool wrote.
-///
-/// # Errors
-/// When the text is not such a histogram.
-pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
-    let bytes = BASE64_STANDARD.decode(text)?;
-    Deserializer::new()
-        .deserialize(&mut bytes.as_slice())
-        .map_err(|error| HistogramError::Decode(error.to_string()))
 }
 
 /// The sum of histograms in text. All of a run have the same bounds; what is no histogram, or has others, tells

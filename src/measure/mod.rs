@@ -3,6 +3,7 @@
 //! Everything here is arithmetic on what others report; nothing reads a clock or knows a bus.
 
 mod backlog;
+mod decode;
 mod excess;
 mod histogram;
 mod ledger;
@@ -17,8 +18,9 @@ mod timeline;
 mod windows;
 
 pub use backlog::{Backlog, Step};
+pub use decode::decode;
 pub use excess::{Excess, Excused, Harness, Lateness, Pauses, Seconds, Usage, slot_of};
-pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, decode, encode, sum};
+pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, encode, sum};
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};
 pub use merge::Merger;

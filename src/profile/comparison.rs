@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use crate::compare::{METRICS, Prices, named};
 use crate::plan::Span;
 use crate::plan::grammar::{did_you_mean, nearest};
+use crate::report::outside::{address, masked};
 
 const SHIPPED: [(&str, &str); 9] = [
     ("file-vs-memory", include_str!("../../profiles/compare/file-vs-memory.toml")),
@@ -66,6 +67,10 @@ pub struct SideFile {
     pub label: Option<String>,
     /// As `--broker` takes it.
     pub broker: Option<String>,
+    /// A context of the nats command line, in place of a broker; on a command line only.
+    pub context: Option<String>,
+    /// As `--creds` takes it; on a command line only.
+    pub creds: Option<String>,
     /// A profile of its own.
     pub profile: Option<String>,
     /// Overrides, each as `--set` takes it.
@@ -257,6 +262,8 @@ impl SideFile {
             let own = match key.trim() {
                 "label" => &mut side.label,
                 "broker" => &mut side.broker,
+                "context" => &mut side.context,
+                "creds" => &mut side.creds,
                 "profile" => &mut side.profile,
                 _ => {
                     side.sets.push(flag.clone());
@@ -272,18 +279,25 @@ impl SideFile {
     #[must_use]
     pub fn with(mut self, over: Self) -> Self {
         self.label = over.label.or(self.label);
-        self.broker = over.broker.or(self.broker);
+        // Each says where the bus is, and the later word stands.
+        if over.broker.is_some() || over.context.is_some() {
+            (self.broker, self.context) = (over.broker, over.context);
+        }
+        self.creds = over.creds.or(self.creds);
         self.profile = over.profile.or(self.profile);
         self.sets.extend(over.sets);
         self
     }
 
-    /// Everything that it says, for people, each as a flag.
+    /// Everything that it says, for people, each as a flag; a broker's address without credentials.
     #[must_use]
     pub fn said(&self) -> Vec<String> {
-        let own = [("profile", &self.profile), ("broker", &self.broker)];
-        let own = own.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
-        own.chain(self.sets.iter().cloned()).collect()
+        let profile = self.profile.as_ref().map(|profile| format!("profile={profile}"));
+        let broker = self.broker.as_ref().map(|broker| format!("broker={}", address(broker)));
+        let context = self.context.as_ref().map(|context| format!("context={context}"));
+        let creds = self.creds.as_ref().map(|creds| format!("creds={creds}"));
+        let sets = self.sets.iter().map(|set| masked(set));
+        [profile, broker, context, creds].into_iter().flatten().chain(sets).collect()
     }
 }
 
@@ -294,7 +308,7 @@ fn side(mut table: Table) -> Result<SideFile, String> {
         Some(other) => Err(format!("`{key}` is {other}; expected a text")),
     };
     let (label, broker, profile) = (text("label")?, text("broker")?, text("profile")?);
-    Ok(SideFile { label, broker, profile, sets: flags(&table) })
+    Ok(SideFile { label, broker, profile, sets: flags(&table), ..SideFile::default() })
 }
 
 /// Tables of keys as `--set` takes them: `bus.storage="memory"`.
@@ -332,7 +346,9 @@ mod tests {
         let flags = ["label=x y".to_owned(), "load.rate=1k/s".into(), "broker = sim".into()];
         let side = SideFile::of_flags(&flags);
         assert_eq!((side.label.as_deref(), side.broker.as_deref()), (Some("x y"), Some("sim")));
-        assert_eq!(file.b.with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
+        assert_eq!(file.b.clone().with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
+        let side = SideFile::of_flags(&["context=prod".to_owned(), "creds=b.creds".into()]);
+        assert_eq!(file.b.with(side).said(), ["context=prod", "creds=b.creds", "bus.storage=\"memory\""]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod html;
 mod junit;
 mod markdown;
 mod openmetrics;
+pub mod outside;
 pub mod progress;
 mod sections;
 pub mod show;

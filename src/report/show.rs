@@ -1,8 +1,8 @@
 //! Figures for people: times with three digits, counts with separators, sizes in binary units.
 
-use std::fmt::Write as _;
-
 use crate::num;
+
+pub use super::outside::{plain, source};
 
 /// A time in its natural unit, three significant digits: `92.4µs`, `1.30s`.
 #[must_use]
@@ -66,35 +66,6 @@ pub fn margin(margin: f64) -> String {
     } else {
         format!("{:.0} % beyond", (-margin * 100.0).ceil())
     }
-}
-
-/// Is it a control, or does it hide or reverse what is written?
-fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}')
-}
-
-/// A text from outside on one line: white space becomes one space, and what cannot be shown (controls, and
-/// what reverses the direction of writing) a replacement mark.
-#[must_use]
-pub fn plain(text: &str) -> String {
-    let words: Vec<String> = text.split_whitespace().map(|word| word.replace(hides, "\u{fffd}")).collect();
-    words.join(" ")
-}
-
-/// A text of several lines, for reading and copying: what cannot be shown as an escape of TOML's.
-#[must_use]
-pub fn source(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if hides(c) && c != '\n' {
-            let _ = write!(out, "\\u{:04X}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// A text from outside on one line of at most `width` characters, shortened with an ellipsis.

@@ -14,6 +14,7 @@ mod generator;
 mod identity;
 mod keeper;
 mod machine;
+mod marks;
 mod prepare;
 mod pump;
 mod ready;

@@ -20,6 +20,7 @@ use super::engine::Broker;
 use super::events::{Event, Observer};
 use super::keeper::{Keeper, Reply};
 use super::machine::MachineWatch;
+use super::marks::Marks;
 use super::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use super::shared::Calendar;
 use super::watched::{self, Watched, cpu_ns};
@@ -65,6 +66,7 @@ pub(super) struct Pump<'a, 'o> {
     pub(super) quiet: bool,
     /// Since when the broker does not answer, and what was said.
     silent: Option<(Ns, String)>,
+    marks: Marks,
     wall_drift_ns: i64,
 }
 
@@ -103,6 +105,7 @@ impl<'a, 'o> Pump<'a, 'o> {
             watched,
             quiet: true,
             silent: None,
+            marks: Marks::default(),
             wall_drift_ns: clock.wall_drift_ns(),
         };
         let Calendar { load_start, measure_start, measure_end, .. } = calendar;
@@ -165,6 +168,12 @@ impl<'a, 'o> Pump<'a, 'o> {
     }
 
     fn keep_mark(&mut self, mark: Mark) {
+        if let Some(mark) = self.marks.keep(mark) {
+            self.enter_mark(mark);
+        }
+    }
+
+    fn enter_mark(&mut self, mark: Mark) {
         self.tell(&Event::Mark(&mark));
         self.record.marks.push(mark);
     }
@@ -406,6 +415,9 @@ impl<'a, 'o> Pump<'a, 'o> {
         self.record.run.ended = utc(self.calendar.epoch_unix_ns + self.clock.now());
         for mark in self.keeper.end(Duration::from_secs(3)) {
             self.keep_mark(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        for mark in self.marks.rest() {
+            self.enter_mark(mark);
         }
         // Connections leave theirs for others to collect.
         self.record.marks.sort_by_key(|mark| mark.at_ns);

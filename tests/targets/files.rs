@@ -53,9 +53,12 @@ fn whole(record: &Record) {
     fs::write(&path, serde_json::to_vec(record).unwrap()).unwrap();
     let again = read(&path).unwrap_or_else(|error| panic!("it is not read again: {error}"));
     assert!(again == *record, "{again:#?}\nis not\n{record:#?}");
+    let _ = archive::contradiction(record);
     let judged = verdict::assess(record);
     assert_eq!(judged.objectives.len(), record.plan.objectives.len(), "each objective is judged");
-    let _ = terminal::summary(record, terminal::Style { colour: false });
+    let shown = terminal::summary(record, terminal::Style { colour: false });
+    assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")), "{shown:?}");
     let _ = report::summary_md(record);
 }
 
@@ -75,6 +78,7 @@ fn altered(json: &[u8], changes: &[u8]) -> Vec<u8> {
         json!(1),
         json!(""),
         json!("\u{0}\u{202e}`<"),
+        json!("::error::\n::add-mask::\u{1b}[2J\u{9b}"),
         json!(null),
         json!([]),
         json!({}),

@@ -1,8 +1,10 @@
-//! What people write: profiles, objectives and subject patterns.
+//! What people and brokers write: profiles, objectives, subject patterns, addresses, and any text.
 
+use tickgate::bus::nats::{Auth, Secret, Target};
 use tickgate::plan::Plan;
 use tickgate::plan::grammar::{self, Side};
 use tickgate::profile::{self, ProfileError, ProfileErrors, Source};
+use tickgate::report::outside;
 use tickgate::topology::Pattern;
 
 /// Stands between a profile and each `--set` in the bytes of [`profile`].
@@ -147,5 +149,47 @@ fn naive(pattern: &[&str], subject: &[&str]) -> bool {
         (["*", pattern @ ..], [_, subject @ ..]) => naive(pattern, subject),
         ([a, pattern @ ..], [b, subject @ ..]) => a == b && naive(pattern, subject),
         _ => false,
+    }
+}
+
+/// Whatever a text from outside holds, what is shown of it moves no cursor, is no command to a CI system, forges no
+/// line where it has one, and what stands before the `@` of a URL is gone.
+pub fn outside(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes).into_owned();
+    let (plain, lines) = (outside::plain(&text), outside::lines(&text));
+    for (shown, kept) in [(&plain, ""), (&lines, "\n\t")] {
+        let moves = |c: char| (c.is_control() && !kept.contains(c)) || ('\u{202a}'..='\u{202e}').contains(&c);
+        assert!(!shown.contains(moves), "{shown:?}");
+        assert!(!shown.contains("##[") && !shown.contains("##vso["), "{shown:?}");
+    }
+    assert!(!lines.split('\n').any(|line| line.trim_start().starts_with("::")), "{lines:?}");
+    assert_eq!((outside::plain(&plain), outside::lines(&lines)), (plain, lines));
+    let json = serde_json::to_string_pretty(&[&text]).unwrap();
+    let shown = outside::json(&json);
+    assert_eq!(serde_json::from_str::<[String; 1]>(&shown).unwrap()[0], text);
+    assert!(!shown.contains("##") && !shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
+    secret(&text.replace(['\n', '\r'], " "));
+}
+
+/// A password of any characters is the server's to see, and nobody else's.
+fn secret(password: &str) {
+    let (url, masked) = (format!("nats://me:{password}@h:1"), "nats://***@h:1");
+    assert_eq!(outside::address(&url), masked);
+    assert_eq!(outside::masked(&format!("side A: `{url}` is")), format!("side A: `{masked}` is"));
+    match Target::parse(&url) {
+        // A comma parts URLs, and what follows may be one.
+        Ok(_) if password.contains(',') => {}
+        Ok(target) => {
+            assert_eq!((target.urls, target.label), (vec!["nats://h:1".to_owned()], "nats://h:1".to_owned()));
+            if !password.contains('%') {
+                let expected = Auth::User { user: "me".into(), password: Secret::new(password) };
+                assert_eq!(target.auth, expected, "{password:?}");
+            }
+        }
+        Err(error) => {
+            assert!(password.contains(','), "{error}");
+            let said = error.to_string();
+            assert!(said.contains("***") && (password.len() < 9 || !said.contains(password)), "{said}");
+        }
     }
 }

@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -26,7 +25,7 @@ pub use recipe::{Image, Product};
 
 use super::BrokerError;
 use super::child::check_store;
-use super::guard::Reaper;
+use super::guard::{self, Reaper};
 use super::kafka;
 use super::log::last_lines;
 use super::monitor::Monitor;
@@ -127,7 +126,7 @@ impl Container {
         let mut warnings = Vec::new();
         warnings.extend(store_warning(&engine, &config)?);
         let name = format!("tickgate-{:016x}", random());
-        let mut command = Command::new(&config.reaper);
+        let mut command = guard::command(&config.reaper);
         command.args(["reap-container", &name]);
         let reaper = Reaper::run(command);
         if let Err(error) = &reaper {

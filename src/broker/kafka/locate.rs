@@ -4,9 +4,10 @@ use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use super::super::BrokerError;
+use super::super::guard::command;
 use super::super::locate::Places;
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
@@ -110,7 +111,7 @@ impl KafkaPlaces {
                 .find(|path| path.is_file())
                 .ok_or_else(|| missing("there is no Java on the PATH".to_owned()))?,
         };
-        let answer = Command::new(&path)
+        let answer = command(&path)
             .arg("-version")
             .stdin(Stdio::null())
             .output()

@@ -15,7 +15,7 @@ pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 
 use super::BrokerError;
 use super::child::{Child, check_room, check_store, default_store_parent};
-use super::guard::spawn;
+use super::guard::{command, spawn};
 use super::ports::{Ports, random};
 use crate::host::resources::Process;
 use crate::plan::{Size, Storage, Sync};
@@ -201,7 +201,7 @@ impl LocalKafka {
 
     /// Java with Kafka's jars; everything it writes stays in our directory.
     fn java(&self) -> Command {
-        let mut command = Command::new(&self.config.kafka.java);
+        let mut command = command(&self.config.kafka.java);
         command.arg("-cp").arg(self.config.kafka.libs.join("*"));
         command.arg(format!("-Djava.io.tmpdir={}", self.child.directory().display()));
         command.args([

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rdkafka::ClientConfig;
 
-use crate::bus::secret::{decode, redact};
+use crate::bus::secret::{decode, redact, split};
 use crate::bus::{BusError, environment};
 
 pub use crate::bus::secret::Secret;
@@ -170,7 +170,7 @@ impl Target {
             "kafka+tls" => true,
             _ => return Err(bad()),
         };
-        let (user, hosts) = rest.rsplit_once('@').map_or((None, rest), |(user, hosts)| (Some(user), hosts));
+        let (user, hosts) = split(rest);
         let brokers: Vec<String> =
             hosts.trim_end_matches('/').split(',').map(broker).collect::<Option<_>>().ok_or_else(bad)?;
         let sasl = user.map(|user| {
@@ -245,6 +245,12 @@ impl Target {
             config.set(key, path.display().to_string());
         }
         Ok(config)
+    }
+
+    /// The password, where it has one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        self.sasl.as_ref().map(|sasl| &sasl.password)
     }
 
     /// Takes the password out of a text that might quote it.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use crate::bus::BusError;
 pub(super) use crate::bus::environment;
 pub use crate::bus::secret::Secret;
-use crate::bus::secret::{decode, redact};
+use crate::bus::secret::{decode, redact, split};
 
 /// How to prove who we are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -155,7 +155,7 @@ impl Target {
             domain: None,
             label: String::new(),
         };
-        for url in urls.split(',').map(str::trim).filter(|url| !url.is_empty()) {
+        for url in pieces(urls)? {
             let (clean, auth) = take_userinfo(url)?;
             target.urls.push(clean);
             if target.auth == Auth::None {
@@ -214,13 +214,19 @@ impl Target {
         Self { auth, tls, ..self }
     }
 
+    /// The secret that it proves itself by, where it holds one.
+    #[must_use]
+    pub fn secret(&self) -> Option<&Secret> {
+        match &self.auth {
+            Auth::User { password, .. } => Some(password),
+            Auth::Token(token) => Some(token),
+            Auth::None | Auth::Nkey(_) | Auth::Creds(_) => None,
+        }
+    }
+
     /// Takes out of a text every secret that it might quote.
     pub(super) fn scrub(&self, text: &str) -> String {
-        let secret = match &self.auth {
-            Auth::User { password, .. } => password.expose(),
-            Auth::Token(token) => token.expose(),
-            Auth::None | Auth::Nkey(_) | Auth::Creds(_) => "",
-        };
+        let secret = self.secret().map_or("", Secret::expose);
         if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***") }
     }
 }
@@ -295,27 +301,31 @@ fn expand(path: &str, home: Option<&Path>) -> PathBuf {
 
 /// Splits a URL into itself without user information, and what that said.
 fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
-    let shown = || redact(url);
-    let address: ServerAddr = url.parse().map_err(|_| {
-        environment(
-            &format!("`{}` is not a NATS URL", shown()),
-            "write it as nats://host:4222 or tls://host:4222",
+    let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
+    let (user, host) = split(rest);
+    let bare = format!("{scheme}://{host}");
+    // Shown as it was given, but for what may be a secret.
+    let bad = |what: &str, hint: &str| environment(&format!("`{}` {what}", redact(url)), hint);
+    let address: ServerAddr = bare.parse().map_err(|_| {
+        bad(
+            "is not a NATS URL",
+            "write it as nats://host:4222 or tls://host:4222; percent-encode an `@` in a password (%40)",
         )
     })?;
     if address.is_websocket() {
-        return Err(environment(
-            &format!("`{}` is a WebSocket URL, which tickgate does not speak", shown()),
+        return Err(bad(
+            "is a WebSocket URL, which tickgate does not speak",
             "use the server's nats:// or tls:// port",
         ));
     }
     if address.host().is_empty() {
-        return Err(environment(&format!("`{}` names no host", shown()), "write it as nats://host:4222"));
+        return Err(bad("names no host", "write it as nats://host:4222"));
     }
-    let auth = match (address.username(), address.password()) {
-        (Some(user), Some(password)) => {
+    let auth = match user.map(|user| user.split_once(':').ok_or(user)) {
+        Some(Ok((user, password))) => {
             Auth::User { user: decode(user), password: Secret::new(decode(password)) }
         }
-        (Some(token), None) => Auth::Token(Secret::new(decode(token))),
+        Some(Err(token)) if !token.is_empty() => Auth::Token(Secret::new(decode(token))),
         _ => Auth::None,
     };
     let host = if address.host().contains(':') {
@@ -324,6 +334,19 @@ fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
         address.host().to_owned()
     };
     Ok((format!("{}://{host}:{}", address.scheme(), address.port()), auth))
+}
+
+/// The URLs of a list. A comma in a password would part it: then a piece has an `@` and no scheme.
+fn pieces(urls: &str) -> Result<Vec<&str>, BusError> {
+    let all: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
+    let torn = |url: &&str| url.contains('@') && !url.contains("://");
+    if all.iter().skip(1).any(torn) {
+        return Err(environment(
+            &format!("`{}` has a comma within its user information", redact(urls)),
+            "percent-encode it (%2C), and give each of several URLs its scheme",
+        ));
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::archive::{self, RunFolder};
+use crate::archive::RunFolder;
 use crate::cli::args::Compare;
-use crate::cli::report::SCHEMA;
-use crate::cli::run::no_folder;
+use crate::cli::report::sound;
+use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
     self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
@@ -65,18 +65,20 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
         ..About::default()
     };
     let comparison = compare::compare(about, design, None, [&setups[0], &setups[1]], pairs(&a, &b));
-    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), "compare-folders", &identity.id)
-        .map_err(|error| no_folder(&error))?;
+    let folder = RunFolder::create(
+        &args.out,
+        clock.unix_ns_at_epoch(),
+        "compare-folders",
+        &identity.id,
+        readers(args.share),
+    )
+    .map_err(|error| no_folder(&error))?;
     super::finish(&comparison, &folder, args.format)
 }
 
 /// The runs of a folder, by their starts: the folder itself, or those in it.
 fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
-    let made = |path: &Path| {
-        let record: Record =
-            archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
-        Ok(Made { folder: path.display().to_string(), record })
-    };
+    let made = |path: &Path| Ok(Made { folder: path.display().to_string(), record: sound(path)? });
     if path.join("record.json").is_file() || path.is_file() {
         return Ok(vec![made(path)?]);
     }

@@ -1,8 +1,10 @@
 //! What a command line asks to be compared, checked before the first run.
 
 use std::hash::{BuildHasher, RandomState};
+use std::path::PathBuf;
 
 use crate::cli::args::{self, Compare};
+use crate::cli::outside::shown;
 use crate::cli::{Exit, Failure, check, with_sources};
 use crate::compare::{
     Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
@@ -67,6 +69,7 @@ impl Task {
             }
             (a, b) => a.or(b),
         };
+        file.name = shown(&file.name);
         let sides = [a, b];
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides)?;
@@ -83,7 +86,11 @@ impl Task {
                     .into(),
             );
         }
-        if sides[0].plan == sides[1].plan && sides[0].broker.at == sides[1].broker.at {
+        let bus = |side: &Side| {
+            let Side { broker: args::Broker { at, context, creds, .. }, .. } = side;
+            (at.clone(), context.clone(), creds.clone())
+        };
+        if sides[0].plan == sides[1].plan && bus(&sides[0]) == bus(&sides[1]) {
             warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
         }
         let ComparisonFile { name, description, profile, sets, notes, .. } = file;
@@ -108,8 +115,20 @@ fn side(
         broker.at.clone_from(at);
         broker.context = None;
     }
+    if side.context.is_some() && side.broker.is_some() {
+        return Err(Failure::usage(format!(
+            "side {letter}: `broker` and `context` exclude each other; give one"
+        )));
+    }
+    if let Some(context) = &side.context {
+        // It says where, too.
+        "local".clone_into(&mut broker.at);
+        broker.context = Some(context.clone());
+    }
+    broker.creds = side.creds.as_ref().map(PathBuf::from).or(broker.creds);
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
+    let label = shown(&label);
     Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker }, prices))
 }
 

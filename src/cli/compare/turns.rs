@@ -37,8 +37,9 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let (identity, clock) = (Identity::new(), Clock::start());
     let name = format!("compare-{}", task.name);
-    let folder = RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id)
-        .map_err(|error| run::no_folder(&error))?;
+    let folder =
+        RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
+            .map_err(|error| run::no_folder(&error))?;
     let setup =
         |side: &Side| Setup { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
     let mut turns = Turns {
@@ -175,6 +176,7 @@ impl Turns<'_> {
             out: self.args.out.clone(),
             format: Format::Text,
             quiet: self.args.quiet,
+            share: self.args.share,
             keep: false,
             broker: side.broker.clone(),
         };

@@ -56,7 +56,7 @@ fn metrics(c: &Comparison) -> Vec<String> {
         let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
         format!(
             "{:<20} {:>8} {:>8} {:>6} {:>13} {:>6} {}",
-            m.title,
+            show::plain(&m.title),
             of(m.a),
             of(m.b),
             m.ratio.map_or_else(|| "–".into(), ratio),

@@ -1,0 +1,104 @@
+//! Does a record say one thing? Its verdict follows from its objectives, and these from what was observed.
+//!
+//! Only what every version has judged alike is held against a record here: the rules themselves have changed and will
+//! change, and a record of an earlier version is not wrong for that.
+
+use crate::num;
+use crate::plan::{Metric, Objective};
+use crate::record::{End, ObjectiveResult, Record, Verdict};
+use crate::verdict;
+
+/// A time's exact count decides, and the histogram's value is shown: it may lie beyond the limit by less than this share.
+const BLUR: f64 = 0.01;
+
+/// Where a record contradicts itself; nobody but who has changed it can have made it so.
+#[must_use]
+pub fn contradiction(record: &Record) -> Option<String> {
+    let (asked, judged) = (&record.plan.objectives, &record.objectives);
+    if asked.len() != judged.len() {
+        return Some(format!("its plan has {} objectives, and {} are judged", asked.len(), judged.len()));
+    }
+    let wrong = asked.iter().zip(judged).find_map(|(asked, judged)| unfounded(asked, judged));
+    wrong.or_else(|| verdict_of(record))
+}
+
+/// The verdict of the run against those of its objectives. One that broke off may be inconclusive for that alone.
+fn verdict_of(record: &Record) -> Option<String> {
+    let worst = record.objectives.iter().max_by_key(|objective| objective.verdict);
+    let follows = worst.map_or(Verdict::Inconclusive, |worst| worst.verdict);
+    if record.run.end != End::Completed && record.verdict == follows.max(Verdict::Inconclusive) {
+        return None;
+    }
+    (record.verdict != follows).then(|| {
+        let why = worst.filter(|worst| worst.verdict == follows);
+        let why = why.map_or_else(String::new, |worst| format!(": `{} {}`", worst.name, worst.limit));
+        format!(
+            "its verdict is {}, and {} follows from its objectives{why}",
+            record.verdict.as_str(),
+            follows.as_str()
+        )
+    })
+}
+
+/// Why an objective that is said to hold does not.
+fn unfounded(asked: &Objective, judged: &ObjectiveResult) -> Option<String> {
+    if judged.verdict != Verdict::Pass {
+        return None;
+    }
+    let says =
+        |what: &str| Some(format!("its objective `{} {}` is a pass, {what}", judged.name, judged.limit));
+    let Some(observed) = judged.observed_value else {
+        return if judged.observed.is_none() { says("and nothing was observed") } else { None };
+    };
+    let exact = match asked.metric {
+        Metric::Count(_) => 0.0,
+        Metric::Time(..) if !asked.scope.windows => BLUR,
+        // How much of a rate is chance, each version says for itself.
+        _ => return None,
+    };
+    let limit = verdict::number(asked.limit);
+    let beyond =
+        !verdict::compare(observed, asked.op, limit) && (observed - limit).abs() > exact * limit.abs();
+    if beyond && !asked.scope.windows {
+        return says(&format!(
+            "and {} was observed",
+            judged.observed.clone().unwrap_or_else(|| num_text(observed))
+        ));
+    }
+    None
+}
+
+fn num_text(value: f64) -> String {
+    num::u64_of(value).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> Record {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/example/record.json");
+        serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_record_that_was_changed_after_its_run_is_told_from_one_that_was_not() {
+        assert_eq!(contradiction(&example()), None);
+        let changed = |change: fn(&mut Record)| {
+            let mut record = example();
+            change(&mut record);
+            contradiction(&record).unwrap()
+        };
+        let text = changed(|record| record.objectives[1].verdict = Verdict::Fail);
+        assert!(text.contains("verdict is pass, and fail follows"), "{text}");
+        let text = changed(|record| drop(record.objectives.pop()));
+        assert!(text.contains("are judged"), "{text}");
+        let text = changed(|record| record.objectives[0].observed_value = Some(1e18));
+        assert!(text.contains("is a pass, and"), "{text}");
+        let text = changed(|record| {
+            record.objectives[0].observed_value = None;
+            record.objectives[0].observed = None;
+        });
+        assert!(text.contains("nothing was observed"), "{text}");
+    }
+}

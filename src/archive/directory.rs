@@ -1,0 +1,202 @@
+//! A directory that is opened once: what is in it is reached through its handle, and never through a link.
+//!
+//! A folder of a run may come from somebody else, or lie where others can write. A link in it must lead neither what is
+//! written nor what is read to another place, and a file must not be one that never ends.
+
+use std::fs::File;
+use std::hash::{BuildHasher, RandomState};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+use std::sync::Arc;
+
+use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::io::Errno;
+
+/// Tries to find a name that nobody has.
+const TRIES: u32 = 16;
+
+const INSIDE: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// An open directory.
+#[derive(Debug, Clone)]
+pub(super) struct Directory(Arc<OwnedFd>);
+
+impl Directory {
+    /// Opens a directory that somebody has named; a path may hold links on the way to it.
+    pub(super) fn open(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self(Arc::new(fs::openat(CWD, path, flags, Mode::empty())?)))
+    }
+
+    /// Makes a directory in this one, which must be new, and opens it.
+    pub(super) fn create(&self, name: &Path, private: bool) -> io::Result<Self> {
+        let mode = if private { Mode::RWXU } else { Mode::from_raw_mode(0o777) };
+        fs::mkdirat(&self.0, name, mode)?;
+        self.enter(name)
+    }
+
+    /// Opens a directory in this one, and makes it where it is missing.
+    pub(super) fn inside(&self, name: &Path) -> io::Result<Self> {
+        match fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
+            Ok(()) | Err(Errno::EXIST) => self.enter(name),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn enter(&self, name: &Path) -> io::Result<Self> {
+        Ok(Self(Arc::new(fs::openat(&self.0, name, INSIDE, Mode::empty())?)))
+    }
+
+    /// Writes a file so that it is whole or not there. Whatever has its name is replaced, a link as such.
+    pub(super) fn replace(&self, name: &Path, bytes: &[u8]) -> io::Result<()> {
+        let (new, file) = self.unnamed()?;
+        let done = write(file, bytes).and_then(|()| Ok(fs::renameat(&self.0, &new, &self.0, name)?));
+        if done.is_err() {
+            let _ = fs::unlinkat(&self.0, &new, AtFlags::empty());
+        }
+        done.and_then(|()| Ok(fs::fsync(&self.0)?))
+    }
+
+    /// A new file under a name that nobody can know before.
+    fn unnamed(&self) -> io::Result<(String, File)> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        for turn in 0..TRIES {
+            let name = format!(".new-{:016x}", RandomState::new().hash_one(turn));
+            match fs::openat(&self.0, &name, flags, Mode::from_raw_mode(0o666)) {
+                Ok(file) => return Ok((name, file.into())),
+                Err(Errno::EXIST) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(Errno::EXIST.into())
+    }
+
+    /// Opens a file to append to it and to look at its end; makes it where it is missing.
+    pub(super) fn append(&self, name: &Path) -> io::Result<File> {
+        append_at(&self.0, name)
+    }
+
+    /// Removes a file.
+    pub(super) fn remove(&self, name: &Path) -> io::Result<()> {
+        Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+}
+
+fn write(mut file: File, bytes: &[u8]) -> io::Result<()> {
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+fn append_at(directory: impl std::os::fd::AsFd, name: &Path) -> io::Result<File> {
+    let flags = OFlags::RDWR | OFlags::APPEND | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    Ok(fs::openat(directory, name, flags, Mode::from_raw_mode(0o666))?.into())
+}
+
+/// Opens a file to append to it, by its path.
+pub(super) fn append(path: &Path) -> io::Result<File> {
+    append_at(CWD, path)
+}
+
+/// Opens a file for reading that has an end: a regular one, of at most `limit` bytes. `linked` allows its path to be a
+/// link, as one that somebody has typed may be.
+pub(super) fn regular(path: &Path, linked: bool, limit: u64) -> io::Result<File> {
+    // Opening a pipe would wait for whoever writes to it.
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let flags = if linked { flags } else { flags | OFlags::NOFOLLOW };
+    let file = match fs::openat(CWD, path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::LOOP) => return Err(io::Error::other("it is a link, and links are not followed here")),
+        Err(error) => return Err(error.into()),
+    };
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::Error::other("it is no regular file"));
+    }
+    if about.len() > limit {
+        return Err(io::Error::other(format!("it has {} bytes, and at most {limit} are read", about.len())));
+    }
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    #[test]
+    fn nothing_is_written_through_a_link() {
+        let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let secret = other.path().join("secret");
+        std::fs::write(&secret, "mine").unwrap();
+        let at = |name: &str| folder.path().join(name);
+        symlink(&secret, at("a")).unwrap();
+        symlink(other.path(), at("charts")).unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        directory.replace(Path::new("a"), b"new").unwrap();
+        assert_eq!(std::fs::read_to_string(at("a")).unwrap(), "new");
+        assert!(!at("a").is_symlink(), "the link itself was replaced");
+        assert!(directory.inside(Path::new("charts")).is_err());
+        symlink(&secret, at("journal.jsonl")).unwrap();
+        assert!(directory.append(Path::new("journal.jsonl")).is_err());
+        assert!(append(&at("journal.jsonl")).is_err());
+        assert_eq!(std::fs::read_to_string(&secret).unwrap(), "mine");
+        assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_moved_away_is_still_the_one_that_was_opened() {
+        let parent = tempfile::tempdir().unwrap();
+        let (was, is) = (parent.path().join("was"), parent.path().join("is"));
+        std::fs::create_dir(&was).unwrap();
+        let directory = Directory::open(&was).unwrap();
+        std::fs::rename(&was, &is).unwrap();
+        symlink("/proc", &was).unwrap();
+        directory.replace(Path::new("a"), b"x").unwrap();
+        assert_eq!(std::fs::read(is.join("a")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn temporary_names_are_never_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        let names = [(); 8].map(|()| directory.unnamed().unwrap().0);
+        assert_eq!(names.iter().collect::<std::collections::BTreeSet<_>>().len(), 8, "{names:?}");
+    }
+
+    #[test]
+    fn a_private_directory_is_for_its_owner_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let directory = Directory::open(folder.path()).unwrap();
+        directory.create(Path::new("a"), true).unwrap();
+        let mode = std::fs::metadata(folder.path().join("a")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o7777, 0o700);
+        assert!(directory.create(Path::new("a"), true).is_err(), "it must be new");
+    }
+
+    #[test]
+    fn only_a_file_with_an_end_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::mkfifoat(CWD, at("pipe"), Mode::RWXU).unwrap();
+        std::fs::write(at("file"), "12345").unwrap();
+        symlink(at("file"), at("link")).unwrap();
+        symlink("/dev/zero", at("zero")).unwrap();
+        let read = |name: &str, linked, limit| {
+            regular(&at(name), linked, limit).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(read("file", false, 5), Ok(()));
+        assert_eq!(read("link", true, 5), Ok(()));
+        for (name, linked, limit, expected) in [
+            ("file", false, 4, "it has 5 bytes, and at most 4"),
+            ("link", false, 5, "it is a link"),
+            ("zero", false, 5, "it is a link"),
+            ("zero", true, 5, "no regular file"),
+            ("pipe", true, 5, "no regular file"),
+            ("", true, 5, "no regular file"),
+        ] {
+            let error = read(name, linked, limit).unwrap_err();
+            assert!(error.contains(expected), "{name}: {error}");
+        }
+    }
+}
