@@ -239,6 +239,8 @@ proptest! {
         let text = to_toml(&plan);
         match read(&Source::new("p.toml", &*text), &[]) {
             Ok(back) => prop_assert_eq!(back, plan),
+            // The one thing that no part of a drawn plan shows: more events than an id can number.
+            Err(errors) if errors.to_string().contains("the busiest symbol would have about") => {}
             Err(errors) => prop_assert!(false, "{}\n{}", errors, text),
         }
     }
