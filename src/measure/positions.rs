@@ -74,7 +74,20 @@ impl Positions {
 }
 
 impl Ring {
+    #[inline]
     fn enter(&mut self, offset: u64, size: Size) -> Known {
+        // The usual one: the next position, for which there is a place, or which takes that of the oldest in a full ring.
+        let places = self.places();
+        if offset == self.end && places > 0 && (offset - self.lowest < places || places == size.most) {
+            self.end = offset.saturating_add(1);
+            self.lowest = self.lowest.max(self.end.saturating_sub(size.most));
+            self.set(offset);
+            return Known::New;
+        }
+        self.enter_elsewhere(offset, size)
+    }
+
+    fn enter_elsewhere(&mut self, offset: u64, size: Size) -> Known {
         if offset >= self.end {
             self.forget_up_to(offset, size);
             self.end = offset.saturating_add(1);
