@@ -64,7 +64,7 @@ fn its_record_is_what_the_schema_says() {
 fn it_is_small_and_this_version_makes_the_same_of_it() {
     let committed = files(&example());
     let size: usize = committed.values().map(Vec::len).sum();
-    assert!(size <= 1_000_000, "{size} bytes: {HOW}");
+    assert!(size <= 1_200_000, "{size} bytes: {HOW}");
     let folder = tempfile::tempdir().unwrap();
     for name in ["record.json", "latency.hlog", "broker.log"] {
         std::fs::write(folder.path().join(name), &committed[Path::new(name)]).unwrap();
