@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
 # How many instructions each step of an event's way takes, counted by valgrind, against benches/instructions.txt:
-#   scripts/instructions.sh          compare; a step that differs by more than 5 % fails
+#   scripts/instructions.sh          compare; a step that differs by more than 10 %, and by more than 150 instructions, fails
 #   scripts/instructions.sh accept   write the counts down as the new baseline
 # Instructions and not time, since they hardly depend on what else a machine is doing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 baseline=benches/instructions.txt
-allowed=5
+allowed=10
+# What one call more or less that is inlined comes to: it differs from folder to folder of the same source.
+slack=150
 few=2000 many=12000
 
 if ! command -v valgrind >/dev/null; then
@@ -19,8 +21,8 @@ if ! command -v valgrind >/dev/null; then
     fi
 fi
 
-# As one unit of code, without optimisation across crates: what is inlined, and so the counts, would otherwise change with the
-# folder that the checkout lies in. Nothing counted here needs Kafka or containers.
+# As one unit of code, without optimisation across crates: what is inlined, and so the counts, changes less with the folder that
+# the checkout lies in. Nothing counted here needs Kafka or containers.
 export CARGO_PROFILE_BENCH_CODEGEN_UNITS=1 CARGO_PROFILE_BENCH_LTO=off
 program=$(cargo --locked bench --no-default-features --quiet --bench instructions --no-run --message-format=json |
     sed -n 's/.*"executable":"\([^"]*instructions[^"]*\)".*/\1/p' | tail -1)
@@ -43,13 +45,14 @@ if [ "${1:-}" = accept ]; then
     exit
 fi
 
-printf '%s\n' "$measured" | awk -v allowed=$allowed -v baseline=$baseline '
+printf '%s\n' "$measured" | awk -v allowed=$allowed -v slack=$slack -v baseline=$baseline '
     BEGIN { while ((getline line < baseline) > 0) { n = line; sub(/ .*/, "", n); sub(/[0-9]+ /, "", line); before[line] = n } }
     {
         now = $1; sub(/^[0-9]+ /, ""); seen[$0] = 1
         if (!($0 in before)) { printf "  %-32s %9d  not in the baseline\n", $0, now; bad = 1; next }
         change = 100 * (now - before[$0]) / before[$0]
-        verdict = (change > allowed || change < -allowed) ? "CHANGED" : "ok"
+        far = now > before[$0] + slack || now < before[$0] - slack
+        verdict = far && (change > allowed || change < -allowed) ? "CHANGED" : "ok"
         if (verdict != "ok") bad = 1
         printf "  %-32s %9d, baseline %9d  %+6.1f %%  %s\n", $0, now, before[$0], change, verdict
     }
