@@ -1,6 +1,6 @@
 //! A directory that is opened once: what is in it is reached through its handle, and never through a link.
 //!
-//! A folder of a run may come from somebody else, or lie where others can write. A link in it must lead neither what is
+//! A run folder may come from an untrusted source, or lie where others can write. A link in it must lead neither what is
 //! written nor what is read to another place, and a file must not be one that never ends.
 
 use std::fs::File;

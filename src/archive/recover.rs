@@ -47,7 +47,7 @@ struct Parts {
 
 /// The record of what a journal tells. It is judged, and can fail or be inconclusive but never pass: the drain
 /// and the audit are missing, and with them what was lost. Counts are those of the told seconds, and what they leave
-/// unanswered or undelivered is told as open or missing; rates are over the part of the measure phase that these seconds
+/// unanswered or undelivered is reported as open or missing; rates are over the part of the measure phase that these seconds
 /// cover; latencies are of its events, or, from the journal of an earlier version, of whatever came in its seconds; exact
 /// counters are taken from histogram buckets and leave out those that straddle a limit; no timing but the journal's is
 /// known. `damaged` are the numbers of lines that could not be read: they are named, and the rest is used.

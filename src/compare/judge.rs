@@ -300,7 +300,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     all
 }
 
-/// Deciding metrics that decide nothing. Where a side is barred, the bar is told with its own next step.
+/// Deciding metrics that decide nothing. Where a side is barred, the reason has its own next step.
 fn unclear(standing: &Standing, deciding: &[&MetricResult]) -> Vec<Reason> {
     let barred = [Which::A, Which::B].iter().any(|which| !standing.bars(*which).is_empty());
     let lacking = |m: &MetricResult| m.pairs < FEWEST_PAIRS || m.why.contains(NOT_RANKED);

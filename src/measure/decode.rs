@@ -88,7 +88,7 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
 mod tests {
     use super::*;
 
-    /// A histogram with nothing in it that claims whatever it is told to.
+    /// A histogram with nothing in it with the claims that a test gives it.
     fn claiming(length: u32, digits: u32, lowest: u64, highest: u64) -> String {
         use std::io::Write as _;
         let mut plain = [COOKIE, length, 0, digits].map(u32::to_be_bytes).concat();

@@ -67,7 +67,7 @@ pub struct SideFile {
     pub label: Option<String>,
     /// As `--broker` takes it.
     pub broker: Option<String>,
-    /// A context of the nats command line, in place of a broker; on a command line only.
+    /// A context of the nats command line, used instead of a broker; only on the command line.
     pub context: Option<String>,
     /// As `--creds` takes it; on a command line only.
     pub creds: Option<String>,

@@ -65,7 +65,7 @@ fn of_nats(record: &Record, claim: Claim, there: &str) -> Claim {
     Claim { measured, borne: Borne::NotTested, ..claim }
 }
 
-/// A claim on times that lateness of the harness can only make worse: it is borne out under lateness, too, but not where
+/// A claim on times that lateness of the harness can only make worse: it is supported even under lateness, but not where
 /// something could have shortened a time; it is contradicted by a harness that was fit to measure.
 fn timed(record: &Record, holds: bool) -> Borne {
     let shortened = |rule: &str| ["worker-died", "not-offered", "overflow", "clock"].contains(&rule);

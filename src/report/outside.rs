@@ -1,11 +1,11 @@
 //! The door that every text from outside passes before it is shown: plain, on its line, without credentials.
 //!
-//! A broker's version or error, a record's texts and a mark's detail are somebody else's words. On a terminal they
+//! A broker's version or error, a record's texts and a mark's detail come from outside. On a terminal they
 //! must not move the cursor, in a CI log they must not be commands, and nowhere may they hold a secret.
 
 use std::fmt::Write as _;
 
-/// What stands in place of user information.
+/// Replaces user information in a URL.
 const MASK: &str = "***";
 
 /// Is it a control, or does it hide or reverse what is written?

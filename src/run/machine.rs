@@ -53,7 +53,7 @@ impl MachineWatch {
         Used { all: Some(busy + stolen), others: (!self.blind()).then_some(others) }
     }
 
-    /// A broker on this machine that cannot be seen would be taken for somebody else.
+    /// A broker on this machine that cannot be seen would be counted among the others.
     const fn blind(&self) -> bool {
         self.broker_here && !self.broker_seen
     }

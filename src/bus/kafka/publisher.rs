@@ -1,7 +1,7 @@
 //! The sending end: an own producer, whose reports are taken in on the generator's thread while it waits.
 //!
 //! The client's window and buffer are ours, not librdkafka's, so that they mean the same as on NATS: an event that waits
-//! for room is not in librdkafka yet, and a report that comes too late is told apart by its ticket. What was on a
+//! for room is not in librdkafka yet, and a report that comes too late is recognised by its ticket. What was on a
 //! connection that is gone librdkafka sends again by itself on the next one, and with idempotence neither twice nor out of
 //! order: so it stays open, and has its place in the window, until it is confirmed or its time is over.
 
