@@ -2,6 +2,16 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+#[path = "safety/another_bus.rs"]
+mod another_bus;
+#[path = "safety/clean.rs"]
+mod clean;
+#[path = "safety/files.rs"]
+mod files;
+#[path = "safety/local_brokers.rs"]
+mod local_brokers;
+#[path = "safety/memory.rs"]
+mod memory;
 mod support;
 
 use std::fs;

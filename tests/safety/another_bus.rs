@@ -1,0 +1,1 @@
+//! On a bus that tickgate did not start: TLS, subjects, rates.

@@ -1,0 +1,1 @@
+//! What files may say: addresses, images, verdicts.
