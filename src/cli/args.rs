@@ -113,6 +113,9 @@ pub(super) struct Compare {
     /// Compare sides that do not carry the same load
     #[arg(long)]
     pub(super) allow_different_workload: bool,
+    /// Use the addresses and images that a comparison file names for its sides; credentials for them only by --a creds=FILE and --b creds=FILE
+    #[arg(long)]
+    pub(super) allow_broker: bool,
     /// Folder in which the comparison's folder is made
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
@@ -138,7 +141,7 @@ fn metric(name: &str) -> Result<String, String> {
 }
 
 /// Where the bus is, and how to get in.
-#[derive(Debug, Clone, clap::Args)]
+#[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Broker {
     /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1, or apache/kafka:4.3.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
@@ -173,6 +176,9 @@ pub(super) struct Broker {
     /// With `local`: the folder in which the server's store is made, on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
+    /// A file has named the broker, so that it gets no credentials of the environment
+    #[arg(skip)]
+    pub(super) by_file: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -120,7 +120,8 @@ fn access(args: &args::Broker) -> Access {
             first: args.tls_first,
         },
     };
-    given.or(Access::from_env(environment))
+    // A file never chooses where the environment's credentials go.
+    if args.by_file { given } else { given.or(Access::from_env(environment)) }
 }
 
 fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {

@@ -148,7 +148,9 @@ fn access(args: &args::Broker) -> Result<Access, Failure> {
         Some(path) => Access::from_properties(path).map_err(|error| bus_failure(&error))?,
         None => Access::default(),
     };
-    Ok(flags.or(file).or(Access::from_env(environment)))
+    let given = flags.or(file);
+    // A file never chooses where the environment's credentials go.
+    Ok(if args.by_file { given } else { given.or(Access::from_env(environment)) })
 }
 
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {

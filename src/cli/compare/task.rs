@@ -5,12 +5,13 @@ use std::path::PathBuf;
 
 use crate::cli::args::{self, Compare};
 use crate::cli::outside::shown;
-use crate::cli::{Exit, Failure, check, with_sources};
+use crate::cli::{Exit, Failure, broker, check, with_sources};
 use crate::compare::{
     Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
 };
 use crate::plan::Plan;
 use crate::profile::comparison::{self, ComparisonFile, SideFile};
+use crate::report::outside::address;
 use crate::report::show;
 
 /// A comparison that may begin.
@@ -46,8 +47,10 @@ impl Task {
             let name = args.what.rsplit('/').next().unwrap_or_default();
             name.trim_end_matches(".toml").clone_into(&mut file.name);
         }
-        file.a = file.a.with(SideFile::of_flags(&args.a));
-        file.b = file.b.with(SideFile::of_flags(&args.b));
+        let flags = [SideFile::of_flags(&args.a), SideFile::of_flags(&args.b)];
+        let by_file = [by_file("a", &file.a, &flags[0], args)?, by_file("b", &file.b, &flags[1], args)?];
+        let [a, b] = flags;
+        (file.a, file.b) = (file.a.with(a), file.b.with(b));
         file.sets.extend(args.sets.iter().cloned());
         if !is_file && args.a.is_empty() && args.b.is_empty() {
             let text = format!(
@@ -58,8 +61,8 @@ impl Task {
             );
             return Err(Failure { exit: Exit::Usage, text });
         }
-        let (a, prices) = side("A", &file, &file.a, args)?;
-        let (b, other) = side("B", &file, &file.b, args)?;
+        let (a, prices) = side("A", &file, &file.a, args, by_file[0])?;
+        let (b, other) = side("B", &file, &file.b, args, by_file[1])?;
         let prices = match (prices, other) {
             (Some(a), Some(b)) if a != b => {
                 return Err(Failure::usage(
@@ -98,11 +101,29 @@ impl Task {
     }
 }
 
+/// Does the file say where the bus of this side is, or which image is started for it? It may, if the command line allows it.
+fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> Result<bool, Failure> {
+    let Some(at) = &file.broker else { return Ok(false) };
+    let named = flags.broker.is_some() || flags.context.is_some();
+    if named || ["local", broker::SIM].contains(&at.as_str()) {
+        return Ok(false);
+    }
+    if args.allow_broker {
+        return Ok(true);
+    }
+    let at = address(at);
+    Err(Failure::usage(format!(
+        "the comparison `{}` names a broker for side {letter}: `{at}`; say --allow-broker if tickgate is to use it, or name          one on the command line, such as --{letter} broker=local",
+        args.what
+    )))
+}
+
 fn side(
     letter: &str,
     file: &ComparisonFile,
     side: &SideFile,
     args: &Compare,
+    by_file: bool,
 ) -> Result<(Side, Option<Prices>), Failure> {
     let profile = side.profile.as_ref().unwrap_or(&file.profile);
     // The comparison's prices lie over the profile's, and what is set over both.
@@ -111,6 +132,11 @@ fn side(
     let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let mut broker = args.broker.clone();
+    if by_file {
+        // What the command line and the environment say of credentials is for the broker that these name.
+        let args::Broker { tls_ca, port, store, .. } = broker;
+        broker = args::Broker { tls_ca, port, store, by_file, ..args::Broker::default() };
+    }
     if let Some(at) = &side.broker {
         broker.at.clone_from(at);
         broker.context = None;
