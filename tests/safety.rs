@@ -6,12 +6,16 @@
 mod another_bus;
 #[path = "safety/clean.rs"]
 mod clean;
+#[path = "support/comparisons.rs"]
+mod comparisons;
 #[path = "safety/files.rs"]
 mod files;
 #[path = "safety/local_brokers.rs"]
 mod local_brokers;
 #[path = "safety/memory.rs"]
 mod memory;
+#[path = "support/records.rs"]
+mod records;
 mod support;
 
 use std::fs;
@@ -288,7 +292,10 @@ fn a_histogram_that_claims_too_much_costs_nothing_and_the_report_is_made() {
     place.write("limited", limited);
     fs::set_permissions(place.path().join("limited"), fs::Permissions::from_mode(0o755)).unwrap();
     place.program(place.path().join("limited"));
-    folder_with(&place, |record| record.groups[0].latency.histogram = CLAIM.into());
+    folder_with(&place, |record| {
+        record.rules = 0;
+        record.groups[0].latency.histogram = CLAIM.into();
+    });
     place.run(&["report", "foreign"]).ends(0);
 }
 
@@ -310,6 +317,7 @@ fn what_a_broker_and_a_record_say_is_no_command_and_moves_no_cursor() {
     let mut place = Place::new();
     place.set("GITHUB_ACTIONS", "true");
     let folder = folder_with(&place, |record| {
+        record.rules = 0;
         record.broker.version = HOSTILE.into();
         record.broker.durability = HOSTILE.into();
         record.run.id = HOSTILE.into();

@@ -15,6 +15,7 @@ use std::collections::BTreeMap;
 use std::panic::catch_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tickgate::archive::contradiction;
 use tickgate::bus::sim::{Outcome, Truth};
 use tickgate::plan::{Metric, Op, Stat, Timing, Value};
 use tickgate::record::{Record, Verdict};
@@ -43,7 +44,11 @@ fn wrong(seed: u64) -> Vec<String> {
         match simulate(&plan, &scenario, seed) {
             Ok((record, truth)) => {
                 count(&record);
-                oracle::differences(&record, &truth)
+                let mut wrong = oracle::differences(&record, &truth);
+                wrong.extend(
+                    contradiction(&record).map(|text| format!("read again, it contradicts itself: {text}")),
+                );
+                wrong
             }
             Err(error) => vec![format!("the simulation fails: {error}")],
         }

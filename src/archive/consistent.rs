@@ -1,7 +1,7 @@
 //! Does a record say one thing? Its verdict follows from its objectives, and these from what was observed.
 //!
-//! Only what every version has judged alike is held against a record here: the rules themselves have changed and will
-//! change, and a record of an earlier version is not wrong for that.
+//! A record of this version's rules is judged again by them. The rules have changed and will change, and a record of an
+//! earlier version is not wrong for that: only what every version has judged alike is held against it.
 
 use crate::num;
 use crate::plan::{Metric, Objective};
@@ -19,7 +19,35 @@ pub fn contradiction(record: &Record) -> Option<String> {
         return Some(format!("its plan has {} objectives, and {} are judged", asked.len(), judged.len()));
     }
     let wrong = asked.iter().zip(judged).find_map(|(asked, judged)| unfounded(asked, judged));
-    wrong.or_else(|| verdict_of(record))
+    wrong.or_else(|| verdict_of(record)).or_else(|| judged_otherwise(record))
+}
+
+/// A record that was judged by this version's rules is judged by them again: its figures must come to the same.
+fn judged_otherwise(record: &Record) -> Option<String> {
+    if record.rules != verdict::RULES {
+        return None;
+    }
+    let again = verdict::assess(record);
+    let differs =
+        record.objectives.iter().zip(&again.objectives).find(|(is, should)| is.verdict != should.verdict);
+    if let Some((is, should)) = differs {
+        return Some(format!(
+            "its objective `{} {}` is {}, and its figures make it {}",
+            is.name,
+            is.limit,
+            is.verdict.as_str(),
+            should.verdict.as_str()
+        ));
+    }
+    if record.verdict != again.verdict {
+        let (is, should) = (record.verdict.as_str(), again.verdict.as_str());
+        return Some(format!("its verdict is {is}, and its figures make it {should}"));
+    }
+    let fit = |valid: bool| if valid { "fit" } else { "unfit" };
+    (record.health.valid != again.health.valid).then(|| {
+        let (is, should) = (fit(record.health.valid), fit(again.health.valid));
+        format!("it says that the harness was {is} to measure, and its figures make it {should}")
+    })
 }
 
 /// The verdict of the run against those of its objectives. One that broke off may be inconclusive for that alone.

@@ -59,7 +59,7 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
     let rows: Vec<Row> = parts.seconds.iter().map(|rows| rows.row.clone()).collect();
     let phases = phases(&parts, &rows);
     let measured = covered_seconds(&parts, &phases);
-    let mut record = Record {
+    Ok(verdict::judged(Record {
         schema: SCHEMA.into(),
         run: Run { end: End::Recovered, reason: Some(reason(rows.len(), damaged)), ..parts.run.clone() },
         load: load(&parts, measured),
@@ -74,14 +74,10 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
         resources: resources(&rows, measured),
         health: Health { hiccups: hiccups(&rows), ..Health::default() },
         timeline: rows,
+        rules: 0,
         objectives: vec![],
         verdict: Verdict::Inconclusive,
-    };
-    let found = verdict::assess(&record);
-    record.health = found.health;
-    record.objectives = found.objectives;
-    record.verdict = found.verdict;
-    Ok(record)
+    }))
 }
 
 /// Why the record is not whole.

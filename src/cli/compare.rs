@@ -10,7 +10,7 @@ use super::args::{Compare, Format};
 use super::progress::style_of_stdout;
 use super::{Exit, Failure};
 use crate::archive::{self, RunFolder, Schema};
-use crate::compare::{Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
+use crate::compare::{self, Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report;
 
 /// The file that a comparison is rendered from.
@@ -33,7 +33,12 @@ pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
     let folder = if folder.ends_with(ACCOUNT) { folder.parent().unwrap_or(folder) } else { folder };
     let made = folder.join(ACCOUNT);
     if made.is_file() {
-        let comparison = archive::read_record(&made, SCHEMA).map_err(|error| Failure::environment(&error))?;
+        let comparison: Comparison =
+            archive::read_record(&made, SCHEMA).map_err(|error| Failure::environment(&error))?;
+        if let Some(problem) = compare::contradiction(&comparison) {
+            let text = format!("{} contradicts itself: {problem}; {}", made.display(), SCHEMA.next);
+            return Err(Failure { exit: Exit::Environment, text });
+        }
         let folder = RunFolder::open(folder).map_err(|error| Failure::environment(&error))?;
         return finish(&comparison, &folder, args.format);
     }

@@ -18,6 +18,9 @@ use crate::record;
 pub struct Comparison {
     /// `tickgate.compare/1`.
     pub schema: String,
+    /// Number of the rules by which it was judged; 0 of an account that was made before they had numbers.
+    #[serde(default)]
+    pub rules: u32,
     /// Which comparison, when, and how it ended.
     pub about: About,
     /// How it was to be done, fixed before the first run.

@@ -5,6 +5,7 @@
 //! when they please would make a false alarm as likely as one likes.
 
 mod account;
+mod again;
 mod claims;
 mod cost;
 mod fairness;
@@ -23,6 +24,7 @@ pub use account::{
     About, Claim, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair,
     Reason, Row, Side, Sides, Steady, Trial, Verdict,
 };
+pub use again::contradiction;
 pub use cost::{Bill, Cost, Prices};
 pub(crate) use fairness::in_words;
 pub use groups::GroupResult;
@@ -45,6 +47,10 @@ pub const SCHEMA: &str = "tickgate.compare/1";
 pub const SCHEMA_FAMILY: &str = "tickgate.compare";
 /// Its number.
 pub const SCHEMA_VERSION: u32 = 1;
+
+/// Number of the rules by which findings are found. Another number comes with every change that can find otherwise, so that a
+/// stored account is held to the rules by which it was made.
+pub const RULES: u32 = 1;
 
 /// Fewer pairs cannot reach p < 0.05 by signs alone: 2 / 2⁵ is 0.0625.
 pub const FEWEST_PAIRS: u32 = 6;
@@ -92,6 +98,7 @@ pub fn compare(
     });
     Comparison {
         schema: SCHEMA.into(),
+        rules: RULES,
         workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),
         fairness: fairness::rows(samples, &pairs),
         groups: groups::results(&design, &pairs),

@@ -62,6 +62,9 @@ pub struct Record {
     pub resources: Resources,
     /// Was the harness fit to measure?
     pub health: Health,
+    /// Number of the rules by which it was judged; 0 of a record that was made before they had numbers.
+    #[serde(default)]
+    pub rules: u32,
     /// What was asked and what came out.
     pub objectives: Vec<ObjectiveResult>,
     /// The worst of the objectives.

@@ -80,6 +80,7 @@ pub(super) fn empty(
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),
+        rules: 0,
         objectives: Vec::new(),
         verdict: Verdict::Inconclusive,
     }

@@ -17,7 +17,7 @@ use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
-use crate::verdict::{assess, tightest_limit_ns};
+use crate::verdict::{judged, tightest_limit_ns};
 
 use super::assemble::{self, Parts};
 use super::crew::Crew;
@@ -199,15 +199,6 @@ pub fn run<B: Bus + Send + 'static>(
     assemble::fill(&mut record, &parts);
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
-}
-
-/// The record with its judgement.
-pub(super) fn judged(mut record: Record) -> Record {
-    let assessment = assess(&record);
-    record.health = assessment.health;
-    record.objectives = assessment.objectives;
-    record.verdict = assessment.verdict;
-    record
 }
 
 /// For each group and topic: does the group receive it?

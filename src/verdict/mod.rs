@@ -18,6 +18,10 @@ use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::{Counts, Observed};
 
+/// Number of the rules of judgement. Another number comes with every change that can judge a record otherwise, so that a
+/// stored verdict is held to the rules by which it was found.
+pub const RULES: u32 = 1;
+
 /// What [`assess`] finds: the parts of a record that are judgement and not measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
@@ -41,6 +45,13 @@ pub fn assess(record: &Record) -> Assessment {
         _ => verdict.max(Verdict::Inconclusive),
     };
     Assessment { health, objectives, verdict }
+}
+
+/// The record with its judgement.
+#[must_use]
+pub fn judged(record: Record) -> Record {
+    let Assessment { health, objectives, verdict } = assess(&record);
+    Record { rules: RULES, health, objectives, verdict, ..record }
 }
 
 /// Judges one objective.

@@ -69,6 +69,7 @@ fn empty(objectives: &[(&str, &str)]) -> Record {
     let plan = plan(objectives);
     let group = |name| Group { topics: plan.topology.topics.clone(), ..group(name) };
     Record {
+        rules: 0,
         schema: record::SCHEMA.into(),
         run: Run {
             id: "0".into(),

@@ -17,11 +17,12 @@ use crate::measure::Pauses;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{self, Environment, Hiccups, PhaseName, Record, Rows};
+use crate::verdict::judged;
 
 use super::RunError;
 use super::assemble::{self, Parts};
 use super::crew::Ended;
-use super::engine::{calendar, judged, run_identity, subscribed};
+use super::engine::{calendar, run_identity, subscribed};
 use super::identity::Identity;
 use super::receiver::{Stored, read};
 use super::shared::Calendar;
