@@ -15,7 +15,7 @@ export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check bench bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz check audit bench bench-peers busy instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -54,6 +54,10 @@ check: ## formatting, lints, documentation, licences and sources of the dependen
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
+
+audit: ## advisories for the dependencies, by RustSec's database (needs a network that reaches it)
+	scripts/tools.sh cargo-deny
+	.tools/bin/cargo-deny --locked check advisories
 
 bench: ## benches of the hot paths
 	$(CARGO) bench

