@@ -10,12 +10,13 @@ MINUTES ?= 5
 ROUNDS ?= 5
 RUNS ?= 20
 PEERS ?=
+FLOOR ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check audit bench bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -61,6 +62,9 @@ audit: ## advisories for the dependencies, by RustSec's database (needs a networ
 
 bench: ## benches of the hot paths
 	$(CARGO) bench
+
+bench-floor: compiler brokers ## beside a client that does no more than it must, in turn (ROUNDS=5; FLOOR="--rates 10000")
+	$(CARGO) bench --bench floor -- --rounds $(ROUNDS) $(FLOOR)
 
 bench-peers: compiler brokers ## beside nats bench on one server, in turn (ROUNDS=5; PEERS="--kafka" for Kafka's own tools, --long)
 	scripts/peers.sh --rounds $(ROUNDS) $(PEERS)
