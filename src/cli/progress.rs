@@ -31,12 +31,21 @@ pub(super) struct Progress {
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
+    /// The stream is read back: what is told of seconds now is of before.
+    audit: bool,
 }
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let what = if quiet { Told::Nothing } else { Told::All };
-        Self { terminal: stderr().is_terminal(), what, load_s: 0, elapsed_s: 0, open_line: false }
+        Self {
+            terminal: stderr().is_terminal(),
+            what,
+            load_s: 0,
+            elapsed_s: 0,
+            open_line: false,
+            audit: false,
+        }
     }
 
     /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
@@ -79,6 +88,7 @@ impl Observer for Progress {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
+                self.audit = false;
                 let (broker, load) = (&record.broker, &record.plan.load);
                 let rate = if load.is_closed() {
                     "all that the window lets".to_owned()
@@ -92,15 +102,22 @@ impl Observer for Progress {
                     )));
                 }
             }
-            Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }
-                if self.what == Told::Brief => {}
+            Event::PhaseStarted { name: PhaseName::Audit, .. } => {
+                self.audit = true;
+                if self.what == Told::All {
+                    self.say("reading the stream back");
+                }
+            }
+            Event::PhaseStarted { name: PhaseName::Drain, .. } if self.what == Told::Brief => {}
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
                 self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
             }
-            Event::PhaseStarted { name: PhaseName::Audit, .. } => self.say("reading the stream back"),
             Event::Second(rows) => {
                 self.elapsed_s += 1;
                 let line = progress::line(&rows.row, self.elapsed_s, self.load_s);
+                if self.audit {
+                    return;
+                }
                 if self.terminal {
                     self.over(&line);
                 } else if self.what == Told::All

@@ -273,18 +273,22 @@ impl Plot<'_> {
     }
 
     fn limits(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
-        for (value, name) in &self.limits {
-            let y = frame.y(self.up.position(*value));
-            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Limit);
+        let height = |frame: &Frame, value: f64| frame.y(self.up.position(value));
+        let heights: Vec<f64> = self.limits.iter().map(|(value, _)| height(frame, *value)).collect();
+        for y in &heights {
+            pen.line(&[(frame.left, *y), (frame.right, *y)], Ink::Limit);
+        }
+        let (top, bottom) = (frame.top, frame.bottom);
+        for (&y, (_, name)) in heights.iter().zip(&self.limits) {
             let name = fit(name, frame.right - frame.left - 12.0);
-            // Above the line or below it, at its right, its middle or its left; or not at all.
+            // Above the line or below it, at its right or its left; or not at all. No other limit's line goes through it.
+            let struck = |at: f64| heights.iter().any(|line| (line - at).abs() < ROW / 2.0);
             let places = [(frame.right - 4.0, Side::End), (frame.left + 6.0, Side::Start)];
             let free = [-9.0, 10.0]
                 .into_iter()
                 .flat_map(|off| places.map(|(x, side)| (x, y + off, side)))
-                .find(|(x, y, side)| {
-                    *y > frame.top + 6.0 && *y < frame.bottom - 6.0 && frame.take(*x, *y, &name, *side)
-                });
+                .filter(|(_, y, _)| *y > top + 6.0 && *y < bottom - 6.0 && !struck(*y))
+                .find(|(x, y, side)| frame.take(*x, *y, &name, *side));
             if let Some((x, y, side)) = free {
                 pen.text((x, y), &name, side, Ink::Limit);
             }
