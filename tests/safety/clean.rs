@@ -275,6 +275,7 @@ fn what_cannot_be_removed_is_named() {
     done.fails(4, &["warning: other users of this machine"]);
     assert!(done.out.contains("not removed: stream tickgate-0f3k2m1a is still there"), "{}", done.out);
     assert!(done.out.contains("$JS.API.STREAM.DELETE") && !done.out.contains("6s99ndrw"), "{}", done.out);
+    assert!(!done.out.contains("looks:looks") && !done.err.contains("looks:looks"), "{done:#?}");
     let other = ["clean", "--broker", &server.url(), "--older-than", "0s", "--yes", "--run", "0f3k2m1a"];
     place.run(&other).ends(0);
     let names: Vec<String> = server.streams().into_iter().map(|(name, _)| name).collect();

@@ -1,7 +1,5 @@
 //! What runs left on a NATS server: streams that bear the mark and the name of a run, and how they are removed.
 
-use std::collections::HashMap;
-
 use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::response::Response;
 use async_nats::jetstream::{self, Context, ErrorCode};
@@ -9,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
-use super::provision::{MARK, PREFIX, failed};
+use super::provision::{PREFIX, failed};
 use super::subjects::name_part;
 use super::target::{Target, environment};
 use super::{CONTROL_QUEUE, link, publisher};
@@ -21,6 +19,8 @@ use crate::num;
 
 /// Streams of a server, or consumers of a stream, that are looked at: a server that names ever more must not hold us up.
 const MOST: usize = 100_000;
+/// Characters of a foreign mark that are shown.
+const LONGEST: usize = 64;
 /// Rights that it takes, for the hints.
 const RIGHTS: &str = "the user needs to publish to `$JS.API.STREAM.LIST`, `$JS.API.CONSUMER.LIST.*` and `$JS.API.STREAM.DELETE.tickgate-*`";
 
@@ -108,8 +108,14 @@ struct Stream {
 #[derive(Debug, Deserialize)]
 struct Config {
     name: String,
-    #[serde(default)]
-    metadata: Option<HashMap<String, String>>,
+    metadata: Option<Metadata>,
+}
+
+/// Of what others write there nothing but the mark is kept.
+#[derive(Debug, Default, Deserialize)]
+struct Metadata {
+    #[serde(rename = "tickgate.run")]
+    run: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -150,15 +156,16 @@ fn unix_ns(text: &str) -> Option<u64> {
 
 /// Whose a stream is, and whether that is proven; `None` for one that has nothing to do with tickgate.
 fn proof(config: &Config) -> Option<(String, Proof)> {
-    let mark = config.metadata.as_ref().and_then(|metadata| metadata.get(MARK));
+    let mark = config.metadata.as_ref().and_then(|metadata| metadata.run.as_ref());
     match (mark, config.name.strip_prefix(PREFIX)) {
         (Some(run), Some(named)) if run == named && !run.is_empty() && name_part(run) == *run => {
             Some((run.clone(), Proof::Ours))
         }
-        (Some(run), _) => Some((
-            run.clone(),
-            Proof::No(format!("it bears the mark of run {run}, but not the name of its stream")),
-        )),
+        (Some(mark), _) => {
+            let run: String = mark.chars().take(LONGEST).collect();
+            let why = format!("it bears the mark of run {run}, but not the name of its stream");
+            Some((run, Proof::No(why)))
+        }
         (None, Some(_)) => Some((
             String::new(),
             Proof::No("it has a name of tickgate's, but does not bear its mark".to_owned()),
@@ -267,10 +274,11 @@ async fn list<T: DeserializeOwned>(
 
 #[cfg(test)]
 mod tests {
+    use super::super::provision::MARK;
     use super::*;
 
     fn config(name: &str, mark: Option<&str>) -> Config {
-        let metadata = mark.map(|run| HashMap::from([(MARK.to_owned(), run.to_owned())]));
+        let metadata = Some(Metadata { run: mark.map(str::to_owned) });
         Config { name: name.to_owned(), metadata }
     }
 
@@ -290,6 +298,11 @@ mod tests {
             assert!(matches!(of(name, mark), Some((_, Proof::No(_)))), "{name} {mark:?}");
         }
         assert_eq!(of("orders", None), None);
+        let (run, _) = of("orders", Some(&"x".repeat(9_999))).unwrap();
+        assert_eq!(run.len(), LONGEST);
+        let metadata: Metadata =
+            serde_json::from_value(serde_json::json!({ MARK: "0f3k2m1a", "other": "y" })).unwrap();
+        assert_eq!(metadata.run.as_deref(), Some("0f3k2m1a"), "the mark that a run gives");
     }
 
     #[test]
