@@ -136,7 +136,7 @@ fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
 
     // Our own stream is in the way of the next run, which says so and touches nothing.
     let next = place.gate(&["--broker", &server.url()]);
-    next.fails(4, &["already holds our subjects", &record.run.id, "nats stream rm"]);
+    next.fails(4, &["already holds our subjects", &format!("`tickgate clean --run {}`", record.run.id)]);
     assert_eq!(server.streams(), streams);
 }
 

@@ -232,7 +232,7 @@ fn a_topic_is_made_as_the_plan_says() {
     assert_eq!(audit(&mut bus).len(), 20);
     // A second bus of the same run finds its topics in the way, and touches nothing.
     let error = kafka.connect(&plan).provision().unwrap_err().to_string();
-    assert!(error.contains("is there already") && error.contains("kafka-topics.sh"), "{error}");
+    assert!(error.contains("is there already") && error.contains("`tickgate clean`"), "{error}");
     assert_eq!(audit(&mut bus).len(), 20);
     bus.teardown().unwrap();
     bus.provision().unwrap();

@@ -5,6 +5,7 @@
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+pub mod leftover;
 mod marks;
 pub mod nats;
 pub(crate) mod secret;

@@ -36,6 +36,8 @@ pub(super) enum Command {
     Report(Report),
     /// Run two sides in turns, and say which is better, by how much, and how surely
     Compare(Box<Compare>),
+    /// List what killed runs left on a bus that tickgate did not start, and remove it
+    Clean(Box<Clean>),
     /// Removes a container when its standard input ends; a run with a container starts this beside it
     #[command(hide = true)]
     ReapContainer {
@@ -128,6 +130,24 @@ pub(super) struct Compare {
     /// No progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) broker: Broker,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Clean {
+    /// Remove only what nobody has used for this long; 0s removes all that nobody uses now
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub(super) older_than: Span,
+    /// Only what this run left
+    #[arg(long, value_name = "ID")]
+    pub(super) run: Option<String>,
+    /// Remove without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// A list, or the same as JSON
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
     #[command(flatten)]
     pub(super) broker: Broker,
 }

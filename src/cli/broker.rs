@@ -106,7 +106,7 @@ pub(super) fn environment(name: &str) -> Option<String> {
 }
 
 /// What the flags say of credentials, and the environment where they do not.
-fn access(args: &args::Broker) -> Access {
+pub(super) fn access(args: &args::Broker) -> Access {
     let given = Access {
         user: args.user.clone(),
         password: None,
@@ -134,7 +134,7 @@ fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
     })
 }
 
-fn remote(target: Target, access: Access, mode: &str) -> Reached {
+pub(super) fn remote(target: Target, access: Access, mode: &str) -> Reached {
     // What the URL says is a secret, too, where other credentials win over it.
     let on_the_command_line = mode == "url" && target.secret().is_some();
     target.secret().into_iter().for_each(keep_out);

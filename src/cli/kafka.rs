@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use super::broker::{self, Contained, End, death, environment};
+use super::clean::Bus;
 use super::journal::Keeping;
 use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
 use super::{Failure, args, container};
 use crate::broker::{KafkaConfig, LocalKafka, locate_kafka};
-use crate::bus::kafka::{Access, KafkaBus, Setup, Target, TlsFiles};
+use crate::bus::kafka::{Access, KafkaBus, KafkaCleaner, Setup, Target, TlsFiles};
 use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Plan;
@@ -68,6 +69,27 @@ fn reach(
     interrupt: &Interrupt,
     progress: &mut Progress,
 ) -> Result<Reached, Failure> {
+    for_kafka(args)?;
+    if args.at == "local" {
+        return local(args, plan, log);
+    }
+    if broker::in_container(&args.at) {
+        return contained(container::start(args, plan, log, interrupt, progress)?);
+    }
+    elsewhere(args)
+}
+
+/// A cluster to clean.
+pub(super) fn cleaner(args: &args::Broker) -> Result<Bus, Failure> {
+    for_kafka(args)?;
+    let reached = elsewhere(args)?;
+    let label = reached.target.label.clone();
+    let cleaner = KafkaCleaner::new(reached.target).map_err(|error| bus_failure(&error))?;
+    Ok(Bus { cleaner: Box::new(cleaner), label, warnings: reached.warnings })
+}
+
+/// Refuses what is for NATS.
+fn for_kafka(args: &args::Broker) -> Result<(), Failure> {
     let foreign = [
         ("--context", args.context.is_some()),
         ("--nkey", args.nkey.is_some()),
@@ -79,12 +101,11 @@ fn reach(
             "{flag} is for NATS, and the profile's `bus.kind` is `kafka`; leave it out, or add `--set bus.kind=nats`"
         )));
     }
-    if args.at == "local" {
-        return local(args, plan, log);
-    }
-    if broker::in_container(&args.at) {
-        return contained(container::start(args, plan, log, interrupt, progress)?);
-    }
+    Ok(())
+}
+
+/// The way to a cluster of somebody else's.
+fn elsewhere(args: &args::Broker) -> Result<Reached, Failure> {
     if !args.at.starts_with("kafka") {
         return Err(Failure::usage(format!(
             "`--broker {}` is no broker for `bus.kind = \"kafka\"`; expected `local`, `container:IMAGE`, `sim`, \

@@ -27,6 +27,7 @@ macro_rules! eprintln {
 mod args;
 mod broker;
 mod check;
+mod clean;
 mod compare;
 #[cfg(feature = "containers")]
 mod container;
@@ -203,6 +204,7 @@ pub fn main() -> ExitCode {
         Command::ReapContainer { name } => container::reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Clean(args) => clean::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("tickgate: {}", failure.text.trim_end());

@@ -1,5 +1,6 @@
 //! In place of Kafka, where tickgate was built without it.
 
+use super::clean::Bus;
 use super::journal::Keeping;
 use super::progress::Progress;
 use super::{Failure, args};
@@ -13,8 +14,16 @@ pub(super) fn execute(
     _: &mut Keeping<'_>,
     _: &mut Progress,
 ) -> Result<Record, Failure> {
-    Err(Failure::usage(
+    Err(without())
+}
+
+pub(super) fn cleaner(_: &args::Broker) -> Result<Bus, Failure> {
+    Err(without())
+}
+
+fn without() -> Failure {
+    Failure::usage(
         "this tickgate was built without Kafka; build it with its default features (`cargo build --release`), or \
          take `bus.kind = \"nats\"`",
-    ))
+    )
 }

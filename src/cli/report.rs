@@ -34,6 +34,11 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
         }
     }
     write(&record, &folder)?;
+    if args.recover
+        && let Some(hint) = super::clean::hint_after(&record.run.id, &record.broker.mode)
+    {
+        eprintln!("note: {hint}");
+    }
     if args.format == Format::Text {
         tell(&record, &folder);
     }

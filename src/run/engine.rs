@@ -445,7 +445,8 @@ fn tear_down(pump: &mut Pump<'_, '_>) {
         Some(Reply::TornDown(Ok(()))) => {}
         Some(Reply::TornDown(Err(error))) => pump.mark("left-behind", &error.to_string()),
         _ => {
-            pump.mark("left-behind", "the broker did not answer; remove the streams that bear this run's id");
+            let hint = "the broker did not answer; on a bus that tickgate did not start, `tickgate clean` removes what is left";
+            pump.mark("left-behind", hint);
         }
     }
 }

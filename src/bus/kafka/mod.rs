@@ -5,6 +5,7 @@
 
 mod audit;
 mod bell;
+mod clean;
 mod member;
 mod names;
 mod progress;
@@ -24,6 +25,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset};
 use tokio::runtime::Runtime;
 
+pub use clean::KafkaCleaner;
 pub use member::KafkaMember;
 pub use publisher::KafkaPublisher;
 pub use target::{Access, Sasl, Secret, Target, TlsFiles};
@@ -40,7 +42,7 @@ use crate::num;
 use crate::plan::{AckMode, Plan};
 
 /// Largest message, with key and overhead: what topics and producers are told.
-const MAX_MESSAGE: u64 = 1_048_576;
+const MAX_MESSAGE: &str = "1048576";
 /// Largest payload that surely fits into it.
 const MAX_PAYLOAD: u64 = 1_000_000;
 /// How long [`Bus::observe`] may take.
@@ -95,6 +97,21 @@ fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
     }
 }
 
+/// An event loop for the answers of the admin side.
+fn event_loop() -> Result<Runtime, BusError> {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .map_err(|error| environment(&format!("cannot start an event loop: {error}"), "report this"))
+}
+
+/// Why librdkafka makes no client.
+fn wrong_settings(target: &Target, error: &KafkaError) -> BusError {
+    environment(
+        &format!("librdkafka does not take the settings: {}", target.scrub(&error.to_string())),
+        "check the address, the mechanism of SASL and the certificates",
+    )
+}
+
 /// The control side of a run on Kafka.
 pub struct KafkaBus {
     control: BaseConsumer<Watching>,
@@ -121,15 +138,8 @@ impl KafkaBus {
         let plan = setup.plan.clone();
         let names = Arc::new(Names::new(&plan, setup.run_id)?);
         let marks = Marks::new(setup.clock);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .map_err(|error| environment(&format!("cannot start an event loop: {error}"), "report this"))?;
-        let wrong = |error: KafkaError| {
-            environment(
-                &format!("librdkafka does not take the settings: {}", target.scrub(&error.to_string())),
-                "check the address, the mechanism of SASL and the certificates",
-            )
-        };
+        let runtime = event_loop()?;
+        let wrong = |error: KafkaError| wrong_settings(&target, &error);
         let control = target.config("control")?;
         let watch = Watch::new(marks.of("control".to_owned()));
         let control: BaseConsumer<Watching> =

@@ -217,7 +217,10 @@ impl Admin<'_> {
         let mut left: Vec<String> = Vec::new();
         match self.runtime.block_on(self.client.delete_topics(&topics, &Self::options())) {
             Err(error) => {
-                return Err(left_behind(&[format!("topics and groups {}* ({error})", self.prefix())]));
+                return Err(left_behind(
+                    self.run(),
+                    &[format!("topics and groups {}* ({error})", self.prefix())],
+                ));
             }
             Ok(done) => {
                 let kept = done.into_iter().filter_map(Result::err);
@@ -251,11 +254,16 @@ impl Admin<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        Err(left_behind(&left))
+        Err(left_behind(self.run(), &left))
     }
 
     fn prefix(&self) -> &str {
         self.names.topic(0).and_then(|name| name.split('.').next()).unwrap_or_default()
+    }
+
+    /// The run's id, as its names have it.
+    fn run(&self) -> &str {
+        self.prefix().trim_start_matches("tickgate-")
     }
 
     /// Settings of a broker that matter to the figures, where we may read them.
@@ -328,29 +336,34 @@ pub(super) fn durability(plan: &Plan) -> String {
     }
 }
 
+/// The settings that all topics of all runs have: they are known by them (see [`super::clean`]).
+pub(super) const FIXED: [(&str, &str); 4] = [
+    ("cleanup.policy", "delete"),
+    ("max.message.bytes", MAX_MESSAGE),
+    ("compression.type", "producer"),
+    ("message.timestamp.type", "CreateTime"),
+];
+
 /// The settings of every topic of a run.
 fn topic_settings(plan: &Plan) -> Vec<(&'static str, String)> {
     let bus = &plan.bus;
     let mut settings = vec![
-        ("cleanup.policy", "delete".to_owned()),
         ("retention.ms", (bus.max_age.ns / 1_000_000).max(1).to_string()),
         // Of each partition: the busiest may hold nearly everything.
         ("retention.bytes", bus.max_bytes.bytes.to_string()),
         ("min.insync.replicas", bus.kafka.min_insync_replicas.to_string()),
-        ("max.message.bytes", MAX_MESSAGE.to_string()),
-        ("compression.type", "producer".to_owned()),
-        ("message.timestamp.type", "CreateTime".to_owned()),
     ];
+    settings.extend(FIXED.map(|(name, value)| (name, value.to_owned())));
     if bus.sync == Sync::Always {
         settings.push(("flush.messages", "1".to_owned()));
     }
     settings
 }
 
-fn left_behind(what: &[String]) -> BusError {
+fn left_behind(run: &str, what: &[String]) -> BusError {
     environment(
         &format!("left behind on the cluster: {}", what.join(", ")),
-        "remove them with `kafka-topics.sh --delete` and `kafka-consumer-groups.sh --delete`",
+        &format!("remove them with `tickgate clean --run {run}` and the same --broker"),
     )
 }
 
@@ -360,7 +373,8 @@ fn refused(topic: &str, code: Code, plan: &Plan) -> BusError {
     match code {
         Code::TopicAlreadyExists => environment(
             &format!("topic {topic} is there already"),
-            "it belongs to a run that was kept or killed: remove it with `kafka-topics.sh --delete`",
+            "it belongs to a run that was kept or killed: `tickgate clean` with the same --broker lists what there is; other topics \
+             are for `kafka-topics.sh --delete`",
         ),
         Code::InvalidReplicationFactor => BusError::Plan {
             problem: format!("{what} ({} replicas)", plan.bus.replicas),

@@ -303,7 +303,7 @@ fn settings(config: &mut ClientConfig, bus: &Bus) {
         // As Java clients do it; the default of librdkafka puts the same key into another partition.
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", (bus.publish_timeout.ns / 1_000_000).max(1).to_string())
-        .set("message.max.bytes", super::MAX_MESSAGE.to_string())
+        .set("message.max.bytes", super::MAX_MESSAGE)
         .set("topic.metadata.propagation.max.ms", "5000")
         // The window bounds what is in the client.
         .set("queue.buffering.max.messages", "0")

@@ -4,6 +4,7 @@
 mod alarm;
 mod audit;
 mod batch;
+mod clean;
 mod link;
 mod member;
 mod preflight;
@@ -22,6 +23,7 @@ use async_nats::jetstream::{self, Context};
 use tokio::runtime::Runtime;
 use tokio::time::Instant;
 
+pub use clean::NatsCleaner;
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
 pub use target::{Access, Auth, Secret, Target, TlsFiles};

@@ -18,17 +18,22 @@ use super::member::{PIN_TIMEOUT, PRIORITY_GROUP};
 use super::subjects::{self, Layout};
 use super::target::environment;
 use crate::bus::BusError;
+use crate::bus::leftover::is_run_id;
 use crate::num;
 use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
 
 /// The mark on everything that a run makes; its value is the run's id.
 pub(super) const MARK: &str = "tickgate.run";
+/// What the name of a run's stream begins with.
+pub(super) const PREFIX: &str = "tickgate-";
+/// How long a consumer stays unused beyond its run's own length, until the server removes it.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 /// Right after a delete the server may fail to create a store (10049): its folder is removed under it.
 const RETRIES: u32 = 10;
 
 /// The run's stream.
 pub(super) fn stream_name(run: &str) -> String {
-    format!("tickgate-{}", subjects::name_part(run))
+    format!("{PREFIX}{}", subjects::name_part(run))
 }
 
 fn mark(run: &str) -> HashMap<String, String> {
@@ -58,11 +63,17 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str) -> BusError 
     };
     let problem = format!("a stream {name} already holds our subjects ({subject})");
     match owner {
-        Some(run) => environment(
+        // The mark is foreign text: only what is the id of a run may stand in a command.
+        Some(run) if is_run_id(&run) => environment(
             &problem,
             &format!(
-                "it is of tickgate's run {run}: wait for its end, or remove what it left with `nats stream rm {name}`"
+                "it is of tickgate's run {run}: wait for its end, or remove what it left: `tickgate clean --run {run}` with \
+                 the same --broker or --context lists it"
             ),
+        ),
+        Some(_) => environment(
+            &problem,
+            "it bears tickgate's mark: `tickgate clean` with the same --broker or --context lists what there is",
         ),
         None => environment(&problem, "set another `topology.prefix`, or use another account or server"),
     }
@@ -174,9 +185,19 @@ fn consumer_config(run: &str, plan: &Plan, layout: &Layout, group: usize, durabl
         priority_timeout: if pinned { PIN_TIMEOUT } else { Duration::ZERO },
         priority_policy,
         priority_groups,
+        inactive_threshold: forgotten_after(plan),
         metadata: mark(run),
         ..pull::Config::default()
     }
+}
+
+/// When the server may remove a consumer that nobody uses: what a killed run left goes by itself, and no pause within a
+/// run, not even of all of it, is as long.
+fn forgotten_after(plan: &Plan) -> Duration {
+    let load = &plan.load;
+    [load.warmup, load.duration, load.drain]
+        .iter()
+        .fold(FORGOTTEN_AFTER, |sum, span| sum.saturating_add(span.as_duration()))
 }
 
 /// The name of a group's `durable`-th consumer.
@@ -191,11 +212,9 @@ pub(super) fn consumer_name(run: &str, plan: &Plan, layout: &Layout, group: usiz
 /// Names the stream when it is left behind.
 pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusError> {
     let name = stream_name(run);
-    let left = |why: &str| {
-        environment(
-            &format!("stream {name} is left behind: {why}"),
-            &format!("remove it with `nats stream rm {name}`"),
-        )
+    let left = |why: &str, hint: &str| environment(&format!("stream {name} is left behind: {why}"), hint);
+    let ours = |why: &str| {
+        left(why, &format!("remove it with `tickgate clean --run {run}` and the same --broker or --context"))
     };
     let stream = match jetstream.get_stream(&name).await {
         Ok(stream) => stream,
@@ -204,17 +223,20 @@ pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusEr
                 GetStreamErrorKind::JetStream(api) if api.error_code() == ErrorCode::STREAM_NOT_FOUND => {
                     Ok(())
                 }
-                _ => Err(left(&error.to_string())),
+                _ => Err(ours(&error.to_string())),
             };
         }
     };
     if stream.cached_info().config.metadata.get(MARK).map(String::as_str) != Some(run) {
-        return Err(left("it does not bear this run's mark"));
+        return Err(left(
+            "it does not bear this run's mark",
+            &format!("see with `nats stream info {name}` whose it is"),
+        ));
     }
-    jetstream.delete_stream(&name).await.map(|_| ()).map_err(|error| left(&error.to_string()))
+    jetstream.delete_stream(&name).await.map(|_| ()).map_err(|error| ours(&error.to_string()))
 }
 
-fn failed(action: &str, why: &str) -> BusError {
+pub(super) fn failed(action: &str, why: &str) -> BusError {
     environment(&format!("cannot {action}: {why}"), "check that the server runs and answers, and see its log")
 }
 
