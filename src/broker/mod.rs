@@ -14,6 +14,7 @@ mod log;
 mod monitor;
 mod ports;
 mod settings;
+mod trust;
 
 use std::io;
 use std::path::PathBuf;
@@ -49,6 +50,16 @@ pub enum BrokerError {
         path: PathBuf,
         /// Why not.
         problem: String,
+    },
+    /// Others could change a program, or put another one in its place.
+    #[error("{} is not started, because others could change what it does: {problem}, or {way}", program.display())]
+    Untrusted {
+        /// Which one.
+        program: PathBuf,
+        /// Which path, who can change it, and how to mend that.
+        problem: String,
+        /// What to do in place of that.
+        way: String,
     },
     /// Kafka is not there.
     #[error(
