@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use support::outside;
 use support::program::{Place, balances};
-use tickgate::broker::{BrokerError, Container, ContainerConfig, Image};
+use tickgate::broker::{BrokerError, Container, ContainerConfig, Entry, Image};
 use tickgate::host::resources::{Process, ProcessUse};
 use tickgate::record::{End, Record};
 
@@ -256,7 +256,8 @@ fn start(
     change: impl FnOnce(&mut ContainerConfig),
 ) -> Result<Container, BrokerError> {
     let image = Image::parse(image).expect("an image");
-    let mut config = ContainerConfig::new(image, log, PathBuf::from(env!("CARGO_BIN_EXE_tickgate")));
+    let reaper = PathBuf::from(env!("CARGO_BIN_EXE_tickgate"));
+    let mut config = ContainerConfig::new(image, log, reaper, Entry::Open);
     change(&mut config);
     Container::start(config, &|| false)
 }
@@ -347,7 +348,8 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     let port = held.local_addr().unwrap().port();
     let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();
     assert!(error.contains("start the container") && error.contains("address already in use"), "{error}");
-    let config = ContainerConfig::new(Image::parse(image).unwrap(), &log, env!("CARGO_BIN_EXE_tickgate"));
+    let image = Image::parse(image).unwrap();
+    let config = ContainerConfig::new(image, &log, env!("CARGO_BIN_EXE_tickgate"), Entry::Open);
     let refused = Container::start(config, &|| true);
     assert!(matches!(refused, Err(BrokerError::Interrupted)), "{refused:?}");
     let label = ["ps", "--all", "--filter", "label=tickgate", "--filter", "status=created", "--quiet"];

@@ -6,6 +6,7 @@
 mod child;
 #[cfg(feature = "containers")]
 mod container;
+mod entry;
 mod guard;
 mod kafka;
 mod local;
@@ -22,6 +23,7 @@ use std::path::PathBuf;
 pub use child::default_store_parent;
 #[cfg(feature = "containers")]
 pub use container::{Container, ContainerConfig, Image, Product, reap};
+pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use local::{LocalConfig, LocalNats};
 pub use locate::{Places, Server, TESTED_VERSION, locate};

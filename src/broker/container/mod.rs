@@ -25,6 +25,7 @@ pub use recipe::{Image, Product};
 
 use super::BrokerError;
 use super::child::check_store;
+use super::entry::Entry;
 use super::guard::{self, Reaper};
 use super::kafka;
 use super::log::last_lines;
@@ -71,6 +72,8 @@ pub struct ContainerConfig {
     pub memory_bytes: Option<u64>,
     /// Cores that all in it may use; all of them where it is `None`.
     pub cores: Option<f64>,
+    /// Who may use it.
+    pub entry: Entry,
     /// More configuration, in the broker's own language (NATS).
     pub extra: String,
 }
@@ -78,7 +81,7 @@ pub struct ContainerConfig {
 impl ContainerConfig {
     /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
     #[must_use]
-    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>) -> Self {
+    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
             image,
             log: log.into(),
@@ -90,6 +93,7 @@ impl ContainerConfig {
             port: None,
             memory_bytes: None,
             cores: None,
+            entry,
             extra: String::new(),
         }
     }
