@@ -140,6 +140,17 @@ pub enum BrokerError {
         /// Why not.
         problem: String,
     },
+    /// A container or network that tickgate did not make.
+    #[error(
+        "the {what} is not removed, for it does not bear the labels `tickgate=broker` and `tickgate.broker={name}`: \
+         tickgate did not make it under this name"
+    )]
+    NotOurs {
+        /// `container …` or `network …`.
+        what: String,
+        /// The name that was asked for.
+        name: String,
+    },
     /// The container engine said no.
     #[error("the container engine cannot {doing}: {problem}")]
     Engine {

@@ -105,8 +105,7 @@ fn config(
 }
 
 /// The work of a run's reaper, see [`broker::reap()`].
-#[expect(clippy::unnecessary_wraps, reason = "a command as the others")]
 pub(super) fn reap(name: &str) -> Result<Exit, Failure> {
-    broker::reap(name);
+    broker::reap(name).map_err(|error| Failure::environment(&error))?;
     Ok(Exit::Pass)
 }

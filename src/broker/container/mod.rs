@@ -1,11 +1,12 @@
-//! A broker in a container of our own: ports on our loopback, a volume that goes when it goes, and never left behind.
+//! A broker in a container of our own: ports on our loopback, a network and a volume that go when it goes, and never left
+//! behind.
 
 mod engine;
 mod facts;
+mod owned;
 mod reaper;
 mod recipe;
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -99,7 +100,7 @@ impl ContainerConfig {
     }
 }
 
-/// A running broker in a container; dropping it removes the container and its volume.
+/// A running broker in a container; dropping it removes the container, its network and its volume.
 #[derive(Debug)]
 pub struct Container {
     config: ContainerConfig,
@@ -108,6 +109,8 @@ pub struct Container {
     ports: Ports,
     recipe: Recipe,
     facts: Vec<(String, String)>,
+    /// The number of its own network, where the engine has made one.
+    network: Option<String>,
     group: Option<ControlGroup>,
     warnings: Vec<String>,
     /// How what was started last has ended, once it has.
@@ -140,6 +143,7 @@ impl Container {
         let mut container = Self {
             recipe: Recipe::of(&config, &name, ports)?,
             facts: facts::facts(&config, &engine, &image),
+            network: None,
             group: None,
             ended: Arc::default(),
             log: None,
@@ -164,7 +168,7 @@ impl Container {
                 }
                 done => {
                     done?;
-                    container.note_accounting();
+                    container.note_surroundings();
                     return Ok(container);
                 }
             }
@@ -287,7 +291,9 @@ impl Container {
         self.launch(&|| false)
     }
 
-    fn note_accounting(&mut self) {
+    fn note_surroundings(&mut self) {
+        let network = if self.network.is_some() { "bridge of its own" } else { "the engine's bridge" };
+        self.facts.push(("container.network".into(), format!("{network}, ports mapped to 127.0.0.1")));
         let how = if let Some(group) = &self.group {
             format!("control group (version {})", group.version())
         } else {
@@ -300,6 +306,12 @@ impl Container {
     }
 
     fn create(&mut self) -> Result<(), BrokerError> {
+        match self.engine.make_network(&self.name) {
+            Ok(id) => self.network = Some(id),
+            Err(error) => self.warnings.push(format!(
+                "no network of its own ({error}): the broker is on the engine's bridge, where other containers reach it"
+            )),
+        }
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
         let creating = self.engine.docker.create_container(Some(options), self.body());
         let created = self.engine.wait("create the container", creating)?;
@@ -339,6 +351,7 @@ impl Container {
                 .cores
                 .map(|cores| i64::try_from(num::u64_of(cores * 1e9)).unwrap_or(i64::MAX)),
             // What it says goes to our log, by way of the attached connection.
+            network_mode: self.network.clone(),
             log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
             ..HostConfig::default()
         };
@@ -347,7 +360,7 @@ impl Container {
             cmd: (!recipe.command.is_empty()).then(|| recipe.command.clone()),
             env: Some(recipe.environment.clone()),
             exposed_ports: Some(recipe.ports.iter().map(|(inside, _)| format!("{inside}/tcp")).collect()),
-            labels: Some(HashMap::from([("tickgate".to_owned(), "broker".to_owned())])),
+            labels: Some(owned::labels(&self.name)),
             host_config: Some(host),
             ..ContainerCreateBody::default()
         }
