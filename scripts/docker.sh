@@ -123,6 +123,8 @@ kafka_image() {
     "$root/scripts/kafka.sh" check
     version=$(basename "$root"/.brokers/kafka/libs/kafka-clients-*.jar .jar)
     version=${version#kafka-clients-}
+    # What this script makes of it is part of the version.
+    version=$version-$(sha256sum "$root/scripts/docker.sh" | cut -c 1-8)
     if ! docker image inspect "$name:$version" >/dev/null 2>&1; then
         mkdir -p "$home"
         tree=$(mktemp -d "$home/kafka.XXXXXX")
@@ -148,14 +150,14 @@ kafka_image() {
 # What the official image's scripts do. KAFKA_A_B=C is the line a.b=C; two underscores are one, three are a dash.
 set -e
 java=/usr/lib/jvm/java/bin/java
-export -p | sed -n "/^export KAFKA_HEAP_OPTS=/d; s/^export KAFKA_\([A-Z0-9_]*\)='\(.*\)'$/\L\1\E=\2/p" |
+export -p | sed -n "/^export KAFKA_\(HEAP_\)\{0,1\}OPTS=/d; s/^export KAFKA_\([A-Z0-9_]*\)='\(.*\)'$/\L\1\E=\2/p" |
     sed ':a; s/^\([^=]*\)___/\1-/; ta; :b; s/^\([^=]*\)__/\1\n/; tb; :c; s/^\([^=]*\)_/\1./; tc; :d; s/^\([^=]*\)\n/\1_/; td' \
         >/opt/kafka/config/server.properties
 $java -cp '/opt/kafka/libs/*' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.StatusLogger.level=OFF \
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}" \
     -c /opt/kafka/config/server.properties
 # shellcheck disable=SC2086 # several options
-exec $java ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+exec $java ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} ${KAFKA_OPTS-} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
     -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
     -Dlog4j2.StatusLogger.level=OFF -Dorg.slf4j.simpleLogger.defaultLogLevel=info \
     -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties

@@ -2,6 +2,7 @@
 # Brings a Kafka that can be started: installs Java and Maven from Debian where they are missing and root allows, then
 # fetches the jars. `scripts/kafka.sh check` installs nothing into the system.
 set -euo pipefail
+umask go-w
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 # One at a time: several tests may want it at once.

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use support::outside;
 use support::program::{Place, balances};
-use tickgate::broker::{BrokerError, Container, ContainerConfig, Image};
+use support::strangers::nats_answers;
+use tickgate::broker::{BrokerError, Container, ContainerConfig, Entry, Image};
 use tickgate::host::resources::{Process, ProcessUse};
 use tickgate::record::{End, Record};
 
@@ -75,14 +76,20 @@ fn until(what: &str, mut reached: impl FnMut() -> bool) {
     }
 }
 
-/// Neither the container nor its volume is there.
+/// Neither the container nor its network nor its volume is there.
 #[track_caller]
 fn gone(name: &str, volume: &str) {
     assert!(name.starts_with("tickgate-") && !volume.is_empty(), "`{name}`, `{volume}`");
     until("the container is gone", || {
         docker(&["ps", "--all", "--filter", &format!("name={name}"), "--format", "{{.Names}}"]).is_empty()
     });
+    until("its network is gone", || networks(name).is_empty());
     until("its volume is gone", || !docker(&["volume", "ls", "--quiet"]).lines().any(|line| line == volume));
+}
+
+/// The networks of this name.
+fn networks(name: &str) -> String {
+    docker(&["network", "ls", "--filter", &format!("name={name}"), "--format", "{{.Name}}"])
 }
 
 fn volume_of(name: &str) -> String {
@@ -156,6 +163,82 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     }
     let report = std::fs::read_to_string(place.run_folder().join("report.html")).unwrap();
     assert!(report.contains(&format!("--broker container:{image}")), "the command to run it again");
+}
+
+#[test]
+fn a_container_lets_nobody_in_who_has_no_password_and_no_other_container_near() {
+    let Some(image) = image() else { return };
+    let place = Place::new();
+    let (run, name, volume) = running(&place, image);
+    let format =
+        "{{.HostConfig.NetworkMode}} {{range .NetworkSettings.Networks}}{{.NetworkID}} {{.IPAddress}}{{end}}";
+    let inspected = docker(&["inspect", "--format", format, &name]);
+    let [mode, network, inside] = inspected.split(' ').collect::<Vec<_>>()[..] else { panic!("{inspected}") };
+    assert_eq!(mode, network, "one network");
+    let format = "{{.Name}} {{.Driver}} {{len .Containers}} {{index .Labels \"tickgate.broker\"}}";
+    assert_eq!(
+        docker(&["network", "inspect", "--format", format, network]),
+        format!("{name} bridge 1 {name}")
+    );
+    let port = docker(&["port", &name, "4222/tcp"]);
+    let inside: std::net::SocketAddr = format!("{inside}:4222").parse().unwrap();
+    let near = std::net::TcpStream::connect_timeout(&inside, Duration::from_secs(5)).is_ok();
+    if !near {
+        eprintln!("left out: this engine's bridge cannot be reached from here");
+    }
+    for address in [port].into_iter().chain(near.then(|| inside.to_string())) {
+        let answer = nats_answers(&address);
+        assert!(answer.contains("Authorization Violation"), "{address}: {answer}");
+    }
+    // The password stands in the file alone.
+    let file = docker(&["cp", &format!("{name}:/tickgate/nats.conf"), "-"]);
+    let password = file.split_once("password: \"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    assert_eq!(password.len(), 32);
+    assert!(!docker(&["inspect", &name]).contains(&password));
+    run.signal(Signal::INT);
+    let done = run.wait();
+    done.ends(130);
+    assert!(!done.err.contains(&password) && !done.out.contains(&password), "{done:#?}");
+    gone(&name, &volume);
+    let record = place.record();
+    assert_eq!(record.broker.settings["container.network"], "bridge of its own, ports mapped to 127.0.0.1");
+    for name in ["record.json", "report.html", "broker.log", "summary.md"] {
+        assert!(
+            !std::fs::read_to_string(place.run_folder().join(name)).unwrap().contains(&password),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn the_reaper_leaves_alone_what_tickgate_did_not_make_under_that_name() {
+    let Some(image) = image() else { return };
+    let place = Place::new();
+    let ours = format!("tickgate-test-{}", std::process::id());
+    let named = format!("tickgate.broker={ours}");
+    for labels in [&[][..], &["tickgate=broker"], &["tickgate=broker", "tickgate.broker=another"]] {
+        let flags: Vec<&str> = labels.iter().flat_map(|label| ["--label", label]).collect();
+        let made = docker(&[&["create", "--name", &ours], &flags[..], &[image]].concat());
+        assert!(!made.is_empty());
+        let done = place.run(&["reap-container", &ours]);
+        done.fails(4, &[&format!("the container {ours} is not removed"), "did not make it under this name"]);
+        // Nor by its number, which is no name of ours.
+        place.run(&["reap-container", &made]).fails(4, &["is not removed"]);
+        assert_eq!(docker(&["inspect", "--format", "{{.Id}}", &ours]), made, "{labels:?}");
+        docker(&["rm", "--force", "--volumes", &ours]);
+    }
+    // A network of that name is somebody's, too; what bears the marks is removed.
+    docker(&["network", "create", &ours]);
+    let flags = ["--label", "tickgate=broker", "--label", &named];
+    let made = docker(&[&["create", "--name", &ours], &flags[..], &[image]].concat());
+    assert!(!made.is_empty());
+    place.run(&["reap-container", &ours]).ends(0);
+    assert_eq!(docker(&["ps", "--all", "--quiet", "--filter", &format!("name={ours}")]), "");
+    assert_eq!(networks(&ours), ours);
+    docker(&["network", "rm", &ours]);
+    docker(&[&["network", "create"], &flags[..], &[&ours]].concat());
+    place.run(&["reap-container", &ours]).ends(0);
+    assert_eq!(networks(&ours), "");
 }
 
 #[test]
@@ -256,7 +339,8 @@ fn start(
     change: impl FnOnce(&mut ContainerConfig),
 ) -> Result<Container, BrokerError> {
     let image = Image::parse(image).expect("an image");
-    let mut config = ContainerConfig::new(image, log, PathBuf::from(env!("CARGO_BIN_EXE_tickgate")));
+    let reaper = PathBuf::from(env!("CARGO_BIN_EXE_tickgate"));
+    let mut config = ContainerConfig::new(image, log, reaper, Entry::Open);
     change(&mut config);
     Container::start(config, &|| false)
 }
@@ -347,7 +431,8 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     let port = held.local_addr().unwrap().port();
     let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();
     assert!(error.contains("start the container") && error.contains("address already in use"), "{error}");
-    let config = ContainerConfig::new(Image::parse(image).unwrap(), &log, env!("CARGO_BIN_EXE_tickgate"));
+    let image = Image::parse(image).unwrap();
+    let config = ContainerConfig::new(image, &log, env!("CARGO_BIN_EXE_tickgate"), Entry::Open);
     let refused = Container::start(config, &|| true);
     assert!(matches!(refused, Err(BrokerError::Interrupted)), "{refused:?}");
     let label = ["ps", "--all", "--filter", "label=tickgate", "--filter", "status=created", "--quiet"];
@@ -371,6 +456,11 @@ fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_go
     let port: String = address.chars().take_while(char::is_ascii_digit).collect();
     let name = container_at(&port);
     assert_eq!(docker(&["port", &name]), format!("9092/tcp -> 127.0.0.1:{port}"), "loopback alone");
+    let broker_address = format!("127.0.0.1:{port}");
+    assert!(!support::strangers::kafka_answers(&broker_address), "nobody is let in without a password");
+    let logins = docker(&["cp", &format!("{name}:/tickgate/jaas.conf"), "-"]);
+    let password = logins.split_once(" password=\"").unwrap().1.split_once('"').unwrap().0.to_owned();
+    assert!(password.len() == 32 && !docker(&["inspect", &name]).contains(&password));
     // The image declares more of them than its store.
     let volumes = docker(&["inspect", "--format", "{{range .Mounts}}{{.Name}} {{end}}", &name]);
     assert_eq!(volumes.split_whitespace().count(), 3, "{volumes}");
@@ -399,6 +489,7 @@ fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_go
     assert!(used.peak_memory_bytes > 100 << 20 && used.peak_memory_bytes < 2 << 30, "{used:?}");
     let log = std::fs::read_to_string(place.run_folder().join("broker.log")).unwrap();
     assert!(log.contains("Kafka Server started") && log.contains("shut down completed"), "{log}");
+    assert!(!log.contains(&password) && !done.err.contains(&password));
 }
 
 #[cfg(feature = "kafka")]

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
-use tickgate::broker::{BrokerError, LocalConfig, LocalNats, locate};
+use tickgate::broker::{BrokerError, Entry, LocalConfig, LocalNats, locate};
 use tickgate::host::resources::Process;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::Sync;
@@ -53,7 +53,7 @@ fn config_in(folder: &Path) -> LocalConfig {
     let server = locate().unwrap_or_else(|error| panic!("{error}"));
     LocalConfig {
         store_parent: folder.to_owned(),
-        ..LocalConfig::new(server.path, folder.join("broker.log"))
+        ..LocalConfig::new(server.path, folder.join("broker.log"), Entry::Open)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Safe on shared machines: no secret in any output, no way out of a run's folder, no commands in what is printed.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
 #[path = "safety/another_bus.rs"]
 mod another_bus;

@@ -130,7 +130,7 @@ pub(super) struct Reaper {
 impl Reaper {
     /// Starts a reaper that kills a process (see [`Self::watch`]) and removes a directory.
     pub(super) fn start(directory: &Path) -> io::Result<Self> {
-        let mut shell = command("sh");
+        let mut shell = command("/bin/sh");
         shell.args([
             OsStr::new("-c"),
             OsStr::new(SCRIPT),

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::BrokerError;
 use super::child::{Child, check_room, check_store, default_store_parent};
+use super::entry::{Entry, write_private};
 use super::guard::command;
 use super::monitor::Monitor;
 use super::ports::{Ports, random};
@@ -39,14 +40,16 @@ pub struct LocalConfig {
     pub needed: u64,
     /// The clients' port; a free one where it is `None`.
     pub port: Option<u16>,
-    /// More configuration (authorization, TLS), in the server's own language.
+    /// Who may use it.
+    pub entry: Entry,
+    /// More configuration, in the server's own language.
     pub extra: String,
 }
 
 impl LocalConfig {
     /// A server with file streams on [`default_store_parent`], the default sync and 10 GiB at the most.
     #[must_use]
-    pub fn new(server: impl Into<PathBuf>, log: impl Into<PathBuf>) -> Self {
+    pub fn new(server: impl Into<PathBuf>, log: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
             server: server.into(),
             log: log.into(),
@@ -56,6 +59,7 @@ impl LocalConfig {
             max_file_store: 10 << 30,
             needed: 0,
             port: None,
+            entry,
             extra: String::new(),
         }
     }
@@ -207,7 +211,7 @@ impl LocalNats {
         let _ = fs::remove_dir_all(&ports_directory);
         fs::create_dir(&ports_directory).map_err(BrokerError::io("make a directory for the broker"))?;
         let file = directory.join("nats.conf");
-        fs::write(&file, self.configuration()?)
+        write_private(&file, &self.configuration()?)
             .map_err(BrokerError::io("write the broker's configuration"))?;
         let mut command = command(&self.config.server);
         command.arg("--config").arg(file);
@@ -226,6 +230,7 @@ impl LocalNats {
             store: &self.store(),
             max_file_store: self.config.max_file_store,
             sync: self.config.sync,
+            entry: &self.config.entry,
             extra: &format!(
                 "ports_file_dir: {}\n{}",
                 quoted(&self.child.directory().join("ports"))?,
@@ -253,8 +258,10 @@ mod tests {
 
     #[test]
     fn a_store_that_cannot_be_made_says_where() {
-        let config =
-            LocalConfig { store_parent: "/nonexistent/place".into(), ..LocalConfig::new("server", "log") };
+        let config = LocalConfig {
+            store_parent: "/nonexistent/place".into(),
+            ..LocalConfig::new("server", "log", Entry::Open)
+        };
         let error = LocalNats::start(config).unwrap_err().to_string();
         assert!(error.contains("/nonexistent/place"), "{error}");
     }
@@ -264,12 +271,16 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let (log, store_parent) = (root.path().join("log"), root.path().join("stores"));
         fs::create_dir(&store_parent).unwrap();
-        let config =
-            LocalConfig { store_parent: store_parent.clone(), ..LocalConfig::new("/bin/false", &log) };
+        let config = LocalConfig {
+            store_parent: store_parent.clone(),
+            ..LocalConfig::new("/bin/false", &log, Entry::Open)
+        };
         let error = LocalNats::start(config).unwrap_err();
         assert!(matches!(&error, BrokerError::Ended { status, .. } if status.contains('1')), "{error}");
-        let config =
-            LocalConfig { store_parent: store_parent.clone(), ..LocalConfig::new("/nonexistent", &log) };
+        let config = LocalConfig {
+            store_parent: store_parent.clone(),
+            ..LocalConfig::new("/nonexistent", &log, Entry::Open)
+        };
         assert!(matches!(LocalNats::start(config), Err(BrokerError::Io { .. })));
         assert_eq!(fs::read_dir(&store_parent).unwrap().count(), 0);
     }

@@ -9,6 +9,7 @@ use std::process::Stdio;
 
 use super::BrokerError;
 use super::guard::command;
+use super::trust::{Part, examine};
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
 pub const TESTED_VERSION: &str = "2.15.1";
@@ -68,14 +69,24 @@ impl Places {
         if let Some(named) = &self.named {
             // A server is started in a directory of its own, where a relative path would lead elsewhere.
             let here = self.current_directory.as_deref().unwrap_or(Path::new(""));
-            return inspect(&here.join(named));
+            let path = here.join(named);
+            trusted(&path, path.parent().unwrap_or(here))?;
+            return inspect(&path);
         }
-        let mut refused = None;
-        for directory in self.directories() {
+        let mut refused: Option<BrokerError> = None;
+        for (directory, top) in self.directories() {
             let path = directory.join("nats-server");
             if is_program(&path) {
-                match inspect(&path) {
-                    Ok(server) => return Ok(server),
+                match trusted(&path, &top).and_then(|()| inspect(&path)) {
+                    Ok(mut server) => {
+                        // Somebody may have put it there for us to take.
+                        if let Some(error @ BrokerError::Untrusted { .. }) = refused {
+                            let warning =
+                                server.warning.map(|warning| format!("; {warning}")).unwrap_or_default();
+                            server.warning = Some(format!("{error}{warning}"));
+                        }
+                        return Ok(server);
+                    }
                     Err(error) => refused = refused.or(Some(error)),
                 }
             }
@@ -87,10 +98,13 @@ impl Places {
         }))
     }
 
-    fn directories(&self) -> Vec<PathBuf> {
+    /// Where a server may be, and the highest folder whose owner counts.
+    fn directories(&self) -> Vec<(PathBuf, PathBuf)> {
         // An empty entry of PATH means the current directory to a shell; we do not run what happens to lie there.
         let on_path = self.path.iter().flat_map(env::split_paths).filter(|path| path.is_absolute());
-        on_path.chain(self.brokers_directories()).collect()
+        let on_path = on_path.map(|directory| (directory.clone(), directory));
+        let below = |brokers: PathBuf| (brokers.clone(), project_of(&brokers));
+        on_path.chain(self.brokers_directories().into_iter().map(below)).collect()
     }
 
     /// `.brokers/` in the current directory and those above it, up to the project's root, and the same for our
@@ -108,6 +122,23 @@ impl Places {
         }
         all
     }
+}
+
+/// The folder that holds a `.brokers`: who can write there can put another one in its place.
+pub(super) fn project_of(brokers: &Path) -> PathBuf {
+    brokers.parent().unwrap_or(brokers).to_owned()
+}
+
+/// Refuses a program that others could change.
+fn trusted(path: &Path, top: &Path) -> Result<(), BrokerError> {
+    examine(path, Part::Whole, top).map_err(|distrust| {
+        let own = "name one of your own with TICKGATE_NATS_SERVER=/path/to/nats-server";
+        // A program that is named stands for itself and for its folder.
+        let direct = distrust.concerns(path) || path.parent().is_some_and(|folder| distrust.concerns(folder));
+        let way =
+            if direct { own.into() } else { format!("name it with TICKGATE_NATS_SERVER={}", path.display()) };
+        BrokerError::Untrusted { program: path.to_owned(), problem: distrust.to_string(), way }
+    })
 }
 
 fn is_program(path: &Path) -> bool {
@@ -155,8 +186,7 @@ mod tests {
     /// Makes a program by a child process: a file that we had open for writing ourselves may not be started
     /// while a fork of another test still has it open.
     fn program(path: &Path, says: &str) {
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let script = r#"printf '#!/bin/sh\necho "%s"\n' "$2" >"$1" && chmod 755 "$1""#;
+        let script = r#"umask 022; mkdir -p "${1%/*}" && printf '#!/bin/sh\necho "%s"\n' "$2" >"$1" && chmod 755 "$1""#;
         let made = Command::new("sh").args(["-c", script, "sh"]).arg(path).arg(says).status();
         assert!(made.unwrap().success());
     }
@@ -195,6 +225,49 @@ mod tests {
         assert_eq!(places.locate().unwrap().version, "2.15.1");
         let beside = Places { own_directory: Some(at("project/deep")), ..Places::default() };
         assert_eq!(beside.locate().unwrap().version, "2.15.1");
+    }
+
+    #[test]
+    fn a_program_that_others_can_change_is_refused_before_it_is_started() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let allow =
+            |path: &str, mode| fs::set_permissions(at(path), fs::Permissions::from_mode(mode)).unwrap();
+        let marker = at("started").display().to_string();
+        let hostile = format!("nats-server: v2.15.1\"; : >\"{marker}");
+        program(&at("project/.brokers/nats-server"), &hostile);
+        let search = Places { current_directory: Some(at("project")), ..Places::default() };
+        let named = Places { named: Some(".brokers/nats-server".into()), ..search.clone() };
+        let on_path = Places { path: Some(at("project/.brokers").into_os_string()), ..Places::default() };
+        for (path, places) in [
+            ("project", vec![&search]),
+            ("project/.brokers", vec![&search, &named, &on_path]),
+            ("project/.brokers/nats-server", vec![&search, &named, &on_path]),
+        ] {
+            allow(path, 0o777);
+            for places in places {
+                let error = places.locate().unwrap_err().to_string();
+                let cure = format!(
+                    "{} can be written by every user; if you trust it, run `chmod go-w",
+                    at(path).display()
+                );
+                for part in [cure.as_str(), "is not started", "TICKGATE_NATS_SERVER="] {
+                    assert!(error.contains(part), "`{part}` is not in: {error}");
+                }
+                assert!(!at("started").exists(), "{path}");
+            }
+            allow(path, 0o755);
+        }
+        // A good one elsewhere is taken, and what was passed over is told.
+        allow("project", 0o777);
+        program(&at("own/.brokers/nats-server"), "nats-server: v2.15.1");
+        let found = Places { own_directory: Some(at("own")), ..search.clone() }.locate().unwrap();
+        assert_eq!(found.path, at("own/.brokers/nats-server"));
+        assert!(found.warning.unwrap().contains("project can be written by every user"));
+        assert!(!at("started").exists());
+        // Who names it says that the folder above may be whoever's.
+        assert_eq!(named.locate().unwrap().version, "2.15.1");
+        assert!(at("started").exists(), "the script of this test does what it is for");
     }
 
     #[test]

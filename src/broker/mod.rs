@@ -6,6 +6,7 @@
 mod child;
 #[cfg(feature = "containers")]
 mod container;
+mod entry;
 mod guard;
 mod kafka;
 mod local;
@@ -14,6 +15,7 @@ mod log;
 mod monitor;
 mod ports;
 mod settings;
+mod trust;
 
 use std::io;
 use std::path::PathBuf;
@@ -21,6 +23,7 @@ use std::path::PathBuf;
 pub use child::default_store_parent;
 #[cfg(feature = "containers")]
 pub use container::{Container, ContainerConfig, Image, Product, reap};
+pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use local::{LocalConfig, LocalNats};
 pub use locate::{Places, Server, TESTED_VERSION, locate};
@@ -49,6 +52,16 @@ pub enum BrokerError {
         path: PathBuf,
         /// Why not.
         problem: String,
+    },
+    /// Others could change a program, or put another one in its place.
+    #[error("{} is not started, because others could change what it does: {problem}, or {way}", program.display())]
+    Untrusted {
+        /// Which one.
+        program: PathBuf,
+        /// Which path, who can change it, and how to mend that.
+        problem: String,
+        /// What to do in place of that.
+        way: String,
     },
     /// Kafka is not there.
     #[error(
@@ -126,6 +139,17 @@ pub enum BrokerError {
         image: String,
         /// Why not.
         problem: String,
+    },
+    /// A container or network that tickgate did not make.
+    #[error(
+        "the {what} is not removed, for it does not bear the labels `tickgate=broker` and `tickgate.broker={name}`: \
+         tickgate did not make it under this name"
+    )]
+    NotOurs {
+        /// `container …` or `network …`.
+        what: String,
+        /// The name that was asked for.
+        name: String,
     },
     /// The container engine said no.
     #[error("the container engine cannot {doing}: {problem}")]

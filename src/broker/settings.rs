@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::BrokerError;
+use super::entry::Entry;
 use crate::plan::Sync;
 
 /// What a server of ours is told.
@@ -20,6 +21,8 @@ pub(super) struct Settings<'a> {
     pub(super) max_file_store: u64,
     /// When the store is forced to the disk.
     pub(super) sync: Sync,
+    /// Who may use it.
+    pub(super) entry: &'a Entry,
     /// More lines, in the server's own language.
     pub(super) extra: &'a str,
 }
@@ -34,9 +37,19 @@ impl Settings<'_> {
             Sync::Default => "",
             Sync::Always => "  sync_interval: always\n",
         };
+        let authorization = match self.entry {
+            Entry::Open => String::new(),
+            // Whoever has connected has 2 s to say who it is by default: too little for a client on a busy machine.
+            Entry::Password(password) => format!(
+                "authorization {{\n  user: \"{}\"\n  password: \"{}\"\n  timeout: 30\n}}\n",
+                password.user(),
+                password.text()
+            ),
+        };
         Ok(format!(
             "server_name: {name}\nlisten: \"{listen}\"\nhttp: \"{http}\"\n\
-             jetstream {{\n  store_dir: {store}\n  max_file_store: {max}\n{sync}}}\n{extra}\n",
+             jetstream {{\n  store_dir: {store}\n  max_file_store: {max}\n{sync}}}\n\
+             {authorization}{extra}\n",
             name = self.name,
             listen = self.listen,
             http = self.http,
@@ -59,7 +72,31 @@ pub(super) fn quoted(path: &Path) -> Result<String, BrokerError> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::entry::Password;
     use super::*;
+
+    #[test]
+    fn a_password_is_asked_for_unless_the_server_is_open() {
+        let text = |entry: &Entry| {
+            let settings = Settings {
+                name: "n",
+                listen: "127.0.0.1:1",
+                http: "127.0.0.1:2",
+                store: Path::new("/s"),
+                max_file_store: 1,
+                sync: Sync::Default,
+                entry,
+                extra: "",
+            };
+            settings.text().unwrap()
+        };
+        let closed = text(&Entry::Password(Password::of("c0ffee")));
+        assert!(
+            closed.contains("authorization {\n  user: \"tickgate\"\n  password: \"c0ffee\"\n"),
+            "{closed}"
+        );
+        assert!(!text(&Entry::Open).contains("authorization"));
+    }
 
     #[test]
     fn paths_are_quoted_for_the_server() {

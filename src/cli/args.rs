@@ -193,6 +193,9 @@ pub(super) struct Broker {
     /// With `local` and `container`: the port of the server, in place of a free one
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,
+    /// With `local` and `container`: a broker without a password, so that other tools can connect, and every user of this machine
+    #[arg(long)]
+    pub(super) open: bool,
     /// With `local`: the folder in which the server's store is made, on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,

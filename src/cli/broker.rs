@@ -7,8 +7,9 @@ use std::rc::Rc;
 use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::{Exit, Failure, args, container, with_sources};
-use crate::broker::{BrokerError, LocalConfig, LocalNats, locate};
-use crate::bus::nats::{Access, Target, TlsFiles};
+use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Password, locate};
+use crate::bus::nats::{Access, Auth, Target, TlsFiles};
+use crate::bus::secret::Secret;
 use crate::host::signal::Interrupt;
 use crate::plan::{BatchCompression, BusKind, Compression, Plan, Storage, Sync};
 use crate::record;
@@ -29,6 +30,7 @@ pub(super) struct Reached {
 /// A server in a container of our own.
 pub(super) struct Contained {
     pub(super) url: String,
+    pub(super) entry: Entry,
     pub(super) engine: Broker,
     /// Of a Kafka that has named it.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "NATS tells its clients"))]
@@ -40,6 +42,30 @@ pub(super) struct Contained {
 /// Does `--broker` ask for a container?
 pub(super) fn in_container(at: &str) -> bool {
     at == "container" || at.starts_with("container:")
+}
+
+/// Who may use a broker of our own: nobody but this process, unless it was asked for an open one; and what the user should
+/// know of that. The password is kept out of everything that is shown from now on.
+pub(super) fn entry(args: &args::Broker) -> Result<(Entry, Option<String>), Failure> {
+    if args.open {
+        let warning = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
+                       while it runs";
+        return Ok((Entry::Open, Some(warning.to_owned())));
+    }
+    let password = Password::random().map_err(|error| Failure::environment(&error))?;
+    keep_out(&Secret::new(password.text()));
+    Ok((Entry::Password(password), None))
+}
+
+/// A broker of our own, as this process gets in.
+fn own(url: &str, entry: &Entry) -> Result<Target, Failure> {
+    let auth = match entry {
+        Entry::Open => Auth::None,
+        Entry::Password(password) => {
+            Auth::User { user: password.user().into(), password: Secret::new(password.text()) }
+        }
+    };
+    Ok(Target { auth, ..Target::parse(url).map_err(Failure::usage)? })
 }
 
 /// Ends a server of our own in an orderly way; holds it, so that it lives until then.
@@ -126,7 +152,7 @@ pub(super) fn access(args: &args::Broker) -> Access {
 
 fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
     Ok(Reached {
-        target: Target::parse(&of.url).map_err(Failure::usage)?,
+        target: own(&of.url, &of.entry)?,
         engine: of.engine,
         sync_always: Some(plan.bus.sync == Sync::Always),
         warnings: of.warnings,
@@ -193,7 +219,8 @@ pub(super) fn needed_bytes(plan: &Plan) -> u64 {
 
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
     let server = locate().map_err(|error| Failure::environment(&error))?;
-    let mut config = LocalConfig::new(&server.path, log);
+    let (entry, open) = entry(args)?;
+    let mut config = LocalConfig::new(&server.path, log, entry.clone());
     config.storage = plan.bus.storage;
     config.sync = plan.bus.sync;
     config.port = args.port;
@@ -203,8 +230,8 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     }
     config.needed = needed_bytes(plan);
     let nats = LocalNats::start(config).map_err(|error| Failure::environment(&error))?;
-    let target = Target::parse(&nats.url()).map_err(Failure::usage)?;
-    let mut warnings: Vec<String> = server.warning.into_iter().collect();
+    let target = own(&nats.url(), &entry)?;
+    let mut warnings: Vec<String> = server.warning.into_iter().chain(open).collect();
     warnings.extend(nats.warnings().iter().cloned());
     let record = record::Broker {
         kind: "nats".into(),

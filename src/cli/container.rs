@@ -4,10 +4,10 @@ use std::cell::RefCell;
 use std::path::Path;
 use std::rc::Rc;
 
-use super::broker::{Contained, death, start_failure};
+use super::broker::{Contained, death, entry, start_failure};
 use super::progress::Progress;
 use super::{Exit, Failure, args};
-use crate::broker::{self, Container, ContainerConfig, Image, Product};
+use crate::broker::{self, Container, ContainerConfig, Entry, Image, Product};
 use crate::host::signal::Interrupt;
 use crate::plan::{BusKind, Plan};
 use crate::record;
@@ -29,7 +29,8 @@ pub(super) fn start(
         ));
     }
     progress.say(&format!("starting a container of {}", image.reference));
-    let config = config(args, plan, log, image)?;
+    let (entry, open) = entry(args)?;
+    let config = config(args, plan, log, image, entry.clone())?;
     let container =
         Container::start(config, &|| interrupt.level() > 0).map_err(|error| start_failure(&error))?;
     let record = record::Broker {
@@ -39,7 +40,7 @@ pub(super) fn start(
         settings: container.facts().iter().cloned().collect(),
         ..record::Broker::default()
     };
-    let (url, warnings) = (container.url(), container.warnings().to_vec());
+    let (url, warnings) = (container.url(), container.warnings().iter().cloned().chain(open).collect());
     let version = container.kafka_version();
     // As the process of a server of our own is called.
     let process = if product == Product::Kafka { "kafka" } else { "nats-server" };
@@ -50,6 +51,7 @@ pub(super) fn start(
         Box::new(move || watched.borrow().alive().map_err(|error| death(&error)));
     Ok(Contained {
         url,
+        entry,
         engine: Broker {
             record,
             processes: Vec::new(),
@@ -85,9 +87,15 @@ fn image(args: &args::Broker, plan: &Plan) -> Result<Image, Failure> {
 }
 
 /// The knobs of the profile, as for a local server.
-fn config(args: &args::Broker, plan: &Plan, log: &Path, image: Image) -> Result<ContainerConfig, Failure> {
+fn config(
+    args: &args::Broker,
+    plan: &Plan,
+    log: &Path,
+    image: Image,
+    entry: Entry,
+) -> Result<ContainerConfig, Failure> {
     let program = std::env::current_exe().map_err(|error| Failure::environment(&error))?;
-    let mut config = ContainerConfig::new(image, log, program);
+    let mut config = ContainerConfig::new(image, log, program, entry);
     config.storage = plan.bus.storage;
     config.sync = plan.bus.sync;
     config.port = args.port;
@@ -97,8 +105,7 @@ fn config(args: &args::Broker, plan: &Plan, log: &Path, image: Image) -> Result<
 }
 
 /// The work of a run's reaper, see [`broker::reap()`].
-#[expect(clippy::unnecessary_wraps, reason = "a command as the others")]
 pub(super) fn reap(name: &str) -> Result<Exit, Failure> {
-    broker::reap(name);
+    broker::reap(name).map_err(|error| Failure::environment(&error))?;
     Ok(Exit::Pass)
 }

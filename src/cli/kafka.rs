@@ -11,8 +11,9 @@ use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
 use super::{Failure, args, container};
-use crate::broker::{KafkaConfig, LocalKafka, locate_kafka};
-use crate::bus::kafka::{Access, KafkaBus, KafkaCleaner, Setup, Target, TlsFiles};
+use crate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
+use crate::bus::kafka::{Access, KafkaBus, KafkaCleaner, Sasl, Setup, Target, TlsFiles};
+use crate::bus::secret::Secret;
 use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Plan;
@@ -139,7 +140,7 @@ fn elsewhere(args: &args::Broker) -> Result<Reached, Failure> {
 
 fn contained(of: Contained) -> Result<Reached, Failure> {
     Ok(Reached {
-        target: Target::parse(&of.url).map_err(Failure::usage)?,
+        target: own(&of.url, &of.entry)?,
         engine: of.engine,
         version: of.version,
         // A volume, wherever its engine keeps them.
@@ -147,6 +148,19 @@ fn contained(of: Contained) -> Result<Reached, Failure> {
         warnings: of.warnings,
         end: Some(of.end),
     })
+}
+
+/// A broker of our own, as this process gets in.
+fn own(url: &str, entry: &Entry) -> Result<Target, Failure> {
+    let sasl = match entry {
+        Entry::Open => None,
+        Entry::Password(password) => Some(Sasl {
+            mechanism: "PLAIN".into(),
+            user: password.user().into(),
+            password: Secret::new(password.text()),
+        }),
+    };
+    Ok(Target { sasl, ..Target::parse(url).map_err(Failure::usage)? })
 }
 
 fn described(mode: &str, address: &str) -> record::Broker {
@@ -175,7 +189,9 @@ fn access(args: &args::Broker) -> Result<Access, Failure> {
 }
 
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {
-    let mut config = KafkaConfig::new(locate_kafka().map_err(|error| Failure::environment(&error))?, log);
+    let located = locate_kafka().map_err(|error| Failure::environment(&error))?;
+    let (entry, open) = broker::entry(args)?;
+    let mut config = KafkaConfig::new(located, log, entry.clone());
     config.sync = plan.bus.sync;
     config.heap = plan.bus.kafka.heap;
     config.port = args.port;
@@ -186,13 +202,13 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     let kafka = LocalKafka::start(config).map_err(|error| Failure::environment(&error))?;
     let processes = kafka.pid().map(|pid| ("kafka".to_owned(), pid)).into_iter().collect();
     let (url, version, store) = (kafka.url(), kafka.version().to_owned(), kafka.store());
-    let warnings = kafka.warnings().to_vec();
+    let warnings = kafka.warnings().iter().cloned().chain(open).collect();
     let kafka = Rc::new(RefCell::new(kafka));
     let watched = Rc::clone(&kafka);
     let alive: Box<dyn Fn() -> Result<(), String>> =
         Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
     Ok(Reached {
-        target: Target::parse(&url).map_err(Failure::usage)?,
+        target: own(&url, &entry)?,
         engine: Broker {
             record: described("local", &url),
             processes,

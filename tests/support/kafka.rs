@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
-use tickgate::broker::{KafkaConfig, LocalKafka, locate_kafka};
+use tickgate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
 use tickgate::bus::kafka::{KafkaBus, Setup, Target};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Size, Span};
@@ -31,7 +31,8 @@ pub fn is_there() -> bool {
 pub fn started(extra: &str) -> LocalKafka {
     static LOGS: OnceLock<tempfile::TempDir> = OnceLock::new();
     let logs = LOGS.get_or_init(|| tempfile::tempdir().expect("a folder"));
-    let mut config = KafkaConfig::new(locate_kafka().expect("a Kafka"), logs.path().join("kafka.log"));
+    let kafka = locate_kafka().expect("a Kafka");
+    let mut config = KafkaConfig::new(kafka, logs.path().join("kafka.log"), Entry::Open);
     config.heap = Size { bytes: 512 << 20 };
     extra.clone_into(&mut config.extra);
     LocalKafka::start(config).expect("Kafka starts")

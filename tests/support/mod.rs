@@ -18,6 +18,7 @@ pub mod nats;
 pub mod outside;
 pub mod program;
 pub mod rig;
+pub mod strangers;
 
 use std::path::PathBuf;
 

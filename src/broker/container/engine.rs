@@ -13,7 +13,7 @@ use futures_util::StreamExt as _;
 
 use bollard::errors::Error;
 use bollard::models::ImageInspect;
-use bollard::query_parameters::{CreateImageOptionsBuilder, RemoveContainerOptionsBuilder};
+use bollard::query_parameters::CreateImageOptionsBuilder;
 use bollard::{API_DEFAULT_VERSION, ClientVersion, Docker};
 use tokio::runtime::Runtime;
 
@@ -115,19 +115,6 @@ impl Engine {
             step?;
         }
         self.docker.inspect_image(reference).await
-    }
-
-    /// Removes a container with its volume, running or not; says whether there was one.
-    pub(super) fn remove(&self, name: &str) -> Result<bool, BrokerError> {
-        let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
-        self.wait("remove the container", async {
-            match self.docker.remove_container(name, Some(options)).await {
-                Ok(()) => Ok(true),
-                // It is gone, or somebody else is about to remove it.
-                Err(Error::DockerResponseServerError { status_code: 404 | 409, .. }) => Ok(false),
-                Err(error) => Err(error),
-            }
-        })
     }
 }
 

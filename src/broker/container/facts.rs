@@ -27,7 +27,6 @@ pub(super) fn facts(
         ("container.engine", format!("docker {}", engine.version)),
         ("container.cpu_limit", cores),
         ("container.memory_limit", memory),
-        ("container.network", "bridge, ports mapped to 127.0.0.1".into()),
         ("container.store", "volume".into()),
     ];
     let heap = (config.image.product == Product::Kafka)

@@ -1,11 +1,12 @@
-//! A broker in a container of our own: ports on our loopback, a volume that goes when it goes, and never left behind.
+//! A broker in a container of our own: ports on our loopback, a network and a volume that go when it goes, and never left
+//! behind.
 
 mod engine;
 mod facts;
+mod owned;
 mod reaper;
 mod recipe;
 
-use std::collections::HashMap;
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -25,6 +26,7 @@ pub use recipe::{Image, Product};
 
 use super::BrokerError;
 use super::child::check_store;
+use super::entry::Entry;
 use super::guard::{self, Reaper};
 use super::kafka;
 use super::log::last_lines;
@@ -71,6 +73,8 @@ pub struct ContainerConfig {
     pub memory_bytes: Option<u64>,
     /// Cores that all in it may use; all of them where it is `None`.
     pub cores: Option<f64>,
+    /// Who may use it.
+    pub entry: Entry,
     /// More configuration, in the broker's own language (NATS).
     pub extra: String,
 }
@@ -78,7 +82,7 @@ pub struct ContainerConfig {
 impl ContainerConfig {
     /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
     #[must_use]
-    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>) -> Self {
+    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
             image,
             log: log.into(),
@@ -90,12 +94,13 @@ impl ContainerConfig {
             port: None,
             memory_bytes: None,
             cores: None,
+            entry,
             extra: String::new(),
         }
     }
 }
 
-/// A running broker in a container; dropping it removes the container and its volume.
+/// A running broker in a container; dropping it removes the container, its network and its volume.
 #[derive(Debug)]
 pub struct Container {
     config: ContainerConfig,
@@ -104,6 +109,8 @@ pub struct Container {
     ports: Ports,
     recipe: Recipe,
     facts: Vec<(String, String)>,
+    /// The number of its own network, where the engine has made one.
+    network: Option<String>,
     group: Option<ControlGroup>,
     warnings: Vec<String>,
     /// How what was started last has ended, once it has.
@@ -136,6 +143,7 @@ impl Container {
         let mut container = Self {
             recipe: Recipe::of(&config, &name, ports)?,
             facts: facts::facts(&config, &engine, &image),
+            network: None,
             group: None,
             ended: Arc::default(),
             log: None,
@@ -160,7 +168,7 @@ impl Container {
                 }
                 done => {
                     done?;
-                    container.note_accounting();
+                    container.note_surroundings();
                     return Ok(container);
                 }
             }
@@ -283,7 +291,9 @@ impl Container {
         self.launch(&|| false)
     }
 
-    fn note_accounting(&mut self) {
+    fn note_surroundings(&mut self) {
+        let network = if self.network.is_some() { "bridge of its own" } else { "the engine's bridge" };
+        self.facts.push(("container.network".into(), format!("{network}, ports mapped to 127.0.0.1")));
         let how = if let Some(group) = &self.group {
             format!("control group (version {})", group.version())
         } else {
@@ -296,6 +306,12 @@ impl Container {
     }
 
     fn create(&mut self) -> Result<(), BrokerError> {
+        match self.engine.make_network(&self.name) {
+            Ok(id) => self.network = Some(id),
+            Err(error) => self.warnings.push(format!(
+                "no network of its own ({error}): the broker is on the engine's bridge, where other containers reach it"
+            )),
+        }
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
         let creating = self.engine.docker.create_container(Some(options), self.body());
         let created = self.engine.wait("create the container", creating)?;
@@ -335,6 +351,7 @@ impl Container {
                 .cores
                 .map(|cores| i64::try_from(num::u64_of(cores * 1e9)).unwrap_or(i64::MAX)),
             // What it says goes to our log, by way of the attached connection.
+            network_mode: self.network.clone(),
             log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
             ..HostConfig::default()
         };
@@ -343,7 +360,7 @@ impl Container {
             cmd: (!recipe.command.is_empty()).then(|| recipe.command.clone()),
             env: Some(recipe.environment.clone()),
             exposed_ports: Some(recipe.ports.iter().map(|(inside, _)| format!("{inside}/tcp")).collect()),
-            labels: Some(HashMap::from([("tickgate".to_owned(), "broker".to_owned())])),
+            labels: Some(owned::labels(&self.name)),
             host_config: Some(host),
             ..ContainerCreateBody::default()
         }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::super::BrokerError;
 use super::engine::Engine;
 
 /// How long it looks for a container that may still be on its way, or for an engine that does not answer.
@@ -15,7 +16,10 @@ const WITHIN: Duration = Duration::from_secs(5);
 ///
 /// Its input is a pipe that only the process holds open that started it. Before a line has come, the container may still be
 /// on its way, so it is looked for a while.
-pub fn reap(name: &str) {
+///
+/// # Errors
+/// When the container of that name is not one that tickgate made under it: it is left alone.
+pub fn reap(name: &str) -> Result<(), BrokerError> {
     let ignored = Arc::default();
     for signal in [SIGHUP, SIGINT, SIGTERM] {
         let _ = signal_hook::flag::register(signal, Arc::clone(&ignored));
@@ -25,9 +29,10 @@ pub fn reap(name: &str) {
     let deadline = Instant::now() + WITHIN;
     loop {
         match Engine::reach().and_then(|engine| engine.remove(name)) {
-            Ok(true) => return,
-            Ok(false) if !told.is_empty() => return,
-            _ if Instant::now() >= deadline => return,
+            Ok(true) => return Ok(()),
+            Ok(false) if !told.is_empty() => return Ok(()),
+            Err(error @ BrokerError::NotOurs { .. }) => return Err(error),
+            _ if Instant::now() >= deadline => return Ok(()),
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }

@@ -3,7 +3,8 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
-use super::super::kafka::{SESSION_MS, TESTED_KAFKA};
+use super::super::entry::Entry;
+use super::super::kafka::{SASL, SESSION_MS, TESTED_KAFKA, login};
 use super::super::monitor::Monitor;
 use super::super::ports::Ports;
 use super::super::settings::Settings;
@@ -132,6 +133,7 @@ fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, Br
         store: Path::new(STORE),
         max_file_store: config.max_file_store,
         sync: config.sync,
+        entry: &config.entry,
         extra: &config.extra,
     };
     Ok(Recipe {
@@ -148,22 +150,35 @@ fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, Br
 /// `KAFKA_A_B` is the property `a.b`.
 ///
 /// A client is told the advertised address and goes there: so that is the port on our loopback. It leads nowhere
-/// inside, so the broker has a listener of its own for itself. The store is the volume that the image declares, which
+/// inside, so the broker has a listener of its own for itself; that one and the controller's are on the loopback inside.
+/// The password is in a file of Java's (JAAS), which every image takes by the name in `KAFKA_OPTS`: the environment of a
+/// container can be read by whoever may use the engine. The store is the volume that the image declares, which
 /// therefore belongs to the image's user.
 fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
+    const LOGINS: &str = "tickgate/jaas.conf";
     let advertised = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.client));
     let megabytes = config.heap_bytes >> 20;
+    let (protocol, asks, files) = match &config.entry {
+        Entry::Open => ("PLAINTEXT", Vec::new(), Vec::new()),
+        Entry::Password(password) => {
+            let asks = SASL.iter().map(|(name, value)| (variable(name), (*value).to_owned()));
+            let file = format!("-Djava.security.auth.login.config=/{LOGINS}");
+            let text = format!("KafkaServer {{\n  {}\n}};\n", login(password));
+            let asks = asks.chain([("KAFKA_OPTS".to_owned(), file)]).collect();
+            ("SASL_PLAINTEXT", asks, vec![(LOGINS, text)])
+        }
+    };
     let environment = [
         ("KAFKA_NODE_ID", "1".to_owned()),
         ("KAFKA_PROCESS_ROLES", "broker,controller".into()),
-        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@localhost:29093".into()),
+        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@127.0.0.1:29093".into()),
         ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".into()),
         ("KAFKA_INTER_BROKER_LISTENER_NAME", "BROKER".into()),
-        ("KAFKA_LISTENERS", "CLIENT://:9092,BROKER://:19092,CONTROLLER://:29093".into()),
-        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://{advertised},BROKER://localhost:19092")),
+        ("KAFKA_LISTENERS", "CLIENT://:9092,BROKER://127.0.0.1:19092,CONTROLLER://127.0.0.1:29093".into()),
+        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://{advertised},BROKER://127.0.0.1:19092")),
         (
             "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
-            "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT".into(),
+            format!("CLIENT:{protocol},BROKER:{protocol},CONTROLLER:{protocol}"),
         ),
         ("KAFKA_LOG_DIRS", "/var/lib/kafka/data".into()),
         ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false".into()),
@@ -179,17 +194,24 @@ fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
         ("KAFKA_BROKER_HEARTBEAT_INTERVAL_MS", "500".into()),
         ("KAFKA_HEAP_OPTS", format!("-Xms{megabytes}m -Xmx{megabytes}m")),
     ];
+    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(asks);
     Recipe {
         command: Vec::new(),
-        environment: environment.into_iter().map(|(name, value)| format!("{name}={value}")).collect(),
-        files: Vec::new(),
+        environment: environment.map(|(name, value)| format!("{name}={value}")).collect(),
+        files,
         ports: vec![(9092, ports.client)],
         store: "/var/lib/kafka/data",
         ready: Ready::Answers(advertised),
     }
 }
 
-/// Files as a tar archive (ustar), owned by root and readable by all.
+/// The variable of a container of Kafka that becomes this property.
+fn variable(property: &str) -> String {
+    format!("KAFKA_{}", property.to_uppercase().replace('.', "_"))
+}
+
+/// Files as a tar archive (ustar), owned by root and readable by all who are in the container: images have users of
+/// their own, and nobody but the broker is there.
 pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
     const BLOCK: usize = 512;
     let mut archive = Vec::new();
@@ -219,13 +241,20 @@ pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::entry::Password;
     use super::*;
     use crate::plan::Sync;
 
     const PORTS: Ports = Ports { client: 11_001, monitor: 11_002 };
 
     fn config(image: &str) -> ContainerConfig {
-        ContainerConfig::new(Image::parse(image).unwrap(), "broker.log", "tickgate")
+        let entry = Entry::Password(Password::of("c0ffee"));
+        ContainerConfig::new(Image::parse(image).unwrap(), "broker.log", "tickgate", entry)
+    }
+
+    fn value(recipe: &Recipe, name: &str) -> String {
+        let found = recipe.environment.iter().filter_map(|line| line.split_once('='));
+        found.filter(|(other, _)| *other == name).map(|(_, value)| value).collect::<Vec<_>>().join(";")
     }
 
     #[test]
@@ -266,6 +295,7 @@ mod tests {
             "http: \"0.0.0.0:8222\"\n",
             "store_dir: \"/tickgate/store\"\n",
             "max_file_store: 7516192768\n",
+            "password: \"c0ffee\"\n",
             "sync_interval: always\n",
         ] {
             assert!(text.contains(line), "{line} is not in:\n{text}");
@@ -278,27 +308,42 @@ mod tests {
         let mut config = config("apache/kafka:4.3.1");
         config.heap_bytes = 512 << 20;
         let recipe = Recipe::of(&config, "tickgate-1", PORTS).unwrap();
-        let value = |name: &str| {
-            let found = recipe.environment.iter().filter_map(|line| line.split_once('='));
-            found.filter(|(other, _)| *other == name).map(|(_, value)| value).collect::<Vec<_>>().join(";")
-        };
-        assert_eq!(value("KAFKA_ADVERTISED_LISTENERS"), "CLIENT://127.0.0.1:11001,BROKER://localhost:19092");
+        let value = |name: &str| value(&recipe, name);
+        assert_eq!(value("KAFKA_ADVERTISED_LISTENERS"), "CLIENT://127.0.0.1:11001,BROKER://127.0.0.1:19092");
         assert_eq!(value("KAFKA_HEAP_OPTS"), "-Xms512m -Xmx512m");
         assert_eq!(value("KAFKA_LOG_DIRS"), recipe.store);
         // Every listener has a protocol, and the roles name listeners that are there.
         let listeners = value("KAFKA_LISTENERS");
         let protocols = value("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP");
         for listener in listeners.split(',').filter_map(|listener| listener.split_once("://")) {
-            assert!(protocols.contains(&format!("{}:PLAINTEXT", listener.0)), "{listener:?}");
+            assert!(protocols.contains(&format!("{}:SASL_PLAINTEXT", listener.0)), "{listener:?}");
         }
         for role in ["KAFKA_INTER_BROKER_LISTENER_NAME", "KAFKA_CONTROLLER_LISTENER_NAMES"] {
             assert!(listeners.contains(&format!("{}://", value(role))), "{role}");
         }
         let voter = value("KAFKA_CONTROLLER_QUORUM_VOTERS");
         assert_eq!(voter.split('@').next(), Some(value("KAFKA_NODE_ID").as_str()));
-        assert!(listeners.contains(&format!("CONTROLLER://:{}", voter.rsplit(':').next().unwrap())));
+        assert!(listeners.contains(&format!("CONTROLLER://{}", voter.rsplit('@').next().unwrap())));
         assert_eq!(recipe.ports, [(9092, 11_001)]);
-        assert!(recipe.files.is_empty() && recipe.command.is_empty(), "the image's own entry point does it");
+        assert!(recipe.command.is_empty(), "the image's own entry point does it");
+    }
+
+    #[test]
+    fn kafkas_password_is_in_a_file_that_is_put_into_the_container_and_nowhere_else() {
+        let mut config = config("apache/kafka:4.3.1");
+        let recipe = Recipe::of(&config, "tickgate-1", PORTS).unwrap();
+        let [(path, text)] = &recipe.files[..] else { unreachable!("{:?}", recipe.files) };
+        assert_eq!(value(&recipe, "KAFKA_OPTS"), format!("-Djava.security.auth.login.config=/{path}"));
+        assert!(
+            text.starts_with("KafkaServer {\n") && text.contains("user_tickgate=\"c0ffee\";\n};"),
+            "{text}"
+        );
+        assert!(!recipe.environment.iter().any(|line| line.contains("c0ffee")), "{:?}", recipe.environment);
+        assert_eq!(value(&recipe, "KAFKA_SASL_MECHANISM_CONTROLLER_PROTOCOL"), "PLAIN");
+        config.entry = Entry::Open;
+        let open = Recipe::of(&config, "tickgate-1", PORTS).unwrap();
+        assert!(open.files.is_empty() && value(&open, "KAFKA_OPTS").is_empty());
+        assert!(value(&open, "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP").starts_with("CLIENT:PLAINTEXT,"));
     }
 
     #[test]

@@ -8,7 +8,8 @@ use std::process::Stdio;
 
 use super::super::BrokerError;
 use super::super::guard::command;
-use super::super::locate::Places;
+use super::super::locate::{Places, project_of};
+use super::super::trust::{Part, examine};
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
 pub const TESTED_KAFKA: &str = "4.3.1";
@@ -71,16 +72,19 @@ impl KafkaPlaces {
     /// # Errors
     /// When one of the two is missing, or of no use.
     pub fn locate(&self) -> Result<Kafka, BrokerError> {
-        let homes: Vec<PathBuf> = match &self.home {
-            Some(home) => vec![home.clone()],
-            None => self.brokers.iter().map(|brokers| brokers.join("kafka")).collect(),
+        // With the highest folder whose owner counts.
+        let homes: Vec<(PathBuf, PathBuf)> = match &self.home {
+            Some(home) => vec![(home.clone(), home.clone())],
+            None => self.brokers.iter().map(|brokers| (brokers.join("kafka"), project_of(brokers))).collect(),
         };
-        let found =
-            homes.iter().map(|home| home.join("libs")).find_map(|libs| Some((version_of(&libs)?, libs)));
-        let Some((version, libs)) = found else {
-            let looked: Vec<_> = homes.iter().map(|home| home.join("libs").display().to_string()).collect();
+        let mut all = homes.iter().map(|(home, top)| (home.join("libs"), top));
+        let found = all.find_map(|(libs, top)| Some((version_of(&libs)?, libs, top)));
+        let Some((version, libs, top)) = found else {
+            let looked: Vec<_> =
+                homes.iter().map(|(home, _)| home.join("libs").display().to_string()).collect();
             return Err(BrokerError::NoKafka { looked: looked.join(", ") });
         };
+        trusted(&libs, top)?;
         let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok()).unwrap_or(0);
         if major < OLDEST {
             return Err(BrokerError::NoKafka {
@@ -111,6 +115,12 @@ impl KafkaPlaces {
                 .find(|path| path.is_file())
                 .ok_or_else(|| missing("there is no Java on the PATH".to_owned()))?,
         };
+        let folder = path.parent().unwrap_or(&path);
+        examine(&path, Part::Whole, folder).map_err(|distrust| BrokerError::Untrusted {
+            program: path.clone(),
+            problem: distrust.to_string(),
+            way: "name another one with JAVA_HOME=/path/to/java".into(),
+        })?;
         let answer = command(&path)
             .arg("-version")
             .stdin(Stdio::null())
@@ -123,6 +133,19 @@ impl KafkaPlaces {
             None => Err(missing(format!("{} does not say which Java it is", path.display()))),
         }
     }
+}
+
+/// Refuses jars that others could change: every one in the folder is loaded.
+fn trusted(libs: &Path, top: &Path) -> Result<(), BrokerError> {
+    let jars = fs::read_dir(libs).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut all = jars.map(|jar| examine(&jar, Part::Whole, libs)).chain([examine(libs, Part::Whole, top)]);
+    all.find_map(Result::err).map_or(Ok(()), |distrust| {
+        Err(BrokerError::Untrusted {
+            program: libs.to_owned(),
+            problem: distrust.to_string(),
+            way: "name a Kafka of your own with KAFKA_HOME=/path/to/kafka".into(),
+        })
+    })
 }
 
 /// The version in the name of the clients' jar, which every distribution has.
@@ -147,6 +170,8 @@ fn java_major(said: &str) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
     use super::*;
 
     #[test]
@@ -159,6 +184,52 @@ mod tests {
         ] {
             assert_eq!(java_major(said), major, "{said}");
         }
+    }
+
+    #[test]
+    fn jars_that_others_can_change_are_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let allow =
+            |path: &str, mode| fs::set_permissions(at(path), fs::Permissions::from_mode(mode)).unwrap();
+        let jar = "project/.brokers/kafka/libs/kafka-clients-4.3.1.jar";
+        fs::create_dir_all(at("project/.brokers/kafka/libs")).unwrap();
+        fs::write(at(jar), "").unwrap();
+        for path in Path::new(jar).ancestors().filter(|path| *path != Path::new("")) {
+            allow(path.to_str().unwrap(), 0o755);
+        }
+        let searched = KafkaPlaces { brokers: vec![at("project/.brokers")], ..KafkaPlaces::default() };
+        let named = KafkaPlaces { home: Some(at("project/.brokers/kafka")), ..KafkaPlaces::default() };
+        let refused = |places: &KafkaPlaces| {
+            let error = places.locate().unwrap_err();
+            (matches!(error, BrokerError::Untrusted { .. }), error.to_string())
+        };
+        for (path, by_name) in [
+            ("project", false),
+            ("project/.brokers", false),
+            ("project/.brokers/kafka", true),
+            ("project/.brokers/kafka/libs", true),
+            (jar, true),
+        ] {
+            for mode in [0o777, 0o1777] {
+                allow(path, mode);
+                // A jar can be added to a sticky folder.
+                let expected = mode == 0o777 || path.contains("libs");
+                let (untrusted, error) = refused(&searched);
+                assert_eq!(untrusted, expected, "{path} {mode:o}: {error}");
+                if untrusted {
+                    assert!(error.contains(&format!("{} can be written", at(path).display())), "{error}");
+                    assert!(error.contains("KAFKA_HOME="), "{error}");
+                }
+                assert_eq!(refused(&named).0, by_name && expected, "{path} {mode:o}");
+            }
+            allow(path, 0o755);
+        }
+        fs::create_dir_all(at("java/bin")).unwrap();
+        fs::write(at("java/bin/java"), "").unwrap();
+        allow("java/bin/java", 0o777);
+        let error = refused(&KafkaPlaces { java_home: Some(at("java")), ..named });
+        assert!(error.0 && error.1.contains("JAVA_HOME="), "{error:?}");
     }
 
     #[test]

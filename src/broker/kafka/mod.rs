@@ -2,7 +2,6 @@
 
 mod locate;
 
-use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -15,6 +14,7 @@ pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 
 use super::BrokerError;
 use super::child::{Child, check_room, check_store, default_store_parent};
+use super::entry::{Entry, Password, write_private};
 use super::guard::{command, spawn};
 use super::ports::{Ports, random};
 use crate::host::resources::Process;
@@ -47,6 +47,8 @@ pub struct KafkaConfig {
     pub needed: u64,
     /// The clients' port; a free one where it is `None`.
     pub port: Option<u16>,
+    /// Who may use it.
+    pub entry: Entry,
     /// More configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are the
     /// ports; a later line wins.
     pub extra: String,
@@ -55,7 +57,7 @@ pub struct KafkaConfig {
 impl KafkaConfig {
     /// A Kafka on [`default_store_parent`] with a heap of 1 GiB.
     #[must_use]
-    pub fn new(kafka: Kafka, log: impl Into<PathBuf>) -> Self {
+    pub fn new(kafka: Kafka, log: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
             kafka,
             log: log.into(),
@@ -64,6 +66,7 @@ impl KafkaConfig {
             heap: Size { bytes: 1 << 30 },
             needed: 0,
             port: None,
+            entry,
             extra: String::new(),
         }
     }
@@ -257,13 +260,17 @@ impl LocalKafka {
 
     fn write_configuration(&self) -> Result<PathBuf, BrokerError> {
         let file = self.child.directory().join("server.properties");
-        fs::write(&file, self.configuration())
+        write_private(&file, &self.configuration())
             .map_err(BrokerError::io("write the broker's configuration"))?;
         Ok(file)
     }
 
     fn configuration(&self) -> String {
         let Ports { client, monitor: controller } = self.ports;
+        let (protocol, users) = match &self.config.entry {
+            Entry::Open => ("PLAINTEXT", String::new()),
+            Entry::Password(password) => ("SASL_PLAINTEXT", users(password)),
+        };
         format!(
             "process.roles=broker,controller\n\
              node.id=1\n\
@@ -272,7 +279,8 @@ impl LocalKafka {
              inter.broker.listener.name=CLIENT\n\
              listeners=CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}\n\
              advertised.listeners=CLIENT://127.0.0.1:{client}\n\
-             listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
+             listener.security.protocol.map=CLIENT:{protocol},CONTROLLER:{protocol}\n\
+             {users}\
              log.dirs={store}\n\
              auto.create.topics.enable=false\n\
              offsets.topic.replication.factor=1\n\
@@ -295,7 +303,34 @@ impl LocalKafka {
     }
 }
 
-/// Does somebody who speaks Kafka answer there? A port with TLS only takes the connection.
+/// The line of a broker's JAAS configuration for one password: that of its only user, and that by which the broker itself
+/// enters its own listeners.
+pub(super) fn login(password: &Password) -> String {
+    let (user, password) = (password.user(), password.text());
+    format!(
+        "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
+         password=\"{password}\" user_{user}=\"{password}\";"
+    )
+}
+
+/// Which properties ask for a password, beside the protocol of each listener.
+pub(super) const SASL: [(&str, &str); 3] = [
+    ("sasl.enabled.mechanisms", "PLAIN"),
+    ("sasl.mechanism.inter.broker.protocol", "PLAIN"),
+    ("sasl.mechanism.controller.protocol", "PLAIN"),
+];
+
+/// Both listeners ask for the password: who reaches the controller can change the broker's topics, too.
+fn users(password: &Password) -> String {
+    let login = login(password);
+    let logins = ["client", "controller"]
+        .map(|listener| (format!("listener.name.{listener}.plain.sasl.jaas.config"), login.as_str()));
+    let all = SASL.iter().map(|&(name, value)| (name.to_owned(), value)).chain(logins);
+    all.fold(String::new(), |text, (name, value)| text + &format!("{name}={value}\n"))
+}
+
+/// Does somebody who speaks Kafka answer there? That is asked before a client says who it is. A port with TLS only takes the
+/// connection.
 pub(super) fn answers(address: SocketAddr, plain: bool) -> bool {
     /// Length, `ApiVersions` version 0, correlation 7, no client id.
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
