@@ -28,6 +28,7 @@ mod args;
 mod broker;
 mod check;
 mod compare;
+mod consent;
 #[cfg(feature = "containers")]
 mod container;
 #[cfg(not(feature = "containers"))]

@@ -28,6 +28,8 @@ enum Told {
 pub(super) struct Progress {
     terminal: bool,
     what: Told,
+    /// What a run will send, in words.
+    volume: String,
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
@@ -36,7 +38,14 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let what = if quiet { Told::Nothing } else { Told::All };
-        Self { terminal: stderr().is_terminal(), what, load_s: 0, elapsed_s: 0, open_line: false }
+        Self {
+            terminal: stderr().is_terminal(),
+            what,
+            volume: String::new(),
+            load_s: 0,
+            elapsed_s: 0,
+            open_line: false,
+        }
     }
 
     /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
@@ -52,6 +61,13 @@ impl Progress {
         }
         self.end_line();
         eprintln!("{text}");
+    }
+
+    /// Keeps what a run will send for the moment when it is ready: there is no time to work it out then.
+    pub(super) fn will_send(&mut self, volume: impl FnOnce() -> String) {
+        if self.what == Told::All {
+            self.volume = volume();
+        }
     }
 
     /// Ends a line that would be written over.
@@ -79,16 +95,11 @@ impl Observer for Progress {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
-                let (broker, load) = (&record.broker, &record.plan.load);
-                let rate = if load.is_closed() {
-                    "all that the window lets".to_owned()
-                } else {
-                    load.rate.to_string()
-                };
                 if self.what == Told::All {
+                    let broker = &record.broker;
                     self.say(&show::plain(&format!(
-                        "ready: {} {} at {}, {rate} for {} s",
-                        broker.product, broker.version, broker.address, self.load_s
+                        "ready: {} {} at {}; sending {}",
+                        broker.product, broker.version, broker.address, self.volume
                     )));
                 }
             }
