@@ -291,6 +291,34 @@ fn a_prefix_that_is_allowed_is_heard_by_everybody() {
 }
 
 #[test]
+fn both_sides_of_a_comparison_have_private_subjects_and_it_says_once_what_it_sends() {
+    let (server, place) = (NatsServer::start(), Place::new());
+    let subscriber = Subscriber::of(&server, "ai-trader");
+    let url = server.url();
+    let design = ["--a", "bus.window=500", "--b", "bus.window=1000", "--pairs", "1", "--cool-down", "0s"];
+    let done = place.run(&[&["compare", "./gate.toml", "--broker", &url], &design[..], &SHORT].concat());
+    done.ends(3);
+    assert_eq!(subscriber.heard(), [""; 0]);
+    for side in ["A", "B"] {
+        let says = format!("each run of {side} sends to {url}: 1,000 events, ");
+        assert_eq!(done.err.matches(&says).count(), 1, "{says}\n{}", done.err);
+    }
+    assert_eq!(done.err.matches("to tickgate-RUN.ai-trader.>").count(), 2, "{}", done.err);
+    let folder = place.run_folder();
+    let comparison = std::fs::read_to_string(folder.join("compare.json")).unwrap();
+    let comparison: serde_json::Value = serde_json::from_str(&comparison).unwrap();
+    let rows = comparison["fairness"].to_string();
+    assert!(rows.contains("bus.window") && !rows.contains("subjects"), "no difference of the sides: {rows}");
+    for run in ["a-01", "b-01"] {
+        let record = std::fs::read_to_string(folder.join(run).join("record.json")).unwrap();
+        let record: Record = serde_json::from_str(&record).unwrap();
+        exact(&record);
+        let own = format!("tickgate-{}.ai-trader.>", record.run.id);
+        assert_eq!(record.broker.settings["subjects"], own);
+    }
+}
+
+#[test]
 fn partitions_and_symbols_work_below_private_subjects() {
     let (server, place) = (NatsServer::start(), Place::new());
     let mut profile = crate::support::program::GATE.to_owned();
