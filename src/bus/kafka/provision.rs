@@ -467,7 +467,11 @@ fn refused(topic: &str, code: Code, plan: &Plan, names: &Names) -> BusError {
             hint: "lower `bus.replicas`, or wait until all brokers are up".to_owned(),
         },
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            environment(&what, "allow the user to create topics whose names begin with `tickgate-`")
+            let before = match names.naming() {
+                Naming::Private => "tickgate-",
+                Naming::Profile => names.prefix(),
+            };
+            environment(&what, &format!("allow the user to create topics whose names begin with `{before}`"))
         }
         Code::PolicyViolation | Code::InvalidConfig => environment(
             &what,
