@@ -132,13 +132,15 @@ fn a_stream_holds_our_subjects_already() {
     let server = NatsServer::start();
     server.make_stream("orders", "ai-trader.market.>");
     let stays = server.streams();
-    let parts = ["a stream orders already holds our subjects", "topology.prefix"];
+    let parts = ["a stream orders already holds our subjects", "--allow-prefix", "topology.prefix"];
     let place = Place::new();
-    refused(&place, &["--broker", &server.url()], 4, &parts);
+    let url = server.url();
+    refused(&place, &["--broker", &url, "--allow-prefix", "ai-trader"], 4, &parts);
     assert_eq!(server.streams(), stays, "somebody else's stream is as it was");
-    // Another prefix is a way out.
-    let other = ["--broker", &server.url(), "--set", "topology.prefix=gate", "--set", "load.duration=1s"];
-    place.gate(&other).ends(0);
+    // Private subjects are a way out, and so is another prefix.
+    let short = ["--broker", &url, "--set", "load.duration=1s"];
+    place.gate(&short).ends(0);
+    place.gate(&[&short[..], &["--set", "topology.prefix=gate", "--allow-prefix", "gate"]].concat()).ends(0);
     assert_eq!(server.streams(), stays);
 }
 

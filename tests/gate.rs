@@ -118,7 +118,9 @@ fn json_on_stdout_is_exactly_the_record() {
 fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
     let server = NatsServer::start();
     let place = Place::new();
-    let done = place.gate(&["--broker", &server.url(), "--keep"]);
+    let url = server.url();
+    let allowed = ["--broker", &url, "--allow-prefix", "ai-trader"];
+    let done = place.gate(&[&allowed[..], &["--keep"]].concat());
     done.ends(0);
     let record = place.record();
     whole(&record);
@@ -135,7 +137,7 @@ fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
     assert_eq!((record.broker.mode.as_str(), record.broker.address.as_str()), ("url", server.url().as_str()));
 
     // Our own stream is in the way of the next run, which says so and touches nothing.
-    let next = place.gate(&["--broker", &server.url()]);
+    let next = place.gate(&allowed);
     next.fails(4, &["already holds our subjects", &format!("`tickgate clean --run {}`", record.run.id)]);
     assert_eq!(server.streams(), streams);
 }

@@ -14,6 +14,7 @@ use tickgate::bus::nats::{Access, Auth, NatsBus, Secret, Setup, Target, TlsFiles
 use tickgate::bus::{Bus as _, Member as _, Outgoing, Publisher as _};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Size};
+use tickgate::topology::Naming;
 
 fn connect(target: Target, plan: &Plan) -> Result<NatsBus, tickgate::bus::BusError> {
     let symbols = support::symbols(plan);
@@ -22,6 +23,7 @@ fn connect(target: Target, plan: &Plan) -> Result<NatsBus, tickgate::bus::BusErr
         &Setup {
             plan,
             run_id: "t1",
+            naming: Naming::Profile,
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 1 << 20,
@@ -276,7 +278,7 @@ fn somebody_elses_stream() {
     let text = refusal(target(&server));
     insta::assert_snapshot!(
         text,
-        @"a stream MARKET already holds our subjects (ai-trader.market.quote.received); set another `topology.prefix`, or use another account or server"
+        @"a stream MARKET already holds our subjects (ai-trader.market.quote.received); leave out `--allow-prefix`, set another `topology.prefix`, or use another account or server"
     );
     // Nothing of somebody else's was touched, and nothing of ours is left.
     let mut names = runtime.block_on(async {
@@ -297,6 +299,7 @@ fn an_earlier_run_is_named() {
     let setup = Setup {
         plan: &plan,
         run_id: "t2",
+        naming: Naming::Profile,
         symbols: &symbols,
         clock: Clock::start(),
         volume_bytes: 0,

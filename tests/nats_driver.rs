@@ -20,11 +20,13 @@ use tickgate::bus::{
 use tickgate::host::clock::Clock;
 use tickgate::num;
 use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
+use tickgate::topology::Naming;
 
 fn setup<'a>(plan: &'a Plan, symbols: &'a [String]) -> Setup<'a> {
     Setup {
         plan,
         run_id: "t1",
+        naming: Naming::Profile,
         symbols,
         clock: Clock::start(),
         volume_bytes: 0,

@@ -147,7 +147,9 @@ fn witnessed(program: PathBuf) -> (Record, Testimony) {
     let profile = place.write("witness.toml", PROFILE);
     let witness = Witness::listen(&server);
     // The stream stays until the witness has read it to its end.
-    let done = place.run(&["run", &profile, "--quiet", "--broker", &server.url(), "--keep"]);
+    let url = server.url();
+    let done =
+        place.run(&["run", &profile, "--quiet", "--broker", &url, "--keep", "--allow-prefix", "ai-trader"]);
     assert!([0, 3].contains(&done.code), "{done:#?}");
     let testimony = witness.testify(&place.run_folder().join("record.json"));
     (place.record(), testimony)

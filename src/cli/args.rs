@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::plan::Span;
 use crate::profile::comparison;
+use crate::topology::Pattern;
 
 /// Load testing and SLO verification for event buses.
 ///
@@ -160,8 +161,16 @@ fn metric(name: &str) -> Result<String, String> {
     comparison::metric(name).map(|()| name.to_owned())
 }
 
+fn prefix(text: &str) -> Result<String, String> {
+    match Pattern::parse(text) {
+        Ok(pattern) if pattern.is_literal() => Ok(text.to_owned()),
+        _ => Err("expected a prefix without wildcards, such as `ai-trader`".to_owned()),
+    }
+}
+
 /// Where the bus is, and how to get in.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
     /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1, or apache/kafka:4.3.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
@@ -190,6 +199,12 @@ pub(super) struct Broker {
     /// TLS handshake before the server's greeting
     #[arg(long)]
     pub(super) tls_first: bool,
+    /// On a bus that tickgate did not start: publish under the profile's own prefix, where that is P or below it; may be repeated [default: private subjects, tickgate-RUN.…]
+    #[arg(long, value_name = "P", value_parser = prefix)]
+    pub(super) allow_prefix: Vec<String>,
+    /// Send more than 20k/s to an address that is not of this machine
+    #[arg(long)]
+    pub(super) allow_rate: bool,
     /// With `local` and `container`: the port of the server, in place of a free one
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,

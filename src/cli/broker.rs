@@ -167,7 +167,7 @@ pub(super) fn remote(target: Target, access: Access, mode: &str) -> Reached {
     let target = target.with(access);
     target.secret().into_iter().for_each(keep_out);
     let plain = target.urls.iter().map(String::as_str).filter(|url| !url.starts_with("tls://"));
-    let open = target.secret().is_some() && target.tls == TlsFiles::default();
+    let open = target.secret().is_some() && !target.requires_tls();
     let warnings = exposure(on_the_command_line, plain.filter(|_| open));
     let record = record::Broker {
         kind: "nats".into(),

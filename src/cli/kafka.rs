@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use super::broker::{self, Contained, End, death, environment};
 use super::clean::Bus;
+use super::consent::Terms;
 use super::journal::Keeping;
 use super::outside::{exposure, keep_out};
 use super::progress::Progress;
@@ -31,11 +32,16 @@ struct Reached {
     end: Option<End>,
 }
 
+/// `host:port` of each broker that a URL names.
+pub(super) fn hosts(url: &str) -> Result<Vec<String>, Failure> {
+    Target::parse(url).map(|target| target.brokers).map_err(Failure::usage)
+}
+
 /// Starts what has to be started, runs, and ends what was started.
 pub(super) fn execute(
     args: &args::Broker,
     job: Job<'_>,
-    keep: bool,
+    terms: Terms,
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
@@ -48,11 +54,13 @@ pub(super) fn execute(
     let setup = Setup {
         plan: job.plan,
         run_id: &job.identity.id,
+        naming: terms.naming,
+        here_only: terms.here_only,
         symbols: &symbols,
         clock: job.clock,
         version: reached.version,
         store: reached.store,
-        keep,
+        keep: job.options.keep,
     };
     let bus = KafkaBus::connect(reached.target, &setup)
         .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;

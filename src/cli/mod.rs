@@ -29,6 +29,7 @@ mod broker;
 mod check;
 mod clean;
 mod compare;
+mod consent;
 #[cfg(feature = "containers")]
 mod container;
 #[cfg(not(feature = "containers"))]

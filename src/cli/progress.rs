@@ -28,6 +28,8 @@ enum Told {
 pub(super) struct Progress {
     terminal: bool,
     what: Told,
+    /// What a run will send, in words.
+    volume: String,
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
@@ -41,6 +43,7 @@ impl Progress {
         Self {
             terminal: stderr().is_terminal(),
             what,
+            volume: String::new(),
             load_s: 0,
             elapsed_s: 0,
             open_line: false,
@@ -61,6 +64,13 @@ impl Progress {
         }
         self.end_line();
         eprintln!("{text}");
+    }
+
+    /// Keeps what a run will send for the moment when it is ready: there is no time to work it out then.
+    pub(super) fn will_send(&mut self, volume: impl FnOnce() -> String) {
+        if self.what == Told::All {
+            self.volume = volume();
+        }
     }
 
     /// Ends a line that would be written over.
@@ -89,16 +99,11 @@ impl Observer for Progress {
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
                 self.audit = false;
-                let (broker, load) = (&record.broker, &record.plan.load);
-                let rate = if load.is_closed() {
-                    "all that the window lets".to_owned()
-                } else {
-                    load.rate.to_string()
-                };
                 if self.what == Told::All {
+                    let broker = &record.broker;
                     self.say(&show::plain(&format!(
-                        "ready: {} {} at {}, {rate} for {} s",
-                        broker.product, broker.version, broker.address, self.load_s
+                        "ready: {} {} at {}; sending {}",
+                        broker.product, broker.version, broker.address, self.volume
                     )));
                 }
             }

@@ -2,6 +2,7 @@
 
 use super::args::{Format, Run};
 use super::broker;
+use super::consent;
 use super::journal::Keeping;
 use super::kafka;
 use super::outside;
@@ -83,6 +84,8 @@ fn measure(
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
+    let terms = consent::terms(&args.broker, plan)?;
+    progress.will_send(|| consent::volume(plan, &consent::subjects(plan, terms.naming, &identity.id)));
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let symbols = market::names(&plan.market);
@@ -97,7 +100,7 @@ fn measure(
         return run::run(job, bus, broker::simulated(), &mut [journal, progress]).map_err(run_failure);
     }
     if plan.bus.kind == BusKind::Kafka {
-        return kafka::execute(&args.broker, job, args.keep, journal, progress);
+        return kafka::execute(&args.broker, job, terms, journal, progress);
     }
     let reached =
         broker::reach(&args.broker, plan, &journal.folder().file("broker.log"), interrupt, progress)?;
@@ -107,6 +110,7 @@ fn measure(
     let setup = Setup {
         plan,
         run_id: &identity.id,
+        naming: terms.naming,
         symbols: &symbols,
         clock,
         volume_bytes: run::volume_bytes(plan),

@@ -12,8 +12,16 @@ use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
-const IDLE: [&str; 7] =
-    ["server", "server_name", "max_payload", "address", "market.seed", "bus.max_bytes", "bus.max_age"];
+const IDLE: [&str; 8] = [
+    "server",
+    "server_name",
+    "subjects",
+    "max_payload",
+    "address",
+    "market.seed",
+    "bus.max_bytes",
+    "bus.max_age",
+];
 
 /// A side over all its runs.
 pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Side {

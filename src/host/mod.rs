@@ -1,5 +1,6 @@
 //! The machine: its clock, its hiccups, its resources, and what it is.
 
+pub mod addresses;
 pub mod cgroup;
 pub mod clock;
 pub mod docker;

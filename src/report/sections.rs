@@ -442,6 +442,8 @@ pub(crate) fn run(record: &Record) -> Facts {
 
 /// The command that runs the plan again.
 pub(crate) fn command(record: &Record) -> String {
+    // Somebody else's words come from outside: quoted for a shell.
+    let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
     let broker = match record.broker.mode.as_str() {
         "local" => "local".to_owned(),
         "sim" => "sim".to_owned(),
@@ -449,8 +451,16 @@ pub(crate) fn command(record: &Record) -> String {
             let image = record.broker.settings.get("container.image").map_or("", String::as_str);
             format!("container:{}", show::plain(image))
         }
-        // Somebody else's address comes from outside: quoted for a shell.
-        _ => format!("'{}'", show::plain(&record.broker.address).replace('\'', "'\\''")),
+        _ => {
+            let prefix = &record.plan.topology.prefix;
+            let subjects = record.broker.settings.get("subjects").map(String::as_str).unwrap_or_default();
+            // The profile's own, which had to be allowed.
+            let is_allowed =
+                subjects.strip_prefix(prefix.as_str()).is_some_and(|tail| [".>", ".*"].contains(&tail));
+            let allowed =
+                if is_allowed { format!(" --allow-prefix {}", quoted(prefix)) } else { String::new() };
+            format!("{}{allowed}", quoted(&record.broker.address))
+        }
     };
     format!("tickgate run ./profile.toml --broker {broker}")
 }

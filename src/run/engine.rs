@@ -77,8 +77,8 @@ pub enum RunError {
     Bus(#[from] BusError),
     /// A group does not receive.
     #[error(
-        "not ready after {seconds} s: {silent} ({said}); check that the subjects reach the \
-         stream and that nothing else consumes from this run's groups"
+        "not ready after {seconds} s: {silent} ({said}); check that the user may publish to the run's subjects, that \
+         they reach the stream, and that nothing else consumes from this run's groups"
     )]
     NotReady {
         /// Who is silent.

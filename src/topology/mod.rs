@@ -4,10 +4,12 @@ pub mod adr;
 mod draw;
 pub mod kafka;
 mod lint;
+mod naming;
 mod pattern;
 mod route;
 
 pub use draw::draw;
 pub use lint::{Finding, Severity, TOPICS_MAX, lint};
+pub use naming::{Naming, OWN, lies_below, name_part, own_name};
 pub use pattern::{Pattern, PatternError};
 pub use route::{Subjects, filters, receives, subjects};

@@ -211,6 +211,7 @@ fn a_stream_in_the_way_is_named_with_a_command_that_is_safe_to_type() {
         let plan = support::plan();
         let symbols = support::symbols(&plan);
         let setup = Setup {
+            naming: tickgate::topology::Naming::Profile,
             plan: &plan,
             run_id: "6s99ndrw",
             symbols: &symbols,

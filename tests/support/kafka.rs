@@ -11,6 +11,7 @@ use tickgate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
 use tickgate::bus::kafka::{KafkaBus, Setup, Target};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Size, Span};
+use tickgate::topology::Naming;
 
 use super::outside;
 use super::rig::Rig;
@@ -71,6 +72,8 @@ impl Kafka {
         let setup = Setup {
             plan,
             run_id: run,
+            naming: Naming::Private,
+            here_only: false,
             symbols: &symbols,
             clock: Clock::start(),
             version: Some(broker.version().to_owned()),

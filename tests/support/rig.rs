@@ -7,6 +7,7 @@ use tickgate::bus::sim::{self, SimBus, Time};
 use tickgate::bus::{Ack, Answer, Bus, Delivery, Member, Outgoing, Publisher, Refused};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Publish, Span};
+use tickgate::topology::Naming;
 
 use super::nats::NatsServer;
 
@@ -82,6 +83,7 @@ impl Rig for Nats {
         let setup = Setup {
             plan,
             run_id: run,
+            naming: Naming::Profile,
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 0,

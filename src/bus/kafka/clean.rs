@@ -23,9 +23,8 @@ use crate::bus::leftover::{Cleaner, ID_LENGTH, Kind, Leftover, Part, Proof, is_r
 use crate::bus::marks::Marks;
 use crate::bus::{BusError, environment};
 use crate::host::clock::Clock;
+use crate::topology::OWN;
 
-/// What the name of everything of a run begins with.
-const PREFIX: &str = "tickgate-";
 /// How long the newest events may take to come.
 const READ_WITHIN: Duration = Duration::from_secs(10);
 /// Rights that it takes, for the hints.
@@ -272,7 +271,7 @@ fn options() -> AdminOptions {
 
 /// The run that a name is of: `tickgate-RUN`, one of these characters, and more.
 fn run_of<'a>(name: &'a str, then: &[char]) -> Option<&'a str> {
-    let rest = name.strip_prefix(PREFIX)?;
+    let rest = name.strip_prefix(OWN)?;
     let (run, more) = rest.split_at_checked(ID_LENGTH)?;
     (is_run_id(run) && more.len() > 1 && more.starts_with(then)).then_some(run)
 }

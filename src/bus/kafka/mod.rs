@@ -33,13 +33,14 @@ pub use target::{Access, Sasl, Secret, Target, TlsFiles};
 use self::audit::{Audit, Ends};
 use self::names::Names;
 use self::progress::Progress;
-use self::provision::{Admin, explain};
+use self::provision::{Admin, Made, explain};
 use self::watch::Watch;
 use crate::bus::marks::Marks;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, environment};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Plan};
+use crate::topology::Naming;
 
 /// Largest message, with key and overhead: what topics and producers are told.
 const MAX_MESSAGE: &str = "1048576";
@@ -58,6 +59,10 @@ pub struct Setup<'a> {
     pub plan: &'a Plan,
     /// Names topics and groups; other characters than letters, digits, `-` and `_` become `-`.
     pub run_id: &'a str,
+    /// Under whose topics the events go; groups are always the run's own.
+    pub naming: Naming,
+    /// Brokers must have addresses of this machine: so much may not be sent to others.
+    pub here_only: bool,
     /// Names of the symbols, by index: the keys.
     pub symbols: &'a [String],
     /// The run's clock.
@@ -119,6 +124,7 @@ pub struct KafkaBus {
     target: Target,
     plan: Plan,
     names: Arc<Names>,
+    made: Made,
     symbols: Arc<[String]>,
     progress: Vec<Arc<Progress>>,
     clock: Clock,
@@ -136,7 +142,7 @@ impl KafkaBus {
     /// When the cluster cannot be reached, or cannot do what the plan asks for.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
         let plan = setup.plan.clone();
-        let names = Arc::new(Names::new(&plan, setup.run_id)?);
+        let names = Arc::new(Names::new(&plan, setup.naming, setup.run_id)?);
         let marks = Marks::new(setup.clock);
         let runtime = event_loop()?;
         let wrong = |error: KafkaError| wrong_settings(&target, &error);
@@ -145,7 +151,7 @@ impl KafkaBus {
         let control: BaseConsumer<Watching> =
             BaseConsumer::from_config_and_context(&control, Watching(watch)).map_err(wrong)?;
         let metadata = provision::reach(&control, &target)?;
-        provision::check(&metadata, &target, &plan)?;
+        provision::check(&metadata, &target, &plan, setup.here_only)?;
         let watch = Watch::new(marks.of("admin".to_owned()));
         let admin =
             AdminClient::from_config_and_context(&target.config("admin")?, Watching(watch)).map_err(wrong)?;
@@ -167,6 +173,7 @@ impl KafkaBus {
             target,
             plan,
             names,
+            made: Made::default(),
             symbols: setup.symbols.into(),
             clock: setup.clock,
             marks,
@@ -214,7 +221,10 @@ impl Bus for KafkaBus {
     }
 
     fn provision(&mut self) -> Result<(), BusError> {
-        self.admin().provision(&self.plan, &self.control)
+        let mut made = Made::default();
+        let done = self.admin().provision(&self.plan, &self.control, &mut made);
+        self.made = made;
+        done
     }
 
     fn publisher(&mut self, generator: u32) -> Result<KafkaPublisher, BusError> {
@@ -279,6 +289,6 @@ impl Bus for KafkaBus {
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {
-        if self.keep { Ok(()) } else { self.admin().teardown() }
+        if self.keep { Ok(()) } else { self.admin().teardown(&self.made) }
     }
 }

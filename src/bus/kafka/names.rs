@@ -3,12 +3,17 @@
 use crate::bus::{BusError, Position};
 use crate::num;
 use crate::plan::Plan;
-use crate::topology::{self, kafka};
+use crate::topology::{self, Naming, kafka, name_part as part, own_name};
 
 /// The names of a run, and its places: each partition of each topic has a number of its own, `topic × partitions +
 /// partition`, which is what a [`Position`] calls its partition.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
+    naming: Naming,
+    /// The run's id.
+    run: String,
+    /// What stands before the plan's topics.
+    prefix: String,
     /// Full names of the topics, in the plan's order.
     topics: Vec<String>,
     /// Length of what stands before the plan's own name.
@@ -21,14 +26,14 @@ pub(super) struct Names {
 impl Names {
     /// # Errors
     /// When Kafka cannot hold the topics, or a group's patterns are none.
-    pub(super) fn new(plan: &Plan, run: &str) -> Result<Self, BusError> {
+    pub(super) fn new(plan: &Plan, naming: Naming, run: &str) -> Result<Self, BusError> {
         let unfit = |problem| BusError::Plan { problem, hint: "see `tickgate topology`".to_owned() };
         if let Some(fault) = kafka::faults(&plan.topology).into_iter().next() {
             return Err(unfit(fault));
         }
-        let run = format!("tickgate-{}", part(run));
-        let before = format!("{run}.");
-        let name = |topic: &String| format!("{before}{}", kafka::topic_name(&plan.topology, topic));
+        let prefix = naming.prefix(&plan.topology, run);
+        let name = |topic: &String| format!("{prefix}.{topic}");
+        let (id, run) = (run.to_owned(), own_name(run));
         let mut groups = Vec::new();
         for (at, group) in plan.groups.iter().enumerate() {
             let received = topology::receives(group, &plan.topology.topics)
@@ -39,10 +44,28 @@ impl Names {
         }
         Ok(Self {
             topics: plan.topology.topics.iter().map(name).collect(),
-            before: before.len(),
+            before: prefix.len() - plan.topology.prefix.len(),
+            naming,
+            run: id,
+            prefix,
             partitions: plan.bus.partitions,
             groups,
         })
+    }
+
+    /// The run's id.
+    pub(super) fn run(&self) -> &str {
+        &self.run
+    }
+
+    /// Whose names the topics bear.
+    pub(super) const fn naming(&self) -> Naming {
+        self.naming
+    }
+
+    /// What stands before the plan's topics.
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
     }
 
     pub(super) fn topics(&self) -> &[String] {
@@ -114,7 +137,29 @@ impl Names {
     }
 }
 
-/// A text as a part of a name: whatever Kafka does not allow there becomes `-`.
-fn part(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile;
+
+    #[test]
+    fn topics_are_the_runs_own_or_the_profiles_and_shown_as_the_profiles() {
+        let source = profile::Source::new("p", "");
+        let sets = ["bus.kind=kafka", "load.rate=1k/s", "load.duration=9s"].map(str::to_owned);
+        let plan = profile::read(&source, &sets).expect("a plan");
+        let names = |naming| Names::new(&plan, naming, "r.1").expect("names");
+        for (naming, prefix) in [(Naming::Private, "tickgate-r-1.ai-trader"), (Naming::Profile, "ai-trader")]
+        {
+            let names = names(naming);
+            assert_eq!(names.prefix(), prefix);
+            for (full, topic) in names.topics().iter().zip(&plan.topology.topics) {
+                assert_eq!(*full, format!("{prefix}.{topic}"));
+                assert_eq!(names.published(full), format!("ai-trader.{topic}"));
+            }
+            assert!(
+                names.groups().all(|group| group.starts_with("tickgate-r-1-")),
+                "groups are always private"
+            );
+        }
+    }
 }

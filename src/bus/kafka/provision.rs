@@ -1,6 +1,7 @@
 //! Makes and removes the run's topics and groups, and checks the cluster against the plan before that.
 
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -15,7 +16,9 @@ use super::target::Target;
 use super::watch::Watch;
 use super::{MAX_MESSAGE, Watching};
 use crate::bus::{BusError, BusFacts, environment};
+use crate::host::addresses;
 use crate::plan::{Acks, Plan, Sync};
+use crate::topology::Naming;
 
 /// How long the cluster may take to let us in, and to answer a request of the control side.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -118,7 +121,12 @@ pub(super) fn explain(watch: &Watch, what: &str) -> BusError {
 }
 
 /// Checks the cluster against the plan.
-pub(super) fn check(metadata: &Metadata, target: &Target, plan: &Plan) -> Result<(), BusError> {
+pub(super) fn check(
+    metadata: &Metadata,
+    target: &Target,
+    plan: &Plan,
+    here_only: bool,
+) -> Result<(), BusError> {
     let brokers = metadata.brokers();
     if usize::try_from(plan.bus.replicas).unwrap_or(usize::MAX) > brokers.len() {
         return Err(BusError::Plan {
@@ -129,6 +137,10 @@ pub(super) fn check(metadata: &Metadata, target: &Target, plan: &Plan) -> Result
             ),
             hint: "lower `bus.replicas`, or name a larger cluster".to_owned(),
         });
+    }
+    if here_only {
+        let at = brokers.iter().map(|broker| format!("{}:{}", broker.host(), broker.port()));
+        check_here(at, &addresses::own(), target)?;
     }
     for broker in brokers {
         let (host, port) = (broker.host(), u16::try_from(broker.port()).unwrap_or(0));
@@ -144,6 +156,44 @@ pub(super) fn check(metadata: &Metadata, target: &Target, plan: &Plan) -> Result
     Ok(())
 }
 
+/// The load goes to the brokers that the cluster names, wherever the first one is.
+fn check_here(named: impl Iterator<Item = String>, own: &[IpAddr], target: &Target) -> Result<(), BusError> {
+    let mut named = named;
+    match named.find(|at| !addresses::are_local(&addresses::of(at), own)) {
+        None => Ok(()),
+        Some(far) => Err(BusError::Plan {
+            problem: format!(
+                "the load's peak is above 20k/s, and {} names a broker at {far}, which is not an address of this machine",
+                target.label
+            ),
+            hint: "lower it, or allow it with --allow-rate".to_owned(),
+        }),
+    }
+}
+
+/// The topics that this run made, and so may remove.
+#[derive(Debug, Default)]
+pub(super) struct Made(BTreeSet<String>);
+
+impl Made {
+    /// Private names are nobody else's, whatever the cluster answers. A topic of the profile's own name is this run's only
+    /// where the cluster has said so.
+    fn before(names: &Names) -> Self {
+        match names.naming() {
+            Naming::Private => Self(names.topics().iter().cloned().collect()),
+            Naming::Profile => Self::default(),
+        }
+    }
+
+    fn take<'a>(&mut self, answers: impl Iterator<Item = &'a Result<String, (String, Code)>>) {
+        self.0.extend(answers.filter_map(|answer| answer.as_ref().ok()).cloned());
+    }
+
+    fn has(&self, topic: &str) -> bool {
+        self.0.contains(topic)
+    }
+}
+
 /// The admin side of a cluster.
 pub(super) struct Admin<'a> {
     pub(super) client: &'a AdminClient<Watching>,
@@ -157,8 +207,15 @@ impl Admin<'_> {
     }
 
     /// Makes the topics, and returns when each partition answers.
-    pub(super) fn provision(&self, plan: &Plan, control: &BaseConsumer<Watching>) -> Result<(), BusError> {
+    pub(super) fn provision(
+        &self,
+        plan: &Plan,
+        control: &BaseConsumer<Watching>,
+        made: &mut Made,
+    ) -> Result<(), BusError> {
         let watch = &control.context().0;
+        self.check_free(control, plan)?;
+        *made = Made::before(self.names);
         let settings = topic_settings(plan);
         let replicas = i32::try_from(plan.bus.replicas).unwrap_or(1);
         let partitions_of_each = i32::try_from(self.names.partitions()).unwrap_or(1);
@@ -174,21 +231,50 @@ impl Admin<'_> {
         let deadline = Instant::now() + LEADERS_WITHIN;
         let mut again = false;
         loop {
-            let made = self
+            let answers = self
                 .runtime
                 .block_on(self.client.create_topics(&topics, &Self::options()))
-                .map_err(|error| explain(watch, &format!("cannot make the run's topics: {error}")))?;
+                .map_err(|error| {
+                    explain(watch, &format!("cannot make the run's topics{}: {error}", self.maybe_made()))
+                })?;
+            made.take(answers.iter());
             // What is there at the second attempt was made by the first.
-            let ours = |code: &Code| again && *code == Code::TopicAlreadyExists;
-            match made.into_iter().filter_map(Result::err).find(|(_, code)| !ours(code)) {
+            let ours =
+                |topic: &str, code: &Code| again && *code == Code::TopicAlreadyExists && made.has(topic);
+            match answers.into_iter().filter_map(Result::err).find(|(topic, code)| !ours(topic, code)) {
                 // A broker that was there a moment ago may be shut out for another one.
                 Some((_, Code::InvalidReplicationFactor)) if Instant::now() < deadline => {
                     again = true;
                     std::thread::sleep(Duration::from_millis(200));
                 }
-                Some((topic, code)) => return Err(refused(&topic, code, plan)),
+                Some((topic, code)) => return Err(refused(&topic, code, plan, self.names)),
                 None => return self.until_led(control),
             }
+        }
+    }
+
+    /// A topic of the profile's own name must not be there: it would be somebody else's.
+    fn check_free(&self, control: &BaseConsumer<Watching>, plan: &Plan) -> Result<(), BusError> {
+        if self.names.naming() == Naming::Private {
+            return Ok(());
+        }
+        // Of all topics: asking for one by its name may make it.
+        let metadata = control.fetch_metadata(None, PATIENCE).map_err(|error| {
+            explain(&control.context().0, &format!("cannot ask for the cluster's topics: {error}"))
+        })?;
+        let there: BTreeSet<&str> =
+            metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name).collect();
+        match self.names.topics().iter().find(|topic| there.contains(topic.as_str())) {
+            Some(topic) => Err(refused(topic, Code::TopicAlreadyExists, plan, self.names)),
+            None => Ok(()),
+        }
+    }
+
+    /// What to look for where the cluster has not said whether it made the topics, and they are not ours by name.
+    fn maybe_made(&self) -> String {
+        match self.names.naming() {
+            Naming::Private => String::new(),
+            Naming::Profile => format!(" (some of {} may be there now)", self.names.topics().join(", ")),
         }
     }
 
@@ -211,24 +297,29 @@ impl Admin<'_> {
         Ok(())
     }
 
-    /// Removes the run's topics and groups, as far as they are there.
-    pub(super) fn teardown(&self) -> Result<(), BusError> {
-        let topics: Vec<&str> = self.names.topics().iter().map(String::as_str).collect();
-        let mut left: Vec<String> = Vec::new();
-        match self.runtime.block_on(self.client.delete_topics(&topics, &Self::options())) {
-            Err(error) => {
-                return Err(left_behind(
-                    self.run(),
-                    &[format!("topics and groups {}* ({error})", self.prefix())],
-                ));
-            }
-            Ok(done) => {
-                let kept = done.into_iter().filter_map(Result::err);
-                let kept = kept
-                    .filter(|(_, code)| !matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic));
-                left.extend(kept.map(|(topic, code)| format!("topic {topic} ({code})")));
-            }
+    /// Removes the topics, as far as they are there. Returns what is left.
+    fn remove_topics(&self, made: &Made) -> Result<Vec<String>, BusError> {
+        let topics: Vec<&str> = made.0.iter().map(String::as_str).collect();
+        if topics.is_empty() {
+            return Ok(Vec::new());
         }
+        let done =
+            self.runtime.block_on(self.client.delete_topics(&topics, &Self::options())).map_err(|error| {
+                let groups: Vec<&str> = self.names.groups().collect();
+                left_behind(
+                    self.names.run(),
+                    &[format!("topics {} and groups {} ({error})", topics.join(", "), groups.join(", "))],
+                )
+            })?;
+        let kept = done.into_iter().filter_map(Result::err);
+        let kept =
+            kept.filter(|(_, code)| !matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic));
+        Ok(kept.map(|(topic, code)| format!("topic {topic} ({code})")).collect())
+    }
+
+    /// Removes the topics that the run made and its groups, as far as they are there.
+    pub(super) fn teardown(&self, made: &Made) -> Result<(), BusError> {
+        let mut left = self.remove_topics(made)?;
         let deadline = Instant::now() + LEAVE_WITHIN;
         let mut groups: Vec<String> = self.names.groups().map(str::to_owned).collect();
         while !groups.is_empty() {
@@ -254,16 +345,7 @@ impl Admin<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        Err(left_behind(self.run(), &left))
-    }
-
-    fn prefix(&self) -> &str {
-        self.names.topic(0).and_then(|name| name.split('.').next()).unwrap_or_default()
-    }
-
-    /// The run's id, as its names have it.
-    fn run(&self) -> &str {
-        self.prefix().trim_start_matches("tickgate-")
+        Err(left_behind(self.names.run(), &left))
     }
 
     /// Settings of a broker that matter to the figures, where we may read them.
@@ -299,6 +381,7 @@ impl Admin<'_> {
             ("server".to_owned(), target.label.clone()),
             ("brokers".to_owned(), metadata.brokers().len().to_string()),
             ("tls".to_owned(), if target.tls { "on" } else { "off" }.to_owned()),
+            ("subjects".to_owned(), format!("{}.*", self.names.prefix())),
             ("partitions".to_owned(), bus.partitions.to_string()),
             ("replicas".to_owned(), bus.replicas.to_string()),
             ("min_insync_replicas".to_owned(), kafka.min_insync_replicas.to_string()),
@@ -368,20 +451,31 @@ fn left_behind(run: &str, what: &[String]) -> BusError {
 }
 
 /// Why a topic could not be made.
-fn refused(topic: &str, code: Code, plan: &Plan) -> BusError {
+fn refused(topic: &str, code: Code, plan: &Plan, names: &Names) -> BusError {
     let what = format!("the cluster does not make topic {topic}: {code}");
     match code {
         Code::TopicAlreadyExists => environment(
             &format!("topic {topic} is there already"),
-            "it belongs to a run that was kept or killed: `tickgate clean` with the same --broker lists what there is; other topics \
-             are for `kafka-topics.sh --delete`",
+            match names.naming() {
+                Naming::Private => {
+                    "it belongs to a run that was kept or killed: `tickgate clean` with the same --broker lists what there is"
+                }
+                Naming::Profile => {
+                    "it is not this run's, and stays as it is: leave out `--allow-prefix`, or set another \
+                     `topology.prefix`"
+                }
+            },
         ),
         Code::InvalidReplicationFactor => BusError::Plan {
             problem: format!("{what} ({} replicas)", plan.bus.replicas),
             hint: "lower `bus.replicas`, or wait until all brokers are up".to_owned(),
         },
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            environment(&what, "allow the user to create topics whose names begin with `tickgate-`")
+            let before = match names.naming() {
+                Naming::Private => "tickgate-",
+                Naming::Profile => names.prefix(),
+            };
+            environment(&what, &format!("allow the user to create topics whose names begin with `{before}`"))
         }
         Code::PolicyViolation | Code::InvalidConfig => environment(
             &what,
@@ -397,29 +491,5 @@ pub(super) fn observing(error: &KafkaError) -> BusError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_broker_that_was_advertised_is_told_from_one_that_was_given() {
-        let target = Target::parse("kafka://127.0.0.1:9092").unwrap();
-        let said = |text: &str| elsewhere(text, &target).map(|error| error.to_string());
-        let refused = "Connect to ipv4#10.0.0.9:9092 failed: Connection refused (after 0ms in state CONNECT)";
-        for prefix in ["10.0.0.9:9092/7", "sasl_ssl://10.0.0.9:9092/7"] {
-            let error = said(&format!("{prefix}: {refused}")).unwrap();
-            let beginning =
-                "kafka://127.0.0.1:9092 answers, and says that broker 7 is at 10.0.0.9:9092, which cannot be";
-            assert!(error.contains(beginning) && error.contains("advertised.listeners"), "{error}");
-        }
-        let others = [
-            format!("127.0.0.1:9092/bootstrap: {refused}"),
-            format!("127.0.0.1:9092/7: {refused}"),
-            "10.0.0.9:9092/7: SASL authentication error: Invalid username or password".to_owned(),
-            "1/1 brokers are down".to_owned(),
-            String::new(),
-        ];
-        for text in others {
-            assert_eq!(said(&text), None, "{text}");
-        }
-    }
-}
+#[path = "provision_tests.rs"]
+mod tests;

@@ -8,6 +8,7 @@ use rdkafka::types::RDKafkaApiKey;
 use super::*;
 use crate::bus::marks::Marks;
 use crate::plan::{Kafka, Plan, Span};
+use crate::topology::Naming;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
 
@@ -41,7 +42,7 @@ impl World {
         let mut plan = plan();
         change(&mut plan);
         let cluster = MockCluster::new(1).expect("a cluster");
-        let names = Arc::new(Names::new(&plan, "m1").expect("names"));
+        let names = Arc::new(Names::new(&plan, Naming::Private, "m1").expect("names"));
         for topic in names.topics() {
             cluster.create_topic(topic, 4, 1).expect("a topic");
         }
@@ -182,7 +183,7 @@ fn a_topic_that_is_not_there_is_a_refusal() {
     let mut world = World::with(|plan| plan.bus.publish_timeout = Span::seconds(30));
     let mut other = world.plan.clone();
     other.topology.prefix = "gone".to_owned();
-    world.names = Arc::new(Names::new(&other, "m2").expect("names"));
+    world.names = Arc::new(Names::new(&other, Naming::Private, "m2").expect("names"));
     world
         .cluster
         .topic_error(world.names.topic(0).expect("a topic"), Raw::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)

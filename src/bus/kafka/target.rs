@@ -316,6 +316,24 @@ mod tests {
     }
 
     #[test]
+    fn one_scheme_or_file_that_asks_for_tls_asks_for_all_brokers() {
+        let is_refused = |url: &str| Target::parse(url).is_err();
+        assert!(is_refused("kafka+tls://a,kafka://b") && is_refused("kafka://a,kafka+tls://b"));
+        let protocol = |url: &str, access: Access| {
+            let target = Target::parse(url).unwrap().with(access);
+            target.config("t").unwrap().get("security.protocol").unwrap().to_owned()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let ca = folder.path().join("ca.pem");
+        std::fs::write(&ca, "").unwrap();
+        let files = |ca| TlsFiles { ca, ..TlsFiles::default() };
+        let plain = Access { user: Some("u".to_owned()), tls: Some(false), ..Access::default() };
+        assert_eq!(protocol("kafka://a", plain.clone()), "sasl_plaintext");
+        assert_eq!(protocol("kafka+tls://a", plain.clone()), "sasl_ssl", "a file takes nothing from the URL");
+        assert_eq!(protocol("kafka://a", Access { files: files(Some(ca)), ..plain }), "sasl_ssl");
+    }
+
+    #[test]
     fn properties_of_kafkas_own_tools_are_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("client.properties");

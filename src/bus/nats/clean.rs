@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
-use super::provision::{PREFIX, failed};
+use super::provision::failed;
 use super::subjects::name_part;
 use super::target::{Target, environment};
 use super::{CONTROL_QUEUE, link, publisher};
@@ -16,6 +16,7 @@ use crate::bus::leftover::{Cleaner, Kind, Leftover, Part, Proof};
 use crate::bus::marks::Marks;
 use crate::host::clock::Clock;
 use crate::num;
+use crate::topology::OWN;
 
 /// Streams of a server, or consumers of a stream, that are looked at: a server that names ever more must not hold us up.
 const MOST: usize = 100_000;
@@ -64,7 +65,7 @@ impl Cleaner for NatsCleaner {
                     found.extend(leftover(jetstream, stream, run, proof).await?);
                 }
             }
-            found.extend(silent.into_iter().filter(|name| name.starts_with(PREFIX)).map(without_answer));
+            found.extend(silent.into_iter().filter(|name| name.starts_with(OWN)).map(without_answer));
             found.sort_by(|a, b| a.parts.first().map(|p| &p.name).cmp(&b.parts.first().map(|p| &p.name)));
             Ok(found)
         })
@@ -157,7 +158,7 @@ fn unix_ns(text: &str) -> Option<u64> {
 /// Whose a stream is, and whether that is proven; `None` for one that has nothing to do with tickgate.
 fn proof(config: &Config) -> Option<(String, Proof)> {
     let mark = config.metadata.as_ref().and_then(|metadata| metadata.run.as_ref());
-    match (mark, config.name.strip_prefix(PREFIX)) {
+    match (mark, config.name.strip_prefix(OWN)) {
         (Some(run), Some(named)) if run == named && !run.is_empty() && name_part(run) == *run => {
             Some((run.clone(), Proof::Ours))
         }

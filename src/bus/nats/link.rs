@@ -129,11 +129,14 @@ fn options(target: &Target) -> Result<ConnectOptions, BusError> {
         (None, None) => {}
         _ => return Err(environment("a client certificate and its key come together", "give both files")),
     }
-    if tls.wanted() {
+    if target.requires_tls() {
         options = options.require_tls(true);
     }
     if tls.first {
         options = options.tls_first();
+    }
+    if !target.may_learn_servers() {
+        options = options.ignore_discovered_servers();
     }
     if let Some(prefix) = &target.inbox_prefix {
         options = options.custom_inbox_prefix(prefix);
@@ -177,7 +180,8 @@ fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> BusError {
             "the server wants a client certificate: give one with its key"
         }
         _ if text.contains("InvalidContentType") => {
-            "the server does not speak TLS there, or not first: leave the TLS options out, or only `tls_first`"
+            "the server does not speak TLS there, or not first: one tls:// address or TLS option is for all addresses; \
+             leave these out, or only `tls_first`"
         }
         _ if certificate => {
             "give the CA that signed the server's certificate, and the host name that is in it"

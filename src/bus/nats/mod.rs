@@ -38,6 +38,7 @@ use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{self, Plan};
+use crate::topology::Naming;
 
 /// How long [`Bus::observe`] may take.
 const OBSERVE: Duration = Duration::from_secs(2);
@@ -51,6 +52,8 @@ pub struct Setup<'a> {
     pub plan: &'a Plan,
     /// Names streams and consumers; other characters than letters, digits, `-` and `_` become `-`.
     pub run_id: &'a str,
+    /// Under whose subjects the events go.
+    pub naming: Naming,
     /// Names of the symbols, by index.
     pub symbols: &'a [String],
     /// The run's clock.
@@ -88,7 +91,7 @@ impl NatsBus {
     /// When the server cannot be reached, or cannot do what the plan asks for.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
         let plan = setup.plan.clone();
-        let layout = Layout::new(&plan, setup.symbols)?;
+        let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
         let runtime = publisher::runtime()?;
@@ -104,7 +107,8 @@ impl NatsBus {
             preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
-        let facts = preflight::facts(&control.client.server_info(), &target.label, &plan, setup.sync_always);
+        let facts =
+            preflight::facts(&control.client.server_info(), &target, &layout.all(), &plan, setup.sync_always);
         Ok(Self {
             control,
             jetstream,

@@ -5,7 +5,7 @@ use async_nats::jetstream::account::{Account, Limits};
 use async_nats::jetstream::context::AccountErrorKind;
 use async_nats::jetstream::{Context, ErrorCode};
 
-use super::target::environment;
+use super::target::{Target, environment};
 use crate::bus::{BusError, BusFacts};
 use crate::num;
 use crate::plan::{Compression, Delivery, Plan, Publish, Size, Storage};
@@ -156,16 +156,26 @@ fn check_ack_pending(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
 }
 
 /// What is known of the broker; `sync_always` says it of a server whose configuration we know.
-pub(super) fn facts(server: &ServerInfo, label: &str, plan: &Plan, sync_always: Option<bool>) -> BusFacts {
+pub(super) fn facts(
+    server: &ServerInfo,
+    target: &Target,
+    subjects: &str,
+    plan: &Plan,
+    sync_always: Option<bool>,
+) -> BusFacts {
     let bus = &plan.bus;
     let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
-    let mut settings =
-        vec![("server".to_owned(), label.to_owned()), ("server_name".to_owned(), server.server_name.clone())];
+    let mut settings = vec![
+        ("server".to_owned(), target.label.clone()),
+        ("server_name".to_owned(), server.server_name.clone()),
+    ];
     let mut set = |name: &str, value: String| settings.push((name.to_owned(), value));
     if let Some(cluster) = &server.cluster {
         set("cluster", cluster.clone());
     }
-    set("tls", on_off(server.tls_required));
+    // What the server says of it may be said by somebody else, before the handshake.
+    set("tls", on_off(server.tls_required || target.requires_tls()));
+    set("subjects", subjects.to_owned());
     set("storage", if bus.storage == Storage::Memory { "memory" } else { "file" }.to_owned());
     set("replicas", bus.replicas.to_string());
     set("compression", if bus.nats.compression == Compression::S2 { "s2" } else { "none" }.to_owned());

@@ -21,11 +21,10 @@ use crate::bus::BusError;
 use crate::bus::leftover::is_run_id;
 use crate::num;
 use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
+use crate::topology::{Naming, own_name};
 
 /// The mark on everything that a run makes; its value is the run's id.
 pub(super) const MARK: &str = "tickgate.run";
-/// What the name of a run's stream begins with.
-pub(super) const PREFIX: &str = "tickgate-";
 /// How long a consumer stays unused beyond its run's own length, until the server removes it.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 /// Right after a delete the server may fail to create a store (10049): its folder is removed under it.
@@ -33,7 +32,7 @@ const RETRIES: u32 = 10;
 
 /// The run's stream.
 pub(super) fn stream_name(run: &str) -> String {
-    format!("{PREFIX}{}", subjects::name_part(run))
+    own_name(run)
 }
 
 fn mark(run: &str) -> HashMap<String, String> {
@@ -48,7 +47,7 @@ pub(super) async fn check_overlap(jetstream: &Context, run: &str, layout: &Layou
     for subject in layout.stream_subjects() {
         match jetstream.stream_by_subject(subject.as_str()).await {
             Ok(name) if name == stream_name(run) => {}
-            Ok(name) => return Err(in_the_way(jetstream, &name, &subject).await),
+            Ok(name) => return Err(in_the_way(jetstream, &name, &subject, layout.naming()).await),
             Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => {}
             Err(error) => return Err(failed("ask for streams with our subjects", &error.to_string())),
         }
@@ -56,7 +55,7 @@ pub(super) async fn check_overlap(jetstream: &Context, run: &str, layout: &Layou
     Ok(())
 }
 
-async fn in_the_way(jetstream: &Context, name: &str, subject: &str) -> BusError {
+async fn in_the_way(jetstream: &Context, name: &str, subject: &str, naming: Naming) -> BusError {
     let owner = match jetstream.get_stream(name).await {
         Ok(stream) => stream.cached_info().config.metadata.get(MARK).cloned(),
         Err(_) => None,
@@ -75,7 +74,19 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str) -> BusError 
             &problem,
             "it bears tickgate's mark: `tickgate clean` with the same --broker or --context lists what there is",
         ),
-        None => environment(&problem, "set another `topology.prefix`, or use another account or server"),
+        None => environment(&problem, other_subjects(naming)),
+    }
+}
+
+/// How to get out of the way of a stream.
+const fn other_subjects(naming: Naming) -> &'static str {
+    match naming {
+        Naming::Profile => {
+            "leave out `--allow-prefix`, set another `topology.prefix`, or use another account or server"
+        }
+        Naming::Private => {
+            "it takes every subject, the run's own too: use an account or server without such a stream"
+        }
     }
 }
 
@@ -91,7 +102,7 @@ pub(super) async fn provision(
     api: &str,
 ) -> Result<(), BusError> {
     check_overlap(jetstream, run, layout).await?;
-    create_stream(jetstream, stream_config(run, plan, layout)).await?;
+    create_stream(jetstream, stream_config(run, plan, layout), layout.naming()).await?;
     let stream = stream_name(run);
     for group in 0..plan.groups.len() {
         for durable in 0..layout.durables(group) {
@@ -99,7 +110,9 @@ pub(super) async fn provision(
             let name = config.durable_name.clone().unwrap_or_default();
             jetstream.create_consumer_on_stream(config, stream.as_str()).await.map_err(
                 |error| match error.kind() {
-                    ConsumerErrorKind::JetStream(api) => refused(&format!("create consumer {name}"), &api),
+                    ConsumerErrorKind::JetStream(api) => {
+                        refused(&format!("create consumer {name}"), &api, layout.naming())
+                    }
                     _ => failed(&format!("create consumer {name} ({api})"), &error.to_string()),
                 },
             )?;
@@ -108,7 +121,7 @@ pub(super) async fn provision(
     Ok(())
 }
 
-async fn create_stream(jetstream: &Context, config: Config) -> Result<(), BusError> {
+async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> Result<(), BusError> {
     let action = format!("create stream {}", config.name);
     let mut tries = 0;
     loop {
@@ -118,7 +131,7 @@ async fn create_stream(jetstream: &Context, config: Config) -> Result<(), BusErr
                 tries += 1;
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
-            CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api)),
+            CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api, naming)),
             _ => return Err(failed(&action, &error.to_string())),
         }
     }
@@ -241,9 +254,9 @@ pub(super) fn failed(action: &str, why: &str) -> BusError {
 }
 
 /// What to do about the server's refusals, by its error codes.
-fn refused(action: &str, error: &async_nats::jetstream::Error) -> BusError {
+fn refused(action: &str, error: &async_nats::jetstream::Error, naming: Naming) -> BusError {
     let hint = match error.error_code().0 {
-        10_065 => "set another `topology.prefix`, or use another account or server",
+        10_065 => other_subjects(naming),
         10_074 => {
             "set `bus.replicas = 1`, or use a cluster: a `cluster {}` block without `listen` or `port` makes none"
         }

@@ -12,7 +12,8 @@ use std::collections::BTreeSet;
 
 use crate::bus::BusError;
 use crate::plan::{Delivery, Group, Plan};
-use crate::topology::receives;
+pub(super) use crate::topology::name_part;
+use crate::topology::{Naming, receives};
 
 /// The token between the symbol and the number of its partition.
 const PARTITION: &str = ".partition.";
@@ -22,6 +23,8 @@ const NOTHING: &str = "tickgate.no-topic";
 /// Subjects and consumers of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
+    naming: Naming,
+    /// What stands before the topics.
     prefix: String,
     topics: Vec<String>,
     symbol_in_subject: bool,
@@ -46,11 +49,11 @@ struct GroupLayout {
 }
 
 impl Layout {
-    /// Works out the subjects of a plan.
+    /// Works out the subjects of a plan, for a run.
     ///
     /// # Errors
     /// When a partitioned group cannot be laid out, or a symbol cannot stand in a subject.
-    pub(super) fn new(plan: &Plan, symbols: &[String]) -> Result<Self, BusError> {
+    pub(super) fn new(plan: &Plan, naming: Naming, run: &str, symbols: &[String]) -> Result<Self, BusError> {
         let topology = &plan.topology;
         if topology.symbol_in_subject {
             check_symbols(symbols)?;
@@ -62,7 +65,8 @@ impl Layout {
             .collect::<Result<Vec<_>, _>>()?;
         let partitioning = partitioning(plan, &groups)?;
         Ok(Self {
-            prefix: topology.prefix.clone(),
+            naming,
+            prefix: naming.prefix(topology, run),
             topics: topology.topics.clone(),
             symbol_in_subject: topology.symbol_in_subject,
             partitioning,
@@ -73,7 +77,18 @@ impl Layout {
     #[cfg(test)]
     pub(super) fn of_one_topic() -> Self {
         let (prefix, topics) = ("pre".to_owned(), vec!["topic".to_owned()]);
-        Self { prefix, topics, symbol_in_subject: false, partitioning: None, groups: Vec::new() }
+        let naming = Naming::Profile;
+        Self { naming, prefix, topics, symbol_in_subject: false, partitioning: None, groups: Vec::new() }
+    }
+
+    /// Whose subjects they are.
+    pub(super) const fn naming(&self) -> Naming {
+        self.naming
+    }
+
+    /// One filter for all subjects.
+    pub(super) fn all(&self) -> String {
+        format!("{}.>", self.prefix)
     }
 
     /// The subjects that the stream listens to.
@@ -215,11 +230,6 @@ fn check_symbols(symbols: &[String]) -> Result<(), BusError> {
 
 fn levels(topic: &str) -> usize {
     topic.split('.').count()
-}
-
-/// A text as a part of a stream's or consumer's name: whatever NATS does not allow there becomes `-`.
-pub(super) fn name_part(text: &str) -> String {
-    text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
 }
 
 /// The durable's name of a group: unique even where two groups differ only in characters that names cannot hold.

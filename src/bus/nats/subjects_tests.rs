@@ -30,7 +30,7 @@ fn plan(topics: &[&str], symbol_in_subject: bool, groups: &[(&[&str], u32, Deliv
 }
 
 fn layout(plan: &Plan) -> Layout {
-    Layout::new(plan, &["AAPL".to_owned()]).expect("a layout")
+    Layout::new(plan, Naming::Profile, "r", &["AAPL".to_owned()]).expect("a layout")
 }
 
 const TOPICS: [&str; 3] = ["market.quote.received", "market.bar.1m", "system.heartbeat"];
@@ -81,10 +81,31 @@ fn partitions_are_shared_out_and_hidden_again() {
 }
 
 #[test]
+fn a_runs_own_subjects_are_laid_out_as_the_profiles_are() {
+    let groups: &[(&[&str], u32, Delivery)] =
+        &[(&["market.quote.*"], 2, Delivery::Partitioned), (&[">"], 1, Delivery::Shared)];
+    let plan = plan(&TOPICS, true, groups);
+    let symbols = ["AAPL".to_owned()];
+    let of = |naming| Layout::new(&plan, naming, "r.1", &symbols).expect("a layout");
+    let (own, profile) = (of(Naming::Private), of(Naming::Profile));
+    let before = |text: String| text.replace("pre.", "tickgate-r-1.pre.");
+    let all = |texts: Vec<String>| texts.into_iter().map(before).collect::<Vec<_>>();
+    assert_eq!((own.all(), profile.all()), ("tickgate-r-1.pre.>".to_owned(), "pre.>".to_owned()));
+    assert_eq!(own.stream_subjects(), all(profile.stream_subjects()));
+    assert_eq!(own.transform(), profile.transform().map(|(from, to)| (before(from), before(to))));
+    for (group, durable) in [(0, 0), (0, 1), (1, 0)] {
+        assert_eq!(own.filters(group, durable), all(profile.filters(group, durable)));
+    }
+    assert_eq!(own.subject(1, "AAPL"), "tickgate-r-1.pre.market.bar.1m.AAPL");
+    assert_eq!(own.published("tickgate-r-1.pre.a.AAPL.partition.3"), "tickgate-r-1.pre.a.AAPL");
+}
+
+#[test]
 fn symbols_must_be_tokens() {
     let plan = plan(&TOPICS, true, &[]);
     for symbol in ["", "BRK.B", "A B", "*", "a>"] {
-        let error = Layout::new(&plan, &[symbol.to_owned()]).expect_err(symbol).to_string();
+        let error =
+            Layout::new(&plan, Naming::Profile, "r", &[symbol.to_owned()]).expect_err(symbol).to_string();
         assert!(error.contains("cannot be a token of a NATS subject"), "{error}");
     }
 }

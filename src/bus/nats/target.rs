@@ -214,6 +214,20 @@ impl Target {
         Self { auth, tls, ..self }
     }
 
+    /// Is every connection encrypted? One address that asks for TLS, or a file for it, asks for all of them: else the
+    /// credentials of an encrypted connection would go to a plain one after a reconnect.
+    #[must_use]
+    pub fn requires_tls(&self) -> bool {
+        self.tls.wanted() || self.urls.iter().any(|url| url.starts_with("tls://"))
+    }
+
+    /// May other servers of the cluster be learned from a server's first words? Without TLS nothing is verified, and
+    /// nothing is promised; with TLS they must come from a server that has proved who it is, which with
+    /// [`TlsFiles::first`] it has before it says a word. The client reads no later list than that of the first words.
+    pub(super) fn may_learn_servers(&self) -> bool {
+        !self.requires_tls() || self.tls.first
+    }
+
     /// The secret that it proves itself by, where it holds one.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {

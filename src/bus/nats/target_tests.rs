@@ -134,3 +134,18 @@ proptest! {
         prop_assert_eq!(target.auth, Auth::User { user: "me".to_owned(), password: Secret::new(password) });
     }
 }
+
+#[test]
+fn one_address_or_file_that_asks_for_tls_asks_for_all_and_unproved_servers_teach_no_addresses() {
+    let of = |urls: &str, tls: TlsFiles| {
+        let target = Target { tls, ..Target::parse(urls).expect("URLs") };
+        (target.requires_tls(), target.may_learn_servers())
+    };
+    let ca = || TlsFiles { ca: Some("ca.pem".into()), ..TlsFiles::default() };
+    assert_eq!(of("nats://a,nats://b", TlsFiles::default()), (false, true));
+    assert_eq!(of("nats://a,tls://b", TlsFiles::default()), (true, false));
+    assert_eq!(of("TLS://a", TlsFiles::default()), (true, false));
+    assert_eq!(of("nats://a", ca()), (true, false));
+    assert_eq!(of("nats://a", TlsFiles { cert: Some("c.pem".into()), ..TlsFiles::default() }), (true, false));
+    assert_eq!(of("nats://a", TlsFiles { first: true, ..TlsFiles::default() }), (true, true));
+}

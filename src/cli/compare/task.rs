@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
 use crate::cli::args::{self, Compare};
+use crate::cli::consent::{self, Terms};
 use crate::cli::outside::shown;
 use crate::cli::{Exit, Failure, broker, check, with_sources};
 use crate::compare::{
@@ -34,6 +35,7 @@ pub(super) struct Side {
     pub(super) overrides: Vec<String>,
     pub(super) plan: Plan,
     pub(super) broker: args::Broker,
+    pub(super) terms: Terms,
 }
 
 impl Task {
@@ -152,10 +154,12 @@ fn side(
         broker.context = Some(context.clone());
     }
     broker.creds = side.creds.as_ref().map(PathBuf::from).or(broker.creds);
+    let terms = consent::terms(&broker, &plan)
+        .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
     let label = shown(&label);
-    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker }, prices))
+    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker, terms }, prices))
 }
 
 /// A name for a side that has none: the value of its first flag, without the quotes of TOML.

@@ -2,9 +2,10 @@
 
 use crate::archive::RunFolder;
 use crate::cli::args::{self, Compare, Format};
+use crate::cli::broker::SIM;
 use crate::cli::journal::Keeping;
 use crate::cli::progress::Progress;
-use crate::cli::{Exit, Failure, run};
+use crate::cli::{Exit, Failure, consent, run};
 use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
@@ -12,6 +13,7 @@ use crate::host::sleep::Sleeper;
 use crate::num;
 use crate::plan::Pacing;
 use crate::record::Record;
+use crate::report::outside::address;
 use crate::report::{compare as words, show};
 use crate::run::Identity;
 
@@ -106,6 +108,19 @@ impl Turns<'_> {
             seconds.div_ceil(60),
             design.seed
         ));
+        for (letter, side) in ["A", "B"].into_iter().zip(&self.task.sides) {
+            if side.broker.at == SIM {
+                continue;
+            }
+            let at = side
+                .broker
+                .context
+                .as_ref()
+                .map_or_else(|| address(&side.broker.at), |context| format!("context {context}"));
+            let subjects = consent::subjects(&side.plan, side.terms.naming, "RUN");
+            let volume = consent::volume(&side.plan, &subjects);
+            self.progress.say(&format!("each run of {letter} sends to {at}: {volume}"));
+        }
     }
 
     /// All pairs; or those up to an interruption, or to where more runs could change nothing. The figures themselves
