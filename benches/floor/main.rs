@@ -4,14 +4,21 @@
 //! acknowledgements, one that receives. What it sees is the bus and this machine; what tickgate shows above it is tickgate's
 //! own share. Both run in turn, on one nats-server, each round in the other order; the figures are medians of rounds.
 //!
-//! `cargo bench --bench floor -- [--rounds N] [--seconds N] [--rates 1000,10000,30000] [--arrival constant,poisson] [-- ARGS OF TICKGATE]`
+//! `cargo bench --bench floor -- [--bus nats|kafka] [--rounds N] [--seconds N] [--rates 1000,10000,30000] [--arrival constant,poisson] [-- ARGS OF TICKGATE]`
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a bench has no caller to report to")]
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a bench shows its figures")]
 #![expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "figures for people")]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "small numbers"
+)]
 
 mod looking;
 mod raw;
+mod raw_kafka;
 mod server;
 mod table;
 
@@ -29,6 +36,7 @@ pub(crate) const SIZE: usize = 325;
 pub(crate) const WARM_UP: u64 = 1;
 
 struct Options {
+    bus: String,
     rounds: usize,
     seconds: u64,
     rates: Vec<u64>,
@@ -39,6 +47,7 @@ struct Options {
 
 fn options() -> Options {
     let mut options = Options {
+        bus: "nats".into(),
         rounds: 5,
         seconds: 5,
         rates: vec![1_000, 10_000, 30_000],
@@ -51,6 +60,7 @@ fn options() -> Options {
     while let Some(word) = words.next() {
         let mut value = || words.next().unwrap_or_else(|| panic!("{word} wants a value"));
         match word.as_str() {
+            "--bus" => options.bus = value(),
             "--rounds" => options.rounds = value().parse().expect("--rounds: a number"),
             "--seconds" => options.seconds = value().parse().expect("--seconds: a number"),
             "--rates" => {
@@ -75,16 +85,17 @@ fn main() {
         return raw::main();
     }
     let options = options();
-    let server = Server::start();
-    let mut rows = Vec::new();
+    let server = Server::start(&options.bus);
+    let (mut rows, mut runs) = (Vec::new(), 0);
     for rate in &options.rates {
         for arrival in &options.arrivals {
             let mut row = Row::new(*rate, arrival);
             for round in 0..options.rounds {
                 eprintln!("floor: {rate}/s, {arrival}, round {} of {}", round + 1, options.rounds);
                 for turn in [round % 2, (round + 1) % 2] {
+                    runs += 1;
                     if turn == 0 {
-                        row.raw.push(raw_client(&server, &options, *rate, arrival));
+                        row.raw.push(raw_client(&server, &options, *rate, arrival, runs));
                     } else {
                         row.tickgate.push(ours(&server, &options, *rate, arrival));
                     }
@@ -94,21 +105,22 @@ fn main() {
             rows.push(row);
         }
     }
-    let text = table::written(&rows, options.rounds, options.seconds);
+    let text = table::written(&rows, &options.bus, options.rounds, options.seconds);
     println!("\n{text}");
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("..").join("floor");
     std::fs::create_dir_all(&folder).expect("a folder");
-    std::fs::write(folder.join("floor.md"), &text).expect("written");
-    eprintln!("floor: written to target/floor/floor.md");
+    let name = format!("floor-{}.md", options.bus);
+    std::fs::write(folder.join(&name), &text).expect("written");
+    eprintln!("floor: written to target/floor/{name}");
 }
 
 /// The raw client, in a process of its own as tickgate is.
-fn raw_client(server: &Server, options: &Options, rate: u64, arrival: &str) -> Figures {
-    let stream = server.fresh_stream();
+fn raw_client(server: &Server, options: &Options, rate: u64, arrival: &str, number: usize) -> Figures {
+    let stream = server.fresh_stream(number);
     let own = std::env::current_exe().expect("this program");
     let seconds = options.seconds.to_string();
     let child = Command::new(own)
-        .args(["raw", &server.address(), &rate.to_string(), &seconds, &stream, arrival])
+        .args(["raw", &options.bus, &server.address(), &rate.to_string(), &seconds, &stream, arrival])
         .stdout(Stdio::piped())
         .spawn()
         .expect("starts");
@@ -131,8 +143,8 @@ fn ours(server: &Server, options: &Options, rate: u64, arrival: &str) -> Figures
         "objectives={\"delivery.lost\" = \"== 0\"}".to_owned(),
     ];
     let mut command = Command::new(&options.program);
-    command.args(["run", "quick", "--quiet", "--format", "json", "--broker"]);
-    command.arg(format!("nats://{}", server.address())).arg("--out").arg(folder.path());
+    command.args(["run", "quick", "--quiet", "--format", "json"]);
+    command.args(server.arguments()).arg("--out").arg(folder.path());
     for set in &sets {
         command.args(["--set", set]);
     }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,11 +12,11 @@ use rustix::thread::{ClockId as SleepClock, clock_nanosleep_absolute, set_curren
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use super::table::{Figures, quantiles};
-use super::{SIZE, WARM_UP};
+use super::{SIZE, WARM_UP, raw_kafka};
 
 const ROOM: usize = 1 << 20;
 
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let time = clock_gettime(ClockId::Monotonic);
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
@@ -108,21 +108,69 @@ fn line(bytes: &[u8]) -> Option<(&[u8], usize)> {
     Some((&bytes[..end], end + 2))
 }
 
-fn number(digits: &[u8]) -> usize {
+pub(crate) fn number(digits: &[u8]) -> usize {
     digits.iter().fold(0, |number, digit| number * 10 + usize::from(digit - b'0'))
 }
 
 /// What all threads share.
-struct Shared {
+pub(crate) struct Shared {
     due: Vec<AtomicU64>,
-    received: AtomicU64,
-    over: AtomicBool,
+    /// How many events left together with this one, by the first of them.
+    together: Vec<AtomicUsize>,
+    pub(crate) received: AtomicU64,
+    pub(crate) over: AtomicBool,
 }
 
 impl Shared {
-    fn due(&self, event: usize) -> u64 {
+    pub(crate) fn due(&self, event: usize) -> u64 {
         self.due[event].load(Ordering::Relaxed)
     }
+
+    pub(crate) fn count(&self, first: usize) -> usize {
+        self.together[first].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn events(&self) -> usize {
+        self.due.len()
+    }
+}
+
+/// The end that sends.
+pub(crate) enum Load {
+    Nats { stream: TcpStream, subject: String, room: Vec<u8>, padding: String },
+    Kafka(Box<raw_kafka::Sender>),
+}
+
+impl Load {
+    /// Sends events from `first` on in one write.
+    fn send(&mut self, first: usize, count: usize) {
+        match self {
+            Self::Nats { stream, subject, room, padding } => {
+                room.clear();
+                for event in first..first + count {
+                    write!(room, "PUB {subject} _INBOX.floor.a.{event} {SIZE}\r\n{event:010}{padding}\r\n")
+                        .expect("room");
+                }
+                stream.write_all(room).expect("written");
+            }
+            Self::Kafka(sender) => sender.send(first, count),
+        }
+    }
+}
+
+/// The end that sends, and the threads that receive and that read acknowledgements: number and time of each event.
+pub(crate) type Started = (Load, [JoinHandle<Vec<(usize, u64)>>; 2]);
+
+fn nats(address: &str, stream: &str, shared: &Arc<Shared>) -> Started {
+    let pull = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.group");
+    let receiving = receive(connect(address), &pull, Arc::clone(shared));
+    let mut out = connect(address);
+    out.write_all(b"SUB _INBOX.floor.a.* 1\r\n").expect("written");
+    let answers = acknowledged(out.try_clone().expect("a socket"), Arc::clone(shared));
+    let room = Vec::with_capacity(1 << 16);
+    let load =
+        Load::Nats { stream: out, subject: format!("{stream}.x"), room, padding: "x".repeat(SIZE - 10) };
+    (load, [receiving, answers])
 }
 
 /// Receives and acknowledges until told to end; the latencies of the events, by their number.
@@ -172,11 +220,6 @@ fn acknowledged(stream: TcpStream, shared: Arc<Shared>) -> JoinHandle<Vec<(usize
 }
 
 /// When each event is due, from the start on: even gaps, or exponential ones.
-#[expect(
-    clippy::cast_possible_truncation,
-    clippy::cast_sign_loss,
-    reason = "nanoseconds of a minute, from 0 on"
-)]
 fn schedule(rate: f64, events: usize, poisson: bool) -> Vec<u64> {
     let gap = 1e9 / rate;
     let (mut state, mut at) = (0x9E37_79B9_7F4A_7C15_u64, 0.0);
@@ -193,46 +236,41 @@ fn schedule(rate: f64, events: usize, poisson: bool) -> Vec<u64> {
         .collect()
 }
 
-/// `raw ADDRESS RATE SECONDS STREAM ARRIVAL`.
+/// `raw nats|kafka ADDRESS RATE SECONDS STREAM ARRIVAL`.
 pub(crate) fn main() {
     let words: Vec<String> = std::env::args().skip(2).collect();
-    let [address, rate, seconds, stream, arrival] = words.as_slice() else { panic!("five words") };
+    let [bus, address, rate, seconds, stream, arrival] = words.as_slice() else { panic!("six words") };
     let (rate, seconds): (usize, usize) = (rate.parse().expect("a rate"), seconds.parse().expect("seconds"));
     let events = rate * (seconds + usize::try_from(WARM_UP).expect("small"));
     let offsets = schedule(rate as f64, events, arrival == "poisson");
     let shared = Arc::new(Shared {
         due: (0..events).map(|_| AtomicU64::new(0)).collect(),
+        together: (0..events).map(|_| AtomicUsize::new(0)).collect(),
         received: AtomicU64::new(0),
         over: AtomicBool::new(false),
     });
-    let pull = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.group");
-    let receiving = receive(connect(address), &pull, Arc::clone(&shared));
-    let mut out = connect(address);
-    out.write_all(b"SUB _INBOX.floor.a.* 1\r\n").expect("written");
-    let answers = acknowledged(out.try_clone().expect("a socket"), Arc::clone(&shared));
+    let start_bus = if bus == "kafka" { raw_kafka::start } else { nats };
+    let (mut load, [receiving, answers]) = start_bus(address, stream, &shared);
     let _ = set_current_timer_slack(NonZeroU64::new(1));
     std::thread::sleep(Duration::from_millis(300));
 
     let (start, start_unix) = (now() + 1_000_000, unix() + 1_000_000);
-    let (mut lag, mut batch, padding) =
-        (Vec::with_capacity(events), Vec::with_capacity(1 << 16), "x".repeat(SIZE - 10));
+    let mut lag = Vec::with_capacity(events);
     let mut event = 0;
     while event < events {
         let due = start + offsets[event];
         if due > now() {
             sleep_until(due);
         }
-        batch.clear();
-        let at = now();
+        let (first, at) = (event, now());
         while event < events && start + offsets[event] <= at {
             let due = start + offsets[event];
             shared.due[event].store(due, Ordering::Relaxed);
             lag.push((event, at - due));
-            write!(batch, "PUB {stream}.x _INBOX.floor.a.{event} {SIZE}\r\n{event:010}{padding}\r\n")
-                .expect("room");
             event += 1;
         }
-        out.write_all(&batch).expect("written");
+        shared.together[first].store(event - first, Ordering::Relaxed);
+        load.send(first, event - first);
     }
     let patience = now() + 5_000_000_000;
     while shared.received.load(Ordering::Relaxed) < events as u64 && now() < patience {

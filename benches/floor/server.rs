@@ -1,4 +1,4 @@
-//! A nats-server of the bench's own, and the streams of the raw client on it.
+//! Brokers of the bench's own, and the streams of the raw client on them.
 
 use std::io::Read as _;
 use std::path::Path;
@@ -8,13 +8,84 @@ use std::time::Duration;
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream};
 
-pub(crate) struct Server {
+/// Where both clients send their load, in turn.
+pub(crate) enum Server {
+    Nats(Nats),
+    #[cfg(feature = "kafka")]
+    Kafka(Kafka),
+}
+
+pub(crate) struct Nats {
     child: Child,
     port: u16,
     runtime: tokio::runtime::Runtime,
     jetstream: jetstream::Context,
-    streams: std::cell::Cell<u32>,
     _store: tempfile::TempDir,
+}
+
+impl Server {
+    pub(crate) fn start(bus: &str) -> Self {
+        match bus {
+            "nats" => Self::Nats(Nats::start()),
+            #[cfg(feature = "kafka")]
+            "kafka" => Self::Kafka(Kafka::start()),
+            other => panic!("--bus {other}: nats or kafka"),
+        }
+    }
+
+    /// Host and port.
+    pub(crate) fn address(&self) -> String {
+        match self {
+            Self::Nats(nats) => nats.address(),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(kafka) => kafka.0.url().trim_start_matches("kafka://").to_owned(),
+        }
+    }
+
+    /// What tickgate is told of it.
+    pub(crate) fn arguments(&self) -> Vec<String> {
+        match self {
+            Self::Nats(_) => vec!["--broker".into(), format!("nats://{}", self.address())],
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => {
+                let sets =
+                    ["bus.kind=kafka", "bus.partitions=1"].map(|set| ["--set".to_owned(), set.to_owned()]);
+                let at = ["--broker".to_owned(), format!("kafka://{}", self.address())];
+                at.into_iter().chain(sets.into_iter().flatten()).collect()
+            }
+        }
+    }
+
+    /// The name of a stream for the raw client; on Kafka it makes the topic itself.
+    pub(crate) fn fresh_stream(&self, number: usize) -> String {
+        match self {
+            Self::Nats(nats) => nats.fresh_stream(number),
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => format!("floor{number}"),
+        }
+    }
+
+    pub(crate) fn remove(&self, stream: &str) {
+        match self {
+            Self::Nats(nats) => nats.remove(stream),
+            // Its store goes with the broker.
+            #[cfg(feature = "kafka")]
+            Self::Kafka(_) => {}
+        }
+    }
+}
+
+#[cfg(feature = "kafka")]
+pub(crate) struct Kafka(tickgate::broker::LocalKafka);
+
+#[cfg(feature = "kafka")]
+impl Kafka {
+    fn start() -> Self {
+        use tickgate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("floor-kafka.log");
+        let kafka = locate_kafka().expect("Kafka: scripts/kafka.sh");
+        Self(LocalKafka::start(KafkaConfig::new(kafka, log, Entry::Open)).expect("it starts"))
+    }
 }
 
 fn program() -> std::path::PathBuf {
@@ -22,8 +93,8 @@ fn program() -> std::path::PathBuf {
     std::env::var_os("TICKGATE_NATS_SERVER").map_or_else(|| root.join(".brokers/nats-server"), Into::into)
 }
 
-impl Server {
-    pub(crate) fn start() -> Self {
+impl Nats {
+    fn start() -> Self {
         // On a disk, as tickgate's own server has it.
         let store = tempfile::tempdir_in("/var/tmp").expect("a folder");
         let folder = store.path().display();
@@ -59,17 +130,15 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let client = runtime.block_on(async_nats::connect(format!("127.0.0.1:{port}"))).expect("connects");
         let jetstream = jetstream::new(client);
-        Self { child, port, runtime, jetstream, streams: std::cell::Cell::new(0), _store: store }
+        Self { child, port, runtime, jetstream, _store: store }
     }
 
-    pub(crate) fn address(&self) -> String {
+    fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// A stream with a consumer `group`, as tickgate makes them.
-    pub(crate) fn fresh_stream(&self) -> String {
-        let number = self.streams.get() + 1;
-        self.streams.set(number);
+    fn fresh_stream(&self, number: usize) -> String {
         let name = format!("floor{number}");
         let config = stream::Config {
             name: name.clone(),
@@ -92,12 +161,12 @@ impl Server {
         name
     }
 
-    pub(crate) fn remove(&self, stream: &str) {
+    fn remove(&self, stream: &str) {
         self.runtime.block_on(self.jetstream.delete_stream(stream)).expect("removed");
     }
 }
 
-impl Drop for Server {
+impl Drop for Nats {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

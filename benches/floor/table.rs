@@ -111,9 +111,9 @@ impl Row {
 }
 
 /// All loads.
-pub(crate) fn written(rows: &[Row], rounds: usize, seconds: u64) -> String {
+pub(crate) fn written(rows: &[Row], bus: &str, rounds: usize, seconds: u64) -> String {
     let head = format!(
-        "One nats-server, {} B events, acknowledgements explicit, {rounds} rounds of {seconds} s in turn; medians (lowest–highest).\n",
+        "One broker ({bus}), {} B events, {rounds} rounds of {seconds} s in turn; medians (lowest–highest).\n",
         super::SIZE
     );
     rows.iter().fold(head, |text, row| text + &row.written())
