@@ -1,7 +1,9 @@
 //! Progress on stderr: one line that is written over on a terminal, a line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::{Path, PathBuf};
 
+use crate::archive::JOURNAL;
 use crate::record::PhaseName;
 use crate::report::terminal::Style;
 use crate::report::{progress, show};
@@ -31,18 +33,33 @@ pub(super) struct Progress {
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
+    /// The folder of the run whose journal can make a record of a run that was killed.
+    journal: Option<PathBuf>,
 }
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
         let what = if quiet { Told::Nothing } else { Told::All };
-        Self { terminal: stderr().is_terminal(), what, load_s: 0, elapsed_s: 0, open_line: false }
+        Self {
+            terminal: stderr().is_terminal(),
+            what,
+            load_s: 0,
+            elapsed_s: 0,
+            open_line: false,
+            journal: None,
+        }
     }
 
     /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
     pub(super) fn brief(quiet: bool) -> Self {
         let new = Self::new(quiet);
         Self { what: if quiet { new.what } else { Told::Brief }, ..new }
+    }
+
+    /// Once the run is ready, it is told how to make a record should tickgate be killed or run out of memory: nobody can say so
+    /// afterwards.
+    pub(super) fn keeps_journal_in(&mut self, folder: &Path) {
+        self.journal = Some(folder.to_owned());
     }
 
     /// A line that stays.
@@ -90,6 +107,12 @@ impl Observer for Progress {
                         "ready: {} {} at {}, {rate} for {} s",
                         broker.product, broker.version, broker.address, self.load_s
                     )));
+                    if let Some(folder) = self.journal.take() {
+                        let folder = folder.display();
+                        self.say(&show::plain(&format!(
+                            "journal: {folder}/{JOURNAL}; if tickgate is killed or runs out of memory: tickgate report --recover {folder}"
+                        )));
+                    }
                 }
             }
             Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }

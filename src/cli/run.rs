@@ -6,7 +6,7 @@ use super::journal::Keeping;
 use super::kafka;
 use super::outside;
 use super::progress::{Progress, style_of_stdout};
-use super::{Exit, Failure};
+use super::{Exit, Failure, needs};
 use crate::archive::{ArchiveError, Readers, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
@@ -35,6 +35,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id, readers(args.share))
             .map_err(|error| no_folder(&error))?;
     let mut journal = Keeping::new(&folder);
+    progress.keeps_journal_in(folder.path());
     let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
     progress.end_line();
     match done {
@@ -83,6 +84,9 @@ fn measure(
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
+    for line in needs::admit(plan, needs::place(&args.broker))? {
+        progress.say(&line);
+    }
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let symbols = market::names(&plan.market);

@@ -83,6 +83,7 @@ pub fn plan() -> Plan {
             publish: Publish::Async,
             window: 256,
             buffer: 1024,
+            buffer_bytes: Bus::buffer_bytes(),
             publish_timeout: Span::seconds(10),
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 64 << 20 },

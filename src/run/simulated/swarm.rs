@@ -61,6 +61,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_groups(&mut dice, &mut plan);
     draw_objectives(&mut dice, &mut plan);
     let scenario = draw_scenario(&mut dice, &plan);
+    plan.bus.buffer_bytes = Size { bytes: dice.pick(&[64 << 20, 64 << 20, 50_000, 5_000, 1]) };
     (plan, scenario)
 }
 
@@ -116,6 +117,7 @@ pub fn base(seed: u64) -> Plan {
             publish: Publish::Async,
             window: 100_000,
             buffer: 100_000,
+            buffer_bytes: Bus::buffer_bytes(),
             publish_timeout: Span::seconds(10),
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 1 << 30 },
