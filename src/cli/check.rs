@@ -54,7 +54,9 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     for line in needs::told(&plan) {
         println!("# {line}");
     }
-    needs::admit(&plan, Where::Elsewhere)?;
+    if let Some(warning) = needs::admit(&plan, Where::Elsewhere)?.warning {
+        println!("# warning: {warning}");
+    }
     let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
     println!(
         "# ready to run: {seconds} s of load, peak {}",

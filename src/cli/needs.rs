@@ -46,11 +46,19 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
     })
 }
 
+/// What is to be told before the load.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// What bounds the store, where that is not one log in one copy.
+    pub(super) store: Option<String>,
+    /// What may be lost.
+    pub(super) warning: Option<String>,
+}
+
 /// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it confirmed.
-/// Gives what is to be told before the load.
-pub(super) fn admit(plan: &Plan, at: Where) -> Result<Vec<String>, Failure> {
+pub(super) fn admit(plan: &Plan, at: Where) -> Result<Known, Failure> {
     let store = store(plan);
-    let mut lines: Vec<String> = several(plan, &store).into_iter().collect();
+    let mut known = Known { store: several(plan, &store), warning: None };
     if plan.bus.kind == BusKind::Kafka && at != Where::Within && store.volume > store.max_bytes {
         let why = format!(
             "the events of this run take about {}, and Kafka deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
@@ -61,12 +69,12 @@ pub(super) fn admit(plan: &Plan, at: Where) -> Result<Vec<String>, Failure> {
         if !plan.load.is_closed() {
             return Err(Failure::usage(format!("{why}; raise `bus.max_bytes` to at least that")));
         }
-        lines.push(format!("warning: at the highest rate {why}: a group that far behind loses them"));
+        known.warning = Some(format!("at the highest rate {why}: a group that is so far behind loses them"));
     }
     let memory = memory(plan, at);
     let need = Need { own: memory.total(), beside: memory.beside, threads: memory.threads };
     match need.beyond(&rooms()) {
-        None => Ok(lines),
+        None => Ok(known),
         Some(room) => Err(Failure { exit: Exit::Environment, text: short(&memory, need, &room) }),
     }
 }
@@ -104,7 +112,7 @@ mod tests {
     fn what_is_short_is_named_with_the_key_to_lower() {
         let mut plan = swarm::base(1);
         plan.market.event_size = Size { bytes: 1 << 20 };
-        plan.bus.buffer_bytes = Size { bytes: 1 << 30 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 30 });
         let memory = memory(&plan, Where::Elsewhere);
         let need = Need { own: memory.total(), beside: 0, threads: 1 };
         let said = |bound| short(&memory, need, &Room { bound, bytes: 3 << 20 });
@@ -128,7 +136,7 @@ mod tests {
         let mut plan = swarm::base(1);
         plan.load.duration = crate::plan::Span::seconds(60);
         plan.bus.max_bytes = Size { bytes: 1 << 20 };
-        assert_eq!(admit(&plan, Where::Elsewhere).unwrap(), Vec::<String>::new(), "NATS refuses new ones");
+        assert_eq!(admit(&plan, Where::Elsewhere).unwrap(), Known::default(), "NATS refuses new ones");
         plan.bus.kind = BusKind::Kafka;
         plan.bus.audit = false;
         let refused = admit(&plan, Where::Elsewhere).unwrap_err();
@@ -137,8 +145,8 @@ mod tests {
             refused.text.contains("Kafka deletes the oldest of a partition beyond `bus.max_bytes`, 1MiB")
         );
         plan.load.arrival = crate::plan::Arrival::Closed;
-        let lines = admit(&plan, Where::Elsewhere).unwrap();
-        assert!(lines.iter().any(|line| line.starts_with("warning: at the highest rate")), "{lines:?}");
+        let known = admit(&plan, Where::Elsewhere).unwrap();
+        assert!(known.warning.unwrap().starts_with("at the highest rate the events"));
     }
 
     #[test]

@@ -71,6 +71,13 @@ impl Progress {
         eprintln!("{text}");
     }
 
+    /// The same of what is not out of the ordinary.
+    pub(super) fn tell(&mut self, text: &str) {
+        if self.what == Told::All {
+            self.say(text);
+        }
+    }
+
     /// Ends a line that would be written over.
     pub(super) fn end_line(&mut self) {
         if std::mem::take(&mut self.open_line) {

@@ -84,9 +84,9 @@ fn measure(
     journal: &mut Keeping<'_>,
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
-    for line in needs::admit(plan, needs::place(&args.broker))? {
-        progress.say(&line);
-    }
+    let known = needs::admit(plan, needs::place(&args.broker))?;
+    known.store.iter().for_each(|line| progress.tell(line));
+    known.warning.iter().for_each(|line| progress.say(&format!("warning: {line}")));
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let symbols = market::names(&plan.market);

@@ -269,9 +269,9 @@ pub struct Bus {
     /// Events that wait for room in the window, at the most, for each generator; beyond it events are `unsent`.
     pub buffer: u32,
     /// Bytes of the events that a generator has open (accepted and not answered), at the most; beyond it events are
-    /// `unsent`. A member has no more asked for at once.
-    #[serde(default = "Bus::buffer_bytes")]
-    pub buffer_bytes: Size,
+    /// `unsent`. A member has no more asked for at once. A plan in a record of an earlier version has no such bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_bytes: Option<Size>,
     /// An event without an answer for this long is `unconfirmed`.
     pub publish_timeout: Span,
     /// How deliveries are acknowledged.
@@ -293,16 +293,19 @@ pub struct Bus {
 }
 
 impl Bus {
-    /// The bound of a generator's open events where the profile has none.
+    /// Bytes that a generator may have open.
     #[must_use]
-    pub const fn buffer_bytes() -> Size {
-        Size { bytes: 64 << 20 }
+    pub const fn most_bytes(&self) -> u64 {
+        match self.buffer_bytes {
+            Some(size) => size.bytes,
+            None => u64::MAX,
+        }
     }
 
-    /// How many events of so many bytes fit into [`Self::buffer_bytes`], at least one: to be asked for at once, say.
+    /// How many events of so many bytes these are, at least one.
     #[must_use]
     pub fn fitting(&self, event_bytes: u64) -> u64 {
-        (self.buffer_bytes.bytes / event_bytes.max(1)).max(1)
+        (self.most_bytes() / event_bytes.max(1)).max(1)
     }
 }
 

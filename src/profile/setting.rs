@@ -67,12 +67,12 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         publish: section.word("publish", Publish::Async, &PUBLISHES),
         window,
         buffer,
-        buffer_bytes: section.checked(
+        buffer_bytes: Some(section.checked(
             "buffer_bytes",
             buffer_bytes(window, buffer),
             "1MiB to 64GiB",
             |size| (MIB..=64 * 1024 * MIB).contains(&size.bytes),
-        ),
+        )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
         ack: section.word("ack", AckMode::Explicit, &ACKS),
         max_bytes: section
@@ -90,11 +90,12 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     }
 }
 
-/// Bytes for a full window and a full buffer of events of their natural size, at least the plan's own default.
+/// Bytes for a full window and a full buffer of events of their natural size, in whole mebibytes, at least 64.
 fn buffer_bytes(window: u32, buffer: u32) -> Size {
     const EVENT: u64 = 1000;
+    const LEAST: u64 = 64;
     let full = (u64::from(window) + u64::from(buffer)) * EVENT;
-    Size { bytes: full.div_ceil(MIB) * MIB }.max(Bus::buffer_bytes())
+    Size { bytes: full.div_ceil(MIB).max(LEAST) * MIB }
 }
 
 /// The most members that share a group: as many partitions as these need, for each more costs latency and CPU.

@@ -131,7 +131,7 @@ impl<'a> Numbers<'a> {
         let bus = &self.plan.bus;
         let fitting = bus.fitting(self.plan.market.event_size.bytes.max(LEAST_EVENT));
         let each = (u64::from(bus.window) + u64::from(bus.buffer)).min(self.events).min(fitting);
-        let bytes = each.saturating_mul(self.event).min(bus.buffer_bytes.bytes.max(self.event));
+        let bytes = each.saturating_mul(self.event).min(bus.most_bytes().max(self.event));
         let all = bytes.saturating_mul(self.generators).min(self.all);
         let client = if self.is_kafka() {
             (u64::from(bus.kafka.max_in_flight) + 1) * bus.kafka.batch_size.bytes
@@ -145,7 +145,7 @@ impl<'a> Numbers<'a> {
     fn asked_for(&self) -> u64 {
         let bus = &self.plan.bus;
         let each = if self.is_kafka() {
-            bus.buffer_bytes.bytes.saturating_add(KAFKA_FETCH.min(bus.buffer_bytes.bytes))
+            bus.most_bytes().saturating_add(KAFKA_FETCH.min(bus.most_bytes()))
         } else {
             // One and a half batches can be asked for, and some of it twice after a reconnect.
             2 * bus.fitting(self.event).min(u64::from(bus.nats.pull_batch)) * self.event
@@ -298,7 +298,8 @@ mod tests {
     fn plan() -> Plan {
         let mut plan = swarm::base(1);
         plan.load.duration = Span::seconds(60);
-        (plan.bus.window, plan.bus.buffer, plan.bus.buffer_bytes) = (512, 65_536, Size { bytes: 64 << 20 });
+        (plan.bus.window, plan.bus.buffer, plan.bus.buffer_bytes) =
+            (512, 65_536, Some(Size { bytes: 64 << 20 }));
         plan
     }
 
@@ -315,13 +316,13 @@ mod tests {
         plan.load.generators = 4;
         let open = of(&plan, "events that are open");
         assert!((4 * 80 * MIB..4 * 120 * MIB).contains(&open), "{open}");
-        plan.bus.buffer_bytes = Size { bytes: 8 << 20 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 8 << 20 });
         assert!((4 * 10 * MIB..4 * 55 * MIB).contains(&of(&plan, "events that are open")));
         // Ten events are never more than ten.
         plan.load.rate = crate::plan::Rate::per_second(1.0);
         plan.load.duration = Span::seconds(10);
         plan.load.arrival = crate::plan::Arrival::Constant;
-        plan.bus.buffer_bytes = Size { bytes: 1 << 36 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 36 });
         let ten = 10 * (900 << 10);
         let open = of(&plan, "events that are open");
         assert!((ten..8 * ten).contains(&open), "{open}");
@@ -337,7 +338,7 @@ mod tests {
         assert!(simulated.total() > volume_bytes(&plan));
         assert_eq!(simulated.largest().unwrap().key, "load.duration");
         plan.market.event_size = Size { bytes: 0 };
-        plan.bus.buffer_bytes = Size { bytes: 1 << 20 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 20 });
         plan.market.symbols = 65_535;
         plan.load.generators = 64;
         plan.topology.topics = (0..32).map(|n| format!("t.{n}")).collect();

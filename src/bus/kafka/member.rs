@@ -312,7 +312,7 @@ pub(super) fn fetch_at_most(config: &mut ClientConfig, bytes: u64) {
 /// The consumer's settings. Whatever is not said here is librdkafka's default.
 fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
     let acks = bus.ack != AckMode::None;
-    fetch_at_most(config, bus.buffer_bytes.bytes);
+    fetch_at_most(config, bus.most_bytes());
     config
         .set("group.id", group)
         // The run's topics hold nothing else, and a group is new: from the first event on.

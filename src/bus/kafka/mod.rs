@@ -238,7 +238,7 @@ impl Bus for KafkaBus {
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
         let (mut config, watch) = self.client("audit")?;
-        member::fetch_at_most(&mut config, self.plan.bus.buffer_bytes.bytes);
+        member::fetch_at_most(&mut config, self.plan.bus.most_bytes());
         let audit = Audit { control: &self.control, config, names: &self.names, watch, clock: self.clock };
         audit.read(Instant::now() + deadline, sink)
     }

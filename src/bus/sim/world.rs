@@ -145,7 +145,7 @@ impl World {
             terms: Terms {
                 window,
                 buffer: plan.bus.buffer,
-                buffer_bytes: plan.bus.buffer_bytes.bytes,
+                buffer_bytes: plan.bus.most_bytes(),
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
                 msg_id: plan.bus.nats.msg_id,

@@ -36,7 +36,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
 
 /// No generator had more bytes open than its plan lets it: but for an event that was alone.
 fn open_bytes(found: &mut Findings, record: &Record, truth: &Truth) {
-    let most = record.plan.bus.buffer_bytes.bytes;
+    let most = record.plan.bus.most_bytes();
     for publisher in 0..record.plan.load.generators {
         let own = truth.events.iter().filter(|event| event.publisher == publisher);
         let taken: Vec<_> = own.filter(|event| !matches!(event.outcome, Outcome::Unsent(_))).collect();
