@@ -52,14 +52,26 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+fn answered_once_by_whether_it_left(
+    mut answered: Vec<(u64, Option<Answer>)>,
+    left: &BTreeMap<u64, Ns>,
+    next: u64,
+) -> Result<(), TestCaseError> {
+    answered.sort_unstable_by_key(|(token, _)| *token);
+    prop_assert!(answered.iter().map(|(token, _)| *token).eq(0..next));
+    for (token, answer) in answered.iter().filter_map(|(token, answer)| Some((token, (*answer)?))) {
+        prop_assert_eq!(answer == NOT_SENT, !left.contains_key(token), "{} {:?}", token, answer);
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
     fn every_accepted_event_is_answered_exactly_once_and_what_never_left_as_not_sent(
         size in 1_u32..6, buffer in 0_u32..6, steps in proptest::collection::vec(step(), 1..300)
     ) {
         let mut account = window(size, buffer, 40);
-        let mut sent: Vec<(Ticket, u64)> = Vec::new();
-        let mut answered: Vec<(u64, Option<Answer>)> = Vec::new();
+        let (mut sent, mut answered) = (Vec::<(Ticket, u64)>::new(), Vec::<(u64, Option<Answer>)>::new());
         // Of each event: when it was accepted, and when it left.
         let (mut accepted, mut left) = (Vec::new(), BTreeMap::new());
         let (mut now, mut next, mut number) = (0, 0_u64, 0);
@@ -97,8 +109,7 @@ proptest! {
                 // Answers come in any order, twice, and after time-outs.
                 Step::Answer(which) if !sent.is_empty() => {
                     let (ticket, token) = sent[which % sent.len()];
-                    let open = account.is_open(ticket);
-                    let answer = account.answer(ticket);
+                    let (open, answer) = (account.is_open(ticket), account.answer(ticket));
                     prop_assert_eq!(answer, open.then_some(token));
                     answered.extend(answer.map(|token| (token, None)));
                     prop_assert!(!account.is_open(ticket));
@@ -122,11 +133,7 @@ proptest! {
             prop_assert_eq!(account.open() + answered.len(), num::index(next));
         }
         account.give_up(Doubt::NoAnswer, |token, answer| answered.push((token, Some(answer))));
-        answered.sort_unstable_by_key(|(token, _)| *token);
-        prop_assert!(answered.iter().map(|(token, _)| *token).eq(0..next));
-        for (token, answer) in answered.iter().filter_map(|(token, answer)| Some((token, (*answer)?))) {
-            prop_assert_eq!(answer == NOT_SENT, !left.contains_key(token), "{} {:?}", token, answer);
-        }
+        answered_once_by_whether_it_left(answered, &left, next)?;
         prop_assert_eq!(account.open(), 0);
     }
 }
