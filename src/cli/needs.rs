@@ -30,18 +30,17 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
 
 /// The bound of a store that has several logs or copies, each with a bound of its own.
 fn several(plan: &Plan, store: &Store) -> Option<String> {
-    let logs = if plan.bus.kind == BusKind::Kafka {
-        format!(" × {} topics × {} partitions", plan.topology.topics.len(), plan.bus.partitions)
-    } else {
-        String::new()
-    };
+    let several = |n: u64, one: &str| format!(" × {n} {one}{}", if n == 1 { "" } else { "s" });
+    let logs = store.topics.map_or_else(String::new, |topics| {
+        several(topics, "topic") + &several(u64::from(plan.bus.partitions), "partition")
+    });
     (store.logs * store.replicas > 1).then(|| {
         format!(
-            "store: about {} in all copies, at most {} (`bus.max_bytes` {}{logs} × {} replicas)",
+            "store: about {} in all copies, at most {} (`bus.max_bytes` {}{logs}{})",
             size(store.needed()),
             size(store.bound()),
             plan.bus.max_bytes,
-            store.replicas
+            several(store.replicas, "replica")
         )
     })
 }
@@ -155,7 +154,7 @@ mod tests {
         (plan.bus.kind, plan.bus.partitions, plan.bus.replicas) = (BusKind::Kafka, 4, 3);
         let line = several(&plan, &store(&plan)).unwrap();
         assert!(
-            line.contains("at most 12.00GiB (`bus.max_bytes` 1GiB × 1 topics × 4 partitions × 3 replicas)"),
+            line.contains("at most 12.00GiB (`bus.max_bytes` 1GiB × 1 topic × 4 partitions × 3 replicas)"),
             "{line}"
         );
         plan.bus.kind = BusKind::Nats;

@@ -253,7 +253,9 @@ pub struct Store {
     pub volume: u64,
     /// `bus.max_bytes`.
     pub max_bytes: u64,
-    /// Logs that `bus.max_bytes` bounds each by itself: one stream on NATS, each partition of each topic on Kafka.
+    /// Topics that have a load, on a bus that bounds each by itself: Kafka. The others hold a few events of readiness.
+    pub topics: Option<u64>,
+    /// Logs that `bus.max_bytes` bounds each by itself: one stream on NATS, each partition of these topics on Kafka.
     pub logs: u64,
     /// Copies of each log.
     pub replicas: u64,
@@ -263,14 +265,15 @@ pub struct Store {
 #[must_use]
 pub fn store(plan: &Plan) -> Store {
     let bus = &plan.bus;
-    let logs = match bus.kind {
-        BusKind::Nats => 1,
-        BusKind::Kafka => num::count(plan.topology.topics.len()) * u64::from(bus.partitions),
+    let topics = match bus.kind {
+        BusKind::Nats => None,
+        BusKind::Kafka => Some(num::count(plan.mix.iter().filter(|(_, share)| *share > 0.0).count())),
     };
     Store {
         volume: volume_bytes(plan),
         max_bytes: bus.max_bytes.bytes,
-        logs,
+        topics,
+        logs: topics.map_or(1, |topics| topics * u64::from(bus.partitions)),
         replicas: u64::from(bus.replicas.max(1)),
     }
 }
@@ -362,7 +365,8 @@ mod tests {
         let mut plan = plan();
         plan.bus.max_bytes = Size { bytes: 1 << 20 };
         plan.bus.replicas = 3;
-        plan.topology.topics = vec!["a".into(), "b".into()];
+        plan.topology.topics = vec!["a".into(), "b".into(), "c".into()];
+        plan.mix = vec![("a".into(), 0.5), ("b".into(), 0.5)];
         plan.bus.partitions = 4;
         assert_eq!(
             (store(&plan).bound(), store(&plan).needed()),
