@@ -24,8 +24,13 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
         format!(", {} of it for {} (`{}`)", size(part.bytes), part.what, part.key)
     });
     let mut lines = vec![format!("memory of tickgate: at most {}{most}", size(memory.total()))];
-    lines.extend(several(plan, &store(plan)));
+    lines.extend(store_bound(plan));
     lines
+}
+
+/// The bound of a plan's store, where that has several logs or copies.
+pub(super) fn store_bound(plan: &Plan) -> Option<String> {
+    several(plan, &store(plan))
 }
 
 /// The bound of a store that has several logs or copies, each with a bound of its own.
@@ -152,14 +157,14 @@ mod tests {
     fn the_bound_of_several_logs_is_told_as_a_product() {
         let mut plan = swarm::base(1);
         (plan.bus.kind, plan.bus.partitions, plan.bus.replicas) = (BusKind::Kafka, 4, 3);
-        let line = several(&plan, &store(&plan)).unwrap();
+        let line = store_bound(&plan).unwrap();
         assert!(
             line.contains("at most 12.00GiB (`bus.max_bytes` 1GiB × 1 topic × 4 partitions × 3 replicas)"),
             "{line}"
         );
         plan.bus.kind = BusKind::Nats;
-        assert!(several(&plan, &store(&plan)).unwrap().contains("(`bus.max_bytes` 1GiB × 3 replicas)"));
+        assert!(store_bound(&plan).unwrap().contains("(`bus.max_bytes` 1GiB × 3 replicas)"));
         plan.bus.replicas = 1;
-        assert_eq!(several(&plan, &store(&plan)), None);
+        assert_eq!(store_bound(&plan), None);
     }
 }

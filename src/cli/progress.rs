@@ -1,7 +1,7 @@
 //! Progress on stderr: one line that is written over on a terminal, a line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::archive::JOURNAL;
 use crate::record::PhaseName;
@@ -33,8 +33,7 @@ pub(super) struct Progress {
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
-    /// The folder of the run whose journal can make a record of a run that was killed.
-    journal: Option<PathBuf>,
+    at_start: Vec<String>,
 }
 
 impl Progress {
@@ -46,7 +45,7 @@ impl Progress {
             load_s: 0,
             elapsed_s: 0,
             open_line: false,
-            journal: None,
+            at_start: Vec::new(),
         }
     }
 
@@ -56,10 +55,17 @@ impl Progress {
         Self { what: if quiet { new.what } else { Told::Brief }, ..new }
     }
 
-    /// Once the run is ready, it is told how to make a record should tickgate be killed or run out of memory: nobody can say so
-    /// afterwards.
+    /// A line for when the run is ready and its load begins.
+    pub(super) fn at_start(&mut self, text: String) {
+        self.at_start.push(text);
+    }
+
+    /// The same of how to make a record should tickgate be killed or run out of memory: nobody can say so afterwards.
     pub(super) fn keeps_journal_in(&mut self, folder: &Path) {
-        self.journal = Some(folder.to_owned());
+        let folder = folder.display();
+        self.at_start(format!(
+            "journal: {folder}/{JOURNAL}; if tickgate is killed or runs out of memory: tickgate report --recover {folder}"
+        ));
     }
 
     /// A line that stays.
@@ -69,13 +75,6 @@ impl Progress {
         }
         self.end_line();
         eprintln!("{text}");
-    }
-
-    /// The same of what is not out of the ordinary.
-    pub(super) fn tell(&mut self, text: &str) {
-        if self.what == Told::All {
-            self.say(text);
-        }
     }
 
     /// Ends a line that would be written over.
@@ -103,6 +102,7 @@ impl Observer for Progress {
                 self.load_s =
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
+                let at_start = std::mem::take(&mut self.at_start);
                 let (broker, load) = (&record.broker, &record.plan.load);
                 let rate = if load.is_closed() {
                     "all that the window lets".to_owned()
@@ -114,12 +114,7 @@ impl Observer for Progress {
                         "ready: {} {} at {}, {rate} for {} s",
                         broker.product, broker.version, broker.address, self.load_s
                     )));
-                    if let Some(folder) = self.journal.take() {
-                        let folder = folder.display();
-                        self.say(&show::plain(&format!(
-                            "journal: {folder}/{JOURNAL}; if tickgate is killed or runs out of memory: tickgate report --recover {folder}"
-                        )));
-                    }
+                    at_start.iter().for_each(|line| self.say(&show::plain(line)));
                 }
             }
             Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }

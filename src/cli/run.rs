@@ -85,7 +85,7 @@ fn measure(
     progress: &mut Progress,
 ) -> Result<Record, Failure> {
     let known = needs::admit(plan, needs::place(&args.broker))?;
-    known.store.iter().for_each(|line| progress.tell(line));
+    known.store.into_iter().for_each(|line| progress.at_start(line));
     known.warning.iter().for_each(|line| progress.say(&format!("warning: {line}")));
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
