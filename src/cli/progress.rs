@@ -114,7 +114,9 @@ impl Observer for Progress {
                         "ready: {} {} at {}, {rate} for {} s",
                         broker.product, broker.version, broker.address, self.load_s
                     )));
-                    at_start.iter().for_each(|line| self.say(&show::plain(line)));
+                    for line in at_start {
+                        self.say(&show::plain(&line));
+                    }
                 }
             }
             Event::PhaseStarted { name: PhaseName::Drain | PhaseName::Audit, .. }
