@@ -15,7 +15,7 @@ use support::rig::{
     publish_symbol, receive, receive_at_least, settle,
 };
 use tickgate::bus::{Answer, Bus as _, Doubt, Member, Publisher as _, Refusal, Refused};
-use tickgate::plan::{AckMode, Delivery, Group, Publish, Span};
+use tickgate::plan::{AckMode, Delivery, Group, Publish, Size, Span};
 
 macro_rules! clauses {
     ($name:ident, $rig:ty: $($clause:ident),* $(,)?) => {
@@ -30,6 +30,8 @@ clauses!(nats, super::Nats:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
     a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
     what_is_given_up_is_told_by_whether_it_left,
     everything_is_confirmed_after_a_stall,
@@ -51,6 +53,8 @@ clauses!(nats, super::Nats:
 clauses!(nats_fast, super::NatsInBatches<false>:
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
     what_is_given_up_is_told_by_whether_it_left,
     everything_is_confirmed_after_a_stall,
     a_connection_that_ends_holds_no_place_in_the_window,
@@ -68,6 +72,8 @@ clauses!(nats_atomic, super::NatsInBatches<true>:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
     a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
     what_is_given_up_is_told_by_whether_it_left,
     everything_is_confirmed_after_a_stall,
@@ -84,6 +90,8 @@ clauses!(sim, super::Sim:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
     a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
     what_is_given_up_is_told_by_whether_it_left,
     everything_is_confirmed_after_a_stall,
@@ -109,6 +117,8 @@ clauses!(kafka, super::Kafka:
     order_positions_and_answers_agree,
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
     a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
     what_is_given_up_is_told_by_whether_it_left,
     everything_is_confirmed_after_a_stall,
@@ -239,6 +249,56 @@ fn a_full_client_refuses_and_never_blocks<R: Rig>() {
     let positions = answered_once(&acks, 0..u64::try_from(accepted).unwrap());
     assert_eq!(stored_or_refused(&acks), accepted, "everything is answered by the broker");
     assert!(positions.iter().flatten().count() > 0);
+}
+
+fn open_events_are_bounded_in_bytes<R: Rig>() {
+    let mut plan = support::plan();
+    plan.bus.buffer_bytes = Some(Size { bytes: 1 << 20 });
+    plan.bus.publish_timeout = Span::seconds(3);
+    let rig = R::start();
+    let mut bus = rig.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    let (payload, mut acks, mut next) = (vec![b'x'; 100_000], Vec::new(), 0);
+    let mut fill = |publisher: &mut _| {
+        let first = next;
+        while publish(publisher, next, &payload).is_ok() {
+            next += 1;
+        }
+        assert_eq!(publish(publisher, 9999, &payload), Err(Refused::Full));
+        // What is left of the bytes is for whoever fits into it.
+        publish(publisher, next, b"small").unwrap();
+        next += 1;
+        next - 1 - first
+    };
+    rig.pause();
+    assert_eq!(fill(&mut publisher), 10, "of 100,000 bytes in 1 MiB");
+    // What is given up has no place in the account, but for what the client still holds of it.
+    settle(&mut publisher, &mut acks);
+    assert_eq!(acks.len(), 11);
+    assert!(fill(&mut publisher) <= 10);
+    rig.resume();
+    settle(&mut publisher, &mut acks);
+    rig.pause();
+    assert_eq!(fill(&mut publisher), 10, "the account is empty again");
+    rig.resume();
+    settle(&mut publisher, &mut acks);
+}
+
+fn an_event_of_more_bytes_than_all_may_have_is_open_alone<R: Rig>() {
+    let mut plan = support::plan();
+    plan.bus.buffer_bytes = Some(Size { bytes: 1000 });
+    let rig = R::start();
+    let mut bus = rig.provisioned(&plan);
+    let mut publisher = bus.publisher(0).unwrap();
+    let mut acks = Vec::new();
+    rig.pause();
+    publish(&mut publisher, 0, &vec![b'x'; 100_000]).unwrap();
+    assert_eq!(publish(&mut publisher, 1, b"small"), Err(Refused::Full));
+    rig.resume();
+    settle(&mut publisher, &mut acks);
+    publish(&mut publisher, 1, b"small").unwrap();
+    settle(&mut publisher, &mut acks);
+    assert!(answered_once(&acks, 0..2).iter().all(Option::is_some), "{acks:?}");
 }
 
 fn stored_or_refused(acks: &[tickgate::bus::Ack]) -> usize {

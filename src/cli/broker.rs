@@ -214,7 +214,7 @@ pub(super) fn needed_bytes(plan: &Plan) -> u64 {
     if compressed || (bus.kind == BusKind::Nats && bus.storage == Storage::Memory) {
         return 0;
     }
-    run::volume_bytes(plan).min(bus.max_bytes.bytes)
+    run::memory::store(plan).needed()
 }
 
 fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failure> {

@@ -44,6 +44,7 @@ mod kafka;
 #[cfg(not(feature = "kafka"))]
 #[path = "no_kafka.rs"]
 mod kafka;
+mod needs;
 mod profiles;
 mod progress;
 mod report;

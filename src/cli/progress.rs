@@ -1,7 +1,9 @@
 //! Progress on stderr: one line that is written over on a terminal, a line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
+use std::path::Path;
 
+use crate::archive::JOURNAL;
 use crate::record::PhaseName;
 use crate::report::terminal::Style;
 use crate::report::{progress, show};
@@ -35,6 +37,7 @@ pub(super) struct Progress {
     open_line: bool,
     /// The stream is read back: what is told of seconds now is of before.
     audit: bool,
+    at_start: Vec<String>,
 }
 
 impl Progress {
@@ -48,6 +51,7 @@ impl Progress {
             elapsed_s: 0,
             open_line: false,
             audit: false,
+            at_start: Vec::new(),
         }
     }
 
@@ -55,6 +59,19 @@ impl Progress {
     pub(super) fn brief(quiet: bool) -> Self {
         let new = Self::new(quiet);
         Self { what: if quiet { new.what } else { Told::Brief }, ..new }
+    }
+
+    /// A line for when the run is ready and its load begins.
+    pub(super) fn at_start(&mut self, text: String) {
+        self.at_start.push(text);
+    }
+
+    /// The same of how to make a record should tickgate be killed or run out of memory: nobody can say so afterwards.
+    pub(super) fn keeps_journal_in(&mut self, folder: &Path) {
+        let folder = folder.display();
+        self.at_start(format!(
+            "journal: {folder}/{JOURNAL}; if tickgate is killed or runs out of memory: tickgate report --recover {folder}"
+        ));
     }
 
     /// A line that stays.
@@ -99,12 +116,16 @@ impl Observer for Progress {
                     (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
                 self.audit = false;
+                let at_start = std::mem::take(&mut self.at_start);
                 if self.what == Told::All {
                     let broker = &record.broker;
                     self.say(&show::plain(&format!(
                         "ready: {} {} at {}; sending {}",
                         broker.product, broker.version, broker.address, self.volume
                     )));
+                    for line in at_start {
+                        self.say(&show::plain(&line));
+                    }
                 }
             }
             Event::PhaseStarted { name: PhaseName::Audit, .. } => {

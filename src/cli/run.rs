@@ -7,7 +7,7 @@ use super::journal::Keeping;
 use super::kafka;
 use super::outside;
 use super::progress::{Progress, style_of_stdout};
-use super::{Exit, Failure};
+use super::{Exit, Failure, needs};
 use crate::archive::{ArchiveError, Readers, RunFolder};
 use crate::bus::BusError;
 use crate::bus::nats::{NatsBus, Setup};
@@ -36,6 +36,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id, readers(args.share))
             .map_err(|error| no_folder(&error))?;
     let mut journal = Keeping::new(&folder);
+    progress.keeps_journal_in(folder.path());
     let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
     progress.end_line();
     match done {
@@ -86,6 +87,9 @@ fn measure(
 ) -> Result<Record, Failure> {
     let terms = consent::terms(&args.broker, plan)?;
     progress.will_send(|| consent::volume(plan, &consent::subjects(plan, terms.naming, &identity.id)));
+    let known = needs::admit(plan, needs::place(&args.broker))?;
+    known.store.into_iter().for_each(|line| progress.at_start(line));
+    known.warning.iter().for_each(|line| progress.say(&format!("warning: {line}")));
     let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     let symbols = market::names(&plan.market);

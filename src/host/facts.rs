@@ -115,11 +115,11 @@ fn container(root: &Path, announced: Option<String>) -> Option<String> {
 /// The tightest CPU limit of our cgroup and those above it, in cores (version 2: `cpu.max`; version 1:
 /// `cpu.cfs_quota_us`).
 pub(super) fn cpu_limit(root: &Path) -> Option<f64> {
-    control_groups(root).iter().filter_map(|group| quota(group)).reduce(f64::min)
+    control_groups(root, "cpu").iter().filter_map(|group| quota(group)).reduce(f64::min)
 }
 
-/// The folders of our control group for CPU time and of those above it.
-pub(super) fn control_groups(root: &Path) -> Vec<PathBuf> {
+/// The folders of our control group for a controller and of those above it, in both versions.
+pub(super) fn control_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     groups
         .lines()
@@ -129,12 +129,16 @@ pub(super) fn control_groups(root: &Path) -> Vec<PathBuf> {
         })
         .flat_map(|(controllers, path)| {
             let mount = match controllers {
-                "" => Some("sys/fs/cgroup"),
-                list if list.split(',').any(|c| c == "cpu") => Some("sys/fs/cgroup/cpu"),
+                "" => Some(PathBuf::from("sys/fs/cgroup")),
+                list if list.split(',').any(|name| name == controller) => {
+                    Some(Path::new("sys/fs/cgroup").join(controller))
+                }
                 _ => None,
             };
             let above: Vec<PathBuf> = Path::new(path).ancestors().map(Path::to_owned).collect();
-            mount.into_iter().flat_map(move |mount| above.clone().into_iter().map(move |up| (mount, up)))
+            mount
+                .into_iter()
+                .flat_map(move |mount| above.clone().into_iter().map(move |up| (mount.clone(), up)))
         })
         .map(|(mount, group)| root.join(mount).join(group))
         .collect()

@@ -61,7 +61,7 @@ impl Machine {
         let cores: Vec<usize> = cores.into_iter().filter(|core| all.contains(core)).collect();
         let count = if cores.is_empty() { all.len() } else { cores.len() };
         let usable_cores = num::f64_of(num::count(count)).min(cpu_limit(root).unwrap_or(f64::MAX));
-        let groups = control_groups(root);
+        let groups = control_groups(root, "cpu");
         let machine = Self { root: root.to_owned(), cores, usable_cores, groups };
         machine.read().is_some().then_some(machine)
     }

@@ -8,6 +8,7 @@ pub mod doctor;
 pub mod facts;
 pub mod hiccup;
 pub mod machine;
+pub mod memory;
 pub mod resources;
 pub mod signal;
 pub mod sleep;

@@ -145,6 +145,7 @@ mod tests {
                 publish: Publish::Async,
                 window: 1,
                 buffer: 1,
+                buffer_bytes: None,
                 publish_timeout: Span::seconds(1),
                 ack: AckMode::None,
                 max_bytes: Size { bytes: 1 },

@@ -154,6 +154,27 @@ pub(super) mod tests {
     }
 
     #[test]
+    fn no_event_is_larger_than_a_plan_says() {
+        let mut plan = plan();
+        plan.topology.prefix = "p".repeat(64);
+        plan.topology.topics.truncate(31);
+        plan.topology.topics.push(format!("t.{}.dlq", "x".repeat(190)));
+        plan.market.symbols = 200;
+        for size in [0, 1000, 5000] {
+            plan.market.event_size = Size { bytes: size };
+            let mut market = Market::new(&plan, 0xfff, 0, 1);
+            for topic in 0..plan.topology.topics.len() {
+                for sequence in 0..2000 {
+                    let event =
+                        encoded(&mut market, topic, sequence % 200, sequence, NOW + u64::from(sequence));
+                    let most = plan.market.largest_event();
+                    assert!(num::count(event.len()) <= most, "{} of {most}: {event}", event.len());
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_quote_is_the_event_of_the_adr() {
         let event = encoded(&mut Market::new(&plan(), 0xabc, 0, 1), 0, 0, 7, NOW);
         let value: serde_json::Value = serde_json::from_str(&event).expect("JSON");

@@ -189,6 +189,17 @@ pub struct Market {
     pub event_size: Size,
 }
 
+impl Market {
+    /// The content of an event has fewer bytes, on whatever topic.
+    const CONTENT: u64 = 2048;
+
+    /// An encoded event has no more bytes.
+    #[must_use]
+    pub fn largest_event(&self) -> u64 {
+        self.event_size.bytes.max(Self::CONTENT)
+    }
+}
+
 /// How events spread over symbols.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -257,6 +268,10 @@ pub struct Bus {
     pub window: u32,
     /// Events that wait for room in the window, at the most, for each generator; beyond it events are `unsent`.
     pub buffer: u32,
+    /// Bytes of the events that a generator has open (accepted and not answered), at the most; beyond it events are
+    /// `unsent`. A member has no more asked for at once. A plan in a record of an earlier version has no such bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buffer_bytes: Option<Size>,
     /// An event without an answer for this long is `unconfirmed`.
     pub publish_timeout: Span,
     /// How deliveries are acknowledged.
@@ -275,6 +290,23 @@ pub struct Bus {
     /// What only Kafka is asked for.
     #[serde(default)]
     pub kafka: Kafka,
+}
+
+impl Bus {
+    /// Bytes that a generator may have open.
+    #[must_use]
+    pub const fn most_bytes(&self) -> u64 {
+        match self.buffer_bytes {
+            Some(size) => size.bytes,
+            None => u64::MAX,
+        }
+    }
+
+    /// How many events of so many bytes these are, at least one.
+    #[must_use]
+    pub fn fitting(&self, event_bytes: u64) -> u64 {
+        (self.most_bytes() / event_bytes.max(1)).max(1)
+    }
 }
 
 /// Which kind of bus.

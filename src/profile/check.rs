@@ -35,6 +35,17 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
              after the drain, and is reported as pending; give the drain more than `ack_wait`"
         ));
     }
+    let (bus, event) = (&plan.bus, plan.market.event_size);
+    let fitting = bus.fitting(event.bytes);
+    if let Some(bytes) = bus.buffer_bytes
+        && fitting < u64::from(bus.window)
+    {
+        found.push(format!(
+            "`bus.buffer_bytes` is {bytes}: {fitting} events of {event} fill it, so `bus.window`, {}, is never full; raise \
+             `bus.buffer_bytes`, or lower the window",
+            bus.window
+        ));
+    }
     found
 }
 

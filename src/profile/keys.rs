@@ -30,6 +30,7 @@ pub(super) const BUS: &[&str] = &[
     "publish",
     "window",
     "buffer",
+    "buffer_bytes",
     "publish_timeout",
     "ack",
     "max_bytes",

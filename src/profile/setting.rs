@@ -57,6 +57,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     let kind = section.word("kind", BusKind::Nats, &KINDS);
     let replicas = number(&mut section, "replicas", 1, 1, 5);
     let window = number(&mut section, "window", 512, 1, 60_000);
+    let buffer = number(&mut section, "buffer", 65_536, 0, 1_000_000);
     let partitions = if kind == BusKind::Kafka { members(groups) } else { 8 };
     Bus {
         kind,
@@ -65,7 +66,13 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         sync: section.word("sync", Sync::Default, &SYNCS),
         publish: section.word("publish", Publish::Async, &PUBLISHES),
         window,
-        buffer: number(&mut section, "buffer", 65_536, 0, 1_000_000),
+        buffer,
+        buffer_bytes: Some(section.checked(
+            "buffer_bytes",
+            buffer_bytes(window, buffer),
+            "1MiB to 64GiB",
+            |size| (MIB..=64 * 1024 * MIB).contains(&size.bytes),
+        )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
         ack: section.word("ack", AckMode::Explicit, &ACKS),
         max_bytes: section
@@ -81,6 +88,14 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         nats: nats(&mut section, window),
         kafka: kafka(&mut section, replicas),
     }
+}
+
+/// Bytes for a full window and a full buffer of events of their natural size, in whole mebibytes, at least 64.
+fn buffer_bytes(window: u32, buffer: u32) -> Size {
+    const EVENT: u64 = 1000;
+    const LEAST: u64 = 64;
+    let full = (u64::from(window) + u64::from(buffer)) * EVENT;
+    Size { bytes: full.div_ceil(MIB).max(LEAST) * MIB }
 }
 
 /// The most members that share a group: as many partitions as these need, for each more costs latency and CPU.

@@ -144,6 +144,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("publish", &word_of(&PUBLISHES, bus.publish));
     out.line("window", &bus.window);
     out.line("buffer", &bus.buffer);
+    if let Some(bytes) = bus.buffer_bytes {
+        out.text("buffer_bytes", &bytes);
+    }
     out.text("publish_timeout", &bus.publish_timeout);
     out.text("ack", &word_of(&ACKS, bus.ack));
     out.text("max_bytes", &bus.max_bytes);

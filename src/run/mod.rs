@@ -15,6 +15,7 @@ mod identity;
 mod keeper;
 mod machine;
 mod marks;
+pub mod memory;
 mod prepare;
 mod pump;
 mod ready;

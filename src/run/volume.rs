@@ -5,8 +5,9 @@ use crate::market::Market;
 use crate::num;
 use crate::plan::Plan;
 
-/// Events that are encoded to find the mean size.
+/// Events that are encoded to find the mean size, and bytes that this may take: large events are padded, and all alike.
 const SAMPLE: u64 = 2000;
+const SAMPLE_BYTES: u64 = 64 << 20;
 /// What a broker's store adds to an event: record header, subject, checksum.
 const OVERHEAD: u64 = 64;
 
@@ -36,7 +37,8 @@ fn sizes(plan: &Plan) -> Vec<(usize, u64)> {
     let totals = totals(&plan.load);
     let (picker, mut market) = (Picker::new(plan, 0), Market::new(plan, 0, 0, plan.load.generators));
     let mut event = Vec::new();
-    let sample = (totals.warmup_events + totals.measure_events).min(SAMPLE);
+    let most = SAMPLE.min(SAMPLE_BYTES / plan.market.event_size.bytes.max(1)).max(50);
+    let sample = (totals.warmup_events + totals.measure_events).min(most);
     let size = |k| {
         let (topic, symbol) = picker.pick(k);
         market.encode(&mut event, topic, symbol, num::low32(k), 1_700_000_000_000_000_000 + k);

@@ -84,6 +84,7 @@ pub fn plan() -> Plan {
             publish: Publish::Async,
             window: 256,
             buffer: 1024,
+            buffer_bytes: Some(Size { bytes: 64 << 20 }),
             publish_timeout: Span::seconds(10),
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 64 << 20 },

@@ -300,9 +300,19 @@ impl Drop for KafkaMember {
     }
 }
 
+/// Bounds what a consumer has fetched and nobody has taken.
+pub(super) fn fetch_at_most(config: &mut ClientConfig, bytes: u64) {
+    const MOST_KIB: u64 = 2_097_151;
+    const FETCH: u64 = 52_428_800;
+    config
+        .set("queued.max.messages.kbytes", (bytes / 1024).clamp(1, MOST_KIB).to_string())
+        .set("fetch.max.bytes", bytes.clamp(super::MAX_MESSAGE_BYTES, FETCH).to_string());
+}
+
 /// The consumer's settings. Whatever is not said here is librdkafka's default.
 fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
     let acks = bus.ack != AckMode::None;
+    fetch_at_most(config, bus.most_bytes());
     config
         .set("group.id", group)
         // The run's topics hold nothing else, and a group is new: from the first event on.

@@ -44,6 +44,8 @@ use crate::topology::Naming;
 
 /// Largest message, with key and overhead: what topics and producers are told.
 const MAX_MESSAGE: &str = "1048576";
+/// The same as a number.
+const MAX_MESSAGE_BYTES: u64 = 1_048_576;
 /// Largest payload that surely fits into it.
 const MAX_PAYLOAD: u64 = 1_000_000;
 /// How long [`Bus::observe`] may take.
@@ -257,7 +259,8 @@ impl Bus for KafkaBus {
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
-        let (config, watch) = self.client("audit")?;
+        let (mut config, watch) = self.client("audit")?;
+        member::fetch_at_most(&mut config, self.plan.bus.most_bytes());
         let audit = Audit { control: &self.control, config, names: &self.names, watch, clock: self.clock };
         audit.read(Instant::now() + deadline, sink)
     }

@@ -19,12 +19,12 @@ use super::bell::Bell;
 use super::names::Names;
 use super::watch::Watch;
 use super::{MAX_PAYLOAD, explain};
-use crate::bus::window::{Patience, Sent, Ticket, Window};
+use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
 use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
-use crate::plan::{Acks, BatchCompression, Bus, Ns, Publish};
+use crate::plan::{Acks, BatchCompression, Bus, Ns};
 
 /// The client looks for events that have timed out about once a second. Only after that they are given up here, since
 /// it can tell those that were never sent.
@@ -172,7 +172,6 @@ impl KafkaPublisher {
                 "raise the limit of open files (`ulimit -n`)",
             )
         })?;
-        let window = if bus.publish == Publish::Sync { 1 } else { bus.window.max(1) };
         let room_ns = bus.publish_timeout.ns;
         let patience = Patience { room_ns, answer_ns: room_ns.saturating_add(GRACE_NS) };
         Ok(Self {
@@ -181,7 +180,7 @@ impl KafkaPublisher {
             names,
             symbols,
             clock,
-            window: Window::new(window, bus.buffer, patience),
+            window: Window::new(Room::of(bus), patience),
             done: Vec::new(),
             answers: Vec::new(),
             abandoned: false,
@@ -318,8 +317,8 @@ impl Publisher for KafkaPublisher {
         if num::count(event.payload.len()) > MAX_PAYLOAD {
             return Err(Refused::TooLarge);
         }
-        let now = self.clock.now();
-        if let Some(ticket) = self.window.claim(event.token, now) {
+        let (now, bytes) = (self.clock.now(), num::count(event.payload.len()));
+        if let Some(ticket) = self.window.claim(event.token, now, bytes) {
             let line = Line { producer: &self.producer, names: &self.names, symbols: &self.symbols };
             let Err(why) = line.send(ticket, event.topic, event.symbol, event.payload) else { return Ok(()) };
             self.window.answer(ticket);
@@ -336,15 +335,15 @@ impl Publisher for KafkaPublisher {
                 }
             };
         }
-        if !self.window.admits() {
+        if !self.window.admits(bytes) {
             // Perhaps only because nobody has waited for a while.
             self.serve();
-            if !self.window.admits() {
+            if !self.window.admits(bytes) {
                 return Err(Refused::Full);
             }
         }
         let parcel = Parcel { topic: event.topic, symbol: event.symbol, payload: event.payload.into() };
-        self.window.accept(event.token, now, parcel);
+        self.window.accept(event.token, now, bytes, parcel);
         Ok(())
     }
 

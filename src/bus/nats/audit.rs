@@ -16,8 +16,8 @@ use super::target::environment;
 use crate::bus::{BusError, Delivery};
 use crate::host::clock::Clock;
 
-/// Messages asked for at once.
-const BATCH: u32 = 1000;
+/// Messages asked for at once, at the most.
+pub(super) const BATCH: u32 = 1000;
 /// After so long without a message the reader starts anew where it was.
 const STALL: Duration = Duration::from_secs(2);
 /// Pause before it asks again.
@@ -31,6 +31,7 @@ pub(super) struct Audit<'a> {
     pub(super) api: String,
     pub(super) layout: &'a Layout,
     pub(super) clock: Clock,
+    pub(super) batch: u32,
 }
 
 impl Audit<'_> {
@@ -137,7 +138,7 @@ impl Audit<'_> {
             api: self.api.clone(),
             stream: self.stream.clone(),
             consumer: name,
-            batch: BATCH,
+            batch: self.batch,
             pinned: false,
         };
         Pull::open(link, source).await

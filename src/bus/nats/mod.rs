@@ -132,6 +132,12 @@ impl NatsBus {
         provision::stream_name(&self.run)
     }
 
+    /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
+    fn at_once(&self, messages: u32) -> u32 {
+        let fitting = self.plan.bus.fitting(self.plan.market.largest_event());
+        num::low32(fitting.min(u64::from(messages))).max(1)
+    }
+
     fn consumer(&self, group: usize, durable: u32) -> String {
         provision::consumer_name(&self.run, &self.plan, &self.layout, group, durable)
     }
@@ -206,7 +212,7 @@ impl Bus for NatsBus {
             api: self.api.clone(),
             stream: self.stream(),
             consumer: self.consumer(group, durable),
-            batch: self.plan.bus.nats.pull_batch.max(1),
+            batch: self.at_once(self.plan.bus.nats.pull_batch),
             pinned: described.delivery == plan::Delivery::Pinned,
         };
         let notes = self.marks.of(format!("member {member} of {}", described.name));
@@ -228,6 +234,7 @@ impl Bus for NatsBus {
             api: self.api.clone(),
             layout: &self.layout,
             clock: self.clock,
+            batch: self.at_once(audit::BATCH),
         };
         self.run(audit.read(|| self.control.clone(), Instant::now() + deadline, sink))
     }

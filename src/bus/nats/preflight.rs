@@ -116,7 +116,9 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
     check_ack_pending(limits, plan)?;
     let Some(most) = most.and_then(|most| u64::try_from(most).ok()) else { return Ok(()) };
     let free = most.saturating_sub(used.max(reserved));
-    let needed = volume_bytes.max(plan.bus.max_bytes.bytes);
+    // Without tiers the limit is one of all copies together.
+    let copies = if tier.is_some() { 1 } else { u64::from(plan.bus.replicas.max(1)) };
+    let needed = volume_bytes.max(plan.bus.max_bytes.bytes).saturating_mul(copies);
     if needed > free {
         let kind = if memory { "memory" } else { "file" };
         return Err(environment(

@@ -21,7 +21,7 @@ use super::target::{Target, environment};
 use super::timer::Timer;
 use super::wire;
 use crate::bus::marks::{Marks, Notes};
-use crate::bus::window::{Patience, Sent, Window};
+use crate::bus::window::{Patience, Room, Sent, Window};
 use crate::bus::{Ack, BusError, Doubt, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
@@ -83,11 +83,11 @@ impl NatsPublisher {
     /// When the connection cannot be made.
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { target, bus, layout, symbols, clock, marks } = setup;
-        let window = if bus.publish == plan::Publish::Sync { 1 } else { bus.window.max(1) };
+        let room = Room::of(bus);
         let timeout = bus.publish_timeout.ns;
         let notes = marks.of(format!("publisher {generator}"));
         // As many as can be open, and as many again that come too late.
-        let queue = num::index32(window) * 2 + 1024;
+        let queue = num::index32(room.window) * 2 + 1024;
         let runtime = runtime()?;
         let line = runtime.block_on(async {
             let link = link::connect(target, notes.clone(), queue).await?;
@@ -109,7 +109,7 @@ impl NatsPublisher {
                 timer,
                 batches: Batches::new(bus.publish, &bus.nats),
                 last_subject: None,
-                window: Window::new(window, bus.buffer, Patience { room_ns: timeout, answer_ns: timeout }),
+                window: Window::new(room, Patience { room_ns: timeout, answer_ns: timeout }),
                 gone: link.gone,
                 gone_seen: 0,
                 answers: Vec::new(),
@@ -195,8 +195,9 @@ impl Line {
             return;
         }
         self.gone_seen = gone;
-        let Self { window, batches, clock, answers, .. } = self;
+        let Self { window, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
+        window.written(sending.written());
         window.lost(gone, |token, outcome| answers.push(Ack { token, at, outcome }));
         if let Some(batches) = batches {
             batches.lost(gone);
@@ -205,8 +206,9 @@ impl Line {
 
     /// Settles what has waited too long, or all there is.
     fn settle(&mut self, abandoned: bool) {
-        let Self { window, batches, clock, answers, alive, .. } = self;
+        let Self { window, batches, clock, answers, alive, sending, .. } = self;
         let at = clock.now();
+        window.written(sending.written());
         let closed = |token, outcome| answers.push(Ack { token, at, outcome });
         let looked = match (abandoned, *alive) {
             (_, false) => {
@@ -339,10 +341,11 @@ impl Publisher for NatsPublisher {
         if event.payload.len() + header > self.line.sending.client().max_payload() {
             return Err(Refused::TooLarge);
         }
-        if !self.line.window.admits() {
+        let bytes = num::count(event.payload.len());
+        if !self.line.window.admits(bytes) {
             // Perhaps only because nobody has waited for a while.
             self.drive();
-            if !self.line.window.admits() {
+            if !self.line.window.admits(bytes) {
                 return Err(Refused::Full);
             }
         }
@@ -353,7 +356,7 @@ impl Publisher for NatsPublisher {
             payload: line.sending.store(event.payload),
             id: self.msg_id.then(|| line.sending.store(event.id.as_bytes())),
         };
-        line.window.accept(event.token, line.clock.now(), parcel);
+        line.window.accept(event.token, line.clock.now(), bytes, parcel);
         Ok(())
     }
 

@@ -1,10 +1,12 @@
 //! How an event, or the end of a batch, is handed to the client: its subject, its reply subject and its headers.
 
 use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use async_nats::client::PublishErrorKind;
 use async_nats::connection::State;
-use async_nats::{Client, HeaderMap, HeaderValue, Subject};
+use async_nats::{Client, HeaderMap, HeaderValue, Statistics, Subject};
 use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt as _;
 
@@ -41,6 +43,7 @@ pub(super) struct Sending {
     /// Messages that were handed to the client. It counts those that it has handed to a connection
     /// ([`super::link::Gone`]) in the same order.
     handed: u64,
+    counts: Arc<Statistics>,
     inbox: String,
     arena: BytesMut,
 }
@@ -48,7 +51,8 @@ pub(super) struct Sending {
 impl Sending {
     pub(super) fn new(client: Client) -> Self {
         let inbox = client.new_inbox();
-        Self { client, handed: 0, inbox, arena: BytesMut::with_capacity(ARENA) }
+        let counts = client.statistics();
+        Self { client, handed: 0, counts, inbox, arena: BytesMut::with_capacity(ARENA) }
     }
 
     pub(super) const fn client(&self) -> &Client {
@@ -58,6 +62,12 @@ impl Sending {
     /// Is there a connection? What is handed over without one waits in the client, where nobody can say when it leaves.
     pub(super) fn is_connected(&self) -> bool {
         self.client.connection_state() == State::Connected
+    }
+
+    /// How many of the messages that were handed over the client has given to a connection. The others are in its queue; but
+    /// for a few in the connection's buffer, which takes no more at 64 KiB, nothing else holds payloads.
+    pub(super) fn written(&self) -> u64 {
+        self.counts.out_messages.load(Ordering::Relaxed)
     }
 
     /// Where all answers arrive.

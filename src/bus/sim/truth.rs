@@ -35,6 +35,8 @@ pub struct Event {
     pub topic: u32,
     /// Index of the symbol.
     pub symbol: u32,
+    /// Bytes of its payload.
+    pub bytes: u32,
     /// Its number among those of its topic and symbol, from 0.
     pub sequence: u32,
     /// Its intended time, as its id has it, in nanoseconds since 1970.

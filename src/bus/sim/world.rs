@@ -73,6 +73,8 @@ pub(super) struct Sender {
     pub(super) open: u32,
     /// Those that wait for room, with their payloads, and until when they do so.
     buffer: VecDeque<(Ns, u32, u32)>,
+    /// Payloads of all open ones.
+    bytes: u64,
     /// Those in the window, in the order in which they left, and until when they wait for an answer; answered ones are
     /// removed once they are in front.
     left: VecDeque<(Ns, u32)>,
@@ -85,6 +87,7 @@ pub(super) struct Sender {
 /// What the world must know of an event beside its truth.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
+    bytes: u32,
     buffered: bool,
     done: bool,
     pub(super) copy: u32,
@@ -95,6 +98,7 @@ pub(super) struct Life {
 pub(super) struct Terms {
     window: u32,
     buffer: u32,
+    buffer_bytes: u64,
     timeout_ns: Ns,
     pub(super) ack_wait_ns: Ns,
     pub(super) msg_id: bool,
@@ -141,6 +145,7 @@ impl World {
             terms: Terms {
                 window,
                 buffer: plan.bus.buffer,
+                buffer_bytes: plan.bus.most_bytes(),
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
                 msg_id: plan.bus.nats.msg_id,
@@ -255,16 +260,18 @@ impl World {
             *count += 1;
             *count - 1
         });
+        let bytes = num::count32(event.payload.len());
         let refused = if event.payload.len() > MAX_PAYLOAD {
             Some(Refused::TooLarge)
         } else {
-            self.is_full(now, &self.senders[num::index32(sender)]).then_some(Refused::Full)
+            self.is_full(now, &self.senders[num::index32(sender)], bytes).then_some(Refused::Full)
         };
         self.truth.events.push(Event {
             publisher: sender,
             token: event.token,
             topic: num::count32(event.topic),
             symbol: event.symbol,
+            bytes,
             sequence,
             intended_unix_ns: intended_unix_ns(event.id),
             sent: now,
@@ -272,7 +279,7 @@ impl World {
             answered: 0,
             answer_arrived: 0,
         });
-        self.lives.push(Life { buffered: false, done: refused.is_some(), copy: NOT_STORED });
+        self.lives.push(Life { bytes, buffered: false, done: refused.is_some(), copy: NOT_STORED });
         if let Some(refused) = refused {
             return Err(refused);
         }
@@ -281,15 +288,20 @@ impl World {
         let deadline = now + self.terms.timeout_ns;
         let own = &mut self.senders[num::index32(sender)];
         own.open += 1;
+        own.bytes += u64::from(bytes);
         own.buffer.push_back((deadline, number, slot));
         self.arm(sender, deadline);
         self.refill(now, num::index32(sender));
         Ok(())
     }
 
-    /// Has a publisher no room for an event? Without a connection there is only the buffer.
-    fn is_full(&self, at: Ns, own: &Sender) -> bool {
-        let Terms { window, buffer, .. } = self.terms;
+    /// Has a publisher no room for an event of so many bytes? Without a connection there is only the buffer. An event that is
+    /// alone has room.
+    fn is_full(&self, at: Ns, own: &Sender, bytes: u32) -> bool {
+        let Terms { window, buffer, buffer_bytes, .. } = self.terms;
+        if own.bytes > 0 && own.bytes + u64::from(bytes) > buffer_bytes {
+            return true;
+        }
         let taken = if self.terms.places_until_taken { num::count32(own.answers.len()) } else { 0 };
         own.open.saturating_add(taken) >= window.saturating_add(buffer)
             || self.is_down(at) && num::count32(own.buffer.len()) >= buffer.max(1)
@@ -349,7 +361,7 @@ impl World {
             return;
         }
         life.done = true;
-        let in_window = !life.buffered;
+        let (in_window, bytes) = (!life.buffered, u64::from(life.bytes));
         let seen = Stretch::after(&self.host.stalls, at);
         let truth = &mut self.truth.events[num::index32(event)];
         truth.outcome = outcome;
@@ -359,6 +371,7 @@ impl World {
         let own = &mut self.senders[sender];
         own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });
         own.open -= 1;
+        own.bytes -= bytes;
         while own.left.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
             own.left.pop_front();
         }

@@ -5,7 +5,7 @@ use crate::cli::args::{self, Compare, Format};
 use crate::cli::broker::SIM;
 use crate::cli::journal::Keeping;
 use crate::cli::progress::Progress;
-use crate::cli::{Exit, Failure, consent, run};
+use crate::cli::{Exit, Failure, consent, needs, run};
 use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
@@ -93,6 +93,11 @@ impl Turns<'_> {
         let design = &self.task.design;
         for warning in &self.task.warnings {
             self.progress.say(&format!("warning: {warning}"));
+        }
+        for (side, name) in self.task.sides.iter().zip(["A", "B"]) {
+            if let Some(bound) = needs::store_bound(&side.plan) {
+                self.progress.say(&format!("{name}: {bound}"));
+            }
         }
         let seconds = self.task.sides.iter().map(|side| {
             // Starting a broker, readiness, drain and audit take some seconds more.

@@ -123,6 +123,7 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
             if bus.nats.linger.ns >= publish_timeout && publish.in_batches() {
                 bus.publish = Publish::Async;
             }
+            bus.buffer_bytes = Some(Size { bytes: u64::from(bus.partitions) << 20 });
             bus.max_bytes = Size { bytes: 1 << 50 };
             bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
             plan

@@ -105,6 +105,20 @@ fn the_store_is_bounded_by_the_volume_of_the_run() {
 }
 
 #[test]
+fn bytes_have_room_for_a_full_window_and_buffer_of_natural_events() {
+    let bytes = |sets: &[&str]| plan_of(LEAST, sets).bus.most_bytes();
+    assert_eq!(bytes(&[]), 64 << 20);
+    assert!(bytes(&["bus.buffer=1000000"]) > 1_000_000_000);
+    assert_eq!(bytes(&["bus.buffer_bytes=1MiB"]), 1 << 20);
+    assert!(errors_of(LEAST, &["bus.buffer_bytes=1kB"]).contains("expected 1MiB to 64GiB"));
+    let warned = |sets: &[&str]| super::warnings(&plan_of(LEAST, sets)).concat();
+    assert!(!warned(&["market.event_size=100KiB"]).contains("bus.buffer_bytes"));
+    assert!(
+        warned(&["market.event_size=900KiB"]).contains("72 events of 900KiB fill it, so `bus.window`, 512,")
+    );
+}
+
+#[test]
 fn overrides_set_any_key() {
     let plan = plan_of(
         LEAST,

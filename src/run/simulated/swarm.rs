@@ -61,6 +61,8 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_groups(&mut dice, &mut plan);
     draw_objectives(&mut dice, &mut plan);
     let scenario = draw_scenario(&mut dice, &plan);
+    plan.bus.buffer_bytes =
+        dice.pick(&[None, Some(64 << 20), Some(50_000), Some(5_000), Some(1)]).map(|bytes| Size { bytes });
     (plan, scenario)
 }
 
@@ -116,6 +118,7 @@ pub fn base(seed: u64) -> Plan {
             publish: Publish::Async,
             window: 100_000,
             buffer: 100_000,
+            buffer_bytes: None,
             publish_timeout: Span::seconds(10),
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 1 << 30 },

@@ -12,7 +12,8 @@ use crate::record::{self, Record};
 
 pub use figures::{Figures, GroupFigures};
 
-use crate::bus::sim::Truth;
+use crate::bus::sim::{Outcome, Truth};
+use crate::plan::Ns;
 
 /// The quantiles that a record tells, in ten-thousandths.
 const QUANTILES: [u64; 5] = [5000, 9000, 9900, 9990, 9999];
@@ -29,7 +30,31 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     audit(&mut found, record, &figures);
     timeline(&mut found, record);
     verdict::check(&mut found, record, &figures);
+    open_bytes(&mut found, record, truth);
     found.0
+}
+
+/// No generator had more bytes open than its plan lets it: but for an event that was alone.
+fn open_bytes(found: &mut Findings, record: &Record, truth: &Truth) {
+    let most = record.plan.bus.most_bytes();
+    for publisher in 0..record.plan.load.generators {
+        let own = truth.events.iter().filter(|event| event.publisher == publisher);
+        let taken: Vec<_> = own.filter(|event| !matches!(event.outcome, Outcome::Unsent(_))).collect();
+        let starts = taken.iter().map(|event| (event.sent, 1, i64::from(event.bytes)));
+        let answered = taken.iter().filter(|event| event.outcome != Outcome::Open);
+        let mut changes: Vec<(Ns, i64, i64)> =
+            starts.chain(answered.map(|event| (event.answer_arrived, -1, -i64::from(event.bytes)))).collect();
+        // An answer makes room for an event of the same moment, but for that event's own.
+        changes.sort_by_key(|&(at, events, _)| (at, events));
+        let (mut open, mut bytes, mut worst) = (0_i64, 0_i64, 0_i64);
+        for (_, events, change) in changes {
+            (open, bytes) = (open + events, bytes + change);
+            worst = if open > 1 { worst.max(bytes) } else { worst };
+        }
+        if u64::try_from(worst).unwrap_or(0) > most {
+            found.0.push(format!("generator {publisher} had {worst} bytes open, and may have {most}"));
+        }
+    }
 }
 
 /// What is wrong.

@@ -1,0 +1,170 @@
+//! What a run needs of this machine's memory and of the broker's store: told, and held against what there is.
+
+use super::{Exit, Failure, args, broker};
+use crate::host::memory::{Bound, Need, Room, rooms};
+use crate::plan::{BusKind, Plan};
+use crate::report::show::size;
+use crate::run::memory::{Memory, Store, Where, memory, store};
+
+/// Where the broker is that the command line names.
+pub(super) fn place(args: &args::Broker) -> Where {
+    match args.at.as_str() {
+        _ if args.context.is_some() => Where::Elsewhere,
+        broker::SIM => Where::Within,
+        "local" => Where::Beside,
+        at if broker::in_container(at) => Where::Beside,
+        _ => Where::Elsewhere,
+    }
+}
+
+/// What a profile comes to, on a broker elsewhere.
+pub(super) fn told(plan: &Plan) -> Vec<String> {
+    let memory = memory(plan, Where::Elsewhere);
+    let most = memory.largest().map_or_else(String::new, |part| {
+        format!(", {} of it for {} (`{}`)", size(part.bytes), part.what, part.key)
+    });
+    let mut lines = vec![format!("memory of tickgate: at most {}{most}", size(memory.total()))];
+    lines.extend(store_bound(plan));
+    lines
+}
+
+/// The bound of a plan's store, where that has several logs or copies.
+pub(super) fn store_bound(plan: &Plan) -> Option<String> {
+    several(plan, &store(plan))
+}
+
+/// The bound of a store that has several logs or copies, each with a bound of its own.
+fn several(plan: &Plan, store: &Store) -> Option<String> {
+    let several = |n: u64, one: &str| format!(" × {n} {one}{}", if n == 1 { "" } else { "s" });
+    let logs = store.topics.map_or_else(String::new, |topics| {
+        several(topics, "topic") + &several(u64::from(plan.bus.partitions), "partition")
+    });
+    (store.logs * store.replicas > 1).then(|| {
+        format!(
+            "store: about {} in all copies, at most {} (`bus.max_bytes` {}{logs}{})",
+            size(store.needed()),
+            size(store.bound()),
+            plan.bus.max_bytes,
+            several(store.replicas, "replica")
+        )
+    })
+}
+
+/// What is to be told before the load.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Known {
+    /// What bounds the store, where that is not one log in one copy.
+    pub(super) store: Option<String>,
+    /// What may be lost.
+    pub(super) warning: Option<String>,
+}
+
+/// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it confirmed.
+pub(super) fn admit(plan: &Plan, at: Where) -> Result<Known, Failure> {
+    let store = store(plan);
+    let mut known = Known { store: several(plan, &store), warning: None };
+    if plan.bus.kind == BusKind::Kafka && at != Where::Within && store.volume > store.max_bytes {
+        let why = format!(
+            "the events of this run take about {}, and Kafka deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
+             though it has acknowledged them",
+            size(store.volume),
+            plan.bus.max_bytes
+        );
+        if !plan.load.is_closed() {
+            return Err(Failure::usage(format!("{why}; raise `bus.max_bytes` to at least that")));
+        }
+        known.warning = Some(format!("at the highest rate {why}: a group that is so far behind loses them"));
+    }
+    let memory = memory(plan, at);
+    let need = Need { own: memory.total(), beside: memory.beside, threads: memory.threads };
+    match need.beyond(&rooms()) {
+        None => Ok(known),
+        Some(room) => Err(Failure { exit: Exit::Environment, text: short(&memory, need, &room) }),
+    }
+}
+
+/// Why there is too little memory, and what to do.
+fn short(memory: &Memory, need: Need, room: &Room) -> String {
+    let left = size(room.bytes);
+    let bound = match &room.bound {
+        Bound::Machine => format!("this machine has {left} available"),
+        Bound::Group(folder) => format!("the control group {} leaves {left}", folder.display()),
+        Bound::AddressSpace => {
+            format!("the limit of this process's address space (`ulimit -v`) leaves {left}")
+        }
+        Bound::Data => format!("the limit of this process's data (`ulimit -d`) leaves {left}"),
+    };
+    let needed = need.of(&room.bound);
+    let lower = match memory.largest() {
+        _ if memory.beside > memory.total() => "set `bus.storage = \"file\"`".to_owned(),
+        Some(part) => format!("lower `{}` ({} of it for {})", part.key, size(part.bytes), part.what),
+        None => "lower `load.generators`".to_owned(),
+    };
+    format!(
+        "this run may take up to {} of memory, and {bound}; {lower}, or run it where there is more",
+        size(needed)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Size;
+    use crate::run::simulated::swarm;
+
+    #[test]
+    fn what_is_short_is_named_with_the_key_to_lower() {
+        let mut plan = swarm::base(1);
+        plan.market.event_size = Size { bytes: 1 << 20 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 30 });
+        let memory = memory(&plan, Where::Elsewhere);
+        let need = Need { own: memory.total(), beside: 0, threads: 1 };
+        let said = |bound| short(&memory, need, &Room { bound, bytes: 3 << 20 });
+        let group = said(Bound::Group("/sys/fs/cgroup/x".into()));
+        for part in [
+            "up to 1.",
+            "GiB",
+            "the control group /sys/fs/cgroup/x leaves 3.0MiB",
+            "lower `bus.buffer_bytes`",
+        ] {
+            assert!(group.contains(part), "{group}");
+        }
+        assert!(said(Bound::Machine).contains("this machine has 3.0MiB available"));
+        assert!(
+            said(Bound::AddressSpace).contains("`ulimit -v`") && said(Bound::Data).contains("`ulimit -d`")
+        );
+    }
+
+    #[test]
+    fn a_bound_that_deletes_what_was_confirmed_is_refused_or_named() {
+        let mut plan = swarm::base(1);
+        plan.load.duration = crate::plan::Span::seconds(60);
+        plan.bus.max_bytes = Size { bytes: 1 << 20 };
+        assert_eq!(admit(&plan, Where::Elsewhere).unwrap(), Known::default(), "NATS refuses new ones");
+        plan.bus.kind = BusKind::Kafka;
+        plan.bus.audit = false;
+        let refused = admit(&plan, Where::Elsewhere).unwrap_err();
+        assert_eq!(refused.exit, Exit::Usage);
+        assert!(
+            refused.text.contains("Kafka deletes the oldest of a partition beyond `bus.max_bytes`, 1MiB")
+        );
+        plan.load.arrival = crate::plan::Arrival::Closed;
+        let known = admit(&plan, Where::Elsewhere).unwrap();
+        assert!(known.warning.unwrap().starts_with("at the highest rate the events"));
+    }
+
+    #[test]
+    fn the_bound_of_several_logs_is_told_as_a_product() {
+        let mut plan = swarm::base(1);
+        (plan.bus.kind, plan.bus.partitions, plan.bus.replicas) = (BusKind::Kafka, 4, 3);
+        let line = store_bound(&plan).unwrap();
+        assert!(
+            line.contains("at most 12.00GiB (`bus.max_bytes` 1GiB × 1 topic × 4 partitions × 3 replicas)"),
+            "{line}"
+        );
+        plan.bus.kind = BusKind::Nats;
+        assert!(store_bound(&plan).unwrap().contains("(`bus.max_bytes` 1GiB × 3 replicas)"));
+        plan.bus.replicas = 1;
+        assert_eq!(store_bound(&plan), None);
+    }
+}

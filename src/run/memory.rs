@@ -1,0 +1,381 @@
+//! How much memory a run may take at the most, and how much store, from its plan alone: what is held against the machine
+//! before the load.
+//!
+//! An estimate from above. Each part is the most that it can come to when nothing goes well: a broker that stands still, groups
+//! that fall behind. No part that holds events has more than the run has.
+
+use super::volume::volume_bytes;
+use crate::load;
+use crate::num;
+use crate::plan::{BusKind, Plan, Storage};
+
+/// Where the broker is, as far as its memory is ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Where {
+    /// On a machine of its own, or nobody knows.
+    Elsewhere,
+    /// A process beside this one.
+    Beside,
+    /// The simulated bus, in this process.
+    Within,
+}
+
+/// A part of the memory of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// What it is for.
+    pub what: &'static str,
+    /// The key of the profile that it follows most.
+    pub key: &'static str,
+    /// Bytes, at the most.
+    pub bytes: u64,
+}
+
+/// The memory of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Of this process, part by part.
+    pub parts: Vec<Part>,
+    /// Of a broker of our own, as far as it keeps its store in memory.
+    pub beside: u64,
+    /// Threads of this process.
+    pub threads: u64,
+}
+
+impl Memory {
+    /// Of this process, bytes.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
+    }
+
+    /// The part that most can be had from.
+    #[must_use]
+    pub fn largest(&self) -> Option<&Part> {
+        self.parts.iter().filter(|part| !part.key.is_empty()).max_by_key(|part| part.bytes)
+    }
+}
+
+/// The program, its libraries and what the report is drawn with.
+const BASE: u64 = 48 << 20;
+/// A thread with its stack and its share of the allocator.
+const THREAD: u64 = 768 << 10;
+/// A histogram.
+const HISTOGRAM: u64 = 270_336;
+/// Those of a generator or a group, with the intervals that are under way.
+const HISTOGRAMS: u64 = 12 * HISTOGRAM;
+/// What stands beside an event that is open: places, tokens, subjects, the client's own words.
+const OPEN: u64 = 400;
+/// Hardly an event has fewer bytes.
+const LEAST_EVENT: u64 = 300;
+/// A second of the timeline, in the record and in the forms of the report.
+const SECOND: u64 = 8 << 10;
+/// Events of a second that wait to be paired, each with its time, in a few hands.
+const STEP: u64 = 128;
+/// Events that a NATS connection takes over at once, though its buffer is nearly full.
+const CHUNK: u64 = 20;
+/// Events a second that a generator may reach where the bus sets the pace.
+const CLOSED: u64 = 250_000;
+/// What a Kafka client has beside events.
+const KAFKA_CLIENT: u64 = 3 << 20;
+/// The most that librdkafka asks a broker for at once.
+const KAFKA_FETCH: u64 = 50 << 20;
+
+/// What a plan comes to.
+struct Numbers<'a> {
+    plan: &'a Plan,
+    generators: u64,
+    members: u64,
+    groups: u64,
+    events: u64,
+    event: u64,
+    /// Bytes of all events.
+    all: u64,
+    keys: u64,
+}
+
+impl<'a> Numbers<'a> {
+    fn of(plan: &'a Plan) -> Self {
+        let totals = load::totals(&plan.load);
+        let event = plan.market.largest_event();
+        let all = totals.warmup_events.saturating_add(totals.measure_events);
+        let seconds = (plan.load.warmup.ns.saturating_add(plan.load.duration.ns)).div_ceil(1_000_000_000);
+        let events = if plan.load.is_closed() {
+            all.min(CLOSED * u64::from(plan.load.generators) * seconds)
+        } else {
+            all
+        };
+        Self {
+            plan,
+            generators: u64::from(plan.load.generators),
+            members: plan.groups.iter().map(|group| u64::from(group.members)).sum(),
+            groups: num::count(plan.groups.len()),
+            events,
+            event,
+            all: events.saturating_mul(event),
+            keys: num::count(plan.keys()),
+        }
+    }
+
+    const fn is_kafka(&self) -> bool {
+        matches!(self.plan.bus.kind, BusKind::Kafka)
+    }
+
+    /// A quarter more: what the allocator makes of it.
+    const fn roomy(bytes: u64) -> u64 {
+        bytes.saturating_add(bytes / 4)
+    }
+
+    /// What generators have open, and what their clients add.
+    fn open(&self) -> u64 {
+        let bus = &self.plan.bus;
+        let fitting = bus.fitting(self.plan.market.event_size.bytes.max(LEAST_EVENT));
+        let each = (u64::from(bus.window) + u64::from(bus.buffer)).min(self.events).min(fitting);
+        let bytes = each.saturating_mul(self.event).min(bus.most_bytes().max(self.event));
+        let all = bytes.saturating_mul(self.generators).min(self.all);
+        let client = if self.is_kafka() {
+            (u64::from(bus.kafka.max_in_flight) + 1) * bus.kafka.batch_size.bytes
+        } else {
+            CHUNK * self.event
+        };
+        Self::roomy(all) + self.generators.saturating_mul(client.min(self.all) + each * OPEN)
+    }
+
+    /// What members have asked for and not looked at; the audit does it when they are gone.
+    fn asked_for(&self) -> u64 {
+        let bus = &self.plan.bus;
+        let each = if self.is_kafka() {
+            bus.most_bytes().saturating_add(KAFKA_FETCH.min(bus.most_bytes()))
+        } else {
+            // One and a half batches can be asked for, and some of it twice after a reconnect.
+            2 * bus.fitting(self.event).min(u64::from(bus.nats.pull_batch)) * self.event
+        };
+        let each = Self::roomy(each.min(self.all)).saturating_add(2 * self.event);
+        each.saturating_mul(self.members.max(u64::from(bus.audit)))
+    }
+
+    /// Ledgers of generators and groups, prices of symbols, subjects.
+    fn ledgers(&self) -> u64 {
+        let (plan, keys) = (self.plan, self.keys);
+        let published = 4 * keys * (self.generators + 1);
+        let received = 10 * keys * (self.groups + 1);
+        let market = u64::from(plan.market.symbols) * (320 + 32 * self.generators);
+        let subjects = if self.is_kafka() {
+            0
+        } else {
+            let by_symbol = plan.topology.symbol_in_subject;
+            let (subjects, text) = if by_symbol { (keys, 96) } else { (32, 96) };
+            subjects * (32 * self.generators + text)
+        };
+        // Gaps and exceptions, at the worst one for each key.
+        let gaps = keys.min(self.events) * 64 * (self.generators + 2 * self.groups);
+        published + received + market + subjects + gaps
+    }
+
+    /// Bits of the positions that each group has had.
+    fn positions(&self) -> u64 {
+        const PARTITION: u64 = 128 << 10;
+        const GROUP: u64 = 16 << 20;
+        let topics = num::count(self.plan.topology.topics.len());
+        let partitions = if self.is_kafka() { topics * u64::from(self.plan.bus.partitions) } else { 1 };
+        (partitions * PARTITION).min(GROUP) * self.groups
+    }
+
+    /// What grows with the length of the run: rows, windows, lateness, excesses.
+    fn timeline(&self) -> u64 {
+        let load = &self.plan.load;
+        let seconds = (load.warmup.ns.saturating_add(load.duration.ns).saturating_add(load.drain.ns))
+            / 1_000_000_000
+            + 1;
+        let limits = num::count(self.plan.objectives.len()) + 1;
+        let slots = if load.duration.ns > 600_000_000_000 { 1 } else { 10 };
+        let workers = self.generators + self.groups;
+        let topics = num::count(self.plan.topology.topics.len());
+        let second = SECOND + 1024 * self.groups + workers * (slots * (16 + 140 * limits) + 8 * topics);
+        seconds.saturating_mul(second)
+    }
+
+    /// Events whose times are on their way to be paired.
+    fn steps(&self) -> u64 {
+        let load = &self.plan.load;
+        let peak = num::u64_of(load::peak_rate(load).per_second);
+        let second = if load.is_closed() { CLOSED * self.generators } else { peak }.min(self.events);
+        second.saturating_mul(STEP).saturating_mul(1 + self.groups)
+    }
+
+    fn clients(&self) -> u64 {
+        let clients = self.generators + self.members + 3;
+        if self.is_kafka() { clients * KAFKA_CLIENT } else { clients * (256 << 10) }
+    }
+
+    fn threads(&self) -> u64 {
+        let each = if self.is_kafka() { 5 } else { 1 };
+        8 + self.groups + each * (self.generators + self.members)
+    }
+
+    /// The simulated server: what it stores, and its own account of every event.
+    fn simulated(&self) -> u64 {
+        let account = self.events.saturating_mul(256 + 96 * self.groups);
+        Self::roomy(volume_bytes(self.plan)).saturating_add(Self::roomy(account))
+    }
+}
+
+/// The memory of a run of this plan.
+#[must_use]
+pub fn memory(plan: &Plan, at: Where) -> Memory {
+    let numbers = Numbers::of(plan);
+    let threads = numbers.threads();
+    let mut parts = Vec::new();
+    let mut part = |what, key, bytes| parts.push(Part { what, key, bytes });
+    part("events that are open", "bus.buffer_bytes", numbers.open());
+    if at == Where::Within {
+        part("the simulated server", "load.duration", numbers.simulated());
+    } else {
+        part("events that are asked for", "bus.buffer_bytes", numbers.asked_for());
+        part("connections", "load.generators", numbers.clients());
+    }
+    part("ledgers", "market.symbols", numbers.ledgers());
+    part("positions", "groups", numbers.positions());
+    let workers = numbers.generators + numbers.groups + 2;
+    part("histograms", "load.generators", workers * HISTOGRAMS);
+    part("the timeline", "load.duration", numbers.timeline());
+    part("answers and deliveries of a second", "load.rate", numbers.steps());
+    part("program and threads", "", BASE + threads * THREAD);
+    let kept_in_memory = plan.bus.kind == BusKind::Nats && plan.bus.storage == Storage::Memory;
+    let beside = if at == Where::Beside && kept_in_memory { store(plan).needed() } else { 0 };
+    Memory { parts, beside, threads }
+}
+
+/// The store of a run: what its events take, and what bounds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Store {
+    /// What the events take, in one copy.
+    pub volume: u64,
+    /// `bus.max_bytes`.
+    pub max_bytes: u64,
+    /// Topics that have a load, on a bus that bounds each by itself: Kafka. The others hold a few events of readiness.
+    pub topics: Option<u64>,
+    /// Logs that `bus.max_bytes` bounds each by itself: one stream on NATS, each partition of these topics on Kafka.
+    pub logs: u64,
+    /// Copies of each log.
+    pub replicas: u64,
+}
+
+/// The store of a run of this plan.
+#[must_use]
+pub fn store(plan: &Plan) -> Store {
+    let bus = &plan.bus;
+    let topics = match bus.kind {
+        BusKind::Nats => None,
+        BusKind::Kafka => Some(num::count(plan.mix.iter().filter(|(_, share)| *share > 0.0).count())),
+    };
+    Store {
+        volume: volume_bytes(plan),
+        max_bytes: bus.max_bytes.bytes,
+        topics,
+        logs: topics.map_or(1, |topics| topics * u64::from(bus.partitions)),
+        replicas: u64::from(bus.replicas.max(1)),
+    }
+}
+
+impl Store {
+    /// What bounds the store of all copies.
+    #[must_use]
+    pub const fn bound(&self) -> u64 {
+        self.max_bytes.saturating_mul(self.logs).saturating_mul(self.replicas)
+    }
+
+    /// What the run takes of the store, all copies together: what its events take, as far as the bound lets it.
+    #[must_use]
+    pub fn needed(&self) -> u64 {
+        self.volume.saturating_mul(self.replicas).min(self.bound())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::{Size, Span};
+    use crate::run::simulated::swarm;
+
+    fn plan() -> Plan {
+        let mut plan = swarm::base(1);
+        plan.load.duration = Span::seconds(60);
+        (plan.bus.window, plan.bus.buffer, plan.bus.buffer_bytes) =
+            (512, 65_536, Some(Size { bytes: 64 << 20 }));
+        plan
+    }
+
+    fn of(plan: &Plan, what: &str) -> u64 {
+        let memory = memory(plan, Where::Elsewhere);
+        memory.parts.iter().find(|part| part.what == what).unwrap().bytes
+    }
+
+    #[test]
+    fn open_events_are_bounded_in_bytes_and_by_what_the_run_has() {
+        const MIB: u64 = 1 << 20;
+        let mut plan = plan();
+        plan.market.event_size = Size { bytes: 900 << 10 };
+        plan.load.generators = 4;
+        let open = of(&plan, "events that are open");
+        assert!((4 * 80 * MIB..4 * 120 * MIB).contains(&open), "{open}");
+        plan.bus.buffer_bytes = Some(Size { bytes: 8 << 20 });
+        assert!((4 * 10 * MIB..4 * 55 * MIB).contains(&of(&plan, "events that are open")));
+        // Ten events are never more than ten.
+        plan.load.rate = crate::plan::Rate::per_second(1.0);
+        plan.load.duration = Span::seconds(10);
+        plan.load.arrival = crate::plan::Arrival::Constant;
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 36 });
+        let ten = 10 * (900 << 10);
+        let open = of(&plan, "events that are open");
+        assert!((ten..8 * ten).contains(&open), "{open}");
+    }
+
+    #[test]
+    fn the_largest_part_names_its_key() {
+        let mut plan = plan();
+        plan.market.event_size = Size { bytes: 900 << 10 };
+        assert_eq!(memory(&plan, Where::Elsewhere).largest().unwrap().key, "bus.buffer_bytes");
+        // The simulated server keeps what it stores in this process.
+        let simulated = memory(&plan, Where::Within);
+        assert!(simulated.total() > volume_bytes(&plan));
+        assert_eq!(simulated.largest().unwrap().key, "load.duration");
+        plan.market.event_size = Size { bytes: 0 };
+        plan.bus.buffer_bytes = Some(Size { bytes: 1 << 20 });
+        plan.market.symbols = 65_535;
+        plan.load.generators = 64;
+        plan.topology.topics = (0..32).map(|n| format!("t.{n}")).collect();
+        assert_eq!(memory(&plan, Where::Elsewhere).largest().unwrap().key, "market.symbols");
+        assert!(of(&plan, "ledgers") > 65_535 * 32 * 4 * 65);
+    }
+
+    #[test]
+    fn a_store_in_memory_counts_where_the_broker_is_ours() {
+        let mut plan = plan();
+        plan.bus.storage = Storage::Memory;
+        let beside = memory(&plan, Where::Beside).beside;
+        assert_eq!(beside, volume_bytes(&plan));
+        assert_eq!(memory(&plan, Where::Elsewhere).beside, 0);
+        plan.bus.storage = Storage::File;
+        assert_eq!(memory(&plan, Where::Beside).beside, 0);
+    }
+
+    #[test]
+    fn the_bound_of_the_store_is_of_all_its_logs_and_copies() {
+        let mut plan = plan();
+        plan.bus.max_bytes = Size { bytes: 1 << 20 };
+        plan.bus.replicas = 3;
+        plan.topology.topics = vec!["a".into(), "b".into(), "c".into()];
+        plan.mix = vec![("a".into(), 0.5), ("b".into(), 0.5)];
+        plan.bus.partitions = 4;
+        assert_eq!(
+            (store(&plan).bound(), store(&plan).needed()),
+            (3 << 20, 3 << 20),
+            "it is one stream on NATS"
+        );
+        plan.bus.kind = BusKind::Kafka;
+        let store = store(&plan);
+        assert_eq!((store.logs, store.bound()), (8, 24 << 20));
+        assert_eq!(store.needed(), (3 * store.volume).min(24 << 20));
+    }
+}
