@@ -155,8 +155,11 @@ impl Target {
             domain: None,
             label: String::new(),
         };
-        for url in pieces(urls)? {
-            let (clean, auth) = take_userinfo(url)?;
+        let pieces = pieces(urls)?;
+        // A comma in a password parts it: a piece of a list with credentials may be the middle of one.
+        let credentials = pieces.len() > 1 && urls.contains('@');
+        for url in pieces {
+            let (clean, auth) = take_userinfo(url, credentials && !url.contains('@'))?;
             target.urls.push(clean);
             if target.auth == Auth::None {
                 target.auth = auth;
@@ -314,16 +317,17 @@ fn expand(path: &str, home: Option<&Path>) -> PathBuf {
 }
 
 /// Splits a URL into itself without user information, and what that said.
-fn take_userinfo(url: &str) -> Result<(String, Auth), BusError> {
+fn take_userinfo(url: &str, secret: bool) -> Result<(String, Auth), BusError> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
     let (user, host) = split(rest);
     let bare = format!("{scheme}://{host}");
     // Shown as it was given, but for what may be a secret.
-    let bad = |what: &str, hint: &str| environment(&format!("`{}` {what}", redact(url)), hint);
+    let shown = if secret { "***".to_owned() } else { redact(url) };
+    let bad = |what: &str, hint: &str| environment(&format!("`{shown}` {what}"), hint);
     let address: ServerAddr = bare.parse().map_err(|_| {
         bad(
             "is not a NATS URL",
-            "write it as nats://host:4222 or tls://host:4222; percent-encode an `@` in a password (%40)",
+            "write it as nats://host:4222 or tls://host:4222; percent-encode `@` and `,` in a password (%40, %2C)",
         )
     })?;
     if address.is_websocket() {
