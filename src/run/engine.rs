@@ -181,6 +181,7 @@ pub fn run<B: Bus + Send + 'static>(
     drain(&mut pump, &mut crew, &switches, &signals, plan, brief);
     // Members that have ended have said what they acknowledge: only now is what the broker still owes a group an account.
     let ended = crew.join();
+    pump.tell_ended_seconds();
     let owed = owed(&mut pump, plan, &signals);
     let audit = if audited && plan.bus.audit && pump.interrupt_level() < 2 {
         read_back(&mut pump, plan, run_identity, options, brief)

@@ -340,6 +340,15 @@ impl<'a, 'o> Pump<'a, 'o> {
         self.record.phase(PhaseName::Measure).map_or(self.calendar.measure_end, |phase| phase.end_ns)
     }
 
+    /// Tells the seconds that are over, once all workers have ended.
+    pub(super) fn tell_ended_seconds(&mut self) {
+        while let Ok(report) = self.inbox.try_recv() {
+            self.rows.enter(report);
+        }
+        let current = second_of(self.clock.now(), self.calendar.load_start);
+        self.tell_rows(current.min(self.rows.last_second()));
+    }
+
     /// Tells what is left of the timeline, once all workers have ended.
     pub(super) fn finish_seconds(&mut self) {
         while let Ok(report) = self.inbox.try_recv() {
