@@ -1,5 +1,6 @@
 //! The program itself, run in a folder of its own, a few at a time.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -42,6 +43,11 @@ const AT_ONCE: usize = 2;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static DONE: Condvar = Condvar::new();
 
+thread_local! {
+    /// Places that this test holds.
+    static HELD: Cell<usize> = const { Cell::new(0) };
+}
+
 /// A place among the programs that run at once, on a machine that no test has for itself.
 struct Turn {
     _machine: machine::Hold,
@@ -52,9 +58,13 @@ impl Turn {
         // Before a place: who has the machine alone must never wait for one that waits for the machine.
         let machine = machine::beside_others();
         let running = RUNNING.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut running =
-            DONE.wait_while(running, |running| *running >= AT_ONCE).unwrap_or_else(PoisonError::into_inner);
+        // A test that runs a second program beside its first must not wait for a place: two such would wait for each other.
+        let beside = HELD.get() > 0;
+        let mut running = DONE
+            .wait_while(running, |running| !beside && *running >= AT_ONCE)
+            .unwrap_or_else(PoisonError::into_inner);
         *running += 1;
+        HELD.set(HELD.get() + 1);
         Self { _machine: machine }
     }
 }
@@ -62,6 +72,7 @@ impl Turn {
 impl Drop for Turn {
     fn drop(&mut self) {
         *RUNNING.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        HELD.set(HELD.get().saturating_sub(1));
         DONE.notify_one();
     }
 }
