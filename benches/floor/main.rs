@@ -138,7 +138,7 @@ fn ours(server: &Server, options: &Options, rate: u64, arrival: &str) -> Figures
         format!("load.arrival={arrival}"),
         format!("load.warmup={WARM_UP}s"),
         format!("load.duration={}s", options.seconds),
-        format!("market.event_size={SIZE}"),
+        format!("market.event_size={SIZE}B"),
         "bus.audit=false".to_owned(),
         "objectives={\"delivery.lost\" = \"== 0\"}".to_owned(),
     ];

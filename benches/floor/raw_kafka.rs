@@ -180,7 +180,7 @@ fn acknowledged(mut stream: TcpStream, topic: String, shared: Arc<Shared>) -> Jo
             let at = now();
             let first = number_of(&told[..4]);
             let error = 4 + 4 + 2 + topic.len() + 4 + 4;
-            assert_eq!(told[error..error + 2], [0, 0], "stored");
+            assert_eq!(told[error..error + 2], [0, 0], "stored: the error code of Kafka's protocol");
             for event in first..first + shared.count(first) {
                 times.push((event, at.saturating_sub(shared.due(event))));
             }

@@ -128,8 +128,9 @@ impl Nats {
         }
         let port = port.expect("it listens within 30 s");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let client = runtime.block_on(async_nats::connect(format!("127.0.0.1:{port}"))).expect("connects");
-        let jetstream = jetstream::new(client);
+        let jetstream = runtime.block_on(async {
+            jetstream::new(async_nats::connect(format!("127.0.0.1:{port}")).await.expect("connects"))
+        });
         Self { child, port, runtime, jetstream, _store: store }
     }
 
