@@ -1,4 +1,7 @@
-//! What may stand on the command line; it is only read here, and resolved elsewhere.
+//! The command line: parsed here, resolved elsewhere. Doc comments are the help texts.
+
+#![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out")]
 
 use std::path::PathBuf;
 
@@ -23,21 +26,21 @@ pub(super) struct Args {
 pub(super) enum Command {
     /// Run a profile against a broker and judge it
     Run(Box<Run>),
-    /// Show the resolved plan of a profile and the lint of its topology; no load
+    /// Show the resolved plan of a profile and check its topology; sends nothing
     Check(Check),
-    /// Draw topics and groups as a tree, with the lint's findings
+    /// Draw topics and groups as a tree, with mistakes marked
     Topology(Topology),
     /// List the shipped profiles, or show one
     Profiles(Profiles),
-    /// Is this machine fit to measure, and which brokers can it start?
+    /// Check whether this machine is fit to measure, and which brokers it can start
     Doctor(Doctor),
-    /// Runs whose figures are known beforehand, on the simulated bus: does this build report them?
+    /// Check this build against known answers on the simulated bus
     Selftest,
     /// Show the result of a run again
     Report(Report),
-    /// Run two sides in turns, and say which is better, by how much, and how surely
+    /// Compare two configurations: which is better, by how much, and with what confidence
     Compare(Box<Compare>),
-    /// List what killed runs left on a bus that tickgate did not start, and remove it
+    /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
     /// Removes a container when its standard input ends; a run with a container starts this beside it
     #[command(hide = true)]
@@ -49,25 +52,25 @@ pub(super) enum Command {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Run {
-    /// A shipped profile's name, or the path of a profile
+    /// Name of a shipped profile, or path to a profile
     #[arg(default_value = "quick")]
     pub(super) profile: String,
-    /// Overrides a key of the profile: load.rate=20k/s
+    /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Folder in which the run's folder is made
+    /// Create the run folder in this directory
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
-    /// Make folders that others may read, as the umask allows [default: the owner alone]
+    /// Let other users read the run folders, as the umask allows [default: owner only]
     #[arg(long)]
     pub(super) share: bool,
-    /// What stands on stdout at the end
+    /// What to print on stdout when done
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// No progress on stderr
+    /// Print no progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Leave the run's streams and consumers on the bus
+    /// Keep the run's streams and consumers on the bus
     #[arg(long)]
     pub(super) keep: bool,
     #[command(flatten)]
@@ -77,58 +80,58 @@ pub(super) struct Run {
 #[derive(Debug, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Compare {
-    /// A shipped comparison's name or the path of one (see `tickgate profiles`); or a profile, for --a and --b; or the folder of runs of A
+    /// Name of a shipped comparison (see "tickgate profiles") or path to one; or a profile, with --a and --b; or a folder with the runs of side A
     #[arg(value_name = "PROFILE|COMPARISON|FOLDER")]
     pub(super) what: String,
-    /// The folder of runs of B, where the first is that of A: each a run's folder, or one that holds some
+    /// Folder with the runs of side B; each folder is a run folder or contains run folders
     #[arg(value_name = "FOLDER")]
     pub(super) other: Option<PathBuf>,
-    /// Side A: a key of the profile, or broker=…, context=…, creds=…, profile=…, label=…; may be repeated
+    /// Side A: override a profile key, or set broker=…, context=…, creds=…, profile=… or label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
-    /// Side B
+    /// Side B: the same for the other side
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) b: Vec<String>,
-    /// Overrides a key of the profile for both sides
+    /// Override a profile key for both sides; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Pairs of runs, one of each side; 8 where the comparison does not say [fewer than 6 tell nothing]
+    /// Number of pairs of runs [default: 8; a verdict needs at least 6]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(super) pairs: Option<u32>,
     /// Pause before each run [default: 2s]
     #[arg(long, value_name = "DURATION")]
     pub(super) cool_down: Option<Span>,
-    /// The order of the sides follows from it; chosen by chance where it is not given, and in the result
+    /// Seed for the run order [default: random; recorded in the result]
     #[arg(long)]
     pub(super) seed: Option<u64>,
-    /// A difference counts from this share on [default: 5%]
+    /// Smallest relative difference that counts [default: 5%]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) min_effect: Option<f64>,
-    /// Ask for equivalence within this share: less is inconclusive [10% is shown where it is not asked for]
+    /// Require equivalence within this relative difference, or the verdict is inconclusive [default: not required; shown for 10%]
     #[arg(long, value_name = "SHARE", value_parser = share)]
     pub(super) equivalent: Option<f64>,
-    /// A metric that decides; may be repeated [default: latency.p99]
+    /// Metric that decides the verdict; may be repeated [default: latency.p99]
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub(super) decide: Vec<String>,
-    /// Rank sides whose acknowledgements mean different things
+    /// Rank the sides even if their acknowledgements give different durability
     #[arg(long)]
     pub(super) allow_unequal: bool,
-    /// Compare sides that do not carry the same load
+    /// Compare the sides even if their workloads differ
     #[arg(long)]
     pub(super) allow_different_workload: bool,
-    /// Use the addresses and images that a comparison file names for its sides; credentials for them only by --a creds=FILE and --b creds=FILE
+    /// Use the broker addresses and images named in a comparison file; they get no credentials except from --a creds=FILE and --b creds=FILE
     #[arg(long)]
     pub(super) allow_broker: bool,
-    /// Folder in which the comparison's folder is made
+    /// Create the comparison's folder in this directory
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
-    /// Make folders that others may read, as the umask allows [default: the owner alone]
+    /// Let other users read the run folders, as the umask allows [default: owner only]
     #[arg(long)]
     pub(super) share: bool,
-    /// What stands on stdout at the end
+    /// What to print on stdout when done
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
-    /// No progress on stderr
+    /// Print no progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
     #[command(flatten)]
@@ -137,16 +140,16 @@ pub(super) struct Compare {
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Clean {
-    /// Remove only what nobody has used for this long; 0s removes all that nobody uses now
+    /// Remove only what has been unused for this long; 0s: everything that is not in use now
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub(super) older_than: Span,
-    /// Only what this run left
+    /// Only the leftovers of this run
     #[arg(long, value_name = "ID")]
     pub(super) run: Option<String>,
     /// Remove without asking
     #[arg(long)]
     pub(super) yes: bool,
-    /// A list, or the same as JSON
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
     #[command(flatten)]
@@ -172,46 +175,46 @@ fn prefix(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
-    /// `local` (starts a server of its own), `container:IMAGE[:TAG]` (starts a container: nats:2.15.1, or apache/kafka:4.3.1), `sim` (a simulated bus, to try things out) or a URL: nats://HOST:PORT, tls://HOST:PORT; with `bus.kind = "kafka"` kafka://HOST:PORT, kafka+tls://HOST:PORT
+    /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
-    /// A context of the nats command line, by its name
+    /// Context of the nats command line
     #[arg(long, value_name = "NAME")]
     pub(super) context: Option<String>,
-    /// File with credentials: JWT and seed (also $`NATS_CREDS`), or the security settings of a Kafka client (properties)
+    /// Credentials file: JWT and seed (also $NATS_CREDS), or the security properties of a Kafka client
     #[arg(long, value_name = "FILE")]
     pub(super) creds: Option<PathBuf>,
-    /// File with an nkey seed; also $`NATS_NKEY`
+    /// File with an nkey seed (also $NATS_NKEY)
     #[arg(long, value_name = "FILE")]
     pub(super) nkey: Option<PathBuf>,
-    /// User name; the password comes from $`NATS_PASSWORD` or $`KAFKA_PASSWORD`
+    /// User name; the password comes from $NATS_PASSWORD or $KAFKA_PASSWORD
     #[arg(long, value_name = "NAME")]
     pub(super) user: Option<String>,
-    /// File with the certificate authority of the server; also $`NATS_CA`, $`KAFKA_CA`
+    /// CA certificate for the server (also $NATS_CA, $KAFKA_CA)
     #[arg(long, value_name = "FILE")]
     pub(super) tls_ca: Option<PathBuf>,
-    /// File with the client's certificate; also $`NATS_CERT`
+    /// Client certificate (also $NATS_CERT)
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(super) tls_cert: Option<PathBuf>,
-    /// File with the client's key; also $`NATS_KEY`
+    /// Client key (also $NATS_KEY)
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     pub(super) tls_key: Option<PathBuf>,
-    /// TLS handshake before the server's greeting
+    /// Start with the TLS handshake, before the server's greeting
     #[arg(long)]
     pub(super) tls_first: bool,
-    /// On a bus that tickgate did not start: publish under the profile's own prefix, where that is P or below it; may be repeated [default: private subjects, tickgate-RUN.…]
+    /// On a bus that tickgate did not start: publish under the profile's own prefix if it is P or below P; may be repeated [default: private subjects, tickgate-RUN.…]
     #[arg(long, value_name = "P", value_parser = prefix)]
     pub(super) allow_prefix: Vec<String>,
-    /// Send more than 20k/s to an address that is not of this machine
+    /// Allow more than 20k/s to another machine
     #[arg(long)]
     pub(super) allow_rate: bool,
-    /// With `local` and `container`: the port of the server, in place of a free one
+    /// Port of a server that tickgate starts [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,
-    /// With `local` and `container`: a broker without a password, so that other tools can connect, and every user of this machine
+    /// Start the broker without a password, so that other tools, and every user of this machine, can connect
     #[arg(long)]
     pub(super) open: bool,
-    /// With `local`: the folder in which the server's store is made, on a disk
+    /// Directory for the store of a server that tickgate starts; must be on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
     /// A file has named the broker, so that it gets no credentials of the environment
@@ -221,30 +224,30 @@ pub(super) struct Broker {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
-    /// The summary
+    /// Summary
     Text,
-    /// The record
+    /// JSON document
     Json,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// A shipped profile's name, or the path of a profile
+    /// Name of a shipped profile, or path to a profile
     pub(super) profile: String,
-    /// Overrides a key of the profile: load.rate=20k/s
+    /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
-    /// The plan as TOML, or as JSON
+    /// Print the plan as TOML (text) or JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Topology {
-    /// A topology's name (adr-002, adr-002-as-written), a shipped profile's, or the path of a profile
+    /// Name of a topology (adr-002, adr-002-as-written) or of a shipped profile, or path to a profile
     #[arg(default_value = "adr-002")]
     pub(super) what: String,
-    /// Overrides a key of the profile
+    /// Override a profile key; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
 }
@@ -259,26 +262,26 @@ pub(super) struct Profiles {
 pub(super) enum ProfilesCommand {
     /// Print a shipped profile
     Show {
-        /// Its name
+        /// Name of the profile
         name: String,
     },
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Doctor {
-    /// The folder whose disk is measured
+    /// Directory whose disk to measure
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Report {
-    /// The folder of a run
+    /// Run folder
     pub(super) folder: PathBuf,
-    /// Rebuild the record from the journal first, for a run that was killed before it wrote one
+    /// Rebuild the record of a killed run from its journal first
     #[arg(long)]
     pub(super) recover: bool,
-    /// The summary, or the record
+    /// What to print on stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
 }
