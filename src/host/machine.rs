@@ -144,16 +144,7 @@ pub fn threads() -> Vec<ThreadUse> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
+    use crate::host::scratch::machine;
 
     const STAT: &str =
         "cpu  30 0 20 500 0 1 2 7 0 0\ncpu0 10 0 5 300 0 1 0 3 0 0\ncpu1 20 0 15 200 0 0 2 4 0 0\nintr 1\n";

@@ -107,16 +107,7 @@ fn left_in(group: &Path) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
-        let root = tempfile::tempdir().unwrap();
-        for (path, text) in files {
-            let path = root.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        }
-        root
-    }
+    use crate::host::scratch::machine;
 
     fn found(root: &tempfile::TempDir) -> Vec<(String, u64)> {
         let name = |bound: Bound| match bound {

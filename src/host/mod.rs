@@ -10,6 +10,8 @@ pub mod hiccup;
 pub mod machine;
 pub mod memory;
 pub mod resources;
+#[cfg(test)]
+mod scratch;
 pub mod signal;
 pub mod sleep;
 
