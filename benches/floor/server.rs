@@ -1,34 +1,30 @@
 //! Brokers of the bench's own, and the streams of the raw client on them.
 
-use std::io::Read as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use async_nats::jetstream::consumer::{AckPolicy, pull};
 use async_nats::jetstream::{self, stream};
+use tickgate::broker::{Entry, LocalConfig, LocalNats, locate};
 
 /// Where both clients send their load, in turn.
 pub(crate) enum Server {
-    Nats(Nats),
+    Nats(Box<Nats>),
     #[cfg(feature = "kafka")]
-    Kafka(Kafka),
+    Kafka(Box<Kafka>),
 }
 
 pub(crate) struct Nats {
-    child: Child,
-    port: u16,
+    server: LocalNats,
     runtime: tokio::runtime::Runtime,
     jetstream: jetstream::Context,
-    _store: tempfile::TempDir,
 }
 
 impl Server {
     pub(crate) fn start(bus: &str) -> Self {
         match bus {
-            "nats" => Self::Nats(Nats::start()),
+            "nats" => Self::Nats(Box::new(Nats::start())),
             #[cfg(feature = "kafka")]
-            "kafka" => Self::Kafka(Kafka::start()),
+            "kafka" => Self::Kafka(Box::new(Kafka::start())),
             other => panic!("--bus {other}: nats or kafka"),
         }
     }
@@ -81,61 +77,27 @@ pub(crate) struct Kafka(tickgate::broker::LocalKafka);
 #[cfg(feature = "kafka")]
 impl Kafka {
     fn start() -> Self {
-        use tickgate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
+        use tickgate::broker::{KafkaConfig, LocalKafka, locate_kafka};
         let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("floor-kafka.log");
         let kafka = locate_kafka().expect("Kafka: scripts/kafka.sh");
         Self(LocalKafka::start(KafkaConfig::new(kafka, log, Entry::Open)).expect("it starts"))
     }
 }
 
-fn program() -> std::path::PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    std::env::var_os("TICKGATE_NATS_SERVER").map_or_else(|| root.join(".brokers/nats-server"), Into::into)
-}
-
 impl Nats {
     fn start() -> Self {
-        // On a disk, as tickgate's own server has it.
-        let store = tempfile::tempdir_in("/var/tmp").expect("a folder");
-        let folder = store.path().display();
-        let config = format!(
-            "listen: \"127.0.0.1:-1\"\nports_file_dir: \"{folder}\"\njetstream {{ store_dir: \"{folder}/store\", max_file: 8GB }}\n"
-        );
-        let file = store.path().join("nats.conf");
-        std::fs::write(&file, config).expect("written");
-        let mut child = Command::new(program())
-            .arg("-c")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("nats-server: scripts/brokers.sh nats");
-        let ports = store.path().join(format!("nats-server_{}.ports", child.id()));
-        let mut port = None;
-        for _ in 0..600 {
-            std::thread::sleep(Duration::from_millis(50));
-            let mut text = String::new();
-            if let Ok(mut file) = std::fs::File::open(&ports)
-                && file.read_to_string(&mut text).is_ok()
-                && let Ok(told) = serde_json::from_str::<serde_json::Value>(&text)
-                && let Some(url) = told["nats"][0].as_str()
-            {
-                port = url.rsplit(':').next().and_then(|port| port.parse().ok());
-                break;
-            }
-            assert!(child.try_wait().expect("a child").is_none(), "nats-server ended");
-        }
-        let port = port.expect("it listens within 30 s");
+        let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join("floor-nats.log");
+        let program = locate().expect("nats-server: scripts/brokers.sh nats").path;
+        let server = LocalNats::start(LocalConfig::new(program, log, Entry::Open)).expect("it starts");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let jetstream = runtime.block_on(async {
-            jetstream::new(async_nats::connect(format!("127.0.0.1:{port}")).await.expect("connects"))
-        });
-        Self { child, port, runtime, jetstream, _store: store }
+        let url = server.url();
+        let jetstream =
+            runtime.block_on(async { jetstream::new(async_nats::connect(url).await.expect("connects")) });
+        Self { server, runtime, jetstream }
     }
 
     fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        self.server.url().trim_start_matches("nats://").to_owned()
     }
 
     /// A stream with a consumer `group`, as tickgate makes them.
@@ -164,12 +126,5 @@ impl Nats {
 
     fn remove(&self, stream: &str) {
         self.runtime.block_on(self.jetstream.delete_stream(stream)).expect("removed");
-    }
-}
-
-impl Drop for Nats {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
