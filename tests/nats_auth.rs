@@ -310,7 +310,7 @@ fn an_earlier_run_is_named() {
     let text = second.provision().unwrap_err().to_string();
     says(
         &text,
-        &["a stream tickgate-t1 already holds our subjects", "it bears tickgate's mark", "`tickgate clean`"],
+        &["a stream tickgate-t1 already holds our subjects", "it has tickgate's mark", "`tickgate clean`"],
     );
 }
 

@@ -152,7 +152,7 @@ fn only_what_bears_the_mark_is_removed() {
         jetstream.update_stream(config).await.unwrap();
     });
     let error = bus.teardown().unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"stream tickgate-t1 is left behind: it does not bear this run's mark; see with `nats stream info tickgate-t1` whose it is");
+    insta::assert_snapshot!(error, @"stream tickgate-t1 is left behind: it does not have this run's mark; see with `nats stream info tickgate-t1` whose it is");
     beside(server, async |jetstream| jetstream.get_stream("tickgate-t1").await.map(drop))
         .expect("it is still there");
 }

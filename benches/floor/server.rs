@@ -38,7 +38,7 @@ impl Server {
         }
     }
 
-    /// What tickgate is told of it.
+    /// Arguments that point tickgate to it.
     pub(crate) fn arguments(&self) -> Vec<String> {
         match self {
             Self::Nats(_) => vec!["--broker".into(), format!("nats://{}", self.address())],

@@ -1,4 +1,4 @@
-//! Who may use a broker of our own: by default only this process, by a password that nobody else is told.
+//! Who may use a broker of our own: by default only this process, with a password that only it knows.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -62,7 +62,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Writes a file that only we can read, in place of one of that name.
+/// Writes a file that only this user can read; replaces an existing one.
 pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

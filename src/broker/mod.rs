@@ -60,7 +60,7 @@ pub enum BrokerError {
         program: PathBuf,
         /// Which path, who can change it, and how to mend that.
         problem: String,
-        /// What to do in place of that.
+        /// The alternative: which program to name instead.
         way: String,
     },
     /// Kafka is not there.
@@ -169,7 +169,7 @@ pub enum BrokerError {
         /// Its last lines.
         log: String,
     },
-    /// Somebody wanted an end before the broker was ready.
+    /// Interrupted before the broker was ready.
     #[error("interrupted while the broker was started; nothing was measured")]
     Interrupted,
     /// The operating system said no.

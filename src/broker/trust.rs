@@ -152,7 +152,7 @@ impl fmt::Display for Distrust {
 /// Looks at a path, at every folder above it up to `top`, and at all that links among them lead to.
 ///
 /// # Errors
-/// With the first that somebody else can change. A path that is not there is nobody's: whoever starts it will say so.
+/// The first path that another user can change. A missing path is no error here; starting the program reports it.
 pub(super) fn examine(path: &Path, part: Part, top: &Path) -> Result<(), Distrust> {
     let (us, accounts) = (Us::of_this_process(), Accounts::read());
     let private =

@@ -7,7 +7,7 @@ pub const ID_ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 /// How many of them a run's id has.
 pub const ID_LENGTH: usize = 8;
 
-/// Is it the id of a run? Only such a text may stand in a command that somebody is told to type.
+/// Is it a valid run id? Only a valid id may appear in a command that an error suggests.
 #[must_use]
 pub fn is_run_id(text: &str) -> bool {
     text.len() == ID_LENGTH && text.bytes().all(|byte| ID_ALPHABET.contains(&byte))
@@ -71,7 +71,7 @@ pub struct Leftover {
     pub last_used: Option<u64>,
     /// The time of the look, by the clock that the other times come from where the bus shows it.
     pub now: u64,
-    /// Who uses it now: consumers with somebody who waits for events, members of groups.
+    /// Current users: consumers with waiting pull requests, members of groups.
     pub users: u64,
     /// Events that it holds.
     pub events: u64,
@@ -133,7 +133,7 @@ impl Leftover {
 
 /// Finds and removes what runs left on one bus.
 pub trait Cleaner {
-    /// What bears tickgate's name or mark, by the name of its first part.
+    /// Everything with tickgate's name or mark, sorted by the name of its first part.
     ///
     /// # Errors
     /// When the bus cannot be asked.

@@ -1,4 +1,4 @@
-//! From `--broker` to a bus: starts a server of our own, or finds the way to somebody else's.
+//! From `--broker` to a bus: starts a server of our own, or resolves the target of an existing one.
 
 use std::cell::RefCell;
 use std::path::Path;
@@ -76,7 +76,7 @@ pub(super) fn end(end: Option<End>) -> Result<(), Failure> {
     end.map_or(Ok(()), |end| end()).map_err(|error| start_failure(&error))
 }
 
-/// A broker that cannot be started or ended; or somebody wants it to end before it has begun.
+/// A broker that cannot be started or ended; or a start that was interrupted.
 pub(super) fn start_failure(error: &BrokerError) -> Failure {
     match error {
         BrokerError::Interrupted => Failure { exit: Exit::Interrupted, text: error.to_string() },

@@ -1,4 +1,4 @@
-//! `tickgate clean`: what killed runs left on a bus that tickgate did not start, listed, and removed when somebody says so.
+//! `tickgate clean`: lists what killed runs left on a bus that tickgate did not start, and removes it on request.
 
 use std::fmt::Write as _;
 use std::io::{BufRead, IsTerminal, stdin};
@@ -27,7 +27,7 @@ const SECOND: u64 = 1_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     Removed,
-    /// Somebody removed it meanwhile.
+    /// It was removed in the meantime.
     Gone,
     /// It was used meanwhile, or is not what it was.
     Changed,
@@ -130,7 +130,7 @@ fn look(cleaner: &mut dyn Cleaner, args: &Clean) -> Result<Vec<Row>, Failure> {
     Ok(found.into_iter().filter(asked).map(row).collect())
 }
 
-/// Did somebody say that it is to be removed? Says how, if nobody can.
+/// Has the user confirmed the removal? Prints how to confirm if there is no terminal.
 fn agreed(rows: &[Row], args: &Clean) -> bool {
     if args.yes {
         return true;
@@ -158,7 +158,7 @@ fn says_yes(input: &mut dyn BufRead) -> bool {
     input.read_line(&mut line).is_ok() && line.trim() == "yes"
 }
 
-/// Removes what may go, if a second look finds it as the first has: somebody may have thought for a while in between, and a
+/// Removes what may go, if a second look finds it as the first has: the user may have taken a while to answer, and a
 /// run that is alive may have been between two events.
 fn remove(cleaner: &mut dyn Cleaner, rows: &mut [Row], args: &Clean) -> Result<(), Failure> {
     let recent = |row: &Row| row.may_go() && row.found.age_ns().is_none_or(|age| age < RECENT_NS);
@@ -323,7 +323,7 @@ fn print_json(rows: &[Row], label: &str, args: &Clean) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What somebody should know whose run on a bus that tickgate did not start was killed.
+/// Advice after a run on a bus that tickgate did not start was killed.
 pub(super) fn hint_after(run: &str, mode: &str) -> Option<String> {
     // Both are of a file: only what is the id of a run stands in a command.
     let elsewhere = mode == "url" || mode.starts_with("context ");

@@ -1,4 +1,4 @@
-//! A run on Kafka: starts a broker of our own, or finds the way to somebody else's cluster.
+//! A run on Kafka: starts a broker of our own, or connects to an existing cluster.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
@@ -113,7 +113,7 @@ fn for_kafka(args: &args::Broker) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The way to a cluster of somebody else's.
+/// Resolves the target of an existing cluster.
 fn elsewhere(args: &args::Broker) -> Result<Reached, Failure> {
     if !args.at.starts_with("kafka") {
         return Err(Failure::usage(format!(

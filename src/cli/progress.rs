@@ -35,7 +35,7 @@ pub(super) struct Progress {
     load_s: u64,
     elapsed_s: u64,
     open_line: bool,
-    /// The stream is read back: what is told of seconds now is of before.
+    /// The audit has begun: rows that arrive now belong to earlier seconds and are not shown.
     audit: bool,
     at_start: Vec<String>,
 }

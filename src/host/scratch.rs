@@ -1,4 +1,4 @@
-//! A folder with files in it, in place of `/proc` and `/sys`.
+//! A temporary folder of files that stands for `/proc` and `/sys` in tests.
 
 use std::fs;
 

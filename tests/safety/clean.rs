@@ -120,8 +120,8 @@ fn what_a_killed_run_left_is_listed_and_removed_and_nothing_else() {
         "which is less than 1h".to_owned(),
         format!("stream {stream}"),
         "stream tickgate-0f3k2m1a".to_owned(),
-        "does not bear its mark".to_owned(),
-        "bears the mark of run 0f3k2m1a, but not the name of its stream".to_owned(),
+        "does not have its mark".to_owned(),
+        "has the mark of run 0f3k2m1a, but not the name of its stream".to_owned(),
     ] {
         assert!(listed.out.contains(&part), "`{part}` is not in:\n{}", listed.out);
     }
@@ -204,7 +204,7 @@ fn a_stream_in_the_way_is_named_with_a_command_that_is_safe_to_type() {
     let place = Place::new();
     for (mark, hint) in [
         ("0f3k2m1a", "`tickgate clean --run 0f3k2m1a`"),
-        ("x`; reboot; `", "it bears tickgate's mark: `tickgate clean` with the same"),
+        ("x`; reboot; `", "it has tickgate's mark: `tickgate clean` with the same"),
     ] {
         let server = NatsServer::start();
         make(&server, "theirs", "ai-trader.market.quote.received", Some(mark));

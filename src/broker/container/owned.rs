@@ -54,7 +54,7 @@ impl Engine {
         if !is_of(name, found.config.and_then(|config| config.labels).as_ref()) {
             return Err(BrokerError::NotOurs { what: format!("container {name}"), name: name.to_owned() });
         }
-        // By its number: the name may be somebody else's by now.
+        // By its id: another container may have taken the name.
         let id = found.id.unwrap_or_default();
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removing = absent(self.docker.remove_container(&id, Some(options)));
@@ -74,7 +74,7 @@ impl Engine {
     }
 }
 
-/// `None` where it is gone, or somebody else is about to remove it.
+/// `None` if it is gone or already being removed.
 async fn absent<T>(what: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {
     match what.await {
         Ok(done) => Ok(Some(done)),
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_bears_both_labels_is_of_a_broker() {
+    fn only_what_has_both_labels_is_of_a_broker() {
         let mark = |all: &[(&str, &str)]| -> HashMap<String, String> {
             all.iter().map(|&(label, value)| (label.to_owned(), value.to_owned())).collect()
         };

@@ -149,8 +149,8 @@ fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, Br
 /// One node that is broker and controller (`KRaft`), as the documentation of the image has it: a variable
 /// `KAFKA_A_B` is the property `a.b`.
 ///
-/// A client is told the advertised address and goes there: so that is the port on our loopback. It leads nowhere
-/// inside, so the broker has a listener of its own for itself; that one and the controller's are on the loopback inside.
+/// Clients connect to the advertised address, so it is the port on the host's loopback. Inside the container that port does not
+/// exist, so the broker uses a separate listener for itself; that one and the controller's are on the container's loopback.
 /// The password is in a file of Java's (JAAS), which every image takes by the name in `KAFKA_OPTS`: the environment of a
 /// container can be read by whoever may use the engine. The store is the volume that the image declares, which
 /// therefore belongs to the image's user.

@@ -329,7 +329,7 @@ fn users(password: &Password) -> String {
     all.fold(String::new(), |text, (name, value)| text + &format!("{name}={value}\n"))
 }
 
-/// Does somebody who speaks Kafka answer there? That is asked before a client says who it is. A port with TLS only takes the
+/// Does a Kafka broker answer on this port? The request needs no authentication. A port with TLS only takes the
 /// connection.
 pub(super) fn answers(address: SocketAddr, plain: bool) -> bool {
     /// Length, `ApiVersions` version 0, correlation 7, no client id.

@@ -253,7 +253,7 @@ impl Admin<'_> {
         }
     }
 
-    /// A topic of the profile's own name must not be there: it would be somebody else's.
+    /// A topic of the profile's own name must not exist: it would belong to other users of the cluster.
     fn check_free(&self, control: &BaseConsumer<Watching>, plan: &Plan) -> Result<(), BusError> {
         if self.names.naming() == Naming::Private {
             return Ok(());

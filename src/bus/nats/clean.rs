@@ -164,12 +164,12 @@ fn proof(config: &Config) -> Option<(String, Proof)> {
         }
         (Some(mark), _) => {
             let run: String = mark.chars().take(LONGEST).collect();
-            let why = format!("it bears the mark of run {run}, but not the name of its stream");
+            let why = format!("it has the mark of run {run}, but not the name of its stream");
             Some((run, Proof::No(why)))
         }
         (None, Some(_)) => Some((
             String::new(),
-            Proof::No("it has a name of tickgate's, but does not bear its mark".to_owned()),
+            Proof::No("it has a name of tickgate's, but does not have its mark".to_owned()),
         )),
         (None, None) => None,
     }

@@ -175,7 +175,7 @@ pub(super) fn facts(
     if let Some(cluster) = &server.cluster {
         set("cluster", cluster.clone());
     }
-    // What the server says of it may be said by somebody else, before the handshake.
+    // The server's INFO is unauthenticated before the handshake, so the target's own requirement counts too.
     set("tls", on_off(server.tls_required || target.requires_tls()));
     set("subjects", subjects.to_owned());
     set("storage", if bus.storage == Storage::Memory { "memory" } else { "file" }.to_owned());

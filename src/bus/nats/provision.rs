@@ -72,7 +72,7 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str, naming: Nami
         ),
         Some(_) => environment(
             &problem,
-            "it bears tickgate's mark: `tickgate clean` with the same --broker or --context lists what there is",
+            "it has tickgate's mark: `tickgate clean` with the same --broker or --context lists what there is",
         ),
         None => environment(&problem, other_subjects(naming)),
     }
@@ -242,7 +242,7 @@ pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusEr
     };
     if stream.cached_info().config.metadata.get(MARK).map(String::as_str) != Some(run) {
         return Err(left(
-            "it does not bear this run's mark",
+            "it does not have this run's mark",
             &format!("see with `nats stream info {name}` whose it is"),
         ));
     }
