@@ -6,7 +6,6 @@ use super::{Failure, args, kafka};
 use crate::bus::nats;
 use crate::host::addresses;
 use crate::load;
-use crate::num;
 use crate::plan::{BusKind, Plan, Rate};
 use crate::report::show;
 use crate::run;
@@ -99,6 +98,7 @@ fn hosts_of(target: &nats::Target) -> Vec<String> {
 /// What will be sent to which subjects, for how long, and what bounds it.
 pub(super) fn volume(plan: &Plan, subjects: &str) -> String {
     let (load, bus) = (&plan.load, &plan.bus);
+    let store = run::memory::store(plan);
     let totals = load::totals(load);
     let peak = load::peak_rate(load);
     let (most, pace) = if load.is_closed() {
@@ -106,21 +106,20 @@ pub(super) fn volume(plan: &Plan, subjects: &str) -> String {
     } else {
         ("", "at most ")
     };
-    let topics = plan.topology.topics.len();
-    let bound = match bus.kind {
-        BusKind::Nats => format!("a stream of at most {}", bus.max_bytes),
-        BusKind::Kafka => format!(
+    let bound = match store.topics {
+        None => format!("a stream of at most {}", bus.max_bytes),
+        Some(topics) => format!(
             "{} logs of at most {} each ({topics} topics × {} partitions × {} replicas)",
-            u64::from(bus.partitions) * u64::from(bus.replicas) * num::count(topics),
+            store.logs * store.replicas,
             bus.max_bytes,
             bus.partitions,
-            bus.replicas
+            store.replicas
         ),
     };
     format!(
         "{most}{} events, about {} in the store, within {} s, {pace}{peak}, to {subjects}, in {bound}",
         show::count(totals.warmup_events + totals.measure_events),
-        show::size(run::volume_bytes(plan)),
+        show::size(store.volume),
         (load.warmup.ns + load.duration.ns).div_ceil(1_000_000_000),
     )
 }

@@ -34,3 +34,8 @@ fn a_broker_that_was_advertised_is_told_from_one_that_was_given() {
         assert_eq!(said(&text), None, "{text}");
     }
 }
+
+#[test]
+fn the_largest_message_is_one_number() {
+    assert_eq!(super::super::MAX_MESSAGE_BYTES.to_string(), MAX_MESSAGE);
+}
