@@ -11,7 +11,7 @@ use rdkafka::admin::{
 };
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
 use rdkafka::{Message as _, Offset, TopicPartitionList};
 use tokio::runtime::Runtime;
 
@@ -217,14 +217,8 @@ impl KafkaCleaner {
         if names.is_empty() {
             return Vec::new();
         }
-        let done = match self.runtime.block_on(self.admin.delete_groups(names, &options())) {
-            Ok(done) => done,
-            Err(error) => return vec![format!("groups {} ({error})", names.join(", "))],
-        };
-        let kept = done.into_iter().filter_map(Result::err);
-        kept.filter(|(_, code)| *code != Code::GroupIdNotFound)
-            .map(|(name, code)| format!("group {name} ({code})"))
-            .collect()
+        let done = self.runtime.block_on(self.admin.delete_groups(names, &options()));
+        kept("group", names, done, &[Code::GroupIdNotFound])
     }
 
     /// The same of topics.
@@ -232,14 +226,24 @@ impl KafkaCleaner {
         if names.is_empty() {
             return Vec::new();
         }
-        let done = match self.runtime.block_on(self.admin.delete_topics(names, &options())) {
-            Ok(done) => done,
-            Err(error) => return vec![format!("topics {} ({error})", names.join(", "))],
-        };
-        let kept = done.into_iter().filter_map(Result::err);
-        kept.filter(|(_, code)| !matches!(code, Code::UnknownTopicOrPartition | Code::UnknownTopic))
-            .map(|(name, code)| format!("topic {name} ({code})"))
-            .collect()
+        let done = self.runtime.block_on(self.admin.delete_topics(names, &options()));
+        kept("topic", names, done, &[Code::UnknownTopicOrPartition, Code::UnknownTopic])
+    }
+}
+
+/// What is still there after a deletion, except what was gone before.
+fn kept(
+    kind: &str,
+    names: &[&str],
+    done: KafkaResult<Vec<Result<String, (String, Code)>>>,
+    gone: &[Code],
+) -> Vec<String> {
+    match done {
+        Err(error) => vec![format!("{kind}s {} ({error})", names.join(", "))],
+        Ok(done) => {
+            let failed = done.into_iter().filter_map(Result::err).filter(|(_, code)| !gone.contains(code));
+            failed.map(|(name, code)| format!("{kind} {name} ({code})")).collect()
+        }
     }
 }
 
