@@ -506,10 +506,30 @@ fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() 
     container.restart().unwrap();
     assert_eq!(container.url(), url);
     container.alive().unwrap();
+    container.stop().unwrap();
     let said = std::fs::read_to_string(&log).unwrap();
     assert_eq!(said.matches("Kafka Server started").count(), 2, "each start is in it once:\n{said}");
     drop(container);
     until("the container is gone", || {
         docker(&["ps", "--all", "--filter", &format!("name={name}"), "--format", "{{.Names}}"]).is_empty()
     });
+}
+
+/// A Kafka takes clients a moment before it logs its version; on a busy machine the moment is long.
+#[cfg(feature = "kafka")]
+#[test]
+fn the_version_of_a_kafka_is_known_once_it_is_ready() {
+    let Some(image) = kafka_image() else { return };
+    let _turn = one_java_at_a_time();
+    let late = "/etc/kafka/docker/run 2>&1 | while IFS= read -r line; do case $line in *'Kafka version: '*) i=0; \
+        while [ $i -lt 1000000 ]; do i=$((i+1)); done;; esac; echo \"$line\"; done";
+    let command = format!("CMD {}", serde_json::json!(["/bin/sh", "-c", late]));
+    let source = docker(&["create", image]);
+    let slow = "tickgate-test/kafka:late";
+    docker(&["commit", "--change", &command, &source, slow]);
+    docker(&["rm", "--volumes", &source]);
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("broker.log");
+    let container = start(slow, &log, |config| config.heap_bytes = 256 << 20).unwrap();
+    assert_eq!(container.kafka_version().as_deref(), Some("4.3.1"));
 }

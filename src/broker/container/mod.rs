@@ -47,6 +47,8 @@ const END_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Time between two looks at whether it takes clients: each of them is a process of the engine's that has to be woken.
 const ASK_EVERY: Duration = Duration::from_millis(100);
+/// Time for a Kafka to name its version in its log once it takes clients; it does so a moment later.
+const NAMED_WITHIN: Duration = Duration::from_secs(5);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -199,7 +201,7 @@ impl Container {
         &self.facts
     }
 
-    /// The version of a Kafka, as its log has it; no client is told.
+    /// The version of a Kafka, from its log: the protocol has no request for it.
     #[must_use]
     pub fn kafka_version(&self) -> Option<String> {
         let log = std::fs::read(&self.config.log).ok()?;
@@ -414,11 +416,21 @@ impl Container {
                 Ready::Answers(address) => kafka::answers(address, true),
             };
             if ready {
+                self.until_named();
                 return Ok(());
             }
             std::thread::sleep(ASK_EVERY);
         }
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
+    }
+
+    /// A Kafka that takes clients has yet to log its version. An image that logs less has none: that is not an error.
+    fn until_named(&self) {
+        let deadline = Instant::now() + NAMED_WITHIN;
+        let named = || self.config.image.product != Product::Kafka || self.kafka_version().is_some();
+        while !named() && self.end_seen().is_none() && Instant::now() < deadline {
+            std::thread::sleep(LOOK_EVERY);
+        }
     }
 
     /// The engine's refusal counts only if it still runs: it may have ended by itself meanwhile.
