@@ -174,6 +174,53 @@ pub(super) mod tests {
         }
     }
 
+    /// The first bytes of every kind of event, as one number each: in the plan's order of topics, then readiness.
+    const GOLDEN: [u64; 21] = [
+        0x9bb8_b160_eabe_743d,
+        0x83e7_5ffb_4fcf_e1c8,
+        0x5e02_e258_ecc5_d2e4,
+        0xd728_2898_6af8_2d70,
+        0x1246_6137_dbb0_9a42,
+        0x51b5_3bc0_165b_4576,
+        0xf8a9_2fce_65b2_464d,
+        0x859b_82a8_9514_d41d,
+        0xfd12_fb6f_84d9_84d7,
+        0x46e5_2f8b_ff99_766c,
+        0x972a_ebae_dc61_6f41,
+        0xdc6a_440b_838c_328c,
+        0x4439_b82c_eaa4_a4b7,
+        0x8ab4_a208_f9bd_f619,
+        0xe707_a016_a003_8426,
+        0xfa2d_a543_785b_0ae7,
+        0xa9c5_0f3b_8542_7010,
+        0xb31c_ca68_440b_99ee,
+        0x77b3_828a_45ca_4b91,
+        0x0ded_54e4_21bc_8976,
+        0x264d_de89_15e9_e6c8,
+    ];
+
+    #[test]
+    fn every_event_keeps_its_bytes() {
+        let mut plan = plan();
+        let mut kinds: Vec<Vec<u8>> = vec![Vec::new(); 21];
+        for size in [0, 512] {
+            plan.market.event_size = Size { bytes: size };
+            let mut market = Market::new(&plan, 0xabc, 0, 1);
+            let mut event = Vec::new();
+            for n in 0..1000_u32 {
+                for (topic, bytes) in kinds.iter_mut().take(20).enumerate() {
+                    let at = NOW + u64::from(n) * 98_765_432_101;
+                    market.encode(&mut event, topic, n % 50, n * 7919, at);
+                    bytes.extend_from_slice(&event);
+                }
+                encode_readiness(&mut event, 0xabc, num::low8(u64::from(n % 20)), n, NOW);
+                kinds[20].extend_from_slice(&event);
+            }
+        }
+        let found: Vec<_> = kinds.iter().map(|bytes| xxhash_rust::xxh3::xxh3_64(bytes)).collect();
+        assert_eq!(found, GOLDEN, "{found:#x?}");
+    }
+
     #[test]
     fn a_quote_is_the_event_of_the_adr() {
         let event = encoded(&mut Market::new(&plan(), 0xabc, 0, 1), 0, 0, 7, NOW);
