@@ -72,7 +72,7 @@ pub enum Content {
 /// Takes the fields of one message.
 ///
 /// A message tells its fields in one fixed order and leaves none out, so a format may number them by their place.
-/// Names are in `camelCase`, no two alike, of at most [`LONGEST_NAME`] bytes.
+/// Names are in `camelCase`, no two alike, of at most `LONGEST_NAME` bytes.
 pub trait Fields {
     /// Any text.
     fn text(&mut self, name: &'static str, value: &AnyText) -> &mut Self;
