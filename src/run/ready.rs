@@ -27,9 +27,9 @@ struct Events {
 impl Events {
     fn publish(&mut self, publisher: &mut impl Publisher, topic: usize, unix_ns: u64) -> Result<(), Refused> {
         let Self { payload, tag, nonce } = self;
-        market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
+        let id = market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
         *nonce += 1;
-        let id = market::event_id(payload);
+        let id = id.as_str();
         publisher.publish(&Outgoing { token: u64::from(*nonce), topic, symbol: 0, id, payload })
     }
 }
