@@ -296,7 +296,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::plan::{Size, Span};
-    use crate::run::simulated::swarm;
+    use crate::selftest::swarm;
 
     fn plan() -> Plan {
         let mut plan = swarm::base(1);

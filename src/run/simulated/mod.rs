@@ -5,9 +5,6 @@
 //! only the waiting is different: the clock jumps to the next thing that is due.
 
 mod clockwork;
-pub mod known;
-pub mod oracle;
-pub mod swarm;
 
 use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
 use crate::bus::{Bus, Mark};
