@@ -29,7 +29,8 @@ pub(super) struct Ended {
 }
 
 struct GroupThreads {
-    keeper: JoinHandle<(Received, Option<BusError>)>,
+    /// Enters what is received into the ledger.
+    ledger: JoinHandle<(Received, Option<BusError>)>,
     members: Vec<JoinHandle<Option<BusError>>>,
 }
 
@@ -88,10 +89,10 @@ impl Crew {
         if members.len() == 1
             && let Some(member) = members.pop()
         {
-            let keeper = Builder::new()
+            let ledger = Builder::new()
                 .name(name)
                 .spawn(move || workers::receive_alone(member, receiver, &listening))?;
-            self.groups.push(GroupThreads { keeper, members: Vec::new() });
+            self.groups.push(GroupThreads { ledger, members: Vec::new() });
             return Ok(());
         }
         let (batches, from_members) = channel();
@@ -106,10 +107,10 @@ impl Crew {
         }
         // The members have the only ones: when they are done, nothing more can come.
         drop(batches);
-        let keeper = Builder::new()
+        let ledger = Builder::new()
             .name(name)
             .spawn(move || workers::receive_together(receiver, &listening, &from_members, &back))?;
-        self.groups.push(GroupThreads { keeper, members: threads });
+        self.groups.push(GroupThreads { ledger, members: threads });
         Ok(())
     }
 
@@ -177,7 +178,7 @@ impl Crew {
                     }
                 }
             }
-            match threads.keeper.join() {
+            match threads.ledger.join() {
                 Ok((done, failed)) => {
                     received.push(Some(done));
                     if let Some(error) = failed {

@@ -5,29 +5,32 @@
 //! interface between the engine and whoever shows or keeps progress.
 
 mod assemble;
-mod engine;
+mod broker_watch;
+mod control;
 mod crew;
-mod drift;
+mod ending;
+mod engine;
 mod events;
 mod explain;
 mod generator;
 mod identity;
-mod keeper;
+mod job;
+mod log;
 mod machine;
 mod marks;
 pub mod memory;
 mod prepare;
-mod pump;
 mod ready;
 mod receiver;
 mod rows;
 mod shared;
 pub mod simulated;
+mod supervisor;
 mod volume;
-mod watched;
 mod workers;
 
-pub use engine::{Broker, Job, Options, RunError, run};
+pub use engine::run;
 pub use events::{Event, Observer};
 pub use identity::Identity;
+pub use job::{Broker, Job, Options, RunError};
 pub use volume::volume_bytes;

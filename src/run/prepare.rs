@@ -9,9 +9,8 @@ use std::time::Duration;
 use crate::bus::{Bus, BusError};
 use crate::plan::{Plan, Size};
 
-use super::RunError;
 use super::crew::Crew;
-use super::engine::{Broker, Job};
+use super::job::{Broker, Job, RunError};
 use super::ready::ready;
 use super::shared::GroupSignals;
 use super::volume;
@@ -83,8 +82,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
 
 /// Why the broker is dead, if it is.
 fn death(broker: &Broker) -> Option<RunError> {
-    let why = broker.alive.as_ref()?().err()?;
-    Some(RunError::BrokerDied { why })
+    Some(RunError::BrokerDied { why: broker.death()? })
 }
 
 fn connect<B: Bus>(mut bus: B, plan: &Plan, made: &Sender<Made<B>>) {

@@ -318,7 +318,7 @@ mod tests {
         let (switches, clock) = (Arc::<Switches>::default(), Clock::start());
         let subscribed = vec![true; plan.topology.topics.len()];
         let receiver = Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::clone(&switches));
-        let run = crate::run::engine::run_identity(&plan, 1, clock.unix_ns_at_epoch());
+        let run = crate::run::identity::run_identity(&plan, 1, clock.unix_ns_at_epoch());
         let reports = channel().0;
         let listening = Listening { clock, run, switches, reports, group: 0, backlog: false };
         let failed = || BusError::Environment { problem: "over".into(), hint: String::new() };

@@ -19,8 +19,8 @@ use crate::verdict::judged;
 use super::RunError;
 use super::assemble::{self, Parts};
 use super::crew::Ended;
-use super::engine::{calendar, run_identity, subscribed};
-use super::identity::Identity;
+use super::engine::subscribed;
+use super::identity::{Identity, run_identity};
 use super::receiver::{Stored, read};
 use super::shared::Calendar;
 use clockwork::{Clockwork, Drained};
@@ -81,7 +81,7 @@ pub fn simulate_told(
 ) -> Result<(Record, Truth, Vec<Rows>), RunError> {
     let subscribed = subscribed(plan)?;
     let identity = Identity::from_random(crate::bus::sim::Random::new(seed).bits([0, 0]));
-    let calendar = calendar(plan, EPOCH_UNIX_NS, 0);
+    let calendar = Calendar::planned(plan, EPOCH_UNIX_NS, 0);
     let time = std::sync::Arc::default();
     let setup = Setup {
         faults: scenario.faults.clone(),
