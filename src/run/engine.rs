@@ -11,6 +11,7 @@ use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
 use crate::verdict::judged;
 
+use super::agenda::{Agenda, AgendaThread};
 use super::assemble::{self, Parts};
 use super::broker_watch::BrokerWatch;
 use super::control::Control;
@@ -33,7 +34,21 @@ use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 pub fn run<B: Bus + Send + 'static>(
     job: Job<'_>,
     bus: B,
+    broker: Broker,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Record, RunError> {
+    run_with_agenda(job, bus, broker, Agenda::default(), observers)
+}
+
+/// The same, with things to do to the run's surroundings while it goes on. Each of them leaves marks in the record.
+///
+/// # Errors
+/// When the load could not be started; then nothing on the agenda was begun.
+pub fn run_with_agenda<B: Bus + Send + 'static>(
+    job: Job<'_>,
+    bus: B,
     mut broker: Broker,
+    agenda: Agenda,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
     let Job { plan, identity, clock, options, interrupt } = job;
@@ -60,12 +75,14 @@ pub fn run<B: Bus + Send + 'static>(
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
     let watch = BrokerWatch::new(broker, control);
     let log = RunLog::start(record, observers);
-    let mut supervisor = Supervisor::new(clock, interrupt, timeline, log, machine, watch);
+    let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
+    let mut supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
     crew.start_generators(publishers, identity.tag, calendar)?;
 
     let stop = load(&mut supervisor, &crew, &switches, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
     let quiet = ending::drain(&mut supervisor, &mut crew, &switches, &signals, plan, brief);
+    supervisor.finish_agenda();
     // Members that have ended have said what they acknowledge: only now is what the broker still owes a group an account.
     let ended = crew.join();
     supervisor.tell_ended_seconds();
@@ -142,6 +159,7 @@ fn load(
     }
     let end = if stop == Stop::Reached { calendar.measure_end } else { supervisor.now() };
     supervisor.end_phase(end);
+    supervisor.end_agenda();
     if stop != Stop::Reached {
         Switches::turn_on(&switches.stop_load);
     }

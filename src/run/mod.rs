@@ -4,6 +4,7 @@
 //! `workers` drives them on OS threads in real time. What happens is told to observers as [`Event`]s, the only
 //! interface between the engine and whoever shows or keeps progress.
 
+mod agenda;
 mod assemble;
 mod broker_watch;
 mod control;
@@ -29,8 +30,12 @@ mod supervisor;
 mod volume;
 mod workers;
 
-pub use engine::run;
+pub use agenda::{Action, Agenda};
+pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
 pub use job::{Broker, Job, Options, RunError};
 pub use volume::volume_bytes;
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! The supervisor of a run: while the workers work, it gathers what they report, looks after the broker and the machine,
-//! listens for an interruption, and tells the observers. Its thread never waits for anybody for longer than a step.
+//! listens for an interruption, notes what happens on the agenda, and tells the observers. Its thread never waits for anybody for longer than a step.
 
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use crate::measure::Pauses;
 use crate::plan::Ns;
 use crate::record::{End, Mark, PhaseName, Record};
 
+use super::agenda::AgendaThread;
 use super::broker_watch::BrokerWatch;
 use super::control::Reply;
 use super::log::RunLog;
@@ -95,6 +96,7 @@ impl Timeline {
 pub(super) struct Supervisor<'a, 'o, 'p> {
     clock: Clock,
     interrupt: &'a Interrupt,
+    agenda: AgendaThread,
     timeline: Timeline,
     log: RunLog<'o, 'p>,
     machine: MachineWatch,
@@ -105,12 +107,13 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
     pub(super) const fn new(
         clock: Clock,
         interrupt: &'a Interrupt,
+        agenda: AgendaThread,
         timeline: Timeline,
         log: RunLog<'o, 'p>,
         machine: MachineWatch,
         broker: BrokerWatch,
     ) -> Self {
-        Self { clock, interrupt, timeline, log, machine, broker }
+        Self { clock, interrupt, agenda, timeline, log, machine, broker }
     }
 
     pub(super) fn now(&self) -> Ns {
@@ -171,6 +174,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         let left = time.min(self.timeline.next_second).saturating_sub(self.clock.now());
         self.timeline.wait(STEP.min(Duration::from_nanos(left)));
         self.broker.look(self.clock.now(), &mut self.log);
+        self.note_agenda();
         if let Some(second) = self.timeline.ended(self.clock.now()) {
             self.second(second);
         }
@@ -178,6 +182,34 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
             return Some(Stop::BrokerDied(why.to_owned()));
         }
         (self.interrupt.level() > 0).then_some(Stop::Interrupted)
+    }
+
+    fn note_agenda(&mut self) {
+        for happening in self.agenda.happened() {
+            self.log.keep(happening.into());
+        }
+    }
+
+    /// Drops what is left of the agenda, and has undone what was done; waits for neither.
+    pub(super) fn end_agenda(&mut self) {
+        self.agenda.end();
+    }
+
+    /// Works until everything that the agenda has done is undone, or takes too long.
+    pub(super) fn finish_agenda(&mut self) {
+        self.agenda.end();
+        let deadline = AgendaThread::deadline();
+        while !self.agenda.is_over() && Instant::now() < deadline {
+            let _ = self.step();
+        }
+        self.note_agenda();
+        if !self.agenda.is_over() {
+            self.mark(
+                "action-hangs",
+                "an action of the agenda has not come to its end; what it did may not be undone",
+            );
+            self.agenda.abandon();
+        }
     }
 
     /// A second ended: samples the machine and tells what is complete.
