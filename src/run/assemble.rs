@@ -1,4 +1,4 @@
-//! Puts a record together from what the crew left behind.
+//! Puts a record together from what a crew left behind.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,6 @@ const LISTED: usize = 100;
 pub(super) struct Parts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) subscribed: &'a [Vec<bool>],
-    pub(super) published: &'a PublishLedger,
     pub(super) ended: Ended,
     pub(super) audit: Option<Stored>,
     /// What may still come to each group, by the broker's account.
@@ -116,7 +115,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     let seconds = record.measured_seconds();
     record.load = load(parts, &own, seconds);
     record.windows = windows(parts, &own);
-    record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
+    record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let stored =
         parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
@@ -135,7 +134,7 @@ fn merged(limits: &[u64], all: &[Generated], of: fn(&Generated) -> &Latency) -> 
 
 fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
-    let totals = parts.published.totals();
+    let totals = parts.ended.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
@@ -224,7 +223,7 @@ fn group_figures(
     let nothing = GroupLedger::new(plan.keys());
     let ledger = received.map_or(&nothing, |received| &received.ledger);
     let owed = parts.owed.get(group).copied().unwrap_or(0);
-    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored, owed);
+    let settled = settle(&parts.ended.published, ledger, |key| subscribed[key / per_topic], stored, owed);
     let totals = ledger.totals();
     let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
     let measured = |of: fn(&Generated) -> &Vec<u64>| -> u64 {

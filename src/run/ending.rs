@@ -1,9 +1,8 @@
 //! The end of a run: the drain, what the broker still owes, the audit, and the removal of what the run made.
 
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use crate::bus::BusSample;
 use crate::market::RunIdentity;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
@@ -12,7 +11,6 @@ use crate::record::{End, PhaseName};
 use super::control::Reply;
 use super::crew::Crew;
 use super::receiver::Stored;
-use super::shared::{GroupSignals, Switches};
 use super::supervisor::{Stop, Supervisor};
 
 /// Events a second that an audit reads at the least: on a busy machine a quarter of what nats-server gives.
@@ -29,9 +27,7 @@ pub(super) const SETTLING_NS: Ns = 2_000_000_000;
 /// Waits for answers, then for deliveries, until nothing is missing or the deadline. Was nothing being delivered at its end?
 pub(super) fn drain(
     supervisor: &mut Supervisor<'_, '_, '_>,
-    crew: &mut Crew,
-    switches: &Switches,
-    signals: &[Arc<GroupSignals>],
+    crew: &mut dyn Crew,
     plan: &Plan,
     brief: bool,
 ) -> bool {
@@ -47,34 +43,23 @@ pub(super) fn drain(
     {
         broker_died = matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
     }
-    Switches::turn_on(&switches.stop_load);
-    Switches::turn_on(&switches.abandon);
-    let published = crew.join_generators();
-    Switches::turn_on(&switches.read_backlog);
+    let published = crew.end_generators();
     let open = published.totals().unconfirmed + published.totals().refused > 0;
-    let _ = switches.published.set(Arc::new(published));
     // The receivers get a moment to count what is missing, even when the deadline is over.
     let deadline = deadline.max(supervisor.now() + QUIET_NS);
     let mut silence = Silence::new(supervisor.now());
     while supervisor.now() < deadline && supervisor.interrupt_level() < 2 {
         broker_died |= matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
-        silence.look(supervisor.now(), signals);
+        silence.look(supervisor.now(), crew.deliveries());
         let quiet = silence.lasts(supervisor.now());
-        let missing = signals.iter().any(|s| s.missing.load(Ordering::Relaxed) > 0);
-        // An event without an answer may be stored, and delivered, at any time: it is waited for as long as the broker
-        // has something for anybody, and until it has said that it has not.
-        let nothing_owed = || {
-            supervisor
-                .broker
-                .account_since(silence.since())
-                .is_some_and(|sample| sample.owed.iter().all(|&n| n == 0))
-        };
-        if (!missing && (!open || (quiet && nothing_owed()))) || (broker_died && quiet) {
+        let missing = crew.missing().iter().any(|&missing| missing > 0);
+        let account = || supervisor.broker.account_since(silence.since());
+        if settled(missing, open, quiet, account) || (broker_died && quiet) {
             break;
         }
     }
     let quiet = silence.lasts(supervisor.now());
-    Switches::turn_on(&switches.stop_receiving);
+    crew.stop_receiving();
     if let (true, Some(why)) = (broker_died, supervisor.broker.death().map(str::to_owned)) {
         supervisor.ends_as(End::BrokerFailed, &why);
     }
@@ -83,29 +68,41 @@ pub(super) fn drain(
     quiet
 }
 
+/// Has everything come that will come? An event without an answer may be stored, and delivered, at any time: it is waited for
+/// as long as the broker has something for anybody, and until it has said that it has not.
+pub(super) fn settled(
+    missing: bool,
+    open: bool,
+    quiet: bool,
+    account: impl FnOnce() -> Option<BusSample>,
+) -> bool {
+    let nothing_owed = || account().is_some_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
+    !missing && (!open || (quiet && nothing_owed()))
+}
+
 /// Since when no group has received anything.
-struct Silence {
+pub(super) struct Silence {
     deliveries: u64,
     since: Ns,
 }
 
 impl Silence {
-    const fn new(now: Ns) -> Self {
+    pub(super) const fn new(now: Ns) -> Self {
         Self { deliveries: 0, since: now }
     }
 
-    fn look(&mut self, now: Ns, signals: &[Arc<GroupSignals>]) {
-        let deliveries = signals.iter().map(|s| s.deliveries.load(Ordering::Relaxed)).sum();
+    /// Looks whether there were more `deliveries`.
+    pub(super) const fn look(&mut self, now: Ns, deliveries: u64) {
         if deliveries != self.deliveries {
             *self = Self { deliveries, since: now };
         }
     }
 
-    const fn since(&self) -> Ns {
+    pub(super) const fn since(&self) -> Ns {
         self.since
     }
 
-    const fn lasts(&self, now: Ns) -> bool {
+    pub(super) const fn lasts(&self, now: Ns) -> bool {
         now > self.since + QUIET_NS
     }
 }
@@ -115,14 +112,13 @@ impl Silence {
 pub(super) fn owed(
     supervisor: &mut Supervisor<'_, '_, '_>,
     plan: &Plan,
-    signals: &[Arc<GroupSignals>],
+    missing: &[u64],
     quiet: bool,
 ) -> Vec<u64> {
-    let missing = |group: &GroupSignals| group.missing.load(Ordering::Relaxed);
-    if signals.iter().all(|group| missing(group) == 0) {
-        return vec![0; signals.len()];
+    if missing.iter().all(|&missing| missing == 0) {
+        return vec![0; missing.len()];
     }
-    let unknown = vec![u64::MAX; signals.len()];
+    let unknown = vec![u64::MAX; missing.len()];
     // What was sent without waiting for an acknowledgement is in nobody's account while it is on its way.
     if plan.bus.ack == AckMode::None && !quiet {
         return unknown;
@@ -134,7 +130,7 @@ pub(super) fn owed(
         }
         let owed = supervisor.broker.still_owed(supervisor.now());
         if supervisor.now() >= until
-            || owed.iter().zip(signals).all(|(&owed, group)| owed == 0 || missing(group) == 0)
+            || owed.iter().zip(missing).all(|(&owed, &missing)| owed == 0 || missing == 0)
         {
             return owed;
         }

@@ -1,11 +1,12 @@
 //! The engine: takes a plan and a bus through the phases of a run, whatever ends it.
 
-use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use crate::bus::{Bus, BusFacts};
 use crate::host::facts::Facts;
+use crate::market::RunIdentity;
 use crate::measure::Backlog;
+use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology;
@@ -24,8 +25,9 @@ use super::log::RunLog;
 use super::machine::MachineWatch;
 use super::prepare::prepare;
 use super::rows::RowMaker;
-use super::shared::{Calendar, GroupSignals, Switches};
+use super::shared::Calendar;
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
+use super::threads::Threads;
 
 /// Executes a plan on a bus and returns the record, judged.
 ///
@@ -51,51 +53,62 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     agenda: Agenda,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
-    let Job { plan, identity, clock, options, interrupt } = job;
+    let Job { plan, identity, clock, interrupt, .. } = job;
     let subscribed = subscribed(plan)?;
     let started = clock.now();
     let run_identity = run_identity(plan, identity.tag, clock.unix_ns_at_epoch());
-    let switches = Arc::new(Switches::default());
-    let signals: Vec<_> = plan.groups.iter().map(|_| Arc::new(GroupSignals::default())).collect();
     let (reports, inbox) = channel();
 
-    let mut crew = Crew::new(plan, clock, run_identity, Arc::clone(&switches), reports);
-    let prepared = prepare(&job, bus, &mut crew, &subscribed, &signals, &broker);
-    let (bus, publishers) = prepared.inspect_err(|_| Switches::turn_on(&switches.stop_receiving))?;
+    let mut crew = Threads::new(plan, clock, run_identity, reports);
+    let bus = prepare(&job, bus, &mut crew, &subscribed, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
-    let _ = switches.calendar.set(calendar);
 
     let record = begun(&job, &facts, &broker.record, started, calendar);
     // A redelivery is due after `ack_wait`, and a broker that is busy may be a little late with it.
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
-    let backlog = Backlog::new(&subscribed, plan.market.symbols, publishers.len());
+    let backlog = Backlog::new(&subscribed, plan.market.symbols, num::index32(plan.load.generators));
     let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
     let watch = BrokerWatch::new(broker, control);
     let log = RunLog::start(record, observers);
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
-    let mut supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
-    crew.start_generators(publishers, identity.tag, calendar)?;
+    let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
+    let mut record =
+        carry_out(&job, &mut crew, supervisor, &Fixed { run: run_identity, calendar, subscribed })?;
+    record.health.wall_drift_ns = clock.wall_drift_ns();
+    Ok(judged(record))
+}
 
-    let stop = load(&mut supervisor, &crew, &switches, calendar);
+/// What is fixed before the load.
+struct Fixed {
+    run: RunIdentity,
+    calendar: Calendar,
+    subscribed: Vec<Vec<bool>>,
+}
+
+/// Takes a crew through the load to the end of the run, and fills in the record.
+fn carry_out(
+    job: &Job<'_>,
+    crew: &mut dyn Crew,
+    mut supervisor: Supervisor<'_, '_, '_>,
+    fixed: &Fixed,
+) -> Result<Record, RunError> {
+    let (plan, options) = (job.plan, job.options);
+    let Fixed { run, calendar, ref subscribed } = *fixed;
+    crew.start(calendar)?;
+    let stop = load(&mut supervisor, crew, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
-    let quiet = ending::drain(&mut supervisor, &mut crew, &switches, &signals, plan, brief);
+    let quiet = ending::drain(&mut supervisor, crew, plan, brief);
     supervisor.finish_agenda();
     // Members that have ended have said what they acknowledge: only now is what the broker still owes a group an account.
-    let ended = crew.join();
+    let ended = crew.finish();
     supervisor.tell_ended_seconds();
-    let owed = ending::owed(&mut supervisor, plan, &signals, quiet);
+    let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
-        ending::read_back(
-            &mut supervisor,
-            plan,
-            run_identity,
-            calendar.epoch_unix_ns,
-            options.audit_within,
-            brief,
-        )
+        let within = options.audit_within;
+        ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief)
     } else {
         None
     };
@@ -104,12 +117,9 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         ending::tear_down(&mut supervisor);
     }
     let Supervised { mut record, backlog_max, pauses } = supervisor.finish(&ended.dead);
-    let nothing = Arc::default();
-    let published = switches.published.get().unwrap_or(&nothing);
-    let parts =
-        Parts { plan, calendar, subscribed: &subscribed, published, ended, audit, owed, backlog_max, pauses };
+    let parts = Parts { plan, subscribed, ended, audit, owed, backlog_max, pauses, calendar };
     assemble::fill(&mut record, &parts);
-    Ok(judged(record))
+    Ok(record)
 }
 
 /// The record of a run that is ready.
@@ -144,12 +154,7 @@ pub(super) fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
 }
 
 /// Warm-up and measure phase, until their end or whatever ends them.
-fn load(
-    supervisor: &mut Supervisor<'_, '_, '_>,
-    crew: &Crew,
-    switches: &Switches,
-    calendar: Calendar,
-) -> Stop {
+fn load(supervisor: &mut Supervisor<'_, '_, '_>, crew: &mut dyn Crew, calendar: Calendar) -> Stop {
     supervisor.start_phase(PhaseName::Warmup, calendar.load_start, calendar.measure_start);
     let mut stop = supervisor.until(calendar.measure_start, || crew.lost_generator());
     if stop == Stop::Reached {
@@ -161,7 +166,7 @@ fn load(
     supervisor.end_phase(end);
     supervisor.end_agenda();
     if stop != Stop::Reached {
-        Switches::turn_on(&switches.stop_load);
+        crew.stop_load();
     }
     stop
 }

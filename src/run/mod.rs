@@ -27,6 +27,7 @@ mod rows;
 mod shared;
 pub mod simulated;
 mod supervisor;
+mod threads;
 mod volume;
 mod workers;
 

@@ -291,7 +291,6 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         if !control_lives {
             record.health.dead_workers.push("the control side of the bus".into());
         }
-        record.health.wall_drift_ns = self.clock.wall_drift_ns();
         Supervised { record, backlog_max: self.timeline.rows.backlog_max(), pauses }
     }
 }

@@ -13,7 +13,7 @@ use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
-use crate::run::ending::QUIET_NS;
+use crate::run::ending::{QUIET_NS, Silence, settled};
 use crate::run::generator::{Generated, Generator};
 use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
@@ -257,28 +257,21 @@ impl Clockwork {
 
     /// Waits for deliveries until none is missing; where some might come that nobody counts on, until it is quiet.
     fn listen(&mut self, deadline: Ns, open: bool) {
-        let mut quiet_since = self.now();
-        let mut before = 0;
+        let mut silence = Silence::new(self.now());
         self.poll();
         while self.now() < deadline {
             let sum = |of: fn(&GroupSignals) -> &AtomicU64| {
                 self.ears.iter().map(move |ear| of(&ear.signals).load(Ordering::Relaxed))
             };
-            let deliveries: u64 = sum(|signals| &signals.deliveries).sum();
-            if deliveries != before {
-                before = deliveries;
-                quiet_since = self.now();
-            }
-            let quiet = self.now() > quiet_since + QUIET_NS;
+            silence.look(self.now(), sum(|signals| &signals.deliveries).sum());
+            let quiet = silence.lasts(self.now());
             let missing = sum(|signals| &signals.missing).any(|missing| missing > 0);
             self.quiet = quiet;
-            let nothing_owed =
-                || self.bus.clone().observe().is_ok_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
-            if !missing && (!open || (quiet && nothing_owed())) {
+            if settled(missing, open, quiet, || self.bus.clone().observe().ok()) {
                 return;
             }
             // The moment at which it has been quiet for long enough is not to be missed.
-            let enough = quiet_since + QUIET_NS + 1;
+            let enough = silence.since() + QUIET_NS + 1;
             self.step(if self.now() < enough { enough.min(deadline) } else { deadline });
         }
     }

@@ -124,8 +124,7 @@ pub fn simulate_told(
     let parts = Parts {
         plan,
         subscribed: &subscribed,
-        published: &published,
-        ended: Ended { generated, received, dead },
+        ended: Ended { published, generated, received, dead },
         audit,
         backlog_max: rows.backlog_max,
         owed,
