@@ -13,6 +13,7 @@ use crate::record::{
     self, End, Environment, Extents, Health, LostRange, Record, Resources, Run, SCHEMA, SymbolTrouble,
     TopicCount, Verdict,
 };
+use crate::topology::Subscriptions;
 
 use super::crew::Ended;
 use super::explain::{Own, windows};
@@ -28,7 +29,7 @@ const LISTED: usize = 100;
 /// What a record is made of.
 pub(super) struct Parts<'a> {
     pub(super) plan: &'a Plan,
-    pub(super) subscribed: &'a [Vec<bool>],
+    pub(super) subscriptions: &'a Subscriptions,
     pub(super) ended: Ended,
     pub(super) audit: Option<Stored>,
     /// What may still come to each group, by the broker's account.
@@ -218,20 +219,18 @@ fn group_figures(
     symbols: &[String],
 ) -> record::Group {
     let plan = parts.plan;
-    let subscribed = &parts.subscribed[group];
-    let per_topic = num::index32(plan.market.symbols);
-    let nothing = GroupLedger::new(plan.keys());
+    let (subscribed, keys) = (parts.subscriptions.group(group), plan.keys());
+    let nothing = GroupLedger::new(keys.count());
     let ledger = received.map_or(&nothing, |received| &received.ledger);
     let owed = parts.owed.get(group).copied().unwrap_or(0);
-    let settled = settle(&parts.ended.published, ledger, |key| subscribed[key / per_topic], stored, owed);
+    let of_group = |key: usize| subscribed.contains(keys.topic(key));
+    let settled = settle(&parts.ended.published, ledger, of_group, stored, owed);
     let totals = ledger.totals();
-    let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
     let measured = |of: fn(&Generated) -> &Vec<u64>| -> u64 {
-        let topics = (0..subscribed.len()).filter(|topic| subscribed[*topic]);
-        topics.map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
+        subscribed.iter().map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
     };
     let named =
-        |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
+        |key: usize| (plan.topology.topics[keys.topic(key)].clone(), symbols[keys.symbol(key)].clone());
     let ranges = settled.ranges.iter().take(LISTED).map(|range| {
         let (topic, symbol) = named(range.key);
         LostRange { topic, symbol, first: range.first, last: range.last, stored: range.stored }
@@ -242,7 +241,7 @@ fn group_figures(
         name: plan.groups[group].name.clone(),
         members: plan.groups[group].members,
         delivery: plan.groups[group].delivery,
-        topics: topics.map(|(topic, _)| topic.clone()).collect(),
+        topics: subscribed.iter().map(|topic| plan.topology.topics[topic].clone()).collect(),
         expected: settled.expected,
         delivered: settled.delivered,
         lost: settled.lost,

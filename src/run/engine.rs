@@ -7,9 +7,9 @@ use crate::host::facts::Facts;
 use crate::market::RunIdentity;
 use crate::measure::Backlog;
 use crate::num;
-use crate::plan::{Ns, Plan};
+use crate::plan::Ns;
 use crate::record::{self, End, PhaseName, Record};
-use crate::topology;
+use crate::topology::Subscriptions;
 use crate::verdict::judged;
 
 use super::agenda::{Agenda, AgendaThread};
@@ -54,13 +54,13 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
     let Job { plan, identity, clock, interrupt, .. } = job;
-    let subscribed = subscribed(plan)?;
+    let subscriptions = Subscriptions::of(plan)?;
     let started = clock.now();
     let run_identity = run_identity(plan, identity.tag, clock.unix_ns_at_epoch());
     let (reports, inbox) = channel();
 
     let mut crew = Threads::new(plan, clock, run_identity, reports);
-    let bus = prepare(&job, bus, &mut crew, &subscribed, &broker)?;
+    let bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
 
@@ -68,7 +68,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     // A redelivery is due after `ack_wait`, and a broker that is busy may be a little late with it.
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
-    let backlog = Backlog::new(&subscribed, plan.market.symbols, num::index32(plan.load.generators));
+    let backlog = Backlog::new(&subscriptions, plan.keys(), num::index32(plan.load.generators));
     let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
     let watch = BrokerWatch::new(broker, control);
@@ -76,7 +76,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
     let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
     let mut record =
-        carry_out(&job, &mut crew, supervisor, &Fixed { run: run_identity, calendar, subscribed })?;
+        carry_out(&job, &mut crew, supervisor, &Fixed { run: run_identity, calendar, subscriptions })?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
 }
@@ -85,7 +85,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
 struct Fixed {
     run: RunIdentity,
     calendar: Calendar,
-    subscribed: Vec<Vec<bool>>,
+    subscriptions: Subscriptions,
 }
 
 /// Takes a crew through the load to the end of the run, and fills in the record.
@@ -96,7 +96,7 @@ fn carry_out(
     fixed: &Fixed,
 ) -> Result<Record, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let Fixed { run, calendar, ref subscribed } = *fixed;
+    let Fixed { run, calendar, ref subscriptions } = *fixed;
     crew.start(calendar)?;
     let stop = load(&mut supervisor, crew, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
@@ -117,7 +117,7 @@ fn carry_out(
         ending::tear_down(&mut supervisor);
     }
     let Supervised { mut record, backlog_max, pauses } = supervisor.finish(&ended.dead);
-    let parts = Parts { plan, subscribed, ended, audit, owed, backlog_max, pauses, calendar };
+    let parts = Parts { plan, subscriptions, ended, audit, owed, backlog_max, pauses, calendar };
     assemble::fill(&mut record, &parts);
     Ok(record)
 }
@@ -136,21 +136,6 @@ fn begun(
     let end_ns = calendar.load_start;
     record.phases.push(record::Phase { name: PhaseName::Provision, start_ns, end_ns });
     record
-}
-
-/// For each group and topic: does the group receive it?
-pub(super) fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
-    let topics = &plan.topology.topics;
-    plan.groups
-        .iter()
-        .map(|group| {
-            let received = topology::receives(group, topics).map_err(|error| RunError::Topology {
-                group: group.name.clone(),
-                problem: error.to_string(),
-            })?;
-            Ok((0..topics.len()).map(|topic| received.contains(&topic)).collect())
-        })
-        .collect()
 }
 
 /// Warm-up and measure phase, until their end or whatever ends them.

@@ -9,6 +9,7 @@ use crate::host::resources::Meter;
 use crate::host::signal::Interrupt;
 use crate::plan::Plan;
 use crate::record;
+use crate::topology::SubscriptionError;
 
 use super::identity::Identity;
 
@@ -111,4 +112,10 @@ pub enum RunError {
     /// The machine gives no thread or no figures.
     #[error("this machine does not let tickgate work: {0}; raise the limits on threads and processes")]
     Machine(#[from] std::io::Error),
+}
+
+impl From<SubscriptionError> for RunError {
+    fn from(error: SubscriptionError) -> Self {
+        Self::Topology { group: error.group, problem: error.source.to_string() }
+    }
 }

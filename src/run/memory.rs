@@ -113,7 +113,7 @@ impl<'a> Numbers<'a> {
             events,
             event,
             all: events.saturating_mul(event),
-            keys: num::count(plan.keys()),
+            keys: num::count(plan.keys().count()),
         }
     }
 

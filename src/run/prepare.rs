@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use crate::bus::{Bus, BusError};
 use crate::plan::{Plan, Size};
+use crate::topology::Subscriptions;
 
 use super::job::{Broker, Job, RunError};
-use super::ready::ready;
+use super::ready::{Groups, ready};
 use super::threads::Threads;
 use super::volume;
 
@@ -34,7 +35,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     job: &Job<'_>,
     bus: B,
     crew: &mut Threads<B::Publisher>,
-    subscribed: &[Vec<bool>],
+    subscriptions: &Subscriptions,
     broker: &Broker,
 ) -> Result<B, RunError> {
     let (plan, options) = (job.plan, job.options);
@@ -45,7 +46,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     let (mut bus, mut publishers) = loop {
         match inbox.recv_timeout(LOOK_EVERY) {
             Ok(Made::Members(group, members)) => {
-                crew.start_group(group, subscribed[group].clone(), members)?;
+                crew.start_group(group, subscriptions.group(group), members)?;
             }
             Ok(Made::Done(bus, publishers)) => break (*bus, publishers),
             Ok(Made::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
@@ -59,7 +60,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
             }
         }
     };
-    let groups: Vec<_> = subscribed.iter().cloned().zip(crew.signals().iter().cloned()).collect();
+    let groups = Groups { subscriptions, signals: crew.signals() };
     let ended = || {
         let interrupted = (job.interrupt.level() > 0).then_some(RunError::InterruptedBeforeLoad);
         interrupted.or_else(|| death(broker))

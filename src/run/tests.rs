@@ -21,7 +21,7 @@ impl Action for Slow {
     }
 
     fn act(&mut self) -> Result<String, String> {
-        self.0.recv_timeout(Duration::from_secs(60)).map_err(|_| "it was held up".to_owned())?;
+        self.0.recv_timeout(Duration::from_mins(1)).map_err(|_| "it was held up".to_owned())?;
         Ok("seen".into())
     }
 

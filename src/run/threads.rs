@@ -12,6 +12,7 @@ use crate::market::RunIdentity;
 use crate::measure::PublishLedger;
 use crate::num;
 use crate::plan::{Consume, Plan};
+use crate::topology::TopicSet;
 
 use super::crew::{Crew, Ended};
 use super::generator::{Generated, Generator};
@@ -67,7 +68,7 @@ impl<P: Publisher + 'static> Threads<P> {
     pub(super) fn start_group<M: Member + 'static>(
         &mut self,
         group: usize,
-        subscribed: Vec<bool>,
+        subscribed: TopicSet,
         mut members: Vec<M>,
     ) -> std::io::Result<()> {
         let Some(reports) = self.reports.clone() else { return Ok(()) };
@@ -112,7 +113,7 @@ impl<P: Publisher + 'static> Threads<P> {
 
     /// Waits for the generators and takes their ledgers, merged.
     fn join_generators(&mut self) -> PublishLedger {
-        let mut all = PublishLedger::new(self.plan.keys());
+        let mut all = PublishLedger::new(self.plan.keys().count());
         for (index, thread) in std::mem::take(&mut self.generators).into_iter().enumerate() {
             match thread.join() {
                 Ok(generated) => {

@@ -19,6 +19,7 @@ use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
 use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
+use crate::topology::Subscriptions;
 
 use super::{Scenario, stalls};
 
@@ -28,7 +29,7 @@ const POLL_NS: Ns = 1_000_000;
 const HELD_BACK: usize = 1 << 20;
 
 /// A group's receiving side with its members.
-struct Ear {
+struct GroupSide {
     name: String,
     members: Vec<Option<SimMember>>,
     merger: Merger<Reading>,
@@ -63,7 +64,7 @@ pub(super) struct Clockwork {
     random: Random,
     switches: Arc<Switches>,
     generators: Vec<Generator<SimPublisher>>,
-    ears: Vec<Ear>,
+    groups: Vec<GroupSide>,
     rows: RowMaker,
     seconds: Vec<Rows>,
     next_second: Ns,
@@ -79,7 +80,7 @@ impl Clockwork {
         time: Arc<AtomicU64>,
         tag: u16,
         calendar: Calendar,
-        subscribed: &[Vec<bool>],
+        subscriptions: &Subscriptions,
         scenario: &Scenario,
     ) -> Result<Self, RunError> {
         let switches = Arc::new(Switches::default());
@@ -90,15 +91,15 @@ impl Clockwork {
         for index in 0..plan.load.generators {
             generators.push(Generator::new(plan, index, &shares, tag, calendar, bus.publisher(index)?));
         }
-        let mut ears = Vec::new();
+        let mut groups = Vec::new();
         for (group, named) in plan.groups.iter().enumerate() {
             let mut members = Vec::new();
             for member in 0..named.members {
                 members.push(Some(bus.member(group, member)?));
             }
             let signals = Arc::new(GroupSignals::default());
-            let of_group = subscribed.get(group).cloned().unwrap_or_default();
-            ears.push(Ear {
+            let of_group = subscriptions.group(group);
+            groups.push(GroupSide {
                 name: named.name.clone(),
                 merger: Merger::new(members.len(), HELD_BACK),
                 offset_ns: scenario.host.clock_offset_ns,
@@ -117,10 +118,10 @@ impl Clockwork {
             random: Random::new(u64::from(tag)),
             switches,
             generators,
-            ears,
+            groups,
             rows: RowMaker::new(
                 calendar.load_start,
-                Backlog::new(subscribed, plan.market.symbols, num::index32(plan.load.generators)),
+                Backlog::new(subscriptions, plan.keys(), num::index32(plan.load.generators)),
             ),
             seconds: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
@@ -175,8 +176,8 @@ impl Clockwork {
         for generator in &mut self.generators {
             generator.absorb();
         }
-        for ear in &mut self.ears {
-            ear.hear(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
+        for side in &mut self.groups {
+            side.receive(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
         }
         self.next_poll = now + POLL_NS;
         if self.generators.iter().all(|own| own.due().is_none()) {
@@ -207,10 +208,10 @@ impl Clockwork {
             let report = Box::new(own.take_interval(now));
             self.rows.enter(Report::Generator { generator, second, report });
         }
-        for (group, ear) in self.ears.iter_mut().enumerate() {
-            let until = if ear.members.len() == 1 { now } else { ear.merger.frontier().min(now) };
+        for (group, side) in self.groups.iter_mut().enumerate() {
+            let until = if side.members.len() == 1 { now } else { side.merger.frontier().min(now) };
             let report =
-                Box::new(ear.receiver.take_report(until.saturating_add_signed(ear.offset_ns.min(0))));
+                Box::new(side.receiver.take_report(until.saturating_add_signed(side.offset_ns.min(0))));
             self.rows.enter(Report::Group { second, group, report });
         }
     }
@@ -261,7 +262,7 @@ impl Clockwork {
         self.poll();
         while self.now() < deadline {
             let sum = |of: fn(&GroupSignals) -> &AtomicU64| {
-                self.ears.iter().map(move |ear| of(&ear.signals).load(Ordering::Relaxed))
+                self.groups.iter().map(move |side| of(&side.signals).load(Ordering::Relaxed))
             };
             silence.look(self.now(), sum(|signals| &signals.deliveries).sum());
             let quiet = silence.lasts(self.now());
@@ -278,15 +279,15 @@ impl Clockwork {
 
     /// Ends it: what each group received, who died, and the timeline.
     pub(super) fn finish(mut self) -> (Vec<Option<Received>>, Vec<String>, Told) {
-        for ear in &mut self.ears {
-            (0..ear.members.len()).for_each(|member| ear.merger.close(member));
-            ear.merger.release(|_, _, reading| ear.receiver.take(reading));
+        for side in &mut self.groups {
+            (0..side.members.len()).for_each(|member| side.merger.close(member));
+            side.merger.release(|_, _, reading| side.receiver.take(reading));
         }
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.report(second);
         let last = self.rows.last_second();
         self.tell(last);
-        let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
+        let received = self.groups.into_iter().map(|side| Some(side.receiver.finish())).collect();
         (
             received,
             self.dead,
@@ -295,9 +296,9 @@ impl Clockwork {
     }
 }
 
-impl Ear {
+impl GroupSide {
     /// Takes what has arrived at the members by `now`, as the workers do.
-    fn hear(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
+    fn receive(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
         let Self { name, members, merger, offset_ns, receiver, .. } = self;
         let alone = members.len() == 1;
         for (index, place) in members.iter_mut().enumerate() {
