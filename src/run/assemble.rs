@@ -6,39 +6,23 @@ use crate::bus::{BusFacts, Refusal};
 use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::market;
-use crate::measure::{self, GroupLedger, Latency, Limits, Pauses, PublishLedger, settle};
+use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, settle};
 use crate::num;
 use crate::plan::Plan;
 use crate::record::{
     self, End, Environment, Extents, Health, LostRange, Record, Resources, Run, SCHEMA, SymbolTrouble,
     TopicCount, Verdict,
 };
-use crate::topology::Subscriptions;
 
-use super::crew::Ended;
 use super::explain::{Own, windows};
 use super::generator::Generated;
 use super::identity::Identity;
+use super::parts::Parts;
 use super::ready::describe;
 use super::receiver::{Received, Stored};
-use super::shared::Calendar;
 
 /// Ranges of lost events, and symbols with trouble, that a record lists for a group.
 const LISTED: usize = 100;
-
-/// What a record is made of.
-pub(super) struct Parts<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) subscriptions: &'a Subscriptions,
-    pub(super) ended: Ended,
-    pub(super) audit: Option<Stored>,
-    /// What may still come to each group, by the broker's account.
-    pub(super) owed: Vec<u64>,
-    pub(super) backlog_max: Vec<u64>,
-    /// When the harness stood still.
-    pub(super) pauses: Pauses,
-    pub(super) calendar: Calendar,
-}
 
 /// A record of a run that has not begun: all that is known before the load.
 pub(super) fn empty(

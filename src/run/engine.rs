@@ -13,7 +13,7 @@ use crate::topology::Subscriptions;
 use crate::verdict::judged;
 
 use super::agenda::{Agenda, AgendaThread};
-use super::assemble::{self, Parts};
+use super::assemble;
 use super::broker_watch::BrokerWatch;
 use super::control::Control;
 use super::crew::Crew;
@@ -23,6 +23,7 @@ use super::identity::run_identity;
 use super::job::{Broker, Job, RunError};
 use super::log::RunLog;
 use super::machine::MachineWatch;
+use super::parts::Parts;
 use super::prepare::prepare;
 use super::rows::RowMaker;
 use super::shared::Calendar;

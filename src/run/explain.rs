@@ -5,8 +5,8 @@ use crate::measure::{Due, Excess, Excused, Harness, Latency, Lateness, Met, Seco
 use crate::plan::{Metric, Objective, Value};
 use crate::record::{self, Record};
 
-use super::assemble::Parts;
 use super::generator::Generated;
+use super::parts::Parts;
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 

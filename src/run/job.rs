@@ -29,6 +29,7 @@ pub struct Job<'a> {
 }
 
 /// The broker's side of a run, as far as it can be seen from here.
+#[derive(Default)]
 pub struct Broker {
     /// Kind, mode and address; the rest is filled in from the bus.
     pub record: record::Broker,

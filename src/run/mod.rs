@@ -20,6 +20,7 @@ mod log;
 mod machine;
 mod marks;
 pub mod memory;
+mod parts;
 mod prepare;
 mod ready;
 mod receiver;

@@ -12,7 +12,7 @@ use crate::plan::Plan;
 use crate::record;
 use crate::topology::Subscriptions;
 
-use super::RunError;
+use super::job::RunError;
 use super::shared::GroupSignals;
 
 /// How often an event that has not been seen everywhere is sent again.

@@ -9,7 +9,7 @@ use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market;
 use crate::plan::Span;
-use crate::record::{self, End, Mark, Record};
+use crate::record::{End, Mark, PhaseName, Record};
 use crate::selftest::swarm::base;
 
 /// Does not come back before it may.
@@ -47,16 +47,9 @@ fn go(duration: Span, agenda: Agenda, interrupt: &Interrupt, observer: &mut dyn 
     let clock = Clock::start();
     let setup = Setup { origin: clock.now(), ..Setup::default() };
     let bus = SimBus::new(&plan, setup, &market::names(&plan.market), Time::Real(clock));
-    let broker = Broker {
-        record: record::Broker::default(),
-        processes: Vec::new(),
-        meters: Vec::new(),
-        alive: None,
-        log: None,
-    };
     let (identity, options) = (Identity::new(), Options::default());
     let job = Job { plan: &plan, identity: &identity, clock, options: &options, interrupt };
-    run_with_agenda(job, bus, broker, agenda, &mut [observer]).unwrap()
+    run_with_agenda(job, bus, Broker::default(), agenda, &mut [observer]).unwrap()
 }
 
 fn agenda(at: u64, until: u64) -> (Agenda, Sender<()>) {
@@ -82,7 +75,7 @@ fn what_an_action_does_is_told_while_it_still_does_it_and_all_of_it_is_in_the_re
     });
     let record = go(Span::millis(600), agenda, &Interrupt::default(), &mut observer);
     assert_eq!(of_the_agenda(&record), ["action-begun", "action-done", "action-undone"]);
-    let phase = record.phase(record::PhaseName::Measure).unwrap();
+    let phase = record.phase(PhaseName::Measure).unwrap();
     let begun = record.marks.iter().find(|mark| mark.kind == "action-begun").unwrap();
     assert!(begun.at_ns >= phase.start_ns + 50_000_000, "{begun:?} {phase:?}");
     assert_eq!(record.run.end, End::Completed);

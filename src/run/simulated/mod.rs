@@ -18,9 +18,10 @@ use crate::topology::Subscriptions;
 use crate::verdict::judged;
 
 use super::RunError;
-use super::assemble::{self, Parts};
+use super::assemble;
 use super::crew::Ended;
 use super::identity::{Identity, run_identity};
+use super::parts::Parts;
 use super::receiver::{Stored, read};
 use super::shared::Calendar;
 use clockwork::{Clockwork, Drained};
