@@ -8,6 +8,8 @@
     reason = "the one place where numbers change their type; each function states its edges"
 )]
 
+pub mod show;
+
 /// The nearest `f64`; exact below 2^53 (104 days in nanoseconds).
 #[must_use]
 pub const fn f64_of(n: u64) -> f64 {

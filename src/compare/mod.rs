@@ -34,7 +34,7 @@ pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
 pub use trial::is_measured;
 pub use turns::{Made, not_in_turns};
-pub use words::{ratio, share};
+pub use words::ratio;
 
 use judge::Grounds;
 use standing::Standing;

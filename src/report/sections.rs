@@ -187,7 +187,7 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
         ("reordered", group.reordered),
     ];
     stages.push(stage("delivered", delivered, group.expected, &leaks, &notes));
-    let members = if group.members == 1 { "1 member".into() } else { format!("{} members", group.members) };
+    let members = show::several(u64::from(group.members), "member");
     let delivery = format!("{:?}", group.delivery).to_lowercase();
     Flow { name: show::plain(&format!("{} ({members}, {delivery})", group.name)), stages }
 }

@@ -1,5 +1,6 @@
 //! A topology as a page of text: the tree of topics, who receives each, and what is wrong with it.
 
+use crate::num::show;
 use crate::plan::{Delivery, Group, Topology};
 
 use super::lint::{Finding, Severity};
@@ -89,8 +90,8 @@ fn listing(page: &mut String, topology: &Topology, groups: &[Group]) {
             Delivery::Partitioned => "partitioned",
             Delivery::Pinned => "pinned",
         };
-        let members = if group.members == 1 { "member" } else { "members" };
-        rows.push(Row::heading(format!("  {}: {} {members}, {delivery}", group.name, group.members)));
+        let members = show::several(u64::from(group.members), "member");
+        rows.push(Row::heading(format!("  {}: {members}, {delivery}", group.name)));
         for text in &group.subscribe {
             let received = Pattern::parse(text).map_or_else(
                 |_| "(no pattern)".to_owned(),

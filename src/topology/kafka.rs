@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use crate::num::show;
 use crate::plan::{Delivery, Group, Topology};
 
 use super::route::{receives, subject};
@@ -57,9 +58,9 @@ pub fn faults(topology: &Topology) -> Vec<String> {
 #[must_use]
 pub fn draw(topology: &Topology, groups: &[Group], partitions: u32) -> String {
     let mut page = format!(
-        "\nOn Kafka ({} topics of {partitions} partition{}; the symbol is the key, so it stays in its partition and in order)\n",
+        "\nOn Kafka ({} topics of {}; the symbol is the key, so it stays in its partition and in order)\n",
         topology.topics.len(),
-        if partitions == 1 { "" } else { "s" },
+        show::several(u64::from(partitions), "partition"),
     );
     if topology.symbol_in_subject {
         page.push_str(

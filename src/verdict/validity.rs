@@ -7,7 +7,7 @@
 //! the limit, at the quantile that is judged.
 
 use crate::measure::{Usage, decode};
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
 use crate::record::{Latency, Machine, Reason, Record, Row};
 
@@ -155,7 +155,7 @@ fn behind(record: &Record) -> Vec<Unfit> {
             "rate-missed",
             format!(
                 "the generators fell behind: the last event was sent {} late",
-                show(record.load.finished_late_ns)
+                show::time(record.load.finished_late_ns)
             ),
             "lower load.rate, add generators, or give tickgate more cores",
         ));
@@ -249,7 +249,7 @@ pub(super) fn clock(record: &Record, limit_ns: u64) -> Option<Unfit> {
             "clock",
             format!(
                 "the clocks of the hosts may differ by {}, over 10 % of the limit {}",
-                show(record.health.clock_error_ns),
+                show::time(record.health.clock_error_ns),
                 Span { ns: limit_ns }
             ),
             "synchronise the hosts' clocks, or measure on one host",
@@ -264,7 +264,7 @@ fn late(lag_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
             "send-lag",
             format!(
                 "tickgate itself sent late: send lag {quantile} {} is over 10 % of the limit {}",
-                show(lag_ns),
+                show::time(lag_ns),
                 Span { ns: limit_ns }
             ),
             "give tickgate more cores or a quieter machine, add generators, or raise the limit",
@@ -279,7 +279,7 @@ fn hiccups(hiccup_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
             "hiccups",
             format!(
                 "the machine paused: hiccup {quantile} {} is over 20 % of the limit {}",
-                show(hiccup_ns),
+                show::time(hiccup_ns),
                 Span { ns: limit_ns }
             ),
             "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge",
@@ -375,27 +375,10 @@ pub(super) fn explained(record: &Record, objective: &Objective) -> Unfit {
         "late",
         format!(
             "tickgate's own lateness explains it: send lag {lag_name} {}, hiccup {hiccup_name} {}, {} of pauses in all",
-            show(lag),
-            show(hiccup),
-            show(paused)
+            show::time(lag),
+            show::time(hiccup),
+            show::time(paused)
         ),
         "give tickgate more cores or a quieter machine, add generators, or raise the limit",
     )
-}
-
-/// A time for people: three significant digits.
-pub(super) fn show(ns: u64) -> String {
-    let ns = num::f64_of(ns);
-    let (value, unit) = match ns {
-        n if n < 1e3 => (n, "ns"),
-        n if n < 1e6 => (n / 1e3, "µs"),
-        n if n < 1e9 => (n / 1e6, "ms"),
-        n => (n / 1e9, "s"),
-    };
-    let digits = match value {
-        v if v >= 100.0 || unit == "ns" => 0,
-        v if v >= 10.0 => 1,
-        _ => 2,
-    };
-    format!("{value:.digits$}{unit}")
 }
