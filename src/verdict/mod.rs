@@ -9,7 +9,7 @@ mod observe;
 mod validity;
 
 pub use confidence::samples_needed;
-pub use validity::{Unfit, reasons, tightest_limit_ns, usage};
+pub use validity::{HICCUP_SHARE, SEND_LAG_SHARE, Unfit, lowest_limit_ns, reasons, tightest_limit_ns, usage};
 
 use crate::measure::Limits;
 use crate::num;
