@@ -21,8 +21,8 @@ mod turns;
 mod words;
 
 pub use account::{
-    About, Claim, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair,
-    Reason, Row, Side, Sides, Steady, Trial, Verdict,
+    About, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair, Reason,
+    Row, Side, Sides, Steady, Trial, Verdict,
 };
 pub use again::contradiction;
 pub use cost::{Bill, Cost, Prices};

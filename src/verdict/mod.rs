@@ -3,6 +3,7 @@
 //! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
 //! Everything follows from the record alone, so that a verdict can be found again from a file.
 
+pub mod claims;
 mod confidence;
 mod miss;
 mod observe;
