@@ -57,7 +57,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     if let Some(warning) = needs::admit(&plan, Where::Elsewhere)?.warning {
         println!("# warning: {warning}");
     }
-    let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
+    let seconds = plan.load.sending().ns / 1_000_000_000;
     println!(
         "# ready to run: {seconds} s of load, peak {}",
         show::rate(load::peak_rate(&plan.load).per_second)

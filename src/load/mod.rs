@@ -12,5 +12,5 @@ mod random;
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
 pub use parts::{OfferedParts, Part, PartKind, PartOffered};
-pub use pick::{Picker, shares};
+pub use pick::{Picker, busiest_share, shares};
 pub use planned::{any_due, expected_events, planned_rate};

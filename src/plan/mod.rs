@@ -110,6 +110,18 @@ pub enum Arrival {
 }
 
 impl Load {
+    /// How long events are sent: warm-up and measure phase.
+    #[must_use]
+    pub const fn sending(&self) -> Span {
+        Span { ns: self.warmup.ns.saturating_add(self.duration.ns) }
+    }
+
+    /// Warm-up, measure phase and drain, up to its deadline.
+    #[must_use]
+    pub const fn total(&self) -> Span {
+        Span { ns: self.sending().ns.saturating_add(self.drain.ns) }
+    }
+
     /// Does the bus set the pace?
     #[must_use]
     pub fn is_closed(&self) -> bool {

@@ -4,11 +4,9 @@ use super::kafka;
 use super::load;
 use super::section::Reader;
 use super::setting;
+use crate::market::MAX_SEQUENCE;
 use crate::num;
-use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
-
-/// Most events of one (topic, symbol): its sequence has 29 of the probe's bits.
-const MAX_SEQUENCE: f64 = 536_870_911.0;
+use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Size, Storage, Sync};
 
 /// Checks a plan across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -100,16 +98,8 @@ fn volume(plan: &Plan, reader: &mut Reader) {
             )
         });
     }
-    let symbol = match plan.market.popularity {
-        Popularity::Uniform => 1.0 / f64::from(plan.market.symbols),
-        Popularity::Zipf => {
-            let weight = |k: u32| f64::from(k).powf(-plan.market.zipf_exponent);
-            1.0 / (1..=plan.market.symbols).map(weight).sum::<f64>()
-        }
-    };
-    let topic = plan.mix.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-    let busiest = (measured + warmup) * symbol * topic;
-    if busiest > MAX_SEQUENCE {
+    let busiest = (measured + warmup) * crate::load::busiest_share(plan);
+    if busiest > f64::from(MAX_SEQUENCE) {
         let at = reader.at("load.duration");
         reader.wrong(at, || {
             format!(
@@ -209,7 +199,7 @@ fn store(plan: &Plan, reader: &mut Reader) {
             });
         }
     }
-    let total = setting::total(&plan.load);
+    let total = plan.load.total();
     if bus.max_age < total && reader.sound(&["bus.max_age", "load.warmup", "load.duration", "load.drain"]) {
         let at = reader.at("bus.max_age");
         reader.wrong(at, || {

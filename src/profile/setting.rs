@@ -3,6 +3,7 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
+use crate::market::MAX_SYMBOLS;
 use crate::num;
 use crate::plan::{
     AckMode, Acks, BatchCompression, Bus, BusKind, Compression, Delivery, Group, Kafka, Load, Market, Nats,
@@ -42,7 +43,9 @@ const AFTER_ACK_WAIT: Span = Span::seconds(5);
 pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
     let mut section = Section::open(root, "market", keys::MARKET, reader);
     Market {
-        symbols: section.checked("symbols", 500, "1 to 65535 symbols", |n| (1..=65_535).contains(n)),
+        symbols: section.checked("symbols", 500, &format!("1 to {MAX_SYMBOLS} symbols"), |n| {
+            (1..=MAX_SYMBOLS).contains(n)
+        }),
         seed: section.value("seed", 1),
         popularity: section.word("popularity", Popularity::Zipf, &POPULARITIES),
         zipf_exponent: section.checked("zipf_exponent", 1.0, "0 to 10", |x| (0.0..=10.0).contains(x)),
@@ -80,7 +83,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         max_age: time(
             &mut section,
             "max_age",
-            DAY.max(Span { ns: total(load).ns * 2 }),
+            DAY.max(Span { ns: load.total().ns * 2 }),
             Span::seconds(365 * 86_400),
         ),
         partitions: number(&mut section, "partitions", partitions, 1, 256),
@@ -193,9 +196,4 @@ pub(super) fn drain(root: &Table) -> Span {
 
 fn after(ack_wait: Span) -> Span {
     super::load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
-}
-
-/// Warm-up, measure and drain.
-pub(super) fn total(load: &Load) -> Span {
-    Span { ns: load.warmup.ns + load.duration.ns + load.drain.ns }
 }

@@ -219,15 +219,10 @@ pub(super) fn subscribed(plan: &Plan) -> Result<Vec<Vec<bool>>, RunError> {
 
 /// What makes an event one of this run.
 pub(super) fn run_identity(plan: &Plan, run_tag: u16, from_unix_ns: u64) -> RunIdentity {
+    const HOUR_NS: u64 = 3_600_000_000_000;
     // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
-    let length = plan.load.warmup.ns + plan.load.duration.ns + plan.load.drain.ns + 3_600_000_000_000;
-    RunIdentity {
-        run_tag,
-        topics: num::count32(plan.topology.topics.len()),
-        symbols: plan.market.symbols,
-        from_unix_ns,
-        until_unix_ns: from_unix_ns.saturating_add(length),
-    }
+    let length = plan.load.total().ns.saturating_add(HOUR_NS);
+    RunIdentity::new(plan, run_tag, from_unix_ns, from_unix_ns.saturating_add(length))
 }
 
 /// When the phases are to be, from `now` on.

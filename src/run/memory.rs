@@ -184,9 +184,7 @@ impl<'a> Numbers<'a> {
     /// What grows with the length of the run: rows, windows, lateness, excesses.
     fn timeline(&self) -> u64 {
         let load = &self.plan.load;
-        let seconds = (load.warmup.ns.saturating_add(load.duration.ns).saturating_add(load.drain.ns))
-            / 1_000_000_000
-            + 1;
+        let seconds = load.total().ns / 1_000_000_000 + 1;
         let limits = num::count(self.plan.objectives.len()) + 1;
         let slots = if load.duration.ns > 600_000_000_000 { 1 } else { 10 };
         let workers = self.generators + self.groups;
