@@ -3,6 +3,7 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
+use crate::load::peak_rate;
 use crate::num;
 use crate::plan::{Arrival, Burst, Consume, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
 
@@ -58,11 +59,7 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         Some(first) => rate(&mut section, "rate", first),
         None => required_rate(&mut section, "rate"),
     };
-    let peak = peak(rate, ramp, burst, steps.as_ref());
-    let paced = if arrival == Arrival::Closed { 0.0 } else { peak.per_second };
-    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
-    let fitting = u32::try_from(num::u64_of(enough)).unwrap_or(1).min(symbols.max(1));
-    Load {
+    let load = Load {
         rate,
         warmup: span(&mut section, "warmup", Span::seconds(3), "at most 10m", |s| {
             s.ns <= Span::seconds(600).ns
@@ -76,10 +73,20 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         ramp,
         burst,
         steps,
-        generators: section.checked("generators", fitting, "1 to 64", |n| (1..=64).contains(n)),
+        generators: 1,
         pacing: section.word("pacing", Pacing::Sleep, &PACINGS),
         consume: section.word("consume", Consume::Live, &CONSUMES),
-    }
+    };
+    let generators = generators(&load).min(symbols.max(1));
+    let generators = section.checked("generators", generators, "1 to 64", |n| (1..=64).contains(n));
+    Load { generators, ..load }
+}
+
+/// As many generators as the highest rate needs; one where the bus sets the pace.
+fn generators(load: &Load) -> u32 {
+    let paced = if load.is_closed() { 0.0 } else { peak_rate(load).per_second };
+    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
+    u32::try_from(num::u64_of(enough)).unwrap_or(1)
 }
 
 /// `rate = "max"`: as fast as the window lets it.
@@ -196,14 +203,6 @@ fn rates(section: &mut Section<'_>) -> Vec<Rate> {
         }
     }
     rates
-}
-
-/// The highest rate of the measure phase.
-fn peak(rate: Rate, ramp: Option<Ramp>, burst: Option<Burst>, steps: Option<&Steps>) -> Rate {
-    let ramp = ramp.into_iter().flat_map(|ramp| [ramp.from, ramp.to]);
-    let burst = burst.into_iter().map(|burst| burst.rate);
-    let steps = steps.into_iter().flat_map(|steps| steps.rates.iter().copied());
-    ramp.chain(burst).chain(steps).fold(rate, |a, b| if b > a { b } else { a })
 }
 
 /// The keys that decide how many events there are.

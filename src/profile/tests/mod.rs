@@ -251,6 +251,16 @@ fn the_highest_rate_is_closed_by_the_window() {
 }
 
 #[test]
+fn generators_follow_from_the_highest_rate_that_is_offered() {
+    let generators = |sets: &[&str]| plan_of(LEAST, sets).load.generators;
+    assert_eq!(generators(&["load.rate=250k/s"]), 3);
+    let steps = "load.steps.rates=[\"1k/s\", \"150k/s\"]";
+    let sets = ["load.arrival=steps", steps, "load.rate=900k/s"];
+    assert_eq!(generators(&[&sets[..], &["load.warmup=1s"]].concat()), 9);
+    assert_eq!(generators(&[&sets[..], &["load.warmup=0s"]].concat()), 2, "the rate is never offered");
+}
+
+#[test]
 fn no_group_is_a_plan_when_it_is_said() {
     let plan = plan_of(LEAST, &["groups=[]"]);
     assert_eq!(plan.groups, []);
