@@ -7,10 +7,13 @@ mod bus;
 pub mod grammar;
 mod objective;
 mod units;
+mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use units::{Rate, Size, Span, UnitError};
+pub use words::Choice;
+pub(crate) use words::choices;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

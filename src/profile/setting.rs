@@ -6,33 +6,9 @@ use super::tree::{Table, Value};
 use crate::market::MAX_SYMBOLS;
 use crate::num;
 use crate::plan::{
-    AckMode, Acks, BatchCompression, Bus, BusKind, Compression, Delivery, Group, Kafka, Load, Market, Nats,
-    Popularity, Publish, Size, Span, Storage, Sync,
+    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Popularity, Publish, Size, Span,
+    Storage, Sync,
 };
-
-pub(super) const POPULARITIES: [(&str, Popularity); 2] =
-    [("uniform", Popularity::Uniform), ("zipf", Popularity::Zipf)];
-pub(super) const KINDS: [(&str, BusKind); 2] = [("nats", BusKind::Nats), ("kafka", BusKind::Kafka)];
-pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("memory", Storage::Memory)];
-pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
-    [("none", Compression::None), ("s2", Compression::S2)];
-pub(super) const SYNCS: [(&str, Sync); 2] = [("default", Sync::Default), ("always", Sync::Always)];
-pub(super) const PUBLISHES: [(&str, Publish); 4] = [
-    ("async", Publish::Async),
-    ("sync", Publish::Sync),
-    ("fast", Publish::Fast),
-    ("atomic", Publish::Atomic),
-];
-pub(super) const ACKS: [(&str, AckMode); 3] =
-    [("explicit", AckMode::Explicit), ("all", AckMode::All), ("none", AckMode::None)];
-pub(super) const KAFKA_ACKS: [(&str, Acks); 3] =
-    [("all", Acks::All), ("leader", Acks::Leader), ("none", Acks::None)];
-pub(super) const BATCH_COMPRESSIONS: [(&str, BatchCompression); 4] = [
-    ("none", BatchCompression::None),
-    ("gzip", BatchCompression::Gzip),
-    ("snappy", BatchCompression::Snappy),
-    ("lz4", BatchCompression::Lz4),
-];
 
 const MIB: u64 = 1 << 20;
 const DAY: Span = Span::seconds(86_400);
@@ -47,7 +23,7 @@ pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
             (1..=MAX_SYMBOLS).contains(n)
         }),
         seed: section.value("seed", 1),
-        popularity: section.word("popularity", Popularity::Zipf, &POPULARITIES),
+        popularity: section.word("popularity", Popularity::Zipf),
         zipf_exponent: section.checked("zipf_exponent", 1.0, "0 to 10", |x| (0.0..=10.0).contains(x)),
         event_size: section
             .checked("event_size", Size { bytes: 0 }, "at most 1MiB", |size| size.bytes <= MIB),
@@ -57,7 +33,7 @@ pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
 /// `[bus]`; the bounds of the stream follow from the volume of the load, Kafka's partitions from the groups.
 pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Market, groups: &[Group]) -> Bus {
     let mut section = Section::open(root, "bus", keys::BUS, reader);
-    let kind = section.word("kind", BusKind::Nats, &KINDS);
+    let kind = section.word("kind", BusKind::Nats);
     let replicas = number(&mut section, "replicas", 1, 1, 5);
     let window = number(&mut section, "window", 512, 1, 60_000);
     let buffer = number(&mut section, "buffer", 65_536, 0, 1_000_000);
@@ -65,9 +41,9 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     Bus {
         kind,
         replicas,
-        storage: section.word("storage", Storage::File, &STORAGES),
-        sync: section.word("sync", Sync::Default, &SYNCS),
-        publish: section.word("publish", Publish::Async, &PUBLISHES),
+        storage: section.word("storage", Storage::File),
+        sync: section.word("sync", Sync::Default),
+        publish: section.word("publish", Publish::Async),
         window,
         buffer,
         buffer_bytes: Some(section.checked(
@@ -77,7 +53,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
             |size| (MIB..=64 * 1024 * MIB).contains(&size.bytes),
         )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
-        ack: section.word("ack", AckMode::Explicit, &ACKS),
+        ack: section.word("ack", AckMode::Explicit),
         max_bytes: section
             .checked("max_bytes", max_bytes(load, market), "at least 1MiB", |size| size.bytes >= MIB),
         max_age: time(
@@ -114,7 +90,7 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
     let Some(entry) = entry else { return defaults };
     let mut section = Section::inner(Some(entry), "bus.nats".to_owned(), keys::NATS, bus.reader);
     Nats {
-        compression: section.word("compression", defaults.compression, &COMPRESSIONS),
+        compression: section.word("compression", defaults.compression),
         msg_id: section.value("msg_id", defaults.msg_id),
         ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
         max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),
@@ -136,14 +112,14 @@ fn kafka(bus: &mut Section<'_>, replicas: u32) -> Kafka {
     let (least_batch, most_batch) = (Size { bytes: 1024 }, Size { bytes: MIB });
     let (least_heap, most_heap) = (Size { bytes: 256 * MIB }, Size { bytes: 64 * 1024 * MIB });
     Kafka {
-        acks: section.word("acks", defaults.acks, &KAFKA_ACKS),
+        acks: section.word("acks", defaults.acks),
         idempotence: section.value("idempotence", defaults.idempotence),
         linger: section.checked("linger", defaults.linger, "at most 1s", |span| *span <= Span::seconds(1)),
         batch_size: section.checked("batch_size", defaults.batch_size, "1KiB to 1MiB", |size| {
             (least_batch..=most_batch).contains(size)
         }),
         max_in_flight: number(&mut section, "max_in_flight", defaults.max_in_flight, 1, 1_000),
-        compression: section.word("compression", defaults.compression, &BATCH_COMPRESSIONS),
+        compression: section.word("compression", defaults.compression),
         min_insync_replicas: number(&mut section, "min_insync_replicas", defaults.min_insync_replicas, 1, 5),
         commit_interval: time(&mut section, "commit_interval", defaults.commit_interval, Span::seconds(60)),
         heap: section.checked("heap", defaults.heap, "256MiB to 64GiB", |size| {
