@@ -1,12 +1,14 @@
 //! A topology on Kafka: its topics' names there, what Kafka cannot hold, and what groups subscribe in place of
 //! wildcards.
+//!
+//! It needs no client: a profile is checked and drawn for Kafka in a build without it, too.
 
 use std::fmt::Write as _;
 
 use crate::num::show;
 use crate::plan::{Delivery, Group, Topology};
 
-use super::route::{receives, subject};
+use crate::topology::{receives, subject};
 
 /// The longest name of a topic.
 const NAME_MAX: usize = 249;
