@@ -41,7 +41,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         show::count(totals.warmup_events + totals.measure_events),
         show::count(totals.warmup_events),
         show::count(totals.measure_events),
-        show::size(crate::run::volume_bytes(&plan)),
+        show::size(load::volume_bytes(&plan)),
     );
     for finding in lint(&plan.topology, &plan.groups) {
         if finding.severity != Severity::Note {

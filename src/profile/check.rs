@@ -4,9 +4,9 @@ use super::kafka;
 use super::load;
 use super::section::Reader;
 use super::setting;
+use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
-use crate::num;
-use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Size, Storage, Sync};
+use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Storage, Sync};
 
 /// Checks a plan across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -206,13 +206,20 @@ fn store(plan: &Plan, reader: &mut Reader) {
             format!("`bus.max_age` is {}; expected at least the length of the run, {total}, or events expire in it", bus.max_age)
         });
     }
-    let needed = Size { bytes: num::u64_of(setting::volume(&plan.load, &plan.market)) };
-    let sound =
-        reader.sound(&load::VOLUME) && reader.sound(&["bus.max_bytes", "bus.audit", "market.event_size"]);
-    if bus.audit && bus.max_bytes < needed && sound {
+    let sound = reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES);
+    if bus.audit && reader.written("bus.max_bytes") && sound && reader.sound(&["bus.max_bytes", "bus.audit"])
+    {
+        small_store(plan, reader);
+    }
+}
+
+/// A store that is smaller than the events of the run.
+fn small_store(plan: &Plan, reader: &mut Reader) {
+    let (bus, needed) = (&plan.bus, volume_bytes(plan));
+    if bus.max_bytes.bytes < needed {
         let at = reader.at("bus.max_bytes");
         reader.wrong(at, || {
-            let mebibytes = needed.bytes.div_ceil(1 << 20);
+            let mebibytes = needed.div_ceil(1 << 20);
             format!(
                 "`bus.max_bytes` is {}, but the events of this run take about {mebibytes}MiB; expected at least that, or `audit = false`",
                 bus.max_bytes

@@ -3,14 +3,16 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
+use crate::load::volume_bytes;
 use crate::market::MAX_SYMBOLS;
-use crate::num;
 use crate::plan::{
-    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Popularity, Publish, Size, Span,
+    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Plan, Popularity, Publish, Size, Span,
     Storage, Sync,
 };
 
 const MIB: u64 = 1 << 20;
+/// The bound of a store is no smaller where the profile has none.
+const LEAST_STORE: Size = Size { bytes: 64 * MIB };
 const DAY: Span = Span::seconds(86_400);
 /// What a redelivery takes once `ack_wait` is over, on a busy broker.
 const AFTER_ACK_WAIT: Span = Span::seconds(5);
@@ -30,8 +32,9 @@ pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
     }
 }
 
-/// `[bus]`; the bounds of the stream follow from the volume of the load, Kafka's partitions from the groups.
-pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Market, groups: &[Group]) -> Bus {
+/// `[bus]`; Kafka's partitions follow from the groups. The bound of the store is the least one where the profile has none: see
+/// [`max_bytes`].
+pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, groups: &[Group]) -> Bus {
     let mut section = Section::open(root, "bus", keys::BUS, reader);
     let kind = section.word("kind", BusKind::Nats);
     let replicas = number(&mut section, "replicas", 1, 1, 5);
@@ -54,8 +57,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
         )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
         ack: section.word("ack", AckMode::Explicit),
-        max_bytes: section
-            .checked("max_bytes", max_bytes(load, market), "at least 1MiB", |size| size.bytes >= MIB),
+        max_bytes: section.checked("max_bytes", LEAST_STORE, "at least 1MiB", |size| size.bytes >= MIB),
         max_age: time(
             &mut section,
             "max_age",
@@ -138,20 +140,13 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
     section.checked(key, default, &format!("{from} to {to}"), |n| (from..=to).contains(n))
 }
 
-/// Bytes that the events of a run take in the store, nearly: an encoded event has about 500 bytes, and the
-/// broker adds the subject and a header of its own.
-pub(super) fn volume(load: &Load, market: &Market) -> f64 {
-    const ENCODED: u64 = 500;
-    const OVERHEAD: u64 = 100;
-    let (measured, warmup) = crate::load::expected_events(load);
-    (measured + warmup) * num::f64_of(market.event_size.bytes.max(ENCODED) + OVERHEAD)
-}
+/// The keys that decide how large events are.
+pub(super) const SIZES: [&str; 3] = ["market", "topology", "mix"];
 
-/// Half as much again as the volume, at least 64 MiB, in whole mebibytes.
-fn max_bytes(load: &Load, market: &Market) -> Size {
-    const LEAST: u64 = 64;
-    let mebibytes = num::u64_of((volume(load, market) * 1.5 / num::f64_of(MIB)).ceil());
-    Size { bytes: mebibytes.max(LEAST) * MIB }
+/// The bound of the store where the profile has none: half as much again as the run's events take, in whole mebibytes.
+pub(super) fn max_bytes(plan: &Plan) -> Size {
+    let bytes = volume_bytes(plan).saturating_add(volume_bytes(plan) / 2);
+    Size { bytes: bytes.div_ceil(MIB).saturating_mul(MIB) }.max(LEAST_STORE)
 }
 
 /// The drain where the profile has none: long enough for a delivery that the bus repeats because its acknowledgement got

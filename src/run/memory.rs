@@ -4,8 +4,7 @@
 //! An estimate from above. Each part is the most that it can come to when nothing goes well: a broker that stands still, groups
 //! that fall behind. No part that holds events has more than the run has.
 
-use super::volume::volume_bytes;
-use crate::load;
+use crate::load::{self, volume_bytes};
 use crate::num;
 use crate::plan::{BusKind, Plan, Storage};
 

@@ -23,11 +23,10 @@ mod receiver;
 mod rows;
 mod shared;
 pub mod simulated;
-mod volume;
 mod watched;
 mod workers;
 
+pub use crate::load::volume_bytes;
 pub use engine::{Broker, Job, Options, RunError, run};
 pub use events::{Event, Observer};
 pub use identity::Identity;
-pub use volume::volume_bytes;

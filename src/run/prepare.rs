@@ -7,6 +7,7 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use crate::bus::{Bus, BusError};
+use crate::load::largest_event_bytes;
 use crate::plan::{Plan, Size};
 
 use super::RunError;
@@ -14,7 +15,6 @@ use super::crew::Crew;
 use super::engine::{Broker, Job};
 use super::ready::ready;
 use super::shared::GroupSignals;
-use super::volume;
 
 /// Time between two looks at the broker.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -130,7 +130,7 @@ fn connected<B: Bus>(
 
 /// An event has the size of its content, whatever the plan asks for at the least.
 fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
-    let largest = volume::largest_event_bytes(plan);
+    let largest = largest_event_bytes(plan);
     if most == 0 || largest <= most {
         return Ok(());
     }
