@@ -71,7 +71,7 @@ pub struct Advice {
 #[must_use]
 pub fn timer_lateness(clock: Clock, length: Duration) -> Times {
     let sleeper = Sleeper::new(clock, Pacing::Sleep);
-    let end = clock.now().saturating_add(nanoseconds(length));
+    let end = clock.now().saturating_add(num::nanoseconds(length));
     let mut late = histogram();
     let mut due = clock.now();
     while due < end {
@@ -112,7 +112,7 @@ pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, Ho
         let now = clock.now();
         syncs.saturating_record(now - end);
         end = now;
-        if written.is_err() || end - start >= nanoseconds(length) {
+        if written.is_err() || end - start >= num::nanoseconds(length) {
             break written;
         }
     };
@@ -218,10 +218,6 @@ fn of_disk(disk: &Disk) -> Advice {
             show::time(disk.sync.p50_ns)
         ),
     }
-}
-
-fn nanoseconds(length: Duration) -> u64 {
-    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn histogram() -> Histogram<u64> {

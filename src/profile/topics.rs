@@ -52,7 +52,7 @@ fn named(reader: &mut Reader, path: &str, name: &str, at: At) -> (Topology, Vec<
             format!(
                 "no topology {}; expected {}, or a table [topology] with `topics`{near}",
                 quoted(name),
-                keys::list(&adr::NAMES)
+                keys::list(adr::NAMES)
             )
         });
         let nothing = Topology {

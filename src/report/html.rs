@@ -72,13 +72,20 @@ struct Bar {
 }
 
 /// A claim for a page, with its style.
-pub(crate) fn plain_claim(claim: Claim) -> (Claim, &'static str) {
+pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
     let class = match claim.support {
         Support::Supported => "pass",
         Support::Contradicted => "fail",
         Support::NotTested => "not-tested",
     };
-    (Claim { says: show::plain(&claim.says), measured: show::plain(&claim.measured), ..claim }, class)
+    (
+        Claim {
+            says: show::plain(&claim.says),
+            measured: show::plain(&claim.measured),
+            support: claim.support,
+        },
+        class,
+    )
 }
 
 /// The page. An error would be one of the template's own, and becomes the page.
@@ -100,7 +107,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         key: sections::key(record),
         objectives: record.objectives.iter().map(objective).collect(),
         reasons: sections::reasons(record),
-        claims: claims::of_run(record).into_iter().map(plain_claim).collect(),
+        claims: claims::of_run(record).iter().map(plain_claim).collect(),
         flows: sections::flows(record),
         ledger: sections::ledger(record),
         lost,

@@ -123,7 +123,7 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
         charts,
         ledger: sections::ledger(c),
         cost: c.cost.as_ref().map(sections::cost),
-        claims: c.claims.iter().cloned().map(plain_claim).collect(),
+        claims: c.claims.iter().map(plain_claim).collect(),
         pairs: sections::pairs(c),
         runs: sections::runs(c),
         design: show::plain(&sections::design(c)),
