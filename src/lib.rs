@@ -3,7 +3,7 @@
 //! The modules make one sentence, and each names only modules to its left:
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
 //! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
-//! pure); the *host*, the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run* and *cli* put
+//! pure); the *host*, the *archive*, *buses*, *profiles* and *brokers* are the outside world, and *run* and *cli* put
 //! it together. The *selftest* holds simulated runs to figures that are known.
 
 pub mod num;
@@ -25,11 +25,11 @@ pub mod host;
 #[cfg(not(pure))]
 pub mod archive;
 #[cfg(not(pure))]
+pub mod bus;
+#[cfg(not(pure))]
 pub mod profile;
 #[cfg(not(pure))]
 pub mod broker;
-#[cfg(not(pure))]
-pub mod bus;
 #[cfg(not(pure))]
 pub mod run;
 #[cfg(not(pure))]

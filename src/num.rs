@@ -8,6 +8,10 @@
     reason = "the one place where numbers change their type; each function states its edges"
 )]
 
+pub mod show;
+
+use std::time::Duration;
+
 /// The nearest `f64`; exact below 2^53 (104 days in nanoseconds).
 #[must_use]
 pub const fn f64_of(n: u64) -> f64 {
@@ -80,6 +84,12 @@ pub const fn low16(n: u64) -> u16 {
 #[must_use]
 pub const fn low8(n: u64) -> u8 {
     n as u8
+}
+
+/// A span in whole nanoseconds; saturates after 584 years.
+#[must_use]
+pub fn nanoseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// `a − b` as a signed number; saturates at the ends of `i64`.

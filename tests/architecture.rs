@@ -13,7 +13,7 @@ use scan::{Source, bare, closing, tokens};
 /// The modules in their order: each names only those before it.
 const ORDER: [&str; 19] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "report", "host", "archive", "profile", "broker", "bus", "run", "selftest", "cli",
+    "report", "host", "archive", "bus", "profile", "broker", "run", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
 const PURE: usize = 11;

@@ -213,8 +213,8 @@ fn a_bill_is_use_times_price() {
     let expected = 0.5 * 20.0 + 2.0 * 4.0 + 1000.0 * 0.1;
     assert!((cost.a.total() - expected).abs() < 1e-9, "{:?}", cost.a);
     assert!((cost.b.total() - 10.0 * expected).abs() < 1e-6 && (cost.ratio - 10.0).abs() < 1e-9);
-    let borne: Vec<_> = comparison.claims.iter().map(|c| c.borne.as_str()).collect();
-    assert_eq!(borne, ["contradicted", "contradicted", "supported"], "{:?}", comparison.claims);
+    let found: Vec<_> = comparison.claims.iter().map(|c| c.support.to_string()).collect();
+    assert_eq!(found, ["contradicted", "contradicted", "supported"], "{:?}", comparison.claims);
     assert!(comparison.claims[2].measured.contains("90 % less"), "{:?}", comparison.claims[2]);
 }
 

@@ -5,6 +5,8 @@
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[path = "kafka/topics.rs"]
+pub mod kafka_topics;
 pub mod leftover;
 mod marks;
 pub mod nats;

@@ -41,7 +41,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         show::count(totals.warmup_events + totals.measure_events),
         show::count(totals.warmup_events),
         show::count(totals.measure_events),
-        show::size(crate::run::volume_bytes(&plan)),
+        show::size(load::volume_bytes(&plan)),
     );
     for finding in lint(&plan.topology, &plan.groups) {
         if finding.severity != Severity::Note {
@@ -57,7 +57,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     if let Some(warning) = needs::admit(&plan, Where::Elsewhere)?.warning {
         println!("# warning: {warning}");
     }
-    let seconds = (plan.load.warmup.ns + plan.load.duration.ns) / 1_000_000_000;
+    let seconds = plan.load.sending().ns / 1_000_000_000;
     println!(
         "# ready to run: {seconds} s of load, peak {}",
         show::rate(load::peak_rate(&plan.load).per_second)

@@ -136,7 +136,7 @@ fn agreed(rows: &[Row], args: &Clean) -> bool {
         return true;
     }
     let count = rows.iter().filter(|row| row.may_go()).count();
-    let of = counted(crate::num::count(count), "run");
+    let of = show::several(crate::num::count(count), "run");
     if args.format == Format::Json {
         return false;
     }
@@ -213,7 +213,7 @@ fn sentence(row: &Row, args: &Clean) -> String {
         },
         Standing::Used { users } => {
             let who = if on_kafka(&row.found) { "member" } else { "waiting consumer" };
-            format!("in use: {} now", counted(*users, who))
+            format!("in use: {} now", show::several(*users, who))
         }
         Standing::Young { age_ns } => {
             format!("in use: last used {} ago, which is less than {}", ago(*age_ns), args.older_than)
@@ -235,19 +235,14 @@ fn on_kafka(found: &Leftover) -> bool {
     found.parts.iter().any(|part| part.kind != Kind::Stream)
 }
 
-/// `1 event`, `2 events`.
-fn counted(n: u64, what: &str) -> String {
-    format!("{} {what}{}", show::count(n), if n == 1 { "" } else { "s" })
-}
-
 /// What it is and holds.
 fn contents(found: &Leftover) -> String {
-    let mut text = counted(found.events, "event");
+    let mut text = show::several(found.events, "event");
     if let Some(bytes) = found.bytes {
         let _ = write!(text, ", {}", show::size(bytes));
     }
     let consumer = if on_kafka(found) { "group" } else { "consumer" };
-    let _ = write!(text, ", {}", counted(found.consumers, consumer));
+    let _ = write!(text, ", {}", show::several(found.consumers, consumer));
     if let Some(at) = found.created {
         let _ = write!(text, "; created {}", clock::utc(at));
     }

@@ -120,7 +120,7 @@ pub(super) fn volume(plan: &Plan, subjects: &str) -> String {
         "{most}{} events, about {} in the store, within {} s, {pace}{peak}, to {subjects}, in {bound}",
         show::count(totals.warmup_events + totals.measure_events),
         show::size(store.volume),
-        (load.warmup.ns + load.duration.ns).div_ceil(1_000_000_000),
+        load.sending().ns.div_ceil(1_000_000_000),
     )
 }
 

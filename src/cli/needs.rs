@@ -3,7 +3,7 @@
 use super::{Exit, Failure, args, broker};
 use crate::host::memory::{Bound, Need, Room, rooms};
 use crate::plan::{BusKind, Plan};
-use crate::report::show::size;
+use crate::report::show::{self, size};
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
 /// Where the broker is that the command line names.
@@ -35,7 +35,7 @@ pub(super) fn store_bound(plan: &Plan) -> Option<String> {
 
 /// The bound of a store that has several logs or copies, each with a bound of its own.
 fn several(plan: &Plan, store: &Store) -> Option<String> {
-    let several = |n: u64, one: &str| format!(" × {n} {one}{}", if n == 1 { "" } else { "s" });
+    let several = |n: u64, one: &str| format!(" × {}", show::several(n, one));
     let logs = store.topics.map_or_else(String::new, |topics| {
         several(topics, "topic") + &several(u64::from(plan.bus.partitions), "partition")
     });

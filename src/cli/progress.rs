@@ -112,8 +112,7 @@ impl Observer for Progress {
         }
         match event {
             Event::Ready(record) => {
-                self.load_s =
-                    (record.plan.load.warmup.ns + record.plan.load.duration.ns).div_ceil(1_000_000_000);
+                self.load_s = record.plan.load.sending().ns.div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
                 self.audit = false;
                 let at_start = std::mem::take(&mut self.at_start);

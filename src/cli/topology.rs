@@ -2,8 +2,9 @@
 
 use super::args::Topology;
 use super::{Exit, Failure};
+use crate::bus::kafka_topics;
 use crate::plan::BusKind;
-use crate::topology::{adr, draw, kafka, lint};
+use crate::topology::{adr, draw, lint};
 
 pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
     let named = if args.sets.is_empty() { adr::named(&args.what) } else { None };
@@ -17,7 +18,7 @@ pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
     let findings = lint(&topology, &groups);
     print!("{}", draw(&topology, &groups, &findings));
     if let Some(partitions) = partitions {
-        print!("{}", kafka::draw(&topology, &groups, partitions));
+        print!("{}", kafka_topics::draw(&topology, &groups, partitions));
     }
     Ok(Exit::Pass)
 }

@@ -12,6 +12,7 @@ use super::metrics::{Family, Unit};
 use super::plans::Difference;
 use crate::plan::Span;
 use crate::record;
+use crate::verdict::claims::Claim;
 
 /// Two sides, their pairs of runs, and what follows from them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -389,17 +390,6 @@ pub struct MetricResult {
     pub finding: Finding,
     /// Why it is that.
     pub why: String,
-}
-
-/// A claim of ADR-002 and what was measured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Claim {
-    /// What it says.
-    pub says: String,
-    /// What was measured.
-    pub measured: String,
-    /// `supported`, `contradicted`, `not tested`.
-    pub borne: String,
 }
 
 /// What came out.

@@ -6,7 +6,7 @@ use super::load::of_side;
 use super::plans::flat;
 use super::standing::completed;
 use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Publish, Sync};
 use crate::record::{End, Record, Verdict};
 use crate::stats;
@@ -200,7 +200,7 @@ fn conditions(pairs: &[Pair]) -> Vec<Row> {
     let trials = |of: fn(&Pair) -> &Trial| pairs.iter().map(of).filter(|t| t.outcome == Outcome::Measured);
     let times = |of: fn(&Pair) -> &Trial, ns: fn(&Trial) -> u64| {
         let values: Vec<f64> = trials(of).map(|t| num::f64_of(ns(t))).collect();
-        stats::median(&values).map_or_else(|| "–".to_owned(), |ns| format!("{:.3}ms", ns / 1e6))
+        stats::median(&values).map_or_else(|| "–".to_owned(), |ns| show::time(num::u64_of(ns)))
     };
     let steady = |of: fn(&Pair) -> &Trial| {
         let told: Vec<bool> = trials(of).filter_map(|t| Some(t.steady?.steady)).collect();

@@ -6,7 +6,7 @@ use super::{
     Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Side, Sides, Trial, Verdict,
     words,
 };
-use crate::num;
+use crate::num::{self, show};
 use crate::stats;
 
 /// An interval that holds 1 and reaches this factor hides too much to speak of no difference.
@@ -58,7 +58,7 @@ fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Optio
     });
     let lacks = num::count32(lacks.count());
     (lacks > 0).then(|| {
-        let pairs = words::count(lacks, "pair");
+        let pairs = show::several(u64::from(lacks), "pair");
         format!("{} has no figure in {pairs} in which the other has one", which.letter())
     })
 }
@@ -143,32 +143,29 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     else {
         return (
             Inconclusive,
-            said(format!("{} of at least {FEWEST_PAIRS}", words::count(metric.pairs, "pair"))),
+            said(format!("{} of at least {FEWEST_PAIRS}", show::several(u64::from(metric.pairs), "pair"))),
         );
     };
     let within =
         |interval: Interval, share: f64| interval.low >= 1.0 / (1.0 + share) && interval.high <= 1.0 + share;
     let large = !within(Interval { low: ratio, high: ratio }, design.min_effect);
     if p <= design.alpha && large {
-        let why = format!(
-            "p {}, and the difference is at least {}",
-            words::p(p),
-            words::percent(design.min_effect)
-        );
+        let why =
+            format!("p {}, and the difference is at least {}", words::p(p), show::percent(design.min_effect));
         return (if ratio > 1.0 { Worse } else { Better }, said(why));
     }
     if within(narrow, design.equivalent) {
-        let confidence = words::percent(1.0 - 2.0 * design.alpha);
-        let why = format!("the {confidence} interval lies within {}", words::percent(design.equivalent));
+        let confidence = show::percent(1.0 - 2.0 * design.alpha);
+        let why = format!("the {confidence} interval lies within {}", show::percent(design.equivalent));
         return (Equivalent, said(why));
     }
     if p <= design.alpha {
-        let why = format!("there is a difference, but it is below {}", words::percent(design.min_effect));
+        let why = format!("there is a difference, but it is below {}", show::percent(design.min_effect));
         return (NoDifferenceShown, said(why));
     }
     let needed = pairs_needed(metric.family_size, design.alpha);
     if metric.pairs < needed {
-        let of = words::count(metric.family_size, "metric");
+        let of = show::several(u64::from(metric.family_size), "metric");
         return (Inconclusive, said(format!("{} of {needed} pairs that {of} together need", metric.pairs)));
     }
     if !within(interval, BLIND - 1.0) {
@@ -264,7 +261,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
         } else {
             format!(
                 "{} {} left, and fewer than {FEWEST_PAIRS} cannot tell chance from difference",
-                words::count(used, "pair"),
+                show::several(u64::from(used), "pair"),
                 if used == 1 { "is" } else { "are" }
             )
         };
@@ -284,7 +281,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
         let why = first.map_or_else(String::new, |(number, why)| format!(" (pair {number}: {why})"));
         let next = "see the pairs below: mend what failed; for an unfit machine see `tickgate doctor`";
         say(
-            format!("{} of {} left out{why}", excluded, words::count(num::count32(pairs.len()), "pair")),
+            format!("{} of {} left out{why}", excluded, show::several(num::count(pairs.len()), "pair")),
             next,
         );
     }

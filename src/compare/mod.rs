@@ -21,8 +21,8 @@ mod turns;
 mod words;
 
 pub use account::{
-    About, Claim, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair,
-    Reason, Row, Side, Sides, Steady, Trial, Verdict,
+    About, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair, Reason,
+    Row, Side, Sides, Steady, Trial, Verdict,
 };
 pub use again::contradiction;
 pub use cost::{Bill, Cost, Prices};
@@ -34,7 +34,7 @@ pub use order::order;
 pub use plans::{Difference, durability_differences, workload_differences};
 pub use trial::is_measured;
 pub use turns::{Made, not_in_turns};
-pub use words::{ratio, share};
+pub use words::ratio;
 
 use judge::Grounds;
 use standing::Standing;

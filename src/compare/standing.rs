@@ -5,7 +5,7 @@
 
 use super::load::{Load, of_pairs};
 use super::{Design, Ledger, Outcome, Pair, Reason, Sides, Trial, words};
-use crate::num;
+use crate::num::{self, show};
 use crate::stats;
 
 /// Shares of carried load that differ by no more are taken for the same: one event in a thousand.
@@ -121,7 +121,7 @@ impl Standing {
     fn carried(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
         let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
         let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
-        let [said_a, said_b] = [&a, &b].map(|load| words::share(load.carried, load.due));
+        let [said_a, said_b] = [&a, &b].map(|load| show::part(load.carried, load.due));
         let sentence = |first: &str, carried: &str, second: &str, other: &str| {
             format!("{first} carried {carried} of the events that were due, {second} {other}.")
         };
@@ -202,7 +202,7 @@ impl Standing {
         let what = format!(
             "{} broke off or could not begin in more runs (A {a}, B {b}, of {}); the runs left are those that went well",
             which.letter(),
-            words::count(num::count32(pairs.len()), "pair")
+            show::several(num::count(pairs.len()), "pair")
         );
         self.is_not_better(
             which,

@@ -2,37 +2,7 @@
 
 use super::standing::Standing;
 use super::{Design, FEWEST_PAIRS, Finding, Kind, MetricResult, Pair, Side, Sides};
-use crate::num;
-
-/// `8 pairs`, `1 pair`.
-pub(super) fn count(n: u32, what: &str) -> String {
-    if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
-}
-
-/// `5 %`.
-pub(super) fn percent(share: f64) -> String {
-    let percent = share * 100.0;
-    if (percent - percent.round()).abs() < 1e-9 {
-        format!("{percent:.0} %")
-    } else {
-        format!("{percent:.1} %")
-    }
-}
-
-/// `18 %`, `99.5 %`, `99.998 %`: with enough digits that a part is never told as the whole.
-#[must_use]
-pub fn share(part: u64, whole: u64) -> String {
-    if part >= whole && whole > 0 {
-        return "100 %".into();
-    }
-    // Thousandths of a percent, downwards.
-    let thousandths = part.saturating_mul(100_000).checked_div(whole).unwrap_or(0);
-    match thousandths {
-        n if n < 94_500 => format!("{:.0} %", num::f64_of(n) / 1e3),
-        n if n < 99_900 => format!("{}.{} %", n / 1000, n % 1000 / 100),
-        n => format!("{}.{:03} %", n / 1000, n % 1000),
-    }
-}
+use crate::num::{self, show::several};
 
 /// `= 0.008`, `< 0.001`.
 pub(super) fn p(p: f64) -> String {
@@ -85,7 +55,10 @@ pub(super) fn sentence(
                 "One run of each side: these are figures, and nothing can be inferred from them.".into(),
             );
         } else {
-            parts.push(format!("It cannot be told: {} of at least {FEWEST_PAIRS}.", count(used, "pair")));
+            parts.push(format!(
+                "It cannot be told: {} of at least {FEWEST_PAIRS}.",
+                several(u64::from(used), "pair")
+            ));
         }
     }
     parts.extend(deciding.iter().filter(|m| m.ratio.is_some()).map(|metric| of_metric(sides, metric)));
@@ -102,9 +75,9 @@ fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
     };
     let evidence = match metric.p_adjusted {
         Some(value) if metric.interval.is_some() => {
-            format!("{}, p {}", count(metric.pairs, "pair"), p(value))
+            format!("{}, p {}", several(u64::from(metric.pairs), "pair"), p(value))
         }
-        _ => count(metric.pairs, "pair"),
+        _ => several(u64::from(metric.pairs), "pair"),
     };
     let title = &metric.title;
     match metric.finding {
@@ -149,7 +122,7 @@ pub(super) fn remarks(
                 "{} failed in {} of {}.",
                 name(letter, side),
                 side.failed,
-                count(num::count32(pairs.len()), "run")
+                several(num::count(pairs.len()), "run")
             ));
         }
         if side.ledger.open > 0 {
@@ -164,7 +137,7 @@ pub(super) fn remarks(
             all.push(format!(
                 "{} missed an objective of the profile in {}; these are measurements like the others.",
                 name(letter, side),
-                count(side.missed, "run")
+                several(u64::from(side.missed), "run")
             ));
         }
     }
@@ -175,26 +148,4 @@ pub(super) fn remarks(
         ));
     }
     all
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_part_is_never_told_as_the_whole() {
-        for (part, whole, text) in [
-            (0, 1000, "0 %"),
-            (180, 1000, "18 %"),
-            (944, 1000, "94 %"),
-            (949, 1000, "94.9 %"),
-            (9_989, 10_000, "99.8 %"),
-            (9_995, 10_000, "99.950 %"),
-            (9_999_999, 10_000_000, "99.999 %"),
-            (7, 7, "100 %"),
-            (0, 0, "0 %"),
-        ] {
-            assert_eq!(share(part, whole), text, "{part} of {whole}");
-        }
-    }
 }

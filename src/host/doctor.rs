@@ -12,13 +12,10 @@ use super::hiccup::{HiccupMeter, Hiccups};
 use super::resources::{Filesystem, filesystem};
 use super::sleep::Sleeper;
 use super::{HostError, Times};
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{Ns, Pacing, Span};
+use crate::verdict::{self, HICCUP_SHARE, SEND_LAG_SHARE};
 
-/// The share of a limit that the hiccup meter's p99.9 may reach before latency cannot be judged.
-const HICCUP_SHARE: f64 = 0.20;
-/// The share of a limit that the send lag's p99 may reach.
-const LAG_SHARE: f64 = 0.10;
 /// Fewer cores than this leave the broker, the generator and the members to fight for them.
 const ENOUGH_CORES: f64 = 4.0;
 
@@ -74,7 +71,7 @@ pub struct Advice {
 #[must_use]
 pub fn timer_lateness(clock: Clock, length: Duration) -> Times {
     let sleeper = Sleeper::new(clock, Pacing::Sleep);
-    let end = clock.now().saturating_add(nanoseconds(length));
+    let end = clock.now().saturating_add(num::nanoseconds(length));
     let mut late = histogram();
     let mut due = clock.now();
     while due < end {
@@ -115,7 +112,7 @@ pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, Ho
         let now = clock.now();
         syncs.saturating_record(now - end);
         end = now;
-        if written.is_err() || end - start >= nanoseconds(length) {
+        if written.is_err() || end - start >= num::nanoseconds(length) {
             break written;
         }
     };
@@ -128,9 +125,7 @@ pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, Ho
 /// The lowest latency limit that can be judged on a machine that is like this all the time.
 #[must_use]
 pub fn lowest_limit_ns(checkup: &Checkup) -> Ns {
-    let by_hiccups = num::f64_of(checkup.hiccups.p99_9_ns) / HICCUP_SHARE;
-    let by_lag = num::f64_of(checkup.timer.p99_ns) / LAG_SHARE;
-    num::u64_of(by_hiccups.max(by_lag))
+    verdict::lowest_limit_ns(checkup.timer.p99_ns, checkup.hiccups.p99_9_ns)
 }
 
 /// What the measurements mean; `limit` is the tightest latency limit of the profile, where there is one.
@@ -163,11 +158,15 @@ pub fn advice(checkup: &Checkup, limit: Option<Ns>) -> Vec<Advice> {
 
 fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
     let (lowest, hiccups, late) = (lowest_limit_ns(checkup), checkup.hiccups.p99_9_ns, checkup.timer.p99_ns);
-    let by_lag = num::f64_of(late) / LAG_SHARE > num::f64_of(hiccups) / HICCUP_SHARE;
+    let by_lag = verdict::lowest_limit_ns(late, 0) > verdict::lowest_limit_ns(0, hiccups);
     let reason = if by_lag {
-        format!("sends will be {} late at p99, and more than 10 % of the limit is too much", short(late))
+        format!(
+            "sends will be {} late at p99, and more than {} of the limit is too much",
+            show::time(late),
+            show::percent(SEND_LAG_SHARE)
+        )
     } else {
-        format!("the hiccup p99.9 of {} exceeds 20 % of it", short(hiccups))
+        format!("the hiccup p99.9 of {} exceeds {} of it", show::time(hiccups), show::percent(HICCUP_SHARE))
     };
     match limit {
         Some(limit) if limit < lowest => Advice {
@@ -175,21 +174,24 @@ fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
             text: format!(
                 "the limit of {} cannot be judged here, nor any below {}: {reason}; stop other work on this \
                  machine or use a dedicated one",
-                short(limit),
-                short(lowest)
+                Span { ns: limit },
+                show::time_at_least(lowest)
             ),
         },
         Some(limit) => Advice {
             gravity: Gravity::Good,
             text: format!(
                 "the limit of {} can be judged here, as any down to {}",
-                short(limit),
-                short(lowest)
+                Span { ns: limit },
+                show::time_at_least(lowest)
             ),
         },
         None => Advice {
             gravity: Gravity::Good,
-            text: format!("a latency limit below {} cannot be judged here: {reason}", short(lowest)),
+            text: format!(
+                "a latency limit below {} cannot be judged here: {reason}",
+                show::time_at_least(lowest)
+            ),
         },
     }
 }
@@ -213,28 +215,9 @@ fn of_disk(disk: &Disk) -> Advice {
              `sync = \"always\"` and one event a write",
             disk.filesystem.name,
             disk.syncs_per_second,
-            short(disk.sync.p50_ns)
+            show::time(disk.sync.p50_ns)
         ),
     }
-}
-
-/// A time for people: rounded up to two significant digits.
-fn short(ns: Ns) -> String {
-    let mut step = 1;
-    while ns / step >= 100 {
-        step *= 10;
-    }
-    let rounded = Span { ns: ns.div_ceil(step) * step };
-    match rounded.ns {
-        1_000_000_000.. => format!("{} s", num::f64_of(rounded.ns) / 1e9),
-        1_000_000.. => format!("{} ms", num::f64_of(rounded.ns) / 1e6),
-        1_000.. => format!("{} µs", num::f64_of(rounded.ns) / 1e3),
-        ns => format!("{ns} ns"),
-    }
-}
-
-fn nanoseconds(length: Duration) -> u64 {
-    u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 
 fn histogram() -> Histogram<u64> {
@@ -261,7 +244,7 @@ mod tests {
         assert_eq!(lowest_limit_ns(&checkup()), 20_000_000);
         let late = Checkup { timer: Times { p99_ns: 3_000_000, ..checkup().timer }, ..checkup() };
         assert_eq!(lowest_limit_ns(&late), 30_000_000);
-        assert!(advice(&late, Some(5_000_000))[0].text.contains("sends will be 3 ms late at p99"));
+        assert!(advice(&late, Some(5_000_000))[0].text.contains("sends will be 3.00ms late at p99"));
     }
 
     #[test]
@@ -271,7 +254,7 @@ mod tests {
             [Advice {
                 gravity: Gravity::Bad,
                 text:
-                    "the limit of 10 ms cannot be judged here, nor any below 20 ms: the hiccup p99.9 of 4 ms \
+                    "the limit of 10ms cannot be judged here, nor any below 20.0ms: the hiccup p99.9 of 4.00ms \
                        exceeds 20 % of it; stop other work on this machine or use a dedicated one"
                         .into()
             }]
@@ -279,7 +262,7 @@ mod tests {
         assert_eq!(advice(&checkup(), Some(100_000_000))[0].gravity, Gravity::Good);
         assert_eq!(
             advice(&checkup(), None)[0].text,
-            "a latency limit below 20 ms cannot be judged here: the hiccup p99.9 of 4 ms exceeds 20 % of it"
+            "a latency limit below 20.0ms cannot be judged here: the hiccup p99.9 of 4.00ms exceeds 20 % of it"
         );
     }
 
@@ -295,16 +278,7 @@ mod tests {
         let found: Vec<_> = advice(&poor, None).iter().map(|advice| advice.gravity).collect();
         assert_eq!(found, [Gravity::Good, Gravity::Bad, Gravity::Caution, Gravity::Caution]);
         let fine = Checkup { disk: Some(disk(false)), ..checkup() };
-        assert!(advice(&fine, None)[1].text.contains("4321 writes/s safe, 230 µs each"));
-    }
-
-    #[test]
-    fn times_are_short_and_never_rounded_down() {
-        let shown = |ns| short(ns);
-        assert_eq!(shown(0), "0 ns");
-        assert_eq!(shown(1_234_567), "1.3 ms");
-        assert_eq!(shown(99_999), "100 µs");
-        assert_eq!(shown(2_000_000_000), "2 s");
+        assert!(advice(&fine, None)[1].text.contains("4321 writes/s safe, 230µs each"));
     }
 
     #[test]

@@ -57,6 +57,16 @@ pub fn shares(plan: &Plan) -> Vec<f64> {
     weights.iter().map(|w| if all > 0.0 { w / all } else { 0.0 }).collect()
 }
 
+/// The share of the load that the busiest symbol has on the busiest topic: the most that a sequence has to number.
+#[must_use]
+pub fn busiest_share(plan: &Plan) -> f64 {
+    let symbols = || owned(&plan.market, 1, 0);
+    let topics = || plan.mix.iter().map(|(_, weight)| *weight);
+    let largest = |weights: &mut dyn Iterator<Item = f64>| weights.fold(0.0, f64::max);
+    let whole = symbols().sum::<f64>() * topics().sum::<f64>();
+    if whole > 0.0 { largest(&mut symbols()) * largest(&mut topics()) / whole } else { 0.0 }
+}
+
 /// The weights of a generator's symbols, in the order of their indices.
 fn owned(market: &Market, generators: u32, generator: u32) -> impl Iterator<Item = f64> {
     let (popularity, exponent) = (market.popularity, market.zipf_exponent);
@@ -220,6 +230,16 @@ mod tests {
         assert_ne!(picks(&plan, 0), picks(&plan, 1));
         let other = Plan { market: Market { seed: 43, ..plan.market.clone() }, ..plan.clone() };
         assert_ne!(picks(&plan, 0), picks(&other, 0));
+    }
+
+    #[test]
+    fn the_busiest_share_is_what_is_picked_most() {
+        let close = |plan: &Plan, share: f64| (busiest_share(plan) - share).abs() < 1e-12;
+        let mix = [("a", 0.25), ("b", 0.75)];
+        assert!(close(&plan(4, Popularity::Uniform, 2, &mix), 0.75 / 4.0));
+        assert!(close(&plan(2, Popularity::Zipf, 1, &mix), 0.75 / 1.5));
+        assert!(close(&plan(0, Popularity::Zipf, 1, &mix), 0.0));
+        assert!(close(&plan(2, Popularity::Zipf, 1, &[]), 0.0));
     }
 
     #[test]

@@ -29,5 +29,5 @@ pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
 pub use store::{Audit, StoreLedger, audit};
-pub use timeline::{GeneratorInterval, GroupInterval, Limits, Row, Times};
+pub use timeline::{GeneratorInterval, GroupInterval, Limits, Times};
 pub use windows::{Due, Met, Windows};

@@ -1,6 +1,6 @@
-//! One second of a run: what a generator and a group collect in it, and the row that these make.
+//! One second of a run: what a generator and a group collect in it.
 //!
-//! Intervals are merged and cleared, never averaged; the whole run is the merger of its rows.
+//! Intervals are added up, never averaged.
 
 use std::borrow::Cow;
 
@@ -74,15 +74,6 @@ impl Times {
             self.others.get_or_insert_with(|| Box::new(theirs.alike())).merge(theirs);
         }
     }
-
-    /// Forgets all times, and keeps the memory.
-    pub fn clear(&mut self) {
-        let Self { measured, others } = self;
-        measured.clear();
-        if let Some(others) = others {
-            others.clear();
-        }
-    }
 }
 
 /// What generators do in one interval. Each happening counts in the interval in which it happens.
@@ -129,15 +120,6 @@ pub struct GroupInterval {
     pub latency: Times,
 }
 
-/// One interval of the whole run.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// All generators together.
-    pub load: GeneratorInterval,
-    /// The groups, in the plan's order.
-    pub groups: Vec<GroupInterval>,
-}
-
 impl GeneratorInterval {
     /// An empty interval.
     #[must_use]
@@ -156,8 +138,8 @@ impl GeneratorInterval {
         }
     }
 
-    /// Adds another interval.
-    pub fn merge(&mut self, other: &Self) {
+    /// Adds what another generator did in the same interval.
+    pub fn add_generator(&mut self, other: &Self) {
         // Taken apart by name, so that a new field cannot be forgotten.
         let Self {
             intended,
@@ -181,27 +163,6 @@ impl GeneratorInterval {
         self.send_lag.merge(send_lag);
         self.ack.merge(ack);
         self.service.merge(service);
-    }
-
-    /// Makes it empty, and keeps the memory.
-    pub fn clear(&mut self) {
-        let Self {
-            intended,
-            measured_intended,
-            sent,
-            unsent,
-            acked,
-            refused,
-            unconfirmed,
-            send_lag,
-            ack,
-            service,
-        } = self;
-        for count in [intended, measured_intended, sent, unsent, acked, refused, unconfirmed] {
-            *count = 0;
-        }
-        [send_lag, ack].into_iter().for_each(Times::clear);
-        service.clear();
     }
 }
 
@@ -235,9 +196,9 @@ impl GroupInterval {
         }
     }
 
-    /// Adds another interval.
-    pub fn merge(&mut self, other: &Self) {
-        let Self { delivered, reordered, duplicate, redelivered, corrupt, foreign, latency } = other;
+    /// Adds a later interval of the same group.
+    pub fn add_later(&mut self, later: &Self) {
+        let Self { delivered, reordered, duplicate, redelivered, corrupt, foreign, latency } = later;
         self.delivered += delivered;
         self.reordered += reordered;
         self.duplicate += duplicate;
@@ -245,38 +206,6 @@ impl GroupInterval {
         self.corrupt += corrupt;
         self.foreign += foreign;
         self.latency.merge(latency);
-    }
-
-    /// Makes it empty, and keeps the memory.
-    pub fn clear(&mut self) {
-        let Self { delivered, reordered, duplicate, redelivered, corrupt, foreign, latency } = self;
-        for count in [delivered, reordered, duplicate, redelivered, corrupt, foreign] {
-            *count = 0;
-        }
-        latency.clear();
-    }
-}
-
-impl Row {
-    /// An empty row for so many groups.
-    #[must_use]
-    pub fn new(groups: usize, limits: &Limits) -> Self {
-        Self {
-            load: GeneratorInterval::new(limits),
-            groups: (0..groups).map(|_| GroupInterval::new(limits)).collect(),
-        }
-    }
-
-    /// Adds another row of the same groups.
-    pub fn merge(&mut self, other: &Self) {
-        self.load.merge(&other.load);
-        self.groups.iter_mut().zip(&other.groups).for_each(|(mine, theirs)| mine.merge(theirs));
-    }
-
-    /// Makes it empty, and keeps the memory.
-    pub fn clear(&mut self) {
-        self.load.clear();
-        self.groups.iter_mut().for_each(GroupInterval::clear);
     }
 }
 
@@ -288,17 +217,16 @@ mod tests {
         Limits { latency: vec![100], ack: vec![50], service: vec![], send_lag: vec![10] }
     }
 
-    /// A row in which each count is another number.
-    fn row() -> Row {
-        let mut row = Row::new(2, &limits());
-        let load = &mut row.load;
+    /// Intervals in which each count is another number.
+    fn intervals() -> (GeneratorInterval, GroupInterval) {
+        let mut load = GeneratorInterval::new(&limits());
         (load.intended, load.sent, load.unsent) = (1, 2, 3);
         (load.acked, load.refused, load.unconfirmed, load.measured_intended) = (4, 5, 6, 9);
         load.send_lag.record_between(true, 0, 11);
         load.ack.record_between(true, 0, 51);
         load.ack.record_between(false, 0, 52);
         load.service.record(1);
-        let group = &mut row.groups[1];
+        let mut group = GroupInterval::new(&limits());
         (group.corrupt, group.foreign) = (7, 8);
         let late = Fate::Reordered { extent: 1, late: 1 };
         for (fate, times) in
@@ -308,36 +236,35 @@ mod tests {
         }
         group.latency.record_between(true, 0, 101);
         group.latency.record_between(false, 0, 102);
-        row
+        (load, group)
     }
 
-    fn figures(row: &Row) -> (Vec<u64>, Vec<u64>) {
-        let l = &row.load;
+    fn figures(l: &GeneratorInterval, g: &GroupInterval) -> (Vec<u64>, Vec<u64>) {
         let load = [l.intended, l.measured_intended, l.sent, l.unsent, l.acked, l.refused, l.unconfirmed];
         let of = |times: &Times| [times.measured().count(), times.all().count()];
         let times = [of(&l.send_lag), of(&l.ack)].concat();
-        let groups = row.groups.iter().flat_map(|g| {
-            let counts = [g.delivered, g.reordered, g.duplicate, g.redelivered, g.corrupt, g.foreign];
-            [counts.as_slice(), &of(&g.latency)].concat()
-        });
-        ([load.as_slice(), &times, &[l.service.count()]].concat(), groups.collect())
+        let counts = [g.delivered, g.reordered, g.duplicate, g.redelivered, g.corrupt, g.foreign];
+        (
+            [load.as_slice(), &times, &[l.service.count()]].concat(),
+            [counts.as_slice(), &of(&g.latency)].concat(),
+        )
     }
 
     #[test]
-    fn rows_add_up_and_clear() {
-        let mut total = row();
-        let load = vec![1, 9, 2, 3, 4, 5, 6, 1, 1, 1, 2, 1];
-        let one = (load, vec![0, 0, 0, 0, 0, 0, 0, 0, 30, 20, 30, 40, 7, 9, 1, 2]);
-        assert_eq!(figures(&total), one);
+    fn intervals_add_up() {
+        let (mut load, mut group) = intervals();
+        let one = (vec![1, 9, 2, 3, 4, 5, 6, 1, 1, 1, 2, 1], vec![30, 20, 30, 40, 7, 9, 1, 2]);
+        assert_eq!(figures(&load, &group), one);
         // Three of them: with two, a count of 2 would not tell a sum from a product.
-        total.merge(&row());
-        total.merge(&row());
+        for _ in 0..2 {
+            let (other, later) = intervals();
+            load.add_generator(&other);
+            group.add_later(&later);
+        }
         let thrice = (one.0.iter().map(|n| 3 * n).collect(), one.1.iter().map(|n| 3 * n).collect());
-        assert_eq!(figures(&total), thrice);
+        assert_eq!(figures(&load, &group), thrice);
         let above = |of: &Latency| of.limit(100).map(|tally| tally.above);
-        assert_eq!(above(total.groups[1].latency.measured()), Some(3));
-        assert_eq!(above(&total.groups[1].latency.all()), Some(6));
-        total.clear();
-        assert_eq!(figures(&total), (vec![0; 12], vec![0; 16]));
+        assert_eq!(above(group.latency.measured()), Some(3));
+        assert_eq!(above(&group.latency.all()), Some(6));
     }
 }

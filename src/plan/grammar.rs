@@ -3,6 +3,7 @@
 //! The grammar itself stands in [`super::Objective`]; `Objective::name` and `Objective::requirement` print
 //! what [`parse`] reads.
 
+use std::fmt;
 use std::ops::Range;
 
 use super::{
@@ -35,12 +36,7 @@ pub enum Side {
     Requirement,
 }
 
-const TIMINGS: [(&str, Timing); 4] = [
-    ("latency", Timing::Latency),
-    ("ack", Timing::Ack),
-    ("service", Timing::Service),
-    ("send_lag", Timing::SendLag),
-];
+const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is no statistic of a time.
 const FIGURES: [Metric; 24] = [
@@ -72,15 +68,14 @@ const FIGURES: [Metric; 24] = [
 
 const STATS: &str = "`min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`";
 
-const OPS: [(&str, Op); 5] =
-    [("<=", Op::AtMost), (">=", Op::AtLeast), ("==", Op::Equal), ("<", Op::Below), (">", Op::Above)];
+/// The comparisons; one that begins with another stands before it.
+const OPS: [Op; 5] = [Op::AtMost, Op::AtLeast, Op::Equal, Op::Below, Op::Above];
 
 /// Every metric by its name, for help; percentiles stand as `p50`, `p90`, `p99`, `p99.9` and `p99.99`.
 #[must_use]
 pub fn all_metrics() -> Vec<String> {
     const STATS: [&str; 8] = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
-    let times =
-        TIMINGS.iter().flat_map(|(timing, _)| STATS.iter().map(move |stat| format!("{timing}.{stat}")));
+    let times = TIMINGS.iter().flat_map(|timing| STATS.iter().map(move |stat| format!("{timing}.{stat}")));
     times.chain(FIGURES.iter().map(ToString::to_string)).collect()
 }
 
@@ -167,8 +162,8 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
 
 fn metric(text: &str) -> Option<Metric> {
     let (first, rest) = text.split_once('.')?;
-    if let Some((_, timing)) = TIMINGS.iter().find(|(word, _)| *word == first) {
-        return stat(rest).map(|stat| Metric::Time(*timing, stat));
+    if let Some(timing) = TIMINGS.into_iter().find(|timing| timing.to_string() == first) {
+        return stat(rest).map(|stat| Metric::Time(timing, stat));
     }
     FIGURES.into_iter().find(|figure| figure.to_string() == text)
 }
@@ -207,7 +202,7 @@ fn no_metric(name: &str) -> GrammarError {
         if words().any(|known| known == word) {
             let rest = name.get(end + 1..).unwrap_or_default();
             let at = (end + 1).min(name.len())..name.len();
-            let time = TIMINGS.iter().any(|(timing, _)| *timing == word);
+            let time = TIMINGS.iter().any(|timing| timing.to_string() == word);
             let legal: Vec<&str> =
                 all.iter().filter_map(|m| m.strip_prefix(word)?.strip_prefix('.')).collect();
             let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
@@ -235,7 +230,8 @@ fn no_metric(name: &str) -> GrammarError {
     }
 }
 
-fn list<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+/// `` `a`, `b` or `c` ``.
+pub(crate) fn list(words: impl IntoIterator<Item = impl fmt::Display>) -> String {
     let words: Vec<String> = words.into_iter().map(|word| format!("`{word}`")).collect();
     match words.split_last() {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
@@ -253,7 +249,8 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
         nearest: None,
     };
     let start = text.len() - text.trim_start().len();
-    let Some((word, op)) = OPS.iter().find(|(word, _)| text[start..].starts_with(word)) else {
+    let ops = OPS.map(|op| (op, op.to_string()));
+    let Some((op, word)) = ops.into_iter().find(|(_, word)| text[start..].starts_with(word)) else {
         let end = start + text[start..].find(|c: char| !"=<>!~".contains(c)).unwrap_or(text.len() - start);
         let (problem, nearest) = match &text[start..end] {
             "" => ("the comparison is missing".to_owned(), None),
@@ -274,7 +271,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
         };
         wrong(value_at.clone(), problem, expected)
     })?;
-    if never(*op, limit) {
+    if never(op, limit) {
         let expected = format!("a limit that `{metric}` can reach");
         return Err(wrong(start..value_at.end, format!("nothing is `{word} {limit}`"), expected));
     }
@@ -296,7 +293,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
             })?
         }
     };
-    Ok((*op, limit, share))
+    Ok((op, limit, share))
 }
 
 fn nearest_op(written: &str) -> Option<String> {

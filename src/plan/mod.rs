@@ -8,11 +8,14 @@ pub mod grammar;
 mod keys;
 mod objective;
 mod units;
+mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use units::{Rate, Size, Span, UnitError};
+pub use words::Choice;
+pub(crate) use words::choices;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,6 +115,18 @@ pub enum Arrival {
 }
 
 impl Load {
+    /// How long events are sent: warm-up and measure phase.
+    #[must_use]
+    pub const fn sending(&self) -> Span {
+        Span { ns: self.warmup.ns.saturating_add(self.duration.ns) }
+    }
+
+    /// Warm-up, measure phase and drain, up to its deadline.
+    #[must_use]
+    pub const fn total(&self) -> Span {
+        Span { ns: self.sending().ns.saturating_add(self.drain.ns) }
+    }
+
     /// Does the bus set the pace?
     #[must_use]
     pub fn is_closed(&self) -> bool {

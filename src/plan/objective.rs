@@ -226,15 +226,7 @@ impl Metric {
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Time(timing, stat) => {
-                let timing = match timing {
-                    Timing::Latency => "latency",
-                    Timing::Ack => "ack",
-                    Timing::Service => "service",
-                    Timing::SendLag => "send_lag",
-                };
-                write!(f, "{timing}.{stat}")
-            }
+            Self::Time(timing, stat) => write!(f, "{timing}.{stat}"),
             Self::Throughput(throughput) => f.write_str(match throughput {
                 Throughput::Offered => "throughput.offered",
                 Throughput::Sent => "throughput.sent",
@@ -266,6 +258,17 @@ impl fmt::Display for Metric {
                 Resource::HarnessCpu => "harness.cpu",
             }),
         }
+    }
+}
+
+impl fmt::Display for Timing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Latency => "latency",
+            Self::Ack => "ack",
+            Self::Service => "service",
+            Self::SendLag => "send_lag",
+        })
     }
 }
 

@@ -4,11 +4,9 @@ use super::kafka;
 use super::load;
 use super::section::Reader;
 use super::setting;
-use crate::num;
-use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Popularity, Size, Storage, Sync};
-
-/// Most events of one (topic, symbol): its sequence has 29 of the probe's bits.
-const MAX_SEQUENCE: f64 = 536_870_911.0;
+use crate::load::volume_bytes;
+use crate::market::MAX_SEQUENCE;
+use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Storage, Sync};
 
 /// Checks a plan across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -100,16 +98,8 @@ fn volume(plan: &Plan, reader: &mut Reader) {
             )
         });
     }
-    let symbol = match plan.market.popularity {
-        Popularity::Uniform => 1.0 / f64::from(plan.market.symbols),
-        Popularity::Zipf => {
-            let weight = |k: u32| f64::from(k).powf(-plan.market.zipf_exponent);
-            1.0 / (1..=plan.market.symbols).map(weight).sum::<f64>()
-        }
-    };
-    let topic = plan.mix.iter().map(|(_, share)| *share).fold(0.0, f64::max);
-    let busiest = (measured + warmup) * symbol * topic;
-    if busiest > MAX_SEQUENCE {
+    let busiest = (measured + warmup) * crate::load::busiest_share(plan);
+    if busiest > f64::from(MAX_SEQUENCE) {
         let at = reader.at("load.duration");
         reader.wrong(at, || {
             format!(
@@ -209,20 +199,27 @@ fn store(plan: &Plan, reader: &mut Reader) {
             });
         }
     }
-    let total = setting::total(&plan.load);
+    let total = plan.load.total();
     if bus.max_age < total && reader.sound(&["bus.max_age", "load.warmup", "load.duration", "load.drain"]) {
         let at = reader.at("bus.max_age");
         reader.wrong(at, || {
             format!("`bus.max_age` is {}; expected at least the length of the run, {total}, or events expire in it", bus.max_age)
         });
     }
-    let needed = Size { bytes: num::u64_of(setting::volume(&plan.load, &plan.market)) };
-    let sound =
-        reader.sound(&load::VOLUME) && reader.sound(&["bus.max_bytes", "bus.audit", "market.event_size"]);
-    if bus.audit && bus.max_bytes < needed && sound {
+    let sound = reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES);
+    if bus.audit && reader.written("bus.max_bytes") && sound && reader.sound(&["bus.max_bytes", "bus.audit"])
+    {
+        small_store(plan, reader);
+    }
+}
+
+/// A store that is smaller than the events of the run.
+fn small_store(plan: &Plan, reader: &mut Reader) {
+    let (bus, needed) = (&plan.bus, volume_bytes(plan));
+    if bus.max_bytes.bytes < needed {
         let at = reader.at("bus.max_bytes");
         reader.wrong(at, || {
-            let mebibytes = needed.bytes.div_ceil(1 << 20);
+            let mebibytes = needed.div_ceil(1 << 20);
             format!(
                 "`bus.max_bytes` is {}, but the events of this run take about {mebibytes}MiB; expected at least that, or `audit = false`",
                 bus.max_bytes

@@ -14,9 +14,6 @@ const MAX_GROUPS: usize = 64;
 const MAX_PATTERNS: usize = 64;
 const MAX_NAME: usize = 64;
 
-pub(super) const DELIVERIES: [(&str, Delivery); 3] =
-    [("shared", Delivery::Shared), ("partitioned", Delivery::Partitioned), ("pinned", Delivery::Pinned)];
-
 /// What decides whether a group receives anything.
 struct Feed<'a> {
     topology: &'a Topology,
@@ -194,11 +191,7 @@ fn group(table: &Table, at: At, name: &str, known: Option<&Group>, reader: &mut 
         subscribe,
         members: section
             .checked("members", known.map_or(1, |group| group.members), "1 to 64", |n| (1..=64).contains(n)),
-        delivery: section.word(
-            "delivery",
-            known.map_or(Delivery::Shared, |group| group.delivery),
-            &DELIVERIES,
-        ),
+        delivery: section.word("delivery", known.map_or(Delivery::Shared, |group| group.delivery)),
     }
 }
 

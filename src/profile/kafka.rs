@@ -1,8 +1,8 @@
 //! The combinations that a plan for Kafka must not have.
 
 use super::section::Reader;
+use crate::bus::kafka_topics;
 use crate::plan::{Acks, Delivery, Plan, Storage};
-use crate::topology::kafka;
 
 /// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -42,7 +42,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
 fn topics(plan: &Plan, reader: &mut Reader) {
     if reader.sound(&["topology"]) {
         let at = reader.at("topology.topics");
-        for fault in kafka::faults(&plan.topology) {
+        for fault in kafka_topics::faults(&plan.topology) {
             reader.wrong(at, || fault);
         }
     }

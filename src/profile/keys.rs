@@ -1,5 +1,7 @@
 //! The legal keys of each table of a profile.
 
+pub(super) use crate::plan::grammar::list;
+
 pub(super) const TOP: &[&str] =
     &["name", "description", "topology", "load", "market", "mix", "bus", "groups", "objectives", "prices"];
 pub(super) const LOAD: &[&str] = &[
@@ -83,13 +85,4 @@ pub fn all_keys() -> Vec<String> {
 /// The first table that knows a key.
 pub(super) fn table_of(key: &str) -> Option<&'static str> {
     TABLES.iter().find(|(table, keys)| !table.is_empty() && keys.contains(&key)).map(|(table, _)| *table)
-}
-
-/// `a`, `b` or `c`.
-pub(super) fn list(words: &[&str]) -> String {
-    let words: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
-    match words.split_last() {
-        Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
-        _ => words.concat(),
-    }
 }

@@ -3,6 +3,7 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
+use crate::load::peak_rate;
 use crate::num;
 use crate::plan::{Arrival, Burst, Consume, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
 
@@ -15,24 +16,11 @@ const MAX_STEPS: usize = 100;
 const PER_GENERATOR: f64 = 100_000.0;
 const RATES: &str = "a rate above 0/s and at most 1M/s";
 
-pub(super) const ARRIVALS: [(&str, Arrival); 6] = [
-    ("constant", Arrival::Constant),
-    ("poisson", Arrival::Poisson),
-    ("ramp", Arrival::Ramp),
-    ("burst", Arrival::Burst),
-    ("steps", Arrival::Steps),
-    ("closed", Arrival::Closed),
-];
-pub(super) const SPACINGS: [(&str, Spacing); 2] =
-    [("constant", Spacing::Constant), ("poisson", Spacing::Poisson)];
-pub(super) const CONSUMES: [(&str, Consume); 2] = [("live", Consume::Live), ("backlog", Consume::Backlog)];
-pub(super) const PACINGS: [(&str, Pacing); 2] = [("sleep", Pacing::Sleep), ("spin", Pacing::Spin)];
-
 /// The section; each generator needs a symbol of its own, so their number follows from `symbols` too.
 pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
     let mut section = Section::open(root, "load", keys::LOAD, reader);
     let max = is_max(&mut section);
-    let arrival = section.word("arrival", if max { Arrival::Closed } else { Arrival::Poisson }, &ARRIVALS);
+    let arrival = section.word("arrival", if max { Arrival::Closed } else { Arrival::Poisson });
     if max && arrival != Arrival::Closed && section.reader.sound(&["load.arrival"]) {
         let at = section.reader.at("load.arrival");
         section.reader.wrong(at, || {
@@ -58,11 +46,7 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         Some(first) => rate(&mut section, "rate", first),
         None => required_rate(&mut section, "rate"),
     };
-    let peak = peak(rate, ramp, burst, steps.as_ref());
-    let paced = if arrival == Arrival::Closed { 0.0 } else { peak.per_second };
-    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
-    let fitting = u32::try_from(num::u64_of(enough)).unwrap_or(1).min(symbols.max(1));
-    Load {
+    let load = Load {
         rate,
         warmup: span(&mut section, "warmup", Span::seconds(3), "at most 10m", |s| {
             s.ns <= Span::seconds(600).ns
@@ -76,10 +60,20 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         ramp,
         burst,
         steps,
-        generators: section.checked("generators", fitting, "1 to 64", |n| (1..=64).contains(n)),
-        pacing: section.word("pacing", Pacing::Sleep, &PACINGS),
-        consume: section.word("consume", Consume::Live, &CONSUMES),
-    }
+        generators: 1,
+        pacing: section.word("pacing", Pacing::Sleep),
+        consume: section.word("consume", Consume::Live),
+    };
+    let generators = generators(&load).min(symbols.max(1));
+    let generators = section.checked("generators", generators, "1 to 64", |n| (1..=64).contains(n));
+    Load { generators, ..load }
+}
+
+/// As many generators as the highest rate needs; one where the bus sets the pace.
+fn generators(load: &Load) -> u32 {
+    let paced = if load.is_closed() { 0.0 } else { peak_rate(load).per_second };
+    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
+    u32::try_from(num::u64_of(enough)).unwrap_or(1)
 }
 
 /// `rate = "max"`: as fast as the window lets it.
@@ -94,14 +88,13 @@ fn spacing(section: &mut Section<'_>, arrival: Arrival) -> Spacing {
         Arrival::Poisson => Some(Spacing::Poisson),
         Arrival::Ramp | Arrival::Burst | Arrival::Steps => None,
     };
-    let written = section.word("spacing", implied.unwrap_or(Spacing::Poisson), &SPACINGS);
+    let written = section.word("spacing", implied.unwrap_or(Spacing::Poisson));
     if implied.is_some_and(|implied| implied != written) && section.reader.sound(&["load.arrival"]) {
         let at = section.reader.at("load.spacing");
         section.reader.wrong(at, || {
-            let (word, implied) =
-                (word_of(&ARRIVALS, arrival), word_of(&SPACINGS, implied.unwrap_or(written)));
+            let implied = implied.unwrap_or(written);
             format!(
-                "`load.spacing` contradicts `arrival = \"{word}\"`; expected `\"{implied}\"` there, or none"
+                "`load.spacing` contradicts `arrival = \"{arrival}\"`; expected `\"{implied}\"` there, or none"
             )
         });
     }
@@ -129,8 +122,7 @@ fn shape<T>(
     };
     if arrival != its_own && section.reader.sound(&["load.arrival"]) {
         section.reader.wrong(entry.key_at, || {
-            let word = word_of(&ARRIVALS, arrival);
-            format!("[{path}] has no effect with `arrival = \"{word}\"`; expected `arrival = \"{key}\"`, or no such table")
+            format!("[{path}] has no effect with `arrival = \"{arrival}\"`; expected `arrival = \"{key}\"`, or no such table")
         });
     }
     let mut inner = Section::inner(Some(entry), path, legal, section.reader);
@@ -198,19 +190,6 @@ fn rates(section: &mut Section<'_>) -> Vec<Rate> {
     rates
 }
 
-/// The highest rate of the measure phase.
-fn peak(rate: Rate, ramp: Option<Ramp>, burst: Option<Burst>, steps: Option<&Steps>) -> Rate {
-    let ramp = ramp.into_iter().flat_map(|ramp| [ramp.from, ramp.to]);
-    let burst = burst.into_iter().map(|burst| burst.rate);
-    let steps = steps.into_iter().flat_map(|steps| steps.rates.iter().copied());
-    ramp.chain(burst).chain(steps).fold(rate, |a, b| if b > a { b } else { a })
-}
-
 /// The keys that decide how many events there are.
 pub(super) const VOLUME: [&str; 7] =
     ["load.rate", "load.warmup", "load.duration", "load.arrival", "load.ramp", "load.burst", "load.steps"];
-
-/// The word of a value in a list of words.
-pub(super) fn word_of<T: PartialEq + Copy>(words: &[(&'static str, T)], value: T) -> &'static str {
-    words.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word)
-}

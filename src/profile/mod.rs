@@ -75,9 +75,12 @@ fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
     let (topology, base_groups) = topics::topology(root, reader);
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
-    let bus = setting::bus(root, reader, &load, &market, &groups);
+    let bus = setting::bus(root, reader, &load, &groups);
     let mut plan =
         Plan { name, description, load, market, topology, mix, bus, groups, objectives: Vec::new() };
+    if !reader.written("bus.max_bytes") && reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES) {
+        plan.bus.max_bytes = setting::max_bytes(&plan);
+    }
     plan.objectives = objectives::read(root, reader, &plan);
     plan
 }

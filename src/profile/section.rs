@@ -9,7 +9,7 @@ use super::keys;
 use super::place::{At, Text, quoted};
 use super::tree::{Entry, Node, Table, Value};
 use crate::plan::grammar::{did_you_mean, nearest};
-use crate::plan::{Rate, Size, Span};
+use crate::plan::{Choice, Rate, Size, Span};
 
 /// What is shared by all sections: the texts, the mistakes, and where each key of the plan was written.
 #[derive(Debug)]
@@ -276,16 +276,16 @@ impl<'a> Section<'a> {
         self.checked(key, default.to_owned(), "a single line of text", plain)
     }
 
-    /// One of a list of words, or the default.
-    pub(super) fn word<T: Copy>(&mut self, key: &str, default: T, words: &[(&str, T)]) -> T {
+    /// A choice by its word, or the default.
+    pub(super) fn word<T: Choice>(&mut self, key: &str, default: T) -> T {
         let Some(text) = self.get::<String>(key) else { return default };
-        if let Some((_, value)) = words.iter().find(|(word, _)| *word == text) {
-            return *value;
+        if let Some(value) = T::of_word(&text) {
+            return value;
         }
         let at = self.reader.at(&self.path(key));
-        let legal: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let legal: Vec<String> = T::ALL.iter().map(ToString::to_string).collect();
         self.wrong(key, at, |path| {
-            let near = nearest(&text, legal.iter().copied());
+            let near = nearest(&text, legal.iter().map(String::as_str));
             format!("`{path}` is {}; expected {}{}", quoted(&text), keys::list(&legal), did_you_mean(near))
         });
         default

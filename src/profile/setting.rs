@@ -3,37 +3,16 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
-use crate::num;
+use crate::load::volume_bytes;
+use crate::market::MAX_SYMBOLS;
 use crate::plan::{
-    AckMode, Acks, BatchCompression, Bus, BusKind, Compression, Delivery, Group, Kafka, Load, Market, Nats,
-    Popularity, Publish, Size, Span, Storage, Sync,
+    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Plan, Popularity, Publish, Size, Span,
+    Storage, Sync,
 };
 
-pub(super) const POPULARITIES: [(&str, Popularity); 2] =
-    [("uniform", Popularity::Uniform), ("zipf", Popularity::Zipf)];
-pub(super) const KINDS: [(&str, BusKind); 2] = [("nats", BusKind::Nats), ("kafka", BusKind::Kafka)];
-pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("memory", Storage::Memory)];
-pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
-    [("none", Compression::None), ("s2", Compression::S2)];
-pub(super) const SYNCS: [(&str, Sync); 2] = [("default", Sync::Default), ("always", Sync::Always)];
-pub(super) const PUBLISHES: [(&str, Publish); 4] = [
-    ("async", Publish::Async),
-    ("sync", Publish::Sync),
-    ("fast", Publish::Fast),
-    ("atomic", Publish::Atomic),
-];
-pub(super) const ACKS: [(&str, AckMode); 3] =
-    [("explicit", AckMode::Explicit), ("all", AckMode::All), ("none", AckMode::None)];
-pub(super) const KAFKA_ACKS: [(&str, Acks); 3] =
-    [("all", Acks::All), ("leader", Acks::Leader), ("none", Acks::None)];
-pub(super) const BATCH_COMPRESSIONS: [(&str, BatchCompression); 4] = [
-    ("none", BatchCompression::None),
-    ("gzip", BatchCompression::Gzip),
-    ("snappy", BatchCompression::Snappy),
-    ("lz4", BatchCompression::Lz4),
-];
-
 const MIB: u64 = 1 << 20;
+/// The bound of a store is no smaller where the profile has none.
+const LEAST_STORE: Size = Size { bytes: 64 * MIB };
 const DAY: Span = Span::seconds(86_400);
 /// What a redelivery takes once `ack_wait` is over, on a busy broker.
 const AFTER_ACK_WAIT: Span = Span::seconds(5);
@@ -42,19 +21,22 @@ const AFTER_ACK_WAIT: Span = Span::seconds(5);
 pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
     let mut section = Section::open(root, "market", keys::MARKET, reader);
     Market {
-        symbols: section.checked("symbols", 500, "1 to 65535 symbols", |n| (1..=65_535).contains(n)),
+        symbols: section.checked("symbols", 500, &format!("1 to {MAX_SYMBOLS} symbols"), |n| {
+            (1..=MAX_SYMBOLS).contains(n)
+        }),
         seed: section.value("seed", 1),
-        popularity: section.word("popularity", Popularity::Zipf, &POPULARITIES),
+        popularity: section.word("popularity", Popularity::Zipf),
         zipf_exponent: section.checked("zipf_exponent", 1.0, "0 to 10", |x| (0.0..=10.0).contains(x)),
         event_size: section
             .checked("event_size", Size { bytes: 0 }, "at most 1MiB", |size| size.bytes <= MIB),
     }
 }
 
-/// `[bus]`; the bounds of the stream follow from the volume of the load, Kafka's partitions from the groups.
-pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Market, groups: &[Group]) -> Bus {
+/// `[bus]`; Kafka's partitions follow from the groups. The bound of the store is the least one where the profile has none: see
+/// [`max_bytes`].
+pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, groups: &[Group]) -> Bus {
     let mut section = Section::open(root, "bus", keys::BUS, reader);
-    let kind = section.word("kind", BusKind::Nats, &KINDS);
+    let kind = section.word("kind", BusKind::Nats);
     let replicas = number(&mut section, "replicas", 1, 1, 5);
     let window = number(&mut section, "window", 512, 1, 60_000);
     let buffer = number(&mut section, "buffer", 65_536, 0, 1_000_000);
@@ -62,9 +44,9 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     Bus {
         kind,
         replicas,
-        storage: section.word("storage", Storage::File, &STORAGES),
-        sync: section.word("sync", Sync::Default, &SYNCS),
-        publish: section.word("publish", Publish::Async, &PUBLISHES),
+        storage: section.word("storage", Storage::File),
+        sync: section.word("sync", Sync::Default),
+        publish: section.word("publish", Publish::Async),
         window,
         buffer,
         buffer_bytes: Some(section.checked(
@@ -74,13 +56,12 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
             |size| (MIB..=64 * 1024 * MIB).contains(&size.bytes),
         )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
-        ack: section.word("ack", AckMode::Explicit, &ACKS),
-        max_bytes: section
-            .checked("max_bytes", max_bytes(load, market), "at least 1MiB", |size| size.bytes >= MIB),
+        ack: section.word("ack", AckMode::Explicit),
+        max_bytes: section.checked("max_bytes", LEAST_STORE, "at least 1MiB", |size| size.bytes >= MIB),
         max_age: time(
             &mut section,
             "max_age",
-            DAY.max(Span { ns: total(load).ns * 2 }),
+            DAY.max(Span { ns: load.total().ns * 2 }),
             Span::seconds(365 * 86_400),
         ),
         partitions: number(&mut section, "partitions", partitions, 1, 256),
@@ -111,7 +92,7 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
     let Some(entry) = entry else { return defaults };
     let mut section = Section::inner(Some(entry), "bus.nats".to_owned(), keys::NATS, bus.reader);
     Nats {
-        compression: section.word("compression", defaults.compression, &COMPRESSIONS),
+        compression: section.word("compression", defaults.compression),
         msg_id: section.value("msg_id", defaults.msg_id),
         ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
         max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),
@@ -133,14 +114,14 @@ fn kafka(bus: &mut Section<'_>, replicas: u32) -> Kafka {
     let (least_batch, most_batch) = (Size { bytes: 1024 }, Size { bytes: MIB });
     let (least_heap, most_heap) = (Size { bytes: 256 * MIB }, Size { bytes: 64 * 1024 * MIB });
     Kafka {
-        acks: section.word("acks", defaults.acks, &KAFKA_ACKS),
+        acks: section.word("acks", defaults.acks),
         idempotence: section.value("idempotence", defaults.idempotence),
         linger: section.checked("linger", defaults.linger, "at most 1s", |span| *span <= Span::seconds(1)),
         batch_size: section.checked("batch_size", defaults.batch_size, "1KiB to 1MiB", |size| {
             (least_batch..=most_batch).contains(size)
         }),
         max_in_flight: number(&mut section, "max_in_flight", defaults.max_in_flight, 1, 1_000),
-        compression: section.word("compression", defaults.compression, &BATCH_COMPRESSIONS),
+        compression: section.word("compression", defaults.compression),
         min_insync_replicas: number(&mut section, "min_insync_replicas", defaults.min_insync_replicas, 1, 5),
         commit_interval: time(&mut section, "commit_interval", defaults.commit_interval, Span::seconds(60)),
         heap: section.checked("heap", defaults.heap, "256MiB to 64GiB", |size| {
@@ -159,20 +140,13 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
     section.checked(key, default, &format!("{from} to {to}"), |n| (from..=to).contains(n))
 }
 
-/// Bytes that the events of a run take in the store, nearly: an encoded event has about 500 bytes, and the
-/// broker adds the subject and a header of its own.
-pub(super) fn volume(load: &Load, market: &Market) -> f64 {
-    const ENCODED: u64 = 500;
-    const OVERHEAD: u64 = 100;
-    let (measured, warmup) = crate::load::expected_events(load);
-    (measured + warmup) * num::f64_of(market.event_size.bytes.max(ENCODED) + OVERHEAD)
-}
+/// The keys that decide how large events are.
+pub(super) const SIZES: [&str; 3] = ["market", "topology", "mix"];
 
-/// Half as much again as the volume, at least 64 MiB, in whole mebibytes.
-fn max_bytes(load: &Load, market: &Market) -> Size {
-    const LEAST: u64 = 64;
-    let mebibytes = num::u64_of((volume(load, market) * 1.5 / num::f64_of(MIB)).ceil());
-    Size { bytes: mebibytes.max(LEAST) * MIB }
+/// The bound of the store where the profile has none: half as much again as the run's events take, in whole mebibytes.
+pub(super) fn max_bytes(plan: &Plan) -> Size {
+    let bytes = volume_bytes(plan).saturating_add(volume_bytes(plan) / 2);
+    Size { bytes: bytes.div_ceil(MIB).saturating_mul(MIB) }.max(LEAST_STORE)
 }
 
 /// The drain where the profile has none: long enough for a delivery that the bus repeats because its acknowledgement got
@@ -193,9 +167,4 @@ pub(super) fn drain(root: &Table) -> Span {
 
 fn after(ack_wait: Span) -> Span {
     super::load::DRAIN.max(Span { ns: ack_wait.ns.saturating_add(AFTER_ACK_WAIT.ns) })
-}
-
-/// Warm-up, measure and drain.
-pub(super) fn total(load: &Load) -> Span {
-    Span { ns: load.warmup.ns + load.duration.ns + load.drain.ns }
 }

@@ -7,12 +7,12 @@ use super::place::{At, quoted};
 use super::section::{Legible, Reader, Section};
 use super::tree::{Table, Value};
 use super::wiring::{is_token, is_topic};
+use crate::market::MAX_TOPICS;
 use crate::num;
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Group, Topology};
 use crate::topology::adr;
 
-const MAX_TOPICS: usize = 32;
 const DEFAULT: &str = "adr-002";
 /// The topic that is the whole of the load where the profile has no mix.
 const QUOTES: &str = "market.quote.received";
@@ -52,7 +52,7 @@ fn named(reader: &mut Reader, path: &str, name: &str, at: At) -> (Topology, Vec<
             format!(
                 "no topology {}; expected {}, or a table [topology] with `topics`{near}",
                 quoted(name),
-                keys::list(&adr::NAMES)
+                keys::list(adr::NAMES)
             )
         });
         let nothing = Topology {

@@ -2,11 +2,6 @@
 
 use std::fmt::{Display, Write};
 
-use super::groups::DELIVERIES;
-use super::load::{ARRIVALS, CONSUMES, PACINGS, SPACINGS, word_of};
-use super::setting::{
-    ACKS, BATCH_COMPRESSIONS, COMPRESSIONS, KAFKA_ACKS, KINDS, POPULARITIES, PUBLISHES, STORAGES, SYNCS,
-};
 use crate::compare::Prices;
 use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
 
@@ -88,11 +83,11 @@ fn load(out: &mut Out, load: &Load) {
     out.text("warmup", &load.warmup);
     out.text("duration", &load.duration);
     out.text("drain", &load.drain);
-    out.text("arrival", &word_of(&ARRIVALS, load.arrival));
-    out.text("spacing", &word_of(&SPACINGS, load.spacing));
+    out.text("arrival", &load.arrival);
+    out.text("spacing", &load.spacing);
     out.line("generators", &load.generators);
-    out.text("pacing", &word_of(&PACINGS, load.pacing));
-    out.text("consume", &word_of(&CONSUMES, load.consume));
+    out.text("pacing", &load.pacing);
+    out.text("consume", &load.consume);
     if let Some(ramp) = load.ramp {
         out.header("[load.ramp]");
         out.text("from", &ramp.from);
@@ -114,7 +109,7 @@ fn market(out: &mut Out, market: &Market) {
     out.header("[market]");
     out.line("symbols", &market.symbols);
     out.line("seed", &market.seed);
-    out.text("popularity", &word_of(&POPULARITIES, market.popularity));
+    out.text("popularity", &market.popularity);
     out.line("zipf_exponent", &number(market.zipf_exponent));
     out.text("event_size", &market.event_size);
 }
@@ -132,30 +127,30 @@ fn group(out: &mut Out, group: &Group) {
     out.text("name", &group.name);
     out.line("subscribe", &list(&group.subscribe));
     out.line("members", &group.members);
-    out.text("delivery", &word_of(&DELIVERIES, group.delivery));
+    out.text("delivery", &group.delivery);
 }
 
 fn bus(out: &mut Out, bus: &Bus) {
     out.header("[bus]");
-    out.text("kind", &word_of(&KINDS, bus.kind));
+    out.text("kind", &bus.kind);
     out.line("replicas", &bus.replicas);
-    out.text("storage", &word_of(&STORAGES, bus.storage));
-    out.text("sync", &word_of(&SYNCS, bus.sync));
-    out.text("publish", &word_of(&PUBLISHES, bus.publish));
+    out.text("storage", &bus.storage);
+    out.text("sync", &bus.sync);
+    out.text("publish", &bus.publish);
     out.line("window", &bus.window);
     out.line("buffer", &bus.buffer);
     if let Some(bytes) = bus.buffer_bytes {
         out.text("buffer_bytes", &bytes);
     }
     out.text("publish_timeout", &bus.publish_timeout);
-    out.text("ack", &word_of(&ACKS, bus.ack));
+    out.text("ack", &bus.ack);
     out.text("max_bytes", &bus.max_bytes);
     out.text("max_age", &bus.max_age);
     out.line("partitions", &bus.partitions);
     out.line("audit", &bus.audit);
     let nats = &bus.nats;
     out.header("[bus.nats]");
-    out.text("compression", &word_of(&COMPRESSIONS, nats.compression));
+    out.text("compression", &nats.compression);
     out.line("msg_id", &nats.msg_id);
     out.text("ack_wait", &nats.ack_wait);
     out.line("max_ack_pending", &nats.max_ack_pending);
@@ -165,12 +160,12 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("linger", &nats.linger);
     let kafka = &bus.kafka;
     out.header("[bus.kafka]");
-    out.text("acks", &word_of(&KAFKA_ACKS, kafka.acks));
+    out.text("acks", &kafka.acks);
     out.line("idempotence", &kafka.idempotence);
     out.text("linger", &kafka.linger);
     out.text("batch_size", &kafka.batch_size);
     out.line("max_in_flight", &kafka.max_in_flight);
-    out.text("compression", &word_of(&BATCH_COMPRESSIONS, kafka.compression));
+    out.text("compression", &kafka.compression);
     out.line("min_insync_replicas", &kafka.min_insync_replicas);
     out.text("commit_interval", &kafka.commit_interval);
     out.text("heap", &kafka.heap);

@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Ns, Plan};
+use crate::plan::{Ns, Plan, choices};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.record/1";
@@ -127,6 +127,10 @@ pub enum End {
     HarnessFailed,
     /// Rebuilt from the journal of a run that never wrote its record.
     Recovered,
+}
+
+choices! {
+    End: Completed, Interrupted, BrokerFailed, HarnessFailed, Recovered;
 }
 
 /// The machine that tickgate ran on.

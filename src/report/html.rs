@@ -6,12 +6,12 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::chart::{self, Chart};
-use super::claims::claims;
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
 use super::{Beside, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
+use crate::verdict::claims::{self, Claim, Support};
 
 pub(crate) const SCRIPT: &str = include_str!("../../templates/page.js");
 
@@ -31,7 +31,7 @@ struct Page<'a> {
     key: Vec<(&'static str, String)>,
     objectives: Vec<Objective>,
     reasons: Vec<sections::Reason>,
-    claims: Vec<Claim>,
+    claims: Vec<(Claim, &'static str)>,
     flows: Vec<Flow>,
     ledger: Table,
     lost: Table,
@@ -71,11 +71,21 @@ struct Bar {
     width: String,
 }
 
-struct Claim {
-    says: &'static str,
-    measured: String,
-    word: &'static str,
-    class: &'static str,
+/// A claim for a page, with its style.
+pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
+    let class = match claim.support {
+        Support::Supported => "pass",
+        Support::Contradicted => "fail",
+        Support::NotTested => "not-tested",
+    };
+    (
+        Claim {
+            says: show::plain(&claim.says),
+            measured: show::plain(&claim.measured),
+            support: claim.support,
+        },
+        class,
+    )
 }
 
 /// The page. An error would be one of the template's own, and becomes the page.
@@ -97,19 +107,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         key: sections::key(record),
         objectives: record.objectives.iter().map(objective).collect(),
         reasons: sections::reasons(record),
-        claims: claims(record)
-            .into_iter()
-            .map(|c| Claim {
-                says: c.says,
-                measured: show::plain(&c.measured),
-                word: c.borne.as_str(),
-                class: match c.borne {
-                    super::claims::Borne::Supported => "pass",
-                    super::claims::Borne::Contradicted => "fail",
-                    super::claims::Borne::NotTested => "not-tested",
-                },
-            })
-            .collect(),
+        claims: claims::of_run(record).iter().map(plain_claim).collect(),
         flows: sections::flows(record),
         ledger: sections::ledger(record),
         lost,

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::claims::claims;
 use super::table::Table;
 use super::{sections, show, words};
 use crate::record::{Record, Verdict};
+use crate::verdict::claims;
 
 /// Objectives, reasons and groups that are listed at the most; CI systems cut at 1 MiB.
 const LISTED: usize = 200;
@@ -65,8 +65,8 @@ pub(crate) fn summary(record: &Record) -> String {
     say(table(&sections::ledger(record)));
     say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
     let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
-    for claim in claims(record) {
-        adr.row([claim.says.to_owned(), claim.measured, claim.borne.as_str().to_owned()]);
+    for claim in claims::of_run(record) {
+        adr.row([claim.says, claim.measured, claim.support.to_string()]);
     }
     say(table(&adr));
     say("</details>\n\n<details><summary>Machine and broker</summary>\n".into());

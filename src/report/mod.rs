@@ -1,7 +1,6 @@
 //! Renderers: a record in, files and text out; they read nothing else and write nowhere.
 
 mod chart;
-mod claims;
 pub mod compare;
 mod csv;
 mod hlog;

@@ -187,9 +187,8 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
         ("reordered", group.reordered),
     ];
     stages.push(stage("delivered", delivered, group.expected, &leaks, &notes));
-    let members = if group.members == 1 { "1 member".into() } else { format!("{} members", group.members) };
-    let delivery = format!("{:?}", group.delivery).to_lowercase();
-    Flow { name: show::plain(&format!("{} ({members}, {delivery})", group.name)), stages }
+    let members = show::several(u64::from(group.members), "member");
+    Flow { name: show::plain(&format!("{} ({members}, {})", group.name, group.delivery)), stages }
 }
 
 /// The ledger in numbers, a row for each group.
@@ -430,7 +429,7 @@ pub(crate) fn run(record: &Record) -> Facts {
         ("profile", show::plain(&run.profile)),
         ("started", show::plain(&run.started)),
         ("ended", show::plain(&run.ended)),
-        ("end", format!("{:?}", run.end).to_lowercase()),
+        ("end", run.end.to_string()),
         ("tickgate", show::plain(&run.tickgate)),
     ]);
     for phase in &record.phases {

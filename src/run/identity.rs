@@ -2,7 +2,6 @@
 
 use crate::bus::leftover::{ID_ALPHABET, ID_LENGTH};
 use crate::market::RunIdentity;
-use crate::num;
 use crate::plan::Plan;
 
 /// A run's id and event tag.
@@ -40,15 +39,10 @@ impl Default for Identity {
 
 /// What makes an event one of this run.
 pub(super) fn run_identity(plan: &Plan, run_tag: u16, from_unix_ns: u64) -> RunIdentity {
+    const HOUR_NS: u64 = 3_600_000_000_000;
     // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
-    let length = plan.load.warmup.ns + plan.load.duration.ns + plan.load.drain.ns + 3_600_000_000_000;
-    RunIdentity {
-        run_tag,
-        topics: num::count32(plan.topology.topics.len()),
-        symbols: plan.market.symbols,
-        from_unix_ns,
-        until_unix_ns: from_unix_ns.saturating_add(length),
-    }
+    let length = plan.load.total().ns.saturating_add(HOUR_NS);
+    RunIdentity::new(plan, run_tag, from_unix_ns, from_unix_ns.saturating_add(length))
 }
 
 #[cfg(test)]

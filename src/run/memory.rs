@@ -4,8 +4,7 @@
 //! An estimate from above. Each part is the most that it can come to when nothing goes well: a broker that stands still, groups
 //! that fall behind. No part that holds events has more than the run has.
 
-use super::volume::volume_bytes;
-use crate::load;
+use crate::load::{self, volume_bytes};
 use crate::num;
 use crate::plan::{BusKind, Plan, Storage};
 
@@ -184,9 +183,7 @@ impl<'a> Numbers<'a> {
     /// What grows with the length of the run: rows, windows, lateness, excesses.
     fn timeline(&self) -> u64 {
         let load = &self.plan.load;
-        let seconds = (load.warmup.ns.saturating_add(load.duration.ns).saturating_add(load.drain.ns))
-            / 1_000_000_000
-            + 1;
+        let seconds = load.total().ns / 1_000_000_000 + 1;
         let limits = num::count(self.plan.objectives.len()) + 1;
         let slots = if load.duration.ns > 600_000_000_000 { 1 } else { 10 };
         let workers = self.generators + self.groups;

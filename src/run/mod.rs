@@ -29,7 +29,6 @@ mod shared;
 pub mod simulated;
 mod supervisor;
 mod threads;
-mod volume;
 mod workers;
 
 pub use agenda::{Action, Agenda};
@@ -37,7 +36,7 @@ pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
 pub use job::{Broker, Job, Options, RunError};
-pub use volume::volume_bytes;
+pub use crate::load::volume_bytes;
 
 #[cfg(test)]
 mod tests;

@@ -6,13 +6,13 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use crate::bus::{Bus, BusError};
+use crate::load::largest_event_bytes;
 use crate::plan::{Plan, Size};
 use crate::topology::Subscriptions;
 
 use super::job::{Broker, Job, RunError};
 use super::ready::{Groups, ready};
 use super::threads::Threads;
-use super::volume;
 
 /// Time between two looks at the broker.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
@@ -129,7 +129,7 @@ fn connected<B: Bus>(
 
 /// An event has the size of its content, whatever the plan asks for at the least.
 fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
-    let largest = volume::largest_event_bytes(plan);
+    let largest = largest_event_bytes(plan);
     if most == 0 || largest <= most {
         return Ok(());
     }

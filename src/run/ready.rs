@@ -131,7 +131,7 @@ pub(super) fn ready<P: Publisher>(
         if let Some(end) = ended() {
             return Err(end);
         }
-        if now.saturating_sub(started) > u64::try_from(within.as_nanos()).unwrap_or(u64::MAX) {
+        if now.saturating_sub(started) > num::nanoseconds(within) {
             let silent = if missing.is_empty() { "some publisher".to_owned() } else { missing.join("; ") };
             return Err(RunError::NotReady { silent, seconds: within.as_secs(), said: said.text() });
         }

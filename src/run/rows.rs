@@ -76,7 +76,7 @@ impl RowMaker {
                 let GroupReport { interval, steps, until } = *report;
                 self.backlog.group(group, steps, until);
                 match &mut open.groups[group] {
-                    Some(so_far) => so_far.merge(&interval),
+                    Some(so_far) => so_far.add_later(&interval),
                     empty => *empty = Some(Box::new(interval)),
                 }
             }
@@ -107,7 +107,7 @@ impl RowMaker {
         let mut load = GeneratorInterval::new(&Limits::default());
         let mut in_flight = 0;
         for report in &open.generators {
-            load.merge(&report.counts);
+            load.add_generator(&report.counts);
             in_flight += report.in_flight;
         }
         let backlog = self.backlog.settle();

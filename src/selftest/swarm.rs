@@ -294,7 +294,7 @@ fn draw_stretches(dice: &mut Dice, length: Ns) -> Vec<Stretch> {
 }
 
 fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
-    let length = plan.load.warmup.ns + plan.load.duration.ns;
+    let length = plan.load.sending().ns;
     let mut faults = Faults {
         uplink: draw_delay(dice),
         answer: draw_delay(dice),

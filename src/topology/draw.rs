@@ -1,6 +1,7 @@
 //! A topology as a page of text: the tree of topics, who receives each, and what is wrong with it.
 
-use crate::plan::{Delivery, Group, Topology};
+use crate::num::show;
+use crate::plan::{Group, Topology};
 
 use super::lint::{Finding, Severity};
 use super::pattern::Pattern;
@@ -84,13 +85,8 @@ const fn branches(at: usize, count: usize) -> (&'static str, &'static str) {
 fn listing(page: &mut String, topology: &Topology, groups: &[Group]) {
     let mut rows = vec![];
     for group in groups {
-        let delivery = match group.delivery {
-            Delivery::Shared => "shared",
-            Delivery::Partitioned => "partitioned",
-            Delivery::Pinned => "pinned",
-        };
-        let members = if group.members == 1 { "member" } else { "members" };
-        rows.push(Row::heading(format!("  {}: {} {members}, {delivery}", group.name, group.members)));
+        let members = show::several(u64::from(group.members), "member");
+        rows.push(Row::heading(format!("  {}: {members}, {}", group.name, group.delivery)));
         for text in &group.subscribe {
             let received = Pattern::parse(text).map_or_else(
                 |_| "(no pattern)".to_owned(),
@@ -192,6 +188,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Delivery;
     use crate::topology::{adr, lint};
     use proptest::prelude::*;
 

@@ -2,7 +2,6 @@
 
 pub mod adr;
 mod draw;
-pub mod kafka;
 mod lint;
 mod naming;
 mod pattern;
@@ -13,5 +12,5 @@ pub use draw::draw;
 pub use lint::{Finding, Severity, TOPICS_MAX, lint};
 pub use naming::{Naming, OWN, lies_below, name_part, own_name};
 pub use pattern::{Pattern, PatternError};
-pub use route::{Subjects, filters, receives, subjects};
+pub use route::{Subjects, filters, receives, subject, subjects};
 pub use subscriptions::{SubscriptionError, Subscriptions, TopicSet};

@@ -37,7 +37,7 @@ pub fn own_name(run: &str) -> String {
     format!("{OWN}{}", name_part(run))
 }
 
-/// A text as a part of a name: whatever NATS and Kafka do not allow there becomes `-`.
+/// A text as a part of a name: whatever a bus might not allow there becomes `-`.
 #[must_use]
 pub fn name_part(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()

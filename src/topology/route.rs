@@ -29,7 +29,8 @@ pub(super) fn filter(topology: &Topology, pattern: &str) -> String {
 }
 
 /// A topic or pattern with the prefix before it.
-pub(super) fn subject(topology: &Topology, topic: &str) -> String {
+#[must_use]
+pub fn subject(topology: &Topology, topic: &str) -> String {
     if topology.prefix.is_empty() { topic.to_owned() } else { format!("{}.{topic}", topology.prefix) }
 }
 

@@ -5,7 +5,7 @@
 //! harness may have caused, is inconclusive.
 
 use crate::measure::rank;
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{Metric, Objective, Op, Outcome, Stat, Throughput, Timing, Value};
 use crate::record::{End, Record, Window};
 
@@ -152,7 +152,8 @@ fn mean_stands(record: &Record, objective: &Objective, observed: &Observed, stan
 
 fn disturbed(record: &Record, in_seconds: u64, of: u64) -> Option<Unfit> {
     let events = format!(
-        ", and {in_seconds} of the {of} events beyond the limit were due in seconds in which they used 10 % or more"
+        ", and {in_seconds} of the {of} events beyond the limit were due in seconds in which they used {} or more",
+        show::percent(validity::OTHERS_SHARE)
     );
     validity::disturbed(record, &events)
 }

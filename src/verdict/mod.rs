@@ -3,16 +3,17 @@
 //! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
 //! Everything follows from the record alone, so that a verdict can be found again from a file.
 
+pub mod claims;
 mod confidence;
 mod miss;
 mod observe;
 mod validity;
 
 pub use confidence::samples_needed;
-pub use validity::{Unfit, reasons, tightest_limit_ns, usage};
+pub use validity::{HICCUP_SHARE, SEND_LAG_SHARE, Unfit, lowest_limit_ns, reasons, tightest_limit_ns, usage};
 
 use crate::measure::Limits;
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
 use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
 
@@ -238,7 +239,7 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
     let finite = observed.value.is_finite();
     let by = match margin(objective, observed.value).filter(|_| finite) {
         Some(margin) if margin < 0.0 => {
-            format!(", {:.0} % beyond the limit", -margin * 100.0)
+            format!(", {} the limit", show::margin(margin))
         }
         _ => String::new(),
     };

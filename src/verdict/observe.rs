@@ -2,13 +2,12 @@
 
 use crate::load::{planned_rate, totals};
 use crate::measure::{Tally, decode, rank};
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{
     Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value,
 };
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
-use super::validity::show;
 use super::{compare, number};
 
 /// What was observed of an objective.
@@ -82,11 +81,9 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
 /// A figure with its unit, short.
 fn text(value: Value) -> String {
     match value {
-        Value::Time(span) => show(span.ns),
-        Value::Rate(Rate { per_second }) if per_second >= 1e6 => format!("{:.3}M/s", per_second / 1e6),
-        Value::Rate(Rate { per_second }) if per_second >= 1e3 => format!("{:.3}k/s", per_second / 1e3),
-        Value::Rate(Rate { per_second }) => format!("{per_second:.1}/s"),
-        Value::Size(Size { bytes }) => format!("{:.1}MiB", num::f64_of(bytes) / 1_048_576.0),
+        Value::Time(span) => show::time(span.ns),
+        Value::Rate(Rate { per_second }) => show::fine_rate(per_second),
+        Value::Size(Size { bytes }) => show::size(bytes),
         Value::Cores(cores) => format!("{cores:.2}"),
         // Rounded down: 99.9999 % is not 100 %.
         Value::Share(share) => {
@@ -182,7 +179,7 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
         contended: sum(|limit| limit.contended),
         silent,
     };
-    let text = if ns.is_infinite() { "never".to_owned() } else { show(num::u64_of(ns)) };
+    let text = if ns.is_infinite() { "never".to_owned() } else { show::time(num::u64_of(ns)) };
     Some(Observed { text, value: ns, samples: count, holds, counts: Some(counts) })
 }
 

@@ -7,14 +7,14 @@
 //! the limit, at the quantile that is judged.
 
 use crate::measure::{Usage, decode};
-use crate::num;
+use crate::num::{self, show};
 use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
 use crate::record::{Latency, Machine, Reason, Record, Row};
 
 /// Send lag may take this share of a limit.
-const SEND_LAG_SHARE: f64 = 0.10;
+pub const SEND_LAG_SHARE: f64 = 0.10;
 /// Hiccups may take this share of a limit.
-const HICCUP_SHARE: f64 = 0.20;
+pub const HICCUP_SHARE: f64 = 0.20;
 /// The clock error between hosts may take this share of a limit.
 const CLOCK_SHARE: f64 = 0.10;
 /// The last slot of the measure phase may come this share of the phase too late, and never more than a second.
@@ -34,6 +34,13 @@ const THROTTLED_SHARE: f64 = 0.01;
 const TAIL: f64 = 0.9;
 /// The limit that counts where a plan has none on latency.
 const DEFAULT_LIMIT_NS: u64 = 100_000_000;
+
+/// The lowest latency limit that can be judged beside a send lag and hiccups like these, at the quantile that is judged.
+#[must_use]
+pub fn lowest_limit_ns(send_lag_ns: u64, hiccup_ns: u64) -> u64 {
+    let by_lag = num::f64_of(send_lag_ns) / SEND_LAG_SHARE;
+    num::u64_of(by_lag.max(num::f64_of(hiccup_ns) / HICCUP_SHARE))
+}
 
 /// Why something cannot be judged, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,11 +133,12 @@ fn not_offered(record: &Record) -> Option<Unfit> {
     Some(Unfit::new(
         "not-offered",
         format!(
-            "{} was not offered as planned: {} of its {} events had their turn before it ended ({:.0} %, and 95 % are needed)",
+            "{} was not offered as planned: {} of its {} events had their turn before it ended ({:.0} %, and {} are needed)",
             least.part,
             least.offered,
             least.due,
-            (share * 100.0).floor()
+            (share * 100.0).floor(),
+            show::percent(OFFERED_SHARE)
         ),
         "lower load.rate, add generators, or give tickgate more cores",
     ))
@@ -155,7 +163,7 @@ fn behind(record: &Record) -> Vec<Unfit> {
             "rate-missed",
             format!(
                 "the generators fell behind: the last event was sent {} late",
-                show(record.load.finished_late_ns)
+                show::time(record.load.finished_late_ns)
             ),
             "lower load.rate, add generators, or give tickgate more cores",
         ));
@@ -248,8 +256,9 @@ pub(super) fn clock(record: &Record, limit_ns: u64) -> Option<Unfit> {
         Unfit::new(
             "clock",
             format!(
-                "the clocks of the hosts may differ by {}, over 10 % of the limit {}",
-                show(record.health.clock_error_ns),
+                "the clocks of the hosts may differ by {}, over {} of the limit {}",
+                show::time(record.health.clock_error_ns),
+                show::percent(CLOCK_SHARE),
                 Span { ns: limit_ns }
             ),
             "synchronise the hosts' clocks, or measure on one host",
@@ -263,8 +272,9 @@ fn late(lag_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
         Unfit::new(
             "send-lag",
             format!(
-                "tickgate itself sent late: send lag {quantile} {} is over 10 % of the limit {}",
-                show(lag_ns),
+                "tickgate itself sent late: send lag {quantile} {} is over {} of the limit {}",
+                show::time(lag_ns),
+                show::percent(SEND_LAG_SHARE),
                 Span { ns: limit_ns }
             ),
             "give tickgate more cores or a quieter machine, add generators, or raise the limit",
@@ -278,8 +288,9 @@ fn hiccups(hiccup_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
         Unfit::new(
             "hiccups",
             format!(
-                "the machine paused: hiccup {quantile} {} is over 20 % of the limit {}",
-                show(hiccup_ns),
+                "the machine paused: hiccup {quantile} {} is over {} of the limit {}",
+                show::time(hiccup_ns),
+                show::percent(HICCUP_SHARE),
                 Span { ns: limit_ns }
             ),
             "use a quieter machine, or raise the limit; `tickgate doctor` shows what this machine can judge",
@@ -375,27 +386,10 @@ pub(super) fn explained(record: &Record, objective: &Objective) -> Unfit {
         "late",
         format!(
             "tickgate's own lateness explains it: send lag {lag_name} {}, hiccup {hiccup_name} {}, {} of pauses in all",
-            show(lag),
-            show(hiccup),
-            show(paused)
+            show::time(lag),
+            show::time(hiccup),
+            show::time(paused)
         ),
         "give tickgate more cores or a quieter machine, add generators, or raise the limit",
     )
-}
-
-/// A time for people: three significant digits.
-pub(super) fn show(ns: u64) -> String {
-    let ns = num::f64_of(ns);
-    let (value, unit) = match ns {
-        n if n < 1e3 => (n, "ns"),
-        n if n < 1e6 => (n / 1e3, "µs"),
-        n if n < 1e9 => (n / 1e6, "ms"),
-        n => (n / 1e9, "s"),
-    };
-    let digits = match value {
-        v if v >= 100.0 || unit == "ns" => 0,
-        v if v >= 10.0 => 1,
-        _ => 2,
-    };
-    format!("{value:.digits$}{unit}")
 }

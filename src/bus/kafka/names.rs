@@ -1,9 +1,9 @@
 //! The run's topics and groups on Kafka, by name and by place.
 
-use crate::bus::{BusError, Position};
+use crate::bus::{BusError, Position, kafka_topics};
 use crate::num;
 use crate::plan::Plan;
-use crate::topology::{self, Naming, kafka, name_part as part, own_name};
+use crate::topology::{self, Naming, name_part as part, own_name};
 
 /// The names of a run, and its places: each partition of each topic has a number of its own, `topic × partitions +
 /// partition`, which is what a [`Position`] calls its partition.
@@ -28,7 +28,7 @@ impl Names {
     /// When Kafka cannot hold the topics, or a group's patterns are none.
     pub(super) fn new(plan: &Plan, naming: Naming, run: &str) -> Result<Self, BusError> {
         let unfit = |problem| BusError::Plan { problem, hint: "see `tickgate topology`".to_owned() };
-        if let Some(fault) = kafka::faults(&plan.topology).into_iter().next() {
+        if let Some(fault) = kafka_topics::faults(&plan.topology).into_iter().next() {
             return Err(unfit(fault));
         }
         let prefix = naming.prefix(&plan.topology, run);

@@ -385,11 +385,11 @@ impl Admin<'_> {
             ("partitions".to_owned(), bus.partitions.to_string()),
             ("replicas".to_owned(), bus.replicas.to_string()),
             ("min_insync_replicas".to_owned(), kafka.min_insync_replicas.to_string()),
-            ("acks".to_owned(), format!("{:?}", kafka.acks).to_lowercase()),
+            ("acks".to_owned(), kafka.acks.to_string()),
             ("idempotence".to_owned(), kafka.idempotence.to_string()),
             ("linger".to_owned(), kafka.linger.to_string()),
             ("batch_size".to_owned(), kafka.batch_size.to_string()),
-            ("compression".to_owned(), format!("{:?}", kafka.compression).to_lowercase()),
+            ("compression".to_owned(), kafka.compression.to_string()),
         ];
         if local {
             settings.push(("heap".to_owned(), kafka.heap.to_string()));

@@ -342,7 +342,7 @@ impl SimMember {
 impl Member for SimMember {
     /// In virtual time nothing waits: it takes what is there.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let until = self.shared.time.now().saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        let until = self.shared.time.now().saturating_add(num::nanoseconds(wait));
         let mut world = self.shared.world();
         loop {
             let taken = self.take(&mut world, sink);

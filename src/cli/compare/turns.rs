@@ -101,7 +101,7 @@ impl Turns<'_> {
         }
         let seconds = self.task.sides.iter().map(|side| {
             // Starting a broker, readiness, drain and audit take some seconds more.
-            (side.plan.load.warmup.ns + side.plan.load.duration.ns + design.cool_down.ns) / 1_000_000_000 + 3
+            (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
         });
         let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
         self.progress.say(&format!(

@@ -145,7 +145,7 @@ fn metrics() -> impl Strategy<Value = Metric> {
         Just(Stat::Max),
         (1_u64..100_000).prop_map(|n| Stat::Quantile(num::f64_of(n) / 100_000.0)),
     ];
-    let timings = prop::sample::select(TIMINGS.map(|(_, timing)| timing).to_vec());
+    let timings = prop::sample::select(TIMINGS.to_vec());
     prop_oneof![
         (timings, stats).prop_map(|(timing, stat)| Metric::Time(timing, stat)),
         prop::sample::select(FIGURES.to_vec()),
@@ -168,7 +168,7 @@ fn limit(kind: Kind, n: u32) -> Value {
 pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
     let group =
         proptest::option::of("[a-z][a-z0-9-]{0,12}".prop_filter("`windows` is no group", |g| g != "windows"));
-    let ops = prop::sample::select(OPS.map(|(_, op)| op).to_vec());
+    let ops = prop::sample::select(OPS.to_vec());
     (group, any::<bool>(), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
         |(group, windows, metric, op, n, share)| {
             let windows =

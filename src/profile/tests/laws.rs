@@ -4,13 +4,13 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    Arrival, Burst, Compression, Delivery, Group, Metric, Plan, Publish, Ramp, Rate, Size, Spacing, Span,
-    Steps, Storage, Sync, Topology,
+    AckMode, Arrival, Burst, Choice, Compression, Consume, Delivery, Group, Metric, Pacing, Plan, Popularity,
+    Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology,
 };
-use crate::profile::{Source, builtin, load, read, setting, to_toml};
+use crate::profile::{Source, builtin, read, to_toml};
 
-fn one_of<T: Clone + std::fmt::Debug + 'static>(words: &[(&str, T)]) -> impl Strategy<Value = T> + use<T> {
-    prop::sample::select(words.iter().map(|(_, value)| value.clone()).collect::<Vec<T>>())
+fn one_of<T: Choice + std::fmt::Debug>() -> impl Strategy<Value = T> {
+    prop::sample::select(T::ALL)
 }
 
 fn rates() -> impl Strategy<Value = Rate> {
@@ -21,10 +21,9 @@ fn rates() -> impl Strategy<Value = Rate> {
 }
 
 fn loads(plan: Plan) -> impl Strategy<Value = Plan> {
-    let shape =
-        (one_of(&load::ARRIVALS), one_of(&load::SPACINGS), rates(), rates(), 2_u64..1_000_000, 1_u64..100);
+    let shape = (one_of::<Arrival>(), one_of::<Spacing>(), rates(), rates(), 2_u64..1_000_000, 1_u64..100);
     let phases = (1_u64..600_000, 10_000_000_000_u64..100_000_000_000, 1_u64..3_600_000);
-    (shape, phases, rates(), 1_u32..=64, (one_of(&load::PACINGS), one_of(&load::CONSUMES))).prop_map(
+    (shape, phases, rates(), 1_u32..=64, (one_of::<Pacing>(), one_of::<Consume>())).prop_map(
         move |(
             (arrival, spacing, low, high, every, length),
             (warmup, duration, drain),
@@ -62,7 +61,7 @@ fn markets(plan: Plan) -> impl Strategy<Value = Plan> {
     (
         64_u32..=65_535,
         0..=i64::MAX,
-        one_of(&setting::POPULARITIES),
+        one_of::<Popularity>(),
         0.0_f64..10.0,
         0_u64..(1 << 20),
         topics,
@@ -88,8 +87,8 @@ fn markets(plan: Plan) -> impl Strategy<Value = Plan> {
 }
 
 fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
-    let words = (one_of(&setting::STORAGES), one_of(&setting::COMPRESSIONS), one_of(&setting::SYNCS));
-    let modes = (one_of(&setting::PUBLISHES), one_of(&setting::ACKS), any::<bool>());
+    let words = (one_of::<Storage>(), one_of::<Compression>(), one_of::<Sync>());
+    let modes = (one_of::<Publish>(), one_of::<AckMode>(), any::<bool>());
     let numbers =
         (1_u32..=5, 1_u32..=60_000, 0_u32..=1_000_000, 1_u32..=1_000_000, 1_u32..=10_000, 1_u32..=256);
     let spans = (1_u64..600_000_000_000, 1_u64..3_600_000_000_000);
@@ -137,7 +136,7 @@ fn plans() -> impl Strategy<Value = Plan> {
     let groups = prop::collection::btree_set("g[a-z0-9-]{0,8}", 1..5);
     let objectives = prop::collection::vec(crate::plan::grammar::tests::objectives(), 0..8);
     let plan = loads(base).prop_flat_map(markets).prop_flat_map(buses);
-    (plan, groups, objectives, 1_u32..=64, one_of(&crate::profile::groups::DELIVERIES)).prop_map(
+    (plan, groups, objectives, 1_u32..=64, one_of::<Delivery>()).prop_map(
         |(mut plan, names, objectives, members, delivery)| {
             let partitioned = delivery == Delivery::Partitioned;
             let members = match (partitioned, plan.topology.symbol_in_subject) {

@@ -98,8 +98,8 @@ fn a_topology_of_ones_own_needs_groups_of_ones_own() {
 fn the_store_is_bounded_by_the_volume_of_the_run() {
     let bytes = |sets: &[&str]| plan_of(LEAST, sets).bus.max_bytes;
     assert_eq!(bytes(&[]), Size { bytes: 64 << 20 });
-    let (plenty, half_again) =
-        (bytes(&["load.rate=100k/s", "load.warmup=0s"]).bytes, 1_000_000 * 600 * 3 / 2);
+    let much = plan_of(LEAST, &["load.rate=100k/s", "load.warmup=0s"]);
+    let (plenty, half_again) = (much.bus.max_bytes.bytes, crate::load::volume_bytes(&much) * 3 / 2);
     assert!((half_again..half_again + (1 << 20)).contains(&plenty), "{plenty}");
     assert_eq!(bytes(&["bus.max_bytes=1GiB"]), Size { bytes: 1 << 30 });
 }
@@ -248,6 +248,16 @@ fn the_highest_rate_is_closed_by_the_window() {
     );
     let text = errors_of(LEAST, &["load.rate=max", "load.arrival=poisson"]);
     assert!(text.contains("`load.arrival` contradicts `rate = \"max\"`"), "{text}");
+}
+
+#[test]
+fn generators_follow_from_the_highest_rate_that_is_offered() {
+    let generators = |sets: &[&str]| plan_of(LEAST, sets).load.generators;
+    assert_eq!(generators(&["load.rate=250k/s"]), 3);
+    let steps = "load.steps.rates=[\"1k/s\", \"150k/s\"]";
+    let sets = ["load.arrival=steps", steps, "load.rate=900k/s"];
+    assert_eq!(generators(&[&sets[..], &["load.warmup=1s"]].concat()), 9);
+    assert_eq!(generators(&[&sets[..], &["load.warmup=0s"]].concat()), 2, "the rate is never offered");
 }
 
 #[test]

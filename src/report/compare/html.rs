@@ -3,11 +3,12 @@
 use askama::Template;
 
 use super::{figure, interval, ratio, sections};
-use crate::compare::{Claim, Comparison, Finding, MetricResult, Reason};
+use crate::compare::{Comparison, Finding, MetricResult, Reason};
 use crate::report::chart::{self, Chart};
-use crate::report::html::{SCRIPT, hash};
+use crate::report::html::{SCRIPT, hash, plain_claim};
 use crate::report::table::Table;
 use crate::report::{show, style};
+use crate::verdict::claims::Claim;
 
 #[derive(Template)]
 #[template(path = "compare.html")]
@@ -122,7 +123,7 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
         charts,
         ledger: sections::ledger(c),
         cost: c.cost.as_ref().map(sections::cost),
-        claims: c.claims.iter().map(|claim| (claim.clone(), claim_class(&claim.borne))).collect(),
+        claims: c.claims.iter().map(plain_claim).collect(),
         pairs: sections::pairs(c),
         runs: sections::runs(c),
         design: show::plain(&sections::design(c)),
@@ -133,12 +134,4 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
     page.render().unwrap_or_else(|error| {
         format!("<!doctype html><title>tickgate</title><p>{}", chart::escaped(&error.to_string()))
     })
-}
-
-fn claim_class(borne: &str) -> &'static str {
-    match borne {
-        "supported" => "pass",
-        "contradicted" => "fail",
-        _ => "not-tested",
-    }
 }

@@ -50,12 +50,7 @@ pub fn markdown(c: &Comparison) -> String {
         say(&format!("{}\n", escaped(&said)));
     }
     for claim in &c.claims {
-        say(&format!(
-            "- {} → {} (**{}**)",
-            escaped(&claim.says),
-            escaped(&claim.measured),
-            escaped(&claim.borne)
-        ));
+        say(&format!("- {} → {} (**{}**)", escaped(&claim.says), escaped(&claim.measured), claim.support));
     }
     say("\n<details><summary>Every pair, and how it was done</summary>\n");
     say(&table(&sections::pairs(c)));

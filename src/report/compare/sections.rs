@@ -2,7 +2,7 @@
 
 use super::{figure, interval, ratio, side_name};
 use crate::compare::{
-    Bill, Comparison, Cost, Family, Finding, Load, MetricResult, Outcome, Side, Trial, in_words, share,
+    Bill, Comparison, Cost, Family, Finding, Load, MetricResult, Outcome, Side, Trial, in_words,
 };
 use crate::report::show;
 use crate::report::table::Table;
@@ -64,7 +64,8 @@ pub(super) fn key(c: &Comparison) -> Vec<(String, String)> {
         all.push(("B / A".into(), m.ratio.map_or_else(|| "–".into(), ratio)));
     }
     all.push(("pairs that count".into(), format!("{used} of {}", c.design.pairs)));
-    let carried = |side: &Side| side.load.map_or_else(|| "–".into(), |load| share(load.carried, load.due));
+    let carried =
+        |side: &Side| side.load.map_or_else(|| "–".into(), |load| show::part(load.carried, load.due));
     all.push(("carried, A / B".into(), format!("{} / {}", carried(&c.sides.a), carried(&c.sides.b))));
     all.push((
         "lost, A / B".into(),
@@ -329,16 +330,15 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
 /// How it was done, in words.
 pub(super) fn design(c: &Comparison) -> String {
     let d = &c.design;
-    let percent = |v: f64| format!("{:.0} %", v * 100.0);
     format!(
         "{} pairs of runs were asked for, in the order that follows from seed {} (ABBA or BAAB in each two pairs), {} between runs. The chance of a false alarm is at most {} for what decides ({}), and for each other family of metrics, by Holm's correction. Differences count from {} on; equivalent means surely within {}. Nothing was stopped early for what the figures showed.",
         d.pairs,
         d.seed,
         d.cool_down,
-        percent(d.alpha),
+        show::percent(d.alpha),
         d.decide.join(", "),
-        percent(d.min_effect),
-        percent(d.equivalent)
+        show::percent(d.min_effect),
+        show::percent(d.equivalent)
     )
 }
 

@@ -24,7 +24,7 @@ pub fn terminal(c: &Comparison, style: Style) -> String {
     lines.extend(c.cost.iter().map(|cost| wrapped(&sections::cost(cost).1)));
     let claims = c.claims.iter();
     lines.extend(
-        claims.map(|claim| wrapped(&format!("{}: {} ({})", claim.says, claim.measured, claim.borne))),
+        claims.map(|claim| wrapped(&format!("{}: {} ({})", claim.says, claim.measured, claim.support))),
     );
     lines.extend(c.verdict.remarks.iter().map(|remark| wrapped(remark)));
     for reason in &c.verdict.reasons {

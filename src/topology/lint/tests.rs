@@ -170,3 +170,8 @@ proptest! {
         prop_assert!(found.iter().all(|finding| !finding.message.is_empty() && !finding.hint.is_empty()));
     }
 }
+
+#[test]
+fn a_topology_has_as_many_topics_as_an_event_id_can_name() {
+    assert_eq!(super::TOPICS_MAX, crate::market::MAX_TOPICS);
+}

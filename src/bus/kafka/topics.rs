@@ -1,11 +1,14 @@
 //! A topology on Kafka: its topics' names there, what Kafka cannot hold, and what groups subscribe in place of
 //! wildcards.
+//!
+//! It needs no client: a profile is checked and drawn for Kafka in a build without it, too.
 
 use std::fmt::Write as _;
 
+use crate::num::show;
 use crate::plan::{Delivery, Group, Topology};
 
-use super::route::{receives, subject};
+use crate::topology::{receives, subject};
 
 /// The longest name of a topic.
 const NAME_MAX: usize = 249;
@@ -57,9 +60,9 @@ pub fn faults(topology: &Topology) -> Vec<String> {
 #[must_use]
 pub fn draw(topology: &Topology, groups: &[Group], partitions: u32) -> String {
     let mut page = format!(
-        "\nOn Kafka ({} topics of {partitions} partition{}; the symbol is the key, so it stays in its partition and in order)\n",
+        "\nOn Kafka ({} topics of {}; the symbol is the key, so it stays in its partition and in order)\n",
         topology.topics.len(),
-        if partitions == 1 { "" } else { "s" },
+        show::several(u64::from(partitions), "partition"),
     );
     if topology.symbol_in_subject {
         page.push_str(
