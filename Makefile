@@ -41,7 +41,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/confined.sh check || echo "left out: a starved tickgate"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
-	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
+	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
 
 mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)

@@ -4,9 +4,6 @@
 //! Each connection has a thread a direction. A thread wakes for bytes and for the time of its next chunk, to a few
 //! tens of microseconds; what a chunk costs is arithmetic ([`Lane`]), and the order of bytes is always kept.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
-#![allow(clippy::expect_used, clippy::panic, reason = "for tests")]
-
 use std::collections::VecDeque;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
