@@ -5,8 +5,6 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
-#[cfg(feature = "kafka")]
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -15,6 +13,8 @@ use tickgate::host::resources::{Process, ProcessUse};
 use tickgate::record::{End, Record};
 
 use crate::support;
+#[cfg(feature = "kafka")]
+use crate::support::kafka::starts_alone;
 use crate::support::outside;
 use crate::support::program::{Place, balances};
 use crate::support::strangers::nats_answers;
@@ -40,13 +40,6 @@ fn kafka_image() -> Option<&'static str> {
             (engine && outside::brought("kafka", "scripts/kafka.sh check", java)).then(|| made("kafka-image"))
         })
         .as_deref()
-}
-
-/// Two that start at once on two busy cores may not be ready in time.
-#[cfg(feature = "kafka")]
-fn one_java_at_a_time() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn made(image: &str) -> String {
@@ -442,7 +435,7 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
 #[test]
 fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     let Some(image) = kafka_image() else { return };
-    let _turn = one_java_at_a_time();
+    let _turn = starts_alone();
     let place = Place::new();
     let broker = format!("container:{image}");
     let kind = ["--set", "bus.kind=kafka", "--set", "bus.kafka.heap=256MiB", "--set", "load.duration=5s"];
@@ -495,7 +488,7 @@ fn a_run_on_a_kafka_container_is_exact_and_the_container_is_accounted_for_and_go
 #[test]
 fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() {
     let Some(image) = kafka_image() else { return };
-    let _turn = one_java_at_a_time();
+    let _turn = starts_alone();
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("broker.log");
     let mut container = start(image, &log, |config| config.heap_bytes = 256 << 20).unwrap();
@@ -519,7 +512,7 @@ fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() 
 #[test]
 fn the_version_of_a_kafka_is_known_once_it_is_ready() {
     let Some(image) = kafka_image() else { return };
-    let _turn = one_java_at_a_time();
+    let _turn = starts_alone();
     let late = "/etc/kafka/docker/run 2>&1 | while IFS= read -r line; do case $line in *'Kafka version: '*) i=0; \
         while [ $i -lt 1000000 ]; do i=$((i+1)); done;; esac; echo \"$line\"; done";
     let command = format!("CMD {}", serde_json::json!(["/bin/sh", "-c", late]));

@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::net::TcpListener;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use tickgate::bus::kafka::{Access, Secret, Target, TlsFiles};
@@ -11,51 +9,10 @@ use tickgate::bus::{Answer, Bus as _, Member as _, Publisher as _, Refusal};
 use tickgate::plan::{AckMode, Acks, Delivery, Group, Kafka as Settings, Plan, Span, Sync};
 
 use crate::support;
-use crate::support::certificates::Certificates;
-use crate::support::kafka::{Kafka, is_there};
+use crate::support::kafka::{Doors, Kafka, is_there};
 use crate::support::rig::{
     PATIENCE, Rig as _, answered_once, audit, publish, publish_patiently, receive, settle,
 };
-
-/// Ports of the further listeners: users, TLS, and one whose advertised address leads nowhere.
-struct Doors {
-    certificates: Certificates,
-    users: u16,
-    tls: u16,
-    lost: u16,
-}
-
-fn doors() -> &'static Doors {
-    static DOORS: OnceLock<Doors> = OnceLock::new();
-    DOORS.get_or_init(|| {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        Doors { certificates: Certificates::new(), users: free(), tls: free(), lost: free() }
-    })
-}
-
-/// A broker with all of these listeners beside the plain one; takes a turn on it.
-fn kafka() -> Kafka {
-    Kafka::with(|| {
-        let Doors { certificates, users, tls, lost } = doors();
-        let pem = certificates.file("keystore.pem");
-        let read = |name| std::fs::read_to_string(certificates.file(name)).unwrap();
-        std::fs::write(&pem, format!("{}{}", read("server.key"), read("server.pem"))).unwrap();
-        format!(
-            "listeners=CLIENT://127.0.0.1:{{client}},CONTROLLER://127.0.0.1:{{controller}},USERS://127.0.0.1:{users},\
-             SAFE://127.0.0.1:{tls},LOST://127.0.0.1:{lost}\n\
-             advertised.listeners=CLIENT://127.0.0.1:{{client}},USERS://127.0.0.1:{users},SAFE://127.0.0.1:{tls},\
-             LOST://127.0.0.1:1\n\
-             listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT,SAFE:SSL,\
-             LOST:PLAINTEXT\n\
-             sasl.enabled.mechanisms=PLAIN\n\
-             listener.name.users.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
-             user_gate=\"s3cret\";\n\
-             ssl.keystore.type=PEM\n\
-             ssl.keystore.location={}\n",
-            pem.display()
-        )
-    })
-}
 
 fn one_group(plan: &mut Plan, members: u32) {
     plan.groups[0].members = members;
@@ -67,7 +24,7 @@ fn the_broker_tells_its_figures() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let plan = support::plan();
     let mut bus = kafka.provisioned(&plan);
     let facts = bus.facts().clone();
@@ -101,7 +58,7 @@ fn positions_that_come_again_are_second_attempts() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.bus.ack = AckMode::None;
     let mut bus = kafka.provisioned(&plan);
@@ -123,7 +80,7 @@ fn a_group_waits_until_everybody_has_a_part_and_loses_nothing_when_one_leaves() 
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.market.symbols = 40;
     one_group(&mut plan, 2);
@@ -166,7 +123,7 @@ fn several_topics_and_partitions_have_positions_of_their_own() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.groups = vec![Group {
         name: "all".to_owned(),
@@ -218,7 +175,7 @@ fn a_topic_is_made_as_the_plan_says() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.bus.sync = Sync::Always;
     let mut bus = kafka.provisioned(&plan);
@@ -246,7 +203,7 @@ fn a_producer_without_confirmation_loses_sight_of_positions_only() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.bus.kafka = Settings { acks: Acks::None, idempotence: false, ..plan.bus.kafka };
     let mut bus = kafka.provisioned(&plan);
@@ -266,7 +223,7 @@ fn a_backlog_that_grows_while_a_member_holds_is_received_whole_and_in_order() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut bus = kafka.provisioned(&support::plan());
     let mut publisher = bus.publisher(0).unwrap();
     let mut member = bus.member(0, 0).unwrap();
@@ -293,7 +250,7 @@ fn a_topic_that_somebody_removes_is_a_refusal() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::seconds(20);
     let mut bus = kafka.provisioned(&plan);
@@ -338,8 +295,8 @@ fn what_is_in_the_way_says_what_to_do() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
-    let Doors { certificates, users, tls, lost } = doors();
+    let kafka = Kafka::start();
+    let Doors { certificates, users, tls, lost } = kafka.doors();
     let safe = || Target::parse(&format!("kafka+tls://127.0.0.1:{tls}")).unwrap();
     let ca = |path| Access { files: TlsFiles { ca: Some(path), ..TlsFiles::default() }, ..Access::default() };
     refused(&kafka, at(1), &["cannot connect to kafka://127.0.0.1:1", "refused", "start a broker there"]);
@@ -373,7 +330,7 @@ fn a_member_goes_on_after_its_broker_was_shut_out_for_a_moment() {
     if !is_there() {
         return;
     }
-    let kafka = kafka();
+    let kafka = Kafka::start();
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::seconds(60);
     let mut bus = kafka.provisioned(&plan);

@@ -5,7 +5,7 @@
 use tickgate::record::{End, Record, Verdict};
 
 use crate::support;
-use crate::support::kafka::{is_there, started};
+use crate::support::kafka::{is_there, started, starts_beside_others};
 use crate::support::program::{Place, balances, until_gone, until_removed};
 
 const ON_KAFKA: [&str; 4] = ["--set", "bus.kind=kafka", "--set", "bus.kafka.heap=512MiB"];
@@ -37,6 +37,7 @@ fn a_run_on_a_kafka_of_its_own_passes_and_leaves_nothing() {
     if !is_there() {
         return;
     }
+    let _beside = starts_beside_others();
     let place = Place::new();
     let stores = place.path().join("stores");
     std::fs::create_dir(&stores).expect("a folder");
@@ -72,6 +73,7 @@ fn the_profile_of_the_adr_runs_on_kafka_as_it_stands() {
     if !is_there() {
         return;
     }
+    let _beside = starts_beside_others();
     let place = Place::new();
     let args = [
         &["run", "adr-002"],
@@ -138,6 +140,7 @@ fn a_broker_of_our_own_that_dies_ends_the_run_with_4() {
     if !is_there() {
         return;
     }
+    let _beside = starts_beside_others();
     let place = Place::new();
     let args = [
         &["run", "./gate.toml"],

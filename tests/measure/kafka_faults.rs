@@ -13,7 +13,7 @@ use tickgate::num;
 use tickgate::record::{End, Record};
 
 use crate::support::attempts::{Figure, Lateness, Miss, far, measured, quantile};
-use crate::support::kafka::{Kafka, is_there};
+use crate::support::kafka::{Kafka, Pool, is_there};
 use crate::support::machine::{self, Hold};
 use crate::support::program::{Done, Place, Running, balances};
 use crate::support::proxy::Direction::{ToClient, ToServer};
@@ -54,6 +54,7 @@ impl Behind {
     /// Takes the machine before a turn, for tests that have neither wait for the machine first.
     fn start(machine: fn() -> Hold) -> Option<Self> {
         static LINE: OnceLock<(u16, Proxy)> = OnceLock::new();
+        static BROKER: Pool = Pool::of(1);
         if !is_there() {
             return None;
         }
@@ -62,7 +63,7 @@ impl Behind {
             let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
             (port, Proxy::to(port))
         });
-        let turn = Kafka::with(|| {
+        let turn = Kafka::with(&BROKER, || {
             format!(
                 "listeners=CLIENT://127.0.0.1:{{client}},CONTROLLER://127.0.0.1:{{controller}},LINE://127.0.0.1:{port}\n\
                  advertised.listeners=CLIENT://127.0.0.1:{{client}},LINE://127.0.0.1:{}\n\

@@ -6,6 +6,7 @@ mod allocations;
 mod faults;
 #[cfg(feature = "kafka")]
 mod kafka_faults;
+mod proxy;
 mod starved;
 #[path = "../support/mod.rs"]
 mod support;

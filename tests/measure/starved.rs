@@ -131,6 +131,7 @@ fn what_a_starved_harness_has_not_fetched_by_the_end_of_its_drain_is_not_lost() 
 /// `make busy` counts what its runs said.
 #[test]
 fn the_table_of_a_campaign_counts_verdicts_and_reasons() {
+    let _beside = machine::beside_others();
     let how = "install Python 3.10 or later with venv, and run scripts/python.sh";
     if outside::brought("python", "scripts/python.sh", how) {
         let said = outside::python("scripts/busy_table.py", &[std::path::Path::new("--selftest")]);

@@ -6,6 +6,7 @@ use tickgate::profile;
 use tickgate::report::{self, Beside};
 
 use crate::support::comparisons;
+use crate::support::machine;
 use crate::support::outside;
 use crate::support::records;
 
@@ -21,6 +22,7 @@ fn pages_are_sound_in_a_browser() {
     if !python || !browser {
         return;
     }
+    let _beside = machine::beside_others();
     let folder = tempfile::tempdir().unwrap();
     for (name, record) in records::all() {
         let toml = profile::to_toml(&record.plan);

@@ -410,6 +410,7 @@ mod on_kafka {
 
     use super::*;
     use crate::support::kafka::{Kafka, is_there};
+    use crate::support::rig::Rig as _;
 
     const ON_KAFKA: [&str; 4] = ["--set", "bus.kind=kafka", "--set", "load.duration=1s"];
 
@@ -436,7 +437,7 @@ mod on_kafka {
         if !is_there() {
             return;
         }
-        let kafka = Kafka::with(String::new);
+        let kafka = Kafka::start();
         let servers = kafka.url().replace("kafka://", "");
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
