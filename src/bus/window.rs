@@ -268,5 +268,4 @@ impl<P> Window<P> {
 }
 
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;

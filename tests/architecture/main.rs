@@ -115,12 +115,12 @@ fn privileges(source: &Source) -> Vec<String> {
         .collect()
 }
 
-/// Files and functions that have grown too long.
+/// Files and functions that have grown too long, by their code: tests and comments may be as long as they need to be.
 fn length(source: &Source) -> Vec<String> {
     let mut complaints = vec![];
     if source.lines >= FILE_LINES {
         complaints.push(
-            source.at(source.lines, &format!("the file has {} lines; stay under {FILE_LINES}", source.lines)),
+            source.at(1, &format!("the file has {} lines of code; stay under {FILE_LINES}", source.lines)),
         );
     }
     let tokens = source.tokens();
@@ -149,6 +149,23 @@ fn length(source: &Source) -> Vec<String> {
                 ),
             );
         }
+    }
+    complaints
+}
+
+/// Unit tests are the module `tests` of what they test: at the end of its file, or in a file `tests.rs` in its folder. So the
+/// other rules, and `make mutants`, know them by their place.
+fn test_files(path: &str, text: &str) -> Vec<String> {
+    let tokens = tokens(&bare(text));
+    let elsewhere = ["path", "=", "]", "mod", "tests"];
+    let elsewhere = tokens.windows(5).any(|five| five.iter().map(|token| &token.text).eq(&elsewhere));
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let mut complaints = vec![];
+    if elsewhere {
+        complaints.push(format!("{path}: `tests` is where its name says, without `#[path]`"));
+    }
+    if name != "tests.rs" && (name.ends_with("_tests.rs") || name.starts_with("test")) {
+        complaints.push(format!("{path}: unit tests in a file of their own are `NAME/tests.rs`"));
     }
     complaints
 }
@@ -225,6 +242,12 @@ fn only_cli_prints_or_exits_and_only_the_clock_reads_the_time_of_day() -> io::Re
 #[test]
 fn files_and_functions_stay_short() -> io::Result<()> {
     assert_rule(length)
+}
+
+#[test]
+fn unit_tests_stand_beside_their_code() -> io::Result<()> {
+    assert_kept(&files(&["src"])?.iter().flat_map(|(path, text)| test_files(path, text)).collect::<Vec<_>>());
+    Ok(())
 }
 
 #[test]
@@ -349,8 +372,29 @@ fn length_counts_files_and_functions() {
         complaints(length, "src/run/mod.rs", &format!("trait T {{ fn f(); }}{}", "\n".repeat(80))),
         [0; 0]
     );
-    assert_eq!(complaints(length, "src/run/mod.rs", &"\n".repeat(FILE_LINES)), [FILE_LINES]);
-    assert_eq!(complaints(length, "src/run/mod.rs", &"\n".repeat(FILE_LINES - 1)), [0; 0]);
+    let code = |lines: usize| "use a;\n".repeat(lines);
+    assert_eq!(complaints(length, "src/run/mod.rs", &code(FILE_LINES)), [1]);
+    assert_eq!(complaints(length, "src/run/mod.rs", &code(FILE_LINES - 1)), [0; 0]);
+    let text = "const X: &str = \"a\n\nb // no comment\nc\";\n";
+    assert_eq!(Source::new("src/run/mod.rs", &text.repeat(100)).lines, 300, "a literal's lines are code");
+    for more in
+        ["\n\n", "// a comment\n/* and\nanother */", "#[cfg(test)]\nmod tests {\n use b;\n \"\nx\";\n}\n"]
+    {
+        let text = format!("{}{more}", code(FILE_LINES - 1));
+        assert_eq!(complaints(length, "src/run/mod.rs", &text), [0; 0], "{more}");
+    }
+    assert_eq!(complaints(length, "src/run/tests.rs", &code(2 * FILE_LINES)), [0; 0]);
+}
+
+#[test]
+fn unit_tests_have_one_place() {
+    let good = "#[cfg(test)]\nmod tests;";
+    let elsewhere = "#[cfg(test)]\n#[path = \"window_tests.rs\"]\nmod tests;";
+    assert_eq!(test_files("src/bus/window.rs", elsewhere).len(), 1);
+    assert_eq!(test_files("src/bus/window_tests.rs", "").len(), 1);
+    for path in ["src/bus/window.rs", "src/bus/window/tests.rs", "src/profile/tests/mod.rs"] {
+        assert_eq!(test_files(path, good).len(), 0, "{path}");
+    }
 }
 
 #[test]
