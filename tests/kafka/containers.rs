@@ -15,6 +15,7 @@ use tickgate::record::{End, Record};
 use crate::support;
 #[cfg(feature = "kafka")]
 use crate::support::kafka::starts_alone;
+use crate::support::nats::jetstream;
 use crate::support::outside;
 use crate::support::program::{Place, balances};
 use crate::support::strangers::nats_answers;
@@ -359,9 +360,7 @@ fn faults_leave_the_store_and_the_figures_are_those_of_the_process() {
     assert_eq!(container.monitor().varz().unwrap().server_name, name);
 
     let stream = |make: bool| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            let jetstream = async_nats::jetstream::new(async_nats::connect(&url).await.unwrap());
+        jetstream(&url, async |jetstream| {
             if make {
                 let config = async_nats::jetstream::stream::Config {
                     name: "kept".into(),

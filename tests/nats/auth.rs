@@ -260,32 +260,16 @@ fn three_replicas_on_one_server() {
 #[test]
 fn somebody_elses_stream() {
     let server = NatsServer::start();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let make = |name: &str, subject: &str| {
-        runtime.block_on(async {
-            let jetstream = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
-            let config = async_nats::jetstream::stream::Config {
-                name: name.to_owned(),
-                subjects: vec![subject.to_owned()],
-                ..Default::default()
-            };
-            jetstream.create_stream(config).await.unwrap();
-        });
-    };
-    make("ORDERS", "orders.>");
+    server.make_stream("ORDERS", "orders.>");
     one_event_passes(target(&server));
-    make("MARKET", "ai-trader.market.>");
+    server.make_stream("MARKET", "ai-trader.market.>");
     let text = refusal(target(&server));
     insta::assert_snapshot!(
         text,
         @"a stream MARKET already holds our subjects (ai-trader.market.quote.received); leave out `--allow-prefix`, set another `topology.prefix`, or use another account or server"
     );
     // Nothing of somebody else's was touched, and nothing of ours is left.
-    let mut names = runtime.block_on(async {
-        use futures_util::TryStreamExt as _;
-        let jetstream = async_nats::jetstream::new(async_nats::connect(server.url()).await.unwrap());
-        jetstream.stream_names().try_collect::<Vec<_>>().await.unwrap()
-    });
+    let mut names: Vec<_> = server.streams().into_iter().map(|(name, _)| name).collect();
     names.sort();
     assert_eq!(names, ["MARKET", "ORDERS"]);
 }

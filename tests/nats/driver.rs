@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{self, stream};
+use async_nats::jetstream::stream;
 use tickgate::bus::nats::{NatsBus, Setup, Target};
 use tickgate::bus::{
     Ack, Answer, Bus as _, BusError, Doubt, Mark, Member as _, Outgoing, Publisher as _, Refusal,
@@ -16,7 +16,7 @@ use tickgate::plan::{Delivery, Plan, Publish, Size, Span, Storage};
 use tickgate::topology::Naming;
 
 use crate::support;
-use crate::support::nats::NatsServer;
+use crate::support::nats::{self, NatsServer};
 use crate::support::proxy::{Direction, Proxy, Shape};
 use crate::support::rig::{Nats, PATIENCE, Rig as _, audit, publish, receive, settle};
 
@@ -35,12 +35,6 @@ fn setup<'a>(plan: &'a Plan, symbols: &'a [String]) -> Setup<'a> {
 
 fn connect(server: &NatsServer, plan: &Plan) -> Result<NatsBus, BusError> {
     NatsBus::connect(Target::parse(&server.url())?, &setup(plan, &support::symbols(plan)))
-}
-
-/// Does something as somebody else.
-fn beside<T>(server: &NatsServer, work: impl AsyncFnOnce(jetstream::Context) -> T) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { work(jetstream::new(async_nats::connect(server.url()).await.unwrap())).await })
 }
 
 fn outcomes(acks: &[Ack]) -> Vec<Answer> {
@@ -144,14 +138,14 @@ fn only_what_bears_the_mark_is_removed() {
     let server = &rig.server;
     let mut bus = rig.provisioned(&support::plan());
     // Somebody takes the mark away: then the stream is not ours.
-    beside(server, async |jetstream| {
+    nats::jetstream(&server.url(), async |jetstream| {
         let mut config = jetstream.get_stream("tickgate-t1").await.unwrap().cached_info().config.clone();
         config.metadata.clear();
         jetstream.update_stream(config).await.unwrap();
     });
     let error = bus.teardown().unwrap_err().to_string();
     insta::assert_snapshot!(error, @"stream tickgate-t1 is left behind: it does not have this run's mark; see with `nats stream info tickgate-t1` whose it is");
-    beside(server, async |jetstream| jetstream.get_stream("tickgate-t1").await.map(drop))
+    nats::jetstream(&server.url(), async |jetstream| jetstream.get_stream("tickgate-t1").await.map(drop))
         .expect("it is still there");
 }
 
@@ -168,7 +162,7 @@ fn a_kept_stream_stays_with_its_settings() {
     assert_eq!(bus.stream(), "tickgate-run-1-b");
     assert_eq!(bus.facts().durability, "memory");
     bus.teardown().unwrap();
-    let config = beside(&server, async |js| {
+    let config = nats::jetstream(&server.url(), async |js| {
         js.get_stream("tickgate-run-1-b").await.unwrap().cached_info().config.clone()
     });
     assert_eq!(config.metadata.get("tickgate.run").map(String::as_str), Some("run.1 b"));

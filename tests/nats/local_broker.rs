@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -14,6 +14,8 @@ use tickgate::broker::{BrokerError, Entry, LocalConfig, LocalNats, locate};
 use tickgate::host::resources::Process;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::Sync;
+
+use crate::support::strangers::NatsClient;
 
 /// Generous: only a test that fails waits this long.
 const DEADLINE: Duration = Duration::from_mins(3);
@@ -63,41 +65,8 @@ fn stores(folder: &Path) -> Vec<PathBuf> {
     entries.filter(|path| path.is_dir()).collect()
 }
 
-/// A client of the plain protocol: enough to make a stream and to count its events.
-struct Client {
-    lines: BufReader<TcpStream>,
-}
-
-impl Client {
-    fn connect(nats: &LocalNats) -> Self {
-        let address = nats.url().strip_prefix("nats://").unwrap().to_owned();
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        let mut client = Self { lines: BufReader::new(stream) };
-        assert!(client.line().starts_with("INFO "));
-        client.send("CONNECT {\"verbose\":false}\r\nSUB answers 1\r\nPING\r\n");
-        assert_eq!(client.line(), "PONG");
-        client
-    }
-
-    fn send(&mut self, text: &str) {
-        self.lines.get_mut().write_all(text.as_bytes()).unwrap();
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).unwrap();
-        line.trim_end().to_owned()
-    }
-
-    fn request(&mut self, subject: &str, body: &str) -> String {
-        self.send(&format!("PUB {subject} answers {}\r\n{body}\r\n", body.len()));
-        let head = self.line();
-        let length: usize = head.rsplit(' ').next().unwrap().parse().unwrap_or_else(|_| panic!("{head}"));
-        let mut answer = vec![0; length + 2];
-        self.lines.read_exact(&mut answer).unwrap();
-        String::from_utf8(answer).unwrap().trim_end().to_owned()
-    }
+fn client(nats: &LocalNats) -> NatsClient {
+    NatsClient::connect(nats.url().strip_prefix("nats://").unwrap())
 }
 
 #[test]
@@ -116,7 +85,7 @@ fn it_starts_answers_and_leaves_nothing_but_its_log() {
     let process = nats.process().unwrap();
     assert!(process.usage().unwrap().rss_bytes > 1 << 20);
     assert!(nats.warnings().is_empty(), "{:?}", nats.warnings());
-    Client::connect(&nats);
+    client(&nats);
     drop(nats);
     assert!(!process.is_alive());
     place.assert_empty();
@@ -145,12 +114,12 @@ fn a_restart_keeps_store_and_ports_after_an_end_of_any_kind() {
     let place = Place::new();
     let mut nats = LocalNats::start(place.config()).unwrap();
     let stream = "{\"name\":\"S\",\"subjects\":[\"s\"]}";
-    let made = Client::connect(&nats).request("$JS.API.STREAM.CREATE.S", stream);
-    assert!(!made.contains("\"error\""), "{made}");
+    let made = client(&nats).request("$JS.API.STREAM.CREATE.S", stream);
+    assert!(made.get("error").is_none(), "{made}");
     let (url, first) = (nats.url(), nats.pid());
     for sequence in 1..=3 {
-        let ack = Client::connect(&nats).request("s", "event");
-        assert!(ack.contains(&format!("\"seq\":{sequence}")), "{ack}");
+        let ack = client(&nats).request("s", "event");
+        assert_eq!(ack["seq"], sequence, "{ack}");
         match sequence {
             1 => nats.kill().unwrap(),
             2 => nats.stop().unwrap(),
@@ -201,7 +170,7 @@ fn a_port_can_be_chosen() {
     let port = (9_000..10_000).find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok()).unwrap();
     let nats = LocalNats::start(LocalConfig { port: Some(port), ..place.config() }).unwrap();
     assert_eq!(nats.url(), format!("nats://127.0.0.1:{port}"));
-    Client::connect(&nats);
+    client(&nats);
 }
 
 #[test]

@@ -3,15 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
-
 use rustix::process::Signal;
 use tickgate::record::{ObjectiveResult, Record, Verdict};
 
 use crate::support::machine::beside_others;
 use crate::support::nats::NatsServer;
 use crate::support::program::{Place, balances};
+use crate::support::strangers::NatsClient;
 
 fn profile(load: &str, bus: &str, groups: &[&str], objectives: &str) -> String {
     let groups: Vec<_> =
@@ -27,47 +25,13 @@ fn objective<'a>(record: &'a Record, name: &str) -> &'a ObjectiveResult {
     record.objectives.iter().find(|objective| objective.name == name).unwrap()
 }
 
-/// Answers to requests of a plain client that knows the protocol and nothing of tickgate.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    fn connect(port: u16) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream.write_all(b"CONNECT {\"verbose\":false}\r\nSUB _INBOX.plain 1\r\n").unwrap();
-        Self(BufReader::new(stream))
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        assert!(self.0.read_line(&mut line).unwrap() > 0, "the server closed the connection");
-        line.trim_end().to_owned()
-    }
-
-    fn request(&mut self, subject: &str, body: &str) -> serde_json::Value {
-        let request = format!("PUB {subject} _INBOX.plain {}\r\n{body}\r\n", body.len());
-        self.0.get_mut().write_all(request.as_bytes()).unwrap();
-        loop {
-            let line = self.line();
-            assert!(!line.starts_with("-ERR"), "{line}");
-            if line == "PING" {
-                self.0.get_mut().write_all(b"PONG\r\n").unwrap();
-            } else if let Some(message) = line.strip_prefix("MSG ") {
-                let length: usize = message.rsplit(' ').next().unwrap().parse().unwrap();
-                let mut payload = vec![0; length + 2];
-                self.0.read_exact(&mut payload).unwrap();
-                return serde_json::from_slice(&payload[..length]).unwrap();
-            }
-        }
-    }
-
-    /// The run's stream, and its consumers.
-    fn names(&mut self) -> (String, Vec<String>) {
-        let streams = self.request("$JS.API.STREAM.NAMES", "");
-        let stream = streams["streams"][0].as_str().unwrap().to_owned();
-        let consumers = self.request(&format!("$JS.API.CONSUMER.NAMES.{stream}"), "");
-        let consumers = consumers["consumers"].as_array().unwrap();
-        (stream, consumers.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
-    }
+/// The run's stream, and its consumers.
+fn names(client: &mut NatsClient) -> (String, Vec<String>) {
+    let streams = client.request("$JS.API.STREAM.NAMES", "");
+    let stream = streams["streams"][0].as_str().unwrap().to_owned();
+    let consumers = client.request(&format!("$JS.API.CONSUMER.NAMES.{stream}"), "");
+    let consumers = consumers["consumers"].as_array().unwrap();
+    (stream, consumers.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
 }
 
 /// With room for one event at a time most of the load is never sent, and what is sent is fast.
@@ -138,8 +102,8 @@ fn a_group_that_received_nothing_does_not_drop_out() {
     let file = place.write("two.toml", profile(load, "", &["good", "silent"], objectives));
     let mut running = place.start(&["run", &file, "--quiet", "--broker", &server.url()]);
     running.until_the_journal_has(r#""line":"start""#, 1);
-    let mut client = Client::connect(server.port());
-    let (stream, consumers) = client.names();
+    let mut client = NatsClient::connect(&format!("127.0.0.1:{}", server.port()));
+    let (stream, consumers) = names(&mut client);
     let silent = consumers.iter().find(|name| name.contains("silent")).unwrap();
     let pause = format!("$JS.API.CONSUMER.PAUSE.{stream}.{silent}");
     let answer = client.request(&pause, "{\"pause_until\":\"2099-01-01T00:00:00Z\"}");
@@ -205,8 +169,8 @@ fn what_a_member_that_ended_did_not_receive_is_not_known_to_be_lost() {
     let file = place.write("gone.toml", profile(load, "", &["g"], objectives));
     let mut running = place.start(&["run", &file, "--quiet", "--broker", &server.url()]);
     running.until_it_measures();
-    let mut client = Client::connect(server.port());
-    let (stream, consumers) = client.names();
+    let mut client = NatsClient::connect(&format!("127.0.0.1:{}", server.port()));
+    let (stream, consumers) = names(&mut client);
     let answer = client.request(&format!("$JS.API.CONSUMER.DELETE.{stream}.{}", consumers[0]), "");
     assert_eq!(answer["success"], true, "{answer}");
     let done = running.wait();

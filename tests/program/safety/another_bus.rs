@@ -13,7 +13,7 @@ use tickgate::record::Record;
 
 use super::{SHORT, TAIL};
 use crate::support::certificates::Certificates;
-use crate::support::nats::NatsServer;
+use crate::support::nats::{self, NatsServer};
 use crate::support::program::{Place, balances};
 
 /// `127.0.0.1` and a port, for messages and URLs.
@@ -178,8 +178,7 @@ impl Subscriber {
         let (url, at, before) = (server.url(), server.url(), prefix.to_owned());
         let (says, ready) = mpsc::channel();
         let heard = thread::spawn(move || {
-            runtime().block_on(async {
-                let client = async_nats::connect(at).await.unwrap();
+            nats::client(&at, async |client| {
                 let mut all = client.subscribe(format!("{before}.>")).await.unwrap();
                 client.publish(format!("{before}.begin"), "".into()).await.unwrap();
                 let (begin, end) = (format!("{before}.begin"), format!("{before}.end"));
@@ -202,17 +201,12 @@ impl Subscriber {
 
     /// The subjects of what it has heard.
     fn heard(self) -> Vec<String> {
-        runtime().block_on(async {
-            let client = async_nats::connect(self.url).await.unwrap();
+        nats::client(&self.url, async |client| {
             client.publish(format!("{}.end", self.prefix), "".into()).await.unwrap();
             client.flush().await.unwrap();
         });
         self.heard.join().unwrap()
     }
-}
-
-fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 /// Every event is stored once, read back, and at every group.
@@ -353,15 +347,14 @@ fn a_stream_of_every_subject_is_in_the_way_of_private_ones_too() {
     server.make_stream("production", "ai-trader.>");
     place.gate(&[&["--broker", &server.url()], &SHORT[..]].concat()).ends(0);
     let other = NatsServer::start();
-    runtime().block_on(async {
-        let client = async_nats::connect(other.url()).await.unwrap();
+    nats::jetstream(&other.url(), async |jetstream| {
         let config = async_nats::jetstream::stream::Config {
             name: "everything".to_owned(),
             subjects: vec![">".to_owned()],
             no_ack: true,
             ..Default::default()
         };
-        async_nats::jetstream::new(client).create_stream(config).await.unwrap();
+        jetstream.create_stream(config).await.unwrap();
     });
     let done = Place::new().gate(&["--broker", &other.url()]);
     done.fails(4, &["a stream everything already holds our subjects (tickgate-", "takes every subject"]);
@@ -442,7 +435,8 @@ mod on_kafka {
         let admin: AdminClient<DefaultClientContext> =
             ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
         let theirs = NewTopic::new("ai-trader.market.bar.1m", 1, TopicReplication::Fixed(1));
-        runtime().block_on(admin.create_topics([&theirs], &AdminOptions::new())).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(admin.create_topics([&theirs], &AdminOptions::new())).unwrap();
         let gate = |more: &[&str]| {
             let place = Place::new();
             let url = kafka.url();

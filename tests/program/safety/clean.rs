@@ -9,7 +9,7 @@ use tickgate::host::clock::Clock;
 use tickgate::record::End;
 
 use crate::support;
-use crate::support::nats::NatsServer;
+use crate::support::nats::{self, NatsServer};
 use crate::support::program::{Done, Place, balances};
 
 /// A run that goes on until somebody ends it.
@@ -34,9 +34,7 @@ fn found(done: &Done, name: &str) -> Value {
 
 /// Asks the `JetStream` API of a server.
 fn ask(server: &NatsServer, subject: &str) -> Value {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = async_nats::connect(server.url()).await.unwrap();
+    nats::client(&server.url(), async |client| {
         let answer = client.request(format!("$JS.API.{subject}"), "".into()).await.unwrap();
         serde_json::from_slice(&answer.payload).unwrap()
     })
@@ -55,10 +53,7 @@ fn consumers(server: &NatsServer, stream: &str) -> Vec<Value> {
 
 /// Makes a stream with metadata, as somebody else would, with an event in it.
 fn make(server: &NatsServer, name: &str, subject: &str, mark: Option<&str>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let client = async_nats::connect(server.url()).await.unwrap();
-        let jetstream = async_nats::jetstream::new(client);
+    nats::jetstream(&server.url(), async |jetstream| {
         let mark = mark.map(|mark| ("tickgate.run".to_owned(), mark.to_owned()));
         let config = stream::Config {
             name: name.to_owned(),
