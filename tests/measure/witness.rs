@@ -18,6 +18,7 @@ use tickgate::load::{Picker, totals};
 use tickgate::num;
 use tickgate::record::{Record, Verdict};
 
+use crate::support::attempts::{Miss, measured};
 use crate::support::nats::NatsServer;
 use crate::support::program::{Place, balances};
 use crate::support::{machine, outside};
@@ -47,8 +48,6 @@ subscribe = [">"]
 const APART: f64 = 0.35;
 /// Of that, what the wall clock may have moved.
 const DRIFT: f64 = 0.1;
-/// A disturbed measurement is made again, so often at the most.
-const ATTEMPTS: usize = 3;
 
 /// The program as its users have it, for its own share is measured: the release build, which `make demo` makes, too.
 fn optimised() -> PathBuf {
@@ -190,10 +189,10 @@ fn agree(record: &Record, testimony: &Testimony) {
 
 /// Whether the medians agree, or why the run cannot tell. The two have the same clock, anchored once: beside the wall clock's
 /// own movement over the run, which the record tells, its error is below a microsecond, and an id's time is exact.
-fn apart(record: &Record, testimony: &Testimony) -> Result<(), String> {
+fn apart(record: &Record, testimony: &Testimony) -> Result<(), Miss> {
     let judged = record.objectives.iter().find(|objective| objective.name == "latency.p50").expect("judged");
     if judged.verdict == Verdict::Inconclusive {
-        return Err(format!("tickgate could not measure: {:?}", judged.reason));
+        return Err(Miss::Disturbed(format!("tickgate could not measure: {:?}", judged.reason)));
     }
     let (ours, theirs) = (record.groups[0].latency.p50_ns, testimony.median_ns.expect("samples"));
     let drift = record.health.wall_drift_ns.unsigned_abs();
@@ -203,11 +202,10 @@ fn apart(record: &Record, testimony: &Testimony) -> Result<(), String> {
         share(ours.abs_diff(theirs)) * 100.0
     );
     if share(drift) > APART * DRIFT {
-        return Err(format!("the wall clock moved: {said}"));
+        return Err(Miss::Disturbed(format!("the wall clock moved: {said}")));
     }
     println!("{said}");
-    assert!(share(ours.abs_diff(theirs)) <= APART, "{said}");
-    Ok(())
+    if share(ours.abs_diff(theirs)) <= APART { Ok(()) } else { Err(Miss::Wrong(said)) }
 }
 
 #[test]
@@ -219,17 +217,9 @@ fn an_independent_witness_says_the_same() {
     // Before the program is built, where it is not there: a build loads the machine.
     let _alone = machine::alone();
     let program = optimised();
-    let mut disturbed = vec![];
-    while disturbed.len() < ATTEMPTS {
+    measured(|| {
         let (record, testimony) = witnessed(program.clone());
         agree(&record, &testimony);
-        match apart(&record, &testimony) {
-            Ok(()) => return,
-            Err(why) => {
-                println!("disturbed, so measured again: {why}");
-                disturbed.push(why);
-            }
-        }
-    }
-    panic!("disturbed in each of {ATTEMPTS} runs, so the medians were not compared: {disturbed:#?}");
+        apart(&record, &testimony)
+    });
 }
