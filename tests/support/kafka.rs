@@ -225,8 +225,8 @@ impl Rig for Kafka {
     }
 
     fn start() -> Self {
-        /// As many as tests run beside each other on two cores.
-        static POOL: Pool = Pool::of(2);
+        /// As many as `make test` runs tests beside each other on two cores.
+        static POOL: Pool = Pool::of(3);
         Self::of(&POOL, || {
             let doors = Doors::new();
             Shared { broker: Mutex::new(started(&doors.config())), doors: Some(doors) }
