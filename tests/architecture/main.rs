@@ -244,6 +244,19 @@ fn files_and_functions_stay_short() -> io::Result<()> {
     assert_rule(length)
 }
 
+/// Each binary is linked with librdkafka, which costs more than compiling most tests.
+#[test]
+fn test_binaries_are_few() -> io::Result<()> {
+    let all = files(&["tests"])?.into_iter().map(|(path, _)| path);
+    let binaries = all.filter(|path| {
+        path.matches('/').count() == 1 || path.matches('/').count() == 2 && path.ends_with("/main.rs")
+    });
+    let expected = ["architecture", "kafka", "measure", "nats", "program", "pure"]
+        .map(|name| format!("tests/{name}/main.rs"));
+    assert_eq!(binaries.collect::<Vec<_>>(), expected, "a new file is a module of one of them");
+    Ok(())
+}
+
 #[test]
 fn unit_tests_stand_beside_their_code() -> io::Result<()> {
     assert_kept(&files(&["src"])?.iter().flat_map(|(path, text)| test_files(path, text)).collect::<Vec<_>>());
