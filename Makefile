@@ -13,10 +13,12 @@ PEERS ?=
 FLOOR ?=
 # Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
 export TICKGATE_REQUIRE ?= nats
+# Tests wait more than they compute: twice as many at once as there are cores.
+THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help demo test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -33,7 +35,7 @@ demo: compiler brokers ## run the profile `quick` on a NATS server of its own an
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
 	$(CARGO) build --release
-	$(CARGO) test --no-fail-fast
+	RUST_TEST_THREADS=$(THREADS) $(CARGO) test --no-fail-fast
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
@@ -41,13 +43,16 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/confined.sh check || echo "left out: a starved tickgate"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
-	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test swarm -- every_record --nocapture
+	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
 
 mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)
 
 fuzz: ## fuzz what is read from outside, SECONDS=60 for each of the targets (TARGET=journal for one of them)
 	scripts/fuzz.sh $(SECONDS) $(TARGET)
+
+ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo install` of this commit included
+	TICKGATE_REQUIRE=nats,python,install $(CARGO) test --test program -- ci_docs::
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check

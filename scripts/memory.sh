@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does tickgate's own memory stay flat? Runs 10,000 events/s for MINUTES (5) on a nats-server of its own and follows its
+# Does tickgate's own memory stay flat? Runs 10,000 events/s for MINUTES (5; three at the least) on a nats-server of its own and follows its
 # resident memory, which its record holds for every second: a line through what comes after the first minute is drawn on to
 # one hour, and must stay below 64 MB.
 #   scripts/memory.sh [MINUTES]

@@ -280,5 +280,4 @@ impl<P> Window<P> {
 }
 
 #[cfg(test)]
-#[path = "window_tests.rs"]
 mod tests;

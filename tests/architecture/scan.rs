@@ -5,7 +5,7 @@ pub(crate) struct Source {
     pub(crate) path: String,
     /// The top-level module it belongs to; `main` and `lib` for the roots.
     pub(crate) module: String,
-    /// All of its lines, those of tests included.
+    /// Its lines of code: neither tests nor comments nor empty ones.
     pub(crate) lines: usize,
     code: String,
     pub(crate) names: Vec<Name>,
@@ -32,9 +32,11 @@ impl Source {
         let module = inside.split('/').next().unwrap_or_default().to_owned();
         let is_root = matches!(inside, "lib" | "main");
         let is_test = inside.split('/').any(|part| part == "tests");
-        let code = if is_test { String::new() } else { without_tests(&bare(text)) };
+        let bare = bare(text);
+        let code = if is_test { String::new() } else { without_tests(&bare) };
+        let lines = lines_of_code(&bare, &code, &without_comments(text));
         let names = names(&tokens(&code), if is_root { 0 } else { inside.split('/').count() });
-        Self { path: path.to_owned(), module, lines: text.lines().count(), code, names }
+        Self { path: path.to_owned(), module, lines, code, names }
     }
 
     pub(crate) fn tokens(&self) -> Vec<Token> {
@@ -69,6 +71,15 @@ impl Name {
 
 /// The text with comments, strings and characters as spaces; lines stay where they are.
 pub(crate) fn bare(text: &str) -> String {
+    blanked(text, true)
+}
+
+fn without_comments(text: &str) -> String {
+    blanked(text, false)
+}
+
+/// Comments as spaces, and literals where they are to be.
+fn blanked(text: &str, literals: bool) -> String {
     let chars: Vec<char> = text.chars().collect();
     let mut out = String::new();
     let mut at = 0;
@@ -88,8 +99,9 @@ pub(crate) fn bare(text: &str) -> String {
             out.push(chars[at]);
             at += 1;
         }
+        let blank = literals || chars[at.min(chars.len() - 1)] == '/';
         while at < end.min(chars.len()) {
-            out.push(if chars[at] == '\n' { '\n' } else { ' ' });
+            out.push(if blank && chars[at] != '\n' { ' ' } else { chars[at] });
             at += 1;
         }
     }
@@ -134,6 +146,20 @@ fn raw_string_end(chars: &[char], from: usize) -> usize {
     let closes =
         |rest: &[char]| rest[0] == '"' && rest[1..].iter().take_while(|c| **c == '#').count() >= hashes;
     find(chars, from + 2 + hashes, closes) + 1 + hashes
+}
+
+/// How many lines have code that is no test's. What has only a part of a literal is as bare as an empty line: it belongs to
+/// what stands before it.
+fn lines_of_code(bare: &str, without_tests: &str, without_comments: &str) -> usize {
+    let mut in_test = false;
+    let lines = bare.lines().zip(without_tests.lines().chain(std::iter::repeat("")));
+    let lines = lines.zip(without_comments.lines()).filter(|((bare, kept), shown)| {
+        if !bare.trim().is_empty() {
+            in_test = kept.trim().is_empty();
+        }
+        !in_test && !shown.trim().is_empty()
+    });
+    lines.count()
 }
 
 /// Bare code with the items under `#[cfg(test)]` as spaces.

@@ -1,4 +1,4 @@
-"""Makes tests/data/stats.json, the vectors that tests/stats_golden.rs holds tickgate's statistics against.
+"""Makes tests/data/stats.json, the vectors that tests/pure/stats_golden.rs holds tickgate's statistics against.
 
 usage: pip install scipy==1.17.1 (in an environment of its own); python tests/python/stats_golden.py > tests/data/stats.json
 """

@@ -1,8 +1,6 @@
 //! Figures of a run behind a fault, beside what they must be. A figure that is wrong is a finding at once. A run that was
 //! disturbed, by what it has itself seen of the machine, shows nothing: that is said, and it is measured again.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
-#![allow(clippy::expect_used, clippy::panic, reason = "for tests")]
 #![allow(clippy::print_stderr, reason = "what was seen is of interest when it holds, too")]
 
 use tickgate::measure::decode;

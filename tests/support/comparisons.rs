@@ -1,14 +1,11 @@
 //! Comparisons of fixed runs.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use tickgate::compare::{About, Comparison, Design, Kind, Order, Pair, Prices, Setup, Trial, compare, order};
 use tickgate::measure;
 use tickgate::plan::Span;
 use tickgate::record::{Latency, Process, Record};
 
-use crate::records::{Recipe, failing, hostile, of};
+use super::records::{Recipe, failing, hostile, of};
 
 /// All kinds of comparisons, by name.
 pub fn all() -> Vec<(&'static str, Comparison)> {

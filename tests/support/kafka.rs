@@ -1,8 +1,10 @@
-//! A real Kafka, one for a test binary: its tests take turns, for some stop it.
+//! A real Kafka for a test: starting one takes seconds, so tests share a few and take turns.
 
-use std::cell::RefCell;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -13,6 +15,7 @@ use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Size, Span};
 use tickgate::topology::Naming;
 
+use super::certificates::Certificates;
 use super::outside;
 use super::rig::Rig;
 
@@ -28,37 +31,157 @@ pub fn is_there() -> bool {
     })
 }
 
+/// Kafkas that start at the same time; one in a container starts alone, for two busy cores may not be enough for it and
+/// another one to be ready in time.
+static STARTING: RwLock<()> = RwLock::new(());
+
+/// Waits until no other Kafka is started by a test of this binary, and keeps others away.
+pub fn starts_alone() -> RwLockWriteGuard<'static, ()> {
+    STARTING.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until no test starts one alone.
+pub fn starts_beside_others() -> RwLockReadGuard<'static, ()> {
+    STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A Kafka with a small heap and more lines of configuration.
 pub fn started(extra: &str) -> LocalKafka {
     static LOGS: OnceLock<tempfile::TempDir> = OnceLock::new();
+    static STARTED: AtomicU32 = AtomicU32::new(0);
     let logs = LOGS.get_or_init(|| tempfile::tempdir().expect("a folder"));
+    let log = format!("kafka-{}.log", STARTED.fetch_add(1, Ordering::Relaxed));
     let kafka = locate_kafka().expect("a Kafka");
-    let mut config = KafkaConfig::new(kafka, logs.path().join("kafka.log"), Entry::Open);
+    let mut config = KafkaConfig::new(kafka, logs.path().join(log), Entry::Open);
     config.heap = Size { bytes: 512 << 20 };
     extra.clone_into(&mut config.extra);
+    let _beside = starts_beside_others();
     LocalKafka::start(config).expect("Kafka starts")
 }
 
-/// The Kafka of a test binary, for one test at a time.
+/// Ports of listeners beside the plain one: users, TLS, and one whose advertised address leads nowhere.
+pub struct Doors {
+    pub certificates: Certificates,
+    pub users: u16,
+    pub tls: u16,
+    pub lost: u16,
+}
+
+impl Doors {
+    fn new() -> Self {
+        let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
+        Self { certificates: Certificates::new(), users: free(), tls: free(), lost: free() }
+    }
+
+    fn config(&self) -> String {
+        let Self { certificates, users, tls, lost } = self;
+        let pem = certificates.file("keystore.pem");
+        let read = |name| std::fs::read_to_string(certificates.file(name)).expect("a file");
+        std::fs::write(&pem, format!("{}{}", read("server.key"), read("server.pem"))).expect("a file");
+        format!(
+            "listeners=CLIENT://127.0.0.1:{{client}},CONTROLLER://127.0.0.1:{{controller}},USERS://127.0.0.1:{users},\
+             SAFE://127.0.0.1:{tls},LOST://127.0.0.1:{lost}\n\
+             advertised.listeners=CLIENT://127.0.0.1:{{client}},USERS://127.0.0.1:{users},SAFE://127.0.0.1:{tls},\
+             LOST://127.0.0.1:1\n\
+             listener.security.protocol.map=CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT,USERS:SASL_PLAINTEXT,SAFE:SSL,\
+             LOST:PLAINTEXT\n\
+             sasl.enabled.mechanisms=PLAIN\n\
+             listener.name.users.plain.sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \
+             user_gate=\"s3cret\";\n\
+             ssl.keystore.type=PEM\n\
+             ssl.keystore.location={}\n",
+            pem.display()
+        )
+    }
+}
+
+/// A broker that tests share, for one test at a time.
+struct Shared {
+    broker: Mutex<LocalKafka>,
+    doors: Option<Doors>,
+}
+
+/// Brokers that tests share: each has one for itself, since some stop it, and leaves it to the next.
+pub struct Pool {
+    most: usize,
+    state: Mutex<State>,
+    left: Condvar,
+}
+
+struct State {
+    idle: Vec<&'static Shared>,
+    running: usize,
+}
+
+impl Pool {
+    pub const fn of(most: usize) -> Self {
+        Self { most, state: Mutex::new(State { idle: Vec::new(), running: 0 }), left: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for one that is idle, or starts one where there are fewer than the most.
+    fn take(&self, start: impl FnOnce() -> Shared) -> &'static Shared {
+        let full = |state: &mut State| state.idle.is_empty() && state.running == self.most;
+        let mut state = self.left.wait_while(self.state(), full).unwrap_or_else(PoisonError::into_inner);
+        if let Some(shared) = state.idle.pop() {
+            return shared;
+        }
+        state.running += 1;
+        drop(state);
+        // One that does not start leaves its place.
+        let place = Place(self);
+        let shared = Box::leak(Box::new(start()));
+        std::mem::forget(place);
+        shared
+    }
+
+    fn leave(&self, shared: &'static Shared) {
+        self.state().idle.push(shared);
+        self.left.notify_one();
+    }
+}
+
+struct Place<'a>(&'a Pool);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.state().running -= 1;
+        self.0.left.notify_one();
+    }
+}
+
+/// A Kafka of the test's own while it lasts.
 pub struct Kafka {
-    broker: RefCell<MutexGuard<'static, LocalKafka>>,
+    pool: &'static Pool,
+    shared: &'static Shared,
     run: String,
 }
 
 impl Kafka {
-    /// Takes a turn; the first one starts it.
-    pub fn with(extra: impl FnOnce() -> String) -> Self {
-        static BROKER: OnceLock<Mutex<LocalKafka>> = OnceLock::new();
+    /// One of a pool, whose brokers have these lines of configuration.
+    pub fn with(pool: &'static Pool, extra: impl FnOnce() -> String) -> Self {
+        Self::of(pool, || Shared { broker: Mutex::new(started(&extra())), doors: None })
+    }
+
+    fn of(pool: &'static Pool, start: impl FnOnce() -> Shared) -> Self {
         static RUNS: AtomicU32 = AtomicU32::new(0);
-        let broker = BROKER.get_or_init(|| Mutex::new(started(&extra())));
-        Self {
-            broker: RefCell::new(broker.lock().unwrap_or_else(PoisonError::into_inner)),
-            run: format!("t{}", RUNS.fetch_add(1, Ordering::Relaxed)),
-        }
+        let shared = pool.take(start);
+        Self { pool, shared, run: format!("t{}", RUNS.fetch_add(1, Ordering::Relaxed)) }
+    }
+
+    fn broker(&self) -> MutexGuard<'_, LocalKafka> {
+        self.shared.broker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn doors(&self) -> &Doors {
+        self.shared.doors.as_ref().expect("a broker with all doors")
     }
 
     pub fn url(&self) -> String {
-        self.broker.borrow().url()
+        self.broker().url()
     }
 
     /// Connects somewhere else or as somebody else.
@@ -68,7 +191,7 @@ impl Kafka {
 
     fn connect_run(&self, run: &str, plan: &Plan, target: Target) -> Result<KafkaBus, String> {
         let symbols = super::symbols(plan);
-        let broker = self.broker.borrow();
+        let broker = self.broker();
         let setup = Setup {
             plan,
             run_id: run,
@@ -87,7 +210,8 @@ impl Kafka {
 impl Drop for Kafka {
     fn drop(&mut self) {
         // A test that failed may have left it standing still.
-        let _ = self.broker.borrow_mut().resume();
+        let _ = self.broker().resume();
+        self.pool.leave(self.shared);
     }
 }
 
@@ -101,7 +225,12 @@ impl Rig for Kafka {
     }
 
     fn start() -> Self {
-        Self::with(String::new)
+        /// As many as `make test` runs tests beside each other on two cores.
+        static POOL: Pool = Pool::of(3);
+        Self::of(&POOL, || {
+            let doors = Doors::new();
+            Shared { broker: Mutex::new(started(&doors.config())), doors: Some(doors) }
+        })
     }
 
     fn connect(&self, plan: &Plan) -> KafkaBus {
@@ -114,16 +243,17 @@ impl Rig for Kafka {
     }
 
     fn pause(&self) {
-        self.broker.borrow_mut().pause().expect("pauses");
+        self.broker().pause().expect("pauses");
     }
 
     fn resume(&self) {
-        self.broker.borrow_mut().resume().expect("goes on");
+        self.broker().resume().expect("goes on");
     }
 
     fn restart(&mut self) {
-        let mut broker = self.broker.borrow_mut();
+        let mut broker = self.broker();
         broker.kill().expect("is killed");
+        let _beside = starts_beside_others();
         broker.restart().expect("starts again");
     }
 

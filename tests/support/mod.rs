@@ -1,4 +1,4 @@
-//! What the tests against real brokers share: servers of their own, credentials, certificates and plans.
+//! What the test binaries share: servers of their own, credentials, certificates, plans, records, the machine itself.
 
 #![allow(
     dead_code,
@@ -9,14 +9,20 @@
     reason = "for tests, each of whose binaries uses its part of it"
 )]
 
+pub mod attempts;
 pub mod certificates;
+pub mod comparisons;
+pub mod contract;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;
 pub mod machine;
 pub mod nats;
 pub mod outside;
+pub mod pairs;
 pub mod program;
+pub mod proxy;
+pub mod records;
 pub mod rig;
 pub mod strangers;
 

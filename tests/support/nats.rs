@@ -6,7 +6,19 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use async_nats::jetstream::{self, stream};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+/// Does something on a server as a client of its own.
+pub fn client<T>(url: &str, work: impl AsyncFnOnce(async_nats::Client) -> T) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(async { work(async_nats::connect(url).await.expect("connects")).await })
+}
+
+/// The same by way of `JetStream`.
+pub fn jetstream<T>(url: &str, work: impl AsyncFnOnce(jetstream::Context) -> T) -> T {
+    client(url, async |client| work(jetstream::new(client)).await)
+}
 
 /// A running server.
 pub struct NatsServer {
@@ -124,10 +136,8 @@ impl NatsServer {
     /// Names of its streams and how many messages they hold, by its own account.
     pub fn streams(&self) -> Vec<(String, u64)> {
         use futures_util::TryStreamExt as _;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let client = async_nats::connect(self.url()).await.expect("connects");
-            let infos = async_nats::jetstream::new(client).streams().try_collect::<Vec<_>>().await;
+        jetstream(&self.url(), async |jetstream| {
+            let infos = jetstream.streams().try_collect::<Vec<_>>().await;
             let infos = infos.expect("streams").into_iter();
             infos.map(|info| (info.config.name, info.state.messages)).collect()
         })
@@ -135,15 +145,13 @@ impl NatsServer {
 
     /// Makes a stream, as somebody else would.
     pub fn make_stream(&self, name: &str, subject: &str) {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let client = async_nats::connect(self.url()).await.expect("connects");
-            let config = async_nats::jetstream::stream::Config {
+        jetstream(&self.url(), async |jetstream| {
+            let config = stream::Config {
                 name: name.to_owned(),
                 subjects: vec![subject.to_owned()],
                 ..Default::default()
             };
-            async_nats::jetstream::new(client).create_stream(config).await.expect("a stream");
+            jetstream.create_stream(config).await.expect("a stream");
         });
     }
 

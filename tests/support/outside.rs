@@ -1,7 +1,6 @@
 //! The parts of the outside world that a test can do without: named when they are missing, and then a failure
 //! only where `TICKGATE_REQUIRE` is `all` or names them.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
 #![allow(clippy::print_stderr, clippy::expect_used, reason = "a test says what it leaves out, and may fail")]
 
 use std::path::{Path, PathBuf};

@@ -1,8 +1,5 @@
 //! Pairs of runs with given figures.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
-#![allow(clippy::unwrap_used, reason = "a test may fail")]
-
 use tickgate::compare::{METRICS, Order, Outcome, Pair, Trial, order};
 
 /// A run with the same figure for every metric.

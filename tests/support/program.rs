@@ -39,7 +39,7 @@ name = "trading-engine"
 const PATIENCE: Duration = Duration::from_mins(6);
 
 /// At most this many programs of a test binary run at once: each paces a load, and most start a server.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 static RUNNING: Mutex<usize> = Mutex::new(0);
 static DONE: Condvar = Condvar::new();
 

@@ -1,6 +1,10 @@
 //! Records of fixed runs, made of real distributions and judged by the real verdict.
 
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part of it")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    reason = "benches have it as a module of their own, and use a part of it"
+)]
 #![allow(
     clippy::too_many_lines,
     clippy::panic,

@@ -9,7 +9,7 @@ use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Publish, Span};
 use tickgate::topology::Naming;
 
-use super::nats::NatsServer;
+use super::nats::{NatsServer, jetstream};
 
 /// A broker of the test's own.
 pub trait Rig: Sized {
@@ -60,16 +60,6 @@ pub struct Nats {
     pub server: NatsServer,
 }
 
-impl Nats {
-    fn client<T>(&self, work: impl AsyncFnOnce(async_nats::jetstream::Context) -> T) -> T {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(async {
-            let client = async_nats::connect(self.server.url()).await.expect("connects");
-            work(async_nats::jetstream::new(client)).await
-        })
-    }
-}
-
 impl Rig for Nats {
     type Bus = NatsBus;
     const DURABILITY: &'static str = "page cache";
@@ -106,7 +96,7 @@ impl Rig for Nats {
     }
 
     fn publish_foreign(&self, payload: &[u8]) {
-        self.client(async |jetstream| {
+        jetstream(&self.server.url(), async |jetstream| {
             let ack = jetstream.publish("ai-trader.market.quote.received", payload.to_vec().into()).await;
             ack.expect("published").await.expect("stored");
         });
@@ -114,7 +104,7 @@ impl Rig for Nats {
 
     fn take_without_ack(&self, plan: &Plan, events: usize) {
         use futures_util::StreamExt as _;
-        self.client(async |jetstream| {
+        jetstream(&self.server.url(), async |jetstream| {
             let name = format!("tickgate-t1-{}", plan.groups[0].name);
             let consumer: async_nats::jetstream::consumer::PullConsumer =
                 jetstream.get_consumer_from_stream(name, "tickgate-t1").await.expect("a consumer");

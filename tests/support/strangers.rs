@@ -1,4 +1,4 @@
-//! Clients without credentials, in the brokers' plain protocols.
+//! Clients that are not tickgate, in the brokers' plain protocols.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
@@ -25,6 +25,45 @@ pub fn nats_answers(address: &str) -> String {
         lines.read_line(&mut line).expect("an answer");
     }
     line.trim_end().to_owned()
+}
+
+/// A client that knows the plain protocol of NATS and nothing of tickgate: it asks and gets answers.
+pub struct NatsClient(BufReader<TcpStream>);
+
+impl NatsClient {
+    pub fn connect(address: &str) -> Self {
+        let mut client = Self(BufReader::new(connect(address)));
+        assert!(client.line().starts_with("INFO "));
+        client.send("CONNECT {\"verbose\":false}\r\nSUB _INBOX.plain 1\r\nPING\r\n");
+        assert_eq!(client.line(), "PONG");
+        client
+    }
+
+    fn send(&mut self, text: &str) {
+        self.0.get_mut().write_all(text.as_bytes()).expect("is sent");
+    }
+
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        assert!(self.0.read_line(&mut line).expect("a line") > 0, "the server closed the connection");
+        line.trim_end().to_owned()
+    }
+
+    pub fn request(&mut self, subject: &str, body: &str) -> serde_json::Value {
+        self.send(&format!("PUB {subject} _INBOX.plain {}\r\n{body}\r\n", body.len()));
+        loop {
+            let line = self.line();
+            assert!(!line.starts_with("-ERR"), "{line}");
+            if line == "PING" {
+                self.send("PONG\r\n");
+            } else if let Some(message) = line.strip_prefix("MSG ") {
+                let length = message.rsplit(' ').next().expect("words").parse::<usize>().expect("a length");
+                let mut payload = vec![0; length + 2];
+                self.0.read_exact(&mut payload).expect("a message");
+                return serde_json::from_slice(&payload[..length]).expect("JSON");
+            }
+        }
+    }
 }
 
 /// Does a broker or controller of Kafka answer who asks it to make no topics, without having said who it is?

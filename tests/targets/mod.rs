@@ -1,6 +1,6 @@
 //! The laws of everything that is read from outside, each a function of some bytes.
 //!
-//! `tests/laws.rs` runs them on seeds and on changed seeds, cargo-fuzz (`make fuzz`) for as long as one likes.
+//! `tests/pure/laws.rs` runs them on seeds and on changed seeds, cargo-fuzz (`make fuzz`) for as long as one likes.
 
 #![allow(
     unreachable_pub,

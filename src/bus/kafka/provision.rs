@@ -491,5 +491,4 @@ pub(super) fn observing(error: &KafkaError) -> BusError {
 }
 
 #[cfg(test)]
-#[path = "provision_tests.rs"]
 mod tests;

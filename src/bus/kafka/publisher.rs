@@ -392,5 +392,4 @@ impl Drop for KafkaPublisher {
 }
 
 #[cfg(test)]
-#[path = "publisher_tests.rs"]
 mod tests;

@@ -242,5 +242,4 @@ pub(super) fn durable_name(run: &str, plan: &Plan, group: usize, split: Option<u
 }
 
 #[cfg(test)]
-#[path = "subjects_tests.rs"]
 mod tests;

@@ -368,5 +368,4 @@ fn pieces(urls: &str) -> Result<Vec<&str>, BusError> {
 }
 
 #[cfg(test)]
-#[path = "target_tests.rs"]
 mod tests;

@@ -1,0 +1,419 @@
+//! The rules of the house, read off the source: module order, purity, who prints, and how long things get.
+//!
+//! Each rule is shown to fail on bad pieces of code below.
+
+mod scan;
+
+use std::path::Path;
+use std::{fs, io};
+
+use scan::{Source, bare, closing, tokens};
+
+/// The modules in their order: each names only those before it.
+const ORDER: [&str; 19] = [
+    "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
+    "report", "host", "archive", "bus", "profile", "broker", "run", "selftest", "cli",
+];
+/// How many of them, from the first, are pure.
+const PURE: usize = 11;
+/// What pure modules never name: the outside world, and its clocks.
+const IMPURE: [&str; 18] = [
+    "tokio",
+    "async_nats",
+    "bollard",
+    "rdkafka",
+    "clap",
+    "sysinfo",
+    "rustix",
+    "libc",
+    "signal_hook",
+    "futures_util",
+    "std::fs",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::env",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+];
+const PRINTING: [&str; 5] = ["print", "println", "eprint", "eprintln", "dbg"];
+const FILE_LINES: usize = 500;
+const FUNCTION_LINES: usize = 70;
+
+// --- The rules. Each gives its complaints about one file.
+
+/// Names of modules that come later, whether by `crate::` or by enough `super::`.
+fn order(source: &Source) -> Vec<String> {
+    let place = |module: &str| ORDER.iter().position(|name| *name == module);
+    let Some(own) = place(&source.module) else { return vec![] };
+    let names = source.names.iter().filter(|name| name.root);
+    names
+        .filter_map(|name| {
+            let other = name.segments.first()?;
+            match place(other) {
+                Some(place) if place <= own => None,
+                Some(_) => Some(
+                    source
+                        .at(name.line, &format!("`{}` names `{other}`, which comes after it", source.module)),
+                ),
+                None => Some(
+                    source.at(name.line, &format!("`crate::{other}` is none of the modules in their order")),
+                ),
+            }
+        })
+        .collect()
+}
+
+/// The outside world in a pure module, be it by a path, an import, a glob or an alias of a whole module.
+fn purity(source: &Source) -> Vec<String> {
+    if !ORDER[..PURE].contains(&source.module.as_str()) {
+        return vec![];
+    }
+    let names = source.names.iter().filter(|name| !name.root);
+    names
+        .filter_map(|name| {
+            let impure =
+                IMPURE.iter().find(|impure| name.reaches(&impure.split("::").collect::<Vec<_>>()))?;
+            let message =
+                format!("`{}` is pure and names `{impure}` (`{}`)", source.module, name.segments.join("::"));
+            Some(source.at(name.line, &message))
+        })
+        .collect()
+}
+
+/// Printing and exiting outside `cli`; and the wall clock, which only `host::clock` reads.
+fn privileges(source: &Source) -> Vec<String> {
+    let at_the_rim = ["cli", "main"].contains(&source.module.as_str());
+    let tokens = source.tokens();
+    let macros =
+        tokens.windows(2).filter(|pair| pair[1].text == "!" && PRINTING.contains(&pair[0].text.as_str()));
+    let macros: Vec<(usize, String)> =
+        macros.map(|pair| (pair[0].line, format!("{}!", pair[0].text))).collect();
+    let calls = source.names.iter().filter_map(|name| {
+        let only_cli = ["stdout", "stderr"].iter().any(|end| name.ends_in(&["io", end]))
+            || ["exit", "abort"].iter().any(|end| name.ends_in(&["process", end]));
+        let only_clock = name.ends_in(&["SystemTime", "now"])
+            || name.segments.iter().any(|segment| matches!(segment.as_str(), "now_utc" | "now_local"));
+        let said = name.segments.join("::");
+        match (only_cli && !at_the_rim, only_clock && source.path != "src/host/clock.rs") {
+            (true, _) => {
+                Some(source.at(name.line, &format!("only `cli` prints or exits, and this is `{said}`")))
+            }
+            (_, true) => Some(
+                source
+                    .at(name.line, &format!("only `host::clock` reads the wall clock, and this is `{said}`")),
+            ),
+            _ => None,
+        }
+    });
+    let prints = macros.into_iter().filter(|_| !at_the_rim);
+    calls
+        .chain(
+            prints.map(|(line, said)| source.at(line, &format!("only `cli` prints, and this is `{said}`"))),
+        )
+        .collect()
+}
+
+/// Files and functions that have grown too long, by their code: tests and comments may be as long as they need to be.
+fn length(source: &Source) -> Vec<String> {
+    let mut complaints = vec![];
+    if source.lines >= FILE_LINES {
+        complaints.push(
+            source.at(1, &format!("the file has {} lines of code; stay under {FILE_LINES}", source.lines)),
+        );
+    }
+    let tokens = source.tokens();
+    for at in tokens.iter().enumerate().filter(|(_, token)| token.text == "fn").map(|(at, _)| at) {
+        let Some(name) = tokens.get(at + 1).filter(|token| token.is_word()) else { continue };
+        let mut parens = 0_usize;
+        let body = (at..tokens.len()).find(|&at| match tokens[at].text.as_str() {
+            "(" | "[" => {
+                parens += 1;
+                false
+            }
+            ")" | "]" => {
+                parens = parens.saturating_sub(1);
+                false
+            }
+            "{" | ";" => parens == 0,
+            _ => false,
+        });
+        let Some(body) = body.filter(|&at| tokens[at].text == "{") else { continue };
+        let lines = tokens[closing(&tokens, body)].line - tokens[at].line + 1;
+        if lines >= FUNCTION_LINES {
+            complaints.push(
+                source.at(
+                    name.line,
+                    &format!("`{}` has {lines} lines; stay under {FUNCTION_LINES}", name.text),
+                ),
+            );
+        }
+    }
+    complaints
+}
+
+/// Unit tests are the module `tests` of what they test: at the end of its file, or in a file `tests.rs` in its folder. So the
+/// other rules, and `make mutants`, know them by their place.
+fn test_files(path: &str, text: &str) -> Vec<String> {
+    let tokens = tokens(&bare(text));
+    let elsewhere = ["path", "=", "]", "mod", "tests"];
+    let elsewhere = tokens.windows(5).any(|five| five.iter().map(|token| &token.text).eq(&elsewhere));
+    let name = path.rsplit('/').next().unwrap_or_default();
+    let mut complaints = vec![];
+    if elsewhere {
+        complaints.push(format!("{path}: `tests` is where its name says, without `#[path]`"));
+    }
+    if name != "tests.rs" && (name.ends_with("_tests.rs") || name.starts_with("test")) {
+        complaints.push(format!("{path}: unit tests in a file of their own are `NAME/tests.rs`"));
+    }
+    complaints
+}
+
+/// An `allow` that does not say why. Holds in tests too.
+fn bare_allows(path: &str, text: &str) -> Vec<String> {
+    let tokens = tokens(&bare(text));
+    let opens = |at: usize| tokens[at].text == "allow" && at > 1 && tokens[at - 1].text == "[";
+    (0..tokens.len())
+        .filter(|&at| opens(at) && (tokens[at - 2].text == "#" || tokens[at - 2].text == "!"))
+        .filter(|&at| {
+            !tokens[at..].iter().take_while(|token| token.text != "]").any(|token| token.text == "reason")
+        })
+        .map(|at| {
+            format!(
+                "{path}:{}: `allow` without a reason; better `#[expect(…, reason = \"…\")]`",
+                tokens[at].line
+            )
+        })
+        .collect()
+}
+
+/// The Rust files below some folders of the project, as (path, text).
+fn files(folders: &[&str]) -> io::Result<Vec<(String, String)>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut all = vec![];
+    let mut open: Vec<_> =
+        folders.iter().map(|folder| root.join(folder)).filter(|folder| folder.exists()).collect();
+    while let Some(folder) = open.pop() {
+        for entry in fs::read_dir(folder)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                open.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root).unwrap_or(&path).to_string_lossy().replace('\\', "/");
+                all.push((name, fs::read_to_string(path)?));
+            }
+        }
+    }
+    all.sort();
+    Ok(all)
+}
+
+// --- The house keeps them.
+
+fn assert_kept(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
+}
+
+fn assert_rule(rule: fn(&Source) -> Vec<String>) -> io::Result<()> {
+    let sources = files(&["src"])?;
+    assert!(sources.len() > ORDER.len(), "only {} files were found", sources.len());
+    let complaints: Vec<String> =
+        sources.iter().flat_map(|(path, text)| rule(&Source::new(path, text))).collect();
+    assert_kept(&complaints);
+    Ok(())
+}
+
+#[test]
+fn each_module_names_only_modules_before_it() -> io::Result<()> {
+    assert_rule(order)
+}
+
+#[test]
+fn pure_modules_know_nothing_of_the_outside_world() -> io::Result<()> {
+    assert_rule(purity)
+}
+
+#[test]
+fn only_cli_prints_or_exits_and_only_the_clock_reads_the_time_of_day() -> io::Result<()> {
+    assert_rule(privileges)
+}
+
+#[test]
+fn files_and_functions_stay_short() -> io::Result<()> {
+    assert_rule(length)
+}
+
+/// Each binary is linked with librdkafka, which costs more than compiling most tests.
+#[test]
+fn test_binaries_are_few() -> io::Result<()> {
+    let all = files(&["tests"])?.into_iter().map(|(path, _)| path);
+    let binaries = all.filter(|path| {
+        path.matches('/').count() == 1 || path.matches('/').count() == 2 && path.ends_with("/main.rs")
+    });
+    let expected = ["architecture", "kafka", "measure", "nats", "program", "pure"]
+        .map(|name| format!("tests/{name}/main.rs"));
+    assert_eq!(binaries.collect::<Vec<_>>(), expected, "a new file is a module of one of them");
+    Ok(())
+}
+
+#[test]
+fn unit_tests_stand_beside_their_code() -> io::Result<()> {
+    assert_kept(&files(&["src"])?.iter().flat_map(|(path, text)| test_files(path, text)).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn every_allow_says_why() -> io::Result<()> {
+    let all = files(&["src", "tests", "benches"])?;
+    assert_kept(&all.iter().flat_map(|(path, text)| bare_allows(path, text)).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn the_library_lists_its_modules_in_their_order() -> io::Result<()> {
+    let library = files(&["src"])?.into_iter().find(|(path, _)| path == "src/lib.rs").map(|(_, text)| text);
+    let tokens = tokens(&bare(&library.unwrap_or_default()));
+    let modules: Vec<&str> =
+        tokens.windows(2).filter(|pair| pair[0].text == "mod").map(|pair| pair[1].text.as_str()).collect();
+    assert_eq!(modules, ORDER);
+    Ok(())
+}
+
+// --- And they can fail.
+
+fn complaints(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> Vec<usize> {
+    let lines = rule(&Source::new(path, text));
+    lines.iter().map(|line| line.split(':').nth(1).and_then(|line| line.parse().ok()).unwrap_or(0)).collect()
+}
+
+#[test]
+fn order_sees_every_way_to_name_a_later_module() {
+    for bad in [
+        "use crate::cli;",
+        "use crate::{num, cli::Args};",
+        "use crate::{\n  num::{f64_of, share}, cli};",
+        "fn f() { crate::cli::run(); }",
+        "use super::super::cli;",
+        "mod inner { use super::super::super::cli; }",
+        "use super::{super::{cli}};",
+        "use crate::elsewhere;",
+        "pub use ::tickgate::cli as other;",
+    ] {
+        assert_eq!(complaints(order, "src/record/paired.rs", bad).len(), 1, "{bad}");
+    }
+    for good in [
+        "use crate::num;",
+        "use crate::record::interval;",
+        "use super::cli;",
+        "mod inner { use super::super::cli; }",
+        "// use crate::cli;",
+        "const X: &str = \"crate::cli\";",
+        "#[cfg(test)]\nmod tests { use crate::cli; }",
+    ] {
+        assert_eq!(complaints(order, "src/record/paired.rs", good), [0; 0], "{good}");
+    }
+    assert_eq!(complaints(order, "src/record/mod.rs", "\nuse super::cli;"), [2]);
+    assert_eq!(complaints(order, "src/main.rs", "use tickgate::cli;"), [0; 0]);
+}
+
+#[test]
+fn purity_sees_every_way_to_the_outside_world() {
+    for bad in [
+        "use std::fs;",
+        "use std::time::Instant;",
+        "use std::time::{Duration, Instant as Clock};",
+        "use std::{fmt, time::{Duration, SystemTime}};",
+        "use std::time;",
+        "use std::time::{self as t};",
+        "use std::time::*;",
+        "use std::*;",
+        "fn f() { std::thread::sleep(d); }",
+        "fn f() { ::std::thread::sleep(d); }",
+        "fn f() { return ::std::thread::sleep(d); }",
+        "fn f<'a>(c: char) { if c == '\"' { tokio::spawn(g) } }",
+        "use tokio;",
+        "#[tokio::main] fn f() {}",
+        "#[cfg(test)]\nmod tests {}\nuse std::net::TcpStream;",
+    ] {
+        assert_eq!(complaints(purity, "src/record/mod.rs", bad).len(), 1, "{bad}");
+    }
+    for good in [
+        "use std::time::Duration;",
+        "use std::{fmt, io::Write};",
+        "enum Replay { Instant }",
+        "let tokio = 1;",
+        "/* std::fs /* nested */ std::fs */",
+        "r#\"std::fs \" tokio::x\"#;",
+        "'\\''; '\"'; /// tokio::main",
+        "#[cfg(test)]\nmod tests {\n use std::fs;\n}",
+        "#[cfg(test)]\nuse std::fs;",
+    ] {
+        assert_eq!(complaints(purity, "src/record/mod.rs", good), [0; 0], "{good}");
+    }
+    assert_eq!(complaints(purity, "src/record/mod.rs", "\"a\nb\"\n; use std::fs;"), [3]);
+    assert_eq!(complaints(purity, "src/host/mod.rs", "use std::fs;"), [0; 0]);
+}
+
+#[test]
+fn privileges_belong_to_cli_and_the_clock() {
+    for bad in [
+        "fn f() { println!(); }",
+        "fn f() { eprint!(\"x\") }",
+        "fn f() { std::process::exit(1) }",
+        "use std::io::{self, stdout};",
+        "fn f() { io::stderr().lock(); }",
+        "fn f() { SystemTime::now(); }",
+        "fn f() { time::OffsetDateTime::now_utc(); }",
+    ] {
+        assert_eq!(complaints(privileges, "src/run/mod.rs", bad), [1], "{bad}");
+    }
+    assert_eq!(
+        complaints(privileges, "src/cli/run.rs", "fn f() { println!(); std::process::exit(1) }"),
+        [0; 0]
+    );
+    assert_eq!(complaints(privileges, "src/host/clock.rs", "fn f() { SystemTime::now(); }"), [0; 0]);
+    assert_eq!(complaints(privileges, "src/run/mod.rs", "fn f() { child.stdout; writeln!(x); }"), [0; 0]);
+}
+
+#[test]
+fn length_counts_files_and_functions() {
+    let function = |lines: usize| format!("\nfn f(a: [u8; 3])\n{{{}}}\n", "\n".repeat(lines - 2));
+    assert_eq!(complaints(length, "src/run/mod.rs", &function(FUNCTION_LINES)), [2]);
+    assert_eq!(complaints(length, "src/run/mod.rs", &function(FUNCTION_LINES - 1)), [0; 0]);
+    assert_eq!(
+        complaints(length, "src/run/mod.rs", &format!("trait T {{ fn f(); }}{}", "\n".repeat(80))),
+        [0; 0]
+    );
+    let code = |lines: usize| "use a;\n".repeat(lines);
+    assert_eq!(complaints(length, "src/run/mod.rs", &code(FILE_LINES)), [1]);
+    assert_eq!(complaints(length, "src/run/mod.rs", &code(FILE_LINES - 1)), [0; 0]);
+    let text = "const X: &str = \"a\n\nb // no comment\nc\";\n";
+    assert_eq!(Source::new("src/run/mod.rs", &text.repeat(100)).lines, 300, "a literal's lines are code");
+    for more in
+        ["\n\n", "// a comment\n/* and\nanother */", "#[cfg(test)]\nmod tests {\n use b;\n \"\nx\";\n}\n"]
+    {
+        let text = format!("{}{more}", code(FILE_LINES - 1));
+        assert_eq!(complaints(length, "src/run/mod.rs", &text), [0; 0], "{more}");
+    }
+    assert_eq!(complaints(length, "src/run/tests.rs", &code(2 * FILE_LINES)), [0; 0]);
+}
+
+#[test]
+fn unit_tests_have_one_place() {
+    let good = "#[cfg(test)]\nmod tests;";
+    let elsewhere = "#[cfg(test)]\n#[path = \"window_tests.rs\"]\nmod tests;";
+    assert_eq!(test_files("src/bus/window.rs", elsewhere).len(), 1);
+    assert_eq!(test_files("src/bus/window_tests.rs", "").len(), 1);
+    for path in ["src/bus/window.rs", "src/bus/window/tests.rs", "src/profile/tests/mod.rs"] {
+        assert_eq!(test_files(path, good).len(), 0, "{path}");
+    }
+}
+
+#[test]
+fn allows_need_a_reason() {
+    assert_eq!(bare_allows("x.rs", "\n#[allow(dead_code)]").len(), 1);
+    assert_eq!(bare_allows("x.rs", "#![allow(dead_code)]\n#[must_use]").len(), 1);
+    assert_eq!(bare_allows("x.rs", "#[allow(dead_code, reason = \"a ] in it\")]").len(), 0);
+    assert_eq!(bare_allows("x.rs", "#[expect(dead_code)] fn allow() {}").len(), 0);
+}

@@ -1,0 +1,12 @@
+//! The Kafka driver and the program on a real Kafka, and brokers in containers.
+
+#[cfg(feature = "containers")]
+mod containers;
+#[cfg(feature = "kafka")]
+mod contract;
+#[cfg(feature = "kafka")]
+mod driver;
+#[cfg(feature = "kafka")]
+mod gate;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,8 @@
+//! The NATS driver and the local nats-server, on a real server; and the simulated bus, which keeps the same contract.
+
+mod auth;
+mod contract;
+mod driver;
+mod local_broker;
+#[path = "../support/mod.rs"]
+mod support;

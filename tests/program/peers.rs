@@ -1,0 +1,14 @@
+//! What `make bench-peers` reads out of other tools' words is what they said, and nothing where they said something else.
+
+use std::path::Path;
+
+use crate::support::outside;
+
+#[test]
+fn the_words_of_other_tools_are_read_strictly() {
+    let how = "install Python 3.10 or later with venv, and run scripts/python.sh";
+    if outside::brought("python", "scripts/python.sh", how) {
+        let said = outside::python("scripts/peers", &[Path::new("--selftest")]);
+        assert!(said.contains("read as they should be"), "{said}");
+    }
+}

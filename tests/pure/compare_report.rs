@@ -1,0 +1,102 @@
+//! The files of a comparison: the same for the same account, and with every text from outside in its place.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use tickgate::compare::{Comparison, Finding};
+use tickgate::report::compare::{files, terminal};
+use tickgate::report::terminal::Style;
+
+use crate::support::comparisons;
+
+fn file(c: &Comparison, name: &str) -> String {
+    let found = files(c).into_iter().find(|(of, _)| of == name).unwrap_or_else(|| panic!("no {name}"));
+    String::from_utf8(found.1).unwrap()
+}
+
+#[test]
+fn summaries_and_tables() {
+    for (name, c) in [
+        ("worse", comparisons::worse()),
+        ("few", comparisons::few()),
+        ("folders", comparisons::folders()),
+        ("lighter", comparisons::lighter()),
+    ] {
+        insta::assert_snapshot!(format!("terminal_{name}"), terminal(&c, Style { colour: false }));
+    }
+    insta::assert_snapshot!("markdown_worse", file(&comparisons::worse(), "compare.md"));
+    insta::assert_snapshot!("junit_worse", file(&comparisons::worse(), "compare.junit.xml"));
+}
+
+#[test]
+fn the_comparisons_are_what_their_names_say() {
+    let findings: Vec<_> = comparisons::all().into_iter().map(|(_, c)| c.verdict.finding).collect();
+    assert_eq!(
+        findings[..4],
+        [Finding::Worse, Finding::Inconclusive, Finding::Inconclusive, Finding::Inconclusive]
+    );
+}
+
+#[test]
+fn the_account_is_read_back_as_it_was_and_renders_to_the_same_bytes() {
+    for (name, c) in comparisons::all() {
+        let text = serde_json::to_string(&c).unwrap();
+        let back: Comparison = serde_json::from_str(&text).unwrap();
+        assert!(back == c, "{name}");
+        assert!(files(&back) == files(&c), "{name}");
+        assert_eq!(terminal(&back, Style { colour: false }), terminal(&c, Style { colour: false }), "{name}");
+    }
+}
+
+#[test]
+fn no_text_from_outside_leaves_its_place() {
+    let c = comparisons::hostile_sides();
+    for (name, bytes) in files(&c) {
+        let text = String::from_utf8(bytes).unwrap();
+        assert!(!text.contains("<img"), "{name}");
+        assert!(!text.contains('\u{202e}') && !text.contains('\0'), "{name}");
+        assert!(!text.lines().any(|line| line.starts_with("::error")), "{name}");
+        assert_eq!(text.matches("</script").count(), usize::from(name == "compare.html"), "{name}");
+    }
+    let shown = terminal(&c, Style { colour: false });
+    assert!(!shown.contains('\u{202e}') && !shown.lines().any(|line| line.starts_with("::")), "{shown}");
+}
+
+#[test]
+fn a_terminal_has_eighty_columns() {
+    for (name, c) in comparisons::all() {
+        for line in terminal(&c, Style { colour: false }).lines() {
+            assert!(line.trim_end().chars().count() <= 80, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn the_page_says_what_is_unequal_in_its_title() {
+    let few = file(&comparisons::few(), "compare.html");
+    assert!(few.contains("Unequal durability, not ranked"), "no banner");
+    let worse = file(&comparisons::worse(), "compare.html");
+    assert!(!worse.contains("Unequal durability"));
+    assert!(worse.contains("B (kafka) lost 12 events, A (nats) none."));
+    for part in ["id=\"cost\"", "id=\"claims\"", "id=\"ratios\"", "id=\"curves\"", "id=\"pairs\""] {
+        assert!(worse.contains(part), "{part}");
+    }
+}
+
+#[test]
+fn several_groups_are_told_one_by_one_and_decide_nothing() {
+    let c = comparisons::two_groups();
+    assert_eq!(c.groups.len(), 8);
+    let of = |group: &str, name: &str| {
+        c.groups.iter().find(|g| g.group == group && g.name == name).unwrap_or_else(|| panic!("no {name}"))
+    };
+    let (slow, same) = (of("analytics", "latency.p50"), of("trading-engine", "latency.p50"));
+    assert!((slow.ratio - 2.0).abs() < 0.05 && (same.ratio - 1.0).abs() < 0.01, "{slow:?} {same:?}");
+    assert!(slow.interval.is_some_and(|i| i.low > 1.9) && slow.pairs == 8);
+    assert!((of("analytics", "delivered").ratio - 1.0).abs() < 1e-9);
+    assert!(c.metrics.iter().all(|m| !m.name.contains("analytics")), "no family grows by them");
+    for (name, part) in [("compare.html", "id=\"groups\""), ("compare.md", "| analytics | end-to-end p99 |")]
+    {
+        assert!(file(&c, name).contains(part), "{part}");
+        assert!(!file(&comparisons::worse(), name).contains("By group"), "one group alone");
+    }
+}

@@ -1,0 +1,21 @@
+//! What needs no broker, no other program and no clock: laws, known answers, seeded simulations, schemas and what is shown.
+
+mod bad_profiles;
+mod compare;
+mod compare_load;
+mod compare_report;
+mod interval_log;
+mod known_answers;
+mod laws;
+mod market_schema;
+mod own_broker;
+mod record_schema;
+mod report_files;
+mod stats_golden;
+#[path = "../support/mod.rs"]
+mod support;
+mod swarm;
+#[path = "../targets/mod.rs"]
+mod targets;
+mod throughput;
+mod validity;

@@ -1,0 +1,51 @@
+//! docs/schema/record.json is the schema of the record that this version writes.
+//!
+//! `TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema` writes it anew.
+
+use tickgate::record::{Record, SCHEMA};
+
+use crate::support::records;
+
+const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/record.json");
+
+#[test]
+fn the_published_schema_is_the_record() {
+    let mut schema = schemars::schema_for!(Record);
+    schema.insert("title".into(), SCHEMA.into());
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("TICKGATE_WRITE_SCHEMA").is_some() {
+        std::fs::write(PATH, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(PATH).unwrap_or_default();
+    assert!(
+        published == text,
+        "docs/schema/record.json is out of date: TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema"
+    );
+}
+
+#[test]
+fn the_published_schema_of_comparisons_is_the_account() {
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/compare.json");
+    let mut schema = schemars::schema_for!(tickgate::compare::Comparison);
+    schema.insert("title".into(), tickgate::compare::SCHEMA.into());
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("TICKGATE_WRITE_SCHEMA").is_some() {
+        std::fs::write(PATH, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(PATH).unwrap_or_default();
+    assert!(
+        published == text,
+        "docs/schema/compare.json is out of date: TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema"
+    );
+}
+
+#[test]
+fn every_record_is_valid_by_it() {
+    let schema = serde_json::from_str(&std::fs::read_to_string(PATH).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    for (name, record) in records::all().iter().filter(|(name, _)| *name != "crowded") {
+        let json = serde_json::to_value(record).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+    }
+}

@@ -1,0 +1,187 @@
+//! The files of a report: the same for the same record, small, and with every text from outside in its place.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use tickgate::measure;
+use tickgate::plan::Plan;
+use tickgate::profile;
+use tickgate::record::{Load, PhaseName, Record, Refusal, Rows, Verdict};
+use tickgate::report::terminal::{Style, summary};
+use tickgate::report::{self, Beside};
+
+use crate::support::records;
+
+fn files(record: &Record) -> Vec<(String, String)> {
+    let toml = profile::to_toml(&record.plan);
+    let files = report::files(record, &Beside { plan_toml: &toml, seconds: &[] });
+    files.into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
+}
+
+fn file(record: &Record, name: &str) -> String {
+    files(record).into_iter().find(|(of, _)| of == name).unwrap_or_else(|| panic!("no {name}")).1
+}
+
+#[test]
+fn the_runs_are_what_their_names_say() {
+    let verdicts: Vec<_> = records::all().iter().map(|(name, record)| (*name, record.verdict)).collect();
+    let expected =
+        [Verdict::Pass, Verdict::Fail, Verdict::Inconclusive, Verdict::Fail, Verdict::Inconclusive];
+    assert_eq!(
+        verdicts.iter().map(|(_, verdict)| *verdict).collect::<Vec<_>>()[..3],
+        expected[..3],
+        "{verdicts:?}"
+    );
+    assert_ne!(verdicts[3].1, Verdict::Pass, "an interrupted run never passes");
+    assert_eq!(verdicts[4].1, Verdict::Inconclusive);
+}
+
+#[test]
+fn summaries_and_tables() {
+    for (name, record) in records::all().iter().take(5) {
+        insta::assert_snapshot!(format!("summary_{name}"), file(record, "summary.md"));
+        insta::assert_snapshot!(format!("terminal_{name}"), summary(record, Style { colour: false }));
+    }
+    let failing = records::failing();
+    for name in ["junit.xml", "timeline.csv", "metrics.om"] {
+        insta::assert_snapshot!(format!("failing_{name}"), file(&failing, name));
+    }
+}
+
+#[test]
+fn charts_of_a_failing_run() {
+    for (name, svg) in files(&records::failing()).into_iter().filter(|(name, _)| name.starts_with("charts/"))
+    {
+        let (_, drawn) = svg.split_once("</style>").unwrap();
+        insta::assert_snapshot!(name.replace(['/', '.'], "_"), drawn);
+    }
+}
+
+#[test]
+fn rendering_twice_gives_the_same_bytes() {
+    for (name, record) in records::all() {
+        assert!(files(&record) == files(&record), "{name}");
+    }
+}
+
+#[test]
+fn the_summary_for_a_terminal_fits_eighty_columns() {
+    for (name, record) in records::all() {
+        for line in summary(&record, Style { colour: false }).lines() {
+            assert!(line.chars().count() <= 80, "{name}: {line}");
+        }
+    }
+}
+
+/// What no program takes for markup.
+const NOT_MARKUP: [&str; 3] = ["timeline.csv", "metrics.om", "latency.hlog"];
+
+#[test]
+fn no_text_from_outside_leaves_its_place() {
+    for (name, text) in files(&records::hostile()) {
+        let harmful = ["<img", "</script><img", "\u{0}", "\u{202e}"];
+        for bad in harmful.iter().filter(|bad| !(NOT_MARKUP.contains(&name.as_str()) && bad.contains('<'))) {
+            assert!(!text.contains(bad), "{name} holds {bad:?}");
+        }
+    }
+    let shown = summary(&records::hostile(), Style { colour: false });
+    for bad in ["\u{0}", "\u{202e}", "\n::error"] {
+        assert!(!shown.contains(bad), "the terminal gets {bad:?}: {shown}");
+    }
+}
+
+#[test]
+fn what_a_page_refers_to_is_in_it() {
+    for (name, record) in records::all() {
+        let page = file(&record, "report.html");
+        let policy = page.find("Content-Security-Policy").unwrap();
+        assert!(policy < page.find("<style>").unwrap(), "{name}: the policy comes before what it governs");
+        for outside in ["src=\"", "http://", "https://", "@import", "url("] {
+            assert!(!page.replace("http://www.w3.org", "").contains(outside), "{name}: {outside}");
+        }
+        assert!(!page.contains(" style=\""), "{name}: the policy allows no style attribute");
+    }
+}
+
+#[test]
+fn an_hour_of_five_groups_is_less_than_a_megabyte() {
+    let record = records::hour();
+    let all = files(&record);
+    let size = |name: &str| all.iter().find(|(of, _)| of == name).unwrap().1.len();
+    assert!(size("report.html") <= 1_000_000, "{} bytes", size("report.html"));
+    assert!(size("charts/latency-heat.svg") <= 200_000, "{} bytes", size("charts/latency-heat.svg"));
+    assert!(size("summary.md") <= 1 << 20);
+}
+
+/// How many intervals of a group a log has, and how many samples are in them.
+fn intervals(record: &Record, seconds: usize) -> (usize, u64) {
+    let histogram = &record.groups[0].latency.histogram;
+    let rows = record.timeline.iter().filter(|row| row.phase == PhaseName::Measure).take(seconds);
+    let seconds: Vec<Rows> = rows
+        .map(|row| Rows { row: row.clone(), load: vec![], groups: vec![histogram.clone()], measured: None })
+        .collect();
+    let files = report::files(record, &Beside { plan_toml: "", seconds: &seconds });
+    let log = &files.iter().find(|(name, _)| name == report::HLOG).unwrap().1;
+    let lines: Vec<_> = std::str::from_utf8(log).unwrap().lines().filter(|l| l.starts_with("Tag=")).collect();
+    let samples = |line: &&str| measure::decode(line.rsplit(',').next().unwrap()).unwrap().len();
+    (lines.len(), lines.iter().map(samples).sum())
+}
+
+#[test]
+fn a_log_of_distributions_has_seconds_of_a_short_run_and_minutes_of_a_long_one() {
+    let short = records::failing();
+    let each = measure::decode(&short.groups[0].latency.histogram).unwrap().len();
+    assert_eq!(intervals(&short, 7), (7, 7 * each));
+    let hour = records::hour();
+    let each = measure::decode(&hour.groups[0].latency.histogram).unwrap().len();
+    assert_eq!(intervals(&hour, 150), (3, 150 * each), "60 s, 60 s and what is left");
+}
+
+#[test]
+fn a_record_as_text_is_read_back_and_has_a_line_for_each_second() {
+    for (name, mut record) in records::all() {
+        record.run.reason = Some("a text that says \"timeline\": []".into());
+        let text = record.to_json().unwrap();
+        assert!(serde_json::from_str::<Record>(&text).unwrap() == record, "{name}");
+        let rows = text.lines().filter(|line| line.starts_with("    {\"at_ns\":")).count();
+        assert_eq!(rows, record.timeline.len(), "{name}");
+    }
+}
+
+#[test]
+fn a_plan_in_a_page_is_the_plan_of_the_record() {
+    let record = records::failing();
+    let page = file(&record, "report.html");
+    let toml = page.split("<pre id=\"toml\">").nth(1).unwrap().split("</pre>").next().unwrap();
+    let toml = toml.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#38;", "&");
+    let read: Plan = profile::read(&profile::Source::new("page", toml), &[]).unwrap();
+    assert_eq!(read, record.plan);
+}
+
+#[test]
+fn what_never_left_and_what_left_on_a_lost_connection_is_told_apart() {
+    let mut record = records::all().swap_remove(0).1;
+    let load = &mut record.load;
+    (load.acked, load.refused, load.unconfirmed, load.unconfirmed_disconnected) =
+        (load.acked - 30, 10, 20, 15);
+    let refusal = |reason: &str, count| Refusal { reason: reason.into(), count };
+    load.refusals = vec![refusal("overload", 4), refusal(Load::NOT_SENT, 6)];
+    let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let terminal = words(&summary(&record, Style { colour: false }));
+    let told = "+ 10 refused (6 never left the client) + 20 unconfirmed (15 on a connection that was lost)";
+    assert!(terminal.contains(told), "{terminal}");
+    let page = file(&record, "report.html");
+    for told in [
+        "4 refused by the broker",
+        "6 never left the client",
+        "5 without an answer",
+        "15 sent on a connection that was lost",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
+    // A record that knows nothing of it reads as it did.
+    let mut old = serde_json::to_value(&record).unwrap();
+    old["load"].as_object_mut().unwrap().remove("unconfirmed_disconnected");
+    let old: Record = serde_json::from_value(old).unwrap();
+    assert_eq!((old.load.unconfirmed, old.load.unconfirmed_disconnected), (20, 0));
+    assert!(summary(&old, Style { colour: false }).contains("20 unconfirmed\n"));
+}
