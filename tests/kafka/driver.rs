@@ -24,7 +24,7 @@ fn the_broker_tells_its_figures() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let plan = support::plan();
     let mut bus = kafka.provisioned(&plan);
     let facts = bus.facts().clone();
@@ -58,7 +58,7 @@ fn positions_that_come_again_are_second_attempts() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.bus.ack = AckMode::None;
     let mut bus = kafka.provisioned(&plan);
@@ -80,7 +80,7 @@ fn a_group_waits_until_everybody_has_a_part_and_loses_nothing_when_one_leaves() 
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.market.symbols = 40;
     one_group(&mut plan, 2);
@@ -123,7 +123,7 @@ fn several_topics_and_partitions_have_positions_of_their_own() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.groups = vec![Group {
         name: "all".to_owned(),
@@ -175,7 +175,7 @@ fn a_topic_is_made_as_the_plan_says() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.bus.sync = Sync::Always;
     let mut bus = kafka.provisioned(&plan);
@@ -203,7 +203,7 @@ fn a_producer_without_confirmation_loses_sight_of_positions_only() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.bus.kafka = Settings { acks: Acks::None, idempotence: false, ..plan.bus.kafka };
     let mut bus = kafka.provisioned(&plan);
@@ -223,7 +223,7 @@ fn a_backlog_that_grows_while_a_member_holds_is_received_whole_and_in_order() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut bus = kafka.provisioned(&support::plan());
     let mut publisher = bus.publisher(0).unwrap();
     let mut member = bus.member(0, 0).unwrap();
@@ -250,7 +250,7 @@ fn a_topic_that_somebody_removes_is_a_refusal() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::seconds(20);
     let mut bus = kafka.provisioned(&plan);
@@ -295,7 +295,7 @@ fn what_is_in_the_way_says_what_to_do() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let Doors { certificates, users, tls, lost } = kafka.doors();
     let safe = || Target::parse(&format!("kafka+tls://127.0.0.1:{tls}")).unwrap();
     let ca = |path| Access { files: TlsFiles { ca: Some(path), ..TlsFiles::default() }, ..Access::default() };
@@ -330,7 +330,7 @@ fn a_member_goes_on_after_its_broker_was_shut_out_for_a_moment() {
     if !is_there() {
         return;
     }
-    let kafka = Kafka::start();
+    let kafka = Kafka::with_doors();
     let mut plan = support::plan();
     plan.bus.publish_timeout = Span::seconds(60);
     let mut bus = kafka.provisioned(&plan);

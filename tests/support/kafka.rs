@@ -166,6 +166,15 @@ impl Kafka {
         Self::of(pool, || Shared { broker: Mutex::new(started(&extra())), doors: None })
     }
 
+    /// One with a listener for each way in, for what the driver does beyond the contract.
+    pub fn with_doors() -> Self {
+        static POOL: Pool = Pool::of(2);
+        Self::of(&POOL, || {
+            let doors = Doors::new();
+            Shared { broker: Mutex::new(started(&doors.config())), doors: Some(doors) }
+        })
+    }
+
     fn of(pool: &'static Pool, start: impl FnOnce() -> Shared) -> Self {
         static RUNS: AtomicU32 = AtomicU32::new(0);
         let shared = pool.take(start);
@@ -225,12 +234,8 @@ impl Rig for Kafka {
     }
 
     fn start() -> Self {
-        /// As many as `make test` runs tests beside each other on two cores.
-        static POOL: Pool = Pool::of(3);
-        Self::of(&POOL, || {
-            let doors = Doors::new();
-            Shared { broker: Mutex::new(started(&doors.config())), doors: Some(doors) }
-        })
+        static POOL: Pool = Pool::of(2);
+        Self::with(&POOL, String::new)
     }
 
     fn connect(&self, plan: &Plan) -> KafkaBus {
