@@ -1,20 +1,18 @@
 //! From `--broker` to a bus: starts a server of our own, or resolves the target of an existing one.
 
-use std::cell::RefCell;
-use std::path::Path;
-use std::rc::Rc;
+use std::path::{Path, PathBuf};
 
 use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::{Exit, Failure, args, container, with_sources};
-use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Password, locate};
+use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Password, Server, Shared, locate};
 use crate::bus::nats::{Access, Auth, Target, TlsFiles};
 use crate::bus::secret::Secret;
 use crate::host::signal::Interrupt;
 use crate::plan::{BatchCompression, BusKind, Compression, Plan, Storage, Sync};
 use crate::record;
 use crate::report::outside::address;
-use crate::run::{self, Broker, RunError};
+use crate::run::{self, Alive, Broker, RunError};
 
 /// A broker that can be connected to; a server of our own lives as long as this.
 pub(super) struct Reached {
@@ -24,19 +22,48 @@ pub(super) struct Reached {
     pub(super) sync_always: Option<bool>,
     /// What the user should know.
     pub(super) warnings: Vec<String>,
-    pub(super) end: Option<End>,
+    pub(super) server: Option<Shared>,
 }
 
-/// A server in a container of our own.
-pub(super) struct Contained {
+/// A server of our own, as it is reached, watched and ended.
+pub(super) struct Own {
     pub(super) url: String,
     pub(super) entry: Entry,
     pub(super) engine: Broker,
-    /// Of a Kafka that has named it.
+    /// Where the protocol does not tell it.
     #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "NATS tells its clients"))]
     pub(super) version: Option<String>,
+    #[cfg_attr(not(feature = "kafka"), expect(dead_code, reason = "NATS tells its clients"))]
+    pub(super) store: Option<PathBuf>,
     pub(super) warnings: Vec<String>,
-    pub(super) end: End,
+    pub(super) server: Shared,
+}
+
+impl Own {
+    /// A server of a kind that was started in a mode; `open` is what the user should know of its entry.
+    pub(super) fn new(
+        server: Box<dyn Server>,
+        kind: &str,
+        mode: &str,
+        entry: Entry,
+        open: Option<String>,
+        log: &Path,
+    ) -> Self {
+        let record = record::Broker {
+            kind: kind.into(),
+            mode: mode.into(),
+            address: server.url(),
+            settings: server.facts().iter().cloned().collect(),
+            ..record::Broker::default()
+        };
+        let (url, version, store, meters) = (server.url(), server.version(), server.store(), server.meters());
+        let warnings = server.warnings().iter().cloned().chain(open).collect();
+        let server = Shared::new(server);
+        let watched = server.clone();
+        let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
+        let engine = Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()) };
+        Self { url, entry, engine, version, store, warnings, server }
+    }
 }
 
 /// Does `--broker` ask for a container?
@@ -68,12 +95,9 @@ fn own(url: &str, entry: &Entry) -> Result<Target, Failure> {
     Ok(Target { auth, ..Target::parse(url).map_err(Failure::usage)? })
 }
 
-/// Ends a server of our own in an orderly way; holds it, so that it lives until then.
-pub(super) type End = Box<dyn FnOnce() -> Result<(), BrokerError>>;
-
 /// Ends a server of our own in an orderly way.
-pub(super) fn end(end: Option<End>) -> Result<(), Failure> {
-    end.map_or(Ok(()), |end| end()).map_err(|error| start_failure(&error))
+pub(super) fn end(server: Option<Shared>) -> Result<(), Failure> {
+    server.map_or(Ok(()), |server| server.hold().stop()).map_err(|error| start_failure(&error))
 }
 
 /// A broker that cannot be started or ended; or a start that was interrupted.
@@ -95,7 +119,7 @@ pub(super) fn simulated() -> Broker {
         address: "in this process".into(),
         ..record::Broker::default()
     };
-    Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None }
+    Broker { record, meters: Vec::new(), alive: None, log: None }
 }
 
 /// Starts or finds the broker.
@@ -112,7 +136,7 @@ pub(super) fn reach(
     }
     match args.at.as_str() {
         "local" => local(args, plan, log),
-        at if in_container(at) => contained(container::start(args, plan, log, interrupt, progress)?, plan),
+        at if in_container(at) => hosted(container::start(args, plan, log, interrupt, progress)?, plan),
         url if ["nats://", "tls://"].iter().any(|scheme| url.starts_with(scheme)) => {
             let target = Target::parse(url).map_err(Failure::usage)?;
             Ok(remote(target, access(args), "url"))
@@ -150,13 +174,13 @@ pub(super) fn access(args: &args::Broker) -> Access {
     if args.by_file { given } else { given.or(Access::from_env(environment)) }
 }
 
-fn contained(of: Contained, plan: &Plan) -> Result<Reached, Failure> {
+fn hosted(of: Own, plan: &Plan) -> Result<Reached, Failure> {
     Ok(Reached {
         target: own(&of.url, &of.entry)?,
         engine: of.engine,
         sync_always: Some(plan.bus.sync == Sync::Always),
         warnings: of.warnings,
-        end: Some(of.end),
+        server: Some(of.server),
     })
 }
 
@@ -177,10 +201,10 @@ pub(super) fn remote(target: Target, access: Access, mode: &str) -> Reached {
     };
     Reached {
         target,
-        engine: Broker { record, processes: Vec::new(), meters: Vec::new(), alive: None, log: None },
+        engine: Broker { record, meters: Vec::new(), alive: None, log: None },
         sync_always: None,
         warnings,
-        end: None,
+        server: None,
     }
 }
 
@@ -230,31 +254,7 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     }
     config.needed = needed_bytes(plan);
     let nats = LocalNats::start(config).map_err(|error| Failure::environment(&error))?;
-    let target = own(&nats.url(), &entry)?;
-    let mut warnings: Vec<String> = server.warning.into_iter().chain(open).collect();
-    warnings.extend(nats.warnings().iter().cloned());
-    let record = record::Broker {
-        kind: "nats".into(),
-        mode: "local".into(),
-        address: nats.url(),
-        ..record::Broker::default()
-    };
-    let processes = nats.pid().map(|pid| ("nats-server".to_owned(), pid)).into_iter().collect();
-    let nats = Rc::new(RefCell::new(nats));
-    let watched = Rc::clone(&nats);
-    let alive: Box<dyn Fn() -> Result<(), String>> =
-        Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
-    Ok(Reached {
-        target,
-        engine: Broker {
-            record,
-            processes,
-            meters: Vec::new(),
-            alive: Some(alive),
-            log: Some(log.to_owned()),
-        },
-        sync_always: Some(plan.bus.sync == Sync::Always),
-        warnings,
-        end: Some(Box::new(move || nats.borrow_mut().stop())),
-    })
+    let mut own = Own::new(Box::new(nats), "nats", "local", entry, open, log);
+    own.warnings.splice(0..0, server.warning);
+    hosted(own, plan)
 }

@@ -1,17 +1,13 @@
 //! A run on a broker in a container of our own.
 
-use std::cell::RefCell;
 use std::path::Path;
-use std::rc::Rc;
 
-use super::broker::{Contained, death, entry, start_failure};
+use super::broker::{Own, entry, start_failure};
 use super::progress::Progress;
 use super::{Exit, Failure, args};
 use crate::broker::{self, Container, ContainerConfig, Entry, Image, Product};
 use crate::host::signal::Interrupt;
 use crate::plan::{BusKind, Plan};
-use crate::record;
-use crate::run::Broker;
 
 /// Starts the container that `--broker container:IMAGE` names, for the kind of bus that the plan is for.
 pub(super) fn start(
@@ -20,7 +16,7 @@ pub(super) fn start(
     log: &Path,
     interrupt: &Interrupt,
     progress: &mut Progress,
-) -> Result<Contained, Failure> {
+) -> Result<Own, Failure> {
     let image = image(args, plan)?;
     let product = image.product;
     if args.store.is_some() {
@@ -33,36 +29,7 @@ pub(super) fn start(
     let config = config(args, plan, log, image, entry.clone())?;
     let container =
         Container::start(config, &|| interrupt.level() > 0).map_err(|error| start_failure(&error))?;
-    let record = record::Broker {
-        kind: product.name().into(),
-        mode: "container".into(),
-        address: container.url(),
-        settings: container.facts().iter().cloned().collect(),
-        ..record::Broker::default()
-    };
-    let (url, warnings) = (container.url(), container.warnings().iter().cloned().chain(open).collect());
-    let version = container.kafka_version();
-    // As the process of a server of our own is called.
-    let process = if product == Product::Kafka { "kafka" } else { "nats-server" };
-    let meters = container.meter().map(|meter| (process.to_owned(), meter)).into_iter().collect();
-    let container = Rc::new(RefCell::new(container));
-    let watched = Rc::clone(&container);
-    let alive: Box<dyn Fn() -> Result<(), String>> =
-        Box::new(move || watched.borrow().alive().map_err(|error| death(&error)));
-    Ok(Contained {
-        url,
-        entry,
-        engine: Broker {
-            record,
-            processes: Vec::new(),
-            meters,
-            alive: Some(alive),
-            log: Some(log.to_owned()),
-        },
-        version,
-        warnings,
-        end: Box::new(move || container.borrow_mut().stop()),
-    })
+    Ok(Own::new(Box::new(container), product.name(), "container", entry, open, log))
 }
 
 /// The image that is named; nothing at all is the tested version of what the plan is for.

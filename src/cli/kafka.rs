@@ -1,10 +1,8 @@
 //! A run on Kafka: starts a broker of our own, or connects to an existing cluster.
 
-use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 
-use super::broker::{self, Contained, End, death, environment};
+use super::broker::{self, Own, environment};
 use super::clean::Bus;
 use super::consent::Terms;
 use super::journal::Keeping;
@@ -12,7 +10,7 @@ use super::outside::{exposure, keep_out};
 use super::progress::Progress;
 use super::run::{bus_failure, run_failure};
 use super::{Failure, args, container};
-use crate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
+use crate::broker::{Entry, KafkaConfig, LocalKafka, Shared, locate_kafka};
 use crate::bus::kafka::{Access, KafkaBus, KafkaCleaner, Sasl, Setup, Target, TlsFiles};
 use crate::bus::secret::Secret;
 use crate::host::signal::Interrupt;
@@ -29,7 +27,7 @@ struct Reached {
     version: Option<String>,
     store: Option<PathBuf>,
     warnings: Vec<String>,
-    end: Option<End>,
+    server: Option<Shared>,
 }
 
 /// `host:port` of each broker that a URL names.
@@ -65,7 +63,7 @@ pub(super) fn execute(
     let bus = KafkaBus::connect(reached.target, &setup)
         .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]).map_err(run_failure)?;
-    if let Err(failure) = broker::end(reached.end) {
+    if let Err(failure) = broker::end(reached.server) {
         progress.say(&format!("warning: {}", failure.text));
     }
     Ok(record)
@@ -83,7 +81,7 @@ fn reach(
         return local(args, plan, log);
     }
     if broker::in_container(&args.at) {
-        return contained(container::start(args, plan, log, interrupt, progress)?);
+        return hosted(container::start(args, plan, log, interrupt, progress)?);
     }
     elsewhere(args)
 }
@@ -133,7 +131,6 @@ fn elsewhere(args: &args::Broker) -> Result<Reached, Failure> {
     Ok(Reached {
         engine: Broker {
             record: described("url", &target.label),
-            processes: Vec::new(),
             meters: Vec::new(),
             alive: None,
             log: None,
@@ -142,19 +139,18 @@ fn elsewhere(args: &args::Broker) -> Result<Reached, Failure> {
         version: None,
         store: None,
         warnings,
-        end: None,
+        server: None,
     })
 }
 
-fn contained(of: Contained) -> Result<Reached, Failure> {
+fn hosted(of: Own) -> Result<Reached, Failure> {
     Ok(Reached {
         target: own(&of.url, &of.entry)?,
         engine: of.engine,
         version: of.version,
-        // A volume, wherever its engine keeps them.
-        store: None,
+        store: of.store,
         warnings: of.warnings,
-        end: Some(of.end),
+        server: Some(of.server),
     })
 }
 
@@ -208,25 +204,5 @@ fn local(args: &args::Broker, plan: &Plan, log: &Path) -> Result<Reached, Failur
     }
     config.needed = broker::needed_bytes(plan);
     let kafka = LocalKafka::start(config).map_err(|error| Failure::environment(&error))?;
-    let processes = kafka.pid().map(|pid| ("kafka".to_owned(), pid)).into_iter().collect();
-    let (url, version, store) = (kafka.url(), kafka.version().to_owned(), kafka.store());
-    let warnings = kafka.warnings().iter().cloned().chain(open).collect();
-    let kafka = Rc::new(RefCell::new(kafka));
-    let watched = Rc::clone(&kafka);
-    let alive: Box<dyn Fn() -> Result<(), String>> =
-        Box::new(move || watched.borrow_mut().alive().map_err(|error| death(&error)));
-    Ok(Reached {
-        target: own(&url, &entry)?,
-        engine: Broker {
-            record: described("local", &url),
-            processes,
-            meters: Vec::new(),
-            alive: Some(alive),
-            log: Some(log.to_owned()),
-        },
-        version: Some(version),
-        store: Some(store),
-        warnings,
-        end: Some(Box::new(move || kafka.borrow_mut().stop())),
-    })
+    hosted(Own::new(Box::new(kafka), "kafka", "local", entry, open, log))
 }

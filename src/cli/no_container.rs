@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::broker::Contained;
+use super::broker::Own;
 use super::progress::Progress;
 use super::{Exit, Failure, args};
 use crate::host::signal::Interrupt;
@@ -14,7 +14,7 @@ pub(super) fn start(
     _: &Path,
     _: &Interrupt,
     _: &mut Progress,
-) -> Result<Contained, Failure> {
+) -> Result<Own, Failure> {
     Err(absent())
 }
 

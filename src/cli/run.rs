@@ -124,7 +124,7 @@ fn measure(
     let bus = NatsBus::connect(reached.target.clone(), &setup)
         .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;
     let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
-    let ended = broker::end(reached.end);
+    let ended = broker::end(reached.server);
     let record = record.map_err(run_failure)?;
     if let Err(failure) = ended {
         progress.say(&format!("warning: {}", failure.text));

@@ -27,7 +27,7 @@ mod volume;
 mod watched;
 mod workers;
 
-pub use engine::{Broker, Job, Options, RunError, run};
+pub use engine::{Alive, Broker, Job, Options, RunError, run};
 pub use events::{Event, Observer};
 pub use identity::Identity;
 pub use volume::volume_bytes;

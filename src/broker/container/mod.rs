@@ -25,13 +25,14 @@ pub use reaper::reap;
 pub use recipe::{Image, Product};
 
 use super::BrokerError;
-use super::child::check_store;
 use super::entry::Entry;
-use super::guard::{self, Reaper};
 use super::kafka;
-use super::log::last_lines;
-use super::monitor::Monitor;
-use super::ports::{Ports, random};
+use super::nats::{self, Monitor};
+use super::process::child::check_store;
+use super::process::guard::{self, Reaper};
+use super::process::log::last_lines;
+use super::process::ports::{Ports, random};
+use super::server::{Node, Server, only};
 use crate::host::cgroup::ControlGroup;
 use crate::host::resources::Meter;
 use crate::num;
@@ -293,6 +294,14 @@ impl Container {
         self.launch(&|| false)
     }
 
+    /// As the process of a server of our own is called.
+    const fn node(&self) -> &'static str {
+        match self.config.image.product {
+            Product::Nats => nats::NAME,
+            Product::Kafka => kafka::NAME,
+        }
+    }
+
     fn note_surroundings(&mut self) {
         let network = if self.network.is_some() { "bridge of its own" } else { "the engine's bridge" };
         self.facts.push(("container.network".into(), format!("{network}, ports mapped to 127.0.0.1")));
@@ -460,6 +469,61 @@ impl Container {
             problem: problem.to_owned(),
             log: last_lines(&self.config.log, self.log_from),
         }
+    }
+}
+
+impl Server for Container {
+    fn nodes(&self) -> Vec<Node> {
+        vec![Node {
+            name: self.node().into(),
+            address: format!("127.0.0.1:{}", self.ports.client),
+            pid: None,
+            container: Some(self.name.clone()),
+        }]
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn alive(&mut self) -> Result<(), BrokerError> {
+        (*self).alive()
+    }
+
+    fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.pause())
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.resume())
+    }
+
+    fn kill(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.kill())
+    }
+
+    fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.restart())
+    }
+
+    fn stop(&mut self) -> Result<(), BrokerError> {
+        self.stop()
+    }
+
+    fn meters(&self) -> Vec<(String, Meter)> {
+        self.meter().map(|meter| (self.node().into(), meter)).into_iter().collect()
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.warnings()
+    }
+
+    fn facts(&self) -> &[(String, String)] {
+        self.facts()
+    }
+
+    fn version(&self) -> Option<String> {
+        self.kafka_version()
     }
 }
 

@@ -3,12 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 
+use super::super::BrokerError;
 use super::super::entry::Entry;
 use super::super::kafka::{SASL, SESSION_MS, TESTED_KAFKA, login};
-use super::super::monitor::Monitor;
-use super::super::ports::Ports;
-use super::super::settings::Settings;
-use super::super::{BrokerError, TESTED_VERSION};
+use super::super::nats::settings::Settings;
+use super::super::nats::{Monitor, TESTED_VERSION};
+use super::super::process::ports::Ports;
 use super::ContainerConfig;
 
 /// Which broker an image holds.
