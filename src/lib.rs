@@ -3,8 +3,8 @@
 //! The modules make one sentence, and each names only modules to its left:
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
 //! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
-//! pure); the *host*, the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run* and *cli* put
-//! it together.
+//! pure); the *host*, the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run*,
+//! *session* and *cli* put it together.
 
 pub mod num;
 
@@ -32,5 +32,7 @@ pub mod broker;
 pub mod bus;
 #[cfg(not(pure))]
 pub mod run;
+#[cfg(not(pure))]
+pub mod session;
 #[cfg(not(pure))]
 pub mod cli;

@@ -11,9 +11,9 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 18] = [
+const ORDER: [&str; 19] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "report", "host", "archive", "profile", "broker", "bus", "run", "cli",
+    "report", "host", "archive", "profile", "broker", "bus", "run", "session", "cli",
 ];
 /// How many of them, from the first, are pure.
 const PURE: usize = 11;

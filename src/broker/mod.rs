@@ -15,7 +15,7 @@ use std::io;
 use std::path::PathBuf;
 
 #[cfg(feature = "containers")]
-pub use container::{Container, ContainerConfig, Image, Product, reap};
+pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use nats::{

@@ -319,6 +319,26 @@ pub enum BusKind {
     Kafka,
 }
 
+impl BusKind {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Nats, Self::Kafka];
+
+    /// As a profile, a record and the begin of an address name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Nats => "nats",
+            Self::Kafka => "kafka",
+        }
+    }
+
+    /// The kind that has this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 /// Where a stream keeps its events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -11,7 +11,8 @@ use crate::plan::{
 
 pub(super) const POPULARITIES: [(&str, Popularity); 2] =
     [("uniform", Popularity::Uniform), ("zipf", Popularity::Zipf)];
-pub(super) const KINDS: [(&str, BusKind); 2] = [("nats", BusKind::Nats), ("kafka", BusKind::Kafka)];
+pub(super) const KINDS: [(&str, BusKind); 2] =
+    [(BusKind::Nats.name(), BusKind::Nats), (BusKind::Kafka.name(), BusKind::Kafka)];
 pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("memory", Storage::Memory)];
 pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("s2", Compression::S2)];

@@ -4,8 +4,7 @@ use bollard::models::ImageInspect;
 
 use super::ContainerConfig;
 use super::engine::Engine;
-use super::recipe::Product;
-use crate::plan::Size;
+use crate::plan::{BusKind, Size};
 
 /// What matters to figures: image, digest, engine, limits.
 pub(super) fn facts(
@@ -29,7 +28,7 @@ pub(super) fn facts(
         ("container.memory_limit", memory),
         ("container.store", "volume".into()),
     ];
-    let heap = (config.image.product == Product::Kafka)
+    let heap = (config.image.kind == BusKind::Kafka)
         .then(|| ("container.heap", Size { bytes: config.heap_bytes }.to_string()));
     all.into_iter().chain(heap).map(|(name, value)| (name.to_owned(), value)).collect()
 }

@@ -1,11 +1,13 @@
 //! A broker in a container of our own: ports on our loopback, a network and a volume that go when it goes, and never left
 //! behind.
 
+mod config;
 mod engine;
 mod facts;
 mod owned;
 mod reaper;
 mod recipe;
+mod server;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -21,22 +23,21 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 
+pub use config::ContainerConfig;
 pub use reaper::reap;
-pub use recipe::{Image, Product};
+pub use recipe::Image;
 
 use super::BrokerError;
-use super::entry::Entry;
 use super::kafka;
 use super::nats::{self, Monitor};
 use super::process::child::check_store;
 use super::process::guard::{self, Reaper};
 use super::process::log::last_lines;
 use super::process::ports::{Ports, random};
-use super::server::{Node, Server, only};
 use crate::host::cgroup::ControlGroup;
 use crate::host::resources::Meter;
 use crate::num;
-use crate::plan::{Storage, Sync};
+use crate::plan::BusKind;
 use engine::Engine;
 use recipe::{Ready, Recipe};
 
@@ -52,56 +53,6 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const NAMED_WITHIN: Duration = Duration::from_secs(5);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
-
-/// How to start a container.
-#[derive(Debug, Clone)]
-pub struct ContainerConfig {
-    /// What to start.
-    pub image: Image,
-    /// The log of what is in it: created or appended to. The only thing that stays.
-    pub log: PathBuf,
-    /// A program that calls [`reap()`] when it is started as `PROGRAM reap-container NAME`: tickgate.
-    pub reaper: PathBuf,
-    /// Where the streams of this run will be: decides whether a store in memory matters.
-    pub storage: Storage,
-    /// When the store is forced to the disk.
-    pub sync: Sync,
-    /// Bytes that file streams may take (NATS).
-    pub max_file_store: u64,
-    /// Heap of the Java process (Kafka), bytes.
-    pub heap_bytes: u64,
-    /// The clients' port on our loopback; a free one where it is `None`.
-    pub port: Option<u16>,
-    /// Memory that all in it may take, bytes; as much as there is where it is `None`.
-    pub memory_bytes: Option<u64>,
-    /// Cores that all in it may use; all of them where it is `None`.
-    pub cores: Option<f64>,
-    /// Who may use it.
-    pub entry: Entry,
-    /// More configuration, in the broker's own language (NATS).
-    pub extra: String,
-}
-
-impl ContainerConfig {
-    /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
-    #[must_use]
-    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
-        Self {
-            image,
-            log: log.into(),
-            reaper: reaper.into(),
-            storage: Storage::File,
-            sync: Sync::Default,
-            max_file_store: 10 << 30,
-            heap_bytes: 1 << 30,
-            port: None,
-            memory_bytes: None,
-            cores: None,
-            entry,
-            extra: String::new(),
-        }
-    }
-}
 
 /// A running broker in a container; dropping it removes the container, its network and its volume.
 #[derive(Debug)]
@@ -181,7 +132,7 @@ impl Container {
     /// Where clients connect: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.config.image.product.name(), self.ports.client)
+        format!("{}://127.0.0.1:{}", self.config.image.kind.name(), self.ports.client)
     }
 
     /// The monitoring endpoint of NATS.
@@ -296,9 +247,9 @@ impl Container {
 
     /// As the process of a server of our own is called.
     const fn node(&self) -> &'static str {
-        match self.config.image.product {
-            Product::Nats => nats::NAME,
-            Product::Kafka => kafka::NAME,
+        match self.config.image.kind {
+            BusKind::Nats => nats::NAME,
+            BusKind::Kafka => kafka::NAME,
         }
     }
 
@@ -436,7 +387,7 @@ impl Container {
     /// A Kafka that takes clients has yet to log its version. An image that logs less has none: that is not an error.
     fn until_named(&self) {
         let deadline = Instant::now() + NAMED_WITHIN;
-        let named = || self.config.image.product != Product::Kafka || self.kafka_version().is_some();
+        let named = || self.config.image.kind != BusKind::Kafka || self.kafka_version().is_some();
         while !named() && self.end_seen().is_none() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }
@@ -469,61 +420,6 @@ impl Container {
             problem: problem.to_owned(),
             log: last_lines(&self.config.log, self.log_from),
         }
-    }
-}
-
-impl Server for Container {
-    fn nodes(&self) -> Vec<Node> {
-        vec![Node {
-            name: self.node().into(),
-            address: format!("127.0.0.1:{}", self.ports.client),
-            pid: None,
-            container: Some(self.name.clone()),
-        }]
-    }
-
-    fn url(&self) -> String {
-        self.url()
-    }
-
-    fn alive(&mut self) -> Result<(), BrokerError> {
-        (*self).alive()
-    }
-
-    fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
-        only(node).and_then(|()| self.pause())
-    }
-
-    fn resume(&mut self, node: usize) -> Result<(), BrokerError> {
-        only(node).and_then(|()| self.resume())
-    }
-
-    fn kill(&mut self, node: usize) -> Result<(), BrokerError> {
-        only(node).and_then(|()| self.kill())
-    }
-
-    fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
-        only(node).and_then(|()| self.restart())
-    }
-
-    fn stop(&mut self) -> Result<(), BrokerError> {
-        self.stop()
-    }
-
-    fn meters(&self) -> Vec<(String, Meter)> {
-        self.meter().map(|meter| (self.node().into(), meter)).into_iter().collect()
-    }
-
-    fn warnings(&self) -> &[String] {
-        self.warnings()
-    }
-
-    fn facts(&self) -> &[(String, String)] {
-        self.facts()
-    }
-
-    fn version(&self) -> Option<String> {
-        self.kafka_version()
     }
 }
 

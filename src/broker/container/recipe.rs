@@ -10,35 +10,7 @@ use super::super::nats::settings::Settings;
 use super::super::nats::{Monitor, TESTED_VERSION};
 use super::super::process::ports::Ports;
 use super::ContainerConfig;
-
-/// Which broker an image holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
-    /// As in `nats:2.15.1`.
-    Nats,
-    /// As in `apache/kafka:4.3.1`.
-    Kafka,
-}
-
-impl Product {
-    /// The image with the version that is tested.
-    #[must_use]
-    pub fn tested(self) -> String {
-        match self {
-            Self::Nats => format!("nats:{TESTED_VERSION}"),
-            Self::Kafka => format!("apache/kafka:{TESTED_KAFKA}"),
-        }
-    }
-
-    /// Its name, as an address begins with it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats",
-            Self::Kafka => "kafka",
-        }
-    }
-}
+use crate::plan::BusKind;
 
 /// An image, by its name and its tag or digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,10 +18,19 @@ pub struct Image {
     /// With a tag or digest: `nats:2.15.1`.
     pub reference: String,
     /// What is in it, by its name.
-    pub product: Product,
+    pub kind: BusKind,
 }
 
 impl Image {
+    /// The name of the image with the version that is tested.
+    #[must_use]
+    pub fn tested(kind: BusKind) -> String {
+        match kind {
+            BusKind::Nats => format!("nats:{TESTED_VERSION}"),
+            BusKind::Kafka => format!("apache/kafka:{TESTED_KAFKA}"),
+        }
+    }
+
     /// Reads `IMAGE[:TAG]` or `IMAGE@DIGEST`; nothing at all is the tested version of NATS.
     ///
     /// # Errors
@@ -65,9 +46,9 @@ impl Image {
         // A colon before the last slash belongs to the registry's port.
         let last = text.rsplit('/').next().unwrap_or(text);
         let name = last.split(['@', ':']).next().unwrap_or(last);
-        let product = match name.to_ascii_lowercase() {
-            name if name.contains("nats") => Product::Nats,
-            name if name.contains("kafka") => Product::Kafka,
+        let kind = match name.to_ascii_lowercase() {
+            name if name.contains("nats") => BusKind::Nats,
+            name if name.contains("kafka") => BusKind::Kafka,
             _ => {
                 return Err(format!(
                     "the image `{text}` does not tell which broker it holds; give it a name with `nats` or `kafka` in its \
@@ -80,7 +61,7 @@ impl Image {
             (true, _) => format!("{text}:latest"),
             (false, _) => text.to_owned(),
         };
-        Ok(Self { reference, product })
+        Ok(Self { reference, kind })
     }
 }
 
@@ -111,9 +92,9 @@ pub(super) struct Recipe {
 
 impl Recipe {
     pub(super) fn of(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Self, BrokerError> {
-        match config.image.product {
-            Product::Nats => nats(config, name, ports),
-            Product::Kafka => Ok(kafka(config, ports)),
+        match config.image.kind {
+            BusKind::Nats => nats(config, name, ports),
+            BusKind::Kafka => Ok(kafka(config, ports)),
         }
     }
 }
@@ -259,17 +240,17 @@ mod tests {
 
     #[test]
     fn an_image_tells_its_broker_by_its_name() {
-        let read = |text: &str| Image::parse(text).map(|image| (image.reference, image.product));
+        let read = |text: &str| Image::parse(text).map(|image| (image.reference, image.kind));
         let tested = format!("nats:{TESTED_VERSION}");
         for (text, reference, product) in [
-            ("", tested.as_str(), Product::Nats),
-            ("nats", &tested, Product::Nats),
-            ("nats:2.12-alpine", "nats:2.12-alpine", Product::Nats),
-            ("synadia/nats-server", "synadia/nats-server:latest", Product::Nats),
-            ("localhost:5000/team/nats", "localhost:5000/team/nats:latest", Product::Nats),
-            ("nats@sha256:00ff", "nats@sha256:00ff", Product::Nats),
-            ("apache/kafka:4.3.1", "apache/kafka:4.3.1", Product::Kafka),
-            ("apache/kafka-native", "apache/kafka-native:latest", Product::Kafka),
+            ("", tested.as_str(), BusKind::Nats),
+            ("nats", &tested, BusKind::Nats),
+            ("nats:2.12-alpine", "nats:2.12-alpine", BusKind::Nats),
+            ("synadia/nats-server", "synadia/nats-server:latest", BusKind::Nats),
+            ("localhost:5000/team/nats", "localhost:5000/team/nats:latest", BusKind::Nats),
+            ("nats@sha256:00ff", "nats@sha256:00ff", BusKind::Nats),
+            ("apache/kafka:4.3.1", "apache/kafka:4.3.1", BusKind::Kafka),
+            ("apache/kafka-native", "apache/kafka-native:latest", BusKind::Kafka),
         ] {
             assert_eq!(read(text), Ok((reference.to_owned(), product)), "{text}");
         }

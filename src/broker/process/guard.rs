@@ -243,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let answer = folder.path().join("answer");
         let mut parent = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "broker::guard::tests::parent_that_is_killed", "--ignored"])
+            .args(["--exact", "broker::process::guard::tests::parent_that_is_killed", "--ignored"])
             .env("TICKGATE_TEST_ANSWER", &answer)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
