@@ -14,6 +14,7 @@ use support::rig::{
     self, Nats, NatsInBatches, PATIENCE, Rig, Sim, answered_once, audit, publish, publish_patiently,
     publish_symbol, receive, receive_at_least, settle,
 };
+use support::toy::Toy;
 use tickgate::bus::{Answer, Bus as _, Doubt, Member, Publisher as _, Refusal, Refused};
 use tickgate::plan::{AckMode, Delivery, Group, Publish, Size, Span};
 
@@ -86,6 +87,31 @@ clauses!(nats_atomic, super::NatsInBatches<true>:
 );
 
 clauses!(sim, super::Sim:
+    the_first_event_is_seen,
+    order_positions_and_answers_agree,
+    every_group_hears_everything_once,
+    a_full_client_refuses_and_never_blocks,
+    open_events_are_bounded_in_bytes,
+    an_event_of_more_bytes_than_all_may_have_is_open_alone,
+    a_silent_broker_leaves_in_doubt_what_left_and_nothing_else,
+    what_is_given_up_is_told_by_whether_it_left,
+    everything_is_confirmed_after_a_stall,
+    a_connection_that_ends_holds_no_place_in_the_window,
+    one_at_a_time_when_publishing_is_synchronous,
+    an_unacknowledged_event_comes_again_and_says_so,
+    a_member_resumes_where_its_group_was,
+    a_broker_that_restarts_loses_nothing_acknowledged,
+    payloads_of_any_kind_and_size_pass,
+    a_stranger_passes_untouched,
+    all_ways_to_acknowledge_deliver_everything,
+    partitions_keep_each_symbol_at_one_member,
+    a_pinned_group_has_one_active_member,
+    the_broker_tells_its_figures,
+    nothing_is_left_behind,
+);
+
+// A product of the tests' own, on a server that it starts.
+clauses!(toy, super::Toy:
     the_first_event_is_seen,
     order_positions_and_answers_agree,
     every_group_hears_everything_once,

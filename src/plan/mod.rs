@@ -6,10 +6,12 @@
 mod bus;
 pub mod grammar;
 mod objective;
+mod product;
 mod units;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use product::{BusKind, Product, Words};
 pub use units::{Rate, Size, Span, UnitError};
 
 use schemars::JsonSchema;
@@ -306,36 +308,6 @@ impl Bus {
     #[must_use]
     pub fn fitting(&self, event_bytes: u64) -> u64 {
         (self.most_bytes() / event_bytes.max(1)).max(1)
-    }
-}
-
-/// Which kind of bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BusKind {
-    /// NATS `JetStream`.
-    Nats,
-    /// Apache Kafka.
-    Kafka,
-}
-
-impl BusKind {
-    /// All of them.
-    pub const ALL: [Self; 2] = [Self::Nats, Self::Kafka];
-
-    /// As a profile, a record and the begin of an address name it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats",
-            Self::Kafka => "kafka",
-        }
-    }
-
-    /// The kind that has this name.
-    #[must_use]
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.name() == name)
     }
 }
 

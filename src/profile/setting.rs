@@ -11,8 +11,16 @@ use crate::plan::{
 
 pub(super) const POPULARITIES: [(&str, Popularity); 2] =
     [("uniform", Popularity::Uniform), ("zipf", Popularity::Zipf)];
-pub(super) const KINDS: [(&str, BusKind); 2] =
-    [(BusKind::Nats.name(), BusKind::Nats), (BusKind::Kafka.name(), BusKind::Kafka)];
+pub(super) const KINDS: [(&str, BusKind); BusKind::ALL.len()] = {
+    let [first, ..] = BusKind::ALL;
+    let mut all = [(first.name(), first); BusKind::ALL.len()];
+    let mut at = 1;
+    while at < all.len() {
+        all[at] = (BusKind::ALL[at].name(), BusKind::ALL[at]);
+        at += 1;
+    }
+    all
+};
 pub(super) const STORAGES: [(&str, Storage); 2] = [("file", Storage::File), ("memory", Storage::Memory)];
 pub(super) const COMPRESSIONS: [(&str, Compression); 2] =
     [("none", Compression::None), ("s2", Compression::S2)];
@@ -59,7 +67,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, market: &Marke
     let replicas = number(&mut section, "replicas", 1, 1, 5);
     let window = number(&mut section, "window", 512, 1, 60_000);
     let buffer = number(&mut section, "buffer", 65_536, 0, 1_000_000);
-    let partitions = if kind == BusKind::Kafka { members(groups) } else { 8 };
+    let partitions = if kind.product().partitioned { members(groups) } else { 8 };
     Bus {
         kind,
         replicas,

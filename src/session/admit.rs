@@ -2,7 +2,7 @@
 
 use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};
-use crate::plan::{BusKind, Plan};
+use crate::plan::Plan;
 use crate::report::show::size;
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
@@ -44,11 +44,13 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
 pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionError> {
     let store = store(plan);
     let mut warning = None;
-    if plan.bus.kind == BusKind::Kafka && at != Where::Within && store.volume > store.max_bytes {
+    let product = plan.bus.kind.product();
+    if product.partitioned && at != Where::Within && store.volume > store.max_bytes {
         let why = format!(
-            "the events of this run take about {}, and Kafka deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
+            "the events of this run take about {}, and {} deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
              though it has acknowledged them",
             size(store.volume),
+            product.title,
             plan.bus.max_bytes
         );
         if !plan.load.is_closed() {
@@ -90,7 +92,7 @@ fn short(memory: &Memory, need: Need, room: &Room) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Size;
+    use crate::plan::{BusKind, Size};
     use crate::run::simulated::swarm;
 
     #[test]

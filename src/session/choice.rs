@@ -76,13 +76,13 @@ impl Asked {
         let (what, other) = match (flags.next(), self.way_among(products)) {
             (Some((flag, other)), _) => (flag.word().to_owned(), other),
             (None, Way::Address(other)) if other.kind != product.kind => {
-                (format!("a {} URL", other.title), other)
+                (format!("a {} URL", other.title()), other)
             }
             _ => return Ok(()),
         };
         Err(SessionError::Asked(format!(
             "{what} is for {}, and the profile's `bus.kind` is `{}`; leave it out, or add `--set bus.kind={}`",
-            other.title,
+            other.title(),
             product.name(),
             other.name()
         )))
@@ -199,4 +199,97 @@ fn unknown(at: &str, product: &Product) -> SessionError {
         product.name(),
         product.addresses
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::simulated::swarm::base;
+
+    fn at(at: &str) -> Asked {
+        Asked { at: at.to_owned(), ..Asked::default() }
+    }
+
+    fn resolved(asked: &Asked, kind: BusKind) -> Result<Choice, String> {
+        let mut plan = base(1);
+        plan.bus.kind = kind;
+        Choice::resolve(asked, &plan, &|_| None).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_way_to_a_broker_is_told_by_its_beginning() {
+        for (text, way) in [
+            ("sim", "Simulated"),
+            ("local", "Process"),
+            ("container", "Container(\"\")"),
+            ("container:nats:2.15.1", "Container(\"nats:2.15.1\")"),
+            ("containers", "Unknown"),
+            ("Local", "Unknown"),
+            ("amqp://h", "Unknown"),
+        ] {
+            assert_eq!(format!("{:?}", at(text).way()), way, "{text}");
+        }
+        for (text, name) in [
+            ("nats://h:1", "nats"),
+            ("tls://h:1", "nats"),
+            ("kafka://h:1", "kafka"),
+            ("kafka+tls://h:1", "kafka"),
+        ] {
+            let asked = at(text);
+            assert!(matches!(asked.way(), Way::Address(product) if product.name() == name), "{text}");
+        }
+        let context = Asked { context: Some("x".into()), ..at("sim") };
+        assert!(matches!(context.way(), Way::Context));
+        assert_eq!(
+            (context.label(), at("nats://u:pw@h").label()),
+            ("context x".into(), "nats://***@h".into())
+        );
+    }
+
+    #[test]
+    fn a_choice_has_the_terms_of_its_place() {
+        let sim = resolved(&at("sim"), BusKind::Nats).unwrap();
+        assert!(sim.is_simulated() && sim.whereabouts() == Where::Within);
+        let store = Asked { store: Some("/s".into()), ..Asked::default() };
+        let local = resolved(&store, BusKind::Nats).unwrap();
+        assert_eq!((local.whereabouts(), local.store()), (Where::Beside, Some(Path::new("/s"))));
+        assert_eq!(local.terms.naming, crate::topology::Naming::Profile);
+        let elsewhere = resolved(&at("nats://u:secret1@127.0.0.1:1"), BusKind::Nats).unwrap();
+        assert_eq!(elsewhere.whereabouts(), Where::Elsewhere);
+        assert_eq!(elsewhere.terms.naming, crate::topology::Naming::Private);
+        assert!(elsewhere.warnings[0].contains("on the command line"), "{:?}", elsewhere.warnings);
+        assert!(!format!("{elsewhere:?}").contains("secret1"));
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_refused() {
+        let refused = |asked: &Asked, kind| resolved(asked, kind).unwrap_err();
+        let unknown = refused(&at("redis://u:secret2@h"), BusKind::Nats);
+        assert!(
+            unknown.contains("`--broker redis://***@h` is no broker for `bus.kind = \"nats\"`"),
+            "{unknown}"
+        );
+        if cfg!(feature = "kafka") {
+            let url = refused(&at("nats://h"), BusKind::Kafka);
+            assert!(url.contains("a NATS URL is for NATS") && url.contains("bus.kind=nats"), "{url}");
+            let flag = refused(&Asked { tls_first: true, ..at("local") }, BusKind::Kafka);
+            assert!(flag.starts_with("--tls-first is for NATS"), "{flag}");
+        } else {
+            let absent = refused(&at("local"), BusKind::Kafka);
+            assert!(
+                absent.contains("built without Kafka") && absent.contains("`bus.kind = \"nats\"`"),
+                "{absent}"
+            );
+        }
+        let url = refused(&at("kafka://h:1"), BusKind::Nats);
+        assert!(url.contains("a Kafka URL is for Kafka") && url.contains("bus.kind=kafka"), "{url}");
+        let image = refused(&at("container:apache/kafka"), BusKind::Nats);
+        let store = refused(&Asked { store: Some("/s".into()), ..at("container") }, BusKind::Nats);
+        if cfg!(feature = "containers") {
+            assert!(image.contains("holds kafka") && image.contains("container:nats:"), "{image}");
+            assert!(store.contains("--store is for `--broker local`"), "{store}");
+        } else {
+            assert!(image.contains("built without containers") && store == image, "{image}");
+        }
+    }
 }

@@ -9,11 +9,13 @@ use crate::plan::BusKind;
 /// The image that is named; nothing at all is the tested version of what the plan is for.
 pub(super) fn image(named: &str, wanted: BusKind) -> Result<Image, SessionError> {
     let tested = Image::tested(wanted);
+    let tested =
+        tested.ok_or_else(|| SessionError::Asked(format!("there is no image of {}", wanted.name())))?;
     let image = Image::parse(if named.is_empty() { &tested } else { named }).map_err(SessionError::Asked)?;
-    if image.kind == wanted {
+    if image.kind() == wanted {
         return Ok(image);
     }
-    let (held, kind) = (image.kind.name(), wanted.name());
+    let (held, kind) = (image.kind().name(), wanted.name());
     Err(SessionError::Asked(format!(
         "the image {} holds {held}, and the profile's `bus.kind` is `{kind}`; add `--set bus.kind={held}`, or take an \
          image of {kind}, such as `--broker container:{tested}`",

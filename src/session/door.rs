@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::bus::secret::{Secret, decode};
-use crate::plan::Plan;
+use crate::plan::{BusKind, Plan};
 use crate::record::Record;
 use crate::report::outside::{lines, masked, plain};
 
@@ -105,8 +105,12 @@ fn cleaned<T: Serialize + DeserializeOwned>(document: &T, free: bool) -> serde_j
 
 /// The same of a record, whose timeline is long and has no texts.
 pub(crate) fn clean_record(mut record: Record) -> serde_json::Result<Record> {
-    let timeline = std::mem::take(&mut record.timeline);
-    Ok(Record { timeline, ..clean(&record)? })
+    let (timeline, kind) = (std::mem::take(&mut record.timeline), record.plan.bus.kind);
+    // It is read again meanwhile, and a product of one's own has no name that can be read.
+    [record.plan.bus.kind, ..] = BusKind::ALL;
+    let mut record = Record { timeline, ..clean(&record)? };
+    record.plan.bus.kind = kind;
+    Ok(record)
 }
 
 #[cfg(test)]

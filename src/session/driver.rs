@@ -6,7 +6,7 @@ use std::path::Path;
 use super::asked::Asked;
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Target};
-use crate::broker::{Entry, Server};
+use crate::broker::{BrokerError, Entry, Server};
 use crate::plan::Plan;
 
 /// What a server of our own is started with.
@@ -31,8 +31,19 @@ pub type Resolve = fn(&Asked, Environment<'_>) -> Result<Elsewhere, SessionError
 /// A server of our own at an address, as this process gets in.
 pub type GetIn = fn(&str, &Entry) -> Result<Box<dyn Target>, SessionError>;
 
+/// A program that a server can be started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Program {
+    /// Which version, and where.
+    pub what: String,
+    /// What the user should know of it.
+    pub warning: Option<String>,
+}
+
 /// What a product can do where tickgate was built with it.
 pub struct Driver {
+    /// Finds the program that a server is started with.
+    pub program: fn() -> Result<Program, BrokerError>,
     /// Starts a server.
     pub start: Start,
     /// Resolves a bus that somebody else runs.

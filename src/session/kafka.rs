@@ -2,10 +2,10 @@
 
 use super::asked::Asked;
 use super::door::keep_out;
-use super::driver::{Driver, Lodging};
+use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
+use crate::broker::{BrokerError, Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
 use crate::bus::BusError;
 use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Sasl, Setup, TlsFiles};
 use crate::bus::leftover::Cleaner;
@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::run;
 
 /// What a run needs of it.
-pub(super) const DRIVER: Driver = Driver { start, elsewhere, own };
+pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for kafka::Target {
     fn label(&self) -> &str {
@@ -47,6 +47,13 @@ impl Target for kafka::Target {
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {
         Ok(Box::new(KafkaCleaner::new(self.clone())?))
     }
+}
+
+fn program() -> Result<Program, BrokerError> {
+    let found = locate_kafka()?;
+    let (version, libs) = (&found.version, found.libs.display());
+    let what = format!("{version} at {libs}, with Java {}", found.java_version);
+    Ok(Program { what, warning: found.warning })
 }
 
 fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {

@@ -26,7 +26,7 @@ pub(crate) use admit::{admit, store_bound, told};
 pub use asked::Asked;
 pub use choice::Choice;
 pub(crate) use choice::Way;
-pub use driver::{Driver, Flag, GetIn, Lodging, Resolve, Start};
+pub use driver::{Driver, Flag, GetIn, Lodging, Program, Resolve, Start};
 pub use error::SessionError;
 pub(crate) use error::with_sources;
 pub use journal::Keeping;

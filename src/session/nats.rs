@@ -2,10 +2,10 @@
 
 use super::asked::Asked;
 use super::door::keep_out;
-use super::driver::{Driver, Lodging};
+use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{Entry, LocalConfig, LocalNats, Server, locate};
+use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate};
 use crate::bus::BusError;
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Auth, NatsBus, NatsCleaner, Setup, TlsFiles};
@@ -16,7 +16,7 @@ use crate::record::Record;
 use crate::run;
 
 /// What a run needs of it.
-pub(super) const DRIVER: Driver = Driver { start, elsewhere, own };
+pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for nats::Target {
     fn label(&self) -> &str {
@@ -47,6 +47,12 @@ impl Target for nats::Target {
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {
         Ok(Box::new(NatsCleaner::new(self.clone())?))
     }
+}
+
+fn program() -> Result<Program, BrokerError> {
+    let found = locate()?;
+    let what = format!("nats-server {} at {}", found.version, found.path.display());
+    Ok(Program { what, warning: found.warning })
 }
 
 fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {

@@ -12,7 +12,7 @@ use crate::topology::Naming;
 pub static PRODUCTS: [Product; 2] = [
     Product {
         kind: BusKind::Nats,
-        title: "NATS",
+        listed_as: "broker",
         prefixes: &["nats://", "tls://"],
         addresses: "nats://HOST:PORT or tls://HOST:PORT",
         flags: &[Flag::Context, Flag::Nkey, Flag::TlsFirst],
@@ -22,7 +22,7 @@ pub static PRODUCTS: [Product; 2] = [
     },
     Product {
         kind: BusKind::Kafka,
-        title: "Kafka",
+        listed_as: "kafka",
         prefixes: &["kafka"],
         addresses: "kafka://HOST:PORT or kafka+tls://HOST:PORT",
         flags: &[],
@@ -40,8 +40,8 @@ pub static PRODUCTS: [Product; 2] = [
 pub struct Product {
     /// The kind of bus that a plan for it names.
     pub kind: BusKind,
-    /// As it calls itself.
-    pub title: &'static str,
+    /// The head of its line in a list of what can be started, of at most 9 letters.
+    pub listed_as: &'static str,
     /// What its addresses begin with.
     pub prefixes: &'static [&'static str],
     /// How they are written.
@@ -63,6 +63,12 @@ impl Product {
         self.kind.name()
     }
 
+    /// As it calls itself.
+    #[must_use]
+    pub const fn title(&self) -> &'static str {
+        self.kind.product().title
+    }
+
     /// Its driver.
     ///
     /// # Errors
@@ -73,7 +79,7 @@ impl Product {
             SessionError::Asked(format!(
                 "this tickgate was built without {}; build it with its default features (`cargo build --release`), or \
                  take `bus.kind = \"{}\"`",
-                self.title,
+                self.title(),
                 other.map_or("", |other| other.name())
             ))
         })

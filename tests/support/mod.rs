@@ -19,6 +19,7 @@ pub mod outside;
 pub mod program;
 pub mod rig;
 pub mod strangers;
+pub mod toy;
 
 use std::path::PathBuf;
 

@@ -4,6 +4,8 @@
 mod config;
 mod engine;
 mod facts;
+mod kafka;
+mod nats;
 mod owned;
 mod reaper;
 mod recipe;
@@ -28,8 +30,8 @@ pub use reaper::reap;
 pub use recipe::Image;
 
 use super::BrokerError;
-use super::kafka;
-use super::nats::{self, Monitor};
+use super::kafka::answers;
+use super::nats::Monitor;
 use super::process::child::check_store;
 use super::process::guard::{self, Reaper};
 use super::process::log::last_lines;
@@ -37,7 +39,6 @@ use super::process::ports::{Ports, random};
 use crate::host::cgroup::ControlGroup;
 use crate::host::resources::Meter;
 use crate::num;
-use crate::plan::BusKind;
 use engine::Engine;
 use recipe::{Ready, Recipe};
 
@@ -132,7 +133,7 @@ impl Container {
     /// Where clients connect: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.config.image.kind.name(), self.ports.client)
+        format!("{}://127.0.0.1:{}", self.config.image.kind().name(), self.ports.client)
     }
 
     /// The monitoring endpoint of NATS.
@@ -153,12 +154,13 @@ impl Container {
         &self.facts
     }
 
-    /// The version of a Kafka, from its log: the protocol has no request for it.
+    /// The version that it names in its log, where the protocol does not tell it.
     #[must_use]
-    pub fn kafka_version(&self) -> Option<String> {
+    pub fn version(&self) -> Option<String> {
+        let version = self.config.image.contents.version?;
         let log = std::fs::read(&self.config.log).ok()?;
         let said = log.get(num::index(self.log_from)..)?;
-        facts::kafka_version(&String::from_utf8_lossy(said))
+        version(&String::from_utf8_lossy(said))
     }
 
     /// What the user should know of it.
@@ -243,14 +245,6 @@ impl Container {
     pub fn restart(&mut self) -> Result<(), BrokerError> {
         self.stop()?;
         self.launch(&|| false)
-    }
-
-    /// As the process of a server of our own is called.
-    const fn node(&self) -> &'static str {
-        match self.config.image.kind {
-            BusKind::Nats => nats::NAME,
-            BusKind::Kafka => kafka::NAME,
-        }
     }
 
     fn note_surroundings(&mut self) {
@@ -373,7 +367,7 @@ impl Container {
             }
             let ready = match self.recipe.ready {
                 Ready::Monitor(monitor) => monitor.healthy().is_ok(),
-                Ready::Answers(address) => kafka::answers(address, true),
+                Ready::Answers(address) => answers(address, true),
             };
             if ready {
                 self.until_named();
@@ -384,10 +378,10 @@ impl Container {
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
     }
 
-    /// A Kafka that takes clients has yet to log its version. An image that logs less has none: that is not an error.
+    /// One that takes clients may have yet to log its version. An image that logs less has none: that is not an error.
     fn until_named(&self) {
         let deadline = Instant::now() + NAMED_WITHIN;
-        let named = || self.config.image.kind != BusKind::Kafka || self.kafka_version().is_some();
+        let named = || self.config.image.contents.version.is_none() || self.version().is_some();
         while !named() && self.end_seen().is_none() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }

@@ -8,7 +8,7 @@ use crate::host::resources::Meter;
 impl Server for Container {
     fn nodes(&self) -> Vec<Node> {
         vec![Node {
-            name: self.node().into(),
+            name: self.config.image.contents.node.into(),
             address: format!("127.0.0.1:{}", self.ports.client),
             pid: None,
             container: Some(self.name.clone()),
@@ -44,7 +44,7 @@ impl Server for Container {
     }
 
     fn meters(&self) -> Vec<(String, Meter)> {
-        self.meter().map(|meter| (self.node().into(), meter)).into_iter().collect()
+        self.meter().map(|meter| (self.config.image.contents.node.into(), meter)).into_iter().collect()
     }
 
     fn warnings(&self) -> &[String] {
@@ -56,6 +56,6 @@ impl Server for Container {
     }
 
     fn version(&self) -> Option<String> {
-        self.kafka_version()
+        self.version()
     }
 }
