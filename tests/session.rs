@@ -5,12 +5,13 @@ mod support;
 use std::sync::{Mutex, PoisonError};
 
 use support::toy;
+use tickgate::archive::{JOURNAL, Readers, RunFolder};
 use tickgate::host::clock::Clock;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{BusKind, Plan};
-use tickgate::record::{End, Record};
+use tickgate::record::{End, PhaseName, Record};
 use tickgate::run::{Event, Identity, Observer};
-use tickgate::session::{self, Asked, Choice, Order, SessionError};
+use tickgate::session::{self, Asked, Choice, Keeping, Order, SessionError};
 
 /// One test at a time: they count servers.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -20,6 +21,8 @@ static ALONE: Mutex<()> = Mutex::new(());
 struct Told {
     planned: Vec<String>,
     warnings: Vec<String>,
+    /// All toys die when the load begins to be measured.
+    kills: bool,
 }
 
 impl Observer for Told {
@@ -27,6 +30,7 @@ impl Observer for Told {
         match event {
             Event::Planned { subjects, .. } => self.planned.push((*subjects).to_owned()),
             Event::Warning(text) => self.warnings.push((*text).to_owned()),
+            Event::PhaseStarted { name: PhaseName::Measure, .. } if self.kills => toy::kill_all(),
             _ => {}
         }
     }
@@ -100,6 +104,40 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_no_server() {
     let error = run(&at("toy://4000000000"), &mut Told::default()).unwrap_err();
     assert!(error.to_string().contains("there is no toy 4000000000"), "{error}");
     assert_eq!(toy::running(), 0);
+}
+
+#[test]
+fn a_server_that_dies_in_the_run_is_to_blame_and_gone() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut told = Told { kills: true, ..Told::default() };
+    let record = run(&Asked::default(), &mut told).unwrap();
+    assert_eq!(record.run.end, End::BrokerFailed);
+    let reason = record.run.reason.unwrap();
+    assert!(reason.contains("toy ended (killed) while it was needed; broker.log"), "{reason}");
+    assert_eq!(toy::running(), 0);
+}
+
+#[test]
+fn a_journal_is_kept_where_there_is_one_and_an_empty_folder_is_not() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let parent = tempfile::tempdir().unwrap();
+    let keep = |choice: &Choice, plan: &Plan| {
+        let (identity, interrupt, clock) = (Identity::new(), Interrupt::default(), Clock::start());
+        let order = Order { identity: &identity, clock, interrupt: &interrupt, keep: false };
+        let at = clock.unix_ns_at_epoch();
+        let folder = RunFolder::create(parent.path(), at, "x", &identity.id, Readers::Owner).unwrap();
+        let done = session::run(plan, choice, order, Some(&mut Keeping::new(&folder)), &mut []);
+        (done, folder.path().to_owned())
+    };
+    let plan_of_sim = support::plan();
+    let sim = Choice::resolve(&at("sim"), &plan_of_sim, &|_| None).unwrap();
+    let (done, folder) = keep(&sim, &plan_of_sim);
+    assert_eq!(done.unwrap().run.end, End::Completed);
+    let journal = std::fs::read_to_string(folder.join(JOURNAL)).unwrap();
+    assert!(journal.lines().count() > 4, "{journal}");
+    let nowhere = resolve(&at("toy://4000000000"), &plan()).unwrap();
+    let (done, folder) = keep(&nowhere, &plan());
+    assert!(done.is_err() && !folder.exists());
 }
 
 #[test]

@@ -50,11 +50,19 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     },
 });
 
-/// What a server holds, by its number: its bus, once a plan has come.
-static SERVERS: Mutex<BTreeMap<u32, Option<SimBus>>> = Mutex::new(BTreeMap::new());
+/// What a server holds.
+#[derive(Default)]
+struct Held {
+    /// Its bus, once a plan has come.
+    bus: Option<SimBus>,
+    killed: bool,
+}
+
+/// The servers by their numbers.
+static SERVERS: Mutex<BTreeMap<u32, Held>> = Mutex::new(BTreeMap::new());
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-fn servers<T>(work: impl FnOnce(&mut BTreeMap<u32, Option<SimBus>>) -> T) -> T {
+fn servers<T>(work: impl FnOnce(&mut BTreeMap<u32, Held>) -> T) -> T {
     work(&mut SERVERS.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
@@ -63,23 +71,40 @@ pub fn running() -> usize {
     servers(|all| all.len())
 }
 
+/// Kills all servers, as somebody else on the machine could.
+pub fn kill_all() {
+    servers(|all| {
+        for held in all.values_mut() {
+            held.kill();
+        }
+    });
+}
+
+impl Held {
+    fn kill(&mut self) {
+        self.killed = true;
+        if let Some(bus) = &self.bus {
+            bus.stop(true);
+        }
+    }
+}
+
 /// A server, while it runs.
 pub struct ToyServer {
     number: u32,
     warnings: Vec<String>,
-    killed: bool,
 }
 
 impl ToyServer {
     pub fn start() -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        servers(|all| all.insert(number, None));
-        Self { number, warnings: vec!["it is a toy".to_owned()], killed: false }
+        servers(|all| all.insert(number, Held::default()));
+        Self { number, warnings: vec!["it is a toy".to_owned()] }
     }
 
     fn bus(&self, work: impl FnOnce(&SimBus)) -> Result<(), BrokerError> {
         self.alive_now()?;
-        servers(|all| all.get(&self.number).and_then(Option::as_ref).map(work));
+        servers(|all| all.get(&self.number).and_then(|held| held.bus.as_ref()).map(work));
         Ok(())
     }
 
@@ -90,7 +115,8 @@ impl ToyServer {
             moment: "while it was needed",
             log: String::new(),
         };
-        if self.killed { Err(ended) } else { Ok(()) }
+        let killed = servers(|all| all.get(&self.number).is_none_or(|held| held.killed));
+        if killed { Err(ended) } else { Ok(()) }
     }
 }
 
@@ -116,13 +142,13 @@ impl Server for ToyServer {
     }
 
     fn kill(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.bus(|bus| bus.stop(true))?;
-        self.killed = true;
+        self.alive_now()?;
+        servers(|all| all.get_mut(&self.number).map(Held::kill));
         Ok(())
     }
 
     fn restart(&mut self, _: usize) -> Result<(), BrokerError> {
-        self.killed = false;
+        servers(|all| all.get_mut(&self.number).map(|held| held.killed = false));
         self.bus(SimBus::reconnect)
     }
 
@@ -162,7 +188,7 @@ impl ToyBus {
             problem: format!("there is no toy {number}"),
             hint: "start one".to_owned(),
         };
-        servers(|all| all.get_mut(&number).map(|server| *server = Some(bus.clone()))).ok_or_else(gone)?;
+        servers(|all| all.get_mut(&number).map(|held| held.bus = Some(bus.clone()))).ok_or_else(gone)?;
         Ok(Self { bus, facts })
     }
 }
@@ -267,7 +293,7 @@ impl Toy {
     }
 
     fn world(&self) -> SimBus {
-        servers(|all| all.get(&self.number).cloned().flatten()).expect("connected")
+        servers(|all| all.get(&self.number).and_then(|held| held.bus.clone())).expect("connected")
     }
 }
 
