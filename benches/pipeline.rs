@@ -7,8 +7,8 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use tickgate::bus::sim::{Delay, Faults};
 use tickgate::plan::{Plan, Rate, Span};
-use tickgate::run::simulated::swarm::base;
 use tickgate::run::simulated::{Scenario, simulate};
+use tickgate::selftest::swarm::base;
 
 fn main() {
     divan::main();

@@ -20,7 +20,7 @@ trap 'rm -rf "$folder"' EXIT
 # Without frame pointers the stacks are read from debug information.
 perf record --quiet --freq 499 --call-graph dwarf,16384 --output "$folder/perf.data" \
     target/release/tickgate run quick --quiet --out "$folder" "$@"
-perf script --no-inline --input "$folder/perf.data" --comm generator-0,group-0,keeper,hiccups,tickgate 2>/dev/null |
+perf script --no-inline --input "$folder/perf.data" --comm generator-0,group-0,control,hiccups,tickgate 2>/dev/null |
     .tools/bin/inferno-collapse-perf --quiet >"$folder/stacks"
 [ -s "$folder/stacks" ] || { echo "flame: perf saw nothing of tickgate" >&2; exit 1; }
 .tools/bin/inferno-flamegraph --title "tickgate run quick $*" --minwidth 0.4 "$folder/stacks" >"$out"

@@ -4,7 +4,7 @@
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
 //! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
 //! pure); the *host*, the *archive*, *profiles*, *brokers* and *buses* are the outside world, and *run*,
-//! *session* and *cli* put it together.
+//! *session* and *cli* put it together. The *selftest* holds simulated runs to figures that are known.
 
 pub mod num;
 
@@ -34,5 +34,7 @@ pub mod bus;
 pub mod run;
 #[cfg(not(pure))]
 pub mod session;
+#[cfg(not(pure))]
+pub mod selftest;
 #[cfg(not(pure))]
 pub mod cli;

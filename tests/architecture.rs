@@ -12,9 +12,9 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "report", "host", "archive", "profile", "broker", "bus", "run", "session", "cli",
+    "report", "host", "archive", "profile", "broker", "bus", "run", "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
 const PURE: usize = 11;
@@ -250,7 +250,7 @@ const NAMING: [(&str, &str); 29] = [
     ("src/run/engine.rs", "when a delivery comes again is in a product's table"),
     ("src/run/memory.rs", "what a client takes follows from its product's table"),
     ("src/run/simulated/", "plans of the simulation"),
-    ("src/study/", "plans of the simulation"),
+    ("src/selftest/", "plans of the simulation"),
     ("src/cli/topology.rs", "draws partitions by the names that Kafka allows"),
     ("src/cli/clean.rs", "addresses in advice"),
     ("src/cli/doctor.rs", "an image in advice"),

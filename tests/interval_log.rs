@@ -11,8 +11,8 @@ use tickgate::measure;
 use tickgate::plan::{Plan, Span};
 use tickgate::record::{Line, PhaseName, Record, Rows};
 use tickgate::report::{self, Beside};
-use tickgate::run::simulated::swarm::{base, draw};
 use tickgate::run::simulated::{Scenario, simulate_told};
+use tickgate::selftest::swarm::{base, draw};
 
 /// Buckets and the values in them, by tag.
 type Distributions = BTreeMap<String, BTreeMap<u64, u64>>;

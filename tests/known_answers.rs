@@ -4,9 +4,9 @@
 
 use tickgate::plan::{Rate, Spacing, Span, grammar};
 use tickgate::record::Verdict;
-use tickgate::run::simulated::known::ALL;
-use tickgate::run::simulated::swarm::base;
 use tickgate::run::simulated::{Scenario, simulate};
+use tickgate::selftest::known::ALL;
+use tickgate::selftest::swarm::base;
 
 macro_rules! known {
     ($($test:ident: $name:literal),* $(,)?) => {

@@ -15,8 +15,8 @@ use tickgate::host::signal::Interrupt;
 use tickgate::market;
 use tickgate::plan::{Plan, Span, grammar};
 use tickgate::record::{self, End, PhaseName, Record, STORE_FULL, Verdict};
-use tickgate::run::simulated::swarm::base;
 use tickgate::run::{self, Broker, Event, Identity, Job, Observer, Options, RunError};
+use tickgate::selftest::swarm::base;
 
 /// Where a client waits for its broker, until the test lets it go.
 #[derive(Clone, Copy, PartialEq)]

@@ -20,7 +20,7 @@ use tickgate::plan::Span;
 use tickgate::record::{Latency, Measured, Record, Row, Rows};
 use tickgate::report::{self, Beside};
 use tickgate::run::simulated::simulate_told;
-use tickgate::run::simulated::swarm::{base, draw};
+use tickgate::selftest::swarm::{base, draw};
 
 /// A journal's seconds for a record: each has a part of its distributions, and together they have all of them.
 fn seconds(record: &Record) -> Vec<Rows> {

@@ -19,8 +19,9 @@ use tickgate::archive::contradiction;
 use tickgate::bus::sim::{Outcome, Truth};
 use tickgate::plan::{Metric, Op, Stat, Timing, Value};
 use tickgate::record::{Record, Verdict};
-use tickgate::run::simulated::swarm::draw;
-use tickgate::run::simulated::{Scenario, oracle, simulate};
+use tickgate::run::simulated::{Scenario, simulate};
+use tickgate::selftest::oracle;
+use tickgate::selftest::swarm::draw;
 
 /// Seeds that a plain `cargo test` runs.
 const FEW: u64 = 300;

@@ -5,8 +5,8 @@
 use tickgate::bus::sim::{Death, Delay, Fault, Faults, Hits, Host, Stretch};
 use tickgate::plan::{Plan, Rate, Span, grammar};
 use tickgate::record::{End, Record, Verdict};
-use tickgate::run::simulated::swarm::base;
 use tickgate::run::simulated::{Scenario, simulate};
+use tickgate::selftest::swarm::base;
 use tickgate::verdict::assess;
 
 /// 2000/s for two seconds, held to 100 ms at p99 and to no loss.

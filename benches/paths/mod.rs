@@ -77,7 +77,7 @@ fn encode() -> Box<dyn FnMut(u32)> {
 }
 
 fn published() -> Box<dyn FnMut(u32)> {
-    let mut ledger = PublishLedger::new(plan().keys());
+    let mut ledger = PublishLedger::new(plan().keys().count());
     let [mut lag, mut ack, mut service] = std::array::from_fn(|_| Latency::new(&LIMITS));
     Box::new(move |n| {
         black_box(ledger.assign(key(n)));
@@ -109,7 +109,7 @@ fn read() -> Box<dyn FnMut(u32)> {
 fn delivered() -> Box<dyn FnMut(u32)> {
     let plan = plan();
     let limits = Limits { latency: LIMITS.to_vec(), ..Limits::default() };
-    let mut ledger = GroupLedger::new(plan.keys());
+    let mut ledger = GroupLedger::new(plan.keys().count());
     let mut positions = Positions::new(1);
     let mut second = GroupInterval::new(&limits);
     let mut run = Latency::new(&LIMITS);

@@ -26,7 +26,7 @@ pub struct Outgoing<'a> {
     pub topic: usize,
     /// Index of the symbol.
     pub symbol: u32,
-    /// The event id, as in the payload (36 ASCII characters); for brokers that drop repeated ids.
+    /// The event id as text (36 ASCII characters); for brokers that drop repeated ids.
     pub id: &'a str,
     /// The encoded event.
     pub payload: &'a [u8],

@@ -144,7 +144,6 @@ impl<P> Window<P> {
 
     /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot or no room for
     /// its bytes, or one waits already.
-    #[cfg(any(feature = "kafka", test))]
     pub(super) fn claim(&mut self, token: u64, now: Ns, bytes: u64) -> Option<Ticket> {
         if !self.waiting.is_empty() || !self.fits(bytes) {
             return None;
@@ -155,6 +154,19 @@ impl<P> Window<P> {
         self.bytes += bytes;
         entry.open = Some(Open { token, left: now, number: 0, bytes });
         Some(Ticket { slot, generation: entry.generation })
+    }
+
+    /// Does an event wait to be sent?
+    pub(super) fn waits(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The event of a ticket left under a number; one that was claimed has none before.
+    pub(super) fn number(&mut self, ticket: Ticket, number: u64) {
+        let slot = self.slots.get_mut(num::index32(ticket.slot));
+        if let Some(open) = slot.and_then(|slot| slot.open.as_mut()) {
+            open.number = number;
+        }
     }
 
     /// Sends waiting events, oldest first, while there are free slots and `send` takes them. Their time to be answered

@@ -1,7 +1,7 @@
 //! `tickgate selftest`: known answers on the simulated bus, as a table.
 
 use super::{Exit, Failure};
-use crate::run::simulated::known::ALL;
+use crate::selftest::known::ALL;
 
 pub(super) fn run() -> Result<Exit, Failure> {
     let mut wrong = 0;

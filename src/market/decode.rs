@@ -1,8 +1,7 @@
 //! Decoding: whose event it is, what its probe says, and whether its content is what was sealed.
 
-use super::envelope::{EVENT_ID, is_laid_out, is_seal, is_sealed};
-use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK, parse_id};
-use super::scan::scan;
+use super::format::{Content, Format};
+use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK};
 use crate::num;
 use crate::plan::Plan;
 
@@ -33,8 +32,8 @@ impl RunIdentity {
     }
 
     /// The probe of an id of this run.
-    fn probe(&self, id: &[u8]) -> Option<Probe> {
-        let probe = Probe::of_id(&parse_id(id)?)?;
+    fn probe(&self, id: &[u8; 16]) -> Option<Probe> {
+        let probe = Probe::of_id(id)?;
         let tags = probe.run_tag == self.run_tag & RUN_TAG_MASK && u32::from(probe.topic) < self.topics;
         (tags && (probe.symbol == READINESS_SYMBOL || self.spans(&probe))).then_some(probe)
     }
@@ -52,8 +51,8 @@ impl RunIdentity {
 pub enum Decoded {
     /// An event of this run, byte for byte as it was encoded.
     Ours(Probe),
-    /// An event of this run that somebody has read and written again (another member order, other white
-    /// space). Its id, its seal's form and its outer structure are right; its content cannot be compared,
+    /// An event of this run that another program has read and written again (in JSON: another order of members, other
+    /// white space). Its id, its seal's form and its outer structure are right; its content cannot be compared,
     /// since the seal is over the original bytes.
     Unverified(Probe),
     /// It bears an id of this run, and its content is not what was sealed. If the damage is in the id itself,
@@ -70,27 +69,10 @@ pub enum Decoded {
     Foreign,
 }
 
-enum Content {
-    Sealed,
-    Rewritten,
-    Damaged,
-}
-
-/// Decodes a payload. Takes the fixed positions where they fit, else looks for the members in any order.
-#[must_use]
-pub fn decode(payload: &[u8], run: &RunIdentity) -> Decoded {
-    let in_place = payload.get(EVENT_ID).and_then(|id| run.probe(id));
-    if let Some(probe) = in_place.filter(|_| is_laid_out(payload)) {
-        return judge(probe, if is_sealed(payload) { Content::Sealed } else { Content::Damaged });
-    }
-    let found = scan(payload);
-    let named = found.event_id.and_then(|id| run.probe(id));
-    let sealed = found.correlation_id.and_then(parse_id).is_some_and(|id| is_seal(&id));
-    match named.or(in_place) {
-        Some(probe) if named.is_some() && sealed && found.complete => judge(probe, Content::Rewritten),
-        Some(probe) => judge(probe, Content::Damaged),
-        None => Decoded::Foreign,
-    }
+/// Decodes what came off a bus.
+#[inline]
+pub(super) fn decode<F: Format>(bytes: &[u8], run: &RunIdentity) -> Decoded {
+    F::read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
 }
 
 const fn judge(probe: Probe, content: Content) -> Decoded {

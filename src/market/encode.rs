@@ -1,11 +1,10 @@
-//! Encoding: one event in the ADR's envelope, written into a reused buffer.
+//! Encoding: one event in the ADR's envelope, told to a format that writes it into a reused buffer.
 
-use super::envelope::{Opening, seal};
+use super::format::{Envelope, Fields, Format};
 use super::payload::{self, Scene};
-use super::probe::{Probe, READINESS_SYMBOL};
+use super::probe::{EventId, Probe, READINESS_SYMBOL};
 use super::random::Random;
 use super::symbols::{Instrument, instruments};
-use super::text::{Clock, Text};
 use super::topics::{Topic, topics};
 use super::walk::Walk;
 use crate::num;
@@ -13,15 +12,19 @@ use crate::plan::Plan;
 
 /// The part of the market that one generator owns: the symbols whose index is `first` modulo `of`.
 #[derive(Debug, Clone)]
-pub struct Market {
+pub struct Encoder<F: Format> {
     seed: u64,
     run_tag: u16,
     first: u32,
     of: u32,
     least_size: usize,
     topics: Vec<Topic>,
+    /// For each topic.
+    openings: Vec<F::Opening>,
     symbols: Vec<Symbol>,
-    clock: Clock,
+    format: F,
+    /// That of the last event.
+    id: EventId,
 }
 
 #[derive(Debug, Clone)]
@@ -31,7 +34,7 @@ struct Symbol {
     last: Option<Probe>,
 }
 
-impl Market {
+impl<F: Format> Encoder<F> {
     /// The market of generator `first` of `of`; `(0, 1)` owns every symbol.
     ///
     /// What an event holds follows from the plan, the run tag and the calls for its symbol before it: how
@@ -40,23 +43,29 @@ impl Market {
     pub fn new(plan: &Plan, run_tag: u16, first: u32, of: u32) -> Self {
         let of = of.max(1);
         let owned = instruments(&plan.market).into_iter().skip(num::index32(first)).step_by(num::index32(of));
+        let topics = topics(&plan.topology);
         Self {
             seed: plan.market.seed,
             run_tag,
             first,
             of,
             least_size: num::index(plan.market.event_size.bytes),
-            topics: topics(&plan.topology),
+            openings: topics
+                .iter()
+                .map(|topic| F::opening(topic.name.as_str(), topic.source.as_str()))
+                .collect(),
+            topics,
             symbols: owned
                 .map(|instrument| Symbol { walk: Walk::of(&instrument), instrument, last: None })
                 .collect(),
-            clock: Clock::default(),
+            format: F::default(),
+            id: EventId::default(),
         }
     }
 
-    /// Writes the next event of an owned symbol into `into`, in place of what was there. `topic` is an index
-    /// into the plan's topics, `sequence` counts the symbol's events within the topic, up to
-    /// [`super::MAX_SEQUENCE`]. The event id stands at [`super::EVENT_ID`].
+    /// Writes the next event of an owned symbol into `into`, in place of what was there, and gives its id. `topic` is
+    /// an index into the plan's topics, `sequence` counts the symbol's events within the topic, up to
+    /// [`super::MAX_SEQUENCE`].
     ///
     /// A topic that the plan does not have, or a symbol that the market does not own, leaves `into` empty.
     pub fn encode(
@@ -66,14 +75,11 @@ impl Market {
         symbol: u32,
         sequence: u32,
         intended_unix_ns: u64,
-    ) {
+    ) -> Option<&EventId> {
         into.clear();
         let owned = (symbol % self.of == self.first).then(|| num::index32(symbol / self.of));
-        let (Some(of), Some(held)) =
-            (self.topics.get(topic), owned.and_then(|index| self.symbols.get_mut(index)))
-        else {
-            return;
-        };
+        let (of, opening) = (self.topics.get(topic)?, self.openings.get(topic)?);
+        let held = self.symbols.get_mut(owned?)?;
         let probe = Probe {
             run_tag: self.run_tag,
             topic: num::low8(num::count(topic)),
@@ -85,12 +91,9 @@ impl Market {
         let mut random = Random::of(&[self.seed, key]);
         held.walk.step(&held.instrument, &mut random);
 
-        of.opening.write(into, probe, self.clock.text(intended_unix_ns));
-        let mut out = Text(into);
-        if let Some(cause) = held.last.filter(|_| of.kind.has_cause()) {
-            out.raw(r#","causationId":""#).id(&cause.to_id()).raw("\"");
-        }
-        out.raw(r#","payload":"#);
+        self.id.set(probe);
+        let cause = held.last.filter(|_| of.kind.has_cause());
+        let envelope = Envelope { probe, id: &self.id, cause, least_size: self.least_size };
         let mut scene = Scene {
             instrument: &held.instrument,
             walk: &mut held.walk,
@@ -99,44 +102,39 @@ impl Market {
             probe,
             last: held.last,
         };
-        payload::write(of.kind, &mut out, &mut scene);
-        close(into, self.least_size);
+        self.format.write(into, opening, &envelope, |out| payload::tell(of.kind, out, &mut scene));
         if of.kind.causes() {
             held.last = Some(probe);
         }
+        Some(&self.id)
     }
 }
 
-/// Writes a readiness event into `into`: what the engine sends before the warm-up to see that a topic's
-/// path is open. It bears [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
-pub fn encode_readiness(into: &mut Vec<u8>, run_tag: u16, topic: u8, nonce: u32, intended_unix_ns: u64) {
+/// Writes a readiness event into `into` and gives its id: what the engine sends before the warm-up to see that a
+/// topic's path is open. It bears [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
+pub(super) fn encode_readiness<F: Format>(
+    into: &mut Vec<u8>,
+    run_tag: u16,
+    topic: u8,
+    nonce: u32,
+    intended_unix_ns: u64,
+) -> EventId {
     let probe = Probe { run_tag, topic, symbol: READINESS_SYMBOL, sequence: nonce, intended_unix_ns };
+    let id = EventId::of(probe);
     into.clear();
-    let opening = Opening::new("tickgate.readiness", "tickgate");
-    opening.write(into, probe, Clock::default().text(intended_unix_ns));
-    Text(into)
-        .raw(r#","payload":{"topic":"#)
-        .whole(u64::from(topic))
-        .raw(r#","nonce":"#)
-        .whole(u64::from(nonce))
-        .raw("}");
-    close(into, 0);
-}
-
-/// Closes the event, pads it with white space that JSON ignores, and seals all of it.
-fn close(event: &mut Vec<u8>, least_size: usize) {
-    event.push(b'}');
-    if event.len() < least_size {
-        event.resize(least_size, b' ');
-    }
-    seal(event);
+    let opening = F::opening("tickgate.readiness", "tickgate");
+    let envelope = Envelope { probe, id: &id, cause: None, least_size: 0 };
+    F::default().write(into, &opening, &envelope, |out| {
+        out.whole("topic", u64::from(topic)).whole("nonce", u64::from(nonce));
+    });
+    id
 }
 
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::market::envelope::event_id;
     use crate::market::probe::parse_id;
+    use crate::market::{Market, encode_readiness};
     use crate::plan::Size;
     use proptest::prelude::*;
 
@@ -174,16 +172,64 @@ pub(super) mod tests {
         }
     }
 
+    /// The first bytes of every kind of event, as one number each: in the plan's order of topics, then readiness.
+    const GOLDEN: [u64; 21] = [
+        0x9bb8_b160_eabe_743d,
+        0x83e7_5ffb_4fcf_e1c8,
+        0x5e02_e258_ecc5_d2e4,
+        0xd728_2898_6af8_2d70,
+        0x1246_6137_dbb0_9a42,
+        0x51b5_3bc0_165b_4576,
+        0xf8a9_2fce_65b2_464d,
+        0x859b_82a8_9514_d41d,
+        0xfd12_fb6f_84d9_84d7,
+        0x46e5_2f8b_ff99_766c,
+        0x972a_ebae_dc61_6f41,
+        0xdc6a_440b_838c_328c,
+        0x4439_b82c_eaa4_a4b7,
+        0x8ab4_a208_f9bd_f619,
+        0xe707_a016_a003_8426,
+        0xfa2d_a543_785b_0ae7,
+        0xa9c5_0f3b_8542_7010,
+        0xb31c_ca68_440b_99ee,
+        0x77b3_828a_45ca_4b91,
+        0x0ded_54e4_21bc_8976,
+        0x264d_de89_15e9_e6c8,
+    ];
+
+    #[test]
+    fn every_event_keeps_its_bytes() {
+        let mut plan = plan();
+        let mut kinds: Vec<Vec<u8>> = vec![Vec::new(); 21];
+        for size in [0, 512] {
+            plan.market.event_size = Size { bytes: size };
+            let mut market = Market::new(&plan, 0xabc, 0, 1);
+            let mut event = Vec::new();
+            for n in 0..1000_u32 {
+                for (topic, bytes) in kinds.iter_mut().take(20).enumerate() {
+                    let at = NOW + u64::from(n) * 98_765_432_101;
+                    market.encode(&mut event, topic, n % 50, n * 7919, at);
+                    bytes.extend_from_slice(&event);
+                }
+                encode_readiness(&mut event, 0xabc, num::low8(u64::from(n % 20)), n, NOW);
+                kinds[20].extend_from_slice(&event);
+            }
+        }
+        let found: Vec<_> = kinds.iter().map(|bytes| xxhash_rust::xxh3::xxh3_64(bytes)).collect();
+        assert_eq!(found, GOLDEN, "{found:#x?}");
+    }
+
     #[test]
     fn a_quote_is_the_event_of_the_adr() {
-        let event = encoded(&mut Market::new(&plan(), 0xabc, 0, 1), 0, 0, 7, NOW);
-        let value: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+        let (mut market, mut event) = (Market::new(&plan(), 0xabc, 0, 1), Vec::new());
+        let id = market.encode(&mut event, 0, 0, 7, NOW).expect("it is owned");
+        let value: serde_json::Value = serde_json::from_slice(&event).expect("JSON");
         assert_eq!(value["eventType"], "market.quote.received");
         assert_eq!(value["timestamp"], "2026-11-24T08:00:00.123456Z");
         assert_eq!((&value["version"], &value["source"]), (&"1.0.0".into(), &"market-data".into()));
         assert_eq!(value["payload"]["symbol"], "AAPL");
-        assert_eq!(value["eventId"], event_id(event.as_bytes()));
-        let probe = Probe::of_id(&parse_id(event_id(event.as_bytes()).as_bytes()).expect("an id"));
+        assert_eq!(value["eventId"], id.as_str());
+        let probe = Probe::of_id(&parse_id(id.as_bytes()).expect("an id"));
         let expected = Probe { run_tag: 0xabc, topic: 0, symbol: 0, sequence: 7, intended_unix_ns: NOW };
         assert_eq!(probe.map(|probe| Probe { intended_unix_ns: NOW, ..probe }), Some(expected));
     }

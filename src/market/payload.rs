@@ -1,9 +1,9 @@
-//! The payload of each kind of event: plausible, and with the members that docs/schema/events describes.
+//! The payload of each kind of event as fields: plausible, and those that docs/schema/events describes.
 
+use super::format::{Fields, Part};
 use super::probe::Probe;
 use super::random::Random;
 use super::symbols::Instrument;
-use super::text::Text;
 use super::topics::{Kind, Topic};
 use super::walk::Walk;
 
@@ -32,8 +32,9 @@ const HEADLINES: [&str; 6] = [
 ];
 const SERVICES: [&str; 5] = ["market-data", "trading-engine", "ai-service", "analytics", "orchestrator"];
 
-/// Writes the payload of a kind, braces included.
-pub(super) fn write(kind: Kind, out: &mut Text<'_>, scene: &mut Scene<'_>) {
+/// Tells the fields of a kind of payload.
+#[inline]
+pub(super) fn tell(kind: Kind, out: &mut impl Fields, scene: &mut Scene<'_>) {
     match kind {
         Kind::Quote => quote(out, scene),
         Kind::MinuteBar => bar(out, scene, 0),
@@ -61,6 +62,12 @@ impl Scene<'_> {
         ticks * self.instrument.tick
     }
 
+    /// An id such as `ord-AAPL-42`: the same number in topics that tell of the same thing.
+    fn reference(&self, kind: &'static str) -> [Part<'_>; 4] {
+        let number = Part::Whole(u64::from(self.probe.sequence));
+        [Part::Plain(kind), Part::Plain(&self.instrument.ticker), Part::Plain("-"), number]
+    }
+
     /// A number of shares in round lots.
     fn shares(&mut self) -> u64 {
         self.random.within(1, 20).unsigned_abs() * 100
@@ -77,272 +84,178 @@ impl Scene<'_> {
     }
 }
 
-impl Text<'_> {
-    /// An id such as `ord-AAPL-42`: the same number in topics that tell of the same thing.
-    fn reference(&mut self, kind: &str, scene: &Scene<'_>) -> &mut Self {
-        self.raw(kind).raw(&scene.instrument.ticker).raw("-").whole(u64::from(scene.probe.sequence))
-    }
+fn quote(out: &mut impl Fields, scene: &Scene<'_>) {
+    out.plain("symbol", &scene.instrument.ticker)
+        .decimal("price", scene.money(scene.walk.price))
+        .decimal("bid", scene.money(scene.walk.bid))
+        .decimal("ask", scene.money(scene.walk.ask))
+        .whole("volume", scene.walk.volume)
+        .plain("exchange", scene.instrument.exchange);
 }
 
-fn quote(out: &mut Text<'_>, scene: &Scene<'_>) {
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","price":"#)
-        .decimal(scene.money(scene.walk.price))
-        .raw(r#","bid":"#)
-        .decimal(scene.money(scene.walk.bid))
-        .raw(r#","ask":"#)
-        .decimal(scene.money(scene.walk.ask))
-        .raw(r#","volume":"#)
-        .whole(scene.walk.volume)
-        .raw(r#","exchange":""#)
-        .raw(scene.instrument.exchange)
-        .raw(r#""}"#);
-}
-
-fn bar(out: &mut Text<'_>, scene: &mut Scene<'_>, which: usize) {
+fn bar(out: &mut impl Fields, scene: &mut Scene<'_>, which: usize) {
     let bar = scene.walk.close(which);
     let (interval, length) = [("1m", MINUTE_NS), ("1d", DAY_NS)][which];
     let now = scene.probe.intended_unix_ns;
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","interval":""#)
-        .raw(interval)
-        .raw(r#"","start":""#)
-        .time(now - now % length)
-        .raw(r#"","open":"#)
-        .decimal(scene.money(bar.open))
-        .raw(r#","high":"#)
-        .decimal(scene.money(bar.high))
-        .raw(r#","low":"#)
-        .decimal(scene.money(bar.low))
-        .raw(r#","close":"#)
-        .decimal(scene.money(bar.close))
-        .raw(r#","volume":"#)
-        .whole(bar.volume)
-        .raw(r#","trades":"#)
-        .whole(bar.trades)
-        .raw("}");
+    out.plain("symbol", &scene.instrument.ticker)
+        .plain("interval", interval)
+        .time("start", now - now % length)
+        .decimal("open", scene.money(bar.open))
+        .decimal("high", scene.money(bar.high))
+        .decimal("low", scene.money(bar.low))
+        .decimal("close", scene.money(bar.close))
+        .whole("volume", bar.volume)
+        .whole("trades", bar.trades);
 }
 
-fn news(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn news(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let headline = scene.random.pick(&HEADLINES);
     let sentiment = scene.around_zero(100);
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","headline":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(" ")
-        .raw(headline)
-        .raw(r#"","publisher":""#)
-        .raw(scene.random.pick(&["Street Wire", "Market Desk", "Exchange Notices"]))
-        .raw(r#"","sentiment":"#)
-        .decimal(sentiment)
-        .raw("}");
+    out.plain("symbol", &scene.instrument.ticker)
+        .joined("headline", [Part::Plain(&scene.instrument.ticker), Part::Plain(" "), Part::Plain(headline)])
+        .plain("publisher", scene.random.pick(&["Street Wire", "Market Desk", "Exchange Notices"]))
+        .decimal("sentiment", sentiment);
 }
 
-fn order_submitted(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn order_submitted(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (side, limit) = scene.random.pick(&[("buy", scene.walk.ask), ("sell", scene.walk.bid)]);
-    out.raw(r#"{"orderId":""#)
-        .reference("ord-", scene)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","side":""#)
-        .raw(side)
-        .raw(r#"","type":"limit","quantity":"#)
-        .whole(scene.shares())
-        .raw(r#","limitPrice":"#)
-        .decimal(scene.money(limit))
-        .raw(r#","timeInForce":""#)
-        .raw(scene.random.pick(&["day", "ioc", "gtc"]))
-        .raw(r#""}"#);
+    out.joined("orderId", scene.reference("ord-"))
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("side", side)
+        .plain("type", "limit")
+        .whole("quantity", scene.shares())
+        .decimal("limitPrice", scene.money(limit))
+        .plain("timeInForce", scene.random.pick(&["day", "ioc", "gtc"]));
 }
 
-fn order_filled(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn order_filled(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (side, sign, at) = scene.random.pick(&[("buy", 1, scene.walk.ask), ("sell", -1, scene.walk.bid)]);
     let shares = scene.shares();
     scene.walk.fill(sign * i64::try_from(shares).unwrap_or_default());
-    out.raw(r#"{"orderId":""#)
-        .reference("ord-", scene)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","side":""#)
-        .raw(side)
-        .raw(r#"","quantity":"#)
-        .whole(shares)
-        .raw(r#","price":"#)
-        .decimal(scene.money(at))
-        .raw(r#","commission":"#)
-        .decimal(scene.share(0, 200) * 100)
-        .raw(r#","exchange":""#)
-        .raw(scene.instrument.exchange)
-        .raw(r#""}"#);
+    out.joined("orderId", scene.reference("ord-"))
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("side", side)
+        .whole("quantity", shares)
+        .decimal("price", scene.money(at))
+        .decimal("commission", scene.share(0, 200) * 100)
+        .plain("exchange", scene.instrument.exchange);
 }
 
-fn order_rejected(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn order_rejected(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (code, reason) = scene.random.pick(&[
         ("INSUFFICIENT_FUNDS", "buying power exceeded"),
         ("PRICE_BAND", "limit price outside the band"),
         ("HALTED", "trading in the symbol is halted"),
         ("RISK_LIMIT", "position limit of the account exceeded"),
     ]);
-    out.raw(r#"{"orderId":""#)
-        .reference("ord-", scene)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","side":""#)
-        .raw(scene.random.pick(&SIDES))
-        .raw(r#"","quantity":"#)
-        .whole(scene.shares())
-        .raw(r#","code":""#)
-        .raw(code)
-        .raw(r#"","reason":""#)
-        .raw(reason)
-        .raw(r#""}"#);
+    out.joined("orderId", scene.reference("ord-"))
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("side", scene.random.pick(&SIDES))
+        .whole("quantity", scene.shares())
+        .plain("code", code)
+        .plain("reason", reason);
 }
 
-fn position_updated(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn position_updated(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let held = scene.walk.position;
     let (paid, price) = (scene.instrument.start, scene.walk.price);
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","quantity":"#)
-        .decimal(held * 10_000)
-        .raw(r#","averagePrice":"#)
-        .decimal(scene.money(paid))
-        .raw(r#","marketPrice":"#)
-        .decimal(scene.money(price))
-        .raw(r#","unrealizedPnl":"#)
-        .decimal(held * scene.money(price - paid))
-        .raw("}");
+    out.plain("symbol", &scene.instrument.ticker)
+        .decimal("quantity", held * 10_000)
+        .decimal("averagePrice", scene.money(paid))
+        .decimal("marketPrice", scene.money(price))
+        .decimal("unrealizedPnl", held * scene.money(price - paid));
 }
 
-fn decision_generated(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn decision_generated(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (action, target) = scene.random.pick(&[
         ("buy", scene.walk.price + i64::from(scene.instrument.spread)),
         ("sell", scene.walk.price - i64::from(scene.instrument.spread)),
         ("hold", scene.walk.price),
     ]);
-    out.raw(r#"{"decisionId":""#)
-        .reference("dec-", scene)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","action":""#)
-        .raw(action)
-        .raw(r#"","confidence":"#)
-        .decimal(scene.share(5_000, 9_900))
-        .raw(r#","targetPrice":"#)
-        .decimal(scene.money(target))
-        .raw(r#","horizon":""#)
-        .raw(scene.random.pick(&["5m", "1h", "1d"]))
-        .raw(r#"","model":"momentum-3","rationale":""#)
-        .raw(scene.random.pick(&[
-            "price leads its moving average",
-            "order flow leans one way",
-            "news sentiment turned",
-        ]))
-        .raw(r#""}"#);
+    out.joined("decisionId", scene.reference("dec-"))
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("action", action)
+        .decimal("confidence", scene.share(5_000, 9_900))
+        .decimal("targetPrice", scene.money(target))
+        .plain("horizon", scene.random.pick(&["5m", "1h", "1d"]))
+        .plain("model", "momentum-3")
+        .plain(
+            "rationale",
+            scene.random.pick(&[
+                "price leads its moving average",
+                "order flow leans one way",
+                "news sentiment turned",
+            ]),
+        );
 }
 
-fn decision_executed(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn decision_executed(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (action, at) = scene.random.pick(&[("buy", scene.walk.ask), ("sell", scene.walk.bid)]);
-    out.raw(r#"{"decisionId":""#)
-        .reference("dec-", scene)
-        .raw(r#"","orderId":""#)
-        .reference("ord-", scene)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","action":""#)
-        .raw(action)
-        .raw(r#"","quantity":"#)
-        .whole(scene.shares())
-        .raw(r#","price":"#)
-        .decimal(scene.money(at))
-        .raw("}");
+    out.joined("decisionId", scene.reference("dec-"))
+        .joined("orderId", scene.reference("ord-"))
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("action", action)
+        .whole("quantity", scene.shares())
+        .decimal("price", scene.money(at));
 }
 
-fn calibration_completed(out: &mut Text<'_>, scene: &mut Scene<'_>) {
-    out.raw(r#"{"model":"momentum-3","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","samples":"#)
-        .whole(scene.random.within(1_000, 50_000).unsigned_abs())
-        .raw(r#","brierScore":"#)
-        .decimal(scene.share(1_000, 3_000))
-        .raw(r#","calibrationError":"#)
-        .decimal(scene.share(50, 900))
-        .raw(r#","durationMs":"#)
-        .whole(scene.random.within(200, 30_000).unsigned_abs())
-        .raw("}");
+fn calibration_completed(out: &mut impl Fields, scene: &mut Scene<'_>) {
+    out.plain("model", "momentum-3")
+        .plain("symbol", &scene.instrument.ticker)
+        .whole("samples", scene.random.within(1_000, 50_000).unsigned_abs())
+        .decimal("brierScore", scene.share(1_000, 3_000))
+        .decimal("calibrationError", scene.share(50, 900))
+        .whole("durationMs", scene.random.within(200, 30_000).unsigned_abs());
 }
 
-fn pnl_calculated(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn pnl_calculated(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (realized, unrealized) = (scene.around_zero(2_000_000), scene.around_zero(500_000));
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","period":"day","currency":"USD","realized":"#)
-        .decimal(realized)
-        .raw(r#","unrealized":"#)
-        .decimal(unrealized)
-        .raw(r#","total":"#)
-        .decimal(realized + unrealized)
-        .raw("}");
+    out.plain("symbol", &scene.instrument.ticker)
+        .plain("period", "day")
+        .plain("currency", "USD")
+        .decimal("realized", realized)
+        .decimal("unrealized", unrealized)
+        .decimal("total", realized + unrealized);
 }
 
-fn metrics_snapshot(out: &mut Text<'_>, scene: &mut Scene<'_>) {
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","window":"30d","sharpe":"#)
-        .decimal(scene.around_zero(300))
-        .raw(r#","maxDrawdown":"#)
-        .decimal(scene.share(50, 2_500))
-        .raw(r#","winRate":"#)
-        .decimal(scene.share(3_500, 6_500))
-        .raw(r#","trades":"#)
-        .whole(scene.random.within(10, 5_000).unsigned_abs())
-        .raw("}");
+fn metrics_snapshot(out: &mut impl Fields, scene: &mut Scene<'_>) {
+    out.plain("symbol", &scene.instrument.ticker)
+        .plain("window", "30d")
+        .decimal("sharpe", scene.around_zero(300))
+        .decimal("maxDrawdown", scene.share(50, 2_500))
+        .decimal("winRate", scene.share(3_500, 6_500))
+        .whole("trades", scene.random.within(10, 5_000).unsigned_abs());
 }
 
-fn heartbeat(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn heartbeat(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let service = scene.random.pick(&SERVICES);
-    out.raw(r#"{"service":""#)
-        .raw(service)
-        .raw(r#"","instance":""#)
-        .raw(service)
-        .raw("-")
-        .whole(scene.random.within(0, 3).unsigned_abs())
-        .raw(r#"","status":""#)
-        .raw(scene.random.pick(&["healthy", "healthy", "healthy", "degraded"]))
-        .raw(r#"","uptimeSeconds":"#)
-        .whole(u64::from(scene.probe.sequence) * 10)
-        .raw(r#","cpu":"#)
-        .decimal(scene.share(50, 9_500))
-        .raw(r#","memoryBytes":"#)
-        .whole(scene.random.within(32, 2_048).unsigned_abs() << 20)
-        .raw("}");
+    out.plain("service", service)
+        .joined(
+            "instance",
+            [Part::Plain(service), Part::Plain("-"), Part::Whole(scene.random.within(0, 3).unsigned_abs())],
+        )
+        .plain("status", scene.random.pick(&["healthy", "healthy", "healthy", "degraded"]))
+        .whole("uptimeSeconds", u64::from(scene.probe.sequence) * 10)
+        .decimal("cpu", scene.share(50, 9_500))
+        .whole("memoryBytes", scene.random.within(32, 2_048).unsigned_abs() << 20);
 }
 
-fn error_occurred(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn error_occurred(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let (code, severity, message) = scene.random.pick(&[
         ("UPSTREAM_TIMEOUT", "warning", "no answer from the feed in 5 s"),
         ("STALE_QUOTE", "warning", "quote older than its limit"),
         ("BROKER_DISCONNECTED", "error", "the connection to the broker was lost"),
         ("MODEL_UNAVAILABLE", "critical", "the model could not be loaded"),
     ]);
-    out.raw(r#"{"service":""#)
-        .raw(scene.random.pick(&SERVICES))
-        .raw(r#"","code":""#)
-        .raw(code)
-        .raw(r#"","severity":""#)
-        .raw(severity)
-        .raw(r#"","message":""#)
-        .raw(message)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#""}"#);
+    out.plain("service", scene.random.pick(&SERVICES))
+        .plain("code", code)
+        .plain("severity", severity)
+        .plain("message", message)
+        .plain("symbol", &scene.instrument.ticker);
 }
 
 /// Names the symbol's last event if that is of the topic at fault, else an event of that topic a moment ago.
-fn dead_letter(out: &mut Text<'_>, scene: &mut Scene<'_>) {
+fn dead_letter(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let topic = &scene.topics[usize::from(scene.probe.topic)];
     let failed = scene.last.filter(|last| usize::from(last.topic) == topic.failed).unwrap_or(Probe {
         topic: u8::try_from(topic.failed).unwrap_or_default(),
@@ -350,27 +263,15 @@ fn dead_letter(out: &mut Text<'_>, scene: &mut Scene<'_>) {
         ..scene.probe
     });
     let origin = &scene.topics[topic.failed];
-    out.raw(r#"{"failedEventId":""#)
-        .id(&failed.to_id())
-        .raw(r#"","failedEventType":""#)
-        .raw(&origin.name)
-        .raw(r#"","failedSource":""#)
-        .raw(&origin.source)
-        .raw(r#"","symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","group":""#)
-        .raw(scene.random.pick(&["trading-engine", "ai-service", "analytics", "orchestrator"]))
-        .raw(r#"","reason":""#)
-        .raw(scene.random.pick(&["handler failed", "handler timed out", "schema not supported"]))
-        .raw(r#"","deliveries":"#)
-        .whole(scene.random.within(3, 5).unsigned_abs())
-        .raw("}");
+    out.id("failedEventId", failed)
+        .text("failedEventType", &origin.name)
+        .text("failedSource", &origin.source)
+        .plain("symbol", &scene.instrument.ticker)
+        .plain("group", scene.random.pick(&["trading-engine", "ai-service", "analytics", "orchestrator"]))
+        .plain("reason", scene.random.pick(&["handler failed", "handler timed out", "schema not supported"]))
+        .whole("deliveries", scene.random.within(3, 5).unsigned_abs());
 }
 
-fn generic(out: &mut Text<'_>, scene: &Scene<'_>) {
-    out.raw(r#"{"symbol":""#)
-        .raw(&scene.instrument.ticker)
-        .raw(r#"","n":"#)
-        .whole(u64::from(scene.probe.sequence))
-        .raw("}");
+fn generic(out: &mut impl Fields, scene: &Scene<'_>) {
+    out.plain("symbol", &scene.instrument.ticker).whole("n", u64::from(scene.probe.sequence));
 }

@@ -149,6 +149,42 @@ pub fn write_id(id: &[u8; 16], into: &mut [u8; 36]) {
     into[28..].copy_from_slice(&fourth);
 }
 
+/// The text of an event id: 36 ASCII characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EventId([u8; 36]);
+
+impl Default for EventId {
+    /// An id of nothing.
+    fn default() -> Self {
+        Self([b'-'; 36])
+    }
+}
+
+impl EventId {
+    pub(super) fn of(probe: Probe) -> Self {
+        let mut id = Self::default();
+        id.set(probe);
+        id
+    }
+
+    /// Makes it another one.
+    #[inline]
+    pub(super) fn set(&mut self, probe: Probe) {
+        write_id(&probe.to_id(), &mut self.0);
+    }
+
+    /// As text.
+    #[must_use]
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+
+    pub(super) const fn as_bytes(&self) -> &[u8; 36] {
+        &self.0
+    }
+}
+
 /// Reads a UUID; `None` unless it is exactly 36 characters, lower case, with its dashes in place.
 #[must_use]
 pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {

@@ -1,6 +1,6 @@
-//! What an event of each topic is made of: its kind of payload, its source, and the text that never changes.
+//! What an event of each topic is made of: its kind of payload and its source.
 
-use super::envelope::Opening;
+use super::format::AnyText;
 use super::probe::MAX_TOPICS;
 use crate::plan;
 
@@ -66,14 +66,12 @@ impl Kind {
 /// A topic of the plan, ready to be written.
 #[derive(Debug, Clone)]
 pub(super) struct Topic {
-    /// The name without the topology's prefix, as JSON text without its quotes.
-    pub(super) name: String,
+    /// The name without the topology's prefix.
+    pub(super) name: AnyText,
     /// What the payload holds.
     pub(super) kind: Kind,
     /// The publishing service.
-    pub(super) source: String,
-    /// How every event of it begins.
-    pub(super) opening: Opening,
+    pub(super) source: AnyText,
     /// The topic that a dead letter's failed event is of.
     pub(super) failed: usize,
 }
@@ -89,16 +87,11 @@ pub(super) fn topics(topology: &plan::Topology) -> Vec<Topic> {
     };
     named()
         .zip(&kinds)
-        .map(|(name, (domain, kind))| {
-            let name = escaped(name);
-            let source = escaped(&source(domain));
-            Topic {
-                opening: Opening::new(&name, &source),
-                failed: living(Some(domain)).or_else(|| living(None)).unwrap_or_default(),
-                name,
-                kind: *kind,
-                source,
-            }
+        .map(|(name, (domain, kind))| Topic {
+            failed: living(Some(domain)).or_else(|| living(None)).unwrap_or_default(),
+            name: AnyText::new(name.clone()),
+            kind: *kind,
+            source: AnyText::new(source(domain)),
         })
         .collect()
 }
@@ -121,12 +114,6 @@ fn source(domain: &str) -> String {
     }
 }
 
-/// A text as it stands between the quotes of a JSON string.
-fn escaped(text: &str) -> String {
-    let quoted = serde_json::Value::from(text).to_string();
-    quoted[1..quoted.len() - 1].to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,12 +130,5 @@ mod tests {
         let topics = of(&["market.dlq", "trade.order.filled", "market.bar.1m", "dlq", "ai.dlq"]);
         assert_eq!(topics.iter().map(|topic| topic.failed).collect::<Vec<_>>(), [2, 1, 2, 1, 1]);
         assert_eq!(of(&["dlq"])[0].failed, 0);
-    }
-
-    #[test]
-    fn a_topic_of_any_name_gives_a_json_string() {
-        let topic = &of(&["odd\"\\\n.name"])[0];
-        assert_eq!(topic.kind, Kind::Generic);
-        assert_eq!(topic.name, r#"odd\"\\\n.name"#);
     }
 }

@@ -6,7 +6,9 @@
 
 use crate::measure::merge::Merger;
 use crate::measure::ranges::Ranges;
-use crate::plan::Ns;
+use crate::num;
+use crate::plan::{Keys, Ns};
+use crate::topology::{Subscriptions, TopicSet};
 
 /// Steps that are held back, at the most, until their order is sure.
 const HELD_BACK: usize = 1 << 20;
@@ -47,9 +49,8 @@ pub struct Backlog {
 
 #[derive(Debug)]
 struct Side {
-    /// For each topic: does the group receive it?
-    subscribed: Vec<bool>,
-    symbols: u32,
+    subscribed: TopicSet,
+    keys: Keys,
     /// Confirmed, not delivered.
     waiting: Ranges,
     /// Delivered, not confirmed.
@@ -59,20 +60,20 @@ struct Side {
 }
 
 impl Backlog {
-    /// Nothing has happened yet. `subscribed` says for each group and topic whether the group receives it.
+    /// Nothing has happened yet.
     #[must_use]
-    pub fn new(subscribed: &[Vec<bool>], symbols: u32, generators: usize) -> Self {
-        let side = |subscribed: &Vec<bool>| Side {
+    pub fn new(subscriptions: &Subscriptions, keys: Keys, generators: usize) -> Self {
+        let side = |subscribed: &TopicSet| Side {
             subscribed: subscribed.clone(),
-            symbols: symbols.max(1),
+            keys,
             waiting: Ranges::default(),
             early: Ranges::default(),
             now: 0,
             max: 0,
         };
         Self {
-            merger: Merger::new(subscribed.len() + generators, HELD_BACK),
-            groups: subscribed.iter().map(side).collect(),
+            merger: Merger::new(subscriptions.groups().len() + generators, HELD_BACK),
+            groups: subscriptions.groups().iter().map(side).collect(),
         }
     }
 
@@ -142,7 +143,7 @@ impl Side {
     }
 
     fn receives(&self, key: u32) -> bool {
-        self.subscribed.get(crate::num::index32(key / self.symbols)).copied().unwrap_or(false)
+        self.subscribed.contains(self.keys.topic(num::index32(key)))
     }
 }
 
@@ -150,6 +151,10 @@ impl Side {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn of<const G: usize, const T: usize>(groups: [[bool; T]; G]) -> Subscriptions {
+        groups.map(TopicSet::from_iter).into_iter().collect()
+    }
 
     const fn acked(sequence: u32) -> Step {
         Step::Acked { key: 0, sequence }
@@ -160,7 +165,7 @@ mod tests {
     }
 
     fn backlog(generator: &[(Ns, Step)], group: &[(Ns, Step)]) -> u64 {
-        let mut backlog = Backlog::new(&[vec![true]], 1, 1);
+        let mut backlog = Backlog::new(&of([[true]]), Keys::new(1, 1), 1);
         backlog.generator(0, generator.iter().copied(), Ns::MAX);
         backlog.group(0, group.iter().copied(), Ns::MAX);
         backlog.finish()[0]
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_a_group_does_not_receive_is_none_of_its_backlog() {
-        let mut backlog = Backlog::new(&[vec![true, false], vec![true, true]], 10, 1);
+        let mut backlog = Backlog::new(&of([[true, false], [true, true]]), Keys::new(2, 10), 1);
         let steps = [(1, Step::Acked { key: 3, sequence: 0 }), (2, Step::Acked { key: 13, sequence: 0 })];
         backlog.generator(0, steps, 3);
         assert_eq!(backlog.settle(), [0, 0], "the groups have not said how far they have got");
@@ -212,7 +217,7 @@ mod tests {
             let at = |t: u64| events.iter().filter(|e| e.2 != 0 && e.0 <= t && e.1.is_none_or(|d| d > t)).count();
             let exact = (0..50).map(at).max().unwrap();
             // Told in pieces.
-            let mut backlog = Backlog::new(&[vec![true]], 1, 1);
+            let mut backlog = Backlog::new(&of([[true]]), Keys::new(1, 1), 1);
             let mut cuts = cuts;
             cuts.sort_unstable();
             let mut from = 0;

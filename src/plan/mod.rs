@@ -5,11 +5,13 @@
 
 mod bus;
 pub mod grammar;
+mod keys;
 mod objective;
 mod product;
 mod units;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
+pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use product::{BusKind, Product, Words};
 pub use units::{Rate, Size, Span, UnitError};
@@ -366,10 +368,10 @@ pub enum AckMode {
 }
 
 impl Plan {
-    /// Number of dense (topic, symbol) keys: the units of ordering, `topics × symbols`.
+    /// Its keys: the units of ordering, `topics × symbols`.
     #[must_use]
-    pub fn keys(&self) -> usize {
-        self.topology.topics.len() * crate::num::index32(self.market.symbols)
+    pub const fn keys(&self) -> Keys {
+        Keys::new(self.topology.topics.len(), self.market.symbols)
     }
 }
 

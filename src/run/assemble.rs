@@ -1,4 +1,4 @@
-//! Puts a record together from what the crew left behind.
+//! Puts a record together from what a crew left behind.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use crate::bus::{BusFacts, Refusal};
 use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::market;
-use crate::measure::{self, GroupLedger, Latency, Limits, Pauses, PublishLedger, settle};
+use crate::measure::{self, GroupLedger, Latency, Limits, PublishLedger, settle};
 use crate::num;
 use crate::plan::Plan;
 use crate::record::{
@@ -14,31 +14,15 @@ use crate::record::{
     TopicCount, Verdict,
 };
 
-use super::crew::Ended;
 use super::explain::{Own, windows};
 use super::generator::Generated;
 use super::identity::Identity;
+use super::parts::Parts;
 use super::ready::describe;
 use super::receiver::{Received, Stored};
-use super::shared::Calendar;
 
 /// Ranges of lost events, and symbols with trouble, that a record lists for a group.
 const LISTED: usize = 100;
-
-/// What a record is made of.
-pub(super) struct Parts<'a> {
-    pub(super) plan: &'a Plan,
-    pub(super) subscribed: &'a [Vec<bool>],
-    pub(super) published: &'a PublishLedger,
-    pub(super) ended: Ended,
-    pub(super) audit: Option<Stored>,
-    /// What may still come to each group, by the broker's account.
-    pub(super) owed: Vec<u64>,
-    pub(super) backlog_max: Vec<u64>,
-    /// When the harness stood still.
-    pub(super) pauses: Pauses,
-    pub(super) calendar: Calendar,
-}
 
 /// A record of a run that has not begun: all that is known before the load.
 pub(super) fn empty(
@@ -116,7 +100,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     let seconds = record.measured_seconds();
     record.load = load(parts, &own, seconds);
     record.windows = windows(parts, &own);
-    record.audit = parts.audit.as_ref().map(|stored| audit(parts.published, stored));
+    record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let stored =
         parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
@@ -135,7 +119,7 @@ fn merged(limits: &[u64], all: &[Generated], of: fn(&Generated) -> &Latency) -> 
 
 fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
-    let totals = parts.published.totals();
+    let totals = parts.ended.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
@@ -219,20 +203,18 @@ fn group_figures(
     symbols: &[String],
 ) -> record::Group {
     let plan = parts.plan;
-    let subscribed = &parts.subscribed[group];
-    let per_topic = num::index32(plan.market.symbols);
-    let nothing = GroupLedger::new(plan.keys());
+    let (subscribed, keys) = (parts.subscriptions.group(group), plan.keys());
+    let nothing = GroupLedger::new(keys.count());
     let ledger = received.map_or(&nothing, |received| &received.ledger);
     let owed = parts.owed.get(group).copied().unwrap_or(0);
-    let settled = settle(parts.published, ledger, |key| subscribed[key / per_topic], stored, owed);
+    let of_group = |key: usize| subscribed.contains(keys.topic(key));
+    let settled = settle(&parts.ended.published, ledger, of_group, stored, owed);
     let totals = ledger.totals();
-    let topics = plan.topology.topics.iter().zip(subscribed).filter(|(_, of_group)| **of_group);
     let measured = |of: fn(&Generated) -> &Vec<u64>| -> u64 {
-        let topics = (0..subscribed.len()).filter(|topic| subscribed[*topic]);
-        topics.map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
+        subscribed.iter().map(|topic| parts.ended.generated.iter().map(|g| of(g)[topic]).sum::<u64>()).sum()
     };
     let named =
-        |key: usize| (plan.topology.topics[key / per_topic].clone(), symbols[key % per_topic].clone());
+        |key: usize| (plan.topology.topics[keys.topic(key)].clone(), symbols[keys.symbol(key)].clone());
     let ranges = settled.ranges.iter().take(LISTED).map(|range| {
         let (topic, symbol) = named(range.key);
         LostRange { topic, symbol, first: range.first, last: range.last, stored: range.stored }
@@ -243,7 +225,7 @@ fn group_figures(
         name: plan.groups[group].name.clone(),
         members: plan.groups[group].members,
         delivery: plan.groups[group].delivery,
-        topics: topics.map(|(topic, _)| topic.clone()).collect(),
+        topics: subscribed.iter().map(|topic| plan.topology.topics[topic].clone()).collect(),
         expected: settled.expected,
         delivered: settled.delivered,
         lost: settled.lost,

@@ -5,8 +5,8 @@ use crate::measure::{Due, Excess, Excused, Harness, Latency, Lateness, Met, Seco
 use crate::plan::{Metric, Objective, Value};
 use crate::record::{self, Record};
 
-use super::assemble::Parts;
 use super::generator::Generated;
+use super::parts::Parts;
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 
@@ -119,12 +119,12 @@ fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record:
 /// Adds what was due to a group in each window. A window is held to the events that were really due in it: random ones
 /// may leave one empty.
 fn due_to_group(due: &mut Vec<Due>, parts: &Parts<'_>, group: usize, counts: &[u64]) {
-    let topics = &parts.subscribed[group];
+    let topics = parts.subscriptions.group(group);
     let mut of_group: Vec<u64> = Vec::new();
     for windows in parts.ended.generated.iter().map(|generated| &generated.measured_by_window) {
         of_group.resize(of_group.len().max(windows.len()), 0);
         for (sum, by_topic) in of_group.iter_mut().zip(windows) {
-            *sum += by_topic.iter().zip(topics).map(|(count, of)| if *of { *count } else { 0 }).sum::<u64>();
+            *sum += topics.iter().filter_map(|topic| by_topic.get(topic)).sum::<u64>();
         }
     }
     due.resize(due.len().max(of_group.len()), Due::default());

@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
 use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
-use crate::market::{self, Market};
+use crate::market::{self, EventId, Market};
 use crate::measure::{Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
 use crate::num;
-use crate::plan::{Ns, Plan};
+use crate::plan::{Keys, Ns, Plan};
 use crate::verdict::limits;
 
 use super::receiver::WINDOW;
@@ -133,7 +133,7 @@ pub(super) struct Generator<P> {
     picker: Picker,
     market: Market,
     calendar: Calendar,
-    symbols: u32,
+    keys: Keys,
     window: usize,
     /// The bus sets the pace: no event is due while the window is full, and the load ends by the clock.
     closed: bool,
@@ -166,7 +166,7 @@ impl<P: Publisher> Generator<P> {
             picker: Picker::new(plan, index),
             market: Market::new(plan, tag, index, plan.load.generators),
             calendar,
-            symbols: plan.market.symbols,
+            keys: plan.keys(),
             window: num::index(u64::from(plan.bus.window).min(plan.bus.fitting(plan.market.largest_event()))),
             closed: plan.load.is_closed(),
             open: OpenEvents::default(),
@@ -177,7 +177,7 @@ impl<P: Publisher> Generator<P> {
                 ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
                 least_offered: None,
-                ledger: PublishLedger::new(plan.keys()),
+                ledger: PublishLedger::new(plan.keys().count()),
                 send_lag: Latency::new(&limits.send_lag),
                 ack: Latency::new(&limits.ack),
                 service: Latency::new(&limits.service),
@@ -240,11 +240,11 @@ impl<P: Publisher> Generator<P> {
         let intended = unix - self.calendar.epoch_unix_ns;
         let measured = self.calendar.measured(intended);
         let (topic, symbol) = self.picker.pick(due.index);
-        let key = topic * num::index32(self.symbols) + num::index32(symbol);
+        let key = self.keys.key(topic, num::index32(symbol));
         let Some(sequence) = self.done.ledger.assign(key) else { return };
-        self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
+        let id = self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
         let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
-        let id = market::event_id(&self.payload);
+        let id = id.map_or("", EventId::as_str);
         let accepted = self.publisher.publish(&Outgoing { token, topic, symbol, id, payload: &self.payload });
         let sent = clock();
         self.interval.counts.intended += 1;
@@ -282,7 +282,7 @@ impl<P: Publisher> Generator<P> {
         self.interval.counts.unsent += 1;
         self.done.unsent_own += u64::from(own);
         if measured && own {
-            self.done.measured_unsent_own[key / num::index32(self.symbols)] += 1;
+            self.done.measured_unsent_own[self.keys.topic(key)] += 1;
         }
     }
 
@@ -295,7 +295,7 @@ impl<P: Publisher> Generator<P> {
         while let Some(due) = self.next.filter(|due| self.calendar.load_start + due.at <= now) {
             self.next = self.schedule.next();
             let (topic, symbol) = self.picker.pick(due.index);
-            let key = topic * num::index32(self.symbols) + num::index32(symbol);
+            let key = self.keys.key(topic, num::index32(symbol));
             let Some(sequence) = self.done.ledger.assign(key) else { continue };
             self.done.by_topic[topic] += 1;
             self.interval.counts.intended += 1;

@@ -1,6 +1,9 @@
 //! The names of a run: its id, and the tag of its events.
 
 use crate::bus::leftover::{ID_ALPHABET, ID_LENGTH};
+use crate::market::RunIdentity;
+use crate::num;
+use crate::plan::Plan;
 
 /// A run's id and event tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,19 @@ impl Identity {
 impl Default for Identity {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// What makes an event one of this run.
+pub(super) fn run_identity(plan: &Plan, run_tag: u16, from_unix_ns: u64) -> RunIdentity {
+    // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
+    let length = plan.load.warmup.ns + plan.load.duration.ns + plan.load.drain.ns + 3_600_000_000_000;
+    RunIdentity {
+        run_tag,
+        topics: num::count32(plan.topology.topics.len()),
+        symbols: plan.market.symbols,
+        from_unix_ns,
+        until_unix_ns: from_unix_ns.saturating_add(length),
     }
 }
 

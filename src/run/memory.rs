@@ -113,7 +113,7 @@ impl<'a> Numbers<'a> {
             events,
             event,
             all: events.saturating_mul(event),
-            keys: num::count(plan.keys()),
+            keys: num::count(plan.keys().count()),
         }
     }
 
@@ -302,7 +302,7 @@ impl Store {
 mod tests {
     use super::*;
     use crate::plan::{Size, Span};
-    use crate::run::simulated::swarm;
+    use crate::selftest::swarm;
 
     fn plan() -> Plan {
         let mut plan = swarm::base(1);

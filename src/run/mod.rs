@@ -4,30 +4,40 @@
 //! `workers` drives them on OS threads in real time. What happens is told to observers as [`Event`]s, the only
 //! interface between the engine and whoever shows or keeps progress.
 
+mod agenda;
 mod assemble;
-mod engine;
+mod broker_watch;
+mod control;
 mod crew;
-mod drift;
+mod ending;
+mod engine;
 mod events;
 mod explain;
 mod generator;
 mod identity;
-mod keeper;
+mod job;
+mod log;
 mod machine;
 mod marks;
 pub mod memory;
+mod parts;
 mod prepare;
-mod pump;
 mod ready;
 mod receiver;
 mod rows;
 mod shared;
 pub mod simulated;
+mod supervisor;
+mod threads;
 mod volume;
-mod watched;
 mod workers;
 
-pub use engine::{Alive, Broker, Job, Options, RunError, run};
+pub use agenda::{Action, Agenda};
+pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
+pub use job::{Alive, Broker, Job, Options, RunError};
 pub use volume::volume_bytes;
+
+#[cfg(test)]
+mod tests;

@@ -1,19 +1,17 @@
 //! Before the load: provision the bus, connect everybody, and prove that every group receives. A broker of our own that
 //! dies meanwhile is told at once, whatever its client still waits for.
 
-use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
 use std::time::Duration;
 
 use crate::bus::{Bus, BusError};
 use crate::plan::{Plan, Size};
+use crate::topology::Subscriptions;
 
-use super::RunError;
-use super::crew::Crew;
-use super::engine::{Broker, Job};
-use super::ready::ready;
-use super::shared::GroupSignals;
+use super::job::{Broker, Job, RunError};
+use super::ready::{Groups, ready};
+use super::threads::Threads;
 use super::volume;
 
 /// Time between two looks at the broker.
@@ -29,18 +27,17 @@ enum Made<B: Bus> {
     Failed(BusError),
 }
 
-/// Everybody is there, and every group receives every topic that it subscribes to.
+/// The bus again, with a crew that is connected: every group receives every topic that it subscribes to.
 ///
 /// # Errors
 /// When that cannot be had; then what was made on the bus is removed, unless the broker is dead.
 pub(super) fn prepare<B: Bus + Send + 'static>(
     job: &Job<'_>,
     bus: B,
-    crew: &mut Crew,
-    subscribed: &[Vec<bool>],
-    signals: &[Arc<GroupSignals>],
+    crew: &mut Threads<B::Publisher>,
+    subscriptions: &Subscriptions,
     broker: &Broker,
-) -> Result<(B, Vec<B::Publisher>), RunError> {
+) -> Result<B, RunError> {
     let (plan, options) = (job.plan, job.options);
     let (made, inbox) = channel();
     let connected_for = plan.clone();
@@ -49,7 +46,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     let (mut bus, mut publishers) = loop {
         match inbox.recv_timeout(LOOK_EVERY) {
             Ok(Made::Members(group, members)) => {
-                crew.start_group(group, subscribed[group].clone(), Arc::clone(&signals[group]), members)?;
+                crew.start_group(group, subscriptions.group(group), members)?;
             }
             Ok(Made::Done(bus, publishers)) => break (*bus, publishers),
             Ok(Made::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
@@ -63,14 +60,17 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
             }
         }
     };
-    let groups: Vec<_> = subscribed.iter().cloned().zip(signals.iter().cloned()).collect();
+    let groups = Groups { subscriptions, signals: crew.signals() };
     let ended = || {
         let interrupted = (job.interrupt.level() > 0).then_some(RunError::InterruptedBeforeLoad);
         interrupted.or_else(|| death(broker))
     };
     let tag = job.identity.tag;
     match ready(plan, tag, job.clock, &mut publishers, &groups, options.ready_within, &ended) {
-        Ok(()) => Ok((bus, publishers)),
+        Ok(()) => {
+            crew.publishers = publishers;
+            Ok(bus)
+        }
         Err(error) => {
             if !matches!(error, RunError::BrokerDied { .. }) {
                 // What was made before it went wrong is removed; the first error is the one that matters.
@@ -83,8 +83,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
 
 /// Why the broker is dead, if it is.
 fn death(broker: &Broker) -> Option<RunError> {
-    let why = broker.alive.as_ref()?().err()?;
-    Some(RunError::BrokerDied { why })
+    Some(RunError::BrokerDied { why: broker.death()? })
 }
 
 fn connect<B: Bus>(mut bus: B, plan: &Plan, made: &Sender<Made<B>>) {

@@ -10,8 +10,9 @@ use crate::market;
 use crate::num;
 use crate::plan::Plan;
 use crate::record;
+use crate::topology::Subscriptions;
 
-use super::RunError;
+use super::job::RunError;
 use super::shared::GroupSignals;
 
 /// How often an event that has not been seen everywhere is sent again.
@@ -27,9 +28,9 @@ struct Events {
 impl Events {
     fn publish(&mut self, publisher: &mut impl Publisher, topic: usize, unix_ns: u64) -> Result<(), Refused> {
         let Self { payload, tag, nonce } = self;
-        market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
+        let id = market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
         *nonce += 1;
-        let id = market::event_id(payload);
+        let id = id.as_str();
         publisher.publish(&Outgoing { token: u64::from(*nonce), topic, symbol: 0, id, payload })
     }
 }
@@ -41,6 +42,12 @@ struct Progress {
     taken: usize,
     /// The broker has confirmed one.
     answered: bool,
+}
+
+/// The groups that are to receive: what, and what they tell.
+pub(super) struct Groups<'a> {
+    pub(super) subscriptions: &'a Subscriptions,
+    pub(super) signals: &'a [Arc<GroupSignals>],
 }
 
 /// The last thing that was said against being ready, by either side.
@@ -80,7 +87,7 @@ pub(super) fn ready<P: Publisher>(
     tag: u16,
     clock: Clock,
     publishers: &mut [P],
-    groups: &[(Vec<bool>, Arc<GroupSignals>)],
+    groups: &Groups<'_>,
     within: Duration,
     ended: &dyn Fn() -> Option<RunError>,
 ) -> Result<(), RunError> {
@@ -133,13 +140,13 @@ pub(super) fn ready<P: Publisher>(
 }
 
 /// The groups that have not seen all their topics, with one topic each.
-fn missing(plan: &Plan, groups: &[(Vec<bool>, Arc<GroupSignals>)]) -> Vec<String> {
+fn missing(plan: &Plan, groups: &Groups<'_>) -> Vec<String> {
     let mut missing = Vec::new();
-    for ((subscribed, signals), group) in groups.iter().zip(&plan.groups) {
+    let sides = groups.subscriptions.groups().iter().zip(groups.signals);
+    for ((subscribed, signals), group) in sides.zip(&plan.groups) {
         let seen = signals.ready.load(Ordering::Relaxed);
-        let silent = (0_u32..).zip(subscribed).find(|(topic, wanted)| **wanted && seen & (1 << topic) == 0);
-        if let Some((topic, _)) = silent {
-            let topic = &plan.topology.topics[num::index32(topic)];
+        if let Some(topic) = subscribed.iter().find(|topic| seen & (1 << topic) == 0) {
+            let topic = &plan.topology.topics[topic];
             missing.push(format!("group {} has received nothing on {topic}", group.name));
         }
     }
@@ -194,7 +201,9 @@ mod tests {
         let mut client = [Client { room, answer, open: Vec::new() }];
         let within = if matches!(answer, Answer::Stored { .. }) { 60_000 } else { 0 };
         let within = Duration::from_millis(within);
-        ready(&plan, 1, Clock::start(), &mut client, &[], within, &|| None).map_err(|error| error.to_string())
+        let nobody = Groups { subscriptions: &Subscriptions::default(), signals: &[] };
+        ready(&plan, 1, Clock::start(), &mut client, &nobody, within, &|| None)
+            .map_err(|error| error.to_string())
     }
 
     #[test]

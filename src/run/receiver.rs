@@ -13,8 +13,9 @@ use crate::measure::{
     Windows,
 };
 use crate::num;
-use crate::plan::{self, Ns, Plan, Span};
+use crate::plan::{self, Keys, Ns, Plan, Span};
 use crate::record;
+use crate::topology::TopicSet;
 use crate::verdict::limits;
 
 use super::shared::{Calendar, GroupSignals, Switches};
@@ -104,8 +105,8 @@ pub(super) struct Received {
 /// The receiving side of one group.
 pub(super) struct Receiver {
     calendar: Option<Calendar>,
-    symbols: usize,
-    subscribed: Vec<bool>,
+    keys: Keys,
+    subscribed: TopicSet,
     missing: Option<Missing>,
     signals: Arc<GroupSignals>,
     switches: Arc<Switches>,
@@ -121,18 +122,17 @@ pub(super) struct Receiver {
 }
 
 impl Receiver {
-    /// `subscribed` says for each topic whether the group receives it.
     pub(super) fn new(
         plan: &Plan,
         group: usize,
-        subscribed: Vec<bool>,
+        subscribed: TopicSet,
         signals: Arc<GroupSignals>,
         switches: Arc<Switches>,
     ) -> Self {
         let limits = limits(plan).latency;
         Self {
             calendar: None,
-            symbols: num::index32(plan.market.symbols),
+            keys: plan.keys(),
             missing: None,
             signals,
             switches,
@@ -143,11 +143,11 @@ impl Receiver {
                 .is_some_and(|g| g.members == 1 || g.delivery == plan::Delivery::Pinned),
             positions: Positions::new(partitions(plan, &subscribed)),
             done: Received {
-                ledger: GroupLedger::new(plan.keys()),
+                ledger: GroupLedger::new(plan.keys().count()),
                 latency: Latency::new(&limits),
                 windows: Windows::new(0, Span::default(), WINDOW, &limits),
                 excess: Excess::new(0, Span::default(), &limits),
-                by_topic: vec![0; subscribed.len()],
+                by_topic: vec![0; subscribed.of_topics()],
                 between: None,
                 measured_in_time: 0,
                 corrupt: 0,
@@ -170,7 +170,7 @@ impl Receiver {
             Seen::Ours { topic, symbol, sequence, intended, verified } => {
                 self.done.unverified += u64::from(!verified);
                 let topic = usize::from(topic);
-                let key = topic * self.symbols + usize::from(symbol);
+                let key = self.keys.key(topic, usize::from(symbol));
                 let fate = self.done.ledger.deliver(key, sequence, reading.received, attempt);
                 self.interval.count(fate);
                 match fate {
@@ -239,9 +239,8 @@ impl Receiver {
         if self.missing.is_none()
             && let Some(published) = self.switches.published.get()
         {
-            let subscribed = &self.subscribed;
-            let symbols = self.symbols;
-            let subscribed = |key: usize| subscribed[key / symbols];
+            let (subscribed, keys) = (&self.subscribed, self.keys);
+            let subscribed = |key: usize| subscribed.contains(keys.topic(key));
             self.missing = Some(Missing::new(Arc::clone(published), &self.done.ledger, subscribed));
         }
         if let Some(missing) = &self.missing {
@@ -266,14 +265,14 @@ impl Receiver {
 }
 
 /// Partitions that a group is given events of, by their positions.
-fn partitions(plan: &Plan, subscribed: &[bool]) -> usize {
-    let topics = subscribed.iter().filter(|subscribed| **subscribed).count();
+fn partitions(plan: &Plan, subscribed: &TopicSet) -> usize {
+    let topics = subscribed.iter().count();
     if plan.bus.kind.product().partitioned { topics * num::index32(plan.bus.partitions) } else { 1 }
 }
 
 /// What was read back from the store.
 pub(super) struct Stored {
-    symbols: usize,
+    keys: Keys,
     pub(super) ledger: StoreLedger,
     pub(super) figures: record::Audit,
 }
@@ -281,8 +280,8 @@ pub(super) struct Stored {
 impl Stored {
     pub(super) fn new(plan: &Plan) -> Self {
         Self {
-            symbols: num::index32(plan.market.symbols),
-            ledger: StoreLedger::new(plan.keys()),
+            keys: plan.keys(),
+            ledger: StoreLedger::new(plan.keys().count()),
             figures: record::Audit::default(),
         }
     }
@@ -292,7 +291,7 @@ impl Stored {
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, .. } => {
                 self.figures.read += 1;
-                let key = usize::from(topic) * self.symbols + usize::from(symbol);
+                let key = self.keys.key(usize::from(topic), usize::from(symbol));
                 self.ledger.store(key, sequence, reading.received);
             }
             Seen::Corrupt => {
@@ -316,7 +315,7 @@ mod tests {
     fn group_of(members: u32) -> Receiver {
         let sets = [format!("groups=[{{name=\"trading-engine\",members={members}}}]")];
         let plan = profile::read(&Source::find("quick").unwrap(), &sets).unwrap();
-        let subscribed = vec![true; plan.topology.topics.len()];
+        let subscribed = TopicSet::all(plan.topology.topics.len());
         Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::default())
     }
 

@@ -4,7 +4,11 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use crate::measure::PublishLedger;
-use crate::plan::Ns;
+use crate::plan::{Ns, Plan};
+use crate::verdict::tightest_limit_ns;
+
+/// From readiness to the first event.
+const LEAD_NS: Ns = 50_000_000;
 
 /// When the phases are, in nanoseconds since the run's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +27,21 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
+    /// When the phases of a plan are to be, from `now` on.
+    pub(super) fn planned(plan: &Plan, epoch_unix_ns: u64, now: Ns) -> Self {
+        const MS: u64 = 1_000_000;
+        let earliest = epoch_unix_ns + now + LEAD_NS + plan.load.warmup.ns;
+        let measure_start = earliest.div_ceil(MS) * MS - epoch_unix_ns;
+        let measure_end = measure_start + plan.load.duration.ns;
+        Self {
+            load_start: measure_start - plan.load.warmup.ns,
+            measure_start,
+            measure_end,
+            in_time_until: measure_end + tightest_limit_ns(plan),
+            epoch_unix_ns,
+        }
+    }
+
     /// Is this intended time in the measure phase?
     pub(super) const fn measured(&self, intended: Ns) -> bool {
         self.measure_start <= intended && intended < self.measure_end

@@ -294,6 +294,7 @@ mod tests {
     use super::*;
     use crate::bus::{Delivery, Position};
     use crate::profile::{self, Source};
+    use crate::topology::TopicSet;
 
     /// Hands over so many foreign events, one at a time, then ends in its way.
     struct Scripted {
@@ -316,9 +317,9 @@ mod tests {
     fn a_member_that_panics_does_not_hold_back_what_the_others_received() {
         let plan = profile::read(&Source::find("quick").unwrap(), &[]).unwrap();
         let (switches, clock) = (Arc::<Switches>::default(), Clock::start());
-        let subscribed = vec![true; plan.topology.topics.len()];
+        let subscribed = TopicSet::all(plan.topology.topics.len());
         let receiver = Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::clone(&switches));
-        let run = crate::run::engine::run_identity(&plan, 1, clock.unix_ns_at_epoch());
+        let run = crate::run::identity::run_identity(&plan, 1, clock.unix_ns_at_epoch());
         let reports = channel().0;
         let listening = Listening { clock, run, switches, reports, group: 0, backlog: false };
         let failed = || BusError::Environment { problem: "over".into(), hint: String::new() };

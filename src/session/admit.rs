@@ -93,7 +93,7 @@ fn short(memory: &Memory, need: Need, room: &Room) -> String {
 mod tests {
     use super::*;
     use crate::plan::{BusKind, Size};
-    use crate::run::simulated::swarm;
+    use crate::selftest::swarm;
 
     #[test]
     fn what_is_short_is_named_with_the_key_to_lower() {

@@ -204,7 +204,7 @@ fn unknown(at: &str, product: &Product) -> SessionError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::simulated::swarm::base;
+    use crate::selftest::swarm::base;
 
     fn at(at: &str) -> Asked {
         Asked { at: at.to_owned(), ..Asked::default() }

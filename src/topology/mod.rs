@@ -7,9 +7,11 @@ mod lint;
 mod naming;
 mod pattern;
 mod route;
+mod subscriptions;
 
 pub use draw::draw;
 pub use lint::{Finding, Severity, TOPICS_MAX, lint};
 pub use naming::{Naming, OWN, lies_below, name_part, own_name};
 pub use pattern::{Pattern, PatternError};
 pub use route::{Subjects, filters, receives, subjects};
+pub use subscriptions::{SubscriptionError, Subscriptions, TopicSet};

@@ -6,25 +6,26 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::context::GetStreamErrorKind;
-use tokio::time::Instant;
+use tokio::runtime::Runtime;
 
-use super::link::Link;
-use super::member::{Pull, Pulled, Source, hand_over};
+use super::member::{Pull, Source, hand_over};
 use super::provision::MARK;
 use super::subjects::Layout;
 use super::target::environment;
 use crate::bus::{BusError, Delivery};
 use crate::host::clock::Clock;
+use crate::plan::Ns;
 
 /// Messages asked for at once, at the most.
 pub(super) const BATCH: u32 = 1000;
-/// After so long without a message the reader starts anew where it was.
-const STALL: Duration = Duration::from_secs(2);
+/// After so long without a message the reader starts again where it was.
+const STALL: Ns = 2_000_000_000;
 /// Pause before it asks again.
-const PAUSE: Duration = Duration::from_millis(200);
+const PAUSE: Ns = 200_000_000;
 
 /// What the audit reads.
 pub(super) struct Audit<'a> {
+    pub(super) runtime: &'a Runtime,
     pub(super) jetstream: &'a Context,
     pub(super) run: &'a str,
     pub(super) stream: String,
@@ -36,32 +37,44 @@ pub(super) struct Audit<'a> {
 
 impl Audit<'_> {
     /// Reads until what was the last event at the call, or the deadline; returns whether it saw the end.
-    /// A consumer that is lost, or skips, is made again at the first event not yet seen.
+    /// A consumer that is lost, or skips, is made again at the first event not yet seen. `pull` connects to a consumer.
     ///
     /// # Errors
     /// When the store cannot be read.
-    pub(super) async fn read(
+    pub(super) fn read(
         &self,
-        link: impl Fn() -> Link,
-        deadline: Instant,
+        pull: impl Fn(Source) -> Result<Pull, BusError>,
+        deadline: Ns,
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
-        let Ok(state) = tokio::time::timeout_at(deadline, self.state()).await else { return Ok(false) };
+        let Some(state) = self.by(deadline, self.state()) else { return Ok(false) };
         let Some((first, last)) = state? else { return Ok(true) };
         let (mut next, mut round) = (first, 0);
-        while Instant::now() < deadline {
-            match tokio::time::timeout_at(deadline, self.consumer(link(), round, next)).await {
-                Ok(Ok(pull)) => {
-                    if self.read_on(pull, &mut next, last, deadline, sink).await {
+        while self.clock.now() < deadline {
+            match self.by(deadline, self.consumer(round, next)).map(|source| source.and_then(&pull)) {
+                Some(Ok(pull)) => {
+                    if self.read_on(pull, &mut next, last, deadline, sink) {
                         return Ok(true);
                     }
                 }
-                Ok(Err(error)) if Instant::now() + PAUSE >= deadline => return Err(error),
-                _ => tokio::time::sleep_until(deadline.min(Instant::now() + PAUSE)).await,
+                Some(Err(error)) if self.clock.now() + PAUSE >= deadline => return Err(error),
+                _ => std::thread::sleep(Duration::from_nanos(
+                    PAUSE.min(deadline.saturating_sub(self.clock.now())),
+                )),
             }
             round += 1;
         }
         Ok(false)
+    }
+
+    /// Does a piece of work of the control side; `None` if it is not done by the deadline.
+    fn by<T>(&self, deadline: Ns, work: impl Future<Output = T>) -> Option<T> {
+        let left = Duration::from_nanos(deadline.saturating_sub(self.clock.now()));
+        self.runtime.block_on(async {
+            // The connection looks at its socket first, as always after a pause.
+            tokio::task::yield_now().await;
+            tokio::time::timeout(left, work).await.ok()
+        })
     }
 
     /// First and last sequence of the stream; `None` when it is empty. Asks until it is answered.
@@ -77,28 +90,28 @@ impl Audit<'_> {
                 Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
                     return Err(self.unreadable(&error.to_string()));
                 }
-                Err(_) => tokio::time::sleep(PAUSE).await,
+                Err(_) => tokio::time::sleep(Duration::from_nanos(PAUSE)).await,
             }
         }
     }
 
     /// Reads until the end (`true`), or until the consumer fails us or the deadline (`false`).
-    async fn read_on(
+    fn read_on(
         &self,
         mut pull: Pull,
         next: &mut u64,
         last: u64,
-        deadline: Instant,
+        deadline: Ns,
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> bool {
         let mut expected = 1;
         loop {
-            let ready = pull.ready();
-            let pulled = match ready {
-                Ok(None) => pull.next(deadline.min(Instant::now() + STALL)).await,
+            let pulled = match pull.ready() {
+                Ok(None) => pull.next(deadline.min(self.clock.now() + STALL)),
                 other => other,
             };
-            let Ok(Some(Pulled { message, info })) = pulled else { return false };
+            let Ok(Some(pulled)) = pulled else { return false };
+            let info = pulled.info;
             if info.consumer_sequence != expected {
                 return false;
             }
@@ -106,18 +119,19 @@ impl Audit<'_> {
             if info.stream_sequence > last {
                 return true;
             }
-            hand_over(self.layout, &message, info, self.clock.now(), sink);
+            hand_over(self.layout, &pull.message(&pulled), info, pull.read_at(), sink);
             *next = info.stream_sequence + 1;
             if info.stream_sequence == last || info.pending == 0 {
                 return true;
             }
-            if Instant::now() >= deadline {
+            if self.clock.now() >= deadline {
                 return false;
             }
         }
     }
 
-    async fn consumer(&self, link: Link, round: u32, start: u64) -> Result<Pull, BusError> {
+    /// Makes a consumer that reads from an event on.
+    async fn consumer(&self, round: u32, start: u64) -> Result<Source, BusError> {
         let name = format!("{}-audit-{round}", self.stream);
         let config = pull::Config {
             name: Some(name.clone()),
@@ -134,14 +148,13 @@ impl Audit<'_> {
             .create_consumer_on_stream(config, self.stream.as_str())
             .await
             .map_err(|error| self.unreadable(&error.to_string()))?;
-        let source = Source {
+        Ok(Source {
             api: self.api.clone(),
             stream: self.stream.clone(),
             consumer: name,
             batch: self.batch,
             pinned: false,
-        };
-        Pull::open(link, source).await
+        })
     }
 
     fn unreadable(&self, why: &str) -> BusError {

@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use super::provision::failed;
 use super::subjects::name_part;
 use super::target::{Target, environment};
-use super::{CONTROL_QUEUE, link, publisher};
+use super::{CONTROL_QUEUE, link};
 use crate::bus::BusError;
 use crate::bus::leftover::{Cleaner, Kind, Leftover, Part, Proof};
 use crate::bus::marks::Marks;
@@ -37,18 +37,18 @@ impl NatsCleaner {
     /// # Errors
     /// When there can be no event loop.
     pub fn new(target: Target) -> Result<Self, BusError> {
-        Ok(Self { target, runtime: publisher::runtime()? })
+        Ok(Self { target, runtime: super::runtime()? })
     }
 
     /// Connects, works, and ends the connection: between two pieces of work may lie minutes in which somebody thinks.
     fn with<T>(&self, work: impl AsyncFnOnce(&Context) -> Result<T, BusError>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             let notes = Marks::new(Clock::start()).of("clean".to_owned());
-            let link = link::connect(&self.target, notes, CONTROL_QUEUE).await?;
+            let client = link::connect(&self.target, notes, CONTROL_QUEUE).await?;
             let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
             let jetstream = match &self.target.domain {
-                Some(domain) => builder.domain(domain).build(link.client.clone()),
-                None => builder.build(link.client.clone()),
+                Some(domain) => builder.domain(domain).build(client.clone()),
+                None => builder.build(client.clone()),
             };
             work(&jetstream).await
         })

@@ -1,12 +1,11 @@
-//! Connections: how one is made, what its errors mean, and the marks that it leaves.
+//! The connection of the control side, which a client library runs: how it is made, what its errors mean, and the marks that
+//! it leaves.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event, Statistics};
-use tokio::sync::watch;
+use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 
 use super::target::{Auth, Target, environment};
 use crate::bus::BusError;
@@ -19,44 +18,12 @@ const RECONNECT: Duration = Duration::from_millis(50);
 /// Three of these without an answer end a half-open connection.
 const PING: Duration = Duration::from_secs(5);
 
-/// One connection; a clone shares it.
-#[derive(Clone)]
-pub(super) struct Link {
-    pub(super) client: Client,
-    /// How often it was made: 1 until it is made again.
-    pub(super) connects: watch::Receiver<u64>,
-    pub(super) gone: Gone,
-    pub(super) notes: Notes,
-}
-
-/// How many of the client's messages were handed to connections that are gone. Later ones still wait in the client, for
-/// the next connection.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Gone {
-    client: Arc<OnceLock<Arc<Statistics>>>,
-    messages: Arc<AtomicU64>,
-}
-
-impl Gone {
-    pub(super) fn messages(&self) -> u64 {
-        self.messages.load(Ordering::Relaxed)
-    }
-
-    /// Takes the client's count while there is no connection, which is when it stands still.
-    fn take_count(&self) {
-        if let Some(client) = self.client.get() {
-            self.messages.store(client.out_messages.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-}
-
 /// Connects; `queue` is how many messages may wait on a subscription before the client drops some.
 ///
 /// # Errors
 /// When the server cannot be reached or does not let us in.
-pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Result<Link, BusError> {
-    let (count, connects) = watch::channel(0_u64);
-    let gone = Gone::default();
+pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Result<Client, BusError> {
+    let again = AtomicBool::new(false);
     let options = options(target)?
         .name(format!("tickgate {}", notes.name))
         .connection_timeout(PATIENCE)
@@ -65,28 +32,21 @@ pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Resu
         .reconnect_delay_callback(|attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT })
         .subscription_capacity(queue)
         .event_callback({
-            let (notes, gone) = (notes.clone(), gone.clone());
             move |event| {
-                if event == Event::Disconnected {
-                    gone.take_count();
-                }
-                note(&notes, &count, &event);
+                note(&notes, &again, &event);
                 std::future::ready(())
             }
         });
-    let client = options
+    options
         .connect(&target.urls)
         .await
-        .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))?;
-    let _ = gone.client.set(client.statistics());
-    Ok(Link { client, connects, gone, notes })
+        .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))
 }
 
-fn note(notes: &Notes, count: &watch::Sender<u64>, event: &Event) {
+fn note(notes: &Notes, again: &AtomicBool, event: &Event) {
     match event {
         Event::Connected => {
-            count.send_modify(|n| *n += 1);
-            if *count.borrow() > 1 {
+            if again.swap(true, Ordering::Relaxed) {
                 notes.mark("connected", "");
             }
         }
@@ -108,12 +68,9 @@ fn options(target: &Target) -> Result<ConnectOptions, BusError> {
         }
         Auth::Token(token) => options.token(token.expose().to_owned()),
         Auth::Nkey(path) => options.nkey(seed(path)?),
-        Auth::Creds(path) => options.credentials(&read(path, "creds file")?).map_err(|_| {
-            environment(
-                &format!("the creds file {} holds no user JWT with its seed", path.display()),
-                "make one with `nsc generate creds`",
-            )
-        })?,
+        Auth::Creds(path) => {
+            options.credentials(&read(path, "creds file")?).map_err(|_| no_credentials(path))?
+        }
     };
     let tls = &target.tls;
     if let Some(ca) = &tls.ca {
@@ -144,7 +101,14 @@ fn options(target: &Target) -> Result<ConnectOptions, BusError> {
     Ok(options)
 }
 
-fn read(path: &Path, what: &str) -> Result<String, BusError> {
+pub(super) fn no_credentials(path: &Path) -> BusError {
+    environment(
+        &format!("the creds file {} holds no user JWT with its seed", path.display()),
+        "make one with `nsc generate creds`",
+    )
+}
+
+pub(super) fn read(path: &Path, what: &str) -> Result<String, BusError> {
     std::fs::read_to_string(path).map_err(|error| {
         environment(
             &format!("cannot read the {what} {}: {error}", path.display()),
@@ -154,7 +118,7 @@ fn read(path: &Path, what: &str) -> Result<String, BusError> {
 }
 
 /// The seed in an nkey file: the first line that starts like one.
-fn seed(path: &Path) -> Result<String, BusError> {
+pub(super) fn seed(path: &Path) -> Result<String, BusError> {
     let text = read(path, "nkey file")?;
     text.lines().map(str::trim).find(|line| line.starts_with("SU")).map(str::to_owned).ok_or_else(|| {
         environment(
@@ -164,7 +128,7 @@ fn seed(path: &Path) -> Result<String, BusError> {
     })
 }
 
-fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> BusError {
+pub(super) fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> BusError {
     let certificate =
         ["certificate", "UnknownIssuer", "NotValidForName"].iter().any(|word| text.contains(word));
     let hint = match kind {
@@ -205,13 +169,12 @@ mod tests {
     fn the_first_connection_is_no_mark() {
         let marks = Marks::new(Clock::start());
         let notes = marks.of("control".to_owned());
-        let (count, connects) = watch::channel(0);
+        let again = AtomicBool::new(false);
         for event in [Event::Connected, Event::Disconnected, Event::Connected] {
-            note(&notes, &count, &event);
+            note(&notes, &again, &event);
         }
         let mut taken = Vec::new();
         marks.take(&mut taken);
         assert_eq!(taken.iter().map(|mark| mark.kind).collect::<Vec<_>>(), ["disconnected", "connected"]);
-        assert_eq!(*connects.borrow(), 2);
     }
 }

@@ -1,22 +1,11 @@
-//! The receiving end: a pull loop whose event loop runs only inside `receive`, on the caller's thread, so that
-//! a message costs one wake-up and is stamped right after it left the socket.
-//!
-//! It asks for messages itself rather than through the client's pull stream, which after a reconnect can wait
-//! for its old requests' expiry before it asks again.
+//! The receiving end: a pull loop that reads the socket on the caller's thread, so that a message costs one wake-up and
+//! is stamped right after it left the socket.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::connection::State;
-use async_nats::{Message, StatusCode, Subject, Subscriber};
-use bytes::Bytes;
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::runtime::Runtime;
-use tokio::time::Instant;
-
-use super::alarm::Alarm;
-use super::link::Link;
+use super::conn::Conn;
+use super::frames::{Message, MessageAt, push_message};
 use super::subjects::Layout;
 use super::target::environment;
 use super::wire::{self, DeliveryInfo};
@@ -26,18 +15,20 @@ use crate::num;
 use crate::plan::{self, AckMode, Ns};
 
 /// The server forgets a request after this, and says every so often that it has nothing to send.
-const EXPIRES: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(5));
+const EXPIRES: (Ns, Ns) = (30_000_000_000, 5_000_000_000);
 /// The same for a pinned consumer, where a request also says that its member is alive.
-const EXPIRES_PINNED: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(2));
+const EXPIRES_PINNED: (Ns, Ns) = (4_000_000_000, 2_000_000_000);
 /// A standby takes over when the pinned member has not asked for this long.
 pub(super) const PIN_TIMEOUT: Duration = Duration::from_secs(6);
 /// Silence for so long means that the request is lost.
-const SILENCE: Duration = Duration::from_secs(11);
+const SILENCE: Ns = 11_000_000_000;
 /// Pause after the server turned a request down.
-const PAUSE: Duration = Duration::from_millis(50);
+const PAUSE: Ns = 50_000_000;
 
-/// Acknowledgements that the client did not take are offered again after this.
-const AGAIN: Duration = Duration::from_millis(1);
+/// What the connection did not take is offered again after this.
+const AGAIN: Ns = 1_000_000;
+/// How long the last acknowledgements may take to be read by the server when the member ends.
+const GOODBYE: Ns = 200_000_000;
 
 /// Which consumer to pull from.
 #[derive(Debug, Clone)]
@@ -57,187 +48,165 @@ pub(super) const PRIORITY_GROUP: &str = "members";
 
 /// Pulls messages of one consumer over one connection.
 pub(super) struct Pull {
-    link: Link,
-    subscriber: Subscriber,
-    inbox: Subject,
-    subject: Subject,
+    conn: Conn,
+    clock: Clock,
+    inbox: String,
+    subject: String,
     source: Source,
     /// Asked for and not received.
     pending: u32,
     pin: Option<String>,
     connects_seen: u64,
-    last_sign: Instant,
-    left: Instant,
-    not_before: Instant,
-    alarm: Alarm,
+    last_sign: Ns,
+    left: Ns,
+    not_before: Ns,
 }
 
-/// A message and what its reply subject tells.
+/// A message of the stream that has been read, and what its reply subject tells.
 pub(super) struct Pulled {
-    pub(super) message: Message,
+    at: MessageAt,
     pub(super) info: DeliveryInfo,
 }
 
+/// What the server sent on a request.
+enum Said {
+    Event(DeliveryInfo),
+    /// Nothing that matters.
+    Sign,
+    /// A request has ended with so many of its messages not sent.
+    Ended {
+        left: u32,
+        pin_lost: bool,
+    },
+    /// The consumer is gone.
+    Deleted,
+    /// A request was refused.
+    Refused(&'static str, String),
+}
+
 impl Pull {
-    /// Listens for messages; asks for none yet.
-    ///
-    /// # Errors
-    /// When the connection has ended.
-    pub(super) async fn open(mut link: Link, source: Source) -> Result<Self, BusError> {
-        let connects_seen = (*link.connects.borrow_and_update()).max(1);
-        let inbox = Subject::from(link.client.new_inbox());
-        let subscriber = link.client.subscribe(inbox.clone()).await.map_err(|error| {
-            environment(&format!("cannot listen for messages: {error}"), "check the inbox prefix")
-        })?;
-        let subject =
-            format!("{}.CONSUMER.MSG.NEXT.{}.{}", source.api, source.stream, source.consumer).into();
-        let now = Instant::now();
-        Ok(Self {
-            link,
-            subscriber,
+    /// Takes a connection that listens to `inbox`; asks for no message yet.
+    pub(super) fn new(conn: Conn, clock: Clock, inbox: String, source: Source) -> Self {
+        let subject = format!("{}.CONSUMER.MSG.NEXT.{}.{}", source.api, source.stream, source.consumer);
+        let now = clock.now();
+        Self {
+            connects_seen: conn.connects(),
+            conn,
+            clock,
             inbox,
             subject,
             source,
             pending: 0,
             pin: None,
-            connects_seen,
             last_sign: now,
             left: now,
             not_before: now,
-            alarm: Alarm::new(now + SILENCE),
-        })
+        }
     }
 
     /// Waits for a message until the deadline.
     ///
     /// # Errors
     /// When there will never be one again.
-    pub(super) async fn next(&mut self, deadline: Instant) -> Result<Option<Pulled>, BusError> {
-        let entered = Instant::now();
-        if entered.saturating_duration_since(self.left) > Duration::from_secs(1) {
+    pub(super) fn next(&mut self, deadline: Ns) -> Result<Option<Pulled>, BusError> {
+        let entered = self.clock.now();
+        if entered.saturating_sub(self.left) > 1_000_000_000 {
             // Nobody listened for a while: silence says nothing yet.
             self.last_sign = entered;
         }
-        let found = self.wait(deadline).await;
-        self.left = Instant::now();
+        let found = self.wait(deadline);
+        self.left = self.clock.now();
         found
     }
 
-    async fn wait(&mut self, deadline: Instant) -> Result<Option<Pulled>, BusError> {
+    fn wait(&mut self, deadline: Ns) -> Result<Option<Pulled>, BusError> {
         loop {
-            self.top_up();
+            if let Some(pulled) = self.ready()? {
+                return Ok(Some(pulled));
+            }
+            let now = self.clock.now();
+            if now >= self.last_sign + SILENCE {
+                self.silent(now);
+            }
+            if now >= deadline {
+                // The connection's turn all the same.
+                self.conn.flush();
+                return Ok(None);
+            }
             let mut wake = deadline.min(self.last_sign + SILENCE);
             if self.wants_more() {
-                wake = wake.min(self.not_before.max(Instant::now() + Duration::from_millis(1)));
+                wake = wake.min(self.not_before.max(now + AGAIN));
             }
-            tokio::select! {
-                biased;
-                message = self.subscriber.next() => {
-                    let message = message.ok_or_else(|| self.gone("its connection has ended"))?;
-                    if let Some(pulled) = self.sort(message)? {
-                        return Ok(Some(pulled));
-                    }
-                }
-                _ = self.link.connects.changed() => self.reconnected(),
-                () = self.alarm.until(wake) => {
-                    let now = Instant::now();
-                    if now >= self.last_sign + SILENCE {
-                        self.silent(now);
-                    }
-                    if now >= deadline {
-                        return Ok(None);
-                    }
-                }
-            }
+            self.conn.wait(wake);
+            self.look_for_another_connection();
         }
     }
 
-    /// A message that is there already.
+    /// A message that has been read already.
     ///
     /// # Errors
     /// When there will never be one again.
     pub(super) fn ready(&mut self) -> Result<Option<Pulled>, BusError> {
         self.top_up();
-        while let Some(message) = tokio::task::coop::unconstrained(self.subscriber.next()).now_or_never() {
-            let message = message.ok_or_else(|| self.gone("its connection has ended"))?;
-            if let Some(pulled) = self.sort(message)? {
-                return Ok(Some(pulled));
+        while let Some(at) = self.conn.next() {
+            self.last_sign = self.conn.read_at();
+            let message = self.conn.message(&at);
+            match sort(&message, self.source.batch) {
+                Said::Event(info) => {
+                    if self.source.pinned
+                        && let Some(pin) = message.header("Nats-Pin-Id")
+                        && self.pin.as_deref() != Some(pin)
+                    {
+                        self.pin = Some(pin.to_owned());
+                    }
+                    self.pending = self.pending.saturating_sub(1);
+                    return Ok(Some(Pulled { at, info }));
+                }
+                Said::Sign => {}
+                Said::Ended { left, pin_lost } => {
+                    self.pending = self.pending.saturating_sub(left);
+                    if pin_lost {
+                        self.pin = None;
+                    }
+                }
+                Said::Deleted => return Err(self.gone("it was deleted")),
+                Said::Refused(kind, detail) => {
+                    self.conn.notes().mark(kind, &detail);
+                    self.pending = 0;
+                    self.not_before = self.clock.now() + PAUSE;
+                }
             }
+        }
+        if self.conn.is_closed() {
+            return Err(self.gone("its connection has ended"));
         }
         Ok(None)
     }
 
-    /// Tells messages from the server's remarks on our requests.
-    fn sort(&mut self, message: Message) -> Result<Option<Pulled>, BusError> {
-        self.last_sign = Instant::now();
-        if let Some(info) = message.reply.as_deref().and_then(wire::delivery_info) {
-            self.pending = self.pending.saturating_sub(1);
-            if self.source.pinned {
-                self.learn_pin(&message);
-            }
-            return Ok(Some(Pulled { message, info }));
-        }
-        let description = message.description.as_deref().unwrap_or_default();
-        match message.status {
-            None | Some(StatusCode::IDLE_HEARTBEAT) => {}
-            Some(StatusCode::TIMEOUT) => self.settle(&message),
-            Some(StatusCode::PIN_ID_MISMATCH) => {
-                self.pin = None;
-                self.settle(&message);
-            }
-            Some(StatusCode::REQUEST_TERMINATED) if description == "Consumer Deleted" => {
-                return Err(self.gone("it was deleted"));
-            }
-            Some(StatusCode::NO_RESPONDERS) => {
-                self.turned_down("no-responders", "nobody answers its requests");
-            }
-            Some(StatusCode::REQUEST_TERMINATED)
-                if message.headers.as_ref().is_some_and(|h| !h.is_empty()) =>
-            {
-                self.settle(&message);
-            }
-            Some(_) => self.turned_down("broker-error", description),
-        }
-        Ok(None)
+    /// A message that was pulled; it is there until the next one is waited for.
+    pub(super) fn message(&self, pulled: &Pulled) -> Message<'_> {
+        self.conn.message(&pulled.at)
     }
 
-    /// A request has ended with some of its messages not sent.
-    fn settle(&mut self, message: &Message) {
-        let left = message.headers.as_ref().and_then(|headers| headers.get("Nats-Pending-Messages"));
-        let left = left.and_then(|text| text.as_str().parse().ok()).unwrap_or(self.source.batch);
-        self.pending = self.pending.saturating_sub(left);
+    /// When the message that was pulled last was read off the socket.
+    pub(super) const fn read_at(&self) -> Ns {
+        self.conn.read_at()
     }
 
-    fn turned_down(&mut self, kind: &'static str, detail: &str) {
-        self.link.notes.mark(kind, detail);
-        self.pending = 0;
-        self.not_before = Instant::now() + PAUSE;
-    }
-
-    fn learn_pin(&mut self, message: &Message) {
-        let pin = message.headers.as_ref().and_then(|headers| headers.get_last("Nats-Pin-Id"));
-        if let Some(pin) = pin.map(async_nats::HeaderValue::as_str)
-            && self.pin.as_deref() != Some(pin)
-        {
-            self.pin = Some(pin.to_owned());
-        }
-    }
-
-    /// A new connection: the server has forgotten our requests.
-    fn reconnected(&mut self) {
-        let connects = *self.link.connects.borrow();
-        if connects > self.connects_seen {
-            self.connects_seen = connects;
+    /// After a new connection the server has forgotten our requests.
+    fn look_for_another_connection(&mut self) {
+        if self.conn.connects() > self.connects_seen {
+            self.connects_seen = self.conn.connects();
             self.pending = 0;
             self.pin = None;
-            self.last_sign = Instant::now();
+            self.last_sign = self.clock.now();
         }
     }
 
-    fn silent(&mut self, now: Instant) {
+    fn silent(&mut self, now: Ns) {
         self.last_sign = now;
-        if self.link.client.connection_state() == State::Connected {
-            self.link.notes.mark("missed-heartbeat", "asks again");
+        if self.conn.is_up() {
+            self.conn.notes().mark("missed-heartbeat", "asks again");
             self.pending = 0;
         }
     }
@@ -248,14 +217,17 @@ impl Pull {
 
     /// Asks for another batch when half of the last one is used up.
     fn top_up(&mut self) {
-        if !self.wants_more() || (self.pending == 0 && Instant::now() < self.not_before) {
+        if !self.wants_more()
+            || !self.conn.takes()
+            || (self.pending == 0 && self.clock.now() < self.not_before)
+        {
             return;
         }
-        let (expires, heartbeat) = if self.source.pinned { EXPIRES_PINNED } else { EXPIRES };
+        let (expires, idle_heartbeat) = if self.source.pinned { EXPIRES_PINNED } else { EXPIRES };
         let mut request = serde_json::json!({
             "batch": self.source.batch,
-            "expires": nanoseconds(expires),
-            "idle_heartbeat": nanoseconds(heartbeat),
+            "expires": expires,
+            "idle_heartbeat": idle_heartbeat,
         });
         if self.source.pinned {
             request["group"] = PRIORITY_GROUP.into();
@@ -263,11 +235,10 @@ impl Pull {
                 request["id"] = pin.as_str().into();
             }
         }
-        let request = Bytes::from(request.to_string());
-        let sent = self.link.client.publish_with_reply(self.subject.clone(), self.inbox.clone(), request);
-        if let Some(Ok(())) = sent.now_or_never() {
-            self.pending = self.pending.saturating_add(self.source.batch);
-        }
+        let inbox = self.inbox.as_bytes();
+        let reply = |out: &mut Vec<u8>| out.extend_from_slice(inbox);
+        self.conn.send(&self.subject, reply, &[], request.to_string().as_bytes());
+        self.pending = self.pending.saturating_add(self.source.batch);
     }
 
     fn gone(&self, why: &str) -> BusError {
@@ -281,20 +252,39 @@ impl Pull {
     }
 }
 
-fn nanoseconds(span: Duration) -> Ns {
-    u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
+/// Tells messages of the stream from the server's remarks on our requests, each for so many messages.
+fn sort(message: &Message<'_>, batch: u32) -> Said {
+    /// What the server says when a pinned member's id is not that of the pin any more.
+    const PIN_ID_MISMATCH: u16 = 423;
+    if let Some(info) = wire::delivery_info(message.reply) {
+        return Said::Event(info);
+    }
+    let left = || {
+        let left = message.header("Nats-Pending-Messages").and_then(|left| left.parse().ok());
+        left.unwrap_or(batch)
+    };
+    match (message.status(), message.description()) {
+        (None | Some(100), _) => Said::Sign,
+        (Some(408), _) => Said::Ended { left: left(), pin_lost: false },
+        (Some(PIN_ID_MISMATCH), _) => Said::Ended { left: left(), pin_lost: true },
+        (Some(409), "Consumer Deleted") => Said::Deleted,
+        (Some(503), _) => Said::Refused("no-responders", "nobody answers its requests".to_owned()),
+        (Some(409), _) if message.has_headers() => Said::Ended { left: left(), pin_lost: false },
+        (Some(_), description) => Said::Refused("broker-error", description.to_owned()),
+    }
 }
 
 /// Acknowledgements that wait to be written together.
 struct Acks {
     mode: AckMode,
-    waiting: VecDeque<Subject>,
+    /// The messages, as they are written.
+    waiting: Vec<u8>,
     /// Deliveries that they confirm; with [`AckMode::All`] one of them confirms several.
     deliveries: u32,
     /// When the oldest of those began to wait.
-    since: Instant,
+    since: Ns,
     /// How long it may wait.
-    linger: Duration,
+    linger: Ns,
     /// For so many they are written at once.
     enough: u32,
 }
@@ -303,141 +293,121 @@ impl Acks {
     fn new(bus: &plan::Bus) -> Self {
         Self {
             mode: bus.ack,
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             deliveries: 0,
-            since: Instant::now(),
-            linger: bus.nats.ack_linger.as_duration(),
-            // Far from what the server bears, lest it waits for us while we wait for it.
+            since: 0,
+            linger: bus.nats.ack_linger.ns,
+            // Far below the server's limit, so that it never waits for us while we wait for it.
             enough: (bus.nats.max_ack_pending / 8).clamp(1, 256),
         }
     }
 
-    fn push(&mut self, reply: Option<Subject>) {
-        let (Some(reply), false) = (reply, self.mode == AckMode::None) else { return };
-        if self.waiting.is_empty() && !self.linger.is_zero() {
-            self.since = Instant::now();
+    /// The acknowledgement of a delivery with this reply subject, received at that time.
+    fn push(&mut self, reply: &str, now: Ns) {
+        if reply.is_empty() || self.mode == AckMode::None {
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.since = now;
         }
         if self.mode == AckMode::All {
             // The last one confirms all before it, and the first of those has waited longest.
             self.waiting.clear();
         }
-        self.waiting.push_back(reply);
+        push_message(&mut self.waiting, reply, |_| {}, &[], b"+ACK");
         self.deliveries = self.deliveries.saturating_add(1);
     }
 
     /// When the next are to be written, if any wait.
-    fn due(&self) -> Option<Instant> {
-        (!self.waiting.is_empty()).then(|| self.since + self.linger)
+    fn due(&self) -> Option<Ns> {
+        (!self.waiting.is_empty()).then(|| self.since.saturating_add(self.linger))
     }
 
-    fn are_due(&self) -> bool {
-        !self.waiting.is_empty()
-            && (self.deliveries >= self.enough
-                || self.linger.is_zero()
-                || self.since.elapsed() >= self.linger)
+    fn are_due(&self, now: Ns) -> bool {
+        self.due().is_some_and(|due| self.deliveries >= self.enough || due <= now)
     }
 
-    /// Hands them to the client while its queue has room; returns whether it took any.
-    fn send(&mut self, link: &Link) -> bool {
-        const ACK: Bytes = Bytes::from_static(b"+ACK");
-        let mut sent = false;
-        while let Some(reply) = self.waiting.front() {
-            if link.client.publish(reply.clone(), ACK).now_or_never().is_none() {
-                break;
-            }
-            self.waiting.pop_front();
-            sent = true;
-        }
-        if self.waiting.is_empty() {
+    /// Writes them where the connection takes messages.
+    fn send(&mut self, conn: &mut Conn) {
+        if conn.takes() && !self.waiting.is_empty() {
+            conn.send_written(&self.waiting);
+            self.waiting.clear();
             self.deliveries = 0;
         }
-        sent
     }
 }
 
 /// One consumer inside a group.
 pub struct NatsMember {
-    // Before the runtime, so that what it holds ends first.
     pull: Pull,
     acks: Acks,
     layout: Arc<Layout>,
     clock: Clock,
-    runtime: Runtime,
 }
 
 impl NatsMember {
-    pub(super) fn new(
-        runtime: Runtime,
-        pull: Pull,
-        bus: &plan::Bus,
-        layout: Arc<Layout>,
-        clock: Clock,
-    ) -> Self {
-        Self { pull, acks: Acks::new(bus), layout, clock, runtime }
+    pub(super) fn new(pull: Pull, bus: &plan::Bus, layout: Arc<Layout>, clock: Clock) -> Self {
+        Self { pull, acks: Acks::new(bus), layout, clock }
     }
 }
 
 impl Member for NatsMember {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let Self { pull, acks, layout, clock, runtime } = self;
-        runtime.block_on(async {
-            let deadline = Instant::now() + wait;
-            let mut next = loop {
-                if acks.are_due() {
-                    acks.send(&pull.link);
-                }
-                // What the client did not take when it was due is offered again soon.
-                let due = acks.due().map(|due| due.max(Instant::now() + AGAIN));
-                let until = due.map_or(deadline, |due| due.min(deadline));
-                let next = pull.next(until).await?;
-                if next.is_some() || until >= deadline {
-                    break next;
-                }
-            };
-            let most = num::index32(pull.source.batch.max(1));
-            let mut received = 0;
-            while let Some(Pulled { message, info }) = next {
-                hand_over(layout, &message, info, clock.now(), sink);
-                received += 1;
-                acks.push(message.reply);
-                if received >= most {
-                    break;
-                }
-                next = pull.ready()?;
+        let Self { pull, acks, layout, clock } = self;
+        let mut now = clock.now();
+        let deadline = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        let mut next = loop {
+            if acks.are_due(now) {
+                acks.send(&mut pull.conn);
             }
-            while received > 0 && acks.are_due() && acks.send(&pull.link) {
-                // Lets the connection write; then what did not fit into its queue.
-                tokio::task::yield_now().await;
-                if pull.link.client.connection_state() != State::Connected {
-                    break;
-                }
+            // What the connection did not take when it was due is offered again soon.
+            let due = acks.due().map(|due| due.max(now + AGAIN));
+            let until = due.map_or(deadline, |due| due.min(deadline));
+            let next = pull.next(until)?;
+            if next.is_some() || until >= deadline {
+                break next;
             }
-            Ok(received)
-        })
+            now = clock.now();
+        };
+        let most = num::index32(pull.source.batch.max(1));
+        let mut received = 0;
+        while let Some(pulled) = next {
+            let message = pull.message(&pulled);
+            hand_over(layout, &message, pulled.info, pull.read_at(), sink);
+            received += 1;
+            acks.push(message.reply, pull.read_at());
+            if received >= most {
+                break;
+            }
+            next = pull.ready()?;
+        }
+        if received > 0 && acks.are_due(clock.now()) {
+            acks.send(&mut pull.conn);
+            pull.conn.flush();
+        }
+        Ok(received)
     }
 }
 
 impl Drop for NatsMember {
     fn drop(&mut self) {
-        let Self { pull, acks, runtime, .. } = self;
-        runtime.block_on(async {
-            acks.send(&pull.link);
-            let _ = tokio::time::timeout(Duration::from_millis(200), pull.link.client.flush()).await;
-        });
+        let Self { pull, acks, clock, .. } = self;
+        acks.send(&mut pull.conn);
+        pull.conn.settle(clock.now() + GOODBYE);
     }
 }
 
 /// Shows a message to the sink, as it came.
 pub(super) fn hand_over(
     layout: &Layout,
-    message: &Message,
+    message: &Message<'_>,
     info: DeliveryInfo,
     received: Ns,
     sink: &mut dyn FnMut(&Delivery<'_>),
 ) {
     sink(&Delivery {
-        subject: layout.published(&message.subject),
-        payload: &message.payload,
+        subject: layout.published(message.subject),
+        payload: message.payload,
         received,
         position: Position { partition: 0, offset: info.stream_sequence },
         attempt: info.delivered,
@@ -448,34 +418,38 @@ pub(super) fn hand_over(
 mod tests {
     use super::*;
 
-    fn acks(mode: AckMode, linger: Duration, enough: u32) -> Acks {
-        Acks { mode, waiting: VecDeque::new(), deliveries: 0, since: Instant::now(), linger, enough }
+    fn acks(mode: AckMode, linger: Ns, enough: u32) -> Acks {
+        Acks { mode, waiting: Vec::new(), deliveries: 0, since: 0, linger, enough }
     }
 
     #[test]
     fn what_waits_longest_says_when_they_are_due_however_many_follow() {
         for mode in [AckMode::Explicit, AckMode::All] {
-            let mut acks = acks(mode, Duration::from_hours(1), 3);
-            assert_eq!((acks.due(), acks.are_due()), (None, false));
-            acks.push(Some("first".into()));
-            let due = acks.due().expect("one waits");
-            std::thread::sleep(Duration::from_millis(2));
-            acks.push(Some("second".into()));
-            assert_eq!((acks.due(), acks.are_due()), (Some(due), false), "{mode:?}");
+            let mut acks = acks(mode, 1000, 3);
+            assert_eq!((acks.due(), acks.are_due(0)), (None, false));
+            acks.push("first", 10);
+            acks.push("second", 12);
+            assert_eq!(
+                (acks.due(), acks.are_due(1009), acks.are_due(1010)),
+                (Some(1010), false, true),
+                "{mode:?}"
+            );
             // Enough deliveries are not kept waiting, also where one acknowledgement is for all of them.
-            acks.push(Some("third".into()));
-            assert!(acks.are_due(), "{mode:?}");
-            assert_eq!(acks.waiting.len(), if mode == AckMode::All { 1 } else { 3 });
+            acks.push("third", 13);
+            assert!(acks.are_due(13), "{mode:?}");
+            let all = b"PUB first 4\r\n+ACK\r\nPUB second 4\r\n+ACK\r\nPUB third 4\r\n+ACK\r\n";
+            let last = all.len() - b"PUB third 4\r\n+ACK\r\n".len();
+            assert_eq!(acks.waiting, if mode == AckMode::All { &all[last..] } else { &all[..] });
         }
     }
 
     #[test]
     fn nothing_waits_without_a_linger_or_an_acknowledgement() {
-        let mut at_once = acks(AckMode::Explicit, Duration::ZERO, 3);
-        at_once.push(Some("first".into()));
-        assert!(at_once.are_due());
-        let mut never = acks(AckMode::None, Duration::ZERO, 1);
-        never.push(Some("first".into()));
-        assert_eq!((never.due(), never.are_due()), (None, false));
+        let mut at_once = acks(AckMode::Explicit, 0, 3);
+        at_once.push("first", 10);
+        assert!(at_once.are_due(10));
+        let mut never = acks(AckMode::None, 0, 1);
+        never.push("first", 10);
+        assert_eq!((never.due(), never.are_due(10)), (None, false));
     }
 }

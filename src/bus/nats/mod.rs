@@ -1,10 +1,12 @@
 //! NATS `JetStream`: one stream for a run, one durable (or one a member) for each group, and connections whose
 //! threads do nothing but move bytes.
 
-mod alarm;
 mod audit;
 mod batch;
 mod clean;
+mod conn;
+mod dial;
+mod frames;
 mod link;
 mod member;
 mod preflight;
@@ -13,15 +15,14 @@ mod publisher;
 mod sending;
 mod subjects;
 mod target;
-mod timer;
 mod wire;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
 use async_nats::jetstream::{self, Context};
 use tokio::runtime::Runtime;
-use tokio::time::Instant;
 
 pub use clean::NatsCleaner;
 pub use member::NatsMember;
@@ -29,7 +30,8 @@ pub use publisher::NatsPublisher;
 pub use target::{Access, Auth, Secret, Target, TlsFiles};
 
 use self::audit::Audit;
-use self::link::Link;
+use self::conn::Conn;
+use self::dial::Dialer;
 use self::member::{Pull, Source};
 use self::subjects::Layout;
 use self::target::environment;
@@ -42,7 +44,7 @@ use crate::topology::Naming;
 
 /// How long [`Bus::observe`] may take.
 const OBSERVE: Duration = Duration::from_secs(2);
-/// The control side takes single answers only, and the audit's batches.
+/// The control side takes single answers only.
 const CONTROL_QUEUE: usize = 16 * 1024;
 
 /// What a run tells its driver besides where the server is.
@@ -68,9 +70,9 @@ pub struct Setup<'a> {
 
 /// The control side of a run on NATS.
 pub struct NatsBus {
-    control: Link,
+    control: Client,
     jetstream: Context,
-    target: Target,
+    dialer: Arc<Dialer>,
     plan: Plan,
     run: String,
     api: String,
@@ -94,26 +96,26 @@ impl NatsBus {
         let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
-        let runtime = publisher::runtime()?;
+        let runtime = runtime()?;
         let domain = target.domain.clone();
         let (control, jetstream) = runtime.block_on(async {
             let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
             let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
             let jetstream = match &domain {
-                Some(domain) => builder.domain(domain).build(control.client.clone()),
-                None => builder.build(control.client.clone()),
+                Some(domain) => builder.domain(domain).build(control.clone()),
+                None => builder.build(control.clone()),
             };
-            let server = control.client.server_info();
+            let server = control.server_info();
             preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
-            preflight::facts(&control.client.server_info(), &target, &layout.all(), &plan, setup.sync_always);
+            preflight::facts(&control.server_info(), &target, &layout.all(), &plan, setup.sync_always);
         Ok(Self {
             control,
             jetstream,
             api: domain.map_or_else(|| "$JS.API".to_owned(), |domain| format!("$JS.{domain}.API")),
-            target,
+            dialer: Arc::new(Dialer::new(target)?),
             plan,
             run: setup.run_id.to_owned(),
             symbols: setup.symbols.into(),
@@ -140,6 +142,13 @@ impl NatsBus {
 
     fn consumer(&self, group: usize, durable: u32) -> String {
         provision::consumer_name(&self.run, &self.plan, &self.layout, group, durable)
+    }
+
+    /// Connects to a consumer.
+    fn pull(&self, name: &str, source: Source) -> Result<Pull, BusError> {
+        let (notes, inbox) = (self.marks.of(name.to_owned()), self.control.new_inbox());
+        let conn = Conn::open(Arc::clone(&self.dialer), notes, self.clock, &inbox)?;
+        Ok(Pull::new(conn, self.clock, inbox, source))
     }
 
     /// Runs a piece of work of the control side. Its event loop stands still between two of them, so it looks at
@@ -178,6 +187,19 @@ impl NatsBus {
     }
 }
 
+/// An event loop for the thread that calls it.
+///
+/// # Errors
+/// When the system has no more file descriptors.
+fn runtime() -> Result<Runtime, BusError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
+        environment(
+            &format!("cannot start an event loop: {error}"),
+            "raise the limit of open files (`ulimit -n`)",
+        )
+    })
+}
+
 impl Bus for NatsBus {
     type Publisher = NatsPublisher;
     type Member = NatsMember;
@@ -193,7 +215,8 @@ impl Bus for NatsBus {
 
     fn publisher(&mut self, generator: u32) -> Result<NatsPublisher, BusError> {
         let setup = publisher::Setup {
-            target: &self.target,
+            dialer: Arc::clone(&self.dialer),
+            inbox: self.control.new_inbox(),
             bus: &self.plan.bus,
             layout: self.layout.clone(),
             symbols: self.symbols.clone(),
@@ -215,19 +238,14 @@ impl Bus for NatsBus {
             batch: self.at_once(self.plan.bus.nats.pull_batch),
             pinned: described.delivery == plan::Delivery::Pinned,
         };
-        let notes = self.marks.of(format!("member {member} of {}", described.name));
-        // Twice a batch can be on its way, and another after a reconnect.
-        let queue = num::index32(source.batch) * 4 + 1024;
-        let runtime = publisher::runtime()?;
-        let pull = runtime.block_on(async {
-            let link = link::connect(&self.target, notes, queue).await?;
-            Pull::open(link, source).await
-        })?;
-        Ok(NatsMember::new(runtime, pull, &self.plan.bus, self.layout.clone(), self.clock))
+        let name = format!("member {member} of {}", described.name);
+        let pull = self.pull(&name, source)?;
+        Ok(NatsMember::new(pull, &self.plan.bus, self.layout.clone(), self.clock))
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
         let audit = Audit {
+            runtime: &self.runtime,
             jetstream: &self.jetstream,
             run: &self.run,
             stream: self.stream(),
@@ -236,7 +254,8 @@ impl Bus for NatsBus {
             clock: self.clock,
             batch: self.at_once(audit::BATCH),
         };
-        self.run(audit.read(|| self.control.clone(), Instant::now() + deadline, sink))
+        let deadline = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
+        audit.read(|source| self.pull("audit", source), self.clock.now().saturating_add(deadline), sink)
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {

@@ -1,27 +1,22 @@
-//! The sending end: a connection whose event loop runs only while the generator waits, on the generator's thread.
+//! The sending end: a connection whose socket the generator's thread reads and writes while it waits.
 //!
 //! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, or with that of its place in
-//! a batch, and the publisher listens to `<inbox>.>`. That costs less than the client's request machinery, and a late
-//! acknowledgement can never be taken for that of another event. A generator waits most of its time, and wakes for an acknowledgement
-//! as it does for the next event: so both are handled without handing them from thread to thread, which on a busy
-//! machine costs more than anything else here.
+//! a batch, and the publisher listens to `<inbox>.>`: a late acknowledgement can never be taken for that of another event.
+//! A generator waits most of its time, and wakes for an acknowledgement as it does for the next event: so both are handled
+//! without handing them from thread to thread, which on a busy machine costs more than anything else here.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_nats::{Message, Subject, Subscriber};
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::runtime::Runtime;
+use bytes::{Bytes, BytesMut};
 
 use super::batch::Batches;
-use super::link::{self, Gone};
-use super::sending::{self, Handed, Parcel, Sending};
+use super::conn::Conn;
+use super::dial::Dialer;
+use super::sending::{self, Event, Sending};
 use super::subjects::Layout;
-use super::target::{Target, environment};
-use super::timer::Timer;
 use super::wire;
-use crate::bus::marks::{Marks, Notes};
-use crate::bus::window::{Patience, Room, Sent, Window};
+use crate::bus::marks::Marks;
+use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
 use crate::bus::{Ack, BusError, Doubt, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
@@ -32,43 +27,77 @@ use crate::plan::{self, Ns};
 const MSG_ID_BYTES: usize = 29;
 /// The same of the headers of an event in an atomic batch, with a margin.
 const ATOMIC_BYTES: usize = 128;
-/// The end of a batch that the client did not take is offered again after this.
+/// The end of a batch that the connection did not take is offered again after this.
 const AGAIN: Ns = 200_000;
+/// How long what was written last may take to be read by the server when the publisher ends.
+const GOODBYE: Ns = 200_000_000;
+/// What events that wait keep is cut from blocks of this size.
+const BLOCK: usize = 64 * 1024;
+
 /// The sending end of one generator.
 pub struct NatsPublisher {
-    line: Line,
-    layout: Arc<Layout>,
-    symbols: Arc<[String]>,
-    subjects: Vec<Option<Subject>>,
+    sending: Sending,
+    subjects: Subjects,
+    clock: Clock,
+    window: Window<Waiting>,
+    batches: Option<Batches>,
+    /// Of the connections that are gone, what is accounted for.
+    gone_seen: u64,
+    /// The subject of the event that was sent last, by its key: what ends a batch goes there, too.
+    last_subject: Option<usize>,
+    answers: Vec<Ack>,
+    block: BytesMut,
     msg_id: bool,
     abandoned: bool,
     /// The connection's work was done since the last look at the answers.
     driven: bool,
-    // Last, so that what lives in it ends first.
-    runtime: Runtime,
 }
 
-/// The connection, and the account of what is on it.
-struct Line {
-    sending: Sending,
-    clock: Clock,
-    notes: Notes,
-    replies: Subscriber,
-    timer: Timer,
-    window: Window<Parcel>,
-    batches: Option<Batches>,
-    gone: Gone,
-    /// What of it is accounted for.
-    gone_seen: u64,
-    /// Of the event that was sent last: what ends a batch goes there, too.
-    last_subject: Option<Subject>,
-    answers: Vec<Ack>,
-    alive: bool,
+/// An event that waits for room.
+#[derive(Debug)]
+struct Waiting {
+    key: usize,
+    id: Option<Bytes>,
+    payload: Bytes,
+}
+
+/// The subjects of events, each made once.
+struct Subjects {
+    layout: Arc<Layout>,
+    symbols: Arc<[String]>,
+    made: Vec<Option<Box<str>>>,
+}
+
+impl Subjects {
+    fn new(layout: Arc<Layout>, symbols: Arc<[String]>) -> Self {
+        let keys = layout.topics() * if layout.by_symbol() { symbols.len() } else { 1 };
+        Self { layout, symbols, made: vec![None; keys] }
+    }
+
+    /// The key of an event's subject.
+    fn key(&mut self, topic: usize, symbol: u32) -> usize {
+        let symbol = num::index32(symbol);
+        let key = if self.layout.by_symbol() { topic * self.symbols.len() + symbol } else { topic };
+        if self.made.len() <= key {
+            self.made.resize(key + 1, None);
+        }
+        if let Some(made @ None) = self.made.get_mut(key) {
+            let name = self.symbols.get(symbol).map_or("", String::as_str);
+            *made = Some(self.layout.subject(topic, name).into());
+        }
+        key
+    }
+
+    fn of(&self, key: usize) -> &str {
+        self.made.get(key).and_then(Option::as_deref).unwrap_or_default()
+    }
 }
 
 /// What a publisher needs of its run.
 pub(super) struct Setup<'a> {
-    pub(super) target: &'a Target,
+    pub(super) dialer: Arc<Dialer>,
+    /// A subject of its own, to which nobody else listens.
+    pub(super) inbox: String,
     pub(super) bus: &'a plan::Bus,
     pub(super) layout: Arc<Layout>,
     pub(super) symbols: Arc<[String]>,
@@ -82,107 +111,71 @@ impl NatsPublisher {
     /// # Errors
     /// When the connection cannot be made.
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
-        let Setup { target, bus, layout, symbols, clock, marks } = setup;
-        let room = Room::of(bus);
+        let Setup { dialer, inbox, bus, layout, symbols, clock, marks } = setup;
         let timeout = bus.publish_timeout.ns;
         let notes = marks.of(format!("publisher {generator}"));
-        // As many as can be open, and as many again that come too late.
-        let queue = num::index32(room.window) * 2 + 1024;
-        let runtime = runtime()?;
-        let line = runtime.block_on(async {
-            let link = link::connect(target, notes.clone(), queue).await?;
-            let sending = Sending::new(link.client);
-            let replies = sending.client().subscribe(sending.answers()).await.map_err(|error| {
-                environment(&format!("cannot listen for acknowledgements: {error}"), "check the inbox prefix")
-            })?;
-            let timer = Timer::new(clock).map_err(|error| {
-                environment(
-                    &format!("cannot make a timer: {error}"),
-                    "raise the limit of open files (`ulimit -n`)",
-                )
-            })?;
-            Ok::<_, BusError>(Line {
-                sending,
-                clock,
-                notes,
-                replies,
-                timer,
-                batches: Batches::new(bus.publish, &bus.nats),
-                last_subject: None,
-                window: Window::new(room, Patience { room_ns: timeout, answer_ns: timeout }),
-                gone: link.gone,
-                gone_seen: 0,
-                answers: Vec::new(),
-                alive: true,
-            })
-        })?;
-        let keys = layout.topics() * if layout.by_symbol() { symbols.len() } else { 1 };
+        let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox))?;
         Ok(Self {
-            line,
-            layout,
-            symbols,
-            subjects: vec![None; keys],
+            sending: Sending::new(conn, inbox),
+            subjects: Subjects::new(layout, symbols),
+            clock,
+            window: Window::new(Room::of(bus), Patience { room_ns: timeout, answer_ns: timeout }),
+            batches: Batches::new(bus.publish, &bus.nats),
+            gone_seen: 0,
+            last_subject: None,
+            answers: Vec::new(),
+            block: BytesMut::with_capacity(BLOCK),
             msg_id: bus.nats.msg_id,
             abandoned: false,
             driven: false,
-            runtime,
         })
     }
 
-    /// The subject of an event, made once.
-    fn subject(&mut self, topic: usize, symbol: u32) -> Subject {
-        let name = self.symbols.get(num::index32(symbol)).map_or("", String::as_str);
-        let key =
-            if self.layout.by_symbol() { topic * self.symbols.len() + num::index32(symbol) } else { topic };
-        match self.subjects.get_mut(key) {
-            Some(known) => known.get_or_insert_with(|| self.layout.subject(topic, name).into()).clone(),
-            None => self.layout.subject(topic, name).into(),
+    /// Sends an event at once, where nothing waits and there is room for it.
+    fn send_at_once(&mut self, event: &Outgoing<'_>, key: usize, now: Ns) -> bool {
+        if !self.sending.conn.takes() {
+            return false;
         }
+        let Some(ticket) = self.window.claim(event.token, now, num::count(event.payload.len())) else {
+            return false;
+        };
+        let written = Event {
+            subject: self.subjects.of(key),
+            id: self.msg_id.then_some(event.id),
+            payload: event.payload,
+        };
+        let number = send(&mut self.sending, self.batches.as_mut(), ticket, written, now);
+        self.window.number(ticket, number);
+        self.last_subject = Some(key);
+        true
     }
 
     /// Does what the connection has to do now, without waiting.
     fn drive(&mut self) {
-        let line = &mut self.line;
-        self.runtime.block_on(async {
-            // Nobody has driven it for a while: it looks at its socket first, for what is written to a connection
-            // that has ended meanwhile is lost.
-            tokio::task::yield_now().await;
-            line.pump();
-            // The connection's turn: it writes what it was given, and reads what is there.
-            tokio::task::yield_now().await;
-            line.collect();
-        });
+        self.sending.conn.wait(0);
+        self.collect();
+        self.sending.conn.flush();
     }
-}
 
-impl Line {
-    /// Hands waiting events to the client, as far as window and client have room and there is a connection.
+    /// Sends waiting events, as far as window and connection have room.
     fn pump(&mut self) {
-        if !self.sending.is_connected() {
+        let Self { window, sending, subjects, batches, clock, last_subject, answers, .. } = self;
+        if !window.waits() || !sending.conn.is_up() {
             return;
         }
-        let Self { window, sending, batches, clock, last_subject, alive, answers, .. } = self;
         let now = clock.now();
-        let send = |ticket, parcel: &Parcel| {
-            let handed = match batches {
-                None => sending.event(ticket, parcel),
-                Some(batches) => {
-                    let place = batches.place();
-                    match sending.part(batches, place, parcel) {
-                        Handed::Over(message) => {
-                            *last_subject = Some(parcel.subject.clone());
-                            Handed::Over(batches.sent(place, ticket, now, message))
-                        }
-                        not => not,
-                    }
-                }
-            };
-            *alive &= handed != Handed::Closed;
-            match handed {
-                Handed::Over(message) => Sent::As(message),
-                Handed::Not | Handed::Closed => Sent::NotYet,
-                Handed::Never => Sent::Never(Refusal::NotSent),
+        let send = |ticket, waiting: &Waiting| {
+            if !sending.conn.takes() {
+                return Sent::NotYet;
             }
+            let id = waiting.id.as_deref().and_then(|id| str::from_utf8(id).ok());
+            if waiting.payload.len() + header_bytes(id, batches.as_ref()) > sending.conn.max_payload() {
+                // A server that came later allows less.
+                return Sent::Never(Refusal::NotSent);
+            }
+            *last_subject = Some(waiting.key);
+            let event = Event { subject: subjects.of(waiting.key), id, payload: &waiting.payload };
+            Sent::As(send(sending, batches.as_mut(), ticket, event, now))
         };
         window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
     }
@@ -190,14 +183,14 @@ impl Line {
     /// Settles what left on a connection that is gone, so that its places are free for the next one. What that had
     /// answered was taken before; what is answered later has its answer already.
     fn settle_gone(&mut self) {
-        let gone = self.gone.messages();
+        let gone = self.sending.conn.gone();
         if gone == self.gone_seen {
             return;
         }
         self.gone_seen = gone;
         let Self { window, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
-        window.written(sending.written());
+        window.written(sending.conn.written());
         window.lost(gone, |token, outcome| answers.push(Ack { token, at, outcome }));
         if let Some(batches) = batches {
             batches.lost(gone);
@@ -206,20 +199,20 @@ impl Line {
 
     /// Settles what has waited too long, or all there is.
     fn settle(&mut self, abandoned: bool) {
-        let Self { window, batches, clock, answers, alive, sending, .. } = self;
+        let Self { window, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
-        window.written(sending.written());
+        window.written(sending.conn.written());
         let closed = |token, outcome| answers.push(Ack { token, at, outcome });
-        let looked = match (abandoned, *alive) {
-            (_, false) => {
+        let looked = match (abandoned, sending.conn.is_closed()) {
+            (_, true) => {
                 window.give_up(Doubt::Disconnected, closed);
                 true
             }
-            (true, true) => {
+            (true, false) => {
                 window.give_up(Doubt::NoAnswer, closed);
                 true
             }
-            (false, true) => window.expire(at, closed),
+            (false, false) => window.expire(at, closed),
         };
         if looked && let Some(batches) = batches {
             batches.forget(|ticket| window.is_open(ticket));
@@ -228,25 +221,43 @@ impl Line {
 
     /// Ends the batch whose oldest event has waited long enough.
     fn end_batch(&mut self) {
-        let Self { batches: Some(batches), last_subject: Some(subject), sending, clock, .. } = self else {
+        let Self { batches: Some(batches), last_subject: Some(key), sending, clock, subjects, .. } = self
+        else {
             return;
         };
-        if batches.due().is_none_or(|due| due > clock.now()) || !sending.is_connected() {
+        if batches.due().is_none_or(|due| due > clock.now()) || !sending.conn.takes() {
             return;
         }
-        if let Some(place) = batches.end()
-            && let Handed::Over(_) = sending.end(batches, place, subject)
-        {
+        if let Some(place) = batches.end() {
+            sending.end(batches, place, subjects.of(*key));
             batches.ended();
         }
     }
 
-    /// Takes the answers that are there, and fills the places that they leave.
+    /// Takes the answers that have been read, and fills the places that they leave.
     fn collect(&mut self) {
-        while let Some(reply) = tokio::task::coop::unconstrained(self.replies.next()).now_or_never() {
-            self.take(reply);
-            if !self.alive {
-                return;
+        let Self { sending, window, batches, answers, .. } = self;
+        let at = sending.conn.read_at();
+        while let Some(message) = sending.conn.next() {
+            let message = sending.conn.message(&message);
+            let Some(tail) = Sending::tail(sending.inbox(), message.subject) else { continue };
+            let mut answer = |ticket, outcome| {
+                if let Some(token) = window.answer(ticket) {
+                    answers.push(Ack { token, at, outcome });
+                }
+            };
+            match batches {
+                None => {
+                    if let Some(ticket) = sending::ticket(tail) {
+                        answer(ticket, wire::answer(message.status(), message.payload));
+                    }
+                }
+                Some(batches) => {
+                    if let Some((batch, sequence)) = sending::place(tail) {
+                        let word = wire::batch_word(message.status(), message.payload);
+                        batches.answer(batch, sequence, word, answer);
+                    }
+                }
             }
         }
         self.settle_gone();
@@ -254,53 +265,23 @@ impl Line {
         self.end_batch();
     }
 
-    /// Takes an answer, stamped now; `None` is the end of the connection.
-    fn take(&mut self, reply: Option<Message>) {
-        let Some(message) = reply else {
-            if std::mem::take(&mut self.alive) {
-                self.notes.mark("closed", "the connection has ended");
-            }
-            return;
-        };
-        let at = self.clock.now();
-        let Self { sending, window, batches, answers, .. } = self;
-        let Some(tail) = sending.tail(&message.subject) else { return };
-        let status = message.status.map(|status| status.as_u16());
-        let mut answer = |ticket, outcome| {
-            if let Some(token) = window.answer(ticket) {
-                answers.push(Ack { token, at, outcome });
-            }
-        };
-        match batches {
-            None => {
-                if let Some(ticket) = sending::ticket(tail) {
-                    answer(ticket, wire::answer(status, &message.payload));
-                }
-            }
-            Some(batches) => {
-                if let Some((batch, sequence)) = sending::place(tail) {
-                    batches.answer(batch, sequence, wire::batch_word(status, &message.payload), answer);
-                }
-            }
-        }
-    }
-
     /// Does the connection's work until a time comes.
-    async fn work_until(&mut self, until: Ns) {
+    fn work_until(&mut self, until: Ns) {
+        if !self.sending.conn.is_fresh(self.clock.now()) {
+            self.drive();
+        }
         self.pump();
         self.end_batch();
-        if until <= self.clock.now() {
-            // The connection's turn all the same: it writes what it was given.
-            tokio::task::yield_now().await;
-            self.collect();
-            return;
-        }
-        while self.alive {
-            let wake = self.wake(until);
-            if self.timer.set(wake).is_err() || self.work_until_alarm(wake).await && wake == until {
-                return;
+        loop {
+            let came = self.sending.conn.wait(self.wake(until));
+            if came || self.sending.conn.gone() != self.gone_seen {
+                self.collect();
             }
             self.end_batch();
+            if self.sending.conn.is_closed() || self.clock.now() >= until {
+                self.sending.conn.flush();
+                return;
+            }
         }
     }
 
@@ -310,77 +291,88 @@ impl Line {
         // What could not be handed over when it was due is tried again soon.
         due.map_or(until, |due| due.max(self.clock.now() + AGAIN).min(until))
     }
+}
 
-    /// Works until the timer goes off, and says so; or until there is an earlier time to wake.
-    async fn work_until_alarm(&mut self, wake: Ns) -> bool {
-        while self.alive {
-            tokio::select! {
-                biased;
-                reply = self.replies.next() => {
-                    self.take(reply);
-                    self.collect();
-                    if self.batches.is_some() && self.wake(wake) < wake {
-                        return false;
-                    }
-                }
-                () = self.timer.expired(wake) => return true,
-            }
+/// Bytes that the headers of an event with that id take.
+fn header_bytes(id: Option<&str>, batches: Option<&Batches>) -> usize {
+    let atomic = batches.is_some_and(Batches::are_atomic);
+    id.map_or(0, |id| MSG_ID_BYTES + id.len()) + if atomic { ATOMIC_BYTES } else { 0 }
+}
+
+/// Sends an event, alone or in a batch; gives the number of the message with which it is lost.
+fn send(
+    sending: &mut Sending,
+    batches: Option<&mut Batches>,
+    ticket: Ticket,
+    event: Event<'_>,
+    now: Ns,
+) -> u64 {
+    match batches {
+        None => sending.event(ticket, event),
+        Some(batches) => {
+            let place = batches.place();
+            let message = sending.part(batches, place, event);
+            batches.sent(place, ticket, now, message)
         }
-        true
     }
 }
 
 impl Publisher for NatsPublisher {
     fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused> {
-        if !self.line.alive {
+        if self.sending.conn.is_closed() {
             return Err(Refused::Closed);
         }
-        let atomic = self.line.batches.as_ref().is_some_and(Batches::are_atomic);
-        let header = if self.msg_id { MSG_ID_BYTES + event.id.len() } else { 0 }
-            + if atomic { ATOMIC_BYTES } else { 0 };
-        if event.payload.len() + header > self.line.sending.client().max_payload() {
+        let headers = header_bytes(self.msg_id.then_some(event.id), self.batches.as_ref());
+        if event.payload.len() + headers > self.sending.conn.max_payload() {
             return Err(Refused::TooLarge);
         }
+        let key = self.subjects.key(event.topic, event.symbol);
+        let now = self.clock.now();
+        if !self.sending.conn.is_fresh(now) {
+            self.drive();
+        }
+        if self.send_at_once(event, key, now) {
+            return Ok(());
+        }
         let bytes = num::count(event.payload.len());
-        if !self.line.window.admits(bytes) {
+        if !self.window.admits(bytes) {
             // Perhaps only because nobody has waited for a while.
             self.drive();
-            if !self.line.window.admits(bytes) {
+            if !self.window.admits(bytes) {
                 return Err(Refused::Full);
             }
         }
-        let subject = self.subject(event.topic, event.symbol);
-        let line = &mut self.line;
-        let parcel = Parcel {
-            subject,
-            payload: line.sending.store(event.payload),
-            id: self.msg_id.then(|| line.sending.store(event.id.as_bytes())),
+        let mut keep = |bytes: &[u8]| {
+            self.block.extend_from_slice(bytes);
+            self.block.split().freeze()
         };
-        line.window.accept(event.token, line.clock.now(), bytes, parcel);
+        let id = self.msg_id.then(|| keep(event.id.as_bytes()));
+        let waiting = Waiting { key, id, payload: keep(event.payload) };
+        self.window.accept(event.token, now, bytes, waiting);
         Ok(())
     }
 
     fn acks(&mut self, into: &mut Vec<Ack>) {
         if !std::mem::take(&mut self.driven) {
             self.drive();
-        } else if self.line.gone.messages() != self.line.gone_seen {
-            self.line.collect();
+        } else if self.sending.conn.gone() != self.gone_seen {
+            self.collect();
         }
-        self.line.settle(std::mem::take(&mut self.abandoned));
-        into.append(&mut self.line.answers);
+        let abandoned = std::mem::take(&mut self.abandoned);
+        self.settle(abandoned);
+        into.append(&mut self.answers);
     }
 
     fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
-        let line = &mut self.line;
-        self.runtime.block_on(line.work_until(until.saturating_sub(sleeper.spin_ns())));
+        self.work_until(until.saturating_sub(sleeper.spin_ns()));
         self.driven = true;
-        if sleeper.spin_ns() > 0 || !line.alive {
+        if sleeper.spin_ns() > 0 || self.sending.conn.is_closed() {
             sleeper.sleep_until(until);
         }
     }
 
     fn in_flight(&self) -> usize {
-        self.line.window.open()
+        self.window.open()
     }
 
     fn abandon(&mut self) {
@@ -391,25 +383,9 @@ impl Publisher for NatsPublisher {
 impl Drop for NatsPublisher {
     fn drop(&mut self) {
         // What was accepted shall leave, but a dead server must not hold us.
-        let line = &mut self.line;
-        self.runtime.block_on(async {
-            line.pump();
-            let _ = tokio::time::timeout(Duration::from_millis(200), line.sending.client().flush()).await;
-        });
+        self.pump();
+        self.sending.conn.settle(self.clock.now() + GOODBYE);
     }
-}
-
-/// A runtime for one thread.
-///
-/// # Errors
-/// When the system has no more file descriptors.
-pub(super) fn runtime() -> Result<tokio::runtime::Runtime, BusError> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
-        environment(
-            &format!("cannot start an event loop: {error}"),
-            "raise the limit of open files (`ulimit -n`)",
-        )
-    })
 }
 
 #[cfg(test)]
@@ -419,6 +395,7 @@ mod tests {
 
     use super::*;
     use crate::bus::Answer;
+    use crate::bus::nats::Target;
 
     /// A server that lets everybody in and answers nothing but pings.
     fn mute_server() -> String {
@@ -451,7 +428,9 @@ mod tests {
         let target = Target::parse(&mute_server()).expect("a URL");
         let layout = Arc::new(Layout::of_one_topic());
         let clock = Clock::start();
-        let setup = Setup { target: &target, bus, layout, symbols: Arc::from([]), clock, marks };
+        let dialer = Arc::new(Dialer::new(target).expect("a dialer"));
+        let inbox = "_INBOX.test".to_owned();
+        let setup = Setup { dialer, inbox, bus, layout, symbols: Arc::from([]), clock, marks };
         NatsPublisher::connect(setup, 0).expect("connects")
     }
 
@@ -471,11 +450,7 @@ mod tests {
         publisher.acks(&mut acks);
         assert_eq!((acks.len(), publisher.in_flight()), (0, 8));
 
-        let client = publisher.line.sending.client().clone();
-        publisher.runtime.block_on(client.drain()).expect("it ends");
-        while publisher.line.alive {
-            publisher.acks(&mut acks);
-        }
+        publisher.sending.conn.close();
         assert_eq!(publish(&mut publisher, 9), Err(Refused::Closed));
         publisher.acks(&mut acks);
         publisher.acks(&mut acks);

@@ -1,193 +1,167 @@
-//! How an event, or the end of a batch, is handed to the client: its subject, its reply subject and its headers.
-
-use std::fmt::Write as _;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
-
-use async_nats::client::PublishErrorKind;
-use async_nats::connection::State;
-use async_nats::{Client, HeaderMap, HeaderValue, Statistics, Subject};
-use bytes::{Bytes, BytesMut};
-use futures_util::FutureExt as _;
+//! How an event, or the end of a batch, is written: its subject, its reply subject and its headers.
 
 use super::batch::{Batches, Place};
+use super::conn::Conn;
+use super::frames::push_number;
 use crate::bus::window::Ticket;
 
-/// Payloads, ids and reply subjects are cut from blocks of this size.
-const ARENA: usize = 64 * 1024;
-
-/// An event as it waits for the wire.
-#[derive(Debug)]
-pub(super) struct Parcel {
-    pub(super) subject: Subject,
-    pub(super) payload: Bytes,
-    pub(super) id: Option<Bytes>,
+/// An event as it is written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Event<'a> {
+    pub(super) subject: &'a str,
+    /// For servers that drop repeated ids.
+    pub(super) id: Option<&'a str>,
+    pub(super) payload: &'a [u8],
 }
 
-/// What became of a message that was to be handed over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Handed {
-    /// The client has it, as the message of this number.
-    Over(u64),
-    /// The client's queue is full.
-    Not,
-    /// The client will never take it: a server that came later allows less.
-    Never,
-    /// The connection has ended for good.
-    Closed,
-}
-
-/// Writes to one connection after the other, and counts what it wrote.
+/// Writes to a connection. It asks not whether that takes messages; its user does.
 pub(super) struct Sending {
-    client: Client,
-    /// Messages that were handed to the client. It counts those that it has handed to a connection
-    /// ([`super::link::Gone`]) in the same order.
-    handed: u64,
-    counts: Arc<Statistics>,
+    pub(super) conn: Conn,
     inbox: String,
-    arena: BytesMut,
+    headers: Vec<u8>,
 }
 
 impl Sending {
-    pub(super) fn new(client: Client) -> Self {
-        let inbox = client.new_inbox();
-        let counts = client.statistics();
-        Self { client, handed: 0, counts, inbox, arena: BytesMut::with_capacity(ARENA) }
+    /// `conn` listens to [`answers`] of the inbox.
+    pub(super) const fn new(conn: Conn, inbox: String) -> Self {
+        Self { conn, inbox, headers: Vec::new() }
     }
 
-    pub(super) const fn client(&self) -> &Client {
-        &self.client
+    /// Sends an event that has an answer of its own; gives the number of its message.
+    pub(super) fn event(&mut self, ticket: Ticket, event: Event<'_>) -> u64 {
+        let Self { conn, inbox, headers } = self;
+        headers.clear();
+        push_id(headers, event.id);
+        end(headers);
+        let reply = |out: &mut Vec<u8>| {
+            out.extend_from_slice(inbox.as_bytes());
+            out.push(b'.');
+            push_number(out, ticket.slot.into());
+            out.push(b'-');
+            push_number(out, ticket.generation.into());
+        };
+        conn.send(event.subject, reply, headers, event.payload)
     }
 
-    /// Is there a connection? What is handed over without one waits in the client, where nobody can say when it leaves.
-    pub(super) fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
-    }
-
-    /// How many of the messages that were handed over the client has given to a connection. The others are in its queue; but
-    /// for a few in the connection's buffer, which takes no more at 64 KiB, nothing else holds payloads.
-    pub(super) fn written(&self) -> u64 {
-        self.counts.out_messages.load(Ordering::Relaxed)
-    }
-
-    /// Where all answers arrive.
-    pub(super) fn answers(&self) -> String {
-        format!("{}.>", self.inbox)
-    }
-
-    /// The part of an answer's subject that says what it is an answer to.
-    pub(super) fn tail<'a>(&self, subject: &'a str) -> Option<&'a str> {
-        subject.get(self.inbox.len() + 1..)
-    }
-
-    /// A copy of `bytes`, cut from the arena.
-    pub(super) fn store(&mut self, bytes: &[u8]) -> Bytes {
-        self.arena.extend_from_slice(bytes);
-        self.arena.split().freeze()
-    }
-
-    /// Hands over an event that has an answer of its own.
-    pub(super) fn event(&mut self, ticket: Ticket, parcel: &Parcel) -> Handed {
-        let Self { inbox, arena, .. } = self;
-        let reply = subject(arena, format_args!("{inbox}.{}-{}", ticket.slot, ticket.generation));
-        self.publish(&parcel.subject, reply, msg_id(parcel), parcel.payload.clone())
-    }
-
-    /// Hands over an event of a batch.
-    pub(super) fn part(&mut self, batches: &Batches, place: Place, parcel: &Parcel) -> Handed {
-        let headers = msg_id(parcel);
+    /// Sends an event of a batch.
+    pub(super) fn part(&mut self, batches: &Batches, place: Place, event: Event<'_>) -> u64 {
+        self.headers.clear();
+        push_id(&mut self.headers, event.id);
         if batches.are_atomic() {
-            let commit = place.last.then_some("1");
-            return self.atomic(place, &parcel.subject, headers, commit, parcel.payload.clone());
+            return self.atomic(place, event.subject, place.last.then_some("1"), event.payload);
         }
         let operation = if place.sequence == 1 { START } else { APPEND };
-        let reply = self.fast_reply(batches, place, operation);
-        self.publish(&parcel.subject, reply, headers, parcel.payload.clone())
+        self.fast(batches, place, operation, event.subject, event.payload)
     }
 
-    /// Hands over what ends a batch that is not full; the server stores nothing of it.
-    pub(super) fn end(&mut self, batches: &Batches, place: Place, subject: &Subject) -> Handed {
+    /// Sends what ends a batch that is not full; the server stores nothing of it.
+    pub(super) fn end(&mut self, batches: &Batches, place: Place, subject: &str) -> u64 {
+        self.headers.clear();
         if batches.are_atomic() {
-            return self.atomic(place, subject, None, Some("eob"), Bytes::new());
+            return self.atomic(place, subject, Some("eob"), &[]);
         }
-        let reply = self.fast_reply(batches, place, END);
-        self.publish(subject, reply, None, Bytes::new())
+        self.fast(batches, place, END, subject, &[])
     }
 
     /// `<inbox>.<batch>.<flow>.<gaps>.<sequence>.<operation>.$FI`: fast ingest has everything in the reply subject.
-    fn fast_reply(&mut self, batches: &Batches, place: Place, operation: u8) -> Option<Subject> {
-        let Self { inbox, arena, .. } = self;
-        let (id, flow, Place { batch, sequence, .. }) = (id(inbox), batches.size(), place);
-        subject(arena, format_args!("{inbox}.{id}-{batch}.{flow}.fail.{sequence}.{operation}.$FI"))
+    fn fast(
+        &mut self,
+        batches: &Batches,
+        place: Place,
+        operation: u64,
+        subject: &str,
+        payload: &[u8],
+    ) -> u64 {
+        let Self { conn, inbox, headers } = self;
+        end(headers);
+        let reply = |out: &mut Vec<u8>| {
+            out.extend_from_slice(inbox.as_bytes());
+            out.push(b'.');
+            out.extend_from_slice(id(inbox).as_bytes());
+            out.push(b'-');
+            push_number(out, place.batch);
+            out.push(b'.');
+            push_number(out, batches.size());
+            out.extend_from_slice(b".fail.");
+            push_number(out, place.sequence);
+            out.push(b'.');
+            push_number(out, operation);
+            out.extend_from_slice(b".$FI");
+        };
+        conn.send(subject, reply, headers, payload)
     }
 
     /// Only the last message asks for an answer: it speaks for the whole batch.
-    fn atomic(
-        &mut self,
-        place: Place,
-        subject: &Subject,
-        headers: Option<HeaderMap>,
-        commit: Option<&str>,
-        payload: Bytes,
-    ) -> Handed {
+    fn atomic(&mut self, place: Place, subject: &str, commit: Option<&str>, payload: &[u8]) -> u64 {
+        let Self { conn, inbox, headers } = self;
         let Place { batch, sequence, .. } = place;
-        let id = format!("{}-{batch}", id(&self.inbox));
-        let mut headers = headers.unwrap_or_default();
-        headers.insert("Nats-Batch-Id", HeaderValue::from(id.as_str()));
-        headers.insert("Nats-Batch-Sequence", HeaderValue::from(sequence));
-        let reply = commit.and_then(|commit| {
-            headers.insert("Nats-Batch-Commit", HeaderValue::from(commit));
-            let Self { inbox, arena, .. } = self;
-            self::subject(arena, format_args!("{inbox}.{id}.{sequence}"))
-        });
-        self.publish(subject, reply, Some(headers), payload)
+        begin(headers);
+        headers.extend_from_slice(b"Nats-Batch-Id: ");
+        headers.extend_from_slice(id(inbox).as_bytes());
+        headers.push(b'-');
+        push_number(headers, batch);
+        headers.extend_from_slice(b"\r\nNats-Batch-Sequence: ");
+        push_number(headers, sequence);
+        headers.extend_from_slice(b"\r\n");
+        if let Some(commit) = commit {
+            headers.extend_from_slice(b"Nats-Batch-Commit: ");
+            headers.extend_from_slice(commit.as_bytes());
+            headers.extend_from_slice(b"\r\n");
+        }
+        end(headers);
+        let reply = |out: &mut Vec<u8>| {
+            if commit.is_some() {
+                out.extend_from_slice(inbox.as_bytes());
+                out.push(b'.');
+                out.extend_from_slice(id(inbox).as_bytes());
+                out.push(b'-');
+                push_number(out, batch);
+                out.push(b'.');
+                push_number(out, sequence);
+            }
+        };
+        conn.send(subject, reply, headers, payload)
     }
 
-    fn publish(
-        &mut self,
-        subject: &Subject,
-        reply: Option<Subject>,
-        headers: Option<HeaderMap>,
-        payload: Bytes,
-    ) -> Handed {
-        let (client, subject) = (&self.client, subject.clone());
-        let sent = match (reply, headers) {
-            (Some(reply), None) => client.publish_with_reply(subject, reply, payload).now_or_never(),
-            (Some(reply), Some(headers)) => {
-                client.publish_with_reply_and_headers(subject, reply, headers, payload).now_or_never()
-            }
-            (None, None) => client.publish(subject, payload).now_or_never(),
-            (None, Some(headers)) => client.publish_with_headers(subject, headers, payload).now_or_never(),
-        };
-        match sent {
-            None => Handed::Not,
-            Some(Err(error)) if error.kind() == PublishErrorKind::Send => Handed::Closed,
-            Some(Err(_)) => Handed::Never,
-            Some(Ok(())) => {
-                self.handed += 1;
-                Handed::Over(self.handed)
-            }
-        }
+    /// The part of an answer's subject that says what it is an answer to.
+    pub(super) fn tail<'a>(inbox: &str, subject: &'a str) -> Option<&'a str> {
+        subject.get(inbox.len() + 1..)
+    }
+
+    pub(super) fn inbox(&self) -> &str {
+        &self.inbox
     }
 }
 
-/// A subject that is written into the arena and cut from it.
-fn subject(arena: &mut BytesMut, text: std::fmt::Arguments<'_>) -> Option<Subject> {
-    // Writing into memory does not fail.
-    let _ = arena.write_fmt(text);
-    Subject::from_utf8(arena.split().freeze()).ok()
+/// The subject on which all answers to messages with this inbox arrive.
+pub(super) fn answers(inbox: &str) -> String {
+    format!("{inbox}.>")
 }
 
 /// Operations of fast ingest.
-const START: u8 = 0;
-const APPEND: u8 = 1;
-const END: u8 = 3;
+const START: u64 = 0;
+const APPEND: u64 = 1;
+const END: u64 = 3;
 
-fn msg_id(parcel: &Parcel) -> Option<HeaderMap> {
-    let id = std::str::from_utf8(parcel.id.as_deref()?).ok()?;
-    let mut headers = HeaderMap::new();
-    headers.insert("Nats-Msg-Id", HeaderValue::from(id));
-    Some(headers)
+fn begin(headers: &mut Vec<u8>) {
+    if headers.is_empty() {
+        headers.extend_from_slice(b"NATS/1.0\r\n");
+    }
+}
+
+fn push_id(headers: &mut Vec<u8>, id: Option<&str>) {
+    if let Some(id) = id {
+        begin(headers);
+        headers.extend_from_slice(b"Nats-Msg-Id: ");
+        headers.extend_from_slice(id.as_bytes());
+        headers.extend_from_slice(b"\r\n");
+    }
+}
+
+fn end(headers: &mut Vec<u8>) {
+    if !headers.is_empty() {
+        headers.extend_from_slice(b"\r\n");
+    }
 }
 
 /// The part of an inbox's name that no other has.

@@ -7,12 +7,12 @@ use super::truth::Delivered;
 use super::world::{Happening, World};
 use crate::num;
 use crate::plan::{Delivery, Ns, Plan};
-use crate::topology;
+use crate::topology::TopicSet;
 
 /// One consumer group.
 #[derive(Debug)]
 pub(super) struct GroupSide {
-    subscribed: Vec<bool>,
+    subscribed: TopicSet,
     delivery: Delivery,
     pub(super) members: Vec<MemberSide>,
     /// Whose turn it is, where members take turns.
@@ -57,7 +57,7 @@ impl GroupSide {
         groups
             .map(|(index, group)| {
                 // A pattern that is wrong receives nothing; `profile` and the engine refuse it first.
-                let received = topology::receives(group, topics).unwrap_or_default();
+                let subscribed = TopicSet::of(group, topics).unwrap_or_default();
                 let dies_at = |member: u32| {
                     let own = deaths.iter().filter(|death| death.group == index && death.member == member);
                     own.map(|death| death.at).min().unwrap_or(Ns::MAX)
@@ -69,7 +69,7 @@ impl GroupSide {
                     inbox: VecDeque::new(),
                 };
                 Self {
-                    subscribed: (0..topics.len()).map(|topic| received.contains(&topic)).collect(),
+                    subscribed,
                     delivery: group.delivery,
                     members: (0..group.members).map(member).collect(),
                     turn: 0,
@@ -82,7 +82,7 @@ impl GroupSide {
     }
 
     pub(super) fn subscribes(&self, topic: u32) -> bool {
-        self.subscribed.get(num::index32(topic)).copied().unwrap_or(false)
+        self.subscribed.contains(num::index32(topic))
     }
 
     /// Who gets an event of this symbol now.

@@ -5,9 +5,8 @@ use std::collections::VecDeque;
 use super::faults::{Fault, Stretch};
 use super::truth::Copy;
 use super::world::{Happening, NOT_STORED, Reply, World};
-use crate::market::EVENT_ID;
-use crate::num;
 use crate::plan::Ns;
+use crate::{market, num};
 
 /// What the store holds at a position.
 #[derive(Debug, Clone, Copy)]
@@ -132,21 +131,10 @@ impl World {
         }
     }
 
-    /// Somebody else publishes on the topic of an event: text, JSON, or an event of another run.
+    /// Somebody else publishes on the topic of an event.
     fn strange(&mut self, at: Ns, event: u32, like: u32) {
         let of = self.truth.events[num::index32(event)];
-        let payload = match self.random.bits([u64::from(event), 3]) % 3 {
-            0 => b"hello, is this the market?".to_vec(),
-            1 => br#"{"eventId":"17","eventType":"market.quote.received","payload":{}}"#.to_vec(),
-            _ => {
-                // The digit at 20 belongs to the run's tag.
-                let mut other = self.slots.payload(like).to_vec();
-                if let Some(digit) = other.get_mut(EVENT_ID.start + 20) {
-                    *digit = if *digit == b'0' { b'1' } else { b'0' };
-                }
-                other
-            }
-        };
+        let payload = market::foreign(self.slots.payload(like), self.random.bits([u64::from(event), 3]));
         self.append_foreign(at, &payload, of.topic, of.symbol);
     }
 
@@ -191,22 +179,8 @@ impl World {
         }
     }
 
-    /// Damages a payload anywhere but in its id: a changed byte, or a lost end. (Damage to the id makes an event
-    /// that nobody sent, and nobody can say whose it was.)
+    /// Damages a payload anywhere but in its id.
     pub(super) fn damage(&self, payload: &[u8], name: u64, into: &mut Vec<u8>) {
-        into.clear();
-        into.extend_from_slice(payload);
-        let bits = self.random.bits([name, 5]);
-        let places = num::count(payload.len().saturating_sub(EVENT_ID.len()));
-        if places == 0 {
-            return;
-        }
-        let place = num::index((bits >> 16) % places);
-        if bits.trailing_zeros() >= 3 {
-            into.truncate(EVENT_ID.end + place.min(payload.len() - EVENT_ID.end - 1));
-        } else {
-            let place = if place < EVENT_ID.start { place } else { place + EVENT_ID.len() };
-            into[place] ^= num::low8(bits >> 8).max(1);
-        }
+        market::damage(payload, self.random.bits([name, 5]), into);
     }
 }

@@ -158,7 +158,7 @@ impl World {
             senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),
             lives: Vec::new(),
             server: Server::default(),
-            published: vec![0; plan.keys()],
+            published: vec![0; plan.keys().count()],
             truth: Truth { deliveries: vec![Vec::new(); plan.groups.len()], ..Truth::default() },
             marks: Vec::new(),
             faults,

@@ -1,6 +1,9 @@
+use std::ops::Range;
+
 use super::*;
 use crate::market::encode::tests::{NOW, plan};
-use crate::market::{Market, encode_readiness};
+use crate::market::json::Json;
+use crate::market::{Market, decode, encode_readiness};
 use crate::plan::Size;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -15,6 +18,10 @@ fn event(topic: usize, symbol: u32, sequence: u32, at: u64) -> Vec<u8> {
     let mut into = Vec::new();
     Market::new(&plan(), TAG, 0, 1).encode(&mut into, topic, symbol, sequence, at);
     into
+}
+
+fn id_place(event: &[u8]) -> Range<usize> {
+    Json::id_place(event).expect("an event has an id")
 }
 
 fn probe(topic: u8, symbol: u16, sequence: u32, intended_unix_ns: u64) -> Probe {
@@ -52,7 +59,7 @@ fn every_single_bit_flip_is_noticed() {
                     matches!(decoded, Decoded::Corrupt(_) | Decoded::Foreign),
                     "byte {at}, bit {bit}: {decoded:?}"
                 );
-                if !EVENT_ID.contains(&at) {
+                if !id_place(&event).contains(&at) {
                     assert!(matches!(decoded, Decoded::Corrupt(_)), "byte {at}, bit {bit}: {decoded:?}");
                 }
                 event[at] ^= 1 << bit;
@@ -64,11 +71,12 @@ fn every_single_bit_flip_is_noticed() {
 #[test]
 fn a_part_of_an_event_is_never_ours() {
     let mut event = event(0, 3, 9, NOW);
+    let id = id_place(&event);
     for length in 0..event.len() {
         let decoded = decode(&event[..length], &run());
         let corrupt = matches!(decoded, Decoded::Corrupt(_));
         assert!(corrupt || decoded == Decoded::Foreign, "{length} bytes: {decoded:?}");
-        assert_eq!(corrupt, length >= EVENT_ID.end, "{length} bytes: {decoded:?}");
+        assert_eq!(corrupt, length >= id.end, "{length} bytes: {decoded:?}");
     }
     event.push(b' ');
     assert!(matches!(decode(&event, &run()), Decoded::Corrupt(_)));

@@ -13,11 +13,13 @@ use crate::num;
 use crate::plan::{Ns, Plan};
 use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
-use crate::run::engine::{QUIET_NS, run_identity};
+use crate::run::ending::{QUIET_NS, Silence, settled};
 use crate::run::generator::{Generated, Generator};
+use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
 use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
+use crate::topology::Subscriptions;
 
 use super::{Scenario, stalls};
 
@@ -27,7 +29,7 @@ const POLL_NS: Ns = 1_000_000;
 const HELD_BACK: usize = 1 << 20;
 
 /// A group's receiving side with its members.
-struct Ear {
+struct GroupSide {
     name: String,
     members: Vec<Option<SimMember>>,
     merger: Merger<Reading>,
@@ -62,7 +64,7 @@ pub(super) struct Clockwork {
     random: Random,
     switches: Arc<Switches>,
     generators: Vec<Generator<SimPublisher>>,
-    ears: Vec<Ear>,
+    groups: Vec<GroupSide>,
     rows: RowMaker,
     seconds: Vec<Rows>,
     next_second: Ns,
@@ -78,7 +80,7 @@ impl Clockwork {
         time: Arc<AtomicU64>,
         tag: u16,
         calendar: Calendar,
-        subscribed: &[Vec<bool>],
+        subscriptions: &Subscriptions,
         scenario: &Scenario,
     ) -> Result<Self, RunError> {
         let switches = Arc::new(Switches::default());
@@ -89,15 +91,15 @@ impl Clockwork {
         for index in 0..plan.load.generators {
             generators.push(Generator::new(plan, index, &shares, tag, calendar, bus.publisher(index)?));
         }
-        let mut ears = Vec::new();
+        let mut groups = Vec::new();
         for (group, named) in plan.groups.iter().enumerate() {
             let mut members = Vec::new();
             for member in 0..named.members {
                 members.push(Some(bus.member(group, member)?));
             }
             let signals = Arc::new(GroupSignals::default());
-            let of_group = subscribed.get(group).cloned().unwrap_or_default();
-            ears.push(Ear {
+            let of_group = subscriptions.group(group);
+            groups.push(GroupSide {
                 name: named.name.clone(),
                 merger: Merger::new(members.len(), HELD_BACK),
                 offset_ns: scenario.host.clock_offset_ns,
@@ -116,10 +118,10 @@ impl Clockwork {
             random: Random::new(u64::from(tag)),
             switches,
             generators,
-            ears,
+            groups,
             rows: RowMaker::new(
                 calendar.load_start,
-                Backlog::new(subscribed, plan.market.symbols, num::index32(plan.load.generators)),
+                Backlog::new(subscriptions, plan.keys(), num::index32(plan.load.generators)),
             ),
             seconds: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
@@ -174,8 +176,8 @@ impl Clockwork {
         for generator in &mut self.generators {
             generator.absorb();
         }
-        for ear in &mut self.ears {
-            ear.hear(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
+        for side in &mut self.groups {
+            side.receive(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
         }
         self.next_poll = now + POLL_NS;
         if self.generators.iter().all(|own| own.due().is_none()) {
@@ -206,10 +208,10 @@ impl Clockwork {
             let report = Box::new(own.take_interval(now));
             self.rows.enter(Report::Generator { generator, second, report });
         }
-        for (group, ear) in self.ears.iter_mut().enumerate() {
-            let until = if ear.members.len() == 1 { now } else { ear.merger.frontier().min(now) };
+        for (group, side) in self.groups.iter_mut().enumerate() {
+            let until = if side.members.len() == 1 { now } else { side.merger.frontier().min(now) };
             let report =
-                Box::new(ear.receiver.take_report(until.saturating_add_signed(ear.offset_ns.min(0))));
+                Box::new(side.receiver.take_report(until.saturating_add_signed(side.offset_ns.min(0))));
             self.rows.enter(Report::Group { second, group, report });
         }
     }
@@ -256,43 +258,36 @@ impl Clockwork {
 
     /// Waits for deliveries until none is missing; where some might come that nobody counts on, until it is quiet.
     fn listen(&mut self, deadline: Ns, open: bool) {
-        let mut quiet_since = self.now();
-        let mut before = 0;
+        let mut silence = Silence::new(self.now());
         self.poll();
         while self.now() < deadline {
             let sum = |of: fn(&GroupSignals) -> &AtomicU64| {
-                self.ears.iter().map(move |ear| of(&ear.signals).load(Ordering::Relaxed))
+                self.groups.iter().map(move |side| of(&side.signals).load(Ordering::Relaxed))
             };
-            let deliveries: u64 = sum(|signals| &signals.deliveries).sum();
-            if deliveries != before {
-                before = deliveries;
-                quiet_since = self.now();
-            }
-            let quiet = self.now() > quiet_since + QUIET_NS;
+            silence.look(self.now(), sum(|signals| &signals.deliveries).sum());
+            let quiet = silence.lasts(self.now());
             let missing = sum(|signals| &signals.missing).any(|missing| missing > 0);
             self.quiet = quiet;
-            let nothing_owed =
-                || self.bus.clone().observe().is_ok_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
-            if !missing && (!open || (quiet && nothing_owed())) {
+            if settled(missing, open, quiet, || self.bus.clone().observe().ok()) {
                 return;
             }
             // The moment at which it has been quiet for long enough is not to be missed.
-            let enough = quiet_since + QUIET_NS + 1;
+            let enough = silence.since() + QUIET_NS + 1;
             self.step(if self.now() < enough { enough.min(deadline) } else { deadline });
         }
     }
 
     /// Ends it: what each group received, who died, and the timeline.
     pub(super) fn finish(mut self) -> (Vec<Option<Received>>, Vec<String>, Told) {
-        for ear in &mut self.ears {
-            (0..ear.members.len()).for_each(|member| ear.merger.close(member));
-            ear.merger.release(|_, _, reading| ear.receiver.take(reading));
+        for side in &mut self.groups {
+            (0..side.members.len()).for_each(|member| side.merger.close(member));
+            side.merger.release(|_, _, reading| side.receiver.take(reading));
         }
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.report(second);
         let last = self.rows.last_second();
         self.tell(last);
-        let received = self.ears.into_iter().map(|ear| Some(ear.receiver.finish())).collect();
+        let received = self.groups.into_iter().map(|side| Some(side.receiver.finish())).collect();
         (
             received,
             self.dead,
@@ -301,9 +296,9 @@ impl Clockwork {
     }
 }
 
-impl Ear {
+impl GroupSide {
     /// Takes what has arrived at the members by `now`, as the workers do.
-    fn hear(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
+    fn receive(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
         let Self { name, members, merger, offset_ns, receiver, .. } = self;
         let alone = members.len() == 1;
         for (index, place) in members.iter_mut().enumerate() {

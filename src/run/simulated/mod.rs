@@ -5,9 +5,6 @@
 //! only the waiting is different: the clock jumps to the next thing that is due.
 
 mod clockwork;
-pub mod known;
-pub mod oracle;
-pub mod swarm;
 
 use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
 use crate::bus::{Bus, Mark};
@@ -17,13 +14,14 @@ use crate::measure::Pauses;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{self, Environment, Hiccups, PhaseName, Record, Rows};
+use crate::topology::Subscriptions;
 use crate::verdict::judged;
 
 use super::RunError;
-use super::assemble::{self, Parts};
+use super::assemble;
 use super::crew::Ended;
-use super::engine::{calendar, run_identity, subscribed};
-use super::identity::Identity;
+use super::identity::{Identity, run_identity};
+use super::parts::Parts;
 use super::receiver::{Stored, read};
 use super::shared::Calendar;
 use clockwork::{Clockwork, Drained};
@@ -82,9 +80,9 @@ pub fn simulate_told(
     scenario: &Scenario,
     seed: u64,
 ) -> Result<(Record, Truth, Vec<Rows>), RunError> {
-    let subscribed = subscribed(plan)?;
+    let subscriptions = Subscriptions::of(plan)?;
     let identity = Identity::from_random(crate::bus::sim::Random::new(seed).bits([0, 0]));
-    let calendar = calendar(plan, EPOCH_UNIX_NS, 0);
+    let calendar = Calendar::planned(plan, EPOCH_UNIX_NS, 0);
     let time = std::sync::Arc::default();
     let setup = Setup {
         faults: scenario.faults.clone(),
@@ -96,7 +94,7 @@ pub fn simulate_told(
         SimBus::new(plan, setup, &market::names(&plan.market), Time::Virtual(std::sync::Arc::clone(&time)));
     let mut record = empty(plan, &identity, &bus, calendar);
 
-    let mut work = Clockwork::new(plan, &mut bus, time, identity.tag, calendar, &subscribed, scenario)?;
+    let mut work = Clockwork::new(plan, &mut bus, time, identity.tag, calendar, &subscriptions, scenario)?;
     let mut note = |name, start_ns, end_ns| record.phases.push(record::Phase { name, start_ns, end_ns });
     note(PhaseName::Provision, 0, calendar.load_start);
     work.until(calendar.measure_start);
@@ -126,9 +124,8 @@ pub fn simulate_told(
     record.health.dead_workers.clone_from(&dead);
     let parts = Parts {
         plan,
-        subscribed: &subscribed,
-        published: &published,
-        ended: Ended { generated, received, dead },
+        subscriptions: &subscriptions,
+        ended: Ended { published, generated, received, dead },
         audit,
         backlog_max: rows.backlog_max,
         owed,

@@ -3,8 +3,7 @@
 use crate::host::resources::{Meter, Process, ProcessUse};
 use crate::num;
 use crate::record::{self, Resources};
-
-use super::engine::Broker;
+use crate::run::job::Broker;
 
 /// Something that uses CPU time and memory.
 pub(super) enum User {
@@ -47,6 +46,16 @@ pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
             peak_bytes: 0,
         })
         .collect()
+}
+
+/// Reads what each of them has used, and keeps it.
+pub(super) fn read(all: &mut [Watched], mut keep: impl FnMut(&mut Watched, ProcessUse)) {
+    for watched in all {
+        if let Some(used) = watched.user.usage() {
+            watched.peak_bytes = watched.peak_bytes.max(used.peak_rss_bytes);
+            keep(watched, used);
+        }
+    }
 }
 
 /// Enters what each of them used in a measure phase of so many seconds, and gives the cores that all used together.

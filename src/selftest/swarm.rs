@@ -7,7 +7,8 @@ use crate::plan::{
     Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology, grammar,
 };
 
-use super::{MachineSecond, Scenario, oracle, simulate};
+use super::oracle;
+use crate::run::simulated::{MachineSecond, Scenario, simulate};
 
 const MS: Ns = 1_000_000;
 

@@ -1,4 +1,4 @@
-//! Watches who uses the machine while a run goes on: second by second, and over the measure phase.
+//! Who uses the CPUs of this machine: second by second, and over the measure phase.
 
 use std::collections::BTreeMap;
 
@@ -24,7 +24,8 @@ struct Moment {
     threads: Vec<ThreadUse>,
 }
 
-pub(super) struct MachineWatch {
+/// Reads the machine's own counters.
+pub(super) struct CpuWatch {
     machine: Option<Machine>,
     /// A broker runs on this machine.
     broker_here: bool,
@@ -35,7 +36,7 @@ pub(super) struct MachineWatch {
     end: Option<Moment>,
 }
 
-impl MachineWatch {
+impl CpuWatch {
     pub(super) fn new(broker: &record::Broker, broker_seen: bool, now: Ns) -> Self {
         let machine = Machine::here();
         let last = machine.as_ref().and_then(|machine| Some((now, machine.read()?)));
@@ -160,10 +161,10 @@ mod tests {
 
     #[test]
     fn a_broker_that_cannot_be_seen_is_not_taken_for_others() {
-        let mut watch = MachineWatch::new(&broker("url", "nats://127.0.0.1:1"), false, 0);
+        let mut watch = CpuWatch::new(&broker("url", "nats://127.0.0.1:1"), false, 0);
         let used = watch.second(1_000_000_000, 0.0);
         assert!(used.all.is_some() && used.others.is_none());
-        let mut watch = MachineWatch::new(&broker("local", ""), true, 0);
+        let mut watch = CpuWatch::new(&broker("local", ""), true, 0);
         assert!(watch.second(1_000_000_000, 0.0).others.is_some());
         watch.start_measuring(0);
         watch.end_measuring(1_000_000_000);

@@ -5,9 +5,9 @@ use crate::num;
 use crate::plan::{Arrival, Burst, Ns, Plan, Rate, Span, grammar};
 use crate::record::{Record, Verdict};
 use crate::run::RunError;
+use crate::run::simulated::{Scenario, simulate};
 
 use super::swarm::{base, findings};
-use super::{Scenario, simulate};
 
 const MS: f64 = 1e6;
 /// Event ids hold intended times in steps of 1/4096 ms, rounded down: a time may come out this much too long.

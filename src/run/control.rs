@@ -1,5 +1,5 @@
-//! The keeper of the bus: a thread that owns its control side, asks the broker for its figures each second,
-//! collects marks, and reads the store back, so that the engine never waits for a broker that does not answer.
+//! The control side of the bus, on a thread of its own: it asks the broker for its figures each second, collects marks,
+//! reads the store back and removes what the run made, so that the engine never waits for a broker that does not answer.
 
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,7 +13,7 @@ use crate::plan::{Ns, Plan};
 
 use super::receiver::{Stored, read};
 
-/// What the keeper may be asked.
+/// What it may be asked.
 enum Order {
     Audit { within: Duration, stored: Box<Stored>, run: RunIdentity, epoch_unix_ns: u64 },
     Observe,
@@ -73,7 +73,8 @@ impl Newest {
     }
 }
 
-pub(super) struct Keeper {
+/// The engine's end of the control thread.
+pub(super) struct Control {
     orders: Sender<Order>,
     pub(super) replies: Inbox<Reply>,
     seen: Arc<Mutex<Seen>>,
@@ -83,7 +84,7 @@ pub(super) struct Keeper {
 const MARKS_EVERY: Duration = Duration::from_millis(100);
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
-impl Keeper {
+impl Control {
     /// `again_within` is the longest that the broker waits before it delivers an event again.
     pub(super) fn start<B: Bus + Send + 'static>(
         mut bus: B,
@@ -95,8 +96,8 @@ impl Keeper {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let shared = Arc::clone(&seen);
         let thread = std::thread::Builder::new()
-            .name("keeper".into())
-            .spawn(move || keep(&mut bus, &inbox, &answer, &shared, clock, again_within))?;
+            .name("control".into())
+            .spawn(move || serve(&mut bus, &inbox, &answer, &shared, clock, again_within))?;
         Ok(Self { orders, replies, seen, thread: Some(thread) })
     }
 
@@ -123,7 +124,7 @@ impl Keeper {
     /// Starts the audit; the reply comes in `replies`.
     pub(super) fn audit(&self, plan: &Plan, run: RunIdentity, epoch_unix_ns: u64, within: Duration) {
         let stored = Box::new(Stored::new(plan));
-        // A keeper that died has dropped its end; the missing reply tells.
+        // A thread that died has dropped its end; the missing reply tells.
         let _ = self.orders.send(Order::Audit { within, stored, run, epoch_unix_ns });
     }
 
@@ -136,7 +137,7 @@ impl Keeper {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Ends the keeper, and waits for it unless it hangs in a call to the broker; returns the last marks.
+    /// Ends the thread, and waits for it unless it hangs in a call to the broker; returns the last marks.
     pub(super) fn end(&mut self, within: Duration) -> Vec<Mark> {
         let Self { orders, thread, .. } = self;
         let (nobody, _) = channel();
@@ -154,7 +155,7 @@ impl Keeper {
     }
 }
 
-fn keep<B: Bus>(
+fn serve<B: Bus>(
     bus: &mut B,
     orders: &Inbox<Order>,
     replies: &Sender<Reply>,

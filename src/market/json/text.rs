@@ -1,9 +1,10 @@
 //! Writing numbers, times and ids as text into a reused buffer.
 
-use super::probe::write_id;
+use crate::market::probe::write_id;
 use crate::num;
 
-/// Appends text to a buffer; every method returns the writer, so that an event reads as one chain.
+/// Appends text to a buffer; every method returns the writer, so that calls make one chain.
+#[derive(Debug)]
 pub(super) struct Text<'a>(pub(super) &'a mut Vec<u8>);
 
 const PAIRS: [[u8; 2]; 100] = {
@@ -19,6 +20,28 @@ const PAIRS: [[u8; 2]; 100] = {
 
 /// Digits of the largest number.
 const MOST_DIGITS: usize = 20;
+/// Characters of the longest decimal number: sign, 15 digits, point, 4 digits; and as many more as make three words.
+const MOST_DECIMAL: usize = 24;
+/// Where the digits before the decimal point end.
+const POINT: usize = MOST_DIGITS;
+/// Room for a number, and for as many bytes behind it as can be copied in vain.
+const ROOM: usize = POINT + MOST_DECIMAL;
+
+/// Writes the digits of a number up to [`POINT`]; gives where they begin.
+#[inline]
+fn digits(mut n: u64, into: &mut [u8; ROOM]) -> usize {
+    let mut from = POINT;
+    while n >= 10 {
+        from -= 2;
+        into[from..from + 2].copy_from_slice(&pair(n));
+        n /= 100;
+    }
+    if n > 0 || from == POINT {
+        from -= 1;
+        into[from] = pair(n)[1];
+    }
+    from
+}
 
 fn pair(below_100: u64) -> [u8; 2] {
     PAIRS[num::index(below_100 % 100)]
@@ -32,6 +55,31 @@ impl Text<'_> {
         self
     }
 
+    /// Any text as it stands between the quotes of a JSON string.
+    pub(super) fn escaped(&mut self, text: &str) -> &mut Self {
+        for byte in text.bytes() {
+            let short = match byte {
+                b'"' | b'\\' => byte,
+                b'\n' => b'n',
+                b'\r' => b'r',
+                b'\t' => b't',
+                0x08 => b'b',
+                0x0c => b'f',
+                ..b' ' => {
+                    let low = b"0123456789abcdef"[usize::from(byte % 16)];
+                    self.0.extend_from_slice(&[b'\\', b'u', b'0', b'0', b'0' + byte / 16, low]);
+                    continue;
+                }
+                _ => {
+                    self.0.push(byte);
+                    continue;
+                }
+            };
+            self.0.extend_from_slice(&[b'\\', short]);
+        }
+        self
+    }
+
     /// The first so many of some bytes. All of them are copied, since a copy of a fixed length is a few moves, and
     /// one of any length a call.
     #[inline]
@@ -42,21 +90,11 @@ impl Text<'_> {
     }
 
     /// A whole number.
-    pub(super) fn whole(&mut self, mut n: u64) -> &mut Self {
-        // Digits up to the middle, and as many bytes behind them as can be copied in vain.
-        let mut digits = [0; 2 * MOST_DIGITS];
-        let mut from = MOST_DIGITS;
-        while n >= 10 {
-            from -= 2;
-            digits[from..from + 2].copy_from_slice(&pair(n));
-            n /= 100;
-        }
-        if n > 0 || from == MOST_DIGITS {
-            from -= 1;
-            digits[from] = pair(n)[1];
-        }
-        if let Some(start) = digits[from..].first_chunk::<MOST_DIGITS>() {
-            self.first(MOST_DIGITS - from, start);
+    pub(super) fn whole(&mut self, n: u64) -> &mut Self {
+        let mut room = [0; ROOM];
+        let from = digits(n, &mut room);
+        if let Some(start) = room[from..].first_chunk::<MOST_DIGITS>() {
+            self.first(POINT - from, start);
         }
         self
     }
@@ -66,21 +104,27 @@ impl Text<'_> {
     /// JSON libraries write a number that they read in the same form, so an event that passes through one
     /// with its member order kept comes out byte for byte the same.
     pub(super) fn decimal(&mut self, ten_thousandths: i64) -> &mut Self {
-        if ten_thousandths < 0 {
-            self.0.push(b'-');
-        }
         let n = ten_thousandths.unsigned_abs();
-        self.whole(n / 10_000);
+        let mut room = [0; ROOM];
+        let mut from = digits(n / 10_000, &mut room);
+        if ten_thousandths < 0 {
+            from -= 1;
+            room[from] = b'-';
+        }
+        let mut end = POINT;
         let fraction = n % 10_000;
         if fraction > 0 {
             let ([first, second], [third, fourth]) = (pair(fraction / 100), pair(fraction));
-            let length = match [second, third, fourth] {
+            room[POINT..POINT + 5].copy_from_slice(&[b'.', first, second, third, fourth]);
+            end += match [second, third, fourth] {
                 [.., b'1'..=b'9'] => 5,
                 [_, b'1'..=b'9', _] => 4,
                 [b'1'..=b'9', ..] => 3,
                 _ => 2,
             };
-            self.first(length, &[b'.', first, second, third, fourth]);
+        }
+        if let Some(start) = room[from..].first_chunk::<MOST_DECIMAL>() {
+            self.first(end - from, start);
         }
         self
     }
@@ -187,6 +231,14 @@ mod tests {
             let text = written(|out| _ = out.decimal(n));
             let value: serde_json::Value = serde_json::from_str(&text).expect("a JSON number");
             prop_assert_eq!(value.to_string(), text);
+        }
+
+        #[test]
+        fn texts_are_as_a_json_library_writes_them(any: String, odd in "[\\x00-\\x7f]{0,12}") {
+            for text in [any, odd] {
+                let quoted = format!("\"{}\"", written(|out| _ = out.escaped(&text)));
+                prop_assert_eq!(quoted, serde_json::Value::from(text).to_string());
+            }
         }
 
         #[test]

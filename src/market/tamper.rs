@@ -1,0 +1,36 @@
+//! What happens to events on a bus: damage, and what others publish. For the simulated bus, which knows no format.
+
+use super::format::Format;
+use super::probe::Probe;
+use crate::num;
+
+/// Writes a damaged copy of an event into `into`: with a changed byte, or without its end. Its id stays, since damage
+/// to the id makes an event that nobody sent, and nobody can say whose it was; what has no id stays as it is. `bits`
+/// choose the damage.
+pub(super) fn damage<F: Format>(event: &[u8], bits: u64, into: &mut Vec<u8>) {
+    into.clear();
+    into.extend_from_slice(event);
+    let Some(id) = F::id_place(event) else { return };
+    let place = num::index((bits >> 16) % num::count(event.len() - id.len()));
+    if bits.trailing_zeros() >= 3 {
+        into.truncate(id.end + place.min(event.len() - id.end - 1));
+    } else {
+        let place = if place < id.start { place } else { place + id.len() };
+        into[place] ^= num::low8(bits >> 8).max(1);
+    }
+}
+
+/// What another program might publish beside an event: text, an event of another system, or one of another run.
+pub(super) fn foreign<F: Format>(event: &[u8], bits: u64) -> Vec<u8> {
+    match bits % 3 {
+        0 => b"hello, is this the market?".to_vec(),
+        1 => F::STRANGER.to_vec(),
+        _ => {
+            let mut other = event.to_vec();
+            if let Some((probe, _)) = F::read(event, Probe::of_id) {
+                F::rename(&mut other, Probe { run_tag: probe.run_tag ^ 1, ..probe });
+            }
+            other
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Agendas on a fake clock, and the thread that carries one out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::*;
+
+/// A clock that jumps to whatever is waited for, up to the moment at which somebody wants the end.
+struct Fake {
+    now: Arc<AtomicU64>,
+    end: Ns,
+}
+
+impl Time for Fake {
+    fn now(&self) -> Ns {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    fn wait_until(&self, due: Ns) -> bool {
+        self.now.fetch_max(due.min(self.end), Ordering::Relaxed);
+        self.now() < self.end
+    }
+}
+
+/// What an action is to do.
+#[derive(Clone, Copy)]
+enum Way {
+    Takes(Ns),
+    Fails,
+    Panics,
+}
+
+struct Scripted(&'static str, Way, Arc<AtomicU64>);
+
+impl Action for Scripted {
+    fn name(&self) -> String {
+        self.0.into()
+    }
+
+    fn act(&mut self) -> Result<String, String> {
+        match self.1 {
+            Way::Takes(long) => {
+                self.2.fetch_add(long, Ordering::Relaxed);
+                Ok("seen".into())
+            }
+            Way::Fails => Err("no such node".into()),
+            Way::Panics => panic!("as it is meant to"),
+        }
+    }
+
+    fn undo(&mut self) -> Result<String, String> {
+        Ok(String::new())
+    }
+}
+
+/// What happens on an agenda of (name, at, until, way) from time 1000 on, if somebody wants the end at `end`.
+fn told(end: Ns, entries: &[(&'static str, Ns, Option<Ns>, Way)]) -> Vec<(What, String, Ns, Ns)> {
+    let now = Arc::new(AtomicU64::new(0));
+    let mut agenda = Agenda::default();
+    for &(name, at, until, way) in entries {
+        agenda.add(at, until, Box::new(Scripted(name, way, Arc::clone(&now))));
+    }
+    let mut all = Vec::new();
+    let tell = &mut |told: Happening| all.push((told.what, told.name, told.planned, told.at));
+    Work::new(agenda, 1000, &Fake { now, end }, tell).carry_out();
+    all
+}
+
+#[test]
+fn actions_are_done_and_undone_at_their_times_counted_from_the_measure_phase() {
+    use What::{Begun, Done, Undone};
+    // Added out of order; the second begins when the first is undone.
+    let all = told(Ns::MAX, &[("b", 30, Some(50), Way::Takes(0)), ("a", 10, Some(30), Way::Takes(5))]);
+    let expected = [
+        (Begun, "a", 1010, 1010),
+        (Done, "a", 1010, 1015),
+        (Undone, "a", 1030, 1030),
+        (Begun, "b", 1030, 1030),
+        (Done, "b", 1030, 1030),
+        (Undone, "b", 1050, 1050),
+    ];
+    assert_eq!(all, expected.map(|(what, name, planned, at)| (what, name.to_owned(), planned, at)));
+}
+
+#[test]
+fn an_action_that_takes_its_time_delays_the_next_one_and_both_times_are_told() {
+    let all = told(Ns::MAX, &[("slow", 10, None, Way::Takes(100)), ("next", 20, None, Way::Takes(0))]);
+    let begun: Vec<_> =
+        all.iter().filter(|told| told.0 == What::Begun).map(|told| (told.2, told.3)).collect();
+    assert_eq!(begun, [(1010, 1010), (1020, 1110)]);
+    assert!(all.iter().all(|told| told.0 != What::Undone), "there is nothing to undo");
+}
+
+#[test]
+fn an_early_end_drops_what_has_not_begun_and_undoes_the_rest_the_last_one_first() {
+    use What::{Dropped, Undone};
+    let entries = [
+        ("first", 10, Some(500), Way::Takes(0)),
+        ("second", 20, Some(400), Way::Takes(0)),
+        ("never", 300, Some(400), Way::Takes(0)),
+    ];
+    let all = told(1100, &entries);
+    let after: Vec<_> = all[4..].iter().map(|told| (told.0, told.1.as_str(), told.3)).collect();
+    assert_eq!(after, [(Undone, "second", 1100), (Undone, "first", 1100), (Dropped, "never", 1100)]);
+}
+
+#[test]
+fn what_fails_or_panics_is_undone_at_once_and_the_rest_goes_on() {
+    use What::{Begun, Done, Failed, Undone};
+    let all = told(
+        Ns::MAX,
+        &[
+            ("bad", 10, Some(90), Way::Fails),
+            ("worse", 20, Some(90), Way::Panics),
+            ("good", 30, None, Way::Takes(0)),
+        ],
+    );
+    let what: Vec<_> = all.iter().map(|told| (told.0, told.1.as_str(), told.3)).collect();
+    let expected = [
+        (Begun, "bad", 1010),
+        (Failed, "bad", 1010),
+        (Undone, "bad", 1010),
+        (Begun, "worse", 1020),
+        (Failed, "worse", 1020),
+        (Undone, "worse", 1020),
+        (Begun, "good", 1030),
+        (Done, "good", 1030),
+    ];
+    assert_eq!(what, expected);
+}
+
+/// Notes what is done to it.
+struct Noted(Arc<Mutex<Vec<&'static str>>>);
+
+impl Action for Noted {
+    fn name(&self) -> String {
+        "noted".into()
+    }
+
+    fn act(&mut self) -> Result<String, String> {
+        self.0.lock().unwrap().push("act");
+        Ok(String::new())
+    }
+
+    fn undo(&mut self) -> Result<String, String> {
+        self.0.lock().unwrap().push("undo");
+        Ok(String::new())
+    }
+}
+
+#[test]
+fn a_run_that_is_gone_leaves_nothing_undone() {
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let mut agenda = Agenda::default();
+    agenda.add(0, Some(3_600_000_000_000), Box::new(Noted(Arc::clone(&done))));
+    agenda.add(1_800_000_000_000, None, Box::new(Noted(Arc::clone(&done))));
+    let thread = AgendaThread::start(agenda, Clock::start(), 0).unwrap();
+    while done.lock().unwrap().is_empty() {
+        std::thread::yield_now();
+    }
+    drop(thread);
+    assert_eq!(*done.lock().unwrap(), ["act", "undo"]);
+}
+
+#[test]
+fn an_empty_agenda_is_over_and_needs_no_thread() {
+    let thread = AgendaThread::start(Agenda::default(), Clock::start(), 0).unwrap();
+    assert!(thread.is_over() && thread.happened().next().is_none());
+}
+
+#[test]
+fn a_mark_says_what_happened_and_when_it_was_to_happen() {
+    let mark = Mark::from(Happening {
+        what: What::Failed,
+        name: "kill node-2".into(),
+        planned: 21_500_000_000,
+        at: 22_000_000_000,
+        said: "no such node".into(),
+    });
+    assert_eq!((mark.at_ns, mark.kind.as_str()), (22_000_000_000, "action-failed"));
+    assert_eq!(mark.detail, "kill node-2 (planned for 21.500 s): no such node");
+}

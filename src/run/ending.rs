@@ -1,0 +1,213 @@
+//! The end of a run: the drain, what the broker still owes, the audit, and the removal of what the run made.
+
+use std::time::Duration;
+
+use crate::bus::BusSample;
+use crate::market::RunIdentity;
+use crate::num;
+use crate::plan::{AckMode, Ns, Plan};
+use crate::record::{End, PhaseName};
+
+use super::control::Reply;
+use super::crew::Crew;
+use super::receiver::Stored;
+use super::supervisor::{Stop, Supervisor};
+
+/// Events a second that an audit reads at the least: on a busy machine a quarter of what nats-server gives.
+const AUDIT_RATE: u64 = 50_000;
+/// How long a broker that is gone, or a user who wants to go, is waited for.
+const BRIEF: Duration = Duration::from_secs(2);
+/// How long a broker that does not answer at the end of the drain gets to come back for the audit.
+const LAST_CHANCE: Duration = Duration::from_secs(5);
+/// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
+pub(super) const QUIET_NS: Ns = 300_000_000;
+/// The last acknowledgements of members that have ended reach the broker within this.
+pub(super) const SETTLING_NS: Ns = 2_000_000_000;
+
+/// Waits for answers, then for deliveries, until nothing is missing or the deadline. Was nothing being delivered at its end?
+pub(super) fn drain(
+    supervisor: &mut Supervisor<'_, '_, '_>,
+    crew: &mut dyn Crew,
+    plan: &Plan,
+    brief: bool,
+) -> bool {
+    let start = supervisor.now();
+    let length = if brief { num::count(2_000_000_000).min(plan.load.drain.ns) } else { plan.load.drain.ns };
+    let deadline = start + length;
+    supervisor.start_phase(PhaseName::Drain, start, deadline);
+    let mut broker_died = supervisor.broker_is_dead();
+    while !crew.generators_done()
+        && supervisor.now() < deadline
+        && supervisor.interrupt_level() < 2
+        && !broker_died
+    {
+        broker_died = matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
+    }
+    let published = crew.end_generators();
+    let open = published.totals().unconfirmed + published.totals().refused > 0;
+    // The receivers get a moment to count what is missing, even when the deadline is over.
+    let deadline = deadline.max(supervisor.now() + QUIET_NS);
+    let mut silence = Silence::new(supervisor.now());
+    while supervisor.now() < deadline && supervisor.interrupt_level() < 2 {
+        broker_died |= matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
+        silence.look(supervisor.now(), crew.deliveries());
+        let quiet = silence.lasts(supervisor.now());
+        let missing = crew.missing().iter().any(|&missing| missing > 0);
+        let account = || supervisor.broker.account_since(silence.since());
+        if settled(missing, open, quiet, account) || (broker_died && quiet) {
+            break;
+        }
+    }
+    let quiet = silence.lasts(supervisor.now());
+    crew.stop_receiving();
+    if let (true, Some(why)) = (broker_died, supervisor.broker.death().map(str::to_owned)) {
+        supervisor.ends_as(End::BrokerFailed, &why);
+    }
+    let now = supervisor.now();
+    supervisor.end_phase(now);
+    quiet
+}
+
+/// Has everything come that will come? An event without an answer may be stored, and delivered, at any time: it is waited for
+/// as long as the broker has something for anybody, and until it has said that it has not.
+pub(super) fn settled(
+    missing: bool,
+    open: bool,
+    quiet: bool,
+    account: impl FnOnce() -> Option<BusSample>,
+) -> bool {
+    let nothing_owed = || account().is_some_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
+    !missing && (!open || (quiet && nothing_owed()))
+}
+
+/// Since when no group has received anything.
+pub(super) struct Silence {
+    deliveries: u64,
+    since: Ns,
+}
+
+impl Silence {
+    pub(super) const fn new(now: Ns) -> Self {
+        Self { deliveries: 0, since: now }
+    }
+
+    /// Looks whether there were more `deliveries`.
+    pub(super) const fn look(&mut self, now: Ns, deliveries: u64) {
+        if deliveries != self.deliveries {
+            *self = Self { deliveries, since: now };
+        }
+    }
+
+    pub(super) const fn since(&self) -> Ns {
+        self.since
+    }
+
+    pub(super) const fn lasts(&self, now: Ns) -> bool {
+        now > self.since + QUIET_NS
+    }
+}
+
+/// What the broker still owes each group, once the members have ended: an event that is missing is not lost as long as
+/// it may come. Acknowledgements that are on their way get a moment to arrive.
+pub(super) fn owed(
+    supervisor: &mut Supervisor<'_, '_, '_>,
+    plan: &Plan,
+    missing: &[u64],
+    quiet: bool,
+) -> Vec<u64> {
+    if missing.iter().all(|&missing| missing == 0) {
+        return vec![0; missing.len()];
+    }
+    let unknown = vec![u64::MAX; missing.len()];
+    // What was sent without waiting for an acknowledgement is in nobody's account while it is on its way.
+    if plan.bus.ack == AckMode::None && !quiet {
+        return unknown;
+    }
+    let until = supervisor.now() + SETTLING_NS;
+    loop {
+        if supervisor.broker_is_dead() || supervisor.interrupt_level() > 1 || !supervisor.remember_store() {
+            return unknown;
+        }
+        let owed = supervisor.broker.still_owed(supervisor.now());
+        if supervisor.now() >= until
+            || owed.iter().zip(missing).all(|(&owed, &missing)| owed == 0 || missing == 0)
+        {
+            return owed;
+        }
+        let _ = supervisor.step();
+    }
+}
+
+/// Reads the store back; a broker that does not answer has failed.
+pub(super) fn read_back(
+    supervisor: &mut Supervisor<'_, '_, '_>,
+    plan: &Plan,
+    run: RunIdentity,
+    epoch_unix_ns: u64,
+    audit_within: Duration,
+    brief: bool,
+) -> Option<Stored> {
+    if supervisor.broker_is_dead() {
+        return None;
+    }
+    let start = supervisor.now();
+    let _ = supervisor.remember_store();
+    let within = match (brief, supervisor.broker.silence()) {
+        (true, _) => BRIEF,
+        (false, Some(_)) => LAST_CHANCE,
+        (false, None) => {
+            audit_within + Duration::from_secs(supervisor.stored_events().unwrap_or(0) / AUDIT_RATE)
+        }
+    };
+    supervisor.start_phase(
+        PhaseName::Audit,
+        start,
+        start + u64::try_from(within.as_nanos()).unwrap_or(u64::MAX),
+    );
+    supervisor.broker.control.audit(plan, run, epoch_unix_ns, within);
+    // The control side may be in the middle of another question to the broker when it gets the order.
+    let reply =
+        supervisor.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
+    let now = supervisor.now();
+    supervisor.end_phase(now);
+    let mut stored = None;
+    let failed = match reply {
+        Some(Reply::Audited { stored: read, result, took }) => {
+            let read = stored.insert(*read);
+            read.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);
+            match result {
+                Ok(complete) => {
+                    read.figures.complete = complete;
+                    (!complete).then(|| "the deadline came before the stream's end".to_owned())
+                }
+                Err(error) => Some(error.to_string()),
+            }
+        }
+        _ => Some("no answer within the deadline".to_owned()),
+    };
+    if let Some(why) = failed {
+        supervisor.mark("audit-failed", &why);
+        if let Some(silence) = supervisor.broker.silence() {
+            supervisor.ends_as(End::BrokerFailed, &silence);
+        } else if !brief && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
+            supervisor.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {why}"));
+        }
+    }
+    stored
+}
+
+pub(super) fn tear_down(supervisor: &mut Supervisor<'_, '_, '_>) {
+    if supervisor.broker_is_dead() {
+        return;
+    }
+    supervisor.broker.control.teardown();
+    let within = if supervisor.broker.silence().is_some() { 2 * BRIEF } else { Duration::from_secs(10) };
+    match supervisor.reply(|reply| matches!(reply, Reply::TornDown(_)), within, BRIEF / 2) {
+        Some(Reply::TornDown(Ok(()))) => {}
+        Some(Reply::TornDown(Err(error))) => supervisor.mark("left-behind", &error.to_string()),
+        _ => {
+            let hint = "the broker did not answer; on a bus that tickgate did not start, `tickgate clean` removes what is left";
+            supervisor.mark("left-behind", hint);
+        }
+    }
+}

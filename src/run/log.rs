@@ -1,0 +1,103 @@
+//! The record of a run as it grows, and the observers that hear of each addition.
+
+use crate::plan::Ns;
+use crate::record::{End, Mark, Phase, PhaseName, Record, Rows};
+
+use super::events::{Event, Observer};
+use super::marks::Marks;
+
+pub(super) struct RunLog<'o, 'p> {
+    record: Record,
+    observers: &'o mut [&'p mut dyn Observer],
+    marks: Marks,
+    phase: Option<Phase>,
+}
+
+impl<'o, 'p> RunLog<'o, 'p> {
+    /// Begins with the record of a run that is ready, and says so.
+    pub(super) fn start(record: Record, observers: &'o mut [&'p mut dyn Observer]) -> Self {
+        for observer in &mut *observers {
+            observer.event(&Event::Ready(&record));
+        }
+        Self { record, observers, marks: Marks::default(), phase: None }
+    }
+
+    fn tell(&mut self, event: &Event<'_>) {
+        for observer in &mut *self.observers {
+            observer.event(event);
+        }
+    }
+
+    /// Says how the run ended; the first word stands.
+    pub(super) fn ends_as(&mut self, end: End, why: &str) {
+        if self.record.run.end == End::Completed {
+            self.record.run.end = end;
+            self.record.run.reason = Some(why.to_owned());
+        }
+    }
+
+    pub(super) fn mark(&mut self, at_ns: Ns, kind: &str, detail: &str) {
+        self.keep(Mark { at_ns, kind: kind.to_owned(), detail: detail.to_owned() });
+    }
+
+    /// Enters a mark, as far as there are not too many of its kind.
+    pub(super) fn keep(&mut self, mark: Mark) {
+        if let Some(mark) = self.marks.keep(mark) {
+            self.enter(mark);
+        }
+    }
+
+    fn enter(&mut self, mark: Mark) {
+        self.tell(&Event::Mark(&mark));
+        self.record.marks.push(mark);
+    }
+
+    pub(super) fn start_phase(&mut self, name: PhaseName, start_ns: Ns, until: Ns) {
+        self.phase = Some(Phase { name, start_ns, end_ns: until });
+        self.tell(&Event::PhaseStarted { name, length_ns: until.saturating_sub(start_ns) });
+    }
+
+    /// The phase that goes on.
+    pub(super) fn phase(&self) -> Option<PhaseName> {
+        self.phase.as_ref().map(|phase| phase.name)
+    }
+
+    pub(super) fn end_phase(&mut self, end_ns: Ns) {
+        let Some(phase) = self.phase.take() else { return };
+        let phase = Phase { end_ns, ..phase };
+        self.tell(&Event::PhaseEnded(&phase));
+        self.record.phases.push(phase);
+    }
+
+    /// Enters a second.
+    pub(super) fn second(&mut self, rows: Rows) {
+        self.tell(&Event::Second(&rows));
+        self.record.timeline.push(rows.row);
+    }
+
+    /// When the measure phase ended, once it has.
+    pub(super) fn measure_end(&self) -> Option<Ns> {
+        self.record.phase(PhaseName::Measure).map(|phase| phase.end_ns)
+    }
+
+    /// Notes the size of the broker's store.
+    pub(super) const fn note_store(&mut self, bytes: Option<u64>, events: u64) {
+        self.record.resources.store_bytes = bytes;
+        self.record.resources.store_events = Some(events);
+    }
+
+    /// Events in the store, as they were noted.
+    pub(super) const fn stored_events(&self) -> Option<u64> {
+        self.record.resources.store_events
+    }
+
+    /// The record with all that was entered, its marks in the order of their times.
+    pub(super) fn finish(mut self) -> Record {
+        for mark in self.marks.rest() {
+            self.enter(mark);
+        }
+        // Connections leave theirs for others to collect.
+        self.record.marks.sort_by_key(|mark| mark.at_ns);
+        self.record
+    }
+}

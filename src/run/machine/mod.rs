@@ -1,0 +1,107 @@
+//! The machine that a run is on: how late its threads wake, who uses its CPUs, what tickgate and its brokers take, and
+//! whether its wall clock was stepped.
+
+mod cpu;
+mod drift;
+mod processes;
+
+use crate::host::clock::Clock;
+use crate::host::hiccup::HiccupMeter;
+use crate::measure::Pauses;
+use crate::num;
+use crate::plan::Ns;
+use crate::record::{self, Record};
+
+use super::job::Broker;
+use super::rows::Sample;
+use super::shared::Calendar;
+use cpu::CpuWatch;
+use drift::clock_step;
+use processes::{Watched, cpu_ns};
+
+/// Watches the machine for the time of a run.
+pub(super) struct MachineWatch {
+    clock: Clock,
+    meter: HiccupMeter,
+    cpu: CpuWatch,
+    processes: Vec<Watched>,
+    sampled_at: Ns,
+    wall_drift_ns: i64,
+}
+
+impl MachineWatch {
+    /// Starts to watch the machine, tickgate, and what is known of the broker, whose meters are taken.
+    pub(super) fn start(clock: Clock, calendar: Calendar, broker: &mut Broker) -> std::io::Result<Self> {
+        let processes = processes::all(broker);
+        let broker_seen = processes.iter().any(|watched| watched.name.is_some());
+        let mut meter = HiccupMeter::start(clock)?;
+        meter.watch(calendar.load_start, calendar.measure_start, calendar.measure_end);
+        Ok(Self {
+            clock,
+            meter,
+            cpu: CpuWatch::new(&broker.record, broker_seen, clock.now()),
+            processes,
+            sampled_at: clock.now(),
+            wall_drift_ns: clock.wall_drift_ns(),
+        })
+    }
+
+    pub(super) fn start_measuring(&mut self) {
+        processes::read(&mut self.processes, |watched, used| watched.at_measure_start = Some(used));
+        self.cpu.start_measuring(self.clock.now());
+    }
+
+    pub(super) fn end_measuring(&mut self, end_ns: Ns) {
+        self.meter.end_phase(end_ns);
+        processes::read(&mut self.processes, |watched, used| watched.at_measure_end = Some(used));
+        self.cpu.end_measuring(self.clock.now());
+    }
+
+    /// What to say if the wall clock was stepped since the last call.
+    pub(super) fn clock_step(&mut self) -> Option<String> {
+        let before = std::mem::replace(&mut self.wall_drift_ns, self.clock.wall_drift_ns());
+        clock_step(before, self.wall_drift_ns)
+    }
+
+    /// What was used since the last call; the broker's store is for others to fill in.
+    pub(super) fn sample(&mut self, now: Ns) -> Sample {
+        let interval = self.meter.take_interval();
+        let seconds = num::f64_of(now.saturating_sub(self.sampled_at).max(1)) / 1e9;
+        self.sampled_at = now;
+        let mut sample = Sample { hiccup_max_ns: interval.late.max(), ..Sample::default() };
+        processes::read(&mut self.processes, |watched, used| {
+            let cores = num::f64_of(cpu_ns(&used).saturating_sub(cpu_ns(&watched.last))) / 1e9 / seconds;
+            watched.last = used;
+            if watched.name.is_none() {
+                sample.harness_cpu = cores;
+                sample.harness_memory_bytes = used.rss_bytes;
+            } else {
+                sample.broker_cpu = Some(sample.broker_cpu.unwrap_or(0.0) + cores);
+                sample.broker_memory_bytes = Some(sample.broker_memory_bytes.unwrap_or(0) + used.rss_bytes);
+            }
+        });
+        let ours = sample.harness_cpu + sample.broker_cpu.unwrap_or(0.0);
+        let used = self.cpu.second(now, ours);
+        (sample.machine_cpu, sample.others_cpu) = (used.all, used.others);
+        sample
+    }
+
+    /// Enters what was seen, and gives the moments at which the harness stood still.
+    pub(super) fn finish(self, record: &mut Record) -> Pauses {
+        if !self.meter.alive() {
+            record.health.dead_workers.push("the hiccup meter".into());
+        }
+        let seconds = record.measured_seconds();
+        let ours = processes::note(&self.processes, seconds, &mut record.resources);
+        record.health.machine = self.cpu.finish(ours);
+        let (times, pauses) = self.meter.finish();
+        record.health.hiccups = record::Hiccups {
+            count: times.count,
+            p50_ns: times.p50_ns,
+            p99_ns: times.p99_ns,
+            p99_9_ns: times.p99_9_ns,
+            max_ns: times.max_ns,
+        };
+        pauses
+    }
+}

@@ -1,0 +1,306 @@
+//! The supervisor of a run: while the workers work, it gathers what they report, looks after the broker and the machine,
+//! listens for an interruption, notes what happens on the agenda, and tells the observers. Its thread never waits for anybody for longer than a step.
+
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use crate::host::clock::{Clock, utc};
+use crate::host::signal::Interrupt;
+use crate::measure::Pauses;
+use crate::plan::Ns;
+use crate::record::{End, Mark, PhaseName, Record};
+
+use super::agenda::AgendaThread;
+use super::broker_watch::BrokerWatch;
+use super::control::Reply;
+use super::log::RunLog;
+use super::machine::MachineWatch;
+use super::rows::{Report, RowMaker, next_second_start, second_of};
+use super::shared::Calendar;
+
+/// Why a wait ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The time came.
+    Reached,
+    /// Somebody asked for the end.
+    Interrupted,
+    /// The broker's process ended.
+    BrokerDied(String),
+    /// A worker ended before its time.
+    Lost,
+}
+
+/// The longest that a step waits for a report.
+const STEP: Duration = Duration::from_millis(20);
+/// Rows are told this many seconds late, so that the reports of all workers are in.
+const ROWS_LATE: u64 = 1;
+/// How long the control side of the bus gets to end.
+const CONTROL_ENDS_WITHIN: Duration = Duration::from_secs(3);
+
+/// What the workers report, and the rows that it makes.
+pub(super) struct Timeline {
+    inbox: Inbox<Report>,
+    rows: RowMaker,
+    calendar: Calendar,
+    /// When the second that goes on is over.
+    next_second: Ns,
+}
+
+impl Timeline {
+    pub(super) const fn new(inbox: Inbox<Report>, rows: RowMaker, calendar: Calendar) -> Self {
+        Self { inbox, rows, calendar, next_second: calendar.load_start + 1_000_000_000 }
+    }
+
+    /// Waits for a report, for so long at the most.
+    fn wait(&mut self, longest: Duration) {
+        match self.inbox.recv_timeout(longest) {
+            Ok(report) => self.rows.enter(report),
+            Err(RecvTimeoutError::Timeout) => {}
+            // Every worker is done; there is nobody to wait for.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(longest),
+        }
+    }
+
+    /// Takes all reports that are there.
+    fn gather(&mut self) {
+        while let Ok(report) = self.inbox.try_recv() {
+            self.rows.enter(report);
+        }
+    }
+
+    /// The number of the second that ended, if one did since the last call.
+    fn ended(&mut self, now: Ns) -> Option<u64> {
+        if now < self.next_second {
+            return None;
+        }
+        let ended = second_of(self.next_second, self.calendar.load_start) - 1;
+        self.next_second = next_second_start(now, self.calendar.load_start);
+        Some(ended)
+    }
+
+    /// Tells the rows before a second.
+    fn tell(&mut self, until: u64, log: &mut RunLog<'_, '_>) {
+        let measure_start = self.calendar.measure_start;
+        let load_end = log.measure_end().unwrap_or(self.calendar.measure_end);
+        while let Some(rows) = self.rows.next_before(until, |at| match at {
+            at if at < measure_start => PhaseName::Warmup,
+            at if at < load_end => PhaseName::Measure,
+            _ => PhaseName::Drain,
+        }) {
+            log.second(rows);
+        }
+    }
+}
+
+pub(super) struct Supervisor<'a, 'o, 'p> {
+    clock: Clock,
+    interrupt: &'a Interrupt,
+    agenda: AgendaThread,
+    timeline: Timeline,
+    log: RunLog<'o, 'p>,
+    machine: MachineWatch,
+    pub(super) broker: BrokerWatch,
+}
+
+impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
+    pub(super) const fn new(
+        clock: Clock,
+        interrupt: &'a Interrupt,
+        agenda: AgendaThread,
+        timeline: Timeline,
+        log: RunLog<'o, 'p>,
+        machine: MachineWatch,
+        broker: BrokerWatch,
+    ) -> Self {
+        Self { clock, interrupt, agenda, timeline, log, machine, broker }
+    }
+
+    pub(super) fn now(&self) -> Ns {
+        self.clock.now()
+    }
+
+    pub(super) fn interrupt_level(&self) -> u8 {
+        self.interrupt.level()
+    }
+
+    pub(super) fn broker_is_dead(&self) -> bool {
+        self.broker.death().is_some()
+    }
+
+    /// Says how the run ended; the first word stands.
+    pub(super) fn ends_as(&mut self, end: End, why: &str) {
+        self.log.ends_as(end, why);
+    }
+
+    pub(super) fn mark(&mut self, kind: &str, detail: &str) {
+        self.log.mark(self.clock.now(), kind, detail);
+    }
+
+    pub(super) fn start_phase(&mut self, name: PhaseName, start_ns: Ns, until: Ns) {
+        if name == PhaseName::Measure {
+            self.machine.start_measuring();
+        }
+        self.log.start_phase(name, start_ns, until);
+    }
+
+    pub(super) fn end_phase(&mut self, end_ns: Ns) {
+        self.broker.look_at_the_store(self.clock.now(), &mut self.log);
+        if self.log.phase() == Some(PhaseName::Measure) {
+            self.machine.end_measuring(end_ns);
+        }
+        self.log.end_phase(end_ns);
+    }
+
+    /// Works until a time, or until something ends it first.
+    pub(super) fn until(&mut self, time: Ns, lost: impl Fn() -> bool) -> Stop {
+        while self.clock.now() < time {
+            if let Some(stop) = self.step_until(time) {
+                return stop;
+            }
+            if lost() {
+                return Stop::Lost;
+            }
+        }
+        Stop::Reached
+    }
+
+    /// One step: at most 20 ms.
+    pub(super) fn step(&mut self) -> Option<Stop> {
+        self.step_until(Ns::MAX)
+    }
+
+    fn step_until(&mut self, time: Ns) -> Option<Stop> {
+        let left = time.min(self.timeline.next_second).saturating_sub(self.clock.now());
+        self.timeline.wait(STEP.min(Duration::from_nanos(left)));
+        self.broker.look(self.clock.now(), &mut self.log);
+        self.note_agenda();
+        if let Some(second) = self.timeline.ended(self.clock.now()) {
+            self.second(second);
+        }
+        if let Some(why) = self.broker.death() {
+            return Some(Stop::BrokerDied(why.to_owned()));
+        }
+        (self.interrupt.level() > 0).then_some(Stop::Interrupted)
+    }
+
+    fn note_agenda(&mut self) {
+        for happening in self.agenda.happened() {
+            self.log.keep(happening.into());
+        }
+    }
+
+    /// Drops what is left of the agenda, and has undone what was done; waits for neither.
+    pub(super) fn end_agenda(&mut self) {
+        self.agenda.end();
+    }
+
+    /// Works until everything that the agenda has done is undone, or takes too long.
+    pub(super) fn finish_agenda(&mut self) {
+        self.agenda.end();
+        let deadline = AgendaThread::deadline();
+        while !self.agenda.is_over() && Instant::now() < deadline {
+            let _ = self.step();
+        }
+        self.note_agenda();
+        if !self.agenda.is_over() {
+            self.mark(
+                "action-hangs",
+                "an action of the agenda has not come to its end; what it did may not be undone",
+            );
+            self.agenda.abandon();
+        }
+    }
+
+    /// A second ended: samples the machine and tells what is complete.
+    fn second(&mut self, second: u64) {
+        let now = self.clock.now();
+        self.broker.look_at_the_store(now, &mut self.log);
+        if let Some(detail) = self.machine.clock_step() {
+            self.log.mark(now, "clock-stepped", &detail);
+        }
+        let mut sample = self.machine.sample(now);
+        sample.store_bytes = self.broker.stored_bytes();
+        self.timeline.rows.enter(Report::Sample { second, sample });
+        self.timeline.tell(second.saturating_sub(ROWS_LATE - 1), &mut self.log);
+    }
+
+    /// Tells the seconds that are over, once all workers have ended.
+    pub(super) fn tell_ended_seconds(&mut self) {
+        self.timeline.gather();
+        let current = second_of(self.clock.now(), self.timeline.calendar.load_start);
+        self.timeline.tell(current.min(self.timeline.rows.last_second()), &mut self.log);
+    }
+
+    /// Tells what is left of the timeline, once all workers have ended.
+    pub(super) fn finish_seconds(&mut self) {
+        self.timeline.gather();
+        self.timeline.tell(self.timeline.rows.last_second(), &mut self.log);
+    }
+
+    /// Notes the broker's own account of the stream, fresh after the drain; `false` where it gives none.
+    pub(super) fn remember_store(&mut self) -> bool {
+        let asked = self.clock.now();
+        self.broker.control.observe();
+        let answered = |reply: &Reply| matches!(reply, Reply::Observed);
+        if self.reply(answered, Duration::from_secs(3), Duration::ZERO).is_none() {
+            return false;
+        }
+        let Some(sample) = self.broker.account_since(asked) else { return false };
+        self.log.note_store(sample.stored_bytes, sample.stored_events);
+        true
+    }
+
+    /// Events in the store, as it was remembered.
+    pub(super) const fn stored_events(&self) -> Option<u64> {
+        self.log.stored_events()
+    }
+
+    /// Waits for a reply of the control side, unless it does not come in time, or not in a shorter one where somebody
+    /// cannot wait. A late reply to an earlier question is passed over.
+    pub(super) fn reply(
+        &mut self,
+        wanted: fn(&Reply) -> bool,
+        within: Duration,
+        at_once: Duration,
+    ) -> Option<Reply> {
+        let asked = Instant::now();
+        let patience = |level| if level < 2 { within } else { at_once };
+        while asked.elapsed() < patience(self.interrupt.level()) && self.broker.control.alive() {
+            if let Some(reply) = self.broker.control.replies.try_iter().find(wanted) {
+                return Some(reply);
+            }
+            if matches!(self.step(), Some(Stop::BrokerDied(_))) {
+                break;
+            }
+        }
+        self.broker.control.replies.try_iter().find(wanted)
+    }
+
+    /// Ends the supervision: the record with everything but the workers' figures, and what the judgement of those needs.
+    pub(super) fn finish(mut self, dead: &[String]) -> Supervised {
+        let control_lives = self.broker.control.alive();
+        let ended = utc(self.timeline.calendar.epoch_unix_ns + self.clock.now());
+        for mark in self.broker.control.end(CONTROL_ENDS_WITHIN) {
+            self.log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        let mut record = self.log.finish();
+        record.run.ended = ended;
+        record.health.dead_workers = dead.to_vec();
+        let pauses = self.machine.finish(&mut record);
+        if !control_lives {
+            record.health.dead_workers.push("the control side of the bus".into());
+        }
+        Supervised { record, backlog_max: self.timeline.rows.backlog_max(), pauses }
+    }
+}
+
+/// What a supervisor leaves.
+pub(super) struct Supervised {
+    /// The record, without the workers' figures.
+    pub(super) record: Record,
+    /// The highest backlog of each group.
+    pub(super) backlog_max: Vec<u64>,
+    /// When the harness stood still.
+    pub(super) pauses: Pauses,
+}
