@@ -3,8 +3,8 @@
 //! The modules make one sentence, and each names only modules to its left:
 //! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
 //! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
-//! pure); the *host*, the *archive*, *buses*, *profiles* and *brokers* are the outside world, and *run* and *cli* put
-//! it together. The *selftest* holds simulated runs to figures that are known.
+//! pure); the *host*, the *archive*, *buses*, *profiles* and *brokers* are the outside world, and *run*, *session* and *cli*
+//! put it together. The *selftest* holds simulated runs to figures that are known.
 
 pub mod num;
 
@@ -32,6 +32,8 @@ pub mod profile;
 pub mod broker;
 #[cfg(not(pure))]
 pub mod run;
+#[cfg(not(pure))]
+pub mod session;
 #[cfg(not(pure))]
 pub mod selftest;
 #[cfg(not(pure))]

@@ -16,6 +16,8 @@ const NEEDED: u64 = 64 << 20;
 
 /// The file that a run grows by a line a second.
 pub const JOURNAL: &str = "journal.jsonl";
+/// The file that a comparison is rendered from.
+pub const ACCOUNT: &str = "compare.json";
 
 /// Who may look into a folder that is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

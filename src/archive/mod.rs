@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use consistent::contradiction;
-pub use folder::{JOURNAL, Readers, RunFolder};
+pub use folder::{ACCOUNT, JOURNAL, Readers, RunFolder};
 pub use journal::{Journal, Journalled, each_entry, read_journal};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};

@@ -3,32 +3,28 @@
 //! What is started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that somebody
 //! else runs is only ever observed.
 
-mod child;
 #[cfg(feature = "containers")]
 mod container;
 mod entry;
-mod guard;
 mod kafka;
-mod local;
-mod locate;
-mod log;
-mod monitor;
-mod ports;
-mod settings;
-mod trust;
+mod nats;
+mod process;
+mod server;
 
 use std::io;
 use std::path::PathBuf;
 
-pub use child::default_store_parent;
 #[cfg(feature = "containers")]
-pub use container::{Container, ContainerConfig, Image, Product, reap};
+pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
-pub use local::{LocalConfig, LocalNats};
-pub use locate::{Places, Server, TESTED_VERSION, locate};
-pub use log::StoreWatch;
-pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
+pub use nats::{
+    JetStream, JetStreamConfig, Jsz, LocalConfig, LocalNats, Monitor, Places, Program, TESTED_VERSION, Varz,
+    locate,
+};
+pub use process::child::default_store_parent;
+pub use process::log::StoreWatch;
+pub use server::{Node, Server, Shared};
 
 /// What went wrong with a broker, and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +164,14 @@ pub enum BrokerError {
         problem: String,
         /// Its last lines.
         log: String,
+    },
+    /// Somebody named a node that the broker does not have.
+    #[error("there is no node {node}: the broker has {nodes}")]
+    NoNode {
+        /// Which one.
+        node: usize,
+        /// How many it has.
+        nodes: usize,
     },
     /// Interrupted before the broker was ready.
     #[error("interrupted while the broker was started; nothing was measured")]

@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::plan::Span;
 use crate::profile::comparison;
+use crate::session::Asked;
 use crate::topology::Pattern;
 
 /// Load testing and SLO verification for event buses.
@@ -172,8 +173,7 @@ fn prefix(text: &str) -> Result<String, String> {
 }
 
 /// Where the bus is, and how to get in.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags")]
+#[derive(Debug, Clone, clap::Args)]
 pub(super) struct Broker {
     /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
@@ -217,9 +217,30 @@ pub(super) struct Broker {
     /// Directory for the store of a server that tickgate starts; must be on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
-    /// A file has named the broker, so that it gets no credentials of the environment
-    #[arg(skip)]
-    pub(super) by_file: bool,
+}
+
+impl Broker {
+    /// What is asked for, as it was written.
+    pub(super) fn asked(&self) -> Asked {
+        let this = self.clone();
+        Asked {
+            at: this.at,
+            context: this.context,
+            creds: this.creds,
+            nkey: this.nkey,
+            user: this.user,
+            tls_ca: this.tls_ca,
+            tls_cert: this.tls_cert,
+            tls_key: this.tls_key,
+            tls_first: this.tls_first,
+            allow_prefix: this.allow_prefix,
+            allow_rate: this.allow_rate,
+            port: this.port,
+            open: this.open,
+            store: this.store,
+            by_file: false,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,13 +1,14 @@
 //! `tickgate check`: what a profile comes to, and what the lint says of it.
 
 use super::args::{Check, Format};
-use super::{Exit, Failure, needs};
+use super::{Exit, Failure};
 use crate::compare::Prices;
 use crate::load;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
 use crate::report::{outside, show};
 use crate::run::memory::Where;
+use crate::session;
 use crate::topology::{Severity, lint};
 
 /// Finds and reads a profile.
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     if args.format == Format::Json {
         let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
         paint!("{}\n", outside::json(&json));
-        needs::admit(&plan, Where::Elsewhere)?;
+        session::admit(&plan, Where::Elsewhere)?;
         return Ok(Exit::Pass);
     }
     println!(
@@ -51,10 +52,10 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     for warning in profile::warnings(&plan) {
         println!("# warning: {warning}");
     }
-    for line in needs::told(&plan) {
+    for line in session::told(&plan) {
         println!("# {line}");
     }
-    if let Some(warning) = needs::admit(&plan, Where::Elsewhere)?.warning {
+    if let Some(warning) = session::admit(&plan, Where::Elsewhere)? {
         println!("# warning: {warning}");
     }
     let seconds = plan.load.sending().ns / 1_000_000_000;

@@ -7,13 +7,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::args::{self, Clean, Format};
-use super::run::bus_failure;
-use super::{Exit, Failure, broker, kafka, outside, with_sources};
+use super::{Exit, Failure, environment, outside, with_sources};
+use crate::bus::BusError;
 use crate::bus::leftover::{Cleaner, Kind, Leftover, Standing, judge};
-use crate::bus::nats::{NatsCleaner, Target};
 use crate::host::clock;
-use crate::report::outside::address;
 use crate::report::{self, show};
+use crate::session::{Elsewhere, SessionError, Way};
 
 /// What was used within this is watched before it is removed: is it used still?
 const RECENT_NS: u64 = 60_000_000_000;
@@ -91,36 +90,32 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
             "--port and --store are for a server that tickgate starts; leave them out: it is gone when its run ends",
         ));
     }
-    let target = match (&args.context, args.at.as_str()) {
-        (Some(name), _) => {
-            let target = Target::context(name, broker::environment);
-            (target.map_err(|error| Failure::environment(&error))?, format!("context {name}"))
-        }
-        (None, "local") => return Err(nothing("`local`", "its server and its store end with the run")),
-        (None, broker::SIM) => return Err(nothing("`sim`", "it is in the run's own process")),
-        (None, at) if broker::in_container(at) => {
+    let asked = args.asked();
+    match asked.way() {
+        Way::Process => return Err(nothing("`local`", "its server and its store end with the run")),
+        Way::Simulated => return Err(nothing("`sim`", "it is in the run's own process")),
+        Way::Container(_) => {
             return Err(nothing("`container`", "the container and its volume are removed with the run"));
         }
-        (None, at) if at.starts_with("kafka") => return kafka::cleaner(args),
-        (None, at) if ["nats://", "tls://"].iter().any(|scheme| at.starts_with(scheme)) => {
-            (Target::parse(at).map_err(Failure::usage)?, "url".to_owned())
-        }
-        (None, other) => {
-            return Err(Failure::usage(format!(
-                "`--broker {}` is no bus to clean; expected nats://HOST:PORT, tls://HOST:PORT, kafka://HOST:PORT or \
-                 kafka+tls://HOST:PORT",
-                address(other)
-            )));
-        }
+        Way::Context | Way::Address(_) | Way::Unknown => {}
+    }
+    let Some(Elsewhere { target, warnings, .. }) = asked.elsewhere(&environment)? else {
+        return Err(Failure::usage(format!(
+            "`--broker {}` is no bus to clean; expected nats://HOST:PORT, tls://HOST:PORT, kafka://HOST:PORT or \
+             kafka+tls://HOST:PORT",
+            asked.label()
+        )));
     };
-    let reached = broker::remote(target.0, broker::access(args), &target.1);
-    let label = reached.target.label.clone();
-    let cleaner = NatsCleaner::new(reached.target).map_err(|error| bus_failure(&error))?;
-    Ok(Bus { cleaner: Box::new(cleaner), label, warnings: reached.warnings })
+    let cleaner = target.cleaner().map_err(bus_failure)?;
+    Ok(Bus { cleaner, label: target.label().to_owned(), warnings })
+}
+
+fn bus_failure(error: BusError) -> Failure {
+    SessionError::from(error).into()
 }
 
 fn look(cleaner: &mut dyn Cleaner, args: &Clean) -> Result<Vec<Row>, Failure> {
-    let found = cleaner.find().map_err(|error| bus_failure(&error))?;
+    let found = cleaner.find().map_err(bus_failure)?;
     let asked = |found: &Leftover| args.run.as_ref().is_none_or(|run| *run == found.run);
     let row = |found: Leftover| Row {
         standing: judge(&found, args.older_than.ns, args.run.is_some()),

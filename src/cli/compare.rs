@@ -9,12 +9,9 @@ use std::path::Path;
 use super::args::{Compare, Format};
 use super::progress::style_of_stdout;
 use super::{Exit, Failure};
-use crate::archive::{self, RunFolder, Schema};
+use crate::archive::{self, ACCOUNT, RunFolder, Schema};
 use crate::compare::{self, Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report;
-
-/// The file that a comparison is rendered from.
-pub(super) const ACCOUNT: &str = "compare.json";
 
 /// What an account must be to be read.
 const SCHEMA: Schema = Schema {

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use super::args::Doctor;
 use super::{Exit, Failure, with_sources};
-use crate::broker::{TESTED_VERSION, default_store_parent, locate, locate_kafka};
+use crate::broker::{TESTED_VERSION, default_store_parent};
 use crate::host::clock::Clock;
 use crate::host::docker::{Docker, docker};
 use crate::host::doctor::{Checkup, Gravity, advice, disk, hiccups, timer_lateness};
 use crate::host::facts::Facts;
 use crate::host::resources::MachineCpu;
 use crate::report::show;
+use crate::session::{PRODUCTS, Program};
 
 /// The limit of ADR-002, which the shipped profiles hold a bus to.
 const LIMIT_NS: u64 = 100_000_000;
@@ -81,41 +82,21 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
 
 /// Lists what can be started; says whether anything can.
 fn brokers() -> bool {
-    let local = match locate() {
-        Ok(server) => {
-            println!("broker    nats-server {} at {}", server.version, server.path.display());
-            if let Some(warning) = &server.warning {
-                println!("          {warning}");
+    let mut local = false;
+    for product in &PRODUCTS {
+        let head = product.listed_as;
+        match product.driver.as_ref().map(|driver| (driver.program)()) {
+            None => println!("{head:<10}this tickgate was built without {}", product.title()),
+            Some(Err(error)) => println!("{head:<10}{}", with_sources(&error)),
+            Some(Ok(Program { what, warning })) => {
+                println!("{head:<10}{what}");
+                if let Some(warning) = warning {
+                    println!("          {warning}");
+                }
+                local = true;
             }
-            true
         }
-        Err(error) => {
-            println!("broker    {}", with_sources(&error));
-            false
-        }
-    };
-    let kafka = match locate_kafka() {
-        _ if !cfg!(feature = "kafka") => {
-            println!("kafka     this tickgate was built without Kafka");
-            false
-        }
-        Ok(kafka) => {
-            println!(
-                "kafka     {} at {}, with Java {}",
-                kafka.version,
-                kafka.libs.display(),
-                kafka.java_version
-            );
-            if let Some(warning) = &kafka.warning {
-                println!("          {warning}");
-            }
-            true
-        }
-        Err(error) => {
-            println!("kafka     {}", with_sources(&error));
-            false
-        }
-    };
+    }
     let container = match docker() {
         Docker::Silent(why) => {
             println!("docker    no engine: {why}");
@@ -133,5 +114,5 @@ fn brokers() -> bool {
             cfg!(feature = "containers")
         }
     };
-    local || container || kafka
+    local || container
 }

@@ -25,32 +25,19 @@ macro_rules! eprintln {
 }
 
 mod args;
-mod broker;
 mod check;
 mod clean;
 mod compare;
-mod consent;
-#[cfg(feature = "containers")]
-mod container;
-#[cfg(not(feature = "containers"))]
-#[path = "no_container.rs"]
-mod container;
 mod doctor;
 mod github;
-mod journal;
 mod outside;
-#[cfg(feature = "kafka")]
-mod kafka;
-#[cfg(not(feature = "kafka"))]
-#[path = "no_kafka.rs"]
-mod kafka;
-mod needs;
 mod profiles;
 mod progress;
 mod report;
 mod run;
 mod selftest;
 mod topology;
+mod volume;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
@@ -58,8 +45,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Parser;
 
+use crate::broker::BrokerError;
+use crate::bus::BusError;
 use crate::record::{End, Record, Verdict};
 use crate::report::show;
+use crate::run::RunError;
+use crate::session::{SessionError, with_sources};
 use args::{Args, Command};
 
 /// How tickgate ends: an API, see README.md.
@@ -129,20 +120,33 @@ impl Failure {
     }
 }
 
-/// An error with all its causes, in one sentence.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        // Some errors quote their cause already.
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
+impl From<SessionError> for Failure {
+    /// Each error with its exit. A broker's words may have lines; what is said of them is on one.
+    fn from(error: SessionError) -> Self {
+        match &error {
+            SessionError::Broker(BrokerError::Interrupted)
+            | SessionError::Run(RunError::InterruptedBeforeLoad) => {
+                Self { exit: Exit::Interrupted, text: error.to_string() }
+            }
+            SessionError::Asked(text) => Self::usage(text),
+            SessionError::Run(RunError::Topology { .. }) => Self::usage(&error),
+            SessionError::Bus(BusError::Plan { .. })
+            | SessionError::Run(RunError::Bus(BusError::Plan { .. })) => {
+                Self::usage(show::plain(&error.to_string()))
+            }
+            SessionError::Bus(BusError::Environment { .. })
+            | SessionError::Run(
+                RunError::Bus(BusError::Environment { .. })
+                | RunError::NotReady { .. }
+                | RunError::BrokerDied { .. }
+                | RunError::Machine(_),
+            ) => Self::plain(&error),
+            SessionError::Memory(_)
+            | SessionError::Broker(_)
+            | SessionError::Log(_)
+            | SessionError::Record(_) => Self::environment(&error),
         }
-        source = cause.source();
     }
-    text
 }
 
 /// Could not everything be written to stdout? Whoever waits for it then has no result.
@@ -203,7 +207,7 @@ pub fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Selftest => selftest::run(),
-        Command::ReapContainer { name } => container::reap(&name),
+        Command::ReapContainer { name } => reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Clean(args) => clean::run(&args),
@@ -213,6 +217,23 @@ pub fn main() -> ExitCode {
         failure.exit
     });
     ending(exit)
+}
+
+/// The work of the reaper of a run with a container.
+#[cfg(feature = "containers")]
+fn reap(name: &str) -> Result<Exit, Failure> {
+    crate::broker::reap(name).map_err(|error| Failure::environment(&error))?;
+    Ok(Exit::Pass)
+}
+
+#[cfg(not(feature = "containers"))]
+fn reap(_: &str) -> Result<Exit, Failure> {
+    Err(Failure::usage(crate::session::NO_CONTAINERS))
+}
+
+/// A variable of the environment.
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 /// The exit code, unless the output was cut off.

@@ -1,185 +1,29 @@
-//! The door to terminal, CI log and files: what came from outside leaves it plain, and no secret leaves at all.
-//!
-//! The rules for texts are `report::outside`'s. Here are the secrets that this process was given, which are looked for
-//! by themselves: a broker's error may quote a password without any URL around it.
-
-use std::sync::{Mutex, PoisonError};
+//! The door of what is printed: [`crate::session::door`], with the errors of the command line.
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::Failure;
-use crate::bus::secret::{Secret, decode};
 use crate::plan::Plan;
 use crate::record::Record;
-use crate::report::outside::{lines, masked, plain};
+use crate::session::door;
 
-/// A shorter text is no secret: taking it out would spoil every sentence.
-const SHORTEST: usize = 4;
-
-/// The secrets that this process was given, the longest first.
-static KNOWN: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
-
-/// Keeps a secret out of everything that is shown from now on.
-pub(super) fn keep_out(secret: &Secret) {
-    if secret.expose().chars().count() < SHORTEST {
-        return;
-    }
-    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
-    if !known.contains(secret) {
-        known.push(secret.clone());
-        known.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
-    }
-}
-
-/// What somebody should know whose secret others can see: it stands on the command line, or travels unencrypted.
-pub(super) fn exposure<'a>(
-    on_the_command_line: bool,
-    unencrypted: impl Iterator<Item = &'a str>,
-) -> Vec<String> {
-    let visible = on_the_command_line.then(|| {
-        "other users of this machine can read the credentials on the command line while this runs; give them by the \
-         environment, a file or a context"
-            .to_owned()
-    });
-    let local = |host: &str| {
-        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((name, _)) => name,
-            None => host.split_once(':').map_or(host, |(name, _)| name),
-        };
-        name == "localhost" || name.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-    };
-    let far =
-        unencrypted.map(|at| at.split_once("://").map_or(at, |(_, host)| host)).find(|host| !local(host));
-    let far = far.map(|host| format!("the credentials travel unencrypted to {host}; use TLS"));
-    visible.into_iter().chain(far).collect()
-}
-
-/// Keeps out the passwords and tokens in the URLs of a command line, as they stand there and as they are meant.
-pub(super) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
-    let image = |argument: &String| argument.contains("container:") && !argument.contains("://");
-    for argument in arguments.filter(|argument| !image(argument)) {
-        let rest = argument.split_once("://").map_or(argument.as_str(), |(_, rest)| rest);
-        let Some((user, _)) = rest.rsplit_once('@') else { continue };
-        let secret = user.split_once(':').map_or(user, |(_, password)| password);
-        keep_out(&Secret::new(secret));
-        keep_out(&Secret::new(decode(secret)));
-    }
-}
-
-/// A text without the secrets that are known.
-fn scrubbed(mut text: String) -> String {
-    for secret in KNOWN.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if text.contains(secret.expose()) {
-            text = text.replace(secret.expose(), "***");
-        }
-    }
-    text
-}
-
-/// What may be printed: of several lines where it has some.
-pub(super) fn shown(text: &str) -> String {
-    lines(&masked(&scrubbed(text.to_owned())))
-}
-
-/// A text of a document; `free` is one that is not the user's own.
-fn clean_text(text: String, free: bool) -> String {
-    let text = if text.contains("://") { masked(&text) } else { text };
-    if !free {
-        return text;
-    }
-    // A text without a space is a word of ours, a number or a histogram, as often as not.
-    let text = if text.contains(char::is_whitespace) { scrubbed(text) } else { text };
-    if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("##") { text } else { plain(&text) }
-}
-
-/// Cleans all texts of a document. Below `plan` are the user's own, which may have lines.
-fn clean_value(value: &mut Value, free: bool) {
-    match value {
-        Value::String(text) => *text = clean_text(std::mem::take(text), free),
-        Value::Array(all) => all.iter_mut().for_each(|value| clean_value(value, free)),
-        Value::Object(all) => {
-            for (key, value) in all.iter_mut() {
-                clean_value(value, free && key != "plan");
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
+pub(super) use crate::session::door::{keep_out_arguments, shown};
 
 /// A document as it may be written and shown.
 ///
 /// # Errors
 /// None for what serialises and is read again.
 pub(super) fn clean<T: Serialize + DeserializeOwned>(document: &T) -> Result<T, Failure> {
-    cleaned(document, true)
+    door::clean(document).map_err(|error| Failure::environment(&error))
 }
 
 /// The same of a plan, whose texts may have lines.
 pub(super) fn clean_plan(plan: &Plan) -> Result<Plan, Failure> {
-    cleaned(plan, false)
-}
-
-fn cleaned<T: Serialize + DeserializeOwned>(document: &T, free: bool) -> Result<T, Failure> {
-    let done = serde_json::to_value(document).and_then(|mut value| {
-        clean_value(&mut value, free);
-        serde_json::from_value(value)
-    });
-    done.map_err(|error| Failure::environment(&error))
+    door::clean_plan(plan).map_err(|error| Failure::environment(&error))
 }
 
 /// The same of a record, whose timeline is long and has no texts.
-pub(super) fn clean_record(mut record: Record) -> Result<Record, Failure> {
-    let timeline = std::mem::take(&mut record.timeline);
-    Ok(Record { timeline, ..clean(&record)? })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_kept_out_is_not_shown() {
-        keep_out_arguments(
-            ["broker=nats://u:dr%40wn/#?s3cret x@h", "label=y", "container:nats@sha256:0"]
-                .map(str::to_owned)
-                .into_iter(),
-        );
-        keep_out(&Secret::new("abc"));
-        for text in ["quotes dr%40wn/#?s3cret x", "quotes dr@wn/#?s3cret x", "abc\n::error::x"] {
-            let shown = shown(text);
-            assert!(!shown.contains("s3cret") && !shown.contains("\n::"), "{shown}");
-        }
-        assert_eq!(shown("abc of nats"), "abc of nats", "too short to be one, and no secret");
-    }
-
-    #[test]
-    fn who_shows_a_secret_is_told_so() {
-        let told = |visible, urls: &[&str]| exposure(visible, urls.iter().copied()).join("; ");
-        assert_eq!(told(false, &["nats://127.0.0.1:1", "nats://[::1]:1", "localhost:1"]), "");
-        assert!(
-            told(false, &["nats://localhost:1", "nats://bus.example:4222"]).contains("to bus.example:4222;")
-        );
-        assert!(told(false, &["[fe80::1]:9092"]).contains("to [fe80::1]:9092;"));
-        assert!(told(true, &[]).contains("on the command line"));
-    }
-
-    #[test]
-    fn a_document_is_cleaned_in_every_text_but_the_plans_keep_their_lines() {
-        keep_out(&Secret::new("kept out of it"));
-        let document = serde_json::json!({
-            "plan": {"description": "two\nlines"},
-            "marks": [{"kind": "x", "detail": "it is kept out of it\n::error::y \u{1b}[2J"}],
-            "at": "nats://u:pw@h",
-        });
-        assert_eq!(
-            clean(&document).unwrap(),
-            serde_json::json!({
-                "plan": {"description": "two\nlines"},
-                "marks": [{"kind": "x", "detail": "it is *** ::error::y \u{fffd}[2J"}],
-                "at": "nats://***@h",
-            })
-        );
-    }
+pub(super) fn clean_record(record: Record) -> Result<Record, Failure> {
+    door::clean_record(record).map_err(|error| Failure::environment(&error))
 }

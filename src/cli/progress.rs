@@ -8,6 +8,9 @@ use crate::record::PhaseName;
 use crate::report::terminal::Style;
 use crate::report::{progress, show};
 use crate::run::{Event, Observer};
+use crate::session;
+
+use super::volume;
 
 /// Elsewhere than on a terminal, a line this often.
 const PLAIN_EVERY_S: u64 = 5;
@@ -83,13 +86,6 @@ impl Progress {
         eprintln!("{text}");
     }
 
-    /// Keeps what a run will send for the moment when it is ready: there is no time to work it out then.
-    pub(super) fn will_send(&mut self, volume: impl FnOnce() -> String) {
-        if self.what == Told::All {
-            self.volume = volume();
-        }
-    }
-
     /// Ends a line that would be written over.
     pub(super) fn end_line(&mut self) {
         if std::mem::take(&mut self.open_line) {
@@ -111,6 +107,15 @@ impl Observer for Progress {
             return;
         }
         match event {
+            Event::Planned { plan, subjects } => {
+                // When the run is ready there is no time to work it out.
+                if self.what == Told::All {
+                    self.volume = volume::volume(plan, subjects);
+                }
+                self.at_start.extend(session::store_bound(plan));
+            }
+            Event::Note(text) => self.say(text),
+            Event::Warning(text) => self.say(&format!("warning: {text}")),
             Event::Ready(record) => {
                 self.load_s = record.plan.load.sending().ns.div_ceil(1_000_000_000);
                 self.elapsed_s = 0;

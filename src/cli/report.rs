@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{Format, Report};
 use super::outside::clean_record;
 use super::{Exit, Failure};
-use crate::archive::{self, ArchiveError, JOURNAL, RunFolder, Schema};
+use crate::archive::{self, ACCOUNT, ArchiveError, JOURNAL, RunFolder, Schema};
 use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
@@ -53,7 +53,7 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
-    if !folder.file(RECORD).exists() && folder.file(super::compare::ACCOUNT).exists() {
+    if !folder.file(RECORD).exists() && folder.file(ACCOUNT).exists() {
         let folder = folder.path().display();
         let text = format!(
             "{folder} holds a comparison: `tickgate compare {folder}` renders it, `tickgate report {folder}/a-01` its \

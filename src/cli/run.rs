@@ -1,24 +1,15 @@
 //! `tickgate run`: one run, from a profile to a verdict.
 
 use super::args::{Format, Run};
-use super::broker;
-use super::consent;
-use super::journal::Keeping;
-use super::kafka;
-use super::outside;
 use super::progress::{Progress, style_of_stdout};
-use super::{Exit, Failure, needs};
+use super::{Exit, Failure, environment};
 use crate::archive::{ArchiveError, Readers, RunFolder};
-use crate::bus::BusError;
-use crate::bus::nats::{NatsBus, Setup};
-use crate::bus::sim::{self, SimBus};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
-use crate::market;
-use crate::plan::{BusKind, Plan};
 use crate::record::Record;
-use crate::report::{self, show, terminal};
-use crate::run::{self, Identity, Job, Options, RunError};
+use crate::report::{self, terminal};
+use crate::run::Identity;
+use crate::session::{self, Choice, Keeping, Order};
 use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
@@ -29,6 +20,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
             progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
         }
     }
+    let choice = Choice::resolve(&args.broker.asked(), &plan, &environment)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
     let clock = Clock::start();
@@ -37,16 +29,10 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
             .map_err(|error| no_folder(&error))?;
     let mut journal = Keeping::new(&folder);
     progress.keeps_journal_in(folder.path());
-    let done = execute(args, &plan, &identity, clock, &interrupt, &mut journal, &mut progress);
+    let order = Order { identity: &identity, clock, interrupt: &interrupt, keep: args.keep };
+    let done = session::run(&plan, &choice, order, Some(&mut journal), &mut [&mut progress]);
     progress.end_line();
-    match done {
-        Ok(record) => finish(args, &record, journal, &mut progress),
-        Err(failure) => {
-            // Nothing was measured: an empty folder is of no use, but the broker's log may be.
-            folder.discard_if_empty();
-            Err(failure)
-        }
-    }
+    finish(args, &done?, journal, &mut progress)
 }
 
 /// Who may look into the folders of runs.
@@ -61,94 +47,6 @@ pub(super) fn no_folder(error: &ArchiveError) -> Failure {
         failure.text.push_str("; name a folder that can be written to with --out");
     }
     failure
-}
-
-/// Starts what has to be started, runs, and ends what was started. The record is fit to be shown.
-pub(super) fn execute(
-    args: &Run,
-    plan: &Plan,
-    identity: &Identity,
-    clock: Clock,
-    interrupt: &Interrupt,
-    journal: &mut Keeping<'_>,
-    progress: &mut Progress,
-) -> Result<Record, Failure> {
-    measure(args, plan, identity, clock, interrupt, journal, progress).and_then(outside::clean_record)
-}
-
-fn measure(
-    args: &Run,
-    plan: &Plan,
-    identity: &Identity,
-    clock: Clock,
-    interrupt: &Interrupt,
-    journal: &mut Keeping<'_>,
-    progress: &mut Progress,
-) -> Result<Record, Failure> {
-    let terms = consent::terms(&args.broker, plan)?;
-    progress.will_send(|| consent::volume(plan, &consent::subjects(plan, terms.naming, &identity.id)));
-    let known = needs::admit(plan, needs::place(&args.broker))?;
-    known.store.into_iter().for_each(|line| progress.at_start(line));
-    known.warning.iter().for_each(|line| progress.say(&format!("warning: {line}")));
-    let options = Options { keep: args.keep, store: args.broker.store.clone(), ..Options::default() };
-    let job = Job { plan, identity, clock, options: &options, interrupt };
-    let symbols = market::names(&plan.market);
-    if args.broker.at == broker::SIM {
-        let setup = sim::Setup {
-            faults: sim::Faults::demo(),
-            seed: plan.market.seed,
-            origin: clock.now(),
-            ..sim::Setup::default()
-        };
-        let bus = SimBus::new(plan, setup, &symbols, sim::Time::Real(clock));
-        return run::run(job, bus, broker::simulated(), &mut [journal, progress]).map_err(run_failure);
-    }
-    if plan.bus.kind == BusKind::Kafka {
-        return kafka::execute(&args.broker, job, terms, journal, progress);
-    }
-    let reached =
-        broker::reach(&args.broker, plan, &journal.folder().file("broker.log"), interrupt, progress)?;
-    for warning in &reached.warnings {
-        progress.say(&format!("warning: {warning}"));
-    }
-    let setup = Setup {
-        plan,
-        run_id: &identity.id,
-        naming: terms.naming,
-        symbols: &symbols,
-        clock,
-        volume_bytes: run::volume_bytes(plan),
-        sync_always: reached.sync_always,
-        keep: args.keep,
-    };
-    let bus = NatsBus::connect(reached.target.clone(), &setup)
-        .map_err(|error| broker::death_of(&reached.engine).unwrap_or_else(|| bus_failure(&error)))?;
-    let record = run::run(job, bus, reached.engine, &mut [journal, progress]);
-    let ended = broker::end(reached.end);
-    let record = record.map_err(run_failure)?;
-    if let Err(failure) = ended {
-        progress.say(&format!("warning: {}", failure.text));
-    }
-    Ok(record)
-}
-
-pub(super) fn bus_failure(error: &BusError) -> Failure {
-    match error {
-        // A broker's words may have lines.
-        BusError::Plan { .. } => Failure::usage(show::plain(&error.to_string())),
-        BusError::Environment { .. } => Failure::plain(error),
-    }
-}
-
-pub(super) fn run_failure(error: RunError) -> Failure {
-    match error {
-        RunError::Bus(error) => bus_failure(&error),
-        RunError::InterruptedBeforeLoad => Failure { exit: Exit::Interrupted, text: error.to_string() },
-        RunError::Topology { .. } => Failure::usage(error),
-        RunError::NotReady { .. } | RunError::BrokerDied { .. } | RunError::Machine(_) => {
-            Failure::plain(&error)
-        }
-    }
 }
 
 /// Writes the record and shows it. A record that cannot be written is printed, so that nothing is lost.

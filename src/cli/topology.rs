@@ -3,7 +3,6 @@
 use super::args::Topology;
 use super::{Exit, Failure};
 use crate::bus::kafka_topics;
-use crate::plan::BusKind;
 use crate::topology::{adr, draw, lint};
 
 pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
@@ -12,7 +11,7 @@ pub(super) fn run(args: &Topology) -> Result<Exit, Failure> {
         (topology, groups, None)
     } else {
         let plan = super::check::plan(&args.what, &args.sets)?;
-        let partitions = (plan.bus.kind == BusKind::Kafka).then_some(plan.bus.partitions);
+        let partitions = plan.bus.kind.product().partitioned.then_some(plan.bus.partitions);
         (plan.topology, plan.groups, partitions)
     };
     let findings = lint(&topology, &groups);

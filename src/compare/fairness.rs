@@ -7,7 +7,7 @@ use super::plans::flat;
 use super::standing::completed;
 use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
 use crate::num::{self, show};
-use crate::plan::{AckMode, Acks, Bus, BusKind, Plan, Publish, Sync};
+use crate::plan::Words;
 use crate::record::{End, Record, Verdict};
 use crate::stats;
 
@@ -65,11 +65,11 @@ type InWords = (&'static str, fn(&Record) -> String);
 
 /// What two kinds of bus call by other names, or do without being told.
 const IN_WORDS: [InWords; 5] = [
-    ("an event is confirmed by", |r| confirmed_by(&r.plan.bus)),
-    ("the disk is forced", |r| forced(&r.plan.bus, &r.broker.mode)),
-    ("events sent together", |r| sent(&r.plan.bus)),
-    ("events fetched together", |r| fetched(&r.plan)),
-    ("handled events are acknowledged", |r| acknowledged(&r.plan.bus)),
+    ("an event is confirmed by", |r| (words(r).confirmed_by)(&r.plan.bus)),
+    ("the disk is forced", |r| (words(r).forced)(&r.plan.bus, &r.broker.mode)),
+    ("events sent together", |r| (words(r).sent)(&r.plan.bus)),
+    ("events fetched together", |r| (words(r).fetched)(&r.plan)),
+    ("handled events are acknowledged", |r| (words(r).acknowledged)(&r.plan.bus)),
 ];
 
 /// Is it the name of one of the rows that say in words what both kinds of bus do?
@@ -112,62 +112,9 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
     rows
 }
 
-fn confirmed_by(bus: &Bus) -> String {
-    match (bus.kind, bus.kafka.acks) {
-        (BusKind::Nats, _) if bus.replicas == 1 => "the server".into(),
-        (BusKind::Nats, _) => format!("most of {} servers", bus.replicas),
-        (BusKind::Kafka, Acks::None) => "nobody".into(),
-        (BusKind::Kafka, Acks::Leader) => "the leader".into(),
-        (BusKind::Kafka, Acks::All) if bus.replicas == 1 => "the broker".into(),
-        (BusKind::Kafka, Acks::All) => {
-            format!("every copy in step, at least {} of {}", bus.kafka.min_insync_replicas, bus.replicas)
-        }
-    }
-}
-
-/// Kafka is told by each topic, so that it holds on any cluster; NATS by its server's configuration.
-fn forced(bus: &Bus, mode: &str) -> String {
-    match (bus.kind, bus.sync) {
-        (BusKind::Kafka, Sync::Always) => "for each batch of a partition, before it is confirmed",
-        (BusKind::Kafka, Sync::Default) => "when the system does",
-        (BusKind::Nats, _) if !["local", "container"].contains(&mode) => "as the server is set up",
-        (BusKind::Nats, Sync::Always) => "for each event, before it is confirmed",
-        (BusKind::Nats, Sync::Default) => "every two minutes",
-    }
-    .into()
-}
-
-fn sent(bus: &Bus) -> String {
-    match bus.kind {
-        BusKind::Nats => match bus.publish {
-            Publish::Async | Publish::Sync => "none: each is a message".into(),
-            Publish::Fast => {
-                format!("none: each is a message, up to {} are confirmed at once", bus.nats.batch)
-            }
-            Publish::Atomic => format!("up to {}, stored as one", bus.nats.batch),
-        },
-        BusKind::Kafka => format!(
-            "those of {} (linger), up to {}; {} requests under way",
-            bus.kafka.linger, bus.kafka.batch_size, bus.kafka.max_in_flight
-        ),
-    }
-}
-
-fn fetched(plan: &Plan) -> String {
-    match plan.bus.kind {
-        BusKind::Nats => format!("up to {}, as soon as there is one", plan.bus.nats.pull_batch),
-        BusKind::Kafka => "all there are, as soon as there is one".into(),
-    }
-}
-
-fn acknowledged(bus: &Bus) -> String {
-    match (bus.ack, bus.kind) {
-        (AckMode::None, _) => "never".into(),
-        (_, BusKind::Kafka) => format!("by their position, every {}", bus.kafka.commit_interval),
-        (AckMode::Explicit, BusKind::Nats) if bus.nats.ack_linger.ns == 0 => "each".into(),
-        (AckMode::Explicit, BusKind::Nats) => format!("each, within {}", bus.nats.ack_linger),
-        (AckMode::All, BusKind::Nats) => "the last of several for all".into(),
-    }
+/// What the product of a record does with its plan, in words.
+const fn words(record: &Record) -> &'static Words {
+    &record.plan.bus.kind.product().words
 }
 
 /// Everything that was asked for, and what the broker says of itself.

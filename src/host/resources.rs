@@ -30,7 +30,7 @@ pub struct ProcessUse {
 
 /// Reads what something other than a process has used so far, such as a container; `None` where that cannot be told
 /// now.
-pub type Meter = Box<dyn Fn() -> Option<ProcessUse>>;
+pub type Meter = Box<dyn Fn() -> Option<ProcessUse> + Send>;
 
 impl Process {
     /// The process that has this number now.

@@ -7,12 +7,14 @@ mod bus;
 pub mod grammar;
 mod keys;
 mod objective;
+mod product;
 mod units;
 mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use product::{BusKind, Product, Words};
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;
@@ -324,16 +326,6 @@ impl Bus {
     pub fn fitting(&self, event_bytes: u64) -> u64 {
         (self.most_bytes() / event_bytes.max(1)).max(1)
     }
-}
-
-/// Which kind of bus.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum BusKind {
-    /// NATS `JetStream`.
-    Nats,
-    /// Apache Kafka.
-    Kafka,
 }
 
 /// Where a stream keeps its events.

@@ -42,7 +42,6 @@ choices! {
     super::Pacing: Sleep, Spin;
     super::Popularity: Uniform, Zipf;
     super::Delivery: Shared, Partitioned, Pinned;
-    super::BusKind: Nats, Kafka;
     super::Storage: File, Memory;
     super::Sync: Default, Always;
     super::Publish: Async, Sync, Fast, Atomic;
@@ -50,6 +49,10 @@ choices! {
     super::Compression: None, S2;
     super::Acks: All, Leader, None;
     super::BatchCompression: None, Gzip, Snappy, Lz4;
+}
+
+impl Choice for super::BusKind {
+    const ALL: &'static [Self] = &Self::ALL;
 }
 
 #[cfg(test)]

@@ -1,23 +1,35 @@
 //! What no key can tell by itself: the combinations that a plan must not have.
 
-use super::kafka;
-use super::load;
 use super::section::Reader;
-use super::setting;
+use super::{kafka, load, nats, setting};
 use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
-use crate::plan::{AckMode, BusKind, Compression, Delivery, Plan, Storage, Sync};
+use crate::plan::{BusKind, Plan};
+
+/// What a plan for a product must not have, and what it will probably regret.
+struct Checks {
+    kind: BusKind,
+    plan: fn(&Plan, &mut Reader),
+    regret: fn(&Plan) -> Option<String>,
+}
+
+/// A row for each product that a profile can name.
+const CHECKS: [Checks; 2] = [
+    Checks { kind: BusKind::Nats, plan: nats::plan, regret: nats::regret },
+    Checks { kind: BusKind::Kafka, plan: kafka::plan, regret: |_| None },
+];
+
+fn of(plan: &Plan) -> Option<&'static Checks> {
+    CHECKS.iter().find(|checks| checks.kind == plan.bus.kind)
+}
 
 /// Checks a plan across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     name(plan, reader);
     load(plan, reader);
     volume(plan, reader);
-    if plan.bus.kind == BusKind::Nats {
-        members(plan, reader);
-        nats(plan, reader);
-    } else {
-        kafka::plan(plan, reader);
+    if let Some(checks) = of(plan) {
+        (checks.plan)(plan, reader);
     }
     store(plan, reader);
 }
@@ -26,13 +38,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
 #[must_use]
 pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
-    let (drain, ack_wait) = (plan.load.drain, plan.bus.nats.ack_wait);
-    if plan.bus.kind == BusKind::Nats && plan.bus.ack != AckMode::None && drain <= ack_wait {
-        found.push(format!(
-            "`load.drain` is {drain} and `bus.nats.ack_wait` {ack_wait}: what is delivered again after a broken connection comes \
-             after the drain, and is reported as pending; give the drain more than `ack_wait`"
-        ));
-    }
+    found.extend(of(plan).and_then(|checks| (checks.regret)(plan)));
     let (bus, event) = (&plan.bus, plan.market.event_size);
     let fitting = bus.fitting(event.bytes);
     if let Some(bytes) = bus.buffer_bytes
@@ -110,95 +116,9 @@ fn volume(plan: &Plan, reader: &mut Reader) {
     }
 }
 
-/// Members that could not work as the delivery says.
-fn members(plan: &Plan, reader: &mut Reader) {
-    for group in
-        plan.groups.iter().filter(|group| group.delivery == Delivery::Partitioned && group.members > 1)
-    {
-        let path = format!("groups.{}", group.name);
-        if !reader.sound(&[&path, "topology", "bus.partitions"]) {
-            continue;
-        }
-        if !plan.topology.symbol_in_subject {
-            let at = reader.at(&format!("{path}.delivery"));
-            reader.wrong(at, || {
-                "a partitioned group with several members needs the symbol in the subject; expected \
-                 `symbol_in_subject = true` in [topology], or another delivery"
-                    .to_owned()
-            });
-        }
-        if group.members > plan.bus.partitions {
-            let at = reader.at(&format!("{path}.members"));
-            reader.wrong(at, || {
-                format!(
-                    "{} members share {} partitions, so that some receive nothing; expected at most as many members as `bus.partitions`",
-                    group.members, plan.bus.partitions
-                )
-            });
-        }
-    }
-}
-
-/// Times and numbers of NATS that do not fit together.
-fn nats(plan: &Plan, reader: &mut Reader) {
-    let (bus, nats) = (&plan.bus, &plan.bus.nats);
-    if nats.ack_linger >= nats.ack_wait
-        && bus.ack != AckMode::None
-        && reader.sound(&["bus.nats.ack_linger", "bus.nats.ack_wait"])
-    {
-        let at = reader.at("bus.nats.ack_linger");
-        reader.wrong(at, || {
-            format!(
-                "acknowledgements that wait for {} come too late for `ack_wait = \"{}\"`; expected less than that",
-                nats.ack_linger, nats.ack_wait
-            )
-        });
-    }
-    if !bus.publish.in_batches() {
-        return;
-    }
-    if nats.batch > bus.window && reader.sound(&["bus.nats.batch", "bus.window"]) {
-        let at = reader.at("bus.nats.batch");
-        reader.wrong(at, || {
-            format!(
-                "a batch of {} is never full with `window = {}`; expected at most the window",
-                nats.batch, bus.window
-            )
-        });
-    }
-    if nats.linger >= bus.publish_timeout && reader.sound(&["bus.nats.linger", "bus.publish_timeout"]) {
-        let at = reader.at("bus.nats.linger");
-        reader.wrong(at, || {
-            format!(
-                "a batch that waits for {} is answered after `publish_timeout = \"{}\"`; expected less than that",
-                nats.linger, bus.publish_timeout
-            )
-        });
-    }
-}
-
-/// A store that cannot do what is asked of it, or is too small for the run.
+/// A store that is too small for the run, or forgets it too soon.
 fn store(plan: &Plan, reader: &mut Reader) {
     let bus = &plan.bus;
-    if bus.kind == BusKind::Nats
-        && bus.storage == Storage::Memory
-        && reader.sound(&["bus.storage", "bus.sync", "bus.nats.compression"])
-    {
-        if bus.sync == Sync::Always {
-            let at = reader.at("bus.sync");
-            reader.wrong(at, || {
-                "`sync = \"always\"` has no effect in memory; expected `storage = \"file\"`, or no `sync`"
-                    .to_owned()
-            });
-        }
-        if bus.nats.compression != Compression::None {
-            let at = reader.at("bus.nats.compression");
-            reader.wrong(at, || {
-                "a store in memory is not compressed; expected `storage = \"file\"`, or no `compression`"
-                    .to_owned()
-            });
-        }
-    }
     let total = plan.load.total();
     if bus.max_age < total && reader.sound(&["bus.max_age", "load.warmup", "load.duration", "load.drain"]) {
         let at = reader.at("bus.max_age");

@@ -14,6 +14,7 @@ mod groups;
 mod kafka;
 mod keys;
 mod load;
+mod nats;
 mod objectives;
 mod overrides;
 mod place;

@@ -40,7 +40,7 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, groups: &[Grou
     let replicas = number(&mut section, "replicas", 1, 1, 5);
     let window = number(&mut section, "window", 512, 1, 60_000);
     let buffer = number(&mut section, "buffer", 65_536, 0, 1_000_000);
-    let partitions = if kind == BusKind::Kafka { members(groups) } else { 8 };
+    let partitions = if kind.product().partitioned { members(groups) } else { 8 };
     Bus {
         kind,
         replicas,

@@ -28,17 +28,18 @@ pub struct Job<'a> {
     pub interrupt: &'a Interrupt,
 }
 
+/// Says why a broker is dead, if it is.
+pub type Alive = Box<dyn Fn() -> Result<(), String> + Send>;
+
 /// The broker's side of a run, as far as it can be seen from here.
 #[derive(Default)]
 pub struct Broker {
     /// Kind, mode and address; the rest is filled in from the bus.
     pub record: record::Broker,
-    /// Processes to watch, by name.
-    pub processes: Vec<(String, u32)>,
-    /// Other things to watch, such as containers, by name.
+    /// Reads what its processes or containers use, by name.
     pub meters: Vec<(String, Meter)>,
-    /// Says why the broker is dead, where that can be seen.
-    pub alive: Option<Box<dyn Fn() -> Result<(), String>>>,
+    /// Says why the broker is dead, where that can be seen; returns at once.
+    pub alive: Option<Alive>,
     /// The log of a broker of our own.
     pub log: Option<PathBuf>,
 }

@@ -6,7 +6,7 @@
 
 use crate::load::{self, volume_bytes};
 use crate::num;
-use crate::plan::{BusKind, Plan, Storage};
+use crate::plan::{Plan, Storage};
 
 /// Where the broker is, as far as its memory is ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,9 +76,9 @@ const CHUNK: u64 = 20;
 /// Events a second that a generator may reach where the bus sets the pace.
 const CLOSED: u64 = 250_000;
 /// What a Kafka client has beside events.
-const KAFKA_CLIENT: u64 = 3 << 20;
+const BATCHING_CLIENT: u64 = 3 << 20;
 /// The most that librdkafka asks a broker for at once.
-const KAFKA_FETCH: u64 = 50 << 20;
+const BATCHING_FETCH: u64 = 50 << 20;
 
 /// What a plan comes to.
 struct Numbers<'a> {
@@ -116,8 +116,9 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    const fn is_kafka(&self) -> bool {
-        matches!(self.plan.bus.kind, BusKind::Kafka)
+    /// Is the client one that has threads of its own and collects events into batches?
+    const fn batching(&self) -> bool {
+        self.plan.bus.kind.product().batching
     }
 
     /// A quarter more: what the allocator makes of it.
@@ -132,7 +133,7 @@ impl<'a> Numbers<'a> {
         let each = (u64::from(bus.window) + u64::from(bus.buffer)).min(self.events).min(fitting);
         let bytes = each.saturating_mul(self.event).min(bus.most_bytes().max(self.event));
         let all = bytes.saturating_mul(self.generators).min(self.all);
-        let client = if self.is_kafka() {
+        let client = if self.batching() {
             (u64::from(bus.kafka.max_in_flight) + 1) * bus.kafka.batch_size.bytes
         } else {
             CHUNK * self.event
@@ -143,8 +144,8 @@ impl<'a> Numbers<'a> {
     /// What members have asked for and not looked at; the audit does it when they are gone.
     fn asked_for(&self) -> u64 {
         let bus = &self.plan.bus;
-        let each = if self.is_kafka() {
-            bus.most_bytes().saturating_add(KAFKA_FETCH.min(bus.most_bytes()))
+        let each = if self.batching() {
+            bus.most_bytes().saturating_add(BATCHING_FETCH.min(bus.most_bytes()))
         } else {
             // One and a half batches can be asked for, and some of it twice after a reconnect.
             2 * bus.fitting(self.event).min(u64::from(bus.nats.pull_batch)) * self.event
@@ -159,7 +160,7 @@ impl<'a> Numbers<'a> {
         let published = 4 * keys * (self.generators + 1);
         let received = 10 * keys * (self.groups + 1);
         let market = u64::from(plan.market.symbols) * (320 + 32 * self.generators);
-        let subjects = if self.is_kafka() {
+        let subjects = if self.batching() {
             0
         } else {
             let by_symbol = plan.topology.symbol_in_subject;
@@ -176,7 +177,11 @@ impl<'a> Numbers<'a> {
         const PARTITION: u64 = 128 << 10;
         const GROUP: u64 = 16 << 20;
         let topics = num::count(self.plan.topology.topics.len());
-        let partitions = if self.is_kafka() { topics * u64::from(self.plan.bus.partitions) } else { 1 };
+        let partitions = if self.plan.bus.kind.product().partitioned {
+            topics * u64::from(self.plan.bus.partitions)
+        } else {
+            1
+        };
         (partitions * PARTITION).min(GROUP) * self.groups
     }
 
@@ -202,11 +207,11 @@ impl<'a> Numbers<'a> {
 
     fn clients(&self) -> u64 {
         let clients = self.generators + self.members + 3;
-        if self.is_kafka() { clients * KAFKA_CLIENT } else { clients * (256 << 10) }
+        if self.batching() { clients * BATCHING_CLIENT } else { clients * (256 << 10) }
     }
 
     fn threads(&self) -> u64 {
-        let each = if self.is_kafka() { 5 } else { 1 };
+        let each = if self.batching() { 5 } else { 1 };
         8 + self.groups + each * (self.generators + self.members)
     }
 
@@ -238,7 +243,7 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
     part("the timeline", "load.duration", numbers.timeline());
     part("answers and deliveries of a second", "load.rate", numbers.steps());
     part("program and threads", "", BASE + threads * THREAD);
-    let kept_in_memory = plan.bus.kind == BusKind::Nats && plan.bus.storage == Storage::Memory;
+    let kept_in_memory = plan.bus.kind.product().in_memory && plan.bus.storage == Storage::Memory;
     let beside = if at == Where::Beside && kept_in_memory { store(plan).needed() } else { 0 };
     Memory { parts, beside, threads }
 }
@@ -262,10 +267,11 @@ pub struct Store {
 #[must_use]
 pub fn store(plan: &Plan) -> Store {
     let bus = &plan.bus;
-    let topics = match bus.kind {
-        BusKind::Nats => None,
-        BusKind::Kafka => Some(num::count(plan.mix.iter().filter(|(_, share)| *share > 0.0).count())),
-    };
+    let topics = bus
+        .kind
+        .product()
+        .partitioned
+        .then(|| num::count(plan.mix.iter().filter(|(_, share)| *share > 0.0).count()));
     Store {
         volume: volume_bytes(plan),
         max_bytes: bus.max_bytes.bytes,
@@ -370,7 +376,7 @@ mod tests {
             (3 << 20, 3 << 20),
             "it is one stream on NATS"
         );
-        plan.bus.kind = BusKind::Kafka;
+        plan.bus.kind = crate::plan::BusKind::Kafka;
         let store = store(&plan);
         assert_eq!((store.logs, store.bound()), (8, 24 << 20));
         assert_eq!(store.needed(), (3 * store.volume).min(24 << 20));

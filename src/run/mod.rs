@@ -31,12 +31,12 @@ mod supervisor;
 mod threads;
 mod workers;
 
+pub use crate::load::volume_bytes;
 pub use agenda::{Action, Agenda};
 pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
-pub use job::{Broker, Job, Options, RunError};
-pub use crate::load::volume_bytes;
+pub use job::{Alive, Broker, Job, Options, RunError};
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use crate::measure::{
     Windows,
 };
 use crate::num;
-use crate::plan::{self, BusKind, Keys, Ns, Plan, Span};
+use crate::plan::{self, Keys, Ns, Plan, Span};
 use crate::record;
 use crate::topology::TopicSet;
 use crate::verdict::limits;
@@ -267,10 +267,7 @@ impl Receiver {
 /// Partitions that a group is given events of, by their positions.
 fn partitions(plan: &Plan, subscribed: &TopicSet) -> usize {
     let topics = subscribed.iter().count();
-    match plan.bus.kind {
-        BusKind::Nats => 1,
-        BusKind::Kafka => topics * num::index32(plan.bus.partitions),
-    }
+    if plan.bus.kind.product().partitioned { topics * num::index32(plan.bus.partitions) } else { 1 }
 }
 
 /// What was read back from the store.

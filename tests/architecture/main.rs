@@ -4,15 +4,16 @@
 
 mod scan;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::{fs, io};
 
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 19] = [
+const ORDER: [&str; 20] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "report", "host", "archive", "bus", "profile", "broker", "run", "selftest", "cli",
+    "report", "host", "archive", "bus", "profile", "broker", "run", "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
 const PURE: usize = 11;
@@ -188,6 +189,104 @@ fn bare_allows(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
+/// The files of a folder that another one of its files names; a folder in it counts as one file, and `mod.rs` as none.
+fn neighbours(source: &Source, folder: &str) -> BTreeSet<String> {
+    let mut all: BTreeSet<String> = BTreeSet::new();
+    let of_root = source
+        .names
+        .iter()
+        .filter(|name| name.root && name.segments.first().is_some_and(|first| first == folder));
+    all.extend(of_root.filter_map(|name| name.segments.get(1).cloned()));
+    if source.path.matches('/').count() > 2 {
+        return all;
+    }
+    let tokens = source.tokens();
+    let text = |at: usize| tokens.get(at).map_or("", |token| token.text.as_str());
+    for at in (0..tokens.len()).filter(|&at| text(at) == "super" && text(at + 1) == "::") {
+        if text(at + 2) != "{" {
+            all.insert(text(at + 2).to_owned());
+            continue;
+        }
+        let close = closing(&tokens, at + 2);
+        all.extend(
+            (at + 3..close).filter(|&at| matches!(text(at - 1), "{" | ",")).map(|at| text(at).to_owned()),
+        );
+    }
+    all
+}
+
+/// The names on a circle of files of a folder that name each other, where there is one.
+fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
+    let mut graph: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let prefix = format!("src/{folder}/");
+    for (path, text) in sources {
+        let Some(inside) = path.strip_prefix(&prefix).filter(|inside| *inside != "mod.rs") else { continue };
+        let own = inside.split(['/', '.']).next().unwrap_or_default().to_owned();
+        graph.entry(own).or_default().extend(neighbours(&Source::new(path, text), folder));
+    }
+    for (file, named) in &mut graph {
+        named.remove(file);
+    }
+    // What names nothing that is left is on no circle.
+    loop {
+        let files: BTreeSet<String> = graph.keys().cloned().collect();
+        let (on, off): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            graph.into_iter().partition(|(_, named)| named.iter().any(|name| files.contains(name)));
+        if off.is_empty() {
+            return (!on.is_empty()).then(|| on.into_keys().collect());
+        }
+        graph = on;
+    }
+}
+
+/// Where a product is named outside its own files, and why. The rest of the house knows products by their rows.
+const NAMING: [(&str, &str); 29] = [
+    ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
+    ("src/session/product.rs", "the rows of the products, for those who run"),
+    ("src/session/mod.rs", "their modules"),
+    ("src/session/container.rs", "the heap that a profile asks for"),
+    ("src/broker/mod.rs", "their modules, and errors that say how to get one"),
+    ("src/broker/container/", "the rows of their images, and their recipes"),
+    ("src/bus/mod.rs", "their modules"),
+    ("src/bus/window.rs", "a window that only one driver uses is built with it"),
+    ("src/bus/sim/world.rs", "the simulated bus delivers again as NATS does"),
+    ("src/plan/bus.rs", "the tables of a plan"),
+    ("src/plan/mod.rs", "the tables of a plan"),
+    ("src/profile/mod.rs", "their modules"),
+    ("src/profile/keys.rs", "the keys of their tables"),
+    ("src/profile/setting.rs", "reads their tables"),
+    ("src/profile/write.rs", "writes their tables"),
+    ("src/profile/check.rs", "the rows of their checks"),
+    ("src/profile/comparison.rs", "the name of a shipped comparison"),
+    ("src/topology/mod.rs", "the module of the names that Kafka allows"),
+    ("src/topology/lint.rs", "a topology of subjects is linted as NATS reads it"),
+    ("src/report/claims.rs", "the ADR claims it of them by name"),
+    ("src/compare/claims.rs", "the ADR claims it of them by name"),
+    ("src/verdict/claims.rs", "the ADR claims it of them by name"),
+    ("src/run/engine.rs", "when a delivery comes again is in a product's table"),
+    ("src/run/memory.rs", "what a client takes follows from its product's table"),
+    ("src/run/simulated/", "plans of the simulation"),
+    ("src/selftest/", "plans of the simulation"),
+    ("src/cli/topology.rs", "draws partitions by the names that Kafka allows"),
+    ("src/cli/clean.rs", "addresses in advice"),
+    ("src/cli/doctor.rs", "an image in advice"),
+];
+
+/// Does some code name a product, be it in words or in an identifier? Comments and tests do not count.
+fn names_a_product(text: &str) -> bool {
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    let mut lines = code.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    lines.any(|line| {
+        let line = line.to_ascii_lowercase();
+        line.contains("nats") || line.contains("kafka")
+    })
+}
+
+/// A file of a product's own: it, or a folder that it is in, has the product's name.
+fn is_a_products_own(path: &str) -> bool {
+    path.split(['/', '.']).any(|part| ["nats", "kafka", "provision_tests", "tests"].contains(&part))
+}
+
 /// The Rust files below some folders of the project, as (path, text).
 fn files(folders: &[&str]) -> io::Result<Vec<(String, String)>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -260,6 +359,32 @@ fn test_binaries_are_few() -> io::Result<()> {
 #[test]
 fn unit_tests_stand_beside_their_code() -> io::Result<()> {
     assert_kept(&files(&["src"])?.iter().flat_map(|(path, text)| test_files(path, text)).collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn files_of_session_and_of_cli_name_each_other_in_one_direction() -> io::Result<()> {
+    let sources = files(&["src"])?;
+    for folder in ["session", "cli"] {
+        assert_eq!(circle(folder, &sources), None, "files of {folder} name each other in a circle");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_product_is_named_in_its_own_files_and_where_there_is_a_reason() -> io::Result<()> {
+    let sources = files(&["src"])?;
+    let others = sources.iter().filter(|(path, text)| !is_a_products_own(path) && names_a_product(text));
+    let mut complaints = vec![];
+    for (path, _) in others {
+        match NAMING.iter().find(|(known, _)| path == known || (known.ends_with('/') && path.starts_with(known))) {
+            Some((_, reason)) => println!("{path}: {reason}"),
+            None => complaints.push(format!(
+                "{path} names a product; ask its row (`plan::Product`, `session::Product`) instead, or say here why"
+            )),
+        }
+    }
+    assert_kept(&complaints);
     Ok(())
 }
 
@@ -408,6 +533,38 @@ fn unit_tests_have_one_place() {
     for path in ["src/bus/window.rs", "src/bus/window/tests.rs", "src/profile/tests/mod.rs"] {
         assert_eq!(test_files(path, good).len(), 0, "{path}");
     }
+}
+
+#[test]
+fn a_circle_of_files_is_found() {
+    let sources = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())).collect()
+    };
+    let one_way = [
+        ("src/cli/mod.rs", "mod a; mod b; mod c;"),
+        ("src/cli/a.rs", "use super::{Exit, b::{self, X}, c};"),
+        ("src/cli/b.rs", "use super::c::X;"),
+        ("src/cli/c.rs", "#[cfg(test)]\nmod tests { use super::super::a; }"),
+        ("src/cli/c/inner.rs", "use super::a; use crate::num;"),
+    ];
+    assert_eq!(circle("cli", &sources(&one_way)), None);
+    for back in ["use super::a;", "fn f() { crate::cli::a::x() }", "use super::{Exit, a};"] {
+        let mut all = sources(&one_way);
+        all[2].1 = back.to_owned();
+        assert_eq!(circle("cli", &all), Some(vec!["a".to_owned(), "b".to_owned()]), "{back}");
+    }
+}
+
+#[test]
+fn a_product_is_seen_in_words_and_in_identifiers() {
+    for bad in ["use crate::bus::nats;", "const X: &str = \"on Kafka\";", "fn is_kafka() {}"] {
+        assert!(names_a_product(bad), "{bad}");
+    }
+    for good in ["// nats", "    /// Kafka", "fn f() {}\n#[cfg(test)]\nmod tests { use super::nats; }"] {
+        assert!(!names_a_product(good), "{good}");
+    }
+    assert!(is_a_products_own("src/bus/kafka/mod.rs") && is_a_products_own("src/session/nats.rs"));
+    assert!(!is_a_products_own("src/session/choice.rs"));
 }
 
 #[test]

@@ -492,7 +492,7 @@ fn a_kafka_container_that_was_killed_comes_back_on_its_store_at_the_same_port() 
     let log = folder.path().join("broker.log");
     let mut container = start(image, &log, |config| config.heap_bytes = 256 << 20).unwrap();
     let (name, url) = (container.name().to_owned(), container.url());
-    assert_eq!(container.kafka_version().as_deref(), Some("4.3.1"));
+    assert_eq!(container.version().as_deref(), Some("4.3.1"));
     container.kill().unwrap();
     container.restart().unwrap();
     assert_eq!(container.url(), url);
@@ -522,5 +522,5 @@ fn the_version_of_a_kafka_is_known_once_it_is_ready() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("broker.log");
     let container = start(slow, &log, |config| config.heap_bytes = 256 << 20).unwrap();
-    assert_eq!(container.kafka_version().as_deref(), Some("4.3.1"));
+    assert_eq!(container.version().as_deref(), Some("4.3.1"));
 }

@@ -16,6 +16,7 @@ mod report_command;
 mod report_readback;
 mod safety;
 mod saturation;
+mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod verdicts;

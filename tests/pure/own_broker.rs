@@ -100,14 +100,8 @@ fn go(plan: &Plan, at: Waits, broker: Broker, observer: &mut dyn Observer) -> Re
     done
 }
 
-fn broker(alive: impl Fn() -> Result<(), String> + 'static) -> Broker {
-    Broker {
-        record: record::Broker::default(),
-        processes: Vec::new(),
-        meters: Vec::new(),
-        alive: Some(Box::new(alive)),
-        log: None,
-    }
+fn broker(alive: impl Fn() -> Result<(), String> + Send + 'static) -> Broker {
+    Broker { record: record::Broker::default(), meters: Vec::new(), alive: Some(Box::new(alive)), log: None }
 }
 
 struct Nobody;

@@ -25,6 +25,7 @@ pub mod proxy;
 pub mod records;
 pub mod rig;
 pub mod strangers;
+pub mod toy;
 
 use std::path::PathBuf;
 

@@ -4,7 +4,6 @@ use bollard::models::ImageInspect;
 
 use super::ContainerConfig;
 use super::engine::Engine;
-use super::recipe::Product;
 use crate::plan::Size;
 
 /// What matters to figures: image, digest, engine, limits.
@@ -29,28 +28,10 @@ pub(super) fn facts(
         ("container.memory_limit", memory),
         ("container.store", "volume".into()),
     ];
-    let heap = (config.image.product == Product::Kafka)
+    let heap = config
+        .image
+        .contents
+        .has_heap
         .then(|| ("container.heap", Size { bytes: config.heap_bytes }.to_string()));
     all.into_iter().chain(heap).map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The version that a Kafka names in its log, once it has.
-pub(super) fn kafka_version(log: &str) -> Option<String> {
-    let (_, rest) = log.split_once("Kafka version: ")?;
-    let version: String =
-        rest.chars().take_while(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).take(40).collect();
-    (!version.is_empty()).then_some(version)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_kafka_names_its_version_in_its_log() {
-        let line = "[2026-11-24 10:00:00,000] INFO Kafka version: 4.3.1 (org.apache.kafka.common.utils.AppInfoParser)";
-        assert_eq!(kafka_version(&format!("x\n{line}\n")).as_deref(), Some("4.3.1"));
-        assert_eq!(kafka_version("Kafka version: \u{1b}[31m"), None);
-        assert_eq!(kafka_version("Kafka Server started"), None);
-    }
 }

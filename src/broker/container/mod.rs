@@ -1,11 +1,15 @@
 //! A broker in a container of our own: ports on our loopback, a network and a volume that go when it goes, and never left
 //! behind.
 
+mod config;
 mod engine;
 mod facts;
+mod kafka;
+mod nats;
 mod owned;
 mod reaper;
 mod recipe;
+mod server;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -21,21 +25,20 @@ use bollard::query_parameters::{
     UploadToContainerOptionsBuilder,
 };
 
+pub use config::ContainerConfig;
 pub use reaper::reap;
-pub use recipe::{Image, Product};
+pub use recipe::Image;
 
 use super::BrokerError;
-use super::child::check_store;
-use super::entry::Entry;
-use super::guard::{self, Reaper};
-use super::kafka;
-use super::log::last_lines;
-use super::monitor::Monitor;
-use super::ports::{Ports, random};
+use super::kafka::answers;
+use super::nats::Monitor;
+use super::process::child::check_store;
+use super::process::guard::{self, Reaper};
+use super::process::log::last_lines;
+use super::process::ports::{Ports, random};
 use crate::host::cgroup::ControlGroup;
 use crate::host::resources::Meter;
 use crate::num;
-use crate::plan::{Storage, Sync};
 use engine::Engine;
 use recipe::{Ready, Recipe};
 
@@ -51,56 +54,6 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 const NAMED_WITHIN: Duration = Duration::from_secs(5);
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
-
-/// How to start a container.
-#[derive(Debug, Clone)]
-pub struct ContainerConfig {
-    /// What to start.
-    pub image: Image,
-    /// The log of what is in it: created or appended to. The only thing that stays.
-    pub log: PathBuf,
-    /// A program that calls [`reap()`] when it is started as `PROGRAM reap-container NAME`: tickgate.
-    pub reaper: PathBuf,
-    /// Where the streams of this run will be: decides whether a store in memory matters.
-    pub storage: Storage,
-    /// When the store is forced to the disk.
-    pub sync: Sync,
-    /// Bytes that file streams may take (NATS).
-    pub max_file_store: u64,
-    /// Heap of the Java process (Kafka), bytes.
-    pub heap_bytes: u64,
-    /// The clients' port on our loopback; a free one where it is `None`.
-    pub port: Option<u16>,
-    /// Memory that all in it may take, bytes; as much as there is where it is `None`.
-    pub memory_bytes: Option<u64>,
-    /// Cores that all in it may use; all of them where it is `None`.
-    pub cores: Option<f64>,
-    /// Who may use it.
-    pub entry: Entry,
-    /// More configuration, in the broker's own language (NATS).
-    pub extra: String,
-}
-
-impl ContainerConfig {
-    /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
-    #[must_use]
-    pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
-        Self {
-            image,
-            log: log.into(),
-            reaper: reaper.into(),
-            storage: Storage::File,
-            sync: Sync::Default,
-            max_file_store: 10 << 30,
-            heap_bytes: 1 << 30,
-            port: None,
-            memory_bytes: None,
-            cores: None,
-            entry,
-            extra: String::new(),
-        }
-    }
-}
 
 /// A running broker in a container; dropping it removes the container, its network and its volume.
 #[derive(Debug)]
@@ -180,7 +133,7 @@ impl Container {
     /// Where clients connect: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("{}://127.0.0.1:{}", self.config.image.product.name(), self.ports.client)
+        format!("{}://127.0.0.1:{}", self.config.image.kind().name(), self.ports.client)
     }
 
     /// The monitoring endpoint of NATS.
@@ -201,12 +154,13 @@ impl Container {
         &self.facts
     }
 
-    /// The version of a Kafka, from its log: the protocol has no request for it.
+    /// The version that it names in its log, where the protocol does not tell it.
     #[must_use]
-    pub fn kafka_version(&self) -> Option<String> {
+    pub fn version(&self) -> Option<String> {
+        let version = self.config.image.contents.version?;
         let log = std::fs::read(&self.config.log).ok()?;
         let said = log.get(num::index(self.log_from)..)?;
-        facts::kafka_version(&String::from_utf8_lossy(said))
+        version(&String::from_utf8_lossy(said))
     }
 
     /// What the user should know of it.
@@ -413,7 +367,7 @@ impl Container {
             }
             let ready = match self.recipe.ready {
                 Ready::Monitor(monitor) => monitor.healthy().is_ok(),
-                Ready::Answers(address) => kafka::answers(address, true),
+                Ready::Answers(address) => answers(address, true),
             };
             if ready {
                 self.until_named();
@@ -424,10 +378,10 @@ impl Container {
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
     }
 
-    /// A Kafka that takes clients has yet to log its version. An image that logs less has none: that is not an error.
+    /// One that takes clients may have yet to log its version. An image that logs less has none: that is not an error.
     fn until_named(&self) {
         let deadline = Instant::now() + NAMED_WITHIN;
-        let named = || self.config.image.product != Product::Kafka || self.kafka_version().is_some();
+        let named = || self.config.image.contents.version.is_none() || self.version().is_some();
         while !named() && self.end_seen().is_none() && Instant::now() < deadline {
             std::thread::sleep(LOOK_EVERY);
         }

@@ -1,61 +1,63 @@
 //! What a broker in a container is given, so that it is set up as one of our own is: decided here, done elsewhere.
 
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::fmt;
+use std::net::SocketAddr;
 
-use super::super::entry::Entry;
-use super::super::kafka::{SASL, SESSION_MS, TESTED_KAFKA, login};
-use super::super::monitor::Monitor;
-use super::super::ports::Ports;
-use super::super::settings::Settings;
-use super::super::{BrokerError, TESTED_VERSION};
-use super::ContainerConfig;
+use super::super::BrokerError;
+use super::super::nats::{Monitor, TESTED_VERSION};
+use super::super::process::ports::Ports;
+use super::{ContainerConfig, kafka, nats};
+use crate::plan::BusKind;
 
-/// Which broker an image holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Product {
-    /// As in `nats:2.15.1`.
-    Nats,
-    /// As in `apache/kafka:4.3.1`.
-    Kafka,
+/// What a container of a product is made of: a row for each.
+pub(super) struct Contents {
+    pub(super) kind: BusKind,
+    /// As the process of a server of our own is called.
+    pub(super) node: &'static str,
+    /// The name of the image with the version that is tested.
+    pub(super) tested: fn() -> String,
+    pub(super) recipe: fn(&ContainerConfig, &str, Ports) -> Result<Recipe, BrokerError>,
+    /// The version that it names in its log once it takes clients, where the protocol does not tell it.
+    pub(super) version: Option<fn(&str) -> Option<String>>,
+    /// It has a heap of a fixed size.
+    pub(super) has_heap: bool,
 }
 
-impl Product {
-    /// The image with the version that is tested.
-    #[must_use]
-    pub fn tested(self) -> String {
-        match self {
-            Self::Nats => format!("nats:{TESTED_VERSION}"),
-            Self::Kafka => format!("apache/kafka:{TESTED_KAFKA}"),
-        }
-    }
-
-    /// Its name, as an address begins with it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Nats => "nats",
-            Self::Kafka => "kafka",
-        }
-    }
-}
+static CONTENTS: [Contents; 2] = [nats::CONTENTS, kafka::CONTENTS];
 
 /// An image, by its name and its tag or digest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Image {
     /// With a tag or digest: `nats:2.15.1`.
     pub reference: String,
     /// What is in it, by its name.
-    pub product: Product,
+    pub(super) contents: &'static Contents,
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Image").field(&self.reference).finish()
+    }
 }
 
 impl Image {
-    /// Reads `IMAGE[:TAG]` or `IMAGE@DIGEST`; nothing at all is the tested version of NATS.
+    /// Which broker it holds.
+    #[must_use]
+    pub const fn kind(&self) -> BusKind {
+        self.contents.kind
+    }
+
+    /// The name of the image of a product with the version that is tested, where there is one.
+    #[must_use]
+    pub fn tested(kind: BusKind) -> Option<String> {
+        CONTENTS.iter().find(|contents| contents.kind == kind).map(|contents| (contents.tested)())
+    }
+
+    /// Reads `IMAGE[:TAG]` or `IMAGE@DIGEST`; a name alone that is a product's is the version of it that is tested.
     ///
     /// # Errors
-    /// In words, when it is no name of an image, or one that does not tell which broker it holds.
+    /// In words, when it is not a valid name of an image, or one that does not tell which broker it holds.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let text = if text.is_empty() { "nats" } else { text };
         let legal = |c: char| c.is_ascii_alphanumeric() || "./_:@-".contains(c);
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(legal) {
             return Err(format!(
@@ -65,22 +67,25 @@ impl Image {
         // A colon before the last slash belongs to the registry's port.
         let last = text.rsplit('/').next().unwrap_or(text);
         let name = last.split(['@', ':']).next().unwrap_or(last);
-        let product = match name.to_ascii_lowercase() {
-            name if name.contains("nats") => Product::Nats,
-            name if name.contains("kafka") => Product::Kafka,
-            _ => {
-                return Err(format!(
-                    "the image `{text}` does not tell which broker it holds; give it a name with `nats` or `kafka` in its \
-                     last part: docker tag {text} local/nats:TAG"
-                ));
-            }
+        let lower = name.to_ascii_lowercase();
+        let contents = CONTENTS.iter().find(|contents| lower.contains(contents.kind.name())).ok_or_else(|| {
+            let names = CONTENTS.iter().map(|contents| format!("`{}`", contents.kind.name()));
+            format!(
+                "the image `{text}` does not tell which broker it holds; give it a name with {} in its last part: docker \
+                 tag {text} local/{}:TAG",
+                names.collect::<Vec<_>>().join(" or "),
+                BusKind::Nats.name()
+            )
+        })?;
+        let tested = (contents.tested)();
+        let reference = if last != name {
+            text.to_owned()
+        } else if last == text && tested.split(':').next() == Some(text) {
+            tested
+        } else {
+            format!("{text}:latest")
         };
-        let reference = match (last == name, text) {
-            (true, "nats") => format!("nats:{TESTED_VERSION}"),
-            (true, _) => format!("{text}:latest"),
-            (false, _) => text.to_owned(),
-        };
-        Ok(Self { reference, product })
+        Ok(Self { reference, contents })
     }
 }
 
@@ -111,103 +116,8 @@ pub(super) struct Recipe {
 
 impl Recipe {
     pub(super) fn of(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Self, BrokerError> {
-        match config.image.product {
-            Product::Nats => nats(config, name, ports),
-            Product::Kafka => Ok(kafka(config, ports)),
-        }
+        (config.image.contents.recipe)(config, name, ports)
     }
-}
-
-/// The same server as `local` starts, but for its addresses: in the container it listens on all of them.
-///
-/// Only flags are passed, and no program. So the images' own entry points serve: the one from scratch has
-/// `/nats-server`, whose arguments these become; Alpine's has a script that puts `nats-server` before a first argument
-/// that is a flag. Their default configuration is not read, since ours is named.
-fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, BrokerError> {
-    const FILE: &str = "tickgate/nats.conf";
-    const STORE: &str = "/tickgate/store";
-    let settings = Settings {
-        name,
-        listen: "0.0.0.0:4222",
-        http: "0.0.0.0:8222",
-        store: Path::new(STORE),
-        max_file_store: config.max_file_store,
-        sync: config.sync,
-        entry: &config.entry,
-        extra: &config.extra,
-    };
-    Ok(Recipe {
-        command: vec!["--config".into(), format!("/{FILE}")],
-        environment: Vec::new(),
-        files: vec![(FILE, settings.text()?)],
-        ports: vec![(4222, ports.client), (8222, ports.monitor)],
-        store: STORE,
-        ready: Ready::Monitor(Monitor::at(ports.monitor_address())),
-    })
-}
-
-/// One node that is broker and controller (`KRaft`), as the documentation of the image has it: a variable
-/// `KAFKA_A_B` is the property `a.b`.
-///
-/// Clients connect to the advertised address, so it is the port on the host's loopback. Inside the container that port does not
-/// exist, so the broker uses a separate listener for itself; that one and the controller's are on the container's loopback.
-/// The password is in a file of Java's (JAAS), which every image takes by the name in `KAFKA_OPTS`: the environment of a
-/// container can be read by whoever may use the engine. The store is the volume that the image declares, which
-/// therefore belongs to the image's user.
-fn kafka(config: &ContainerConfig, ports: Ports) -> Recipe {
-    const LOGINS: &str = "tickgate/jaas.conf";
-    let advertised = SocketAddr::from((Ipv4Addr::LOCALHOST, ports.client));
-    let megabytes = config.heap_bytes >> 20;
-    let (protocol, asks, files) = match &config.entry {
-        Entry::Open => ("PLAINTEXT", Vec::new(), Vec::new()),
-        Entry::Password(password) => {
-            let asks = SASL.iter().map(|(name, value)| (variable(name), (*value).to_owned()));
-            let file = format!("-Djava.security.auth.login.config=/{LOGINS}");
-            let text = format!("KafkaServer {{\n  {}\n}};\n", login(password));
-            let asks = asks.chain([("KAFKA_OPTS".to_owned(), file)]).collect();
-            ("SASL_PLAINTEXT", asks, vec![(LOGINS, text)])
-        }
-    };
-    let environment = [
-        ("KAFKA_NODE_ID", "1".to_owned()),
-        ("KAFKA_PROCESS_ROLES", "broker,controller".into()),
-        ("KAFKA_CONTROLLER_QUORUM_VOTERS", "1@127.0.0.1:29093".into()),
-        ("KAFKA_CONTROLLER_LISTENER_NAMES", "CONTROLLER".into()),
-        ("KAFKA_INTER_BROKER_LISTENER_NAME", "BROKER".into()),
-        ("KAFKA_LISTENERS", "CLIENT://:9092,BROKER://127.0.0.1:19092,CONTROLLER://127.0.0.1:29093".into()),
-        ("KAFKA_ADVERTISED_LISTENERS", format!("CLIENT://{advertised},BROKER://127.0.0.1:19092")),
-        (
-            "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP",
-            format!("CLIENT:{protocol},BROKER:{protocol},CONTROLLER:{protocol}"),
-        ),
-        ("KAFKA_LOG_DIRS", "/var/lib/kafka/data".into()),
-        ("KAFKA_AUTO_CREATE_TOPICS_ENABLE", "false".into()),
-        ("KAFKA_OFFSETS_TOPIC_REPLICATION_FACTOR", "1".into()),
-        ("KAFKA_OFFSETS_TOPIC_NUM_PARTITIONS", "4".into()),
-        ("KAFKA_TRANSACTION_STATE_LOG_REPLICATION_FACTOR", "1".into()),
-        ("KAFKA_TRANSACTION_STATE_LOG_MIN_ISR", "1".into()),
-        ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR", "1".into()),
-        ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR", "1".into()),
-        ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".into()),
-        // As one of our own has it: one that was killed comes back sooner.
-        ("KAFKA_BROKER_SESSION_TIMEOUT_MS", SESSION_MS.to_string()),
-        ("KAFKA_BROKER_HEARTBEAT_INTERVAL_MS", "500".into()),
-        ("KAFKA_HEAP_OPTS", format!("-Xms{megabytes}m -Xmx{megabytes}m")),
-    ];
-    let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).chain(asks);
-    Recipe {
-        command: Vec::new(),
-        environment: environment.map(|(name, value)| format!("{name}={value}")).collect(),
-        files,
-        ports: vec![(9092, ports.client)],
-        store: "/var/lib/kafka/data",
-        ready: Ready::Answers(advertised),
-    }
-}
-
-/// The variable of a container of Kafka that becomes this property.
-fn variable(property: &str) -> String {
-    format!("KAFKA_{}", property.to_uppercase().replace('.', "_"))
 }
 
 /// Files as a tar archive (ustar), owned by root and readable by all who are in the container: images have users of
@@ -241,7 +151,7 @@ pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::entry::Password;
+    use super::super::super::entry::{Entry, Password};
     use super::*;
     use crate::plan::Sync;
 
@@ -259,17 +169,16 @@ mod tests {
 
     #[test]
     fn an_image_tells_its_broker_by_its_name() {
-        let read = |text: &str| Image::parse(text).map(|image| (image.reference, image.product));
+        let read = |text: &str| Image::parse(text).map(|image| (image.reference.clone(), image.kind()));
         let tested = format!("nats:{TESTED_VERSION}");
         for (text, reference, product) in [
-            ("", tested.as_str(), Product::Nats),
-            ("nats", &tested, Product::Nats),
-            ("nats:2.12-alpine", "nats:2.12-alpine", Product::Nats),
-            ("synadia/nats-server", "synadia/nats-server:latest", Product::Nats),
-            ("localhost:5000/team/nats", "localhost:5000/team/nats:latest", Product::Nats),
-            ("nats@sha256:00ff", "nats@sha256:00ff", Product::Nats),
-            ("apache/kafka:4.3.1", "apache/kafka:4.3.1", Product::Kafka),
-            ("apache/kafka-native", "apache/kafka-native:latest", Product::Kafka),
+            ("nats", tested.as_str(), BusKind::Nats),
+            ("nats:2.12-alpine", "nats:2.12-alpine", BusKind::Nats),
+            ("synadia/nats-server", "synadia/nats-server:latest", BusKind::Nats),
+            ("localhost:5000/team/nats", "localhost:5000/team/nats:latest", BusKind::Nats),
+            ("nats@sha256:00ff", "nats@sha256:00ff", BusKind::Nats),
+            ("apache/kafka:4.3.1", "apache/kafka:4.3.1", BusKind::Kafka),
+            ("apache/kafka-native", "apache/kafka-native:latest", BusKind::Kafka),
         ] {
             assert_eq!(read(text), Ok((reference.to_owned(), product)), "{text}");
         }

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use super::super::BrokerError;
-use super::super::guard::command;
-use super::super::locate::{Places, project_of};
-use super::super::trust::{Part, examine};
+use super::super::process::guard::command;
+use super::super::process::trust::{Part, examine};
+use super::super::process::{brokers_directories, project_of};
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
 pub const TESTED_KAFKA: &str = "4.3.1";
@@ -59,11 +59,13 @@ impl KafkaPlaces {
     #[must_use]
     pub fn of_this_process() -> Self {
         let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
+        let own_directory = env::current_exe().ok().and_then(|exe| exe.parent().map(Path::to_owned));
+        let starts = [env::current_dir().ok(), own_directory];
         Self {
             home: named("KAFKA_HOME"),
             java_home: named("JAVA_HOME"),
             path: env::var_os("PATH"),
-            brokers: Places::of_this_process().brokers_directories(),
+            brokers: brokers_directories(starts.iter().flatten().map(PathBuf::as_path)),
         }
     }
 

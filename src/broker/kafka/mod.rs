@@ -13,20 +13,23 @@ use base64::Engine as _;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 
 use super::BrokerError;
-use super::child::{Child, check_room, check_store, default_store_parent};
 use super::entry::{Entry, Password, write_private};
-use super::guard::{command, spawn};
-use super::ports::{Ports, random};
-use crate::host::resources::Process;
+use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::guard::{command, spawn};
+use super::process::ports::{Ports, random};
+use super::server::{Node, Server, only};
+use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
 
+/// What it is called in records, logs and errors.
+pub(super) const NAME: &str = "kafka";
 /// Time from its start until it must be ready; a busy machine takes several times the usual four seconds.
 const READY_WITHIN: Duration = Duration::from_secs(90);
 /// Time for an orderly end.
 const END_WITHIN: Duration = Duration::from_secs(10);
 /// A controller that has not heard of its broker for so long shuts it out. Kafka's own 9 s would also keep a broker that
 /// was killed from coming back for as long; with much less, a busy machine is enough to be shut out.
-pub(super) const SESSION_MS: u32 = 6000;
+pub(in crate::broker) const SESSION_MS: u32 = 6000;
 /// Attempts to find ports that nobody else takes at the same moment.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -89,7 +92,7 @@ impl LocalKafka {
     pub fn start(config: KafkaConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, Storage::File, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
-        let mut child = Child::prepare("kafka", &config.store_parent, &config.log, END_WITHIN)?;
+        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
         child.warn(warning);
         child.warn(config.kafka.warning.clone());
         let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
@@ -303,9 +306,64 @@ impl LocalKafka {
     }
 }
 
+impl Server for LocalKafka {
+    fn nodes(&self) -> Vec<Node> {
+        vec![Node {
+            name: NAME.into(),
+            address: format!("127.0.0.1:{}", self.ports.client),
+            pid: self.pid(),
+            container: None,
+        }]
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn alive(&mut self) -> Result<(), BrokerError> {
+        self.alive()
+    }
+
+    fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.pause())
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.resume())
+    }
+
+    fn kill(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.kill())
+    }
+
+    fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.restart())
+    }
+
+    fn stop(&mut self) -> Result<(), BrokerError> {
+        self.stop()
+    }
+
+    fn meters(&self) -> Vec<(String, Meter)> {
+        self.child.meter().map(|meter| (NAME.into(), meter)).into_iter().collect()
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.warnings()
+    }
+
+    fn version(&self) -> Option<String> {
+        Some(self.version().to_owned())
+    }
+
+    fn store(&self) -> Option<PathBuf> {
+        Some(self.store())
+    }
+}
+
 /// The line of a broker's JAAS configuration for one password: that of its only user, and that by which the broker itself
 /// enters its own listeners.
-pub(super) fn login(password: &Password) -> String {
+pub(in crate::broker) fn login(password: &Password) -> String {
     let (user, password) = (password.user(), password.text());
     format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required username=\"{user}\" \
@@ -314,7 +372,7 @@ pub(super) fn login(password: &Password) -> String {
 }
 
 /// Which properties ask for a password, beside the protocol of each listener.
-pub(super) const SASL: [(&str, &str); 3] = [
+pub(in crate::broker) const SASL: [(&str, &str); 3] = [
     ("sasl.enabled.mechanisms", "PLAIN"),
     ("sasl.mechanism.inter.broker.protocol", "PLAIN"),
     ("sasl.mechanism.controller.protocol", "PLAIN"),
@@ -331,7 +389,7 @@ fn users(password: &Password) -> String {
 
 /// Does a Kafka broker answer on this port? The request needs no authentication. A port with TLS only takes the
 /// connection.
-pub(super) fn answers(address: SocketAddr, plain: bool) -> bool {
+pub(in crate::broker) fn answers(address: SocketAddr, plain: bool) -> bool {
     /// Length, `ApiVersions` version 0, correlation 7, no client id.
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
     let ask = || -> std::io::Result<bool> {

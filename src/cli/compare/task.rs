@@ -3,10 +3,9 @@
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 
-use crate::cli::args::{self, Compare};
-use crate::cli::consent::{self, Terms};
+use crate::cli::args::Compare;
 use crate::cli::outside::shown;
-use crate::cli::{Exit, Failure, broker, check, with_sources};
+use crate::cli::{Exit, Failure, check, environment, with_sources};
 use crate::compare::{
     Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
 };
@@ -14,6 +13,7 @@ use crate::plan::Plan;
 use crate::profile::comparison::{self, ComparisonFile, SideFile};
 use crate::report::outside::address;
 use crate::report::show;
+use crate::session::{Asked, Choice, Way};
 
 /// A comparison that may begin.
 pub(super) struct Task {
@@ -34,8 +34,8 @@ pub(super) struct Side {
     pub(super) label: String,
     pub(super) overrides: Vec<String>,
     pub(super) plan: Plan,
-    pub(super) broker: args::Broker,
-    pub(super) terms: Terms,
+    pub(super) asked: Asked,
+    pub(super) choice: Choice,
 }
 
 impl Task {
@@ -91,11 +91,7 @@ impl Task {
                     .into(),
             );
         }
-        let bus = |side: &Side| {
-            let Side { broker: args::Broker { at, context, creds, .. }, .. } = side;
-            (at.clone(), context.clone(), creds.clone())
-        };
-        if sides[0].plan == sides[1].plan && bus(&sides[0]) == bus(&sides[1]) {
+        if sides[0].plan == sides[1].plan && sides[0].asked.same_bus(&sides[1].asked) {
             warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
         }
         let ComparisonFile { name, description, profile, sets, notes, .. } = file;
@@ -107,7 +103,8 @@ impl Task {
 fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> Result<bool, Failure> {
     let Some(at) = &file.broker else { return Ok(false) };
     let named = flags.broker.is_some() || flags.context.is_some();
-    if named || ["local", broker::SIM].contains(&at.as_str()) {
+    let here = Asked { at: at.clone(), ..Asked::default() };
+    if named || matches!(here.way(), Way::Process | Way::Simulated) {
         return Ok(false);
     }
     if args.allow_broker {
@@ -133,15 +130,15 @@ fn side(
         file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
     let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
-    let mut broker = args.broker.clone();
+    let mut asked = args.broker.asked();
     if by_file {
         // What the command line and the environment say of credentials is for the broker that these name.
-        let args::Broker { tls_ca, port, store, .. } = broker;
-        broker = args::Broker { tls_ca, port, store, by_file, ..args::Broker::default() };
+        let Asked { tls_ca, port, store, .. } = asked;
+        asked = Asked { tls_ca, port, store, by_file, ..Asked::default() };
     }
     if let Some(at) = &side.broker {
-        broker.at.clone_from(at);
-        broker.context = None;
+        asked.at.clone_from(at);
+        asked.context = None;
     }
     if side.context.is_some() && side.broker.is_some() {
         return Err(Failure::usage(format!(
@@ -150,16 +147,17 @@ fn side(
     }
     if let Some(context) = &side.context {
         // It says where, too.
-        "local".clone_into(&mut broker.at);
-        broker.context = Some(context.clone());
+        "local".clone_into(&mut asked.at);
+        asked.context = Some(context.clone());
     }
-    broker.creds = side.creds.as_ref().map(PathBuf::from).or(broker.creds);
-    let terms = consent::terms(&broker, &plan)
-        .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
+    asked.creds = side.creds.as_ref().map(PathBuf::from).or(asked.creds);
+    let choice = Choice::resolve(&asked, &plan, &environment).map_err(Failure::from);
+    let choice =
+        choice.map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
     let label = shown(&label);
-    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, broker, terms }, prices))
+    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, asked, choice }, prices))
 }
 
 /// A name for a side that has none: the value of its first flag, without the quotes of TOML.

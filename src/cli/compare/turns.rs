@@ -1,11 +1,10 @@
 //! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and a folder of its own.
 
 use crate::archive::RunFolder;
-use crate::cli::args::{self, Compare, Format};
-use crate::cli::broker::SIM;
-use crate::cli::journal::Keeping;
+use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
-use crate::cli::{Exit, Failure, consent, needs, run};
+use crate::cli::volume::volume;
+use crate::cli::{Exit, Failure, run};
 use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
@@ -13,9 +12,9 @@ use crate::host::sleep::Sleeper;
 use crate::num;
 use crate::plan::Pacing;
 use crate::record::Record;
-use crate::report::outside::address;
 use crate::report::{compare as words, show};
 use crate::run::Identity;
+use crate::session::{self, Keeping};
 
 use super::task::{Side, Task};
 
@@ -24,7 +23,6 @@ const SEEDS: u64 = u64::MAX >> 1;
 
 /// What happens while the runs go on.
 struct Turns<'a> {
-    args: &'a Compare,
     task: &'a Task,
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
@@ -45,7 +43,6 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let setup =
         |side: &Side| Setup { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
     let mut turns = Turns {
-        args,
         task: &task,
         folder: &folder,
         interrupt: &interrupt,
@@ -95,7 +92,7 @@ impl Turns<'_> {
             self.progress.say(&format!("warning: {warning}"));
         }
         for (side, name) in self.task.sides.iter().zip(["A", "B"]) {
-            if let Some(bound) = needs::store_bound(&side.plan) {
+            if let Some(bound) = session::store_bound(&side.plan) {
                 self.progress.say(&format!("{name}: {bound}"));
             }
         }
@@ -114,16 +111,11 @@ impl Turns<'_> {
             design.seed
         ));
         for (letter, side) in ["A", "B"].into_iter().zip(&self.task.sides) {
-            if side.broker.at == SIM {
+            if side.choice.is_simulated() {
                 continue;
             }
-            let at = side
-                .broker
-                .context
-                .as_ref()
-                .map_or_else(|| address(&side.broker.at), |context| format!("context {context}"));
-            let subjects = consent::subjects(&side.plan, side.terms.naming, "RUN");
-            let volume = consent::volume(&side.plan, &subjects);
+            let (at, subjects) = (side.asked.label(), side.choice.subjects(&side.plan, "RUN"));
+            let volume = volume(&side.plan, &subjects);
             self.progress.say(&format!("each run of {letter} sends to {at}: {volume}"));
         }
     }
@@ -190,23 +182,13 @@ impl Turns<'_> {
         let side = &self.task.sides[at];
         let name = format!("{}-{number:02}", ["a", "b"][at]);
         let folder = self.folder.inside(&name).map_err(|error| Failure::environment(&error))?;
-        let args = args::Run {
-            profile: self.task.profile.clone(),
-            sets: vec![],
-            out: self.args.out.clone(),
-            format: Format::Text,
-            quiet: self.args.quiet,
-            share: self.args.share,
-            keep: false,
-            broker: side.broker.clone(),
-        };
         // Other events in each pair, the same for both of it: else all pairs would share what one schedule happens to be.
         let mut plan = side.plan.clone();
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
         let (identity, clock) = (Identity::new(), Clock::start());
         let mut journal = Keeping::new(&folder);
-        let done =
-            run::execute(&args, &plan, &identity, clock, self.interrupt, &mut journal, &mut self.progress);
+        let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
+        let done = session::run(&plan, &side.choice, order, Some(&mut journal), &mut [&mut self.progress]);
         self.progress.end_line();
         match done {
             Ok(record) => {
@@ -219,8 +201,8 @@ impl Turns<'_> {
                 self.keep(at, record);
                 Ok(trial)
             }
-            Err(failure) => {
-                folder.discard_if_empty();
+            Err(error) => {
+                let failure = Failure::from(error);
                 match failure.exit {
                     Exit::Usage => Err(failure),
                     Exit::Interrupted => Ok(Trial::default()),

@@ -7,15 +7,15 @@ use crate::run::job::Broker;
 
 /// Something that uses CPU time and memory.
 pub(super) enum User {
-    Process(Process),
-    Other(Meter),
+    Own(Process),
+    Broker(Meter),
 }
 
 impl User {
     pub(super) fn usage(&self) -> Option<ProcessUse> {
         match self {
-            Self::Process(process) => process.usage().ok(),
-            Self::Other(meter) => meter(),
+            Self::Own(process) => process.usage().ok(),
+            Self::Broker(meter) => meter(),
         }
     }
 }
@@ -32,16 +32,11 @@ pub(super) struct Watched {
 
 /// tickgate, and what is known of the broker; its meters are taken.
 pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
-    let own = Process::own().ok().map(|process| (None, User::Process(process)));
-    let processes = broker
-        .processes
-        .iter()
-        .filter_map(|(name, pid)| Some((Some(name.clone()), User::Process(Process::of(*pid).ok()?))));
-    let others =
-        std::mem::take(&mut broker.meters).into_iter().map(|(name, meter)| (Some(name), User::Other(meter)));
+    let own = Process::own().ok().map(|process| (None, User::Own(process)));
+    let brokers =
+        std::mem::take(&mut broker.meters).into_iter().map(|(name, meter)| (Some(name), User::Broker(meter)));
     own.into_iter()
-        .chain(processes)
-        .chain(others)
+        .chain(brokers)
         .map(|(name, user)| Watched {
             name,
             last: user.usage().unwrap_or_default(),
@@ -103,7 +98,7 @@ mod tests {
         let used = |user_ns| ProcessUse { user_ns, ..ProcessUse::default() };
         let watched = |name: &str, start: Option<u64>, end: Option<u64>| Watched {
             name: Some(name.into()),
-            user: User::Other(Box::new(|| None)),
+            user: User::Broker(Box::new(|| None)),
             at_measure_start: start.map(used),
             at_measure_end: end.map(used),
             last: used(3_000_000_000),

@@ -4,7 +4,8 @@ use crate::archive::{ArchiveError, Journal, RunFolder};
 use crate::record::Line;
 use crate::run::{Event, Observer};
 
-pub(super) struct Keeping<'a> {
+/// The journal of a run, and the folder that it is in.
+pub struct Keeping<'a> {
     folder: &'a RunFolder,
     /// Made with its first line: a run that never came to its load has none.
     journal: Option<Journal>,
@@ -12,11 +13,15 @@ pub(super) struct Keeping<'a> {
 }
 
 impl<'a> Keeping<'a> {
-    pub(super) const fn new(folder: &'a RunFolder) -> Self {
+    /// A journal in this folder, which begins with the load.
+    #[must_use]
+    pub const fn new(folder: &'a RunFolder) -> Self {
         Self { folder, journal: None, failed: None }
     }
 
-    pub(super) const fn folder(&self) -> &'a RunFolder {
+    /// The folder of the run.
+    #[must_use]
+    pub const fn folder(&self) -> &'a RunFolder {
         self.folder
     }
 
@@ -30,7 +35,7 @@ impl<'a> Keeping<'a> {
     /// Writes a line that has texts.
     fn write_clean(&mut self, line: &Line) {
         // It cannot fail; a line that did would be one that nobody may see.
-        if let Ok(line) = super::outside::clean(line) {
+        if let Ok(line) = super::door::clean(line) {
             self.write(&line);
         }
     }
@@ -43,7 +48,8 @@ impl<'a> Keeping<'a> {
     }
 
     /// Ends it, once the record is written; says why it could not be kept.
-    pub(super) fn end(mut self) -> Option<ArchiveError> {
+    #[must_use]
+    pub fn end(mut self) -> Option<ArchiveError> {
         self.write(&Line::End);
         self.failed
     }
@@ -62,7 +68,7 @@ impl Observer for Keeping<'_> {
             Event::PhaseEnded(phase) => self.write(&Line::Phase((*phase).clone())),
             Event::Second(rows) => self.write(&Line::Second((*rows).clone())),
             Event::Mark(mark) => self.write_clean(&Line::Mark((*mark).clone())),
-            Event::PhaseStarted { .. } => {}
+            Event::Planned { .. } | Event::Note(_) | Event::Warning(_) | Event::PhaseStarted { .. } => {}
         }
     }
 }

@@ -1,24 +1,13 @@
 //! What a run needs of this machine's memory and of the broker's store: told, and held against what there is.
 
-use super::{Exit, Failure, args, broker};
+use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};
-use crate::plan::{BusKind, Plan};
+use crate::plan::Plan;
 use crate::report::show::{self, size};
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
-/// Where the broker is that the command line names.
-pub(super) fn place(args: &args::Broker) -> Where {
-    match args.at.as_str() {
-        _ if args.context.is_some() => Where::Elsewhere,
-        broker::SIM => Where::Within,
-        "local" => Where::Beside,
-        at if broker::in_container(at) => Where::Beside,
-        _ => Where::Elsewhere,
-    }
-}
-
 /// What a profile comes to, on a broker elsewhere.
-pub(super) fn told(plan: &Plan) -> Vec<String> {
+pub(crate) fn told(plan: &Plan) -> Vec<String> {
     let memory = memory(plan, Where::Elsewhere);
     let most = memory.largest().map_or_else(String::new, |part| {
         format!(", {} of it for {} (`{}`)", size(part.bytes), part.what, part.key)
@@ -29,7 +18,7 @@ pub(super) fn told(plan: &Plan) -> Vec<String> {
 }
 
 /// The bound of a plan's store, where that has several logs or copies.
-pub(super) fn store_bound(plan: &Plan) -> Option<String> {
+pub(crate) fn store_bound(plan: &Plan) -> Option<String> {
     several(plan, &store(plan))
 }
 
@@ -50,36 +39,30 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
     })
 }
 
-/// What is to be told before the load.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Known {
-    /// What bounds the store, where that is not one log in one copy.
-    pub(super) store: Option<String>,
-    /// What may be lost.
-    pub(super) warning: Option<String>,
-}
-
-/// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it confirmed.
-pub(super) fn admit(plan: &Plan, at: Where) -> Result<Known, Failure> {
+/// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it
+/// confirmed; gives what the user should know where that may happen.
+pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionError> {
     let store = store(plan);
-    let mut known = Known { store: several(plan, &store), warning: None };
-    if plan.bus.kind == BusKind::Kafka && at != Where::Within && store.volume > store.max_bytes {
+    let mut warning = None;
+    let product = plan.bus.kind.product();
+    if product.partitioned && at != Where::Within && store.volume > store.max_bytes {
         let why = format!(
-            "the events of this run take about {}, and Kafka deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
+            "the events of this run take about {}, and {} deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
              though it has acknowledged them",
             size(store.volume),
+            product.title,
             plan.bus.max_bytes
         );
         if !plan.load.is_closed() {
-            return Err(Failure::usage(format!("{why}; raise `bus.max_bytes` to at least that")));
+            return Err(SessionError::Asked(format!("{why}; raise `bus.max_bytes` to at least that")));
         }
-        known.warning = Some(format!("at the highest rate {why}: a group that is so far behind loses them"));
+        warning = Some(format!("at the highest rate {why}: a group that is so far behind loses them"));
     }
     let memory = memory(plan, at);
     let need = Need { own: memory.total(), beside: memory.beside, threads: memory.threads };
     match need.beyond(&rooms()) {
-        None => Ok(known),
-        Some(room) => Err(Failure { exit: Exit::Environment, text: short(&memory, need, &room) }),
+        None => Ok(warning),
+        Some(room) => Err(SessionError::Memory(short(&memory, need, &room))),
     }
 }
 
@@ -109,7 +92,7 @@ fn short(memory: &Memory, need: Need, room: &Room) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::Size;
+    use crate::plan::{BusKind, Size};
     use crate::selftest::swarm;
 
     #[test]
@@ -140,17 +123,19 @@ mod tests {
         let mut plan = swarm::base(1);
         plan.load.duration = crate::plan::Span::seconds(60);
         plan.bus.max_bytes = Size { bytes: 1 << 20 };
-        assert_eq!(admit(&plan, Where::Elsewhere).unwrap(), Known::default(), "NATS refuses new ones");
+        assert_eq!(admit(&plan, Where::Elsewhere).unwrap(), None, "NATS refuses new ones");
         plan.bus.kind = BusKind::Kafka;
         plan.bus.audit = false;
         let refused = admit(&plan, Where::Elsewhere).unwrap_err();
-        assert_eq!(refused.exit, Exit::Usage);
+        assert!(matches!(refused, SessionError::Asked(_)));
         assert!(
-            refused.text.contains("Kafka deletes the oldest of a partition beyond `bus.max_bytes`, 1MiB")
+            refused
+                .to_string()
+                .contains("Kafka deletes the oldest of a partition beyond `bus.max_bytes`, 1MiB")
         );
         plan.load.arrival = crate::plan::Arrival::Closed;
-        let known = admit(&plan, Where::Elsewhere).unwrap();
-        assert!(known.warning.unwrap().starts_with("at the highest rate the events"));
+        let warning = admit(&plan, Where::Elsewhere).unwrap();
+        assert!(warning.unwrap().starts_with("at the highest rate the events"));
     }
 
     #[test]

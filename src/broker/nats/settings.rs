@@ -2,29 +2,29 @@
 
 use std::path::Path;
 
-use super::BrokerError;
-use super::entry::Entry;
+use super::super::BrokerError;
+use super::super::entry::Entry;
 use crate::plan::Sync;
 
 /// What a server of ours is told.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Settings<'a> {
+pub(in crate::broker) struct Settings<'a> {
     /// Its name.
-    pub(super) name: &'a str,
+    pub(in crate::broker) name: &'a str,
     /// Address for clients.
-    pub(super) listen: &'a str,
+    pub(in crate::broker) listen: &'a str,
     /// Address of its monitoring endpoint.
-    pub(super) http: &'a str,
+    pub(in crate::broker) http: &'a str,
     /// Where it keeps its streams.
-    pub(super) store: &'a Path,
+    pub(in crate::broker) store: &'a Path,
     /// Bytes that file streams may take.
-    pub(super) max_file_store: u64,
+    pub(in crate::broker) max_file_store: u64,
     /// When the store is forced to the disk.
-    pub(super) sync: Sync,
+    pub(in crate::broker) sync: Sync,
     /// Who may use it.
-    pub(super) entry: &'a Entry,
+    pub(in crate::broker) entry: &'a Entry,
     /// More lines, in the server's own language.
-    pub(super) extra: &'a str,
+    pub(in crate::broker) extra: &'a str,
 }
 
 impl Settings<'_> {
@@ -32,7 +32,7 @@ impl Settings<'_> {
     ///
     /// # Errors
     /// When the server cannot read a path like that of the store.
-    pub(super) fn text(&self) -> Result<String, BrokerError> {
+    pub(in crate::broker) fn text(&self) -> Result<String, BrokerError> {
         let sync = match self.sync {
             Sync::Default => "",
             Sync::Always => "  sync_interval: always\n",
@@ -61,7 +61,7 @@ impl Settings<'_> {
 }
 
 /// A path as a string of the server's configuration language.
-pub(super) fn quoted(path: &Path) -> Result<String, BrokerError> {
+pub(in crate::broker) fn quoted(path: &Path) -> Result<String, BrokerError> {
     let text =
         path.to_str().filter(|text| !text.contains(char::is_control)).ok_or_else(|| BrokerError::Store {
             path: path.to_owned(),
@@ -72,7 +72,7 @@ pub(super) fn quoted(path: &Path) -> Result<String, BrokerError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::Password;
+    use super::super::super::entry::Password;
     use super::*;
 
     #[test]

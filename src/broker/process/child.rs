@@ -10,11 +10,11 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::BrokerError;
+use super::super::BrokerError;
 use super::guard::{Reaper, spawn};
 use super::log::last_lines;
 use super::ports::random;
-use crate::host::resources::{Process, filesystem, free_bytes};
+use crate::host::resources::{Meter, Process, filesystem, free_bytes};
 use crate::plan::{Storage, Sync};
 
 /// Time between two looks at a server that is to change its state.
@@ -33,7 +33,7 @@ pub fn default_store_parent() -> PathBuf {
 
 /// A server process and its directory; dropping it ends the one and removes the other.
 #[derive(Debug)]
-pub(super) struct Child {
+pub(in crate::broker) struct Child {
     /// What it is called in errors.
     program: &'static str,
     log: PathBuf,
@@ -57,7 +57,7 @@ impl Child {
     ///
     /// # Errors
     /// When the directory cannot be made.
-    pub(super) fn prepare(
+    pub(in crate::broker) fn prepare(
         program: &'static str,
         parent: &Path,
         log: &Path,
@@ -85,35 +85,41 @@ impl Child {
     }
 
     /// Its own directory.
-    pub(super) fn directory(&self) -> &Path {
+    pub(in crate::broker) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Its log.
-    pub(super) fn log(&self) -> &Path {
+    pub(in crate::broker) fn log(&self) -> &Path {
         &self.log
     }
 
     /// What the user should know of it.
-    pub(super) fn warnings(&self) -> &[String] {
+    pub(in crate::broker) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
     /// Adds to what the user should know.
-    pub(super) fn warn(&mut self, warning: impl IntoIterator<Item = String>) {
+    pub(in crate::broker) fn warn(&mut self, warning: impl IntoIterator<Item = String>) {
         self.warnings.extend(warning);
     }
 
     /// Its process, for [`Process::usage`]; another one after a restart.
-    pub(super) fn process(&self) -> Option<Process> {
+    pub(in crate::broker) fn process(&self) -> Option<Process> {
         self.running.as_ref().map(|running| running.process)
+    }
+
+    /// Reads what its process has used so far.
+    pub(in crate::broker) fn meter(&self) -> Option<Meter> {
+        let process = self.process()?;
+        Some(Box::new(move || process.usage().ok()))
     }
 
     /// Sends what a command says to the log, and has it run in the directory.
     ///
     /// # Errors
     /// When the log cannot be opened.
-    pub(super) fn equip(&mut self, command: &mut Command) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn equip(&mut self, command: &mut Command) -> Result<(), BrokerError> {
         let log = OpenOptions::new().create(true).append(true).open(&self.log);
         let log = log.map_err(BrokerError::io(format!("open the log {}", self.log.display())))?;
         self.log_from = log.metadata().map_or(0, |file| file.len());
@@ -126,7 +132,7 @@ impl Child {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub(super) fn launch(&mut self, mut command: Command) -> Result<u32, BrokerError> {
+    pub(in crate::broker) fn launch(&mut self, mut command: Command) -> Result<u32, BrokerError> {
         self.equip(&mut command)?;
         let starting = format!("start {}", Path::new(command.get_program()).display());
         let mut child = spawn(command).map_err(BrokerError::io(starting))?;
@@ -153,7 +159,7 @@ impl Child {
     ///
     /// # Errors
     /// When it ends, or is not ready in time: then with the last lines of its log.
-    pub(super) fn until_ready(
+    pub(in crate::broker) fn until_ready(
         &mut self,
         within: Duration,
         ready: impl Fn() -> bool,
@@ -179,7 +185,7 @@ impl Child {
     ///
     /// # Errors
     /// When it does not: with its exit status and the last lines of its log.
-    pub(super) fn alive(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn alive(&mut self) -> Result<(), BrokerError> {
         match self.exit_status()? {
             None => Ok(()),
             Some(status) => Err(self.ended(status, "while it was needed")),
@@ -190,7 +196,7 @@ impl Child {
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) fn pause(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn pause(&mut self) -> Result<(), BrokerError> {
         self.signal(Signal::STOP, "pause")?;
         self.until("pause", Process::is_stopped)
     }
@@ -199,7 +205,7 @@ impl Child {
     ///
     /// # Errors
     /// When it has ended.
-    pub(super) fn resume(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn resume(&mut self) -> Result<(), BrokerError> {
         self.signal(Signal::CONT, "resume")?;
         self.until("resume", |process| !process.is_stopped())
     }
@@ -208,7 +214,7 @@ impl Child {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn kill(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn kill(&mut self) -> Result<(), BrokerError> {
         let doing = self.doing("kill");
         let Some(running) = &mut self.running else { return Ok(()) };
         running.child.kill().map_err(BrokerError::io(doing.clone()))?;
@@ -219,7 +225,7 @@ impl Child {
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn stop(&mut self) -> Result<(), BrokerError> {
+    pub(in crate::broker) fn stop(&mut self) -> Result<(), BrokerError> {
         if self.running.is_none() || self.exit_status()?.is_some() {
             return Ok(());
         }
@@ -268,7 +274,7 @@ impl Child {
     }
 
     /// The error of a server that has ended.
-    pub(super) fn ended(&self, status: ExitStatus, moment: &'static str) -> BrokerError {
+    pub(in crate::broker) fn ended(&self, status: ExitStatus, moment: &'static str) -> BrokerError {
         BrokerError::Ended {
             program: self.program,
             status: status.to_string(),
@@ -296,7 +302,7 @@ impl Drop for Child {
 const OWN_FILES: u64 = 64 << 20;
 
 /// A store needs room for the `needed` bytes of a run's events, and for the server's own files.
-pub(super) fn check_room(parent: &Path, needed: u64) -> Result<(), BrokerError> {
+pub(in crate::broker) fn check_room(parent: &Path, needed: u64) -> Result<(), BrokerError> {
     let refuse = |problem| BrokerError::Store { path: parent.to_owned(), problem };
     let free = free_bytes(parent).map_err(|error| refuse(error.to_string()))?;
     let needed = needed.saturating_add(OWN_FILES);
@@ -310,7 +316,7 @@ pub(super) fn check_room(parent: &Path, needed: u64) -> Result<(), BrokerError> 
 }
 
 /// A store in memory makes nothing durable: not to be had with `sync = "always"`, and a warning otherwise.
-pub(super) fn check_store(
+pub(in crate::broker) fn check_store(
     parent: &Path,
     storage: Storage,
     sync: Sync,

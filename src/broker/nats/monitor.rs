@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::BrokerError;
+use super::super::BrokerError;
 
 /// Longest wait for a whole answer.
 const PATIENCE: Duration = Duration::from_secs(2);

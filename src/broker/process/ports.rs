@@ -10,16 +10,16 @@ use crate::num;
 
 /// The ports of a server, on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Ports {
+pub(in crate::broker) struct Ports {
     /// For clients.
-    pub(super) client: u16,
+    pub(in crate::broker) client: u16,
     /// For its monitoring endpoint.
-    pub(super) monitor: u16,
+    pub(in crate::broker) monitor: u16,
 }
 
 impl Ports {
     /// Two ports that are free at the moment; somebody may still take them before the server does.
-    pub(super) fn free(client: Option<u16>) -> io::Result<Self> {
+    pub(in crate::broker) fn free(client: Option<u16>) -> io::Result<Self> {
         let range = below_ephemeral();
         let client = match client {
             Some(port) => port,
@@ -28,7 +28,7 @@ impl Ports {
         Ok(Self { client, monitor: free_port(&range, Some(client))? })
     }
 
-    pub(super) fn monitor_address(self) -> SocketAddr {
+    pub(in crate::broker) fn monitor_address(self) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, self.monitor).into()
     }
 }
@@ -60,7 +60,7 @@ fn below_ephemeral() -> Range<u16> {
 }
 
 /// A number that differs from call to call and process to process.
-pub(super) fn random() -> u64 {
+pub(in crate::broker) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }
 

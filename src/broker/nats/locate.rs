@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use super::BrokerError;
-use super::guard::command;
-use super::trust::{Part, examine};
+use super::super::BrokerError;
+use super::super::process::guard::command;
+use super::super::process::trust::{Part, examine};
+use super::super::process::{brokers_directories, project_of};
 
 /// The version that `scripts/brokers.sh` gets and the tests run against.
 pub const TESTED_VERSION: &str = "2.15.1";
@@ -19,7 +20,7 @@ const OLDEST: (u32, u32) = (2, 10);
 
 /// A server program that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Server {
+pub struct Program {
     /// The program.
     pub path: PathBuf,
     /// Its version, such as `2.15.1`.
@@ -45,7 +46,7 @@ pub struct Places {
 ///
 /// # Errors
 /// When there is none, or none that can be used.
-pub fn locate() -> Result<Server, BrokerError> {
+pub fn locate() -> Result<Program, BrokerError> {
     Places::of_this_process().locate()
 }
 
@@ -65,7 +66,7 @@ impl Places {
     ///
     /// # Errors
     /// When there is none, or none that can be used.
-    pub fn locate(&self) -> Result<Server, BrokerError> {
+    pub fn locate(&self) -> Result<Program, BrokerError> {
         if let Some(named) = &self.named {
             // A server is started in a directory of its own, where a relative path would lead elsewhere.
             let here = self.current_directory.as_deref().unwrap_or(Path::new(""));
@@ -107,26 +108,11 @@ impl Places {
         on_path.chain(self.brokers_directories().into_iter().map(below)).collect()
     }
 
-    /// `.brokers/` in the current directory and those above it, up to the project's root, and the same for our
-    /// own program's directory. Outside of a project nothing above counts: it may be somebody else's.
-    pub(super) fn brokers_directories(&self) -> Vec<PathBuf> {
-        let mut all = Vec::new();
-        for start in [&self.current_directory, &self.own_directory].into_iter().flatten() {
-            let is_root = |path: &Path| path.join("Cargo.toml").exists() || path.join(".git").exists();
-            let levels = start.ancestors().position(is_root).map_or(1, |root| root + 1);
-            for directory in start.ancestors().take(levels).map(|path| path.join(".brokers")) {
-                if !all.contains(&directory) {
-                    all.push(directory);
-                }
-            }
-        }
-        all
+    /// Where `.brokers/` may be, seen from the current directory and from that of our own program.
+    fn brokers_directories(&self) -> Vec<PathBuf> {
+        let starts = [&self.current_directory, &self.own_directory];
+        brokers_directories(starts.into_iter().flatten().map(PathBuf::as_path))
     }
-}
-
-/// The folder that holds a `.brokers`: who can write there can put another one in its place.
-pub(super) fn project_of(brokers: &Path) -> PathBuf {
-    brokers.parent().unwrap_or(brokers).to_owned()
 }
 
 /// Refuses a program that others could change.
@@ -146,7 +132,7 @@ fn is_program(path: &Path) -> bool {
 }
 
 /// Asks a program for its version (`nats-server: v2.15.1`).
-fn inspect(path: &Path) -> Result<Server, BrokerError> {
+fn inspect(path: &Path) -> Result<Program, BrokerError> {
     let unusable = |problem: String| BrokerError::Unusable { path: path.to_owned(), problem };
     let answer = command(path)
         .arg("--version")
@@ -158,7 +144,7 @@ fn inspect(path: &Path) -> Result<Server, BrokerError> {
     let version =
         version.ok_or_else(|| unusable("it does not answer `--version` as nats-server does".into()))?;
     let warning = judge(version).map_err(unusable)?;
-    Ok(Server { path: path.to_owned(), version: version.to_owned(), warning })
+    Ok(Program { path: path.to_owned(), version: version.to_owned(), warning })
 }
 
 /// Whether a version can be used, and what to warn of.

@@ -43,7 +43,7 @@ const INHERITED: [&str; 19] = [
 ];
 
 /// A command whose child has only what it needs of our environment; more can be set.
-pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
+pub(in crate::broker) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let known =
         |name: &OsStr| name.to_str().is_some_and(|name| INHERITED.contains(&name) || name.starts_with("LC_"));
@@ -55,7 +55,7 @@ pub(super) fn command(program: impl AsRef<OsStr>) -> Command {
 ///
 /// The kernel sends that signal when the *thread* ends that started the child. So all children come from one
 /// thread that lives as long as the process.
-pub(super) fn spawn(mut command: Command) -> io::Result<Child> {
+pub(in crate::broker) fn spawn(mut command: Command) -> io::Result<Child> {
     static SPAWNER: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
     end_with_us(&mut command);
     let (answer, child) = mpsc::sync_channel(1);
@@ -123,13 +123,13 @@ done
 
 /// Waits for our end and cleans up after us; dropping it has the same effect.
 #[derive(Debug)]
-pub(super) struct Reaper {
+pub(in crate::broker) struct Reaper {
     child: Child,
 }
 
 impl Reaper {
     /// Starts a reaper that kills a process (see [`Self::watch`]) and removes a directory.
-    pub(super) fn start(directory: &Path) -> io::Result<Self> {
+    pub(in crate::broker) fn start(directory: &Path) -> io::Result<Self> {
         let mut shell = command("/bin/sh");
         shell.args([
             OsStr::new("-c"),
@@ -141,19 +141,19 @@ impl Reaper {
     }
 
     /// Starts a program as reaper: it reads what it is told, a line at a time, and acts at the end of its input.
-    pub(super) fn run(mut program: Command) -> io::Result<Self> {
+    pub(in crate::broker) fn run(mut program: Command) -> io::Result<Self> {
         program.current_dir("/").process_group(0).stdin(Stdio::piped());
         let child = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child })
     }
 
     /// From now on this is the process to kill.
-    pub(super) fn watch(&mut self, process: Process) -> io::Result<()> {
+    pub(in crate::broker) fn watch(&mut self, process: Process) -> io::Result<()> {
         self.tell(&format!("{} {}", process.pid(), process.born()))
     }
 
     /// Tells it a line.
-    pub(super) fn tell(&mut self, line: &str) -> io::Result<()> {
+    pub(in crate::broker) fn tell(&mut self, line: &str) -> io::Result<()> {
         let pipe = self.child.stdin.as_mut().ok_or(Errno::PIPE)?;
         writeln!(pipe, "{line}")
     }
@@ -243,7 +243,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let answer = folder.path().join("answer");
         let mut parent = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "broker::guard::tests::parent_that_is_killed", "--ignored"])
+            .args(["--exact", "broker::process::guard::tests::parent_that_is_killed", "--ignored"])
             .env("TICKGATE_TEST_ANSWER", &answer)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

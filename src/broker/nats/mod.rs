@@ -1,19 +1,28 @@
 //! A nats-server of our own: a child process on free loopback ports, with a store that goes when it goes.
 
+mod locate;
+mod monitor;
+pub(super) mod settings;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::BrokerError;
-use super::child::{Child, check_room, check_store, default_store_parent};
-use super::entry::{Entry, write_private};
-use super::guard::command;
-use super::monitor::Monitor;
-use super::ports::{Ports, random};
-use super::settings::{Settings, quoted};
-use crate::host::resources::Process;
-use crate::plan::{Storage, Sync};
+pub use locate::{Places, Program, TESTED_VERSION, locate};
+pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
 
+use super::BrokerError;
+use super::entry::{Entry, write_private};
+use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::guard::command;
+use super::process::ports::{Ports, random};
+use super::server::{Node, Server, only};
+use crate::host::resources::{Meter, Process};
+use crate::plan::{Storage, Sync};
+use settings::{Settings, quoted};
+
+/// What it is called in records, logs and errors.
+pub(super) const NAME: &str = "nats-server";
 /// Time from its start until it must be ready; reading back a large store takes a while.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Time for an orderly end.
@@ -24,7 +33,7 @@ const PORT_ATTEMPTS: u32 = 5;
 /// How to start a server.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// The program, from [`super::locate()`].
+    /// The program, from [`locate()`].
     pub server: PathBuf,
     /// Its log: created or appended to. The only thing that stays.
     pub log: PathBuf,
@@ -83,7 +92,7 @@ impl LocalNats {
     pub fn start(config: LocalConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, config.storage, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
-        let mut child = Child::prepare("nats-server", &config.store_parent, &config.log, END_WITHIN)?;
+        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
         child.warn(warning);
         let mut nats = Self {
             name: format!("tickgate-{:016x}", random()),
@@ -238,6 +247,57 @@ impl LocalNats {
             ),
         }
         .text()
+    }
+}
+
+impl Server for LocalNats {
+    fn nodes(&self) -> Vec<Node> {
+        vec![Node {
+            name: NAME.into(),
+            address: format!("127.0.0.1:{}", self.ports.client),
+            pid: self.pid(),
+            container: None,
+        }]
+    }
+
+    fn url(&self) -> String {
+        self.url()
+    }
+
+    fn alive(&mut self) -> Result<(), BrokerError> {
+        self.alive()
+    }
+
+    fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.pause())
+    }
+
+    fn resume(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.resume())
+    }
+
+    fn kill(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.kill())
+    }
+
+    fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.restart())
+    }
+
+    fn stop(&mut self) -> Result<(), BrokerError> {
+        self.stop()
+    }
+
+    fn meters(&self) -> Vec<(String, Meter)> {
+        self.child.meter().map(|meter| (NAME.into(), meter)).into_iter().collect()
+    }
+
+    fn warnings(&self) -> &[String] {
+        self.warnings()
+    }
+
+    fn store(&self) -> Option<PathBuf> {
+        Some(self.store())
     }
 }
 

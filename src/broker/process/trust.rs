@@ -20,7 +20,7 @@ const OTHERS_WRITE: u32 = 0o002;
 
 /// What a path is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Part {
+pub(in crate::broker) enum Part {
     /// A file that is executed or loaded, or a folder from which everything is.
     Whole,
     /// A folder that holds one that is known by its name: in a sticky one others cannot replace what is ours.
@@ -129,7 +129,7 @@ impl Accounts {
 
 /// A path that others can change: which, who, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Distrust {
+pub(in crate::broker) struct Distrust {
     path: PathBuf,
     who: String,
     cure: String,
@@ -137,7 +137,7 @@ pub(super) struct Distrust {
 
 impl Distrust {
     /// Is it about this path?
-    pub(super) fn concerns(&self, path: &Path) -> bool {
+    pub(in crate::broker) fn concerns(&self, path: &Path) -> bool {
         self.path == path
     }
 }
@@ -153,7 +153,7 @@ impl fmt::Display for Distrust {
 ///
 /// # Errors
 /// The first path that another user can change. A missing path is no error here; starting the program reports it.
-pub(super) fn examine(path: &Path, part: Part, top: &Path) -> Result<(), Distrust> {
+pub(in crate::broker) fn examine(path: &Path, part: Part, top: &Path) -> Result<(), Distrust> {
     let (us, accounts) = (Us::of_this_process(), Accounts::read());
     let private =
         |gid| accounts.members(gid).is_some_and(|members| members.iter().all(|uid| us.trusts(*uid)));

@@ -57,7 +57,7 @@ impl StoreWatch {
 }
 
 /// The last lines of a log that were written after its first `from` bytes.
-pub(super) fn last_lines(log: &Path, from: u64) -> String {
+pub(in crate::broker) fn last_lines(log: &Path, from: u64) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
         let length = file.metadata()?.len();

@@ -1,0 +1,49 @@
+//! NATS in a container.
+
+use std::path::Path;
+
+use super::super::BrokerError;
+use super::super::nats::settings::Settings;
+use super::super::nats::{Monitor, NAME, TESTED_VERSION};
+use super::super::process::ports::Ports;
+use super::ContainerConfig;
+use super::recipe::{Contents, Ready, Recipe};
+use crate::plan::BusKind;
+
+/// Its row.
+pub(super) const CONTENTS: Contents = Contents {
+    kind: BusKind::Nats,
+    node: NAME,
+    tested: || format!("nats:{TESTED_VERSION}"),
+    recipe: nats,
+    version: None,
+    has_heap: false,
+};
+
+/// The same server as `local` starts, but for its addresses: in the container it listens on all of them.
+///
+/// Only flags are passed, and no program. So the images' own entry points serve: the one from scratch has
+/// `/nats-server`, whose arguments these become; Alpine's has a script that puts `nats-server` before a first argument
+/// that is a flag. Their default configuration is not read, since ours is named.
+fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, BrokerError> {
+    const FILE: &str = "tickgate/nats.conf";
+    const STORE: &str = "/tickgate/store";
+    let settings = Settings {
+        name,
+        listen: "0.0.0.0:4222",
+        http: "0.0.0.0:8222",
+        store: Path::new(STORE),
+        max_file_store: config.max_file_store,
+        sync: config.sync,
+        entry: &config.entry,
+        extra: &config.extra,
+    };
+    Ok(Recipe {
+        command: vec!["--config".into(), format!("/{FILE}")],
+        environment: Vec::new(),
+        files: vec![(FILE, settings.text()?)],
+        ports: vec![(4222, ports.client), (8222, ports.monitor)],
+        store: STORE,
+        ready: Ready::Monitor(Monitor::at(ports.monitor_address())),
+    })
+}

@@ -1,0 +1,54 @@
+//! Kafka, as a plan sees it.
+
+use super::{Product, Words};
+use crate::plan::{AckMode, Acks, Bus, Plan, Sync};
+
+pub(super) static PRODUCT: Product = Product {
+    name: "kafka",
+    title: "Kafka",
+    description: "Apache Kafka.",
+    partitioned: true,
+    batching: true,
+    in_memory: false,
+    words: Words { confirmed_by, forced, sent, fetched, acknowledged },
+};
+
+fn confirmed_by(bus: &Bus) -> String {
+    match bus.kafka.acks {
+        Acks::None => "nobody".into(),
+        Acks::Leader => "the leader".into(),
+        Acks::All if bus.replicas == 1 => "the broker".into(),
+        Acks::All => {
+            format!("every copy in step, at least {} of {}", bus.kafka.min_insync_replicas, bus.replicas)
+        }
+    }
+}
+
+/// It is told by each topic, so that it holds on any cluster.
+fn forced(bus: &Bus, _: &str) -> String {
+    match bus.sync {
+        Sync::Always => "for each batch of a partition, before it is confirmed",
+        Sync::Default => "when the system does",
+    }
+    .into()
+}
+
+fn sent(bus: &Bus) -> String {
+    format!(
+        "those of {} (linger), up to {}; {} requests under way",
+        bus.kafka.linger, bus.kafka.batch_size, bus.kafka.max_in_flight
+    )
+}
+
+fn fetched(_: &Plan) -> String {
+    "all there are, as soon as there is one".into()
+}
+
+fn acknowledged(bus: &Bus) -> String {
+    match bus.ack {
+        AckMode::None => "never".into(),
+        AckMode::Explicit | AckMode::All => {
+            format!("by their position, every {}", bus.kafka.commit_interval)
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! The products that a plan can be for: what is to be known of each to plan for it and to compare it, without a driver.
+
+mod kafka;
+mod nats;
+
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::{Bus, Plan};
+
+/// A product, as a plan sees it. What a run needs of it beside this is a row of its own (`session::PRODUCTS`).
+#[derive(Debug)]
+pub struct Product {
+    /// As a profile, a record and the begin of an address name it.
+    pub name: &'static str,
+    /// As it calls itself.
+    pub title: &'static str,
+    /// What it is, for the schema of a record.
+    pub description: &'static str,
+    /// Each topic has partitions, each with a log and a bound of its own, beyond which the oldest events go; else all
+    /// topics are in one log, which takes no event beyond its bound.
+    pub partitioned: bool,
+    /// Its client has threads of its own and collects events into batches.
+    pub batching: bool,
+    /// It can keep its events in memory.
+    pub in_memory: bool,
+    /// What it does with what a plan asks for, in words.
+    pub words: Words,
+}
+
+/// What a product does with what a plan asks for, in words, for those who compare two.
+#[derive(Debug, Clone, Copy)]
+pub struct Words {
+    /// Who confirms an event.
+    pub confirmed_by: fn(&Bus) -> String,
+    /// When an event is forced to the disk, on a broker of this mode (`local`, `container`, `url`…).
+    pub forced: fn(&Bus, &str) -> String,
+    /// Which events are sent together.
+    pub sent: fn(&Bus) -> String,
+    /// Which events are fetched together.
+    pub fetched: fn(&Plan) -> String,
+    /// How handled events are acknowledged.
+    pub acknowledged: fn(&Bus) -> String,
+}
+
+/// Which kind of bus: a product, by its row.
+#[derive(Clone, Copy)]
+pub struct BusKind(&'static Product);
+
+#[expect(non_upper_case_globals, reason = "they are the values that a plan can have")]
+impl BusKind {
+    /// NATS `JetStream`.
+    pub const Nats: Self = Self(&nats::PRODUCT);
+    /// Apache Kafka.
+    pub const Kafka: Self = Self(&kafka::PRODUCT);
+}
+
+impl BusKind {
+    /// All that a profile or a record can name.
+    pub const ALL: [Self; 2] = [Self::Nats, Self::Kafka];
+
+    /// The kind of a product of one's own.
+    #[must_use]
+    pub const fn of(product: &'static Product) -> Self {
+        Self(product)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0.name
+    }
+
+    /// What is to be known of it.
+    #[must_use]
+    pub const fn product(self) -> &'static Product {
+        self.0
+    }
+
+    /// The kind that has this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+impl PartialEq for BusKind {
+    fn eq(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+}
+
+impl Eq for BusKind {}
+
+impl fmt::Debug for BusKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for BusKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for BusKind {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+impl<'de> Deserialize<'de> for BusKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = String::deserialize(deserializer)?;
+        let unknown = || {
+            let known: Vec<&str> = Self::ALL.iter().map(|kind| kind.name()).collect();
+            serde::de::Error::custom(format!(
+                "`{name}` is not a kind of bus; expected {}",
+                known.join(" or ")
+            ))
+        };
+        Self::named(&name).ok_or_else(unknown)
+    }
+}
+
+impl JsonSchema for BusKind {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "BusKind".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let one = |kind: &Self| {
+            let description = kind.product().description;
+            schemars::json_schema!({"description": description, "type": "string", "const": kind.name()})
+        };
+        let all: Vec<Schema> = Self::ALL.iter().map(one).collect();
+        schemars::json_schema!({"description": "Which kind of bus.", "oneOf": all})
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_read_by_its_name_and_no_other() {
+        for kind in BusKind::ALL {
+            let text = serde_json::to_string(&kind).unwrap();
+            assert_eq!(text, format!("\"{}\"", kind.name()));
+            assert_eq!(serde_json::from_str::<BusKind>(&text).unwrap(), kind);
+        }
+        let error = serde_json::from_str::<BusKind>("\"redis\"").unwrap_err().to_string();
+        assert!(error.contains("`redis` is not a kind of bus; expected nats or kafka"), "{error}");
+    }
+}

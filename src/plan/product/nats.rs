@@ -1,0 +1,52 @@
+//! NATS, as a plan sees it.
+
+use super::{Product, Words};
+use crate::plan::{AckMode, Bus, Plan, Publish, Sync};
+
+pub(super) static PRODUCT: Product = Product {
+    name: "nats",
+    title: "NATS",
+    description: "NATS `JetStream`.",
+    partitioned: false,
+    batching: false,
+    in_memory: true,
+    words: Words { confirmed_by, forced, sent, fetched, acknowledged },
+};
+
+fn confirmed_by(bus: &Bus) -> String {
+    match bus.replicas {
+        1 => "the server".into(),
+        servers => format!("most of {servers} servers"),
+    }
+}
+
+/// It is told by its server's configuration.
+fn forced(bus: &Bus, mode: &str) -> String {
+    match bus.sync {
+        _ if !["local", "container"].contains(&mode) => "as the server is set up",
+        Sync::Always => "for each event, before it is confirmed",
+        Sync::Default => "every two minutes",
+    }
+    .into()
+}
+
+fn sent(bus: &Bus) -> String {
+    match bus.publish {
+        Publish::Async | Publish::Sync => "none: each is a message".into(),
+        Publish::Fast => format!("none: each is a message, up to {} are confirmed at once", bus.nats.batch),
+        Publish::Atomic => format!("up to {}, stored as one", bus.nats.batch),
+    }
+}
+
+fn fetched(plan: &Plan) -> String {
+    format!("up to {}, as soon as there is one", plan.bus.nats.pull_batch)
+}
+
+fn acknowledged(bus: &Bus) -> String {
+    match bus.ack {
+        AckMode::None => "never".into(),
+        AckMode::Explicit if bus.nats.ack_linger.ns == 0 => "each".into(),
+        AckMode::Explicit => format!("each, within {}", bus.nats.ack_linger),
+        AckMode::All => "the last of several for all".into(),
+    }
+}

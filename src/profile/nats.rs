@@ -1,0 +1,110 @@
+//! The combinations that a plan for NATS must not have.
+
+use super::section::Reader;
+use crate::plan::{AckMode, Compression, Delivery, Plan, Storage, Sync};
+
+/// Checks a plan for NATS across its keys; keys that are wrong by themselves are left out.
+pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
+    members(plan, reader);
+    times(plan, reader);
+    memory(plan, reader);
+}
+
+/// What a plan may have, and will probably regret.
+pub(super) fn regret(plan: &Plan) -> Option<String> {
+    let (drain, ack_wait) = (plan.load.drain, plan.bus.nats.ack_wait);
+    (plan.bus.ack != AckMode::None && drain <= ack_wait).then(|| {
+        format!(
+            "`load.drain` is {drain} and `bus.nats.ack_wait` {ack_wait}: what is delivered again after a broken connection comes \
+             after the drain, and is reported as pending; give the drain more than `ack_wait`"
+        )
+    })
+}
+
+/// Members that could not work as the delivery says.
+fn members(plan: &Plan, reader: &mut Reader) {
+    for group in
+        plan.groups.iter().filter(|group| group.delivery == Delivery::Partitioned && group.members > 1)
+    {
+        let path = format!("groups.{}", group.name);
+        if !reader.sound(&[&path, "topology", "bus.partitions"]) {
+            continue;
+        }
+        if !plan.topology.symbol_in_subject {
+            let at = reader.at(&format!("{path}.delivery"));
+            reader.wrong(at, || {
+                "a partitioned group with several members needs the symbol in the subject; expected \
+                 `symbol_in_subject = true` in [topology], or another delivery"
+                    .to_owned()
+            });
+        }
+        if group.members > plan.bus.partitions {
+            let at = reader.at(&format!("{path}.members"));
+            reader.wrong(at, || {
+                format!(
+                    "{} members share {} partitions, so that some receive nothing; expected at most as many members as `bus.partitions`",
+                    group.members, plan.bus.partitions
+                )
+            });
+        }
+    }
+}
+
+/// Times and numbers that do not fit together.
+fn times(plan: &Plan, reader: &mut Reader) {
+    let (bus, nats) = (&plan.bus, &plan.bus.nats);
+    if nats.ack_linger >= nats.ack_wait
+        && bus.ack != AckMode::None
+        && reader.sound(&["bus.nats.ack_linger", "bus.nats.ack_wait"])
+    {
+        let at = reader.at("bus.nats.ack_linger");
+        reader.wrong(at, || {
+            format!(
+                "acknowledgements that wait for {} come too late for `ack_wait = \"{}\"`; expected less than that",
+                nats.ack_linger, nats.ack_wait
+            )
+        });
+    }
+    if !bus.publish.in_batches() {
+        return;
+    }
+    if nats.batch > bus.window && reader.sound(&["bus.nats.batch", "bus.window"]) {
+        let at = reader.at("bus.nats.batch");
+        reader.wrong(at, || {
+            format!(
+                "a batch of {} is never full with `window = {}`; expected at most the window",
+                nats.batch, bus.window
+            )
+        });
+    }
+    if nats.linger >= bus.publish_timeout && reader.sound(&["bus.nats.linger", "bus.publish_timeout"]) {
+        let at = reader.at("bus.nats.linger");
+        reader.wrong(at, || {
+            format!(
+                "a batch that waits for {} is answered after `publish_timeout = \"{}\"`; expected less than that",
+                nats.linger, bus.publish_timeout
+            )
+        });
+    }
+}
+
+/// A store in memory that cannot do what is asked of it.
+fn memory(plan: &Plan, reader: &mut Reader) {
+    let bus = &plan.bus;
+    if bus.storage == Storage::Memory && reader.sound(&["bus.storage", "bus.sync", "bus.nats.compression"]) {
+        if bus.sync == Sync::Always {
+            let at = reader.at("bus.sync");
+            reader.wrong(at, || {
+                "`sync = \"always\"` has no effect in memory; expected `storage = \"file\"`, or no `sync`"
+                    .to_owned()
+            });
+        }
+        if bus.nats.compression != Compression::None {
+            let at = reader.at("bus.nats.compression");
+            reader.wrong(at, || {
+                "a store in memory is not compressed; expected `storage = \"file\"`, or no `compression`"
+                    .to_owned()
+            });
+        }
+    }
+}

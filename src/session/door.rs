@@ -1,0 +1,152 @@
+//! The door to terminal, CI log and files: what came from outside leaves it plain, and no secret leaves at all.
+//!
+//! The rules for texts are `report::outside`'s. Here are the secrets that this process was given, which are looked for
+//! by themselves: a broker's error may quote a password without any URL around it.
+
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::bus::secret::{Secret, decode};
+use crate::plan::{BusKind, Plan};
+use crate::record::Record;
+use crate::report::outside::{lines, masked, plain};
+
+/// A shorter text is no secret: taking it out would spoil every sentence.
+const SHORTEST: usize = 4;
+
+/// The secrets that this process was given, the longest first.
+static KNOWN: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
+
+/// Keeps a secret out of everything that is shown from now on.
+pub(crate) fn keep_out(secret: &Secret) {
+    if secret.expose().chars().count() < SHORTEST {
+        return;
+    }
+    let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    if !known.contains(secret) {
+        known.push(secret.clone());
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.expose().len()));
+    }
+}
+
+/// Keeps out the passwords and tokens in the URLs of a command line, as they stand there and as they are meant.
+pub(crate) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
+    let image = |argument: &String| argument.contains("container:") && !argument.contains("://");
+    for argument in arguments.filter(|argument| !image(argument)) {
+        let rest = argument.split_once("://").map_or(argument.as_str(), |(_, rest)| rest);
+        let Some((user, _)) = rest.rsplit_once('@') else { continue };
+        let secret = user.split_once(':').map_or(user, |(_, password)| password);
+        keep_out(&Secret::new(secret));
+        keep_out(&Secret::new(decode(secret)));
+    }
+}
+
+/// A text without the secrets that are known.
+fn scrubbed(mut text: String) -> String {
+    for secret in KNOWN.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        if text.contains(secret.expose()) {
+            text = text.replace(secret.expose(), "***");
+        }
+    }
+    text
+}
+
+/// What may be printed: of several lines where it has some.
+pub(crate) fn shown(text: &str) -> String {
+    lines(&masked(&scrubbed(text.to_owned())))
+}
+
+/// A text of a document; `free` is one that is not the user's own.
+fn clean_text(text: String, free: bool) -> String {
+    let text = if text.contains("://") { masked(&text) } else { text };
+    if !free {
+        return text;
+    }
+    // A text without a space is a word of ours, a number or a histogram, as often as not.
+    let text = if text.contains(char::is_whitespace) { scrubbed(text) } else { text };
+    if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("##") { text } else { plain(&text) }
+}
+
+/// Cleans all texts of a document. Below `plan` are the user's own, which may have lines.
+fn clean_value(value: &mut Value, free: bool) {
+    match value {
+        Value::String(text) => *text = clean_text(std::mem::take(text), free),
+        Value::Array(all) => all.iter_mut().for_each(|value| clean_value(value, free)),
+        Value::Object(all) => {
+            for (key, value) in all.iter_mut() {
+                clean_value(value, free && key != "plan");
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// A document as it may be written and shown.
+///
+/// # Errors
+/// None for what serialises and is read again.
+pub(crate) fn clean<T: Serialize + DeserializeOwned>(document: &T) -> serde_json::Result<T> {
+    cleaned(document, true)
+}
+
+/// The same of a plan, whose texts may have lines.
+pub(crate) fn clean_plan(plan: &Plan) -> serde_json::Result<Plan> {
+    cleaned(plan, false)
+}
+
+fn cleaned<T: Serialize + DeserializeOwned>(document: &T, free: bool) -> serde_json::Result<T> {
+    let mut value = serde_json::to_value(document)?;
+    clean_value(&mut value, free);
+    serde_json::from_value(value)
+}
+
+/// The same of a record, whose timeline is long and has no texts.
+pub(crate) fn clean_record(mut record: Record) -> serde_json::Result<Record> {
+    let (timeline, kind) = (std::mem::take(&mut record.timeline), record.plan.bus.kind);
+    // It is read again meanwhile, and a product of one's own has no name that can be read.
+    [record.plan.bus.kind, ..] = BusKind::ALL;
+    let mut record = Record { timeline, ..clean(&record)? };
+    record.plan.bus.kind = kind;
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_out_is_not_shown() {
+        keep_out_arguments(
+            ["broker=nats://u:dr%40wn/#?s3cret x@h", "label=y", "container:nats@sha256:0"]
+                .map(str::to_owned)
+                .into_iter(),
+        );
+        keep_out(&Secret::new("abc"));
+        for text in ["quotes dr%40wn/#?s3cret x", "quotes dr@wn/#?s3cret x", "abc\n::error::x"] {
+            let shown = shown(text);
+            assert!(!shown.contains("s3cret") && !shown.contains("\n::"), "{shown}");
+        }
+        assert_eq!(shown("abc of nats"), "abc of nats", "too short to be one, and no secret");
+    }
+
+    #[test]
+    fn a_document_is_cleaned_in_every_text_but_the_plans_keep_their_lines() {
+        keep_out(&Secret::new("kept out of it"));
+        let document = serde_json::json!({
+            "plan": {"description": "two\nlines"},
+            "marks": [{"kind": "x", "detail": "it is kept out of it\n::error::y \u{1b}[2J"}],
+            "at": "nats://u:pw@h",
+        });
+        assert_eq!(
+            clean(&document).unwrap(),
+            serde_json::json!({
+                "plan": {"description": "two\nlines"},
+                "marks": [{"kind": "x", "detail": "it is *** ::error::y \u{fffd}[2J"}],
+                "at": "nats://***@h",
+            })
+        );
+    }
+}

@@ -1,0 +1,110 @@
+//! Kafka: its brokers, its addresses, its bus.
+
+use super::asked::Asked;
+use super::door::keep_out;
+use super::driver::{Driver, Lodging, Program};
+use super::error::SessionError;
+use super::target::{Elsewhere, Environment, Going, Target, exposure};
+use crate::broker::{BrokerError, Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
+use crate::bus::BusError;
+use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Sasl, Setup, TlsFiles};
+use crate::bus::leftover::Cleaner;
+use crate::bus::secret::Secret;
+use crate::market;
+use crate::plan::BatchCompression;
+use crate::record::Record;
+use crate::run;
+
+/// What a run needs of it.
+pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
+
+impl Target for kafka::Target {
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn hosts(&self) -> Vec<String> {
+        self.brokers.clone()
+    }
+
+    fn run(&self, going: Going<'_, '_>) -> Result<Record, SessionError> {
+        let job = going.job;
+        let setup = Setup {
+            plan: job.plan,
+            run_id: &job.identity.id,
+            naming: going.terms.naming,
+            here_only: going.terms.here_only,
+            symbols: &market::names(&job.plan.market),
+            clock: job.clock,
+            version: going.known.version.clone(),
+            store: going.known.store.clone(),
+            keep: job.options.keep,
+        };
+        let bus = KafkaBus::connect(self.clone(), &setup);
+        going.on(bus)
+    }
+
+    fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {
+        Ok(Box::new(KafkaCleaner::new(self.clone())?))
+    }
+}
+
+fn program() -> Result<Program, BrokerError> {
+    let found = locate_kafka()?;
+    let (version, libs) = (&found.version, found.libs.display());
+    let what = format!("{version} at {libs}, with Java {}", found.java_version);
+    Ok(Program { what, warning: found.warning })
+}
+
+fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
+    let Lodging { plan, log, entry, port, store } = lodging;
+    let mut config = KafkaConfig::new(locate_kafka()?, *log, (*entry).clone());
+    config.sync = plan.bus.sync;
+    config.heap = plan.bus.kafka.heap;
+    config.port = *port;
+    if let Some(store) = store {
+        (*store).clone_into(&mut config.store_parent);
+    }
+    // What becomes of compressed events is not known before.
+    let known = plan.bus.kafka.compression == BatchCompression::None;
+    config.needed = if known { run::memory::store(plan).needed() } else { 0 };
+    Ok((Box::new(LocalKafka::start(config)?), None))
+}
+
+fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
+    let sasl = match entry {
+        Entry::Open => None,
+        Entry::Password(password) => Some(Sasl {
+            mechanism: "PLAIN".into(),
+            user: password.user().into(),
+            password: Secret::new(password.text()),
+        }),
+    };
+    Ok(Box::new(kafka::Target { sasl, ..kafka::Target::parse(url).map_err(SessionError::asked)? }))
+}
+
+fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
+    let target = kafka::Target::parse(&asked.at).map_err(SessionError::asked)?;
+    let on_the_command_line = target.secret().is_some();
+    target.secret().into_iter().for_each(keep_out);
+    let target = target.with(access(asked, environment)?);
+    target.secret().into_iter().for_each(keep_out);
+    let open = target.secret().is_some() && !target.tls;
+    let hosts = target.brokers.iter().map(String::as_str).filter(|_| open);
+    let warnings = exposure(on_the_command_line, hosts);
+    Ok(Elsewhere { target: Box::new(target), mode: "url".into(), warnings })
+}
+
+/// What is asked for of credentials, then a properties file, then the environment.
+fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, SessionError> {
+    let files =
+        TlsFiles { ca: asked.tls_ca.clone(), cert: asked.tls_cert.clone(), key: asked.tls_key.clone() };
+    let flags = Access { user: asked.user.clone(), files, ..Access::default() };
+    let file = match &asked.creds {
+        Some(path) => Access::from_properties(path)?,
+        None => Access::default(),
+    };
+    let given = flags.or(file);
+    // A file never chooses where the environment's credentials go.
+    Ok(if asked.by_file { given } else { given.or(Access::from_env(environment)) })
+}

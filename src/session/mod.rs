@@ -1,0 +1,119 @@
+//! The one door from a plan and a choice of broker to a record: starts what has to be started, connects, runs, and ends
+//! what it started. It knows no command line, prints nothing, and tells all that happens as events of the engine.
+//!
+//! What is asked for ([`Asked`]) is resolved once, into a [`Choice`]; each product is a row of [`PRODUCTS`].
+
+mod admit;
+mod asked;
+mod choice;
+#[cfg(feature = "containers")]
+mod container;
+pub(crate) mod door;
+mod driver;
+mod error;
+mod journal;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod nats;
+mod own;
+mod product;
+mod sim;
+mod target;
+mod telling;
+mod terms;
+
+pub(crate) use admit::{admit, store_bound, told};
+pub use asked::Asked;
+pub use choice::Choice;
+pub(crate) use choice::Way;
+pub use driver::{Driver, Flag, GetIn, Lodging, Program, Resolve, Start};
+pub use error::SessionError;
+pub(crate) use error::with_sources;
+pub use journal::Keeping;
+#[cfg(not(feature = "containers"))]
+pub(crate) use own::NO_CONTAINERS;
+pub use product::{PRODUCTS, Product};
+pub use target::{Elsewhere, Environment, Going, Known, Target};
+pub use terms::Terms;
+
+use crate::host::clock::Clock;
+use crate::host::signal::Interrupt;
+use crate::plan::Plan;
+use crate::record::Record;
+use crate::run::{Event, Identity, Job, Observer, Options};
+use choice::Place;
+use own::Log;
+use telling::{tell, warn};
+
+/// What a run is given beside its plan and its broker.
+#[derive(Clone, Copy)]
+pub struct Order<'a> {
+    /// Under which names it runs.
+    pub identity: &'a Identity,
+    /// Its clock.
+    pub clock: Clock,
+    /// Tells when somebody wants it to end.
+    pub interrupt: &'a Interrupt,
+    /// Leave streams and groups on the bus.
+    pub keep: bool,
+}
+
+/// Runs a plan on the broker of a choice and returns the record, judged and fit to be shown.
+///
+/// Where a journal is given, it is kept, and the log of a broker of our own in its folder; else that log is a temporary
+/// file. A folder that holds nothing is removed where there is no record.
+///
+/// # Errors
+/// When the load could not be started. Whatever goes wrong later ends up in the record.
+pub fn run(
+    plan: &Plan,
+    choice: &Choice,
+    order: Order<'_>,
+    journal: Option<&mut Keeping<'_>>,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Record, SessionError> {
+    let folder = journal.as_deref().map(Keeping::folder);
+    let mut all: Vec<&mut dyn Observer> = Vec::new();
+    if let Some(journal) = journal {
+        all.push(journal);
+    }
+    for observer in observers {
+        all.push(&mut **observer);
+    }
+    let record = Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, &log, &mut all));
+    if let (Err(_), Some(folder)) = (&record, folder) {
+        // Nothing was measured: an empty folder is of no use, but the broker's log may be.
+        folder.discard_if_empty();
+    }
+    Ok(door::clean_record(record?)?)
+}
+
+fn measure(
+    plan: &Plan,
+    choice: &Choice,
+    order: Order<'_>,
+    log: &Log,
+    observers: &mut [&mut dyn Observer],
+) -> Result<Record, SessionError> {
+    let Order { identity, clock, interrupt, keep } = order;
+    let warning = admit(plan, choice.whereabouts())?;
+    let subjects = choice.subjects(plan, &identity.id);
+    tell(observers, &Event::Planned { plan, subjects: &subjects });
+    warn(observers, choice.warnings.iter().chain(&warning));
+    let options = Options { keep, store: choice.store().map(ToOwned::to_owned), ..Options::default() };
+    let job = Job { plan, identity, clock, options: &options, interrupt };
+    match &choice.place {
+        Place::Simulated => sim::run(job, observers),
+        Place::Elsewhere(elsewhere) => {
+            let broker = elsewhere.watched(choice.product.name());
+            elsewhere.target.run(Going {
+                job,
+                terms: choice.terms,
+                known: Known::default(),
+                broker,
+                observers,
+            })
+        }
+        Place::Own(own) => own.run(choice.product, job, choice.terms, log.path(), observers),
+    }
+}

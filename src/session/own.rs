@@ -1,0 +1,204 @@
+//! A server of our own: started for one run, watched by it, and ended after it.
+
+use std::fs::{self, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use super::asked::Asked;
+#[cfg(feature = "containers")]
+use super::container;
+use super::door::keep_out;
+use super::driver::{Driver, Lodging};
+use super::error::{SessionError, with_sources};
+use super::product::Product;
+use super::target::{Going, Known};
+use super::telling::{tell, warn};
+use super::terms::Terms;
+use crate::archive::RunFolder;
+#[cfg(feature = "containers")]
+use crate::broker::Image;
+use crate::broker::{BrokerError, Entry, Password, Server, Shared};
+use crate::bus::secret::Secret;
+use crate::plan::Sync;
+use crate::record::{self, Record};
+use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
+
+/// What the user should know of a server that asks for no password.
+const OPEN: &str = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
+                    while it runs";
+
+/// Where tickgate was built without them.
+#[cfg(not(feature = "containers"))]
+pub(crate) const NO_CONTAINERS: &str = "this tickgate was built without containers; build it with its default features \
+    (`cargo build --release`), or take `--broker local`";
+
+/// How it is started.
+#[derive(Debug)]
+enum How {
+    Process,
+    #[cfg(feature = "containers")]
+    Container(Image),
+}
+
+/// A server of our own that is to be started.
+#[derive(Debug)]
+pub(super) struct Own {
+    how: How,
+    port: Option<u16>,
+    open: bool,
+    pub(super) store: Option<PathBuf>,
+}
+
+impl Own {
+    /// A process of its own.
+    pub(super) fn process(asked: &Asked) -> Self {
+        Self { how: How::Process, port: asked.port, open: asked.open, store: asked.store.clone() }
+    }
+
+    /// A container of an image; of the tested one where it is empty.
+    #[cfg(feature = "containers")]
+    pub(super) fn container(asked: &Asked, image: &str, product: &Product) -> Result<Self, SessionError> {
+        let image = container::image(image, product.kind)?;
+        if asked.store.is_some() {
+            return Err(SessionError::asked(
+                "--store is for `--broker local`: the store of a container is a volume, where its engine keeps them",
+            ));
+        }
+        Ok(Self { how: How::Container(image), ..Self::process(asked) })
+    }
+
+    #[cfg(not(feature = "containers"))]
+    pub(super) fn container(_: &Asked, _: &str, _: &Product) -> Result<Self, SessionError> {
+        Err(SessionError::asked(NO_CONTAINERS))
+    }
+
+    /// Starts it, runs on it, and ends it, whatever comes of the run.
+    pub(super) fn run(
+        &self,
+        product: &Product,
+        job: Job<'_>,
+        terms: Terms,
+        log: &Path,
+        observers: &mut [&mut dyn Observer],
+    ) -> Result<Record, SessionError> {
+        let driver = product.driver()?;
+        let entry = self.entry()?;
+        if let Some(doing) = self.takes_a_while() {
+            tell(observers, &Event::Note(&doing));
+        }
+        let (server, program) = self.start(driver, &entry, job, log)?;
+        let open = (entry == Entry::Open).then(|| OPEN.to_owned());
+        warn(observers, program.iter().chain(server.warnings()).chain(&open));
+        let target = (driver.own)(&server.url(), &entry)?;
+        let known = Known {
+            sync_always: Some(job.plan.bus.sync == Sync::Always),
+            version: server.version(),
+            store: server.store(),
+        };
+        let record = record::Broker {
+            kind: product.name().into(),
+            mode: self.mode().into(),
+            address: server.url(),
+            settings: server.facts().iter().cloned().collect(),
+            ..record::Broker::default()
+        };
+        let meters = server.meters();
+        let server = Shared::new(server);
+        let watched = server.clone();
+        let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
+        let broker = Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()) };
+        let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });
+        let ended = server.hold().stop();
+        if let (Ok(_), Err(error)) = (&record, ended) {
+            tell(observers, &Event::Warning(&with_sources(&error)));
+        }
+        record
+    }
+
+    fn start(
+        &self,
+        driver: &Driver,
+        entry: &Entry,
+        job: Job<'_>,
+        log: &Path,
+    ) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
+        let lodging = Lodging { plan: job.plan, log, entry, port: self.port, store: self.store.as_deref() };
+        match &self.how {
+            How::Process => (driver.start)(&lodging),
+            #[cfg(feature = "containers")]
+            How::Container(image) => Ok((container::start(image, &lodging, job.interrupt)?, None)),
+        }
+    }
+
+    /// What may keep the user waiting.
+    fn takes_a_while(&self) -> Option<String> {
+        match &self.how {
+            How::Process => None,
+            #[cfg(feature = "containers")]
+            How::Container(image) => Some(format!("starting a container of {}", image.reference)),
+        }
+    }
+
+    /// As a record names the way to it.
+    const fn mode(&self) -> &'static str {
+        match self.how {
+            How::Process => "local",
+            #[cfg(feature = "containers")]
+            How::Container(_) => "container",
+        }
+    }
+
+    /// Who may use it: nobody but this process, unless it was asked for an open one. The password is kept out of
+    /// everything that is shown from now on.
+    fn entry(&self) -> Result<Entry, SessionError> {
+        if self.open {
+            return Ok(Entry::Open);
+        }
+        let password = Password::random()?;
+        keep_out(&Secret::new(password.text()));
+        Ok(Entry::Password(password))
+    }
+}
+
+/// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.
+fn death(error: &BrokerError) -> String {
+    match error {
+        BrokerError::Container { image, problem, .. } => {
+            format!("the container of {image} {problem}; broker.log in the run's folder has its last words")
+        }
+        BrokerError::Ended { program, status, moment, .. } => {
+            format!("{program} ended ({status}) {moment}; broker.log in the run's folder has its last words")
+        }
+        other => with_sources(other),
+    }
+}
+
+/// The log of a server of our own: in the run's folder, or a file that goes with the run.
+pub(super) struct Log {
+    path: PathBuf,
+    temporary: bool,
+}
+
+impl Log {
+    pub(super) fn of(folder: Option<&RunFolder>, identity: &Identity) -> Result<Self, SessionError> {
+        if let Some(folder) = folder {
+            return Ok(Self { path: folder.file("broker.log"), temporary: false });
+        }
+        let path = std::env::temp_dir().join(format!("tickgate-{}-broker.log", identity.id));
+        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        made.map_err(SessionError::Log)?;
+        Ok(Self { path, temporary: true })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        if self.temporary {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
