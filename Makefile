@@ -57,7 +57,8 @@ ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --check
 	$(CARGO) clippy --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --document-private-items
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --lib
+	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
 
