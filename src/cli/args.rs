@@ -174,6 +174,7 @@ fn prefix(text: &str) -> Result<String, String> {
 
 /// Where the bus is, and how to get in.
 #[derive(Debug, Clone, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
     /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
@@ -214,6 +215,9 @@ pub(super) struct Broker {
     /// Start the broker without a password, so that other tools, and every user of this machine, can connect
     #[arg(long)]
     pub(super) open: bool,
+    /// Give the server that tickgate starts cores of its own, and tickgate the others
+    #[arg(long)]
+    pub(super) apart: bool,
     /// Directory for the store of a server that tickgate starts; must be on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
@@ -237,6 +241,7 @@ impl Broker {
             allow_rate: this.allow_rate,
             port: this.port,
             open: this.open,
+            apart: this.apart,
             store: this.store,
             by_file: false,
         }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::thread::available_parallelism;
 
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -59,7 +60,7 @@ impl Facts {
             arch: System::cpu_arch(),
             cpu_model: cpus.first().map_or_else(String::new, |cpu| cpu.brand().trim().to_owned()),
             cores: crate::num::count(cpus.len()),
-            usable_cores: available_parallelism().map_or(0, |n| crate::num::count(n.get())),
+            usable_cores: usable_cores(),
             cpu_limit_cores: cpu_limit(Path::new("/")),
             memory_bytes: system.as_ref().map_or(0, System::total_memory),
             hostname: System::host_name().unwrap_or_default(),
@@ -151,6 +152,12 @@ fn quota(group: &Path) -> Option<f64> {
     };
     let (quota, period) = (quota.parse::<f64>().ok()?, period.parse::<f64>().ok()?);
     (quota > 0.0 && period > 0.0).then(|| quota / period)
+}
+
+/// Cores that this process might use when it was first asked: what it later does with them changes nothing.
+fn usable_cores() -> u64 {
+    static CORES: OnceLock<u64> = OnceLock::new();
+    *CORES.get_or_init(|| available_parallelism().map_or(0, |cores| crate::num::count(cores.get())))
 }
 
 #[cfg(test)]

@@ -4,9 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rustix::thread::sched_getaffinity;
-
 use super::facts::{control_groups, cpu_limit};
+use super::placement;
 use crate::num;
 
 /// The machine as this process may use it.
@@ -49,10 +48,7 @@ impl Machine {
     /// This machine; `None` where its kernel does not say who uses it.
     #[must_use]
     pub fn here() -> Option<Self> {
-        let cores = sched_getaffinity(None).map_or_else(
-            |_| Vec::new(),
-            |set| (0..rustix::thread::CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect(),
-        );
+        let cores = placement::cores().map_or_else(Vec::new, |set| placement::numbers(&set));
         Self::at(Path::new("/"), cores)
     }
 

@@ -9,6 +9,7 @@ pub mod facts;
 pub mod hiccup;
 pub mod machine;
 pub mod memory;
+pub mod placement;
 pub mod resources;
 #[cfg(test)]
 mod scratch;

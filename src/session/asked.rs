@@ -37,6 +37,8 @@ pub struct Asked {
     pub port: Option<u16>,
     /// A server that tickgate starts asks for no password.
     pub open: bool,
+    /// A server that tickgate starts has cores of its own, and tickgate the others.
+    pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
     /// A file has named the broker: it gets no credentials of the environment.
@@ -60,6 +62,7 @@ impl Default for Asked {
             allow_rate: false,
             port: None,
             open: false,
+            apart: false,
             store: None,
             by_file: false,
         }

@@ -148,6 +148,11 @@ impl Choice {
                 }
             }
         };
+        if asked.apart && !matches!(place, Place::Own(_)) {
+            return Err(SessionError::asked(
+                "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
+            ));
+        }
         let hosts = match &place {
             Place::Elsewhere(elsewhere) => Some(elsewhere.target.hosts()),
             Place::Simulated | Place::Own(_) => None,

@@ -1,5 +1,6 @@
 //! A server of our own: started for one run, watched by it, and ended after it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ use crate::archive::RunFolder;
 use crate::broker::Image;
 use crate::broker::{BrokerError, Entry, Password, Server, Shared};
 use crate::bus::secret::Secret;
+use crate::host::placement::Placement;
+use crate::num;
 use crate::plan::Sync;
 use crate::record::{self, Record};
 use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
@@ -26,6 +29,9 @@ use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
 /// What the user should know of a server that asks for no password.
 const OPEN: &str = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
                     while it runs";
+
+/// The setting of a record that says who had which cores.
+const CORES: &str = "cores";
 
 /// Where tickgate was built without them.
 #[cfg(not(feature = "containers"))]
@@ -46,13 +52,15 @@ pub(super) struct Own {
     how: How,
     port: Option<u16>,
     open: bool,
+    apart: bool,
     pub(super) store: Option<PathBuf>,
 }
 
 impl Own {
     /// A process of its own.
     pub(super) fn process(asked: &Asked) -> Self {
-        Self { how: How::Process, port: asked.port, open: asked.open, store: asked.store.clone() }
+        let Asked { port, open, apart, ref store, .. } = *asked;
+        Self { how: How::Process, port, open, apart, store: store.clone() }
     }
 
     /// A container of an image; of the tested one where it is empty.
@@ -62,6 +70,11 @@ impl Own {
         if asked.store.is_some() {
             return Err(SessionError::asked(
                 "--store is for `--broker local`: the store of a container is a volume, where its engine keeps them",
+            ));
+        }
+        if asked.apart {
+            return Err(SessionError::asked(
+                "--apart is for `--broker local`: the cores of a container are those of its engine",
             ));
         }
         Ok(Self { how: How::Container(image), ..Self::process(asked) })
@@ -86,7 +99,10 @@ impl Own {
         if let Some(doing) = self.takes_a_while() {
             tell(observers, &Event::Note(&doing));
         }
-        let (server, program) = self.start(driver, &entry, job, log)?;
+        let placement = self.placement()?;
+        let start = || self.start(driver, &entry, job, log);
+        let (server, program) =
+            placement.as_ref().map_or_else(start, |placement| placement.start_broker(start))?;
         let open = (entry == Entry::Open).then(|| OPEN.to_owned());
         warn(observers, program.iter().chain(server.warnings()).chain(&open));
         let target = (driver.own)(&server.url(), &entry)?;
@@ -95,11 +111,13 @@ impl Own {
             version: server.version(),
             store: server.store(),
         };
+        let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
+        settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));
         let record = record::Broker {
             kind: product.name().into(),
             mode: self.mode().into(),
             address: server.url(),
-            settings: server.facts().iter().cloned().collect(),
+            settings,
             ..record::Broker::default()
         };
         let meters = server.meters();
@@ -107,7 +125,12 @@ impl Own {
         let watched = server.clone();
         let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
         let broker = Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()) };
+        let placed = placement.as_ref().map(Placement::begin);
         let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });
+        drop(placed);
+        if let (Some(placement), Ok(record)) = (&placement, &record) {
+            warn(observers, starved(placement, record).iter());
+        }
         let ended = server.hold().stop();
         if let (Ok(_), Err(error)) = (&record, ended) {
             tell(observers, &Event::Warning(&with_sources(&error)));
@@ -128,6 +151,12 @@ impl Own {
             #[cfg(feature = "containers")]
             How::Container(image) => Ok((container::start(image, &lodging, job.interrupt)?, None)),
         }
+    }
+
+    /// Who has which cores, where that was asked for.
+    fn placement(&self) -> Result<Option<Placement>, SessionError> {
+        let parted = self.apart.then(Placement::of_this_process).transpose();
+        parted.map_err(|why| SessionError::asked(format!("--apart needs two cores: {why}")))
     }
 
     /// What may keep the user waiting.
@@ -158,6 +187,22 @@ impl Own {
         keep_out(&Secret::new(password.text()));
         Ok(Entry::Password(password))
     }
+}
+
+/// A broker that used nearly all of its cores might have used more.
+fn starved(placement: &Placement, record: &Record) -> Option<String> {
+    /// Of its cores, the share that a broker uses without waiting for them much.
+    const ROOMY: f64 = 0.85;
+    let measured = num::f64_of(record.plan.load.duration.ns) / 1e9;
+    let used: f64 =
+        record.resources.brokers.values().map(|process| process.cpu_seconds).sum::<f64>() / measured;
+    let cores = num::f64_of(num::count(placement.broker_cores()));
+    (used > ROOMY * cores).then(|| {
+        format!(
+            "the broker used {used:.2} of the {cores} cores that --apart left it, and may have waited for more; \
+             run without --apart"
+        )
+    })
 }
 
 /// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.

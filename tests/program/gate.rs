@@ -254,3 +254,36 @@ fn a_terminal_gets_a_live_line_and_colours_unless_told_not_to() {
     plain.ends(0);
     assert!(plain.out.contains("verdict: PASS") && !plain.out.contains('\u{1b}'), "{}", plain.out);
 }
+
+/// Which cores a process may use, as the kernel lists them.
+fn cores(pid: u32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
+    let cores = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
+    cores.expect("a list").trim().to_owned()
+}
+
+#[test]
+fn a_server_that_stands_apart_has_cores_of_its_own() {
+    let place = Place::new();
+    let usable = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    if usable < 2 {
+        place.gate(&["--apart"]).fails(2, &["--apart needs two cores", "one core only"]);
+        return;
+    }
+    let mut run = place.start_gate(&["--apart"]);
+    run.until_the_journal_has(r#""line":"second""#, 1);
+    let (server, own) = (cores(run.server()), cores(run.pid()));
+    run.wait().ends(0);
+    assert_ne!(server, own);
+    let record = place.record();
+    whole(&record);
+    if usable == 2 {
+        assert_eq!(record.broker.settings["cores"], format!("broker {server}, tickgate {own}"));
+    }
+    let machine = record.health.machine.as_ref().expect("a machine");
+    assert!(machine.usable_cores > 1.0 || usable > 2, "the machine is what it was: {machine:?}");
+    for (broker, flag) in [("sim", "--apart"), ("nats://127.0.0.1:1", "--apart")] {
+        let refused = Place::new().run(&["run", "quick", "--broker", broker, flag]);
+        refused.fails(2, &["--apart is for `--broker local`"]);
+    }
+}
