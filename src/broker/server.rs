@@ -104,7 +104,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(server)))
     }
 
-    /// The server for oneself; waits while somebody else acts on it.
+    /// The server for oneself; waits while another thread acts on it.
     pub fn hold(&self) -> MutexGuard<'_, Box<dyn Server>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

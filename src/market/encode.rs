@@ -63,7 +63,7 @@ impl<F: Format> Encoder<F> {
         }
     }
 
-    /// Writes the next event of an owned symbol into `into`, in place of what was there, and gives its id. `topic` is
+    /// Writes the next event of an owned symbol into `into`, replacing its content, and gives its id. `topic` is
     /// an index into the plan's topics, `sequence` counts the symbol's events within the topic, up to
     /// [`super::MAX_SEQUENCE`].
     ///

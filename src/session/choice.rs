@@ -53,7 +53,7 @@ impl Asked {
         }
     }
 
-    /// The bus that somebody else runs and that is meant; `None` where there is none.
+    /// The bus meant, where tickgate did not start it; `None` where there is none.
     ///
     /// # Errors
     /// When it cannot be named like that.

@@ -26,7 +26,7 @@ pub struct Lodging<'a> {
 
 /// Finds a product's program and starts a server of it; also gives what the user should know of the program.
 pub type Start = fn(&Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError>;
-/// Resolves a bus that somebody else runs.
+/// Resolves a bus that tickgate did not start.
 pub type Resolve = fn(&Asked, Environment<'_>) -> Result<Elsewhere, SessionError>;
 /// A server of our own at an address, as this process gets in.
 pub type GetIn = fn(&str, &Entry) -> Result<Box<dyn Target>, SessionError>;
@@ -46,7 +46,7 @@ pub struct Driver {
     pub program: fn() -> Result<Program, BrokerError>,
     /// Starts a server.
     pub start: Start,
-    /// Resolves a bus that somebody else runs.
+    /// Resolves a bus that tickgate did not start.
     pub elsewhere: Resolve,
     /// Gets in to a server of our own.
     pub own: GetIn,

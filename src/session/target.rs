@@ -35,7 +35,7 @@ pub trait Target: fmt::Debug + Send + Sync {
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError>;
 }
 
-/// A bus that somebody else runs.
+/// A bus that tickgate did not start.
 #[derive(Debug)]
 pub struct Elsewhere {
     /// Where it is.

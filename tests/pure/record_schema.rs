@@ -1,6 +1,6 @@
 //! docs/schema/record.json is the schema of the record that this version writes.
 //!
-//! `TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema` writes it anew.
+//! `TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema` writes it again.
 
 use tickgate::record::{Record, SCHEMA};
 

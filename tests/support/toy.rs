@@ -71,7 +71,7 @@ pub fn running() -> usize {
     servers(|all| all.len())
 }
 
-/// Kills all servers, as somebody else on the machine could.
+/// Kills all servers, as another user of the machine could.
 pub fn kill_all() {
     servers(|all| {
         for held in all.values_mut() {

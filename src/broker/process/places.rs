@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// `.brokers/` in each of these directories and those above it, up to the project's root. Outside of a project nothing
-/// above counts: it may belong to somebody else.
+/// above counts: it may belong to another process.
 pub(in crate::broker) fn brokers_directories<'a>(starts: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for start in starts {
