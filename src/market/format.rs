@@ -1,4 +1,4 @@
-//! The seam to formats: an event is told as an envelope and the fields of its payload, and a format makes bytes of
+//! The seam to formats: `market` writes an event as an envelope and the fields of its payload, and a format makes bytes of
 //! them and reads them again. Nothing outside a format knows how its bytes are laid out.
 //!
 //! Every call is resolved at compile time: a format costs no more than writing its bytes by hand.

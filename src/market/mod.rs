@@ -1,6 +1,6 @@
 //! The synthetic market: deterministic events in the envelope of ADR-002, and what is read back from them.
 //!
-//! Pure arithmetic over bytes: it knows no clock and no bus. An event is told as fields to a format, of which JSON is
+//! Pure arithmetic over bytes: it knows no clock and no bus. An event is written field by field to a format, of which JSON is
 //! the one there is, and this file the only place that chooses it. It is encoded without a value tree and, in steady
 //! state, without an allocation; decoding never panics, whatever the bytes.
 

@@ -1,7 +1,7 @@
 //! The engine: takes a plan and a bus through the phases of a run, and gives back its record.
 //!
 //! Generators and receivers are written as steps (`fire`, `absorb`, `take`) that know no thread and no waiting;
-//! `workers` drives them on OS threads in real time. What happens is told to observers as [`Event`]s, the only
+//! `workers` drives them on OS threads in real time. Observers receive what happens as [`Event`]s, the only
 //! interface between the engine and whoever shows or keeps progress.
 
 mod agenda;

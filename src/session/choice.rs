@@ -105,7 +105,7 @@ pub(super) enum Place {
     Simulated,
     /// On this machine, started by tickgate.
     Own(Own),
-    /// Somebody else's.
+    /// A bus that tickgate did not start.
     Elsewhere(Elsewhere),
 }
 

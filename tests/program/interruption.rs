@@ -180,7 +180,7 @@ fn a_missed_objective_outranks_the_brokers_death() {
     assert_eq!((record.run.end, record.verdict), (End::BrokerFailed, Verdict::Fail));
 }
 
-/// Somebody else's server fails for good while it measures: stopped, or killed.
+/// A server that tickgate did not start fails for good while it measures: stopped, or killed.
 fn somebody_elses(fail: impl FnOnce(&mut NatsServer)) -> Record {
     let mut server = NatsServer::start();
     let place = Place::new();

@@ -132,7 +132,7 @@ pub enum Fault {
     StoredLate(Ns),
     /// Its content is damaged in the store.
     StoredCorrupt,
-    /// Somebody else publishes an event on the same topic just before it.
+    /// A foreign client publishes an event on the same topic just before it.
     Stranger,
     /// Stored, and never delivered to a group.
     Undelivered,

@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// Somebody else publishes on the topic of an event.
+    /// A foreign client publishes on the topic of an event.
     fn strange(&mut self, at: Ns, event: u32, like: u32) {
         let of = self.truth.events[num::index32(event)];
         let payload = market::foreign(self.slots.payload(like), self.random.bits([u64::from(event), 3]));

@@ -24,7 +24,7 @@ fn confirmed_by(bus: &Bus) -> String {
     }
 }
 
-/// It is told by each topic, so that it holds on any cluster.
+/// The configuration of each topic sets it, so it holds on any cluster.
 fn forced(bus: &Bus, _: &str) -> String {
     match bus.sync {
         Sync::Always => "for each batch of a partition, before it is confirmed",

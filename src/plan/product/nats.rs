@@ -20,7 +20,7 @@ fn confirmed_by(bus: &Bus) -> String {
     }
 }
 
-/// It is told by its server's configuration.
+/// The server's configuration sets it.
 fn forced(bus: &Bus, mode: &str) -> String {
     match bus.sync {
         _ if !["local", "container"].contains(&mode) => "as the server is set up",
