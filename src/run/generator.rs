@@ -230,18 +230,19 @@ impl<P: Publisher> Generator<P> {
         self.open.len() > self.window
     }
 
-    /// Sends the event whose turn it is, whatever the time; the clock is read when it is handed over.
-    pub(super) fn fire(&mut self, clock: impl Fn() -> Ns) {
-        let Some(due) = self.next else { return };
+    /// Sends the event whose turn it is, whatever the time. `now` was read from the clock just before: a closed load's
+    /// event is due then. Returns the time at which the client had taken the event.
+    pub(super) fn fire(&mut self, now: Ns, clock: impl Fn() -> Ns) -> Ns {
+        let Some(due) = self.next else { return now };
         self.next = self.schedule.next();
         // The intended time is what the event id can hold, to the nanosecond, so that all sides agree on it.
-        let at = if self.closed { clock() } else { self.calendar.load_start + due.at };
+        let at = if self.closed { now } else { self.calendar.load_start + due.at };
         let unix = market::on_the_grid(self.calendar.epoch_unix_ns + at);
         let intended = unix - self.calendar.epoch_unix_ns;
         let measured = self.calendar.measured(intended);
         let (topic, symbol) = self.picker.pick(due.index);
         let key = self.keys.key(topic, num::index32(symbol));
-        let Some(sequence) = self.done.ledger.assign(key) else { return };
+        let Some(sequence) = self.done.ledger.assign(key) else { return now };
         let id = self.market.encode(&mut self.payload, topic, symbol, sequence, unix);
         let token = self.open.insert(Open { key: num::count32(key), sequence, intended, sent: 0 });
         let id = id.map_or("", EventId::as_str);
@@ -274,6 +275,7 @@ impl<P: Publisher> Generator<P> {
                 self.unsent(key, sequence, measured, refused == crate::bus::Refused::TooLarge);
             }
         }
+        sent
     }
 
     /// Counts an event that was not sent; `own` if the bus had no part in that.

@@ -74,12 +74,12 @@ pub(super) fn generate<P: Publisher>(
         let _ = reports.send(Report::Generator { generator: index, second, report });
     };
     let mut fired = 0;
+    let mut now = clock.now();
     while let Some(due) = generator.due() {
-        let now = clock.now();
         if Switches::on(&switches.stop_load) {
             // What is due by now belongs to the load: it is sent, unless there is more than a pace-keeper has.
             while fired < BURST && generator.due().is_some_and(|due| due <= now) {
-                generator.fire(|| clock.now());
+                generator.fire(now, || clock.now());
                 fired += 1;
             }
             generator.skip_until(now);
@@ -87,7 +87,7 @@ pub(super) fn generate<P: Publisher>(
         }
         generator.end_by(now);
         if now >= due && fired < BURST && generator.admits() {
-            generator.fire(|| clock.now());
+            now = generator.fire(now, || clock.now());
             fired += 1;
             continue;
         }
@@ -101,6 +101,7 @@ pub(super) fn generate<P: Publisher>(
         // The next event is due, or no time to wait for has a room in the window.
         let until = if generator.admits() { due.min(now + longest) } else { now + longest };
         generator.wait(until, &sleeper);
+        now = clock.now();
     }
     loop {
         generator.absorb();

@@ -19,17 +19,20 @@ pub(super) struct Sending {
     pub(super) conn: Conn,
     inbox: String,
     headers: Vec<u8>,
+    /// The begin of the reply subjects of a fast-ingest batch, and the number of that batch.
+    prefix: Vec<u8>,
+    prefix_of: Option<u64>,
 }
 
 impl Sending {
     /// `conn` listens to [`answers`] of the inbox.
     pub(super) const fn new(conn: Conn, inbox: String) -> Self {
-        Self { conn, inbox, headers: Vec::new() }
+        Self { conn, inbox, headers: Vec::new(), prefix: Vec::new(), prefix_of: None }
     }
 
     /// Sends an event that has an answer of its own; gives the number of its message.
     pub(super) fn event(&mut self, ticket: Ticket, event: Event<'_>) -> u64 {
-        let Self { conn, inbox, headers } = self;
+        let Self { conn, inbox, headers, .. } = self;
         headers.clear();
         push_id(headers, event.id);
         end(headers);
@@ -72,17 +75,22 @@ impl Sending {
         subject: &str,
         payload: &[u8],
     ) -> u64 {
-        let Self { conn, inbox, headers } = self;
+        let Self { conn, inbox, headers, prefix, prefix_of } = self;
         end(headers);
+        if *prefix_of != Some(place.batch) {
+            *prefix_of = Some(place.batch);
+            prefix.clear();
+            prefix.extend_from_slice(inbox.as_bytes());
+            prefix.push(b'.');
+            prefix.extend_from_slice(id(inbox).as_bytes());
+            prefix.push(b'-');
+            push_number(prefix, place.batch);
+            prefix.push(b'.');
+            push_number(prefix, batches.size());
+            prefix.extend_from_slice(b".fail.");
+        }
         let reply = |out: &mut Vec<u8>| {
-            out.extend_from_slice(inbox.as_bytes());
-            out.push(b'.');
-            out.extend_from_slice(id(inbox).as_bytes());
-            out.push(b'-');
-            push_number(out, place.batch);
-            out.push(b'.');
-            push_number(out, batches.size());
-            out.extend_from_slice(b".fail.");
+            out.extend_from_slice(prefix);
             push_number(out, place.sequence);
             out.push(b'.');
             push_number(out, operation);
@@ -93,7 +101,7 @@ impl Sending {
 
     /// Only the last message asks for an answer: it speaks for the whole batch.
     fn atomic(&mut self, place: Place, subject: &str, commit: Option<&str>, payload: &[u8]) -> u64 {
-        let Self { conn, inbox, headers } = self;
+        let Self { conn, inbox, headers, .. } = self;
         let Place { batch, sequence, .. } = place;
         begin(headers);
         headers.extend_from_slice(b"Nats-Batch-Id: ");

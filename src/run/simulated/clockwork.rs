@@ -160,7 +160,8 @@ impl Clockwork {
             Some((due, generator)) if due < next => {
                 self.jump(due.saturating_add(self.late(due)));
                 let time = &self.time;
-                self.generators[generator].fire(|| time.load(Ordering::Relaxed));
+                self.generators[generator]
+                    .fire(time.load(Ordering::Relaxed), || time.load(Ordering::Relaxed));
             }
             _ if next == self.next_second => self.second(),
             _ => {
