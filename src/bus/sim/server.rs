@@ -27,6 +27,13 @@ pub(super) struct Server {
     pub(super) stopped: Option<Vec<(u32, u32)>>,
 }
 
+impl Server {
+    /// An empty store with room for this many events.
+    pub(super) fn with_room(events: usize) -> Self {
+        Self { stored: Vec::with_capacity(events), ..Self::default() }
+    }
+}
+
 impl World {
     /// Stops the server in its tracks, or lets it go on.
     pub(super) fn stop_server(&mut self, now: Ns, stop: bool) {

@@ -92,6 +92,18 @@ pub struct Truth {
     pub clock_offset_ns: i64,
 }
 
+impl Truth {
+    /// An empty account with room for this many events.
+    pub(super) fn with_room(events: usize, groups: usize) -> Self {
+        Self {
+            events: Vec::with_capacity(events),
+            copies: Vec::with_capacity(events),
+            deliveries: (0..groups).map(|_| Vec::with_capacity(events)).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// The time in an event id's text: 48 bits of milliseconds and 12 of 1/4096 ms, as section 5 of the design lays
 /// it out; 0 for what is no such text.
 pub(super) fn intended_unix_ns(id: &str) -> u64 {

@@ -11,6 +11,7 @@ use super::server::Server;
 use super::slots::Slots;
 use super::truth::{Event, Outcome, Truth, intended_unix_ns};
 use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused};
+use crate::load;
 use crate::num;
 use crate::plan::{Ns, Plan, Publish};
 
@@ -18,6 +19,8 @@ use crate::plan::{Ns, Plan, Publish};
 pub(super) const MAX_PAYLOAD: usize = 1 << 20;
 /// No copy in the store.
 pub(super) const NOT_STORED: u32 = u32::MAX;
+/// The account reserves room for at most this many events in advance.
+const RESERVED: u64 = 1 << 22;
 
 /// The harness's own machine, as far as it falsifies times.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -137,6 +140,9 @@ impl World {
         faults.deaths.iter_mut().for_each(|death| death.at += origin);
         host.stalls.iter_mut().for_each(later);
         let window = if plan.bus.publish == Publish::Sync { 1 } else { plan.bus.window.max(1) };
+        let totals = load::totals(&plan.load);
+        let planned = totals.warmup_events.saturating_add(totals.measure_events);
+        let room = num::index(planned.min(RESERVED));
         let mut world = Self {
             now: 0,
             groups: GroupSide::of(plan, &faults.deaths),
@@ -156,10 +162,10 @@ impl World {
             agenda: Agenda::default(),
             slots: Slots::default(),
             senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),
-            lives: Vec::new(),
-            server: Server::default(),
+            lives: Vec::with_capacity(room),
+            server: Server::with_room(room),
             published: vec![0; plan.keys().count()],
-            truth: Truth { deliveries: vec![Vec::new(); plan.groups.len()], ..Truth::default() },
+            truth: Truth::with_room(room, plan.groups.len()),
             marks: Vec::new(),
             faults,
         };
