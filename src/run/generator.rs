@@ -256,7 +256,7 @@ impl<P: Publisher> Generator<P> {
             self.done.due(topic, since_start);
             self.done.finished_late_ns = sent.saturating_sub(intended);
             self.done.lateness.sent(intended, sent.saturating_sub(intended));
-            self.parts.turn(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
+            self.parts.fired(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
         }
         match accepted {
             Ok(()) => {
@@ -308,7 +308,7 @@ impl<P: Publisher> Generator<P> {
                 self.interval.counts.measured_intended += 1;
                 self.done.due(topic, since_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
-                self.parts.turn(since_start, None);
+                self.parts.fired(since_start, None);
             }
         }
     }
