@@ -1,8 +1,8 @@
 //! tickgate: load testing and SLO verification for event buses.
 //!
-//! The program `tickgate` is made of this library, and what is named here is what others may use of it: read a profile, choose
-//! a broker, run, look at the record and its verdict, render a report, compare runs. It may change with each version until
-//! 1.0; records and profiles are the interface that lasts.
+//! The library behind the program `tickgate`. The names re-exported here are its public interface: read a profile, choose
+//! a broker, run, read the record and its verdict, render a report, compare runs. It may change with each version until
+//! 1.0; records and profiles are the stable interface.
 //!
 //! A run on the simulated bus, which needs no server:
 //!
@@ -13,7 +13,7 @@
 //! let shorter = ["load.warmup=0s".to_owned(), "load.duration=2s".to_owned()];
 //! let plan = tickgate::read_profile(&Source::find("quick")?, &shorter)?;
 //!
-//! // Where the bus is; `Asked::default()` starts a server for the run.
+//! // The bus to use; `Asked::default()` starts a server for the run.
 //! let asked = Asked { at: "sim".into(), ..Asked::default() };
 //! let choice = Choice::resolve(&asked, &plan, &|variable| std::env::var(variable).ok())?;
 //!
@@ -31,11 +31,11 @@
 //!
 //! # Inside
 //!
-//! The modules make one sentence, and each names only modules to its left:
-//! a *plan* over a *topology* drives a synthetic *market* as *load*; what comes back is *measured* into a
-//! *record*, judged (with *stats*) by a *verdict*, held against others in a *compare*, and shown in a *report* (all
+//! The modules form one sentence, and each uses only modules to its left:
+//! a *plan* over a *topology* drives a synthetic *market* as *load*; the deliveries are *measured* into a
+//! *record*, judged (with *stats*) by a *verdict*, compared with others in a *compare*, and shown in a *report* (all
 //! pure); the *host*, the *archive*, *buses*, *profiles* and *brokers* are the outside world, and *run*, *session* and *cli*
-//! put it together. The *selftest* holds simulated runs to figures that are known.
+//! put it together. The *selftest* compares simulated runs with known figures.
 
 // The modules are not the library's interface: tests, benches and fuzzing use them. `--cfg internals` documents them.
 #[cfg_attr(not(internals), doc(hidden))]
@@ -62,7 +62,7 @@ pub mod compare;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod report;
 
-// `--cfg pure` builds the half above alone: nothing in it can lean on the half below, and it compiles in a second.
+// `--cfg pure` builds the half above alone: nothing in it can depend on the half below, and it compiles in a second.
 #[cfg_attr(not(internals), doc(hidden))]
 #[cfg(not(pure))]
 pub mod host;

@@ -1,4 +1,4 @@
-//! The tickgate program: everything is in the library, and its exit code is what `cli` says.
+//! The tickgate program: calls the library and exits with the code that `cli` returns.
 
 fn main() -> std::process::ExitCode {
     tickgate::cli::main()

@@ -1,4 +1,4 @@
-//! Number conversions that say what happens at the edges, so that no other module needs `as`.
+//! Number conversions with documented behaviour at the edges, so that no other module needs `as`.
 
 #![expect(
     clippy::as_conversions,
@@ -24,15 +24,15 @@ pub const fn f64_of_signed(n: i64) -> f64 {
     n as f64
 }
 
-/// Rounds to the nearest integer; negative and NaN become 0, too large becomes `u64::MAX`.
+/// Rounds to the nearest integer; negative numbers and NaN become 0, too large ones `u64::MAX`.
 #[must_use]
 pub const fn u64_of(x: f64) -> u64 {
-    // Not by `round`, which most processors have no instruction for: what `x` has beyond its whole part is exact.
+    // Most processors have no instruction for `round`; the fraction of `x` is exact, so compare it.
     let whole = x as u64;
     if x - whole as f64 >= 0.5 { whole.saturating_add(1) } else { whole }
 }
 
-/// Rounds towards zero; negative and NaN become 0, too large becomes `u64::MAX`.
+/// Rounds towards zero; negative numbers and NaN become 0, too large ones `u64::MAX`.
 #[must_use]
 pub const fn u64_floor(x: f64) -> u64 {
     x as u64
@@ -62,7 +62,7 @@ pub fn count32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// A sum of counts; saturates, since the counts of a file may be anything.
+/// A sum of counts; saturates, since counts from a file may have any value.
 #[must_use]
 pub fn sum(counts: impl IntoIterator<Item = u64>) -> u64 {
     counts.into_iter().fold(0, u64::saturating_add)

@@ -1,28 +1,31 @@
-//! Does a record say one thing? Its verdict follows from its objectives, and these from what was observed.
+//! Checks that a record is consistent: its verdict follows from its objectives, and these from the
+//! observations.
 //!
-//! A record of this version's rules is judged again by them. The rules have changed and will change, and a record of an
-//! earlier version is not wrong for that: only what every version has judged alike is held against it.
+//! A record judged by this version's rules is judged again by them. The rules change between versions, and a
+//! record of an earlier version is not wrong for that: it is only checked against judgements on which all
+//! versions agree.
 
 use crate::num;
 use crate::plan::{Metric, Objective};
 use crate::record::{End, ObjectiveResult, Record, Verdict};
 use crate::verdict;
 
-/// A time's exact count decides, and the histogram's value is shown: it may lie beyond the limit by less than this share.
-const BLUR: f64 = 0.01;
+/// Tolerance of a histogram's value, as a share of the limit: the verdict rests on an exact count, and the
+/// value that is shown may lie on the other side of the limit by less than this.
+const TOLERANCE: f64 = 0.01;
 
-/// Where a record contradicts itself; nobody but who has changed it can have made it so.
+/// A contradiction within a record; only a change of the file can have caused one.
 #[must_use]
 pub fn contradiction(record: &Record) -> Option<String> {
     let (asked, judged) = (&record.plan.objectives, &record.objectives);
     if asked.len() != judged.len() {
-        return Some(format!("its plan has {} objectives, and {} are judged", asked.len(), judged.len()));
+        return Some(format!("its plan has {} objectives, but {} are judged", asked.len(), judged.len()));
     }
     let wrong = asked.iter().zip(judged).find_map(|(asked, judged)| unfounded(asked, judged));
     wrong.or_else(|| verdict_of(record)).or_else(|| judged_otherwise(record))
 }
 
-/// A record that was judged by this version's rules is judged by them again: its figures must come to the same.
+/// Judges a record of this version's rules again: the figures must lead to the same verdicts.
 fn judged_otherwise(record: &Record) -> Option<String> {
     if record.rules != verdict::RULES {
         return None;
@@ -32,7 +35,7 @@ fn judged_otherwise(record: &Record) -> Option<String> {
         record.objectives.iter().zip(&again.objectives).find(|(is, should)| is.verdict != should.verdict);
     if let Some((is, should)) = differs {
         return Some(format!(
-            "its objective `{} {}` is {}, and its figures make it {}",
+            "its objective `{} {}` is {}, but by its figures it is {}",
             is.name,
             is.limit,
             is.verdict.as_str(),
@@ -41,16 +44,17 @@ fn judged_otherwise(record: &Record) -> Option<String> {
     }
     if record.verdict != again.verdict {
         let (is, should) = (record.verdict.as_str(), again.verdict.as_str());
-        return Some(format!("its verdict is {is}, and its figures make it {should}"));
+        return Some(format!("its verdict is {is}, but by its figures it is {should}"));
     }
     let fit = |valid: bool| if valid { "fit" } else { "unfit" };
     (record.health.valid != again.health.valid).then(|| {
         let (is, should) = (fit(record.health.valid), fit(again.health.valid));
-        format!("it says that the harness was {is} to measure, and its figures make it {should}")
+        format!("it says that the harness was {is} to measure, but by its figures it was {should}")
     })
 }
 
-/// The verdict of the run against those of its objectives. One that broke off may be inconclusive for that alone.
+/// Compares the run's verdict with those of its objectives. A run that was cut short may be inconclusive for
+/// that alone.
 fn verdict_of(record: &Record) -> Option<String> {
     let worst = record.objectives.iter().max_by_key(|objective| objective.verdict);
     let follows = worst.map_or(Verdict::Inconclusive, |worst| worst.verdict);
@@ -61,14 +65,14 @@ fn verdict_of(record: &Record) -> Option<String> {
         let why = worst.filter(|worst| worst.verdict == follows);
         let why = why.map_or_else(String::new, |worst| format!(": `{} {}`", worst.name, worst.limit));
         format!(
-            "its verdict is {}, and {} follows from its objectives{why}",
+            "its verdict is {}, but {} follows from its objectives{why}",
             record.verdict.as_str(),
             follows.as_str()
         )
     })
 }
 
-/// Why an objective that is said to hold does not.
+/// Why an objective that is recorded as a pass is not one.
 fn unfounded(asked: &Objective, judged: &ObjectiveResult) -> Option<String> {
     if judged.verdict != Verdict::Pass {
         return None;
@@ -76,12 +80,12 @@ fn unfounded(asked: &Objective, judged: &ObjectiveResult) -> Option<String> {
     let says =
         |what: &str| Some(format!("its objective `{} {}` is a pass, {what}", judged.name, judged.limit));
     let Some(observed) = judged.observed_value else {
-        return if judged.observed.is_none() { says("and nothing was observed") } else { None };
+        return if judged.observed.is_none() { says("but nothing was observed") } else { None };
     };
     let exact = match asked.metric {
         Metric::Count(_) => 0.0,
-        Metric::Time(..) if !asked.scope.windows => BLUR,
-        // How much of a rate is chance, each version says for itself.
+        Metric::Time(..) if !asked.scope.windows => TOLERANCE,
+        // Versions differ in how much of a rate they ascribe to chance.
         _ => return None,
     };
     let limit = verdict::number(asked.limit);
@@ -89,7 +93,7 @@ fn unfounded(asked: &Objective, judged: &ObjectiveResult) -> Option<String> {
         !verdict::compare(observed, asked.op, limit) && (observed - limit).abs() > exact * limit.abs();
     if beyond && !asked.scope.windows {
         return says(&format!(
-            "and {} was observed",
+            "but {} was observed",
             judged.observed.clone().unwrap_or_else(|| num_text(observed))
         ));
     }
@@ -110,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_changed_after_its_run_is_told_from_one_that_was_not() {
+    fn a_record_that_was_changed_after_its_run_is_detected() {
         assert_eq!(contradiction(&example()), None);
         let changed = |change: fn(&mut Record)| {
             let mut record = example();
@@ -118,11 +122,11 @@ mod tests {
             contradiction(&record).unwrap()
         };
         let text = changed(|record| record.objectives[1].verdict = Verdict::Fail);
-        assert!(text.contains("verdict is pass, and fail follows"), "{text}");
+        assert!(text.contains("verdict is pass, but fail follows"), "{text}");
         let text = changed(|record| drop(record.objectives.pop()));
         assert!(text.contains("are judged"), "{text}");
         let text = changed(|record| record.objectives[0].observed_value = Some(1e18));
-        assert!(text.contains("is a pass, and"), "{text}");
+        assert!(text.contains("is a pass, but"), "{text}");
         let text = changed(|record| {
             record.objectives[0].observed_value = None;
             record.objectives[0].observed = None;

@@ -1,7 +1,7 @@
-//! A directory that is opened once: what is in it is reached through its handle, and never through a link.
+//! A directory that is opened once; its files are accessed through its handle, and never through a link.
 //!
-//! A run folder may come from an untrusted source, or lie where others can write. A link in it must lead neither what is
-//! written nor what is read to another place, and a file must not be one that never ends.
+//! A run folder may come from an untrusted source, or lie where others can write. A link in it must not
+//! redirect a write or a read, and a file must not be endless.
 
 use std::fs::File;
 use std::hash::{BuildHasher, RandomState};
@@ -13,7 +13,7 @@ use std::sync::Arc;
 use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 
-/// Tries to find a name that nobody has.
+/// Attempts to find an unused file name.
 const TRIES: u32 = 16;
 
 const INSIDE: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -23,20 +23,20 @@ const INSIDE: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::C
 pub(super) struct Directory(Arc<OwnedFd>);
 
 impl Directory {
-    /// Opens a directory that somebody has named; a path may hold links on the way to it.
+    /// Opens a directory named by the user; links on the way to it are followed.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self(Arc::new(fs::openat(CWD, path, flags, Mode::empty())?)))
     }
 
-    /// Makes a directory in this one, which must be new, and opens it.
+    /// Creates a new directory in this one and opens it.
     pub(super) fn create(&self, name: &Path, private: bool) -> io::Result<Self> {
         let mode = if private { Mode::RWXU } else { Mode::from_raw_mode(0o777) };
         fs::mkdirat(&self.0, name, mode)?;
         self.enter(name)
     }
 
-    /// Opens a directory in this one, and makes it where it is missing.
+    /// Opens a directory in this one; creates it if it is missing.
     pub(super) fn inside(&self, name: &Path) -> io::Result<Self> {
         match fs::mkdirat(&self.0, name, Mode::from_raw_mode(0o777)) {
             Ok(()) | Err(Errno::EXIST) => self.enter(name),
@@ -48,7 +48,7 @@ impl Directory {
         Ok(Self(Arc::new(fs::openat(&self.0, name, INSIDE, Mode::empty())?)))
     }
 
-    /// Writes a file so that it is whole or not there. Whatever has its name is replaced, a link as such.
+    /// Writes a file atomically. An existing file of that name is replaced; a link is replaced, not followed.
     pub(super) fn replace(&self, name: &Path, bytes: &[u8]) -> io::Result<()> {
         let (new, file) = self.unnamed()?;
         let done = write(file, bytes).and_then(|()| Ok(fs::renameat(&self.0, &new, &self.0, name)?));
@@ -58,7 +58,7 @@ impl Directory {
         done.and_then(|()| Ok(fs::fsync(&self.0)?))
     }
 
-    /// A new file under a name that nobody can know before.
+    /// A new file with an unpredictable name.
     fn unnamed(&self) -> io::Result<(String, File)> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         for turn in 0..TRIES {
@@ -72,7 +72,7 @@ impl Directory {
         Err(Errno::EXIST.into())
     }
 
-    /// Opens a file to append to it and to look at its end; makes it where it is missing.
+    /// Opens a file for appending and for reading its end; creates it if it is missing.
     pub(super) fn append(&self, name: &Path) -> io::Result<File> {
         append_at(&self.0, name)
     }
@@ -93,28 +93,28 @@ fn append_at(directory: impl std::os::fd::AsFd, name: &Path) -> io::Result<File>
     Ok(fs::openat(directory, name, flags, Mode::from_raw_mode(0o666))?.into())
 }
 
-/// Opens a file to append to it, by its path.
+/// Opens a file for appending, by its path.
 pub(super) fn append(path: &Path) -> io::Result<File> {
     append_at(CWD, path)
 }
 
-/// Opens a file for reading that has an end: a regular one, of at most `limit` bytes. `linked` allows its path to be a
-/// link, as one that somebody has typed may be.
+/// Opens a file of finite size for reading: a regular one of up to `limit` bytes. `linked` allows its path to
+/// be a link, e.g. for a path given by the user.
 pub(super) fn regular(path: &Path, linked: bool, limit: u64) -> io::Result<File> {
-    // Opening a pipe would wait for whoever writes to it.
+    // Without `NONBLOCK`, opening a pipe would wait for a writer.
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let flags = if linked { flags } else { flags | OFlags::NOFOLLOW };
     let file = match fs::openat(CWD, path, flags, Mode::empty()) {
         Ok(file) => File::from(file),
-        Err(Errno::LOOP) => return Err(io::Error::other("it is a link, and links are not followed here")),
+        Err(Errno::LOOP) => return Err(io::Error::other("it is a link; links are not followed here")),
         Err(error) => return Err(error.into()),
     };
     let about = file.metadata()?;
     if !about.is_file() {
-        return Err(io::Error::other("it is no regular file"));
+        return Err(io::Error::other("it is not a regular file"));
     }
     if about.len() > limit {
-        return Err(io::Error::other(format!("it has {} bytes, and at most {limit} are read", about.len())));
+        return Err(io::Error::other(format!("it has {} bytes; at most {limit} are supported", about.len())));
     }
     Ok(file)
 }
@@ -188,12 +188,12 @@ mod tests {
         assert_eq!(read("file", false, 5), Ok(()));
         assert_eq!(read("link", true, 5), Ok(()));
         for (name, linked, limit, expected) in [
-            ("file", false, 4, "it has 5 bytes, and at most 4"),
+            ("file", false, 4, "it has 5 bytes; at most 4"),
             ("link", false, 5, "it is a link"),
             ("zero", false, 5, "it is a link"),
-            ("zero", true, 5, "no regular file"),
-            ("pipe", true, 5, "no regular file"),
-            ("", true, 5, "no regular file"),
+            ("zero", true, 5, "not a regular file"),
+            ("pipe", true, 5, "not a regular file"),
+            ("", true, 5, "not a regular file"),
         ] {
             let error = read(name, linked, limit).unwrap_err();
             assert!(error.contains(expected), "{name}: {error}");

@@ -1,4 +1,4 @@
-//! The folder of one run, and files that are written whole.
+//! The folder of one run, and files that are written atomically.
 
 use std::fs;
 use std::io;
@@ -10,25 +10,25 @@ use super::directory::Directory;
 use super::{ArchiveError, Journal};
 use crate::host::resources::free_bytes;
 
-/// Room that a run's files need at the most, near enough: a record and a report are a few megabytes, and a
-/// journal of a day some more.
+/// Free space required for a run's files, approximately: a record and a report are a few megabytes, and the
+/// journal of a day somewhat more.
 const NEEDED: u64 = 64 << 20;
 
-/// The file that a run grows by a line a second.
+/// The file to which a run appends a line each second.
 pub const JOURNAL: &str = "journal.jsonl";
-/// The file that a comparison is rendered from.
+/// The file from which a comparison is rendered.
 pub const ACCOUNT: &str = "compare.json";
 
-/// Who may look into a folder that is made.
+/// Who may read a new folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Readers {
-    /// Nobody else: mode 0700.
+    /// The owner only: mode 0700.
     Owner,
-    /// Whom the process's umask allows.
+    /// Everyone allowed by the process's umask.
     Umask,
 }
 
-/// The folder of one run. It is opened once, and nothing in it is reached through a link.
+/// The folder of one run. It is opened once, and its files are never accessed through a link.
 #[derive(Debug, Clone)]
 pub struct RunFolder {
     path: PathBuf,
@@ -37,14 +37,14 @@ pub struct RunFolder {
 }
 
 impl RunFolder {
-    /// Makes `parent/<UTC time>-<profile>-<id>/`, such as `reports/20261124T081803Z-adr-002-4f1c/`, and tries whether
-    /// it can be written to: now, and not after the load.
+    /// Creates `parent/<UTC time>-<profile>-<id>/`, such as `reports/20261124T081803Z-adr-002-4f1c/`, and
+    /// checks that it is writable: before the load rather than after it.
     ///
-    /// `unix_ns` is the run's start in nanoseconds since 1970. Characters of the profile's name that do not belong
-    /// into a file name become `-`.
+    /// `unix_ns` is the run's start in nanoseconds since 1970. Characters of the profile's name that are not
+    /// allowed in a file name become `-`.
     ///
     /// # Errors
-    /// When the folder is there already, cannot be made or written to, or its disk is as good as full.
+    /// When the folder exists, cannot be created or written to, or its disk is almost full.
     pub fn create(
         parent: &Path,
         unix_ns: u64,
@@ -64,10 +64,10 @@ impl RunFolder {
         Ok(folder)
     }
 
-    /// Makes a folder of a run inside this one.
+    /// Creates the folder of a run inside this one.
     ///
     /// # Errors
-    /// When the name leads elsewhere, or it is there already or cannot be made.
+    /// When the name leads out of this folder, exists or cannot be created.
     pub fn inside(&self, name: &str) -> Result<Self, ArchiveError> {
         if !Path::new(name).components().all(|part| matches!(part, Component::Normal(_))) || name.is_empty() {
             return Err(ArchiveError::Name { name: name.to_owned() });
@@ -77,10 +77,10 @@ impl RunFolder {
         Ok(Self { directory: made.map_err(ArchiveError::io("make", &path))?, path, readers })
     }
 
-    /// The folder of a run that was made before.
+    /// Opens the existing folder of a run.
     ///
     /// # Errors
-    /// When it is not there or cannot be opened.
+    /// When it is missing or cannot be opened.
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         // An empty path is the current directory, as for the files in it.
         let named = if path.as_os_str().is_empty() { Path::new(".") } else { path };
@@ -88,7 +88,7 @@ impl RunFolder {
         Ok(Self { path: path.to_owned(), directory, readers: Readers::Umask })
     }
 
-    /// Where it is.
+    /// Its path.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -100,11 +100,11 @@ impl RunFolder {
         self.path.join(name)
     }
 
-    /// Writes a file so that it is whole or not there, even if we are killed meanwhile. `name` may lead into a
-    /// folder below (`charts/latency.svg`).
+    /// Writes a file atomically, even if the process is killed meanwhile. `name` may be in a folder below
+    /// (`charts/latency.svg`).
     ///
     /// # Errors
-    /// When the name leads elsewhere, or it cannot be written.
+    /// When the name leads out of this folder, or the file cannot be written.
     pub fn write_whole(&self, name: &str, bytes: &[u8]) -> Result<(), ArchiveError> {
         let inside = Path::new(name).components().all(|part| matches!(part, Component::Normal(_)));
         let (Some(parent), Some(file)) =
@@ -120,27 +120,27 @@ impl RunFolder {
             .map_err(ArchiveError::io("write", self.path.join(name)))
     }
 
-    /// Removes the folder if nothing was written into it.
+    /// Removes the folder if it is empty.
     pub fn discard_if_empty(&self) {
-        // Removing a directory fails while it holds anything, which is just what is wanted.
+        // Fails, as intended, while the directory has any files.
         let _ = fs::remove_dir(&self.path);
     }
 
     /// Starts the folder's journal, `journal.jsonl`.
     ///
     /// # Errors
-    /// When it cannot be made.
+    /// When it cannot be created.
     pub fn journal(&self) -> Result<Journal, ArchiveError> {
         let path = self.file(JOURNAL);
         let file = self.directory.append(Path::new(JOURNAL)).map_err(ArchiveError::io("open", &path))?;
         Ok(Journal::of(file, path))
     }
 
-    /// Removes the journal of a run whose record and report are written: its rows are the record's timeline, and
-    /// its distributions are in `latency.hlog`.
+    /// Removes the journal of a run whose record and report are written: its rows are in the record's timeline,
+    /// and its distributions in `latency.hlog`.
     ///
     /// # Errors
-    /// When it is there and cannot be removed.
+    /// When it exists and cannot be removed.
     pub fn end_journal(&self) -> Result<(), ArchiveError> {
         let path = self.file(JOURNAL);
         match self.directory.remove(Path::new(JOURNAL)) {
@@ -162,7 +162,7 @@ impl RunFolder {
     }
 }
 
-/// `20261124T081803Z`: sorts by time, and needs no quotes anywhere.
+/// A UTC time as `20261124T081803Z`: sorts by time, and needs no quoting.
 fn stamp(unix_ns: u64) -> String {
     // Cannot fail: u64 nanoseconds end in the year 2554.
     let time =
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_bears_time_profile_and_id() {
+    fn a_folder_is_named_by_time_profile_and_id() {
         let parent = tempfile::tempdir().unwrap();
         let below = parent.path().join("reports");
         let made = folder(&below);

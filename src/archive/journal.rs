@@ -1,4 +1,4 @@
-//! The journal: a JSON line a second, from which a run can be told if the harness is killed.
+//! The journal: one JSON line each second, from which a run can be recovered if the harness is killed.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -11,10 +11,10 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use super::ArchiveError;
 use super::directory::{append, regular};
 
-/// A file of JSON lines that only grows.
+/// An append-only file of JSON lines.
 ///
-/// A line goes out in one write and is then the kernel's: it survives a kill of this process, though not a loss
-/// of power. Forcing it to the disk each second would disturb the very disk that is measured.
+/// A line is written in one call and is then held by the kernel: it survives a kill of this process, but not a
+/// loss of power. Syncing to disk each second would disturb the very disk that is measured.
 #[derive(Debug)]
 pub struct Journal {
     file: File,
@@ -24,7 +24,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal to append to it.
+    /// Opens a journal for appending.
     ///
     /// # Errors
     /// When the file cannot be opened.
@@ -33,9 +33,9 @@ impl Journal {
         Ok(Self::of(file, path.to_owned()))
     }
 
-    /// The journal in a file that is open for appending and for reading.
+    /// The journal in a file that is open for appending and reading.
     pub(super) fn of(file: File, path: PathBuf) -> Self {
-        // A line that an earlier process left torn ends before ours begins.
+        // Ends a torn line of an earlier process before the first new line.
         let mut last = *b"\n";
         let length = file.metadata().map_or(0, |file| file.len());
         let torn = length > 0 && file.read_exact_at(&mut last, length - 1).is_ok() && last != *b"\n";
@@ -45,7 +45,7 @@ impl Journal {
     /// Appends an entry as one line.
     ///
     /// # Errors
-    /// When it cannot be written, as on a full disk; later entries may still be.
+    /// When it cannot be written, as on a full disk; later entries may still succeed.
     pub fn append(&mut self, entry: &impl Serialize) -> Result<(), ArchiveError> {
         self.line.clear();
         if self.torn {
@@ -60,39 +60,41 @@ impl Journal {
     }
 }
 
-/// Bytes of the longest line that is read: some thousand times a second of many groups.
+/// Longest line that is read, in bytes: about a thousand times a second of many groups.
 const LONGEST_LINE: u64 = 16 << 20;
-/// Lines that are no JSON, after which a file is no journal.
+/// Largest number of lines that are not JSON in a journal; a file with more is rejected.
 const MOST_DAMAGED: usize = 100_000;
 
-/// A journal, read back.
+/// The content of a journal.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Journalled<T> {
     /// Its entries, in order.
     pub entries: Vec<T>,
-    /// Numbers of the lines that are no JSON, from 1 on; an empty line is none of them.
+    /// Numbers of the lines that are not JSON, from 1; empty lines are not listed.
     pub damaged: Vec<usize>,
-    /// Does it end within a line?
+    /// Does the file end within a line?
     pub torn: bool,
 }
 
-/// Reads a journal back.
+/// Reads a journal.
 ///
-/// Only a line that has its end counts, so a journal that was cut anywhere yields exactly the entries before the cut. A
-/// line that is no JSON (a disk's error, zeros after a loss of power) is damaged, and costs nothing but itself.
+/// Only lines with a line end count, so a journal that was cut anywhere yields exactly the entries before the
+/// cut. A line that is not JSON (a disk error, zeros after a loss of power) is damaged, and is the only entry
+/// lost.
 ///
 /// # Errors
-/// When the file cannot be read, or a whole line is good JSON and yet no entry: then it is of another version.
+/// When the file cannot be read, or a complete line is valid JSON but not an entry: then it is of
+/// another version.
 pub fn read_journal<T: DeserializeOwned>(path: &Path) -> Result<Journalled<T>, ArchiveError> {
     let mut entries = Vec::new();
     let Journalled { damaged, torn, .. } = each_entry(path, |entry| entries.push(entry))?;
     Ok(Journalled { entries, damaged, torn })
 }
 
-/// The same, entry by entry, as the file is read: what is returned has no entries of its own.
+/// Like [`read_journal`], but passes on each entry while the file is read; the returned journal has no entries.
 ///
 /// # Errors
-/// As those of [`read_journal`].
+/// As for [`read_journal`].
 pub fn each_entry<T: DeserializeOwned>(
     path: &Path,
     mut take: impl FnMut(T),
@@ -123,19 +125,19 @@ pub fn each_entry<T: DeserializeOwned>(
             // An empty line separates a torn one from its successor.
             Err(_) if line.is_empty() => {}
             Err(_) if journal.damaged.len() < MOST_DAMAGED => journal.damaged.push(number),
-            Err(_) => return Err(wrong(number, &format!("more than {MOST_DAMAGED} lines are no JSON"))),
+            Err(_) => return Err(wrong(number, &format!("more than {MOST_DAMAGED} lines are not JSON"))),
         }
     }
     Ok(journal)
 }
 
-/// Reads a line with its end, or as much as a line may have; says how many bytes that is.
+/// Reads a line with its end, up to the longest allowed line, and returns the number of bytes.
 fn next_line(file: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<u64> {
     line.clear();
     file.take(LONGEST_LINE + 1).read_until(b'\n', line).map(crate::num::count)
 }
 
-/// Is a line JSON, whatever is in it? JSON is UTF-8, which the parser does not look for in what it skips.
+/// Is a line JSON, whatever its content? JSON is UTF-8, which the parser does not check in parts that it skips.
 fn is_json(line: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok_and(|line| serde_json::from_str::<IgnoredAny>(line).is_ok())
 }
@@ -180,7 +182,7 @@ mod tests {
                 let read = read_journal::<Entry>(&path).unwrap();
                 prop_assert_eq!(&read.entries[..], &entries[..kept]);
                 prop_assert_eq!((read.torn, read.damaged), (!ends.contains(&length), vec![]));
-                // Whoever goes on after the cut loses nothing of their own.
+                // Appending after the cut loses no new entry.
                 Journal::append_to(&path).unwrap().append(&Entry { second: 7, note: "on".into() }).unwrap();
                 let read = read_journal::<Entry>(&path).unwrap().entries;
                 let complete = entries.get(kept).filter(|_| ends[kept + 1] == length + 1);
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_with_a_byte_that_is_no_utf_8_is_damaged_and_the_rest_is_read() {
+    fn a_line_that_is_not_utf_8_is_damaged_and_the_rest_is_read() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         let entries = [1, 2, 3].map(|second| Entry { second, note: "a note".into() });
@@ -237,16 +239,19 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_end_is_no_journal() {
+    fn an_endless_file_is_not_a_journal() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("journal.jsonl");
         std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
         assert!(read_journal::<u64>(&path).unwrap_err().to_string().contains("a link"));
         assert!(
-            read_journal::<u64>(Path::new("/dev/zero")).unwrap_err().to_string().contains("no regular file")
+            read_journal::<u64>(Path::new("/dev/zero"))
+                .unwrap_err()
+                .to_string()
+                .contains("not a regular file")
         );
         fs::remove_file(&path).unwrap();
-        // A hole: as large as a disk, and nothing in it.
+        // A sparse file: as large as a disk, but empty.
         File::create(&path).unwrap().set_len(1 << 40).unwrap();
         let error = read_journal::<u64>(&path).unwrap_err().to_string();
         assert!(error.contains("line 1: it has more than"), "{error}");

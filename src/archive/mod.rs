@@ -1,6 +1,6 @@
-//! Run folders: files that are whole or not there, a journal that survives a kill, and reading both back.
+//! Run folders: atomically written files, a journal that survives a kill, and reading both.
 //!
-//! What is inside the files is the business of others; here they are bytes, JSON lines, and a JSON document with a
+//! The content of the files is defined elsewhere; here they are bytes, JSON lines, and a JSON document with a
 //! `schema`.
 
 mod consistent;
@@ -25,55 +25,55 @@ pub enum ArchiveError {
     /// A file or directory cannot be read or written.
     #[error("cannot {doing} {}: {source}", path.display())]
     Io {
-        /// What was tried.
+        /// The attempted action.
         doing: &'static str,
-        /// On which.
+        /// The file or directory.
         path: PathBuf,
         /// The system's reason.
         #[source]
         source: io::Error,
     },
-    /// There is too little room for a run's files.
+    /// Too little free space for a run's files.
     #[error(
-        "{} has {free} bytes of free space, and a run needs {needed}: make room, or name another place with --out",
+        "{} has {free} bytes of free space, but a run needs {needed}: make room, or name another directory with --out",
         path.display()
     )]
     Full {
-        /// Where.
+        /// The directory.
         path: PathBuf,
-        /// Bytes that are free.
+        /// Free bytes.
         free: u64,
-        /// Bytes that are needed.
+        /// Required bytes.
         needed: u64,
     },
     /// A file name leads out of the run folder.
-    #[error("`{name}` is no name of a file inside a run folder")]
+    #[error("`{name}` is not the name of a file inside a run folder")]
     Name {
         /// The name.
         name: String,
     },
-    /// A file's content is not what it should be.
-    #[error("{} is no {what}: {problem}", path.display())]
+    /// The content of a file is not valid.
+    #[error("{} is not a valid {what}: {problem}", path.display())]
     Content {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// What it should be.
+        /// The expected kind of file.
         what: &'static str,
-        /// What is wrong, and where.
+        /// The error, and its position.
         problem: String,
     },
     /// A file was written by a later version of tickgate.
     #[error(
-        "{} has schema {found}, and this tickgate reads up to {newest}: it was written by a later version; update \
+        "{} has schema {found}, but this tickgate reads up to {newest}: it was written by a later version; update \
          tickgate",
         path.display()
     )]
     Newer {
-        /// Which file.
+        /// The file.
         path: PathBuf,
         /// Its schema.
         found: String,
-        /// The latest that can be read.
+        /// The latest version that can be read.
         newest: String,
     },
 }

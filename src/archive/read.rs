@@ -9,25 +9,25 @@ use serde::de::DeserializeOwned;
 use super::ArchiveError;
 use super::directory::regular;
 
-/// A family of documents and the latest version of it that can be read, as in `tickgate.record/1`.
+/// A family of documents and its latest version that can be read, as in `tickgate.record/1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Schema {
-    /// `tickgate.record`.
+    /// E.g. `tickgate.record`.
     pub family: &'static str,
-    /// `1`.
+    /// E.g. `1`.
     pub newest: u32,
-    /// `record of a run`.
+    /// E.g. `record of a run`.
     pub what: &'static str,
-    /// What to do about a document that cannot be read.
+    /// Advice for a document that cannot be read.
     pub next: &'static str,
 }
 
-/// Bytes of the largest document that is read: a record of some days.
+/// Largest document that is read, in bytes: a record of some days.
 const LARGEST: u64 = 1 << 30;
 
 fn read(path: &Path, linked: bool) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // It may grow while it is read.
+    // The file may grow while it is read.
     regular(path, linked, LARGEST)?.take(LARGEST).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
@@ -40,7 +40,7 @@ struct Head {
 /// Reads a document with a `schema`; `path` is the file, or a run folder with a `record.json`.
 ///
 /// # Errors
-/// When it cannot be read, is no such document, or was written by a later version.
+/// When it cannot be read, is not such a document, or was written by a later version.
 pub fn read_record<T: DeserializeOwned>(path: &Path, schema: Schema) -> Result<T, ArchiveError> {
     let inside = path.is_dir();
     let path = if inside { path.join("record.json") } else { path.to_owned() };
@@ -101,13 +101,13 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_a_hole_and_a_link_within_a_folder_are_no_records() {
+    fn a_pipe_a_sparse_file_and_a_link_within_a_folder_are_not_records() {
         use rustix::fs::{CWD, Mode, mkfifoat};
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("record.json");
         let error = || read_record::<Record>(folder.path(), SCHEMA).unwrap_err().to_string();
         mkfifoat(CWD, &path, Mode::RWXU).unwrap();
-        assert!(error().contains("no regular file"), "{}", error());
+        assert!(error().contains("not a regular file"), "{}", error());
         fs::remove_file(&path).unwrap();
         fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
         assert!(error().contains("at most"), "{}", error());
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_record_says_what_is_wrong() {
+    fn an_invalid_record_is_explained() {
         let cases = [
             ("", "it is empty; run it again"),
             (r#"{"schema":"tickgate.record/1","#, "EOF while parsing"),

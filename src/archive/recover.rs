@@ -1,4 +1,4 @@
-//! A record from the journal of a run that never wrote one: what its seconds add up to, and no more.
+//! Recovers a record from the journal of a run that never wrote one: the sums of its seconds, and nothing more.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -16,22 +16,22 @@ use crate::record::{
 use crate::topology;
 use crate::verdict;
 
-/// Why there is nothing to recover.
+/// Why a record cannot be recovered.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum RecoverError {
     /// The journal does not begin with the start of a run.
     #[error(
-        "the journal does not begin with a run's start line; it is empty, its first line is damaged, or it is no journal of tickgate's"
+        "the journal does not begin with a run's start line; it is empty, its first line is damaged, or it is not a journal of tickgate"
     )]
     NoStart,
-    /// It is of a version that this one does not know.
+    /// The journal has an unknown schema.
     #[error(
-        "the journal has the schema `{0}`, and this version reads `{SCHEMA}`; use the tickgate that wrote it"
+        "the journal has the schema `{0}`, but this version reads `{SCHEMA}`; use the tickgate that wrote it"
     )]
     Schema(String),
 }
 
-/// Damaged lines that a record names.
+/// Largest number of damaged lines listed in a record.
 const NAMED: usize = 5;
 
 /// The parts of a journal.
@@ -45,15 +45,16 @@ struct Parts {
     seconds: Vec<Rows>,
 }
 
-/// The record of what a journal tells. It is judged, and can fail or be inconclusive but never pass: the drain
-/// and the audit are missing, and with them what was lost. Counts are those of the told seconds, and what they leave
-/// unanswered or undelivered is reported as open or missing; rates are over the part of the measure phase that these seconds
-/// cover; latencies are of its events, or, from the journal of an earlier version, of whatever came in its seconds; exact
-/// counters are taken from histogram buckets and leave out those that straddle a limit; no timing but the journal's is
-/// known. `damaged` are the numbers of lines that could not be read: they are named, and the rest is used.
+/// Builds and judges the record of a journal. The verdict can be fail or inconclusive but never pass: the drain
+/// and the audit are missing, and with them the losses. Counts are those of the journal's seconds, and
+/// unanswered or undelivered events are reported as open or missing; rates are over the part of the measure
+/// phase that these seconds cover; latencies are of its events, or, from the journal of an earlier version, of
+/// all events received in its seconds; exact counters are taken from histogram buckets and leave out those that
+/// straddle a limit; timings that are not in the journal are unknown. `damaged` are the numbers of unreadable
+/// lines: they are listed, and the rest is used.
 ///
 /// # Errors
-/// When the lines do not begin with a run's start, or are of another schema.
+/// When the lines do not begin with a run's start, or have another schema.
 pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Result<Record, RecoverError> {
     let parts = read(lines)?;
     let rows: Vec<Row> = parts.seconds.iter().map(|rows| rows.row.clone()).collect();
@@ -80,10 +81,10 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
     }))
 }
 
-/// Why the record is not whole.
+/// Why the record is incomplete.
 fn reason(seconds: usize, damaged: &[usize]) -> String {
     let mut text = format!(
-        "recovered from the journal, which tells {seconds} s of load; what was under way is not known"
+        "recovered from the journal, which has {seconds} s of load; the outcome of events in flight is unknown"
     );
     let named: Vec<String> = damaged.iter().take(NAMED).map(ToString::to_string).collect();
     if !named.is_empty() {
@@ -113,28 +114,28 @@ fn read(lines: impl IntoIterator<Item = Line>) -> Result<Parts, RecoverError> {
     Ok(parts)
 }
 
-/// The told phases, and the ones that were going on, as far as the seconds reach: no phase of the load is longer than
-/// what is known of it.
+/// The phases in the journal, and the one in progress as far as the seconds reach: no phase of the load extends
+/// beyond the known seconds.
 fn phases(parts: &Parts, rows: &[Row]) -> Vec<Phase> {
     let mut phases = parts.phases.clone();
     let Some((first, last)) = rows.first().zip(rows.last()) else { return phases };
-    let told_until = second_of(last).end;
-    let told = |name| parts.phases.iter().find(|phase| phase.name == name).cloned();
+    let recorded_until = second_of(last).end;
+    let recorded = |name| parts.phases.iter().find(|phase| phase.name == name).cloned();
     let load = &parts.plan.load;
-    let warmup = told(PhaseName::Warmup).unwrap_or(Phase {
+    let warmup = recorded(PhaseName::Warmup).unwrap_or(Phase {
         name: PhaseName::Warmup,
         start_ns: first.at_ns,
         end_ns: first.at_ns.saturating_add(load.warmup.ns),
     });
-    let measure = told(PhaseName::Measure).unwrap_or(Phase {
+    let measure = recorded(PhaseName::Measure).unwrap_or(Phase {
         name: PhaseName::Measure,
         start_ns: warmup.end_ns,
         end_ns: warmup.end_ns.saturating_add(load.duration.ns),
     });
     for phase in [warmup, measure] {
         phases.retain(|other| other.name != phase.name);
-        if phase.start_ns < told_until {
-            phases.push(Phase { end_ns: phase.end_ns.min(told_until), ..phase });
+        if phase.start_ns < recorded_until {
+            phases.push(Phase { end_ns: phase.end_ns.min(recorded_until), ..phase });
         }
     }
     phases.sort_by_key(|phase| phase.start_ns);
@@ -146,7 +147,7 @@ const fn second_of(row: &Row) -> Range<Ns> {
     row.at_ns..row.at_ns.saturating_add(1_000_000_000)
 }
 
-/// Seconds of the measure phase of which the journal tells; one whose line is damaged is none of them.
+/// The number of seconds of the measure phase in the journal, without those on damaged lines.
 fn covered_seconds(parts: &Parts, phases: &[Phase]) -> f64 {
     let Some(measure) = phases.iter().find(|phase| phase.name == PhaseName::Measure) else { return 0.0 };
     let within = |rows: &Rows| {
@@ -156,7 +157,7 @@ fn covered_seconds(parts: &Parts, phases: &[Phase]) -> f64 {
     num::f64_of(num::sum(measured(parts).map(within))) / 1e9
 }
 
-/// The seconds that tell of the measure phase's events.
+/// The seconds with events of the measure phase.
 fn measured(parts: &Parts) -> impl Iterator<Item = &Rows> {
     parts.seconds.iter().filter(|rows| rows.measured.is_some() || rows.row.phase == PhaseName::Measure)
 }
@@ -198,7 +199,7 @@ fn distribution<'a>(texts: impl Iterator<Item = Option<&'a String>>, limits: &[u
 fn load(parts: &Parts, seconds: f64) -> Load {
     let all = |of: fn(&Row) -> u64| num::sum(parts.seconds.iter().map(|rows| of(&rows.row)));
     let in_measure = |of: fn(&Measured) -> u64| {
-        // The seconds of an earlier version's journal are the measure phase's or not, as a whole.
+        // A second in the journal of an earlier version belongs to the measure phase entirely or not at all.
         let whole = |row: &Row| Measured { intended: row.intended, sent: row.sent, acked: row.acked };
         num::sum(measured(parts).map(|rows| of(&rows.measured.unwrap_or_else(|| whole(&rows.row)))))
     };
@@ -233,12 +234,12 @@ fn load(parts: &Parts, seconds: f64) -> Load {
 fn group_of(parts: &Parts, at: usize) -> Group {
     let plan = &parts.plan.groups[at];
     let all = &parts.plan.topology.topics;
-    // A pattern that is none was refused before the run.
+    // Invalid patterns were rejected before the run.
     let topics = topology::receives(plan, all).unwrap_or_default();
     let rows = || parts.seconds.iter().filter_map(|rows| rows.row.groups.get(at));
     let sum = |of: fn(&crate::record::GroupRow) -> u64| num::sum(rows().map(of));
     let delivered = sum(|row| row.delivered);
-    // What a group was owed is not told, but what it had and what it still waited for is.
+    // The journal does not have what a group was owed, but what it received and its backlog.
     let waiting = rows().next_back().map_or(0, |row| row.backlog);
     let latency =
         distribution(measured(parts).map(|rows| rows.groups.get(at)), &verdict::limits(&parts.plan).latency);
@@ -250,7 +251,7 @@ fn group_of(parts: &Parts, at: usize) -> Group {
         topics: topics.into_iter().filter_map(|topic| all.get(topic)).cloned().collect(),
         expected: delivered.saturating_add(waiting),
         delivered,
-        // Not here when it ended, as of a run that was interrupted.
+        // Not lost, but not received by the end, as in an interrupted run.
         lost: waiting,
         pending: 0,
         lost_not_stored: 0,
@@ -305,7 +306,7 @@ fn resources(rows: &[Row], seconds: f64) -> Resources {
     }
 }
 
-/// Of hiccups the journal tells the largest of each second: every figure is at least what it would have been.
+/// The journal has only the largest hiccup of each second, so every figure is an upper bound.
 fn hiccups(rows: &[Row]) -> Hiccups {
     let mut all: Vec<u64> =
         rows.iter().filter(|row| row.phase == PhaseName::Measure).map(|row| row.hiccup_max_ns).collect();

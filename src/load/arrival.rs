@@ -1,17 +1,18 @@
-//! When each event is due: a schedule that is a function of the plan alone, and never waits for the bus.
+//! The schedule, which gives the intended time of each event: a function of the plan alone that never waits for
+//! the bus.
 //!
 //! A phase has a fixed number of events, and event `k` of `n` is placed in *operational time*, as a share of
 //! the phase's events, then mapped to the clock through the inverse of the rate's integral Λ (inversion:
-//! Çinlar, *Introduction to Stochastic Processes*, 1975, section 4.7). Nothing is added up from event to
-//! event, so nothing drifts:
+//! Çinlar, *Introduction to Stochastic Processes*, 1975, section 4.7). No time is derived by adding to
+//! the previous one, so nothing drifts:
 //!
 //! - **constant**: `(k + offset) / n`. The offset differs by generator, so that several of them interleave to
 //!   one even sequence.
 //! - **poisson**: the k-th smallest of `n` uniform numbers. This is a Poisson process given its count
 //!   (Kingman, *Poisson Processes*, 1993, section 2.4): the gaps are exponential, and the count is exact.
-//!   The sorted numbers come one by one, without storing or sorting: with `V` uniform, the remaining share
+//!   The sorted numbers are generated one by one, without storing or sorting: with `V` uniform, the remaining share
 //!   shrinks by a factor of `V^(1/(n−k))` (Bentley and Saxe, "Generating Sorted Lists of Random Numbers",
-//!   ACM TOMS 6(3), 1980). Its logarithm is what is kept, so that neither end loses precision.
+//!   ACM TOMS 6(3), 1980). Its logarithm is stored, so that neither end loses precision.
 
 use crate::load::curve::Curve;
 use crate::load::random::Random;
@@ -23,7 +24,7 @@ use crate::plan::{Arrival, Load, Ns, Spacing, Span};
 pub struct Due {
     /// Its intended time, in nanoseconds since the start of the warm-up.
     pub at: Ns,
-    /// Its number within its generator, from 0, counted on from the warm-up into the measure phase.
+    /// Its number within its generator, from 0; the measure phase continues the count of the warm-up.
     pub index: u64,
 }
 
@@ -41,9 +42,9 @@ pub struct Totals {
 pub struct Schedule {
     phases: [Phase; 2],
     spacing: Spacing,
-    /// Events given so far.
+    /// Events returned so far.
     given: u64,
-    /// Poisson: the logarithm of the share of the phase that is left.
+    /// Poisson: the logarithm of the remaining share of the phase.
     log_left: f64,
 }
 
@@ -52,17 +53,17 @@ struct Phase {
     curve: Curve,
     start: Ns,
     length: u64,
-    /// Events of all generators, as the integral of the rate.
+    /// Events of all generators: the integral of the rate.
     mass: f64,
     /// Events of this generator.
     events: u64,
-    /// Where in its spacing this generator's events lie, in (0, 1).
+    /// Position of this generator's events within the constant spacing, in (0, 1).
     offset: f64,
     random: Random,
 }
 
 impl Phase {
-    /// The time of a place in operational time, 0 ≤ `share` < 1.
+    /// The time of a position in operational time, 0 ≤ `share` < 1.
     fn time(&self, share: f64) -> Ns {
         let at = num::u64_of(self.curve.inverse(share * self.mass) * 1e9);
         self.start + at.min(self.length.saturating_sub(1))
@@ -113,15 +114,15 @@ impl Schedule {
         Totals { warmup_events: warmup.events, measure_events: measure.events }
     }
 
-    /// The intended time of the `index`-th event; `None` after the last one, and for Poisson spacing, where
-    /// an event's time follows from those before it.
+    /// The intended time of the `index`-th event; `None` after the last one, and for Poisson spacing, where the
+    /// time of an event depends on the ones before it.
     #[must_use]
     pub fn at(&self, index: u64) -> Option<Ns> {
         let (phase, k) = self.place(index)?;
         (self.spacing == Spacing::Constant).then(|| phase.even(k))
     }
 
-    /// The phase of an event and its number in it.
+    /// The phase of an event and its number within it.
     fn place(&self, index: u64) -> Option<(&Phase, u64)> {
         let [warmup, measure] = &self.phases;
         if index < warmup.events {
@@ -178,8 +179,8 @@ pub fn expected(load: &Load, width: Span) -> Vec<u64> {
     (0..load.duration.ns.div_ceil(width.ns.max(1))).map(|w| due(w + 1).saturating_sub(due(w))).collect()
 }
 
-/// Shares `total` (below 2^53) out in proportion to `weights`: exactly `total` in sum, each part within 1 of
-/// its exact share, nothing to a weight of 0 (or less). Without any weight, all get alike.
+/// Divides `total` (below 2^53) in proportion to `weights`: the parts sum to exactly `total`, each is within 1
+/// of its exact share, and a weight of 0 (or less) gets nothing. If no weight is positive, the parts are equal.
 #[must_use]
 pub fn split(total: u64, weights: &[f64]) -> Vec<u64> {
     let weight = |w: f64| if w > 0.0 { w } else { 0.0 };
@@ -187,7 +188,8 @@ pub fn split(total: u64, weights: &[f64]) -> Vec<u64> {
     if all <= 0.0 {
         return if weights.is_empty() { Vec::new() } else { split(total, &vec![1.0; weights.len()]) };
     }
-    // Rounding the running sum, not the parts: it grows, and ends at `all`, so at the total.
+    // Rounds the running sum rather than the parts: it increases monotonically and ends at `all`, so at the
+    // total.
     let (mut sum, mut given) = (0.0, 0);
     let mut parts = Vec::with_capacity(weights.len());
     for &w in weights {
@@ -211,7 +213,7 @@ mod tests {
         Schedule::new(load, seed, &[1.0], 0).map(|due| due.at).collect()
     }
 
-    /// Events in each window of so many nanoseconds, over the whole duration.
+    /// Events in each window of `width` nanoseconds, over the whole duration.
     fn per_window(load: &Load, seed: u64, width: u64) -> Vec<u64> {
         let mut counts = vec![0; num::index((load.warmup.ns + load.duration.ns).div_ceil(width))];
         for at in times(load, seed) {
@@ -309,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn poisson_spacing_starts_anew_with_each_phase() {
+    fn poisson_spacing_restarts_with_each_phase() {
         let load = Load { warmup: Span::seconds(1), ..poisson(5000.0, Span::seconds(1)) };
         let (warmup, measure): (Vec<Ns>, Vec<Ns>) = times(&load, 4).iter().partition(|&&at| at < SECOND);
         for (at, start) in [(warmup, 0), (measure, SECOND)] {
@@ -329,7 +331,7 @@ mod tests {
 
     #[test]
     fn the_first_and_the_last_of_n_uniforms_are_as_far_from_the_ends_as_they_should_be() {
-        // Each is 1/(n+1) of the phase away on average; 400 seeds give that within 5 %, one deviation.
+        // Each is 1/(n+1) of the phase away on average; 400 seeds reproduce that within 5 %, one deviation.
         let ends = |seed| {
             let at = times(&poisson(1000.0, Span::seconds(1)), seed);
             (num::f64_of(at[0]), num::f64_of(SECOND - at[999]))

@@ -1,4 +1,4 @@
-//! The offered rate as a curve over one phase, its integral, and the inverse of that.
+//! The offered rate over one phase, its integral, and the inverse of the integral.
 //!
 //! ```text
 //! constant        ramp           burst           steps
@@ -30,7 +30,7 @@ impl Curve {
         Self { shape: Shape::Constant(load.rate.per_second), seconds: load.warmup.as_seconds() }
     }
 
-    /// The measure phase. A shape whose parameters are missing is the constant one.
+    /// The measure phase. A shape without its parameters is constant.
     pub(super) fn measure(load: &Load) -> Self {
         let base = load.rate.per_second;
         let shape = match load.arrival {
@@ -113,7 +113,7 @@ impl Curve {
     pub(super) fn inverse(&self, events: f64) -> f64 {
         let t = match &self.shape {
             Shape::Constant(rate) => events / rate,
-            // The root of Λ(t) = events in the form that neither cancels nor divides by (to − from).
+            // The root of Λ(t) = events, in the form that neither cancels nor divides by (to − from).
             Shape::Ramp { from, to } => {
                 let under = from * from + 2.0 * (to - from) * events / self.seconds;
                 2.0 * events / (from + under.max(0.0).sqrt())
@@ -132,7 +132,7 @@ impl Curve {
             }
             Shape::Steps(rates) => self.inverse_of_steps(rates, events),
         };
-        // No events at all come out as 0/0.
+        // A phase without events gives 0/0.
         if t.is_nan() { 0.0 } else { t.clamp(0.0, self.seconds) }
     }
 
@@ -160,7 +160,7 @@ impl Curve {
     }
 }
 
-/// Events in one round of bursts.
+/// Events in one period of bursts.
 fn burst_round(base: f64, rate: f64, every: f64, length: f64) -> f64 {
     rate * length + base * (every - length)
 }
@@ -274,7 +274,7 @@ pub(super) mod tests {
         assert_eq!([at(2999), at(3000), at(5500), at(13_000)], [500.0, 100.0, 125.0, 0.0]);
         assert_eq!(peak_rate(&warmed).per_second, 500.0);
         let cold = Load { warmup: Span::default(), ..warmed };
-        assert_eq!(peak_rate(&cold).per_second, 200.0, "a rate that is never offered is no peak");
+        assert_eq!(peak_rate(&cold).per_second, 200.0, "a rate that is never offered does not count");
     }
 
     #[test]

@@ -1,19 +1,20 @@
-//! The parts of a load whose rate must really have been offered: each step, each burst, or else the whole measure phase.
+//! The parts of a load whose planned rate must have been offered: each step, each burst, or else the whole
+//! measure phase.
 //!
-//! A generator that is late flattens a burst, and a bus that would break down under the real one may look sound.
+//! A late generator flattens a burst, and a bus that would fail under the real burst may look sound.
 
 use super::curve::Curve;
 use crate::num;
 use crate::plan::{Arrival, Load, Ns};
 
-/// A stretch of the measure phase with a rate of its own, in nanoseconds since the start of the phase.
+/// A part of the measure phase with its own rate, in nanoseconds since the start of the phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Part {
-    /// What it is.
+    /// Its kind.
     pub kind: PartKind,
     /// Its number, from 1.
     pub number: u64,
-    /// How many of its kind there are.
+    /// The number of parts of its kind.
     pub of: u64,
     /// Its start.
     pub from: Ns,
@@ -21,7 +22,7 @@ pub struct Part {
     pub until: Ns,
 }
 
-/// What a part is.
+/// The kind of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PartKind {
     /// The whole measure phase.
@@ -30,12 +31,12 @@ pub enum PartKind {
     Step,
     /// A burst.
     Burst,
-    /// What lies between two bursts: at its low rate nothing is flattened.
+    /// The time between two bursts, whose low rate lateness does not flatten.
     Pause,
 }
 
 impl Part {
-    /// The part that a moment of the measure phase lies in.
+    /// The part that contains a moment of the measure phase.
     #[must_use]
     pub fn at(load: &Load, since_start: Ns) -> Self {
         let end = load.duration.ns;
@@ -43,7 +44,7 @@ impl Part {
             (Arrival::Steps, _, Some(steps)) if !steps.rates.is_empty() => {
                 let of = num::count(steps.rates.len());
                 let edge = |n: u64| num::u64_of(Curve::step_start(load, n) * 1e9).min(end);
-                // The edges are rounded, so the neighbours are looked at as well.
+                // The edges are rounded, so the neighbours are checked as well.
                 let guess =
                     num::u64_floor(num::f64_of(since_start) / num::f64_of(end.max(1)) * num::f64_of(of));
                 let near = guess.saturating_sub(1)..=guess.saturating_add(1);
@@ -66,7 +67,7 @@ impl Part {
         }
     }
 
-    /// `burst 3 of 12`.
+    /// The part's name, e.g. `burst 3 of 12`.
     #[must_use]
     pub fn name(&self) -> String {
         let kind = match self.kind {
@@ -82,19 +83,19 @@ impl Part {
 /// How much of a part was offered while it lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartOffered {
-    /// Which part.
+    /// The part.
     pub part: Part,
     /// Events that were due in it.
     pub due: u64,
-    /// Of these, those that had their turn by its end.
+    /// Of these, those fired by its end.
     pub offered: u64,
-    /// Of these, those that had their turn by a nineteenth of its length later: if all had, the rate was 95 % of the
-    /// planned one.
+    /// Of these, those fired by a nineteenth of its length later: if all were, the rate was 95 % of the planned
+    /// one.
     pub soon_after: u64,
 }
 
 impl PartOffered {
-    /// The rate that was offered, as a share of the planned one; told exactly below 95 %.
+    /// The offered rate as a share of the planned one; exact below 95 %.
     #[must_use]
     pub fn reached(&self) -> f64 {
         let by_the_end = num::share(self.offered, self.due);
@@ -102,8 +103,8 @@ impl PartOffered {
     }
 }
 
-/// Follows a generator's events in the order of their intended times, and keeps the part of which the least was offered.
-/// It holds one part at a time.
+/// Follows a generator's events in the order of their intended times, and keeps the part with the smallest
+/// share offered. It holds one part at a time.
 #[derive(Debug, Clone)]
 pub struct OfferedParts {
     load: Load,
@@ -112,16 +113,16 @@ pub struct OfferedParts {
 }
 
 impl OfferedParts {
-    /// Nothing is due yet.
+    /// Starts before the first event.
     #[must_use]
     pub fn new(load: &Load) -> Self {
         Self { load: load.clone(), current: None, least: None }
     }
 
-    /// An event of the measure phase that was due at `due` had its turn at `turn`, both since the start of the phase;
-    /// `None` if it never had one.
+    /// Enters an event of the measure phase that was due at `due` and fired at `at`, both since the start of
+    /// the phase; `None` if it was never fired.
     #[inline]
-    pub fn turn(&mut self, due: Ns, turn: Option<Ns>) {
+    pub fn fired(&mut self, due: Ns, at: Option<Ns>) {
         let current = match &mut self.current {
             Some(current) if due < current.part.until => current,
             _ => self.next(due),
@@ -129,8 +130,8 @@ impl OfferedParts {
         let Part { from, until, .. } = current.part;
         let soon = until.saturating_add((until - from) / 19);
         current.due += 1;
-        current.offered += u64::from(turn.is_some_and(|turn| turn <= until));
-        current.soon_after += u64::from(turn.is_some_and(|turn| turn <= soon));
+        current.offered += u64::from(at.is_some_and(|at| at <= until));
+        current.soon_after += u64::from(at.is_some_and(|at| at <= soon));
     }
 
     #[cold]
@@ -147,7 +148,7 @@ impl OfferedParts {
         }
     }
 
-    /// The part of which the least was offered; `None` where nothing was due.
+    /// The part with the smallest share offered; `None` where nothing was due.
     #[must_use]
     pub fn least(mut self) -> Option<PartOffered> {
         self.close();
@@ -189,21 +190,21 @@ mod tests {
             for second in 0..3 {
                 for n in 0..100 {
                     let due = (second * 1000 + n) * MS;
-                    parts.turn(due, late(second).map(|late| due + late));
+                    parts.fired(due, late(second).map(|late| due + late));
                 }
-                parts.turn((second * 1000 + 500) * MS, Some((second * 1000 + 999) * MS));
+                parts.fired((second * 1000 + 500) * MS, Some((second * 1000 + 999) * MS));
             }
             parts.least().unwrap()
         };
         assert!(least(&|_| Some(0)).reached() >= 1.0);
-        // 4 ms late: the last four of a hundred come after the burst, 96 % within it.
+        // 4 ms late: the last four of a hundred are sent after the burst, 96 % within it.
         assert!(least(&|_| Some(4 * MS)).reached() >= 0.95);
         let second = least(&|second| Some(if second == 1 { 30 * MS } else { 0 }));
         assert_eq!((second.part.name(), second.due), ("burst 2 of 3".to_owned(), 100));
         assert!((0.69..0.72).contains(&second.reached()), "{second:?}");
         assert!(
             least(&|second| (second != 2).then_some(0)).reached() < 0.01,
-            "without a turn nothing is offered"
+            "events that are never fired are not offered"
         );
     }
 
@@ -211,8 +212,8 @@ mod tests {
     fn the_last_of_few_events_may_be_a_little_late() {
         let load = burst(10.0, 30.0, Span::seconds(1), Span::millis(100), Span::seconds(1));
         let mut parts = OfferedParts::new(&load);
-        parts.turn(40 * MS, Some(40 * MS));
-        parts.turn(99 * MS, Some(102 * MS));
+        parts.fired(40 * MS, Some(40 * MS));
+        parts.fired(99 * MS, Some(102 * MS));
         assert!(parts.least().unwrap().reached() >= 0.95);
     }
 

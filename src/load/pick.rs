@@ -1,4 +1,4 @@
-//! Which topic and which symbol an event has: a function of the seed, the generator and the event's number.
+//! Picks the topic and symbol of an event: a function of the seed, the generator and the event's number.
 
 use crate::load::random::Random;
 use crate::num;
@@ -36,7 +36,7 @@ impl Picker {
 
     /// Topic (index into the plan's topics) and symbol of the generator's `k`-th event.
     ///
-    /// A generator that owns no symbol has no events either, and nothing to ask here.
+    /// A generator that owns no symbol has no events, and this is not called for it.
     #[must_use]
     pub fn pick(&self, k: u64) -> (usize, u32) {
         let topic = self.topics.draw(self.random.at(k.wrapping_mul(2)));
@@ -45,10 +45,10 @@ impl Picker {
     }
 }
 
-/// Keeps the picks apart from the schedule's random numbers, whose first name is a generator's number.
+/// Separates the picks from the schedule's random numbers, whose first name is a generator's number.
 const PICKS: u64 = u64::MAX;
 
-/// The share of the load that each generator has: that of the symbols it owns. They add up to 1.
+/// Each generator's share of the load: that of the symbols it owns. The shares add up to 1.
 #[must_use]
 pub fn shares(plan: &Plan) -> Vec<f64> {
     let generators = plan.load.generators.max(1);
@@ -57,7 +57,7 @@ pub fn shares(plan: &Plan) -> Vec<f64> {
     weights.iter().map(|w| if all > 0.0 { w / all } else { 0.0 }).collect()
 }
 
-/// The share of the load that the busiest symbol has on the busiest topic: the most that a sequence has to number.
+/// The busiest symbol's share of the load on the busiest topic, which determines the highest sequence number.
 #[must_use]
 pub fn busiest_share(plan: &Plan) -> f64 {
     let symbols = || owned(&plan.market, 1, 0);
@@ -81,7 +81,7 @@ fn owned(market: &Market, generators: u32, generator: u32) -> impl Iterator<Item
 /// (Vose, "A Linear Algorithm for Generating Random Numbers with a Given Distribution", 1991).
 #[derive(Debug, Clone)]
 struct Alias {
-    /// For each column: the share of it that is its own, in 2^-64, and whose the rest is.
+    /// For each column: its own part of it, in 2^-64, and the index to which the rest belongs.
     columns: Vec<(u64, u32)>,
 }
 
@@ -90,7 +90,8 @@ impl Alias {
         let all: f64 = weights.iter().sum();
         let n = num::f64_of(num::count(weights.len()));
         let mut heights: Vec<f64> = weights.iter().map(|w| w / all * n).collect();
-        // Each column starts as its own alias and full, which is right for what rounding leaves over.
+        // Each column starts as its own alias and full, which is right for the columns that rounding leaves
+        // over.
         let mut columns: Vec<(u64, u32)> =
             (0..num::count32(weights.len())).map(|own| (u64::MAX, own)).collect();
         let (mut low, mut high): (Vec<usize>, Vec<usize>) =
@@ -107,8 +108,8 @@ impl Alias {
         Self { columns }
     }
 
-    /// Draws by one uniform number: its product with the number of columns has the column in its upper half
-    /// and the place in it in its lower half.
+    /// Draws by one uniform number: its product with the number of columns has the column in its upper half and
+    /// the position within the column in its lower half.
     fn draw(&self, uniform: u64) -> u32 {
         let (place, column) = uniform.carrying_mul(num::count(self.columns.len()), 0);
         match self.columns.get(num::index(column)) {
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_busiest_share_is_what_is_picked_most() {
+    fn the_busiest_share_is_that_of_the_most_frequent_pick() {
         let close = |plan: &Plan, share: f64| (busiest_share(plan) - share).abs() < 1e-12;
         let mix = [("a", 0.25), ("b", 0.75)];
         assert!(close(&plan(4, Popularity::Uniform, 2, &mix), 0.75 / 4.0));

@@ -1,5 +1,5 @@
-//! How much a plan offers: expected events and rates, which a run's own schedule comes as near to as whole slots and
-//! random topics let it. What a throughput objective is checked against, and judged by.
+//! The load that a plan offers: expected events and rates. A run's own schedule comes as close to them as whole
+//! slots and random topics allow. Throughput objectives are checked and judged against them.
 
 use super::curve::Curve;
 use super::pick::Picker;
@@ -7,19 +7,20 @@ use super::{Schedule, shares, totals};
 use crate::num;
 use crate::plan::{Load, Plan, Span};
 
-/// Slots whose topics are drawn to see whether one has events at all.
+/// Slots whose topics are drawn to find out whether a topic has events at all.
 const LOOKED_AT: u64 = 100_000;
 
-/// Expected events of the measure phase and of the warm-up: the integral of the rate, not rounded to whole slots.
+/// Expected events of the measure phase and of the warm-up: the integral of the rate, not rounded to whole
+/// slots.
 #[must_use]
 pub fn expected_events(load: &Load) -> (f64, f64) {
     let of = |curve: Curve| curve.integral(curve.seconds());
     (of(Curve::measure(load)), of(Curve::warmup(load)))
 }
 
-/// Events a second that a plan offers on the topics that are `wanted`, on average over the first `over` of its measure
-/// phase: the integral of the rate, times the topics' part of the mix. To a millionth of an event, so that no rounding
-/// of shares that add up to 1 stands between it and a limit.
+/// Events per second that a plan offers on the topics that are `wanted`, on average over the first `over` of
+/// its measure phase: the integral of the rate, times the topics' part of the mix. Rounded to a millionth of an
+/// event, so that the rounding of shares that add up to 1 never decides against a limit.
 #[must_use]
 pub fn planned_rate(plan: &Plan, over: Span, wanted: impl Fn(&str) -> bool) -> f64 {
     let curve = Curve::measure(&plan.load);
@@ -29,14 +30,14 @@ pub fn planned_rate(plan: &Plan, over: Span, wanted: impl Fn(&str) -> bool) -> f
     }
     let all: f64 = plan.mix.iter().map(|(_, weight)| weight).sum();
     let own: f64 = plan.mix.iter().filter(|(topic, _)| wanted(topic)).map(|(_, weight)| weight).sum();
-    // A sum of nothing is -0.
+    // An empty sum is -0.
     let share = if all > 0.0 { (own / all).abs() } else { 0.0 };
     let rate = curve.integral(seconds) / seconds * share;
     (rate * 1e6).round() / 1e6
 }
 
-/// Does the schedule have an event in the measure phase on a topic that is `wanted`? Taken for granted of one with more
-/// slots than are looked at, 100,000.
+/// Does the schedule have an event in the measure phase on a topic that is `wanted`? Assumed for a schedule
+/// with more than 100,000 slots.
 #[must_use]
 pub fn any_due(plan: &Plan, wanted: impl Fn(&str) -> bool) -> bool {
     if totals(&plan.load).measure_events > LOOKED_AT {

@@ -1,4 +1,4 @@
-//! Counter-based random numbers: functions of a seed and a counter, with no state to carry along.
+//! Counter-based random numbers: functions of a seed and a counter, without state.
 
 use crate::num;
 
@@ -13,14 +13,14 @@ const fn mix(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
-/// A sequence of random numbers that can be read at any place.
+/// A sequence of random numbers with random access.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Random {
     key: u64,
 }
 
 impl Random {
-    /// The sequence of this seed and these names; other names, another sequence.
+    /// The sequence of this seed and these names; other names give an independent sequence.
     pub(super) fn new(seed: u64, names: [u64; 2]) -> Self {
         Self {
             key: names

@@ -1,18 +1,18 @@
-//! How many bytes the events of a plan take in a store, and how large they are.
+//! The size of a plan's events, and the space that they take in a store.
 
 use super::totals;
 use crate::market;
 use crate::num;
 use crate::plan::{Market, Plan};
 
-/// Events of each topic that are encoded to find their mean size, and the symbols that they are of.
+/// Events of each topic, and symbols, that are encoded to estimate the mean size.
 const SAMPLE: u32 = 32;
-/// What a broker's store adds to an event: record header, subject, checksum.
+/// Overhead of a broker's store for each event: record header, subject, checksum.
 const OVERHEAD: u64 = 64;
 
-/// Bytes that a run's events will take in the store: the planned events of each topic times the mean size of a sample.
-/// Compression and replicas are left out. It does not depend on the seed, so that runs which differ in that alone are
-/// given the same room.
+/// Bytes that a run's events take in the store: the planned events of each topic times the mean size of a
+/// sample, without compression and replicas. Independent of the seed, so that runs that differ only in their
+/// seed get the same space.
 #[must_use]
 pub fn volume_bytes(plan: &Plan) -> u64 {
     let totals = totals(&plan.load);
@@ -25,7 +25,7 @@ pub fn volume_bytes(plan: &Plan) -> u64 {
     if all > 0.0 { num::u64_of(topics(plan).iter().map(stored).sum()) } else { 0 }
 }
 
-/// Bytes of the largest event of a sample.
+/// Size of the largest event of a sample, in bytes.
 #[must_use]
 pub fn largest_event_bytes(plan: &Plan) -> u64 {
     topics(plan).iter().map(|topic| topic.largest_bytes).max().unwrap_or(0)
@@ -34,7 +34,7 @@ pub fn largest_event_bytes(plan: &Plan) -> u64 {
 /// A topic of the mix, with the encoded sizes of its events.
 struct Topic<'a> {
     name: &'a str,
-    /// Its place among the plan's topics.
+    /// Its index in the plan's topics.
     index: usize,
     weight: f64,
     mean_bytes: f64,
@@ -58,7 +58,7 @@ fn topics(plan: &Plan) -> Vec<Topic<'_>> {
     let symbols = plan.market.symbols.clamp(1, SAMPLE);
     let plan = Plan { market: Market { symbols, seed: 0, ..plan.market.clone() }, ..plan.clone() };
     let (mut market, mut event) = (market::Market::new(&plan, 0, 0, 1), Vec::new());
-    // In turns, since an event may name another topic's as its cause.
+    // In rounds, since an event may name an event of another topic as its cause.
     for sequence in 0..SAMPLE {
         let intended = 1_700_000_000_000_000_000 + u64::from(sequence) * 1_000_000;
         for topic in &mut topics {
@@ -109,8 +109,8 @@ mod tests {
         let mix = ["mix.market.bar.1m=1", "mix.ai.decision.executed=2", "mix.trading-engine.dlq=0.5"];
         for sets in [&[][..], &mix[..], &["market.event_size=600B"][..], &["market.event_size=4KiB"][..]] {
             let plan = plan(sets);
-            let (told, is) = (num::f64_of(volume_bytes(&plan)), num::f64_of(encoded(&plan)));
-            assert!((told / is - 1.0).abs() < 0.03, "{told} of {is} with {sets:?}");
+            let (estimated, actual) = (num::f64_of(volume_bytes(&plan)), num::f64_of(encoded(&plan)));
+            assert!((estimated / actual - 1.0).abs() < 0.03, "{estimated} for {actual} with {sets:?}");
         }
     }
 

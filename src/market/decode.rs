@@ -1,11 +1,11 @@
-//! Decoding: whose event it is, what its probe says, and whether its content is what was sealed.
+//! Decoding: identifies the run of an event, reads its probe, and checks its content against its seal.
 
 use super::format::{Content, Format};
 use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK};
 use crate::num;
 use crate::plan::Plan;
 
-/// By what a run tells its own events from those of others.
+/// The fields by which a run recognises its own events.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RunIdentity {
     /// Tag of the run, 12 bits.
@@ -14,13 +14,13 @@ pub struct RunIdentity {
     pub topics: u32,
     /// Number of symbols in the plan.
     pub symbols: u32,
-    /// Nothing of the run was intended before this, nanoseconds since 1970.
+    /// Earliest intended time in the run, nanoseconds since 1970.
     pub from_unix_ns: u64,
-    /// Nor after this; generous, since an event beyond it is foreign.
+    /// Latest intended time, with a generous margin: an event beyond it is foreign.
     pub until_unix_ns: u64,
 }
 
-/// What an id's time may differ from the time it was made of, in nanoseconds.
+/// Largest difference between the time in an id and the exact time, in nanoseconds.
 const ROUNDING_NS: u64 = 123;
 
 impl RunIdentity {
@@ -31,14 +31,14 @@ impl RunIdentity {
         Self { run_tag, topics, symbols: plan.market.symbols, from_unix_ns, until_unix_ns }
     }
 
-    /// The probe of an id of this run.
+    /// The probe of an id, if it is of this run.
     fn probe(&self, id: &[u8; 16]) -> Option<Probe> {
         let probe = Probe::of_id(id)?;
         let tags = probe.run_tag == self.run_tag & RUN_TAG_MASK && u32::from(probe.topic) < self.topics;
         (tags && (probe.symbol == READINESS_SYMBOL || self.spans(&probe))).then_some(probe)
     }
 
-    /// Symbol and time are this run's.
+    /// Are its symbol and time within this run?
     fn spans(&self, probe: &Probe) -> bool {
         let from = self.from_unix_ns.saturating_sub(ROUNDING_NS);
         let until = self.until_unix_ns.saturating_add(ROUNDING_NS);
@@ -46,30 +46,31 @@ impl RunIdentity {
     }
 }
 
-/// What some bytes from a bus are.
+/// The result of decoding bytes from a bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decoded {
     /// An event of this run, byte for byte as it was encoded.
     Ours(Probe),
-    /// An event of this run that another program has read and written again (in JSON: another order of members, other
-    /// white space). Its id, its seal's form and its outer structure are right; its content cannot be compared,
-    /// since the seal is over the original bytes.
+    /// An event of this run that another program has parsed and re-serialised (in JSON: another order of
+    /// members, other white space). Its id, its seal's form and its outer structure are right; its content
+    /// cannot be checked, since the seal is over the original bytes.
     Unverified(Probe),
-    /// It bears an id of this run, and its content is not what was sealed. If the damage is in the id itself,
-    /// the probe is one that was never sent.
+    /// The id is of this run, but the content does not match the seal. If the damage is in the id itself, the
+    /// probe is one that was never sent.
     Corrupt(Probe),
-    /// A readiness event of this run; its time does not matter.
+    /// A readiness event of this run, sent at any time.
     Readiness {
         /// Index of the topic.
         topic: u8,
         /// The low 29 bits of the sender's nonce.
         nonce: u32,
     },
-    /// Not of this run: no event of ours, another run's tag, a time outside the run, no such topic or symbol.
+    /// Not of this run: not a tickgate event, or another run's tag, a time outside the run, an unknown topic or
+    /// symbol.
     Foreign,
 }
 
-/// Decodes what came off a bus.
+/// Decodes bytes from a bus.
 #[inline]
 pub(super) fn decode<F: Format>(bytes: &[u8], run: &RunIdentity) -> Decoded {
     F::read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
@@ -77,7 +78,7 @@ pub(super) fn decode<F: Format>(bytes: &[u8], run: &RunIdentity) -> Decoded {
 
 const fn judge(probe: Probe, content: Content) -> Decoded {
     match (probe.symbol, content) {
-        // A damaged one has no key in any ledger.
+        // A damaged readiness event has no key in any ledger.
         (READINESS_SYMBOL, Content::Damaged) => Decoded::Foreign,
         (READINESS_SYMBOL, _) => Decoded::Readiness { topic: probe.topic, nonce: probe.sequence },
         (_, Content::Sealed) => Decoded::Ours(probe),

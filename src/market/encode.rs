@@ -1,4 +1,4 @@
-//! Encoding: one event in the ADR's envelope, told to a format that writes it into a reused buffer.
+//! Encoding: writes one event in the ADR's envelope through a format into a reused buffer.
 
 use super::format::{Envelope, Fields, Format};
 use super::payload::{self, Scene};
@@ -23,7 +23,7 @@ pub struct Encoder<F: Format> {
     openings: Vec<F::Opening>,
     symbols: Vec<Symbol>,
     format: F,
-    /// That of the last event.
+    /// The id of the last event.
     id: EventId,
 }
 
@@ -37,8 +37,8 @@ struct Symbol {
 impl<F: Format> Encoder<F> {
     /// The market of generator `first` of `of`; `(0, 1)` owns every symbol.
     ///
-    /// What an event holds follows from the plan, the run tag and the calls for its symbol before it: how
-    /// symbols are split over generators changes nothing.
+    /// The content of an event depends on the plan, the run tag and the earlier calls for its symbol, but not
+    /// on how symbols are distributed over generators.
     #[must_use]
     pub fn new(plan: &Plan, run_tag: u16, first: u32, of: u32) -> Self {
         let of = of.max(1);
@@ -63,11 +63,11 @@ impl<F: Format> Encoder<F> {
         }
     }
 
-    /// Writes the next event of an owned symbol into `into`, replacing its content, and gives its id. `topic` is
-    /// an index into the plan's topics, `sequence` counts the symbol's events within the topic, up to
+    /// Writes the next event of an owned symbol into `into`, replacing its content, and returns its id. `topic`
+    /// is an index into the plan's topics, `sequence` counts the symbol's events within the topic, up to
     /// [`super::MAX_SEQUENCE`].
     ///
-    /// A topic that the plan does not have, or a symbol that the market does not own, leaves `into` empty.
+    /// For an unknown topic, or a symbol that the market does not own, `into` is left empty.
     pub fn encode(
         &mut self,
         into: &mut Vec<u8>,
@@ -102,7 +102,7 @@ impl<F: Format> Encoder<F> {
             probe,
             last: held.last,
         };
-        self.format.write(into, opening, &envelope, |out| payload::tell(of.kind, out, &mut scene));
+        self.format.write(into, opening, &envelope, |out| payload::write_fields(of.kind, out, &mut scene));
         if of.kind.causes() {
             held.last = Some(probe);
         }
@@ -110,8 +110,8 @@ impl<F: Format> Encoder<F> {
     }
 }
 
-/// Writes a readiness event into `into` and gives its id: what the engine sends before the warm-up to see that a
-/// topic's path is open. It bears [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
+/// Writes a readiness event into `into` and returns its id. The engine sends it before the warm-up to check
+/// that a topic's path is open. It carries [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
 pub(super) fn encode_readiness<F: Format>(
     into: &mut Vec<u8>,
     run_tag: u16,
@@ -138,7 +138,7 @@ pub(super) mod tests {
     use crate::plan::Size;
     use proptest::prelude::*;
 
-    /// The ADR's tree with dead letters and a topic of a user's own, 50 symbols, no padding.
+    /// The ADR's tree with dead letters and a user-defined topic, 50 symbols, no padding.
     pub(in crate::market) fn plan() -> Plan {
         serde_json::from_str(include_str!("../../tests/data/market-plan.json")).expect("a plan")
     }
@@ -172,7 +172,7 @@ pub(super) mod tests {
         }
     }
 
-    /// The first bytes of every kind of event, as one number each: in the plan's order of topics, then readiness.
+    /// The hash of the first events of each kind: in the plan's order of topics, then readiness.
     const GOLDEN: [u64; 21] = [
         0x9bb8_b160_eabe_743d,
         0x83e7_5ffb_4fcf_e1c8,
@@ -277,7 +277,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_not_ours_to_encode_leaves_nothing() {
+    fn unknown_topics_and_foreign_symbols_are_not_encoded() {
         let plan = plan();
         let mut market = Market::new(&plan, 1, 1, 3);
         for (topic, symbol) in [(99, 1), (0, 0), (0, 50), (0, 52), (0, u32::MAX)] {

@@ -1,5 +1,5 @@
-//! The seam to formats: `market` writes an event as an envelope and the fields of its payload, and a format makes bytes of
-//! them and reads them again. Nothing outside a format knows how its bytes are laid out.
+//! The interface to formats: `market` writes an event as an envelope and the fields of its payload; a format
+//! turns them into bytes and reads them back. Only the format knows the layout of its bytes.
 //!
 //! Every call is resolved at compile time: a format costs no more than writing its bytes by hand.
 
@@ -11,20 +11,20 @@ use super::probe::{EventId, Probe};
 /// The version of the envelope.
 pub(super) const VERSION: &str = "1.0.0";
 
-/// A format: writer and reader of whole events, with what it keeps from one event to the next.
+/// A format: writes and reads whole events, and keeps state from one event to the next.
 pub trait Format: Debug + Clone + Default {
-    /// What is the same in all events of a topic, made once.
+    /// The constant part of a topic's events, prepared once.
     type Opening: Debug + Clone;
-    /// Takes the fields of a payload.
+    /// Writes the fields of a payload.
     type Fields<'a>: Fields;
 
-    /// An event that another system might publish in this format; it carries no event id.
-    const STRANGER: &'static [u8];
+    /// An event that another system might publish in this format, without an event id.
+    const FOREIGN_EVENT: &'static [u8];
 
     /// Prepares the events of one type, published by one service.
     fn opening(event_type: &str, source: &str) -> Self::Opening;
 
-    /// Writes an event into an empty buffer, at least `least_size` bytes of it, sealed. `payload` tells its fields.
+    /// Writes a sealed event of at least `least_size` bytes into an empty buffer. `payload` writes its fields.
     fn write<'a>(
         &mut self,
         into: &'a mut Vec<u8>,
@@ -33,46 +33,46 @@ pub trait Format: Debug + Clone + Default {
         payload: impl FnOnce(&mut Self::Fields<'a>),
     );
 
-    /// Reads an event: its probe, as `known` tells it from an id, and what can be said of the content. `None` if the
-    /// bytes carry no id that is known.
+    /// Reads an event and returns its probe, as `known` derives it from an id, and the state of its content.
+    /// `None` if the bytes contain no known id.
     fn read(bytes: &[u8], known: impl Fn(&[u8; 16]) -> Option<Probe>) -> Option<(Probe, Content)>;
 
-    /// Where an event of this format has its id, if it is long enough to have one and some content after it.
+    /// The position of an event's id, if the event is long enough for one with some content after it.
     fn id_place(event: &[u8]) -> Option<Range<usize>>;
 
-    /// Puts another id in an event's [`Self::id_place`], and seals nothing.
+    /// Writes another id to an event's [`Self::id_place`], without sealing it again.
     fn rename(event: &mut [u8], id: Probe);
 }
 
-/// What an event says of itself, beside what is the same in its whole topic.
+/// The envelope of an event, except for the constant part of its topic.
 #[derive(Debug, Clone, Copy)]
 pub struct Envelope<'a> {
-    /// What the event id holds; its time is also the event's.
+    /// The content of the event id; its time is also the event's.
     pub(super) probe: Probe,
     /// The event id as text.
     pub(super) id: &'a EventId,
-    /// The event that this one follows from.
+    /// The event that caused this one.
     pub(super) cause: Option<Probe>,
-    /// The event is padded up to this size in bytes.
+    /// The event is padded to this size in bytes.
     pub(super) least_size: usize,
 }
 
-/// What can be said of the content of an event.
+/// The state of an event's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Content {
-    /// Byte for byte what was sealed.
+    /// Byte for byte as it was sealed.
     Sealed,
-    /// A whole event that another program has read and written again. It carries a seal, but the bytes that were sealed
-    /// are gone.
+    /// A complete event that another program has parsed and re-serialised. It carries a seal, but the bytes
+    /// that were sealed are gone.
     Rewritten,
-    /// Not what was sealed.
+    /// Different from what was sealed.
     Damaged,
 }
 
-/// Takes the fields of one message.
+/// Writes the fields of one message.
 ///
-/// A message tells its fields in one fixed order and leaves none out, so a format may number them by their place.
-/// Names are in `camelCase`, no two alike, of at most `LONGEST_NAME` bytes.
+/// A message always has the same fields in the same order, so a format may number them by their position. Names
+/// are in `camelCase`, unique, and at most `LONGEST_NAME` bytes long.
 pub trait Fields {
     /// Any text.
     fn text(&mut self, name: &'static str, value: &AnyText) -> &mut Self;
@@ -80,7 +80,7 @@ pub trait Fields {
     /// A text of printable ASCII without quotes and backslashes, so that no format has to escape it.
     fn plain(&mut self, name: &'static str, value: &str) -> &mut Self;
 
-    /// A text made of parts.
+    /// A text of several parts.
     fn joined<const N: usize>(&mut self, name: &'static str, parts: [Part<'_>; N]) -> &mut Self;
 
     /// A whole number.
@@ -89,26 +89,26 @@ pub trait Fields {
     /// A decimal number, in 1/10,000.
     fn decimal(&mut self, name: &'static str, ten_thousandths: i64) -> &mut Self;
 
-    /// A point in time, kept to the microsecond at least.
+    /// A point in time, with a precision of a microsecond or better.
     fn time(&mut self, name: &'static str, unix_ns: u64) -> &mut Self;
 
     /// The id of another event.
     fn id(&mut self, name: &'static str, of: Probe) -> &mut Self;
 }
 
-/// Bytes of the longest name of a field.
+/// Length of the longest field name, in bytes.
 pub(super) const LONGEST_NAME: usize = 24;
 
 /// A part of a text.
 #[derive(Debug, Clone, Copy)]
 pub enum Part<'a> {
-    /// As in [`Fields::plain`].
+    /// As for [`Fields::plain`].
     Plain(&'a str),
     /// The digits of a number.
     Whole(u64),
 }
 
-/// A text that may hold anything, looked at once for whether it is as in [`Fields::plain`].
+/// A text with any content, checked once for whether it is as for [`Fields::plain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AnyText {
     text: String,
@@ -129,7 +129,7 @@ impl AnyText {
     }
 }
 
-/// Whether a text is as [`Fields::plain`] says.
+/// Is a text as [`Fields::plain`] requires?
 pub(super) fn is_plain(text: &str) -> bool {
     text.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b'"' && byte != b'\\')
 }

@@ -1,8 +1,8 @@
-//! The synthetic market: deterministic events in the envelope of ADR-002, and what is read back from them.
+//! The synthetic market: deterministic events in the envelope of ADR-002, and their decoding.
 //!
-//! Pure arithmetic over bytes: it knows no clock and no bus. An event is written field by field to a format, of which JSON is
-//! the one there is, and this file the only place that chooses it. It is encoded without a value tree and, in steady
-//! state, without an allocation; decoding never panics, whatever the bytes.
+//! Pure arithmetic over bytes, without a clock or a bus. An event is written field by field through a format;
+//! JSON is the only one, and this file is the only place that selects it. Encoding builds no value tree and, in
+//! steady state, does not allocate; decoding never panics, whatever the bytes.
 
 mod decode;
 mod encode;
@@ -31,8 +31,8 @@ use json::Json;
 /// The market in the format that runs use.
 pub type Market = encode::Encoder<Json>;
 
-/// Writes a readiness event into `into` and gives its id: what the engine sends before the warm-up to see that a
-/// topic's path is open. It bears [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
+/// Writes a readiness event into `into` and returns its id. The engine sends it before the warm-up to check
+/// that a topic's path is open. It carries [`READINESS_SYMBOL`] and the low 29 bits of `nonce`.
 pub fn encode_readiness(
     into: &mut Vec<u8>,
     run_tag: u16,
@@ -43,20 +43,20 @@ pub fn encode_readiness(
     encode::encode_readiness::<Json>(into, run_tag, topic, nonce, intended_unix_ns)
 }
 
-/// Decodes what came off a bus.
+/// Decodes bytes from a bus.
 #[must_use]
 pub fn decode(bytes: &[u8], run: &RunIdentity) -> Decoded {
     decode::decode::<Json>(bytes, run)
 }
 
-/// Writes a copy of an event into `into`, damaged anywhere but in its id: a changed byte, or a lost end. `bits` choose
-/// the damage.
+/// Writes a damaged copy of an event into `into`: with a changed byte outside its id, or truncated. `bits`
+/// select the damage.
 pub fn damage(event: &[u8], bits: u64, into: &mut Vec<u8>) {
     tamper::damage::<Json>(event, bits, into);
 }
 
-/// What another program might publish beside an event: text, an event of another system, or one of another run; `bits`
-/// choose which.
+/// Returns a message that another program might publish beside an event: text, an event of another system, or
+/// one of another run; `bits` select which.
 #[must_use]
 pub fn foreign(event: &[u8], bits: u64) -> Vec<u8> {
     tamper::foreign::<Json>(event, bits)

@@ -1,4 +1,5 @@
-//! The payload of each kind of event as fields: plausible, and those that docs/schema/events describes.
+//! The payload of each kind of event, field by field, with plausible values; docs/schema/events describes the
+//! fields.
 
 use super::format::{Fields, Part};
 use super::probe::Probe;
@@ -7,14 +8,14 @@ use super::symbols::Instrument;
 use super::topics::{Kind, Topic};
 use super::walk::Walk;
 
-/// What a payload is written from.
+/// The inputs of a payload.
 pub(super) struct Scene<'a> {
     pub(super) instrument: &'a Instrument,
     pub(super) walk: &'a mut Walk,
     pub(super) random: Random,
     pub(super) topics: &'a [Topic],
     pub(super) probe: Probe,
-    /// The event of this symbol before this one, but for dead letters.
+    /// The symbol's previous event, dead letters excluded.
     pub(super) last: Option<Probe>,
 }
 
@@ -32,9 +33,9 @@ const HEADLINES: [&str; 6] = [
 ];
 const SERVICES: [&str; 5] = ["market-data", "trading-engine", "ai-service", "analytics", "orchestrator"];
 
-/// Tells the fields of a kind of payload.
+/// Writes the fields of a payload of the given kind.
 #[inline]
-pub(super) fn tell(kind: Kind, out: &mut impl Fields, scene: &mut Scene<'_>) {
+pub(super) fn write_fields(kind: Kind, out: &mut impl Fields, scene: &mut Scene<'_>) {
     match kind {
         Kind::Quote => quote(out, scene),
         Kind::MinuteBar => bar(out, scene, 0),
@@ -62,7 +63,7 @@ impl Scene<'_> {
         ticks * self.instrument.tick
     }
 
-    /// An id such as `ord-AAPL-42`: the same number in topics that tell of the same thing.
+    /// An id such as `ord-AAPL-42`, with the same number in related topics.
     fn reference(&self, kind: &'static str) -> [Part<'_>; 4] {
         let number = Part::Whole(u64::from(self.probe.sequence));
         [Part::Plain(kind), Part::Plain(&self.instrument.ticker), Part::Plain("-"), number]
@@ -73,12 +74,12 @@ impl Scene<'_> {
         self.random.within(1, 20).unsigned_abs() * 100
     }
 
-    /// A share of the whole in 1/10,000.
+    /// A share of a whole, in 1/10,000.
     fn share(&mut self, from: u32, to: u32) -> i64 {
         self.random.within(from, to)
     }
 
-    /// A number on either side of zero, in 1/10,000, in whole hundredths.
+    /// A number within `reach` of zero, in 1/10,000, in whole hundredths.
     fn around_zero(&mut self, reach: u32) -> i64 {
         (self.random.within(0, 2 * reach) - i64::from(reach)) * 100
     }
@@ -254,7 +255,7 @@ fn error_occurred(out: &mut impl Fields, scene: &mut Scene<'_>) {
         .plain("symbol", &scene.instrument.ticker);
 }
 
-/// Names the symbol's last event if that is of the topic at fault, else an event of that topic a moment ago.
+/// Names the symbol's last event if it is of the failed topic, else an event of that topic a moment ago.
 fn dead_letter(out: &mut impl Fields, scene: &mut Scene<'_>) {
     let topic = &scene.topics[usize::from(scene.probe.topic)];
     let failed = scene.last.filter(|last| usize::from(last.topic) == topic.failed).unwrap_or(Probe {

@@ -1,4 +1,4 @@
-//! The event id as the probe: a valid UUID v7 that tells run, topic, symbol, sequence and intended time.
+//! The event id as the probe: a valid UUID v7 that encodes run, topic, symbol, sequence and intended time.
 //!
 //! ```text
 //! 48 bits  unix milliseconds of the intended time
@@ -13,18 +13,18 @@
 
 use crate::num;
 
-/// Topics that an event id can tell apart.
+/// Number of topics that an event id can distinguish.
 pub const MAX_TOPICS: usize = 32;
-/// Symbols that an event id can tell apart; the index after them is [`READINESS_SYMBOL`].
+/// Number of symbols that an event id can distinguish; the next index is [`READINESS_SYMBOL`].
 pub const MAX_SYMBOLS: u32 = 65_535;
-/// The symbol index of readiness events, which are sent before the warm-up and belong to no symbol.
+/// The symbol index of readiness events, which are sent before the warm-up and have no symbol.
 pub const READINESS_SYMBOL: u16 = 0xffff;
 /// The highest sequence within (topic, symbol); a higher one would repeat ids.
 pub const MAX_SEQUENCE: u32 = (1 << 29) - 1;
-/// The bits of a run tag.
+/// Mask of the run tag.
 pub const RUN_TAG_MASK: u16 = 0x0fff;
 
-/// What the harness reads back from an event.
+/// The content of an event id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Probe {
     /// Tag of the run, 12 bits.
@@ -33,15 +33,15 @@ pub struct Probe {
     pub topic: u8,
     /// Index of the symbol.
     pub symbol: u16,
-    /// Count of the symbol's events within the topic, 29 bits.
+    /// Number of the event among the symbol's events within the topic, 29 bits.
     pub sequence: u32,
-    /// Nanoseconds since 1970 when the event was due. An id keeps the nearest 1/4096 ms, so that a decoded
-    /// time is within ± 123 ns of the encoded one, without bias.
+    /// The intended time, nanoseconds since 1970. An id keeps the nearest 1/4096 ms, so that a decoded time is
+    /// within ± 123 ns of the encoded one, without bias.
     pub intended_unix_ns: u64,
 }
 
 impl Probe {
-    /// The id as 16 bytes, whose order is the order of intended times. Bits beyond a field's width are lost.
+    /// The id as 16 bytes, ordered by intended time. Bits beyond a field's width are lost.
     #[must_use]
     pub fn to_id(self) -> [u8; 16] {
         let (ms, rest) = (self.intended_unix_ns / 1_000_000, self.intended_unix_ns % 1_000_000);
@@ -55,7 +55,7 @@ impl Probe {
         join(high, low)
     }
 
-    /// Reads an id; `None` when it is no UUID v7 or its time is beyond the year 2554.
+    /// Reads an id; `None` when it is not a UUID v7 or its time is beyond the year 2554.
     #[must_use]
     pub fn of_id(id: &[u8; 16]) -> Option<Self> {
         let (high, low) = split(id);
@@ -72,13 +72,13 @@ impl Probe {
     }
 }
 
-/// A number of 1/4096 ms in nanoseconds, to the nearest.
+/// A number of 1/4096 ms in nanoseconds, rounded to nearest.
 const fn fraction_ns(ticks: u64) -> u64 {
     (ticks * 1_000_000 + 2048) / 4096
 }
 
-/// The latest time at or before `unix_ns` that an id holds exactly. Whole milliseconds are such times, so that
-/// an event stays on its side of a phase that begins at one.
+/// The latest time at or before `unix_ns` that an id holds exactly. Whole milliseconds are such times, so an
+/// event never crosses the boundary of a phase that begins at one.
 #[must_use]
 pub const fn on_the_grid(unix_ns: u64) -> u64 {
     let (ms, rest) = (unix_ns / 1_000_000, unix_ns % 1_000_000);
@@ -94,7 +94,7 @@ pub(super) fn split(id: &[u8; 16]) -> (u64, u64) {
     (u64::from_be_bytes(halves[0]), u64::from_be_bytes(halves[1]))
 }
 
-/// A UUID of two halves.
+/// A UUID from two halves.
 pub(super) fn join(high: u64, low: u64) -> [u8; 16] {
     let mut id = [0; 16];
     id[..8].copy_from_slice(&high.to_be_bytes());
@@ -102,7 +102,7 @@ pub(super) fn join(high: u64, low: u64) -> [u8; 16] {
     id
 }
 
-/// The same byte eight times.
+/// A byte repeated eight times.
 const fn eight(byte: u8) -> u64 {
     u64::from_ne_bytes([byte; 8])
 }
@@ -110,7 +110,7 @@ const fn eight(byte: u8) -> u64 {
 /// Eight hexadecimal digits from their values, one in each byte.
 const fn ascii(values: u64) -> u64 {
     let letters = ((values + eight(6)) >> 4) & eight(1);
-    // In ASCII, `a` stands 39 further than behind `9`.
+    // In ASCII, `a` comes 39 later than the character after `9`.
     values + eight(b'0') + letters * 39
 }
 
@@ -122,7 +122,7 @@ const fn digits(n: u64) -> [u8; 8] {
     ascii((n | (n << 4)) & eight(0x0f)).to_be_bytes()
 }
 
-/// The number of eight hexadecimal digits in lower case.
+/// The value of eight lower-case hexadecimal digits.
 fn number(digits: [u8; 8]) -> Option<u64> {
     let text = u64::from_be_bytes(digits);
     let n = (text & eight(0x0f)) + ((text >> 6) & eight(1)) * 9;
@@ -154,7 +154,7 @@ pub fn write_id(id: &[u8; 16], into: &mut [u8; 36]) {
 pub struct EventId([u8; 36]);
 
 impl Default for EventId {
-    /// An id of nothing.
+    /// The nil UUID.
     fn default() -> Self {
         Self([b'-'; 36])
     }
@@ -167,13 +167,13 @@ impl EventId {
         id
     }
 
-    /// Makes it another one.
+    /// Sets the id.
     #[inline]
     pub(super) fn set(&mut self, probe: Probe) {
         write_id(&probe.to_id(), &mut self.0);
     }
 
-    /// As text.
+    /// The id as text.
     #[must_use]
     #[inline]
     pub fn as_str(&self) -> &str {
@@ -185,7 +185,7 @@ impl EventId {
     }
 }
 
-/// Reads a UUID; `None` unless it is exactly 36 characters, lower case, with its dashes in place.
+/// Parses a UUID; `None` unless it is exactly 36 characters, lower case, with its dashes in place.
 #[must_use]
 pub fn parse_id(text: &[u8]) -> Option<[u8; 16]> {
     let text: &[u8; 36] = text.try_into().ok()?;
@@ -231,8 +231,8 @@ mod tests {
             sequence: MAX_SEQUENCE,
             intended_unix_ns: 1_764_000_000_123_500_000,
         };
-        // Worked out by hand: 1,764,000,000,123 ms, half a millisecond = 0x800, then the bits
-        // 10 abc 1234 11111 1…1.
+        // Worked out by hand: 1,764,000,000,123 ms, half a millisecond = 0x800, then the bits 10 abc 1234 11111
+        // 1…1.
         assert_eq!(text(&probe.to_id()), "019ab697-e87b-7800-aaf0-48d3ffffffff");
     }
 
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn other_forms_are_no_ids() {
+    fn other_forms_are_not_ids() {
         for bad in [
             "",
             "019ab690-007b-7800-aaf0-48d3fffffff",

@@ -1,4 +1,4 @@
-//! Pseudo-random numbers that follow from the plan's seed alone (splitmix64, Steele et al. 2014).
+//! Pseudo-random numbers that depend on the plan's seed alone (splitmix64, Steele et al. 2014).
 
 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -7,28 +7,28 @@ const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The stream that belongs to these words; other words give an independent one.
+    /// The stream for these words; other words give an independent one.
     pub(super) fn of(words: &[u64]) -> Self {
         Self(words.iter().fold(0, |state, word| mix((state ^ word).wrapping_add(GOLDEN))))
     }
 
-    /// 64 even bits.
+    /// 64 uniform bits.
     pub(super) fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(GOLDEN);
         mix(self.0)
     }
 
-    /// An even choice of `0..n`; 0 for an empty range. The bias is below n / 2^32.
+    /// A uniform choice from `0..n`; 0 for an empty range. The bias is below n / 2^32.
     pub(super) fn below(&mut self, n: u32) -> u32 {
         crate::num::low32(((self.bits() >> 32) * u64::from(n)) >> 32)
     }
 
-    /// An even choice of `from..=to`.
+    /// A uniform choice from `from..=to`.
     pub(super) fn within(&mut self, from: u32, to: u32) -> i64 {
         i64::from(from) + i64::from(self.below(to.saturating_sub(from).saturating_add(1)))
     }
 
-    /// One of a list that is not empty.
+    /// An element of a list that is not empty.
     pub(super) fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[crate::num::index32(self.below(crate::num::count32(from.len())))]
     }

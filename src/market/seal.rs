@@ -1,6 +1,6 @@
-//! The seal over an event's content: a UUID v8 that stands in the event as its correlation id.
+//! The seal over an event's content: a UUID v8 that serves as its correlation id.
 //!
-//! It carries `xxh3_64(what follows it, seed = xxh3_64(what stands before it))`: 48 bits of it before the version, 12
+//! It carries `xxh3_64(bytes after it, seed = xxh3_64(bytes before it))`: 48 bits of it before the version, 12
 //! after, 4 after the variant, and then a fixed mark (`…74-69636b676174`, "tickgat").
 
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
@@ -10,7 +10,7 @@ use super::probe::{join, split};
 const MARK: u64 = 0x0074_6963_6b67_6174;
 const MARK_MASK: u64 = (1 << 58) - 1;
 
-/// The seal of an event, from all bytes around the place of the seal itself.
+/// The seal of an event, from all bytes except those of the seal itself.
 #[inline]
 pub(super) fn seal(before: &[u8], after: &[u8]) -> [u8; 16] {
     let hash = xxh3_64_with_seed(after, xxh3_64(before));
@@ -19,7 +19,7 @@ pub(super) fn seal(before: &[u8], after: &[u8]) -> [u8; 16] {
     join(high, low)
 }
 
-/// Whether a correlation id is a seal of this harness, whatever its content.
+/// Does a correlation id have the form of a seal, whatever its content?
 pub(super) fn is_seal(id: &[u8; 16]) -> bool {
     let (high, low) = split(id);
     high & 0xf000 == 0x8000 && low >> 62 == 0b10 && low & MARK_MASK == MARK

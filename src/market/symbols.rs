@@ -1,4 +1,4 @@
-//! The instruments of the market: ticker, exchange, price level and habits, all from the seed.
+//! The instruments of the market: ticker, exchange, price level and volatility, all derived from the seed.
 
 use std::collections::HashSet;
 
@@ -6,12 +6,12 @@ use super::probe::MAX_SYMBOLS;
 use super::random::Random;
 use crate::{num, plan};
 
-/// One symbol and what does not change about it during a run.
+/// The properties of a symbol that are constant during a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instrument {
-    /// 1 to 5 upper-case letters, distinct; fit for a token of a subject.
+    /// 1 to 5 upper-case letters, unique; usable as a token of a subject.
     pub ticker: String,
-    /// Where it is listed.
+    /// Its exchange.
     pub exchange: &'static str,
     /// Smallest change of its price, in 1/10,000 of the currency.
     pub tick: i64,
@@ -25,7 +25,7 @@ pub struct Instrument {
     pub volume: u32,
 }
 
-/// Tickers that a reader knows, with exchange and rough price in whole dollars: the most popular symbols.
+/// Well-known tickers, with exchange and rough price in whole dollars: the most popular symbols.
 const KNOWN: [(&str, &str, i64); 32] = [
     ("AAPL", "NASDAQ", 230),
     ("MSFT", "NASDAQ", 430),
@@ -63,8 +63,8 @@ const KNOWN: [(&str, &str, i64); 32] = [
 
 const EXCHANGES: [&str; 5] = ["NASDAQ", "NASDAQ", "NYSE", "NYSE", "ARCA"];
 
-/// Every instrument of a market, by symbol index; at most [`MAX_SYMBOLS`]. The first ones do not depend on
-/// how many follow.
+/// Every instrument of a market, by symbol index; at most [`MAX_SYMBOLS`]. The first ones do not depend on the
+/// total number.
 #[must_use]
 pub fn instruments(market: &plan::Market) -> Vec<Instrument> {
     let wanted = num::index32(market.symbols.min(MAX_SYMBOLS));

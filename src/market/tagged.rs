@@ -1,4 +1,4 @@
-//! A second format, to hold the seam to: binary, its fields known by number and length, its ids as 16 bytes.
+//! A second format, to test the interface to formats: binary fields with number and length, ids as 16 bytes.
 //!
 //! ```text
 //! id: 16   seal: 16   envelope: fields 1 to 5, the last of which is the payload's fields   padding: zeros
@@ -81,7 +81,7 @@ impl Format for Tagged {
     type Opening = [String; 2];
     type Fields<'a> = Message<'a>;
 
-    const STRANGER: &'static [u8] = b"\x01t\x00\x02hi";
+    const FOREIGN_EVENT: &'static [u8] = b"\x01t\x00\x02hi";
 
     fn opening(event_type: &str, source: &str) -> [String; 2] {
         [event_type, source].map(str::to_owned)
@@ -130,7 +130,7 @@ impl Format for Tagged {
     }
 }
 
-/// The fields of a message by their numbers, as (kind, bytes); ends at the padding.
+/// The fields of a message by their numbers, as (kind, bytes); stops at the padding.
 fn fields(mut rest: &[u8]) -> Vec<(u8, &[u8])> {
     let mut all = vec![];
     while let [number @ 1..=u8::MAX, kind, high, low, behind @ ..] = rest {
@@ -150,7 +150,7 @@ fn read(event: &[u8]) -> Decoded {
     decode::decode::<Tagged>(event, &run())
 }
 
-/// Whether a field says what a member of a JSON object does.
+/// Does a field have the value of a member of a JSON object?
 fn agree(kind: u8, bytes: &[u8], member: &Value) -> bool {
     let word = || u64::from_be_bytes(bytes.try_into().expect("8 bytes"));
     match kind {
@@ -174,7 +174,7 @@ fn agree(kind: u8, bytes: &[u8], member: &Value) -> bool {
 }
 
 #[test]
-fn both_formats_tell_the_same_of_every_event() {
+fn both_formats_hold_the_same_fields_of_every_event() {
     let plan = plan();
     let (mut binary, mut json) =
         (Encoder::<Tagged>::new(&plan, TAG, 0, 1), Encoder::<Json>::new(&plan, TAG, 0, 1));
@@ -198,9 +198,9 @@ fn both_formats_tell_the_same_of_every_event() {
             assert_eq!(cause.1.is_empty(), value.get("causationId").is_none());
             assert!(cause.1.is_empty() || agree(cause.0, cause.1, &value["causationId"]));
             let members = value["payload"].as_object().expect("an object");
-            let told = fields(payload.1);
-            assert_eq!(told.len(), members.len(), "{value}");
-            for ((kind, bytes), (name, member)) in told.into_iter().zip(members) {
+            let found = fields(payload.1);
+            assert_eq!(found.len(), members.len(), "{value}");
+            for ((kind, bytes), (name, member)) in found.into_iter().zip(members) {
                 assert!(agree(kind, bytes, member), "{name} of {value}");
             }
         }
@@ -228,7 +228,7 @@ fn events_of_another_format_come_back() {
     assert_eq!(read(&[]), Decoded::Foreign);
 }
 
-/// Damage is found, and what others publish is theirs, in whatever format.
+/// Checks that damage is detected and that others' messages are foreign, in any format.
 fn suffers_what_happens_on_a_bus<F: Format>() {
     let (mut event, mut damaged) = (vec![], vec![]);
     Encoder::<F>::new(&plan(), TAG, 0, 1).encode(&mut event, 0, 3, 9, NOW);

@@ -1,12 +1,13 @@
-//! What happens to events on a bus: damage, and what others publish. For the simulated bus, which knows no format.
+//! Faults of events on a bus: damage, and messages of other publishers. For the simulated bus, which knows no
+//! format.
 
 use super::format::Format;
 use super::probe::Probe;
 use crate::num;
 
-/// Writes a damaged copy of an event into `into`: with a changed byte, or without its end. Its id stays, since damage
-/// to the id makes an event that nobody sent, and nobody can say whose it was; what has no id stays as it is. `bits`
-/// choose the damage.
+/// Writes a damaged copy of an event into `into`: with a changed byte, or truncated. The id is kept, since an
+/// event with a damaged id cannot be attributed to any event that was sent; bytes without an id are copied
+/// unchanged. `bits` select the damage.
 pub(super) fn damage<F: Format>(event: &[u8], bits: u64, into: &mut Vec<u8>) {
     into.clear();
     into.extend_from_slice(event);
@@ -20,11 +21,12 @@ pub(super) fn damage<F: Format>(event: &[u8], bits: u64, into: &mut Vec<u8>) {
     }
 }
 
-/// What another program might publish beside an event: text, an event of another system, or one of another run.
+/// Returns a message that another program might publish beside an event: text, an event of another system, or
+/// one of another run.
 pub(super) fn foreign<F: Format>(event: &[u8], bits: u64) -> Vec<u8> {
     match bits % 3 {
         0 => b"hello, is this the market?".to_vec(),
-        1 => F::STRANGER.to_vec(),
+        1 => F::FOREIGN_EVENT.to_vec(),
         _ => {
             let mut other = event.to_vec();
             if let Some((probe, _)) = F::read(event, Probe::of_id) {

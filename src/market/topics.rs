@@ -1,4 +1,4 @@
-//! What an event of each topic is made of: its kind of payload and its source.
+//! The kind of payload and the source of each topic's events.
 
 use super::format::AnyText;
 use super::probe::MAX_TOPICS;
@@ -49,7 +49,7 @@ impl Kind {
         }
     }
 
-    /// Whether an event follows from the one before it of the same symbol; market data and health do not.
+    /// Does an event name the previous event of its symbol as its cause? Market data and health events do not.
     pub(super) const fn has_cause(self) -> bool {
         !matches!(
             self,
@@ -57,26 +57,26 @@ impl Kind {
         )
     }
 
-    /// Whether a later event of the symbol may name it as its cause.
+    /// May a later event of the symbol name it as its cause?
     pub(super) const fn causes(self) -> bool {
         !matches!(self, Self::Heartbeat | Self::DeadLetter)
     }
 }
 
-/// A topic of the plan, ready to be written.
+/// A topic of the plan, prepared for encoding.
 #[derive(Debug, Clone)]
 pub(super) struct Topic {
     /// The name without the topology's prefix.
     pub(super) name: AnyText,
-    /// What the payload holds.
+    /// The kind of its payload.
     pub(super) kind: Kind,
     /// The publishing service.
     pub(super) source: AnyText,
-    /// The topic that a dead letter's failed event is of.
+    /// The topic of a dead letter's failed event.
     pub(super) failed: usize,
 }
 
-/// The plan's topics by index, as far as an event id can tell them apart.
+/// The plan's topics by index, up to the number that an event id can distinguish.
 pub(super) fn topics(topology: &plan::Topology) -> Vec<Topic> {
     let named = || topology.topics.iter().take(MAX_TOPICS);
     let kinds: Vec<_> = named().map(|name| (domain(name), Kind::of(name))).collect();

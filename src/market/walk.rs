@@ -3,13 +3,13 @@
 use super::random::Random;
 use super::symbols::Instrument;
 
-/// Part of the distance to its start that a price goes back with each event.
+/// The part of its distance to the start that a price reverts with each event: 1/256.
 const PULL: i64 = 256;
 
-/// What changes about a symbol from event to event; prices in ticks.
+/// The state of a symbol, which changes from event to event; prices in ticks.
 #[derive(Debug, Clone)]
 pub(super) struct Walk {
-    /// The last trade's price; within half and twice the start.
+    /// The last trade's price; between half and twice the start.
     pub(super) price: i64,
     /// Best offer to buy, at most the price.
     pub(super) bid: i64,
@@ -17,13 +17,13 @@ pub(super) struct Walk {
     pub(super) ask: i64,
     /// Shares of the last trade.
     pub(super) volume: u64,
-    /// The bars that are open: a minute's and a day's.
+    /// The open bars: a minute's and a day's.
     pub(super) bars: [Bar; 2],
     /// Shares held; negative when sold short.
     pub(super) position: i64,
 }
 
-/// Prices in ticks and volumes since the last bar was closed.
+/// Prices in ticks and volume since the last bar was closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bar {
     pub(super) open: i64,
@@ -49,13 +49,13 @@ impl Bar {
 }
 
 impl Walk {
-    /// A market before its first event.
+    /// The state before the first event.
     pub(super) fn of(instrument: &Instrument) -> Self {
         let price = instrument.start;
         Self { price, bid: price, ask: price + 1, volume: 0, bars: [Bar::at(price); 2], position: 0 }
     }
 
-    /// One trade on.
+    /// Moves on by one trade.
     pub(super) fn step(&mut self, instrument: &Instrument, random: &mut Random) {
         let (start, reach) = (instrument.start, instrument.volatility);
         let change = random.within(0, 2 * reach) - i64::from(reach) + (start - self.price) / PULL;
@@ -75,7 +75,7 @@ impl Walk {
         std::mem::replace(&mut self.bars[bar], Bar::at(self.price))
     }
 
-    /// Buys (or, below zero, sells) so many shares; the position stays within ± 1,000,000.
+    /// Buys (or, below zero, sells) this number of shares; the position stays within ± 1,000,000.
     pub(super) fn fill(&mut self, shares: i64) -> i64 {
         self.position = (self.position + shares).clamp(-1_000_000, 1_000_000);
         self.position

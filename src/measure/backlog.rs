@@ -1,8 +1,8 @@
 //! The backlog of each group: events that are confirmed and not delivered yet, at every moment of a run.
 //!
-//! A count of confirmations less a count of deliveries is not it: an event may be delivered before its confirmation arrives,
-//! and one may be delivered that was never confirmed. So each event's two moments are paired, in the order of their times.
-//! Memory follows the events that have had one of the two.
+//! It is not the number of confirmations less the number of deliveries: an event may be delivered before its
+//! confirmation arrives, or without ever being confirmed. So the two moments of each event are paired, in the
+//! order of their times. Memory follows the number of events with only one of the two.
 
 use crate::measure::merge::Merger;
 use crate::measure::ranges::Ranges;
@@ -10,31 +10,31 @@ use crate::num;
 use crate::plan::{Keys, Ns};
 use crate::topology::{Subscriptions, TopicSet};
 
-/// Steps that are held back, at the most, until their order is sure.
+/// Limit on the steps held back until their order is certain.
 const HELD_BACK: usize = 1 << 20;
 
-/// What happened to an event of a key and a sequence.
+/// A change of an event, identified by key and sequence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
     /// The broker confirmed it.
     Acked {
         /// `topic × symbols + symbol`.
         key: u32,
-        /// Its sequence.
+        /// The event's sequence.
         sequence: u32,
     },
     /// It will not be confirmed: refused, unconfirmed or unsent.
     Settled {
         /// `topic × symbols + symbol`.
         key: u32,
-        /// Its sequence.
+        /// The event's sequence.
         sequence: u32,
     },
     /// A group received it for the first time.
     Delivered {
         /// `topic × symbols + symbol`.
         key: u32,
-        /// Its sequence.
+        /// The event's sequence.
         sequence: u32,
     },
 }
@@ -42,7 +42,7 @@ pub enum Step {
 /// The backlog of every group. Groups and generators report their steps, each in its own order.
 #[derive(Debug)]
 pub struct Backlog {
-    /// Groups first: what is delivered at the very moment of its confirmation was never in the backlog.
+    /// Groups come first: an event delivered at the very moment of its confirmation was never in the backlog.
     merger: Merger<Step>,
     groups: Vec<Side>,
 }
@@ -60,7 +60,7 @@ struct Side {
 }
 
 impl Backlog {
-    /// Nothing has happened yet.
+    /// The backlog before the first step.
     #[must_use]
     pub fn new(subscriptions: &Subscriptions, keys: Keys, generators: usize) -> Self {
         let side = |subscribed: &TopicSet| Side {
@@ -77,23 +77,23 @@ impl Backlog {
         }
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     #[must_use]
     pub fn groups(&self) -> usize {
         self.groups.len()
     }
 
-    /// A group's next steps, and its word that it has told everything before `until`.
+    /// Adds the next steps of a group, which reports nothing before `until` later.
     pub fn group(&mut self, group: usize, steps: impl IntoIterator<Item = (Ns, Step)>, until: Ns) {
         self.merger.push(group, steps, until);
     }
 
-    /// A generator's.
+    /// Adds the next steps of a generator, which reports nothing before `until` later.
     pub fn generator(&mut self, generator: usize, steps: impl IntoIterator<Item = (Ns, Step)>, until: Ns) {
         self.merger.push(self.groups.len() + generator, steps, until);
     }
 
-    /// Pairs what is known to be complete, and gives the backlog of each group.
+    /// Pairs all steps that are complete by now, and returns the backlog of each group.
     pub fn settle(&mut self) -> Vec<u64> {
         let Self { merger, groups } = self;
         let sides = groups.len();
@@ -109,7 +109,7 @@ impl Backlog {
         groups.iter().map(|side| side.now).collect()
     }
 
-    /// Pairs the rest, whatever has not been told, and gives the highest backlog of each group.
+    /// Pairs the remaining steps, complete or not, and returns the highest backlog of each group.
     pub fn finish(&mut self) -> Vec<u64> {
         for who in 0..self.merger.members() {
             self.merger.close(who);
@@ -216,7 +216,7 @@ mod tests {
             deliveries.sort_by_key(|step| step.0);
             let at = |t: u64| events.iter().filter(|e| e.2 != 0 && e.0 <= t && e.1.is_none_or(|d| d > t)).count();
             let exact = (0..50).map(at).max().unwrap();
-            // Told in pieces.
+            // Reported in pieces.
             let mut backlog = Backlog::new(&of([[true]]), Keys::new(1, 1), 1);
             let mut cuts = cuts;
             cuts.sort_unstable();

@@ -1,4 +1,4 @@
-//! Reading a histogram that somebody has written: what it claims of itself is checked before anything is made.
+//! Decodes histograms from untrusted text: the sizes in the header are checked before any memory is allocated.
 
 use std::io::Read as _;
 
@@ -10,25 +10,26 @@ use hdrhistogram::serialization::Deserializer;
 use super::histogram::{HIGHEST_NS, HistogramError};
 use crate::num;
 
-/// Characters of the longest text that is read, and bytes of the largest histogram in one: some times what one of
-/// [`LONGEST_NS`] with 3 digits takes, each count 9 bytes.
+/// Largest accepted text in characters, and largest histogram in it in bytes: several times the size of one of
+/// [`LONGEST_NS`] with 3 digits and 9 bytes for each count.
 const LONGEST_TEXT: usize = 1 << 20;
 const LARGEST: u64 = 1 << 20;
-/// The longest time that a histogram of another tool may hold: a day. With 3 digits its counts are about 300 kB.
+/// The longest time that a histogram of another tool may hold: a day. With 3 digits its counts are about 300
+/// kB.
 const LONGEST_NS: u64 = 24 * HIGHEST_NS;
-/// The first bytes of a V2 histogram, and of one that is compressed.
+/// The first bytes of a V2 histogram, and of a compressed one.
 const COOKIE: u32 = 0x1c84_9313;
 const COMPRESSED: u32 = 0x1c84_9314;
 
-/// Takes a number off the front of some bytes.
+/// Takes a number off the front of the bytes.
 fn take<const N: usize>(bytes: &mut &[u8]) -> Result<[u8; N], HistogramError> {
-    let ends = || HistogramError::Decode("it ends within its head".to_owned());
+    let ends = || HistogramError::Decode("it ends within its header".to_owned());
     let (first, rest) = bytes.split_first_chunk::<N>().ok_or_else(ends)?;
     *bytes = rest;
     Ok(*first)
 }
 
-/// The histogram without its compression, and no more of it than a sound one has.
+/// Decompresses a histogram, up to the size of a valid one.
 fn inflated(bytes: &[u8]) -> Result<Vec<u8>, HistogramError> {
     let mut rest = bytes;
     if u32::from_be_bytes(take(&mut rest)?) != COMPRESSED {
@@ -44,12 +45,12 @@ fn inflated(bytes: &[u8]) -> Result<Vec<u8>, HistogramError> {
     Ok(plain)
 }
 
-/// Checks what a histogram claims of itself, before anything is made as large as it says.
+/// Checks the sizes in the header before anything is allocated by them.
 fn sound(bytes: &[u8]) -> Result<(), HistogramError> {
     let wrong = |what: String| Err(HistogramError::Decode(what));
     let mut rest = bytes;
     if u32::from_be_bytes(take(&mut rest)?) != COOKIE {
-        return wrong("it does not begin as one".to_owned());
+        return wrong("it does not begin with the cookie of one".to_owned());
     }
     let length = u32::from_be_bytes(take(&mut rest)?);
     let _normalizing_offset = u32::from_be_bytes(take(&mut rest)?);
@@ -57,18 +58,18 @@ fn sound(bytes: &[u8]) -> Result<(), HistogramError> {
     let (lowest, highest) = (u64::from_be_bytes(take(&mut rest)?), u64::from_be_bytes(take(&mut rest)?));
     let _ratio: [u8; 8] = take(&mut rest)?;
     if digits > 3 {
-        return wrong(format!("it claims {digits} digits, and at most 3 are read"));
+        return wrong(format!("it claims {digits} digits; at most 3 are supported"));
     }
     if lowest == 0 || highest > LONGEST_NS {
         return wrong(format!("it claims values from {lowest} to {highest}; expected 1 to {LONGEST_NS}"));
     }
     if u64::from(length) > num::count(rest.len()) {
-        return wrong(format!("it claims {length} bytes of counts, and has {}", rest.len()));
+        return wrong(format!("it claims {length} bytes of countsbut has {}", rest.len()));
     }
     Ok(())
 }
 
-/// Reads what [`super::encode`] or another HDR tool wrote.
+/// Decodes the text of [`super::encode`] or another HDR tool.
 ///
 /// # Errors
 /// When the text is not such a histogram.
@@ -88,7 +89,7 @@ pub fn decode(text: &str) -> Result<Histogram<u64>, HistogramError> {
 mod tests {
     use super::*;
 
-    /// A histogram with nothing in it with the claims that a test gives it.
+    /// An empty histogram with the given sizes in its header.
     fn claiming(length: u32, digits: u32, lowest: u64, highest: u64) -> String {
         use std::io::Write as _;
         let mut plain = [COOKIE, length, 0, digits].map(u32::to_be_bytes).concat();
@@ -113,7 +114,7 @@ mod tests {
             let error = decode(&text).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
-        // Some kilobytes that would become gigabytes.
+        // Some kilobytes that would decompress to gigabytes.
         let bomb = {
             use std::io::Write as _;
             let mut packer = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());

@@ -1,20 +1,21 @@
-//! How far beyond a limit times lie, and how much of that the harness itself explains.
+//! How far times exceed a limit, and how many of the exceedances the harness itself explains.
 //!
-//! A time counts from the intended moment, so what the harness was late by, and what it stood still for, is in it. An event
-//! beyond a limit is *explained* if it would not be once both are taken off. To know that without keeping events, each
-//! exceedance is counted by when it was due and by how far it went; the lateness of that time is taken off afterwards, always
-//! the largest that can have hit the event: what is left stands.
+//! A time counts from the intended moment, so it includes the harness's lateness and pauses. An event beyond a
+//! limit is *explained* if it would be within it without them. To know that without storing events, each
+//! exceedance is counted by when the event was due and by its excess; the lateness of that time is subtracted
+//! afterwards, always the largest that can have affected the event: exceedances that remain are not the
+//! harness's.
 
 use crate::num;
 use crate::plan::{Ns, Span};
 
 /// Buckets of an excess: 0, then [1, 2¹⁰), [2¹⁰, 2¹¹) … and everything from 2⁴¹ ns on.
 const BUCKETS: usize = 34;
-/// Slots of a run of up to ten minutes; longer ones have slots of a second.
+/// Slot length for runs of up to ten minutes; longer runs have slots of a second.
 const FINE: Span = Span::millis(100);
 const FINE_UP_TO: Span = Span::seconds(600);
 
-/// How long a slot of a phase of this length is; a second is a whole number of them.
+/// The slot length for a phase of this duration; a second is a multiple of it.
 #[must_use]
 pub const fn slot_of(duration: Span) -> Span {
     if duration.ns <= FINE_UP_TO.ns { FINE } else { Span::seconds(1) }
@@ -28,7 +29,7 @@ fn bucket(excess_ns: u64) -> usize {
     }
 }
 
-/// Its lowest and highest excess.
+/// The lowest and highest excess of a bucket.
 fn edges(bucket: usize) -> (u64, u64) {
     let power = |b: usize| 1_u64 << (b + 8);
     match bucket {
@@ -39,8 +40,8 @@ fn edges(bucket: usize) -> (u64, u64) {
     }
 }
 
-/// Exceedances of a few limits over the measure phase, by the slot of the intended time. Memory follows the slots that have
-/// some: about 136 bytes for each limit.
+/// Exceedances of a few limits over the measure phase, by the slot of the intended time. Memory follows the
+/// number of slots with exceedances: about 136 bytes for each of them and limit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Excess {
     start: Ns,
@@ -52,7 +53,7 @@ pub struct Excess {
 }
 
 impl Excess {
-    /// Nothing beyond any of these limits yet, in a phase of `duration` from `start` on.
+    /// Without exceedances, for a phase of `duration` from `start` on.
     #[must_use]
     pub fn new(start: Ns, duration: Span, limits: &[u64]) -> Self {
         let width = slot_of(duration).ns;
@@ -62,7 +63,7 @@ impl Excess {
         Self { start, width, cells: Vec::new(), slots: num::index(duration.ns.div_ceil(width)), limits }
     }
 
-    /// Counts an event's time, from the intended one to `until`.
+    /// Counts an event's time from `intended` to `until`.
     #[inline]
     pub fn record(&mut self, intended: Ns, until: Ns) {
         let ns = until.saturating_sub(intended);
@@ -86,7 +87,7 @@ impl Excess {
         }
     }
 
-    /// Adds the counts of another one of the same phase and limits; others are left out.
+    /// Adds the counts of another one with the same phase and limits; ignores one with others.
     pub fn merge(&mut self, other: &Self) {
         let shape = |e: &Self| (e.start, e.width, e.slots, e.limits.clone());
         if other.cells.is_empty() || shape(self) != shape(other) {
@@ -104,7 +105,7 @@ impl Excess {
         }
     }
 
-    /// Which of the exceedances of a limit the harness explains, second by second of the phase.
+    /// The exceedances of a limit that the harness explains, second by second of the phase.
     #[must_use]
     pub fn excused(&self, limit: u64, harness: &Harness<'_>) -> Vec<Excused> {
         let seconds = num::index((num::count(self.slots) * self.width).div_ceil(1_000_000_000));
@@ -120,7 +121,7 @@ impl Excess {
                 let until = to.saturating_add(limit).saturating_add(most);
                 let late =
                     harness.lateness.late_by(from).saturating_add(harness.lateness.paused(from, until));
-                // With nothing to take off, what lies on a limit lies there by itself.
+                // Without lateness, a value on the limit is not explained.
                 let explained = late > 0 && least <= late;
                 excused[second].add(u64::from(*count), explained, usage);
             }
@@ -129,16 +130,17 @@ impl Excess {
     }
 }
 
-/// Exceedances that may not be the bus's, by what is behind them. Each lies in one of the four or in none.
+/// Exceedances that may not be the bus's, by cause. Each is counted under at most one of the four.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Excused {
-    /// Explained by lateness and pauses, with nobody known to have used the machine up.
+    /// Explained by lateness and pauses, in seconds in which the machine is not known to have been used up.
     pub late: u64,
-    /// Explained by them, in seconds in which others used a material part of the machine.
+    /// Explained by lateness and pauses, in seconds in which others used a material part of the machine.
     pub disturbed: u64,
-    /// Explained by them, in seconds in which only the harness and the broker used the whole machine.
+    /// Explained by lateness and pauses, in seconds in which only the harness and the broker used the whole
+    /// machine.
     pub saturated: u64,
-    /// Not explained by them, but in seconds in which others left no part of the machine free.
+    /// Not explained by lateness and pauses, but in seconds in which others left nothing of the machine.
     pub contended: u64,
 }
 
@@ -153,7 +155,7 @@ impl Excused {
         }
     }
 
-    /// Adds others.
+    /// Adds the counts of another one.
     pub fn merge(&mut self, other: Self) {
         self.late += other.late;
         self.disturbed += other.disturbed;
@@ -161,24 +163,24 @@ impl Excused {
         self.contended += other.contended;
     }
 
-    /// Those that lateness and pauses explain.
+    /// The number explained by lateness and pauses.
     #[must_use]
     pub const fn explained(self) -> u64 {
         self.late + self.disturbed + self.saturated
     }
 }
 
-/// Who used the machine in a second; the worst of several seconds.
+/// Who used the machine in a second; for several seconds, the worst of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Usage {
-    /// Neither of these.
+    /// None of the others.
     #[default]
     Free,
     /// The harness and the broker used all of it.
     Saturated,
     /// Others used a material part of it.
     Shared,
-    /// Others used a material part of it, and nothing was left.
+    /// Others used a material part of it, and none was left.
     Contended,
 }
 
@@ -204,19 +206,19 @@ impl Seconds {
     }
 }
 
-/// What the harness itself adds to a time, by when the event was due.
+/// The delays that the harness itself adds to times, by when the event was due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lateness {
     start: Ns,
     width: u64,
     lag_max: Vec<u64>,
     pauses_from: Ns,
-    /// Pauses up to the end of each slot.
+    /// Cumulative pauses at the end of each slot.
     paused: Vec<u64>,
 }
 
 impl Lateness {
-    /// Nothing yet, in a phase of `duration` from `start` on.
+    /// Without delays, for a phase of `duration` from `start` on.
     #[must_use]
     pub fn new(start: Ns, duration: Span) -> Self {
         let width = slot_of(duration).ns;
@@ -224,7 +226,7 @@ impl Lateness {
         Self { start, width, lag_max: vec![0; slots], pauses_from: start, paused: Vec::new() }
     }
 
-    /// An event that was due at `intended` was sent so late.
+    /// Counts an event due at `intended` that was sent `late_ns` late.
     #[inline]
     pub fn sent(&mut self, intended: Ns, late_ns: u64) {
         let slot = num::index(intended.saturating_sub(self.start) / self.width);
@@ -233,12 +235,12 @@ impl Lateness {
         }
     }
 
-    /// Adds what other generators were late by.
+    /// Adds the lateness of other generators.
     pub fn merge(&mut self, other: &Self) {
         self.lag_max.iter_mut().zip(&other.lag_max).for_each(|(a, b)| *a = (*a).max(*b));
     }
 
-    /// The pauses of the whole run.
+    /// Adds the pauses of the whole run.
     pub fn pauses(&mut self, pauses: &Pauses) {
         self.pauses_from = pauses.start;
         let mut sum = 0;
@@ -252,13 +254,13 @@ impl Lateness {
             .collect();
     }
 
-    /// The latest that an event of the slot that `intended` lies in was sent.
+    /// The largest lateness of an event in the slot of `intended`.
     fn late_by(&self, intended: Ns) -> u64 {
         let slot = num::index(intended.saturating_sub(self.start) / self.width);
         self.lag_max.get(slot).copied().unwrap_or(0)
     }
 
-    /// How long the harness stood still between two moments, at the most: slots count whole.
+    /// An upper bound on the harness's pauses between two moments: partial slots count in full.
     fn paused(&self, from: Ns, until: Ns) -> u64 {
         let slot = |at: Ns| num::index(at.saturating_sub(self.pauses_from) / Pauses::SLOT_NS);
         let up_to = |slots: usize| match slots.min(self.paused.len()).checked_sub(1) {
@@ -269,7 +271,7 @@ impl Lateness {
     }
 }
 
-/// How long the harness stood still, by slots of 100 ms from a start on.
+/// The harness's pauses, by slots of 100 ms from a start on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pauses {
     start: Ns,
@@ -279,13 +281,13 @@ pub struct Pauses {
 impl Pauses {
     const SLOT_NS: u64 = FINE.ns;
 
-    /// None yet.
+    /// Without pauses.
     #[must_use]
     pub const fn new(start: Ns) -> Self {
         Self { start, slots: Vec::new() }
     }
 
-    /// Enters a pause; what lies before the start is left out.
+    /// Adds a pause; the part before the start is ignored.
     pub fn add(&mut self, from: Ns, length_ns: u64) {
         let end = from.saturating_add(length_ns);
         let mut at = from.max(self.start);
@@ -301,7 +303,7 @@ impl Pauses {
         }
     }
 
-    /// How long it stood still in each second since the start, for `seconds` of them.
+    /// The pause time in each second since the start, for `seconds` of them.
     #[must_use]
     pub fn by_second(&self, seconds: usize) -> Vec<u64> {
         let of = |second: usize| self.slots.iter().skip(second * 10).take(10).sum();
@@ -309,7 +311,7 @@ impl Pauses {
     }
 }
 
-/// What is known of the harness's own part in times.
+/// The harness's own part in times.
 #[derive(Debug, Clone, Copy)]
 pub struct Harness<'a> {
     /// Lateness and pauses.
@@ -359,10 +361,11 @@ mod tests {
         let mut lateness = Lateness::new(START, Span::seconds(3));
         let idle = Seconds::default();
         assert_eq!(sum(&excess, &lateness, &idle).explained(), 0, "no lateness explains nothing");
-        // In the first 100 ms events were sent up to 60 ms late: that is enough for 100 and 150 ms, not for 400.
+        // In the first 100 ms events were sent up to 60 ms late: that explains 100 and 150 ms, not 400.
         lateness.sent(START + 10 * MS, 60 * MS);
         assert_eq!(sum(&excess, &lateness, &idle), Excused { late: 2, ..Excused::default() });
-        // A pause of 300 ms a second later cannot have hit what had come by then, but 400 ms is still under way.
+        // A pause of 300 ms a second later cannot have affected events that had arrived by then, but the one of
+        // 400 ms is still in flight.
         let mut pauses = Pauses::new(START - SECOND);
         pauses.add(START + 350 * MS, 300 * MS);
         lateness.pauses(&pauses);
@@ -387,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn who_used_the_machine_is_told_apart() {
+    fn users_of_the_machine_are_distinguished() {
         let excess = excess(&[(10, 120), (1010, 120), (2010, 120), (2010, 900)]);
         let mut lateness = Lateness::new(START, Span::seconds(3));
         for second in 0..3 {
@@ -396,13 +399,13 @@ mod tests {
         let usage = Seconds::new(START, vec![Usage::Free, Usage::Saturated, Usage::Contended]);
         let expected = Excused { late: 1, saturated: 1, disturbed: 1, contended: 1 };
         assert_eq!(sum(&excess, &lateness, &usage), expected);
-        // What crosses into a disturbed second was disturbed.
+        // A time that reaches into a disturbed second counts as disturbed.
         let usage = Seconds::new(START, vec![Usage::Free, Usage::Free, Usage::Free, Usage::Shared]);
         assert_eq!(sum(&excess, &lateness, &usage).late, 3);
     }
 
     proptest! {
-        /// Whatever is left standing is beyond the limit without lateness and pauses, too.
+        /// Any exceedance that is not explained would also occur without lateness and pauses.
         #[test]
         fn nothing_stands_that_lateness_explains(
             events in proptest::collection::vec((0_u64..3000, 0_u64..80, 0_u64..300, 0_u64..200), 1..60),
@@ -421,7 +424,8 @@ mod tests {
                 let intended = START + at * MS;
                 let sent = intended + lag * MS;
                 let arrived = sent + bus * MS;
-                // It was seen when the harness went on, at the most `seen_late` after it arrived, all of it in pauses.
+                // It was seen when the harness went on, up to `seen_late` after it arrived, all of it in
+                // pauses.
                 let standing: u64 = stands.iter().filter(|p| p.0 <= arrived && arrived < p.0 + p.1).map(|p| p.0 + p.1 - arrived).max().unwrap_or(0);
                 let seen = arrived + standing.min(seen_late * MS);
                 lateness.sent(intended, sent - intended);

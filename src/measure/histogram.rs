@@ -13,7 +13,7 @@ use crate::plan::{Ns, Op};
 /// The longest time a histogram holds: one hour.
 pub const HIGHEST_NS: u64 = 3_600_000_000_000;
 
-/// Why a histogram could not be written or read.
+/// Why a histogram could not be encoded or decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum HistogramError {
     /// It does not fit its format.
@@ -23,20 +23,20 @@ pub enum HistogramError {
     #[error("the histogram is not base64")]
     Base64(#[from] base64::DecodeError),
     /// The bytes are not a compressed V2 histogram.
-    #[error("the bytes are no compressed V2 histogram: {0}")]
+    #[error("the bytes are not a compressed V2 histogram: {0}")]
     Decode(String),
 }
 
 /// A distribution of times in nanoseconds: an HDR histogram with 3 significant digits from 1 ns to 1 h, and
-/// beside it what must be exact.
+/// exact counters and extremes.
 ///
-/// No value is lost, whatever it is:
+/// Every value is counted:
 ///
 /// | value | `count`, `sum`, `min`, `max` | histogram | limits | |
 /// |---|---|---|---|---|
-/// | below 0 (an error of a clock) | as it is | as 0 | as 0 | counted as `negative` |
-/// | 0 to 1 h | as it is | as it is | as it is | |
-/// | above 1 h | as it is | not in it, ranks above all in it | as it is | counted as `overflow` |
+/// | below 0 (clock error) | exact | as 0 | as 0 | counted as `negative` |
+/// | 0 to 1 h | exact | included | exact | |
+/// | above 1 h | exact | not included, ranks above all others | exact | counted as `overflow` |
 #[derive(Debug, Clone)]
 pub struct Latency {
     histogram: Histogram<u64>,
@@ -58,7 +58,7 @@ pub struct Summary {
     pub min_ns: i64,
     /// Arithmetic mean, exact.
     pub mean_ns: f64,
-    /// Median, within 3 digits, as all quantiles.
+    /// Median; like all quantiles, accurate to 3 digits.
     pub p50_ns: u64,
     /// 90 % quantile.
     pub p90_ns: u64,
@@ -77,7 +77,7 @@ pub struct Summary {
 }
 
 impl Latency {
-    /// An empty distribution that counts exactly around these limits, in nanoseconds.
+    /// An empty distribution with exact counters around these limits, in nanoseconds.
     #[must_use]
     pub fn new(limits: &[u64]) -> Self {
         let mut limits = limits.to_vec();
@@ -95,8 +95,8 @@ impl Latency {
         }
     }
 
-    /// An empty one with the same limits.
-    pub(super) fn alike(&self) -> Self {
+    /// An empty distribution with the same limits.
+    pub(super) fn empty_like_this(&self) -> Self {
         let limits: Vec<u64> = self.limits.iter().map(|limit| limit.ns).collect();
         Self::new(&limits)
     }
@@ -126,8 +126,8 @@ impl Latency {
         }
     }
 
-    /// Adds all values of another distribution. Limits that only one of them counted are dropped: half a
-    /// count is no count.
+    /// Adds all values of another distribution. Limits that only one of them has are dropped, since their
+    /// counts would be incomplete.
     pub fn merge(&mut self, other: &Self) {
         self.limits
             .retain_mut(|limit| other.limit(limit.ns).inspect(|&tally| limit.tally.merge(tally)).is_some());
@@ -144,7 +144,7 @@ impl Latency {
         debug_assert!(added.is_ok(), "all histograms have the same bounds");
     }
 
-    /// Forgets all values, and keeps the memory.
+    /// Removes all values, but keeps the memory.
     pub fn clear(&mut self) {
         if self.count > 0 {
             self.histogram.reset();
@@ -186,15 +186,15 @@ impl Latency {
         (self.count > 0).then_some(self.max)
     }
 
-    /// Arithmetic mean of the values as they were.
+    /// Arithmetic mean of the exact values.
     #[must_use]
     pub fn mean(&self) -> Option<f64> {
         mean(self.sum, self.count)
     }
 
-    /// The value at rank ⌈q·count⌉ ([`rank`]): the upper end of its bucket (at most 0.1 % too high, never
-    /// too low), but not above the largest value; exact where the rank falls among the overflown (then it
-    /// is the largest value) or the negative ones (0).
+    /// The value at rank ⌈q·count⌉ ([`rank`]): the upper end of its bucket (at most 0.1 % too high, never too
+    /// low), but not above the largest value; exact where the rank falls among the overflown values (then it is
+    /// the largest value) or the negative ones (then it is 0).
     #[must_use]
     pub fn quantile(&self, q: f64) -> Option<u64> {
         let max = u64::try_from(self.max()?).unwrap_or(0);
@@ -202,7 +202,7 @@ impl Latency {
         if rank > within {
             return Some(max);
         }
-        // Half a rank lower, so that no rounding of the share reaches the next one.
+        // Half a rank lower, so that rounding of the share never reaches the next one.
         let share = (num::f64_of(rank) - 0.5) / num::f64_of(within);
         Some(self.histogram.value_at_quantile(share).min(max))
     }
@@ -213,13 +213,13 @@ impl Latency {
         self.limits.iter().find(|limit| limit.ns == ns).map(|limit| limit.tally)
     }
 
-    /// All limits with their counts, in rising order.
+    /// All limits with their counts, in ascending order.
     #[must_use]
     pub fn limits(&self) -> &[Limit] {
         &self.limits
     }
 
-    /// Does the `q`-quantile meet `OP limit`? Exact; `None` without values or for a limit not counted.
+    /// Does the `q`-quantile meet `OP limit`? Exact; `None` without values or for a limit that is not counted.
     #[must_use]
     pub fn holds(&self, q: f64, op: Op, limit: u64) -> Option<bool> {
         let tally = self.limit(limit)?;
@@ -250,7 +250,7 @@ impl Latency {
         &self.histogram
     }
 
-    /// The histogram as text that every HDR tool reads: V2, compressed, in base64.
+    /// The histogram as text for HDR tools: V2, compressed, in base64.
     ///
     /// # Errors
     /// When a count does not fit the format (above 2^63).
@@ -259,12 +259,12 @@ impl Latency {
     }
 }
 
-/// The mean of a sum; `None` of nothing.
+/// The mean of a sum; `None` for a count of 0.
 pub(super) fn mean(sum: i128, count: u64) -> Option<f64> {
-    // Whole part and rest apart, so that a sum above 2^53 costs no precision.
+    // Quotient and remainder separately, so that a sum above 2^53 loses no precision.
     let whole = sum.checked_div(i128::from(count))?;
     let rest = sum - whole * i128::from(count);
-    // The mean of 64-bit numbers is one, and the rest is below their count.
+    // The mean of 64-bit numbers fits 64 bits, and the remainder is below the count.
     let f64_of = |n: i128| num::f64_of_signed(i64::try_from(n).unwrap_or(i64::MAX));
     Some(f64_of(whole) + f64_of(rest) / num::f64_of(count))
 }
@@ -286,8 +286,8 @@ pub fn encode(histogram: &Histogram<u64>) -> Result<String, HistogramError> {
     Ok(BASE64_STANDARD.encode(bytes))
 }
 
-/// The sum of histograms in text. All of a run have the same bounds; what is no histogram, or has others, tells
-/// nothing that could be added. `None` of none.
+/// The sum of encoded histograms. All histograms of a run have the same bounds; texts that are invalid or have
+/// other bounds are ignored. `None` if there are none.
 #[must_use]
 pub fn sum<'a>(texts: impl IntoIterator<Item = &'a String>) -> Option<Histogram<u64>> {
     texts.into_iter().filter_map(|text| decode(text).ok()).reduce(|mut sum, read| {
@@ -309,13 +309,13 @@ mod tests {
         latency
     }
 
-    /// All that can be seen of a distribution.
+    /// All observable figures of a distribution.
     fn seen(l: &Latency) -> (Vec<Limit>, Vec<u64>, [Option<i64>; 2], Histogram<u64>) {
         let counts = vec![l.count, l.negative, l.overflow, u64::try_from(l.sum.unsigned_abs()).unwrap()];
         (l.limits.clone(), counts, [l.min(), l.max()], l.histogram.clone())
     }
 
-    /// Any time: mostly sensible, some wrong or absurd.
+    /// Any time: mostly realistic, some negative or huge.
     fn any_time() -> impl Strategy<Value = i64> {
         prop_oneof![6 => 0..200_000_000_i64, 1 => -1_000_000..=0_i64, 1 => 3_599_000_000_000..3_700_000_000_000_i64]
     }
@@ -371,7 +371,7 @@ mod tests {
         let summary = l.summary().unwrap();
         assert_eq!((summary.count, summary.negative, summary.overflow), (1003, 2, 1));
         assert_eq!((l.negative(), summary.min_ns, summary.max_ns), (2, -6, i64::MAX));
-        // Ranks ⌈q·1003⌉, of which the two lowest are the negative ones.
+        // Ranks ⌈q·1003⌉; the two lowest are the negative ones.
         let figures = (summary.p50_ns, summary.p90_ns, summary.p99_ns, summary.p99_9_ns, summary.p99_99_ns);
         assert_eq!(figures, (500, 901, 991, 1000, u64::try_from(i64::MAX).unwrap()));
         assert!((summary.mean_ns - l.mean().unwrap()).abs() < f64::EPSILON);
@@ -381,13 +381,13 @@ mod tests {
     #[test]
     fn the_sum_of_texts_is_that_of_their_histograms() {
         let text = |values: &[i64]| of(&[], values).to_base64_v2().unwrap();
-        let texts = [text(&[1, 5]), "no histogram".to_owned(), text(&[5, 9, 700])];
+        let texts = [text(&[1, 5]), "not a histogram".to_owned(), text(&[5, 9, 700])];
         assert_eq!(sum(&texts).as_ref(), Some(of(&[], &[1, 5, 5, 9, 700]).histogram()));
         assert_eq!(sum(&texts[1..2]), None);
     }
 
     #[test]
-    fn text_that_is_no_histogram_is_an_error() {
+    fn text_that_is_not_a_histogram_is_an_error() {
         assert!(matches!(decode("*"), Err(HistogramError::Base64(_))));
         for bad in ["", "AAAA", "HISTFAAAAB9"] {
             assert!(decode(bad).is_err(), "{bad}");

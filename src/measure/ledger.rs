@@ -1,14 +1,15 @@
-//! The account of what a group received: in order, late, twice, or not at all.
+//! The account of a group's deliveries: in order, late, repeated, or missing.
 //!
 //! Terms of order are those of RFC 4737. An event is *reordered* if its sequence is below the highest already
 //! delivered of its key (section 3.3, with the next expected number). Its *extent* is i − j for the smallest j
-//! with s\[j\] > s\[i\], counted in arrivals of that key (section 4.2), and its *late time* the time from the
-//! arrival of j to its own (section 4.3). Copies are noted and take no part in this (section 3.3).
+//! with s\[j\] > s\[i\], counted in arrivals of that key (section 4.2), and its *late time* is the time from
+//! the arrival of j to its own (section 4.3). Copies are counted separately and take no part in this (section
+//! 3.3).
 //!
-//! A gap is open, not lost, until somebody says that the run is over. So each key keeps the number after its
-//! highest, and each gap below that keeps the arrival that opened it: the first arrival above *any* sequence
-//! inside a gap is the one that opened it, since everything before that was below the gap. Filling a part of a
-//! gap leaves the rest of it with the same opening.
+//! A gap is open, not lost, until the run is over. So each key keeps the number after its highest, and each gap
+//! below that keeps the arrival that opened it: the first arrival above *any* sequence inside a gap is the one
+//! that opened it, since everything before that was below the gap. Filling a part of a gap leaves the rest of
+//! it with the same opening.
 
 use std::collections::BTreeMap;
 
@@ -16,30 +17,31 @@ use crate::measure::ranges::Stretch;
 use crate::num;
 use crate::plan::Ns;
 
-/// What a delivery was.
+/// The classification of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// The event's first delivery, with none of a higher sequence before it.
     First,
     /// The event's first delivery, after one of a higher sequence.
     Reordered {
-        /// How many arrivals of its key ago it should have come.
+        /// The number of arrivals of its key since it should have arrived.
         extent: u64,
-        /// How long ago, in nanoseconds.
+        /// The time since it should have arrived, in nanoseconds.
         late: u64,
     },
-    /// Delivered before, and this is the first delivery of its position in the broker: it was stored twice.
+    /// Delivered before, and this is the first delivery of its position in the broker: the event was stored
+    /// twice.
     Duplicate,
-    /// Delivered before, and the broker says that it delivers this position again.
+    /// Delivered before, and the group has had this position before.
     Redelivered,
-    /// No event of this run: no such key, or a sequence number that none has.
+    /// Not an event of this run: unknown key, or an impossible sequence number.
     Stray,
 }
 
 /// Counts of deliveries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Deliveries {
-    /// Events delivered, each counted once; the reordered ones are among them.
+    /// Events delivered, each counted once, including the reordered ones.
     pub delivered: u64,
     /// Events whose first delivery was reordered.
     pub reordered: u64,
@@ -47,7 +49,7 @@ pub struct Deliveries {
     pub duplicate: u64,
     /// Deliveries of the same position again.
     pub redelivered: u64,
-    /// Deliveries of no event of this run.
+    /// Deliveries that are not events of this run.
     pub stray: u64,
     /// Largest extent of a reordered event.
     pub extent_max: u64,
@@ -55,7 +57,7 @@ pub struct Deliveries {
     pub late_max_ns: u64,
 }
 
-/// What went wrong with one key.
+/// The faults of one key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Trouble {
     /// Reordered first deliveries.
@@ -69,7 +71,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// All of it.
+    /// The sum of the faults.
     #[must_use]
     pub const fn total(self) -> u64 {
         self.reordered + self.duplicate + self.redelivered
@@ -78,12 +80,12 @@ impl Trouble {
 
 /// The ledger of one group. Keys are dense: `topic × symbols + symbol`; each has sequence numbers from 0.
 ///
-/// Memory is 8 bytes a key, and a map entry for each open gap and each key with trouble. A delivery in order
+/// Memory is 8 bytes a key, and a map entry for each open gap and each key with faults. A delivery in order
 /// touches its key and a counter.
 #[derive(Debug, Clone)]
 pub struct GroupLedger {
     keys: Vec<Key>,
-    /// (key, first) to the rest of the gap.
+    /// From (key, first) to the rest of the gap.
     gaps: BTreeMap<(u32, u32), Gap>,
     trouble: BTreeMap<u32, Trouble>,
     totals: Deliveries,
@@ -98,18 +100,18 @@ struct Key {
     delivered: u32,
 }
 
-/// Sequences below the highest one that have not come yet.
+/// Consecutive sequences below the highest that have not arrived yet.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     last: u32,
-    /// Number of the arrival that opened it, among the key's, from 1.
+    /// Number of the arrival that opened it, counted per key from 1.
     arrival: u32,
     /// Time of that arrival.
     opened: Ns,
 }
 
 impl GroupLedger {
-    /// An empty ledger of so many keys.
+    /// An empty ledger with this number of keys.
     #[must_use]
     pub fn new(keys: usize) -> Self {
         Self {
@@ -121,10 +123,10 @@ impl GroupLedger {
         }
     }
 
-    /// Accounts for a delivery; they come in the order of their receive times. `attempt` is 1 for the first
-    /// delivery of its position to the group ([`super::Positions`] knows), more for another one.
+    /// Enters a delivery; must be called in the order of the receive times. `attempt` is 1 for the first
+    /// delivery of its position to the group (see [`super::Positions`]), and more for a further one.
     ///
-    /// That is enough to tell a redelivery from a duplicate: a known event at a position that the group has not had
+    /// That distinguishes a redelivery from a duplicate: a known event at a position that the group has not had
     /// was stored twice.
     #[inline]
     pub fn deliver(&mut self, key: usize, sequence: u32, received: Ns, attempt: u32) -> Fate {
@@ -161,7 +163,7 @@ impl GroupLedger {
         self.gaps.len()
     }
 
-    /// Events delivered of a key.
+    /// Delivered events of a key.
     #[must_use]
     pub fn delivered(&self, key: usize) -> u64 {
         self.keys.get(key).map_or(0, |key| u64::from(key.delivered))
@@ -173,13 +175,13 @@ impl GroupLedger {
         self.keys.get(key).map_or(0, |key| key.next)
     }
 
-    /// Of the sequences 0 to `end` − 1 of a key, those not delivered, in rising order.
+    /// The missing ones of the sequences 0 to `end` − 1 of a key, in ascending order.
     #[must_use]
     pub fn missing(&self, key: usize, end: u32) -> Vec<Stretch> {
         let Some(last) = end.checked_sub(1) else { return Vec::new() };
         let next = self.next(key);
         let mut missing = Vec::new();
-        // A key without gaps has delivered all below `next`.
+        // A key without gaps has delivered everything below `next`.
         if self.delivered(key) < u64::from(next) {
             let name = num::count32(key);
             let gaps = self.gaps.range((name, 0)..=(name, last));
@@ -191,7 +193,7 @@ impl GroupLedger {
         missing
     }
 
-    /// The keys with most trouble, worst first, at most `most` of them.
+    /// The keys with the most faults, worst first, up to `most` of them.
     #[must_use]
     pub fn worst(&self, most: usize) -> Vec<(usize, Trouble)> {
         let mut all: Vec<(usize, Trouble)> =
@@ -207,7 +209,7 @@ impl GroupLedger {
         Fate::Stray
     }
 
-    /// A delivery that is not the next one of its key.
+    /// Enters a delivery that is not the next one of its key.
     #[cold]
     fn out_of_line(&mut self, key: usize, sequence: u32, received: Ns, attempt: u32) -> Fate {
         let name = num::count32(key);
@@ -232,7 +234,7 @@ impl GroupLedger {
         Fate::Reordered { extent, late }
     }
 
-    /// Takes a sequence out of the gap that holds it, if one does.
+    /// Removes a sequence from the gap that contains it, if there is one.
     fn fill(&mut self, key: u32, sequence: u32) -> Option<Gap> {
         let (&(_, first), gap) = self.gaps.range_mut((key, 0)..=(key, sequence)).next_back()?;
         if gap.last < sequence {

@@ -3,7 +3,7 @@
 use crate::num;
 use crate::plan::Op;
 
-/// How many values lie above a limit, and on it.
+/// The number of values above a limit, and on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Tally {
     /// Values greater than the limit.
@@ -17,12 +17,12 @@ pub struct Tally {
 pub struct Limit {
     /// The limit in nanoseconds.
     pub ns: u64,
-    /// What was counted.
+    /// The counts.
     pub tally: Tally,
 }
 
 impl Tally {
-    /// Counts a value against the limit. Branchless: this runs once an event and limit.
+    /// Counts a value against the limit. Branchless, since it runs for each event and limit.
     #[inline]
     pub fn record(&mut self, value: u64, limit: u64) {
         self.above += u64::from(value > limit);
@@ -35,7 +35,7 @@ impl Tally {
         self.equal += other.equal;
     }
 
-    /// The tally without so many of the values above the limit, and then of those on it.
+    /// The tally without `values` of the values above the limit, and, once those are used up, of those on it.
     #[must_use]
     pub const fn without(self, values: u64) -> Self {
         let rest = values.saturating_sub(self.above);
@@ -54,11 +54,11 @@ impl Tally {
         }
     }
 
-    /// Does the `q`-quantile of what was due meet `OP limit`? Of it `timed` events have a value, and `missing` have none:
-    /// these break every limit, upper or lower, so that no objective is met on the survivors.
+    /// Does the `q`-quantile of the due events meet `OP limit`? `timed` of them have a value, and `missing`
+    /// have none: these break every limit, upper or lower, so that no objective is met by the survivors alone.
     ///
-    /// Exact, for the quantile of [`rank`]; for `<` and `<=` this is to say that at most ⌊(1 − q)·due⌋ events break the
-    /// limit. Nothing due, no.
+    /// Exact, for the quantile of [`rank`]; for `<` and `<=` this means that at most ⌊(1 − q)·due⌋ events break
+    /// the limit. `false` if nothing was due.
     #[must_use]
     pub fn holds(self, q: f64, op: Op, timed: u64, missing: u64) -> bool {
         let due = timed.saturating_add(missing);
@@ -69,7 +69,7 @@ impl Tally {
             && match op {
                 Op::Below => rank <= below,
                 Op::AtMost => rank <= up_to,
-                // Wherever in the order those without a value would stand.
+                // Wherever those without a value would rank.
                 Op::Equal => below.saturating_add(missing) < rank && rank <= up_to,
                 Op::AtLeast => rank > below.saturating_add(missing),
                 Op::Above => rank > up_to.saturating_add(missing),
@@ -77,8 +77,8 @@ impl Tally {
     }
 }
 
-/// The rank of the `q`-quantile of `count` sorted values, from 1: ⌈q·count⌉, and 1 for q = 0. So the
-/// quantile is always one of the values: the smallest that at least a share of q does not exceed.
+/// The rank of the `q`-quantile of `count` sorted values, from 1: ⌈q·count⌉, and 1 for q = 0. So the quantile
+/// is always one of the values: the smallest that at least a share q of them does not exceed.
 ///
 /// A product within rounding of an integer is that integer: 0.07 × 100 has rank 7, not 8.
 #[must_use]
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_has_no_value_breaks_every_limit() {
-        // 99 of 100 below 5, and one that never came.
+        // 99 of 100 below 5, and one that never arrived.
         let below = Tally::default();
         assert!(below.holds(0.99, Op::Below, 99, 1) && !below.holds(0.99, Op::Below, 98, 2));
         assert!(!below.holds(1.0, Op::AtMost, 99, 1));

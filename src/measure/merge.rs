@@ -1,8 +1,8 @@
-//! One order of receive times out of several members' orders: what a group received, and when.
+//! Merges several members' records into one order of receive times.
 //!
-//! Members report in batches, each in its own order, and say up to when they have reported everything. A
-//! record is released once every other member has said so beyond its time. So the result is the same as
-//! sorting everything by (received time, member), whatever way the batches came.
+//! Members report in batches, each in its own order, with the time up to which they have reported everything. A
+//! record is released once every other member has reported beyond its time. So the result is the same as
+//! sorting everything by (received time, member), regardless of how the batches arrived.
 
 use std::collections::VecDeque;
 
@@ -21,27 +21,28 @@ pub struct Merger<T> {
 #[derive(Debug)]
 struct Member<T> {
     queue: VecDeque<(Ns, T)>,
-    /// Nothing earlier than this will come any more; `None` when nothing at all will.
+    /// No earlier record will come; `None` when no record will come at all.
     watermark: Option<Ns>,
 }
 
 impl<T> Member<T> {
-    /// The earliest time at which a record of this member can still be: its first one waiting, or a new one.
+    /// The earliest possible time of a further record of this member: that of its first waiting one, or of a
+    /// new one.
     fn frontier(&self) -> Ns {
         self.queue.front().map(|&(at, _)| at).or(self.watermark).unwrap_or(Ns::MAX)
     }
 }
 
 impl<T> Merger<T> {
-    /// A merger for so many members that holds about `capacity` records back at the most.
+    /// A merger for `members` members that holds back about `capacity` records.
     #[must_use]
     pub fn new(members: usize, capacity: usize) -> Self {
         let member = || Member { queue: VecDeque::new(), watermark: Some(0) };
         Self { members: (0..members).map(|_| member()).collect(), waiting: 0, capacity, forced: 0 }
     }
 
-    /// Takes a member's next records, in the order of their receive times, and its word that it will report
-    /// none before `watermark` any more. A member that receives nothing must still say so from time to time.
+    /// Takes a member's next records, in the order of their receive times; it will report none before
+    /// `watermark` later. A member that receives nothing must still call this from time to time.
     pub fn push(&mut self, member: usize, records: impl IntoIterator<Item = (Ns, T)>, watermark: Ns) {
         let Some(member) = self.members.get_mut(member) else { return };
         let before = member.queue.len();
@@ -50,15 +51,15 @@ impl<T> Merger<T> {
         member.watermark = member.watermark.map(|old| old.max(watermark));
     }
 
-    /// Takes a member's word that it will report nothing any more.
+    /// Ends a member's records: it will report nothing further.
     pub fn close(&mut self, member: usize) {
         if let Some(member) = self.members.get_mut(member) {
             member.watermark = None;
         }
     }
 
-    /// Hands on what can be ordered by now, as (member, received, record); and, beyond the capacity, the
-    /// earliest of what cannot, which is then counted as forced.
+    /// Passes on the records whose order is certain, as (member, received, record); beyond the capacity also
+    /// the earliest uncertain ones, which are counted as forced.
     pub fn release(&mut self, mut sink: impl FnMut(usize, Ns, T)) {
         while let Some((member, sure)) = self.earliest() {
             if !sure && self.waiting <= self.capacity {
@@ -72,19 +73,20 @@ impl<T> Merger<T> {
         }
     }
 
-    /// Records released before every other member had reported up to their time: their order is a guess.
+    /// Records released before every other member had reported up to their time, so that their order is
+    /// uncertain.
     #[must_use]
     pub const fn forced(&self) -> u64 {
         self.forced
     }
 
-    /// No record earlier than this will be released any more; `Ns::MAX` once every member has been closed.
+    /// No record earlier than this will be released; `Ns::MAX` once every member is closed.
     #[must_use]
     pub fn frontier(&self) -> Ns {
         self.members.iter().map(Member::frontier).min().unwrap_or(Ns::MAX)
     }
 
-    /// How many members report.
+    /// The number of members.
     #[must_use]
     pub fn members(&self) -> usize {
         self.members.len()
@@ -96,7 +98,7 @@ impl<T> Merger<T> {
         self.waiting
     }
 
-    /// The member with the earliest record, and whether no earlier one can come.
+    /// The member with the earliest record, and whether an earlier one is ruled out.
     fn earliest(&self) -> Option<(usize, bool)> {
         let heads =
             self.members.iter().enumerate().filter_map(|(m, member)| Some((member.queue.front()?.0, m)));
@@ -142,7 +144,7 @@ mod tests {
         let mut merger = Merger::new(2, 100);
         merger.push(1, [(10, 1)], 10);
         merger.push(0, [], 10);
-        assert_eq!(released(&mut merger), [0; 0], "the other may still report one of the same time");
+        assert_eq!(released(&mut merger), [0; 0], "the other may still report a record with the same time");
         merger.push(0, [(10, 2)], 10);
         assert_eq!(released(&mut merger), [2]);
         merger.push(0, [], 11);
@@ -182,7 +184,7 @@ mod tests {
             for (member, size, early) in batches.into_iter().chain(rest) {
                 let size = size.min(queues[member].len());
                 let batch: Vec<(Ns, usize)> = queues[member].drain(..size).collect();
-                // The word reaches at most to the member's next record.
+                // The watermark reaches at most to the member's next record.
                 let said = batch.last().map_or(0, |last| last.0) + early;
                 let said = queues[member].front().map_or(said, |next| said.min(next.0));
                 merger.push(member, batch, said);

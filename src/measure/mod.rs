@@ -1,6 +1,6 @@
-//! What a run measures: times in histograms and windows, and the account of every event.
+//! The measurements of a run: times in histograms and windows, and the account of every event.
 //!
-//! Everything here is arithmetic on what others report; nothing reads a clock or knows a bus.
+//! Everything here is arithmetic on reported values; nothing reads a clock or knows a bus.
 
 mod backlog;
 mod decode;

@@ -1,39 +1,40 @@
-//! Which of a broker's positions a group has had: tells a second copy from a position that came again, also
-//! where the broker has forgotten that it delivered it.
+//! The broker's positions that a group has received. Distinguishes a second copy from a redelivered position,
+//! even where the broker has forgotten its earlier delivery.
 
 use crate::num;
 
-/// Positions of a partition that are remembered one by one, back from the highest one, at the most.
+/// Largest number of positions of a partition that are remembered individually, back from the highest one.
 const REMEMBERED: u64 = 1 << 20;
-/// The same of all partitions of a group together: 16 MiB, the whole memory of 128 partitions.
+/// The same for all partitions of a group together: 16 MiB, the full memory of 128 partitions.
 const OF_A_GROUP: u64 = 1 << 27;
-/// What the rings of a group begin with, together: 1 MiB. So few partitions have all their memory from the first event on.
+/// Initial size of a group's rings together: 1 MiB. With few partitions, each has its full memory from the
+/// first event on.
 const AT_FIRST: u64 = 1 << 23;
 /// Positions in a word.
 const WORD: u64 = 64;
 
-/// What is known of a position.
+/// The state of a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Known {
     /// It had not been delivered.
     New,
     /// It had been delivered.
     Again,
-    /// It lies too far back to be remembered.
+    /// It is too far back to be remembered.
     Forgotten,
 }
 
 /// The positions of one group, as bits in a ring for each partition.
 ///
-/// A ring has room for what lies between the lowest and the highest position that it remembers, and grows with that: up to
-/// the last 2^20 positions, or, with more than 128 partitions, up to an equal share of 2^27 for all.
+/// A ring has room for the span between the lowest and the highest position that it remembers, and grows with
+/// it: up to the last 2^20 positions, or, with more than 128 partitions, up to an equal share of 2^27 for all.
 #[derive(Debug, Clone)]
 pub struct Positions {
     partitions: Vec<Ring>,
     size: Size,
 }
 
-/// Positions that a ring has room for; powers of two.
+/// Capacity of a ring in positions; powers of two.
 #[derive(Debug, Clone, Copy)]
 struct Size {
     first: u64,
@@ -44,25 +45,25 @@ struct Size {
 struct Ring {
     /// One above the highest position.
     end: u64,
-    /// No position below is remembered, and all from here to the end have a place of their own.
+    /// No position below is remembered, and all from here to the end have their own bit.
     lowest: u64,
     /// A power of two of words, or none.
     words: Vec<u64>,
 }
 
 impl Positions {
-    /// Of a group that is given events of so many partitions.
+    /// For a group that receives from this number of partitions.
     #[must_use]
     pub fn new(partitions: usize) -> Self {
         let share = |of: u64| {
-            // The power of two below, at least a word.
+            // The power of two below, but at least a word.
             let share = 1 << (of / num::count(partitions.max(1))).max(WORD).ilog2();
             REMEMBERED.min(share)
         };
         Self { partitions: Vec::new(), size: Size { first: share(AT_FIRST), most: share(OF_A_GROUP) } }
     }
 
-    /// Enters a delivery of a position, and says what was known of it before.
+    /// Enters the delivery of a position, and returns its state before.
     #[inline]
     pub fn enter(&mut self, partition: u32, offset: u64) -> Known {
         let partition = num::index32(partition);
@@ -76,7 +77,8 @@ impl Positions {
 impl Ring {
     #[inline]
     fn enter(&mut self, offset: u64, size: Size) -> Known {
-        // The usual one: the next position, for which there is a place, or which takes that of the oldest in a full ring.
+        // The usual case: the next position, for which there is room, or which replaces the oldest in a full
+        // ring.
         let places = self.places();
         if offset == self.end && places > 0 && (offset - self.lowest < places || places == size.most) {
             self.end = offset.saturating_add(1);
@@ -104,7 +106,7 @@ impl Ring {
         if self.set(offset) { Known::Again } else { Known::New }
     }
 
-    /// Makes room for the positions from the old end up to a new highest one.
+    /// Forgets positions to make room for a new highest one.
     fn forget_up_to(&mut self, offset: u64, Size { first, most }: Size) {
         if self.words.is_empty() || offset - self.end >= most {
             let words = self.words.len().max(num::index(first / WORD));
@@ -125,7 +127,7 @@ impl Ring {
         }
     }
 
-    /// Grows until every position of a span has a place of its own.
+    /// Grows until every position of a span has its own bit.
     fn make_room(&mut self, from: u64, end: u64) {
         let wanted = (end - from).next_power_of_two();
         if wanted <= self.places() {
@@ -145,7 +147,7 @@ impl Ring {
         num::count(self.words.len()) * WORD
     }
 
-    /// Sets a bit; was it set?
+    /// Sets a bit and returns whether it was set before.
     fn set(&mut self, offset: u64) -> bool {
         let (word, bit) = self.place(offset);
         let was = self.words[word] & bit != 0;
@@ -186,7 +188,7 @@ mod tests {
     fn a_group_of_many_partitions_takes_no_more_memory_than_one_of_a_few() {
         for partitions in [1, 128, 129, 18 * 256, 64 * 256] {
             let mut positions = Positions::new(partitions);
-            // The first and the last position of what it may remember, and one that is further off.
+            // The first and the last position that it may remember, and one further back.
             for partition in 0..num::count32(partitions) {
                 for offset in
                     [1_000_000, 1_000_000 + positions.size.most - 1, 1_000_000 + positions.size.most]
@@ -217,7 +219,7 @@ mod tests {
         fn near_positions_are_a_set(
             steps in proptest::collection::vec((0_u32..2, 0_u64..300), 0..300),
             start in prop_oneof![Just(0), REMEMBERED - 100..REMEMBERED],
-            // With so many partitions a ring begins with 64 positions and ends with 1024.
+            // With that many partitions a ring begins with 64 positions and ends with 1024.
             partitions in prop_oneof![Just(2), Just(100_000)],
         ) {
             let (mut positions, mut seen) = (Positions::new(partitions), BTreeSet::new());
@@ -233,7 +235,7 @@ mod tests {
             jumps in proptest::collection::vec((any::<bool>(), 0_u64..200), 1..200),
             start in 0_u64..1000,
         ) {
-            // So many partitions that each remembers 256 positions.
+            // Enough partitions that each remembers 256 positions.
             let mut positions = Positions::new(num::index(OF_A_GROUP / 256));
             let (mut seen, mut end, mut offset) = (BTreeSet::new(), 0, start);
             for (ahead, jump) in jumps {

@@ -1,7 +1,7 @@
-//! The account of what was published: which sequence each event has, and which were not confirmed, and why.
+//! The account of published events: the sequence of each, and which were not confirmed, and why.
 //!
-//! Every slot of the schedule takes a sequence, also one that the client does not take: so a consumer's view
-//! has a gap there, and the exception that explains it. Confirmed events are all the others.
+//! Every slot of the schedule takes a sequence, even one whose event the client refuses: so a consumer sees a
+//! gap there, and the exception in this ledger explains it. All events without an exception are confirmed.
 
 use crate::measure::ranges::{Ranges, Stretch};
 use crate::num;
@@ -9,17 +9,17 @@ use crate::num;
 /// Counts of published events: `intended = acked + refused + unconfirmed + unsent + open`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Published {
-    /// Slots of the schedule that have come.
+    /// Slots of the schedule so far.
     pub intended: u64,
-    /// The broker confirmed it.
+    /// Events that the broker confirmed.
     pub acked: u64,
-    /// The broker said no.
+    /// Events that the broker refused.
     pub refused: u64,
-    /// No answer in time.
+    /// Events without an answer in time.
     pub unconfirmed: u64,
-    /// The client did not take it.
+    /// Events that the client did not accept.
     pub unsent: u64,
-    /// Of the acked ones: the broker knew the id already and kept the first copy.
+    /// Of the acked ones: those whose id the broker knew already, so that it kept the first copy.
     pub duplicate_acks: u64,
 }
 
@@ -30,7 +30,7 @@ impl Published {
         self.intended.saturating_sub(self.acked + self.refused + self.unconfirmed + self.unsent)
     }
 
-    /// Events that the client took.
+    /// Events that the client accepted.
     #[must_use]
     pub const fn sent(&self) -> u64 {
         self.intended.saturating_sub(self.unsent)
@@ -51,7 +51,7 @@ pub struct PublishLedger {
 }
 
 impl PublishLedger {
-    /// An empty ledger of so many keys.
+    /// An empty ledger with this number of keys.
     #[must_use]
     pub fn new(keys: usize) -> Self {
         Self {
@@ -63,8 +63,8 @@ impl PublishLedger {
         }
     }
 
-    /// Takes the next sequence of a key for a slot of the schedule; `None` for no such key, and after
-    /// 2^32 − 1 events of it.
+    /// Takes the next sequence of a key for a slot of the schedule; `None` for an unknown key, and after 2^32 −
+    /// 1 events of a key.
     #[inline]
     pub fn assign(&mut self, key: usize) -> Option<u32> {
         let next = self.next.get_mut(key)?;
@@ -74,24 +74,24 @@ impl PublishLedger {
         Some(sequence)
     }
 
-    /// The broker confirmed an event; `duplicate` if it knew its id already.
+    /// Counts a confirmed event; `duplicate` if the broker knew its id already.
     #[inline]
     pub fn acked(&mut self, duplicate: bool) {
         self.totals.acked += 1;
         self.totals.duplicate_acks += u64::from(duplicate);
     }
 
-    /// The broker said no.
+    /// Enters an event that the broker refused.
     pub fn refused(&mut self, key: usize, sequence: u32) {
         self.totals.refused += u64::from(self.refused.insert(num::count32(key), sequence));
     }
 
-    /// No answer in time.
+    /// Enters an event without an answer in time.
     pub fn unconfirmed(&mut self, key: usize, sequence: u32) {
         self.totals.unconfirmed += u64::from(self.unconfirmed.insert(num::count32(key), sequence));
     }
 
-    /// The client did not take it.
+    /// Enters an event that the client did not accept.
     pub fn unsent(&mut self, key: usize, sequence: u32) {
         self.totals.unsent += u64::from(self.unsent.insert(num::count32(key), sequence));
     }
@@ -108,7 +108,7 @@ impl PublishLedger {
         self.next.len()
     }
 
-    /// Sequences taken of a key.
+    /// Number of sequences taken of a key.
     #[must_use]
     pub fn intended(&self, key: usize) -> u32 {
         self.next.get(key).copied().unwrap_or(0)
@@ -124,7 +124,7 @@ impl PublishLedger {
                 .any(|set| set.contains(name, sequence))
     }
 
-    /// The events of a key that were not confirmed for any reason, in rising order; neighbours may touch.
+    /// The events of a key that were not confirmed for any reason, in ascending order; neighbours may touch.
     pub(super) fn exceptions(&self, key: usize) -> Vec<Stretch> {
         let name = num::count32(key);
         let mut all: Vec<Stretch> =
@@ -133,12 +133,12 @@ impl PublishLedger {
         all
     }
 
-    /// The unconfirmed events of a key, in rising order.
+    /// The unconfirmed events of a key, in ascending order.
     pub(super) fn unconfirmed_of(&self, key: usize) -> Vec<Stretch> {
         self.unconfirmed.of(num::count32(key)).collect()
     }
 
-    /// Adds the ledger of another generator, which has keys of its own.
+    /// Adds the ledger of another generator, whose keys are different.
     pub fn merge(&mut self, other: &Self) {
         self.next.resize(self.next.len().max(other.next.len()), 0);
         self.next.iter_mut().zip(&other.next).for_each(|(a, b)| *a = (*a).max(*b));
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn acked_is_what_is_no_exception() {
+    fn every_event_without_an_exception_is_acked() {
         let ledger = ledger();
         let acked: Vec<bool> = (0..4).map(|sequence| ledger.is_acked(0, sequence)).collect();
         assert_eq!(acked, [true, false, true, false]);

@@ -12,7 +12,7 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// How many sequence numbers it has.
+    /// The number of sequence numbers in it.
     #[must_use]
     #[expect(clippy::len_without_is_empty, reason = "a stretch has at least one number")]
     pub fn len(self) -> u64 {
@@ -20,12 +20,12 @@ impl Stretch {
     }
 }
 
-/// How many sequence numbers some stretches have together.
+/// The number of sequence numbers in all stretches together.
 pub(super) fn total(stretches: &[Stretch]) -> u64 {
     stretches.iter().map(|s| s.len()).sum()
 }
 
-/// What is in both of two sorted lists of stretches.
+/// The intersection of two sorted lists of stretches.
 pub(super) fn common(a: &[Stretch], b: &[Stretch]) -> Vec<Stretch> {
     let (mut i, mut j, mut both) = (0, 0, Vec::new());
     while let (Some(x), Some(y)) = (a.get(i), b.get(j)) {
@@ -42,7 +42,7 @@ pub(super) fn common(a: &[Stretch], b: &[Stretch]) -> Vec<Stretch> {
     both
 }
 
-/// What is in the first of two sorted lists of stretches and not in the second.
+/// The stretches of the first sorted list without those of the second.
 pub(super) fn without(a: &[Stretch], b: &[Stretch]) -> Vec<Stretch> {
     let mut rest = Vec::new();
     let mut j = 0;
@@ -81,13 +81,13 @@ impl Ranges {
         }
         let after = sequence.checked_add(1).and_then(|next| self.stretches.remove(&(key, next)));
         let last = after.unwrap_or(sequence);
-        // The one before ends below `sequence`, so it has a next number.
+        // The stretch before ends below `sequence`, so `last + 1` does not overflow.
         let first = before.filter(|s| s.last + 1 == sequence).map_or(sequence, |s| s.first);
         self.stretches.insert((key, first), last);
         true
     }
 
-    /// Takes a number out; `false` if it was not there.
+    /// Removes a number; `false` if it was not there.
     pub fn remove(&mut self, key: u32, sequence: u32) -> bool {
         let Some(holder) = self.at_or_before(key, sequence).filter(|s| s.last >= sequence) else {
             return false;
@@ -109,7 +109,7 @@ impl Ranges {
         self.at_or_before(key, sequence).is_some_and(|s| s.last >= sequence)
     }
 
-    /// The stretches of a key, in rising order.
+    /// The stretches of a key, in ascending order.
     pub fn of(&self, key: u32) -> impl Iterator<Item = Stretch> + '_ {
         self.stretches.range((key, 0)..=(key, u32::MAX)).map(|(&(_, first), &last)| Stretch { first, last })
     }

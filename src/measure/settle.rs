@@ -1,4 +1,4 @@
-//! The account between what was published and what arrived: what is lost, where, and when a drain is complete.
+//! The account between published and delivered events: which are lost, where, and when a drain is complete.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::measure::publish::PublishLedger;
 use crate::measure::ranges::{Stretch, common, total, without};
 use crate::num;
 
-/// How many ranges of lost events are listed; the others are only counted.
+/// Largest number of listed ranges of lost events; further ones are only counted.
 pub const MAX_RANGES: usize = 1000;
 
 /// Consecutive lost events of one key.
@@ -23,34 +23,35 @@ pub struct LostRange {
     pub stored: Option<bool>,
 }
 
-/// What became of the events that a group subscribes:
-/// `delivered = expected − lost − pending + recovered + unexpected`.
+/// The outcome of the events that a group subscribes to: `delivered = expected − lost − pending + recovered +
+/// unexpected`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Settled {
     /// Acked events of subscribed keys.
     pub expected: u64,
     /// Events delivered at least once.
     pub delivered: u64,
-    /// Acked, never delivered, and not to come.
+    /// Acked, never delivered, and not expected any more.
     pub lost: u64,
-    /// Acked, not delivered, and perhaps still to come.
+    /// Acked, not delivered, and possibly still to come.
     pub pending: u64,
-    /// Of these, not in the store; `None` without an audit.
+    /// Of the lost ones, those not in the store; `None` without an audit.
     pub lost_not_stored: Option<u64>,
-    /// Of these, in the store; `None` without an audit.
+    /// Of the lost ones, those in the store; `None` without an audit.
     pub lost_not_delivered: Option<u64>,
-    /// Unconfirmed, and delivered all the same.
+    /// Unconfirmed, but delivered.
     pub recovered: u64,
-    /// Delivered, though refused, unsent, never published, or of no subscribed key: somebody's error.
+    /// Delivered, though refused, unsent, never published, or of no subscribed key: an error of the bus or the
+    /// harness.
     pub unexpected: u64,
-    /// Events without an answer yet. They are taken for acked, so the account is right only where this is 0.
+    /// Events without an answer yet. They count as acked, so the account is right only where this is 0.
     pub open: u64,
-    /// Undelivered acked events of each key that has some, in rising order of the keys; of stored ones it is not known
-    /// which are pending and which are lost, where there are both.
+    /// The number of undelivered acked events of each key that has some, by ascending key; where stored events
+    /// are partly pending and partly lost, it is unknown which are which.
     pub lost_by_key: Vec<(usize, u64)>,
-    /// Where they are, by key and sequence, at most [`MAX_RANGES`].
+    /// Their key and sequences, up to [`MAX_RANGES`].
     pub ranges: Vec<LostRange>,
-    /// Further ranges.
+    /// The number of further ranges.
     pub ranges_left_out: u64,
 }
 
@@ -73,10 +74,10 @@ pub(super) fn account(published: &PublishLedger, received: &GroupLedger, key: us
     }
 }
 
-/// Settles a group's account with what was published, once every event has its answer and the drain is over.
-/// `stored` is the ledger of a *complete* audit, which read the store as if it were a group. `owed` is how many deliveries
-/// may still come to the group by the broker's account: so many of the undelivered events that are stored, or of all where
-/// there was no audit, are not lost but pending.
+/// Settles a group's account with the published events, once every event has its answer and the drain is over.
+/// `stored` is the ledger of a *complete* audit, which read the store as if it were a group. `owed` is the
+/// number of deliveries that may still come to the group by the broker's account: that many of the undelivered
+/// stored events (or of all undelivered events without an audit) are not lost but pending.
 #[must_use]
 pub fn settle(
     published: &PublishLedger,
@@ -104,7 +105,7 @@ pub fn settle(
     }
     let explained = settled.expected - settled.lost + settled.recovered;
     settled.unexpected = settled.delivered.saturating_sub(explained);
-    // What is not stored cannot come.
+    // Events that are not stored cannot arrive.
     settled.pending = owed.min(settled.lost_not_delivered.unwrap_or(settled.lost));
     settled.lost -= settled.pending;
     settled.lost_not_delivered = settled.lost_not_delivered.map(|n| n - settled.pending);
@@ -115,7 +116,7 @@ pub fn settle(
 }
 
 impl Settled {
-    /// Books the lost events of a key, given what is not in the store of it.
+    /// Enters the lost events of a key, given those that are not in the store.
     fn locate(&mut self, key: usize, lost: &[Stretch], not_stored: Option<Vec<Stretch>>) {
         let range = |stored| move |s: &Stretch| LostRange { key, first: s.first, last: s.last, stored };
         let Some(holes) = not_stored else {
@@ -137,7 +138,7 @@ impl Settled {
     }
 }
 
-/// Counts the acked events that a group has not been given yet, down to 0: then its drain is complete.
+/// Counts down the acked events that a group has not received yet; at 0 its drain is complete.
 #[derive(Debug, Clone)]
 pub struct Missing {
     published: Arc<PublishLedger>,
@@ -146,7 +147,7 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Takes stock, once every event has its answer.
+    /// Counts the missing events, once every event has its answer.
     #[must_use]
     pub fn new(
         published: Arc<PublishLedger>,
@@ -159,7 +160,7 @@ impl Missing {
         Self { published, subscribed, left }
     }
 
-    /// Counts a first delivery ([`super::Fate::First`] or `Reordered`) after the stock was taken.
+    /// Counts a first delivery ([`super::Fate::First`] or `Reordered`) after the initial count.
     pub fn first_delivery(&mut self, key: usize, sequence: u32) {
         let expected =
             self.subscribed.get(key).copied().unwrap_or(false) && self.published.is_acked(key, sequence);
@@ -263,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_sent_is_unexpected() {
+    fn events_that_were_never_sent_are_unexpected() {
         let (published, _) = publish(&[(0, Refused), (0, Unsent), (1, Acked)]);
         let group = deliver(&[(0, 0), (0, 1), (0, 2), (1, 0), (2, 0)]);
         let settled = settle(&published, &group, |key| key != 1, None, 0);
@@ -272,7 +273,7 @@ mod tests {
 
     #[test]
     fn the_list_of_losses_is_bounded_and_the_count_is_not() {
-        // Of a key alone, and of two that share the room.
+        // For one key, and for two that share the room.
         for keys in [vec![(0, 2 * MAX_RANGES + 20)], vec![(0, MAX_RANGES), (1, MAX_RANGES + 20)]] {
             let all: Vec<_> = keys.iter().flat_map(|&(key, events)| vec![(key, Acked); events]).collect();
             let (published, _) = publish(&all);

@@ -7,8 +7,8 @@ use crate::measure::settle::account;
 use crate::num;
 use crate::plan::Ns;
 
-/// The ledger of the store. Memory is that of a [`GroupLedger`], and a map entry for each run of events that are
-/// stored twice or out of order.
+/// The ledger of the store. Memory is that of a [`GroupLedger`], and a map entry for each run of events that
+/// are stored twice or out of order.
 #[derive(Debug, Clone)]
 pub struct StoreLedger {
     ledger: GroupLedger,
@@ -17,13 +17,14 @@ pub struct StoreLedger {
 }
 
 impl StoreLedger {
-    /// An empty ledger of so many keys.
+    /// An empty ledger with this number of keys.
     #[must_use]
     pub fn new(keys: usize) -> Self {
         Self { ledger: GroupLedger::new(keys), twice: Ranges::default(), late: Ranges::default() }
     }
 
-    /// Enters a stored event in the broker's order. Each position is read once, so a repeat is a second copy.
+    /// Enters a stored event in the broker's order. Each position is read once, so a repeated event is a second
+    /// copy.
     pub fn store(&mut self, key: usize, sequence: u32, read: Ns) {
         match self.ledger.deliver(key, sequence, read, 1) {
             Fate::Reordered { .. } => self.late.insert(num::count32(key), sequence),
@@ -32,14 +33,14 @@ impl StoreLedger {
         };
     }
 
-    /// What is stored, as if the store were a group.
+    /// The stored events, as if the store were a group.
     #[must_use]
     pub const fn ledger(&self) -> &GroupLedger {
         &self.ledger
     }
 }
 
-/// What reading the store back from its start showed.
+/// The result of reading the store back from its start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Audit {
     /// Acked events.
@@ -75,7 +76,7 @@ pub fn audit(published: &PublishLedger, stored: &StoreLedger) -> Audit {
     found
 }
 
-/// The stretches as far as they lie below `end`.
+/// The parts of the stretches below `end`.
 fn within(all: impl Iterator<Item = Stretch>, end: u32) -> Vec<Stretch> {
     let below = all.take_while(|stretch| stretch.first < end);
     below.map(|stretch| Stretch { last: stretch.last.min(end - 1), ..stretch }).collect()

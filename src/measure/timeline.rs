@@ -1,6 +1,6 @@
-//! One second of a run: what a generator and a group collect in it.
+//! One second of a run: the counts and times that a generator or a group collects in it.
 //!
-//! Intervals are added up, never averaged.
+//! Intervals are added, never averaged.
 
 use std::borrow::Cow;
 
@@ -9,7 +9,7 @@ use crate::measure::ledger::Fate;
 use crate::num;
 use crate::plan::Ns;
 
-/// The limits, in nanoseconds, around which each time is counted exactly.
+/// The limits with exact counters, in nanoseconds.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Limits {
     /// received − intended.
@@ -22,30 +22,30 @@ pub struct Limits {
     pub send_lag: Vec<u64>,
 }
 
-/// Times of one interval: those of the measure phase's events apart from those of the others, which happen in the same
-/// interval where a phase ends within it, or where events of the warm-up are late. One record for each event.
+/// Times of one interval, with those of the measure phase's events kept apart from the others: both occur in an
+/// interval in which a phase ends, or in which events of the warm-up are late. One record for each event.
 #[derive(Debug, Clone)]
 pub struct Times {
     measured: Latency,
-    /// Made with its first value: most intervals have none.
+    /// Allocated with its first value: most intervals have none.
     others: Option<Box<Latency>>,
 }
 
 impl Times {
-    /// No times, and exact counters around these limits, in nanoseconds.
+    /// No times, with exact counters around these limits, in nanoseconds.
     #[must_use]
     pub fn new(limits: &[u64]) -> Self {
         Self { measured: Latency::new(limits), others: None }
     }
 
-    /// Counts the time from one moment to another, of an event of the measure phase or of another one.
+    /// Counts the time from one moment to another; `measured` for an event of the measure phase.
     #[inline]
     pub fn record_between(&mut self, measured: bool, from: Ns, to: Ns) {
         let ns = num::difference(to, from);
         if measured {
             self.measured.record(ns);
         } else {
-            self.others.get_or_insert_with(|| Box::new(self.measured.alike())).record(ns);
+            self.others.get_or_insert_with(|| Box::new(self.measured.empty_like_this())).record(ns);
         }
     }
 
@@ -71,21 +71,21 @@ impl Times {
         let Self { measured, others } = other;
         self.measured.merge(measured);
         if let Some(theirs) = others {
-            self.others.get_or_insert_with(|| Box::new(theirs.alike())).merge(theirs);
+            self.others.get_or_insert_with(|| Box::new(theirs.empty_like_this())).merge(theirs);
         }
     }
 }
 
-/// What generators do in one interval. Each happening counts in the interval in which it happens.
+/// A generator's counts and times in one interval. Each counts in the interval in which it occurs.
 #[derive(Debug, Clone)]
 pub struct GeneratorInterval {
-    /// Slots of the schedule that came.
+    /// Slots of the schedule.
     pub intended: u64,
-    /// Those of the measure phase among them.
+    /// Of these, those of the measure phase.
     pub measured_intended: u64,
-    /// Events that the client took.
+    /// Events that the client accepted.
     pub sent: u64,
-    /// Events that the client did not take.
+    /// Events that the client did not accept.
     pub unsent: u64,
     /// Events that the broker confirmed.
     pub acked: u64,
@@ -101,10 +101,10 @@ pub struct GeneratorInterval {
     pub service: Latency,
 }
 
-/// What a group receives in one interval.
+/// A group's counts and times in one interval.
 #[derive(Debug, Clone)]
 pub struct GroupInterval {
-    /// Events delivered for the first time; the reordered ones are among them.
+    /// Events delivered for the first time, including the reordered ones.
     pub delivered: u64,
     /// First deliveries that were reordered.
     pub reordered: u64,
@@ -112,7 +112,7 @@ pub struct GroupInterval {
     pub duplicate: u64,
     /// Deliveries of the same position again.
     pub redelivered: u64,
-    /// Events of ours with another content.
+    /// Events of this run whose content does not match.
     pub corrupt: u64,
     /// Events not of this run.
     pub foreign: u64,
@@ -138,9 +138,9 @@ impl GeneratorInterval {
         }
     }
 
-    /// Adds what another generator did in the same interval.
+    /// Adds another generator's figures of the same interval.
     pub fn add_generator(&mut self, other: &Self) {
-        // Taken apart by name, so that a new field cannot be forgotten.
+        // Destructured by name, so that a new field cannot be forgotten.
         let Self {
             intended,
             measured_intended,
@@ -181,7 +181,7 @@ impl GroupInterval {
         }
     }
 
-    /// Counts what the ledger said of a delivery.
+    /// Counts a delivery by its classification.
     #[inline]
     pub fn count(&mut self, fate: Fate) {
         match fate {
@@ -217,7 +217,7 @@ mod tests {
         Limits { latency: vec![100], ack: vec![50], service: vec![], send_lag: vec![10] }
     }
 
-    /// Intervals in which each count is another number.
+    /// Intervals in which all counts differ.
     fn intervals() -> (GeneratorInterval, GroupInterval) {
         let mut load = GeneratorInterval::new(&limits());
         (load.intended, load.sent, load.unsent) = (1, 2, 3);
@@ -255,7 +255,7 @@ mod tests {
         let (mut load, mut group) = intervals();
         let one = (vec![1, 9, 2, 3, 4, 5, 6, 1, 1, 1, 2, 1], vec![30, 20, 30, 40, 7, 9, 1, 2]);
         assert_eq!(figures(&load, &group), one);
-        // Three of them: with two, a count of 2 would not tell a sum from a product.
+        // Three of them: with two, a count of 2 would not distinguish a sum from a product.
         for _ in 0..2 {
             let (other, later) = intervals();
             load.add_generator(&other);

@@ -8,7 +8,7 @@ use crate::plan::{Ns, Op, Span, Stat};
 /// Counts of one distribution in windows of intended time over the measure phase, around a few limits.
 ///
 /// An event belongs to the window of its *intended* time: a stall marks the windows whose events it delayed,
-/// not the one in which they came at last. Memory is O(windows × limits).
+/// not the one in which they finally arrived. Memory is O(windows × limits).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Windows {
     start: Ns,
@@ -20,25 +20,25 @@ pub struct Windows {
     tallies: Vec<Tally>,
 }
 
-/// What a window must account for.
+/// The events due in a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Due {
-    /// Events that were due in it, over all groups that are looked at.
+    /// Events due in it, over all selected groups.
     pub events: u64,
-    /// Events were due to a group that received none of them.
+    /// A group received none of the events that were due to it.
     pub silent: bool,
     /// Exceedances that the harness may explain.
     pub excused: u64,
 }
 
-/// How many windows met a limit.
+/// The number of windows that met a limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Met {
     /// Windows that met it.
     pub met: u64,
-    /// Windows that did not, but would have without what the harness may explain.
+    /// Windows that did not, but would have without the exceedances that the harness may explain.
     pub unsure: u64,
-    /// Windows that had or should have had events.
+    /// Windows that had events, or in which events were due.
     pub total: u64,
 }
 
@@ -70,7 +70,7 @@ impl Windows {
     }
 
     /// Counts an event's time, in nanoseconds, in the window of its intended time; an event intended outside
-    /// of all windows is none of theirs. A negative time counts as 0 against limits.
+    /// all windows is ignored. A negative time counts as 0 against limits.
     #[inline]
     pub fn record(&mut self, intended: Ns, ns: i64) {
         let Some(since) = intended.checked_sub(self.start) else { return };
@@ -85,7 +85,8 @@ impl Windows {
         }
     }
 
-    /// Adds the counts of other windows of the same shape; others are left out, and `false` says so.
+    /// Adds the counts of other windows of the same shape; returns `false`, and adds nothing, for another
+    /// shape.
     #[must_use]
     pub fn merge(&mut self, other: &Self) -> bool {
         let shape = |w: &Self| (w.start, w.width, w.counts.len());
@@ -104,10 +105,10 @@ impl Windows {
         &self.counts
     }
 
-    /// How many windows meet `stat OP limit`, of those in which events were due or came. Events that were due and did not
-    /// come break the limit ([`Tally::holds`]), and a mean is not met without them. A window that is met without the
-    /// exceedances that the harness may explain, and not with them, is *unsure*. `None` for a limit that was not given at
-    /// the start.
+    /// The number of windows that meet `stat OP limit`, of those in which events were due or arrived. Due
+    /// events that did not arrive break the limit ([`Tally::holds`]), and a mean is not met without them. A
+    /// window that meets it only without the exceedances that the harness may explain is *unsure*. `None` for a
+    /// limit that was not given at the start.
     ///
     /// Quantiles are exact; smallest and largest are the quantiles 0 and 1.
     #[must_use]
@@ -207,7 +208,7 @@ mod tests {
         assert_eq!(met(Stat::Max, &[2]).met, 0, "one of two came");
         assert_eq!([met(Stat::Quantile(0.5), &[2]).met, met(Stat::Quantile(0.5), &[3]).met], [1, 0]);
         assert_eq!([met(Stat::Mean, &[1]).met, met(Stat::Mean, &[2]).met], [1, 0]);
-        assert_eq!(w.met(Stat::Max, Op::Below, 99, &[]), None, "a limit nobody counted");
+        assert_eq!(w.met(Stat::Max, Op::Below, 99, &[]), None, "a limit that is not counted");
     }
 
     #[test]

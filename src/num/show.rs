@@ -1,6 +1,6 @@
-//! Figures for people: the one place that rounds a time, a rate, a size or a share for a text.
+//! Formats figures for display: the only place that rounds a time, rate, size or share for a text.
 //!
-//! A figure takes the unit in which it is shown below the next unit after rounding: `1.00ms`, never `1000µs`.
+//! A figure is shown in the unit in which it is below the next unit after rounding: `1.00ms`, never `1000µs`.
 
 use super::f64_of;
 
@@ -22,7 +22,8 @@ pub fn time(ns: u64) -> String {
     format!("{value:.digits$}{unit}")
 }
 
-/// A bound in its natural unit, three significant digits, rounded up: no time above it is shown to lie below.
+/// A bound in its natural unit, three significant digits, rounded up, so that no time above it appears to be
+/// below.
 #[must_use]
 pub fn time_at_least(ns: u64) -> String {
     let mut step = 1;
@@ -46,7 +47,7 @@ pub fn count(n: u64) -> String {
     out
 }
 
-/// A count of things: `1 pair`, `8 pairs`.
+/// A number of items: `1 pair`, `8 pairs`.
 #[must_use]
 pub fn several(n: u64, one: &str) -> String {
     format!("{} {one}{}", count(n), if n == 1 { "" } else { "s" })
@@ -58,13 +59,13 @@ pub fn rate(per_second: f64) -> String {
     rate_with(per_second, [0, 1, 2])
 }
 
-/// A rate that is held against a limit, with two digits more: `9.998k/s`.
+/// A rate to compare with a limit, with two more digits: `9.998k/s`.
 #[must_use]
 pub fn fine_rate(per_second: f64) -> String {
     rate_with(per_second, [1, 3, 3])
 }
 
-/// A rate with so many decimals in events, thousands and millions a second.
+/// A rate with the given numbers of decimals in events, thousands and millions per second.
 fn rate_with(per_second: f64, decimals: [usize; 3]) -> String {
     let [ones, thousands, millions] = decimals;
     let below_thousand = |value: f64, decimals: usize| value < 1e3 - half_a_step(decimals);
@@ -77,12 +78,12 @@ fn rate_with(per_second: f64, decimals: [usize; 3]) -> String {
     }
 }
 
-/// Half of the last shown digit: what lies closer to the next unit is rounded up to it.
+/// Half of the last digit shown: a value this close to the next unit is rounded up to it.
 fn half_a_step(decimals: usize) -> f64 {
     [0.5, 0.05, 0.005, 0.0005].get(decimals).copied().unwrap_or(0.0)
 }
 
-/// An amount of bytes in binary units: `48.2MiB`.
+/// A number of bytes in binary units: `48.2MiB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
     const KIB: f64 = 1024.0;
@@ -97,7 +98,7 @@ pub fn size(bytes: u64) -> String {
     }
 }
 
-/// A share that somebody chose, 0 to 1: `5 %`, `2.5 %`.
+/// A configured share, 0 to 1: `5 %`, `2.5 %`.
 #[must_use]
 pub fn percent(share: f64) -> String {
     let percent = share * 100.0;
@@ -108,7 +109,7 @@ pub fn percent(share: f64) -> String {
     }
 }
 
-/// A part of a whole: `18 %`, `99.5 %`, `99.998 %`, with enough digits that a part never reads as the whole.
+/// A part of a whole: `18 %`, `99.5 %`, `99.998 %`, with enough digits that only the whole is shown as 100 %.
 #[must_use]
 pub fn part(part: u64, whole: u64) -> String {
     if part >= whole && whole > 0 {
@@ -123,7 +124,7 @@ pub fn part(part: u64, whole: u64) -> String {
     }
 }
 
-/// How much of a limit is left, rounded to the unfavourable side: `99 % to spare`, `12 % beyond`.
+/// The margin to a limit, rounded to the unfavourable side: `99 % to spare`, `12 % beyond`.
 #[must_use]
 pub fn margin(margin: f64) -> String {
     if margin >= 0.0 {

@@ -1,4 +1,4 @@
-//! The figures of a record: distributions, the ledger of each side, resources.
+//! The figures of a record: distributions, the ledgers of publishing and receiving, resources.
 
 use std::collections::BTreeMap;
 
@@ -49,16 +49,17 @@ pub struct Limit {
     pub above: u64,
     /// Samples equal to it.
     pub equal: u64,
-    /// Of both: those that are beyond the limit by no more than the harness was late and the machine stood still.
+    /// Of both, those that are beyond the limit by no more than the harness's lateness and the machine's
+    /// pauses.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub explained: u64,
-    /// Of the explained ones: in seconds in which others used 10 % of the usable cores or more.
+    /// Of the explained ones, those in seconds in which others used 10 % of the usable cores or more.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub disturbed: u64,
-    /// Of the explained ones: in seconds in which only tickgate and the broker used up the machine.
+    /// Of the explained ones, those in seconds in which only tickgate and the broker used up the machine.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub saturated: u64,
-    /// Of those that are not explained: in seconds in which others left nothing of the machine.
+    /// Of those that are not explained, those in seconds in which others left nothing of the machine.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub contended: u64,
 }
@@ -91,7 +92,7 @@ impl From<&measure::Latency> for Latency {
             negative: summary.negative,
             overflow: summary.overflow,
             over_limit,
-            // Writing to memory fails for no histogram of ours; a reader would see that there is none.
+            // Encoding to memory does not fail; if it did, the histogram would be empty.
             histogram: measured.to_base64_v2().unwrap_or_default(),
         }
     }
@@ -112,15 +113,16 @@ pub struct Load {
     pub refused: u64,
     /// Refused by the client.
     pub unsent: u64,
-    /// Of these, those in which the bus had no part: the generator fell behind, or the client cannot send such an event.
+    /// Of these, those for reasons other than the bus: the generator fell behind, or the client cannot send
+    /// such an event.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsent_own: u64,
-    /// Sent, and without an answer.
+    /// Sent, but not answered.
     pub unconfirmed: u64,
     /// Of these, sent on a connection that ended before the answer came.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unconfirmed_disconnected: u64,
-    /// Sent and not answered yet when the run was cut, in a record that was recovered from its journal.
+    /// Sent and not answered yet when the run was cut short, in a record recovered from its journal.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub open: u64,
     /// Refusals by their reason.
@@ -131,10 +133,10 @@ pub struct Load {
     pub measured_sent: u64,
     /// Events of the measure phase: confirmed.
     pub measured_acked: u64,
-    /// Events of the measure phase: unsent without any part of the bus in it.
+    /// Events of the measure phase: unsent for reasons other than the bus.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub measured_unsent_own: u64,
-    /// The step, burst or phase of which the smallest share was offered before its end.
+    /// The step, burst or phase with the smallest share offered before its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least_offered: Option<Offered>,
     /// Events/s of the schedule over the measure phase.
@@ -143,7 +145,7 @@ pub struct Load {
     pub sent_rate: f64,
     /// Events/s of the measure phase that were confirmed.
     pub acked_rate: f64,
-    /// How long after its intended time the last slot of the measure phase had its turn.
+    /// How long after its intended time the last slot of the measure phase was fired.
     pub finished_late_ns: u64,
     /// sent − intended.
     pub send_lag: Latency,
@@ -164,9 +166,9 @@ pub struct Offered {
     pub part: String,
     /// Events that were due in it.
     pub due: u64,
-    /// Of these, those that had their turn before its end.
+    /// Of these, those fired before its end.
     pub offered: u64,
-    /// Of these, those that had it by a nineteenth of its length later: with all of them, the rate reached 95 % of the
+    /// Of these, those fired by a nineteenth of its length later: if all were, the rate reached 95 % of the
     /// planned one.
     pub soon_after: u64,
 }
@@ -175,7 +177,7 @@ impl Load {
     /// The reason of events that never left the client.
     pub const NOT_SENT: &str = "not-sent";
 
-    /// Of the refused events, those that never left the client.
+    /// Refused events that never left the client.
     #[must_use]
     pub fn not_sent(&self) -> u64 {
         let never = self.refusals.iter().filter(|refusal| refusal.reason == Self::NOT_SENT);
@@ -183,12 +185,12 @@ impl Load {
     }
 }
 
-/// A reason of a refusal, and how often.
+/// A reason of refusals, and their number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refusal {
     /// `no-responders`, `overload`, `not-sent` or `api-10077`.
     pub reason: String,
-    /// How often.
+    /// Number of refusals.
     pub count: u64,
 }
 
@@ -208,7 +210,7 @@ pub struct Group {
     pub name: String,
     /// Its members.
     pub members: u32,
-    /// How they share.
+    /// How the members share the events.
     pub delivery: Delivery,
     /// Topics that it receives.
     pub topics: Vec<String>,
@@ -216,36 +218,37 @@ pub struct Group {
     pub expected: u64,
     /// Distinct events delivered.
     pub delivered: u64,
-    /// Confirmed, never delivered, and not to come.
+    /// Confirmed, never delivered, and not expected any more.
     pub lost: u64,
     /// Confirmed, not delivered when the drain ended, and still to come by the broker's account of the group.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub pending: u64,
-    /// Of these: not in the stream.
+    /// Of the lost events, those not in the stream.
     pub lost_not_stored: u64,
-    /// Of these: in the stream.
+    /// Of the lost events, those in the stream.
     pub lost_not_delivered: u64,
     /// Unconfirmed, but delivered.
     pub recovered: u64,
-    /// Delivered, though refused by the broker or the client, or never published: somebody's error.
+    /// Delivered, though refused by the broker or the client, or never published: an error of the bus or the
+    /// harness.
     pub unexpected: u64,
-    /// The same position again.
+    /// Deliveries of the same position again.
     pub redelivered: u64,
-    /// The same event at another position.
+    /// Deliveries of the same event at another position.
     pub duplicate: u64,
-    /// Below the highest delivered sequence of its symbol.
+    /// First deliveries below the highest delivered sequence of their symbol.
     pub reordered: u64,
-    /// How far out of order.
+    /// How far events were out of order.
     pub extents: Extents,
-    /// Content does not match its checksum.
+    /// Deliveries whose content does not match the checksum.
     pub corrupt: u64,
-    /// Not of this run.
+    /// Deliveries of events not of this run.
     pub foreign: u64,
-    /// Of this run, but serialised anew on the way, so that the checksum could not be compared.
+    /// Deliveries re-serialised on the way, so that the checksum could not be compared.
     pub unverified: u64,
     /// Events of the measure phase on its topics, by the schedule.
     pub measured_intended: u64,
-    /// Of these, unsent without any part of the bus in it.
+    /// Of these, those unsent for reasons other than the bus.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub measured_unsent_own: u64,
     /// Of these, delivered by the end of the phase plus the tightest latency limit.
@@ -253,18 +256,18 @@ pub struct Group {
     /// When the first event of the load was received, in nanoseconds since the epoch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_received_ns: Option<u64>,
-    /// When the last one was.
+    /// When the last event of the load was received.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_received_ns: Option<u64>,
     /// Highest number of confirmed events that were not delivered yet, at any moment.
     pub backlog_max: u64,
     /// received − intended, of first deliveries.
     pub latency: Latency,
-    /// Where losses are, up to a bound.
+    /// Ranges of lost events, up to a bound.
     pub lost_ranges: Vec<LostRange>,
-    /// Loss ranges beyond that bound.
+    /// Number of ranges beyond that bound.
     pub lost_ranges_left_out: u64,
-    /// The symbols with the most trouble, up to a bound.
+    /// The symbols with the most faults, up to a bound.
     pub troubled_symbols: Vec<SymbolTrouble>,
     /// First deliveries by topic.
     pub by_topic: Vec<TopicCount>,
@@ -297,7 +300,7 @@ pub struct LostRange {
     pub stored: Option<bool>,
 }
 
-/// A symbol with trouble.
+/// The faults of a symbol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SymbolTrouble {
     /// Topic.
@@ -312,10 +315,10 @@ pub struct SymbolTrouble {
     pub reordered: u64,
 }
 
-/// What was read back from the store.
+/// The result of reading the store back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Audit {
-    /// Did it read to the end?
+    /// Was the stream read to its end?
     pub complete: bool,
     /// Events read.
     pub read: u64,
@@ -332,13 +335,13 @@ pub struct Audit {
     pub stored_twice: u64,
     /// Stored out of order.
     pub out_of_order: u64,
-    /// Stored, though never confirmed.
+    /// Stored, though not confirmed.
     pub unconfirmed_stored: u64,
     /// Not of this run.
     pub foreign: u64,
     /// Content does not match its checksum.
     pub corrupt: u64,
-    /// How long it took.
+    /// Duration of the audit.
     pub took_ns: Ns,
 }
 
@@ -351,20 +354,21 @@ pub struct Window {
     pub met: u64,
     /// Windows in which events were due.
     pub total: u64,
-    /// Windows that do not meet it, but would without what lateness and pauses of the harness explain.
+    /// Windows that do not meet it, but would without the lateness and pauses of the harness.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unsure: u64,
     /// Of these, those that meet it in seconds in which only tickgate and the broker used up the machine.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub saturated: u64,
-    /// Windows that do not meet it for what lateness does not explain, in seconds in which others left nothing of the machine.
+    /// Windows that do not meet it even without lateness and pauses, in seconds in which others left nothing of
+    /// the machine.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub contended: u64,
     /// Samples in all of them.
     pub samples: u64,
 }
 
-/// How late a thread woke that slept 1 ms.
+/// How late a thread that slept 1 ms woke.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Hiccups {
     /// Wake-ups.
@@ -384,7 +388,7 @@ pub struct Hiccups {
 pub struct Resources {
     /// tickgate itself.
     pub harness: Process,
-    /// Each broker process whose figures can be had, by name.
+    /// Each broker process whose figures are available, by name.
     pub brokers: BTreeMap<String, Process>,
     /// Bytes in the run's stream at the end of the drain, by the broker's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -403,7 +407,7 @@ pub struct Process {
     pub cpu_cores: f64,
     /// Largest resident memory seen over the run.
     pub peak_memory_bytes: u64,
-    /// It was not read at both ends of the measure phase, so that its CPU time is not known.
+    /// Was CPU time not read at both ends of the measure phase, so that it is unknown?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cpu_unknown: bool,
 }
@@ -413,18 +417,18 @@ pub struct Process {
 pub struct Machine {
     /// Cores that tickgate may use: those of its affinity, or fewer by a quota.
     pub usable_cores: f64,
-    /// Busy, whoever used them.
+    /// In use, by any process.
     pub busy_cores: f64,
-    /// Taken by the hypervisor for others.
+    /// Taken by the hypervisor for other machines.
     pub stolen_cores: f64,
-    /// Used by neither tickgate nor the broker, stolen ones included; absent where a broker on this machine cannot be told
-    /// from others.
+    /// Used by neither tickgate nor the broker, stolen ones included; absent where a broker on this machine
+    /// cannot be distinguished from others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_cores: Option<f64>,
-    /// Does a broker run on this machine, so that what uses the machine slows it, too?
+    /// Does a broker run on this machine, so that load on the machine slows it, too?
     pub broker_here: bool,
-    /// Share of the time in which some thread waited for a core (pressure stall information); absent where the kernel does
-    /// not say.
+    /// Share of the time in which some thread waited for a core (pressure stall information); absent where the
+    /// kernel does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pressure: Option<f64>,
     /// How long the quota of a control group held tickgate's threads back.

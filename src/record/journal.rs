@@ -1,4 +1,4 @@
-//! The journal: what a run writes each second, so that a killed harness loses at most the last one.
+//! The journal: written by a run each second, so that a killed harness loses at most the last one.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,11 +11,11 @@ use crate::plan::Plan;
 #[serde(rename_all = "kebab-case", tag = "line")]
 #[expect(clippy::large_enum_variant, reason = "one line at a time is alive, and most are rows")]
 pub enum Line {
-    /// The first line: what was to happen, and where.
+    /// The first line: the run, its plan and its environment.
     Start {
         /// The record's schema.
         schema: String,
-        /// Which run.
+        /// The run's identity.
         run: Run,
         /// The plan.
         plan: Plan,
@@ -26,21 +26,21 @@ pub enum Line {
     },
     /// A phase ended.
     Phase(Phase),
-    /// Something happened.
+    /// A mark.
     Mark(Mark),
-    /// A second went by.
+    /// A second of the load.
     Second(Rows),
     /// The record was written; the journal ends here.
     End,
 }
 
-/// A second of the run with its whole distributions, for the recovery of a run and for its log of distributions.
+/// A second of the run with its full distributions, for the recovery of a run and for its log of distributions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rows {
     /// The row.
     pub row: Row,
-    /// V2 compressed histograms in base64 of what happened in this second to the measure phase's events: send lag, ack,
-    /// service; empty where nothing was recorded.
+    /// V2 compressed histograms in base64 of the measure phase's events in this second: send lag, ack, service;
+    /// empty where nothing was recorded.
     pub load: Vec<String>,
     /// The same for each group: latency.
     pub groups: Vec<String>,
@@ -50,7 +50,7 @@ pub struct Rows {
     pub measured: Option<Measured>,
 }
 
-/// What happened in a second to the events of the measure phase.
+/// Counts of the measure phase's events in a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Slots of the schedule.
@@ -62,7 +62,8 @@ pub struct Measured {
 }
 
 impl Rows {
-    /// Does it hold a distribution of the measure phase's events? Of an earlier version's second only its row can tell.
+    /// Does it have distributions of the measure phase's events? For a second of an earlier version, only its
+    /// row shows that.
     #[must_use]
     pub fn is_measured(&self) -> bool {
         match self.measured {

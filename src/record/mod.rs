@@ -1,8 +1,8 @@
 //! The record: the versioned account of one run, from which every report and verdict follows.
 //!
-//! `record.json` is an API: its shape is published as docs/schema/record.json, times are nanoseconds since the
-//! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials and no wall-clock
-//! times but the run's start and end.
+//! `record.json` is an API: its schema is published as docs/schema/record.json, times are nanoseconds since the
+//! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials, and no wall-clock
+//! times except the run's start and end.
 
 mod figures;
 mod journal;
@@ -24,9 +24,9 @@ use crate::plan::{Ns, Plan, choices};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.record/1";
-/// Its family.
+/// The schema's family.
 pub const SCHEMA_FAMILY: &str = "tickgate.record";
-/// Its number.
+/// The schema's number.
 pub const SCHEMA_VERSION: u32 = 1;
 
 /// The account of one run.
@@ -34,23 +34,23 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub struct Record {
     /// `tickgate.record/1`.
     pub schema: String,
-    /// Which run, when, and how it ended.
+    /// The run's identity, its times, and how it ended.
     pub run: Run,
-    /// What was to be done, every default in it.
+    /// The plan, with every default filled in.
     pub plan: Plan,
     /// The machine.
     pub environment: Environment,
     /// The bus.
     pub broker: Broker,
-    /// When each phase was.
+    /// The times of each phase.
     pub phases: Vec<Phase>,
-    /// What happened to connections, brokers and the run, in time order.
+    /// Events of connections, brokers and the run, in time order.
     pub marks: Vec<Mark>,
     /// The publishing side.
     pub load: Load,
     /// The receiving side.
     pub groups: Vec<Group>,
-    /// What was read back from the store; absent when the plan asked for no audit or it was not reached.
+    /// The result of reading the store back; absent when the plan asked for no audit or it was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audit: Option<Audit>,
     /// Exact per-window results, one for each `windows.` objective.
@@ -62,18 +62,18 @@ pub struct Record {
     pub resources: Resources,
     /// Was the harness fit to measure?
     pub health: Health,
-    /// Number of the rules by which it was judged; 0 of a record that was made before they had numbers.
+    /// Version of the rules by which it was judged; 0 for a record made before they had versions.
     #[serde(default)]
     pub rules: u32,
-    /// What was asked and what came out.
+    /// The objectives and their results.
     pub objectives: Vec<ObjectiveResult>,
-    /// The worst of the objectives.
+    /// The worst of the objectives' verdicts.
     pub verdict: Verdict,
 }
 
 impl Record {
-    /// The text of `record.json`: indented, for people, but each row of the timeline is a line of its own, as
-    /// indenting those would triple the file.
+    /// The text of `record.json`: indented for reading, but with each row of the timeline on one line, as
+    /// indenting the rows would triple the file.
     ///
     /// # Errors
     /// None for a record that was built here; serialising is fallible by its type.
@@ -83,13 +83,13 @@ impl Record {
         if rows.is_empty() {
             return Ok(text);
         }
-        // No text of the record can look like this: within one, quotes are escaped.
+        // The text cannot occur elsewhere in the record: quotes within strings are escaped.
         let rows = format!("\"timeline\": [\n    {}\n  ]", rows.join(",\n    "));
         Ok(text.replacen("\"timeline\": []", &rows, 1))
     }
 }
 
-/// Which run it was.
+/// The identity of a run, its times, and how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// Unique id, also part of the names that the run used on the bus.
@@ -117,9 +117,9 @@ pub struct Run {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// All phases were gone through.
+    /// All phases were completed.
     Completed,
-    /// Somebody ended it early.
+    /// The user ended it early.
     Interrupted,
     /// The broker or the environment failed.
     BrokerFailed,
@@ -140,7 +140,7 @@ pub struct Environment {
     pub cores: u32,
     /// Bytes of memory.
     pub memory_bytes: u64,
-    /// Everything else that is known, by name: kernel, processor, file system…
+    /// Further facts by name: kernel, processor, file system…
     pub facts: BTreeMap<String, String>,
 }
 
@@ -149,9 +149,10 @@ pub struct Environment {
 pub struct Broker {
     /// `nats`.
     pub kind: String,
-    /// `local` (started by tickgate), `container` (the same in a container), `url` (somebody else's), `sim` (simulated).
+    /// `local` (started by tickgate), `container` (started by tickgate in a container), `url` (running
+    /// already), `sim` (simulated).
     pub mode: String,
-    /// Where, without credentials.
+    /// Address, without credentials.
     pub address: String,
     /// Product name.
     pub product: String,
@@ -166,7 +167,7 @@ pub struct Broker {
 /// One phase of the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Phase {
-    /// Which.
+    /// Its name.
     pub name: PhaseName,
     /// Start.
     pub start_ns: Ns,
@@ -178,20 +179,20 @@ pub struct Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum PhaseName {
-    /// Connect, provision, prove that every group is there.
+    /// Connect, provision, prove that every group receives.
     Provision,
     /// Load that is not measured.
     Warmup,
     /// Load that is measured.
     Measure,
-    /// No load; what is under way arrives.
+    /// No load; events in flight arrive.
     Drain,
     /// Read the stream back.
     Audit,
 }
 
 impl PhaseName {
-    /// The name, as people read it.
+    /// The name, for display.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -204,17 +205,18 @@ impl PhaseName {
     }
 }
 
-/// Kind of the [`Mark`] of a broker of our own whose store is full: what the run missed then is not the bus's doing.
+/// Kind of the [`Mark`] for a full store of a broker that tickgate started: faults after it are not ascribed to
+/// the bus.
 pub const STORE_FULL: &str = "store-full";
 
-/// Something that happened.
+/// Something that happened during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
-    /// When.
+    /// Its time.
     pub at_ns: Ns,
-    /// What, in a word.
+    /// Its kind, in a word.
     pub kind: String,
-    /// Where, and what was said.
+    /// Where it happened, and the message.
     pub detail: String,
 }
 
@@ -225,15 +227,15 @@ pub struct Health {
     pub valid: bool,
     /// Why not.
     pub reasons: Vec<Reason>,
-    /// How late a thread woke that slept 1 ms, over the measure phase.
+    /// How late a thread that slept 1 ms woke, over the measure phase.
     pub hiccups: Hiccups,
-    /// Bound of the clock error between the hosts that took part; 0 on one host.
+    /// Bound of the clock error between the hosts of the run; 0 on one host.
     pub clock_error_ns: u64,
     /// The wall clock's movement against the monotonic one, in nanoseconds, over the run.
     pub wall_drift_ns: i64,
     /// Workers that died.
     pub dead_workers: Vec<String>,
-    /// Who used the machine; absent where its kernel does not say.
+    /// Who used the machine; absent where its kernel does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<Machine>,
 }
@@ -241,11 +243,11 @@ pub struct Health {
 /// Why a figure may not be judged, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
-    /// The rule, in a word: `rate-missed`, `send-lag`, `hiccups`, `overflow`, `worker-died`, `clock`…
+    /// The rule's name: `rate-missed`, `send-lag`, `hiccups`, `overflow`, `worker-died`, `clock`…
     pub rule: String,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What to do next.
+    /// The next step.
     pub next: String,
 }
 
@@ -256,15 +258,15 @@ pub struct ObjectiveResult {
     pub name: String,
     /// `< 100ms`.
     pub limit: String,
-    /// What was observed, with its unit; absent where there was no data.
+    /// The observation with its unit; absent where there was no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,
-    /// The same as a bare number: nanoseconds, events/s, events, bytes, a share or cores.
+    /// The observation as a plain number: nanoseconds, events/s, events, bytes, a share or cores.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_value: Option<f64>,
-    /// The limit as a bare number in the same unit.
+    /// The limit as a plain number in the same unit.
     pub limit_value: f64,
-    /// Number of samples behind it.
+    /// Number of samples.
     pub samples: u64,
     /// How far inside the limit: 0.25 is a quarter of the limit to spare, negative is beyond it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -274,7 +276,7 @@ pub struct ObjectiveResult {
     /// Why, where it did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What to do next, where it did not pass.
+    /// The next step, where it did not pass.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
 }
@@ -285,7 +287,7 @@ pub struct ObjectiveResult {
 pub enum Verdict {
     /// The objective holds.
     Pass,
-    /// It cannot be told.
+    /// Whether it holds cannot be determined.
     Inconclusive,
     /// It does not hold.
     Fail,
@@ -304,13 +306,13 @@ impl Verdict {
 }
 
 impl Record {
-    /// The phase of that name, if the run got there.
+    /// The phase with that name, if the run reached it.
     #[must_use]
     pub fn phase(&self, name: PhaseName) -> Option<&Phase> {
         self.phases.iter().find(|phase| phase.name == name)
     }
 
-    /// Length of the measure phase as it really was, in seconds; 0 if the run never got there.
+    /// Actual length of the measure phase, in seconds; 0 if the run never reached it.
     #[must_use]
     pub fn measured_seconds(&self) -> f64 {
         self.phase(PhaseName::Measure)

@@ -38,23 +38,24 @@ pub struct Row {
     pub heat: Vec<(u16, u64)>,
     /// Largest hiccup.
     pub hiccup_max_ns: u64,
-    /// How long the harness stood still: the sum of its pauses of a millisecond or more.
+    /// How long the harness paused: the sum of its pauses of a millisecond or more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused_ns: Option<u64>,
-    /// Busy and stolen time of the machine, in cores, whoever used it; absent where its kernel does not say.
+    /// Busy and stolen time of the machine, in cores, by all processes; absent where its kernel does not report
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_cpu: Option<f64>,
-    /// The part of it that neither tickgate nor a broker that can be seen from here used.
+    /// The part of it used by neither tickgate nor a broker whose use is visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others_cpu: Option<f64>,
     /// CPU of tickgate, in cores.
     pub harness_cpu: f64,
     /// Resident memory of tickgate.
     pub harness_memory_bytes: u64,
-    /// CPU of the broker, in cores; absent where it cannot be seen.
+    /// CPU of the broker, in cores; absent where it is not visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_cpu: Option<f64>,
-    /// Resident memory of the broker; absent where it cannot be seen.
+    /// Resident memory of the broker; absent where it is not visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_memory_bytes: Option<u64>,
     /// Bytes in the run's stream; absent where the broker did not answer.

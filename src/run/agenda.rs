@@ -1,7 +1,7 @@
-//! The agenda of a run: what is to be done to its surroundings, and when; faults are the use of it.
+//! The agenda of a run: actions on its surroundings, each at a given time, e.g. to inject faults.
 //!
-//! A thread of its own carries it out, one action after the other, so that one that takes its time holds up nobody but the
-//! next one. What happened, and when, comes back to the supervisor. Whatever ends a run, every action that was begun is
+//! A dedicated thread carries it out, one action after the other, so that a slow action delays only the next
+//! one. It reports to the supervisor what happened and when. However a run ends, every action that was begun is
 //! undone, the last one first; the thread does so even if the run that started it is gone.
 
 use std::convert::Infallible;
@@ -15,21 +15,22 @@ use crate::num;
 use crate::plan::Ns;
 use crate::record::Mark;
 
-/// Something that can be done to the surroundings of a run, e.g. to a node of its broker.
+/// An action on the surroundings of a run, e.g. on a node of its broker.
 pub trait Action: Send {
-    /// In a few words: `kill node-2`.
+    /// A short name, e.g. `kill node-2`.
     fn name(&self) -> String;
 
-    /// Does it, and says what was seen to happen.
+    /// Carries out the action and returns the effect that was observed.
     ///
     /// # Errors
-    /// Says why it could not be done, or not be seen to happen.
+    /// The reason why it failed or why its effect was not observed.
     fn act(&mut self) -> Result<String, String>;
 
-    /// Undoes it, and says what was seen to happen. It is called after `act`, which may have failed halfway or panicked.
+    /// Undoes the action and returns the effect that was observed. Called after `act`, which may have failed
+    /// halfway or panicked.
     ///
     /// # Errors
-    /// Says what is left as `act` has made it.
+    /// The part of the action that was not undone.
     fn undo(&mut self) -> Result<String, String>;
 }
 
@@ -40,25 +41,25 @@ struct Entry {
     action: Box<dyn Action>,
 }
 
-/// Actions with their times, counted from the start of the measure phase.
+/// Actions with their times, relative to the start of the measure phase.
 #[derive(Default)]
 pub struct Agenda(Vec<Entry>);
 
 impl Agenda {
-    /// Adds an action that is to begin at `at` and to be undone at `until`; without that there is nothing to undo.
+    /// Adds an action that begins at `at` and is undone at `until`; without `until` there is nothing to undo.
     pub fn add(&mut self, at: Ns, until: Option<Ns>, action: Box<dyn Action>) {
         self.0.push(Entry { at, until, action });
     }
 }
 
-/// What became of an action.
+/// The outcome of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum What {
-    /// It begins.
+pub(super) enum Outcome {
+    /// It has begun.
     Begun,
-    /// It was done, and seen to happen.
+    /// It was done, and its effect was observed.
     Done,
-    /// It could not be done; it is undone at once, as far as that is needed.
+    /// It failed; it is undone at once, as far as necessary.
     Failed,
     /// It was undone.
     Undone,
@@ -68,8 +69,8 @@ pub(super) enum What {
     Dropped,
 }
 
-impl What {
-    /// The kind of its mark.
+impl Outcome {
+    /// The kind of the mark that records it.
     const fn kind(self) -> &'static str {
         match self {
             Self::Begun => "action-begun",
@@ -82,74 +83,78 @@ impl What {
     }
 }
 
-/// Something that happened on the agenda; times are the run's.
+/// A change on the agenda, in the run's time.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Happening {
-    pub(super) what: What,
-    /// Of the action.
+pub(super) struct Change {
+    pub(super) outcome: Outcome,
+    /// The name of the action.
     pub(super) name: String,
-    /// When it was to happen.
+    /// The planned time.
     pub(super) planned: Ns,
-    /// When it had happened.
+    /// The actual time.
     pub(super) at: Ns,
-    /// What was said of it.
-    pub(super) said: String,
+    /// The observed effect, or the error.
+    pub(super) detail: String,
 }
 
-impl From<Happening> for Mark {
-    fn from(happening: Happening) -> Self {
-        let Happening { what, name, planned, at, said } = happening;
+impl From<Change> for Mark {
+    fn from(change: Change) -> Self {
+        let Change { outcome, name, planned, at, detail } = change;
         let due = num::f64_of(planned) / 1e9;
-        let said = if said.is_empty() { said } else { format!(": {said}") };
-        Self { at_ns: at, kind: what.kind().into(), detail: format!("{name} (planned for {due:.3} s){said}") }
+        let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+        Self {
+            at_ns: at,
+            kind: outcome.kind().into(),
+            detail: format!("{name} (planned for {due:.3} s){detail}"),
+        }
     }
 }
 
-/// The time that an agenda goes by.
+/// The clock of an agenda.
 trait Time {
     fn now(&self) -> Ns;
 
-    /// Waits until a time; `false`, and at once, if somebody wants the end.
+    /// Waits until `due`; returns `false` at once when the agenda is to end.
     fn wait_until(&self, due: Ns) -> bool;
 }
 
-/// An action that was begun.
+/// An action that was begun and is not undone yet.
 struct Open {
     until: Ns,
     entry: Entry,
 }
 
-/// An agenda that is being carried out.
+/// An agenda in progress.
 struct Work<'t> {
-    /// The next one last.
+    /// The next one is last.
     planned: Vec<Entry>,
-    /// In the order in which they were begun. An entry is here before its action is.
+    /// In the order in which they were begun. An action is entered before it is carried out.
     open: Vec<Open>,
     time: &'t dyn Time,
-    tell: &'t mut dyn FnMut(Happening),
+    report: &'t mut dyn FnMut(Change),
 }
 
 impl<'t> Work<'t> {
     /// `origin` is the start of the measure phase.
-    fn new(agenda: Agenda, origin: Ns, time: &'t dyn Time, tell: &'t mut dyn FnMut(Happening)) -> Self {
+    fn new(agenda: Agenda, origin: Ns, time: &'t dyn Time, report: &'t mut dyn FnMut(Change)) -> Self {
         let later = |at: Ns| origin.saturating_add(at);
         let mut planned: Vec<Entry> = agenda
             .0
             .into_iter()
             .map(|entry| Entry { at: later(entry.at), until: entry.until.map(later), ..entry })
             .collect();
-        // What was added first is to be popped first.
+        // The action that was added first is popped first.
         planned.reverse();
         planned.sort_by_key(|entry| std::cmp::Reverse(entry.at));
-        Self { planned, open: Vec::new(), time, tell }
+        Self { planned, open: Vec::new(), time, report }
     }
 
-    /// Carries everything out at its time, or until somebody wants the end.
+    /// Carries out each action at its time, until the agenda is to end.
     fn carry_out(&mut self) {
         loop {
             let begin = self.planned.last().map(|entry| entry.at);
             let undo = self.open.iter().enumerate().map(|(at, open)| (open.until, at)).min();
-            // What is to be undone comes before what is to begin at the same moment.
+            // At the same moment, undo comes before begin.
             match (undo, begin) {
                 (Some((until, at)), begin) if begin.is_none_or(|begin| until <= begin) => {
                     if !self.time.wait_until(until) {
@@ -170,33 +175,33 @@ impl<'t> Work<'t> {
         self.end();
     }
 
-    /// Drops what has not begun, and undoes what has.
+    /// Drops the actions that have not begun and undoes those that have.
     fn end(&mut self) {
         while let Some(open) = self.open.pop() {
             self.undo(open);
         }
         while let Some(entry) = self.planned.pop() {
             let name = entry.action.name();
-            self.happened(What::Dropped, name, entry.at, String::new());
+            self.happened(Outcome::Dropped, name, entry.at, String::new());
         }
     }
 
     fn begin(&mut self) {
         let Some(entry) = self.planned.pop() else { return };
         let (name, planned) = (entry.action.name(), entry.at);
-        self.happened(What::Begun, name.clone(), planned, String::new());
+        self.happened(Outcome::Begun, name.clone(), planned, String::new());
         self.open.push(Open { until: entry.until.unwrap_or(Ns::MAX), entry });
         let acted = self.open.last_mut().map(|open| guarded(|| open.entry.action.act()));
         let Some(open) = self.open.pop() else { return };
         match acted {
-            Some(Ok(said)) => {
-                self.happened(What::Done, name, planned, said);
+            Some(Ok(detail)) => {
+                self.happened(Outcome::Done, name, planned, detail);
                 if open.entry.until.is_some() {
                     self.open.push(open);
                 }
             }
             Some(Err(why)) => {
-                self.happened(What::Failed, name, planned, why);
+                self.happened(Outcome::Failed, name, planned, why);
                 if open.entry.until.is_some() {
                     self.undo(open);
                 }
@@ -209,22 +214,22 @@ impl<'t> Work<'t> {
         let undone = guarded(|| open.entry.action.undo());
         let name = open.entry.action.name();
         match undone {
-            Ok(said) => self.happened(What::Undone, name, open.until, said),
-            Err(why) => self.happened(What::NotUndone, name, open.until, why),
+            Ok(detail) => self.happened(Outcome::Undone, name, open.until, detail),
+            Err(why) => self.happened(Outcome::NotUndone, name, open.until, why),
         }
     }
 
-    fn happened(&mut self, what: What, name: String, planned: Ns, said: String) {
-        (self.tell)(Happening { what, name, planned, at: self.time.now(), said });
+    fn happened(&mut self, outcome: Outcome, name: String, planned: Ns, detail: String) {
+        (self.report)(Change { outcome, name, planned, at: self.time.now(), detail });
     }
 }
 
-/// An action that panics must not keep others from being undone.
+/// Catches a panic of an action, so that the others are still undone.
 fn guarded(step: impl FnOnce() -> Result<String, String>) -> Result<String, String> {
     catch_unwind(AssertUnwindSafe(step)).unwrap_or_else(|_| Err("it panicked".into()))
 }
 
-/// The run's clock, and the word that the agenda is to end: nobody holds the other end of the channel any more.
+/// The run's clock; the agenda is to end once the channel's sender is dropped.
 struct RunTime {
     clock: Clock,
     end: Inbox<Infallible>,
@@ -251,55 +256,55 @@ impl Time for RunTime {
     }
 }
 
-/// How long a run that ends waits for what is to be undone.
+/// How long the end of a run waits for actions to be undone.
 const UNDONE_WITHIN: Duration = Duration::from_secs(10);
 
-/// The thread that carries an agenda out.
+/// The thread that carries out an agenda.
 pub(super) struct AgendaThread {
-    /// Nobody sends anything here: that it is gone is the word to end.
+    /// Never used to send: dropping it signals the end.
     end: Option<Sender<Infallible>>,
-    happenings: Inbox<Happening>,
+    changes: Inbox<Change>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl AgendaThread {
-    /// Starts to carry an agenda out; an empty one needs no thread.
+    /// Starts the thread; an empty agenda needs none.
     pub(super) fn start(agenda: Agenda, clock: Clock, origin: Ns) -> std::io::Result<Self> {
-        let (sender, happenings) = channel();
+        let (sender, changes) = channel();
         if agenda.0.is_empty() {
-            return Ok(Self { end: None, happenings, thread: None });
+            return Ok(Self { end: None, changes, thread: None });
         }
         let (end, wanted) = channel();
         let thread = Builder::new().name("agenda".into()).spawn(move || {
             let time = RunTime { clock, end: wanted };
-            // If the supervisor is gone nobody wants to know.
-            let tell = &mut |happening| drop(sender.send(happening));
-            Work::new(agenda, origin, &time, tell).carry_out();
+            // Without a supervisor, nothing reads the reports.
+            let report = &mut |change| drop(sender.send(change));
+            Work::new(agenda, origin, &time, report).carry_out();
         })?;
-        Ok(Self { end: Some(end), happenings, thread: Some(thread) })
+        Ok(Self { end: Some(end), changes, thread: Some(thread) })
     }
 
-    /// What has happened since the last call.
-    pub(super) fn happened(&self) -> impl Iterator<Item = Happening> {
-        self.happenings.try_iter()
+    /// Returns the changes since the last call.
+    pub(super) fn happened(&self) -> impl Iterator<Item = Change> {
+        self.changes.try_iter()
     }
 
-    /// Ends it: what has not begun is dropped, what has is undone. Waits for neither.
+    /// Signals the end: the thread drops actions that have not begun and undoes the others. Does not wait.
     pub(super) fn end(&mut self) {
         self.end = None;
     }
 
-    /// Has everything been done that is to be done?
+    /// Has the whole agenda been carried out?
     pub(super) fn is_over(&self) -> bool {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// The moment until which a run that ends waits for it.
+    /// Until when a run that ends now waits for its actions to be undone.
     pub(super) fn deadline() -> Instant {
         Instant::now() + UNDONE_WITHIN
     }
 
-    /// Leaves it to itself.
+    /// Detaches the thread.
     pub(super) fn abandon(&mut self) {
         self.end = None;
         self.thread = None;
@@ -307,7 +312,7 @@ impl AgendaThread {
 }
 
 impl Drop for AgendaThread {
-    /// A run that panics waits for what is to be undone, too.
+    /// A panicking run also waits for its actions to be undone.
     fn drop(&mut self) {
         self.end();
         let deadline = Self::deadline();

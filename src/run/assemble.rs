@@ -1,4 +1,4 @@
-//! Puts a record together from what a crew left behind.
+//! Assembles a record from the figures that a crew leaves.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use crate::record::{
     TopicCount, Verdict,
 };
 
-use super::explain::{Own, windows};
+use super::explain::{OwnDelays, windows};
 use super::generator::Generated;
 use super::identity::Identity;
 use super::parts::Parts;
 use super::ready::describe;
 use super::receiver::{Received, Stored};
 
-/// Ranges of lost events, and symbols with trouble, that a record lists for a group.
+/// The longest list of lost ranges, and of troubled symbols, in the record of a group.
 const LISTED: usize = 100;
 
-/// A record of a run that has not begun: all that is known before the load.
+/// The record before the load: everything except figures and verdict.
 pub(super) fn empty(
     plan: &Plan,
     identity: &Identity,
@@ -70,8 +70,8 @@ pub(super) fn empty(
     }
 }
 
-/// What is known of the machine.
-pub(super) fn environment(facts: &Facts) -> Environment {
+/// Describes the machine and the build.
+pub(super) fn machine(facts: &Facts) -> Environment {
     let mut named = BTreeMap::new();
     let mut note = |name: &str, value: Option<String>| {
         if let Some(value) = value.filter(|value| !value.is_empty()) {
@@ -94,9 +94,9 @@ pub(super) fn environment(facts: &Facts) -> Environment {
     Environment { cores: num::low32(facts.cores), memory_bytes: facts.memory_bytes, facts: named }
 }
 
-/// Fills in the figures of both sides, the audit and the windows.
+/// Fills in the figures of publishing and receiving, the audit and the windows.
 pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
-    let own = Own::of(record, parts);
+    let own = OwnDelays::of(record, parts);
     let seconds = record.measured_seconds();
     record.load = load(parts, &own, seconds);
     record.windows = windows(parts, &own);
@@ -117,7 +117,7 @@ fn merged(limits: &[u64], all: &[Generated], of: fn(&Generated) -> &Latency) -> 
     record::Latency::from(&sum)
 }
 
-fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
+fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
     let totals = parts.ended.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
@@ -171,7 +171,7 @@ fn load(parts: &Parts<'_>, own: &Own, seconds: f64) -> record::Load {
     }
 }
 
-/// Counts by topic, topics without events left out.
+/// Counts by topic, without the topics that have no events.
 fn by_topic(plan: &Plan, count: impl Fn(usize) -> u64) -> Vec<TopicCount> {
     let all = plan.topology.topics.iter().enumerate();
     all.map(|(topic, name)| TopicCount { topic: name.clone(), count: count(topic) })
@@ -196,7 +196,7 @@ fn audit(published: &PublishLedger, stored: &Stored) -> record::Audit {
 
 fn group_figures(
     parts: &Parts<'_>,
-    own: &Own,
+    own: &OwnDelays,
     group: usize,
     received: Option<&Received>,
     stored: Option<&GroupLedger>,
@@ -259,13 +259,13 @@ fn group_figures(
     }
 }
 
-/// A list without the zeros at its end.
+/// The list without its trailing zeros.
 fn trimmed(counts: &[u64]) -> Vec<u64> {
     let used = counts.iter().rposition(|&count| count > 0).map_or(0, |last| last + 1);
     counts[..used].to_vec()
 }
 
-/// The keys with most trouble: reordering and duplicates from the ledger, losses from the settlement.
+/// The keys with the most trouble: reordering and duplicates from the ledger, losses from the settlement.
 fn troubled(
     ledger: &GroupLedger,
     settled: &measure::Settled,

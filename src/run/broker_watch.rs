@@ -1,4 +1,5 @@
-//! Watches the broker of a run: does it live, does it answer, is its store full? The control side of the bus belongs to it.
+//! Watches the broker of a run: whether it lives, whether it answers, and whether its store is full. Owns the
+//! control side of the bus.
 
 use crate::broker::StoreWatch;
 use crate::bus::BusSample;
@@ -14,9 +15,9 @@ pub(super) struct BrokerWatch {
     pub(super) control: Control,
     broker: Broker,
     dead: Option<String>,
-    /// Of a broker of our own: does its log say that its store is full?
+    /// Looks for a full store in the log of a broker that tickgate started.
     store: Option<StoreWatch>,
-    /// Since when the broker does not answer, and what was said.
+    /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
 }
 
@@ -26,12 +27,12 @@ impl BrokerWatch {
         Self { control, broker, dead: None, store, silent: None }
     }
 
-    /// Why the broker is dead, or as good as dead.
+    /// Why the broker is dead or unusable.
     pub(super) fn death(&self) -> Option<&str> {
         self.dead.as_deref()
     }
 
-    /// Why the broker counts as failed, if it does not answer now.
+    /// Why the broker counts as failed, if it does not answer at present.
     pub(super) fn silence(&self) -> Option<String> {
         let (since, why) = self.silent.as_ref()?;
         let at = num::f64_of(*since) / 1e9;
@@ -41,7 +42,7 @@ impl BrokerWatch {
         ))
     }
 
-    /// Looks what the control side has seen, and whether the broker lives.
+    /// Takes in what the control side has seen and checks that the broker lives.
     pub(super) fn look(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
         let seen = self.control.look();
         for mark in seen.marks {
@@ -66,29 +67,29 @@ impl BrokerWatch {
         }
     }
 
-    /// A broker whose store is full takes nothing any more: to the run it is as good as dead.
+    /// Checks for a full store: a broker that accepts no more events is treated as dead.
     pub(super) fn look_at_the_store(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
-        let Some(said) = self.store.as_mut().and_then(StoreWatch::full) else { return };
+        let Some(line) = self.store.as_mut().and_then(StoreWatch::full) else { return };
         self.store = None;
-        log.mark(now, STORE_FULL, &said);
+        log.mark(now, STORE_FULL, &line);
         let why = format!(
-            "the broker's store is full: it said `{said}`; make room, or name another directory with --store"
+            "the broker's store is full: it said `{line}`; make room, or name another directory with --store"
         );
         log.ends_as(End::BrokerFailed, &why);
         self.dead.get_or_insert(why);
     }
 
-    /// Bytes in the store, by the broker's newest account.
+    /// Bytes in the store, by the broker's newest figures.
     pub(super) fn stored_bytes(&self) -> Option<u64> {
         self.control.newest().and_then(|newest| newest.sample.stored_bytes)
     }
 
-    /// The broker's newest figures, if they were asked for after a moment.
+    /// The broker's newest figures, if they were asked for after `moment`.
     pub(super) fn account_since(&self, moment: Ns) -> Option<BusSample> {
         self.control.newest().filter(|newest| newest.asked >= moment).map(|newest| newest.sample)
     }
 
-    /// What the broker owes each group by its newest account.
+    /// What the broker still owes each group, by its newest figures.
     pub(super) fn still_owed(&self, now: Ns) -> Vec<u64> {
         self.control.newest().map_or_else(Vec::new, |newest| newest.owed(now))
     }

@@ -1,5 +1,6 @@
-//! The control side of the bus, on a thread of its own: it asks the broker for its figures each second, collects marks,
-//! reads the store back and removes what the run made, so that the engine never waits for a broker that does not answer.
+//! The control side of the bus, on a thread of its own: it asks the broker for its figures each second,
+//! collects marks, reads the store back and removes the streams of the run, so that the engine never waits for
+//! a broker that does not answer.
 
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,40 +14,40 @@ use crate::plan::{Ns, Plan};
 
 use super::receiver::{Stored, read};
 
-/// What it may be asked.
+/// A request to the control thread.
 enum Order {
     Audit { within: Duration, stored: Box<Stored>, run: RunIdentity, epoch_unix_ns: u64 },
     Observe,
     Teardown,
 }
 
-/// What it answers.
+/// An answer of the control thread.
 pub(super) enum Reply {
     Audited { stored: Box<Stored>, result: Result<bool, BusError>, took: Duration },
     Observed,
     TornDown(Result<(), BusError>),
 }
 
-/// What it has seen since it was last looked at.
+/// What the thread has seen since the last look.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     /// The newest figures of the broker.
     pub(super) newest: Option<Newest>,
-    /// Marks, in the order they were left.
+    /// Marks, in the order of their arrival.
     pub(super) marks: Vec<Mark>,
-    /// Why the broker did not answer, if it did not the last time.
+    /// The error of the last request, if the broker did not answer it.
     pub(super) silent: Option<String>,
 }
 
-/// Figures of the broker, and for how long they have been so.
+/// The broker's figures, and since when they have been unchanged.
 #[derive(Debug, Clone)]
 pub(super) struct Newest {
     pub(super) sample: BusSample,
-    /// When they were asked for.
+    /// When the broker was asked for them.
     pub(super) asked: Ns,
-    /// Since when the broker has told the same of each group, without a pause in its answers.
+    /// For each group, since when the broker has reported the same figures without a gap in its answers.
     same_since: Vec<Ns>,
-    /// After this long, whatever a broker delivers again has come.
+    /// The longest time until the broker redelivers an event.
     again_within: Ns,
 }
 
@@ -54,15 +55,17 @@ impl Newest {
     fn after(before: Option<&Self>, sample: BusSample, asked: Ns, again_within: Ns) -> Self {
         let same = |group: usize| {
             let before = before?;
-            let told = |s: &BusSample| (s.owed.get(group).copied(), s.pending.get(group).copied());
-            (told(&before.sample) == told(&sample)).then(|| before.same_since.get(group).copied()).flatten()
+            let figures = |s: &BusSample| (s.owed.get(group).copied(), s.pending.get(group).copied());
+            (figures(&before.sample) == figures(&sample))
+                .then(|| before.same_since.get(group).copied())
+                .flatten()
         };
         let same_since = (0..sample.owed.len()).map(|group| same(group).unwrap_or(asked)).collect();
         Self { sample, asked, same_since, again_within }
     }
 
-    /// What each group is still owed at `now`: what is not acknowledged is no more to come once every redelivery has had
-    /// its time and none came.
+    /// What each group is still owed at `now`: unacknowledged events are no longer expected once every
+    /// redelivery has had its time and none came.
     pub(super) fn owed(&self, now: Ns) -> Vec<u64> {
         let of = |(group, owed): (usize, &u64)| {
             let pending = self.sample.pending.get(group).copied().unwrap_or(0);
@@ -73,7 +76,7 @@ impl Newest {
     }
 }
 
-/// The engine's end of the control thread.
+/// The engine's handle on the control thread.
 pub(super) struct Control {
     orders: Sender<Order>,
     pub(super) replies: Inbox<Reply>,
@@ -85,7 +88,7 @@ const MARKS_EVERY: Duration = Duration::from_millis(100);
 const OBSERVE_EVERY: Duration = Duration::from_secs(1);
 
 impl Control {
-    /// `again_within` is the longest that the broker waits before it delivers an event again.
+    /// `again_within` is the longest time until the broker redelivers an event.
     pub(super) fn start<B: Bus + Send + 'static>(
         mut bus: B,
         clock: Clock,
@@ -116,19 +119,19 @@ impl Control {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner).newest.clone()
     }
 
-    /// Asks the broker for its figures now; they are there when the reply is.
+    /// Asks the broker for its figures now; the reply says that they are in.
     pub(super) fn observe(&self) {
         let _ = self.orders.send(Order::Observe);
     }
 
-    /// Starts the audit; the reply comes in `replies`.
+    /// Starts the audit; the reply arrives through `replies`.
     pub(super) fn audit(&self, plan: &Plan, run: RunIdentity, epoch_unix_ns: u64, within: Duration) {
         let stored = Box::new(Stored::new(plan));
-        // A thread that died has dropped its end; the missing reply tells.
+        // A dead thread has dropped its end; its missing reply shows it.
         let _ = self.orders.send(Order::Audit { within, stored, run, epoch_unix_ns });
     }
 
-    /// Removes what the run made; the reply comes in `replies`.
+    /// Removes the streams of the run; the reply arrives through `replies`.
     pub(super) fn teardown(&self) {
         let _ = self.orders.send(Order::Teardown);
     }
@@ -137,11 +140,11 @@ impl Control {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Ends the thread, and waits for it unless it hangs in a call to the broker; returns the last marks.
+    /// Ends the thread and waits for it, unless it hangs in a call to the broker; returns the last marks.
     pub(super) fn end(&mut self, within: Duration) -> Vec<Mark> {
         let Self { orders, thread, .. } = self;
-        let (nobody, _) = channel();
-        *orders = nobody;
+        let (closed, _) = channel();
+        *orders = closed;
         let until = Instant::now() + within;
         if let Some(thread) = thread.take() {
             while !thread.is_finished() && Instant::now() < until {
@@ -209,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_acknowledged_is_owed_until_every_redelivery_has_had_its_time() {
+    fn unacknowledged_events_are_owed_until_every_redelivery_has_had_its_time() {
         let sample = |pending: u64, owed: u64| BusSample {
             pending: vec![pending],
             owed: vec![owed],
@@ -217,7 +220,11 @@ mod tests {
         };
         let first = Newest::after(None, sample(2, 5), 10, 100);
         let second = Newest::after(Some(&first), sample(2, 5), 60, 100);
-        assert_eq!([second.owed(110), second.owed(111)], [[5], [2]], "the broker has told the same since 10");
+        assert_eq!(
+            [second.owed(110), second.owed(111)],
+            [[5], [2]],
+            "the broker has reported the same since 10"
+        );
         let moved = Newest::after(Some(&second), sample(1, 5), 100, 100);
         assert_eq!(moved.owed(150), [5], "something was delivered");
         let after_a_pause = Newest::after(None, sample(2, 5), 100, 100);

@@ -1,4 +1,5 @@
-//! The workers of a run as the engine sees them, whatever they are: threads of this process, or others.
+//! The interface between the engine and the workers of a run, be they threads of this process or other
+//! processes.
 
 use std::sync::Arc;
 
@@ -8,23 +9,24 @@ use super::generator::Generated;
 use super::receiver::Received;
 use super::shared::Calendar;
 
-/// Those who publish and receive in a run. Everybody is connected and every group receives; no event of the load has been
-/// sent. Nothing here waits for a broker. What a worker reports each second comes by the run's channel, not through this.
+/// The publishers and receivers of a run. All are connected, and every group receives; no event of the load has
+/// been sent. No method waits for a broker. The workers' reports of each second do not pass through this trait
+/// but through the run's channel.
 pub(super) trait Crew {
-    /// Starts the load: the first event is due at the calendar's start.
+    /// Starts the load: the first event is due at the start of the calendar.
     fn start(&mut self, calendar: Calendar) -> std::io::Result<()>;
 
-    /// Did a generator end before its time?
+    /// Did a generator end early?
     fn lost_generator(&self) -> bool;
 
-    /// Has every generator sent its last event, and had its last answer?
+    /// Has every generator sent its last event and got its last answer?
     fn generators_done(&self) -> bool;
 
-    /// Ends the load: nothing that is not due yet is sent any more.
+    /// Ends the load: events that are not due yet are not sent.
     fn stop_load(&mut self);
 
-    /// Ends the generators, which give up what is unanswered, and gives what was published; every group is told, too, and
-    /// counts what it is missing.
+    /// Ends the generators, which give up their unanswered events, and returns the ledger of what was
+    /// published; every group gets it too and counts what it is missing.
     fn end_generators(&mut self) -> Arc<PublishLedger>;
 
     /// Deliveries of any kind to all groups so far.
@@ -33,22 +35,22 @@ pub(super) trait Crew {
     /// Confirmed events that each group has not received, in the plan's order; `u64::MAX` until that is known.
     fn missing(&self) -> Vec<u64>;
 
-    /// Tells the members to end.
+    /// Ends the members.
     fn stop_receiving(&mut self);
 
-    /// Waits for everybody, and gives what they left behind.
+    /// Waits for all workers and returns their results.
     fn finish(&mut self) -> Ended;
 }
 
-/// What a crew left behind.
+/// The results of a crew.
 #[derive(Default)]
 pub(super) struct Ended {
-    /// What was published, by all generators.
+    /// The ledger of all generators.
     pub(super) published: Arc<PublishLedger>,
-    /// Of each generator that came to its end.
+    /// One for each generator that finished.
     pub(super) generated: Vec<Generated>,
-    /// Of each group, in the plan's order; `None` where it did not come to its end.
+    /// One for each group, in the plan's order; `None` where it did not finish.
     pub(super) received: Vec<Option<Received>>,
-    /// Who ended before their time, and why.
+    /// The workers that ended early, and why.
     pub(super) dead: Vec<String>,
 }

@@ -1,4 +1,5 @@
-//! The end of a run: the drain, what the broker still owes, the audit, and the removal of what the run made.
+//! The end of a run: the drain, the events that the broker still owes, the audit, and the removal of the run's
+//! streams.
 
 use std::time::Duration;
 
@@ -13,18 +14,21 @@ use super::crew::Crew;
 use super::receiver::Stored;
 use super::supervisor::{Stop, Supervisor};
 
-/// Events a second that an audit reads at the least: on a busy machine a quarter of what nats-server gives.
+/// Lowest assumed reading rate of an audit, in events per second: a quarter of what nats-server delivers on a
+/// busy machine.
 const AUDIT_RATE: u64 = 50_000;
-/// How long a broker that is gone, or a user who wants to go, is waited for.
+/// How long to wait for a broker that is gone, or after the user interrupts.
 const BRIEF: Duration = Duration::from_secs(2);
-/// How long a broker that does not answer at the end of the drain gets to come back for the audit.
+/// How long a broker that does not answer at the end of the drain may take to come back for the audit.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
-/// Deliveries after the last confirmed one (of events without confirmation) are waited for this long.
+/// How long to wait for further deliveries after the last confirmed one; they can only be of unconfirmed
+/// events.
 pub(super) const QUIET_NS: Ns = 300_000_000;
-/// The last acknowledgements of members that have ended reach the broker within this.
+/// How long the last acknowledgements of finished members may take to reach the broker.
 pub(super) const SETTLING_NS: Ns = 2_000_000_000;
 
-/// Waits for answers, then for deliveries, until nothing is missing or the deadline. Was nothing being delivered at its end?
+/// Waits for answers, then for deliveries, until nothing is missing or the deadline passes. Returns whether
+/// deliveries had stopped by then.
 pub(super) fn drain(
     supervisor: &mut Supervisor<'_, '_, '_>,
     crew: &mut dyn Crew,
@@ -45,7 +49,7 @@ pub(super) fn drain(
     }
     let published = crew.end_generators();
     let open = published.totals().unconfirmed + published.totals().refused > 0;
-    // The receivers get a moment to count what is missing, even when the deadline is over.
+    // The receivers need a moment to count what is missing, even past the deadline.
     let deadline = deadline.max(supervisor.now() + QUIET_NS);
     let mut silence = Silence::new(supervisor.now());
     while supervisor.now() < deadline && supervisor.interrupt_level() < 2 {
@@ -68,8 +72,8 @@ pub(super) fn drain(
     quiet
 }
 
-/// Has everything come that will come? An event without an answer may be stored, and delivered, at any time: it is waited for
-/// as long as the broker has something for anybody, and until it has said that it has not.
+/// Has everything arrived that can still arrive? An event without an answer may be stored, and delivered, at
+/// any time: wait for it while the broker owes any group an event, and until it reports that it owes none.
 pub(super) fn settled(
     missing: bool,
     open: bool,
@@ -80,7 +84,7 @@ pub(super) fn settled(
     !missing && (!open || (quiet && nothing_owed()))
 }
 
-/// Since when no group has received anything.
+/// How long no group has received anything.
 pub(super) struct Silence {
     deliveries: u64,
     since: Ns,
@@ -91,7 +95,7 @@ impl Silence {
         Self { deliveries: 0, since: now }
     }
 
-    /// Looks whether there were more `deliveries`.
+    /// Takes in the number of deliveries so far.
     pub(super) const fn look(&mut self, now: Ns, deliveries: u64) {
         if deliveries != self.deliveries {
             *self = Self { deliveries, since: now };
@@ -107,8 +111,8 @@ impl Silence {
     }
 }
 
-/// What the broker still owes each group, once the members have ended: an event that is missing is not lost as long as
-/// it may come. Acknowledgements that are on their way get a moment to arrive.
+/// What the broker still owes each group once the members have ended: a missing event is not lost while it may
+/// still come. Acknowledgements in flight get a moment to arrive.
 pub(super) fn owed(
     supervisor: &mut Supervisor<'_, '_, '_>,
     plan: &Plan,
@@ -119,13 +123,13 @@ pub(super) fn owed(
         return vec![0; missing.len()];
     }
     let unknown = vec![u64::MAX; missing.len()];
-    // What was sent without waiting for an acknowledgement is in nobody's account while it is on its way.
+    // Events sent without waiting for an acknowledgement are in no account while in flight.
     if plan.bus.ack == AckMode::None && !quiet {
         return unknown;
     }
     let until = supervisor.now() + SETTLING_NS;
     loop {
-        if supervisor.broker_is_dead() || supervisor.interrupt_level() > 1 || !supervisor.remember_store() {
+        if supervisor.broker_is_dead() || supervisor.interrupt_level() > 1 || !supervisor.record_store() {
             return unknown;
         }
         let owed = supervisor.broker.still_owed(supervisor.now());
@@ -151,7 +155,7 @@ pub(super) fn read_back(
         return None;
     }
     let start = supervisor.now();
-    let _ = supervisor.remember_store();
+    let _ = supervisor.record_store();
     let within = match (brief, supervisor.broker.silence()) {
         (true, _) => BRIEF,
         (false, Some(_)) => LAST_CHANCE,
@@ -165,7 +169,7 @@ pub(super) fn read_back(
         start + u64::try_from(within.as_nanos()).unwrap_or(u64::MAX),
     );
     supervisor.broker.control.audit(plan, run, epoch_unix_ns, within);
-    // The control side may be in the middle of another question to the broker when it gets the order.
+    // The control thread may be busy with another question when it gets the order.
     let reply =
         supervisor.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
     let now = supervisor.now();
@@ -178,7 +182,7 @@ pub(super) fn read_back(
             match result {
                 Ok(complete) => {
                     read.figures.complete = complete;
-                    (!complete).then(|| "the deadline came before the stream's end".to_owned())
+                    (!complete).then(|| "the deadline passed before the end of the stream".to_owned())
                 }
                 Err(error) => Some(error.to_string()),
             }

@@ -1,4 +1,4 @@
-//! The engine: takes a plan and a bus through the phases of a run, whatever ends it.
+//! The engine: takes a plan and a bus through the phases of a run, and ends the run in order whatever stops it.
 
 use std::sync::mpsc::channel;
 
@@ -30,10 +30,10 @@ use super::shared::Calendar;
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 use super::threads::Threads;
 
-/// Executes a plan on a bus and returns the record, judged.
+/// Executes a plan on a bus and returns the judged record.
 ///
 /// # Errors
-/// When the load could not be started. Whatever goes wrong later ends up in the record.
+/// When the load could not be started. Any later failure is in the record.
 pub fn run<B: Bus + Send + 'static>(
     job: Job<'_>,
     bus: B,
@@ -43,10 +43,10 @@ pub fn run<B: Bus + Send + 'static>(
     run_with_agenda(job, bus, broker, Agenda::default(), observers)
 }
 
-/// The same, with things to do to the run's surroundings while it goes on. Each of them leaves marks in the record.
+/// Like [`run`], with actions on the run's surroundings. Each of them leaves marks in the record.
 ///
 /// # Errors
-/// When the load could not be started; then nothing on the agenda was begun.
+/// When the load could not be started; then no action was begun.
 pub fn run_with_agenda<B: Bus + Send + 'static>(
     job: Job<'_>,
     bus: B,
@@ -66,7 +66,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
 
     let record = begun(&job, &facts, &broker.record, started, calendar);
-    // A redelivery is due after `ack_wait`, and a broker that is busy may be a little late with it.
+    // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
     let backlog = Backlog::new(&subscriptions, plan.keys(), num::index32(plan.load.generators));
@@ -77,35 +77,36 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
     let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
     let mut record =
-        carry_out(&job, &mut crew, supervisor, &Fixed { run: run_identity, calendar, subscriptions })?;
+        carry_out(&job, &mut crew, supervisor, &BeforeLoad { run: run_identity, calendar, subscriptions })?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
 }
 
-/// What is fixed before the load.
-struct Fixed {
+/// What is known before the load.
+struct BeforeLoad {
     run: RunIdentity,
     calendar: Calendar,
     subscriptions: Subscriptions,
 }
 
-/// Takes a crew through the load to the end of the run, and fills in the record.
+/// Takes a crew through the load to the end of the run and fills in the record.
 fn carry_out(
     job: &Job<'_>,
     crew: &mut dyn Crew,
     mut supervisor: Supervisor<'_, '_, '_>,
-    fixed: &Fixed,
+    before: &BeforeLoad,
 ) -> Result<Record, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let Fixed { run, calendar, ref subscriptions } = *fixed;
+    let BeforeLoad { run, calendar, ref subscriptions } = *before;
     crew.start(calendar)?;
     let stop = load(&mut supervisor, crew, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
     let quiet = ending::drain(&mut supervisor, crew, plan, brief);
     supervisor.finish_agenda();
-    // Members that have ended have said what they acknowledge: only now is what the broker still owes a group an account.
+    // Only once the members have ended, with all acknowledgements sent, is the broker's account of what it owes
+    // final.
     let ended = crew.finish();
-    supervisor.tell_ended_seconds();
+    supervisor.emit_ended_seconds();
     let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
@@ -123,7 +124,7 @@ fn carry_out(
     Ok(record)
 }
 
-/// The record of a run that is ready.
+/// The record of a run whose load is about to start.
 fn begun(
     job: &Job<'_>,
     facts: &BusFacts,
@@ -131,7 +132,7 @@ fn begun(
     start_ns: Ns,
     calendar: Calendar,
 ) -> Record {
-    let environment = assemble::environment(&Facts::collect(job.options.store.as_deref()));
+    let environment = assemble::machine(&Facts::collect(job.options.store.as_deref()));
     let mut record =
         assemble::empty(job.plan, job.identity, calendar.epoch_unix_ns, facts, broker, environment);
     let end_ns = calendar.load_start;
@@ -139,7 +140,7 @@ fn begun(
     record
 }
 
-/// Warm-up and measure phase, until their end or whatever ends them.
+/// Runs the warm-up and measure phases to their end, or until something stops them.
 fn load(supervisor: &mut Supervisor<'_, '_, '_>, crew: &mut dyn Crew, calendar: Calendar) -> Stop {
     supervisor.start_phase(PhaseName::Warmup, calendar.load_start, calendar.measure_start);
     let mut stop = supervisor.until(calendar.measure_start, || crew.lost_generator());
@@ -157,13 +158,16 @@ fn load(supervisor: &mut Supervisor<'_, '_, '_>, crew: &mut dyn Crew, calendar: 
     stop
 }
 
-/// What the end of the load means for what follows: is the drain brief, and is there anything to audit?
+/// How the end of the load affects the rest of the run: whether the drain is brief, and whether there is
+/// anything to audit.
 fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> (bool, bool) {
     match stop {
         Stop::Reached => (false, true),
         Stop::Interrupted => {
-            supervisor
-                .ends_as(End::Interrupted, "interrupted: the load was ended early, what was measured stands");
+            supervisor.ends_as(
+                End::Interrupted,
+                "interrupted: the load ended early; what was measured until then is valid",
+            );
             (true, supervisor.interrupt_level() < 2)
         }
         Stop::BrokerDied(why) => {
@@ -171,7 +175,7 @@ fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> (bool, bo
             (true, false)
         }
         Stop::Lost => {
-            supervisor.ends_as(End::HarnessFailed, "a generator ended before its time");
+            supervisor.ends_as(End::HarnessFailed, "a generator ended early");
             (true, true)
         }
     }

@@ -1,42 +1,42 @@
-//! What the engine tells while it runs.
+//! The engine's events.
 
 use crate::plan::Plan;
 use crate::record::{Mark, Phase, PhaseName, Record, Rows};
 
-/// Something that an observer may show or keep.
+/// An event that an observer may show or store.
 #[derive(Debug, Clone, Copy)]
 pub enum Event<'a> {
-    /// What is going to be run, before anything is started.
+    /// The plan, before anything is started.
     Planned {
         /// The plan.
         plan: &'a Plan,
-        /// The subjects or topics that it will be sent to, all in one.
+        /// Pattern of all subjects or topics that the run publishes to.
         subjects: &'a str,
     },
-    /// What is being done before the load, where it may take a while.
+    /// A step before the load that may take a while.
     Note(&'a str),
-    /// What the user should know, before the load or after it.
+    /// A warning to the user, before the load or after it.
     Warning(&'a str),
-    /// Everything is connected and every group has been seen to receive; the load is about to start. The record
-    /// is complete but for figures and judgement.
+    /// Everything is connected and every group receives; the load is about to start. The record is complete
+    /// except for figures and verdict.
     Ready(&'a Record),
-    /// A phase begins, and is to last so many seconds at the most.
+    /// A phase begins.
     PhaseStarted {
-        /// Which.
+        /// Its name.
         name: PhaseName,
-        /// Its length or deadline, in nanoseconds.
+        /// Its length, or the time to its deadline, in nanoseconds.
         length_ns: u64,
     },
     /// A phase ended.
     PhaseEnded(&'a Phase),
-    /// A second went by.
+    /// A second is complete.
     Second(&'a Rows),
-    /// Something happened.
+    /// A mark was recorded.
     Mark(&'a Mark),
 }
 
-/// Somebody who is told.
+/// Receives the engine's events.
 pub trait Observer {
-    /// Called on the engine's own thread, off the paths that are measured; must return soon.
+    /// Called on the engine's thread, off the measured paths; must return soon.
     fn event(&mut self, event: &Event<'_>);
 }

@@ -1,5 +1,6 @@
-//! The harness's own part in the figures of a run: what its lateness, its pauses and the use of the machine explain of what
-//! lies beyond a limit, and how many windows of each objective are met with and without that.
+//! The harness's own part in the figures of a run: how many exceedances of each limit are explained by its late
+//! sends, its pauses and the load of the machine, and how many windows of each objective pass with and without
+//! them.
 
 use crate::measure::{Due, Excess, Excused, Harness, Latency, Lateness, Met, Seconds, Windows};
 use crate::plan::{Metric, Objective, Value};
@@ -10,13 +11,13 @@ use super::parts::Parts;
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 
-/// What the harness itself adds to times.
-pub(super) struct Own {
+/// The delays that the harness itself adds.
+pub(super) struct OwnDelays {
     lateness: Lateness,
     usage: Seconds,
 }
 
-impl Own {
+impl OwnDelays {
     pub(super) fn of(record: &mut Record, parts: &Parts<'_>) -> Self {
         let Calendar { load_start, measure_start, .. } = parts.calendar;
         let mut lateness = Lateness::new(measure_start, parts.plan.load.duration);
@@ -37,14 +38,14 @@ impl Own {
         excess.excused(limit, &Harness { lateness: &self.lateness, usage: &self.usage })
     }
 
-    /// A distribution, with what the harness explains of the exceedances of each limit.
+    /// The figures of a distribution, with the share of each limit's exceedances that the harness explains.
     pub(super) fn explained(&self, measured: &Latency, excess: &Excess) -> record::Latency {
         let mut latency = record::Latency::from(measured);
         self.explain(&mut latency, excess);
         latency
     }
 
-    /// The same of all generators' acknowledgements.
+    /// The same for the acknowledgements of all generators.
     pub(super) fn explained_of_all(&self, limits: &[u64], all: &[Generated]) -> record::Latency {
         let mut sum = Latency::new(limits);
         let mut excess: Option<Excess> = None;
@@ -58,7 +59,7 @@ impl Own {
         excess.map_or_else(|| record::Latency::from(&sum), |excess| self.explained(&sum, &excess))
     }
 
-    /// Says of each limit of a distribution what the harness explains of its exceedances.
+    /// Enters, for each limit of a distribution, how many exceedances the harness explains.
     fn explain(&self, latency: &mut record::Latency, excess: &Excess) {
         for limit in &mut latency.over_limit {
             let mut sum = Excused::default();
@@ -72,12 +73,12 @@ impl Own {
 }
 
 /// The exact result of each `windows.` objective on end-to-end latency.
-pub(super) fn windows(parts: &Parts<'_>, own: &Own) -> Vec<record::Window> {
+pub(super) fn windows(parts: &Parts<'_>, own: &OwnDelays) -> Vec<record::Window> {
     let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
     wanted.filter_map(|objective| window(parts, own, objective)).collect()
 }
 
-fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record::Window> {
+fn window(parts: &Parts<'_>, own: &OwnDelays, objective: &Objective) -> Option<record::Window> {
     let (Metric::Time(_, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
         return None;
     };
@@ -91,7 +92,7 @@ fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record:
             continue;
         }
         let received = parts.ended.received[group].as_ref()?;
-        // A group that received nothing has no windows, and adds nothing to those of the others but what it was due.
+        // A group that received nothing has no windows; only its due events count.
         let _ = merged.merge(&received.windows);
         excess.merge(&received.excess);
         due_to_group(&mut due, parts, group, received.windows.counts());
@@ -116,8 +117,8 @@ fn window(parts: &Parts<'_>, own: &Own, objective: &Objective) -> Option<record:
     })
 }
 
-/// Adds what was due to a group in each window. A window is held to the events that were really due in it: random ones
-/// may leave one empty.
+/// Adds the events due to a group in each window. The actual number is used, since random arrival may leave a
+/// window empty.
 fn due_to_group(due: &mut Vec<Due>, parts: &Parts<'_>, group: usize, counts: &[u64]) {
     let topics = parts.subscriptions.group(group);
     let mut of_group: Vec<u64> = Vec::new();

@@ -1,6 +1,6 @@
-//! A generator as steps: fire the event whose turn it is, absorb the answers that are there.
+//! A generator as steps: fire the event that is due, absorb the answers that have arrived.
 //!
-//! It owns its symbols, its ledger and its histograms; nothing here waits, and nothing is shared.
+//! It owns its symbols, its ledger and its histograms; nothing here waits or is shared.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ struct Open {
     sent: Ns,
 }
 
-/// The open events by token; a token is a place in it, and is used again once it is answered.
+/// The open events by token; a token is an index, which is reused once its event is answered.
 #[derive(Debug, Default)]
 struct OpenEvents {
     slots: Vec<Open>,
@@ -53,10 +53,10 @@ impl OpenEvents {
     }
 }
 
-/// What a generator has to say when it is done.
+/// The results of a generator.
 #[derive(Debug)]
 pub(super) struct Generated {
-    /// The account of every slot.
+    /// The outcome of every slot.
     pub(super) ledger: PublishLedger,
     /// sent − intended, acked − intended, acked − sent; measure phase only.
     pub(super) send_lag: Latency,
@@ -66,34 +66,34 @@ pub(super) struct Generated {
     pub(super) ack_excess: Excess,
     /// How late events were sent, by when they were due.
     pub(super) lateness: Lateness,
-    /// The part of the load of which the least was offered.
+    /// The part of the load with the smallest share offered.
     pub(super) least_offered: Option<PartOffered>,
     /// Slots by topic, over the whole run.
     pub(super) by_topic: Vec<u64>,
-    /// The same for the measure phase.
+    /// Slots by topic of the measure phase.
     pub(super) measured_by_topic: Vec<u64>,
-    /// The same for each window of the measure phase.
+    /// Slots by topic for each window of the measure phase.
     pub(super) measured_by_window: Vec<Vec<u64>>,
     pub(super) measured_sent: u64,
     pub(super) measured_acked: u64,
     /// Encoded bytes handed to the client.
     pub(super) bytes: u64,
-    /// How late the last slot of the measure phase had its turn.
+    /// How late the last slot of the measure phase was fired.
     pub(super) finished_late_ns: u64,
-    /// Refusals, of the broker and of what never left.
+    /// Refusals, by the broker or before the event left.
     pub(super) refusals: BTreeMap<Refusal, u64>,
-    /// Of the unconfirmed events, those whose connection was lost.
+    /// Unconfirmed events whose connection was lost.
     pub(super) unconfirmed_disconnected: u64,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
-    /// Slots that were not sent, without any part of the bus in it.
+    /// Slots that the generator itself failed to send; the bus had no part in it.
     pub(super) unsent_own: u64,
-    /// The same of the measure phase, by topic.
+    /// The same for the measure phase, by topic.
     pub(super) measured_unsent_own: Vec<u64>,
 }
 
 impl Generated {
-    /// Counts an event of the measure phase, due so long after its start.
+    /// Counts an event of the measure phase that is due `since_start` after its start.
     fn due(&mut self, topic: usize, since_start: Ns) {
         self.measured_by_topic[topic] += 1;
         let window = num::index(since_start / WINDOW.ns);
@@ -104,16 +104,16 @@ impl Generated {
     }
 }
 
-/// What a generator did in one second.
+/// A generator's report of one second.
 #[derive(Debug)]
 pub(super) struct GeneratorReport {
     /// Counts and distributions, warm-up included.
     pub(super) counts: GeneratorInterval,
-    /// Accepted and not answered yet, at its end.
+    /// Accepted events without an answer, at the end of the second.
     pub(super) in_flight: u64,
     /// Answers, in the order of their times.
     pub(super) steps: Vec<(Ns, Step)>,
-    /// Nothing earlier will be reported.
+    /// No later report has anything before this time.
     pub(super) until: Ns,
 }
 
@@ -126,7 +126,7 @@ fn fresh(steps: usize) -> GeneratorReport {
     }
 }
 
-/// One generator with its sending end.
+/// A generator with its publisher.
 pub(super) struct Generator<P> {
     publisher: P,
     schedule: Schedule,
@@ -135,7 +135,7 @@ pub(super) struct Generator<P> {
     calendar: Calendar,
     keys: Keys,
     window: usize,
-    /// The bus sets the pace: no event is due while the window is full, and the load ends by the clock.
+    /// The bus sets the pace: no event is due while the window is full, and the load ends at a given time.
     closed: bool,
     next: Option<Due>,
     open: OpenEvents,
@@ -203,12 +203,12 @@ impl<P: Publisher> Generator<P> {
         self.next.map(|due| self.calendar.load_start + due.at)
     }
 
-    /// Is there room for an event of a closed load? An open one never asks.
+    /// Is there room for an event of a closed load? Not used for an open load.
     pub(super) fn admits(&self) -> bool {
         !self.closed || self.open.len() < self.window
     }
 
-    /// Ends a closed load when its time is over.
+    /// Ends a closed load whose time is over.
     pub(super) fn end_by(&mut self, now: Ns) {
         if self.closed && now >= self.calendar.measure_end {
             self.next = None;
@@ -220,7 +220,7 @@ impl<P: Publisher> Generator<P> {
         self.open.len()
     }
 
-    /// Passes the time until `until`, or less.
+    /// Waits until `until` or less.
     pub(super) fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
         self.publisher.wait(until, sleeper);
     }
@@ -230,12 +230,13 @@ impl<P: Publisher> Generator<P> {
         self.open.len() > self.window
     }
 
-    /// Sends the event whose turn it is, whatever the time. `now` was read from the clock just before: a closed load's
+    /// Sends the next event, whatever the time. `now` was read from the clock just before: a closed load's
     /// event is due then. Returns the time at which the client had taken the event.
     pub(super) fn fire(&mut self, now: Ns, clock: impl Fn() -> Ns) -> Ns {
         let Some(due) = self.next else { return now };
         self.next = self.schedule.next();
-        // The intended time is what the event id can hold, to the nanosecond, so that all sides agree on it.
+        // The intended time is rounded to what the event id can hold, so that all sides agree on it to the
+        // nanosecond.
         let at = if self.closed { now } else { self.calendar.load_start + due.at };
         let unix = market::on_the_grid(self.calendar.epoch_unix_ns + at);
         let intended = unix - self.calendar.epoch_unix_ns;
@@ -256,7 +257,7 @@ impl<P: Publisher> Generator<P> {
             self.done.due(topic, since_start);
             self.done.finished_late_ns = sent.saturating_sub(intended);
             self.done.lateness.sent(intended, sent.saturating_sub(intended));
-            self.parts.turn(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
+            self.parts.fired(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
         }
         match accepted {
             Ok(()) => {
@@ -278,7 +279,7 @@ impl<P: Publisher> Generator<P> {
         sent
     }
 
-    /// Counts an event that was not sent; `own` if the bus had no part in that.
+    /// Counts an event that was not sent; `own` if the bus had no part in it.
     fn unsent(&mut self, key: usize, sequence: u32, measured: bool, own: bool) {
         self.done.ledger.unsent(key, sequence);
         self.interval.counts.unsent += 1;
@@ -288,10 +289,10 @@ impl<P: Publisher> Generator<P> {
         }
     }
 
-    /// Counts every slot that was due by `now` and has had no turn as unsent: the load ends here.
+    /// Counts every slot due by `now` that was never sent as unsent: the load ends here.
     pub(super) fn skip_until(&mut self, now: Ns) {
         if self.closed {
-            // What was not offered was not due.
+            // Events that were not offered were not due.
             self.next = None;
         }
         while let Some(due) = self.next.filter(|due| self.calendar.load_start + due.at <= now) {
@@ -309,12 +310,12 @@ impl<P: Publisher> Generator<P> {
                 self.interval.counts.measured_intended += 1;
                 self.done.due(topic, since_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
-                self.parts.turn(since_start, None);
+                self.parts.fired(since_start, None);
             }
         }
     }
 
-    /// Takes in the answers that have arrived.
+    /// Processes the answers that have arrived.
     pub(super) fn absorb(&mut self) {
         self.publisher.acks(&mut self.answers);
         for at in 0..self.answers.len() {
@@ -361,24 +362,24 @@ impl<P: Publisher> Generator<P> {
         }
     }
 
-    /// Gives up what is unanswered.
+    /// Gives up the unanswered events.
     pub(super) fn abandon(&mut self) {
         self.publisher.abandon();
         self.absorb();
     }
 
-    /// Takes what was collected since the last call; nothing earlier than `until` will be reported later.
+    /// Takes the figures since the last call; no later report has anything before `until`.
     pub(super) fn take_interval(&mut self, until: Ns) -> GeneratorReport {
         let room = self.interval.steps.len();
         let mut taken = std::mem::replace(&mut self.interval, fresh(room));
         taken.in_flight = num::count(self.open.len());
         taken.until = until;
-        // Some drivers stamp answers on threads of their own, and those given up are stamped when they are.
+        // Some drivers stamp answers on threads of their own, and abandoned events are stamped when given up.
         taken.steps.sort_by_key(|&(at, _)| at);
         taken
     }
 
-    /// Ends it. Whatever is still unanswered counts as unconfirmed: nothing leaves the account.
+    /// Ends the generator. Unanswered events count as unconfirmed, so that every event is in the account.
     pub(super) fn finish(mut self) -> Generated {
         self.abandon();
         let free: std::collections::HashSet<u32> = self.open.free.iter().copied().collect();

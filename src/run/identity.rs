@@ -1,4 +1,4 @@
-//! The names of a run: its id, and the tag of its events.
+//! The identity of a run: its id, and the tag of its events.
 
 use crate::bus::leftover::{ID_ALPHABET, ID_LENGTH};
 use crate::market::RunIdentity;
@@ -7,14 +7,14 @@ use crate::plan::Plan;
 /// A run's id and event tag.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
-    /// Eight characters, lower case: unique among the runs of a team.
+    /// Eight lower-case characters, unique among the runs of a team.
     pub id: String,
-    /// 12 bits, in every event id of the run.
+    /// 12 bits, part of every event id of the run.
     pub tag: u16,
 }
 
 impl Identity {
-    /// The identity that follows from 64 random bits.
+    /// Derives an identity from 64 random bits.
     #[must_use]
     pub fn from_random(random: u64) -> Self {
         let id = (0..ID_LENGTH)
@@ -23,7 +23,7 @@ impl Identity {
         Self { id, tag: crate::num::low16((random >> 40) & 0xfff) }
     }
 
-    /// A new identity from the operating system's randomness.
+    /// Draws an identity from the operating system's random numbers.
     #[must_use]
     pub fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
@@ -37,10 +37,10 @@ impl Default for Identity {
     }
 }
 
-/// What makes an event one of this run.
+/// The fields by which an event is recognised as one of this run.
 pub(super) fn run_identity(plan: &Plan, run_tag: u16, from_unix_ns: u64) -> RunIdentity {
     const HOUR_NS: u64 = 3_600_000_000_000;
-    // An hour more than the plan needs: provisioning, drain and audit have deadlines far below it.
+    // An hour longer than the plan: provisioning, drain and audit have deadlines far below that.
     let length = plan.load.total().ns.saturating_add(HOUR_NS);
     RunIdentity::new(plan, run_tag, from_unix_ns, from_unix_ns.saturating_add(length))
 }

@@ -1,4 +1,4 @@
-//! What a run is given, and why it may not come to its load.
+//! The inputs of a run, and the errors that keep it from starting its load.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,54 +13,54 @@ use crate::topology::SubscriptionError;
 
 use super::identity::Identity;
 
-/// What a run is given beside its bus.
+/// The inputs of a run besides its bus.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
-    /// What to do.
+    /// The plan.
     pub plan: &'a Plan,
-    /// Under which names.
+    /// The run's id and tag.
     pub identity: &'a Identity,
-    /// The run's clock; the bus has a copy of the same one.
+    /// The run's clock; the bus has a copy of it.
     pub clock: Clock,
-    /// What it may do beside its plan.
+    /// Options that are not part of the plan.
     pub options: &'a Options,
-    /// Tells when somebody wants it to end.
+    /// Requests the end of the run.
     pub interrupt: &'a Interrupt,
 }
 
-/// Says why a broker is dead, if it is.
+/// Checks that a broker lives; the error says why it is dead.
 pub type Alive = Box<dyn Fn() -> Result<(), String> + Send>;
 
-/// The broker's side of a run, as far as it can be seen from here.
+/// What a run knows of its broker's processes.
 #[derive(Default)]
 pub struct Broker {
-    /// Kind, mode and address; the rest is filled in from the bus.
+    /// Kind, mode and address; the bus fills in the rest.
     pub record: record::Broker,
-    /// Reads what its processes or containers use, by name.
+    /// The meters of its processes or containers, by name.
     pub meters: Vec<(String, Meter)>,
-    /// Says why the broker is dead, where that can be seen; returns at once.
+    /// Checks that the broker lives, where possible; returns at once.
     pub alive: Option<Alive>,
-    /// The log of a broker of our own.
+    /// The log of a broker that tickgate started.
     pub log: Option<PathBuf>,
 }
 
 impl Broker {
-    /// Why it is dead, if it is and that can be seen.
+    /// Why the broker is dead, if that can be determined.
     pub(super) fn death(&self) -> Option<String> {
         self.alive.as_ref()?().err()
     }
 }
 
-/// What a run may do beside its plan.
+/// Options of a run that are not part of its plan.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// Leave streams and groups on the bus.
     pub keep: bool,
     /// Deadline for every group to be ready.
     pub ready_within: Duration,
-    /// Deadline of the audit, to which comes a second for every 50,000 events in the store.
+    /// Deadline of the audit, plus one second for every 50,000 events in the store.
     pub audit_within: Duration,
-    /// Where the broker's store is, for the record's file system.
+    /// The directory of the broker's store, whose file system the record names.
     pub store: Option<PathBuf>,
 }
 
@@ -75,7 +75,7 @@ impl Default for Options {
     }
 }
 
-/// Why a run never came to its load.
+/// Why a run did not start its load.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// The bus cannot be used.
@@ -83,36 +83,38 @@ pub enum RunError {
     Bus(#[from] BusError),
     /// A group does not receive.
     #[error(
-        "not ready after {seconds} s: {silent} ({said}); check that the user may publish to the run's subjects, that \
+        "not ready after {seconds} s: {silent} ({reason}); check that the user may publish to the run's subjects, that \
          they reach the stream, and that nothing else consumes from this run's groups"
     )]
     NotReady {
-        /// Who is silent.
+        /// What is not ready.
         silent: String,
         /// The deadline.
         seconds: u64,
-        /// What was said last, and by whom.
-        said: String,
+        /// The last reason given, and by which side.
+        reason: String,
     },
-    /// A broker of our own ended by itself.
+    /// A broker that tickgate started exited.
     #[error("the broker died before the load started: {why}")]
     BrokerDied {
-        /// How, and what it said.
+        /// Its exit status and last output.
         why: String,
     },
-    /// Somebody ended it before there was anything to measure.
+    /// The user interrupted before anything was measured.
     #[error("interrupted before the load started; nothing was measured")]
     InterruptedBeforeLoad,
-    /// A group's patterns are wrong; `profile` finds this first.
+    /// A group's patterns are invalid; `profile` finds this first.
     #[error("group {group}: {problem}")]
     Topology {
-        /// Which group.
+        /// The group.
         group: String,
-        /// What is wrong.
+        /// The error.
         problem: String,
     },
-    /// The machine gives no thread or no figures.
-    #[error("this machine does not let tickgate work: {0}; raise the limits on threads and processes")]
+    /// A thread could not be started, or the machine's figures could not be read.
+    #[error(
+        "cannot start a thread or read the machine's figures: {0}; raise the limits on threads and processes"
+    )]
     Machine(#[from] std::io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! The record of a run as it grows, and the observers that hear of each addition.
+//! The record of a run while it grows, and the observers that are notified of each addition.
 
 use crate::plan::Ns;
 use crate::record::{End, Mark, Phase, PhaseName, Record, Rows};
@@ -14,7 +14,7 @@ pub(super) struct RunLog<'o, 'p> {
 }
 
 impl<'o, 'p> RunLog<'o, 'p> {
-    /// Begins with the record of a run that is ready, and says so.
+    /// Starts with the record of a ready run and notifies the observers.
     pub(super) fn start(record: Record, observers: &'o mut [&'p mut dyn Observer]) -> Self {
         for observer in &mut *observers {
             observer.event(&Event::Ready(&record));
@@ -22,13 +22,13 @@ impl<'o, 'p> RunLog<'o, 'p> {
         Self { record, observers, marks: Marks::default(), phase: None }
     }
 
-    fn tell(&mut self, event: &Event<'_>) {
+    fn notify(&mut self, event: &Event<'_>) {
         for observer in &mut *self.observers {
             observer.event(event);
         }
     }
 
-    /// Says how the run ended; the first word stands.
+    /// Records how the run ended; only the first call counts.
     pub(super) fn ends_as(&mut self, end: End, why: &str) {
         if self.record.run.end == End::Completed {
             self.record.run.end = end;
@@ -40,7 +40,7 @@ impl<'o, 'p> RunLog<'o, 'p> {
         self.keep(Mark { at_ns, kind: kind.to_owned(), detail: detail.to_owned() });
     }
 
-    /// Enters a mark, as far as there are not too many of its kind.
+    /// Records a mark, unless there are too many of its kind.
     pub(super) fn keep(&mut self, mark: Mark) {
         if let Some(mark) = self.marks.keep(mark) {
             self.enter(mark);
@@ -48,16 +48,16 @@ impl<'o, 'p> RunLog<'o, 'p> {
     }
 
     fn enter(&mut self, mark: Mark) {
-        self.tell(&Event::Mark(&mark));
+        self.notify(&Event::Mark(&mark));
         self.record.marks.push(mark);
     }
 
     pub(super) fn start_phase(&mut self, name: PhaseName, start_ns: Ns, until: Ns) {
         self.phase = Some(Phase { name, start_ns, end_ns: until });
-        self.tell(&Event::PhaseStarted { name, length_ns: until.saturating_sub(start_ns) });
+        self.notify(&Event::PhaseStarted { name, length_ns: until.saturating_sub(start_ns) });
     }
 
-    /// The phase that goes on.
+    /// The current phase.
     pub(super) fn phase(&self) -> Option<PhaseName> {
         self.phase.as_ref().map(|phase| phase.name)
     }
@@ -65,13 +65,13 @@ impl<'o, 'p> RunLog<'o, 'p> {
     pub(super) fn end_phase(&mut self, end_ns: Ns) {
         let Some(phase) = self.phase.take() else { return };
         let phase = Phase { end_ns, ..phase };
-        self.tell(&Event::PhaseEnded(&phase));
+        self.notify(&Event::PhaseEnded(&phase));
         self.record.phases.push(phase);
     }
 
-    /// Enters a second.
+    /// Records a second.
     pub(super) fn second(&mut self, rows: Rows) {
-        self.tell(&Event::Second(&rows));
+        self.notify(&Event::Second(&rows));
         self.record.timeline.push(rows.row);
     }
 
@@ -80,23 +80,23 @@ impl<'o, 'p> RunLog<'o, 'p> {
         self.record.phase(PhaseName::Measure).map(|phase| phase.end_ns)
     }
 
-    /// Notes the size of the broker's store.
+    /// Records the size of the broker's store.
     pub(super) const fn note_store(&mut self, bytes: Option<u64>, events: u64) {
         self.record.resources.store_bytes = bytes;
         self.record.resources.store_events = Some(events);
     }
 
-    /// Events in the store, as they were noted.
+    /// Events in the store, as recorded.
     pub(super) const fn stored_events(&self) -> Option<u64> {
         self.record.resources.store_events
     }
 
-    /// The record with all that was entered, its marks in the order of their times.
+    /// The complete record, with its marks in the order of their times.
     pub(super) fn finish(mut self) -> Record {
         for mark in self.marks.rest() {
             self.enter(mark);
         }
-        // Connections leave theirs for others to collect.
+        // Marks of connections are collected late.
         self.record.marks.sort_by_key(|mark| mark.at_ns);
         self.record
     }

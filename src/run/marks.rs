@@ -1,4 +1,4 @@
-//! How many marks a run keeps: enough of each kind to see what happened, then their number.
+//! Limits the marks of a run: keeps the first of each kind, and the number of the rest.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use crate::plan::Ns;
 use crate::record::Mark;
 use crate::report::show;
 
-/// Marks of a kind that are kept as they are.
+/// Marks of a kind that are kept in full.
 const KEPT: u64 = 100;
-/// Characters of a mark's detail.
+/// The longest detail of a mark, in characters.
 const LONGEST: usize = 500;
 
-/// What of the marks of a run is kept.
+/// Counts the marks of a run, by kind.
 #[derive(Debug, Default)]
 pub(super) struct Marks(BTreeMap<String, Kind>);
 
@@ -23,7 +23,7 @@ struct Kind {
 }
 
 impl Marks {
-    /// A mark as it is kept, if it is; it counts in any case.
+    /// Counts a mark, and returns it, shortened if need be, unless there are too many of its kind.
     pub(super) fn keep(&mut self, mark: Mark) -> Option<Mark> {
         if !self.0.contains_key(&mark.kind) {
             self.0.insert(mark.kind.clone(), Kind::default());
@@ -34,13 +34,14 @@ impl Marks {
         (kind.count <= KEPT).then(|| Mark { detail: show::fit(&mark.detail, LONGEST), ..mark })
     }
 
-    /// A mark for each kind of which there were more, with their number, at the time of the last.
+    /// For each kind with more marks than were kept, a mark with the number of the others, at the time of the
+    /// last.
     pub(super) fn rest(&mut self) -> Vec<Mark> {
         let all = std::mem::take(&mut self.0);
         let more = all.into_iter().filter(|(_, kind)| kind.count > KEPT);
         more.map(|(name, Kind { count, last })| Mark {
             at_ns: last,
-            detail: format!("and {} more of this kind until now", show::count(count - KEPT)),
+            detail: format!("and {} more of this kind so far", show::count(count - KEPT)),
             kind: name,
         })
         .collect()
@@ -60,12 +61,12 @@ mod tests {
         assert!(
             kept.iter().all(|mark| mark.detail.chars().count() <= LONGEST && !mark.detail.contains('\n'))
         );
-        assert!(marks.keep(mark(5, "disconnected")).is_some(), "each kind has a count of its own");
+        assert!(marks.keep(mark(5, "disconnected")).is_some(), "each kind has its own count");
         let rest = marks.rest();
         assert_eq!(rest.len(), 1);
         assert_eq!(
             (rest[0].at_ns, rest[0].kind.as_str(), rest[0].detail.as_str()),
-            (19_999, "lame-duck", "and 19,900 more of this kind until now")
+            (19_999, "lame-duck", "and 19,900 more of this kind so far")
         );
         assert_eq!(marks.rest(), []);
     }

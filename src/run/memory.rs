@@ -1,86 +1,86 @@
-//! How much memory a run may take at the most, and how much store, from its plan alone: what is held against the machine
-//! before the load.
+//! Upper estimates of a run's memory and store, from its plan alone, to compare with the machine before the
+//! load.
 //!
-//! An estimate from above. Each part is the most that it can come to when nothing goes well: a broker that stands still, groups
-//! that fall behind. No part that holds events has more than the run has.
+//! Each part assumes the worst case: a broker that stalls, groups that fall behind. No part that holds events
+//! exceeds the number of events in the run.
 
 use crate::load::{self, volume_bytes};
 use crate::num;
 use crate::plan::{Plan, Storage};
 
-/// Where the broker is, as far as its memory is ours.
+/// Where the broker runs, as far as its memory counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Where {
-    /// On a machine of its own, or nobody knows.
+    /// On another machine, or unknown.
     Elsewhere,
-    /// A process beside this one.
+    /// In another process on this machine.
     Beside,
-    /// The simulated bus, in this process.
+    /// In this process: the simulated bus.
     Within,
 }
 
 /// A part of the memory of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// What it is for.
+    /// Its purpose.
     pub what: &'static str,
-    /// The key of the profile that it follows most.
+    /// The key of the profile with the most influence on it.
     pub key: &'static str,
-    /// Bytes, at the most.
+    /// Upper bound, in bytes.
     pub bytes: u64,
 }
 
 /// The memory of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
-    /// Of this process, part by part.
+    /// The parts in this process.
     pub parts: Vec<Part>,
-    /// Of a broker of our own, as far as it keeps its store in memory.
+    /// The memory store of a broker that tickgate started, in bytes.
     pub beside: u64,
-    /// Threads of this process.
+    /// Threads in this process.
     pub threads: u64,
 }
 
 impl Memory {
-    /// Of this process, bytes.
+    /// Bytes in this process.
     #[must_use]
     pub fn total(&self) -> u64 {
         self.parts.iter().fold(0, |sum, part| sum.saturating_add(part.bytes))
     }
 
-    /// The part that most can be had from.
+    /// The largest part, where a change to the profile saves the most.
     #[must_use]
     pub fn largest(&self) -> Option<&Part> {
         self.parts.iter().filter(|part| !part.key.is_empty()).max_by_key(|part| part.bytes)
     }
 }
 
-/// The program, its libraries and what the report is drawn with.
+/// The program, its libraries and the report's drawing.
 const BASE: u64 = 48 << 20;
 /// A thread with its stack and its share of the allocator.
 const THREAD: u64 = 768 << 10;
 /// A histogram.
 const HISTOGRAM: u64 = 270_336;
-/// Those of a generator or a group, with the intervals that are under way.
+/// The histograms of a generator or a group, including the current intervals.
 const HISTOGRAMS: u64 = 12 * HISTOGRAM;
-/// What stands beside an event that is open: places, tokens, subjects, the client's own words.
+/// Overhead of an open event: its slot, token, subject and the client's own data.
 const OPEN: u64 = 400;
-/// Hardly an event has fewer bytes.
+/// Few events are smaller.
 const LEAST_EVENT: u64 = 300;
-/// A second of the timeline, in the record and in the forms of the report.
+/// A second of the timeline, in the record and in the report's formats.
 const SECOND: u64 = 8 << 10;
-/// Events of a second that wait to be paired, each with its time, in a few hands.
+/// An event with its time, waiting to be paired; several copies.
 const STEP: u64 = 128;
-/// Events that a NATS connection takes over at once, though its buffer is nearly full.
+/// Events that a NATS connection accepts at once although its buffer is nearly full.
 const CHUNK: u64 = 20;
-/// Events a second that a generator may reach where the bus sets the pace.
+/// Events per second that a generator may reach in a closed load.
 const CLOSED: u64 = 250_000;
-/// What a Kafka client has beside events.
+/// The fixed overhead of a Kafka client.
 const BATCHING_CLIENT: u64 = 3 << 20;
-/// The most that librdkafka asks a broker for at once.
+/// The most that librdkafka fetches from a broker at once.
 const BATCHING_FETCH: u64 = 50 << 20;
 
-/// What a plan comes to.
+/// The sizes of a plan.
 struct Numbers<'a> {
     plan: &'a Plan,
     generators: u64,
@@ -116,17 +116,17 @@ impl<'a> Numbers<'a> {
         }
     }
 
-    /// Is the client one that has threads of its own and collects events into batches?
+    /// Does the client batch events on threads of its own?
     const fn batching(&self) -> bool {
         self.plan.bus.kind.product().batching
     }
 
-    /// A quarter more: what the allocator makes of it.
+    /// Adds a quarter for the allocator.
     const fn roomy(bytes: u64) -> u64 {
         bytes.saturating_add(bytes / 4)
     }
 
-    /// What generators have open, and what their clients add.
+    /// Open events of the generators, and their clients' overhead.
     fn open(&self) -> u64 {
         let bus = &self.plan.bus;
         let fitting = bus.fitting(self.plan.market.event_size.bytes.max(LEAST_EVENT));
@@ -141,13 +141,13 @@ impl<'a> Numbers<'a> {
         Self::roomy(all) + self.generators.saturating_mul(client.min(self.all) + each * OPEN)
     }
 
-    /// What members have asked for and not looked at; the audit does it when they are gone.
+    /// Events that members have requested and not read; the audit does the same once they have ended.
     fn asked_for(&self) -> u64 {
         let bus = &self.plan.bus;
         let each = if self.batching() {
             bus.most_bytes().saturating_add(BATCHING_FETCH.min(bus.most_bytes()))
         } else {
-            // One and a half batches can be asked for, and some of it twice after a reconnect.
+            // One and a half batches can be requested, and part of that twice after a reconnect.
             2 * bus.fitting(self.event).min(u64::from(bus.nats.pull_batch)) * self.event
         };
         let each = Self::roomy(each.min(self.all)).saturating_add(2 * self.event);
@@ -167,12 +167,12 @@ impl<'a> Numbers<'a> {
             let (subjects, text) = if by_symbol { (keys, 96) } else { (32, 96) };
             subjects * (32 * self.generators + text)
         };
-        // Gaps and exceptions, at the worst one for each key.
+        // Gaps and exceptions: in the worst case one for each key.
         let gaps = keys.min(self.events) * 64 * (self.generators + 2 * self.groups);
         published + received + market + subjects + gaps
     }
 
-    /// Bits of the positions that each group has had.
+    /// Bitmaps of the positions that each group has received.
     fn positions(&self) -> u64 {
         const PARTITION: u64 = 128 << 10;
         const GROUP: u64 = 16 << 20;
@@ -185,7 +185,7 @@ impl<'a> Numbers<'a> {
         (partitions * PARTITION).min(GROUP) * self.groups
     }
 
-    /// What grows with the length of the run: rows, windows, lateness, excesses.
+    /// Data that grows with the length of the run: rows, windows, lateness, exceedances.
     fn timeline(&self) -> u64 {
         let load = &self.plan.load;
         let seconds = load.total().ns / 1_000_000_000 + 1;
@@ -197,7 +197,7 @@ impl<'a> Numbers<'a> {
         seconds.saturating_mul(second)
     }
 
-    /// Events whose times are on their way to be paired.
+    /// Events whose times wait to be paired.
     fn steps(&self) -> u64 {
         let load = &self.plan.load;
         let peak = num::u64_of(load::peak_rate(load).per_second);
@@ -215,7 +215,7 @@ impl<'a> Numbers<'a> {
         8 + self.groups + each * (self.generators + self.members)
     }
 
-    /// The simulated server: what it stores, and its own account of every event.
+    /// The simulated server: its store, and its account of every event.
     fn simulated(&self) -> u64 {
         let account = self.events.saturating_mul(256 + 96 * self.groups);
         Self::roomy(volume_bytes(self.plan)).saturating_add(Self::roomy(account))
@@ -248,16 +248,17 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
     Memory { parts, beside, threads }
 }
 
-/// The store of a run: what its events take, and what bounds it.
+/// The store of a run: its volume and its bounds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Store {
-    /// What the events take, in one copy.
+    /// The volume of its events, one copy.
     pub volume: u64,
     /// `bus.max_bytes`.
     pub max_bytes: u64,
-    /// Topics that have a load, on a bus that bounds each by itself: Kafka. The others hold a few events of readiness.
+    /// Topics with load, on a bus that bounds each topic separately (Kafka). Other topics hold only a few
+    /// readiness events.
     pub topics: Option<u64>,
-    /// Logs that `bus.max_bytes` bounds each by itself: one stream on NATS, each partition of these topics on Kafka.
+    /// Logs to which `bus.max_bytes` applies: one stream on NATS, each partition of these topics on Kafka.
     pub logs: u64,
     /// Copies of each log.
     pub replicas: u64,
@@ -282,13 +283,13 @@ pub fn store(plan: &Plan) -> Store {
 }
 
 impl Store {
-    /// What bounds the store of all copies.
+    /// The bound of all copies together.
     #[must_use]
     pub const fn bound(&self) -> u64 {
         self.max_bytes.saturating_mul(self.logs).saturating_mul(self.replicas)
     }
 
-    /// What the run takes of the store, all copies together: what its events take, as far as the bound lets it.
+    /// The space that the run needs, all copies together: the volume of its events, up to the bound.
     #[must_use]
     pub fn needed(&self) -> u64 {
         self.volume.saturating_mul(self.replicas).min(self.bound())
@@ -324,7 +325,7 @@ mod tests {
         assert!((4 * 80 * MIB..4 * 120 * MIB).contains(&open), "{open}");
         plan.bus.buffer_bytes = Some(Size { bytes: 8 << 20 });
         assert!((4 * 10 * MIB..4 * 55 * MIB).contains(&of(&plan, "events that are open")));
-        // Ten events are never more than ten.
+        // The total of ten events is the bound.
         plan.load.rate = crate::plan::Rate::per_second(1.0);
         plan.load.duration = Span::seconds(10);
         plan.load.arrival = crate::plan::Arrival::Constant;
@@ -339,7 +340,7 @@ mod tests {
         let mut plan = plan();
         plan.market.event_size = Size { bytes: 900 << 10 };
         assert_eq!(memory(&plan, Where::Elsewhere).largest().unwrap().key, "bus.buffer_bytes");
-        // The simulated server keeps what it stores in this process.
+        // The simulated server's store is in this process.
         let simulated = memory(&plan, Where::Within);
         assert!(simulated.total() > volume_bytes(&plan));
         assert_eq!(simulated.largest().unwrap().key, "load.duration");

@@ -1,8 +1,8 @@
-//! The engine: takes a plan and a bus through the phases of a run, and gives back its record.
+//! The engine: takes a plan and a bus through the phases of a run and returns its record.
 //!
-//! Generators and receivers are written as steps (`fire`, `absorb`, `take`) that know no thread and no waiting;
-//! `workers` drives them on OS threads in real time. Observers receive what happens as [`Event`]s, the only
-//! interface between the engine and whoever shows or keeps progress.
+//! Generators and receivers are written as steps (`fire`, `absorb`, `take`) without threads or waiting;
+//! `workers` drives them on OS threads in real time. The engine reports its progress as [`Event`]s to
+//! observers, and through nothing else.
 
 mod agenda;
 mod assemble;

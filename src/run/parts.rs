@@ -1,4 +1,4 @@
-//! What a record is made of, once a run is over.
+//! The parts of which a record is assembled once a run is over.
 
 use crate::measure::Pauses;
 use crate::plan::Plan;
@@ -8,16 +8,16 @@ use super::crew::Ended;
 use super::receiver::Stored;
 use super::shared::Calendar;
 
-/// The plan, what the crew left behind, and what was seen of the broker and the machine.
+/// The plan, the crew's results, and the observations of broker and machine.
 pub(super) struct Parts<'a> {
     pub(super) plan: &'a Plan,
     pub(super) subscriptions: &'a Subscriptions,
     pub(super) ended: Ended,
     pub(super) audit: Option<Stored>,
-    /// What may still come to each group, by the broker's account.
+    /// Events that may still reach each group, by the broker's account.
     pub(super) owed: Vec<u64>,
     pub(super) backlog_max: Vec<u64>,
-    /// When the harness stood still.
+    /// The harness's own pauses.
     pub(super) pauses: Pauses,
     pub(super) calendar: Calendar,
 }

@@ -1,5 +1,5 @@
-//! Before the load: provision the bus, connect everybody, and prove that every group receives. A broker of our own that
-//! dies meanwhile is told at once, whatever its client still waits for.
+//! Preparation before the load: provision the bus, connect all workers, and prove that every group receives.
+//! Reports at once when a broker that tickgate started dies meanwhile, even while its client is still waiting.
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
@@ -14,23 +14,23 @@ use super::job::{Broker, Job, RunError};
 use super::ready::{Groups, ready};
 use super::threads::Threads;
 
-/// Time between two looks at the broker.
+/// Interval between two checks of the broker.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// What comes of connecting.
-enum Made<B: Bus> {
+/// A message of the connecting thread.
+enum Connected<B: Bus> {
     /// All members of a group.
     Members(usize, Vec<B::Member>),
-    /// Everything: the bus again, and a publisher for each generator.
+    /// The last message: the bus, and a publisher for each generator.
     Done(Box<B>, Vec<B::Publisher>),
-    /// What was made is removed again, as far as it could be.
+    /// What was created has been removed, as far as possible.
     Failed(BusError),
 }
 
-/// The bus again, with a crew that is connected: every group receives every topic that it subscribes to.
+/// Returns the bus and a connected crew in which every group receives every topic that it subscribes to.
 ///
 /// # Errors
-/// When that cannot be had; then what was made on the bus is removed, unless the broker is dead.
+/// When that fails; then what was created on the bus is removed, unless the broker is dead.
 pub(super) fn prepare<B: Bus + Send + 'static>(
     job: &Job<'_>,
     bus: B,
@@ -39,17 +39,17 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     broker: &Broker,
 ) -> Result<B, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let (made, inbox) = channel();
+    let (messages, inbox) = channel();
     let connected_for = plan.clone();
     // A client that waits for a dead broker cannot be stopped: its thread is left to its own timeouts.
-    Builder::new().name("provision".into()).spawn(move || connect(bus, &connected_for, &made))?;
+    Builder::new().name("provision".into()).spawn(move || connect(bus, &connected_for, &messages))?;
     let (mut bus, mut publishers) = loop {
         match inbox.recv_timeout(LOOK_EVERY) {
-            Ok(Made::Members(group, members)) => {
+            Ok(Connected::Members(group, members)) => {
                 crew.start_group(group, subscriptions.group(group), members)?;
             }
-            Ok(Made::Done(bus, publishers)) => break (*bus, publishers),
-            Ok(Made::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
+            Ok(Connected::Done(bus, publishers)) => break (*bus, publishers),
+            Ok(Connected::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
             Err(RecvTimeoutError::Timeout) => {
                 if let Some(died) = death(broker) {
                     return Err(died);
@@ -73,7 +73,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
         }
         Err(error) => {
             if !matches!(error, RunError::BrokerDied { .. }) {
-                // What was made before it went wrong is removed; the first error is the one that matters.
+                // Remove what was created before the failure; the first error is the one that matters.
                 let _ = bus.teardown();
             }
             Err(error)
@@ -86,32 +86,32 @@ fn death(broker: &Broker) -> Option<RunError> {
     Some(RunError::BrokerDied { why: broker.death()? })
 }
 
-fn connect<B: Bus>(mut bus: B, plan: &Plan, made: &Sender<Made<B>>) {
-    let publishers = connected(&mut bus, plan, made);
-    let told = match publishers {
-        Ok(Some(publishers)) => made.send(Made::Done(Box::new(bus), publishers)),
-        // Nobody wants it any more.
+fn connect<B: Bus>(mut bus: B, plan: &Plan, messages: &Sender<Connected<B>>) {
+    let publishers = connected(&mut bus, plan, messages);
+    let sent = match publishers {
+        Ok(Some(publishers)) => messages.send(Connected::Done(Box::new(bus), publishers)),
+        // The caller is gone.
         Ok(None) => {
             let _ = bus.teardown();
             return;
         }
         Err(error) => {
             let _ = bus.teardown();
-            made.send(Made::Failed(error))
+            messages.send(Connected::Failed(error))
         }
     };
-    if let Err(unwanted) = told
-        && let Made::Done(mut bus, _) = unwanted.0
+    if let Err(unwanted) = sent
+        && let Connected::Done(mut bus, _) = unwanted.0
     {
         let _ = bus.teardown();
     }
 }
 
-/// Provisions, and connects publishers and members; `None` where nobody takes them.
+/// Provisions the bus and connects publishers and members; `None` when the receiver of the messages is gone.
 fn connected<B: Bus>(
     bus: &mut B,
     plan: &Plan,
-    made: &Sender<Made<B>>,
+    messages: &Sender<Connected<B>>,
 ) -> Result<Option<Vec<B::Publisher>>, BusError> {
     check_size(plan, bus.facts().max_payload)?;
     bus.provision()?;
@@ -120,14 +120,15 @@ fn connected<B: Bus>(
     for (group, named) in plan.groups.iter().enumerate() {
         let members =
             (0..named.members).map(|member| bus.member(group, member)).collect::<Result<Vec<_>, _>>()?;
-        if made.send(Made::Members(group, members)).is_err() {
+        if messages.send(Connected::Members(group, members)).is_err() {
             return Ok(None);
         }
     }
     Ok(Some(publishers))
 }
 
-/// An event has the size of its content, whatever the plan asks for at the least.
+/// Checks the broker's size limit. Events can be larger than the plan's minimum size, since their content needs
+/// room.
 fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
     let largest = largest_event_bytes(plan);
     if most == 0 || largest <= most {

@@ -1,4 +1,4 @@
-//! Readiness: before any load, an event on every topic must have reached every group that subscribes to it.
+//! Readiness: before any load, an event on every topic must reach every group that subscribes to it.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,10 +15,10 @@ use crate::topology::Subscriptions;
 use super::job::RunError;
 use super::shared::GroupSignals;
 
-/// How often an event that has not been seen everywhere is sent again.
+/// Interval after which an event that has not reached every group is sent again.
 const AGAIN_NS: u64 = 1_000_000_000;
 
-/// The readiness events of a run, each another one.
+/// The readiness events of a run, each different.
 struct Events {
     payload: Vec<u8>,
     tag: u16,
@@ -35,30 +35,30 @@ impl Events {
     }
 }
 
-/// How far a publisher is.
+/// The progress of a publisher.
 #[derive(Default, Clone, Copy)]
 struct Progress {
-    /// Topics that the client has taken an event of, in this round.
+    /// Topics for which the client has accepted an event, in this round.
     taken: usize,
-    /// The broker has confirmed one.
+    /// The broker has confirmed an event.
     answered: bool,
 }
 
-/// The groups that are to receive: what, and what they tell.
+/// The groups that must receive: their topics and their signals.
 pub(super) struct Groups<'a> {
     pub(super) subscriptions: &'a Subscriptions,
     pub(super) signals: &'a [Arc<GroupSignals>],
 }
 
-/// The last thing that was said against being ready, by either side.
+/// The last reason given for not being ready, by either side.
 #[derive(Default)]
-struct Said {
+struct Reasons {
     broker: Option<String>,
     client: Option<String>,
 }
 
-impl Said {
-    fn hear(&mut self, answer: Answer) {
+impl Reasons {
+    fn note(&mut self, answer: Answer) {
         match answer {
             Answer::Stored { .. } => {}
             Answer::Refused(Refusal::NotSent) => {
@@ -69,19 +69,19 @@ impl Said {
         }
     }
 
-    /// The broker's word explains more.
+    /// The broker's reason explains more.
     fn text(self) -> String {
         match self {
-            Self { broker: Some(said), .. } => format!("the broker said: {said}"),
-            Self { client: Some(said), .. } => format!("the client said: {said}"),
+            Self { broker: Some(reason), .. } => format!("the broker said: {reason}"),
+            Self { client: Some(reason), .. } => format!("the client said: {reason}"),
             Self { .. } => "the broker said: nothing".into(),
         }
     }
 }
 
-/// Sends readiness events from every publisher until every group has seen each of its topics and every
-/// publisher has had an answer, or something ends it first. What a client has no room for is tried again as soon as it
-/// has.
+/// Sends readiness events from every publisher until every group has received each of its topics and every
+/// publisher has had an answer, or until something ends it. Events for which a client has no room are retried
+/// as soon as it has.
 pub(super) fn ready<P: Publisher>(
     plan: &Plan,
     tag: u16,
@@ -96,7 +96,7 @@ pub(super) fn ready<P: Publisher>(
     let mut events = Events { payload: Vec::with_capacity(1024), tag, nonce: 0 };
     let mut answers: Vec<Ack> = Vec::new();
     let mut progress = vec![Progress::default(); publishers.len()];
-    let mut said = Said::default();
+    let mut reasons = Reasons::default();
     let mut again_at = started + AGAIN_NS;
     loop {
         let now = clock.now();
@@ -111,7 +111,7 @@ pub(super) fn ready<P: Publisher>(
             while own.taken < topics {
                 match events.publish(publisher, own.taken, clock.unix_ns_at_epoch() + now) {
                     Err(Refused::Full) => break,
-                    Err(refused) => said.client = Some(refused.to_string()),
+                    Err(refused) => reasons.client = Some(refused.to_string()),
                     Ok(()) => {}
                 }
                 own.taken += 1;
@@ -119,7 +119,7 @@ pub(super) fn ready<P: Publisher>(
             publisher.acks(&mut answers);
             for ack in answers.drain(..) {
                 own.answered |= matches!(ack.outcome, Answer::Stored { .. });
-                said.hear(ack.outcome);
+                reasons.note(ack.outcome);
             }
         }
         let missing = missing(plan, groups);
@@ -133,13 +133,13 @@ pub(super) fn ready<P: Publisher>(
         }
         if now.saturating_sub(started) > num::nanoseconds(within) {
             let silent = if missing.is_empty() { "some publisher".to_owned() } else { missing.join("; ") };
-            return Err(RunError::NotReady { silent, seconds: within.as_secs(), said: said.text() });
+            return Err(RunError::NotReady { silent, seconds: within.as_secs(), reason: reasons.text() });
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// The groups that have not seen all their topics, with one topic each.
+/// The groups that have not received all their topics, each with one missing topic.
 fn missing(plan: &Plan, groups: &Groups<'_>) -> Vec<String> {
     let mut missing = Vec::new();
     let sides = groups.subscriptions.groups().iter().zip(groups.signals);
@@ -153,7 +153,7 @@ fn missing(plan: &Plan, groups: &Groups<'_>) -> Vec<String> {
     missing
 }
 
-/// A refusal in a word.
+/// A refusal as one word.
 pub(super) fn describe(why: Refusal) -> String {
     match why {
         Refusal::NoResponders => "no-responders".into(),
@@ -169,7 +169,7 @@ mod tests {
     use crate::bus::Doubt;
     use crate::profile::{self, Source};
 
-    /// A client that never has room, or whose events get this answer.
+    /// A client that never has room, or whose events all get this answer.
     struct Client {
         room: bool,
         answer: Answer,
@@ -201,8 +201,8 @@ mod tests {
         let mut client = [Client { room, answer, open: Vec::new() }];
         let within = if matches!(answer, Answer::Stored { .. }) { 60_000 } else { 0 };
         let within = Duration::from_millis(within);
-        let nobody = Groups { subscriptions: &Subscriptions::default(), signals: &[] };
-        ready(&plan, 1, Clock::start(), &mut client, &nobody, within, &|| None)
+        let no_groups = Groups { subscriptions: &Subscriptions::default(), signals: &[] };
+        ready(&plan, 1, Clock::start(), &mut client, &no_groups, within, &|| None)
             .map_err(|error| error.to_string())
     }
 
@@ -213,15 +213,15 @@ mod tests {
     }
 
     #[test]
-    fn the_broker_is_told_to_have_said_what_it_said_and_nothing_else() {
-        for (room, answer, said) in [
+    fn a_reason_is_ascribed_to_the_side_that_gave_it() {
+        for (room, answer, reason) in [
             (false, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: nothing)"),
             (true, Answer::Refused(Refusal::NoResponders), "(the broker said: no-responders)"),
             (true, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: no answer to a published event)"),
             (true, Answer::Refused(Refusal::NotSent), "(the client said: an event was not sent within"),
         ] {
             let error = attempt(room, answer).unwrap_err();
-            assert!(error.contains(said), "{error}");
+            assert!(error.contains(reason), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! A group's receiving side as steps: read an event, enter it into the ledger, time it.
+//! A group's receiving side as steps: read an event, enter it in the ledger, time it.
 //!
-//! Reading (decoding, verifying) is a function of the delivery alone, so that each member can do it on its own
-//! thread; entering is done by one owner in the order of the receive times.
+//! Reading (decoding, verifying) depends on the delivery alone, so that each member can do it on its own
+//! thread; entering is done by one thread, in the order of the receive times.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,25 +23,25 @@ use super::shared::{Calendar, GroupSignals, Switches};
 /// Width of the windows of `windows.` objectives.
 pub(super) const WINDOW: Span = Span::seconds(1);
 
-/// An interval of the timeline; its limits are those of the whole run's histograms.
+/// An empty interval of the timeline. Its limits are those of the histograms of the whole run.
 fn fresh() -> GroupInterval {
     GroupInterval::new(&Limits::default())
 }
 
-/// What a delivery turned out to be.
+/// The kind of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Seen {
     /// An event of this run.
     Ours { topic: u8, symbol: u16, sequence: u32, intended: Ns, verified: bool },
     /// An event of this run whose content does not match its checksum.
     Corrupt,
-    /// Not of this run.
+    /// Not an event of this run.
     Foreign,
-    /// Sent before the load, to see that the group is there.
+    /// An event sent before the load to check that the group receives.
     Readiness { topic: u8 },
 }
 
-/// A delivery, read.
+/// A delivery after decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     pub(super) received: Ns,
@@ -72,18 +72,18 @@ const fn ours(probe: Probe, epoch_unix_ns: u64, verified: bool) -> Seen {
     }
 }
 
-/// What a group received in one second.
+/// A group's report of one second.
 #[derive(Debug)]
 pub(super) struct GroupReport {
     /// Counts and distributions.
     pub(super) interval: GroupInterval,
     /// First deliveries, in the order of their times.
     pub(super) steps: Vec<(Ns, Step)>,
-    /// Nothing earlier will be reported.
+    /// No later report has anything before this time.
     pub(super) until: Ns,
 }
 
-/// What a group has to say when it is done.
+/// The results of a group.
 #[derive(Debug)]
 pub(super) struct Received {
     pub(super) ledger: GroupLedger,
@@ -162,7 +162,7 @@ impl Receiver {
         }
     }
 
-    /// Enters a reading. To be called in the order of the receive times.
+    /// Enters a reading. Must be called in the order of the receive times.
     pub(super) fn take(&mut self, reading: Reading) {
         self.deliveries += 1;
         let attempt = self.attempt(&reading);
@@ -195,10 +195,10 @@ impl Receiver {
         }
     }
 
-    /// How often the group has had this position, this time included, as far as it matters: once or again. The
-    /// group remembers by itself, since a broker that was killed may count anew, and one whose first attempt got lost
-    /// has counted it. Of a position too far back to be remembered the broker's word counts, but for a group that
-    /// receives in line and so knows that it had it.
+    /// How often the group has received this position, this time included: 1 or 2, where 2 stands for "again".
+    /// The group keeps its own account, since a killed broker may restart its count, and a broker whose first
+    /// attempt got lost has counted it. For a position too far back to be in that account the broker's count is
+    /// used, unless the group receives in order and so knows that it has received the position before.
     fn attempt(&mut self, reading: &Reading) -> u32 {
         match self.positions.enter(reading.position.partition, reading.position.offset) {
             Known::New => 1,
@@ -215,7 +215,7 @@ impl Receiver {
         if let Some(missing) = &mut self.missing {
             missing.first_delivery(key, sequence);
         }
-        // Set before the first event of the load was due, so known by the time that one arrives.
+        // Set before the first event of the load is due, and so before one can arrive.
         if self.calendar.is_none()
             && let Some(calendar) = self.switches.calendar.get().copied()
         {
@@ -233,7 +233,7 @@ impl Receiver {
         }
     }
 
-    /// Brings the signals to the engine up to date; to be called after each batch, and when idle.
+    /// Updates the signals to the engine; called after each batch, and when idle.
     pub(super) fn signal(&mut self) {
         self.signals.deliveries.store(self.deliveries, Ordering::Relaxed);
         if self.missing.is_none()
@@ -248,7 +248,7 @@ impl Receiver {
         }
     }
 
-    /// Takes what was collected since the last call; nothing received before `until` will be entered later.
+    /// Takes the figures since the last call; nothing received before `until` is entered later.
     pub(super) fn take_report(&mut self, until: Ns) -> GroupReport {
         let steps = Vec::with_capacity(self.steps.len());
         GroupReport {
@@ -258,19 +258,19 @@ impl Receiver {
         }
     }
 
-    /// Ends it.
+    /// Ends the receiver.
     pub(super) fn finish(self) -> Received {
         self.done
     }
 }
 
-/// Partitions that a group is given events of, by their positions.
+/// The partitions from which a group receives, by their positions.
 fn partitions(plan: &Plan, subscribed: &TopicSet) -> usize {
     let topics = subscribed.iter().count();
     if plan.bus.kind.product().partitioned { topics * num::index32(plan.bus.partitions) } else { 1 }
 }
 
-/// What was read back from the store.
+/// The events read back from the store.
 pub(super) struct Stored {
     keys: Keys,
     pub(super) ledger: StoreLedger,
@@ -319,14 +319,14 @@ mod tests {
         Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::default())
     }
 
-    /// The event `sequence` of one symbol at a position; all with attempt 1.
+    /// The event `sequence` of a single symbol at a position; always attempt 1.
     fn delivery(sequence: u32, offset: u64) -> Reading {
         let seen = Seen::Ours { topic: 0, symbol: 0, sequence, intended: 0, verified: true };
         Reading { received: 1, position: Position { partition: 0, offset }, attempt: 1, seen }
     }
 
     #[test]
-    fn what_a_restarted_broker_delivers_again_with_attempt_1_is_no_duplicate() {
+    fn a_redelivery_by_a_restarted_broker_with_attempt_1_is_not_a_duplicate() {
         for members in [1, 4] {
             let mut group = group_of(members);
             for (sequence, offset) in [(0, 11), (1, 12), (2, 13), (1, 12), (2, 13), (3, 14)] {
@@ -347,7 +347,7 @@ mod tests {
             let totals = *group.finish().ledger.totals();
             assert_eq!((totals.delivered, totals.redelivered, totals.duplicate), (3, 0, 1));
         }
-        // The copy at 13 may come after 14: members take turns, or the broker mixes them up.
+        // The copy at 13 may come after 14: members take turns, or the broker reorders.
         for members in [1, 4] {
             let mut group = group_of(members);
             for (sequence, offset) in [(0, 11), (1, 12), (2, 14), (1, 13)] {

@@ -1,4 +1,4 @@
-//! Puts the seconds of a run together from what its workers report, late reports included.
+//! Assembles the seconds of a run from the reports of its workers, late reports included.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::record::{Brief, GroupRow, Measured, PhaseName, Row, Rows, heat_bucket
 use super::generator::GeneratorReport;
 use super::receiver::GroupReport;
 
-/// What the sampler saw at the end of a second.
+/// The sampler's figures at the end of a second.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sample {
     pub(super) hiccup_max_ns: u64,
@@ -41,7 +41,7 @@ impl Report {
     }
 }
 
-/// The seconds that are not complete yet, and what must be carried from one to the next.
+/// The incomplete seconds, and the state carried from one second to the next.
 pub(super) struct RowMaker {
     load_start: Ns,
     groups: usize,
@@ -62,7 +62,8 @@ impl RowMaker {
         Self { load_start, groups: backlog.groups(), open: BTreeMap::new(), next_second: 0, backlog }
     }
 
-    /// Enters a report. One for a second that is already told counts in the next one: nothing is dropped.
+    /// Enters a report. A report for a second whose row is already complete counts in the next one, so that
+    /// nothing is dropped.
     pub(super) fn enter(&mut self, report: Report) {
         let second = report.second().max(self.next_second);
         let open = self.open.entry(second).or_default();
@@ -98,7 +99,7 @@ impl RowMaker {
         Some(self.row(open, at_ns, phase(at_ns)))
     }
 
-    /// The number of seconds that have reports and are not told yet.
+    /// The number of seconds that have reports but no row yet.
     pub(super) fn last_second(&self) -> u64 {
         self.open.keys().next_back().map_or(self.next_second, |second| second + 1)
     }
@@ -162,7 +163,7 @@ impl RowMaker {
         }
     }
 
-    /// The highest backlog of each group, whatever has not been told.
+    /// The highest backlog of each group, including seconds without a row.
     pub(super) fn backlog_max(&mut self) -> Vec<u64> {
         self.backlog.finish()
     }
@@ -195,7 +196,7 @@ fn encoded(latency: &Latency) -> String {
     if latency.count() == 0 { String::new() } else { latency.to_base64_v2().unwrap_or_default() }
 }
 
-/// The density of a distribution over logarithmic buckets, empty ones left out.
+/// The density of a distribution over logarithmic buckets, without the empty ones.
 fn heat(latency: &Latency) -> Vec<(u16, u64)> {
     let mut buckets: BTreeMap<u16, u64> = BTreeMap::new();
     for step in latency.histogram().iter_recorded() {
@@ -204,7 +205,7 @@ fn heat(latency: &Latency) -> Vec<(u16, u64)> {
     buckets.into_iter().collect()
 }
 
-/// The second that a time lies in, numbered from the start of the load.
+/// The second that contains a time, numbered from the start of the load.
 pub(super) fn second_of(now: Ns, load_start: Ns) -> u64 {
     now.saturating_sub(load_start) / 1_000_000_000
 }

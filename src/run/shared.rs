@@ -1,4 +1,4 @@
-//! What the threads of a run share: the calendar, the switches, and nothing that is written per event.
+//! State shared by the threads of a run: the calendar and the switches; nothing here is written per event.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -10,24 +10,24 @@ use crate::verdict::tightest_limit_ns;
 /// From readiness to the first event.
 const LEAD_NS: Ns = 50_000_000;
 
-/// When the phases are, in nanoseconds since the run's epoch.
+/// The times of the phases, in nanoseconds since the run's epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Calendar {
     /// Start of the warm-up.
     pub(super) load_start: Ns,
     /// Start of the measure phase: a whole millisecond of wall time, since event ids hold intended times in
-    /// steps of 1/4096 ms and no event may change its phase by that rounding.
+    /// steps of 1/4096 ms and that rounding must not move an event to another phase.
     pub(super) measure_start: Ns,
     /// Planned end of the measure phase.
     pub(super) measure_end: Ns,
-    /// An event of the measure phase that is delivered by then was delivered in time.
+    /// An event of the measure phase is delivered in time if it is delivered by then.
     pub(super) in_time_until: Ns,
     /// Wall time at the epoch.
     pub(super) epoch_unix_ns: u64,
 }
 
 impl Calendar {
-    /// When the phases of a plan are to be, from `now` on.
+    /// The phases of a plan when the load is prepared at `now`.
     pub(super) fn planned(plan: &Plan, epoch_unix_ns: u64, now: Ns) -> Self {
         const MS: u64 = 1_000_000;
         let earliest = epoch_unix_ns + now + LEAD_NS + plan.load.warmup.ns;
@@ -53,17 +53,17 @@ impl Calendar {
 pub(super) struct Switches {
     /// Set when every group is ready, before the first event is due.
     pub(super) calendar: OnceLock<Calendar>,
-    /// Generators: no further slots.
+    /// Generators: send nothing further.
     pub(super) stop_load: AtomicBool,
-    /// Generators: give up what is unanswered.
+    /// Generators: give up the unanswered events.
     pub(super) abandon: AtomicBool,
-    /// Receivers of a backlog: it is complete, read it.
+    /// Receivers of a backlog: it is complete, start to read.
     pub(super) read_backlog: AtomicBool,
     /// Receivers: end.
     pub(super) stop_receiving: AtomicBool,
-    /// Set when every answer is in: what was published, for the receivers to count what is missing.
+    /// Set when every answer is in: the ledger by which the receivers count what is missing.
     pub(super) published: OnceLock<Arc<PublishLedger>>,
-    /// Set by a generator that panics.
+    /// Set by a panicking generator.
     pub(super) died: AtomicBool,
 }
 
@@ -77,14 +77,14 @@ impl Switches {
     }
 }
 
-/// What a group tells the engine while it receives.
+/// A group's signals to the engine while it receives.
 #[derive(Debug)]
 pub(super) struct GroupSignals {
     /// Bit t: a readiness event of topic t was received.
     pub(super) ready: AtomicU32,
     /// Confirmed events that are not delivered yet; `u64::MAX` until that is known.
     pub(super) missing: AtomicU64,
-    /// Deliveries of any kind so far, brought up to date after each batch.
+    /// Deliveries of any kind so far, updated after each batch.
     pub(super) deliveries: AtomicU64,
 }
 

@@ -1,5 +1,6 @@
-//! The supervisor of a run: while the workers work, it gathers what they report, looks after the broker and the machine,
-//! listens for an interruption, notes what happens on the agenda, and tells the observers. Its thread never waits for anybody for longer than a step.
+//! The supervisor of a run: while the workers work, it gathers their reports, watches the broker and the
+//! machine, checks for an interruption, records what happens on the agenda, and notifies the observers. Its
+//! thread never waits longer than a step.
 
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError};
 use std::time::{Duration, Instant};
@@ -21,29 +22,29 @@ use super::shared::Calendar;
 /// Why a wait ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// The time came.
+    /// The time was reached.
     Reached,
-    /// Somebody asked for the end.
+    /// The user interrupted.
     Interrupted,
-    /// The broker's process ended.
+    /// The broker's process exited.
     BrokerDied(String),
-    /// A worker ended before its time.
+    /// A worker ended early.
     Lost,
 }
 
-/// The longest that a step waits for a report.
+/// The longest wait of a step for a report.
 const STEP: Duration = Duration::from_millis(20);
-/// Rows are told this many seconds late, so that the reports of all workers are in.
+/// Delay of rows in seconds, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
-/// How long the control side of the bus gets to end.
+/// How long the control side of the bus may take to end.
 const CONTROL_ENDS_WITHIN: Duration = Duration::from_secs(3);
 
-/// What the workers report, and the rows that it makes.
+/// The workers' reports, and the rows made of them.
 pub(super) struct Timeline {
     inbox: Inbox<Report>,
     rows: RowMaker,
     calendar: Calendar,
-    /// When the second that goes on is over.
+    /// The end of the current second.
     next_second: Ns,
 }
 
@@ -52,17 +53,17 @@ impl Timeline {
         Self { inbox, rows, calendar, next_second: calendar.load_start + 1_000_000_000 }
     }
 
-    /// Waits for a report, for so long at the most.
+    /// Waits for a report, up to `longest`.
     fn wait(&mut self, longest: Duration) {
         match self.inbox.recv_timeout(longest) {
             Ok(report) => self.rows.enter(report),
             Err(RecvTimeoutError::Timeout) => {}
-            // Every worker is done; there is nobody to wait for.
+            // All workers have ended; no report will come.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(longest),
         }
     }
 
-    /// Takes all reports that are there.
+    /// Takes all reports that have arrived.
     fn gather(&mut self) {
         while let Ok(report) = self.inbox.try_recv() {
             self.rows.enter(report);
@@ -79,8 +80,8 @@ impl Timeline {
         Some(ended)
     }
 
-    /// Tells the rows before a second.
-    fn tell(&mut self, until: u64, log: &mut RunLog<'_, '_>) {
+    /// Emits the rows before a second.
+    fn emit(&mut self, until: u64, log: &mut RunLog<'_, '_>) {
         let measure_start = self.calendar.measure_start;
         let load_end = log.measure_end().unwrap_or(self.calendar.measure_end);
         while let Some(rows) = self.rows.next_before(until, |at| match at {
@@ -128,7 +129,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         self.broker.death().is_some()
     }
 
-    /// Says how the run ended; the first word stands.
+    /// Records how the run ended; only the first call counts.
     pub(super) fn ends_as(&mut self, end: End, why: &str) {
         self.log.ends_as(end, why);
     }
@@ -152,7 +153,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         self.log.end_phase(end_ns);
     }
 
-    /// Works until a time, or until something ends it first.
+    /// Works until a time, or until something ends the wait early.
     pub(super) fn until(&mut self, time: Ns, lost: impl Fn() -> bool) -> Stop {
         while self.clock.now() < time {
             if let Some(stop) = self.step_until(time) {
@@ -165,7 +166,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         Stop::Reached
     }
 
-    /// One step: at most 20 ms.
+    /// One step of up to 20 ms.
     pub(super) fn step(&mut self) -> Option<Stop> {
         self.step_until(Ns::MAX)
     }
@@ -190,12 +191,12 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         }
     }
 
-    /// Drops what is left of the agenda, and has undone what was done; waits for neither.
+    /// Signals the end of the agenda: its thread drops what has not begun and undoes the rest. Does not wait.
     pub(super) fn end_agenda(&mut self) {
         self.agenda.end();
     }
 
-    /// Works until everything that the agenda has done is undone, or takes too long.
+    /// Works until every action of the agenda is undone, or the deadline passes.
     pub(super) fn finish_agenda(&mut self) {
         self.agenda.end();
         let deadline = AgendaThread::deadline();
@@ -206,13 +207,13 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         if !self.agenda.is_over() {
             self.mark(
                 "action-hangs",
-                "an action of the agenda has not come to its end; what it did may not be undone",
+                "an action of the agenda has not finished; what it did may not be undone",
             );
             self.agenda.abandon();
         }
     }
 
-    /// A second ended: samples the machine and tells what is complete.
+    /// Ends a second: samples the machine and emits the complete rows.
     fn second(&mut self, second: u64) {
         let now = self.clock.now();
         self.broker.look_at_the_store(now, &mut self.log);
@@ -222,24 +223,25 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         let mut sample = self.machine.sample(now);
         sample.store_bytes = self.broker.stored_bytes();
         self.timeline.rows.enter(Report::Sample { second, sample });
-        self.timeline.tell(second.saturating_sub(ROWS_LATE - 1), &mut self.log);
+        self.timeline.emit(second.saturating_sub(ROWS_LATE - 1), &mut self.log);
     }
 
-    /// Tells the seconds that are over, once all workers have ended.
-    pub(super) fn tell_ended_seconds(&mut self) {
+    /// Emits the seconds that are over, once all workers have ended.
+    pub(super) fn emit_ended_seconds(&mut self) {
         self.timeline.gather();
         let current = second_of(self.clock.now(), self.timeline.calendar.load_start);
-        self.timeline.tell(current.min(self.timeline.rows.last_second()), &mut self.log);
+        self.timeline.emit(current.min(self.timeline.rows.last_second()), &mut self.log);
     }
 
-    /// Tells what is left of the timeline, once all workers have ended.
+    /// Emits the rest of the timeline, once all workers have ended.
     pub(super) fn finish_seconds(&mut self) {
         self.timeline.gather();
-        self.timeline.tell(self.timeline.rows.last_second(), &mut self.log);
+        self.timeline.emit(self.timeline.rows.last_second(), &mut self.log);
     }
 
-    /// Notes the broker's own account of the stream, fresh after the drain; `false` where it gives none.
-    pub(super) fn remember_store(&mut self) -> bool {
+    /// Records the broker's account of the stream, taken after the drain; returns `false` where the broker
+    /// gives none.
+    pub(super) fn record_store(&mut self) -> bool {
         let asked = self.clock.now();
         self.broker.control.observe();
         let answered = |reply: &Reply| matches!(reply, Reply::Observed);
@@ -251,13 +253,13 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         true
     }
 
-    /// Events in the store, as it was remembered.
+    /// Events in the store, as recorded.
     pub(super) const fn stored_events(&self) -> Option<u64> {
         self.log.stored_events()
     }
 
-    /// Waits for a reply of the control side, unless it does not come in time, or not in a shorter one where somebody
-    /// cannot wait. A late reply to an earlier question is passed over.
+    /// Waits for a reply of the control side until the deadline, or until a shorter one after an interruption.
+    /// Late replies to earlier requests are skipped.
     pub(super) fn reply(
         &mut self,
         wanted: fn(&Reply) -> bool,
@@ -277,7 +279,8 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         self.broker.control.replies.try_iter().find(wanted)
     }
 
-    /// Ends the supervision: the record with everything but the workers' figures, and what the judgement of those needs.
+    /// Ends the supervision and returns the record without the workers' figures, and what is needed to judge
+    /// those.
     pub(super) fn finish(mut self, dead: &[String]) -> Supervised {
         let control_lives = self.broker.control.alive();
         let ended = utc(self.timeline.calendar.epoch_unix_ns + self.clock.now());
@@ -295,12 +298,12 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
     }
 }
 
-/// What a supervisor leaves.
+/// The results of a supervisor.
 pub(super) struct Supervised {
     /// The record, without the workers' figures.
     pub(super) record: Record,
     /// The highest backlog of each group.
     pub(super) backlog_max: Vec<u64>,
-    /// When the harness stood still.
+    /// The harness's own pauses.
     pub(super) pauses: Pauses,
 }

@@ -12,7 +12,7 @@ use crate::plan::Span;
 use crate::record::{End, Mark, PhaseName, Record};
 use crate::selftest::swarm::base;
 
-/// Does not come back before it may.
+/// Blocks until it is released.
 struct Slow(Receiver<()>);
 
 impl Action for Slow {
@@ -21,7 +21,7 @@ impl Action for Slow {
     }
 
     fn act(&mut self) -> Result<String, String> {
-        self.0.recv_timeout(Duration::from_mins(1)).map_err(|_| "it was held up".to_owned())?;
+        self.0.recv_timeout(Duration::from_mins(1)).map_err(|_| "it was not released".to_owned())?;
         Ok("seen".into())
     }
 
@@ -30,7 +30,7 @@ impl Action for Slow {
     }
 }
 
-/// Does something when a mark of a kind comes.
+/// Calls a function when a mark of a kind comes.
 struct On<F: FnMut(&Mark)>(F);
 
 impl<F: FnMut(&Mark)> Observer for On<F> {
@@ -65,9 +65,10 @@ fn of_the_agenda(record: &Record) -> Vec<&str> {
 }
 
 #[test]
-fn what_an_action_does_is_told_while_it_still_does_it_and_all_of_it_is_in_the_record() {
+fn an_action_is_reported_while_it_is_carried_out_and_all_of_it_is_in_the_record() {
     let (agenda, let_go) = agenda(50_000_000, 100_000_000);
-    // The observer runs on the supervisor's thread: were that held up by the action, nobody would let it go.
+    // The observer runs on the supervisor's thread: if the action blocked that thread, nothing would release
+    // it.
     let mut observer = On(|mark: &Mark| {
         if mark.kind == "action-begun" {
             let_go.send(()).unwrap();

@@ -1,4 +1,4 @@
-//! A crew of threads of this process: who is still at work, and what each leaves behind.
+//! A crew of threads in this process: which are still at work, and their results.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -19,15 +19,15 @@ use super::generator::{Generated, Generator};
 use super::receiver::{Received, Receiver};
 use super::rows::Report;
 use super::shared::{Calendar, GroupSignals, Switches};
-use super::workers::{self, Listening, ToGroup};
+use super::workers::{self, MemberContext, ToGroup};
 
 struct GroupThreads {
-    /// Enters what is received into the ledger.
+    /// Enters the readings in the ledger.
     ledger: JoinHandle<(Received, Option<BusError>)>,
     members: Vec<JoinHandle<Option<BusError>>>,
 }
 
-/// A thread for each generator and each member, and one more for the ledger of a group with several members.
+/// A thread for each generator and each member, plus one for the ledger of a group with several members.
 pub(super) struct Threads<P> {
     plan: Plan,
     clock: Clock,
@@ -36,7 +36,7 @@ pub(super) struct Threads<P> {
     /// Of each group, in the plan's order.
     signals: Vec<Arc<GroupSignals>>,
     reports: Option<Sender<Report>>,
-    /// Connected, one for each generator, until the load starts.
+    /// The connected publishers, one for each generator, until the load starts.
     pub(super) publishers: Vec<P>,
     groups: Vec<GroupThreads>,
     generators: Vec<JoinHandle<Generated>>,
@@ -59,12 +59,13 @@ impl<P: Publisher + 'static> Threads<P> {
         }
     }
 
-    /// What each group tells, in the plan's order.
+    /// The signals of each group, in the plan's order.
     pub(super) fn signals(&self) -> &[Arc<GroupSignals>] {
         &self.signals
     }
 
-    /// Starts the threads of a group: one for a single member; one for each of several, and one for the ledger.
+    /// Starts the threads of a group: one for a single member; otherwise one for each member and one for the
+    /// ledger.
     pub(super) fn start_group<M: Member + 'static>(
         &mut self,
         group: usize,
@@ -74,7 +75,7 @@ impl<P: Publisher + 'static> Threads<P> {
         let Some(reports) = self.reports.clone() else { return Ok(()) };
         let signals = Arc::clone(&self.signals[group]);
         let receiver = Receiver::new(&self.plan, group, subscribed, signals, Arc::clone(&self.switches));
-        let listening = Listening {
+        let context = MemberContext {
             clock: self.clock,
             run: self.run,
             switches: Arc::clone(&self.switches),
@@ -88,7 +89,7 @@ impl<P: Publisher + 'static> Threads<P> {
         {
             let ledger = Builder::new()
                 .name(name)
-                .spawn(move || workers::receive_alone(member, receiver, &listening))?;
+                .spawn(move || workers::receive_alone(member, receiver, &context))?;
             self.groups.push(GroupThreads { ledger, members: Vec::new() });
             return Ok(());
         }
@@ -98,20 +99,20 @@ impl<P: Publisher + 'static> Threads<P> {
             let (give_back, emptied) = channel();
             back.push(give_back);
             let to_group = ToGroup { member: index, batches: batches.clone(), emptied };
-            let listening = listening.clone();
-            let work = move || workers::receive_as_member(member, &listening, &to_group);
+            let context = context.clone();
+            let work = move || workers::receive_as_member(member, &context, &to_group);
             threads.push(Builder::new().name(format!("{name}-{index}")).spawn(work)?);
         }
-        // The members have the only ones: when they are done, nothing more can come.
+        // Only the members keep senders: once they are done, the channel closes.
         drop(batches);
         let ledger = Builder::new()
             .name(name)
-            .spawn(move || workers::receive_together(receiver, &listening, &from_members, &back))?;
+            .spawn(move || workers::receive_together(receiver, &context, &from_members, &back))?;
         self.groups.push(GroupThreads { ledger, members: threads });
         Ok(())
     }
 
-    /// Waits for the generators and takes their ledgers, merged.
+    /// Waits for the generators and merges their ledgers.
     fn join_generators(&mut self) -> PublishLedger {
         let mut all = PublishLedger::new(self.plan.keys().count());
         for (index, thread) in std::mem::take(&mut self.generators).into_iter().enumerate() {
@@ -120,7 +121,9 @@ impl<P: Publisher + 'static> Threads<P> {
                     all.merge(&generated.ledger);
                     self.ended.generated.push(generated);
                 }
-                Err(panic) => self.ended.dead.push(format!("generator {index} ({})", said(panic.as_ref()))),
+                Err(panic) => {
+                    self.ended.dead.push(format!("generator {index} ({})", panic_message(panic.as_ref())));
+                }
             }
         }
         all
@@ -180,7 +183,7 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
         Switches::turn_on(&self.switches.stop_receiving);
     }
 
-    /// Groups end within a wait of theirs once they are told to.
+    /// Groups end within one of their waits after the switch is set.
     fn finish(&mut self) -> Ended {
         let mut ended = std::mem::take(&mut self.ended);
         for (threads, group) in std::mem::take(&mut self.groups).into_iter().zip(&self.plan.groups) {
@@ -189,7 +192,7 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
                 match member.join() {
                     Ok(None) => {}
                     Ok(Some(error)) => ended.dead.push(format!("{who} ({error})")),
-                    Err(panic) => ended.dead.push(format!("{who} ({})", said(panic.as_ref()))),
+                    Err(panic) => ended.dead.push(format!("{who} ({})", panic_message(panic.as_ref()))),
                 }
             }
             match threads.ledger.join() {
@@ -201,7 +204,7 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
                 }
                 Err(panic) => {
                     ended.received.push(None);
-                    ended.dead.push(format!("group {} ({})", group.name, said(panic.as_ref())));
+                    ended.dead.push(format!("group {} ({})", group.name, panic_message(panic.as_ref())));
                 }
             }
         }
@@ -210,7 +213,7 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
 }
 
 impl<P> Drop for Threads<P> {
-    /// A run that goes no further leaves nobody at work.
+    /// An abandoned run leaves no thread at work.
     fn drop(&mut self) {
         for switch in [&self.switches.stop_load, &self.switches.abandon, &self.switches.stop_receiving] {
             Switches::turn_on(switch);
@@ -218,7 +221,7 @@ impl<P> Drop for Threads<P> {
     }
 }
 
-/// Tells the crew that a generator panics.
+/// Signals the crew that a generator panicked.
 struct Alarm(Arc<Switches>);
 
 impl Drop for Alarm {
@@ -229,8 +232,8 @@ impl Drop for Alarm {
     }
 }
 
-/// What a panic said.
-fn said(panic: &(dyn std::any::Any + Send)) -> String {
+/// The message of a panic.
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(ToString::to_string);
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }

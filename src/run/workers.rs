@@ -16,20 +16,20 @@ use super::receiver::{Reading, Received, Receiver, read};
 use super::rows::{Report, next_second_start, second_of};
 use super::shared::Switches;
 
-/// The longest sleep of a generator: answers are taken in, and switches looked at, this often.
+/// The longest sleep of a generator: the interval at which answers are read and switches checked.
 const LONGEST_SLEEP_NS: Ns = 10_000_000;
-/// How often answers are taken in while events wait for room in the window, or after the last event.
+/// Interval at which answers are read while events wait for room in the window, or after the last event.
 const BUSY_SLEEP_NS: Ns = 200_000;
-/// Events that are sent one after the other, when late, before answers are taken in.
+/// Most late events sent in a row before answers are read.
 const BURST: u32 = 64;
-/// Readings of several members that are held back, at the most, until their order is sure.
+/// Limit on the readings of several members held back until their order is certain.
 const HELD_BACK: usize = 1 << 20;
-/// How often a member that lets a backlog grow looks whether it is complete.
+/// Interval at which a member that lets a backlog grow checks whether it is complete.
 const HOLD: Duration = Duration::from_millis(2);
 /// The longest wait of a member for an event.
 const LONGEST_WAIT: Duration = Duration::from_millis(20);
 
-/// Tells when a second has gone by.
+/// Detects when a second has passed.
 struct Seconds {
     load_start: Ns,
     next: Ns,
@@ -50,7 +50,7 @@ impl Seconds {
         Some(ended)
     }
 
-    /// The number of the second that goes on.
+    /// The number of the current second.
     fn current(&self) -> u64 {
         second_of(self.next, self.load_start) - 1
     }
@@ -70,14 +70,15 @@ pub(super) fn generate<P: Publisher>(
     let mut seconds = Seconds::new(load_start);
     let report = |generator: &mut Generator<P>, second, until| {
         let report = Box::new(generator.take_interval(until));
-        // The engine may be gone already; then nobody wants to know.
+        // The engine may be gone already; then the report is not needed.
         let _ = reports.send(Report::Generator { generator: index, second, report });
     };
     let mut fired = 0;
     let mut now = clock.now();
     while let Some(due) = generator.due() {
         if Switches::on(&switches.stop_load) {
-            // What is due by now belongs to the load: it is sent, unless there is more than a pace-keeper has.
+            // Events due by now belong to the load: send them, up to one burst, since a generator that kept
+            // pace never has more.
             while fired < BURST && generator.due().is_some_and(|due| due <= now) {
                 generator.fire(now, || clock.now());
                 fired += 1;
@@ -98,7 +99,7 @@ pub(super) fn generate<P: Publisher>(
         }
         let longest =
             if generator.waiting() || !generator.admits() { BUSY_SLEEP_NS } else { LONGEST_SLEEP_NS };
-        // The next event is due, or no time to wait for has a room in the window.
+        // Sleep until the next event is due, or for the longest sleep while the window is full.
         let until = if generator.admits() { due.min(now + longest) } else { now + longest };
         generator.wait(until, &sleeper);
         now = clock.now();
@@ -122,20 +123,20 @@ pub(super) fn generate<P: Publisher>(
     generator.finish()
 }
 
-/// What a member's thread needs.
+/// The inputs of a member's thread.
 #[derive(Clone)]
-pub(super) struct Listening {
+pub(super) struct MemberContext {
     pub(super) clock: Clock,
     pub(super) run: RunIdentity,
     pub(super) switches: Arc<Switches>,
     pub(super) reports: Sender<Report>,
     pub(super) group: usize,
-    /// Nothing is received from the first event on until the load is over.
+    /// Receive nothing from the first event on until the load is over.
     pub(super) backlog: bool,
 }
 
-impl Listening {
-    /// Is it the time of a backlog to grow? Sleeps for a moment if so.
+impl MemberContext {
+    /// Is the backlog still growing? Sleeps for a moment if so.
     fn holds_back(&self, member: &mut impl Member) -> bool {
         let holds = self.backlog
             && self.switches.calendar.get().is_some()
@@ -151,7 +152,7 @@ impl Listening {
         self.switches.calendar.get().map(|calendar| Seconds::new(calendar.load_start))
     }
 
-    fn tell(&self, receiver: &mut Receiver, second: u64, until: Ns) {
+    fn send_report(&self, receiver: &mut Receiver, second: u64, until: Ns) {
         let report = Box::new(receiver.take_report(until));
         let _ = self.reports.send(Report::Group { second, group: self.group, report });
     }
@@ -161,66 +162,68 @@ impl Listening {
     }
 }
 
-/// Receives for a group with a single member: everything happens on its thread.
+/// Receives for a group with a single member, all on one thread.
 pub(super) fn receive_alone<M: Member>(
     mut member: M,
     mut receiver: Receiver,
-    listening: &Listening,
+    context: &MemberContext,
 ) -> (Received, Option<BusError>) {
     let mut seconds = None;
     let mut failed = None;
-    while !Switches::on(&listening.switches.stop_receiving) {
-        if listening.holds_back(&mut member) {
+    while !Switches::on(&context.switches.stop_receiving) {
+        if context.holds_back(&mut member) {
             continue;
         }
-        match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(listening.read(delivery))) {
+        match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(context.read(delivery))) {
             Ok(_) => {}
             Err(error) => {
                 failed = Some(error);
                 break;
             }
         }
-        tick(&mut receiver, &mut seconds, listening, Ns::MAX);
+        tick(&mut receiver, &mut seconds, context, Ns::MAX);
     }
-    finish(receiver, seconds.as_ref(), listening, failed)
+    finish(receiver, seconds.as_ref(), context, failed)
 }
 
-/// Reports a second that has ended; nothing received before `until` is still to be entered.
-fn tick(receiver: &mut Receiver, seconds: &mut Option<Seconds>, listening: &Listening, until: Ns) {
+/// Reports a second that has ended; readings before `until` may still be entered.
+fn tick(receiver: &mut Receiver, seconds: &mut Option<Seconds>, context: &MemberContext, until: Ns) {
     receiver.signal();
     if seconds.is_none() {
-        *seconds = listening.seconds();
+        *seconds = context.seconds();
     }
-    let now = listening.clock.now();
+    let now = context.clock.now();
     if let Some(second) = seconds.as_mut().and_then(|seconds| seconds.ended(now)) {
-        listening.tell(receiver, second, until.min(now));
+        context.send_report(receiver, second, until.min(now));
     }
 }
 
 fn finish(
     mut receiver: Receiver,
     seconds: Option<&Seconds>,
-    listening: &Listening,
+    context: &MemberContext,
     failed: Option<BusError>,
 ) -> (Received, Option<BusError>) {
     receiver.signal();
     if let Some(seconds) = seconds {
-        listening.tell(&mut receiver, seconds.current(), Ns::MAX);
+        context.send_report(&mut receiver, seconds.current(), Ns::MAX);
     }
     (receiver.finish(), failed)
 }
 
-/// What a member of several sends to its group: readings in receive order, and how far it has got.
+/// A message of one of several members to its group: readings in receive order, and the time up to which it has
+/// received.
 pub(super) struct Batch {
     member: usize,
     readings: Vec<Reading>,
     until: Ns,
 }
 
-/// The ends of one member: to its group, and for the lists that come back from there to be filled again.
+/// One member's ends of the channels: to its group, and for the emptied lists that come back to be filled
+/// again.
 ///
-/// However the member ends, a panic included, its group is told that nothing more comes from it: else the others'
-/// readings would be held back for good.
+/// When the member ends, even by a panic, the group learns that nothing more comes from it: otherwise it would
+/// hold back the others' readings forever.
 pub(super) struct ToGroup {
     pub(super) member: usize,
     pub(super) batches: Sender<Batch>,
@@ -234,21 +237,21 @@ impl Drop for ToGroup {
     }
 }
 
-/// Receives for one member of several: reads on its thread, and leaves the ledger to the group's.
+/// Receives for one of several members: reads on its own thread and leaves the ledger to the group's thread.
 pub(super) fn receive_as_member<M: Member>(
     mut member: M,
-    listening: &Listening,
+    context: &MemberContext,
     to_group: &ToGroup,
 ) -> Option<BusError> {
     let mut failed = None;
-    while failed.is_none() && !Switches::on(&listening.switches.stop_receiving) {
-        if listening.holds_back(&mut member) {
+    while failed.is_none() && !Switches::on(&context.switches.stop_receiving) {
+        if context.holds_back(&mut member) {
             continue;
         }
         let mut readings = to_group.emptied.try_recv().unwrap_or_default();
-        // Whatever comes later is received later: this is how far the member has got, even if nothing comes.
-        let idle_until = listening.clock.now();
-        failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(listening.read(delivery))).err();
+        // Later events are received later, so this is how far the member has got even if nothing arrives.
+        let idle_until = context.clock.now();
+        failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(context.read(delivery))).err();
         let until = readings.last().map_or(idle_until, |last| last.received);
         let batch = Batch { member: to_group.member, readings, until };
         if to_group.batches.send(batch).is_err() {
@@ -258,11 +261,11 @@ pub(super) fn receive_as_member<M: Member>(
     failed
 }
 
-/// Keeps the ledger of a group with several members: enters what they report in the order of the receive times, and
-/// gives each of them (`emptied`, by member) its lists back.
+/// Keeps the ledger of a group with several members: enters their readings in the order of the receive times,
+/// and returns the emptied lists to each (`emptied`, by member).
 pub(super) fn receive_together(
     mut receiver: Receiver,
-    listening: &Listening,
+    context: &MemberContext,
     from_members: &Inbox<Batch>,
     emptied: &[Sender<Vec<Reading>>],
 ) -> (Received, Option<BusError>) {
@@ -275,7 +278,7 @@ pub(super) fn receive_together(
                 if until == Ns::MAX {
                     merger.close(member);
                 } else if let Some(emptied) = emptied.get(member) {
-                    // A member that has ended wants none.
+                    // A member that has ended needs none.
                     let _ = emptied.send(readings);
                 }
                 merger.release(|_, _, reading| receiver.take(reading));
@@ -283,9 +286,9 @@ pub(super) fn receive_together(
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => break,
         }
-        tick(&mut receiver, &mut seconds, listening, merger.frontier());
+        tick(&mut receiver, &mut seconds, context, merger.frontier());
     }
-    finish(receiver, seconds.as_ref(), listening, None)
+    finish(receiver, seconds.as_ref(), context, None)
 }
 
 #[cfg(test)]
@@ -297,7 +300,7 @@ mod tests {
     use crate::profile::{self, Source};
     use crate::topology::TopicSet;
 
-    /// Hands over so many foreign events, one at a time, then ends in its way.
+    /// Hands over the given number of foreign events, one at a time, then ends in its way.
     struct Scripted {
         events: u64,
         end: fn() -> BusError,
@@ -322,7 +325,7 @@ mod tests {
         let receiver = Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::clone(&switches));
         let run = crate::run::identity::run_identity(&plan, 1, clock.unix_ns_at_epoch());
         let reports = channel().0;
-        let listening = Listening { clock, run, switches, reports, group: 0, backlog: false };
+        let context = MemberContext { clock, run, switches, reports, group: 0, backlog: false };
         let failed = || BusError::Environment { problem: "over".into(), hint: String::new() };
         let ends: [fn() -> BusError; 2] = [|| panic!("as it is meant to"), failed];
         let (batches, from_members) = channel();
@@ -331,12 +334,12 @@ mod tests {
             let (give_back, emptied) = channel();
             back.push(give_back);
             let to_group = ToGroup { member: index, batches: batches.clone(), emptied };
-            let (member, listening) = (Scripted { events: 100, end, clock }, listening.clone());
+            let (member, context) = (Scripted { events: 100, end, clock }, context.clone());
             threads
-                .push(std::thread::spawn(move || receive_as_member(member, &listening, &to_group).is_some()));
+                .push(std::thread::spawn(move || receive_as_member(member, &context, &to_group).is_some()));
         }
         drop(batches);
-        let (account, _) = receive_together(receiver, &listening, &from_members, &back);
+        let (account, _) = receive_together(receiver, &context, &from_members, &back);
         let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().ok()).collect();
         assert_eq!((ended, account.foreign), (vec![None, Some(true)], 200));
     }

@@ -1,4 +1,4 @@
-//! Known answers: runs whose figures follow from arithmetic, with what tickgate reports of them.
+//! Known answers: runs whose figures follow from arithmetic, compared with the figures that tickgate reports.
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, Stretch};
 use crate::num;
@@ -10,28 +10,28 @@ use crate::run::simulated::{Scenario, simulate};
 use super::swarm::{base, findings};
 
 const MS: f64 = 1e6;
-/// Event ids hold intended times in steps of 1/4096 ms, rounded down: a time may come out this much too long.
+/// Event ids hold intended times in steps of 1/4096 ms, rounded down: a time may be too long by this much.
 const GRID_NS: f64 = 245.0;
 
-/// One figure: what theory says, and what was reported.
+/// One figure: the theoretical value, and the reported one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Answer {
     /// The run.
     pub run: &'static str,
     /// The figure, in words.
     pub figure: String,
-    /// What it must be.
+    /// The theoretical value.
     pub expected: String,
-    /// What tickgate says.
+    /// The value that tickgate reports.
     pub reported: String,
     /// Do they agree, within the error that theory allows?
     pub right: bool,
 }
 
-/// A run with a name.
+/// A run's name and the function that runs it.
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
-/// All of them.
+/// All runs.
 pub const ALL: [Known; 11] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
@@ -98,10 +98,15 @@ fn coordinated_omission() -> Result<Vec<Answer>, RunError> {
     let faults = Faults { stalls: vec![stall], ..Faults::default() };
     let record = record_of(&steady(1000.0, Span::seconds(10)), faults)?;
     let latency = &record.groups[0].latency;
-    for (name, q, told) in [("p99", 0.99, latency.p99_ns), ("p99.9", 0.999, latency.p99_9_ns)] {
+    for (name, q, reported) in [("p99", 0.99, latency.p99_ns), ("p99.9", 0.999, latency.p99_9_ns)] {
         let expected = (1.0 - (1.0 - q) * 10.0) * 1e9;
         // One event more or less, and the three digits of the histogram.
-        answers.time(&format!("latency.{name}, S − (1 − q)·T"), expected, ns(told), MS + expected / 1000.0);
+        answers.time(
+            &format!("latency.{name}, S − (1 − q)·T"),
+            expected,
+            ns(reported),
+            MS + expected / 1000.0,
+        );
     }
     answers.time("latency.p50, outside the stall", 0.0, ns(latency.p50_ns), GRID_NS);
     answers.time("ack.p99, as the publisher sees it", 900.0 * MS, ns(record.load.ack.p99_ns), 1.9 * MS);
@@ -125,10 +130,10 @@ fn fixed_delay() -> Result<Vec<Answer>, RunError> {
     Ok(answers.1)
 }
 
-/// Of n events each is slow with probability p: their share and the mean are binomial.
+/// Each of n events is slow with probability p: their share and the mean are binomial.
 fn mixture() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("two-point mixture", Vec::new());
-    // Further apart than the slow delay, so that none waits for another.
+    // Further apart than the slow delay, so that no event waits for another.
     let mut plan = steady(40.0, Span::seconds(50));
     plan.objectives.extend(grammar::parse("latency.p99", "< 10ms"));
     let downlink = Delay::Bimodal { fast_ns: 1_000_000, slow_ns: 20_000_000, slow_share: 0.05 };
@@ -153,7 +158,8 @@ fn mixture() -> Result<Vec<Answer>, RunError> {
 }
 
 /// Poisson arrivals, one server with a fixed service time s: the mean wait is ρ·s / 2(1 − ρ) (Pollaczek and
-/// Khinchine). Ten independent runs give the error of their mean, without a word on how waits depend on another.
+/// Khinchine). Ten independent runs give the error of their mean, without assumptions on how waits depend on
+/// each other.
 fn queue() -> Result<Vec<Answer>, RunError> {
     /// Student's t of 9 degrees of freedom at 99.9 %, two-sided.
     const T9: f64 = 4.781;
@@ -179,7 +185,7 @@ fn queue() -> Result<Vec<Answer>, RunError> {
     Ok(answers.1)
 }
 
-/// Events a millisecond apart, some held back: the orders that section 7 of RFC 4737 works through.
+/// Events a millisecond apart, some held back: the orders of the examples in section 7 of RFC 4737.
 fn reordering() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("reordering (RFC 4737)", Vec::new());
     let late = |faults: Faults, sequence: u32, by: Ns| {
@@ -202,7 +208,7 @@ fn reordering() -> Result<Vec<Answer>, RunError> {
     Ok(answers.1)
 }
 
-/// λ events/s for a time t at a server of μ < λ: the last of them waits (λ/μ − 1)·t.
+/// λ events/s for a time t at a server of rate μ < λ: the last of them waits (λ/μ − 1)·t.
 fn burst() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("burst", Vec::new());
     let mut plan = steady(100.0, Span::seconds(4));
@@ -211,21 +217,21 @@ fn burst() -> Result<Vec<Answer>, RunError> {
     plan.load.burst = Some(Burst { rate, every: Span::seconds(4), length: Span::seconds(1) });
     let record = record_of(&plan, Faults { service: Delay::Fixed(1_000_000), ..Faults::default() })?;
     let max = num::f64_of_signed(record.groups[0].latency.max_ns);
-    // The last one is due half a spacing before the end of the burst, and is served for 1 ms itself.
+    // The last one is due half a spacing before the end of the burst, and its own service takes 1 ms.
     answers.time("latency.max, (λ/μ − 1)·t + s", 1001.0 * MS, max, 1.5 * MS);
     answers.equal("delivered", 2300, record.groups[0].delivered);
     Ok(answers.1)
 }
 
-/// The last ten events get lost: no later one betrays them.
+/// The last ten events get lost: no later event reveals the gap.
 fn tail_loss() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("tail loss", Vec::new());
     let hits = Hits::Events { symbol: None, from: 990, to: 999 };
     let plan = steady(1000.0, Span::seconds(1));
     let record = record_of(&plan, Faults::default().with(Fault::Undelivered, hits))?;
     let group = &record.groups[0];
-    let told = (group.lost, group.lost_not_stored, group.lost_not_delivered);
-    answers.equal("lost, not stored, not delivered", (10, 0, 10), told);
+    let reported = (group.lost, group.lost_not_stored, group.lost_not_delivered);
+    answers.equal("lost, not stored, not delivered", (10, 0, 10), reported);
     let range = group.lost_ranges.first().map(|range| (range.first, range.last));
     answers.equal("where", Some((990, 999)), range);
     Ok(answers.1)
@@ -264,12 +270,12 @@ fn reconnect() -> Result<Vec<Answer>, RunError> {
     plan.bus.nats.msg_id = true;
     let record = record_of(&plan, faults)?;
     let (group, load) = (&record.groups[0], &record.load);
-    let told = (group.duplicate, load.acked_duplicate);
-    answers.equal("with ids that the broker knows: duplicate, acked as duplicate", (0, 10), told);
+    let reported = (group.duplicate, load.acked_duplicate);
+    answers.equal("with ids that the broker knows: duplicate, acked as duplicate", (0, 10), reported);
     Ok(answers.1)
 }
 
-/// The members' clock is 3 ms behind: events seem to arrive before they were due, and no figure hides it.
+/// The members' clock is 3 ms behind: events seem to arrive before they were due, and the figures must show it.
 fn clock_error() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("clock error across hosts", Vec::new());
     let mut plan = steady(1000.0, Span::seconds(1));

@@ -1,5 +1,5 @@
-//! Does tickgate measure right? Simulated runs whose figures are known, by arithmetic or from an oracle, with what the
-//! record says of them.
+//! Checks that tickgate measures right: simulated runs whose figures are known, by arithmetic or from an
+//! oracle, compared with their records.
 //!
 //! It starts simulated runs and reads their records; no run depends on it.
 

@@ -1,4 +1,4 @@
-//! The swarm: each seed draws a plan and a mix of faults, and its record must equal the oracle's.
+//! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
 use crate::num;
@@ -12,7 +12,7 @@ use crate::run::simulated::{MachineSecond, Scenario, simulate};
 
 const MS: Ns = 1_000_000;
 
-/// Draws one after the other.
+/// A sequence of random draws.
 struct Dice {
     random: Random,
     drawn: u64,
@@ -28,7 +28,7 @@ impl Dice {
         self.random.unit([self.drawn, 1 << 40])
     }
 
-    /// An even choice of `from..=to`.
+    /// A uniform choice from `from..=to`.
     fn within(&mut self, from: u64, to: u64) -> u64 {
         from + num::u64_floor(self.unit() * num::f64_of(to - from + 1)).min(to - from)
     }
@@ -37,7 +37,7 @@ impl Dice {
         num::low32(self.within(u64::from(from), u64::from(to)))
     }
 
-    /// Between the two, each order of magnitude alike.
+    /// A choice between the two, with all orders of magnitude equally likely.
     fn across(&mut self, from: u64, to: u64) -> u64 {
         num::u64_of((num::f64_of(from).ln() + self.unit() * num::f64_of(to / from).ln()).exp())
     }
@@ -51,7 +51,7 @@ impl Dice {
     }
 }
 
-/// A plan and what it meets.
+/// A plan and the scenario of its run.
 #[must_use]
 pub fn draw(seed: u64) -> (Plan, Scenario) {
     let mut dice = Dice::new(seed);
@@ -67,7 +67,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     (plan, scenario)
 }
 
-/// What is wrong with the record of a seed; empty where all is right.
+/// The wrong figures in the record of a seed; empty if all are right.
 #[must_use]
 pub fn findings(seed: u64) -> Vec<String> {
     let (plan, scenario) = draw(seed);
@@ -77,7 +77,7 @@ pub fn findings(seed: u64) -> Vec<String> {
     }
 }
 
-/// A plain plan: 1000 quotes/s of ten symbols for two seconds, to one group, on a patient bus.
+/// A plain plan: 1000 quotes/s of ten symbols for two seconds, to one group, on a bus without faults.
 #[must_use]
 pub fn base(seed: u64) -> Plan {
     Plan {
@@ -194,7 +194,7 @@ fn draw_groups(dice: &mut Dice, plan: &mut Plan) {
     let patterns: [&[&str]; 4] = [&[">"], &["market.>"], &["*.*.received", "trade.>"], &["trade.dlq"]];
     let group = |(at, name): (usize, &&str)| Group {
         name: (*name).to_owned(),
-        // The first group hears everything.
+        // The first group receives everything.
         subscribe: dice
             .pick(&patterns[if at == 0 { 0..1 } else { 0..4 }])
             .iter()
@@ -206,7 +206,7 @@ fn draw_groups(dice: &mut Dice, plan: &mut Plan) {
     plan.groups = names.iter().enumerate().map(group).collect();
 }
 
-/// Lines of objectives, with limits about which records may fall on either side.
+/// Draws objectives whose limits records may meet or miss.
 fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
     let quantile = |dice: &mut Dice| dice.pick(&["min", "mean", "p50", "p90", "p99", "p99.9", "max"]);
     for _ in 0..dice.within(2, 8) {
@@ -259,7 +259,7 @@ fn draw_objectives(dice: &mut Dice, plan: &mut Plan) {
                 format!("{below} {us}us in {}", dice.pick(&["100%", "50%"])),
             ),
         };
-        // What the grammar refuses is no objective, and a name is there once, as in a profile.
+        // Ignores names that the grammar rejects, and repeated names, as a profile would.
         if let Ok(objective) = grammar::parse(&name, &limit)
             && plan.objectives.iter().all(|other| other.name() != name)
         {
@@ -283,7 +283,7 @@ fn draw_stretch(dice: &mut Dice, from: Ns, until: Ns) -> Stretch {
     Stretch { from: dice.within(from, until), length: dice.across(MS, 400 * MS) }
 }
 
-/// Stretches in rising order that do not overlap.
+/// Stretches in ascending order that do not overlap.
 fn draw_stretches(dice: &mut Dice, length: Ns) -> Vec<Stretch> {
     let mut all: Vec<Stretch> = Vec::new();
     for _ in 0..dice.pick(&[0, 0, 0, 1, 2]) {
@@ -327,7 +327,7 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
     }
     let clock_error_ns = if dice.chance(0.1) { dice.across(1000, 100 * MS) } else { 0 };
     let dead_workers = if dice.chance(0.03) { vec!["the sampler".to_owned()] } else { Vec::new() };
-    // Drawn last, so that what the other draws give stays as it is.
+    // Drawn last, so that the other draws of a seed do not change.
     let machine = if dice.chance(0.4) {
         let second = |dice: &mut Dice| MachineSecond {
             all: dice.pick(&[0.7, 1.2, 1.9, 2.0]),
@@ -337,10 +337,11 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
     } else {
         Vec::new()
     };
-    // With time in the drain for the last of them: slots that never have a turn are not in the simulation's own account.
+    // With time in the drain for the last of them: slots that are never fired are not in the simulation's own
+    // account.
     let time_to_end = plan.load.drain >= Span::seconds(1);
     if dice.chance(0.2) && time_to_end {
-        // Late for each event, and yet fast enough for the rate.
+        // Late for each event, but fast enough for the rate.
         let gap_ns = 1e9 / crate::load::peak_rate(&plan.load).per_second;
         let most = num::u64_of(gap_ns * 0.3).clamp(20_000, 20 * MS);
         host.late = Some(Delay::LogNormal { median_ns: dice.across(10_000, most), sigma: dice.unit() });

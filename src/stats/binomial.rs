@@ -1,24 +1,25 @@
-//! Tails of the binomial distribution: how sure a share is that was observed in so many trials.
+//! Tails of the binomial distribution: the confidence in an observed share, given the number of trials.
 //!
-//! Single probabilities are computed by C. Loader, *Fast and Accurate Computation of Binomial Probabilities* (2000): exact to
-//! about twelve digits for any n, where factorials and differences of ln Γ lose them. Tails are their sums.
+//! Single probabilities are computed as in C. Loader, *Fast and Accurate Computation of Binomial Probabilities*
+//! (2000): exact to about twelve digits for any n, where factorials and differences of ln Γ lose them. Tails
+//! are sums of these.
 
 use std::f64::consts::PI;
 
 use super::distribution::ln_gamma;
 use crate::num;
 
-/// The chance of at most `k` successes in `n` trials of probability `p`.
+/// The probability of at most `k` successes in `n` trials of probability `p`.
 #[must_use]
 pub fn binomial_at_most(k: u64, n: u64, p: f64) -> f64 {
     if k >= n {
         return 1.0;
     }
-    // The sum over the nearer tail, so that no difference of nearly equal numbers is taken.
+    // Sums the smaller tail, to avoid the difference of nearly equal numbers.
     if num::f64_of(k) < num::f64_of(n) * p { tail_down(k, n, p) } else { 1.0 - tail_up(k + 1, n, p) }
 }
 
-/// The chance of at least `k` successes in `n` trials of probability `p`.
+/// The probability of at least `k` successes in `n` trials of probability `p`.
 #[must_use]
 pub fn binomial_at_least(k: u64, n: u64, p: f64) -> f64 {
     if k == 0 {
@@ -60,7 +61,7 @@ fn tail_up(k: u64, n: u64, p: f64) -> f64 {
     sum.min(1.0)
 }
 
-/// The chance of exactly `k` successes.
+/// The probability of exactly `k` successes.
 fn probability(k: u64, n: u64, p: f64) -> f64 {
     if p <= 0.0 || p >= 1.0 {
         return f64::from(u8::from(k == if p <= 0.0 { 0 } else { n }));
@@ -81,7 +82,7 @@ fn probability(k: u64, n: u64, p: f64) -> f64 {
     exponent.exp() * (of(n) / (2.0 * PI * of(k) * of(n - k))).sqrt()
 }
 
-/// `ln n! − ln(√(2πn) (n/e)ⁿ)`: by ln Γ where n is small, by its series where it is not.
+/// `ln n! − ln(√(2πn) (n/e)ⁿ)`: by ln Γ for small n, by its series otherwise.
 fn stirling_error(n: u64) -> f64 {
     let x = num::f64_of(n);
     if n < 16 {
@@ -126,7 +127,7 @@ mod tests {
             let exact = (1.0 - p).powi(n);
             assert!(close(binomial_at_most(0, u64::try_from(n).unwrap(), p), exact), "{n} {p}");
         }
-        // Two of 2,995 are what a share of 0.1 % gives in 42 runs of a hundred.
+        // A share of 0.1 % gives two of 2,995 or fewer in 42 runs of a hundred.
         let two = binomial_at_most(2, 2995, 0.001);
         assert!(close(two, 0.424_199_517_769_291_1), "{two}");
     }

@@ -1,17 +1,17 @@
 //! Tails of the normal and of Student's distribution, to about twelve digits.
 
-/// Terms of a series or a continued fraction at the most; both need far fewer where they are used.
+/// Largest number of terms of a series or a continued fraction; both need far fewer where they are used.
 const TERMS: u32 = 500;
 const PRECISION: f64 = 1e-15;
 const TINY: f64 = 1e-300;
 
-/// The chance of a standard normal at least as far from 0: `erfc(|z| / √2)`.
+/// The probability that a standard normal is at least as far from 0: `erfc(|z| / √2)`.
 #[must_use]
 pub fn normal_two_sided(z: f64) -> f64 {
     upper_gamma_half(z * z / 2.0)
 }
 
-/// The chance of Student's t with `df` degrees of freedom at least as far from 0: `I_x(df/2, 1/2)` at
+/// The probability that Student's t with `df` degrees of freedom is at least as far from 0: `I_x(df/2, 1/2)` at
 /// `x = df / (df + t²)` (Abramowitz and Stegun, 26.5.27 and 26.7.1).
 #[must_use]
 pub fn student_two_sided(t: f64, df: f64) -> f64 {
@@ -21,7 +21,7 @@ pub fn student_two_sided(t: f64, df: f64) -> f64 {
     beta(df / 2.0, 0.5, df / (df + t * t))
 }
 
-/// The z that a standard normal exceeds with this chance; `tail` in (0, 0.5].
+/// The z that a standard normal exceeds with probability `tail`, in (0, 0.5].
 pub(super) fn normal_quantile(tail: f64) -> f64 {
     let (mut low, mut high) = (0.0, 40.0);
     for _ in 0..200 {
@@ -132,7 +132,7 @@ mod tests {
         close(normal_two_sided(1.959_963_984_540_054), 0.05);
         close(normal_two_sided(-1.0), 0.317_310_507_862_914_1);
         close(normal_quantile(0.025), 1.959_963_984_540_054);
-        // With one degree of freedom t is Cauchy's.
+        // With one degree of freedom t has the Cauchy distribution.
         close(student_two_sided(1.0, 1.0), 0.5);
         close(student_two_sided(2.364_624_251_592_784, 7.0), 0.05);
         close(student_two_sided(0.0, 7.0), 1.0);

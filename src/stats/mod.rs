@@ -1,6 +1,7 @@
 //! Statistics of paired measurements: tests, intervals, corrections and trends, as functions of numbers alone.
 //!
-//! A *difference* is one pair's figure, here the logarithm of a ratio. Nothing in this module knows what was measured.
+//! A *difference* is one pair's figure, here the logarithm of a ratio. Nothing in this module depends on what
+//! was measured.
 
 mod binomial;
 mod distribution;
@@ -19,7 +20,7 @@ use crate::num;
 pub struct PairedT {
     /// Arithmetic mean of the differences.
     pub mean: f64,
-    /// The statistic; infinite where all differences are the same and not 0.
+    /// The statistic; infinite where all differences are equal and not 0.
     pub t: f64,
     /// Degrees of freedom, `n − 1`.
     pub df: f64,
@@ -27,7 +28,7 @@ pub struct PairedT {
     pub p: f64,
 }
 
-/// The paired t test of "the mean difference is 0" (Student, Biometrika 1908); nothing for fewer than two.
+/// The paired t test of "the mean difference is 0" (Student, Biometrika 1908); `None` for fewer than two.
 #[must_use]
 pub fn paired_t(differences: &[f64]) -> Option<PairedT> {
     if differences.len() < 2 {
@@ -42,8 +43,8 @@ pub fn paired_t(differences: &[f64]) -> Option<PairedT> {
 }
 
 /// Holm's adjusted p-values, in the order of the given ones (Holm, Scandinavian Journal of Statistics 1979): a
-/// hypothesis whose adjusted p is at most α may be rejected, and the chance of any false rejection among all of
-/// them stays at most α.
+/// hypothesis whose adjusted p is at most α may be rejected, and the probability of any false rejection among
+/// all of them stays at most α.
 #[must_use]
 pub fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
@@ -58,7 +59,7 @@ pub fn holm(p: &[f64]) -> Vec<f64> {
     adjusted
 }
 
-/// The median, the mean of the middle two for an even number; nothing for nothing.
+/// The median, the mean of the middle two for an even number; `None` for an empty list.
 #[must_use]
 pub fn median(values: &[f64]) -> Option<f64> {
     let mut sorted = values.to_vec();

@@ -1,4 +1,4 @@
-//! Trends in a series: does it still move, or is it steady?
+//! Trends in a series: whether it still moves or is steady.
 
 use super::distribution::normal_two_sided;
 use crate::num;
@@ -8,12 +8,13 @@ use crate::num;
 pub struct Trend {
     /// Kendall's S over the number of pairs: −1 (always falling) to 1 (always rising).
     pub tau: f64,
-    /// Two-sided p of "there is no trend", by the normal approximation with ties and without continuity correction. It
-    /// takes the values for independent; where neighbours resemble each other it is too small.
+    /// Two-sided p of "there is no trend", by the normal approximation with ties and without continuity
+    /// correction. It assumes independent values; where neighbours are correlated it is too small.
     pub p: f64,
 }
 
-/// The Mann–Kendall test (Mann, Econometrica 1945; Kendall 1975) of values in their order; nothing for fewer than four.
+/// The Mann–Kendall test (Mann, Econometrica 1945; Kendall 1975) of values in their order; `None` for fewer
+/// than four.
 #[must_use]
 pub fn trend(values: &[f64]) -> Option<Trend> {
     if values.len() < 4 {

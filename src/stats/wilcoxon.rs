@@ -1,10 +1,11 @@
-//! The signed-rank test, the estimate that belongs to it, and the interval that inverts it.
+//! The signed-rank test, the corresponding estimate, and the interval by inverting the test.
 
 use super::distribution::{normal_quantile, normal_two_sided};
 use super::median;
 use crate::num;
 
-/// Up to so many differences the null distribution is counted out; above it is taken for normal.
+/// Up to this number of differences the null distribution is enumerated; above it, the normal approximation is
+/// used.
 const EXACT: usize = 25;
 
 /// Wilcoxon's signed-rank test of "the differences are symmetric about 0".
@@ -18,7 +19,8 @@ pub struct SignedRank {
     pub plus: f64,
     /// Two-sided p; 1 where every difference is 0.
     pub p: f64,
-    /// Was the null distribution counted out? Else it is the normal approximation with ties and continuity.
+    /// Is the p exact, from the enumerated null distribution? Otherwise it is the normal approximation with
+    /// ties and continuity.
     pub exact: bool,
 }
 
@@ -45,18 +47,18 @@ pub fn signed_rank(differences: &[f64]) -> SignedRank {
     }
 }
 
-/// The smallest p that so many differences can have: all of one sign, `2 / 2ⁿ`.
+/// The smallest p possible with `n` differences: all of one sign, `2 / 2ⁿ`.
 #[must_use]
 pub fn smallest_p(n: usize) -> f64 {
     (2.0 * 0.5_f64.powi(i32::try_from(n).unwrap_or(i32::MAX))).min(1.0)
 }
 
-/// No difference, but for the error of the last digits.
+/// Is a difference 0, up to rounding of the last digits?
 fn is_zero(d: f64) -> bool {
     d.abs() < 1e-12
 }
 
-/// Twice the rank of each by its size, equal ones with their mean rank: so that all are whole numbers.
+/// Twice the rank of each by its size, with the mean rank for ties; doubling makes them all integers.
 fn doubled_ranks(sorted: &[f64]) -> Vec<u64> {
     let mut ranks = Vec::with_capacity(sorted.len());
     for equal in sorted.chunk_by(|a, b| is_zero((b.abs() - a.abs()) / b.abs())) {
@@ -67,7 +69,7 @@ fn doubled_ranks(sorted: &[f64]) -> Vec<u64> {
     ranks
 }
 
-/// How many of the 2ⁿ choices of signs give each sum of doubled ranks.
+/// The number of the 2ⁿ choices of signs that give each sum of doubled ranks.
 fn choices(doubled: &[u64]) -> Vec<f64> {
     let mut ways = vec![1.0];
     for rank in doubled {
@@ -91,14 +93,15 @@ fn exact_p(doubled: &[u64], plus: u64) -> f64 {
 }
 
 fn normal_p(doubled: &[u64], plus: u64) -> f64 {
-    // In ranks: the mean is half their sum, the variance a quarter of the sum of their squares, which is how ties enter.
+    // In ranks: the mean is half their sum, the variance a quarter of the sum of their squares, which accounts
+    // for ties.
     let mean = num::f64_of(doubled.iter().sum::<u64>()) / 4.0;
     let variance = doubled.iter().map(|rank| (num::f64_of(*rank) / 2.0).powi(2)).sum::<f64>() / 4.0;
     let off = ((num::f64_of(plus) / 2.0 - mean).abs() - 0.5).max(0.0);
     normal_two_sided(off / variance.sqrt())
 }
 
-/// The means of all pairs of differences, each with itself too, in order.
+/// The means of all pairs of differences, including each with itself, in order.
 fn walsh(differences: &[f64]) -> Vec<f64> {
     let mut means = Vec::with_capacity(differences.len() * (differences.len() + 1) / 2);
     for (at, a) in differences.iter().enumerate() {
@@ -108,16 +111,17 @@ fn walsh(differences: &[f64]) -> Vec<f64> {
     means
 }
 
-/// The Hodges–Lehmann estimate of the median difference: the median of the means of all pairs of differences (Hodges
-/// and Lehmann, Annals of Mathematical Statistics 1963); nothing for nothing.
+/// The Hodges–Lehmann estimate of the median difference: the median of the means of all pairs of differences
+/// (Hodges and Lehmann, Annals of Mathematical Statistics 1963); `None` for an empty list.
 #[must_use]
 pub fn hodges_lehmann(differences: &[f64]) -> Option<f64> {
     median(&walsh(differences))
 }
 
-/// The confidence interval of the median difference that inverts the signed-rank test (Hollander and Wolfe,
-/// Nonparametric Statistical Methods, 3.3): it covers with at least `confidence` up to 25 differences, and nearly so
-/// above. Zeros and ties stay in. Nothing where so few differences cannot reach the confidence.
+/// The confidence interval of the median difference by inverting the signed-rank test (Hollander and Wolfe,
+/// Nonparametric Statistical Methods, 3.3): its coverage is at least `confidence` up to 25 differences, and
+/// approximately that above. Zeros and ties are included. `None` if there are too few differences for the
+/// confidence.
 #[must_use]
 pub fn interval(differences: &[f64], confidence: f64) -> Option<(f64, f64)> {
     let tail = (1.0 - confidence) / 2.0;
@@ -126,7 +130,8 @@ pub fn interval(differences: &[f64], confidence: f64) -> Option<(f64, f64)> {
     Some((*means.get(cut)?, *means.get(means.len().checked_sub(cut + 1)?)?))
 }
 
-/// How many of the smallest and largest means lie outside: the largest k with `P(W < k) ≤ tail`, less one for the index.
+/// The number of the smallest and largest means outside the interval: the largest k with `P(W < k) ≤ tail`,
+/// less one for the index.
 fn cut(n: usize, tail: f64) -> Option<usize> {
     if n > EXACT {
         let n = num::f64_of(num::count(n));
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_are_left_out_and_nothing_is_no_evidence() {
+    fn zeros_are_left_out_and_an_empty_list_has_p_1() {
         let test = signed_rank(&[0.0, 0.0, 1.0, 2.0, -0.0]);
         assert_eq!((test.n, test.zeros), (2, 3));
         assert!((signed_rank(&[0.0; 8]).p - 1.0).abs() < 1e-15);

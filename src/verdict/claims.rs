@@ -1,4 +1,4 @@
-//! What ADR-002 claims, beside what was measured: by one run, and by a comparison of NATS with Kafka.
+//! Judges the claims of ADR-002 by measurements: of one run, and of a comparison of NATS with Kafka.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::measure::rank;
 use crate::num::{self, show};
 use crate::record::{Group, Record};
 
-/// What a measurement says about a claim.
+/// The result of a measurement for a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Support {
     /// It supports the claim.
@@ -18,7 +18,7 @@ pub enum Support {
     /// It contradicts the claim.
     #[serde(rename = "contradicted")]
     Contradicted,
-    /// It says nothing about the claim.
+    /// It does not test the claim.
     #[serde(rename = "not tested")]
     NotTested,
 }
@@ -35,12 +35,12 @@ impl fmt::Display for Support {
     }
 }
 
-/// A claim of ADR-002 and what was measured.
+/// A claim of ADR-002, and the measurement that it is judged by.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Claim {
-    /// What it says.
+    /// The claim.
     pub says: String,
-    /// What was measured.
+    /// The measurement.
     pub measured: String,
     /// `supported`, `contradicted`, `not tested`.
     #[serde(rename = "borne")]
@@ -58,19 +58,19 @@ impl Claim {
     }
 }
 
-// --- The figures of the ADR, with the room that its words leave.
+// --- The figures of the ADR, with the tolerance that their wording allows.
 
 /// "Under 100 ms".
 const PROPAGATION_NS: u64 = 100_000_000;
-/// "Sub-millisecond", of one run's median.
+/// "Sub-millisecond", for one run's median.
 const FINE_NS: u64 = 1_000_000;
-/// "About 1 ms", of the median over runs.
+/// "About 1 ms", for the median over runs.
 const ABOUT_1_MS: f64 = 1.5e6;
 /// "5 to 10 ms".
 const FROM_5_TO_10_MS: std::ops::Range<f64> = 4.5e6..10.5e6;
 /// "10,000 events a second".
 const RATE: f64 = 9_995.0;
-/// "About 50 MB", and the most that passes for it.
+/// "About 50 MB", upper end.
 const FOOTPRINT: f64 = 50e6;
 const ABOUT_50_MB: f64 = 60e6;
 /// "1 GB or more".
@@ -80,7 +80,7 @@ const ABOUT_30_PERCENT: f64 = 0.35;
 
 // --- One run.
 
-/// All claims of the ADR, in its order, by one run.
+/// All claims of the ADR, in its order, judged by one run.
 #[must_use]
 pub fn of_run(record: &Record) -> Vec<Claim> {
     vec![
@@ -93,12 +93,12 @@ pub fn of_run(record: &Record) -> Vec<Claim> {
         of_nats(record, memory(record), "1 GB and more"),
         Claim::not_tested(
             "NATS takes 1 ms where Kafka takes 5 to 10, and costs about 70 % less",
-            "one run on one bus compares nothing: see `tickgate compare`",
+            "one run on one bus is not a comparison: see `tickgate compare`",
         ),
     ]
 }
 
-/// What the ADR claims of NATS, a run on Kafka does not test; `there` is what the ADR says of that.
+/// A claim about NATS, which a run on Kafka does not test; `there` is the ADR's figure for Kafka.
 fn of_nats(record: &Record, claim: Claim, there: &str) -> Claim {
     if record.broker.kind != "kafka" || claim.support == Support::NotTested {
         return claim;
@@ -109,8 +109,9 @@ fn of_nats(record: &Record, claim: Claim, there: &str) -> Claim {
     )
 }
 
-/// A claim on times that lateness of the harness can only make worse: it is supported even under lateness, but not where
-/// something could have shortened a time; it is contradicted by a harness that was fit to measure.
+/// The result for a claim on times, which lateness of the harness can only make worse: supported even under
+/// lateness unless something could have shortened a time; contradicted only by a harness that was fit to
+/// measure.
 fn timed(record: &Record, holds: bool) -> Support {
     let shortened = |rule: &str| ["worker-died", "not-offered", "overflow", "clock"].contains(&rule);
     let doubt = record.health.reasons.iter().any(|reason| shortened(&reason.rule));
@@ -118,21 +119,21 @@ fn timed(record: &Record, holds: bool) -> Support {
 }
 
 fn unfit(record: &Record) -> &'static str {
-    if record.health.valid { "" } else { "; tickgate's own lateness is in it" }
+    if record.health.valid { "" } else { "; tickgate's own lateness included" }
 }
 
-/// Events that were due to a group and never came; nothing is claimed on those that did.
+/// Events that were due to a group and never arrived; the claims are about all due events.
 fn never_came(group: &Group) -> u64 {
     group.measured_intended.saturating_sub(group.latency.count)
 }
 
-/// Is this quantile of the events that were due below a limit, by the quantile of those that came?
+/// Is this quantile of the due events below a limit, given the quantile of those that arrived?
 fn below(group: &Group, q: f64, of_those_that_came_ns: u64, limit_ns: u64) -> bool {
     let due = group.measured_intended.max(group.latency.count);
     rank(q, due) <= group.latency.count && of_those_that_came_ns < limit_ns
 }
 
-/// The group that most was kept from, and among equals the slowest one.
+/// The group with the most missing events; among equals, the slowest.
 fn slowest(record: &Record) -> Option<&Group> {
     let due = record.groups.iter().filter(|g| g.latency.count > 0 || g.measured_intended > 0);
     due.max_by_key(|g| (never_came(g), g.latency.p99_ns))
@@ -142,7 +143,7 @@ fn missing(group: &Group) -> String {
     match never_came(group) {
         0 => String::new(),
         events => format!(
-            "; {} of {} that were due never came",
+            "; {} of {} due events never arrived",
             show::count(events),
             show::count(group.measured_intended)
         ),
@@ -183,12 +184,12 @@ fn durability(record: &Record) -> Claim {
                 "{} of {} acknowledged events were {}",
                 show::count(audit.acked - audit.missing.min(audit.acked)),
                 show::count(audit.acked),
-                if audit.complete { "stored" } else { "read back before it broke off" }
+                if audit.complete { "stored" } else { "read back before the audit broke off" }
             )
         },
     );
     let happened =
-        if record.marks.is_empty() { "nothing was restarted" } else { "the marks tell what happened" };
+        if record.marks.is_empty() { "nothing was restarted" } else { "see the marks for what happened" };
     let missing = record.audit.as_ref().is_some_and(|audit| audit.complete && audit.missing > 0);
     Claim::new(
         says,
@@ -290,14 +291,14 @@ fn memory(record: &Record) -> Claim {
 
 // --- NATS against Kafka, under one load.
 
-/// What a comparison of the two measured, each as (NATS, Kafka); nothing where it cannot be said.
+/// The measurements of a comparison of the two, each as (NATS, Kafka); `None` where unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Both {
     /// Median of the runs' p50 of end-to-end latency, in nanoseconds.
     pub latency_ns: Option<(f64, f64)>,
     /// Peak resident memory of the broker, in bytes.
     pub memory_bytes: Option<(f64, f64)>,
-    /// Price of an event on NATS over that on Kafka.
+    /// Price of an event on NATS divided by that on Kafka.
     pub price_ratio: Option<f64>,
 }
 

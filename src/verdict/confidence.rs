@@ -1,19 +1,19 @@
-//! How many events an objective on a quantile needs, by the exact binomial bound.
+//! The number of events that an objective on a quantile needs, by the exact binomial bound.
 //!
-//! Of n events k lie beyond the limit. A pass says of the bus, not only of these n events, that its q-quantile meets the
-//! limit, at 95 % confidence: a bus of which a share of 1 − q lies beyond the limit would show k or fewer of n in at most 5
-//! of 100 runs, P(Bin(n, 1 − q) ≤ k) ≤ 0.05 (the one-sided bound of Clopper and Pearson, 1934, where events are
-//! independent). A miss is a fact of the run; it is told from n events with which a pass was possible at all, or where
-//! k or more would come by chance in at most 5 of 100 runs.
+//! Of n events, k lie beyond the limit. A pass is a statement about the bus, not only about these n events: its
+//! q-quantile meets the limit at 95 % confidence. A bus with a share of 1 − q beyond the limit would show k or
+//! fewer of n in at most 5 of 100 runs, P(Bin(n, 1 − q) ≤ k) ≤ 0.05 (the one-sided bound of Clopper and
+//! Pearson, 1934, for independent events). A miss is a fact of the run; it is reported if n events allow a pass
+//! at all, or if k or more would occur by chance in at most 5 of 100 runs.
 
 use crate::num;
 use crate::plan::{Op, Stat};
 use crate::stats::{binomial_at_least, binomial_at_most};
 
-/// Chance that is allowed for the other verdict.
+/// Accepted probability of a wrong verdict.
 const ALPHA: f64 = 0.05;
 
-/// Events needed so that a quantile without an event beyond its limit is shown to meet it: the smallest n with qⁿ ≤ 0.05
+/// Events needed to show that a quantile meets its limit when none is beyond it: the smallest n with qⁿ ≤ 0.05
 /// (2,995 for p99.9, 299 for p99).
 #[must_use]
 pub fn samples_needed(q: f64) -> u64 {
@@ -31,7 +31,8 @@ fn allowed_share(q: f64, op: Op) -> f64 {
     }
 }
 
-/// Events needed to show, with `broken` of them beyond the limit, that the quantile meets it; `None` where `events` do.
+/// Events needed to show, with `broken` of them beyond the limit, that the quantile meets it; `None` if
+/// `events` are enough.
 pub(super) fn too_few_to_pass(stat: Stat, op: Op, events: u64, broken: u64) -> Option<u64> {
     let Stat::Quantile(q) = stat else { return None };
     let share = allowed_share(q, op);
@@ -39,7 +40,7 @@ pub(super) fn too_few_to_pass(stat: Stat, op: Op, events: u64, broken: u64) -> O
     if share <= 0.0 || share >= 1.0 || enough(events) {
         return None;
     }
-    // More events make it surer: the first number that is enough, by halving.
+    // More events increase the confidence: find the smallest sufficient number by bisection.
     let (mut short, mut enough_at) = (events, events.max(1));
     while !enough(enough_at) {
         short = enough_at;
@@ -52,7 +53,7 @@ pub(super) fn too_few_to_pass(stat: Stat, op: Op, events: u64, broken: u64) -> O
     Some(enough_at)
 }
 
-/// Events needed before a miss can be told from chance; `None` where `events` are enough.
+/// Events needed to distinguish a miss from chance; `None` if `events` are enough.
 pub(super) fn too_few_to_fail(stat: Stat, op: Op, events: u64, broken: u64) -> Option<u64> {
     let Stat::Quantile(q) = stat else { return None };
     let share = allowed_share(q, op);

@@ -1,8 +1,8 @@
-//! Whether a miss is the bus's, and what stands between a figure that holds and a pass.
+//! Decides whether a miss is the bus's, and whether a figure within its limit is a pass.
 //!
-//! A miss stands if it is larger than the harness's own lateness and pauses explain, or if only tickgate and the broker used
-//! the machine up. What lateness explains, what others' use of the machine explains, and what a starved or dead part of the
-//! harness may have caused, is inconclusive.
+//! A miss stands if it is larger than the harness's own lateness and pauses explain, or if only tickgate and
+//! the broker used up the machine. A miss explained by lateness, by others' use of the machine, or possibly by
+//! a starved or dead part of the harness, is inconclusive.
 
 use crate::measure::rank;
 use crate::num::{self, show};
@@ -13,7 +13,7 @@ use super::observe::{self, Counts, Observed};
 use super::validity::{self, Unfit};
 use super::{compare, number};
 
-/// What could have shortened a figure that holds.
+/// What could have shortened a figure that meets its limit.
 pub(super) fn doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
     if let Metric::Time(..) = objective.metric {
         let Value::Time(limit) = objective.limit else { return None };
@@ -22,13 +22,14 @@ pub(super) fn doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
     validity::dead_workers(record).into_iter().next()
 }
 
-/// What a part of the harness that died did not see: no count of it is known to be all.
+/// A dead part of the harness may have missed events, so that its counts may be incomplete.
 pub(super) fn unseen(record: &Record, objective: &Objective) -> Option<Unfit> {
     let counted = matches!(objective.metric, Metric::Count(_));
     counted.then(|| validity::dead_workers(record).into_iter().next()).flatten()
 }
 
-/// Events that may still come, which would be a loss if they did not: a limit on losses holds only with them.
+/// Events that may still arrive and would otherwise be lost: a limit on losses holds only if it holds with
+/// them.
 pub(super) fn still_to_come(record: &Record, objective: &Objective, lost: f64) -> Option<Unfit> {
     if !matches!(objective.metric, Metric::Count(Outcome::Lost | Outcome::NotDelivered)) {
         return None;
@@ -54,7 +55,7 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
         Metric::Time(Timing::Latency | Timing::Ack, _) => {
             time_doubt(record, objective).or_else(|| of_time(record, objective, observed))
         }
-        // Judged on a fit run only, but for what was never sent without the bus.
+        // Judged on a fit run only, except for events that were never sent for reasons other than the bus.
         Metric::Time(..) => observed.counts.filter(|counts| counts.missing_own > 0).and_then(|counts| {
             let stands = counts.broken - counts.missing_own;
             (!breaks(objective, &counts, stands)).then(|| own_unsent(&counts))
@@ -75,14 +76,14 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
     }
 }
 
-/// A time that is missed is not known either where a part of the harness died or the clocks disagree.
+/// A missed time is unknown, too, if a part of the harness died or the clocks disagree.
 fn time_doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
     let Value::Time(limit) = objective.limit else { return None };
     let dead = validity::dead_workers(record).into_iter().next();
     dead.or_else(|| validity::clock(record, limit.ns))
 }
 
-/// Does the objective break its limit with so many exceedances?
+/// Is the objective missed with this number of exceedances?
 fn breaks(objective: &Objective, counts: &Counts, broken: u64) -> bool {
     let allowed = |q: f64| match objective.op {
         Op::Below | Op::AtMost | Op::Equal => counts.due - rank(q, counts.due),
@@ -90,7 +91,7 @@ fn breaks(objective: &Objective, counts: &Counts, broken: u64) -> bool {
     };
     match objective.metric {
         Metric::Time(_, Stat::Quantile(q)) => broken > allowed(q),
-        // One is enough for the largest, and may be for the mean; the smallest is broken by all.
+        // One is enough for the largest, and may be for the mean; the smallest is broken only by all.
         Metric::Time(_, Stat::Min) => broken >= counts.due,
         _ => broken > 0,
     }
@@ -104,7 +105,7 @@ fn of_time(record: &Record, objective: &Objective, observed: &Observed) -> Optio
         return of_windows(record, objective);
     }
     let counts = observed.counts?;
-    // What a run that was cut short had under way had no time to come.
+    // Events in flight when a run was cut short had no time to arrive.
     let cut = if record.run.end == End::Completed { counts.missing_own } else { counts.missing };
     let stands = counts.broken.saturating_sub(counts.explained).saturating_sub(cut);
     let mean = matches!(objective.metric, Metric::Time(_, Stat::Mean));
@@ -138,14 +139,16 @@ fn of_time(record: &Record, objective: &Objective, observed: &Observed) -> Optio
     Some(validity::explained(record, objective))
 }
 
-/// A mean is missed still if it is without the mean lateness; pauses are in that as far as they delayed sending.
+/// Is a mean still missed after subtracting the mean lateness? Pauses are part of that as far as they delayed
+/// sending.
 fn mean_stands(record: &Record, objective: &Objective, observed: &Observed, stands: u64) -> bool {
     let lag = record.load.send_lag.mean_ns;
     let paused: u64 = record.timeline.iter().filter_map(|row| row.paused_ns).sum();
     if observed.value.is_infinite() {
         return stands > 0;
     }
-    // Half of a pause on average is added to what arrives in it: less than all of it to every event.
+    // A pause adds half its length on average to the events that arrive in it, so subtracting all of it from every
+    // event is more than enough.
     let longest = if paused == 0 { 0.0 } else { num::f64_of(record.health.hiccups.max_ns) };
     !compare(observed.value - lag - longest, objective.op, number(objective.limit))
 }
@@ -162,7 +165,7 @@ fn own_unsent(counts: &Counts) -> Unfit {
     Unfit::new(
         "unsent-own",
         format!(
-            "{} of {} events that were due were not sent, and the bus had no part in it: the generators fell behind, or the \
+            "{} of {} due events were not sent, for reasons other than the bus: the generators fell behind, or the \
              client cannot send such an event",
             counts.missing_own, counts.due
         ),
@@ -196,7 +199,7 @@ fn of_windows(record: &Record, objective: &Objective) -> Option<Unfit> {
     (here && reaches(unsure + contended)).then(|| validity::disturbed(record, "")).flatten()
 }
 
-/// A rate or a backlog is missed by lateness if the run was not fit to hold it.
+/// A missed rate or backlog is explained by lateness if the run was not fit to hold it.
 fn of_rate(record: &Record, objective: &Objective) -> Option<Unfit> {
     if let Some(starved) = validity::starved(record) {
         return Some(starved);
@@ -221,7 +224,7 @@ fn of_throughput(
         return None;
     }
     if throughput == Throughput::Offered {
-        // What the schedule holds; nobody can be late with it.
+        // The number of slots follows from the schedule, which lateness does not change.
         return validity::dead_workers(record).into_iter().next();
     }
     let own = num::f64_of(record.load.measured_unsent_own);
@@ -241,7 +244,7 @@ fn of_throughput(
     of_rate(record, objective)
 }
 
-/// Unsent events are counted, but those of a generator that fell behind say nothing of the bus.
+/// Unsent events count, but those of a generator that fell behind say nothing about the bus.
 fn unsent(record: &Record, objective: &Objective) -> Option<Unfit> {
     let load = &record.load;
     let bus = num::f64_of(load.unsent.saturating_sub(load.unsent_own));
@@ -252,7 +255,7 @@ fn unsent(record: &Record, objective: &Objective) -> Option<Unfit> {
     validity::starved(record)
 }
 
-/// What made a miss that stands, where the record says it.
+/// The cause of a miss that stands, if the record shows it.
 pub(super) fn cause(record: &Record, objective: &Objective, observed: &Observed) -> String {
     let saturated = match (objective.scope.windows, observed.counts) {
         (true, _) => observe::window(record, objective).is_some_and(|window| window.saturated > 0),

@@ -1,7 +1,7 @@
-//! Judges a record: is the run fit to be judged, does each objective hold, and what is the verdict?
+//! Judges a record: whether the run is fit to be judged, whether each objective holds, and the verdict.
 //!
-//! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
-//! Everything follows from the record alone, so that a verdict can be found again from a file.
+//! `pass < inconclusive < fail`; the verdict of a run is that of its worst objective, and no data is never a
+//! pass. The verdict follows from the record alone, so that it can be recomputed from a file.
 
 pub mod claims;
 mod confidence;
@@ -19,22 +19,22 @@ use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
 
 use observe::{Counts, Observed};
 
-/// Number of the rules of judgement. Another number comes with every change that can judge a record otherwise, so that a
-/// stored verdict is held to the rules by which it was found.
+/// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
+/// that a stored verdict can be checked against the rules that produced it.
 pub const RULES: u32 = 1;
 
-/// What [`assess`] finds: the parts of a record that are judgement and not measurement.
+/// The result of [`assess`]: the parts of a record that are judgement rather than measurement.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Assessment {
-    /// Was the harness fit to measure, and why not?
+    /// Whether the harness was fit to measure, and why not.
     pub health: Health,
     /// Each objective, in the plan's order.
     pub objectives: Vec<ObjectiveResult>,
-    /// The worst of them.
+    /// The worst of the objectives' verdicts.
     pub verdict: Verdict,
 }
 
-/// Judges a record. Its own `objectives`, `verdict`, `health.valid` and `health.reasons` are not looked at.
+/// Judges a record. Ignores its own `objectives`, `verdict`, `health.valid` and `health.reasons`.
 #[must_use]
 pub fn assess(record: &Record) -> Assessment {
     let reasons = validity::reasons(record);
@@ -48,7 +48,7 @@ pub fn assess(record: &Record) -> Assessment {
     Assessment { health, objectives, verdict }
 }
 
-/// The record with its judgement.
+/// Returns the record with its judgement.
 #[must_use]
 pub fn judged(record: Record) -> Record {
     let Assessment { health, objectives, verdict } = assess(&record);
@@ -74,7 +74,7 @@ fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
     }
 }
 
-/// The verdict on one objective, the reason and the next step.
+/// The verdict on one objective, its reason and the next step.
 fn decide(
     record: &Record,
     objective: &Objective,
@@ -87,7 +87,7 @@ fn decide(
     if let Some(unfit) = validity::not_open(record, objective) {
         return inconclusive(unfit);
     }
-    // Lateness can only make it worse: what is met stands, and what is missed is looked into.
+    // Lateness can only make it worse: a limit that is met stands, and a miss is examined.
     let one_sided = one_sided(objective);
     if timed(objective.metric)
         && !one_sided
@@ -118,7 +118,7 @@ fn decide(
     )
 }
 
-/// What to do about a miss: where events have no time, the ledger says what became of them.
+/// The next step after a miss: for events without a time, the ledger shows their outcome.
 fn next_step(objective: &Objective, observed: &Observed) -> &'static str {
     match observed.counts {
         Some(counts) if counts.missing > 0 => {
@@ -128,7 +128,7 @@ fn next_step(objective: &Objective, observed: &Observed) -> &'static str {
     }
 }
 
-/// Can the harness, being late, only have made this figure worse?
+/// Can lateness of the harness only make this figure worse?
 const fn one_sided(objective: &Objective) -> bool {
     match objective.metric {
         Metric::Time(Timing::Latency | Timing::Ack, _) | Metric::Count(Outcome::Backlog) => {
@@ -139,7 +139,7 @@ const fn one_sided(objective: &Objective) -> bool {
     }
 }
 
-/// Too few events for the verdict that the counts give.
+/// A reason, if there are too few events for the verdict that the counts give.
 fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit> {
     let (Metric::Time(_, stat), Some(counts), false) =
         (objective.metric, observed.counts, objective.scope.windows)
@@ -160,14 +160,15 @@ fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit>
     ))
 }
 
-/// Does a slow harness move this figure?
+/// Does a slow harness affect this figure?
 const fn timed(metric: Metric) -> bool {
     matches!(metric, Metric::Time(..) | Metric::Throughput(_) | Metric::Count(Outcome::Backlog))
 }
 
-/// Is it unknown whether a miss of this figure would have stood? What a broker that failed has not delivered it may
-/// still hold; what a run that was interrupted had under way had no time to arrive, and of one that was killed the last
-/// second is not told. A count only grows, so that one which is too small yet might have become large enough.
+/// Is it unknown whether a miss of this figure would have stood? A broker that failed may still hold events
+/// that it has not delivered; events in flight when a run was interrupted had no time to arrive; the last
+/// second of a killed run is missing from its journal. Since counts only grow, one that is too small so far
+/// might have become large enough.
 fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
     let end = record.run.end;
     match objective.metric {
@@ -190,12 +191,12 @@ fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
     }
 }
 
-/// Was the disk of the broker's store full? That is the environment's doing, not the bus's.
+/// Was the disk of the broker's store full? Then the environment is at fault, not the bus.
 fn store_was_full(record: &Record) -> bool {
     record.marks.iter().any(|mark| mark.kind == record::STORE_FULL)
 }
 
-/// What a server that can store nothing more does to a figure; order, copies and content it leaves as they are.
+/// Does a full store affect this figure? Order, copies and content are not affected.
 const fn moved_by_a_full_store(metric: Metric) -> bool {
     match metric {
         Metric::Time(..) | Metric::Throughput(_) => true,
@@ -234,7 +235,7 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
     Unfit::new("no-data", seen, next)
 }
 
-/// Why an objective is missed, in words.
+/// Explains why an objective is missed.
 fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
     let finite = observed.value.is_finite();
     let by = match margin(objective, observed.value).filter(|_| finite) {
@@ -255,8 +256,8 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
     format!("{seen}, {} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 
-/// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where
-/// the limit is zero or exact.
+/// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where the
+/// limit is zero or exact.
 fn margin(objective: &Objective, observed: f64) -> Option<f64> {
     let (limit, op) = if objective.scope.windows {
         (objective.share, Op::AtLeast)
@@ -273,7 +274,7 @@ fn margin(objective: &Objective, observed: f64) -> Option<f64> {
     }
 }
 
-/// A value as a bare number: nanoseconds, events/s, events, bytes, a share or cores.
+/// A value as a plain number: nanoseconds, events/s, events, bytes, a share or cores.
 #[must_use]
 pub fn number(value: Value) -> f64 {
     match value {

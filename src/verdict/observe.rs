@@ -1,4 +1,4 @@
-//! Reads the figure that an objective asks for out of a record.
+//! Reads the figure of an objective from a record.
 
 use crate::load::{planned_rate, totals};
 use crate::measure::{Tally, decode, rank};
@@ -10,38 +10,39 @@ use crate::record::{Group, Latency, PhaseName, Record, Window};
 
 use super::{compare, number};
 
-/// What was observed of an objective.
+/// The observation for an objective.
 pub(super) struct Observed {
-    /// With its unit, for people.
+    /// With its unit, for display.
     pub(super) text: String,
-    /// As a bare number; infinite where it is beyond any limit, since the event that it asks for never came.
+    /// As a plain number; infinite if the value at the quantile is an event that never arrived.
     pub(super) value: f64,
-    /// Samples behind it.
+    /// The number of samples.
     pub(super) samples: u64,
-    /// Does the requirement hold? Decided by exact counters where there are any.
+    /// Is the limit met? Decided by exact counters where available.
     pub(super) holds: bool,
     /// The counts behind an objective on time.
     pub(super) counts: Option<Counts>,
 }
 
-/// The exact counts behind an objective on time, over the events that were due in its scope.
+/// The exact counts behind an objective on time, over the events due in its scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Counts {
     /// Events that were due.
     pub(super) due: u64,
     /// Of these, without a time: unsent, refused, unconfirmed or not delivered.
     pub(super) missing: u64,
-    /// Of these, those in which the bus had no part.
+    /// Of the missing ones, those for reasons other than the bus.
     pub(super) missing_own: u64,
     /// Events that break the limit, the missing ones included.
     pub(super) broken: u64,
-    /// Of those with a time: explained by lateness and pauses of the harness.
+    /// Of those with a time that break the limit: explained by lateness and pauses of the harness.
     pub(super) explained: u64,
     /// Of the explained ones: in seconds in which others used a material part of the machine.
     pub(super) disturbed: u64,
     /// Of the explained ones: in seconds in which tickgate and the broker used the whole machine.
     pub(super) saturated: u64,
-    /// Of those with a time that lateness does not explain: in seconds in which others left nothing of the machine.
+    /// Of those with a time that break the limit without being explained by lateness: in seconds in which
+    /// others left nothing of the machine.
     pub(super) contended: u64,
     /// A group to which events were due received none.
     pub(super) silent: bool,
@@ -78,14 +79,14 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
     }
 }
 
-/// A figure with its unit, short.
+/// A figure with its unit, in short form.
 fn text(value: Value) -> String {
     match value {
         Value::Time(span) => show::time(span.ns),
         Value::Rate(Rate { per_second }) => show::fine_rate(per_second),
         Value::Size(Size { bytes }) => show::size(bytes),
         Value::Cores(cores) => format!("{cores:.2}"),
-        // Rounded down: 99.9999 % is not 100 %.
+        // Rounded down, so that 99.9999 % is not shown as 100 %.
         Value::Share(share) => {
             format!("{}%", Value::Share((share * 1e6).floor() / 1e6).to_string().trim_end_matches('%'))
         }
@@ -112,7 +113,7 @@ fn windows(record: &Record, objective: &Objective) -> Option<Observed> {
     })
 }
 
-/// The distributions that an objective on time looks at: one, or those of every group.
+/// The distributions that an objective on time covers: one, or those of all groups.
 fn distributions<'a>(record: &'a Record, objective: &Objective, timing: Timing) -> Vec<&'a Latency> {
     match timing {
         Timing::Ack => vec![&record.load.ack],
@@ -122,7 +123,7 @@ fn distributions<'a>(record: &'a Record, objective: &Objective, timing: Timing) 
     }
 }
 
-/// The groups that an objective looks at.
+/// The groups that an objective covers.
 pub(super) fn groups<'a>(record: &'a Record, objective: &Objective) -> impl Iterator<Item = &'a Group> {
     let wanted = objective.scope.group.clone();
     record.groups.iter().filter(move |group| wanted.as_ref().is_none_or(|name| *name == group.name))
@@ -137,7 +138,7 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
     }
     let heard: Vec<&Latency> = parts.into_iter().filter(|part| part.count > 0).collect();
     let never = f64::INFINITY;
-    // An event without a time lies beyond any limit: it never came.
+    // An event without a time never arrived, and so lies beyond any limit.
     let ns = match stat {
         Stat::Min => heard.iter().map(|p| p.min_ns).min().map_or(never, num::f64_of_signed),
         Stat::Max | Stat::Mean if missing > 0 || count == 0 => never,
@@ -155,8 +156,8 @@ fn time(record: &Record, objective: &Objective, timing: Timing, stat: Stat) -> O
     let holds = !silent
         && match stat {
             Stat::Quantile(q) => tally?.holds(q, objective.op, count, missing),
-            // The smallest, largest and mean are exact themselves; one that never came is smaller than any lower limit, and
-            // larger than any upper one.
+            // The smallest, largest and mean are exact. An event that never arrived is below any lower limit
+            // and above any upper one.
             Stat::Min if upper(objective.op) => compare(ns, objective.op, limit),
             Stat::Max if matches!(objective.op, Op::AtLeast | Op::Above) => {
                 heard.iter().any(|part| compare(num::f64_of_signed(part.max_ns), objective.op, limit))
@@ -188,8 +189,8 @@ pub(super) const fn upper(op: Op) -> bool {
     matches!(op, Op::Below | Op::AtMost)
 }
 
-/// The events that were due in an objective's scope; of these, the missing ones; of these, those in which the bus had no
-/// part; and whether a group was due some and received none.
+/// The events due in an objective's scope; the missing ones among them; among those, the ones missing for
+/// reasons other than the bus; and whether a group was due events and received none.
 fn due(record: &Record, objective: &Objective, timing: Timing) -> (u64, u64, u64, bool) {
     let load = &record.load;
     let published = |timed: u64| {
@@ -214,7 +215,7 @@ fn due(record: &Record, objective: &Objective, timing: Timing) -> (u64, u64, u64
     }
 }
 
-/// What became of the events of an objective's scope that have no time.
+/// The outcome of the events in an objective's scope that have no time.
 pub(super) fn without_time(record: &Record, objective: &Objective, counts: &Counts) -> String {
     if counts.missing == 0 {
         return String::new();
@@ -241,7 +242,7 @@ pub(super) fn without_time(record: &Record, objective: &Objective, counts: &Coun
     .collect();
     let of_run =
         if of_run.is_empty() { String::new() } else { format!(" (in the whole run {})", of_run.join(", ")) };
-    format!("; {} of {} events that were due have no time{of_run}{nothing}", counts.missing, counts.due)
+    format!("; {} of {} due events have no time{of_run}{nothing}", counts.missing, counts.due)
 }
 
 /// The exact counters around the objective's limit, over all parts.
@@ -267,9 +268,9 @@ fn quantile(parts: &[&Latency], q: f64) -> Option<u64> {
     merged.map(|merged| merged.value_at_quantile(q))
 }
 
-/// A rate that was carried, and the events behind it: the share of the due events that were, times the rate that was
-/// planned. How many slots a schedule holds, and of which topics, follows from rounding and chance; the bus answers for
-/// the share alone. A closed load has no planned rate: there it is what was carried a second.
+/// A throughput, and the number of events behind it: the share of the due events that were carried, times the
+/// planned rate. The number of slots in a schedule, and their topics, depend on rounding and chance; the bus
+/// answers for the share alone. A closed load has no planned rate: there it is the number carried per second.
 fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Option<(f64, u64)> {
     let (load, seconds) = (&record.load, record.measured_seconds());
     if load.measured_intended == 0 || seconds == 0.0 {
@@ -286,7 +287,7 @@ fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Optio
     };
     let all = |events: u64| Some((carried(events, load.measured_intended, &|_| true), events));
     match throughput {
-        // A schedule that did not come to its end has offered what it had offered by then.
+        // A schedule that was cut short has offered what it had offered by then.
         Throughput::Offered if load.measured_intended != totals(&record.plan.load).measure_events => {
             Some((load.offered_rate, load.measured_intended))
         }
@@ -364,7 +365,7 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
     }
 }
 
-/// Where the trouble is, for the reason of a failure.
+/// Where the trouble is, for the reason of a miss.
 pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
     match objective.metric {
         Metric::Count(Outcome::Lost) => {
@@ -391,7 +392,7 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
 
 fn blame(record: &Record, group: &Group) -> String {
     if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
-        return format!("{} lost, and no whole audit to say where", group.lost);
+        return format!("{} lost; without a complete audit it is unknown where", group.lost);
     }
     match (group.lost_not_stored, group.lost_not_delivered) {
         (0, n) => format!("{n} stored and never delivered: the delivery lost them"),
@@ -402,7 +403,7 @@ fn blame(record: &Record, group: &Group) -> String {
     }
 }
 
-/// What somebody would do next about a missed objective.
+/// The next step after a missed objective.
 pub(super) const fn next_step(metric: Metric) -> &'static str {
     match metric {
         Metric::Time(Timing::SendLag, _) => {

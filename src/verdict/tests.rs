@@ -1,4 +1,4 @@
-//! The judgement, on records made by hand.
+//! The judgement of hand-made records.
 
 use super::*;
 use crate::measure;
@@ -64,7 +64,7 @@ fn group(name: &str) -> Group {
     }
 }
 
-/// A run in which nothing happened.
+/// A run without events.
 fn empty(objectives: &[(&str, &str)]) -> Record {
     let plan = plan(objectives);
     let group = |name| Group { topics: plan.topology.topics.clone(), ..group(name) };
@@ -114,7 +114,7 @@ fn times(plan: &Plan, timing: Timing, all: &[(u64, i64)]) -> record::Latency {
     record::Latency::from(&latency)
 }
 
-/// A run of 10 s at 1000/s in which everything went well, 5 ms late.
+/// A run of 10 s at 1000/s without faults, 5 ms late.
 fn good(objectives: &[(&str, &str)]) -> Record {
     let mut record = empty(objectives);
     let latency = times(&record.plan, Timing::Latency, &[(SAMPLES, 5)]);
@@ -151,7 +151,7 @@ fn good(objectives: &[(&str, &str)]) -> Record {
     record
 }
 
-/// All that was due to a group came, so many times of `ms`.
+/// Everything due to a group arrived: (number, ms) for each value of latency.
 fn received(record: &mut Record, group: usize, all: &[(u64, i64)]) {
     let latency = times(&record.plan, Timing::Latency, all);
     let group = &mut record.groups[group];
@@ -167,7 +167,7 @@ fn rules(record: &Record) -> Vec<String> {
     reasons(record).into_iter().map(|reason| reason.rule).collect()
 }
 
-/// One line of each metric, each of which a good run meets.
+/// One objective of each metric; a good run meets them all.
 const EVERY: [(&str, &str); 29] = [
     ("latency.p99", "< 100ms"),
     ("latency.min", "< 100ms"),
@@ -216,7 +216,7 @@ fn a_good_run_passes_and_a_run_without_data_never_does() {
         assert_eq!(result.verdict, Verdict::Inconclusive, "{result:?}");
         assert!(result.reason.is_some() && result.next.is_some(), "{}", result.name);
     }
-    assert_eq!(verdict(&good(&[])), Verdict::Inconclusive, "nothing asked is nothing passed");
+    assert_eq!(verdict(&good(&[])), Verdict::Inconclusive, "no objective, no pass");
 }
 
 #[test]
@@ -282,7 +282,7 @@ fn each_rule_fires_at_its_bound_and_not_below() {
         assert_eq!(assess(&record).health.reasons, reasons(&record));
         let verdicts: Vec<Verdict> = assess(&record).objectives.iter().map(|o| o.verdict).collect();
         assert_eq!(verdicts[..2], [Verdict::Inconclusive, Verdict::Inconclusive], "{rule}");
-        // It saves no run from what it cannot have made up.
+        // A dead worker does not excuse what it cannot have caused.
         record.groups[0].reordered = 3;
         assert_eq!(verdict(&record), Verdict::Fail, "{rule}");
     }
@@ -348,15 +348,15 @@ fn an_audit_that_did_not_see_the_end_proves_nothing() {
     assert_eq!(verdict(&record), Verdict::Fail);
     record.audit.as_mut().expect("an audit").complete = false;
     assert_eq!(verdict(&record), Verdict::Inconclusive);
-    // Nor does it say where a loss is.
+    // Nor does it say where an event was lost.
     record.plan.objectives = vec![objective("delivery.lost", "== 0")];
     record.groups[0].lost = 3;
     let reason = assess(&record).objectives[0].reason.clone().unwrap_or_default();
-    assert!(reason.contains("no whole audit to say where"), "{reason}");
+    assert!(reason.contains("without a complete audit it is unknown where"), "{reason}");
 }
 
 #[test]
-fn windows_are_a_share_and_none_is_no_pass() {
+fn windows_are_a_share_and_none_is_not_a_pass() {
     let judge = |met, total, samples, limit: &str| {
         let mut record = good(&[("windows.latency.p99", limit)]);
         let name = "windows.latency.p99".into();
@@ -394,7 +394,7 @@ fn a_failure_says_what_was_seen_where_and_what_next() {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn missing_data_is_named() {
     let reason = |name: &str, limit: &str, damage: fn(&mut Record)| {
         let mut record = good(&[(name, limit)]);
         damage(&mut record);
@@ -438,7 +438,7 @@ fn limits_are_the_plans_sorted_and_once() {
         (limits.ack, limits.service, limits.send_lag),
         (vec![7_000_000], vec![8_000_000], vec![9_000_000])
     );
-    assert_eq!(tightest_limit_ns(&plan), 100_000_000, "a median is no tail");
+    assert_eq!(tightest_limit_ns(&plan), 100_000_000, "a median is not a tail");
     assert_eq!(tightest_limit_ns(&empty(&[("ack.p99", "< 1ms")]).plan), 100_000_000, "the default");
 }
 

@@ -1,55 +1,56 @@
-//! What is known of the harness's own part in a figure: what could have shortened a time, what lengthened it, and who used
-//! the machine.
+//! The harness's own part in a figure: causes that could have shortened a time, causes that lengthened it, and
+//! who used the machine.
 //!
-//! Times count from the intended moment, so that lateness of the harness can only add to them: an upper limit that is met
-//! stands, whatever the machine did, unless something that could *shorten* a time is in doubt. Figures that the harness can
-//! falsify either way (`service`, lower limits) are judged on a fit run only: its own lateness is held against a share of
-//! the limit, at the quantile that is judged.
+//! Times count from the intended moment, so that lateness of the harness can only add to them: an upper limit
+//! that is met stands, whatever the machine did, unless something that could *shorten* a time is in doubt.
+//! Figures that the harness can falsify either way (`service`, lower limits) are judged on a fit run only: its
+//! own lateness may be a share of the limit, at the quantile that is judged.
 
 use crate::measure::{Usage, decode};
 use crate::num::{self, show};
 use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
 use crate::record::{Latency, Machine, Reason, Record, Row};
 
-/// Send lag may take this share of a limit.
+/// Largest send lag, as a share of a limit.
 pub const SEND_LAG_SHARE: f64 = 0.10;
-/// Hiccups may take this share of a limit.
+/// Largest hiccup, as a share of a limit.
 pub const HICCUP_SHARE: f64 = 0.20;
-/// The clock error between hosts may take this share of a limit.
+/// Largest clock error between hosts, as a share of a limit.
 const CLOCK_SHARE: f64 = 0.10;
-/// The last slot of the measure phase may come this share of the phase too late, and never more than a second.
+/// Largest delay of the last slot of the measure phase, as a share of the phase; never more than a second.
 const FINISH_SHARE: f64 = 0.01;
 const FINISH_AT_MOST_NS: f64 = 1e9;
-/// Each step, each burst, or else the whole phase must have been offered at this share of its planned rate.
+/// Smallest share of the planned rate that each step, each burst, or else the whole phase must have been
+/// offered.
 const OFFERED_SHARE: f64 = 0.95;
-/// Others that use this share of the usable cores disturb.
+/// Others disturb a run when they use this share of the usable cores.
 pub(super) const OTHERS_SHARE: f64 = 0.10;
-/// A machine of which this share is used has nothing left.
+/// A machine is full when this share of it is used.
 const FULL_SHARE: f64 = 0.95;
-/// A thread that uses this share of a core cannot do more.
+/// A thread is at its limit when it uses this share of a core.
 const BUSY_THREAD: f64 = 0.90;
-/// A quota that held threads back for this share of the phase matters.
+/// A quota matters when it held threads back for this share of the phase.
 const THROTTLED_SHARE: f64 = 0.01;
-/// A quantile from here on is a tail.
+/// Quantiles from here on are tails.
 const TAIL: f64 = 0.9;
-/// The limit that counts where a plan has none on latency.
+/// The limit that is assumed for a plan without one on latency.
 const DEFAULT_LIMIT_NS: u64 = 100_000_000;
 
-/// The lowest latency limit that can be judged beside a send lag and hiccups like these, at the quantile that is judged.
+/// The lowest latency limit that can be judged given this send lag and hiccup at the quantile that is judged.
 #[must_use]
 pub fn lowest_limit_ns(send_lag_ns: u64, hiccup_ns: u64) -> u64 {
     let by_lag = num::f64_of(send_lag_ns) / SEND_LAG_SHARE;
     num::u64_of(by_lag.max(num::f64_of(hiccup_ns) / HICCUP_SHARE))
 }
 
-/// Why something cannot be judged, and the next step.
+/// Why a figure cannot be judged, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unfit {
-    /// The rule, in a word.
+    /// The rule's name.
     pub rule: &'static str,
-    /// What was seen.
+    /// The observation.
     pub seen: String,
-    /// What to do next.
+    /// The next step.
     pub next: String,
 }
 
@@ -85,8 +86,8 @@ const fn limit_ns(objective: &Objective) -> Option<u64> {
     }
 }
 
-/// Every reason why the figures of a run hold a material part of the harness's own, by its tightest tail limit: such a run
-/// is no sample for a comparison, and its times are upper bounds.
+/// Every reason why a material part of a run's figures is the harness's own, by the tightest tail limit: such a
+/// run is not a valid sample for a comparison, and its times are upper bounds.
 #[must_use]
 pub fn reasons(record: &Record) -> Vec<Reason> {
     let limit = tightest_limit_ns(&record.plan);
@@ -98,7 +99,7 @@ pub fn reasons(record: &Record) -> Vec<Reason> {
         .collect()
 }
 
-/// What could have shortened a time or hidden one: no objective on time is met beside it.
+/// What could have shortened or hidden a time: with any of these, no objective on time is met.
 pub(super) fn doubts(record: &Record) -> Vec<Unfit> {
     let mut found = dead_workers(record);
     found.extend(not_offered(record));
@@ -116,14 +117,14 @@ pub(super) fn dead_workers(record: &Record) -> Vec<Unfit> {
     dead.map(|worker| {
         Unfit::new(
             "worker-died",
-            format!("{worker} ended before its time"),
-            "what it did not see is not known: see the marks and the log for why it ended",
+            format!("{worker} ended early"),
+            "what it missed is unknown: see the marks and the log for why it ended",
         )
     })
     .collect()
 }
 
-/// A late generator flattens what it offers, and a bus that breaks down under the real load may look sound.
+/// A late generator flattens the load it offers, and a bus that fails under the real load may look sound.
 fn not_offered(record: &Record) -> Option<Unfit> {
     let least = record.load.least_offered.as_ref()?;
     let share = num::share(least.offered, least.due);
@@ -133,7 +134,7 @@ fn not_offered(record: &Record) -> Option<Unfit> {
     Some(Unfit::new(
         "not-offered",
         format!(
-            "{} was not offered as planned: {} of its {} events had their turn before it ended ({:.0} %, and {} are needed)",
+            "{} was not offered as planned: {} of its {} events were offered before it ended ({:.0} %; at least {} required)",
             least.part,
             least.offered,
             least.due,
@@ -154,7 +155,7 @@ fn overflow(name: &str, latency: &Latency) -> Option<Unfit> {
     })
 }
 
-/// The generators did not keep up, or nobody watched the machine.
+/// The generators did not keep up, or the machine's pauses were not measured.
 fn behind(record: &Record) -> Vec<Unfit> {
     let mut found = Vec::new();
     let allowed = (FINISH_SHARE * record.measured_seconds() * 1e9).clamp(1e7, FINISH_AT_MOST_NS);
@@ -171,14 +172,14 @@ fn behind(record: &Record) -> Vec<Unfit> {
     if record.health.hiccups.count == 0 {
         found.push(Unfit::new(
             "no-hiccups",
-            "the hiccup meter has no samples, so that pauses of the machine are not known",
+            "the hiccup meter has no samples, so pauses of the machine are unknown",
             "use a machine with a core left for the meter, or run longer",
         ));
     }
     found
 }
 
-/// Lateness, pauses and clock error that take too much of a limit, at the quantile that is judged.
+/// Lateness, pauses and clock error that exceed their share of a limit, at the quantile that is judged.
 fn lateness(record: &Record, stat: Stat, limit_ns: u64) -> Vec<Unfit> {
     let (lag, lag_name) = lag_at(&record.load.send_lag, stat);
     let (hiccup, hiccup_name) = hiccup_at(record, stat);
@@ -186,7 +187,7 @@ fn lateness(record: &Record, stat: Stat, limit_ns: u64) -> Vec<Unfit> {
     late.into_iter().chain(hiccups(hiccup, hiccup_name, limit_ns)).chain(clock(record, limit_ns)).collect()
 }
 
-/// The send lag at the quantile that is judged; a mean is held against p99.
+/// The send lag at the quantile that is judged; for a mean, its p99.
 fn lag_at(lag: &Latency, stat: Stat) -> (u64, &'static str) {
     match stat {
         Stat::Min => (lag.p50_ns, "p50"),
@@ -202,7 +203,7 @@ fn lag_at(lag: &Latency, stat: Stat) -> (u64, &'static str) {
     }
 }
 
-/// The hiccups at the quantile that is judged, or the next one above that is known.
+/// The hiccups at the quantile that is judged, or at the next higher known one.
 fn hiccup_at(record: &Record, stat: Stat) -> (u64, &'static str) {
     let hiccups = &record.health.hiccups;
     match stat {
@@ -227,7 +228,7 @@ pub(super) fn unfit(record: &Record, objective: &Objective) -> Option<Unfit> {
     general().chain(lateness(record, stat, limit)).next()
 }
 
-/// Times mean nothing where the bus sets the pace, nor where its events are left lying on purpose.
+/// Times mean nothing where the bus sets the pace, or where groups deliberately receive only after the load.
 pub(super) fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> {
     let load = &record.plan.load;
     let (rule, seen) = match objective.metric {
@@ -249,7 +250,7 @@ pub(super) fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> 
     ))
 }
 
-/// What the clocks leave open, if it takes too much of a limit.
+/// The clock error, if it exceeds its share of the limit.
 pub(super) fn clock(record: &Record, limit_ns: u64) -> Option<Unfit> {
     let allowed = CLOCK_SHARE * num::f64_of(limit_ns);
     (num::f64_of(record.health.clock_error_ns) > allowed).then(|| {
@@ -298,7 +299,7 @@ fn hiccups(hiccup_ns: u64, quantile: &str, limit_ns: u64) -> Option<Unfit> {
     })
 }
 
-/// Who used the machine in a second of the timeline, of so many usable cores.
+/// Who used the machine in a second of the timeline, given its usable cores.
 #[must_use]
 pub fn usage(row: &Row, usable_cores: f64) -> Usage {
     let (Some(all), Some(others)) = (row.machine_cpu, row.others_cpu) else { return Usage::Free };
@@ -313,7 +314,7 @@ pub fn usage(row: &Row, usable_cores: f64) -> Usage {
     }
 }
 
-/// The harness itself had not enough of the machine: whatever it missed may be its own.
+/// The harness did not get enough of the machine: a miss may be its own.
 pub(super) fn starved(record: &Record) -> Option<Unfit> {
     let machine = record.health.machine.as_ref()?;
     let seconds = record.measured_seconds();
@@ -348,7 +349,7 @@ pub(super) fn disturbed(record: &Record, events: &str) -> Option<Unfit> {
     Some(Unfit::new(
         "disturbed",
         format!("others used {others:.1} of {} usable cores{stolen}{events}", cores(machine.usable_cores)),
-        "run again on a quieter machine, or end what runs beside",
+        "run again on a quieter machine, or stop the other processes",
     ))
 }
 
@@ -357,7 +358,7 @@ pub(super) fn others_are_material(machine: &Machine) -> bool {
     machine.others_cores.is_some_and(|others| others >= OTHERS_SHARE * machine.usable_cores)
 }
 
-/// The machine was used up by tickgate and the broker.
+/// Tickgate and the broker used up the machine.
 pub(super) fn saturated(record: &Record) -> String {
     record.health.machine.as_ref().map_or_else(String::new, |machine| {
         format!(
@@ -372,7 +373,7 @@ fn cores(cores: f64) -> String {
     if (cores - cores.round()).abs() < 1e-9 { format!("{cores:.0}") } else { format!("{cores:.1}") }
 }
 
-/// Why a miss is explained by lateness, in figures: the larger one first.
+/// The lateness that explains a miss, in figures: the larger one first.
 pub(super) fn explained(record: &Record, objective: &Objective) -> Unfit {
     let stat = match objective.metric {
         _ if objective.scope.windows => Stat::Max,

@@ -231,7 +231,7 @@ fn the_results_folder_is_full() {
     let place = Place::new();
     let Some(disk) = Disk::mount(place.path().join("disk"), "size=1m") else { return };
     let out = disk.0.join("reports").display().to_string();
-    refused(&place, &["--out", &out], 4, &["bytes of free space, and a run needs", "with --out"]);
+    refused(&place, &["--out", &out], 4, &["bytes of free space, but a run needs", "with --out"]);
     assert_eq!(std::fs::read_dir(&out).unwrap().count(), 0);
 }
 

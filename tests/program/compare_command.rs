@@ -246,7 +246,10 @@ fn an_account_that_cannot_be_read_says_what_is_wrong_with_which_file() {
         std::fs::write(&file, text).unwrap();
         for what in ["made", "made/compare.json"] {
             let done = place.run(&["compare", what]);
-            done.fails(4, &["made/compare.json is no account of a comparison", part, "compare again"]);
+            done.fails(
+                4,
+                &["made/compare.json is not a valid account of a comparison", part, "compare again"],
+            );
             assert!(!done.err.contains("record of a run"), "{}", done.err);
         }
     }
@@ -256,9 +259,10 @@ fn an_account_that_cannot_be_read_says_what_is_wrong_with_which_file() {
         .fails(4, &["made/compare.json", "tickgate.compare/99", "update tickgate"]);
     place.run(&["report", "made"]).fails(4, &["made holds a comparison", "`tickgate compare made`"]);
     std::fs::write(folder.join("record.json"), r#"{"schema":"tickgate.record/1","#).unwrap();
-    place
-        .run(&["report", "made"])
-        .fails(4, &["made/record.json is no record of a run", "EOF while parsing", "report --recover"]);
+    place.run(&["report", "made"]).fails(
+        4,
+        &["made/record.json is not a valid record of a run", "EOF while parsing", "report --recover"],
+    );
 }
 
 #[test]

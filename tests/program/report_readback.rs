@@ -14,7 +14,7 @@ use tickgate::measure;
 use tickgate::plan::Span;
 use tickgate::record::{Latency, Measured, Record, Row, Rows};
 use tickgate::report::{self, Beside};
-use tickgate::run::simulated::simulate_told;
+use tickgate::run::simulated::simulate_with_seconds;
 use tickgate::selftest::swarm::{base, draw};
 
 use crate::support::outside;
@@ -110,7 +110,7 @@ fn java_reads_the_records_distributions_from_the_log() {
     let slow = Faults { service: Delay::Fixed(1_500_000), ..Faults::default() };
     let runs = [(plan.clone(), Faults::demo().into()), (plan, slow.into())];
     for (at, (plan, scenario)) in runs.into_iter().chain((0..4).map(draw)).enumerate() {
-        let (record, _, seconds) = simulate_told(&plan, &scenario, 7).unwrap();
+        let (record, _, seconds) = simulate_with_seconds(&plan, &scenario, 7).unwrap();
         add(&format!("run-{at}"), &record, &seconds);
     }
     let jar = outside::root().join(".tools/java/HdrHistogram-2.2.2.jar");

@@ -179,7 +179,7 @@ fn what_a_member_that_ended_did_not_receive_is_not_known_to_be_lost() {
     assert!(!record.health.dead_workers.is_empty(), "{:?}", record.health);
     for result in &record.objectives {
         assert_eq!(result.verdict, Verdict::Inconclusive, "{result:?}");
-        assert!(result.reason.as_ref().unwrap().contains("ended before its time"), "{result:?}");
+        assert!(result.reason.as_ref().unwrap().contains("ended early"), "{result:?}");
     }
     done.ends(3);
 }

@@ -11,7 +11,7 @@ use tickgate::measure;
 use tickgate::plan::{Plan, Span};
 use tickgate::record::{Line, PhaseName, Record, Rows};
 use tickgate::report::{self, Beside};
-use tickgate::run::simulated::{Scenario, simulate_told};
+use tickgate::run::simulated::{Scenario, simulate_with_seconds};
 use tickgate::selftest::swarm::{base, draw};
 
 /// Buckets and the values in them, by tag.
@@ -56,7 +56,7 @@ fn recorded(record: &Record) -> Distributions {
 
 #[track_caller]
 fn agrees(plan: &Plan, scenario: &Scenario, seed: u64) -> (Record, Vec<Rows>) {
-    let (record, _, seconds) = simulate_told(plan, scenario, seed).expect("simulates");
+    let (record, _, seconds) = simulate_with_seconds(plan, scenario, seed).expect("simulates");
     let log = log(&record, &seconds);
     assert!(logged(&log) == recorded(&record), "seed {seed}: the log has other events than the record");
     assert!(!log.contains("in the record]"), "{log}");
@@ -176,7 +176,7 @@ fn a_recovered_run_has_the_measure_phases_events_and_rates_over_what_it_covers()
 
 #[test]
 fn a_log_says_where_it_lacks_what_the_record_has() {
-    let (record, _, seconds) = simulate_told(&base(1), &Faults::demo().into(), 1).expect("simulates");
+    let (record, _, seconds) = simulate_with_seconds(&base(1), &Faults::demo().into(), 1).expect("simulates");
     let part = log(&record, &seconds[1..]);
     let told = seconds[1].measured.unwrap().sent;
     assert!(part.contains(&format!("#[send_lag: {told} events here, 2000 in the record]")), "{part}");

@@ -28,7 +28,7 @@ fn probe(topic: u8, symbol: u16, sequence: u32, intended_unix_ns: u64) -> Probe 
     Probe { run_tag: TAG, topic, symbol, sequence, intended_unix_ns }
 }
 
-/// The decoded event with the exact time in place of the id's rounded one.
+/// The decoded event with the exact time instead of the id's rounded one.
 fn exact(decoded: Decoded, at: u64) -> Decoded {
     let fix = |probe: Probe| {
         assert!(probe.intended_unix_ns.abs_diff(at) <= ROUNDING_NS);
@@ -109,7 +109,7 @@ fn the_first_and_the_last_nanosecond_of_a_run_are_inside_it() {
 }
 
 #[test]
-fn readiness_events_are_told_from_the_load() {
+fn readiness_events_are_distinguished_from_the_load() {
     let mut event = Vec::new();
     encode_readiness(&mut event, TAG, 3, 0x1fff_fff0, 1_000);
     assert_eq!(decode(&event, &run()), Decoded::Readiness { topic: 3, nonce: 0x1fff_fff0 });
@@ -129,7 +129,7 @@ fn an_event_written_again_is_ours_but_unverified() {
         let event = event(usize::from(topic), 7, 11, NOW);
         let value: Value = serde_json::from_slice(&event).expect("JSON");
         let expected = probe(topic, 7, 11, NOW);
-        // A JSON library that keeps the order writes the same numbers, so the same bytes.
+        // A JSON library that keeps the order writes the same numbers, and so the same bytes.
         assert_eq!(value.to_string().into_bytes(), event);
         let pretty = serde_json::to_vec_pretty(&value).expect("JSON");
         assert_eq!(exact(decode(&pretty, &run()), NOW), Decoded::Unverified(expected));

@@ -9,7 +9,7 @@ use super::text::Text;
 use crate::market::format::{AnyText, Fields, LONGEST_NAME, Part, is_plain};
 use crate::market::probe::Probe;
 
-/// A JSON object under way.
+/// A JSON object being written.
 #[derive(Debug)]
 pub struct Object<'a> {
     out: Text<'a>,
@@ -23,7 +23,7 @@ impl<'a> Object<'a> {
         Self { out: Text(into), start }
     }
 
-    /// Every member has a comma before it; the first one's becomes the opening brace.
+    /// Every member is written with a comma before it; that of the first becomes the opening brace.
     #[inline]
     pub(super) fn end(self) -> &'a mut Vec<u8> {
         let Text(into) = self.out;
@@ -35,7 +35,7 @@ impl<'a> Object<'a> {
         into
     }
 
-    /// Writes a member's name and what follows it, as one piece of a length that is known at compile time.
+    /// Writes a member's name and the characters after it, as one piece whose length is known at compile time.
     #[inline(always)]
     fn key(&mut self, name: &'static str, then: &'static str) -> &mut Text<'a> {
         let mut piece = [0; LONGEST_NAME + 5];
@@ -48,13 +48,13 @@ impl<'a> Object<'a> {
         &mut self.out
     }
 
-    /// What stands before a number.
+    /// Writes everything before a number.
     #[inline(always)]
     fn name(&mut self, name: &'static str) -> &mut Text<'a> {
         self.key(name, "\":")
     }
 
-    /// What stands before a text.
+    /// Writes everything before a text.
     #[inline(always)]
     fn quoted(&mut self, name: &'static str) -> &mut Text<'a> {
         self.key(name, "\":\"")
@@ -124,10 +124,10 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
-    fn written(tell: impl FnOnce(&mut Object<'_>)) -> Value {
+    fn written(write: impl FnOnce(&mut Object<'_>)) -> Value {
         let mut into = Vec::new();
         let mut object = Object::begin(&mut into);
-        tell(&mut object);
+        write(&mut object);
         object.end();
         serde_json::from_slice(&into).expect("JSON")
     }
@@ -136,7 +136,7 @@ mod tests {
     fn a_message_is_an_object() {
         assert_eq!(written(|_| ()), json!({}));
         let probe = Probe { run_tag: 0, topic: 0, symbol: 0, sequence: 0, intended_unix_ns: 0 };
-        let told = written(|out| {
+        let object = written(|out| {
             out.plain("a", "x-1")
                 .joined("b", [Part::Plain("ord-"), Part::Whole(7), Part::Plain("")])
                 .whole("c", 8)
@@ -146,15 +146,15 @@ mod tests {
         });
         let id = "00000000-0000-7000-8000-000000000000";
         let time = "1970-01-01T00:00:00.000001Z";
-        assert_eq!(told, json!({"a": "x-1", "b": "ord-7", "c": 8, "d": -1.5, "e": time, "f": id}));
+        assert_eq!(object, json!({"a": "x-1", "b": "ord-7", "c": 8, "d": -1.5, "e": time, "f": id}));
     }
 
     proptest! {
         #[test]
         fn any_text_comes_back(value in "\\PC{0,20}", odd: String) {
             let [a, b] = [&value, &odd].map(|text| AnyText::new(text.clone()));
-            let told = written(|out| _ = out.text("a", &a).text("b", &b));
-            prop_assert_eq!(told, json!({"a": value, "b": odd}));
+            let object = written(|out| _ = out.text("a", &a).text("b", &b));
+            prop_assert_eq!(object, json!({"a": value, "b": odd}));
         }
     }
 }

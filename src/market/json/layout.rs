@@ -1,4 +1,4 @@
-//! Where the fixed parts of a JSON event stand, and the seal in its place among them.
+//! The positions of the fixed parts of a JSON event, seal included.
 //!
 //! ```text
 //! {"eventId":"<36>","correlationId":"<36>","eventType":"…
@@ -12,17 +12,17 @@ use crate::market::format::VERSION;
 use crate::market::probe::{EventId, write_id};
 use crate::market::seal;
 
-/// Where the event id's 36 characters stand.
+/// Position of the event id's 36 characters.
 pub(super) const EVENT_ID: Range<usize> = 12..48;
-/// Where the correlation id's stand.
+/// Position of the correlation id's 36 characters.
 const CORRELATION_ID: Range<usize> = 67..103;
 
-/// What stands before the event id, between the ids, and after the correlation id.
+/// The text before the event id, between the ids, and after the correlation id.
 const HEAD: &str = r#"{"eventId":""#;
 const BETWEEN: &str = r#"","correlationId":""#;
 const AFTER: &str = r#"","eventType":"#;
 
-/// The text of a topic's events up to the causation id or the payload, with room for what differs from event to event.
+/// The text of a topic's events up to the causation id or the payload, with room for the parts that vary.
 #[derive(Debug, Clone)]
 pub struct Opening {
     text: Vec<u8>,
@@ -40,7 +40,7 @@ impl Opening {
         Self { text, time_at }
     }
 
-    /// Begins an event in an empty buffer.
+    /// Starts an event in an empty buffer.
     #[inline]
     pub(super) fn write(&self, into: &mut Vec<u8>, id: &EventId, time: &[u8; 27]) {
         into.extend_from_slice(&self.text);
@@ -49,26 +49,26 @@ impl Opening {
     }
 }
 
-/// Whether the bytes have the fixed parts where an encoded event has them.
+/// Do the bytes have the fixed parts of an encoded event in their places?
 pub(super) fn is_laid_out(event: &[u8]) -> bool {
     let is = |at: usize, text: &str| event.get(at..at + text.len()) == Some(text.as_bytes());
     is(0, HEAD) && is(EVENT_ID.end, BETWEEN) && is(CORRELATION_ID.end, AFTER)
 }
 
-/// The correlation id that the content of a laid-out event asks for, as text.
+/// The correlation id that seals the content of a laid-out event, as text.
 fn correlation_id(event: &[u8]) -> [u8; 36] {
     let mut text = [0; 36];
     write_id(&seal::seal(&event[..CORRELATION_ID.start], &event[CORRELATION_ID.end..]), &mut text);
     text
 }
 
-/// Writes the correlation id of a laid-out event that is complete but for it.
+/// Writes the correlation id of a laid-out event that is otherwise complete.
 pub(super) fn seal(event: &mut [u8]) {
     let id = correlation_id(event);
     event[CORRELATION_ID].copy_from_slice(&id);
 }
 
-/// Whether the content of a laid-out event is the one that was sealed.
+/// Does the content of a laid-out event match its seal?
 pub(super) fn is_sealed(event: &[u8]) -> bool {
     event[CORRELATION_ID] == correlation_id(event)
 }

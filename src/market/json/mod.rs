@@ -1,7 +1,7 @@
-//! JSON: the envelope of ADR-002 as an object, with its ids at fixed places.
+//! JSON: the envelope of ADR-002 as an object, with its ids at fixed positions.
 //!
-//! An event that we wrote is known by those places and read there; what another program has written again is searched
-//! for its members in any order.
+//! An event written by tickgate is recognised by those positions and read there; an event re-serialised by
+//! another program is searched for its members in any order.
 
 mod fields;
 mod layout;
@@ -27,7 +27,8 @@ impl Format for Json {
     type Opening = Opening;
     type Fields<'a> = Object<'a>;
 
-    const STRANGER: &'static [u8] = br#"{"eventId":"17","eventType":"market.quote.received","payload":{}}"#;
+    const FOREIGN_EVENT: &'static [u8] =
+        br#"{"eventId":"17","eventType":"market.quote.received","payload":{}}"#;
 
     fn opening(event_type: &str, source: &str) -> Opening {
         Opening::new(event_type, source)
@@ -51,7 +52,7 @@ impl Format for Json {
         payload(&mut object);
         let event = object.end();
         event.push(b'}');
-        // White space after it is nothing to JSON, but the seal covers it.
+        // JSON ignores trailing white space, but the seal covers it.
         if event.len() < envelope.least_size {
             event.resize(envelope.least_size, b' ');
         }

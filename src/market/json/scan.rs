@@ -1,21 +1,21 @@
 //! A small scanner over JSON bytes: finds the ids of an envelope without a value tree and without recursion.
 
-/// What was found at the outer level of a JSON object.
+/// The ids found at the outer level of a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Found<'a> {
     /// The first `eventId`: the text of a string, empty for any other value.
     pub(super) event_id: Option<&'a [u8]>,
-    /// The first `correlationId`, likewise.
+    /// The first `correlationId`, in the same way.
     pub(super) correlation_id: Option<&'a [u8]>,
-    /// The bytes are one object, closed, with nothing but white space around it, and have every member that
-    /// the envelope must have. What is inside nested values and scalars is not checked.
+    /// The bytes are one closed object, surrounded by white space at most, with every member that the envelope
+    /// must have. The content of nested values and scalars is not checked.
     pub(super) complete: bool,
 }
 
 /// The members that every envelope has.
 const MEMBERS: [&[u8]; 6] = [b"eventId", b"eventType", b"timestamp", b"version", b"source", b"payload"];
 
-/// Scans a payload; what was found before a fault is kept.
+/// Scans a payload; ids found before an error are kept.
 pub(super) fn scan(payload: &[u8]) -> Found<'_> {
     let mut found = Found::default();
     let mut rest = Rest(payload);
@@ -27,7 +27,7 @@ pub(super) fn scan(payload: &[u8]) -> Found<'_> {
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// The next byte after white space, which is passed over.
+    /// Skips white space and returns the next byte.
     fn peek(&mut self) -> Option<u8> {
         let spaces = self.0.iter().take_while(|byte| b" \t\r\n".contains(byte)).count();
         self.0 = &self.0[spaces..];
@@ -38,7 +38,7 @@ impl<'a> Rest<'a> {
         (self.peek()? == byte).then(|| self.0 = &self.0[1..])
     }
 
-    /// Passes over the outer object; gives which of [`MEMBERS`] it has.
+    /// Skips the outer object and returns which of [`MEMBERS`] it has.
     fn object(&mut self, found: &mut Found<'a>) -> Option<[bool; MEMBERS.len()]> {
         let mut seen = [false; MEMBERS.len()];
         self.take(b'{')?;
@@ -61,7 +61,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// A string's bytes between its quotes, escapes as they stand.
+    /// A string's bytes between its quotes, with escapes unchanged.
     fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
         let mut escaped = false;
@@ -75,7 +75,7 @@ impl<'a> Rest<'a> {
         Some(text)
     }
 
-    /// Passes over a value; gives the text of a string, and nothing of any other value.
+    /// Skips a value; returns the text of a string, and an empty one for any other value.
     fn value(&mut self) -> Option<&'a [u8]> {
         match self.peek()? {
             b'"' => self.string(),
@@ -88,7 +88,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// Passes over an object or array by counting brackets.
+    /// Skips an object or array by counting brackets.
     fn nested(&mut self) -> Option<()> {
         let mut depth = 0_usize;
         loop {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_whole_object_is_not_complete() {
+    fn a_partial_object_is_not_complete() {
         let start = format!(r#"{{"eventId":"e",{REST}"#);
         assert_eq!(ids(&format!("{start}}}")), (Some("e"), None, true));
         for end in ["", "}x", ",}", r#" "a":1}"#, r#","a":}"#, r#","a":[[]}"#, r#","a":"\"}"#, "}{}"] {

@@ -3,7 +3,7 @@
 use crate::market::probe::write_id;
 use crate::num;
 
-/// Appends text to a buffer; every method returns the writer, so that calls make one chain.
+/// Appends text to a buffer; every method returns the writer, so that calls can be chained.
 #[derive(Debug)]
 pub(super) struct Text<'a>(pub(super) &'a mut Vec<u8>);
 
@@ -20,14 +20,14 @@ const PAIRS: [[u8; 2]; 100] = {
 
 /// Digits of the largest number.
 const MOST_DIGITS: usize = 20;
-/// Characters of the longest decimal number: sign, 15 digits, point, 4 digits; and as many more as make three words.
+/// Characters of the longest decimal number (sign, 15 digits, point, 4 digits), rounded up to three words.
 const MOST_DECIMAL: usize = 24;
-/// Where the digits before the decimal point end.
+/// The end of the digits before the decimal point.
 const POINT: usize = MOST_DIGITS;
-/// Room for a number, and for as many bytes behind it as can be copied in vain.
+/// Room for a number, and for the bytes after it that are copied but not used.
 const ROOM: usize = POINT + MOST_DECIMAL;
 
-/// Writes the digits of a number up to [`POINT`]; gives where they begin.
+/// Writes the digits of a number up to [`POINT`] and returns their start.
 #[inline]
 fn digits(mut n: u64, into: &mut [u8; ROOM]) -> usize {
     let mut from = POINT;
@@ -48,14 +48,14 @@ fn pair(below_100: u64) -> [u8; 2] {
 }
 
 impl Text<'_> {
-    /// The text itself.
+    /// Appends a text as it is.
     #[inline]
     pub(super) fn raw(&mut self, text: &str) -> &mut Self {
         self.0.extend_from_slice(text.as_bytes());
         self
     }
 
-    /// Any text as it stands between the quotes of a JSON string.
+    /// Appends a text as it appears between the quotes of a JSON string.
     pub(super) fn escaped(&mut self, text: &str) -> &mut Self {
         for byte in text.bytes() {
             let short = match byte {
@@ -80,8 +80,8 @@ impl Text<'_> {
         self
     }
 
-    /// The first so many of some bytes. All of them are copied, since a copy of a fixed length is a few moves, and
-    /// one of any length a call.
+    /// Appends the first `length` bytes of `of`. All of them are copied, since a copy of fixed length is a few
+    /// moves, and one of variable length a call.
     #[inline]
     fn first<const N: usize>(&mut self, length: usize, of: &[u8; N]) {
         let end = self.0.len() + length;
@@ -89,7 +89,7 @@ impl Text<'_> {
         self.0.truncate(end);
     }
 
-    /// A whole number.
+    /// Appends a whole number.
     pub(super) fn whole(&mut self, n: u64) -> &mut Self {
         let mut room = [0; ROOM];
         let from = digits(n, &mut room);
@@ -99,10 +99,11 @@ impl Text<'_> {
         self
     }
 
-    /// A decimal number of 1/10,000ths, in the shortest form: `1893400` is `189.34`, `-10000` is `-1`.
+    /// Appends a decimal number given in 1/10,000, in the shortest form: `1893400` is `189.34`, `-10000` is
+    /// `-1`.
     ///
-    /// JSON libraries write a number that they read in the same form, so an event that passes through one
-    /// with its member order kept comes out byte for byte the same.
+    /// JSON libraries write a parsed number in the same form, so an event re-serialised with its member order
+    /// kept is byte for byte the same.
     pub(super) fn decimal(&mut self, ten_thousandths: i64) -> &mut Self {
         let n = ten_thousandths.unsigned_abs();
         let mut room = [0; ROOM];
@@ -129,7 +130,7 @@ impl Text<'_> {
         self
     }
 
-    /// A UUID.
+    /// Appends a UUID.
     pub(super) fn id(&mut self, id: &[u8; 16]) -> &mut Self {
         let mut text = [0; 36];
         write_id(id, &mut text);
@@ -137,15 +138,15 @@ impl Text<'_> {
         self
     }
 
-    /// A point in time, as [`Clock`] writes it.
+    /// Appends a point in time, as [`Clock`] writes it.
     pub(super) fn time(&mut self, unix_ns: u64) -> &mut Self {
         self.0.extend_from_slice(Clock::default().text(unix_ns));
         self
     }
 }
 
-/// Writes points in time, ISO 8601 in UTC with whole microseconds (rounded down), and keeps the text of the last
-/// one's second.
+/// Writes points in time, ISO 8601 in UTC with whole microseconds (rounded down), and caches the text of the
+/// last second.
 #[derive(Debug, Clone)]
 pub(super) struct Clock {
     second: u64,

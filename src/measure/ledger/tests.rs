@@ -1,10 +1,11 @@
-//! The ledger against worked examples, and against an oracle that remembers every delivery.
+//! The ledger against worked examples, and against an oracle that stores every delivery.
 
 use super::*;
 use proptest::prelude::*;
 use std::collections::HashSet;
 
-/// Sequences of one key as they arrive, one a millisecond: (extent, late time in ms) of the reordered ones.
+/// Delivers the sequences of one key, one a millisecond; returns (sequence, extent, late time in ms) of the
+/// reordered ones.
 fn reordered(arrivals: &[u32]) -> Vec<(u32, u64, u64)> {
     let mut ledger = GroupLedger::new(1);
     let mut found = Vec::new();
@@ -18,7 +19,7 @@ fn reordered(arrivals: &[u32]) -> Vec<(u32, u64, u64)> {
 
 #[test]
 fn the_orders_of_rfc_4737_have_its_extents() {
-    // The kinds of order that section 7 of RFC 4737 works through, with sequences from 0.
+    // The kinds of order in section 7 of RFC 4737, with sequences from 0.
     assert_eq!(reordered(&[0, 1, 2, 4, 5, 6, 7, 3, 8, 9]), [(3, 4, 4)], "one packet, late by four");
     assert_eq!(reordered(&[0, 1, 2, 3, 6, 4, 5, 7, 8, 9]), [(4, 1, 1), (5, 2, 2)], "one packet early by two");
     let overtaken = [0, 1, 2, 6, 7, 8, 9, 3, 4, 5, 10];
@@ -42,7 +43,7 @@ fn copies_take_no_part_in_the_order() {
 }
 
 #[test]
-fn the_attempt_tells_a_redelivery_from_a_duplicate() {
+fn the_attempt_distinguishes_a_redelivery_from_a_duplicate() {
     let mut ledger = GroupLedger::new(2);
     assert_eq!(ledger.deliver(1, 0, 0, 2), Fate::First, "its first attempt got lost on the way");
     assert_eq!(ledger.deliver(1, 0, 0, 3), Fate::Redelivered);
@@ -66,7 +67,7 @@ fn one_late_event_is_one_gap_and_a_lost_tail_is_missing() {
 }
 
 #[test]
-fn what_is_no_event_of_the_run_is_stray() {
+fn unknown_keys_and_sequences_are_stray() {
     let mut ledger = GroupLedger::new(1);
     assert_eq!(ledger.deliver(1, 0, 0, 1), Fate::Stray);
     assert_eq!(ledger.deliver(0, u32::MAX, 0, 1), Fate::Stray);
@@ -88,7 +89,7 @@ fn the_worst_keys_come_first() {
     assert_eq!(keys, [0, 2]);
 }
 
-/// Remembers all first deliveries and answers by the definitions.
+/// Stores all first deliveries and answers by the definitions.
 #[derive(Default)]
 struct Oracle {
     arrivals: Vec<Vec<(u32, Ns)>>,
@@ -110,7 +111,7 @@ impl Oracle {
     }
 }
 
-/// Deliveries of up to 60 events of each of three keys: shuffled locally or wholly, with losses, copies and
+/// Deliveries of up to 60 events of each of three keys: shuffled locally or globally, with losses, copies and
 /// redeliveries, as (key, sequence, attempt).
 fn any_deliveries() -> impl Strategy<Value = Vec<(usize, u32, u32)>> {
     let event = (0_usize..3, 0_u32..60, 0_u32..100, prop_oneof![4 => Just(1_u32), 1 => Just(2_u32)]);
@@ -147,7 +148,7 @@ proptest! {
             }
         }
         prop_assert_eq!(*ledger.totals(), expected);
-        // Weighted so that a count in a wrong power shows.
+        // Weighted so that a count under a wrong power shows.
         let weighted: u64 = ledger.extents().iter().zip(0_u32..).map(|(n, power)| n << (2 * power)).sum();
         prop_assert_eq!(weighted, extents);
         oracle.arrivals.resize(3, Vec::new());

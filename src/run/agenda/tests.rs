@@ -1,11 +1,11 @@
-//! Agendas on a fake clock, and the thread that carries one out.
+//! Agendas on a fake clock, and the thread that carries out an agenda.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::*;
 
-/// A clock that jumps to whatever is waited for, up to the moment at which somebody wants the end.
+/// A clock that jumps to the time that is waited for, up to the end of the agenda.
 struct Fake {
     now: Arc<AtomicU64>,
     end: Ns,
@@ -22,7 +22,7 @@ impl Time for Fake {
     }
 }
 
-/// What an action is to do.
+/// The behaviour of an action.
 #[derive(Clone, Copy)]
 enum Way {
     Takes(Ns),
@@ -53,24 +53,24 @@ impl Action for Scripted {
     }
 }
 
-/// What happens on an agenda of (name, at, until, way) from time 1000 on, if somebody wants the end at `end`.
-fn told(end: Ns, entries: &[(&'static str, Ns, Option<Ns>, Way)]) -> Vec<(What, String, Ns, Ns)> {
+/// The changes of an agenda of (name, at, until, way) from time 1000 on that ends at `end`.
+fn carried_out(end: Ns, entries: &[(&'static str, Ns, Option<Ns>, Way)]) -> Vec<(Outcome, String, Ns, Ns)> {
     let now = Arc::new(AtomicU64::new(0));
     let mut agenda = Agenda::default();
     for &(name, at, until, way) in entries {
         agenda.add(at, until, Box::new(Scripted(name, way, Arc::clone(&now))));
     }
     let mut all = Vec::new();
-    let tell = &mut |told: Happening| all.push((told.what, told.name, told.planned, told.at));
-    Work::new(agenda, 1000, &Fake { now, end }, tell).carry_out();
+    let report = &mut |change: Change| all.push((change.outcome, change.name, change.planned, change.at));
+    Work::new(agenda, 1000, &Fake { now, end }, report).carry_out();
     all
 }
 
 #[test]
 fn actions_are_done_and_undone_at_their_times_counted_from_the_measure_phase() {
-    use What::{Begun, Done, Undone};
+    use Outcome::{Begun, Done, Undone};
     // Added out of order; the second begins when the first is undone.
-    let all = told(Ns::MAX, &[("b", 30, Some(50), Way::Takes(0)), ("a", 10, Some(30), Way::Takes(5))]);
+    let all = carried_out(Ns::MAX, &[("b", 30, Some(50), Way::Takes(0)), ("a", 10, Some(30), Way::Takes(5))]);
     let expected = [
         (Begun, "a", 1010, 1010),
         (Done, "a", 1010, 1015),
@@ -79,35 +79,35 @@ fn actions_are_done_and_undone_at_their_times_counted_from_the_measure_phase() {
         (Done, "b", 1030, 1030),
         (Undone, "b", 1050, 1050),
     ];
-    assert_eq!(all, expected.map(|(what, name, planned, at)| (what, name.to_owned(), planned, at)));
+    assert_eq!(all, expected.map(|(outcome, name, planned, at)| (outcome, name.to_owned(), planned, at)));
 }
 
 #[test]
-fn an_action_that_takes_its_time_delays_the_next_one_and_both_times_are_told() {
-    let all = told(Ns::MAX, &[("slow", 10, None, Way::Takes(100)), ("next", 20, None, Way::Takes(0))]);
+fn a_slow_action_delays_the_next_one_and_both_times_are_reported() {
+    let all = carried_out(Ns::MAX, &[("slow", 10, None, Way::Takes(100)), ("next", 20, None, Way::Takes(0))]);
     let begun: Vec<_> =
-        all.iter().filter(|told| told.0 == What::Begun).map(|told| (told.2, told.3)).collect();
+        all.iter().filter(|change| change.0 == Outcome::Begun).map(|change| (change.2, change.3)).collect();
     assert_eq!(begun, [(1010, 1010), (1020, 1110)]);
-    assert!(all.iter().all(|told| told.0 != What::Undone), "there is nothing to undo");
+    assert!(all.iter().all(|change| change.0 != Outcome::Undone), "there is nothing to undo");
 }
 
 #[test]
 fn an_early_end_drops_what_has_not_begun_and_undoes_the_rest_the_last_one_first() {
-    use What::{Dropped, Undone};
+    use Outcome::{Dropped, Undone};
     let entries = [
         ("first", 10, Some(500), Way::Takes(0)),
         ("second", 20, Some(400), Way::Takes(0)),
         ("never", 300, Some(400), Way::Takes(0)),
     ];
-    let all = told(1100, &entries);
-    let after: Vec<_> = all[4..].iter().map(|told| (told.0, told.1.as_str(), told.3)).collect();
+    let all = carried_out(1100, &entries);
+    let after: Vec<_> = all[4..].iter().map(|change| (change.0, change.1.as_str(), change.3)).collect();
     assert_eq!(after, [(Undone, "second", 1100), (Undone, "first", 1100), (Dropped, "never", 1100)]);
 }
 
 #[test]
 fn what_fails_or_panics_is_undone_at_once_and_the_rest_goes_on() {
-    use What::{Begun, Done, Failed, Undone};
-    let all = told(
+    use Outcome::{Begun, Done, Failed, Undone};
+    let all = carried_out(
         Ns::MAX,
         &[
             ("bad", 10, Some(90), Way::Fails),
@@ -115,7 +115,7 @@ fn what_fails_or_panics_is_undone_at_once_and_the_rest_goes_on() {
             ("good", 30, None, Way::Takes(0)),
         ],
     );
-    let what: Vec<_> = all.iter().map(|told| (told.0, told.1.as_str(), told.3)).collect();
+    let outcome: Vec<_> = all.iter().map(|change| (change.0, change.1.as_str(), change.3)).collect();
     let expected = [
         (Begun, "bad", 1010),
         (Failed, "bad", 1010),
@@ -126,10 +126,10 @@ fn what_fails_or_panics_is_undone_at_once_and_the_rest_goes_on() {
         (Begun, "good", 1030),
         (Done, "good", 1030),
     ];
-    assert_eq!(what, expected);
+    assert_eq!(outcome, expected);
 }
 
-/// Notes what is done to it.
+/// Records the calls.
 struct Noted(Arc<Mutex<Vec<&'static str>>>);
 
 impl Action for Noted {
@@ -170,12 +170,12 @@ fn an_empty_agenda_is_over_and_needs_no_thread() {
 
 #[test]
 fn a_mark_says_what_happened_and_when_it_was_to_happen() {
-    let mark = Mark::from(Happening {
-        what: What::Failed,
+    let mark = Mark::from(Change {
+        outcome: Outcome::Failed,
         name: "kill node-2".into(),
         planned: 21_500_000_000,
         at: 22_000_000_000,
-        said: "no such node".into(),
+        detail: "no such node".into(),
     });
     assert_eq!((mark.at_ns, mark.kind.as_str()), (22_000_000_000, "action-failed"));
     assert_eq!(mark.detail, "kill node-2 (planned for 21.500 s): no such node");

@@ -1,4 +1,4 @@
-//! Who uses the CPUs of this machine: second by second, and over the measure phase.
+//! The CPU use of this machine, by whom: each second, and over the measure phase.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +10,9 @@ use crate::record;
 /// CPU use of a second, in cores.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub(super) struct Used {
-    /// By anybody, stolen time included.
+    /// By all processes, stolen time included.
     pub(super) all: Option<f64>,
-    /// By neither tickgate nor a broker that can be seen.
+    /// By all processes except tickgate and visible brokers.
     pub(super) others: Option<f64>,
 }
 
@@ -24,12 +24,12 @@ struct Moment {
     threads: Vec<ThreadUse>,
 }
 
-/// Reads the machine's own counters.
+/// Reads the machine's CPU counters.
 pub(super) struct CpuWatch {
     machine: Option<Machine>,
     /// A broker runs on this machine.
     broker_here: bool,
-    /// What it uses can be told from what others use.
+    /// The broker's use can be separated from that of others.
     broker_seen: bool,
     last: Option<(Ns, Reading)>,
     start: Option<Moment>,
@@ -43,7 +43,7 @@ impl CpuWatch {
         Self { machine, broker_here: is_here(broker), broker_seen, last, start: None, end: None }
     }
 
-    /// What was used since the last call, of which `ours` cores by tickgate and the brokers.
+    /// The use since the last call; `ours` is the number of cores used by tickgate and the brokers.
     pub(super) fn second(&mut self, now: Ns, ours: f64) -> Used {
         let Some(reading) = self.machine.as_ref().and_then(Machine::read) else { return Used::default() };
         let Some((before, last)) = self.last.replace((now, reading)) else { return Used::default() };
@@ -54,7 +54,7 @@ impl CpuWatch {
         Used { all: Some(busy + stolen), others: (!self.blind()).then_some(others) }
     }
 
-    /// A broker on this machine that cannot be seen would be counted among the others.
+    /// The broker runs on this machine but cannot be seen, so it would count among the others.
     const fn blind(&self) -> bool {
         self.broker_here && !self.broker_seen
     }
@@ -71,7 +71,7 @@ impl CpuWatch {
         Some(Moment { at, reading: self.machine.as_ref()?.read()?, threads: threads() })
     }
 
-    /// The measure phase as a whole, of which `ours` cores were used by tickgate and the brokers.
+    /// The use over the measure phase; `ours` is the number of cores used by tickgate and the brokers.
     pub(super) fn finish(&self, ours: f64) -> Option<record::Machine> {
         let (machine, start, end) = (self.machine.as_ref()?, self.start.as_ref()?, self.end.as_ref()?);
         let seconds = num::f64_of(end.at.saturating_sub(start.at).max(1)) / 1e9;
@@ -99,7 +99,7 @@ fn cores(of: fn(&Reading) -> u64, from: &Reading, to: &Reading, seconds: f64) ->
 fn busiest(start: &[ThreadUse], end: &[ThreadUse], seconds: f64) -> Option<record::Thread> {
     let before: BTreeMap<u32, u64> = start.iter().map(|thread| (thread.id, thread.cpu_ns)).collect();
     let used = |thread: &ThreadUse| {
-        // One that was not there at the start began in the phase.
+        // A thread that was not there at the start began during the phase.
         let cpu_ns = thread.cpu_ns.saturating_sub(before.get(&thread.id).copied().unwrap_or(0));
         record::Thread { name: thread.name.clone(), cores: num::f64_of(cpu_ns) / 1e9 / seconds }
     };
@@ -110,7 +110,7 @@ fn busiest(start: &[ThreadUse], end: &[ThreadUse], seconds: f64) -> Option<recor
 fn is_here(broker: &record::Broker) -> bool {
     match broker.mode.as_str() {
         "local" | "container" => true,
-        // In this very process.
+        // In this process.
         "sim" => false,
         _ => broker.address.split(',').any(is_loopback),
     }

@@ -1,12 +1,12 @@
-//! The wall clock against the monotonic one: was it stepped?
+//! Detects steps of the wall clock against the monotonic clock.
 
 use crate::num;
 
-/// The wall clock may move this far against the monotonic one in a second.
+/// The largest change of the wall clock against the monotonic one in a second that is not a step.
 const CLOCK_STEP_NS: u64 = 100_000_000;
 
-/// What to say if the wall clock was stepped between two looks at its drift, in nanoseconds. Looked at each
-/// second, so that the slewing of a time daemon (0.05 % at the most) is no step, however long the run.
+/// A warning if the wall clock was stepped between two readings of its drift, in nanoseconds. With a reading
+/// each second, slewing by a time daemon (up to 0.05 %) is never taken for a step, however long the run.
 pub(super) fn clock_step(before_ns: i64, now_ns: i64) -> Option<String> {
     let moved = now_ns.saturating_sub(before_ns);
     (moved.unsigned_abs() > CLOCK_STEP_NS).then(|| {
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stepped_wall_clock_is_told_and_a_slewed_one_is_not() {
+    fn a_stepped_wall_clock_is_reported_and_a_slewed_one_is_not() {
         let second_ns = 1_000_000_000;
         assert_eq!(clock_step(0, 500_000), None, "500 ppm");
         assert_eq!(clock_step(7 * second_ns, 7 * second_ns + 500_000), None, "after days of slewing");

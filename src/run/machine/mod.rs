@@ -1,5 +1,5 @@
-//! The machine that a run is on: how late its threads wake, who uses its CPUs, what tickgate and its brokers take, and
-//! whether its wall clock was stepped.
+//! Watches the machine of a run: how late its threads wake, who uses its CPUs, what tickgate and its brokers
+//! use, and whether its wall clock was stepped.
 
 mod cpu;
 mod drift;
@@ -19,7 +19,7 @@ use cpu::CpuWatch;
 use drift::clock_step;
 use processes::{Watched, cpu_ns};
 
-/// Watches the machine for the time of a run.
+/// Watches the machine for the duration of a run.
 pub(super) struct MachineWatch {
     clock: Clock,
     meter: HiccupMeter,
@@ -30,7 +30,7 @@ pub(super) struct MachineWatch {
 }
 
 impl MachineWatch {
-    /// Starts to watch the machine, tickgate, and what is known of the broker, whose meters are taken.
+    /// Starts to watch the machine, tickgate and the broker, whose meters are taken.
     pub(super) fn start(clock: Clock, calendar: Calendar, broker: &mut Broker) -> std::io::Result<Self> {
         let processes = processes::all(broker);
         let broker_seen = processes.iter().any(|watched| watched.name.is_some());
@@ -57,13 +57,13 @@ impl MachineWatch {
         self.cpu.end_measuring(self.clock.now());
     }
 
-    /// What to say if the wall clock was stepped since the last call.
+    /// A warning if the wall clock was stepped since the last call.
     pub(super) fn clock_step(&mut self) -> Option<String> {
         let before = std::mem::replace(&mut self.wall_drift_ns, self.clock.wall_drift_ns());
         clock_step(before, self.wall_drift_ns)
     }
 
-    /// What was used since the last call; the broker's store is for others to fill in.
+    /// The use since the last call, without the broker's store, which the caller fills in.
     pub(super) fn sample(&mut self, now: Ns) -> Sample {
         let interval = self.meter.take_interval();
         let seconds = num::f64_of(now.saturating_sub(self.sampled_at).max(1)) / 1e9;
@@ -86,7 +86,7 @@ impl MachineWatch {
         sample
     }
 
-    /// Enters what was seen, and gives the moments at which the harness stood still.
+    /// Enters the figures in the record and returns the harness's pauses.
     pub(super) fn finish(self, record: &mut Record) -> Pauses {
         if !self.meter.alive() {
             record.health.dead_workers.push("the hiccup meter".into());

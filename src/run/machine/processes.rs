@@ -1,17 +1,17 @@
-//! The processes and containers whose use of CPU time and memory a run watches: tickgate, and brokers of its own.
+//! The processes and containers whose CPU time and memory a run watches: tickgate and the brokers it started.
 
 use crate::host::resources::{Meter, Process, ProcessUse};
 use crate::num;
 use crate::record::{self, Resources};
 use crate::run::job::Broker;
 
-/// Something that uses CPU time and memory.
-pub(super) enum User {
+/// A source of CPU and memory figures.
+pub(super) enum UsageSource {
     Own(Process),
     Broker(Meter),
 }
 
-impl User {
+impl UsageSource {
     pub(super) fn usage(&self) -> Option<ProcessUse> {
         match self {
             Self::Own(process) => process.usage().ok(),
@@ -20,27 +20,28 @@ impl User {
     }
 }
 
-/// A process or container that is watched; without a name it is tickgate.
+/// A watched process or container; tickgate itself has no name.
 pub(super) struct Watched {
     pub(super) name: Option<String>,
-    pub(super) user: User,
+    pub(super) source: UsageSource,
     pub(super) at_measure_start: Option<ProcessUse>,
     pub(super) at_measure_end: Option<ProcessUse>,
     pub(super) last: ProcessUse,
     pub(super) peak_bytes: u64,
 }
 
-/// tickgate, and what is known of the broker; its meters are taken.
+/// tickgate and the visible parts of the broker; takes the broker's meters.
 pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
-    let own = Process::own().ok().map(|process| (None, User::Own(process)));
-    let brokers =
-        std::mem::take(&mut broker.meters).into_iter().map(|(name, meter)| (Some(name), User::Broker(meter)));
+    let own = Process::own().ok().map(|process| (None, UsageSource::Own(process)));
+    let brokers = std::mem::take(&mut broker.meters)
+        .into_iter()
+        .map(|(name, meter)| (Some(name), UsageSource::Broker(meter)));
     own.into_iter()
         .chain(brokers)
-        .map(|(name, user)| Watched {
+        .map(|(name, source)| Watched {
             name,
-            last: user.usage().unwrap_or_default(),
-            user,
+            last: source.usage().unwrap_or_default(),
+            source,
             at_measure_start: None,
             at_measure_end: None,
             peak_bytes: 0,
@@ -48,21 +49,21 @@ pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
         .collect()
 }
 
-/// Reads what each of them has used, and keeps it.
+/// Reads the use of each, and passes it to `keep`.
 pub(super) fn read(all: &mut [Watched], mut keep: impl FnMut(&mut Watched, ProcessUse)) {
     for watched in all {
-        if let Some(used) = watched.user.usage() {
+        if let Some(used) = watched.source.usage() {
             watched.peak_bytes = watched.peak_bytes.max(used.peak_rss_bytes);
             keep(watched, used);
         }
     }
 }
 
-/// Enters what each of them used in a measure phase of so many seconds, and gives the cores that all used together.
+/// Enters the use of each over a measure phase of `seconds`, and returns the cores used by all together.
 pub(super) fn note(all: &[Watched], seconds: f64, resources: &mut Resources) -> f64 {
     let mut ours = 0.0;
     for watched in all {
-        // One that died in the phase has left its last figures; one that was not read at its start has none.
+        // One that died in the phase keeps its last figures; one that was not read at the start has none.
         let end = watched.at_measure_end.unwrap_or(watched.last);
         let spent = watched
             .at_measure_start
@@ -98,7 +99,7 @@ mod tests {
         let used = |user_ns| ProcessUse { user_ns, ..ProcessUse::default() };
         let watched = |name: &str, start: Option<u64>, end: Option<u64>| Watched {
             name: Some(name.into()),
-            user: User::Broker(Box::new(|| None)),
+            source: UsageSource::Broker(Box::new(|| None)),
             at_measure_start: start.map(used),
             at_measure_end: end.map(used),
             last: used(3_000_000_000),

@@ -1,4 +1,4 @@
-//! The clockwork of a simulated run: the engine's generators and receivers, driven by one loop in virtual time.
+//! The main loop of a simulated run: drives the engine's generators and receivers in virtual time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,9 +23,10 @@ use crate::topology::Subscriptions;
 
 use super::{Scenario, stalls};
 
-/// How often answers and deliveries are taken in. It moves no figure: both are stamped where they arrive.
+/// Interval at which answers and deliveries are read. It does not affect any figure: both are stamped on
+/// arrival.
 const POLL_NS: Ns = 1_000_000;
-/// Readings of several members that are held back, at the most, until their order is sure.
+/// Limit on the readings of several members held back until their order is certain.
 const HELD_BACK: usize = 1 << 20;
 
 /// A group's receiving side with its members.
@@ -33,17 +34,17 @@ struct GroupSide {
     name: String,
     members: Vec<Option<SimMember>>,
     merger: Merger<Reading>,
-    /// The members' clock, against the generators'.
+    /// Offset of the members' clock against the generators'.
     offset_ns: i64,
     receiver: Receiver,
     signals: Arc<GroupSignals>,
 }
 
-/// What the timeline came to.
-pub(super) struct Told {
+/// The results of the timeline.
+pub(super) struct TimelineResult {
     pub(super) seconds: Vec<Rows>,
     pub(super) backlog_max: Vec<u64>,
-    /// Nothing was being delivered when the drain ended.
+    /// Deliveries had stopped when the drain ended.
     pub(super) quiet: bool,
 }
 
@@ -135,24 +136,24 @@ impl Clockwork {
         self.time.load(Ordering::Relaxed)
     }
 
-    /// The clock jumps ahead; while the harness's machine stands still, to the end of that.
+    /// Moves the clock ahead, and to the end of a stall of the harness's machine.
     fn jump(&self, to: Ns) {
         self.time.store(Stretch::after(&self.stalls, to.max(self.now())), Ordering::Relaxed);
     }
 
-    /// How late the generator wakes that waits for this moment.
+    /// How late a generator that waits for this moment wakes.
     fn late(&self, due: Ns) -> Ns {
         self.host.late.as_ref().map_or(0, |late| late.at(self.random, due))
     }
 
-    /// Works until a time.
+    /// Runs until a time.
     pub(super) fn until(&mut self, end: Ns) {
         while self.now() < end {
             self.step(end);
         }
     }
 
-    /// One step: to the next event that is due, the next second, the next poll, or the end.
+    /// One step: to the next due event, second, poll or the end, whichever is first.
     fn step(&mut self, end: Ns) {
         let due = self.generators.iter().enumerate().filter_map(|(g, own)| Some((own.due()?, g))).min();
         let next = self.next_second.min(self.next_poll).min(end);
@@ -171,7 +172,7 @@ impl Clockwork {
         }
     }
 
-    /// Takes in what has arrived.
+    /// Reads what has arrived.
     fn poll(&mut self) {
         let now = self.now();
         for generator in &mut self.generators {
@@ -182,12 +183,12 @@ impl Clockwork {
         }
         self.next_poll = now + POLL_NS;
         if self.generators.iter().all(|own| own.due().is_none()) {
-            // Nobody sends any more: nothing arrives before the next thing happens on the bus.
+            // All sending is over: nothing arrives before the next event on the bus.
             self.next_poll = self.next_poll.max(self.bus.next().unwrap_or(now + QUIET_NS));
         }
     }
 
-    /// A second ends: what happened before it is told as its row.
+    /// Ends a second and emits the row of what happened before.
     fn second(&mut self) {
         self.jump(self.next_second - 1);
         self.poll();
@@ -200,7 +201,7 @@ impl Clockwork {
         let hiccup_max_ns = self.stalls.iter().map(late).max().unwrap_or(0);
         self.rows.enter(Report::Sample { second, sample: Sample { hiccup_max_ns, ..Sample::default() } });
         self.next_second = next_second_start(now, self.calendar.load_start);
-        self.tell(second + 1);
+        self.emit(second + 1);
     }
 
     fn report(&mut self, second: u64) {
@@ -217,7 +218,7 @@ impl Clockwork {
         }
     }
 
-    fn tell(&mut self, until: u64) {
+    fn emit(&mut self, until: u64) {
         let Calendar { measure_start, measure_end, .. } = self.calendar;
         let phase = |at| match at {
             at if at < measure_start => PhaseName::Warmup,
@@ -241,7 +242,7 @@ impl Clockwork {
             generator.skip_until(now);
             generator.abandon();
         }
-        // What came with the last answers belongs into the last row.
+        // Events that came with the last answers belong in the last row.
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.report(second);
         let generated: Vec<Generated> =
@@ -257,7 +258,8 @@ impl Clockwork {
         Drained { generated, published, at: self.now() }
     }
 
-    /// Waits for deliveries until none is missing; where some might come that nobody counts on, until it is quiet.
+    /// Waits for deliveries until none is missing; where unexpected ones are possible, until deliveries have
+    /// stopped.
     fn listen(&mut self, deadline: Ns, open: bool) {
         let mut silence = Silence::new(self.now());
         self.poll();
@@ -272,14 +274,14 @@ impl Clockwork {
             if settled(missing, open, quiet, || self.bus.clone().observe().ok()) {
                 return;
             }
-            // The moment at which it has been quiet for long enough is not to be missed.
+            // Do not step past the moment at which the silence is long enough.
             let enough = silence.since() + QUIET_NS + 1;
             self.step(if self.now() < enough { enough.min(deadline) } else { deadline });
         }
     }
 
-    /// Ends it: what each group received, who died, and the timeline.
-    pub(super) fn finish(mut self) -> (Vec<Option<Received>>, Vec<String>, Told) {
+    /// Ends the run and returns each group's results, the dead workers and the timeline.
+    pub(super) fn finish(mut self) -> (Vec<Option<Received>>, Vec<String>, TimelineResult) {
         for side in &mut self.groups {
             (0..side.members.len()).for_each(|member| side.merger.close(member));
             side.merger.release(|_, _, reading| side.receiver.take(reading));
@@ -287,18 +289,18 @@ impl Clockwork {
         let second = second_of(self.next_second, self.calendar.load_start) - 1;
         self.report(second);
         let last = self.rows.last_second();
-        self.tell(last);
+        self.emit(last);
         let received = self.groups.into_iter().map(|side| Some(side.receiver.finish())).collect();
         (
             received,
             self.dead,
-            Told { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet },
+            TimelineResult { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet },
         )
     }
 }
 
 impl GroupSide {
-    /// Takes what has arrived at the members by `now`, as the workers do.
+    /// Reads what has reached the members by `now`, as the workers do.
     fn receive(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
         let Self { name, members, merger, offset_ns, receiver, .. } = self;
         let alone = members.len() == 1;
@@ -310,7 +312,7 @@ impl GroupSide {
                 if alone { receiver.take(reading) } else { readings.push((reading.received, reading)) }
             });
             if !alone {
-                // All that arrives from now on is received now or later, by the members' clock.
+                // By the members' clock, whatever arrives from now on is received now or later.
                 merger.push(index, readings, now.saturating_add_signed(*offset_ns));
             }
             if let Err(error) = done {

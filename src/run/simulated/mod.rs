@@ -1,8 +1,8 @@
-//! Runs in virtual time: the whole pipeline (arrival, encoding, bus, decoding, ledger, histograms, verdict) on the
-//! simulated bus, on one thread, as fast as the processor allows, and the same to the last bit for a seed.
+//! Runs in virtual time: the whole pipeline (arrival, encoding, bus, decoding, ledger, histograms, verdict) on
+//! the simulated bus, on one thread, as fast as the processor allows, and bit-identical for the same seed.
 //!
-//! The steps are those of the threaded engine (`fire`, `absorb`, `take`, `signal`) and so is what becomes of them;
-//! only the waiting is different: the clock jumps to the next thing that is due.
+//! The steps are those of the threaded engine (`fire`, `absorb`, `take`, `signal`), and so is the processing of
+//! their results; only waiting differs: the clock jumps to the next due event.
 
 mod clockwork;
 
@@ -26,31 +26,31 @@ use super::receiver::{Stored, read};
 use super::shared::Calendar;
 use clockwork::{Clockwork, Drained};
 
-/// Wall time at the epoch of every simulated run, in nanoseconds since 1970: 2026-01-01, and a moment that lies on
-/// no whole millisecond.
+/// Wall time at the epoch of every simulated run, in nanoseconds since 1970: 2026-01-01 plus a fraction that is
+/// not a whole millisecond.
 pub const EPOCH_UNIX_NS: u64 = 1_767_225_600_000_123_457;
 
-/// What a simulated run meets.
+/// The conditions of a simulated run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scenario {
-    /// On the bus.
+    /// Faults of the bus.
     pub faults: Faults,
-    /// On the harness's own machine.
+    /// The harness's own machine.
     pub host: Host,
-    /// The bound that the clocks of the hosts are said to keep.
+    /// Assumed bound on the error between the clocks of the hosts.
     pub clock_error_ns: u64,
-    /// Workers that are said to have died.
+    /// Workers assumed to have died.
     pub dead_workers: Vec<String>,
-    /// Who is said to use the machine, second by second from the start of the load; the last one goes on.
+    /// Assumed CPU use of the machine, second by second from the start of the load; the last entry repeats.
     pub machine: Vec<MachineSecond>,
 }
 
-/// Who uses the simulated machine of two cores in a second.
+/// CPU use of the simulated two-core machine in a second.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct MachineSecond {
-    /// Cores in use by anybody.
+    /// Cores in use by all processes.
     pub all: f64,
-    /// Of these, by others than the harness and the broker.
+    /// Of these, cores used by others than the harness and the broker.
     pub others: f64,
 }
 
@@ -63,19 +63,19 @@ impl From<Faults> for Scenario {
     }
 }
 
-/// Executes a plan in virtual time; gives the record, judged, and what really happened.
+/// Executes a plan in virtual time; returns the judged record and the truth of the simulated bus.
 ///
 /// # Errors
-/// When a group's patterns are wrong.
+/// When a group's patterns are invalid.
 pub fn simulate(plan: &Plan, scenario: &Scenario, seed: u64) -> Result<(Record, Truth), RunError> {
-    simulate_told(plan, scenario, seed).map(|(record, truth, _)| (record, truth))
+    simulate_with_seconds(plan, scenario, seed).map(|(record, truth, _)| (record, truth))
 }
 
-/// The same, with the seconds that a run's journal would have told.
+/// Like [`simulate`], with the seconds as a run's journal would hold them.
 ///
 /// # Errors
-/// When a group's patterns are wrong.
-pub fn simulate_told(
+/// When a group's patterns are invalid.
+pub fn simulate_with_seconds(
     plan: &Plan,
     scenario: &Scenario,
     seed: u64,
@@ -146,7 +146,7 @@ fn read_back(plan: &Plan, tag: u16, bus: &mut SimBus) -> Result<Stored, RunError
     Ok(stored)
 }
 
-/// Notes the bus's own account, and gives what it still owes each group, as the engine does.
+/// Records the bus's own account and returns what it still owes each group, as the engine does.
 fn owed(record: &mut Record, plan: &Plan, bus: &mut SimBus, quiet: bool) -> Vec<u64> {
     let unknown = vec![u64::MAX; plan.groups.len()];
     let Ok(sample) = bus.observe() else { return unknown };
@@ -155,7 +155,7 @@ fn owed(record: &mut Record, plan: &Plan, bus: &mut SimBus, quiet: bool) -> Vec<
     if plan.bus.ack != AckMode::None || quiet { sample.owed } else { unknown }
 }
 
-/// A record of a simulated run that has not begun.
+/// The record of a simulated run before its load.
 fn empty(plan: &Plan, identity: &Identity, bus: &SimBus, calendar: Calendar) -> Record {
     let broker = record::Broker {
         kind: "sim".into(),
@@ -167,13 +167,13 @@ fn empty(plan: &Plan, identity: &Identity, bus: &SimBus, calendar: Calendar) -> 
     assemble::empty(plan, identity, calendar.epoch_unix_ns, bus.facts(), &broker, environment)
 }
 
-/// When the harness stands still, since the run's epoch.
+/// The stalls of the harness, in the run's time.
 fn stalls(scenario: &Scenario, calendar: Calendar) -> Vec<Stretch> {
     let later = |stall: &Stretch| Stretch { from: stall.from + calendar.load_start, ..*stall };
     scenario.host.stalls.iter().map(later).collect()
 }
 
-/// The pauses that the hiccup meter would have kept.
+/// The pauses that the hiccup meter would have recorded.
 fn pauses(stalls: &[Stretch], calendar: Calendar) -> Pauses {
     let mut pauses = Pauses::new(calendar.load_start);
     let long = stalls.iter().filter(|stall| stall.length >= 1_000_000);
@@ -181,7 +181,7 @@ fn pauses(stalls: &[Stretch], calendar: Calendar) -> Pauses {
     pauses
 }
 
-/// Says who used the machine, as the engine's watch would.
+/// Enters the machine's CPU use, as the engine's watch would.
 fn note_machine(record: &mut Record, scenario: &Scenario) {
     let Some(last) = scenario.machine.last() else { return };
     let seconds = scenario.machine.iter().chain(std::iter::repeat(last));
@@ -204,8 +204,8 @@ fn note_machine(record: &mut Record, scenario: &Scenario) {
     });
 }
 
-/// What the hiccup meter would have seen over the measure phase: a wake-up each millisecond, the missed ones late
-/// by what was left of the stall.
+/// What the hiccup meter would have recorded over the measure phase: a wake-up each millisecond, those during a
+/// stall late by the rest of the stall.
 fn hiccups(stalls: &[Stretch], calendar: Calendar) -> Hiccups {
     let wakes = (calendar.measure_start..calendar.measure_end).step_by(1_000_000);
     let mut late: Vec<Ns> = wakes.map(|due| Stretch::after(stalls, due) - due).collect();

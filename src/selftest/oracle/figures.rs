@@ -1,4 +1,4 @@
-//! The figures of a run as its definitions say, from lists of everything that happened.
+//! The figures of a run by their definitions, from lists of everything that happened.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,12 +8,12 @@ use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value};
 use crate::record::{PhaseName, Record};
 use crate::topology;
 
-/// The figures of the publishing side, and of all groups.
+/// The figures of the publishing side and of all groups.
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the names are those of the record")]
 pub struct Figures {
     pub seconds: f64,
-    /// Seconds of the measure phase, a last part of one included.
+    /// Seconds of the measure phase, a partial last one included.
     pub whole_seconds: usize,
     pub intended: u64,
     pub acked: u64,
@@ -22,7 +22,7 @@ pub struct Figures {
     pub unsent: u64,
     pub unconfirmed: u64,
     pub unconfirmed_disconnected: u64,
-    /// Of the refused ones, those that never left.
+    /// Of the refused ones, those that never left the client.
     pub not_sent: u64,
     pub measured_intended: u64,
     pub measured_sent: u64,
@@ -30,7 +30,7 @@ pub struct Figures {
     pub finished_late_ns: u64,
     pub send_lag: Vec<i64>,
     pub ack: Vec<i64>,
-    /// The same as the bus alone made them: from the real moment of sending to that of arrival, whatever stood still.
+    /// The same without the harness's delays: from the actual moment of sending to that of arrival.
     pub ack_of_the_bus: Vec<i64>,
     /// The share of each step, each burst, or else the phase that each publisher offered in time.
     pub offered: Vec<f64>,
@@ -64,11 +64,11 @@ pub struct GroupFigures {
     pub measured_intended: u64,
     pub measured_in_time: u64,
     pub latency: Vec<i64>,
-    /// The same as the bus alone made them.
+    /// The same without the harness's delays.
     pub latency_of_the_bus: Vec<i64>,
     /// The same by second of the measure phase.
     pub by_second: Vec<Vec<i64>>,
-    /// Both, as the bus alone made them.
+    /// The same without the harness's delays, by second.
     pub of_the_bus_by_second: Vec<Vec<i64>>,
     /// Events that were due, by second of the measure phase.
     pub due_by_second: Vec<u64>,
@@ -78,7 +78,7 @@ pub struct GroupFigures {
 }
 
 impl GroupFigures {
-    /// What became of each event that the group subscribes, given those that it has seen.
+    /// The outcome of each event that the group subscribes to, given those that it has seen.
     fn settle(
         &mut self,
         truth: &Truth,
@@ -108,9 +108,9 @@ impl GroupFigures {
         }
     }
 
-    /// Of what is missing, so much as is owed may still come. What is not stored cannot; where nobody read the store, nobody
-    /// knows that.
-    fn tell_pending(&mut self, owed: u64, audited: bool) {
+    /// Marks up to `owed` of the missing events as pending. Events that are not stored cannot come; without an
+    /// audit it is unknown which are stored.
+    fn mark_pending(&mut self, owed: u64, audited: bool) {
         let stored = if audited { self.lost_not_delivered } else { num::count(self.lost_events.len()) };
         self.pending = stored.min(owed);
         if audited {
@@ -118,14 +118,14 @@ impl GroupFigures {
         }
     }
 
-    /// Acked, never delivered, and not to come.
+    /// Acked, never delivered, and not expected any more.
     #[must_use]
     pub fn lost(&self) -> u64 {
         num::count(self.lost_events.len()) - self.pending
     }
 }
 
-/// What the store holds.
+/// The content of the store.
 #[derive(Debug, Clone, Default)]
 pub struct AuditFigures {
     pub read: u64,
@@ -140,7 +140,7 @@ pub struct AuditFigures {
     pub perfect: u64,
 }
 
-/// When the measure phase was.
+/// The times of the measure phase.
 #[derive(Clone, Copy)]
 struct Phase {
     start: Ns,
@@ -187,7 +187,7 @@ pub(super) fn is_tail(stat: Stat) -> bool {
     }
 }
 
-/// It left, and nobody said what became of it.
+/// It left the client, and its outcome is unknown.
 const fn is_in_doubt(outcome: Outcome) -> bool {
     matches!(outcome, Outcome::Unconfirmed | Outcome::Disconnected | Outcome::Open)
 }
@@ -197,7 +197,7 @@ fn between(from: Ns, to: Ns) -> i64 {
 }
 
 impl Figures {
-    /// The figures of a run of which all is known.
+    /// The figures of a run, from the full truth about it.
     #[must_use]
     pub fn of(record: &Record, truth: &Truth) -> Self {
         let phase = Phase::of(record);
@@ -254,7 +254,7 @@ impl Figures {
             let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
             let mut figures =
                 of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
-            figures.tell_pending(truth.owed.get(index).copied().unwrap_or(0), record.audit.is_some());
+            figures.mark_pending(truth.owed.get(index).copied().unwrap_or(0), record.audit.is_some());
             figures.backlog_max = backlog_max(truth, &truth.deliveries[index], &topics);
             own.groups.push(figures);
         }
@@ -262,8 +262,8 @@ impl Figures {
     }
 }
 
-/// For each publisher and each step, burst or else the phase: the share of its events that had their turn before it
-/// ended; 95 % where all had theirs before a nineteenth of its length more.
+/// For each publisher and each step, burst or else the phase: the share of its events that were fired before it
+/// ended; counted as 95 % or more where all were fired by a nineteenth of its length later.
 fn offered(record: &Record, truth: &Truth, phase: Phase) -> Vec<f64> {
     let load = &record.plan.load;
     let length = phase.end - phase.start;
@@ -300,8 +300,8 @@ fn offered(record: &Record, truth: &Truth, phase: Phase) -> Vec<f64> {
     shares
 }
 
-/// The most events of a group that were confirmed and not delivered at any one time, by trying every moment at which one
-/// was confirmed.
+/// The largest number of events of a group that were confirmed and not delivered at any one time, found by
+/// trying every moment of a confirmation.
 fn backlog_max(truth: &Truth, deliveries: &[Delivered], topics: &BTreeSet<u32>) -> u64 {
     let mut first: HashMap<u32, Ns> = HashMap::new();
     for delivery in deliveries.iter().filter(|delivery| !delivery.damaged) {
@@ -319,7 +319,7 @@ fn backlog_max(truth: &Truth, deliveries: &[Delivered], topics: &BTreeSet<u32>) 
             steps.extend([(event.answered, 1), (gone, -1)]);
         }
     }
-    // What goes at a moment is gone before what comes at it.
+    // At the same moment, departures come before arrivals.
     steps.sort_unstable();
     let (mut now, mut max) = (0, 0);
     for (_, step) in steps {
@@ -329,7 +329,7 @@ fn backlog_max(truth: &Truth, deliveries: &[Delivered], topics: &BTreeSet<u32>) 
     u64::try_from(max).unwrap_or(0)
 }
 
-/// First occurrences of events: which of a key came when, and how far out of order each one was.
+/// First occurrences of events: when each of a key came, and how far out of order it was.
 #[derive(Default)]
 struct Order {
     /// For each (topic, symbol): sequences and times in the order of arrival.
@@ -338,7 +338,7 @@ struct Order {
 }
 
 impl Order {
-    /// RFC 4737, section 4.2.2, word by word: extent and late time of a reordered arrival.
+    /// Extent and late time of a reordered arrival, literally by RFC 4737, section 4.2.2.
     fn arrive(&mut self, event: &Event, at: Ns) -> Option<(u64, Ns)> {
         let key = (event.topic, event.symbol);
         let arrivals = self.arrivals.entry(key).or_default();
@@ -399,7 +399,7 @@ fn of_group(
         }
         if phase.holds(event) {
             let ns = between(phase.intended(event), delivery.received);
-            // On the member's clock, as its receive time.
+            // On the member's clock, like its receive time.
             let bus = between(event.sent, delivery.arrived).saturating_add(truth.clock_offset_ns);
             let second = num::index((phase.intended(event) - phase.start) / 1_000_000_000);
             own.latency.push(ns);

@@ -1,7 +1,7 @@
-//! The oracle: what a record must say of a simulated run, found naively from what really happened.
+//! The oracle: derives the expected record of a simulated run naively from the truth about it.
 //!
-//! It knows the definitions (DESIGN, section 4) and the truth, sorts whole lists, scans them from the start, and
-//! takes no code of `measure`, `verdict` or `load`.
+//! It knows the definitions (DESIGN, section 4) and the truth, sorts whole lists, scans them from the start,
+//! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
 mod verdict;
@@ -15,10 +15,10 @@ pub use figures::{Figures, GroupFigures};
 use crate::bus::sim::{Outcome, Truth};
 use crate::plan::Ns;
 
-/// The quantiles that a record tells, in ten-thousandths.
+/// The quantiles in a record, in ten-thousandths.
 const QUANTILES: [u64; 5] = [5000, 9000, 9900, 9990, 9999];
 
-/// Everything in a record that is not as it must be; empty where all is right.
+/// Every wrong figure of a record; empty if all are right.
 #[must_use]
 pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     let figures = Figures::of(record, truth);
@@ -34,7 +34,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     found.0
 }
 
-/// No generator had more bytes open than its plan lets it: but for an event that was alone.
+/// Checks that no generator had more bytes open than its plan allows, except for a single larger event.
 fn open_bytes(found: &mut Findings, record: &Record, truth: &Truth) {
     let most = record.plan.bus.most_bytes();
     for publisher in 0..record.plan.load.generators {
@@ -44,7 +44,7 @@ fn open_bytes(found: &mut Findings, record: &Record, truth: &Truth) {
         let answered = taken.iter().filter(|event| event.outcome != Outcome::Open);
         let mut changes: Vec<(Ns, i64, i64)> =
             starts.chain(answered.map(|event| (event.answer_arrived, -1, -i64::from(event.bytes)))).collect();
-        // An answer makes room for an event of the same moment, but for that event's own.
+        // An answer makes room for an event of the same moment, except for that event's own answer.
         changes.sort_by_key(|&(at, events, _)| (at, events));
         let (mut open, mut bytes, mut worst) = (0_i64, 0_i64, 0_i64);
         for (_, events, change) in changes {
@@ -52,12 +52,12 @@ fn open_bytes(found: &mut Findings, record: &Record, truth: &Truth) {
             worst = if open > 1 { worst.max(bytes) } else { worst };
         }
         if u64::try_from(worst).unwrap_or(0) > most {
-            found.0.push(format!("generator {publisher} had {worst} bytes open, and may have {most}"));
+            found.0.push(format!("generator {publisher} had {worst} bytes open, but may have {most}"));
         }
     }
 }
 
-/// What is wrong.
+/// The differences found.
 #[derive(Default)]
 pub(super) struct Findings(Vec<String>);
 
@@ -75,7 +75,7 @@ impl Findings {
         }
     }
 
-    /// A distribution: exact but for its quantiles, which are within 3 digits above.
+    /// Compares a distribution: exactly, except for its quantiles, which may be too high within 3 digits.
     fn latency(&mut self, what: &str, values: &[i64], reported: &record::Latency) {
         self.equal(&format!("{what}.count"), num::count(values.len()), reported.count);
         for limit in &reported.over_limit {
@@ -101,11 +101,12 @@ impl Findings {
             num::count(values.iter().filter(|&&ns| ns < 0).count()),
             reported.negative,
         );
-        let told = [reported.p50_ns, reported.p90_ns, reported.p99_ns, reported.p99_9_ns, reported.p99_99_ns];
-        for (q, told) in QUANTILES.into_iter().zip(told) {
+        let shown =
+            [reported.p50_ns, reported.p90_ns, reported.p99_ns, reported.p99_9_ns, reported.p99_99_ns];
+        for (q, shown) in QUANTILES.into_iter().zip(shown) {
             let exact = u64::try_from(quantile(&sorted, q)).unwrap_or(0);
-            if told < exact || told - exact > exact / 1000 {
-                self.0.push(format!("{what}, quantile {q}/10000: {exact} happened, {told} is reported"));
+            if shown < exact || shown - exact > exact / 1000 {
+                self.0.push(format!("{what}, quantile {q}/10000: {exact} happened, {shown} is reported"));
             }
         }
     }
@@ -194,13 +195,13 @@ fn group_ledger(
     places(found, record, group, own);
 }
 
-/// Where losses and other trouble are.
+/// Compares the places of losses and other faults.
 fn places(found: &mut Findings, record: &Record, group: &record::Group, own: &GroupFigures) {
     let symbols = market::names(&record.plan.market);
     let name = |topic: u32, symbol: u32| {
         (record.plan.topology.topics[num::index32(topic)].clone(), symbols[num::index32(symbol)].clone())
     };
-    // Where some are pending, it is not known which of the stored ones these are.
+    // Where some are pending, it is unknown which of the stored ones these are.
     if group.lost_ranges_left_out == 0 && own.pending == 0 {
         let mut lost: Vec<(String, String, u32)> = Vec::new();
         for &(topic, symbol, sequence) in &own.lost_events {
@@ -209,11 +210,11 @@ fn places(found: &mut Findings, record: &Record, group: &record::Group, own: &Gr
         }
         lost.sort_unstable();
         let ranges = group.lost_ranges.iter();
-        let mut told: Vec<(String, String, u32)> = ranges
+        let mut shown: Vec<(String, String, u32)> = ranges
             .flat_map(|r| (r.first..=r.last).map(|sequence| (r.topic.clone(), r.symbol.clone(), sequence)))
             .collect();
-        told.sort_unstable();
-        found.equal(&format!("{}.lost_ranges", group.name), lost, told);
+        shown.sort_unstable();
+        found.equal(&format!("{}.lost_ranges", group.name), lost, shown);
     }
     if group.troubled_symbols.len() < 100 {
         let sum = |of: fn(&record::SymbolTrouble) -> u64| group.troubled_symbols.iter().map(of).sum::<u64>();
@@ -248,7 +249,7 @@ fn audit(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("audit.corrupt", own.corrupt, audit.corrupt);
 }
 
-/// The seconds add up to the whole.
+/// Checks that the seconds add up to the whole.
 fn timeline(found: &mut Findings, record: &Record) {
     let load = &record.load;
     let sum = |of: fn(&record::Row) -> u64| record.timeline.iter().map(of).sum::<u64>();

@@ -1,9 +1,9 @@
-//! The verdict that must follow from what happened, objective by objective.
+//! The right verdict for each objective, derived from the truth about the run.
 //!
-//! Times that lateness of the harness can only lengthen are held to two laws, whatever rules `verdict` has: a pass says that
-//! the objective is met by the times as they were seen, and so by those that the bus alone made; a fail says that those of
-//! the bus alone miss it. And what leaves no doubt must not be called inconclusive: an objective that is met under a load
-//! that was offered passes, and one that is missed by a harness that was never late, on a machine of its own, fails.
+//! For times that lateness of the harness can only lengthen, two laws hold whatever the rules of `verdict`: after a pass,
+//! the measured times meet the objective, and so do the bus's own times without the harness's delays; after a fail, the
+//! bus's own times miss it. And a clear case must not be inconclusive: an objective that is met under a load that was
+//! offered passes, and one that is missed with a harness that was never late, on an otherwise idle machine, fails.
 
 use super::figures::{Figures, GroupFigures, tightest};
 use super::{Findings, quantile};
@@ -32,7 +32,7 @@ pub(super) fn check(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("the run's verdict", worst.unwrap_or(Verdict::Inconclusive), record.verdict);
 }
 
-/// The verdicts that are right for an objective; mostly one.
+/// The right verdicts for an objective; usually one.
 fn allowed(record: &Record, figures: &Figures, objective: &Objective) -> Vec<Verdict> {
     let groups = groups(&record.plan, figures, objective);
     let upper = matches!(objective.op, Op::Below | Op::AtMost);
@@ -70,7 +70,7 @@ fn seen_late(
     if doubtful || (!objective.scope.windows && !seen.enough_to_fail(objective)) {
         return vec![Verdict::Inconclusive];
     }
-    // Who is said to have used the machine of two cores.
+    // Who used the machine of two cores, by the record.
     let seconds = || record.timeline.iter().filter_map(|row| row.machine_cpu.zip(row.others_cpu));
     let saturated = seconds().any(|(all, others)| all >= 1.9 && others < 0.2);
     let contended = seconds().any(|(all, others)| all >= 1.9 && others >= 0.2);
@@ -86,9 +86,10 @@ fn seen_late(
     allowed
 }
 
-/// The times of the events that were due: of each group by itself, by second where the objective asks for that.
+/// The times of the due events: for each group separately, and for each second where the objective asks for
+/// that.
 struct Times {
-    /// For each second (or all in one) and each group: the times, and how many events were due.
+    /// For each second (or all in one) and each group: the times, and the number of due events.
     parts: Vec<Vec<(Vec<i64>, u64)>>,
 }
 
@@ -117,7 +118,7 @@ impl Times {
         self.parts.iter().flatten().map(|(_, due)| due).sum()
     }
 
-    /// Do they meet the objective, with what never came beyond any limit?
+    /// Do they meet the objective, with missing events beyond any limit?
     fn meet(&self, objective: &Objective) -> bool {
         let due = self.parts.iter().filter(|groups| groups.iter().any(|(_, due)| *due > 0));
         let (mut met, mut total) = (0, 0);
@@ -129,7 +130,7 @@ impl Times {
         total > 0 && num::share(met, total) >= share
     }
 
-    /// Events that break the limit, and all that were due.
+    /// The number of events that break the limit, and of all that were due.
     fn broken(&self, objective: &Objective) -> (u64, u64) {
         let limit = bare(objective.limit);
         let of = |(times, due): &(Vec<i64>, u64)| {
@@ -140,14 +141,14 @@ impl Times {
         (self.parts.iter().flatten().map(of).sum(), self.due())
     }
 
-    /// Would a bus of which a share of 1 − q lies beyond the limit seldom look as good?
+    /// Would a bus with a share of 1 − q beyond the limit rarely look as good?
     fn sure_to_pass(&self, objective: &Objective) -> bool {
         let Metric::Time(_, Stat::Quantile(q)) = objective.metric else { return true };
         let (broken, due) = self.broken(objective);
         up_to(broken, due, 1.0 - q) <= 0.05
     }
 
-    /// Was a pass possible at all, or is it beyond chance?
+    /// Was a pass possible at all, or is chance ruled out?
     fn enough_to_fail(&self, objective: &Objective) -> bool {
         let Metric::Time(_, Stat::Quantile(q)) = objective.metric else { return true };
         let (broken, due) = self.broken(objective);
@@ -166,12 +167,12 @@ fn met_by(groups: &[(Vec<i64>, u64)], objective: &Objective) -> bool {
     if missing > 0 && stat == Stat::Mean {
         return false;
     }
-    // What never came is later than everything.
+    // Missing events are later than all others.
     all.extend(std::iter::repeat_n(i64::MAX, missing));
     compare(statistic(all, stat), objective.op, bare(objective.limit))
 }
 
-/// The chance of at most `k` of `n`, summed up naively in logarithms.
+/// The probability of at most `k` of `n`, summed naively in logarithms.
 fn up_to(k: u64, n: u64, p: f64) -> f64 {
     let (mut ln_choose, mut sum) = (0.0, 0.0);
     for j in 0..=k.min(n) {
@@ -246,7 +247,7 @@ fn groups<'a>(plan: &Plan, figures: &'a Figures, objective: &Objective) -> Vec<&
     named.filter(|(group, _)| wanted(&group.name)).map(|(_, own)| own).collect()
 }
 
-/// Was the harness itself unfit to judge this? What it says of its own machine is taken as it says it.
+/// Was the harness itself unfit to judge this? Its figures about its own machine are taken as true.
 fn unfit(record: &Record, figures: &Figures, objective: &Objective) -> bool {
     let health: &Health = &record.health;
     let late = num::f64_of(figures.finished_late_ns);
@@ -280,13 +281,13 @@ fn unfit(record: &Record, figures: &Figures, objective: &Objective) -> bool {
             (quantile(&lag, num::u64_of(q * 10_000.0)), hiccup)
         }
     };
-    // The histogram tells a lag up to 0.1 % too high; no drawn lag lies so near to its bound.
+    // The histogram reports a lag up to 0.1 % too high; no drawn lag is that close to its bound.
     num::f64_of_signed(lag) > 0.1 * num::f64_of(limit)
         || num::f64_of(hiccup) > 0.2 * num::f64_of(limit)
         || num::f64_of(health.clock_error_ns) > 0.1 * num::f64_of(limit)
 }
 
-/// Whether the requirement holds, and whether there are enough events to tell; `None` without data.
+/// Whether the requirement holds, and whether there are enough events to decide; `None` without data.
 fn observed(
     record: &Record,
     figures: &Figures,
@@ -334,7 +335,7 @@ fn observed(
     }
 }
 
-/// A time that the harness can falsify either way; what never came breaks a limit of either direction.
+/// A time that the harness can falsify either way; missing events break a limit of either direction.
 fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
     let Metric::Time(_, stat) = objective.metric else { return (false, true) };
     let lower = !matches!(objective.op, Op::Below | Op::AtMost);
@@ -354,7 +355,7 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
         if missing > 0 && stat == Stat::Mean {
             return false;
         }
-        // Before everything, where a lower limit is held against it.
+        // For a lower limit, missing events come before all others.
         all.extend(std::iter::repeat_n(i64::MIN, missing));
         compare(statistic(all, stat), objective.op, limit)
     };
@@ -373,7 +374,7 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
     (holds, enough)
 }
 
-/// The rate that a plan has on average over its measure phase: areas of rectangles and of a trapezium.
+/// A plan's average rate over its measure phase: areas of rectangles and of a trapezium.
 fn mean_rate(load: &Load) -> f64 {
     let seconds = load.duration.as_seconds();
     if let Some(ramp) = load.ramp {
@@ -391,7 +392,7 @@ fn mean_rate(load: &Load) -> f64 {
     sum / num::f64_of(num::count(steps.rates.len()))
 }
 
-/// The part of a plan's events that are on the topics of an objective's group.
+/// The part of a plan's events on the topics of an objective's group.
 fn part_of_the_mix(plan: &Plan, objective: &Objective) -> f64 {
     let named = |group: &&plan::Group| objective.scope.group.as_ref() == Some(&group.name);
     let Some(group) = plan.groups.iter().find(named) else { return 1.0 };
@@ -411,7 +412,7 @@ fn statistic(mut all: Vec<i64>, stat: Stat) -> f64 {
             let sum: i128 = all.iter().map(|&ns| i128::from(ns)).sum();
             num::f64_of_signed(i64::try_from(sum).unwrap_or(i64::MAX)) / num::f64_of(num::count(all.len()))
         }
-        // A negative time counts as none against a limit.
+        // Against a limit, a negative time counts as 0.
         Stat::Quantile(q) => num::f64_of_signed(quantile(&all, num::u64_of(q * 10_000.0)).max(0)),
     }
 }

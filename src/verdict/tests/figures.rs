@@ -1,13 +1,13 @@
-//! Every figure, on a record in which no two counts are alike: what is observed, of how many, and in which words.
+//! Every figure, on a record in which all counts differ: the observation, its samples and its wording.
 
 use super::*;
 use crate::plan::{Arrival, Consume};
 use crate::record::Process;
 
-/// What goes wrong with a record.
+/// Damages a record.
 type Damage = fn(&mut Record);
 
-/// A run in which each count has gone wrong by another number.
+/// A run in which each fault has a different count.
 fn odd(name: &str, limit: &str) -> Record {
     let mut record = empty(&[(name, limit)]);
     let [one, two] = &mut record.groups[..] else { panic!("two groups") };
@@ -40,7 +40,7 @@ fn odd(name: &str, limit: &str) -> Record {
     record
 }
 
-/// Objective, limit, and what is observed of it: the text, the samples.
+/// Objective, limit, and the expected observation: text and samples.
 const OBSERVED: [(&str, &str, &str, u64); 34] = [
     ("latency.min", "< 1s", "10.0ms", 400),
     ("latency.max", "< 1s", "50.0ms", 400),
@@ -104,7 +104,7 @@ fn nothing_is_observed_where_there_is_nothing() {
     };
     for (name, limit, ..) in OBSERVED {
         let nothing: Damage = |record| *record = Record { plan: record.plan.clone(), ..empty(&[]) };
-        // tickgate itself is always there, once the measure phase is.
+        // tickgate's own use is always known once there is a measure phase.
         if !name.starts_with("harness") {
             assert_eq!(observed(name, limit, nothing), None, "{name}");
         }
@@ -119,7 +119,7 @@ fn nothing_is_observed_where_there_is_nothing() {
     let none_acked: Damage = |record| record.audit.iter_mut().for_each(|audit| audit.acked = 0);
     assert_eq!(observed("delivery.not_stored", "== 0", none_acked), None);
     assert_eq!(observed("replay.complete", ">= 100%", none_acked), None);
-    // A group that was due nothing takes no part in the distribution of all.
+    // A group that was due nothing takes no part in the distribution of all groups.
     let one_idle: Damage = |record| {
         (record.groups[0].latency, record.groups[0].measured_intended) = (record::Latency::default(), 0);
     };
@@ -160,13 +160,13 @@ fn a_margin_is_a_share_of_the_limit_and_negative_beyond_it() {
 }
 
 #[test]
-fn a_reason_tells_only_what_is_there() {
+fn a_reason_names_the_counts_behind_it() {
     let reason = |name: &str, limit: &str, damage: Damage| {
         let mut record = good(&[(name, limit)]);
         damage(&mut record);
         assess(&record).objectives[0].reason.clone().unwrap_or_default()
     };
-    // On the limit is not beyond it.
+    // A value on the limit is not beyond it.
     assert_eq!(reason("latency.max", "< 5ms", |_| ()), "5.00ms observed, < 5ms wanted");
     assert_eq!(reason("publish.refused", "== 0", |r| r.load.refused = 1), "1 observed, == 0 wanted");
     assert_eq!(reason("delivery.lost", "> 0", |_| ()), "0 observed, > 0 wanted");
@@ -182,23 +182,23 @@ fn a_reason_tells_only_what_is_there() {
             "2 unsent, 2 refused, 1 unconfirmed",
         ),
     ];
-    for (damage, told) in unpublished {
+    for (damage, text) in unpublished {
         let mut record = good(&[("throughput.delivered", ">= 1k/s")]);
         late(&mut record);
         damage(&mut record);
-        assert_eq!(assess(&record).objectives[0].reason, Some(format!("{short}; {told}")));
+        assert_eq!(assess(&record).objectives[0].reason, Some(format!("{short}; {text}")));
     }
     let lost = "3 observed, == 0 wanted; one: 3";
     let losses: [(Damage, &str); 3] = [
-        (|r| r.audit = None, " lost, and no whole audit to say where"),
+        (|r| r.audit = None, " lost; without a complete audit it is unknown where"),
         (|r| r.groups[0].lost_not_delivered = 3, " stored and never delivered: the delivery lost them"),
         (|r| r.groups[0].lost_not_stored = 3, " confirmed and not stored: the bus lost them"),
     ];
-    for (damage, told) in losses {
+    for (damage, text) in losses {
         let mut record = good(&[("delivery.lost", "== 0")]);
         record.groups[0].lost = 3;
         damage(&mut record);
-        assert_eq!(assess(&record).objectives[0].reason, Some(format!("{lost}{told}")));
+        assert_eq!(assess(&record).objectives[0].reason, Some(format!("{lost}{text}")));
     }
 }
 
@@ -251,14 +251,14 @@ fn validity_has_its_edges() {
     }
     record.load.measured_intended = 0;
     assert_eq!(reasons(&record), []);
-    // However long the phase, a second is too late: 1 % of a week would be 1.7 hours.
+    // However long the phase, one second is too late: 1 % of a week would be 1.7 hours.
     record.load.measured_intended = 1;
     record.phases[0].end_ns = 604_800_000_000_000;
     for (late, found) in [(1_000_000_000, 0), (1_000_000_001, 1)] {
         record.load.finished_late_ns = late;
         assert_eq!(reasons(&record).len(), found, "{late}");
     }
-    // What a slow harness moves: also the backlog, but no other count.
+    // Figures that a slow harness affects: times and the backlog, but no other count.
     for (name, limit, expected) in
         [("backlog.max", ">= 0", Verdict::Inconclusive), ("ordering.extent", "== 0", Verdict::Pass)]
     {

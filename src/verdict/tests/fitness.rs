@@ -1,4 +1,4 @@
-//! What was due, how many events a verdict needs, and whose doing a miss is.
+//! Due events, the number of events that a verdict needs, and the causes of a miss.
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn a_quantile_needs_its_events() {
     assert_eq!((short.verdict, short.health.valid), (Verdict::Inconclusive, true));
     let reason = |judged: &Assessment| judged.objectives[0].reason.clone().unwrap_or_default();
     assert!(reason(&short).contains("2994 events: one.latency.p99.9 needs 2995"), "{}", reason(&short));
-    // Two of 2,995 are within the 99.9 %, and what a bus at its limit shows in 42 of 100 runs.
+    // Two of 2,995 are within the 99.9 %, and a bus at its limit shows that in 42 of 100 runs.
     let chance = judge(2993, 2);
     assert_eq!(chance.verdict, Verdict::Inconclusive);
     assert!(
@@ -23,7 +23,7 @@ fn a_quantile_needs_its_events() {
         reason(&chance)
     );
     assert_eq!(judge(6292, 2).verdict, Verdict::Pass);
-    // A miss is a fact of the run where a pass was possible, or where chance is out.
+    // A miss is a fact of the run where a pass was possible, or where chance is ruled out.
     assert_eq!(judge(2995, 4).verdict, Verdict::Fail);
     assert_eq!(judge(49, 1).verdict, Verdict::Fail, "one of 50 beyond a p99.9");
     assert_eq!(judge(99, 1).verdict, Verdict::Inconclusive, "one of 100 may be chance");
@@ -39,7 +39,7 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
         assess(&record)
     };
     let verdicts = |judged: &Assessment| judged.objectives.iter().map(|o| o.verdict).collect::<Vec<_>>();
-    // 101 of 10,100 that were due were never sent, refused or confirmed: more than one in a hundred.
+    // 101 of 10,100 due events were never sent, refused or confirmed: more than one in a hundred.
     let unsent: fn(&mut Record) = |record| {
         (record.load.measured_intended, record.load.unsent) = (10_102, 102);
         for group in &mut record.groups {
@@ -50,7 +50,7 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
     assert_eq!(verdicts(&judged), [Verdict::Fail; 4]);
     let reason = judged.objectives[0].reason.clone().unwrap_or_default();
     assert!(
-        reason.contains("204 of 20204 events that were due have no time") && reason.contains("102 unsent"),
+        reason.contains("204 of 20204 due events have no time") && reason.contains("102 unsent"),
         "{reason}"
     );
     let next = judged.objectives[0].next.clone().unwrap_or_default();
@@ -66,7 +66,7 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
         }
     };
     assert_eq!(verdicts(&judge(few)), [Verdict::Pass, Verdict::Pass, Verdict::Pass, Verdict::Fail]);
-    // Where the bus had no part in it, nobody knows.
+    // Unknown if the bus had no part in it.
     let own: fn(&mut Record) = |record| {
         (record.load.measured_intended, record.load.measured_unsent_own) = (10_102, 102);
         for group in &mut record.groups {
@@ -74,7 +74,7 @@ fn what_was_due_and_has_no_time_lies_beyond_every_limit() {
         }
     };
     assert_eq!(verdicts(&judge(own)), [Verdict::Inconclusive; 4]);
-    // An interrupted run had them under way.
+    // In an interrupted run they were in flight.
     let judged = judge(|record| {
         record.run.end = End::Interrupted;
         record.groups[0].measured_intended = 10_500;
@@ -111,7 +111,7 @@ fn a_group_that_received_nothing_has_not_met_anything() {
     }
 }
 
-/// Damages a good run whose limits are met with much to spare.
+/// The verdicts on a good run, with wide margins, after some damage.
 fn met(damage: impl Fn(&mut Record)) -> Vec<Verdict> {
     let lines = [
         ("latency.p99", "< 100ms"),
@@ -125,7 +125,7 @@ fn met(damage: impl Fn(&mut Record)) -> Vec<Verdict> {
 }
 
 #[test]
-fn what_is_met_stands_whatever_the_machine_did() {
+fn a_met_limit_stands_whatever_the_machine_did() {
     use Verdict::{Inconclusive, Pass};
     let late = met(|record| {
         record.load.send_lag.p99_ns = 90_000_000;
@@ -199,7 +199,7 @@ fn a_miss_stands_that_lateness_does_not_explain() {
     });
     assert_eq!(verdict, Verdict::Inconclusive);
     assert!(reason.contains("own lateness explains it: send lag p99 40.0ms"), "{reason}");
-    // However late it was: what is explained is counted, not guessed.
+    // However late the harness was: explained events are counted, not guessed.
     assert_eq!(missed(|record, _| record.load.send_lag.p99_ns = 90_000_000).0, Verdict::Fail);
 }
 
@@ -280,7 +280,7 @@ fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
     };
     let tenth = 10_000_000;
     let lag = |of: Of, ns: u64| move |record: &mut Record| *of(&mut record.load.send_lag) = ns;
-    // At the quantile that is judged, and not at another.
+    // At the quantile that is judged, and at no other.
     let quantiles: [(&str, Of); 5] = [
         ("service.p50", |lag| &mut lag.p50_ns),
         ("service.p90", |lag| &mut lag.p90_ns),
@@ -308,7 +308,7 @@ fn a_figure_that_the_harness_falsifies_either_way_is_judged_on_a_fit_run() {
     assert_eq!(
         judge("send_lag.p99", "< 100ms", &lag(|lag| &mut lag.p99_ns, tenth + 1)),
         Verdict::Pass,
-        "its own lag is what is judged"
+        "the objective is about its own lag"
     );
 }
 
@@ -371,7 +371,7 @@ fn what_a_dead_worker_did_not_see_is_not_known() {
 }
 
 #[test]
-fn what_is_not_known_is_not_zero() {
+fn an_unknown_count_is_not_zero() {
     let judge = |unknown: bool| {
         let mut record = good(&[("broker.cpu", "< 1")]);
         let process = record::Process { cpu_unknown: unknown, ..record::Process::default() };

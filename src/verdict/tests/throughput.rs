@@ -1,4 +1,5 @@
-//! Throughput is a share of what was due, and a run that was cut is not held to what it might still have reached.
+//! Throughput is a share of the due events, and a run that was cut short is not judged by what it might still
+//! have reached.
 
 use super::*;
 
@@ -17,7 +18,7 @@ fn what_a_cut_run_might_still_have_reached_is_not_held_against_it() {
     ];
     for line in lines {
         let mut record = good(&[line]);
-        // 8 s of 10 are there, and of these the last deliveries are missing.
+        // 8 s of 10 are measured, and of these the last deliveries are missing.
         record.phases[0].end_ns = 8_000_000_000;
         let load = &mut record.load;
         (load.measured_intended, load.offered_rate) = (7_990, 998.75);
@@ -31,20 +32,20 @@ fn what_a_cut_run_might_still_have_reached_is_not_held_against_it() {
             assert_eq!(verdict(&record), Verdict::Inconclusive, "{line:?}, {end:?}");
         }
     }
-    // A broker that failed is held to what was due until then.
+    // A broker that failed is judged by what was due until then.
     for (line, expected) in lines.into_iter().zip([Verdict::Inconclusive, Verdict::Fail]) {
         let mut record = good(&[line]);
         (record.run.end, record.load.measured_sent) = (End::BrokerFailed, 7_900);
         (record.load.measured_intended, record.load.offered_rate) = (7_990, 998.75);
         assert_eq!(verdict(&record), expected, "{line:?}");
     }
-    // What was too much stays too much.
+    // A count that was too large stays too large.
     let mut record = good(&[("delivery.duplicate", "== 1"), ("delivery.redelivered", "<= 1")]);
     (record.run.end, record.groups[0].duplicate) = (End::Recovered, 2);
     assert_eq!(verdict(&record), Verdict::Fail);
 }
 
-/// A schedule of whole slots, on topics that chance has drawn, holds a little more or less than its plan says.
+/// A schedule of whole slots on randomly drawn topics has slightly more or fewer events than planned.
 #[test]
 fn a_throughput_is_the_share_of_what_was_due_times_the_planned_rate() {
     for due in [9_973, 10_000, 10_027] {
@@ -62,7 +63,7 @@ fn a_throughput_is_the_share_of_what_was_due_times_the_planned_rate() {
             }
         }
     }
-    // Three quarters of the mix are three quarters of the rate, however many events these were.
+    // Three quarters of the mix are three quarters of the rate, whatever their number of events.
     let mut record = good(&[("one.throughput.delivered", ">= 750/s")]);
     let topics: Vec<String> = record.plan.topology.topics.iter().take(2).cloned().collect();
     record.plan.mix = vec![(topics[0].clone(), 0.75), (topics[1].clone(), 0.25)];
@@ -72,7 +73,7 @@ fn a_throughput_is_the_share_of_what_was_due_times_the_planned_rate() {
     assert_eq!(verdict(&record), Verdict::Pass);
     record.groups[0].measured_in_time = 7_479;
     assert_eq!(verdict(&record), Verdict::Fail);
-    // Nothing was due to the group: nothing is known of it.
+    // Nothing was due to the group, so nothing is known about it.
     (record.groups[0].measured_intended, record.groups[0].measured_in_time) = (0, 0);
     assert_eq!(verdict(&record), Verdict::Inconclusive);
 }
@@ -85,7 +86,7 @@ fn throughput_is_that_of_the_worst_group() {
     assert_eq!(judged.verdict, Verdict::Fail);
     assert!(judged.objectives[0].observed_value.is_some_and(|rate| (rate - 900.0).abs() < 1e-9));
     assert!(judged.objectives[0].margin.is_some_and(|margin| (margin + 0.1).abs() < 1e-9));
-    // A group that is owed nothing holds nobody back.
+    // A group that is owed nothing does not count.
     (record.groups[1].measured_in_time, record.groups[1].measured_intended) = (0, 0);
     assert_eq!(verdict(&record), Verdict::Pass);
 }
@@ -109,7 +110,7 @@ fn a_full_disk_under_the_broker_is_not_held_against_the_bus() {
     let judged = assess(&record);
     assert!(judged.objectives.iter().all(|o| o.verdict == Verdict::Inconclusive), "{judged:#?}");
     assert!(judged.objectives.iter().all(|o| o.next.as_deref() == Some("make room for the store")));
-    // What arrived out of order did.
+    // Events that arrived out of order did so regardless.
     record.plan.objectives.push(objective("ordering.reordered", "== 0"));
     record.groups[0].reordered = 1;
     assert_eq!(verdict(&record), Verdict::Fail);

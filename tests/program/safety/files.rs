@@ -122,7 +122,7 @@ fn a_record_whose_figures_do_not_make_its_verdict_is_named() {
     judged(|_| ()).ends(0);
     // Whoever changes objectives and verdict alike, and the observed value with them, leaves the figures behind.
     let done = judged(|record| record.groups[0].lost = 3);
-    done.fails(4, &["foreign contradicts itself", "delivery.lost", "is pass, and its figures make it fail"]);
+    done.fails(4, &["foreign contradicts itself", "delivery.lost", "is pass, but by its figures it is fail"]);
     assert_eq!(done.out, "", "nothing is shown as if it were true");
     let done = judged(|record| {
         let latency = &mut record.groups[0].latency;
@@ -130,9 +130,9 @@ fn a_record_whose_figures_do_not_make_its_verdict_is_named() {
             limit.above = latency.count;
         }
     });
-    done.fails(4, &["latency", "is pass, and its figures make it"]);
+    done.fails(4, &["latency", "is pass, but by its figures it is"]);
     judged(|record| record.audit.as_mut().unwrap().replayed = 7)
-        .fails(4, &["replay.complete", "is pass, and its figures make it fail"]);
+        .fails(4, &["replay.complete", "is pass, but by its figures it is fail"]);
     judged(|record| record.health.valid = false).fails(4, &["unfit to measure"]);
     // A record of other rules is held to what every version judges alike, and no more.
     folder_with(&place, |record| {
@@ -144,7 +144,7 @@ fn a_record_whose_figures_do_not_make_its_verdict_is_named() {
         record.rules = 0;
         record.objectives[0].verdict = Verdict::Fail;
     });
-    place.run(&["report", "foreign"]).fails(4, &["its verdict is pass, and fail follows"]);
+    place.run(&["report", "foreign"]).fails(4, &["its verdict is pass, but fail follows"]);
 }
 
 #[test]

@@ -268,7 +268,7 @@ fn what_never_ends_is_refused_and_read_by_nobody() {
     place.run(&["report", "foreign", "--recover"]).fails(4, &["journal.jsonl", "a link"]);
     fs::remove_file(folder.join("journal.jsonl")).unwrap();
     mkfifoat(CWD, folder.join("record.json"), Mode::RWXU).unwrap();
-    place.run(&["report", "foreign"]).fails(4, &["record.json", "no regular file"]);
+    place.run(&["report", "foreign"]).fails(4, &["record.json", "not a regular file"]);
     mkfifoat(CWD, folder.join("compare.json"), Mode::RWXU).unwrap();
     place.run(&["compare", "foreign/compare.json"]).ends(2);
     place.run(&["compare", "foreign", "foreign"]).ends(2);
@@ -295,7 +295,7 @@ fn a_verdict_that_does_not_follow_from_its_objectives_is_named() {
     let place = Place::new();
     folder_with(&place, |record| record.objectives[0].verdict = Verdict::Fail);
     let done = place.run(&["report", "foreign"]);
-    done.fails(4, &["foreign contradicts itself", "its verdict is pass, and fail follows"]);
+    done.fails(4, &["foreign contradicts itself", "its verdict is pass, but fail follows"]);
     assert_eq!(done.out, "", "nothing is shown as if it were true");
     place.run(&["compare", "foreign", "foreign"]).fails(4, &["contradicts itself"]);
     folder_with(&place, |_| ());
