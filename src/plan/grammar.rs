@@ -11,7 +11,7 @@ use super::{
 };
 use crate::num;
 
-/// Why a line is no objective: the part that is wrong, and what would be right.
+/// Why a line is not a valid objective: the wrong part, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; expected {expected}{}", did_you_mean(nearest.as_deref()))]
 pub struct GrammarError {
@@ -19,7 +19,7 @@ pub struct GrammarError {
     pub side: Side,
     /// The bytes of that side that are wrong; empty at the end of the text where something is missing.
     pub at: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
     /// What would be right.
     pub expected: String,
@@ -38,7 +38,7 @@ pub enum Side {
 
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
-/// Every metric that is no statistic of a time.
+/// Every metric that is not a statistic of a time.
 const FIGURES: [Metric; 24] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
@@ -102,7 +102,7 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 /// Parses `name = requirement`, for example `latency.p99` and `< 100ms`.
 ///
 /// # Errors
-/// When the name is no metric, the scope does not fit the metric, or the requirement does not fit it.
+/// When the name is not a metric, the scope does not fit the metric, or the requirement does not fit it.
 pub fn parse(name: &str, requirement: &str) -> Result<Objective, GrammarError> {
     let (scope, metric) = parse_name(name)?;
     let (op, limit, share) = parse_requirement(requirement, metric, scope.windows)?;
@@ -181,7 +181,7 @@ fn stat(text: &str) -> Option<Stat> {
     }
 }
 
-/// A decimal number as so many of its `places`-th decimals, so that dividing by the power of ten gives the
+/// A decimal number in units of its `places`-th decimal, so that dividing by the power of ten gives the
 /// nearest `f64` (99.9 / 100 does not).
 fn decimal(text: &str, places: usize) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -192,7 +192,7 @@ fn decimal(text: &str, places: usize) -> Option<f64> {
     format!("{whole}{fraction:0<places$}").parse().ok().map(num::f64_of)
 }
 
-/// Says which part of a name that holds no metric is wrong.
+/// Finds the wrong part of a name that contains no metric.
 fn no_metric(name: &str) -> GrammarError {
     let all = all_metrics();
     let words = || all.iter().filter_map(|metric| metric.split('.').next());

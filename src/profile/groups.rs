@@ -1,4 +1,4 @@
-//! Reads `groups`: who listens to what, as a list that stands for itself or as a table that adjusts the topology's.
+//! Reads `groups`: the consumer groups and their subscriptions, as a complete list or as a table that adjusts the topology's.
 
 use std::collections::BTreeSet;
 

@@ -100,7 +100,7 @@ fn set_path(root: &mut Table, path: &[Step], node: Node, reader: &mut Reader) {
             set_listed_group(root, (name, *name_at), rest, node, reader);
         }
         [(topology, _), _, ..] if topology == "topology" => {
-            // A topology by its name is the base of what is changed in it.
+            // A topology given by name is the base of the changes to it.
             if let Some(entry) = root.get_mut("topology")
                 && matches!(entry.node.value, Value::Text(_))
             {
