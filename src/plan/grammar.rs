@@ -145,7 +145,7 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
     };
     if group.is_empty() || group.contains(|c: char| c == '.' || c.is_whitespace() || c.is_control()) {
         return error(
-            format!("`{group}` is no group name"),
+            format!("`{group}` is not a valid group name"),
             format!("one word before `{metric}`, the name of a group of the profile"),
         );
     }
@@ -153,7 +153,7 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
         let of_a_group =
             FIGURES.iter().filter(|figure| figure.of_a_group()).map(|figure| format!("`{figure}`"));
         return error(
-            format!("`{metric}` is no figure of a group"),
+            format!("`{metric}` is not a figure of a group"),
             format!("`{metric}` alone, or one of `latency.…`, {}", of_a_group.collect::<Vec<_>>().join(", ")),
         );
     }
@@ -208,9 +208,9 @@ fn no_metric(name: &str) -> GrammarError {
             let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
             let expected = if time { STATS.to_owned() } else { list(legal.iter().copied()) };
             let problem = match rest {
-                "" => format!("`{word}` alone is no metric"),
-                _ if time => format!("`{rest}` is no statistic"),
-                _ => format!("`{rest}` is no figure of `{word}`"),
+                "" => format!("`{word}` alone is not a metric"),
+                _ if time => format!("`{rest}` is not a statistic"),
+                _ => format!("`{rest}` is not a figure of `{word}`"),
             };
             return GrammarError { side: Side::Name, at, problem, expected, nearest: near };
         }
@@ -224,7 +224,7 @@ fn no_metric(name: &str) -> GrammarError {
     GrammarError {
         side: Side::Name,
         at: 0..name.len(),
-        problem: format!("`{name}` is no metric"),
+        problem: format!("`{name}` is not a metric"),
         expected: format!("[group.][windows.]metric, the metric beginning with {}", list(families)),
         nearest: near.map(str::to_owned),
     }
@@ -254,7 +254,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
         let end = start + text[start..].find(|c: char| !"=<>!~".contains(c)).unwrap_or(text.len() - start);
         let (problem, nearest) = match &text[start..end] {
             "" => ("the comparison is missing".to_owned(), None),
-            other => (format!("`{other}` is no comparison"), nearest_op(other)),
+            other => (format!("`{other}` is not a comparison"), nearest_op(other)),
         };
         let expected = "`<`, `<=`, `==`, `>=` or `>` in front of the limit".to_owned();
         return Err(GrammarError { nearest, ..wrong(start..end, problem, expected) });
@@ -289,7 +289,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
             let at = trimmed(text, value_end + 2..text.len());
             share(&text[at.clone()]).filter(|share| *share > 0.0).ok_or_else(|| {
                 let expected = "the share of windows that must meet the limit, such as `99.9%`".to_owned();
-                wrong(at.clone(), format!("`{}` is no share", &text[at]), expected)
+                wrong(at.clone(), format!("`{}` is not a share", &text[at]), expected)
             })?
         }
     };

@@ -233,7 +233,7 @@ pub fn share(text: &str) -> Result<f64, String> {
     };
     share
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| format!("`{text}` is no share; expected 0% to 100%, such as `5%`"))
+        .ok_or_else(|| format!("`{text}` is not a share; expected 0% to 100%, such as `5%`"))
 }
 
 impl ComparisonFile {
@@ -358,7 +358,7 @@ mod tests {
             ("[a]\n[b]", "missing field `profile`"),
             ("profile = \"quick\"\n[a]", "missing field `b`"),
             (&format!("pears = 3\n{SMALL}"), "unknown field `pears`"),
-            (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is no share"),
+            (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is not a share"),
             (&format!("decide = [\"latency.p98\"]\n{SMALL}"), "did you mean `latency.p99`"),
             (&format!("cool_down = \"2\"\n{SMALL}"), "is not a duration"),
             (&format!("{SMALL}label = 3"), "[b]: `label` is 3; expected a text"),

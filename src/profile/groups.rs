@@ -201,7 +201,7 @@ fn check_patterns(patterns: &[(String, At)], section: &mut Section<'_>) {
             let expected =
                 "tokens with dots between them, where `*` is one token and a last `>` is all the rest";
             section.wrong("subscribe", *at, |_| {
-                format!("{} is no pattern; expected {expected}", quoted(pattern))
+                format!("{} is not a valid pattern; expected {expected}", quoted(pattern))
             });
             continue;
         }

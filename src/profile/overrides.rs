@@ -26,7 +26,7 @@ pub(super) fn apply(root: &mut Table, sets: &[String], reader: &mut Reader) {
             let at = At { end: equals, ..whole };
             reader.wrong(at, || {
                 format!(
-                    "{} is no key; expected words with dots between them, such as `load.rate`",
+                    "{} is not a valid key; expected dot-separated words, such as `load.rate`",
                     quoted(&set[..equals])
                 )
             });
@@ -188,7 +188,8 @@ fn table_at<'t>(parent: &'t mut Table, key: &str, key_at: At, reader: &mut Reade
     if let Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) = parent.get_mut(key) {
         return Some(table);
     }
-    reader
-        .wrong(key_at, || format!("{} is no table in the profile, so nothing can be set in it", quoted(key)));
+    reader.wrong(key_at, || {
+        format!("{} is not a table in the profile, so nothing can be set in it", quoted(key))
+    });
     None
 }

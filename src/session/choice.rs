@@ -199,7 +199,7 @@ fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Produ
 
 fn unknown(at: &str, product: &Product) -> SessionError {
     SessionError::Asked(format!(
-        "`--broker {}` is no broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
+        "`--broker {}` is not a broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
         address(at),
         product.name(),
         product.addresses
@@ -271,7 +271,7 @@ mod tests {
         let refused = |asked: &Asked, kind| resolved(asked, kind).unwrap_err();
         let unknown = refused(&at("redis://u:secret2@h"), BusKind::Nats);
         assert!(
-            unknown.contains("`--broker redis://***@h` is no broker for `bus.kind = \"nats\"`"),
+            unknown.contains("`--broker redis://***@h` is not a broker for `bus.kind = \"nats\"`"),
             "{unknown}"
         );
         if cfg!(feature = "kafka") {
