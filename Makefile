@@ -11,7 +11,7 @@ ROUNDS ?= 5
 RUNS ?= 20
 PEERS ?=
 FLOOR ?=
-# Parts of the outside world without which `make test` fails (see tests/); the rest is named at its end when left out.
+# External programs without which `make test` fails (see tests/); others that are missing are listed at its end.
 export TICKGATE_REQUIRE ?= nats
 # Tests wait more than they compute: twice as many at once as there are cores.
 THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
@@ -24,7 +24,7 @@ CARGO := cargo --locked
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: compiler brokers ## run the profile `quick` on a NATS server of its own and show the verdict (PROFILE=… for another)
+demo: compiler brokers ## run the profile `quick` on a local NATS server and show the verdict (PROFILE=… for another)
 	@$(CARGO) run --release -- run $(PROFILE); code=$$?; \
 	case $$code in \
 	0) echo "demo: pass (exit code 0)" ;; \
@@ -42,13 +42,13 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/docker.sh check || echo "left out: brokers in containers"
 	@scripts/confined.sh check || echo "left out: a starved tickgate"
 
-sim: ## seeded simulations against an oracle (SEEDS=10000 for more of them, FIRST=… to begin elsewhere)
+sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
 
-mutants: ## does a test notice each small change to the measuring code? (PART=verdict, measure, probe, load or topology for one part)
+mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)
 
-fuzz: ## fuzz what is read from outside, SECONDS=60 for each of the targets (TARGET=journal for one of them)
+fuzz: ## fuzz the readers of external input, SECONDS=60 for each target (TARGET=journal for one of them)
 	scripts/fuzz.sh $(SECONDS) $(TARGET)
 
 ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo install` of this commit included
@@ -69,30 +69,30 @@ audit: ## advisories for the dependencies, by RustSec's database (needs a networ
 bench: ## benches of the hot paths
 	$(CARGO) bench
 
-bench-floor: compiler brokers ## beside a client that does no more than it must, in turn (ROUNDS=5; FLOOR="--rates 10000")
+bench-floor: compiler brokers ## compare with a minimal client on plain sockets, in turn (ROUNDS=5; FLOOR="--rates 10000")
 	$(CARGO) bench --bench floor -- --rounds $(ROUNDS) $(FLOOR)
 
-bench-peers: compiler brokers ## beside nats bench on one server, in turn (ROUNDS=5; PEERS="--kafka" for Kafka's own tools, --long)
+bench-peers: compiler brokers ## compare with nats bench on one server, in turn (ROUNDS=5; PEERS="--kafka" for Kafka's own tools, --long)
 	scripts/peers.sh --rounds $(ROUNDS) $(PEERS)
 
-busy: compiler brokers ## what verdicts does this machine give beside other work? (RUNS=20 of PROFILE=quick beside LOADS="0 50 100 starved")
+busy: compiler brokers ## count the verdicts of this machine under background load (RUNS=20 of PROFILE=quick beside LOADS="0 50 100 starved")
 	$(CARGO) build --release
 	PROFILE=$(PROFILE) scripts/busy.sh $(RUNS)
 
-instructions: ## count the instructions of each step of an event's way, against benches/instructions.txt
+instructions: ## count the instructions of each step of an event's path, against benches/instructions.txt
 	scripts/instructions.sh
 
-memory: compiler brokers ## does tickgate's memory stay flat? (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)
+memory: compiler brokers ## check that tickgate's memory stays flat (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)
 	$(CARGO) build --release
 	scripts/memory.sh $(MINUTES)
 
 flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
 	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s
 
-example: ## make reports/example/ and the picture in the README anew (a run of adr-002; needs a browser)
+example: ## make reports/example/ and the picture in the README (a run of adr-002; needs a browser)
 	scripts/example.sh
 
-# What building librdkafka takes; says how to get it, or how to do without.
+# The tools for building librdkafka; prints how to install them, or how to build without.
 compiler:
 	@scripts/build.sh check
 

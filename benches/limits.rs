@@ -40,7 +40,7 @@ fn loopback_round_trip(bencher: Bencher<'_, '_>) {
     let _ = echo.join();
 }
 
-/// One event appended to a file and forced to the disk: what a broker that syncs each event cannot beat.
+/// One event appended to a file and forced to the disk: a lower bound for a broker that syncs each event.
 #[divan::bench(sample_count = 50, sample_size = 20)]
 fn append_and_sync(bencher: Bencher<'_, '_>) {
     let path = std::env::temp_dir().join(format!("tickgate-limits-{}", std::process::id()));
@@ -52,7 +52,7 @@ fn append_and_sync(bencher: Bencher<'_, '_>) {
     let _ = std::fs::remove_file(path);
 }
 
-/// Reading memory that is in no cache: what a decoder that only reads cannot beat.
+/// Reading uncached memory: a lower bound for a decoder.
 #[divan::bench(sample_count = 20, sample_size = 1)]
 fn read_memory(bencher: Bencher<'_, '_>) {
     let memory = vec![1_u64; MEMORY / 8];

@@ -39,7 +39,7 @@ else
     with="busy loops in Python"
 fi
 
-# busy PERCENT: takes so much of each core until it is ended.
+# busy PERCENT: uses this share of each core until it is ended.
 busy() {
     if type -P stress-ng >/dev/null; then
         exec stress-ng --quiet --cpu "$cores" --cpu-load "$1" --timeout "$longest"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs a command with a share of one core, by a control group's quota: what it does when it is starved.
+# Runs a command with a share of one core, by a control group's quota, to test its behaviour when starved.
 #   scripts/confined.sh PERCENT COMMAND [ARGUMENT]…
 #   scripts/confined.sh check                         can this machine do it, for this user?
 # Takes version 2 of control groups (`cpu.max`), else version 1. The group is removed when the command has ended.
@@ -46,13 +46,13 @@ group=$(made "tickgate-confined-$$")
 limit "$group" "$1"
 shift
 
-# It dies with us, so that nobody has to look for it.
+# It ends with this script.
 setpriv --pdeathsig KILL bash -c 'echo $$ >"$0/cgroup.procs" && exec "$@"' "$group" "$@" &
 child=$!
 trap 'kill -TERM "$child" 2>/dev/null' TERM
 trap 'kill -INT "$child" 2>/dev/null' INT
 code=0
-# A signal ends the waiting, not what is waited for.
+# A signal ends the wait, not the process waited for.
 while wait "$child" && code=0 || code=$?; kill -0 "$child" 2>/dev/null; do :; done
 # Children that it has left behind are on their way out.
 for _ in $(seq 100); do

@@ -8,7 +8,7 @@
 #   scripts/docker.sh image          makes the image of the tests from .brokers/nats-server; prints its name
 #   scripts/docker.sh kafka-image    makes another from .brokers/kafka and the Java of this machine; prints its name
 #
-# The engine keeps everything in .tools/docker/, but for its addresses: a bridge of its own, so that it is in nobody's way.
+# The engine keeps everything in .tools/docker/, but for its addresses: a separate bridge, so that it does not conflict with others.
 set -euo pipefail
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -57,7 +57,7 @@ start() {
         say "no bridge: the kernel lacks what containers need"
         return 1
     }
-    # The usual way first; then without what a kernel may lack.
+    # The default first; then without features that a kernel may lack.
     for way in "" "--storage-driver=vfs" "--storage-driver=vfs --iptables=false"; do
         # shellcheck disable=SC2086 # several words
         setsid dockerd --data-root "$home/data" --exec-root "$home/exec" --pidfile "$home/pid" \
@@ -103,7 +103,7 @@ stop() {
 }
 
 # From scratch, laid out as the official one: the program at /nats-server is the entry point. Under a name that is not
-# theirs: this engine may be one that somebody uses.
+# theirs: this engine may be in use.
 image() {
     local server=$root/.brokers/nats-server name=tickgate-test/nats version
     "$root/scripts/brokers.sh" nats
@@ -147,7 +147,7 @@ kafka_image() {
             done
         cat >"$tree/etc/kafka/docker/run" <<'RUN'
 #!/bin/sh
-# What the official image's scripts do. KAFKA_A_B=C is the line a.b=C; two underscores are one, three are a dash.
+# As the official image's scripts do. KAFKA_A_B=C is the line a.b=C; two underscores are one, three are a dash.
 set -e
 java=/usr/lib/jvm/java/bin/java
 export -p | sed -n "/^export KAFKA_\(HEAP_\)\{0,1\}OPTS=/d; s/^export KAFKA_\([A-Z0-9_]*\)='\(.*\)'$/\L\1\E=\2/p" |

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes reports/example/ anew, a real run of the profile adr-002 on a server of its own, and docs/report.png, the picture of
+# Makes reports/example/, a real run of the profile adr-002 on a local server, and docs/report.png, the picture of
 # its page in the README. `scripts/example.sh picture` keeps the run: it renders its report again and takes the picture.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -4,7 +4,7 @@
 #
 # MUTANTS_OPTIONS: further options of `cargo mutants`, such as `--shard 0/4` for a fourth of them.
 #
-# Fails when fewer than 95 % of the changes that compile are noticed. What is known to survive, and why: docs/mutants.md.
+# Fails when fewer than 95 % of the changes that compile are noticed. Known survivors and their reasons: docs/mutants.md.
 # The lists (caught, missed, timeout, unviable) and a log for each change land in target/mutants/out/PART/mutants.out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,13 +14,13 @@ least_percent=95
 scripts/tools.sh cargo-mutants
 export PATH="$PWD/.tools/bin:$PATH"
 
-# The parts are changed and tested in a copy of the tree, whose place stays the same, so that little is built anew.
+# The parts are changed and tested in a copy of the tree, whose place stays the same, so that little is rebuilt.
 tree="$PWD/target/mutants/tree" out="$PWD/target/mutants/out"
 mkdir -p "$out"
 exec 9>"$out/lock"
 flock -n 9 || { echo "mutants: another run is changing $tree" >&2; exit 2; }
 export CARGO_TARGET_DIR="$PWD/target/mutants/build" CARGO_INCREMENTAL=1 CARGO_PROFILE_DEV_DEBUG=0
-# Laws need fewer cases to fail than to convince, and nobody reads the smallest counterexample here.
+# Property tests need fewer cases to fail than to convince, and shrinking the counterexample is not needed here.
 export PROPTEST_CASES="${PROPTEST_CASES:-32}" PROPTEST_MAX_SHRINK_ITERS=0
 MUTANTS_OPTIONS=${MUTANTS_OPTIONS:-}
 # A change that collects without end must not take the machine with it.

@@ -1,4 +1,4 @@
-//! What a process costs: CPU and context switches, by thread, as the kernel counts them.
+//! The cost of a process: CPU and context switches, by thread, as the kernel counts them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// What the kernel has counted of a thread so far.
+/// The kernel's counters of a thread so far.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counted {
     cpu_ns: u64,
@@ -30,7 +30,7 @@ pub(crate) struct Cost {
     pub(crate) threads: BTreeMap<String, (f64, f64)>,
 }
 
-/// Waits for a child, looks at it meanwhile, and takes what it says.
+/// Waits for a child, samples it meanwhile, and collects its output.
 pub(crate) fn watch(mut child: Child) -> (String, Vec<Look>) {
     let mut out = child.stdout.take().expect("its output");
     let reading = std::thread::spawn(move || {

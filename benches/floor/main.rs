@@ -32,7 +32,7 @@ use tickgate::record::{PhaseName, Record};
 
 /// Bytes of an event.
 pub(crate) const SIZE: usize = 325;
-/// Seconds before what is measured.
+/// Seconds before the measurement.
 pub(crate) const WARM_UP: u64 = 1;
 
 struct Options {
@@ -114,7 +114,7 @@ fn main() {
     eprintln!("floor: written to target/floor/{name}");
 }
 
-/// The raw client, in a process of its own as tickgate is.
+/// The raw client, in a separate process as tickgate is.
 fn raw_client(server: &Server, options: &Options, rate: u64, arrival: &str, number: usize) -> Figures {
     let stream = server.fresh_stream(number);
     let own = std::env::current_exe().expect("this program");

@@ -182,7 +182,7 @@ fn nats(address: &str, stream: &str, shared: &Arc<Shared>) -> Started {
     (load, [receiving, answers])
 }
 
-/// Receives and acknowledges until told to end; the latencies of the events, by their number.
+/// Receives and acknowledges until stopped; the latencies of the events, by their number.
 fn receive(mut stream: TcpStream, pull: &str, shared: Arc<Shared>) -> JoinHandle<Vec<(usize, u64)>> {
     let body = "{\"batch\":1000000,\"expires\":120000000000}";
     let ask = format!("SUB _INBOX.floor.m 1\r\nPUB {pull} _INBOX.floor.m {}\r\n{body}\r\n", body.len());

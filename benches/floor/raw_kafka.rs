@@ -194,7 +194,7 @@ fn number_of(bytes: &[u8]) -> usize {
     bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte))
 }
 
-/// Fetches from the start on, until told to end.
+/// Fetches from the start, until stopped.
 fn receive(mut stream: TcpStream, topic: String, shared: Arc<Shared>) -> JoinHandle<Vec<(usize, u64)>> {
     let work = move || {
         let (mut times, mut offset, mut room) = (Vec::with_capacity(shared.events()), 0, Vec::new());

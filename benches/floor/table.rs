@@ -19,7 +19,7 @@ pub(crate) struct Figures {
     pub(crate) cost: Option<Cost>,
 }
 
-/// p50, p90 and p99: the least value that so many are not above.
+/// p50, p90 and p99: the least value that this share does not exceed.
 pub(crate) fn quantiles(mut times: Vec<u64>) -> [u64; 3] {
     times.sort_unstable();
     [50, 90, 99].map(|q| times.get((times.len() * q).div_ceil(100).saturating_sub(1)).copied().unwrap_or(0))

@@ -103,7 +103,7 @@ def main():
     options = arguments()
     if options.selftest:
         return selftest.main()
-    # An orderly end, so that what was started ends too.
+    # An orderly exit, so that started processes end too.
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:

@@ -65,7 +65,7 @@ class Done:
             return low[column] + share * (high[column] - low[column])
 
         spent = tuple(at(end, column) - at(start, column) for column in (1, 2))
-        # The kernel tells it in ticks of 10 ms.
+        # The kernel counts it in ticks of 10 ms.
         if min(spent) < 10 / TICKS:
             raise Trouble(f"receiving took only {min(spent):.2f} s of CPU: too little to tell; take more events")
         return spent

@@ -102,7 +102,7 @@ def tables():
     lines = beside([("publish", mine, theirs)], "peer")
     assert lines[2] == "| publish | tickgate | 200,000 (100,000–200,000) | 1.5 | 4 | 20 |  |", lines
     assert lines[4] == "|  | *tickgate ÷ peer* | ×1.00 | ×0.50 | ×1.00 | ×1.00 |  |", lines
-    # No figure where one round failed, whatever the others said; and no ratio.
+    # No figure and no ratio if one round failed.
     with contextlib.redirect_stderr(io.StringIO()):
         theirs.take("peer", lambda: read_nats("", 1))
     lines = beside([("publish", mine, theirs)], "peer")

@@ -51,7 +51,7 @@ class Tickgate:
         command = [bench.tickgate, "run", file, "--quiet", "--format", "json", "--out", out, "--broker", bench.url]
         # The subject that the other tool publishes to, not a longer one.
         command += ["--allow-prefix", SUBJECT.split(".")[0]] if bench.kind == "nats" else []
-        # Whatever the verdict (0, 1, 3): what counts here stands in the record, and is looked at below.
+        # Any verdict (0, 1, 3) is accepted: the figures come from the record, below.
         done = run(list(map(str, command)), server=bench.server.pid, good=(0, 1, 3))
         shutil.rmtree(out)
         figures, interval = read_record(json.loads(done.said), self.backlog, self.paced)

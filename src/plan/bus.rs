@@ -15,15 +15,15 @@ pub struct Nats {
     pub msg_id: bool,
     /// A delivery that is not acknowledged for this long is delivered again.
     pub ack_wait: Span,
-    /// Deliveries without acknowledgement, at the most, for each group.
+    /// Maximum deliveries without acknowledgement, for each group.
     pub max_ack_pending: u32,
     /// Messages asked for at once by a pulling member.
     pub pull_batch: u32,
     /// How long acknowledgements of deliveries may wait to be written together; 0 writes each by itself.
     pub ack_linger: Span,
-    /// Events that one answer confirms, at the most, where `publish` is `fast` or `atomic`.
+    /// Maximum events that one answer confirms, with `publish` `fast` or `atomic`.
     pub batch: u32,
-    /// A batch that is not full is ended when its oldest event has waited so long for an answer.
+    /// How long the oldest event of a batch that is not full waits for an answer before the batch is ended.
     pub linger: Span,
 }
 
@@ -62,15 +62,15 @@ pub struct Kafka {
     pub idempotence: bool,
     /// How long an event waits for others to share its batch: a part of its latency.
     pub linger: Span,
-    /// Bytes of a batch, at the most.
+    /// Maximum bytes of a batch.
     pub batch_size: Size,
-    /// Requests under way to a broker, at the most.
+    /// Maximum requests in flight to a broker.
     pub max_in_flight: u32,
     /// Compression of batches, by the producer.
     pub compression: BatchCompression,
     /// Copies that must be in step for an event to be confirmed with `acks = "all"`.
     pub min_insync_replicas: u32,
-    /// How often what a member has handled is committed.
+    /// How often a member's handled offsets are committed.
     pub commit_interval: Span,
     /// Heap of a broker that tickgate starts.
     pub heap: Size,
@@ -100,7 +100,7 @@ pub enum Acks {
     All,
     /// That of the leader.
     Leader,
-    /// Nobody's: an event counts as confirmed when it is written to the socket.
+    /// No confirmation: an event counts as confirmed when it is written to the socket.
     None,
 }
 

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::num;
 
-/// Why a line is no objective: the part that is wrong, and what would be right.
+/// Why a line is not a valid objective: the wrong part, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; expected {expected}{}", did_you_mean(nearest.as_deref()))]
 pub struct GrammarError {
@@ -19,7 +19,7 @@ pub struct GrammarError {
     pub side: Side,
     /// The bytes of that side that are wrong; empty at the end of the text where something is missing.
     pub at: Range<usize>,
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
     /// What would be right.
     pub expected: String,
@@ -38,7 +38,7 @@ pub enum Side {
 
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
-/// Every metric that is no statistic of a time.
+/// Every metric that is not a statistic of a time.
 const FIGURES: [Metric; 24] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
@@ -102,7 +102,7 @@ pub(crate) fn did_you_mean(nearest: Option<&str>) -> String {
 /// Parses `name = requirement`, for example `latency.p99` and `< 100ms`.
 ///
 /// # Errors
-/// When the name is no metric, the scope does not fit the metric, or the requirement does not fit it.
+/// When the name is not a metric, the scope does not fit the metric, or the requirement does not fit it.
 pub fn parse(name: &str, requirement: &str) -> Result<Objective, GrammarError> {
     let (scope, metric) = parse_name(name)?;
     let (op, limit, share) = parse_requirement(requirement, metric, scope.windows)?;
@@ -145,7 +145,7 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
     };
     if group.is_empty() || group.contains(|c: char| c == '.' || c.is_whitespace() || c.is_control()) {
         return error(
-            format!("`{group}` is no group name"),
+            format!("`{group}` is not a valid group name"),
             format!("one word before `{metric}`, the name of a group of the profile"),
         );
     }
@@ -153,7 +153,7 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
         let of_a_group =
             FIGURES.iter().filter(|figure| figure.of_a_group()).map(|figure| format!("`{figure}`"));
         return error(
-            format!("`{metric}` is no figure of a group"),
+            format!("`{metric}` is not a figure of a group"),
             format!("`{metric}` alone, or one of `latency.…`, {}", of_a_group.collect::<Vec<_>>().join(", ")),
         );
     }
@@ -181,7 +181,7 @@ fn stat(text: &str) -> Option<Stat> {
     }
 }
 
-/// A decimal number as so many of its `places`-th decimals, so that dividing by the power of ten gives the
+/// A decimal number in units of its `places`-th decimal, so that dividing by the power of ten gives the
 /// nearest `f64` (99.9 / 100 does not).
 fn decimal(text: &str, places: usize) -> Option<f64> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
@@ -192,7 +192,7 @@ fn decimal(text: &str, places: usize) -> Option<f64> {
     format!("{whole}{fraction:0<places$}").parse().ok().map(num::f64_of)
 }
 
-/// Says which part of a name that holds no metric is wrong.
+/// Finds the wrong part of a name that contains no metric.
 fn no_metric(name: &str) -> GrammarError {
     let all = all_metrics();
     let words = || all.iter().filter_map(|metric| metric.split('.').next());
@@ -208,9 +208,9 @@ fn no_metric(name: &str) -> GrammarError {
             let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
             let expected = if time { STATS.to_owned() } else { list(legal.iter().copied()) };
             let problem = match rest {
-                "" => format!("`{word}` alone is no metric"),
-                _ if time => format!("`{rest}` is no statistic"),
-                _ => format!("`{rest}` is no figure of `{word}`"),
+                "" => format!("`{word}` alone is not a metric"),
+                _ if time => format!("`{rest}` is not a statistic"),
+                _ => format!("`{rest}` is not a figure of `{word}`"),
             };
             return GrammarError { side: Side::Name, at, problem, expected, nearest: near };
         }
@@ -224,7 +224,7 @@ fn no_metric(name: &str) -> GrammarError {
     GrammarError {
         side: Side::Name,
         at: 0..name.len(),
-        problem: format!("`{name}` is no metric"),
+        problem: format!("`{name}` is not a metric"),
         expected: format!("[group.][windows.]metric, the metric beginning with {}", list(families)),
         nearest: near.map(str::to_owned),
     }
@@ -254,7 +254,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
         let end = start + text[start..].find(|c: char| !"=<>!~".contains(c)).unwrap_or(text.len() - start);
         let (problem, nearest) = match &text[start..end] {
             "" => ("the comparison is missing".to_owned(), None),
-            other => (format!("`{other}` is no comparison"), nearest_op(other)),
+            other => (format!("`{other}` is not a comparison"), nearest_op(other)),
         };
         let expected = "`<`, `<=`, `==`, `>=` or `>` in front of the limit".to_owned();
         return Err(GrammarError { nearest, ..wrong(start..end, problem, expected) });
@@ -289,7 +289,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
             let at = trimmed(text, value_end + 2..text.len());
             share(&text[at.clone()]).filter(|share| *share > 0.0).ok_or_else(|| {
                 let expected = "the share of windows that must meet the limit, such as `99.9%`".to_owned();
-                wrong(at.clone(), format!("`{}` is no share", &text[at]), expected)
+                wrong(at.clone(), format!("`{}` is not a share", &text[at]), expected)
             })?
         }
     };

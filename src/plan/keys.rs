@@ -12,7 +12,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// Of so many topics and symbols.
+    /// The keys of the given numbers of topics and symbols.
     #[must_use]
     pub const fn new(topics: usize, symbols: u32) -> Self {
         Self { topics, symbols: num::index32(symbols) }

@@ -1,4 +1,4 @@
-//! What a run is to do: validated, every default filled in, and nothing left to decide.
+//! The resolved description of a run: validated, with every default filled in.
 //!
 //! A plan serialises in the profile's own words (`"10k/s"`, `"100ms"`), so that the plan in a record can be
 //! written back as a profile and run again. This module checks nothing across fields: `profile` does.
@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 /// Nanoseconds since the run's epoch, on the monotonic clock.
 pub type Ns = u64;
 
-/// The whole of what the engine executes.
+/// Everything that the engine executes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The profile's name.
@@ -42,7 +42,7 @@ pub struct Plan {
     #[serde(with = "mix_as_map")]
     #[schemars(with = "std::collections::BTreeMap<String, f64>")]
     pub mix: Vec<(String, f64)>,
-    /// What the bus is asked for.
+    /// The settings of the bus.
     pub bus: Bus,
     /// Who listens.
     pub groups: Vec<Group>,
@@ -269,7 +269,7 @@ pub enum Delivery {
     Pinned,
 }
 
-/// What the bus is asked for.
+/// The settings of the bus.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Bus {
@@ -283,11 +283,11 @@ pub struct Bus {
     pub sync: Sync,
     /// How events are published.
     pub publish: Publish,
-    /// Events sent and not yet confirmed, at the most, for each generator.
+    /// Maximum events sent and not yet confirmed, for each generator.
     pub window: u32,
-    /// Events that wait for room in the window, at the most, for each generator; beyond it events are `unsent`.
+    /// Maximum events that wait for room in the window, for each generator; beyond it events are `unsent`.
     pub buffer: u32,
-    /// Bytes of the events that a generator has open (accepted and not answered), at the most; beyond it events are
+    /// Maximum bytes of the events that a generator has open (accepted and not answered); beyond it events are
     /// `unsent`. A member has no more asked for at once. A plan in a record of an earlier version has no such bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buffer_bytes: Option<Size>,
@@ -321,7 +321,7 @@ impl Bus {
         }
     }
 
-    /// How many events of so many bytes these are, at least one.
+    /// The number of events of the given size that fit, at least one.
     #[must_use]
     pub fn fitting(&self, event_bytes: u64) -> u64 {
         (self.most_bytes() / event_bytes.max(1)).max(1)

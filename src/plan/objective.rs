@@ -18,7 +18,7 @@ use super::units::{Rate, Size, Span};
 /// One SLO line.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
-    /// What is looked at.
+    /// The measured figure.
     pub scope: Scope,
     /// The figure.
     pub metric: Metric,
@@ -35,7 +35,7 @@ pub struct Objective {
 pub struct Scope {
     /// One group; all groups together where it is `None`.
     pub group: Option<String>,
-    /// Each 1 s window of intended time by itself, in place of the whole measure phase.
+    /// Each 1 s window of intended time separately, instead of the whole measure phase.
     pub windows: bool,
 }
 
@@ -204,7 +204,7 @@ impl Metric {
         }
     }
 
-    /// Can it be said of one group?
+    /// Can it be limited to one group?
     #[must_use]
     pub const fn of_a_group(self) -> bool {
         match self {

@@ -60,7 +60,7 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// A rate of so many events per second.
+    /// A rate in events per second.
     #[must_use]
     pub const fn per_second(per_second: f64) -> Self {
         Self { per_second }
@@ -114,13 +114,13 @@ pub struct Span {
 }
 
 impl Span {
-    /// So many seconds.
+    /// A span in seconds.
     #[must_use]
     pub const fn seconds(s: u64) -> Self {
         Self { ns: s * 1_000_000_000 }
     }
 
-    /// So many milliseconds.
+    /// A span in milliseconds.
     #[must_use]
     pub const fn millis(ms: u64) -> Self {
         Self { ns: ms * 1_000_000 }

@@ -1,4 +1,4 @@
-//! What no key can tell by itself: the combinations that a plan must not have.
+//! Checks across keys: the combinations that a plan must not have.
 
 use super::section::Reader;
 use super::{kafka, load, nats, setting};
@@ -6,7 +6,7 @@ use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
 use crate::plan::{BusKind, Plan};
 
-/// What a plan for a product must not have, and what it will probably regret.
+/// Combinations that a plan for a product must not have, and those that are probably a mistake.
 struct Checks {
     kind: BusKind,
     plan: fn(&Plan, &mut Reader),
@@ -34,7 +34,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     store(plan, reader);
 }
 
-/// What a plan may have, and will probably regret.
+/// Combinations that are allowed, but probably a mistake.
 #[must_use]
 pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();

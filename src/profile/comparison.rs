@@ -25,7 +25,7 @@ const SHIPPED: [(&str, &str); 9] = [
     ("kafka-vs-nats-fsync", include_str!("../../profiles/compare/kafka-vs-nats-fsync.toml")),
 ];
 
-/// What a comparison file says.
+/// The content of a comparison file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ComparisonFile {
     /// Its name: that of the file where it gives itself none.
@@ -48,7 +48,7 @@ pub struct ComparisonFile {
     pub cool_down: Option<Span>,
     /// Minimum effect, as a share.
     pub min_effect: Option<f64>,
-    /// Margin of equivalence, as a share; says that equivalence is asked for.
+    /// Margin of equivalence, as a share; its presence requests a test of equivalence.
     pub equivalent: Option<f64>,
     /// Rank sides of unequal durability.
     pub allow_unequal: bool,
@@ -71,7 +71,7 @@ pub struct SideFile {
     pub context: Option<String>,
     /// As `--creds` takes it; on a command line only.
     pub creds: Option<String>,
-    /// A profile of its own.
+    /// Its own profile.
     pub profile: Option<String>,
     /// Overrides, each as `--set` takes it.
     pub sets: Vec<String>,
@@ -88,12 +88,12 @@ pub enum ComparisonError {
         /// Why.
         source: std::io::Error,
     },
-    /// It is no comparison.
+    /// It is not a valid comparison.
     #[error("{name}: {problem}")]
     Wrong {
         /// Which.
         name: String,
-        /// What is wrong, and what was expected.
+        /// The problem, and what was expected.
         problem: String,
     },
 }
@@ -161,7 +161,7 @@ pub fn find(argument: &str) -> Result<Option<ComparisonFile>, ComparisonError> {
             let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or("comparison");
             read(stem, &text).map(Some)
         }
-        // What is no TOML is told by the profile's own reader, which shows every mistake in its place.
+        // Invalid TOML is reported by the profile's reader, which shows every mistake in its place.
         _ => Ok(None),
     }
 }
@@ -169,7 +169,7 @@ pub fn find(argument: &str) -> Result<Option<ComparisonFile>, ComparisonError> {
 /// Reads a comparison; the plans of its sides are not looked at.
 ///
 /// # Errors
-/// When it is no TOML, has unknown or missing keys, or values out of range.
+/// When it is not TOML, has unknown or missing keys, or values out of range.
 pub fn read(name: &str, text: &str) -> Result<ComparisonFile, ComparisonError> {
     let wrong = |problem: String| ComparisonError::Wrong { name: name.to_owned(), problem };
     let raw: Raw = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
@@ -208,7 +208,7 @@ pub fn read(name: &str, text: &str) -> Result<ComparisonFile, ComparisonError> {
 /// Is this the name of a metric that is compared?
 ///
 /// # Errors
-/// What it might have meant.
+/// The closest valid word.
 pub fn metric(name: &str) -> Result<(), String> {
     if named(name).is_some() {
         return Ok(());
@@ -233,7 +233,7 @@ pub fn share(text: &str) -> Result<f64, String> {
     };
     share
         .filter(|share| (0.0..=1.0).contains(share))
-        .ok_or_else(|| format!("`{text}` is no share; expected 0% to 100%, such as `5%`"))
+        .ok_or_else(|| format!("`{text}` is not a share; expected 0% to 100%, such as `5%`"))
 }
 
 impl ComparisonFile {
@@ -279,7 +279,7 @@ impl SideFile {
     #[must_use]
     pub fn with(mut self, over: Self) -> Self {
         self.label = over.label.or(self.label);
-        // Each says where the bus is, and the later word stands.
+        // Each names the bus; the later one wins.
         if over.broker.is_some() || over.context.is_some() {
             (self.broker, self.context) = (over.broker, over.context);
         }
@@ -289,7 +289,7 @@ impl SideFile {
         self
     }
 
-    /// Everything that it says, for people, each as a flag; a broker's address without credentials.
+    /// All its settings for display, each as a flag; a broker's address without credentials.
     #[must_use]
     pub fn said(&self) -> Vec<String> {
         let profile = self.profile.as_ref().map(|profile| format!("profile={profile}"));
@@ -358,7 +358,7 @@ mod tests {
             ("[a]\n[b]", "missing field `profile`"),
             ("profile = \"quick\"\n[a]", "missing field `b`"),
             (&format!("pears = 3\n{SMALL}"), "unknown field `pears`"),
-            (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is no share"),
+            (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is not a share"),
             (&format!("decide = [\"latency.p98\"]\n{SMALL}"), "did you mean `latency.p99`"),
             (&format!("cool_down = \"2\"\n{SMALL}"), "is not a duration"),
             (&format!("{SMALL}label = 3"), "[b]: `label` is 3; expected a text"),

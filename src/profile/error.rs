@@ -18,7 +18,7 @@ pub struct ProfileError {
     pub line: usize,
     /// Column in characters, from 1.
     pub column: usize,
-    /// What is wrong, what was expected and, where one is near, the legal word.
+    /// The problem, what was expected and, where one is close, the legal word.
     pub message: String,
     excerpt: String,
     caret: (usize, usize),

@@ -1,4 +1,4 @@
-//! Reads `groups`: who listens to what, as a list that stands for itself or as a table that adjusts the topology's.
+//! Reads `groups`: the consumer groups and their subscriptions, as a complete list or as a table that adjusts the topology's.
 
 use std::collections::BTreeSet;
 
@@ -201,7 +201,7 @@ fn check_patterns(patterns: &[(String, At)], section: &mut Section<'_>) {
             let expected =
                 "tokens with dots between them, where `*` is one token and a last `>` is all the rest";
             section.wrong("subscribe", *at, |_| {
-                format!("{} is no pattern; expected {expected}", quoted(pattern))
+                format!("{} is not a valid pattern; expected {expected}", quoted(pattern))
             });
             continue;
         }

@@ -12,11 +12,11 @@ const FASTEST: f64 = 1e6;
 /// The drain, at the least, where the profile does not say.
 pub(super) const DRAIN: Span = Span::seconds(15);
 const MAX_STEPS: usize = 100;
-/// One generator for so many events per second, where the profile does not say.
+/// Events per second for each generator, unless the profile sets their number.
 const PER_GENERATOR: f64 = 100_000.0;
 const RATES: &str = "a rate above 0/s and at most 1M/s";
 
-/// The section; each generator needs a symbol of its own, so their number follows from `symbols` too.
+/// The section; each generator needs its own symbol, so their number follows from `symbols` too.
 pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
     let mut section = Section::open(root, "load", keys::LOAD, reader);
     let max = is_max(&mut section);
@@ -81,7 +81,7 @@ fn is_max(section: &mut Section<'_>) -> bool {
     section.entry("rate").is_some_and(|entry| matches!(&entry.node.value, Value::Text(text) if text == "max"))
 }
 
-/// `poisson` and `constant` imply their spacing; the others are random unless the profile says otherwise.
+/// `poisson` and `constant` imply their spacing; the others are random unless the profile sets it.
 fn spacing(section: &mut Section<'_>, arrival: Arrival) -> Spacing {
     let implied = match arrival {
         Arrival::Constant | Arrival::Closed => Some(Spacing::Constant),

@@ -1,4 +1,4 @@
-//! Profiles: what a user writes (TOML) becomes a [`Plan`], or a list of every mistake in it.
+//! Profiles: TOML written by the user becomes a [`Plan`], or a list of every mistake in it.
 //!
 //! ```text
 //! Source → tree (toml, every value with its place) → --set laid over it → read section by section → checked → Plan
@@ -63,7 +63,7 @@ pub fn with_prices(source: &Source, sets: &[String]) -> Result<(Plan, Option<Pri
     reader.finish((plan, prices))
 }
 
-/// Reads every section; what is broken is reported and replaced by its default.
+/// Reads every section; an invalid value is reported and replaced by its default.
 fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
     let mut top = Section::root(root, reader);
     let name = top.text("name", stem);

@@ -10,7 +10,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     memory(plan, reader);
 }
 
-/// What a plan may have, and will probably regret.
+/// Settings that are allowed, but probably a mistake.
 pub(super) fn regret(plan: &Plan) -> Option<String> {
     let (drain, ack_wait) = (plan.load.drain, plan.bus.nats.ack_wait);
     (plan.bus.ack != AckMode::None && drain <= ack_wait).then(|| {

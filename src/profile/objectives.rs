@@ -104,7 +104,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
 }
 
 /// What a bus that delivers everything in time reaches is the planned rate (see [`crate::verdict`]): a limit that this
-/// misses is missed by every run. A closed load has no rate of its own but the highest that a plan may ask for.
+/// misses is missed by every run. A closed load has no rate except the highest that a plan may request.
 fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &Plan) {
     let (Metric::Throughput(throughput), Limit::Rate(limit)) = (objective.metric, objective.limit) else {
         return;

@@ -26,7 +26,7 @@ pub(super) fn apply(root: &mut Table, sets: &[String], reader: &mut Reader) {
             let at = At { end: equals, ..whole };
             reader.wrong(at, || {
                 format!(
-                    "{} is no key; expected words with dots between them, such as `load.rate`",
+                    "{} is not a valid key; expected dot-separated words, such as `load.rate`",
                     quoted(&set[..equals])
                 )
             });
@@ -100,7 +100,7 @@ fn set_path(root: &mut Table, path: &[Step], node: Node, reader: &mut Reader) {
             set_listed_group(root, (name, *name_at), rest, node, reader);
         }
         [(topology, _), _, ..] if topology == "topology" => {
-            // A topology by its name is the base of what is changed in it.
+            // A topology given by name is the base of the changes to it.
             if let Some(entry) = root.get_mut("topology")
                 && matches!(entry.node.value, Value::Text(_))
             {
@@ -188,7 +188,8 @@ fn table_at<'t>(parent: &'t mut Table, key: &str, key_at: At, reader: &mut Reade
     if let Some(Entry { node: Node { value: Value::Table(table), .. }, .. }) = parent.get_mut(key) {
         return Some(table);
     }
-    reader
-        .wrong(key_at, || format!("{} is no table in the profile, so nothing can be set in it", quoted(key)));
+    reader.wrong(key_at, || {
+        format!("{} is not a table in the profile, so nothing can be set in it", quoted(key))
+    });
     None
 }

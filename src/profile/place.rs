@@ -25,7 +25,7 @@ impl At {
     }
 }
 
-/// One of the texts, with what is needed to show a place in it.
+/// One of the texts, with the data needed to show a place in it.
 #[derive(Debug, Clone)]
 pub(super) struct Text {
     pub(super) name: String,
@@ -62,7 +62,7 @@ impl Text {
         self.content.get(start..end).unwrap_or_default().trim_end_matches(['\n', '\r'])
     }
 
-    /// Shows at most so many characters of a line, with a bit of what is before the place.
+    /// Shows at most this many characters of a line, with some context before the place.
     pub(super) fn show(&self, at: At) -> Shown {
         const WIDTH: usize = 100;
         const BEFORE: usize = 40;
@@ -84,7 +84,7 @@ impl Text {
 fn visible(c: char) -> char {
     match c {
         '\t' => ' ',
-        // Bidirectional controls reorder what is shown.
+        // Bidirectional controls reorder the displayed text.
         c if c.is_control()
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}') =>
         {
@@ -94,7 +94,7 @@ fn visible(c: char) -> char {
     }
 }
 
-/// A message without anything that speaks to the terminal, and not endless, whatever words of a profile are in it.
+/// A message of bounded length without terminal control characters, whatever text of a profile is in it.
 pub(super) fn harmless(message: &str) -> String {
     const LONGEST: usize = 2_000;
     message.chars().take(LONGEST).map(visible).collect()

@@ -1,4 +1,4 @@
-//! Reads `[prices]`, which a comparison computes cost with. They are no part of a plan: no run depends on them.
+//! Reads `[prices]`, which a comparison computes cost with. They are not part of a plan: no run depends on them.
 
 use super::keys;
 use super::section::{Reader, Section};

@@ -11,7 +11,7 @@ use super::tree::{Entry, Node, Table, Value};
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Choice, Rate, Size, Span};
 
-/// What is shared by all sections: the texts, the mistakes, and where each key of the plan was written.
+/// Shared by all sections: the texts, the mistakes, and where each key of the plan was written.
 #[derive(Debug)]
 pub(super) struct Reader {
     texts: Vec<Text>,
@@ -45,7 +45,7 @@ impl Reader {
         self.mistakes.add(at, message);
     }
 
-    /// Notes a mistake in what the plan's key says, and that the key cannot be relied on.
+    /// Records a mistake in the value of the plan's key, and that the key cannot be relied on.
     pub(super) fn wrong_key(&mut self, path: &str, at: At, message: impl FnOnce() -> String) {
         self.broken.insert(path.to_owned());
         self.wrong(at, message);
@@ -78,7 +78,7 @@ impl Reader {
         }
     }
 
-    /// Was a key of the plan written by somebody?
+    /// Was a key of the plan written, rather than left to its default?
     pub(super) fn written(&self, path: &str) -> bool {
         self.places.contains_key(path)
     }
@@ -107,7 +107,7 @@ impl Reader {
         At { text: at.text, start, end: (at.start + quotes + range.end).max(start) }
     }
 
-    /// What was read, or the mistakes. A mistake on a line that is no TOML would only repeat it.
+    /// The value read, or the mistakes. A mistake on a line that is not TOML would only repeat it.
     pub(super) fn finish<T>(self, read: T) -> Result<T, ProfileErrors> {
         let Self { texts, mut syntax, mut mistakes, .. } = self;
         if syntax.is_empty() && mistakes.is_empty() {
@@ -166,7 +166,7 @@ impl<'a> Section<'a> {
         section
     }
 
-    /// A table that is no value of a key, such as an item of a list.
+    /// A table that is not the value of a key, such as an item of a list.
     pub(super) fn item(
         table: &'a Table,
         at: At,
@@ -336,7 +336,7 @@ fn path_of_table(path: &str) -> &str {
     path.rsplit_once('.').map_or("", |(table, _)| table)
 }
 
-/// What can be read out of a value; `Err` says what was expected.
+/// A type that can be read from a value; `Err` names what was expected.
 pub(super) trait Legible: Sized {
     fn read(node: &Node) -> Result<Self, String>;
 }

@@ -1,4 +1,4 @@
-//! Reads `[market]` and `[bus]`: what is sent, and what the bus is asked for.
+//! Reads `[market]` and `[bus]`: the events, and the settings of the bus.
 
 use super::keys;
 use super::section::{Reader, Section};
@@ -11,10 +11,10 @@ use crate::plan::{
 };
 
 const MIB: u64 = 1 << 20;
-/// The bound of a store is no smaller where the profile has none.
+/// The smallest default for the bound of a store.
 const LEAST_STORE: Size = Size { bytes: 64 * MIB };
 const DAY: Span = Span::seconds(86_400);
-/// What a redelivery takes once `ack_wait` is over, on a busy broker.
+/// The time of a redelivery after `ack_wait`, on a busy broker.
 const AFTER_ACK_WAIT: Span = Span::seconds(5);
 
 /// `[market]`.

@@ -62,7 +62,7 @@ impl Source {
         }
         let unreadable = |source| SourceError::Unreadable { path: argument.to_owned(), source };
         let mut bytes = Vec::new();
-        // One byte more than is read, so that `text` can tell that the file is too long.
+        // One byte more than the limit, so that `text` can detect a file that is too long.
         let limit = num::count(LONGEST) + 1;
         File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(unreadable)?;
         Ok(Self::new(argument, bytes))

@@ -71,7 +71,9 @@ fn topics(section: &mut Section<'_>) -> Option<Vec<String>> {
     for (topic, at) in &written {
         if !is_topic(topic) {
             let expected = "tokens of letters, digits, `-` and `_` with dots between them, such as `market.quote.received`";
-            section.wrong("topics", *at, |_| format!("{} is no topic; expected {expected}", quoted(topic)));
+            section.wrong("topics", *at, |_| {
+                format!("{} is not a valid topic; expected {expected}", quoted(topic))
+            });
         } else if !seen.insert(topic) {
             section.wrong("topics", *at, |_| {
                 format!("the topic {} stands here twice; expected it once", quoted(topic))

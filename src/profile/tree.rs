@@ -29,7 +29,7 @@ pub(super) struct Node {
     pub(super) value: Value,
 }
 
-/// What a value is.
+/// The kind of a value.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Text(String),
@@ -90,7 +90,7 @@ impl Entry {
 }
 
 impl Node {
-    /// What it is, for people: `the integer 5`, `a table`.
+    /// Its description in messages: `the integer 5`, `a table`.
     pub(super) fn describe(&self) -> String {
         match &self.value {
             Value::Text(text) => format!("the text {}", quoted(text)),

@@ -1,4 +1,4 @@
-//! What a profile asks of the topology: names, patterns, and who receives what.
+//! A profile's use of the topology: names, patterns, and the topics that each group receives.
 
 use crate::topology::Pattern;
 

@@ -1,4 +1,4 @@
-//! What a run needs of this machine's memory and of the broker's store: told, and held against what there is.
+//! Reports a run's need of this machine's memory and of the broker's store, and compares it with what is available.
 
 use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};
@@ -6,7 +6,7 @@ use crate::plan::Plan;
 use crate::report::show::{self, size};
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
-/// What a profile comes to, on a broker elsewhere.
+/// The memory and store that a plan needs, on a broker elsewhere.
 pub(crate) fn told(plan: &Plan) -> Vec<String> {
     let memory = memory(plan, Where::Elsewhere);
     let most = memory.largest().map_or_else(String::new, |part| {
@@ -40,7 +40,7 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
 }
 
 /// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it
-/// confirmed; gives what the user should know where that may happen.
+/// confirmed; returns a warning where that may happen.
 pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionError> {
     let store = store(plan);
     let mut warning = None;

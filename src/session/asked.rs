@@ -1,4 +1,4 @@
-//! What somebody asks for, as it was written: flags one to one, or fields of a library's user.
+//! The request as written: flags one to one, or fields set by a user of the library.
 
 use std::path::PathBuf;
 
@@ -7,13 +7,13 @@ use crate::report::outside::address;
 /// The simulated bus, which nothing has to be started for.
 pub(super) const SIM: &str = "sim";
 
-/// What somebody asks for, as it was written.
+/// The request as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a wish of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent option")]
 pub struct Asked {
     /// `local`, `container`, `container:IMAGE`, `sim`, or an address.
     pub at: String,
-    /// A context of the `nats` command line; it says where, too.
+    /// A context of the `nats` command line; it also gives the address.
     pub context: Option<String>,
     /// File with credentials.
     pub creds: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub struct Asked {
     pub port: Option<u16>,
     /// A server that tickgate starts asks for no password.
     pub open: bool,
-    /// A server that tickgate starts has cores of its own, and tickgate the others.
+    /// A server that tickgate starts gets half of the cores, and tickgate the others.
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,

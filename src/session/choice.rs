@@ -1,4 +1,4 @@
-//! From what is asked for to what is run on: resolved once, by the one place that knows every way to name a broker.
+//! Resolves a request to a broker, once, in the only place that knows every way to name a broker.
 
 use std::path::Path;
 
@@ -68,7 +68,7 @@ impl Asked {
         (product.driver()?.elsewhere)(self, environment).map(Some)
     }
 
-    /// Refuses what is for another product.
+    /// Refuses options of another product.
     fn fits(&self, product: &Product, products: &'static [Product]) -> Result<(), SessionError> {
         let flags = Flag::ALL.into_iter().filter(|flag| flag.given(self) && !product.flags.contains(flag));
         let mut flags =
@@ -89,7 +89,7 @@ impl Asked {
     }
 }
 
-/// A broker to run on: what is to be started or connected to, and on which terms it is used.
+/// A broker to run on: the server to start or the address to connect to, and the terms of its use.
 #[derive(Debug)]
 pub struct Choice {
     pub(super) place: Place,
@@ -110,10 +110,10 @@ pub(super) enum Place {
 }
 
 impl Choice {
-    /// Resolves what is asked for, for the kind of bus that a plan is for. Connects to nothing and starts nothing.
+    /// Resolves a request for the plan's kind of bus. Connects to nothing and starts nothing.
     ///
     /// # Errors
-    /// When there is no such broker, when what is asked for does not fit together, or when the load may not go there
+    /// When there is no such broker, when options conflict, or when the load may not go there
     /// unasked.
     pub fn resolve(asked: &Asked, plan: &Plan, environment: Environment<'_>) -> Result<Self, SessionError> {
         Self::among(&PRODUCTS, asked, plan, environment)
@@ -199,7 +199,7 @@ fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Produ
 
 fn unknown(at: &str, product: &Product) -> SessionError {
     SessionError::Asked(format!(
-        "`--broker {}` is no broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
+        "`--broker {}` is not a broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
         address(at),
         product.name(),
         product.addresses
@@ -271,7 +271,7 @@ mod tests {
         let refused = |asked: &Asked, kind| resolved(asked, kind).unwrap_err();
         let unknown = refused(&at("redis://u:secret2@h"), BusKind::Nats);
         assert!(
-            unknown.contains("`--broker redis://***@h` is no broker for `bus.kind = \"nats\"`"),
+            unknown.contains("`--broker redis://***@h` is not a broker for `bus.kind = \"nats\"`"),
             "{unknown}"
         );
         if cfg!(feature = "kafka") {

@@ -6,7 +6,7 @@ use crate::broker::{BrokerError, Container, ContainerConfig, Image, Server};
 use crate::host::signal::Interrupt;
 use crate::plan::BusKind;
 
-/// The image that is named; nothing at all is the tested version of what the plan is for.
+/// The named image; without a name, the tested version of the plan's product.
 pub(super) fn image(named: &str, wanted: BusKind) -> Result<Image, SessionError> {
     let tested = Image::tested(wanted);
     let tested =

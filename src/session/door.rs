@@ -1,4 +1,4 @@
-//! The door to terminal, CI log and files: what came from outside leaves it plain, and no secret leaves at all.
+//! The output filter for terminal, CI log and files: it sanitises external text and removes every secret.
 //!
 //! The rules for texts are `report::outside`'s. Here are the secrets that this process was given, which are looked for
 //! by themselves: a broker's error may quote a password without any URL around it.
@@ -14,7 +14,7 @@ use crate::plan::{BusKind, Plan};
 use crate::record::Record;
 use crate::report::outside::{lines, masked, plain};
 
-/// A shorter text is no secret: taking it out would spoil every sentence.
+/// A shorter text is not treated as a secret: removing it would damage unrelated text.
 const SHORTEST: usize = 4;
 
 /// The secrets that this process was given, the longest first.
@@ -65,7 +65,7 @@ fn clean_text(text: String, free: bool) -> String {
     if !free {
         return text;
     }
-    // A text without a space is a word of ours, a number or a histogram, as often as not.
+    // A text without a space is usually a keyword, a number or a histogram.
     let text = if text.contains(char::is_whitespace) { scrubbed(text) } else { text };
     if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("##") { text } else { plain(&text) }
 }

@@ -1,4 +1,4 @@
-//! What a run needs of a product: how to start a server of it, and how to get to one.
+//! The interface to a product: how to start a server of it, and how to connect to one.
 
 use std::fmt;
 use std::path::Path;
@@ -9,7 +9,7 @@ use super::target::{Elsewhere, Environment, Target};
 use crate::broker::{BrokerError, Entry, Server};
 use crate::plan::Plan;
 
-/// What a server of our own is started with.
+/// The settings for starting a server.
 #[derive(Debug)]
 pub struct Lodging<'a> {
     /// What will be run on it.
@@ -24,7 +24,7 @@ pub struct Lodging<'a> {
     pub store: Option<&'a Path>,
 }
 
-/// Finds a product's program and starts a server of it; also gives what the user should know of the program.
+/// Finds a product's program and starts a server of it; also returns warnings about the program.
 pub type Start = fn(&Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError>;
 /// Resolves a bus that tickgate did not start.
 pub type Resolve = fn(&Asked, Environment<'_>) -> Result<Elsewhere, SessionError>;
@@ -36,11 +36,11 @@ pub type GetIn = fn(&str, &Entry) -> Result<Box<dyn Target>, SessionError>;
 pub struct Program {
     /// Which version, and where.
     pub what: String,
-    /// What the user should know of it.
+    /// Warnings about it.
     pub warning: Option<String>,
 }
 
-/// What a product can do where tickgate was built with it.
+/// The functions of a product that this build includes.
 pub struct Driver {
     /// Finds the program that a server is started with.
     pub program: fn() -> Result<Program, BrokerError>,

@@ -7,7 +7,7 @@ use crate::run::RunError;
 /// Why a choice of broker is none, or a run has no record.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// What is asked for is wrong, or may not be had: the text says what to change.
+    /// The request is wrong or not allowed: the text says what to change.
     #[error("{0}")]
     Asked(String),
     /// This machine has too little memory for it.
@@ -22,7 +22,7 @@ pub enum SessionError {
     /// The load could not be started.
     #[error(transparent)]
     Run(#[from] RunError),
-    /// There is no place for the broker's log.
+    /// The broker's log cannot be created.
     #[error("cannot make a file for the broker's log: {0}")]
     Log(#[source] std::io::Error),
     /// The record cannot be made fit to be shown.
@@ -31,7 +31,7 @@ pub enum SessionError {
 }
 
 impl SessionError {
-    /// An error of whoever asked, whatever a driver makes of it.
+    /// A usage error, whatever its kind in the driver.
     pub(super) fn asked(error: impl std::fmt::Display) -> Self {
         Self::Asked(error.to_string())
     }

@@ -1,4 +1,4 @@
-//! Keeps the journal: whatever the engine tells goes to `journal.jsonl` at once.
+//! Keeps the journal: every event of the engine is written to `journal.jsonl` at once.
 
 use crate::archive::{ArchiveError, Journal, RunFolder};
 use crate::record::Line;
@@ -34,7 +34,7 @@ impl<'a> Keeping<'a> {
 
     /// Writes a line that has texts.
     fn write_clean(&mut self, line: &Line) {
-        // It cannot fail; a line that did would be one that nobody may see.
+        // It cannot fail; a line that did might hold a secret.
         if let Ok(line) = super::door::clean(line) {
             self.write(&line);
         }
@@ -47,7 +47,7 @@ impl<'a> Keeping<'a> {
         self.journal.as_mut().map_or(Ok(()), |journal| journal.append(line))
     }
 
-    /// Ends it, once the record is written; says why it could not be kept.
+    /// Ends it, once the record is written; returns why it could not be kept.
     #[must_use]
     pub fn end(mut self) -> Option<ArchiveError> {
         self.write(&Line::End);

@@ -15,7 +15,7 @@ use crate::plan::BatchCompression;
 use crate::record::Record;
 use crate::run;
 
-/// What a run needs of it.
+/// Its driver.
 pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for kafka::Target {
@@ -95,7 +95,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     Ok(Elsewhere { target: Box::new(target), mode: "url".into(), warnings })
 }
 
-/// What is asked for of credentials, then a properties file, then the environment.
+/// The requested credentials, then a properties file, then the environment.
 fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, SessionError> {
     let files =
         TlsFiles { ca: asked.tls_ca.clone(), cert: asked.tls_cert.clone(), key: asked.tls_key.clone() };

@@ -1,7 +1,7 @@
-//! The one door from a plan and a choice of broker to a record: starts what has to be started, connects, runs, and ends
-//! what it started. It knows no command line, prints nothing, and tells all that happens as events of the engine.
+//! The entry point from a plan and a choice of broker to a record: starts the broker if needed, connects, runs, and stops
+//! what it started. It knows no command line, prints nothing, and reports everything as events of the engine.
 //!
-//! What is asked for ([`Asked`]) is resolved once, into a [`Choice`]; each product is a row of [`PRODUCTS`].
+//! The request ([`Asked`]) is resolved once, into a [`Choice`]; each product is a row of [`PRODUCTS`].
 
 mod admit;
 mod asked;
@@ -45,14 +45,14 @@ use choice::Place;
 use own::Log;
 use telling::{tell, warn};
 
-/// What a run is given beside its plan and its broker.
+/// The inputs of a run besides its plan and its broker.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
     /// Under which names it runs.
     pub identity: &'a Identity,
     /// Its clock.
     pub clock: Clock,
-    /// Tells when somebody wants it to end.
+    /// Set when the run should end early.
     pub interrupt: &'a Interrupt,
     /// Leave streams and groups on the bus.
     pub keep: bool,
@@ -64,7 +64,7 @@ pub struct Order<'a> {
 /// file. A folder that holds nothing is removed where there is no record.
 ///
 /// # Errors
-/// When the load could not be started. Whatever goes wrong later ends up in the record.
+/// When the load could not be started. Later failures are in the record.
 pub fn run(
     plan: &Plan,
     choice: &Choice,

@@ -15,7 +15,7 @@ use crate::plan::{Compression, Plan, Storage};
 use crate::record::Record;
 use crate::run;
 
-/// What a run needs of it.
+/// Its driver.
 pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for nats::Target {
@@ -91,7 +91,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
         Some(name) => (nats::Target::context(name, environment)?, format!("context {name}")),
         None => (nats::Target::parse(&asked.at).map_err(SessionError::asked)?, "url".to_owned()),
     };
-    // What the URL says is a secret, too, where other credentials win over it.
+    // The URL's credentials are secret, too, even where others take precedence.
     let on_the_command_line = asked.context.is_none() && target.secret().is_some();
     target.secret().into_iter().for_each(keep_out);
     let target = target.with(access(asked, environment));
@@ -102,7 +102,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     Ok(Elsewhere { target: Box::new(target), mode, warnings })
 }
 
-/// What is asked for of credentials, and the environment where nothing is.
+/// The requested credentials, or those of the environment if none are requested.
 fn access(asked: &Asked, environment: Environment<'_>) -> Access {
     let given = Access {
         user: asked.user.clone(),

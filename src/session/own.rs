@@ -26,11 +26,11 @@ use crate::plan::Sync;
 use crate::record::{self, Record};
 use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
 
-/// What the user should know of a server that asks for no password.
+/// Warning about a server without a password.
 const OPEN: &str = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
                     while it runs";
 
-/// The setting of a record that says who had which cores.
+/// The record's setting that lists the cores of the server and of tickgate.
 const CORES: &str = "cores";
 
 /// Where tickgate was built without them.
@@ -57,7 +57,7 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// A process of its own.
+    /// A local process.
     pub(super) fn process(asked: &Asked) -> Self {
         let Asked { port, open, apart, ref store, .. } = *asked;
         Self { how: How::Process, port, open, apart, store: store.clone() }
@@ -85,7 +85,7 @@ impl Own {
         Err(SessionError::asked(NO_CONTAINERS))
     }
 
-    /// Starts it, runs on it, and ends it, whatever comes of the run.
+    /// Starts it, runs on it, and stops it, whatever the outcome of the run.
     pub(super) fn run(
         &self,
         product: &Product,
@@ -153,7 +153,7 @@ impl Own {
         }
     }
 
-    /// Who has which cores, where that was asked for.
+    /// The cores of the server and of tickgate, where they are separate.
     fn placement(&self) -> Result<Option<Placement>, SessionError> {
         let parted = self.apart.then(Placement::of_this_process).transpose();
         parted.map_err(|why| SessionError::asked(format!("--apart needs two cores: {why}")))
@@ -177,7 +177,7 @@ impl Own {
         }
     }
 
-    /// Who may use it: nobody but this process, unless it was asked for an open one. The password is kept out of
+    /// Who may use it: only this process, unless an open server was requested. The password is kept out of
     /// everything that is shown from now on.
     fn entry(&self) -> Result<Entry, SessionError> {
         if self.open {

@@ -1,4 +1,4 @@
-//! What is to be known of a product beside its driver and its servers: one row each.
+//! The table of products: one row each, beside its driver and its servers.
 
 use super::driver::{Driver, Flag};
 use super::error::SessionError;
@@ -40,7 +40,7 @@ pub static PRODUCTS: [Product; 2] = [
 pub struct Product {
     /// The kind of bus that a plan for it names.
     pub kind: BusKind,
-    /// The head of its line in a list of what can be started, of at most 9 letters.
+    /// The label of its line in the list of startable brokers, of at most 9 letters.
     pub listed_as: &'static str,
     /// What its addresses begin with.
     pub prefixes: &'static [&'static str],
@@ -48,7 +48,7 @@ pub struct Product {
     pub addresses: &'static str,
     /// Which flags are for it, of those that not every product has.
     pub flags: &'static [Flag],
-    /// Under whose names the events go on a server of our own, where nobody else listens.
+    /// The naming of subjects on a server that tickgate starts, where no other client listens.
     pub own_naming: Naming,
     /// The wildcard for all that is below a name.
     pub everything: &'static str,

@@ -1,4 +1,4 @@
-//! A bus that can be connected to, whatever its product; and a run that waits for it.
+//! A bus to connect to, of any product, and the run on it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -42,7 +42,7 @@ pub struct Elsewhere {
     pub target: Box<dyn Target>,
     /// As a record names the way to it: `url`, `context NAME`.
     pub mode: String,
-    /// What the user should know.
+    /// Warnings.
     pub warnings: Vec<String>,
 }
 
@@ -59,12 +59,12 @@ impl Elsewhere {
     }
 }
 
-/// What is known of a server of our own, and not of others.
+/// Facts known only of a server that tickgate started.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// It forces every event to the disk, or it does not.
     pub sync_always: Option<bool>,
-    /// Its version, where the protocol does not tell its clients.
+    /// Its version, where the protocol does not report it.
     pub version: Option<String>,
     /// Where it keeps its events.
     pub store: Option<PathBuf>,
@@ -76,7 +76,7 @@ pub struct Going<'a, 'o> {
     pub job: Job<'a>,
     /// On which terms the bus may be used.
     pub terms: Terms,
-    /// What is known of the server.
+    /// Facts about the server.
     pub known: Known,
     pub(super) broker: Broker,
     pub(super) observers: &'a mut [&'o mut dyn Observer],
@@ -99,7 +99,7 @@ impl Going<'_, '_> {
     }
 }
 
-/// What somebody should know whose secret others can see: it stands on the command line, or travels unencrypted.
+/// Warnings about a secret that others can see: on the command line, or sent unencrypted.
 pub(super) fn exposure<'a>(
     on_the_command_line: bool,
     unencrypted: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! Telling all observers of a run.
+//! Passes events to all observers of a run.
 
 use crate::run::{Event, Observer};
 

@@ -1,4 +1,4 @@
-//! The rules of the house, read off the source: module order, purity, who prints, and how long things get.
+//! The rules of the code base, checked on the source: module order, purity, who prints, and how long things get.
 //!
 //! Each rule is shown to fail on bad pieces of code below.
 
@@ -239,7 +239,7 @@ fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
     }
 }
 
-/// Where a product is named outside its own files, and why. The rest of the house knows products by their rows.
+/// Where a product is named outside its own files, and why. The rest of the code knows products by their rows.
 const NAMING: [(&str, &str); 29] = [
     ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
     ("src/session/product.rs", "the rows of the products, for those who run"),
@@ -308,7 +308,7 @@ fn files(folders: &[&str]) -> io::Result<Vec<(String, String)>> {
     Ok(all)
 }
 
-// --- The house keeps them.
+// --- The code keeps them.
 
 fn assert_kept(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));

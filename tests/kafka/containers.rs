@@ -215,12 +215,12 @@ fn the_reaper_leaves_alone_what_tickgate_did_not_make_under_that_name() {
         assert!(!made.is_empty());
         let done = place.run(&["reap-container", &ours]);
         done.fails(4, &[&format!("the container {ours} is not removed"), "did not make it under this name"]);
-        // Nor by its number, which is no name of ours.
+        // Nor by its number, which is not one of tickgate's names.
         place.run(&["reap-container", &made]).fails(4, &["is not removed"]);
         assert_eq!(docker(&["inspect", "--format", "{{.Id}}", &ours]), made, "{labels:?}");
         docker(&["rm", "--force", "--volumes", &ours]);
     }
-    // A network of that name is somebody's, too; what bears the marks is removed.
+    // An unmarked network of that name is kept; marked ones are removed.
     docker(&["network", "create", &ours]);
     let flags = ["--label", "tickgate=broker", "--label", &named];
     let made = docker(&[&["create", "--name", &ours], &flags[..], &[image]].concat());
@@ -320,7 +320,7 @@ fn what_cannot_be_started_is_an_error_of_the_environment_with_the_next_step() {
     }
 }
 
-/// What the processes of a container have used, by `/proc`.
+/// CPU time of a container's processes, by `/proc`.
 fn by_proc(name: &str) -> Option<ProcessUse> {
     let pid = docker(&["inspect", "--format", "{{.State.Pid}}", name]).parse().ok()?;
     Process::of(pid).ok()?.usage().ok()
@@ -417,7 +417,7 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     let log = folder.path().join("broker.log");
     let error = start(image, &log, |config| config.extra = "nonsense: {".into()).unwrap_err().to_string();
     assert!(error.contains("before it was ready") && error.contains("Parse error"), "{error}");
-    // Somebody else has the port.
+    // Another process has the port.
     let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = held.local_addr().unwrap().port();
     let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();

@@ -1,4 +1,4 @@
-//! What the Kafka driver does beyond the contract of every bus, on a real broker with a listener for each way in.
+//! The Kafka driver's behaviour beyond the contract of every bus, on a real broker with a listener for each kind of access.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -69,7 +69,7 @@ fn positions_that_come_again_are_second_attempts() {
     settle(&mut publisher, &mut Vec::new());
     let first = receive(&mut bus.member(0, 0).unwrap(), 20);
     assert!(first.iter().all(|r| r.attempt == 1));
-    // Nothing was committed, so a new member begins anew.
+    // Nothing was committed, so a new member starts from the beginning.
     let again = receive(&mut bus.member(0, 0).unwrap(), 20);
     assert!(again.iter().all(|r| r.attempt == 2), "{again:?}");
     assert!(first.iter().map(|r| r.offset).eq(again.iter().map(|r| r.offset)));

@@ -16,7 +16,7 @@ use crate::support::proxy::{CHUNK, Direction, Lane, Proxy, Shape};
 
 const MS: Ns = 1_000_000;
 
-/// A server that sends back what it gets, and the client's end of a connection to it.
+/// An echo server, and the client's end of a connection to it.
 fn echo() -> (Hold, Proxy, TcpStream) {
     let machine = beside_others();
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -1,7 +1,7 @@
 //! A starved harness never blames the bus, and passes only what its counters hold: tickgate with a fifth of a core, its
 //! server free.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and says what it saw")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "a test may fail, and reports its figures")]
 
 use tickgate::measure::decode;
 use tickgate::num;
@@ -11,7 +11,7 @@ use crate::support::nats::NatsServer;
 use crate::support::program::{Place, balances};
 use crate::support::{machine, outside};
 
-/// Everything that has a time, and what a bus is blamed for.
+/// Objectives on every time, and on the faults of a bus.
 const PROFILE: &str = r#"
 [load]
 rate = "100/s"
@@ -61,7 +61,7 @@ fn holds(record: &Record, q: f64, limit_ns: u64) -> bool {
     num::f64_of(in_time) >= q * num::f64_of(record.load.measured_intended)
 }
 
-/// What a run may say that was starved, and nothing else.
+/// The only verdicts that a starved run may give.
 #[track_caller]
 fn is_honest(code: i32, record: &Record, text: &str) {
     balances(record);
@@ -117,7 +117,7 @@ fn a_starved_harness_neither_passes_what_does_not_hold_nor_blames_the_bus() {
     }
 }
 
-/// What the harness has not fetched when its drain ends, the server still has: it is not lost.
+/// Events not fetched when the drain ends are still on the server: they are not lost.
 #[test]
 fn what_a_starved_harness_has_not_fetched_by_the_end_of_its_drain_is_not_lost() {
     if !can_starve() {

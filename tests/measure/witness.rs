@@ -82,7 +82,7 @@ fn optimised() -> PathBuf {
     programs.next_back().expect("a program")
 }
 
-/// What the witness says.
+/// The witness's report.
 #[derive(Debug, Deserialize)]
 struct Testimony {
     /// By a core subscription, in the order of the server.
@@ -139,7 +139,7 @@ impl Drop for Witness {
     }
 }
 
-/// A run and what was seen of it.
+/// A run and the witness's view of it.
 fn witnessed(program: PathBuf) -> (Record, Testimony) {
     let server = NatsServer::start();
     let mut place = Place::new();

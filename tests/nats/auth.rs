@@ -1,4 +1,4 @@
-//! Every way into a NATS server, and what is said when there is none.
+//! Every kind of access to a NATS server, and the errors when it is denied.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "tests")]
 
@@ -268,7 +268,7 @@ fn somebody_elses_stream() {
         text,
         @"a stream MARKET already holds our subjects (ai-trader.market.quote.received); leave out `--allow-prefix`, set another `topology.prefix`, or use another account or server"
     );
-    // Nothing of somebody else's was touched, and nothing of ours is left.
+    // Other users' streams are untouched, and nothing of the run is left.
     let mut names: Vec<_> = server.streams().into_iter().map(|(name, _)| name).collect();
     names.sort();
     assert_eq!(names, ["MARKET", "ORDERS"]);

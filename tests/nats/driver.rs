@@ -137,7 +137,7 @@ fn only_what_bears_the_mark_is_removed() {
     let rig = Nats::start();
     let server = &rig.server;
     let mut bus = rig.provisioned(&support::plan());
-    // Somebody takes the mark away: then the stream is not ours.
+    // Without its mark, the stream is not the run's.
     nats::jetstream(&server.url(), async |jetstream| {
         let mut config = jetstream.get_stream("tickgate-t1").await.unwrap().cached_info().config.clone();
         config.metadata.clear();
@@ -225,7 +225,7 @@ fn a_domain_is_addressed() {
     assert!(error.contains("nobody answers its API"), "{error}");
 }
 
-/// Publishes `events` of 500 bytes in batches of 10, and returns the answers and what is stored.
+/// Publishes `events` of 500 bytes in batches of 10, and returns the answers and the stored events.
 fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, usize) {
     let rig = Nats::start();
     let mut plan = support::plan();
@@ -241,7 +241,7 @@ fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, us
         publish(&mut publisher, token, &[b'x'; 500]).unwrap();
     }
     settle(&mut publisher, &mut acks);
-    // One that comes later starts a batch of its own.
+    // A later one starts a new batch.
     publish(&mut publisher, events, b"e").unwrap();
     settle(&mut publisher, &mut acks);
     let mut tokens: Vec<_> = acks.iter().map(|ack| ack.token).collect();
@@ -284,7 +284,7 @@ fn a_stopped_server_is_noticed_and_the_members_go_on() {
     let mut publisher = bus.publisher(0).unwrap();
     let mut members = [bus.member(0, 0).unwrap(), bus.member(0, 1).unwrap()];
     let mut seen = BTreeSet::new();
-    // Both members have requests open when the server goes, and both must ask anew.
+    // Both members have requests open when the server goes, and both must ask again.
     for round in 0..3 {
         for token in 0..100 {
             publish(&mut publisher, token, format!("{round} {token}").as_bytes()).unwrap();

@@ -204,9 +204,9 @@ fn a_panic_of_the_owner_leaves_nothing() {
     place.assert_empty();
 }
 
-/// Not a test of its own: a process that owns a server, started by [`Owner`].
+/// Not a separate test: a process that owns a server, started by [`Owner`].
 #[test]
-#[ignore = "the tests below start it as a process of its own"]
+#[ignore = "the tests below start it as a separate process"]
 fn owner() {
     let Some(folder) = std::env::var_os("TICKGATE_TEST_OWNER").map(PathBuf::from) else { return };
     let tell = |name: &str, text: &str| {
@@ -228,7 +228,7 @@ fn owner() {
     let _ = std::io::stdin().read(&mut [0]);
 }
 
-/// A process of its own that owns a server.
+/// A separate process that owns a server.
 struct Owner {
     child: Child,
     server: Process,

@@ -14,12 +14,12 @@ use tickgate::record::{Record, Verdict};
 
 use crate::support::outside;
 
-/// What a job runs.
+/// The commands of a job.
 #[derive(Debug, Deserialize)]
 struct Job {
     variables: BTreeMap<String, String>,
     steps: Vec<Step>,
-    /// What is kept of it.
+    /// Its artefacts.
     files: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! `tickgate compare` as a program: two sides in turns, folders of runs, and what it refuses.
+//! `tickgate compare` as a program: two sides in turn, folders of runs, and rejected input.
 
 #![expect(clippy::expect_used, reason = "tests")]
 
@@ -146,7 +146,7 @@ fn what_compares_nothing_is_refused_before_anything_is_sent() {
             &["no metric `latency.p98`", "did you mean `latency.p99`"],
         ),
         (&["--b", "bus.ack=none", "--pairs", "0"], &["--pairs"]),
-        (&["--b", "bus.ack=none", "--min-effect", "many"], &["`many` is no share"]),
+        (&["--b", "bus.ack=none", "--min-effect", "many"], &["`many` is not a share"]),
         (&["--b", "profile=no-such"], &["side B:", "no profile `no-such`"]),
         (&["--b", "bus.ack=none", "--b", "broker=carrier-pigeon"], &["carrier-pigeon"]),
     ];
@@ -308,7 +308,7 @@ fn made(place: &Place, folder: &str, median_ns: u64, second: u64, change: impl F
     std::fs::write(path.join("record.json"), serde_json::to_vec(&record).expect("a record")).expect("a file");
 }
 
-/// Runs in this order, so many seconds apart.
+/// Runs in this order, the given number of seconds apart.
 fn made_in_order(place: &Place, name: &str, order: &str, apart: u64) {
     for (second, side) in (1_u64..).zip(order.chars()) {
         let median = if side == 'a' { 400_000 } else { 800_000 };

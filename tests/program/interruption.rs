@@ -1,4 +1,4 @@
-//! What ends a run before its time (signals, a broker that dies, stops or comes back), and what is kept of it.
+//! Early ends of a run (signals, a broker that dies, stops or comes back), and the data kept.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
@@ -42,7 +42,7 @@ fn ctrl_c_ends_the_phase_and_keeps_what_was_measured() {
         let audit = record.audit.as_ref().expect("a brief audit");
         assert_eq!((audit.complete, audit.stored_once), (true, load.acked));
         assert!(group.latency.count > 0);
-        // What was cut short never passes.
+        // An interrupted run never passes.
         assert_eq!(record.verdict, Verdict::Inconclusive);
         assert!(!place.run_folder().join("journal.jsonl").exists(), "all of it is in the other files");
         place.run(&["report", place.run_folder().to_str().unwrap()]).ends(130);
@@ -243,7 +243,7 @@ fn a_server_that_comes_back_with_its_store_lets_the_run_complete() {
     assert!(kinds.contains(&"disconnected") && kinds.contains(&"connected"), "{kinds:?}");
     let (load, group, audit) = (&record.load, &record.groups[0], record.audit.as_ref().unwrap());
     assert_eq!((load.intended, load.refused), (4500, 0));
-    // Killed and not powered off: what it confirmed it has.
+    // Killed and not powered off: it has all events that it confirmed.
     assert_eq!((audit.complete, audit.stored_once, audit.missing), (true, load.acked, 0));
     assert_eq!((group.lost, group.duplicate, audit.stored_twice), (0, 0, 0));
     assert_eq!(group.recovered, audit.unconfirmed_stored, "what is stored without an answer arrives");

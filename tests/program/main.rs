@@ -1,6 +1,6 @@
-//! The program by its command line, as people and CI systems run it, and other programs that read what it wrote.
+//! The program by its command line, as users and CI systems run it, and other programs that read its files.
 //!
-//! [`support::program`] runs a few at a time, each in a folder of its own.
+//! [`support::program`] runs a few at a time, each in its own folder.
 
 mod bad_input;
 mod ci_docs;

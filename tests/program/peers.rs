@@ -1,4 +1,4 @@
-//! What `make bench-peers` reads out of other tools' words is what they said, and nothing where they said something else.
+//! `make bench-peers` reads the output of other tools correctly, and nothing from unexpected output.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! `tickgate report`: every file is written, a killed run is recovered, and CI systems are told.
+//! `tickgate report`: every file is written, a killed run is recovered, and CI systems get their summaries.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 

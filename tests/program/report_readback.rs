@@ -83,7 +83,7 @@ fn write(record: &Record, seconds: &[Rows], folder: &Path) {
     std::fs::write(folder.join("expected.json"), expected.to_string()).unwrap();
 }
 
-/// What Java's own reader and its log processor find in a log is what the record says.
+/// Java's own reader and its log processor find the record's figures in a log.
 #[test]
 fn java_reads_the_records_distributions_from_the_log() {
     let how = "install a JDK (17 or later) and Maven, and run scripts/java.sh";

@@ -32,7 +32,7 @@ fn the_window_closes_a_load_without_a_rate_and_its_times_are_not_judged() {
 #[test]
 fn publishing_alone_is_a_run() {
     let place = Place::new();
-    // What is asked of deliveries has no data, which is never a pass.
+    // Objectives on deliveries have no data, which is never a pass.
     place.start_gate(&[&SHORT[..], &["--set", "groups=[]"]].concat()).wait().ends(3);
     let record = place.record();
     assert_eq!(record.groups.len(), 0);

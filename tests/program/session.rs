@@ -14,7 +14,7 @@ use tickgate::session::{self, Asked, Choice, Keeping, Order, SessionError};
 /// One test at a time: they count servers.
 static ALONE: Mutex<()> = Mutex::new(());
 
-/// Keeps what it was told.
+/// Records the events that it received.
 #[derive(Default)]
 struct Told {
     planned: Vec<String>,
@@ -146,5 +146,8 @@ fn a_product_that_is_not_there_is_an_error() {
     assert_eq!(error.to_string(), "there is no product `toy` here");
     assert_eq!(BusKind::named("toy"), None, "a profile cannot name it");
     let error = resolve(&at("nats://localhost"), &plan()).unwrap_err().to_string();
-    assert!(error.contains("`--broker nats://localhost` is no broker for `bus.kind = \"toy\"`"), "{error}");
+    assert!(
+        error.contains("`--broker nats://localhost` is not a broker for `bus.kind = \"toy\"`"),
+        "{error}"
+    );
 }

@@ -1,4 +1,4 @@
-//! What stands before any ratio: the load that a side carried, what it did to its events, and its runs that are missing.
+//! The checks before any ratio: carried load, delivery faults and missing runs.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -139,7 +139,7 @@ fn an_event_is_carried_if_it_was_confirmed_and_every_group_got_it() {
     assert_eq!(Trial::of("x", &empty).load, None);
 }
 
-/// What is found where the median decides.
+/// The finding when the median decides.
 fn by_median(pairs: Vec<Pair>) -> Finding {
     let design = Design { decide: vec!["latency.p50".into()], ..Design::default() };
     let setup = Setup::default();
@@ -297,7 +297,7 @@ fn a_loss_is_claimed_of_a_completed_run_only() {
         assert!(c.pairs[3].excluded.as_deref().unwrap().starts_with("B failed"), "{end:?}");
         assert_eq!(of(&c, "latency.p99").pairs, 7, "{end:?}");
     }
-    // What a dead worker of tickgate did not see is no loss of the bus.
+    // Events that a dead worker of tickgate did not see are not a loss of the bus.
     let c = compared(eight(full(4 * MS), |k| {
         let mut record = losing(if k == 4 { 3 } else { 0 })(k);
         if k == 4 {

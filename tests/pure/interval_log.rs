@@ -31,7 +31,7 @@ fn log(record: &Record, seconds: &[Rows]) -> String {
     String::from_utf8(log).unwrap()
 }
 
-/// What the intervals of a log add up to.
+/// The sums over the intervals of a log.
 fn logged(log: &str) -> Distributions {
     let mut sums = BTreeMap::new();
     for line in log.lines().filter_map(|line| line.strip_prefix("Tag=")) {
@@ -41,7 +41,7 @@ fn logged(log: &str) -> Distributions {
     sums
 }
 
-/// What the record says.
+/// The figures of the record.
 fn recorded(record: &Record) -> Distributions {
     let mut all = BTreeMap::new();
     let load = &record.load;
@@ -78,7 +78,7 @@ fn a_warm_up_of_half_a_second_is_in_no_distribution() {
 fn what_comes_late_is_in_the_intervals_of_the_drain() {
     let mut plan = base(8);
     plan.load.warmup = Span::millis(1700);
-    // The server needs 1.5 ms for what comes each millisecond.
+    // The server needs 1.5 ms for an event that comes each millisecond.
     let overloaded = Faults { service: Delay::Fixed(1_500_000), ..Faults::default() };
     let (record, seconds) = agrees(&plan, &overloaded.into(), 8);
     let late = seconds.iter().filter(|rows| rows.row.phase == PhaseName::Drain && rows.is_measured()).count();
@@ -149,7 +149,7 @@ fn a_recovered_run_has_the_measure_phases_events_and_rates_over_what_it_covers()
     // An answer takes 100 ms, so that each second leaves some open.
     let slow = Faults { answer: Delay::Fixed(100_000_000), ..Faults::demo() };
     let (record, seconds) = agrees(&plan, &slow.into(), 9);
-    // Killed within the fourth second: three are told, 2.5 s of them measured.
+    // Killed within the fourth second: three are recorded, 2.5 s of them measured.
     let found = recover(journal(&record, &seconds[..3]), &[]).unwrap();
     assert!(logged(&log(&found, &seconds[..3])) == recorded(&found));
     let load = &found.load;

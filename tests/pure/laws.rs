@@ -1,6 +1,6 @@
-//! The laws of what is read from outside, on the seeds of the fuzzer and on seeds that are changed by chance.
+//! The properties of readers of external input, on the fuzzer's seeds and on randomly changed seeds.
 //!
-//! Inputs that once broke a law are seeds too, under names that say what was wrong.
+//! Inputs that once violated a property are seeds too, named after the bug.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 

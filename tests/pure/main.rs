@@ -1,4 +1,4 @@
-//! What needs no broker, no other program and no clock: laws, known answers, seeded simulations, schemas and what is shown.
+//! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
 mod compare;

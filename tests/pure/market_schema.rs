@@ -1,4 +1,4 @@
-//! Generated events against the published JSON Schemas, and what a schema cannot say of them.
+//! Generated events against the published JSON Schemas, and properties that a schema cannot express.
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test's helpers may fail like its tests")]
 

@@ -25,7 +25,7 @@ use tickgate::selftest::swarm::draw;
 
 /// Seeds that a plain `cargo test` runs.
 const FEW: u64 = 300;
-/// Seeds that found something wrong once, with what it was.
+/// Seeds that found a bug, with its description.
 const FOUND: [(u64, &str); 5] = [
     (27, "copies of unconfirmed events made the audit say that acked ones were not stored once"),
     (46, "losses by symbol came from a list that is bounded"),
@@ -35,10 +35,12 @@ const FOUND: [(u64, &str); 5] = [
 ];
 
 fn variable(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
-/// What is wrong with a seed, a panic included.
+/// The failure of a seed, a panic included.
 fn wrong(seed: u64) -> Vec<String> {
     let judged = catch_unwind(|| {
         let (plan, scenario) = draw(seed);
@@ -165,7 +167,7 @@ fn the_schedule_is_a_function_of_the_plan_alone() {
     }
 }
 
-/// Shows a seed: what was drawn, what is wrong, and the story of every event that met trouble.
+/// Shows a seed: the drawn plan, the failure, and the history of every affected event.
 #[test]
 fn replay() {
     let Some(seed) = variable("TICKGATE_SEED") else { return };

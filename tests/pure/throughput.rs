@@ -71,7 +71,7 @@ fn whole_slots_and_drawn_topics_are_not_held_against_a_perfect_bus() {
         if text == MIX {
             assert_eq!(record.groups[0].measured_intended, 14_969, "short of 15,000");
         }
-        // What was really offered is told as it was.
+        // The rate that was really offered is in the record.
         let planned = plan.load.rate.per_second;
         assert!((record.load.offered_rate - planned).abs() < planned / 50.0);
         let record = run(&plan, Faults::default().with(Fault::Undelivered, Hits::Share(0.1)));
@@ -81,7 +81,7 @@ fn whole_slots_and_drawn_topics_are_not_held_against_a_perfect_bus() {
     assert!((record.load.offered_rate - 6.875).abs() < 1e-9, "{}", record.load.offered_rate);
 }
 
-/// What a limit is drawn near to: the rate of all topics, or of those of the second group.
+/// The rate that a random limit is close to: of all topics, or of those of the second group.
 #[derive(Debug, Clone)]
 struct Drawn {
     rate: u32,

@@ -101,7 +101,7 @@ fn a_worker_that_died_makes_the_run_unfit() {
     dying.faults.deaths.push(Death { group: 0, member: 0, at: 1_000_000_000 });
     let died = record(&plan(), &dying);
     assert!(rules(&died).contains(&"worker-died"));
-    // What it did not take waits for a member: the bus is not blamed for it.
+    // The rest waits for a member: the bus is not blamed for it.
     assert!(died.groups[0].pending > 0);
     assert_eq!((died.groups[0].lost, verdicts(&died)), (0, vec![Verdict::Inconclusive; 3]));
 }

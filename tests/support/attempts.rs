@@ -1,7 +1,7 @@
-//! Figures of a run behind a fault, beside what they must be. A figure that is wrong is a finding at once. A run that was
-//! disturbed, by what it has itself seen of the machine, shows nothing: that is said, and it is measured again.
+//! Figures of a run behind a fault, against their expected values. A wrong figure is a failure at once. A run that was
+//! disturbed, by its own observation of the machine, is inconclusive: this is reported, and it is measured again.
 
-#![allow(clippy::print_stderr, reason = "what was seen is of interest when it holds, too")]
+#![allow(clippy::print_stderr, reason = "the observed figures matter when they hold, too")]
 
 use tickgate::measure::decode;
 use tickgate::num;
@@ -11,11 +11,11 @@ use tickgate::record::{Latency, Record};
 pub enum Miss {
     /// A figure is not the computed one.
     Wrong(String),
-    /// The run cannot tell: the machine was late itself.
+    /// Inconclusive: the machine itself was late.
     Disturbed(String),
 }
 
-/// How often a disturbed measurement is made, at the most.
+/// Maximum attempts at a disturbed measurement.
 const ATTEMPTS: usize = 6;
 
 /// Measures until a run is fit to show the figures; the first one that is wrong fails.
@@ -64,10 +64,10 @@ pub fn quantile(of: &Latency, q: f64) -> f64 {
     num::f64_of(histogram.value_at_quantile(q)) / 1e9
 }
 
-/// What was measured, what was computed and what was seen, in seconds.
+/// The measured figure, its computed value and the observed one, in seconds.
 pub type Figure = (String, f64, f64);
 
-/// Says which figures are further from what was computed than is tolerated, below and above.
+/// Lists the figures that differ from the computed value by more than the tolerance, below and above.
 pub fn far(figures: &[Figure], below: f64, above: f64) -> Result<(), String> {
     let shown = figures.iter().map(|(what, computed, seen)| {
         let line = format!("{what}: computed {:.2} ms, seen {:.2} ms", computed * 1e3, seen * 1e3);

@@ -6,7 +6,7 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
 };
 
-/// An authority and what it signed, as PEM files.
+/// An authority and the certificates that it signed, as PEM files.
 pub struct Certificates {
     folder: tempfile::TempDir,
 }

@@ -159,7 +159,7 @@ pub fn open_events_are_bounded_in_bytes<R: Rig>() {
             next += 1;
         }
         assert_eq!(publish(publisher, 9999, &payload), Err(Refused::Full));
-        // What is left of the bytes is for whoever fits into it.
+        // The remaining bytes are for any event that fits.
         publish(publisher, next, b"small").unwrap();
         next += 1;
         next - 1 - first
@@ -230,7 +230,7 @@ pub fn a_silent_broker_leaves_in_doubt_what_left_and_nothing_else<R: Rig>() {
     let never_left = tokens(&acks, NOT_SENT);
     assert_eq!(never_left.len() + tokens(&acks, NO_ANSWER).len(), 100, "{acks:?}");
     assert!(!never_left.is_empty(), "all in doubt, though 90 waited for room");
-    // The broker's late answers belong to nobody, also when their slots are in use again.
+    // The broker's late answers belong to no event, also when their slots are in use again.
     rig.resume();
     for token in 100..110 {
         publish(&mut publisher, token, format!("e {token}").as_bytes()).unwrap();
@@ -383,7 +383,7 @@ pub fn a_member_resumes_where_its_group_was<R: Rig>() {
         take_numbers(&mut member, Duration::from_secs(5), &mut first);
     }
     drop(member);
-    // What was acknowledged never comes again; what was only fetched does.
+    // Acknowledged events are never delivered again; events that were only fetched are.
     let rest = receive(&mut bus.member(0, 0).unwrap(), 200 - first.len());
     let rest: BTreeSet<u64> = rest.iter().map(|r| number(&r.payload)).collect();
     assert!(rest.is_disjoint(&first));

@@ -166,7 +166,7 @@ impl Kafka {
         Self::of(pool, || Shared { broker: Mutex::new(started(&extra())), doors: None })
     }
 
-    /// One with a listener for each way in, for what the driver does beyond the contract.
+    /// One with a listener for each kind of access, for the driver's tests beyond the contract.
     pub fn with_doors() -> Self {
         static POOL: Pool = Pool::of(2);
         Self::of(&POOL, || {
@@ -193,7 +193,7 @@ impl Kafka {
         self.broker().url()
     }
 
-    /// Connects somewhere else or as somebody else.
+    /// Connects to another address or as another user.
     pub fn connect_to(&self, plan: &Plan, target: Target) -> Result<KafkaBus, String> {
         self.connect_run(&self.run, plan, target)
     }

@@ -1,4 +1,4 @@
-//! What the test binaries share: servers of their own, credentials, certificates, plans, records, the machine itself.
+//! Shared by the test binaries: servers, credentials, certificates, plans, records, the machine itself.
 
 #![allow(
     dead_code,
@@ -46,7 +46,7 @@ pub fn nats_server() -> PathBuf {
     )
 }
 
-/// A plan with two topics and one group that hears both; tests change what they are about.
+/// A plan with two topics and one group that receives both; tests change the parts that they test.
 pub fn plan() -> Plan {
     Plan {
         name: "test".to_owned(),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::{self, stream};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-/// Does something on a server as a client of its own.
+/// Runs an action on a server with a separate client.
 pub fn client<T>(url: &str, work: impl AsyncFnOnce(async_nats::Client) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async { work(async_nats::connect(url).await.expect("connects")).await })
@@ -111,7 +111,7 @@ impl NatsServer {
         panic!("nats-server does not start:\n{}", self.log());
     }
 
-    /// What it has written.
+    /// Its output.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("nats.log")).unwrap_or_default()
     }
@@ -143,7 +143,7 @@ impl NatsServer {
         })
     }
 
-    /// Makes a stream, as somebody else would.
+    /// Creates a stream, as another user would.
     pub fn make_stream(&self, name: &str, subject: &str) {
         jetstream(&self.url(), async |jetstream| {
             let config = stream::Config {

@@ -1,7 +1,7 @@
 //! The parts of the outside world that a test can do without: named when they are missing, and then a failure
 //! only where `TICKGATE_REQUIRE` is `all` or names them.
 
-#![allow(clippy::print_stderr, clippy::expect_used, reason = "a test says what it leaves out, and may fail")]
+#![allow(clippy::print_stderr, clippy::expect_used, reason = "a test reports skipped parts, and may fail")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,7 +26,7 @@ pub fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Runs a Python script of the project's own environment; panics with what it said when it fails.
+/// Runs a Python script in the project's own environment; panics with its output when it fails.
 pub fn python(script: &str, args: &[&Path]) -> String {
     let done = Command::new(root().join(".venv/bin/python")).arg(root().join(script)).args(args).output();
     let done = done.expect("the environment has a python");

@@ -24,7 +24,7 @@ pub fn pairs(figures: &[(f64, f64)]) -> Vec<Pair> {
     (1..).zip(order).zip(figures).map(pair).collect()
 }
 
-/// So many pairs with B at `ratio` times A, give or take a percent, and no two differences the same.
+/// The given number of pairs with B at `ratio` times A, within a percent, and no two differences the same.
 pub fn around(ratio: f64, n: u32) -> Vec<Pair> {
     let pair = |k: u32| {
         let a = 1e6 + f64::from(k) * 1e4;

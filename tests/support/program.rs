@@ -1,4 +1,4 @@
-//! The program itself, run in a folder of its own, a few at a time.
+//! The program itself, each run in its own folder, a few at a time.
 
 use std::cell::Cell;
 use std::fs::File;
@@ -253,7 +253,7 @@ impl Running {
         self.until(text, |running| running.err().contains(text));
     }
 
-    /// Waits until the journal of the folder's only run holds a text so many times.
+    /// Waits until the journal of the folder's only run holds a text the given number of times.
     #[track_caller]
     pub fn until_the_journal_has(&mut self, text: &str, times: usize) {
         self.until(text, |running| {

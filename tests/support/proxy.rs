@@ -1,5 +1,5 @@
-//! A TCP proxy on loopback that does to the bytes between a client and a server what a test asks for, at a known
-//! time and by a known amount: so what is measured behind it can be computed.
+//! A TCP proxy on loopback that delays, limits or cuts the bytes between a client and a server at a known
+//! time and by a known amount, so that the figures behind it can be computed.
 //!
 //! Each connection has a thread a direction. A thread wakes for bytes and for the time of its next chunk, to a few
 //! tens of microseconds; what a chunk costs is arithmetic ([`Lane`]), and the order of bytes is always kept.
@@ -39,7 +39,7 @@ pub struct Shape {
     pub delay_ns: Ns,
     /// And up to so long more, evenly distributed; a chunk never overtakes another.
     pub jitter_ns: Ns,
-    /// Each connection carries so many bytes a second; 0 is as many as come.
+    /// Bytes a second that each connection carries; 0 is unlimited.
     pub bytes_a_second: u64,
     /// The bytes vanish, those under way included, and the end of a connection with them: both directions of one that
     /// vanish make it half open.
@@ -147,7 +147,7 @@ impl Proxy {
         self.shared.state().ways[index(direction)].shape = shape;
     }
 
-    /// Holds everything, what is under way included, for a time, and then lets all of it go at once.
+    /// Holds everything, including bytes in flight, for a time, and then releases all of it at once.
     pub fn stall(&self, directions: &[Direction], length: Duration) {
         let until = self.after(length);
         let mut state = self.shared.state();
@@ -156,7 +156,7 @@ impl Proxy {
         }
     }
 
-    /// Ends all connections, with the bytes that are under way, and lets nobody in for a time.
+    /// Ends all connections, with the bytes in flight, and refuses new ones for a time.
     pub fn cut(&self, length: Duration) {
         let until = self.after(length);
         let mut state = self.shared.state();
@@ -202,7 +202,7 @@ fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
         readable(listener, LOOK_NS);
         let Ok((client, _)) = listener.accept() else { continue };
         let refuses = shared.clock.now() < shared.state().refuses_until;
-        // Who is not let in, by us or by the server, sees his connection end.
+        // A refused client, by the proxy or by the server, sees its connection end.
         if let (false, Ok(server)) = (refuses, TcpStream::connect(shared.server)) {
             threads.extend(connect(client, server, shared).expect("sockets"));
         }
@@ -301,7 +301,7 @@ impl Pipe {
     }
 }
 
-/// Waits until there is something to read, so long at the most.
+/// Waits until there is something to read, up to the given time.
 fn readable(socket: impl AsFd, longest: Ns) -> bool {
     let parts = (longest / 1_000_000_000, longest % 1_000_000_000);
     let longest = Timespec {

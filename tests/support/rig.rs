@@ -1,4 +1,4 @@
-//! What the contract suite needs of a broker besides its driver, and small helpers around the seam.
+//! The contract suite's requirements of a broker besides its driver, and small helpers.
 
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ pub trait Rig: Sized {
     type Bus: Bus;
     /// What its acknowledgements mean.
     const DURABILITY: &'static str;
-    /// Does its client send again by itself what was on a connection that ended?
+    /// Does its client resend by itself the events of a lost connection?
     const SENDS_AGAIN: bool = false;
     /// Is there such a broker? Where it is not, tests on it are left out.
     fn is_there() -> bool {
@@ -37,9 +37,9 @@ pub trait Rig: Sized {
     fn holds_out() -> Span {
         Span::seconds(5)
     }
-    /// Publishes as somebody else to the first topic, and waits until it is stored.
+    /// Publishes as another user to the first topic, and waits until it is stored.
     fn publish_foreign(&self, payload: &[u8]);
-    /// Receives so many events of the plan's first group and acknowledges none.
+    /// Receives the given number of events of the plan's first group and acknowledges none.
     fn take_without_ack(&self, plan: &Plan, events: usize);
 
     /// Connects for the run `t1`.
@@ -55,7 +55,7 @@ pub trait Rig: Sized {
     }
 }
 
-/// NATS on a server of its own.
+/// NATS on a separate server.
 pub struct Nats {
     pub server: NatsServer,
 }

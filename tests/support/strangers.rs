@@ -10,7 +10,7 @@ fn connect(address: &str) -> TcpStream {
     stream
 }
 
-/// What a nats-server says to who asks for something without having said who it is.
+/// The answer of a nats-server to a request without authentication.
 pub fn nats_answers(address: &str) -> String {
     let mut lines = BufReader::new(connect(address));
     let mut line = String::new();

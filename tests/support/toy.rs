@@ -50,7 +50,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     },
 });
 
-/// What a server holds.
+/// The contents of a server.
 #[derive(Default)]
 struct Held {
     /// Its bus, once a plan has come.

@@ -1,4 +1,4 @@
-//! What comes off a bus: events of a run, damaged, written anew, cut, or of somebody else.
+//! Input from a bus: events of a run, damaged, re-serialised, cut, or of another publisher.
 
 use std::sync::LazyLock;
 

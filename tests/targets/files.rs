@@ -1,4 +1,4 @@
-//! What a run leaves: records and journals, whoever has had his hands in them.
+//! Files of a run: records and journals, also after tampering.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ pub fn journal(bytes: &[u8]) {
     journal_cut_at(bytes, cuts);
 }
 
-/// What a whole line is.
+/// The kind of a complete line.
 enum Whole {
     Entry(Box<Line>),
     /// JSON, and no entry.

@@ -111,15 +111,15 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
         ]
         .join("\n"),
         @r#"
-    `latncy.p99` is no metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker` or `harness`; did you mean `latency.p99`?
-    `p9999` is no statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
-    `losst` is no figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
-    `publish.unsent` is no figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`
+    `latncy.p99` is not a metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker` or `harness`; did you mean `latency.p99`?
+    `p9999` is not a statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
+    `losst` is not a figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
+    `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`
     `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of latency, such as `windows.latency.p99`
-    `=` is no comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
+    `=` is not a comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
     `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
     `10k/s` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
-    `2` is no share; expected the share of windows that must meet the limit, such as `99.9%`
+    `2` is not a share; expected the share of windows that must meet the limit, such as `99.9%`
     "#
     );
 }
@@ -166,8 +166,9 @@ fn limit(kind: Kind, n: u32) -> Value {
 }
 
 pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
-    let group =
-        proptest::option::of("[a-z][a-z0-9-]{0,12}".prop_filter("`windows` is no group", |g| g != "windows"));
+    let group = proptest::option::of(
+        "[a-z][a-z0-9-]{0,12}".prop_filter("`windows` is not a group", |g| g != "windows"),
+    );
     let ops = prop::sample::select(OPS.to_vec());
     (group, any::<bool>(), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
         |(group, windows, metric, op, n, share)| {

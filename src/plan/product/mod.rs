@@ -1,4 +1,4 @@
-//! The products that a plan can be for: what is to be known of each to plan for it and to compare it, without a driver.
+//! The products that a plan can be for: the facts needed to plan for each and to compare it, without a driver.
 
 mod kafka;
 mod nats;
@@ -10,27 +10,27 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Bus, Plan};
 
-/// A product, as a plan sees it. What a run needs of it beside this is a row of its own (`session::PRODUCTS`).
+/// A product, as a plan sees it. The parts that only a run needs are in `session::PRODUCTS`.
 #[derive(Debug)]
 pub struct Product {
     /// As a profile, a record and the begin of an address name it.
     pub name: &'static str,
     /// As it calls itself.
     pub title: &'static str,
-    /// What it is, for the schema of a record.
+    /// Its description in the schema of a record.
     pub description: &'static str,
     /// Each topic has partitions, each with a log and a bound of its own, beyond which the oldest events go; else all
     /// topics are in one log, which takes no event beyond its bound.
     pub partitioned: bool,
-    /// Its client has threads of its own and collects events into batches.
+    /// Its client runs its own threads and collects events into batches.
     pub batching: bool,
     /// It can keep its events in memory.
     pub in_memory: bool,
-    /// What it does with what a plan asks for, in words.
+    /// How it carries out a plan's settings, in words.
     pub words: Words,
 }
 
-/// What a product does with what a plan asks for, in words, for those who compare two.
+/// How a product carries out a plan's settings, in words, for comparing two products.
 #[derive(Debug, Clone, Copy)]
 pub struct Words {
     /// Who confirms an event.
@@ -73,7 +73,7 @@ impl BusKind {
         self.0.name
     }
 
-    /// What is to be known of it.
+    /// The row of this product.
     #[must_use]
     pub const fn product(self) -> &'static Product {
         self.0

@@ -1,4 +1,4 @@
-//! Properties: what is written reads back, and no text panics.
+//! Properties: a written plan reads back, and no text panics.
 
 use proptest::prelude::*;
 
@@ -217,7 +217,7 @@ fn mutated() -> impl Strategy<Value = String> {
     })
 }
 
-/// Reads a text, and checks that whatever is wrong with it can be shown and lies in it.
+/// Reads a text, and checks that each mistake lies in it and can be shown.
 fn read_any(text: &str, sets: &[String]) -> Result<(), TestCaseError> {
     match read(&Source::new("p.toml", text), sets) {
         Ok(plan) => prop_assert_eq!(read(&Source::new("p.toml", to_toml(&plan)), &[]), Ok(plan)),

@@ -1,4 +1,4 @@
-//! What a profile becomes, and that no text whatever breaks the reader.
+//! The plan that a profile becomes; no text breaks the reader.
 
 mod laws;
 
@@ -201,7 +201,7 @@ fn every_legal_key_is_written() {
             + &prices_to_toml(&Prices::default());
         toml::Value::Table(text.parse().expect("TOML"))
     });
-    // `base` is shorthand: a written plan has what it stands for.
+    // `base` is shorthand: a written plan has its expansion.
     for key in all_keys().iter().filter(|key| *key != "topology.base") {
         let is_there = |written: &toml::Value| {
             let step = |value: &toml::Value, step: &str| {

@@ -1,5 +1,5 @@
-//! Connections that end or fall silent, a server and a program that are stopped: what is known of each event is
-//! told, and nothing else; and a run always ends.
+//! Connections that end or fall silent, a server and a program that are stopped: exactly the known facts about each
+//! event are reported, and a run always ends.
 
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,7 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
     for direction in [ToServer, ToClient] {
         proxy.shape(direction, Shape { delay_ns: 20_000_000, ..Shape::default() });
     }
-    // What the server had sent to the member is sent again after a while, and so out of order.
+    // Events that the server had sent to the member are sent again after a while, and so out of order.
     let sets = ["load.duration=3s", "load.drain=30s", "bus.publish_timeout=3s", "bus.nats.ack_wait=2s"];
     let (done, record) = run(&proxy.url(), &sets, |_| {
         std::thread::sleep(SECOND / 2);

@@ -21,7 +21,7 @@ fn address(listener: &TcpListener) -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-/// A server in plain text that greets whoever comes and keeps what it hears.
+/// A plain-text server that accepts every client and records its input.
 struct Eavesdropper {
     address: String,
     heard: Arc<Mutex<Vec<u8>>>,
@@ -56,7 +56,7 @@ impl Eavesdropper {
     }
 }
 
-/// A man in the middle: adds an address to what the server says before the handshake, and cuts connections.
+/// A man in the middle: adds an address to the server's text before the handshake, and cuts connections.
 struct Middle {
     address: String,
     /// What comes through now.
@@ -199,7 +199,7 @@ impl Subscriber {
         Self { url, prefix: prefix.to_owned(), heard }
     }
 
-    /// The subjects of what it has heard.
+    /// The subjects that it has received.
     fn heard(self) -> Vec<String> {
         nats::client(&self.url, async |client| {
             client.publish(format!("{}.end", self.prefix), "".into()).await.unwrap();
@@ -251,7 +251,7 @@ fn adr_002_beside_a_plain_subscriber_of_its_subjects_which_receives_nothing() {
     assert_eq!(record.plan.topology.prefix, "ai-trader", "the plan is the profile's");
     let report = std::fs::read_to_string(place.run_folder().join("report.html")).unwrap();
     assert!(!report.contains("--allow-prefix"), "the command to run it again");
-    // What is sent where is said before it is sent.
+    // The destination of the load is shown before it is sent.
     let ready = done.err.find("ready: ").unwrap();
     assert!(ready < done.err.find("warm-up").unwrap(), "before the load:\n{}", done.err);
     let sending = done.err[ready..].lines().next().unwrap();
@@ -337,7 +337,7 @@ fn a_prefix_that_is_not_the_profiles_is_a_mistake() {
     let side = ["compare", "./gate.toml", "--a", "broker=sim", "--b", "broker=nats://127.0.0.1:1"];
     place.run(&[&side[..], &nobody[2..]].concat()).fails(2, &["side B: ", both[0], both[1]]);
     place.gate(&["--allow-prefix", "ai-trader.>"]).fails(2, &["without wildcards"]);
-    // Where nobody else listens there is nothing to allow.
+    // Without other listeners there is nothing to allow.
     place.gate(&[&["--broker", "sim", "--allow-prefix", "shop"], &SHORT[..]].concat()).ends(0);
 }
 

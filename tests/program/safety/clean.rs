@@ -1,4 +1,4 @@
-//! What a run left behind, and how it is found and removed.
+//! Leftovers of runs are found and removed.
 
 use async_nats::jetstream::stream;
 use rustix::process::Signal;
@@ -12,7 +12,7 @@ use crate::support;
 use crate::support::nats::{self, NatsServer};
 use crate::support::program::{Done, Place, balances};
 
-/// A run that goes on until somebody ends it.
+/// A run that continues until it is ended.
 const LONG: [&str; 4] = ["--set", "load.duration=10m", "--set", "bus.max_bytes=400MiB"];
 /// A second one must not want the subjects of the first.
 const APART: [&str; 2] = ["--set", "topology.prefix=apart"];
@@ -51,7 +51,7 @@ fn consumers(server: &NatsServer, stream: &str) -> Vec<Value> {
     ask(server, &format!("CONSUMER.LIST.{stream}"))["consumers"].as_array().unwrap().clone()
 }
 
-/// Makes a stream with metadata, as somebody else would, with an event in it.
+/// Creates a stream with metadata, as another user would, with an event in it.
 fn make(server: &NatsServer, name: &str, subject: &str, mark: Option<&str>) {
     nats::jetstream(&server.url(), async |jetstream| {
         let mark = mark.map(|mark| ("tickgate.run".to_owned(), mark.to_owned()));
@@ -66,7 +66,7 @@ fn make(server: &NatsServer, name: &str, subject: &str, mark: Option<&str>) {
     });
 }
 
-/// Waits until a server has noticed that nobody waits for the events of a stream any more.
+/// Waits until a server has noticed that no client waits for the events of a stream any more.
 fn until_nobody_waits(server: &NatsServer, stream: &str) {
     let waits = |consumer: &Value| consumer["num_waiting"].as_u64().unwrap_or(0) > 0;
     while consumers(server, stream).iter().any(waits) {
@@ -134,7 +134,7 @@ fn what_a_killed_run_left_is_listed_and_removed_and_nothing_else() {
     );
     assert_eq!(info(&server, &stream)["config"]["name"], json!(stream), "it is still there");
 
-    // It removes what is dead, beside a run that is alive.
+    // It removes leftovers of dead runs, beside a live run.
     let done = clean(&["--older-than", "0s", "--yes", "--format", "json"]);
     done.ends(0);
     assert_eq!(found(&done, &stream)["removed"], true, "{}", done.out);
@@ -316,7 +316,7 @@ mod kafka {
 
     type Settings = Vec<(String, Option<String>)>;
 
-    /// A cluster, as somebody else sees it.
+    /// A cluster, as another user sees it.
     struct Cluster {
         config: ClientConfig,
         runtime: tokio::runtime::Runtime,
@@ -370,7 +370,7 @@ mod kafka {
             topics.chain(groups.groups().iter().map(|group| group.name().to_owned())).collect()
         }
 
-        /// Names of what bears this run's id.
+        /// Names with this run's id.
         fn of(&self, run: &str) -> Vec<String> {
             self.names().into_iter().filter(|name| name.starts_with(&format!("tickgate-{run}"))).collect()
         }
@@ -384,7 +384,7 @@ mod kafka {
         let broker = started("");
         let url = broker.url();
         let cluster = Cluster::new(&url);
-        // Names as a run gives them, made by somebody else; a group without a topic; and names that are nobody's.
+        // Names as a run gives them, made by another user; a group without a topic; and unrelated names.
         cluster.make("tickgate-research.orders", "tickgate-research-desk");
         cluster.make("orders", "tickgate-abcdefgh-desk");
         let foreign = ["tickgate-research.orders", "orders"];

@@ -54,7 +54,7 @@ fn kept(pid: u32, file: &Path, password: &str) {
     }
 }
 
-/// Ends a run, of which nothing holds the password: not what it said, and no file that it left.
+/// Ends a run, and checks that neither its output nor its files contain the password.
 #[track_caller]
 fn ended_without(place: &Place, running: Running, password: &str) {
     running.signal(Signal::INT);
@@ -222,7 +222,7 @@ fn what_lies_in_a_folder_of_others_is_named_and_not_started() {
         }
         assert!(!mark.exists(), "{}", path.display());
     }
-    // As git does: who has become root by sudo may start what is in a folder of his own.
+    // As in git: a user who became root by sudo may start programs in their own folder.
     if geteuid().is_root() {
         chown(place.path(), Some(NOBODY), None).unwrap();
         place.set("SUDO_UID", NOBODY.to_string());

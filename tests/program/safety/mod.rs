@@ -1,4 +1,4 @@
-//! Safe on shared machines: no secret in any output, no way out of a run's folder, no commands in what is printed.
+//! Safe on shared machines: no secret in any output, no way out of a run's folder, no commands in printed text.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
 
@@ -18,7 +18,7 @@ use tickgate::record::{Mark, Record, Verdict};
 use crate::support::nats::NatsServer;
 use crate::support::program::{Done, Place};
 
-/// What is looked for: the first and the last letters of every secret of these tests.
+/// The texts to look for: the first and the last letters of every secret of these tests.
 const HEAD: &str = "Hd3xQ";
 const TAIL: &str = "Zt8yW";
 /// A run that is as short as one can be.
