@@ -35,7 +35,7 @@ demo: compiler brokers ## run the profile `quick` on a local NATS server and sho
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
 	$(CARGO) build --release
-	RUST_TEST_THREADS=$(THREADS) $(CARGO) test --no-fail-fast
+	@scripts/test.sh $(THREADS)
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
