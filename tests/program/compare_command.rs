@@ -323,7 +323,7 @@ fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
     for (name, order, apart, why) in [
         ("row", "aaaaaabbbbbb", 60, "a run of pair 2 was made before pair 1 was complete"),
         ("once", "ababababababba", 60, "A was first in 6 of 7 pairs"),
-        ("overlap", "abbaabbaabba", 10, "11 of 12 runs began before the run before them had ended"),
+        ("overlap", "abbaabbaabba", 10, "11 of 12 runs began before the previous run had ended"),
         ("odd", "abbaabbaabbaa", 60, "A has 7 runs, B 6"),
     ] {
         made_in_order(&place, name, order, apart);

@@ -8,7 +8,7 @@ use crate::cli::report::sound;
 use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
-    self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
+    self, About, Design, Kind, Order, Pair, SideInput, Trial, not_in_turns, workload_differences,
 };
 use crate::host::clock::{Clock, utc};
 use crate::num;
@@ -30,7 +30,7 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     same_durability(args, &a).and_then(|()| same_durability(args, &b))?;
     let clock = Clock::start();
     let identity = Identity::new();
-    let setup = |flags: &[String], path: &Path, sample: &Made| Setup {
+    let setup = |flags: &[String], path: &Path, sample: &Made| SideInput {
         label: SideFile::of_flags(flags).label.unwrap_or_else(|| {
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         }),

@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn a_closed_load_has_no_times_to_decide_by() {
         let closed = ["--set", "load.rate=max", "--set", "load.arrival=closed", "--set", "objectives={}"];
-        assert!(warnings(&closed).iter().any(|w| w.contains("has no times")), "{:?}", warnings(&closed));
+        assert!(warnings(&closed).iter().any(|w| w.contains("has no latencies")), "{:?}", warnings(&closed));
         let by_use = [&closed[..], &["--decide", "broker.cpu"]].concat();
         assert_eq!(warnings(&by_use), [""; 0]);
         assert_eq!(warnings(&[]), [""; 0]);

@@ -5,7 +5,7 @@ use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
 use crate::cli::{Exit, Failure, run};
-use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
+use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, SideInput, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
 use crate::host::sleep::Sleeper;
@@ -27,7 +27,7 @@ struct Turns<'a> {
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
     progress: Progress,
-    setups: [Setup; 2],
+    setups: [SideInput; 2],
     /// The first failure before the load of a run began.
     failure: Option<Failure>,
 }
@@ -41,7 +41,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
             .map_err(|error| run::no_folder(&error))?;
     let setup =
-        |side: &Side| Setup { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
+        |side: &Side| SideInput { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
     let mut turns = Turns {
         task: &task,
         folder: &folder,

@@ -164,7 +164,7 @@ fn an_account_whose_pairs_do_not_make_its_finding_is_named() {
         4,
         &[
             "account/compare.json contradicts itself",
-            "its verdict is `better`, and its pairs make it `worse`",
+            "its verdict is `better`, but its pairs give `worse`",
         ],
     );
     assert_eq!(done.out, "", "nothing is shown as if it were true");
