@@ -31,7 +31,10 @@ fn unknown(name: &str) -> String {
     match Source::find(name.trim_end_matches(".toml").rsplit('/').next().unwrap_or(name)) {
         Err(error) => error.to_string(),
         Ok(_) => {
-            format!("`{name}` is a file, not a shipped profile; shipped profiles: {}", builtin::names().join(", "))
+            format!(
+                "`{name}` is a file, not a shipped profile; shipped profiles: {}",
+                builtin::names().join(", ")
+            )
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::judge::{self, Grounds};
 use super::standing::Standing;
-use super::{Comparison, RULES, SideInput, Side, Sides, fairness, trial};
+use super::{Comparison, RULES, Side, SideInput, Sides, fairness, trial};
 
 /// Finds where a comparison judged by this version's rules does not follow from its own pairs. A comparison judged by
 /// other rules is not checked.
@@ -34,7 +34,11 @@ pub fn contradiction(account: &Comparison) -> Option<String> {
     let standing = Standing::of(design, &sides, &pairs);
     let metrics = judge::metrics(design, &standing, &pairs);
     if account.metrics.len() != metrics.len() {
-        return Some(format!("it has {} metrics, but its pairs give {}", account.metrics.len(), metrics.len()));
+        return Some(format!(
+            "it has {} metrics, but its pairs give {}",
+            account.metrics.len(),
+            metrics.len()
+        ));
     }
     let differs = |(is, should): &(&super::MetricResult, &super::MetricResult)| {
         is.name != should.name || is.finding != should.finding || is.ratio != should.ratio

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::load::of_side;
 use super::plans::flat;
 use super::standing::completed;
-use super::{Ledger, Outcome, Pair, Row, SideInput, Side, Trial};
+use super::{Ledger, Outcome, Pair, Row, Side, SideInput, Trial};
 use crate::num::{self, show};
 use crate::plan::Words;
 use crate::record::{End, Record, Verdict};

@@ -37,10 +37,7 @@ pub fn not_in_turns(a: &[Made], b: &[Made]) -> Option<String> {
     // A run that overlaps any other overlaps the one that starts next.
     let overlapping = all.windows(2).filter(|two| two[1].start_ns < two[0].end_ns).count();
     if overlapping > 0 {
-        return Some(format!(
-            "{overlapping} of {} runs began before the previous run had ended",
-            all.len()
-        ));
+        return Some(format!("{overlapping} of {} runs began before the previous run had ended", all.len()));
     }
     let pairs: Vec<(u64, u64)> = a.iter().zip(b).map(|(a, b)| (a.start_ns, b.start_ns)).collect();
     let mixed = pairs.windows(2).position(|two| two[0].0.max(two[0].1) >= two[1].0.min(two[1].1));

@@ -51,9 +51,7 @@ pub(super) fn sentence(
         parts.push("No pair of runs can be compared.".into());
     } else if used < FEWEST_PAIRS {
         if design.kind == Kind::Folders && used == 1 {
-            parts.push(
-                "One run of each side: these figures allow no conclusion.".into(),
-            );
+            parts.push("One run of each side: these figures allow no conclusion.".into());
         } else {
             parts.push(format!(
                 "No verdict is possible: {} of at least {FEWEST_PAIRS}.",

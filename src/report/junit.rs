@@ -1,4 +1,4 @@
-//! The verdict as JUnit XML for CI systems: a test case for each objective.
+//! The verdict as `JUnit` XML for CI systems: a test case for each objective.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 

@@ -1,6 +1,8 @@
 //! Comparisons of fixed runs.
 
-use tickgate::compare::{About, Comparison, Design, Kind, Order, Pair, Prices, SideInput, Trial, compare, order};
+use tickgate::compare::{
+    About, Comparison, Design, Kind, Order, Pair, Prices, SideInput, Trial, compare, order,
+};
 use tickgate::measure;
 use tickgate::plan::Span;
 use tickgate::record::{Latency, Process, Record};

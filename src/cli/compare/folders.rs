@@ -82,8 +82,9 @@ fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
     if path.join("record.json").is_file() || path.is_file() {
         return Ok(vec![made(path)?]);
     }
-    let unreadable =
-        |error: std::io::Error| Failure::usage(format!("`{}` is not a folder of runs: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        Failure::usage(format!("`{}` is not a folder of runs: {error}", path.display()))
+    };
     let entries: Result<Vec<PathBuf>, _> =
         std::fs::read_dir(path).map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path())).collect();
     let folders = entries.map_err(unreadable)?.into_iter().filter(|path| path.join("record.json").is_file());

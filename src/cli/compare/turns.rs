@@ -40,8 +40,11 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let folder =
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
             .map_err(|error| run::no_folder(&error))?;
-    let setup =
-        |side: &Side| SideInput { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
+    let setup = |side: &Side| SideInput {
+        label: side.label.clone(),
+        overrides: side.overrides.clone(),
+        sample: None,
+    };
     let mut turns = Turns {
         task: &task,
         folder: &folder,

@@ -131,8 +131,7 @@ fn percentiles(record: &Record) -> Chart {
     Chart {
         id: "latency-percentiles",
         title: "Latency by percentile",
-        about: "Share of the load by latency. A line that stays low on the right has no tail."
-            .into(),
+        about: "Share of the load by latency. A line that stays low on the right has no tail.".into(),
         seen,
         picture: if spreads.is_empty() { Err(no_samples(record)) } else { Ok(plot.picture()) },
         table,

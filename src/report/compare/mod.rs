@@ -83,7 +83,7 @@ pub(crate) fn side_name(letter: &str, side: &Side) -> String {
     if side.label.is_empty() { letter.to_owned() } else { show::plain(&format!("{letter} ({})", side.label)) }
 }
 
-/// JUnit XML: a test case for each deciding metric, one for delivery faults, and one for the whole comparison.
+/// `JUnit` XML: a test case for each deciding metric, one for delivery faults, and one for the whole comparison.
 fn junit(c: &Comparison) -> String {
     let mut suite = TestSuite::new(show::plain(&c.about.name));
     suite.add_property(("comparison".to_owned(), show::plain(&c.about.id)));
