@@ -3,7 +3,7 @@
   const root = document.documentElement, key = "tickgate-theme", modes = ["auto", "light", "dark"];
   const button = document.getElementById("theme");
   let mode = "auto";
-  try { mode = localStorage.getItem(key) || "auto"; } catch { /* no storage: it is not remembered */ }
+  try { mode = localStorage.getItem(key) || "auto"; } catch { /* no storage: the choice is not kept */ }
   if (!modes.includes(mode)) mode = "auto";
   const show = () => {
     root.classList.toggle("dark", mode === "dark");

@@ -1,7 +1,7 @@
 //! The command line: parsed here, resolved elsewhere. Doc comments are the help texts.
 
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
-#![allow(rustdoc::broken_intra_doc_links, reason = "brackets are for what may be left out")]
+#![allow(rustdoc::broken_intra_doc_links, reason = "brackets mark optional parts")]
 
 use std::path::PathBuf;
 
@@ -43,7 +43,7 @@ pub(super) enum Command {
     Compare(Box<Compare>),
     /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
-    /// Removes a container when its standard input ends; a run with a container starts this beside it
+    /// Remove a container when stdin closes; started by runs that use a container
     #[command(hide = true)]
     ReapContainer {
         /// The container's name
@@ -90,7 +90,7 @@ pub(super) struct Compare {
     /// Side A: override a profile key, or set broker=…, context=…, creds=…, profile=… or label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
-    /// Side B: the same for the other side
+    /// Side B: as --a
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) b: Vec<String>,
     /// Override a profile key for both sides; may be repeated
@@ -144,7 +144,7 @@ pub(super) struct Clean {
     /// Remove only what has been unused for this long; 0s: everything that is not in use now
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub(super) older_than: Span,
-    /// Only the leftovers of this run
+    /// Consider only the leftovers of this run
     #[arg(long, value_name = "ID")]
     pub(super) run: Option<String>,
     /// Remove without asking
@@ -172,7 +172,7 @@ fn prefix(text: &str) -> Result<String, String> {
     }
 }
 
-/// Where the bus is, and how to get in.
+/// The bus and the credentials for it.
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
@@ -215,7 +215,7 @@ pub(super) struct Broker {
     /// Start the broker without a password, so that other tools, and every user of this machine, can connect
     #[arg(long)]
     pub(super) open: bool,
-    /// Give the server that tickgate starts cores of its own, and tickgate the others
+    /// Give the server that tickgate starts dedicated cores; tickgate uses the others
     #[arg(long)]
     pub(super) apart: bool,
     /// Directory for the store of a server that tickgate starts; must be on a disk
@@ -224,7 +224,7 @@ pub(super) struct Broker {
 }
 
 impl Broker {
-    /// What is asked for, as it was written.
+    /// The broker flags as given, not resolved yet.
     pub(super) fn asked(&self) -> Asked {
         let this = self.clone();
         Asked {

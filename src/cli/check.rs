@@ -1,4 +1,4 @@
-//! `tickgate check`: what a profile comes to, and what the lint says of it.
+//! `tickgate check`: shows the resolved plan of a profile and the findings of the lint.
 
 use super::args::{Check, Format};
 use super::{Exit, Failure};
@@ -16,7 +16,7 @@ pub(super) fn plan(profile: &str, sets: &[String]) -> Result<Plan, Failure> {
     with_prices(profile, sets).map(|(plan, _)| plan)
 }
 
-/// The same, with the prices of a profile that has some.
+/// As [`plan`], with the profile's prices if it has any.
 pub(super) fn with_prices(profile: &str, sets: &[String]) -> Result<(Plan, Option<Prices>), Failure> {
     let source = Source::find(profile).map_err(|error| Failure::usage(super::with_sources(&error)))?;
     let (plan, prices) = profile::with_prices(&source, sets).map_err(Failure::usage)?;

@@ -14,21 +14,21 @@ use crate::host::clock;
 use crate::report::{self, show};
 use crate::session::{Elsewhere, SessionError, Way};
 
-/// What was used within this is watched before it is removed: is it used still?
+/// Leftovers used within this time are watched before they are removed.
 const RECENT_NS: u64 = 60_000_000_000;
-/// How long it is watched. A run that is alive publishes or asks for events within that.
+/// How long they are watched. A live run publishes or fetches within that time.
 const WATCH: Duration = Duration::from_secs(3);
-/// Why something is left alone that seemed abandoned.
-const CHANGED: &str = "it was used or changed meanwhile";
+/// Reason for not removing a leftover that looked abandoned.
+const CHANGED: &str = "it has been used or changed since";
 const SECOND: u64 = 1_000_000_000;
 
-/// What became of what was to be removed.
+/// Result of a removal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Outcome {
     Removed,
-    /// It was removed in the meantime.
+    /// Already removed by another process.
     Gone,
-    /// It was used meanwhile, or is not what it was.
+    /// Used or changed since it was listed.
     Changed,
     Failed(String),
 }
@@ -36,13 +36,13 @@ enum Outcome {
 /// A bus to clean.
 pub(super) struct Bus {
     pub(super) cleaner: Box<dyn Cleaner>,
-    /// Where it is, without secrets.
+    /// Its address, without secrets.
     pub(super) label: String,
-    /// What the user should know.
+    /// Warnings for the user.
     pub(super) warnings: Vec<String>,
 }
 
-/// One leftover, and what became of it.
+/// One leftover and the result of its removal.
 struct Row {
     found: Leftover,
     standing: Standing,
@@ -68,7 +68,7 @@ pub(super) fn run(args: &Clean) -> Result<Exit, Failure> {
     if rows.iter().any(Row::may_go) && agreed(&rows, args) {
         remove(cleaner.as_mut(), &mut rows, args)?;
         if text {
-            tell(&rows);
+            print_outcomes(&rows);
         }
     }
     if !text {
@@ -78,7 +78,7 @@ pub(super) fn run(args: &Clean) -> Result<Exit, Failure> {
     Ok(if failed { Exit::Environment } else { Exit::Pass })
 }
 
-/// The bus that is meant; nothing is left on the others.
+/// Connects to the named bus. Only a bus that tickgate did not start can have leftovers.
 fn reach(args: &args::Broker) -> Result<Bus, Failure> {
     let nothing = |what: &str, why: &str| {
         Failure::usage(format!(
@@ -87,13 +87,13 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
     };
     if args.port.is_some() || args.store.is_some() {
         return Err(Failure::usage(
-            "--port and --store are for a server that tickgate starts; leave them out: it is gone when its run ends",
+            "--port and --store apply to a server that tickgate starts, which ends with its run; leave them out",
         ));
     }
     let asked = args.asked();
     match asked.way() {
         Way::Process => return Err(nothing("`local`", "its server and its store end with the run")),
-        Way::Simulated => return Err(nothing("`sim`", "it is in the run's own process")),
+        Way::Simulated => return Err(nothing("`sim`", "it is part of the run's own process")),
         Way::Container(_) => {
             return Err(nothing("`container`", "the container and its volume are removed with the run"));
         }
@@ -101,7 +101,7 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
     }
     let Some(Elsewhere { target, warnings, .. }) = asked.elsewhere(&environment)? else {
         return Err(Failure::usage(format!(
-            "`--broker {}` is no bus to clean; expected nats://HOST:PORT, tls://HOST:PORT, kafka://HOST:PORT or \
+            "`--broker {}` is not a bus that can be cleaned; expected nats://HOST:PORT, tls://HOST:PORT, kafka://HOST:PORT or \
              kafka+tls://HOST:PORT",
             asked.label()
         )));
@@ -136,10 +136,10 @@ fn agreed(rows: &[Row], args: &Clean) -> bool {
         return false;
     }
     if !stdin().is_terminal() {
-        println!("nothing was removed; to remove what is abandoned ({of}), add --yes");
+        println!("nothing was removed; to remove the leftovers of {of}, add --yes");
         return false;
     }
-    print!("Remove what is abandoned ({of})? Type yes: ");
+    print!("Remove the leftovers of {of}? Type yes: ");
     let says_so = says_yes(&mut stdin().lock());
     if !says_so {
         println!("nothing was removed");
@@ -153,8 +153,8 @@ fn says_yes(input: &mut dyn BufRead) -> bool {
     input.read_line(&mut line).is_ok() && line.trim() == "yes"
 }
 
-/// Removes what may go, if a second look finds it as the first has: the user may have taken a while to answer, and a
-/// run that is alive may have been between two events.
+/// Removes the abandoned leftovers that a second look finds unchanged: the user may have taken a while to answer, and
+/// a live run may have been between two events.
 fn remove(cleaner: &mut dyn Cleaner, rows: &mut [Row], args: &Clean) -> Result<(), Failure> {
     let recent = |row: &Row| row.may_go() && row.found.age_ns().is_none_or(|age| age < RECENT_NS);
     if rows.iter().any(recent) {
@@ -177,7 +177,7 @@ fn remove(cleaner: &mut dyn Cleaner, rows: &mut [Row], args: &Clean) -> Result<(
     Ok(())
 }
 
-/// How long ago, as people say it.
+/// An age for people.
 fn ago(ns: u64) -> String {
     let s = ns / SECOND;
     match s {
@@ -188,7 +188,7 @@ fn ago(ns: u64) -> String {
     }
 }
 
-/// What may become of a leftover, in a word for programs.
+/// The state of a leftover in one word, for the JSON output.
 const fn word(standing: &Standing) -> &'static str {
     match standing {
         Standing::Abandoned => "abandoned",
@@ -199,12 +199,12 @@ const fn word(standing: &Standing) -> &'static str {
     }
 }
 
-/// The same in a sentence.
+/// The state of a leftover in a sentence.
 fn sentence(row: &Row, args: &Clean) -> String {
     match &row.standing {
         Standing::Abandoned => match row.found.age_ns() {
             Some(age) => format!("abandoned: last used {} ago", ago(age)),
-            None => "abandoned: no event in it, and nobody uses it".to_owned(),
+            None => "abandoned: without events and not in use".to_owned(),
         },
         Standing::Used { users } => {
             let who = if on_kafka(&row.found) { "member" } else { "waiting consumer" };
@@ -215,7 +215,7 @@ fn sentence(row: &Row, args: &Clean) -> String {
         }
         Standing::Ageless => {
             format!(
-                "its age is not known: no event can be read from it; removed only with --run {}",
+                "its age is unknown, since no event can be read from it; removed only with --run {}",
                 row.found.run
             )
         }
@@ -230,7 +230,7 @@ fn on_kafka(found: &Leftover) -> bool {
     found.parts.iter().any(|part| part.kind != Kind::Stream)
 }
 
-/// What it is and holds.
+/// Number of events and consumers, size, and time of creation.
 fn contents(found: &Leftover) -> String {
     let mut text = show::several(found.events, "event");
     if let Some(bytes) = found.bytes {
@@ -263,12 +263,12 @@ fn list(rows: &[Row], label: &str, args: &Clean) {
     println!();
 }
 
-fn tell(rows: &[Row]) {
+fn print_outcomes(rows: &[Row]) {
     for row in rows {
         let said = match &row.outcome {
             None => continue,
             Some(Outcome::Removed) => "removed".to_owned(),
-            Some(Outcome::Gone) => "gone already".to_owned(),
+            Some(Outcome::Gone) => "already gone".to_owned(),
             Some(Outcome::Changed) => format!("left alone: {CHANGED}"),
             Some(Outcome::Failed(why)) => format!("not removed: {why}"),
         };
@@ -315,12 +315,12 @@ fn print_json(rows: &[Row], label: &str, args: &Clean) -> Result<(), Failure> {
 
 /// Advice after a run on a bus that tickgate did not start was killed.
 pub(super) fn hint_after(run: &str, mode: &str) -> Option<String> {
-    // Both are of a file: only what is the id of a run stands in a command.
+    // Both come from a file: only a valid run id may appear in a command.
     let elsewhere = mode == "url" || mode.starts_with("context ");
     (elsewhere && crate::bus::leftover::is_run_id(run)).then(|| {
         format!(
-            "what the run made on its bus may still be there: `tickgate clean --run {run} --older-than 0s` with the \
-             --broker or --context of the run lists it, and removes it if asked to"
+            "the run's streams and consumers may still be on its bus: `tickgate clean --run {run} --older-than 0s` with \
+             the --broker or --context of the run lists them and removes them on request"
         )
     })
 }

@@ -1,4 +1,4 @@
-//! `tickgate compare`: two sides in turns, or runs that were made before; which is better, by how much, how surely.
+//! `tickgate compare`: runs two sides in turns, or reads existing runs, and judges which side is better.
 
 mod folders;
 mod task;
@@ -13,13 +13,13 @@ use crate::archive::{self, ACCOUNT, RunFolder, Schema};
 use crate::compare::{self, Comparison, Design, Finding, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report;
 
-/// What an account must be to be read.
+/// The accepted schema of a `compare.json`.
 const SCHEMA: Schema = Schema {
     family: SCHEMA_FAMILY,
     newest: SCHEMA_VERSION,
     what: "account of a comparison",
-    next: "something has cut or changed it since it was written: compare again; the runs in the folders beside it are \
-           records of their own, which `tickgate report` renders",
+    next: "it was truncated or changed after it was written: compare again; `tickgate report` still renders the runs in \
+           the folders beside it",
 };
 
 pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
@@ -42,7 +42,7 @@ pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
     turns::compare(args)
 }
 
-/// Writes the account, shows it, and writes the rest. An account that cannot be written is printed.
+/// Writes `compare.json`, shows it, and writes the other files. If it cannot be written, it is printed.
 fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result<Exit, Failure> {
     let comparison = &super::outside::clean(comparison)?;
     let json = serde_json::to_string_pretty(comparison).map_err(|error| Failure::environment(&error))?;
@@ -78,7 +78,7 @@ fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result
     Ok(exit(comparison))
 }
 
-/// 1 is for a B that is worse; where equivalence was asked for, no difference shown is not enough.
+/// Exit code 1 means that B is worse. If equivalence was required, "no difference shown" is inconclusive.
 const fn exit(comparison: &Comparison) -> Exit {
     let Design { equivalence_asked, .. } = comparison.design;
     match comparison.verdict.finding {

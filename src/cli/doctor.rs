@@ -1,4 +1,4 @@
-//! `tickgate doctor`: what this machine can judge, and which brokers it can start.
+//! `tickgate doctor`: shows which limits this machine can judge and which brokers it can start.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::host::resources::MachineCpu;
 use crate::report::show;
 use crate::session::{PRODUCTS, Program};
 
-/// The limit of ADR-002, which the shipped profiles hold a bus to.
+/// The latency limit of ADR-002, which the shipped profiles use.
 const LIMIT_NS: u64 = 100_000_000;
 
 pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
@@ -73,14 +73,14 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         println!("{}", show::wrap(&format!("{sign}  {}", advice.text), 96, ""));
     }
     Ok(match (fit, startable) {
-        // Without a broker there is nothing to judge, however fit the machine.
+        // Without a broker nothing can be measured, however fit the machine.
         (_, false) => Exit::Environment,
         (true, true) => Exit::Pass,
         (false, true) => Exit::Inconclusive,
     })
 }
 
-/// Lists what can be started; says whether anything can.
+/// Lists the brokers that can be started; returns whether there is any.
 fn brokers() -> bool {
     let mut local = false;
     for product in &PRODUCTS {

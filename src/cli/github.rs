@@ -1,4 +1,4 @@
-//! GitHub Actions: the job's summary and its annotations, when that environment is there.
+//! GitHub Actions: the job summary and annotations, if the environment variables for them are set.
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -6,12 +6,12 @@ use std::io::Write as _;
 use crate::record::{Record, Verdict};
 use crate::report::{self, outside};
 
-/// What a job's environment asks for.
+/// The outputs that the job's environment asks for.
 #[derive(Debug, Default)]
 pub(super) struct Job {
     /// The file that the summary is appended to.
     summary: Option<std::path::PathBuf>,
-    /// Are lines on stdout commands?
+    /// Are lines on stdout interpreted as workflow commands?
     annotates: bool,
 }
 
@@ -24,18 +24,18 @@ impl Job {
         }
     }
 
-    /// Appends the summary and gives the lines to print; a summary that cannot be written is a warning among them.
-    pub(super) fn tell(&self, record: &Record) -> Vec<String> {
+    /// Appends the summary and returns the lines to print, with a warning if the summary cannot be written.
+    pub(super) fn annotate(&self, record: &Record) -> Vec<String> {
         let lines = if self.annotates { annotations(record) } else { vec![] };
         lines.into_iter().chain(self.summarise(&report::summary_md(record))).collect()
     }
 
-    /// A line for the job about a comparison that is not well, where lines are commands.
+    /// An annotation for a comparison, if the job interprets workflow commands.
     pub(super) fn annotation(&self, level: &str, title: &str, message: &str) -> Option<String> {
         self.annotates.then(|| command(level, title, message))
     }
 
-    /// Appends a text to the job's summary; gives a line to print where it cannot be written.
+    /// Appends Markdown to the job summary; returns a line to print if that fails.
     pub(super) fn summarise(&self, markdown: &str) -> Option<String> {
         let path = self.summary.as_ref()?;
         let file = OpenOptions::new().append(true).create(true).open(path);
@@ -44,7 +44,7 @@ impl Job {
     }
 }
 
-/// A line for each objective that did not pass, and one for a run that has none to blame.
+/// A line for each objective that did not pass, or one for the run if all objectives passed but the run did not.
 fn annotations(record: &Record) -> Vec<String> {
     let missed = record.objectives.iter().filter(|o| o.verdict != Verdict::Pass);
     let mut lines: Vec<String> = missed
@@ -65,7 +65,7 @@ fn annotations(record: &Record) -> Vec<String> {
     lines
 }
 
-/// A workflow command; text from outside can neither end it nor start another.
+/// A workflow command, escaped so that text from outside can neither end it nor start another.
 fn command(level: &str, title: &str, message: &str) -> String {
     let data =
         |text: &str| outside::lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");

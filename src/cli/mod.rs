@@ -1,24 +1,24 @@
-//! The command line: one file a command; the only place that prints, or maps an error to an exit code.
+//! The command line: one file per command. The only place that prints or maps errors to exit codes.
 
-/// As the standard one, but without a panic when nobody reads it any more (`tickgate … | head`): a run must not
-/// end for that.
+/// As `std::print!`, but without a panic when the reader has closed the pipe (`tickgate … | head`), which must not end
+/// a run.
 macro_rules! print {
     ($($arg:tt)*) => { $crate::cli::print_out(format_args!($($arg)*)) };
 }
-/// The same with a line's end.
+/// As `print!`, with a line feed.
 macro_rules! println {
     () => { print!("\n") };
     ($($arg:tt)*) => { print!("{}\n", format_args!($($arg)*)) };
 }
-/// On stdout, as it is: for texts whose renderer has made plain what is from outside, with escapes and commands of our own.
+/// Prints to stdout unchanged: for rendered text, in which outside text is already sanitised, with our own escapes.
 macro_rules! paint {
     ($($arg:tt)*) => { $crate::cli::paint_out(format_args!($($arg)*)) };
 }
-/// The same on stderr.
+/// As `print!`, on stderr.
 macro_rules! eprint {
     ($($arg:tt)*) => { $crate::cli::print_err(format_args!($($arg)*)) };
 }
-/// The same on stderr with a line's end.
+/// As `eprint!`, with a line feed.
 macro_rules! eprintln {
     () => { eprint!("\n") };
     ($($arg:tt)*) => { eprint!("{}\n", format_args!($($arg)*)) };
@@ -53,7 +53,7 @@ use crate::run::RunError;
 use crate::session::{SessionError, with_sources};
 use args::{Args, Command};
 
-/// How tickgate ends: an API, see README.md.
+/// The exit codes of tickgate, which are part of its API: see README.md.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// Every objective holds.
@@ -62,16 +62,16 @@ pub enum Exit {
     Missed,
     /// The command line or the profile is wrong.
     Usage,
-    /// It cannot be told whether the objectives hold.
+    /// Whether the objectives hold is unknown.
     Inconclusive,
     /// The broker or the environment failed.
     Environment,
-    /// Somebody ended the run.
+    /// The run was interrupted.
     Interrupted,
 }
 
 impl Exit {
-    /// The number that the shell sees.
+    /// The numeric exit code.
     #[must_use]
     pub const fn code(self) -> u8 {
         match self {
@@ -84,8 +84,8 @@ impl Exit {
         }
     }
 
-    /// The exit of a run by its record: an interruption outranks the verdict, a missed objective outranks the
-    /// broker's failure, and a failure outranks what could not be told.
+    /// The exit code of a run: an interruption outranks the verdict, a missed objective outranks a failure of the
+    /// broker, and that outranks an inconclusive verdict.
     #[must_use]
     pub const fn of(record: &Record) -> Self {
         match (record.run.end, record.verdict) {
@@ -98,7 +98,7 @@ impl Exit {
     }
 }
 
-/// An error with its exit; the text is complete.
+/// An error with its exit code and its complete text.
 #[derive(Debug)]
 struct Failure {
     exit: Exit,
@@ -114,14 +114,14 @@ impl Failure {
         Self { exit: Exit::Environment, text: with_sources(error) }
     }
 
-    /// The same on one line, whatever a broker has said.
+    /// As [`Self::environment`], on one line, whatever text the broker sent.
     fn plain(error: &dyn std::error::Error) -> Self {
         Self { exit: Exit::Environment, text: show::plain(&with_sources(error)) }
     }
 }
 
 impl From<SessionError> for Failure {
-    /// Each error with its exit. A broker's words may have lines; what is said of them is on one.
+    /// Maps each error to its exit code. Text from a broker may have several lines and is put on one.
     fn from(error: SessionError) -> Self {
         match &error {
             SessionError::Broker(BrokerError::Interrupted)
@@ -149,21 +149,21 @@ impl From<SessionError> for Failure {
     }
 }
 
-/// Could not everything be written to stdout? Whoever waits for it then has no result.
+/// Set when writing to stdout has failed, so that its reader has no complete result.
 static CUT_OFF: AtomicBool = AtomicBool::new(false);
 
-/// Writes to stdout what is fit to be shown.
+/// Writes sanitised text to stdout.
 fn print_out(text: std::fmt::Arguments<'_>) {
     paint_out(format_args!("{}", outside::shown(&text.to_string())));
 }
 
-/// Writes to stdout. A reader that has gone wants no more; any other failure is told, once, and is the exit's.
+/// Writes to stdout unchanged. A closed pipe is ignored; any other failure is reported once and sets the exit code.
 fn paint_out(text: std::fmt::Arguments<'_>) {
     let mut out = std::io::stdout().lock();
-    heed(out.write_fmt(text).and_then(|()| out.flush()));
+    check_written(out.write_fmt(text).and_then(|()| out.flush()));
 }
 
-fn heed(written: std::io::Result<()>) {
+fn check_written(written: std::io::Result<()>) {
     match written {
         Err(error) if error.kind() != ErrorKind::BrokenPipe && !CUT_OFF.swap(true, Ordering::Relaxed) => {
             eprintln!("tickgate: cannot write the output: {error}; exit code {}", Exit::Environment.code());
@@ -172,12 +172,12 @@ fn heed(written: std::io::Result<()>) {
     }
 }
 
-/// Writes to stderr what is fit to be shown.
+/// Writes sanitised text to stderr.
 fn print_err(text: std::fmt::Arguments<'_>) {
     paint_err(format_args!("{}", outside::shown(&text.to_string())));
 }
 
-/// Writes to stderr, as it is. Where that fails there is nobody to tell.
+/// Writes to stderr unchanged; a failure cannot be reported and is ignored.
 fn paint_err(text: std::fmt::Arguments<'_>) {
     let mut err = std::io::stderr().lock();
     let _ = err.write_fmt(text).and_then(|()| err.flush());
@@ -189,14 +189,14 @@ pub fn main() -> ExitCode {
     outside::keep_out_arguments(std::env::args_os().map(|argument| argument.to_string_lossy().into_owned()));
     let args = match Args::try_parse() {
         Ok(args) => args,
-        // It quotes what was given.
+        // The error quotes the arguments.
         Err(error) if error.use_stderr() => {
             eprint!("{}", error.render());
             return ExitCode::from(Exit::Usage.code());
         }
         Err(error) => {
-            // Help and version are no errors.
-            heed(error.print());
+            // Help and version are not errors.
+            check_written(error.print());
             return ending(Exit::Pass);
         }
     };
@@ -219,7 +219,7 @@ pub fn main() -> ExitCode {
     ending(exit)
 }
 
-/// The work of the reaper of a run with a container.
+/// Runs as the reaper of a run with a container.
 #[cfg(feature = "containers")]
 fn reap(name: &str) -> Result<Exit, Failure> {
     crate::broker::reap(name).map_err(|error| Failure::environment(&error))?;
@@ -231,7 +231,7 @@ fn reap(_: &str) -> Result<Exit, Failure> {
     Err(Failure::usage(crate::session::NO_CONTAINERS))
 }
 
-/// A variable of the environment.
+/// An environment variable.
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }

@@ -1,4 +1,4 @@
-//! `tickgate profiles`: what is shipped in the binary.
+//! `tickgate profiles`: lists the profiles shipped in the binary.
 
 use super::args::{Profiles, ProfilesCommand};
 use super::{Exit, Failure};
@@ -25,13 +25,16 @@ pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
     Ok(Exit::Pass)
 }
 
-/// The error for a name that is no shipped profile, with the nearest one.
+/// The error for an unknown profile name, with the nearest one.
 fn unknown(name: &str) -> String {
-    // A path is no shipped profile either, so the search for a file must not succeed here.
+    // A path must not resolve here, since only shipped profiles can be shown.
     match Source::find(name.trim_end_matches(".toml").rsplit('/').next().unwrap_or(name)) {
         Err(error) => error.to_string(),
         Ok(_) => {
-            format!("`{name}` is a file and no shipped profile; shipped are {}", builtin::names().join(", "))
+            format!(
+                "`{name}` is a file, not a shipped profile; shipped profiles: {}",
+                builtin::names().join(", ")
+            )
         }
     }
 }

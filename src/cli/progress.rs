@@ -1,4 +1,4 @@
-//! Progress on stderr: one line that is written over on a terminal, a line every few seconds elsewhere.
+//! Progress on stderr: one line that is overwritten on a terminal, a line every few seconds elsewhere.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::session;
 
 use super::volume;
 
-/// Elsewhere than on a terminal, a line this often.
+/// Seconds between lines if stderr is not a terminal.
 const PLAIN_EVERY_S: u64 = 5;
 
-/// Colours, if stdout is a terminal and nobody has said no.
+/// Colours if stdout is a terminal and `NO_COLOR` is not set.
 pub(super) fn style_of_stdout() -> Style {
     let no_colour = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
     Style { colour: stdout().is_terminal() && !no_colour }
 }
 
-/// How much is told.
+/// How much progress is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Told {
+enum Detail {
     All,
     Brief,
     Nothing,
@@ -32,8 +32,8 @@ enum Told {
 /// Shows the progress of a run.
 pub(super) struct Progress {
     terminal: bool,
-    what: Told,
-    /// What a run will send, in words.
+    detail: Detail,
+    /// What the run will send, in words.
     volume: String,
     load_s: u64,
     elapsed_s: u64,
@@ -45,10 +45,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new(quiet: bool) -> Self {
-        let what = if quiet { Told::Nothing } else { Told::All };
+        let detail = if quiet { Detail::Nothing } else { Detail::All };
         Self {
             terminal: stderr().is_terminal(),
-            what,
+            detail,
             volume: String::new(),
             load_s: 0,
             elapsed_s: 0,
@@ -58,18 +58,18 @@ impl Progress {
         }
     }
 
-    /// For one run of many: a line that is written over on a terminal, and elsewhere only what is out of the ordinary.
+    /// For one run of many: an overwritten line on a terminal, only exceptional events elsewhere.
     pub(super) fn brief(quiet: bool) -> Self {
         let new = Self::new(quiet);
-        Self { what: if quiet { new.what } else { Told::Brief }, ..new }
+        Self { detail: if quiet { new.detail } else { Detail::Brief }, ..new }
     }
 
-    /// A line for when the run is ready and its load begins.
+    /// Adds a line to show when the load begins.
     pub(super) fn at_start(&mut self, text: String) {
         self.at_start.push(text);
     }
 
-    /// The same of how to make a record should tickgate be killed or run out of memory: nobody can say so afterwards.
+    /// Adds a line on how to recover the record if tickgate is killed or runs out of memory: afterwards it is too late.
     pub(super) fn keeps_journal_in(&mut self, folder: &Path) {
         let folder = folder.display();
         self.at_start(format!(
@@ -77,16 +77,16 @@ impl Progress {
         ));
     }
 
-    /// A line that stays.
+    /// Prints a line that stays.
     pub(super) fn say(&mut self, text: &str) {
-        if self.what == Told::Nothing {
+        if self.detail == Detail::Nothing {
             return;
         }
         self.end_line();
         eprintln!("{text}");
     }
 
-    /// Ends a line that would be written over.
+    /// Ends a line that would be overwritten.
     pub(super) fn end_line(&mut self) {
         if std::mem::take(&mut self.open_line) {
             eprintln!();
@@ -103,13 +103,13 @@ impl Progress {
 
 impl Observer for Progress {
     fn event(&mut self, event: &Event<'_>) {
-        if self.what == Told::Nothing {
+        if self.detail == Detail::Nothing {
             return;
         }
         match event {
             Event::Planned { plan, subjects } => {
-                // When the run is ready there is no time to work it out.
-                if self.what == Told::All {
+                // Computed now, since the load starts as soon as the run is ready.
+                if self.detail == Detail::All {
                     self.volume = volume::volume(plan, subjects);
                 }
                 self.at_start.extend(session::store_bound(plan));
@@ -121,7 +121,7 @@ impl Observer for Progress {
                 self.elapsed_s = 0;
                 self.audit = false;
                 let at_start = std::mem::take(&mut self.at_start);
-                if self.what == Told::All {
+                if self.detail == Detail::All {
                     let broker = &record.broker;
                     self.say(&show::plain(&format!(
                         "ready: {} {} at {}; sending {}",
@@ -134,11 +134,11 @@ impl Observer for Progress {
             }
             Event::PhaseStarted { name: PhaseName::Audit, .. } => {
                 self.audit = true;
-                if self.what == Told::All {
-                    self.say("reading the stream back");
+                if self.detail == Detail::All {
+                    self.say("auditing: reading the stream back");
                 }
             }
-            Event::PhaseStarted { name: PhaseName::Drain, .. } if self.what == Told::Brief => {}
+            Event::PhaseStarted { name: PhaseName::Drain, .. } if self.detail == Detail::Brief => {}
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
                 self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
             }
@@ -150,7 +150,7 @@ impl Observer for Progress {
                 }
                 if self.terminal {
                     self.over(&line);
-                } else if self.what == Told::All
+                } else if self.detail == Detail::All
                     && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
                 {
                     self.say(&line);

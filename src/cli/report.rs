@@ -1,4 +1,4 @@
-//! `tickgate report`: the result of a run, rendered again from its record.
+//! `tickgate report`: renders the result of a run again from its record.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -13,13 +13,13 @@ use crate::report::{self, Beside, terminal};
 
 const RECORD: &str = "record.json";
 
-/// What a record must be to be read.
+/// The accepted schema of a `record.json`.
 const SCHEMA: Schema = Schema {
     family: SCHEMA_FAMILY,
     newest: SCHEMA_VERSION,
     what: "record of a run",
-    next: "something has cut or changed it since it was written: run again, or, where a journal.jsonl lies beside it, move \
-           it away and take `tickgate report --recover FOLDER`",
+    next: "it was truncated or changed after it was written: run again, or, if there is a journal.jsonl beside it, move it \
+           away and use `tickgate report --recover FOLDER`",
 };
 
 pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
@@ -40,7 +40,7 @@ pub(super) fn run(args: &Report) -> Result<Exit, Failure> {
         eprintln!("note: {hint}");
     }
     if args.format == Format::Text {
-        tell(&record, &folder);
+        announce(&record, &folder);
     }
     Ok(Exit::of(&record))
 }
@@ -49,14 +49,14 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
     if !folder.file(RECORD).exists() && folder.file(JOURNAL).exists() {
         let folder = folder.path().display();
         let text = format!(
-            "{folder} holds no record, but a journal: `tickgate report --recover {folder}` rebuilds what it tells"
+            "{folder} contains a journal but no record: `tickgate report --recover {folder}` rebuilds the record"
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
     if !folder.file(RECORD).exists() && folder.file(ACCOUNT).exists() {
         let folder = folder.path().display();
         let text = format!(
-            "{folder} holds a comparison: `tickgate compare {folder}` renders it, `tickgate report {folder}/a-01` its \
+            "{folder} contains a comparison: `tickgate compare {folder}` renders it, `tickgate report {folder}/a-01` its \
              first run"
         );
         return Err(Failure { exit: Exit::Environment, text });
@@ -64,7 +64,7 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
     sound(folder.path())
 }
 
-/// Reads a record that does not contradict itself.
+/// Reads a record and checks that it is consistent.
 pub(super) fn sound(path: &Path) -> Result<Record, Failure> {
     let record = archive::read_record(path, SCHEMA).map_err(|error| Failure::environment(&error))?;
     match archive::contradiction(&record) {
@@ -76,11 +76,11 @@ pub(super) fn sound(path: &Path) -> Result<Record, Failure> {
     }
 }
 
-/// Rebuilds the record of a run that was killed, and writes it. A record that is there is never replaced.
+/// Rebuilds and writes the record of a killed run. An existing record is never replaced.
 fn recover(folder: &RunFolder) -> Result<Record, Failure> {
     let path = folder.file(RECORD);
     if path.exists() {
-        let text = format!("{} is there: there is nothing to recover", path.display());
+        let text = format!("{} exists: there is nothing to recover", path.display());
         return Err(Failure { exit: Exit::Usage, text });
     }
     let journal =
@@ -95,16 +95,16 @@ fn recover(folder: &RunFolder) -> Result<Record, Failure> {
     Ok(record)
 }
 
-/// Says to a CI job what it understands, and to people where the page is.
-pub(super) fn tell(record: &Record, folder: &RunFolder) {
-    for line in super::github::Job::of_environment().tell(record) {
+/// Prints the CI annotations and the path of the HTML report.
+pub(super) fn announce(record: &Record, folder: &RunFolder) {
+    for line in super::github::Job::of_environment().annotate(record) {
         paint!("{line}\n");
     }
     println!("report:  {}", folder.file("report.html").display());
 }
 
-/// Writes every file of the report of a record into the folder of its run. Where the journal is gone, a log of
-/// distributions that is there is what became of it: nothing could make it again, so it stays.
+/// Writes every file of a run's report into its folder. If the journal is gone, an existing log of distributions stays,
+/// since it was made from the journal and cannot be made again.
 pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> {
     let plan_toml = profile::to_toml(&record.plan);
     let seconds = seconds(folder)?;
@@ -116,7 +116,7 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
     Ok(())
 }
 
-/// The seconds of a run's journal; none where there is no journal, or one of another version.
+/// The seconds of a run's journal; empty if there is no journal or it has another version.
 fn seconds(folder: &RunFolder) -> Result<Vec<Rows>, Failure> {
     let mut seconds = Vec::new();
     let keep = |line| {

@@ -35,21 +35,21 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     finish(args, &done?, journal, &mut progress)
 }
 
-/// Who may look into the folders of runs.
+/// Who may read the run folders.
 pub(super) const fn readers(share: bool) -> Readers {
     if share { Readers::Umask } else { Readers::Owner }
 }
 
-/// There is no place for results, so there is no load either.
+/// The error if the run folder cannot be created: without a place for results there is no load.
 pub(super) fn no_folder(error: &ArchiveError) -> Failure {
     let mut failure = Failure::environment(error);
     if !failure.text.contains("--out") {
-        failure.text.push_str("; name a folder that can be written to with --out");
+        failure.text.push_str("; name a writable folder with --out");
     }
     failure
 }
 
-/// Writes the record and shows it. A record that cannot be written is printed, so that nothing is lost.
+/// Writes the record and shows it. A record that cannot be written is printed, so that it is not lost.
 fn finish(
     args: &Run,
     record: &Record,
@@ -73,15 +73,15 @@ fn finish(
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
     }
-    if rest(record, journal, progress) && args.format == Format::Text {
-        super::report::tell(record, folder);
+    if write_report(record, journal, progress) && args.format == Format::Text {
+        super::report::announce(record, folder);
     }
     Ok(Exit::of(record))
 }
 
-/// Writes what follows from a record that is safe, and ends the journal; says whether it is whole. `tickgate report`
-/// can make the rest again, from the journal where it must, so nothing that goes wrong here is an error.
-pub(super) fn rest(record: &Record, journal: Keeping<'_>, progress: &mut Progress) -> bool {
+/// Writes the report of a record that is already saved, and ends the journal; returns whether all was written.
+/// `tickgate report` can make these files again, if needed from the journal, so a failure here is only a warning.
+pub(super) fn write_report(record: &Record, journal: Keeping<'_>, progress: &mut Progress) -> bool {
     let folder = journal.folder();
     if let Some(error) = journal.end() {
         progress.say(&format!("warning: the journal of run {} is incomplete: {error}", record.run.id));

@@ -1,4 +1,4 @@
-//! `tickgate topology`: topics and groups as a tree, with what is wrong with them.
+//! `tickgate topology`: draws topics and groups as a tree, with the findings of the lint.
 
 use super::args::Topology;
 use super::{Exit, Failure};

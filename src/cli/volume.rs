@@ -1,18 +1,18 @@
-//! What is said before a load: what is sent where, for how long, and what bounds it.
+//! Describes a load before it starts: volume, duration, rate, subjects and bounds.
 
 use crate::load;
 use crate::plan::Plan;
 use crate::report::show;
 use crate::run;
 
-/// What will be sent to which subjects, for how long, and what bounds it.
+/// Describes the load: events and their size, duration, peak rate, subjects, and the bound of the store.
 pub(super) fn volume(plan: &Plan, subjects: &str) -> String {
     let (load, bus) = (&plan.load, &plan.bus);
     let store = run::memory::store(plan);
     let totals = load::totals(load);
     let peak = load::peak_rate(load);
     let (most, pace) = if load.is_closed() {
-        ("at most ", "as fast as the bus takes them, at most ")
+        ("at most ", "as fast as the bus accepts them, at most ")
     } else {
         ("", "at most ")
     };

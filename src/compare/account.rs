@@ -1,4 +1,4 @@
-//! The account of a comparison: what `compare.json` holds, and what every report of it is made from.
+//! The result of a comparison, stored as `compare.json`; every report of it is rendered from this.
 
 use std::collections::BTreeMap;
 
@@ -19,36 +19,36 @@ use crate::verdict::claims::Claim;
 pub struct Comparison {
     /// `tickgate.compare/1`.
     pub schema: String,
-    /// Number of the rules by which it was judged; 0 of an account that was made before they had numbers.
+    /// Version of the rules by which it was judged; 0 for results older than these versions.
     #[serde(default)]
     pub rules: u32,
     /// Which comparison, when, and how it ended.
     pub about: About,
-    /// How it was to be done, fixed before the first run.
+    /// The design, fixed before the first run.
     pub design: Design,
     /// The two sides.
     pub sides: Sides,
     /// Settings and conditions of both sides, those that differ first.
     pub fairness: Vec<Row>,
-    /// Differences of the workload; legal only where the design allows them.
+    /// Differences of the workload; legal only if the design allows them.
     pub workload: Vec<Difference>,
-    /// Every pair, in the order in which they ran.
+    /// Every pair, in run order.
     pub pairs: Vec<Pair>,
     /// Every metric.
     pub metrics: Vec<MetricResult>,
-    /// The groups of both sides by themselves, where there are several; described, not judged.
+    /// Figures per group, if there are several groups; shown, not judged.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<GroupResult>,
-    /// What both cost in a month, where prices were given.
+    /// Monthly cost of both sides, if prices were given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
-    /// What ADR-002 claims of NATS against Kafka, where the sides are these.
+    /// ADR-002's claims on NATS and Kafka, if these are the sides.
     pub claims: Vec<Claim>,
-    /// What came out.
+    /// The verdict.
     pub verdict: Verdict,
 }
 
-/// Which comparison it is.
+/// Identity and circumstances of a comparison.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct About {
     /// Unique id.
@@ -59,9 +59,9 @@ pub struct About {
     pub description: String,
     /// The profile, by name.
     pub profile: String,
-    /// Overrides of both sides, each as `--set` takes it.
+    /// Overrides for both sides, in the syntax of `--set`.
     pub sets: Vec<String>,
-    /// What its author wants readers to know.
+    /// The author's notes for readers.
     pub notes: Vec<String>,
     /// Version of tickgate.
     pub tickgate: String,
@@ -69,19 +69,19 @@ pub struct About {
     pub started: String,
     /// End, RFC 3339, UTC.
     pub ended: String,
-    /// Why it did not run to its end.
+    /// Why it was not completed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interrupted: Option<String>,
 }
 
-/// How the runs came about.
+/// Where the runs come from.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Pairs that ran one after the other, in a seeded ABBA order.
+    /// Pairs that tickgate ran one after the other, in a seeded ABBA order.
     #[default]
     Interleaved,
-    /// Runs made before; when, and in which order, was not up to tickgate.
+    /// Existing runs, whose times and order tickgate did not choose.
     Folders,
 }
 
@@ -95,31 +95,31 @@ pub enum Order {
     Ba,
 }
 
-/// What was fixed before the first run.
+/// Parameters fixed before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Design {
-    /// How the runs came about.
+    /// Where the runs come from.
     pub kind: Kind,
-    /// Why runs made before are no paired evidence; absent where they are, or were made here.
+    /// Why existing runs are not paired evidence; absent if they are, or if tickgate made the runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_in_turns: Option<String>,
-    /// Pairs asked for.
+    /// Requested number of pairs.
     pub pairs: u32,
-    /// The order of sides follows from it.
+    /// Seed of the run order.
     pub seed: u64,
     /// Pause before each run.
     pub cool_down: Span,
-    /// Chance of a false alarm in the deciding metrics, and in each other family.
+    /// Probability of a false alarm, for the deciding metrics and for each other family.
     pub alpha: f64,
-    /// A difference counts from this share on: 0.05 is a ratio of 1.05, or of 1 / 1.05.
+    /// Smallest relative difference that counts: 0.05 is a ratio of 1.05, or of 1 / 1.05.
     pub min_effect: f64,
-    /// Sides are equivalent if their ratio lies surely within this share.
+    /// Largest relative difference at which the sides are equivalent.
     pub equivalent: f64,
-    /// Was equivalence asked for, so that anything less is inconclusive?
+    /// Is equivalence required, so that anything less is inconclusive?
     pub equivalence_asked: bool,
-    /// Rank sides whose acknowledgements mean different things.
+    /// Rank sides of different durability.
     pub allow_unequal: bool,
-    /// Compare sides that do not carry the same load.
+    /// Compare sides whose load differs.
     pub allow_different_workload: bool,
     /// The metrics that decide.
     pub decide: Vec<String>,
@@ -147,49 +147,49 @@ impl Default for Design {
 /// Both sides.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sides {
-    /// What is there.
+    /// The baseline.
     pub a: Side,
-    /// What is held against it.
+    /// The side compared with the baseline.
     pub b: Side,
 }
 
 /// One side, over all its runs.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Side {
-    /// What people call it.
+    /// Name for people.
     pub label: String,
-    /// What was asked for it, over the profile.
+    /// Its overrides of the profile.
     pub overrides: Vec<String>,
-    /// Product and version of its broker; empty where no run got there.
+    /// Product and version of its broker; empty if no run reached one.
     pub product: String,
     /// `local`, `url`, …
     pub mode: String,
-    /// What an acknowledgement means; empty where no run got there.
+    /// The durability of an acknowledged event; empty if no run reached a broker.
     pub durability: String,
-    /// Runs that ended as they should.
+    /// Runs that completed and were fit to measure.
     pub measured: u32,
     /// Runs in which the harness or the machine was unfit to measure.
     pub unfit: u32,
-    /// Runs that broke off or never came to their load.
+    /// Runs that broke off or did not start their load.
     pub failed: u32,
-    /// Of these: because the broker failed, or because the load could not begin.
+    /// Of these: because the broker failed or the load could not begin.
     #[serde(default)]
     pub broke: u32,
-    /// Runs that missed an objective of the profile; they are measurements like the others.
+    /// Runs that missed an objective of the profile; they count like the others.
     pub missed: u32,
-    /// The load over the pairs that count; absent where no run of them tells it.
+    /// The load over the pairs that count; absent if none of their runs recorded it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// Its ledger over all runs; losses of completed runs only.
+    /// The ledger summed over all runs; losses only from completed runs.
     pub ledger: Ledger,
-    /// Runs whose latency still moved.
+    /// Runs whose latency still had a trend.
     pub unsteady: u32,
 }
 
-/// What went wrong with events, summed over groups.
+/// Delivery faults, summed over groups.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ledger {
-    /// Confirmed, and never delivered to a group, in a run that completed.
+    /// Confirmed and never delivered to a group, in a completed run.
     pub lost: u64,
     /// Confirmed and not delivered when the run broke off, or while a worker of tickgate was dead: no evidence of loss.
     #[serde(default)]
@@ -200,10 +200,10 @@ pub struct Ledger {
     pub duplicate: u64,
     /// Out of their symbol's order.
     pub reordered: u64,
-    /// Deliveries that a loss could have been claimed of: confirmed events, for each group, in completed runs.
+    /// Deliveries that could have been counted as lost: confirmed events, per group, in completed runs.
     #[serde(default)]
     pub expected: u64,
-    /// Deliveries that were made.
+    /// Deliveries made.
     #[serde(default)]
     pub delivered: u64,
 }
@@ -211,13 +211,13 @@ pub struct Ledger {
 /// One line of the fairness table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Row {
-    /// What it is.
+    /// Name of the setting or condition.
     pub name: String,
-    /// Of A.
+    /// Value on side A.
     pub a: String,
-    /// Of B.
+    /// Value on side B.
     pub b: String,
-    /// Do they differ in what was asked for?
+    /// Do the requested values differ?
     pub differs: bool,
 }
 
@@ -232,7 +232,7 @@ pub struct Pair {
     pub a: Trial,
     /// The run of B.
     pub b: Trial,
-    /// Why the pair counts in no ratio.
+    /// Why the pair is left out of all ratios.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub excluded: Option<String>,
 }
@@ -241,89 +241,89 @@ pub struct Pair {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// To its end, on a machine that was fit to measure.
+    /// Completed, on a machine that was fit to measure.
     Measured,
-    /// To its end, but the harness was late or the machine paused.
+    /// Completed, but the harness was late or the machine paused.
     Unfit,
-    /// It broke off, or never came to its load.
+    /// Broke off, or did not start its load.
     Failed,
-    /// It was not started.
+    /// Not started.
     #[default]
     NotRun,
 }
 
-/// One run, as far as a comparison looks at it.
+/// The part of a run that a comparison uses.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trial {
-    /// Its folder, below that of the comparison or as it was given.
+    /// Its folder, relative to the comparison's or as given.
     pub folder: String,
-    /// The run's id; empty where there is no record.
+    /// The run's id; empty if there is no record.
     pub run: String,
     /// How it ended.
     pub outcome: Outcome,
-    /// How its record says that it ended; absent where there is none.
+    /// How the run ended, from its record; absent if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end: Option<record::End>,
-    /// Why, where it is no measurement.
+    /// Why it is not a measurement.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the profile's objectives said of it.
+    /// Its verdict by the profile's objectives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<record::Verdict>,
-    /// What was due while it was measured, and what the bus carried of it.
+    /// Events due in the measure phase, and how many of them the bus carried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// What went wrong with events.
+    /// Delivery faults.
     pub ledger: Ledger,
-    /// Each metric by its name, in its unit; those that it has.
+    /// Figures by metric name, in the metric's unit.
     pub figures: BTreeMap<String, f64>,
-    /// Figures that it has not, and why.
+    /// Missing figures by metric name, with the reason.
     pub missing: BTreeMap<String, String>,
-    /// The figures of its groups, by group and name.
+    /// Figures per group, by group and name.
     #[serde(default)]
     pub groups: BTreeMap<String, BTreeMap<String, f64>>,
     /// End-to-end latency of the slowest group: (−log₁₀(1 − quantile), nanoseconds).
     pub curve: Vec<(f64, u64)>,
-    /// Was it in its steady state?
+    /// Trend test for the steady state.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub steady: Option<Steady>,
     /// Send lag of tickgate, p99.
     pub send_lag_p99_ns: u64,
-    /// Pauses of the machine, p99.9.
+    /// Hiccups of the machine, p99.9.
     pub hiccup_p99_9_ns: u64,
 }
 
-/// Does the latency of the measured seconds still move?
+/// Trend test of the latency of the measured seconds.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Steady {
-    /// Mann–Kendall's tau of the medians of the seconds: −1 always falling, 1 always rising.
+    /// Mann–Kendall's tau of the medians per second: −1 always falling, 1 always rising.
     pub tau: f64,
-    /// Its p.
+    /// Its p-value.
     pub p: f64,
-    /// Median of the second half over that of the first.
+    /// Median of the second half divided by that of the first.
     pub halves: f64,
-    /// No trend that is both sure and large.
+    /// No trend that is both significant and large.
     pub steady: bool,
 }
 
-/// What is found of a metric, or of the whole; from B's side.
+/// The finding on a metric or on the whole comparison, for side B.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Finding {
-    /// B is lower, surely and by at least the minimum effect.
+    /// B is lower, significantly and by at least the minimum effect.
     Better,
-    /// B is the same within the margin of equivalence, surely.
+    /// B is the same within the margin of equivalence, significantly.
     Equivalent,
-    /// The data show no difference; that is no proof that there is none.
+    /// The data show no difference, which does not prove that there is none.
     NoDifferenceShown,
-    /// It cannot be told.
+    /// No finding is possible.
     Inconclusive,
-    /// B is higher, surely and by at least the minimum effect.
+    /// B is higher, significantly and by at least the minimum effect.
     Worse,
 }
 
 impl Finding {
-    /// As people read it.
+    /// The finding in words.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -336,7 +336,7 @@ impl Finding {
     }
 }
 
-/// From, to.
+/// A confidence interval.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Interval {
     /// Lower end.
@@ -350,65 +350,65 @@ pub struct Interval {
 pub struct MetricResult {
     /// `latency.p99`.
     pub name: String,
-    /// The same for people.
+    /// Title for people.
     pub title: String,
     /// Unit of its figures.
     pub unit: Unit,
-    /// With which others it is corrected.
+    /// The family in which it is corrected for multiple tests.
     pub family: Family,
-    /// How many metrics of the family have data.
+    /// Number of metrics in the family with data.
     pub family_size: u32,
-    /// Pairs that have it on both sides.
+    /// Pairs with a figure on both sides.
     pub pairs: u32,
-    /// Median of A's runs in these pairs; where no pair has it on both sides, of A's runs in all pairs that count.
+    /// Median of A's runs in these pairs; if there is no such pair, of A's runs in all pairs that count.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub a: Option<f64>,
     /// Median of B's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub b: Option<f64>,
-    /// Of each pair: number, ratio.
+    /// Ratio of each pair, as (pair number, ratio).
     pub ratios: Vec<(u32, f64)>,
-    /// The median ratio, by Hodges and Lehmann.
+    /// The median ratio (Hodges–Lehmann estimate).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ratio: Option<f64>,
     /// Its confidence interval at 1 − α, not corrected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
-    /// Its interval at 1 − 2α, by which equivalence is judged.
+    /// Its confidence interval at 1 − 2α, for the equivalence test.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equivalence_interval: Option<Interval>,
     /// Wilcoxon's signed rank, two-sided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p: Option<f64>,
-    /// The same after Holm's correction in its family.
+    /// `p` after Holm's correction in the family.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_adjusted: Option<f64>,
     /// Student's paired t, for reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_student: Option<f64>,
-    /// What is found.
+    /// The finding.
     pub finding: Finding,
-    /// Why it is that.
+    /// The reason for the finding.
     pub why: String,
 }
 
-/// What came out.
+/// The verdict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Verdict {
-    /// Of B against A.
+    /// The finding on B against A.
     pub finding: Finding,
-    /// In a sentence or two, what weighs most first.
+    /// One or two sentences, the most important point first.
     pub sentence: String,
-    /// What else was found.
+    /// Further findings.
     pub remarks: Vec<String>,
-    /// What stands in the way of a finding, or shakes it, and what to do next.
+    /// What prevents or weakens a finding, and what to do next.
     pub reasons: Vec<Reason>,
 }
 
-/// Something that stands in the way, and the next step.
+/// An obstacle to a finding, and the next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reason {
-    /// What was seen.
+    /// What was observed.
     pub what: String,
     /// What to do.
     pub next: String,

@@ -1,11 +1,11 @@
-//! Does an account of a comparison say one thing? What was found follows from its pairs.
+//! Consistency check of a stored comparison: its findings must follow from its pairs.
 
 use super::judge::{self, Grounds};
 use super::standing::Standing;
-use super::{Comparison, RULES, Setup, Side, Sides, fairness, trial};
+use super::{Comparison, RULES, Side, SideInput, Sides, fairness, trial};
 
-/// Where an account that was judged by this version's rules does not follow from its own pairs. One of other rules is not
-/// held to these.
+/// Finds where a comparison judged by this version's rules does not follow from its own pairs. A comparison judged by
+/// other rules is not checked.
 #[must_use]
 pub fn contradiction(account: &Comparison) -> Option<String> {
     if account.rules != RULES {
@@ -20,7 +20,7 @@ pub fn contradiction(account: &Comparison) -> Option<String> {
         account.pairs.iter().zip(&pairs).find(|(is, should)| is.excluded != should.excluded)
     {
         let said = if is.excluded.is_some() { "leaves out" } else { "counts" };
-        return Some(format!("it {said} pair {}, and the pair's runs say otherwise", is.number));
+        return Some(format!("it {said} pair {}, which does not follow from the pair's runs", is.number));
     }
     let sides = Sides {
         a: again(&account.sides.a, |setup| fairness::side(setup, &pairs, |pair| &pair.a)),
@@ -28,20 +28,24 @@ pub fn contradiction(account: &Comparison) -> Option<String> {
     };
     for (letter, is, should) in [("A", &account.sides.a, &sides.a), ("B", &account.sides.b, &sides.b)] {
         if is != should {
-            return Some(format!("the sums of side {letter} are not those of its runs"));
+            return Some(format!("the sums of side {letter} do not match its runs"));
         }
     }
     let standing = Standing::of(design, &sides, &pairs);
     let metrics = judge::metrics(design, &standing, &pairs);
     if account.metrics.len() != metrics.len() {
-        return Some(format!("it has {} metrics, and its pairs {}", account.metrics.len(), metrics.len()));
+        return Some(format!(
+            "it has {} metrics, but its pairs give {}",
+            account.metrics.len(),
+            metrics.len()
+        ));
     }
     let differs = |(is, should): &(&super::MetricResult, &super::MetricResult)| {
         is.name != should.name || is.finding != should.finding || is.ratio != should.ratio
     };
     if let Some((is, should)) = account.metrics.iter().zip(&metrics).find(differs) {
         return Some(format!(
-            "its metric {} is `{}` at {}, and its pairs make it `{}` at {}",
+            "its metric {} is `{}` at {}, but its pairs give `{}` at {}",
             is.name,
             is.finding.as_str(),
             shown(is.ratio),
@@ -58,16 +62,16 @@ pub fn contradiction(account: &Comparison) -> Option<String> {
         interrupted: about.interrupted.as_deref(),
     });
     let (is, should) = (account.verdict.finding.as_str(), verdict.finding.as_str());
-    (is != should).then(|| format!("its verdict is `{is}`, and its pairs make it `{should}`"))
+    (is != should).then(|| format!("its verdict is `{is}`, but its pairs give `{should}`"))
 }
 
-/// A side of these runs, with the facts that only its records tell.
-fn again(told: &Side, of: impl Fn(&Setup) -> Side) -> Side {
-    let setup = Setup { label: told.label.clone(), overrides: told.overrides.clone(), sample: None };
+/// Recomputes a side from its runs; facts that are only in its records are copied.
+fn again(stored: &Side, of: impl Fn(&SideInput) -> Side) -> Side {
+    let setup = SideInput { label: stored.label.clone(), overrides: stored.overrides.clone(), sample: None };
     Side {
-        product: told.product.clone(),
-        mode: told.mode.clone(),
-        durability: told.durability.clone(),
+        product: stored.product.clone(),
+        mode: stored.mode.clone(),
+        durability: stored.durability.clone(),
         ..of(&setup)
     }
 }

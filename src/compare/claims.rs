@@ -1,12 +1,12 @@
-//! What a comparison of NATS with Kafka measured of what ADR-002 claims of the two; `verdict::claims` judges it.
+//! Collects the figures for ADR-002's claims from a comparison of NATS with Kafka; `verdict::claims` judges them.
 
 use super::MetricResult;
 use super::cost::Cost;
 use crate::record::Record;
 use crate::verdict::claims::{Both, Claim, of_both};
 
-/// The claims, where one side is NATS and the other Kafka. They are of the same load; only the price of an event can be
-/// told of unequal ones.
+/// The claims, if one side is NATS and the other Kafka. They require the same load on both sides, except the price per
+/// event.
 pub(super) fn claims(
     (a, b): (&Record, &Record),
     unequal_load: bool,

@@ -1,4 +1,4 @@
-//! What a side costs in a month, at the measured use and given prices.
+//! Monthly cost of a side, from its measured use and given prices.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -9,18 +9,18 @@ use crate::plan::Span;
 use crate::record::Record;
 use crate::stats;
 
-/// What a month of each resource costs.
+/// Monthly price of each resource.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prices {
-    /// What the figures are in.
+    /// Currency of the prices.
     #[serde(default = "currency")]
     pub currency: String,
-    /// Of one core.
+    /// Price of one core.
     pub core: f64,
-    /// Of one GiB of memory.
+    /// Price of one GiB of memory.
     pub gib_memory: f64,
-    /// Of one GB of disk.
+    /// Price of one GB of disk.
     pub gb_disk: f64,
     /// How long events are kept.
     #[serde(default = "retention")]
@@ -28,7 +28,7 @@ pub struct Prices {
 }
 
 impl Default for Prices {
-    /// Nothing costs anything.
+    /// All prices are 0.
     fn default() -> Self {
         Self { currency: currency(), core: 0.0, gib_memory: 0.0, gb_disk: 0.0, retention: retention() }
     }
@@ -42,40 +42,40 @@ const fn retention() -> Span {
     Span::seconds(86_400)
 }
 
-/// A month's bill of both sides.
+/// The monthly cost of both sides.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cost {
     /// The prices.
     pub prices: Prices,
-    /// Events a second that were due, of A: the median of its runs.
+    /// Events due per second on side A: the median of its runs.
     pub rate: f64,
-    /// A's bill, from the medians of its runs.
+    /// The cost of A, from the medians of its runs.
     pub a: Bill,
-    /// B's.
+    /// The cost of B.
     pub b: Bill,
-    /// Median of the pairs' ratios B / A of what a carried event costs.
+    /// Median over the pairs of the ratio B / A of the cost per carried event.
     pub ratio: f64,
-    /// Its confidence interval (95 %), where there are enough pairs.
+    /// Its 95 % confidence interval, if there are enough pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
 }
 
-/// What one side takes, and what that costs in a month.
+/// Resources of one side and their monthly cost.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bill {
     /// Cores of the broker.
     pub cores: f64,
     /// Peak memory of the broker.
     pub memory_gib: f64,
-    /// Disk for the events of the retention time, all copies.
+    /// Disk for the events of the retention time, including all replicas.
     pub disk_gb: f64,
-    /// Price of the cores.
+    /// Cost of the cores.
     pub of_cores: f64,
-    /// Price of the memory.
+    /// Cost of the memory.
     pub of_memory: f64,
-    /// Price of the disk.
+    /// Cost of the disk.
     pub of_disk: f64,
-    /// Events a second that were carried: confirmed and delivered to every group; 0 in an account that does not say it.
+    /// Events carried per second: confirmed and delivered to every group; 0 if the stored comparison lacks it.
     #[serde(default)]
     pub carried_rate: f64,
 }
@@ -84,21 +84,21 @@ pub struct Bill {
 const MONTH: f64 = 2_629_800.0;
 
 impl Bill {
-    /// The sum.
+    /// Cost of all resources.
     #[must_use]
     pub fn total(&self) -> f64 {
         self.of_cores + self.of_memory + self.of_disk
     }
 
-    /// What a million carried events cost, if any was carried. A side that refuses half of the load has half the use, and
-    /// is no cheaper by it.
+    /// Cost of a million carried events, if any was carried: a side that refuses half of the load uses less, but is not
+    /// cheaper.
     #[must_use]
     pub fn per_million(&self) -> Option<f64> {
         (self.carried_rate > 0.0).then(|| self.total() / (self.carried_rate * MONTH) * 1e6)
     }
 }
 
-/// The bills, from the pairs that count alone; nothing where a side's use could not be seen, or nothing was carried.
+/// The cost of both sides, from the pairs that count; `None` if a side's use was not measured or nothing was carried.
 pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) -> Option<Cost> {
     let used = pairs.iter().filter(|pair| pair.excluded.is_none());
     let replicas = |sample: &Record| f64::from(sample.plan.bus.replicas.max(1));
@@ -130,7 +130,7 @@ pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) 
     })
 }
 
-/// The bill of one run, from its own figures: what it used, and the disk that its confirmed events of the retention time take.
+/// The cost of one run, from its measured use and the disk that its confirmed events take over the retention time.
 fn bill(prices: &Prices, trial: &Trial, replicas: f64) -> Option<Bill> {
     let figure = |name: &str| trial.figures.get(name).copied();
     let load = trial.load?;

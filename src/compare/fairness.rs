@@ -1,17 +1,17 @@
-//! Do both sides play by the same rules? What was asked of them, and under which conditions they ran.
+//! The fairness table: settings and conditions of both sides.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::load::of_side;
 use super::plans::flat;
 use super::standing::completed;
-use super::{Ledger, Outcome, Pair, Row, Setup, Side, Trial};
+use super::{Ledger, Outcome, Pair, Row, Side, SideInput, Trial};
 use crate::num::{self, show};
 use crate::plan::Words;
 use crate::record::{End, Record, Verdict};
 use crate::stats;
 
-/// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
+/// Settings left out of the table: names that differ in every run, and bounds derived from the volume.
 const IDLE: [&str; 8] = [
     "server",
     "server_name",
@@ -23,8 +23,8 @@ const IDLE: [&str; 8] = [
     "bus.max_age",
 ];
 
-/// A side over all its runs.
-pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Side {
+/// Sums up a side over all its runs.
+pub(super) fn side(setup: &SideInput, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Side {
     let trials = || pairs.iter().map(of);
     let count = |outcome: Outcome| num::count32(trials().filter(|t| t.outcome == outcome).count());
     let sum = |of: fn(&Ledger) -> u64| trials().map(|t| of(&t.ledger)).sum();
@@ -60,10 +60,10 @@ pub(super) fn side(setup: &Setup, pairs: &[Pair], of: fn(&Pair) -> &Trial) -> Si
     }
 }
 
-/// A row's name, and what it says of a side.
+/// Name of a row, and its text for a side.
 type InWords = (&'static str, fn(&Record) -> String);
 
-/// What two kinds of bus call by other names, or do without being told.
+/// Settings that two kinds of bus name differently or have by default.
 const IN_WORDS: [InWords; 5] = [
     ("an event is confirmed by", |r| (words(r).confirmed_by)(&r.plan.bus)),
     ("the disk is forced", |r| (words(r).forced)(&r.plan.bus, &r.broker.mode)),
@@ -72,12 +72,12 @@ const IN_WORDS: [InWords; 5] = [
     ("handled events are acknowledged", |r| (words(r).acknowledged)(&r.plan.bus)),
 ];
 
-/// Is it the name of one of the rows that say in words what both kinds of bus do?
+/// Is this the name of a row of [`IN_WORDS`]?
 pub(crate) fn in_words(name: &str) -> bool {
     IN_WORDS.iter().any(|(of, _)| *of == name)
 }
 
-/// The table: durability first, then what differs, then the rest of what matters to the figures, then the conditions.
+/// The table: durability, then the differences, then other settings that affect the figures, then the conditions.
 pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<Row> {
     let mut rows = Vec::new();
     if let Some((a, b)) = samples {
@@ -112,16 +112,16 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
     rows
 }
 
-/// What the product of a record does with its plan, in words.
+/// The wording of a record's product.
 const fn words(record: &Record) -> &'static Words {
     &record.plan.bus.kind.product().words
 }
 
-/// Everything that was asked for, and what the broker says of itself.
+/// All requested settings, and the facts that the broker reports.
 fn settings(record: &Record) -> BTreeMap<String, String> {
     let mut all = flat(&record.plan);
     let kind = all.get("bus.kind").cloned().unwrap_or_default();
-    // A table of another kind of bus (`bus.kafka.linger`) asks nothing of this one.
+    // The table of another kind of bus (`bus.kafka.linger`) does not apply.
     all.retain(|key, _| match key.strip_prefix("bus.").and_then(|key| key.split_once('.')) {
         Some((of, _)) => of == kind,
         None => true,
@@ -137,12 +137,12 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
     all
 }
 
-/// Settings that are shown even where both sides have the same.
+/// Is the setting shown even if it is the same on both sides?
 fn matters(key: &str) -> bool {
     key.starts_with("bus.") || key.starts_with("broker: ") || key == "load.rate" || key == "market.event_size"
 }
 
-/// What the runs themselves tell: tickgate's own lateness, the machine's pauses, steady state.
+/// Conditions of the runs: tickgate's send lag, hiccups of the machine, steady state.
 fn conditions(pairs: &[Pair]) -> Vec<Row> {
     let trials = |of: fn(&Pair) -> &Trial| pairs.iter().map(of).filter(|t| t.outcome == Outcome::Measured);
     let times = |of: fn(&Pair) -> &Trial, ns: fn(&Trial) -> u64| {
@@ -150,11 +150,11 @@ fn conditions(pairs: &[Pair]) -> Vec<Row> {
         stats::median(&values).map_or_else(|| "–".to_owned(), |ns| show::time(num::u64_of(ns)))
     };
     let steady = |of: fn(&Pair) -> &Trial| {
-        let told: Vec<bool> = trials(of).filter_map(|t| Some(t.steady?.steady)).collect();
-        if told.is_empty() {
-            return "too short to tell".to_owned();
+        let known: Vec<bool> = trials(of).filter_map(|t| Some(t.steady?.steady)).collect();
+        if known.is_empty() {
+            return "too short to judge".to_owned();
         }
-        format!("{} of {} runs", told.iter().filter(|s| **s).count(), told.len())
+        format!("{} of {} runs", known.iter().filter(|s| **s).count(), known.len())
     };
     let row = |name: &str, a: String, b: String| Row { name: name.into(), a, b, differs: false };
     let a: fn(&Pair) -> &Trial = |p| &p.a;

@@ -1,4 +1,4 @@
-//! Groups that both sides have: figures for people, of which nothing is inferred.
+//! Figures per group, for groups that both sides have; shown without statistical tests.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::num;
 use crate::record::{Group, Latency, Record};
 use crate::stats;
 
-/// Name, title, unit, and where it is.
+/// Name, title, unit, and how to read it.
 type GroupFigure = (&'static str, &'static str, Unit, fn(&Group) -> Figure);
 
 /// The figures of a group.
@@ -22,36 +22,36 @@ const FIGURES: [GroupFigure; 4] = [
     ("delivered", "delivered", Unit::Events, |g| Ok(num::f64_of(g.delivered))),
 ];
 
-/// A quantile of the events that were due to the group.
+/// A quantile over the events due to the group.
 fn time(group: &Group, q: f64, of: fn(&Latency) -> u64) -> Figure {
     quantile(&group.latency, group.measured_intended, q, of)
 }
 
-/// One figure of a group on both sides. Nothing is decided by it, and no correction is made for how many there are.
+/// One figure of a group on both sides. It decides nothing and is not corrected for multiple tests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupResult {
     /// The group's name.
     pub group: String,
     /// `latency.p50`, `latency.p99`, `latency.p99.9` or `delivered`.
     pub name: String,
-    /// The same for people.
+    /// Title for people.
     pub title: String,
     /// Unit of its figures.
     pub unit: Unit,
-    /// Pairs that have it on both sides.
+    /// Pairs with the figure on both sides.
     pub pairs: u32,
     /// Median of A's runs in these pairs.
     pub a: f64,
-    /// Median of B's.
+    /// Median of B's runs.
     pub b: f64,
-    /// Median of the pairs' ratios B / A (of events: of one more than each).
+    /// Median over the pairs of the ratio B / A (for events, of each count plus one).
     pub ratio: f64,
-    /// Its confidence interval, where there are enough pairs.
+    /// Its confidence interval, if there are enough pairs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub interval: Option<Interval>,
 }
 
-/// What a run's groups have, by group and name.
+/// The figures of a run, by group and name.
 pub(super) fn figures(record: &Record) -> BTreeMap<String, BTreeMap<String, f64>> {
     let of = |group: &Group| {
         FIGURES.iter().filter_map(|(name, _, _, of)| Some(((*name).to_owned(), of(group).ok()?))).collect()
@@ -59,7 +59,7 @@ pub(super) fn figures(record: &Record) -> BTreeMap<String, BTreeMap<String, f64>
     record.groups.iter().map(|group| (group.name.clone(), of(group))).collect()
 }
 
-/// The groups that both sides have, if there are several: of a single one the metrics themselves tell.
+/// Results for the groups that both sides have, if there are several: for a single group the metrics suffice.
 pub(super) fn results(design: &Design, pairs: &[Pair]) -> Vec<GroupResult> {
     let used: Vec<&Pair> = pairs.iter().filter(|pair| pair.excluded.is_none()).collect();
     let Some(first) = used.first() else { return vec![] };

@@ -1,4 +1,4 @@
-//! The rules: what is found of each metric, and of the whole.
+//! The rules: the finding on each metric and on the whole comparison.
 
 use super::metrics::{Family, METRICS, Metric, Unit};
 use super::standing::{About, Bar, Standing, Which};
@@ -9,13 +9,13 @@ use super::{
 use crate::num::{self, show};
 use crate::stats;
 
-/// An interval that holds 1 and reaches this factor hides too much to speak of no difference.
+/// An interval that contains 1 and reaches this factor is too wide for "no difference shown".
 const BLIND: f64 = 1.5;
 
-/// What stands between why a metric would be better or worse, and why it is not called so.
+/// Separates the evidence for a finding from the reason why it is not given.
 const NOT_RANKED: &str = "; not ranked: ";
 
-/// Every metric with its finding.
+/// Computes and judges every metric.
 pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> Vec<MetricResult> {
     let mut all: Vec<MetricResult> = METRICS.iter().map(|metric| measured(metric, design, pairs)).collect();
     for family in [Family::Deciding, Family::Latency, Family::Ack, Family::Resources, Family::Stock] {
@@ -37,12 +37,12 @@ pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> V
     all
 }
 
-/// Why a metric is not in favour of the side that it speaks for: it carried less, its runs are missing, or it lacks a figure
-/// where the other has one, which is as likely as not its worst.
+/// Why a metric must not favour a side: that side carried less, its runs are missing, or it lacks a figure that the other
+/// side has, and the missing figure may be its worst.
 fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Option<String> {
     let (which, bars): (Which, &[About]) = match metric.finding {
         Finding::Better => (Which::B, &[About::Load, About::Runs]),
-        // A gate asks whether B is as good as A: so no difference speaks for B, too.
+        // A gate checks that B is as good as A, so these findings favour B too.
         Finding::Equivalent | Finding::NoDifferenceShown => (Which::B, &[About::Load]),
         Finding::Worse => (Which::A, &[About::Load, About::Runs]),
         Finding::Inconclusive => return None,
@@ -59,11 +59,11 @@ fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Optio
     let lacks = num::count32(lacks.count());
     (lacks > 0).then(|| {
         let pairs = show::several(u64::from(lacks), "pair");
-        format!("{} has no figure in {pairs} in which the other has one", which.letter())
+        format!("{} has no figure in {pairs} where the other side has one", which.letter())
     })
 }
 
-/// The figures of a metric, not judged yet.
+/// Computes the figures of a metric, without a finding.
 fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
     let decides = design.decide.iter().any(|name| name == metric.name);
     let used: Vec<(u32, f64, f64)> = pairs
@@ -108,25 +108,25 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
     }
 }
 
-/// Which side lacks a figure, and why.
+/// Describes which side lacks a figure, and why.
 fn missing(metric: &Metric, pairs: &[Pair]) -> String {
     let of = |name: &str, of: fn(&Pair) -> &Trial| {
         let used = pairs.iter().filter(|pair| pair.excluded.is_none()).map(of);
         let without: Vec<&Trial> = used.filter(|t| !t.figures.contains_key(metric.name)).collect();
-        let why = without.first()?.missing.get(metric.name).map_or("it has no such figure", String::as_str);
+        let why = without.first()?.missing.get(metric.name).map_or("not measured", String::as_str);
         Some(format!("{name} has no figure in {} runs: {why}", without.len()))
     };
     let both: Vec<String> = of("A", |p| &p.a).into_iter().chain(of("B", |p| &p.b)).collect();
     both.join("; ")
 }
 
-/// Pairs with which a family of so many metrics can reach α at all.
+/// Pairs needed for a family of this many metrics to be able to reach α.
 fn pairs_needed(family: u32, alpha: f64) -> u32 {
     let reaches = |pairs: &u32| stats::smallest_p(num::index32(*pairs)) * f64::from(family) <= alpha;
     (FEWEST_PAIRS..64).find(reaches).unwrap_or(64)
 }
 
-/// The finding on one metric; a better or worse one needs evidence after correction *and* size.
+/// The finding on one metric: better or worse needs significance after correction *and* a sufficient size.
 fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
     let said = |text: String| if metric.why.is_empty() { text } else { format!("{text}; {}", metric.why) };
@@ -136,7 +136,7 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     };
     if design.kind == Kind::Folders {
         let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
-        return (Inconclusive, said(format!("the runs were not made in turns{why}: figures only")));
+        return (Inconclusive, said(format!("the runs were not made in turns{why}: figures without a test")));
     }
     let (Some(interval), Some(narrow), true) =
         (metric.interval, metric.equivalence_interval, metric.pairs >= FEWEST_PAIRS)
@@ -166,16 +166,16 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     let needed = pairs_needed(metric.family_size, design.alpha);
     if metric.pairs < needed {
         let of = show::several(u64::from(metric.family_size), "metric");
-        return (Inconclusive, said(format!("{} of {needed} pairs that {of} together need", metric.pairs)));
+        return (Inconclusive, said(format!("{} of {needed} pairs that {of} need together", metric.pairs)));
     }
     if !within(interval, BLIND - 1.0) {
         let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
-        return (Inconclusive, said(format!("too noisy: {low} to {high} times are all possible")));
+        return (Inconclusive, said(format!("too noisy: the ratio may be anything from {low} to {high}")));
     }
     (NoDifferenceShown, said(format!("p {}", words::p(p))))
 }
 
-/// What a verdict rests on.
+/// The input of a verdict.
 pub(super) struct Grounds<'a> {
     pub(super) design: &'a Design,
     pub(super) sides: &'a Sides,
@@ -185,7 +185,7 @@ pub(super) struct Grounds<'a> {
     pub(super) interrupted: Option<&'a str>,
 }
 
-/// The whole: what is in the way first, then carried load and faults of delivery, then the deciding metrics.
+/// The verdict: from obstacles first, then carried load and delivery faults, then the deciding metrics.
 pub(super) fn verdict(grounds: &Grounds<'_>) -> Verdict {
     let Grounds { design, sides, standing, pairs, metrics, .. } = *grounds;
     let used = num::count32(pairs.iter().filter(|pair| pair.excluded.is_none()).count());
@@ -206,12 +206,12 @@ pub(super) fn verdict(grounds: &Grounds<'_>) -> Verdict {
     }
 }
 
-/// Do acknowledgements mean the same, or need not?
+/// Is the durability equal, or allowed to differ?
 fn ranked(design: &Design, sides: &Sides) -> bool {
     design.allow_unequal || sides.a.durability == sides.b.durability
 }
 
-/// What may be said of the whole when the deciding metrics say this, and B is not behind in carried load or by its faults.
+/// The overall finding if the deciding metrics give this one and B is not behind in carried load or faults.
 fn allowed(standing: &Standing, finding: Finding, any_higher: bool) -> Finding {
     let finding = if standing.a_carries_less && !any_higher { Finding::Better } else { finding };
     let against = match finding {
@@ -222,13 +222,13 @@ fn allowed(standing: &Standing, finding: Finding, any_higher: bool) -> Finding {
     if standing.bars(against).is_empty() { finding } else { Finding::Inconclusive }
 }
 
-/// Is B surely higher, whatever that is worth?
+/// Is B significantly higher, whether or not the metric may be ranked?
 fn higher(design: &Design, metric: &MetricResult) -> bool {
     let sure = metric.p_adjusted.is_some_and(|p| p <= design.alpha);
     sure && metric.ratio.is_some_and(|ratio| ratio > 1.0 + design.min_effect)
 }
 
-/// One that is worse, else one that cannot be told, else one that is better, else what is left.
+/// The overall finding of several metrics: worse, else inconclusive, else better, else the remaining one.
 fn worst(deciding: &[&MetricResult]) -> Finding {
     use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
     let any = |finding: Finding| deciding.iter().any(|metric| metric.finding == finding);
@@ -243,24 +243,24 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     let mut all = Vec::new();
     let mut say = |what: String, next: &str| all.push(Reason { what, next: next.to_owned() });
     if let Some(why) = interrupted {
-        say(format!("the comparison did not run to its end: {why}"), "run it again, to its end");
+        say(format!("the comparison was not completed: {why}"), "run it again to the end");
     }
     if !ranked(design, sides) {
         say(
             format!(
-                "the sides are not ranked: an acknowledgement of A means `{}`, one of B `{}`",
+                "the sides are not ranked: an acknowledgement means `{}` on A, `{}` on B",
                 sides.a.durability, sides.b.durability
             ),
-            "give both the same durability (bus.storage, bus.sync, bus.replicas), or say --allow-unequal",
+            "set the same durability for both (bus.storage, bus.sync, bus.replicas), or use --allow-unequal",
         );
     }
     let excluded = num::count32(pairs.len()) - used;
     if used < FEWEST_PAIRS {
         let what = if design.kind == Kind::Folders && pairs.len() < 2 {
-            "one run of each side: how much runs differ by themselves is not known".to_owned()
+            "one run of each side: how much runs vary without any change is unknown".to_owned()
         } else {
             format!(
-                "{} {} left, and fewer than {FEWEST_PAIRS} cannot tell chance from difference",
+                "{} {} left, but at least {FEWEST_PAIRS} are needed to distinguish a difference from chance",
                 show::several(u64::from(used), "pair"),
                 if used == 1 { "is" } else { "are" }
             )
@@ -271,7 +271,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
         let why = design.not_in_turns.as_deref().map_or_else(String::new, |why| format!(" ({why})"));
         say(
             format!(
-                "the runs were not made in turns{why}, so that every drift of the machine between them looks like a difference"
+                "the runs were not made in turns{why}, so any drift of the machine between them looks like a difference"
             ),
             "let tickgate make the runs: tickgate compare PROFILE --a … --b …",
         );
@@ -279,7 +279,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     if excluded > 0 {
         let first = pairs.iter().find_map(|p| Some((p.number, p.excluded.as_deref()?)));
         let why = first.map_or_else(String::new, |(number, why)| format!(" (pair {number}: {why})"));
-        let next = "see the pairs below: mend what failed; for an unfit machine see `tickgate doctor`";
+        let next = "fix the failures listed with the pairs below; for an unfit machine see `tickgate doctor`";
         say(
             format!("{} of {} left out{why}", excluded, show::several(num::count(pairs.len()), "pair")),
             next,
@@ -288,24 +288,23 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     if used >= FEWEST_PAIRS {
         all.extend(unclear(standing, deciding));
     }
-    // Where the finding stands without them, only those that took their finding from metrics are told.
+    // Bars that do not affect the finding are left out, except those that made metrics inconclusive.
     let decided = used >= FEWEST_PAIRS && design.kind != Kind::Folders;
-    let told = |bar: &&Bar| (decided && finding == Finding::Inconclusive) || bar.about == About::Load;
+    let shown = |bar: &&Bar| (decided && finding == Finding::Inconclusive) || bar.about == About::Load;
     let bars = standing.bars(Which::B).iter().chain(standing.bars(Which::A));
-    all.extend(bars.filter(told).map(|bar| bar.reason.clone()));
+    all.extend(bars.filter(shown).map(|bar| bar.reason.clone()));
     all.extend([("A", &sides.a), ("B", &sides.b)].iter().filter_map(|(name, side)| unsteady(name, side)));
     all
 }
 
-/// Deciding metrics that decide nothing. Where a side is barred, the reason has its own next step.
+/// Reasons for inconclusive deciding metrics. The bars of a side have their own reasons and next steps.
 fn unclear(standing: &Standing, deciding: &[&MetricResult]) -> Vec<Reason> {
     let barred = [Which::A, Which::B].iter().any(|which| !standing.bars(*which).is_empty());
     let lacking = |m: &MetricResult| m.pairs < FEWEST_PAIRS || m.why.contains(NOT_RANKED);
     let unclear = |m: &&&MetricResult| m.finding == Finding::Inconclusive && !(barred && lacking(m));
     let reason = |metric: &&MetricResult| {
         let next = if lacking(metric) {
-            "let another metric decide (--decide), or see to it that both sides have this one: a load that both carry has its \
-             times"
+            "let another metric decide (--decide), or choose a load that both sides carry, so that both have this metric"
         } else {
             "more pairs (--pairs), longer runs (--set load.duration=…), or a quieter machine"
         };
@@ -314,11 +313,11 @@ fn unclear(standing: &Standing, deciding: &[&MetricResult]) -> Vec<Reason> {
     deciding.iter().filter(unclear).map(reason).collect()
 }
 
-/// A side of which most runs still moved.
+/// The reason for a side whose latency still had a trend in most runs.
 fn unsteady(name: &str, side: &Side) -> Option<Reason> {
     (side.unsteady * 2 > side.measured.max(1)).then(|| Reason {
         what: format!(
-            "{name} was not steady in {} of {} runs: its latency still moved while it was measured",
+            "{name} was not steady in {} of {} runs: its latency still had a trend while it was measured",
             side.unsteady, side.measured
         ),
         next: "lengthen load.warmup".into(),

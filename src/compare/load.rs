@@ -1,7 +1,7 @@
-//! What was due in a measure phase, and what the bus carried of it.
+//! The load of a measure phase: events due, and events carried by the bus.
 //!
-//! An event is carried if it was confirmed and delivered to every group that was due to get it (where there is no group: if
-//! it was confirmed). What was unsent, refused, not confirmed, lost or still held by the broker is not carried.
+//! An event is carried if it was confirmed and delivered to every group that subscribes to its topic (without groups: if it
+//! was confirmed). An event that was unsent, refused, not confirmed, lost or still held by the broker is not carried.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -10,26 +10,26 @@ use super::{Pair, Trial};
 use crate::num;
 use crate::record::Record;
 
-/// The load of measure phases, added up over runs.
+/// The load of measure phases, summed over runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Load {
     /// Events of the schedule.
     pub due: u64,
-    /// Of these: carried. Of several groups, the one that misses most counts: a record has counts of each group, and
-    /// does not say whether two groups miss the same events.
+    /// Of these: carried. With several groups, the one that misses most counts: a record has only counts per group, not
+    /// whether two groups miss the same events.
     pub carried: u64,
-    /// Deliveries that were due: each event, for each group that subscribes its topic.
+    /// Deliveries due: each event, for each group that subscribes to its topic.
     pub deliveries: u64,
-    /// Of the events that were due: confirmed.
+    /// Of the due events: confirmed.
     pub confirmed: u64,
-    /// Confirmed events of the whole runs, warm-up included: those that the store holds.
+    /// Confirmed events of the whole runs, warm-up included: the events in the store.
     pub confirmed_in_all: u64,
     /// Length of the measure phases.
     pub seconds: f64,
 }
 
 impl Load {
-    /// Of a run; `None` where it was not measured.
+    /// The load of a run; `None` if it has no measure phase.
     pub(super) fn of(record: &Record) -> Option<Self> {
         let load = &record.load;
         let seconds = record.measured_seconds();
@@ -49,7 +49,7 @@ impl Load {
         })
     }
 
-    /// What runs had together; `None` of none.
+    /// The sum over runs; `None` if there are none.
     pub(super) fn sum(all: impl Iterator<Item = Self>) -> Option<Self> {
         all.reduce(|a, b| Self {
             due: a.due + b.due,
@@ -61,31 +61,31 @@ impl Load {
         })
     }
 
-    /// Carried of what was due, from 0 to 1.
+    /// Carried share of the due events, 0 to 1.
     #[must_use]
     pub fn share(&self) -> f64 {
         num::share(self.carried, self.due)
     }
 
-    /// Events due a second.
+    /// Events due per second.
     #[must_use]
     pub fn offered_rate(&self) -> f64 {
         num::f64_of(self.due) / self.seconds
     }
 
-    /// Events carried a second.
+    /// Events carried per second.
     #[must_use]
     pub fn carried_rate(&self) -> f64 {
         num::f64_of(self.carried) / self.seconds
     }
 
-    /// Deliveries due a second.
+    /// Deliveries due per second.
     pub(super) fn delivery_rate(&self) -> f64 {
         num::f64_of(self.deliveries) / self.seconds
     }
 }
 
-/// The loads of the pairs that count, A's and B's.
+/// The loads (A, B) of the pairs that count.
 pub(super) fn of_pairs(pairs: &[Pair]) -> Vec<(Load, Load)> {
     let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
     counted.filter_map(|pair| Some((pair.a.load?, pair.b.load?))).collect()

@@ -1,4 +1,4 @@
-//! What is compared: one figure of each run, and every one of them is better when it is lower.
+//! The compared metrics: one figure per run each, lower is better.
 
 use hdrhistogram::Histogram;
 use schemars::JsonSchema;
@@ -16,7 +16,7 @@ use crate::verdict::samples_needed;
 pub enum Unit {
     /// Nanoseconds.
     Time,
-    /// Events; the ratio is of one more than each, since none is a count too.
+    /// Events; ratios are of each count plus one, since a count may be 0.
     Events,
     /// Cores.
     Cores,
@@ -24,11 +24,11 @@ pub enum Unit {
     Bytes,
 }
 
-/// Metrics that are corrected together for being many; at most three, so that seven pairs are enough for each.
+/// A family of metrics, corrected together for multiple tests; at most three each, so that seven pairs are enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Family {
-    /// Those that decide, fixed beforehand.
+    /// The deciding metrics, fixed beforehand.
     Deciding,
     /// The other end-to-end times.
     Latency,
@@ -36,19 +36,19 @@ pub enum Family {
     Ack,
     /// CPU and memory.
     Resources,
-    /// What piles up: backlog and store.
+    /// Backlog and store.
     Stock,
 }
 
-/// A figure of a run, or why there is none.
+/// A figure of a run, or the reason why it is missing.
 pub(super) type Figure = Result<f64, String>;
 
 /// One metric.
 #[derive(Debug, Clone, Copy)]
 pub struct Metric {
-    /// As in objectives: `latency.p99`.
+    /// Name, as in objectives: `latency.p99`.
     pub name: &'static str,
-    /// For people.
+    /// Title for people.
     pub title: &'static str,
     /// Unit of its figures.
     pub unit: Unit,
@@ -67,7 +67,7 @@ const fn metric(
     Metric { name, title, unit, family, of }
 }
 
-/// Every metric, in the order in which they are shown.
+/// Every metric, in display order.
 pub const METRICS: [Metric; 11] = [
     metric("latency.p50", "end-to-end p50", Unit::Time, Family::Latency, |r| slowest(r, 0.5, |l| l.p50_ns)),
     metric("latency.p99", "end-to-end p99", Unit::Time, Family::Latency, |r| slowest(r, 0.99, |l| l.p99_ns)),
@@ -84,13 +84,13 @@ pub const METRICS: [Metric; 11] = [
         brokers(r, |p| num::f64_of(p.peak_memory_bytes))
     }),
     metric("harness.cpu", "CPU of the client", Unit::Cores, Family::Resources, |r| {
-        positive(r.resources.harness.cpu_cores, "its CPU time was too short to be seen")
+        positive(r.resources.harness.cpu_cores, "its CPU time was too short to measure")
     }),
     metric("backlog.max", "highest backlog", Unit::Events, Family::Stock, backlog),
     metric("broker.store", "bytes stored", Unit::Bytes, Family::Stock, stored),
 ];
 
-/// The metric of a name.
+/// Finds a metric by name.
 #[must_use]
 pub fn named(name: &str) -> Option<&'static Metric> {
     METRICS.iter().find(|metric| metric.name == name)
@@ -100,7 +100,7 @@ fn positive(value: f64, otherwise: &str) -> Figure {
     if value.is_finite() && value > 0.0 { Ok(value) } else { Err(otherwise.to_owned()) }
 }
 
-/// A distribution among the events that were due: those without a time lie beyond every time.
+/// The distribution of times over the due events: events without a time rank after all others.
 pub(super) struct Measured {
     times: Histogram<u64>,
     largest: u64,
@@ -108,19 +108,19 @@ pub(super) struct Measured {
 }
 
 impl Measured {
-    /// `None` where the record's histogram cannot be read.
+    /// `None` if the record's histogram cannot be read.
     pub(super) fn of(latency: &Latency, due: u64) -> Option<Self> {
         let times = measure::decode(&latency.histogram).ok()?;
         let largest = u64::try_from(latency.max_ns).unwrap_or(0);
         Some(Self { times, largest, due: due.max(latency.count) })
     }
 
-    /// Events that were due.
+    /// Number of due events.
     pub(super) const fn due(&self) -> u64 {
         self.due
     }
 
-    /// The time that a share of q of the events that were due does not exceed; `None` if fewer have a time.
+    /// The q-quantile over the due events; `None` if it falls on events without a time.
     pub(super) fn at(&self, q: f64) -> Option<u64> {
         let rank = measure::rank(q, self.due);
         if rank > self.times.len() {
@@ -131,12 +131,12 @@ impl Measured {
     }
 }
 
-/// A quantile of the events that were due, if they are enough for it. Where each has its time it is the record's own.
+/// A quantile over the due events, if there are enough. If each has a time, it is the record's own figure.
 pub(super) fn quantile(latency: &Latency, due: u64, q: f64, of: fn(&Latency) -> u64) -> Figure {
     let due = due.max(latency.count);
     let needed = samples_needed(q);
     if due < needed {
-        return Err(format!("{due} samples, and this quantile needs {needed}"));
+        return Err(format!("{due} samples, but this quantile needs {needed}"));
     }
     if latency.negative > 0 {
         return Err(format!("{} times are below zero: the clocks of the hosts disagree", latency.negative));
@@ -147,7 +147,7 @@ pub(super) fn quantile(latency: &Latency, due: u64, q: f64, of: fn(&Latency) -> 
     }
     if measure::rank(q, due) > timed {
         return Err(format!(
-            "{} of {due} events that were due have no time, and so lie beyond this quantile",
+            "{} of {due} due events have no time and so rank beyond this quantile",
             due - timed
         ));
     }
@@ -155,17 +155,17 @@ pub(super) fn quantile(latency: &Latency, due: u64, q: f64, of: fn(&Latency) -> 
     positive(measured.at(q).map_or(0.0, num::f64_of), "no time was measured")
 }
 
-/// The largest over the groups: a bus is as slow as its slowest group.
+/// The largest figure over the groups: a bus is as slow as its slowest group.
 fn slowest(record: &Record, q: f64, of: fn(&Latency) -> u64) -> Figure {
     open(record)?;
     if record.plan.load.consume == Consume::Backlog {
-        return Err("the groups received only after the load: the times are those of the backlog".into());
+        return Err("the groups received only after the load, so the times are those of the backlog".into());
     }
     let groups = record.groups.iter().filter(|group| group.measured_intended > 0);
     groups
         .map(|group| quantile(&group.latency, group.measured_intended, q, of))
         .reduce(|a, b| Ok(a?.max(b?)))
-        .unwrap_or_else(|| Err("no event of the measure phase was due to a group".to_owned()))
+        .unwrap_or_else(|| Err("no event of the measure phase was due to any group".to_owned()))
 }
 
 fn ack(record: &Record, q: f64, of: fn(&Latency) -> u64) -> Figure {
@@ -173,11 +173,11 @@ fn ack(record: &Record, q: f64, of: fn(&Latency) -> u64) -> Figure {
     quantile(&record.load.ack, record.load.measured_intended, q, of)
 }
 
-/// Times mean nothing where the bus sets the pace.
+/// Fails for a closed load, where the bus sets the pace and times mean nothing.
 fn open(record: &Record) -> Result<(), String> {
     if record.plan.load.is_closed() {
         return Err(
-            "the load was closed by the window: a bus that stalls is offered less, and its times look short"
+            "the load was closed: a stalling bus is offered less load, so its latencies look better than they are"
                 .into(),
         );
     }
@@ -189,12 +189,12 @@ fn backlog(record: &Record) -> Figure {
     most.map(num::f64_of).ok_or_else(|| "the run has no group".to_owned())
 }
 
-/// The sum over all broker processes that could be seen.
+/// The sum over all broker processes that were measured.
 fn brokers(record: &Record, of: fn(&Process) -> f64) -> Figure {
-    positive(record.resources.brokers.values().map(of).sum(), "the broker's process could not be seen")
+    positive(record.resources.brokers.values().map(of).sum(), "the broker's process could not be measured")
 }
 
 fn stored(record: &Record) -> Figure {
     let bytes = record.resources.store_bytes.map_or(0.0, num::f64_of);
-    positive(bytes, "the broker did not tell")
+    positive(bytes, "the broker did not report it")
 }

@@ -1,8 +1,8 @@
-//! Is one side better than the other, by how much, and how surely? From pairs of runs alone.
+//! Comparison of two sides from pairs of runs: which is better, by how much, and with what confidence.
 //!
-//! The run is the unit of replication: each pair gives one ratio B / A for each metric, and all inference is about the
-//! median of these ratios. A comparison ends when its pairs have run; nobody looks at the figures before, since stopping
-//! when they please would make a false alarm as likely as one likes.
+//! The run is the unit of replication: each pair gives one ratio B / A per metric, and all inference is about the median of
+//! these ratios. A comparison ends when its pairs have run; the figures are not looked at before, since stopping as soon as
+//! they show a difference would raise the probability of a false alarm without bound.
 
 mod account;
 mod again;
@@ -45,35 +45,34 @@ use crate::record::Record;
 pub const SCHEMA: &str = "tickgate.compare/1";
 /// Its family.
 pub const SCHEMA_FAMILY: &str = "tickgate.compare";
-/// Its number.
+/// Its version.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// Number of the rules by which findings are found. Another number comes with every change that can find otherwise, so that a
-/// stored account is held to the rules by which it was made.
+/// Version of the rules. It changes with every change that can lead to another finding, so that a stored comparison is
+/// checked only against the rules by which it was judged.
 pub const RULES: u32 = 1;
 
-/// Fewer pairs cannot reach p < 0.05 by signs alone: 2 / 2⁵ is 0.0625.
+/// The fewest pairs that can reach p < 0.05 by signs alone: with five, 2 / 2⁵ is 0.0625.
 pub const FEWEST_PAIRS: u32 = 6;
 
-/// What is known of a side before it runs, and one of its records for its facts.
+/// A side as requested, with one of its records as the source of facts.
 #[derive(Debug, Clone, Default)]
-pub struct Setup {
-    /// What people call it.
+pub struct SideInput {
+    /// Name for people.
     pub label: String,
-    /// What was asked for it, over the profile.
+    /// Its overrides of the profile.
     pub overrides: Vec<String>,
-    /// A record of it for its facts (broker, settings, plan), of a run that was measured if there is one; none of its figures
-    /// is taken from it.
+    /// A record for facts (broker, settings, plan), never for figures; from a measured run if there is one.
     pub sample: Option<Record>,
 }
 
-/// Compares two sides by their pairs, in the order in which they ran.
+/// Compares two sides by their pairs, given in run order.
 #[must_use]
 pub fn compare(
     about: About,
     design: Design,
     prices: Option<&Prices>,
-    setups: [&Setup; 2],
+    setups: [&SideInput; 2],
     mut pairs: Vec<Pair>,
 ) -> Comparison {
     for pair in &mut pairs {

@@ -1,11 +1,11 @@
-//! The order of sides: ABBA in blocks of two pairs, each block begun by a seeded coin.
+//! The run order: ABBA or BAAB in blocks of two pairs, chosen by a seeded coin.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::Order;
 
-/// Who is first in each of so many pairs. In a block of two pairs each side is first once, so that a steady drift of the
-/// machine cancels; the coin of each block keeps a drift with the blocks' own period from favouring a side.
+/// The order of each pair. In a block of two pairs each side is first once, so that a steady drift of the machine cancels;
+/// the coin keeps a drift with the period of the blocks from favouring a side.
 #[must_use]
 pub fn order(seed: u64, pairs: u32) -> Vec<Order> {
     (0..pairs)

@@ -1,4 +1,4 @@
-//! Two plans side by side: what differs, and whether both sides carry the same load.
+//! Differences between two plans, in the load or in durability.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,31 +8,31 @@ use serde_json::Value;
 
 use crate::plan::Plan;
 
-/// A key that two plans differ in.
+/// A key whose values differ.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Difference {
     /// `load.rate`.
     pub key: String,
-    /// In A; `–` where it has none.
+    /// Value in A; `–` if it is not set.
     pub a: String,
-    /// In B.
+    /// Value in B.
     pub b: String,
 }
 
-/// No part of the load: how the harness works, the seed, which is another in each pair, and how a side is made up
-/// (members and delivery of a group, the symbol in the subject, everything of the bus).
+/// Keys that are not part of the load: settings of the harness, the seed, which differs in each pair, and the configuration
+/// of a side (members and delivery of a group, the symbol in the subject, the bus).
 const CONFIGURATION: [&str; 4] =
     ["load.generators", "load.pacing", "topology.symbol_in_subject", "market.seed"];
-/// Text for people.
+/// Keys with text for people.
 const NAMES: [&str; 3] = ["name", "description", "topology.name"];
 
-/// What differs in the load that both sides carry: rate, phases, arrival, market, mix, topics, and who listens to what.
+/// Differences in the load: rate, phases, arrival, market, mix, topics, and subscriptions.
 #[must_use]
 pub fn workload_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
     differences(a, b).into_iter().filter(|difference| is_workload(&difference.key)).collect()
 }
 
-/// What differs in how safe an event is once it is confirmed, as far as two plans for the same kind of bus tell.
+/// Differences in the durability of a confirmed event, as far as two plans for the same kind of bus show them.
 #[must_use]
 pub fn durability_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
     if a.bus.kind != b.bus.kind {
@@ -59,10 +59,10 @@ pub(super) fn differences(a: &Plan, b: &Plan) -> Vec<Difference> {
         .collect()
 }
 
-/// A plan as full keys and values; groups by their names.
+/// Flattens a plan to dotted keys and values; groups are keyed by name.
 pub(super) fn flat(plan: &Plan) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
-    // A plan is made of what JSON can say.
+    // A plan always serialises to a JSON object.
     let Ok(Value::Object(mut top)) = serde_json::to_value(plan) else { return out };
     if let Some(Value::Array(groups)) = top.remove("groups") {
         for group in groups {

@@ -1,22 +1,22 @@
-//! What stands before any ratio: the load that was carried, faults of delivery, and runs that are missing.
+//! Comparison of the sides before any ratio: carried load, delivery faults and missing runs.
 //!
-//! Figures are those of survivors: of events that came, and of runs that could be measured. So a side that carries less,
-//! does more to its events, or drops out more often is never called better for what is left.
+//! Figures have a survivorship bias: they come only from delivered events and measured runs. So a side that carries less,
+//! has more delivery faults, or fails more often is never called better for its remaining figures.
 
 use super::load::{Load, of_pairs};
 use super::{Design, Ledger, Outcome, Pair, Reason, Sides, Trial, words};
 use crate::num::{self, show};
 use crate::stats;
 
-/// Shares of carried load that differ by no more are taken for the same: one event in a thousand.
+/// Largest difference of carried shares that counts as equal: one event in a thousand.
 const SAME_SHARE: f64 = 0.001;
-/// From this difference on a side that surely carries less is worse.
+/// Smallest difference of carried shares at which a side that significantly carries less is worse.
 const LESS_SHARE: f64 = 0.01;
-/// Rates that differ by no more were offered alike, and so were those that chance alone may set apart.
+/// Largest relative difference of offered rates that counts as equal, as does a difference explained by chance.
 const SAME_RATE: f64 = 0.01;
-/// Standard errors of two Poisson counts.
+/// Width of the chance interval, in standard errors of two Poisson counts.
 const BY_CHANCE: f64 = 4.0;
-/// Faults come in bursts: so many times as many are more than one burst more.
+/// A factor between fault counts that one burst of faults does not explain.
 const MANY_TIMES: f64 = 10.0;
 
 /// A side of a comparison.
@@ -35,45 +35,45 @@ impl Which {
     }
 }
 
-/// What a reason not to call a side better is about.
+/// The subject of a [`Bar`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum About {
-    /// The load of its runs: no figure of it stands beside the other's.
+    /// The load of its runs: none of its figures is comparable.
     Load,
-    /// Runs that are missing: those left may be its best.
+    /// Missing runs: the remaining ones may be its best.
     Runs,
-    /// Its faults: a figure stands, and the whole is not better for it.
+    /// Delivery faults: figures are comparable, but the side is not better overall.
     Faults,
 }
 
-/// Why a side is not called better.
+/// A reason not to call a side better.
 #[derive(Debug, Clone)]
 pub(super) struct Bar {
     pub(super) about: About,
     pub(super) reason: Reason,
 }
 
-/// What is known before any ratio is looked at.
+/// The comparison of the sides before any ratio.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standing {
-    /// B is worse, whatever its figures.
+    /// B is worse, regardless of its figures.
     pub(super) b_is_behind: bool,
-    /// A surely carries less: B is better, unless its figures say otherwise.
+    /// A significantly carries less: B is better, unless its figures contradict.
     pub(super) a_carries_less: bool,
     /// One side was offered less, or carried less.
     pub(super) unequal_load: bool,
     /// Why A is not called better.
     pub(super) not_a: Vec<Bar>,
-    /// Why B is not.
+    /// Why B is not called better.
     pub(super) not_b: Vec<Bar>,
-    /// What weighs most, for the verdict's sentence.
+    /// Sentences for the start of the verdict.
     pub(super) sentences: Vec<String>,
-    /// What else is to be known.
+    /// Further remarks.
     pub(super) remarks: Vec<String>,
 }
 
 impl Standing {
-    /// What these pairs show.
+    /// Evaluates the pairs.
     pub(super) fn of(design: &Design, sides: &Sides, pairs: &[Pair]) -> Self {
         let mut standing = Self::default();
         standing.offered(sides);
@@ -84,7 +84,7 @@ impl Standing {
         standing
     }
 
-    /// Why this side is not called better, by what that is about.
+    /// The reasons not to call this side better.
     pub(super) fn bars(&self, which: Which) -> &[Bar] {
         match which {
             Which::A => &self.not_a,
@@ -100,7 +100,7 @@ impl Standing {
         bars.push(Bar { about, reason: Reason { what, next: next.to_owned() } });
     }
 
-    /// A side that was offered less had it easier.
+    /// Compares the offered load: a side that was offered less is not called better.
     fn offered(&mut self, sides: &Sides) {
         let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
         let Some(less) = less_offered(&a, &b) else { return };
@@ -109,7 +109,7 @@ impl Standing {
             format!("{:.0} events and {:.0} deliveries", load.offered_rate(), load.delivery_rate())
         };
         let what = format!(
-            "{} was offered less: A {} a second, B {}; lower figures are no merit of it",
+            "{} was offered less: A {} a second, B {}; its lower figures prove nothing",
             less.letter(),
             of(&a),
             of(&b)
@@ -117,13 +117,14 @@ impl Standing {
         self.is_not_better(less, About::Load, what, "give both sides the same load (--set load.rate=…)");
     }
 
-    /// Carried load: who carries less is worse if that is sure and large, and not ranked if it is neither.
+    /// Compares the carried load: a side that carries less is worse if that is significant and large; otherwise it is not
+    /// called better.
     fn carried(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
         let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
         let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
         let [said_a, said_b] = [&a, &b].map(|load| show::part(load.carried, load.due));
         let sentence = |first: &str, carried: &str, second: &str, other: &str| {
-            format!("{first} carried {carried} of the events that were due, {second} {other}.")
+            format!("{first} carried {carried} of the due events, {second} {other}.")
         };
         let difference = b.share() - a.share();
         if difference.abs() <= SAME_SHARE {
@@ -151,17 +152,17 @@ impl Standing {
             }
         }
         let what = format!(
-            "{} carried less: {} of what was due, against {}; its figures are those of what it did carry",
+            "{} carried less: {} of the due events, against {}; its figures cover only the events it carried",
             less.letter(),
             own,
             other
         );
-        let next = "compare at a rate that both carry (--set load.rate=…); the runs' reports say what was unsent, refused or \
-                    undelivered";
+        let next = "compare at a rate that both carry (--set load.rate=…); the runs' reports show unsent, refused \
+                    and undelivered events";
         self.is_not_better(less, About::Load, what, next);
     }
 
-    /// Faults of delivery: one that only one side has, and one of which one side has far or surely more.
+    /// Compares delivery faults: those of one side only, and those of which one side has far or significantly more.
     fn faults(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
         let (a, b) = (&sides.a.ledger, &sides.b.ledger);
         let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
@@ -192,7 +193,7 @@ impl Standing {
         self.sentences.extend(both);
     }
 
-    /// Runs that broke off: those that are left are the ones that went well.
+    /// Compares failed runs: the side with more of them is not called better, since only its good runs remain.
     fn broken(&mut self, sides: &Sides, pairs: &[Pair]) {
         let (a, b) = (sides.a.broke, sides.b.broke);
         if a == b {
@@ -200,7 +201,7 @@ impl Standing {
         }
         let which = if b > a { Which::B } else { Which::A };
         let what = format!(
-            "{} broke off or could not begin in more runs (A {a}, B {b}, of {}); the runs left are those that went well",
+            "{} broke off or could not begin in more runs (A {a}, B {b}, of {}); its remaining runs are those that went well",
             which.letter(),
             show::several(num::count(pairs.len()), "pair")
         );
@@ -208,12 +209,12 @@ impl Standing {
             which,
             About::Runs,
             what,
-            "mend what failed (see the pairs below), and compare again",
+            "fix the failures listed with the pairs below, and compare again",
         );
     }
 
-    /// Runs that were unfit, if one side has so many more that chance does not explain it: a bus that fills the machine
-    /// makes its own bad runs unfit.
+    /// Compares unfit runs: one side may have more than chance explains, since a bus that saturates the machine makes its own
+    /// bad runs unfit.
     fn unfit(&mut self, design: &Design, pairs: &[Pair]) {
         let alone = pairs.iter().filter_map(|pair| match (pair.a.outcome, pair.b.outcome) {
             (Outcome::Unfit, Outcome::Measured) => Some(1.0),
@@ -224,7 +225,7 @@ impl Standing {
         let Some(which) = lower(design, &alone) else { return };
         let of = |sign: f64| alone.iter().filter(|one| **one * sign > 0.0).count();
         let what = format!(
-            "{} alone was unfit to measure in more pairs than chance explains (A {}, B {}); the pairs left may be its best",
+            "{} alone was unfit to measure in more pairs than chance explains (A {}, B {}); the remaining pairs may be its best",
             which.letter(),
             of(1.0),
             of(-1.0)
@@ -238,7 +239,7 @@ impl Standing {
     }
 }
 
-/// Which side was offered less, in events or in deliveries a second.
+/// Which side was offered less, in events or in deliveries per second.
 fn less_offered(a: &Load, b: &Load) -> Option<Which> {
     let rates = [
         (a.offered_rate(), b.offered_rate(), a.due.min(b.due)),
@@ -252,20 +253,20 @@ fn less_offered(a: &Load, b: &Load) -> Option<Which> {
     })
 }
 
-/// Which side is surely lower, by differences B − A of pairs.
+/// Which side is significantly lower, by the differences B − A of the pairs.
 fn lower(design: &Design, differences: &[f64]) -> Option<Which> {
     let test = stats::signed_rank(differences);
     let all = f64::from(test.n) * (f64::from(test.n) + 1.0) / 2.0;
     (test.p <= design.alpha).then_some(if test.plus > all / 2.0 { Which::A } else { Which::B })
 }
 
-/// A way in which events go wrong.
+/// A kind of delivery fault.
 struct Fault {
-    /// What a side did to events, and the rest of it.
+    /// Verb for the text; `rest` follows the noun.
     verb: &'static str,
     rest: &'static str,
     count: fn(&Ledger) -> u64,
-    /// Of how many it is.
+    /// The total that the count is a part of.
     of: fn(&Ledger) -> u64,
 }
 
@@ -289,7 +290,7 @@ impl Fault {
         format!("Both {} events{}: {a} {of_a}, {b} {of_b}.", self.verb, self.rest)
     }
 
-    /// How often it happened; by the deliveries where both sides know them.
+    /// The rates on both sides; relative to the deliveries if both sides know them.
     fn rates(&self, a: &Ledger, b: &Ledger) -> (f64, f64) {
         let whole = |of: &Ledger| num::f64_of((self.of)(of));
         let known = whole(a) > 0.0 && whole(b) > 0.0;
@@ -297,8 +298,8 @@ impl Fault {
         (rate(a), rate(b))
     }
 
-    /// Which side did it more often, and is it so by far: the other never did, it did ten times as often, or it surely
-    /// did more often by the pairs.
+    /// Which side has the fault more often, and whether by far: the other never, ten times as often, or significantly by the
+    /// pairs.
     fn more(&self, design: &Design, (a, b): (&Ledger, &Ledger), pairs: &[Pair]) -> Option<(Which, bool)> {
         let (rate_a, rate_b) = self.rates(a, b);
         let (which, more, less) =
@@ -317,7 +318,7 @@ impl Fault {
     }
 }
 
-/// Is a loss of this run to be believed? Not of one that broke off, whose broker may still hold what it had not delivered.
+/// Do undelivered events of this run count as lost? Not if it broke off: its broker may still hold them.
 pub(super) const fn completed(trial: &Trial) -> bool {
     matches!(trial.outcome, Outcome::Measured | Outcome::Unfit)
 }

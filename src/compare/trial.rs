@@ -1,4 +1,4 @@
-//! From a record to what a comparison looks at, and which pairs count.
+//! Extracts from a record what a comparison uses, and decides which pairs count.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +12,15 @@ use crate::stats;
 
 /// Points of a percentile curve.
 const POINTS: u32 = 64;
-/// A trend counts if it is this sure …
+/// A trend counts if its p-value is at most this …
 const TREND_P: f64 = 0.01;
 /// … and if the halves of the measure phase differ by this factor.
 const TREND_SIZE: f64 = 1.25;
-/// Fewer measured seconds tell nothing about a trend.
+/// Fewest measured seconds for a trend test.
 const TREND_SECONDS: usize = 8;
 
 impl Trial {
-    /// A run that has a record.
+    /// A run with a record.
     #[must_use]
     pub fn of(folder: &str, record: &Record) -> Self {
         let (outcome, reason) = outcome(record);
@@ -55,7 +55,7 @@ impl Trial {
         }
     }
 
-    /// A run that never came to its load.
+    /// A run that did not start its load.
     #[must_use]
     pub fn failed(folder: &str, why: &str) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Trial {
     }
 }
 
-/// A loss is claimed of a run that completed with all its workers alive.
+/// The ledger of a run; undelivered events count as lost only if it completed with all workers alive.
 fn ledger(record: &Record) -> Ledger {
     let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum::<u64>();
     let undelivered = sum(|g| g.lost);
@@ -83,7 +83,7 @@ fn ledger(record: &Record) -> Ledger {
     }
 }
 
-/// Is the run a measurement: to its end, on a machine that was fit?
+/// Is the run a measurement: completed, on a machine that was fit?
 #[must_use]
 pub fn is_measured(record: &Record) -> bool {
     outcome(record).0 == Outcome::Measured
@@ -100,12 +100,15 @@ fn outcome(record: &Record) -> (Outcome, Option<String>) {
             (Outcome::Failed, reason().or_else(|| Some("a part of tickgate failed".into())))
         }
         End::Recovered => {
-            (Outcome::Failed, Some("it was killed, and its record rebuilt from the journal".into()))
+            (Outcome::Failed, Some("it was killed; its record was rebuilt from the journal".into()))
         }
     }
 }
 
-/// Why a pair counts in no ratio: a run that is no measurement takes its partner out with it, since the pair is the unit.
+/// Why a pair is left out of all ratios: a pair counts only if both runs are measurements.
+///
+/// A stored comparison is checked against this text ([`super::contradiction`]), so it must not change within a version of
+/// the rules.
 pub(super) fn exclusion(pair: &Pair) -> Option<String> {
     let why = |name: &str, trial: &Trial| {
         let what = match trial.outcome {
@@ -120,8 +123,8 @@ pub(super) fn exclusion(pair: &Pair) -> Option<String> {
     (!both.is_empty()).then(|| both.join("; "))
 }
 
-/// End-to-end latency by percentile of the events that were due; at each the slowest group's. It ends where a group has
-/// no more times: events that never came lie beyond every one.
+/// End-to-end latency of the slowest group by percentile of the due events. The curve ends where a group has no more
+/// times, since events that never arrived rank after all others.
 fn curve(record: &Record) -> Vec<(f64, u64)> {
     let groups: Option<Vec<Measured>> = record
         .groups
@@ -140,8 +143,8 @@ fn curve(record: &Record) -> Vec<(f64, u64)> {
     points.map_while(|nines| Some((nines, at(nines)?))).collect()
 }
 
-/// Does the latency of the measured seconds still move? Seconds resemble their neighbours, so that the test alone would
-/// cry wolf: a trend must be large, too.
+/// Tests the latency of the measured seconds for a trend. Neighbouring seconds are correlated, so the test alone raises
+/// false alarms: a trend must be large too.
 fn steady(timeline: &[Row]) -> Option<Steady> {
     let measured = timeline.iter().filter(|row| row.phase == PhaseName::Measure);
     let medians: Vec<f64> = measured

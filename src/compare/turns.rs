@@ -1,9 +1,9 @@
-//! Were runs that were made before made in turns, so that their pairs are evidence?
+//! Checks whether existing runs were made in turns, so that their pairs are evidence.
 
 use crate::num;
 use crate::record::Record;
 
-/// When a run was made, in nanoseconds since 1970.
+/// Start and end of a run, in nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Made {
     /// Its start.
@@ -22,25 +22,22 @@ impl Made {
     }
 }
 
-/// Why runs, each side's in the order of their starts, are no pairs in turns; `None` if they are: as many of each side, no
-/// two at the same time, both of a pair before any of the next, and each side first in a third of the pairs or more.
+/// Why runs, sorted by start on each side, are not pairs made in turns; `None` if they are: equally many on each side, no
+/// two overlap, both runs of a pair precede the next pair, and each side is first in at least a third of the pairs.
 #[must_use]
 pub fn not_in_turns(a: &[Made], b: &[Made]) -> Option<String> {
     if a.len() != b.len() {
         return Some(format!("A has {} runs, B {}", a.len(), b.len()));
     }
     if a.len() < 2 {
-        return Some("one pair has no turns".into());
+        return Some("one pair has no order of turns".into());
     }
     let mut all: Vec<Made> = a.iter().chain(b).copied().collect();
     all.sort_by_key(|made| made.start_ns);
-    // Any that overlap at all do so with the one that starts next.
+    // A run that overlaps any other overlaps the one that starts next.
     let overlapping = all.windows(2).filter(|two| two[1].start_ns < two[0].end_ns).count();
     if overlapping > 0 {
-        return Some(format!(
-            "{overlapping} of {} runs began before the run before them had ended",
-            all.len()
-        ));
+        return Some(format!("{overlapping} of {} runs began before the previous run had ended", all.len()));
     }
     let pairs: Vec<(u64, u64)> = a.iter().zip(b).map(|(a, b)| (a.start_ns, b.start_ns)).collect();
     let mixed = pairs.windows(2).position(|two| two[0].0.max(two[0].1) >= two[1].0.min(two[1].1));
@@ -53,7 +50,7 @@ pub fn not_in_turns(a: &[Made], b: &[Made]) -> Option<String> {
         let (side, times) =
             if a_first * 2 > pairs.len() { ("A", a_first) } else { ("B", pairs.len() - a_first) };
         format!(
-            "{side} was first in {times} of {} pairs, and a drift of the machine is then a difference",
+            "{side} was first in {times} of {} pairs, so a drift of the machine looks like a difference",
             pairs.len()
         )
     })
@@ -93,7 +90,7 @@ mod tests {
             ("aabb", "a run of pair 2 was made before pair 1 was complete"),
             ("abbaaabb", "a run of pair 4 was made before pair 3 was complete"),
             ("abbaa", "A has 3 runs, B 2"),
-            ("ab", "one pair has no turns"),
+            ("ab", "one pair has no order of turns"),
         ] {
             let why = why(order).unwrap_or_default();
             assert!(why.contains(part), "{order}: {why}");
@@ -108,7 +105,7 @@ mod tests {
         a[1].end_ns += 1;
         assert_eq!(
             not_in_turns(&a, &b).unwrap_or_default(),
-            "1 of 8 runs began before the run before them had ended"
+            "1 of 8 runs began before the previous run had ended"
         );
         let (a, _) = made("abbaabba");
         assert!(not_in_turns(&a, &a).is_some(), "a run is no partner of its own");

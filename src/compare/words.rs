@@ -1,4 +1,4 @@
-//! The verdict in words.
+//! Text of the verdict.
 
 use super::standing::Standing;
 use super::{Design, FEWEST_PAIRS, Finding, Kind, MetricResult, Pair, Side, Sides};
@@ -34,7 +34,7 @@ pub(super) fn name(letter: &str, side: &Side) -> String {
     }
 }
 
-/// The whole in a sentence or two.
+/// The verdict in one or two sentences.
 pub(super) fn sentence(
     design: &Design,
     sides: &Sides,
@@ -45,18 +45,16 @@ pub(super) fn sentence(
 ) -> String {
     let mut parts = standing.sentences.clone();
     if !ranked {
-        parts.push("Not ranked: an acknowledgement does not mean the same on both sides.".into());
+        parts.push("Not ranked: an acknowledgement means different durability on the two sides.".into());
     }
     if used == 0 {
         parts.push("No pair of runs can be compared.".into());
     } else if used < FEWEST_PAIRS {
         if design.kind == Kind::Folders && used == 1 {
-            parts.push(
-                "One run of each side: these are figures, and nothing can be inferred from them.".into(),
-            );
+            parts.push("One run of each side: these figures allow no conclusion.".into());
         } else {
             parts.push(format!(
-                "It cannot be told: {} of at least {FEWEST_PAIRS}.",
+                "No verdict is possible: {} of at least {FEWEST_PAIRS}.",
                 several(u64::from(used), "pair")
             ));
         }
@@ -85,7 +83,7 @@ fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
             format!("{b}'s {title} is {size} {a}'s, {evidence}: {}.", metric.finding.as_str())
         }
         Finding::Equivalent => {
-            format!("{b}'s {title} is the same as {a}'s within the margin: {size}, {evidence}.")
+            format!("{b}'s {title} equals {a}'s within the margin: {size}, {evidence}.")
         }
         Finding::NoDifferenceShown => {
             format!("No difference shown in {title}: {b}'s is {size} {a}'s, {evidence}.")
@@ -94,7 +92,7 @@ fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
     }
 }
 
-/// What else was found.
+/// Further findings.
 pub(super) fn remarks(
     design: &Design,
     sides: &Sides,
@@ -128,14 +126,14 @@ pub(super) fn remarks(
         if side.ledger.open > 0 {
             all.push(format!(
                 "{}: {} confirmed events were not delivered when a run broke off or while a part of tickgate was dead; the \
-                 broker may still hold them, so that they are no evidence of loss.",
+                 broker may still hold them, so they are not evidence of loss.",
                 name(letter, side),
                 side.ledger.open
             ));
         }
         if side.missed > 0 {
             all.push(format!(
-                "{} missed an objective of the profile in {}; these are measurements like the others.",
+                "{} missed an objective of the profile in {}; these runs count like the others.",
                 name(letter, side),
                 several(u64::from(side.missed), "run")
             ));
@@ -143,7 +141,7 @@ pub(super) fn remarks(
     }
     if design.allow_unequal && sides.a.durability != sides.b.durability {
         all.push(format!(
-            "Unequal durability, allowed: an acknowledgement of A means `{}`, one of B `{}`.",
+            "Unequal durability, allowed: an acknowledgement means `{}` on A, `{}` on B.",
             sides.a.durability, sides.b.durability
         ));
     }

@@ -1,28 +1,28 @@
-//! Which addresses are this machine's, and which a name has.
+//! Addresses of this machine and of host names.
 
 use std::net::{IpAddr, ToSocketAddrs as _};
 
 use sysinfo::Networks;
 
-/// The addresses that are bound to this machine's interfaces; none where the system does not tell.
+/// The addresses of this machine's interfaces; empty if the system does not list them.
 #[must_use]
 pub fn own() -> Vec<IpAddr> {
     let Ok(networks) = Networks::new_with_refreshed_list() else { return Vec::new() };
     networks.values().flat_map(|data| data.ip_networks().iter().map(|network| network.addr)).collect()
 }
 
-/// The addresses of `host:port`; none where the name has none, or nobody answers for it.
+/// The addresses of `host:port`; empty if the name cannot be resolved.
 #[must_use]
 pub fn of(host: &str) -> Vec<IpAddr> {
     host.to_socket_addrs().map(|all| all.map(|address| address.ip()).collect()).unwrap_or_default()
 }
 
-/// Are all of these this machine's? A host without an address is not.
+/// Do all of these addresses belong to this machine? False if there are none.
 #[must_use]
 pub fn are_local(addresses: &[IpAddr], own: &[IpAddr]) -> bool {
     let is_local = |address: &IpAddr| {
         let address = address.to_canonical();
-        // A connection to the unspecified address ends at this machine.
+        // A connection to the unspecified address goes to this machine.
         address.is_loopback() || address.is_unspecified() || own.contains(&address)
     };
     !addresses.is_empty() && addresses.iter().all(is_local)

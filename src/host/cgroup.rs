@@ -1,11 +1,11 @@
-//! What all processes of a control group use together: the kernel's own account of a container.
+//! Resource use of a control group: the kernel's figures for all processes of a container.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::resources::{Process, ProcessUse};
 
-/// A control group, by the folder in which the kernel shows it.
+/// A control group, identified by its folder in the cgroup file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ControlGroup {
     folder: PathBuf,
@@ -13,7 +13,7 @@ pub struct ControlGroup {
 }
 
 impl ControlGroup {
-    /// The group of a process; `None` where it, or its group, cannot be seen from here.
+    /// The group of a process; `None` if the process or its group is not visible from here.
     #[must_use]
     pub fn of(pid: u32) -> Option<Self> {
         let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
@@ -21,24 +21,24 @@ impl ControlGroup {
         Self::find(&groups, &mounts).filter(|group| group.usage().is_some())
     }
 
-    /// From `/proc/PID/cgroup` (`N:CONTROLLERS:PATH`, without controllers in version 2) and `/proc/self/mountinfo`.
-    /// A controller that is mounted by itself is one of version 1, and then not in version 2.
+    /// Finds the group from `/proc/PID/cgroup` (`N:CONTROLLERS:PATH`, without controllers in version 2) and
+    /// `/proc/self/mountinfo`. A separately mounted controller is of version 1, and then not available in version 2.
     fn find(groups: &str, mounts: &str) -> Option<Self> {
         let first = place(groups, mounts, "cpuacct").map(|folder| Self { folder, unified: false });
         first.or_else(|| place(groups, mounts, "").map(|folder| Self { folder, unified: true }))
     }
 
-    /// 1 or 2.
+    /// Version of the cgroup interface: 1 or 2.
     #[must_use]
     pub const fn version(&self) -> u8 {
         if self.unified { 2 } else { 1 }
     }
 
-    /// CPU time of the group, ended processes included, and the resident memory of the processes in it. `None` once the
-    /// group is gone or empty.
+    /// CPU time of the group, including ended processes, and resident memory of its processes. `None` once the group is gone
+    /// or empty.
     ///
-    /// The group's own count of memory would be another figure than a server's outside of a container: it has the page
-    /// cache of what is written to the store, and lacks pages of the program that another group was the first to read.
+    /// The group's own memory counter is not comparable with a server's outside of a container: it includes the page cache of
+    /// the store, and lacks pages of the program that another group read first.
     #[must_use]
     pub fn usage(&self) -> Option<ProcessUse> {
         let (user_ns, system_ns) = if self.unified {
@@ -69,7 +69,7 @@ fn field(text: &str, name: &str) -> Option<u64> {
     fields.find(|(other, _)| *other == name)?.1.trim().parse().ok()
 }
 
-/// The folder of a controller's group; that of version 2 for the empty name.
+/// The folder of the group for a controller; for the empty name, that of version 2.
 fn place(groups: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
     let path = groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
@@ -111,7 +111,7 @@ mod tests {
         let found = ControlGroup::find("0::/system.slice/docker-ab.scope\n", mounts).unwrap();
         assert_eq!(found.folder, Path::new("/sys/fs/cgroup/system.slice/docker-ab.scope"));
         assert_eq!(found.version(), 2);
-        // Where only a part is mounted, the rest cannot be seen.
+        // If only a part of the hierarchy is mounted, other groups are not visible.
         let part = "30 22 0:25 /ours /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
         assert_eq!(ControlGroup::find("0::/theirs\n", part), None);
         assert_eq!(ControlGroup::find("0::/ours/ab\n", part).unwrap().folder, Path::new("/sys/fs/cgroup/ab"));

@@ -1,17 +1,16 @@
 //! The run's clock: monotonic nanoseconds since an epoch, anchored to wall time once.
 //!
-//! It reads `CLOCK_MONOTONIC` itself, so that a time on it is an absolute deadline for the kernel as well,
-//! to the nanosecond.
+//! It reads `CLOCK_MONOTONIC` itself, so that its times are also absolute deadlines for the kernel, to the nanosecond.
 
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 use crate::num;
 use crate::plan::Ns;
 
-/// Readings of both clocks, of which the tightest anchors one to the other.
+/// Number of readings of both clocks; the closest pair is the anchor.
 const ANCHORS: usize = 8;
 
-/// A cheap, copyable clock; all times of a run come from copies of one.
+/// A copyable clock; all times of a run come from copies of one clock.
 #[derive(Debug, Clone, Copy)]
 pub struct Clock {
     /// `CLOCK_MONOTONIC` at the epoch, nanoseconds.
@@ -20,10 +19,10 @@ pub struct Clock {
 }
 
 impl Clock {
-    /// Starts a clock: its epoch is now.
+    /// Starts a clock with its epoch at the current time.
     ///
-    /// The wall clock is read between two readings of the monotonic one, several times; the pair that lies
-    /// closest together counts, so that a preemption between the readings does not shift all of a run.
+    /// The wall clock is read between two readings of the monotonic one, several times; the closest pair counts, so that a
+    /// preemption between the readings does not shift the whole run.
     #[must_use]
     pub fn start() -> Self {
         let read = || {
@@ -48,8 +47,8 @@ impl Clock {
         self.unix_ns_at_epoch
     }
 
-    /// How far the wall clock has moved against the monotonic one since the epoch, in nanoseconds:
-    /// about 0 unless somebody stepped it.
+    /// Drift of the wall clock against the monotonic one since the epoch, in nanoseconds; about 0 unless the wall clock was
+    /// stepped.
     #[must_use]
     pub fn wall_drift_ns(&self) -> i64 {
         let now = Self::start();
@@ -57,7 +56,7 @@ impl Clock {
         num::difference(now.unix_ns_at_epoch, expected)
     }
 
-    /// A time on this clock as a deadline on `CLOCK_MONOTONIC`.
+    /// Converts a time of this clock to a deadline on `CLOCK_MONOTONIC`.
     #[must_use]
     pub fn deadline(&self, at: Ns) -> Timespec {
         let ns = self.epoch_ns.saturating_add(at);
@@ -66,13 +65,13 @@ impl Clock {
     }
 }
 
-/// A time of the kernel in nanoseconds; before 1970 (or boot) is 0.
+/// Converts a kernel time to nanoseconds; times before 1970 (or boot) become 0.
 fn nanoseconds(time: Timespec) -> u64 {
     let part = |n: i64| u64::try_from(n).unwrap_or(0);
     part(time.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(time.tv_nsec))
 }
 
-/// A wall time as RFC 3339 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
+/// Formats a wall time as RFC 3339 in UTC, to the millisecond: `2026-01-02T03:04:05.678Z`.
 #[must_use]
 pub fn utc(unix_ns: u64) -> String {
     let ms = unix_ns / 1_000_000 * 1_000_000;

@@ -1,4 +1,4 @@
-//! Where the container engine of this machine is, and what it is: asked once, without a client of its protocol.
+//! Finds the container engine of this machine with one HTTP request, without a client library.
 
 use std::env;
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-/// Longest wait for the engine's answer.
+/// Timeout for the engine's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether a container can be started.
+/// Availability of a container engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Docker {
     /// The engine answers.
     Answers(Engine),
-    /// It does not, and why.
+    /// The engine does not answer, and the reason.
     Silent(String),
 }
 
@@ -27,11 +27,11 @@ pub struct Engine {
     pub socket: PathBuf,
     /// Its version, such as `28.2.2`.
     pub version: String,
-    /// The newest version of the protocol that it speaks: (1, 41).
+    /// The newest API version that it supports: (1, 41).
     pub api: (usize, usize),
 }
 
-/// What is used of `/version`.
+/// The fields used of `/version`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Version {
@@ -39,7 +39,7 @@ struct Version {
     api_version: String,
 }
 
-/// Asks the engine (at the socket of `DOCKER_HOST`, else at the usual ones) whether it is there.
+/// Asks the engine for its version, at the socket of `DOCKER_HOST`, else at the usual ones.
 #[must_use]
 pub fn docker() -> Docker {
     let host = env::var("DOCKER_HOST").unwrap_or_default();
@@ -49,8 +49,8 @@ pub fn docker() -> Docker {
         None => {
             let host = host.rsplit('@').next().unwrap_or_default();
             return Docker::Silent(format!(
-                "DOCKER_HOST ({host}) is not a socket of this machine, and ports on another one's loopback cannot be \
-                 reached from here"
+                "DOCKER_HOST ({host}) is not a socket of this machine, and ports on the loopback of another machine are \
+                 not reachable from here"
             ));
         }
     };
@@ -58,14 +58,14 @@ pub fn docker() -> Docker {
     match ask(&socket) {
         Ok(engine) => Docker::Answers(engine),
         Err(error) if error.kind() == ErrorKind::PermissionDenied => Docker::Silent(format!(
-            "{}: permission denied (be root, or a member of the group `docker`)",
+            "{}: permission denied (root or membership of the group `docker` is needed)",
             socket.display()
         )),
         Err(error) => Docker::Silent(format!("{}: {error}", socket.display())),
     }
 }
 
-/// Of the system, of a rootless engine, and of Docker Desktop.
+/// The sockets of the system's engine, of a rootless engine, and of Docker Desktop.
 fn usual_sockets() -> Vec<PathBuf> {
     let below =
         |variable: &str, path: &str| env::var_os(variable).map(|folder| Path::new(&folder).join(path));
@@ -74,7 +74,7 @@ fn usual_sockets() -> Vec<PathBuf> {
     [system].into_iter().chain(others).flatten().collect()
 }
 
-/// The path without a version of the protocol: the answer tells which there are.
+/// Requests `/version`, without an API version in the path, since the answer has the supported ones.
 fn ask(socket: &Path) -> io::Result<Engine> {
     let mut stream = UnixStream::connect(socket)?;
     stream.set_read_timeout(Some(PATIENCE))?;
@@ -84,7 +84,7 @@ fn ask(socket: &Path) -> io::Result<Engine> {
     stream.take(64 << 10).read_to_string(&mut answer)?;
     read(&answer)
         .map(|(version, api)| Engine { socket: socket.to_owned(), version, api })
-        .ok_or_else(|| io::Error::other("something answers, but not as Docker does"))
+        .ok_or_else(|| io::Error::other("the answer is not that of a Docker engine"))
 }
 
 fn read(answer: &str) -> Option<(String, (usize, usize))> {

@@ -1,4 +1,4 @@
-//! Is this machine fit to measure? Short measurements of it, and what they mean for latency limits.
+//! Short measurements of this machine, and what they mean for latency limits.
 
 use std::fs;
 use std::io::{self, Write};
@@ -16,58 +16,58 @@ use crate::num::{self, show};
 use crate::plan::{Ns, Pacing, Span};
 use crate::verdict::{self, HICCUP_SHARE, SEND_LAG_SHARE};
 
-/// Fewer cores than this leave the broker, the generator and the members to fight for them.
+/// Fewest cores at which broker, generator and members do not compete for them.
 const ENOUGH_CORES: f64 = 4.0;
 
-/// What the doctor measured.
+/// The measurements of the doctor.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Checkup {
-    /// How late an absolute sleep returns; the floor of the send lag.
+    /// Lateness of an absolute sleep; the lower bound of the send lag.
     pub timer: Times,
     /// The hiccup meter's percentiles.
     pub hiccups: Times,
-    /// The disk of the store, where it could be tried.
+    /// The disk of the store, if it could be measured.
     pub disk: Option<Disk>,
     /// Cores that this process may use.
     pub cores: f64,
-    /// Share of the CPU time that the hypervisor took meanwhile, 0 to 1.
+    /// Share of the CPU time stolen by the hypervisor during the measurements, 0 to 1.
     pub steal_share: f64,
 }
 
-/// How fast a disk makes 4 kB safe.
+/// Speed of synchronous 4 kB writes to a disk.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Disk {
-    /// Where it was tried.
+    /// The measured directory.
     pub path: PathBuf,
-    /// What is there.
+    /// Its file system.
     pub filesystem: Filesystem,
     /// Writes of 4 kB with `fdatasync`, one after the other, per second.
     pub syncs_per_second: f64,
-    /// Time of each.
+    /// Times of these writes.
     pub sync: Times,
 }
 
-/// How grave a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Gravity {
     /// Fit.
     Good,
-    /// Mind it.
+    /// Fit, with a restriction.
     Caution,
-    /// Figures will be inconclusive or mean something else.
+    /// Unfit: figures will be inconclusive or misleading.
     Bad,
 }
 
-/// A finding, with what to do about it.
+/// A finding with advice.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advice {
-    /// How grave.
+    /// Its severity.
     pub gravity: Gravity,
     /// One or two sentences.
     pub text: String,
 }
 
-/// How late an absolute sleep of 1 ms returns, over `length`.
+/// Measures the lateness of absolute sleeps of 1 ms, for `length`.
 #[must_use]
 pub fn timer_lateness(clock: Clock, length: Duration) -> Times {
     let sleeper = Sleeper::new(clock, Pacing::Sleep);
@@ -83,10 +83,10 @@ pub fn timer_lateness(clock: Clock, length: Duration) -> Times {
     Times::of(&late)
 }
 
-/// The hiccup meter's percentiles over `length`.
+/// Runs the hiccup meter for `length`.
 ///
 /// # Errors
-/// When the system grants no thread.
+/// When no thread can be started.
 pub fn hiccups(clock: Clock, length: Duration) -> io::Result<Times> {
     let meter = HiccupMeter::start(clock)?;
     std::thread::sleep(length);
@@ -95,8 +95,7 @@ pub fn hiccups(clock: Clock, length: Duration) -> io::Result<Times> {
     Ok(all.times())
 }
 
-/// Writes 4 kB and forces them to the disk, again and again for `length`, in a file in `directory` that is
-/// removed afterwards.
+/// Writes 4 kB with `fdatasync` repeatedly for `length`, in a temporary file in `directory`.
 ///
 /// # Errors
 /// When the directory cannot be written to.
@@ -122,13 +121,13 @@ pub fn disk(clock: Clock, directory: &Path, length: Duration) -> Result<Disk, Ho
     Ok(Disk { path: directory.to_owned(), filesystem, syncs_per_second, sync: Times::of(&syncs) })
 }
 
-/// The lowest latency limit that can be judged on a machine that is like this all the time.
+/// The lowest latency limit that can be judged if the machine stays as measured.
 #[must_use]
 pub fn lowest_limit_ns(checkup: &Checkup) -> Ns {
     verdict::lowest_limit_ns(checkup.timer.p99_ns, checkup.hiccups.p99_9_ns)
 }
 
-/// What the measurements mean; `limit` is the tightest latency limit of the profile, where there is one.
+/// Interprets the measurements; `limit` is the tightest latency limit of the profile, if there is one.
 #[must_use]
 pub fn advice(checkup: &Checkup, limit: Option<Ns>) -> Vec<Advice> {
     let mut all = vec![of_latency(checkup, limit)];
@@ -138,7 +137,7 @@ pub fn advice(checkup: &Checkup, limit: Option<Ns>) -> Vec<Advice> {
             gravity: Gravity::Caution,
             text: format!(
                 "{} cores are shared by broker, generators and members: above some 10,000 events/s the tail \
-                 measures their fight for the cores; use {ENOUGH_CORES} or more, or a broker elsewhere",
+                 measures their competition for cores; use {ENOUGH_CORES} or more, or a broker on another machine",
                 checkup.cores
             ),
         });
@@ -147,7 +146,7 @@ pub fn advice(checkup: &Checkup, limit: Option<Ns>) -> Vec<Advice> {
         all.push(Advice {
             gravity: Gravity::Caution,
             text: format!(
-                "the hypervisor took {:.1} % of the CPU time for somebody else: expect other figures at other \
+                "the hypervisor gave {:.1} % of the CPU time to other guests: expect different figures at other \
                  times of day",
                 checkup.steal_share * 100.0
             ),
@@ -161,7 +160,7 @@ fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
     let by_lag = verdict::lowest_limit_ns(late, 0) > verdict::lowest_limit_ns(0, hiccups);
     let reason = if by_lag {
         format!(
-            "sends will be {} late at p99, and more than {} of the limit is too much",
+            "sends will be {} late at p99, which exceeds {} of the limit",
             show::time(late),
             show::percent(SEND_LAG_SHARE)
         )
@@ -172,7 +171,7 @@ fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
         Some(limit) if limit < lowest => Advice {
             gravity: Gravity::Bad,
             text: format!(
-                "the limit of {} cannot be judged here, nor any below {}: {reason}; stop other work on this \
+                "the limit of {} cannot be judged here, nor can any below {}: {reason}; stop other work on this \
                  machine or use a dedicated one",
                 Span { ns: limit },
                 show::time_at_least(lowest)
@@ -181,7 +180,7 @@ fn of_latency(checkup: &Checkup, limit: Option<Ns>) -> Advice {
         Some(limit) => Advice {
             gravity: Gravity::Good,
             text: format!(
-                "the limit of {} can be judged here, as any down to {}",
+                "the limit of {} can be judged here, and any other down to {}",
                 Span { ns: limit },
                 show::time_at_least(lowest)
             ),
@@ -202,7 +201,7 @@ fn of_disk(disk: &Disk) -> Advice {
         return Advice {
             gravity: Gravity::Bad,
             text: format!(
-                "{at} is {}, which lives in memory: a store there is never durable and its figures are no disk's; \
+                "{at} is {}, which is in memory: a store there is never durable and its figures are not those of a disk; \
                  name a directory on a disk",
                 disk.filesystem.name
             ),
@@ -211,8 +210,8 @@ fn of_disk(disk: &Disk) -> Advice {
     Advice {
         gravity: Gravity::Good,
         text: format!(
-            "{at} ({}) makes {:.0} writes/s safe, {} each at the median: about the ceiling of a stream with \
-             `sync = \"always\"` and one event a write",
+            "{at} ({}) does {:.0} synchronous writes/s, {} each at the median: about the maximum of a stream with \
+             `sync = \"always\"` and one event per write",
             disk.filesystem.name,
             disk.syncs_per_second,
             show::time(disk.sync.p50_ns)
@@ -254,7 +253,7 @@ mod tests {
             [Advice {
                 gravity: Gravity::Bad,
                 text:
-                    "the limit of 10ms cannot be judged here, nor any below 20.0ms: the hiccup p99.9 of 4.00ms \
+                    "the limit of 10ms cannot be judged here, nor can any below 20.0ms: the hiccup p99.9 of 4.00ms \
                        exceeds 20 % of it; stop other work on this machine or use a dedicated one"
                         .into()
             }]
@@ -278,7 +277,7 @@ mod tests {
         let found: Vec<_> = advice(&poor, None).iter().map(|advice| advice.gravity).collect();
         assert_eq!(found, [Gravity::Good, Gravity::Bad, Gravity::Caution, Gravity::Caution]);
         let fine = Checkup { disk: Some(disk(false)), ..checkup() };
-        assert!(advice(&fine, None)[1].text.contains("4321 writes/s safe, 230µs each"));
+        assert!(advice(&fine, None)[1].text.contains("4321 synchronous writes/s, 230µs each"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What this machine is, as far as it matters to a figure measured on it. Nothing secret.
+//! Facts on this machine that affect figures measured on it. Nothing secret.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use super::resources::filesystem;
 
-/// The machine, for the record. What cannot be found out is empty, 0 or `None`.
+/// The machine, for the record. Unknown facts are empty, 0 or `None`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Facts {
     /// `Linux (Debian GNU/Linux 12)`.
@@ -18,34 +18,34 @@ pub struct Facts {
     pub kernel: String,
     /// `x86_64`.
     pub arch: String,
-    /// As the CPU calls itself.
+    /// The CPU's model name.
     pub cpu_model: String,
-    /// Cores of the machine that are switched on (hardware threads).
+    /// Online cores (hardware threads) of the machine.
     pub cores: u64,
-    /// Cores that this process may use: affinity and cgroup limit considered.
+    /// Cores that this process may use, by affinity and cgroup limit.
     pub usable_cores: u64,
-    /// Share of the cores that the cgroup grants, in cores, where it limits them.
+    /// CPU limit of the cgroup, in cores, if it has one.
     pub cpu_limit_cores: Option<f64>,
     /// Memory of the machine, bytes.
     pub memory_bytes: u64,
-    /// The machine's own name.
+    /// Host name.
     pub hostname: String,
     /// Type of the file system under the broker's store.
     pub store_filesystem: Option<String>,
-    /// What the machine says of its hypervisor, where it has one.
+    /// The hypervisor, if there is one.
     pub virtualisation: Option<String>,
-    /// The kind of container around us, where there is one.
+    /// The kind of container that tickgate runs in, if any.
     pub container: Option<String>,
     /// `performance`, `powersave`…
     pub cpu_governor: Option<String>,
-    /// `tsc`, `kvm-clock`, `hpet`: where the kernel's clock comes from.
+    /// Clock source of the kernel: `tsc`, `kvm-clock`, `hpet`.
     pub clock_source: Option<String>,
     /// Load average over 1, 5 and 15 minutes.
     pub load_average: [f64; 3],
 }
 
 impl Facts {
-    /// Asks the machine; `store` is where a local broker keeps its events.
+    /// Collects the facts; `store` is the directory of a local broker's store.
     #[must_use]
     pub fn collect(store: Option<&Path>) -> Self {
         let wanted = RefreshKind::nothing()
@@ -74,7 +74,7 @@ impl Facts {
     }
 }
 
-/// The first line of a file, where it says anything.
+/// The first line of a file, unless it is empty.
 fn line(path: impl AsRef<Path>) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     text.lines().next().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned)
@@ -113,13 +113,12 @@ fn container(root: &Path, announced: Option<String>) -> Option<String> {
     announced.filter(|name| !name.is_empty())
 }
 
-/// The tightest CPU limit of our cgroup and those above it, in cores (version 2: `cpu.max`; version 1:
-/// `cpu.cfs_quota_us`).
+/// The tightest CPU limit of our cgroup and its ancestors, in cores (version 2: `cpu.max`; version 1: `cpu.cfs_quota_us`).
 pub(super) fn cpu_limit(root: &Path) -> Option<f64> {
     control_groups(root, "cpu").iter().filter_map(|group| quota(group)).reduce(f64::min)
 }
 
-/// The folders of our control group for a controller and of those above it, in both versions.
+/// The folders of our control group and its ancestors for a controller, in both versions.
 pub(super) fn control_groups(root: &Path, controller: &str) -> Vec<PathBuf> {
     let groups = fs::read_to_string(root.join("proc/self/cgroup")).unwrap_or_default();
     groups
@@ -154,7 +153,7 @@ fn quota(group: &Path) -> Option<f64> {
     (quota > 0.0 && period > 0.0).then(|| quota / period)
 }
 
-/// Cores that this process might use when it was first asked: what it later does with them changes nothing.
+/// Cores that this process was allowed to use at the first call; a later placement does not change the result.
 fn usable_cores() -> u64 {
     static CORES: OnceLock<u64> = OnceLock::new();
     *CORES.get_or_init(|| available_parallelism().map_or(0, |cores| crate::num::count(cores.get())))

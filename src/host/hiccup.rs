@@ -1,9 +1,8 @@
-//! The hiccup meter: how late a thread wakes that asked to sleep for 1 ms, which is what the machine adds to
-//! every time measured on it.
+//! The hiccup meter: the lateness of a thread that sleeps for 1 ms, which the machine adds to every time measured on it.
 //!
-//! After Gil Tene's jHiccup. A pause of 1 s is one late wake-up where a thousand were due, so the ones that
-//! never happened are added (1 s, 999 ms, 998 ms, …): otherwise p99.9 over 10 s would not see it. This holds for
-//! a pause of this very process too (`SIGSTOP`, a frozen container): `CLOCK_MONOTONIC` goes on meanwhile.
+//! After Gil Tene's jHiccup. A pause of 1 s is one late wake-up where a thousand were due, so the missed ones are added
+//! (1 s, 999 ms, 998 ms, …): otherwise p99.9 over 10 s would not show it. This includes pauses of this process
+//! (`SIGSTOP`, a frozen container), since `CLOCK_MONOTONIC` continues meanwhile.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,19 +17,19 @@ use super::sleep::Sleeper;
 use crate::measure::Pauses;
 use crate::plan::{Ns, Pacing};
 
-/// How long the meter sleeps.
+/// Period of the meter.
 const PERIOD_NS: u64 = 1_000_000;
-/// Longer hiccups count as this long.
+/// Longest hiccup recorded; longer ones are clamped.
 const LONGEST_NS: u64 = 3_600_000_000_000;
 
-/// What the meter saw between two calls of [`HiccupMeter::take_interval`].
+/// The hiccups between two calls of [`HiccupMeter::take_interval`].
 #[derive(Debug, Clone)]
 pub struct Interval {
     /// Its start.
     pub start: Ns,
     /// Its end.
     pub end: Ns,
-    /// Lateness of every wake-up that was due, in nanoseconds; the missed ones are among them.
+    /// Lateness of every wake-up that was due, in nanoseconds, including missed ones.
     pub late: Histogram<u64>,
 }
 
@@ -40,14 +39,14 @@ impl Interval {
     }
 }
 
-/// What the meter's thread has seen.
+/// The recordings of the meter's thread.
 #[derive(Debug)]
 struct Seen {
     interval: Interval,
     phase: Option<Phase>,
 }
 
-/// A phase that is watched, and the pauses of the run around it.
+/// A watched phase, and the pauses of the run around it.
 #[derive(Debug)]
 struct Phase {
     from: Ns,
@@ -61,7 +60,7 @@ impl Seen {
         let late = woke - due;
         record(&mut self.interval.late, late);
         let Some(phase) = &mut self.phase else { return };
-        // A pause belongs to the phase that it began in, however long it lasted.
+        // A pause belongs to the phase in which it began, however long it lasted.
         if phase.from <= due && due < phase.until {
             record(&mut phase.late, late);
         }
@@ -71,7 +70,7 @@ impl Seen {
     }
 }
 
-/// A running meter; dropping it ends it.
+/// A running meter; dropping it stops it.
 #[derive(Debug)]
 pub struct HiccupMeter {
     clock: Clock,
@@ -84,7 +83,7 @@ impl HiccupMeter {
     /// Starts the meter's thread.
     ///
     /// # Errors
-    /// When the system grants no thread.
+    /// When no thread can be started.
     pub fn start(clock: Clock) -> io::Result<Self> {
         let start = clock.now();
         let current = Arc::new(Mutex::new(Seen { interval: Interval::starting(start), phase: None }));
@@ -92,7 +91,7 @@ impl HiccupMeter {
         let (shared, end) = (Arc::clone(&current), Arc::clone(&ended));
         let thread = std::thread::Builder::new().name("hiccups".into()).spawn(move || {
             let sleeper = Sleeper::new(clock, Pacing::Sleep);
-            // From the caller's start on: a thread that begins late has seen a hiccup already.
+            // Measured from the caller's start: a thread that starts late already had a hiccup.
             let mut woke = start;
             loop {
                 let due = woke + PERIOD_NS;
@@ -106,20 +105,20 @@ impl HiccupMeter {
         Ok(Self { clock, current, ended, thread: Some(thread) })
     }
 
-    /// Watches a phase, and keeps the pauses of the run from `start` on. The phase may lie ahead.
+    /// Watches a phase, which may be in the future, and records the pauses of the run from `start` on.
     pub fn watch(&mut self, start: Ns, from: Ns, until: Ns) {
         let phase = Phase { from, until, late: histogram(), pauses: Pauses::new(start) };
         self.seen().phase = Some(phase);
     }
 
-    /// The watched phase ends already at `until`.
+    /// Ends the watched phase early, at `until`.
     pub fn end_phase(&mut self, until: Ns) {
         if let Some(phase) = &mut self.seen().phase {
             phase.until = phase.until.min(until);
         }
     }
 
-    /// Ends the meter: the hiccups of the watched phase, and the pauses of the run.
+    /// Stops the meter; returns the hiccups of the watched phase and the pauses of the run.
     #[must_use]
     pub fn finish(mut self) -> (Times, Pauses) {
         self.join();
@@ -134,8 +133,8 @@ impl HiccupMeter {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends the current interval and starts the next: call it each second. A hiccup belongs to the interval in which it
-    /// ends.
+    /// Ends the current interval and starts the next; to be called every second. A hiccup belongs to the interval in which
+    /// it ends.
     pub fn take_interval(&mut self) -> Interval {
         let mut next = Interval::starting(self.clock.now());
         let mut seen = self.seen();
@@ -144,13 +143,13 @@ impl HiccupMeter {
         next
     }
 
-    /// Whether the meter still measures; a meter that died makes a run unfit to judge.
+    /// Whether the meter still runs; if it died, the run is unfit to judge.
     #[must_use]
     pub fn alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// Ends the meter and returns its last interval.
+    /// Stops the meter and returns its last interval.
     #[must_use]
     pub fn stop(mut self) -> Interval {
         self.join();
@@ -171,7 +170,7 @@ impl Drop for HiccupMeter {
     }
 }
 
-/// The hiccups of the intervals that were added, merged, and the worst of each.
+/// Merged hiccups of several intervals, and the worst of each.
 #[derive(Debug, Clone)]
 pub struct Hiccups {
     late: Histogram<u64>,
@@ -179,7 +178,7 @@ pub struct Hiccups {
 }
 
 impl Hiccups {
-    /// None yet.
+    /// No intervals.
     #[must_use]
     pub fn none() -> Self {
         Self { late: histogram(), worst: Vec::new() }
@@ -187,7 +186,7 @@ impl Hiccups {
 
     /// Adds an interval.
     pub fn add(&mut self, interval: &Interval) {
-        // Both have the same bounds, which is the one thing that can be wrong.
+        // Fails only for different bounds, and they are the same.
         let _ = self.late.add(&interval.late);
         self.worst.push((interval.start, interval.late.max()));
     }
@@ -198,20 +197,20 @@ impl Hiccups {
         Times::of(&self.late)
     }
 
-    /// For each interval its start and its worst hiccup in nanoseconds.
+    /// Start and worst hiccup (nanoseconds) of each interval.
     #[must_use]
     pub fn worst(&self) -> &[(Ns, u64)] {
         &self.worst
     }
 }
 
-/// An empty histogram of the meter's range with 3 significant digits.
+/// An empty histogram with the meter's range and 3 significant digits.
 fn histogram() -> Histogram<u64> {
-    // The bounds are constants that `tests::bounds` tries.
+    // The bounds are constants, checked by `tests::bounds`.
     Histogram::new_with_bounds(1, LONGEST_NS, 3).unwrap_or_else(|_| unreachable!("constant bounds"))
 }
 
-/// Records a late wake-up, and the wake-ups that were due while it was late.
+/// Records a late wake-up and the wake-ups missed meanwhile.
 fn record(into: &mut Histogram<u64>, late_ns: u64) {
     // Cannot fail: the value is clamped to the histogram's range.
     let _ = into.record_correct(late_ns.min(LONGEST_NS), PERIOD_NS);
@@ -289,7 +288,7 @@ mod tests {
         assert_eq!(all.worst().len(), 4);
     }
 
-    /// The child of the next test: measures until its input ends, then tells its worst hiccup.
+    /// The child of the next test: measures until its stdin closes, then prints its worst hiccup.
     #[test]
     #[ignore = "started by a_stopped_process_notices"]
     fn child_that_is_stopped() {

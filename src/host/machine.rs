@@ -1,5 +1,5 @@
-//! Who uses the machine: busy and stolen time of the cores that this process may use, pressure, the quota of its control
-//! group, and the CPU time of its own threads.
+//! CPU use of the machine: busy and stolen time of the cores that this process may use, pressure, throttling by its control
+//! group, and CPU time of its own threads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,35 +8,35 @@ use super::facts::{control_groups, cpu_limit};
 use super::placement;
 use crate::num;
 
-/// The machine as this process may use it.
+/// The part of the machine that this process may use.
 #[derive(Debug, Clone)]
 pub struct Machine {
     root: PathBuf,
-    /// Numbers of the cores of this process's affinity; empty where that is not known: all of them.
+    /// Numbers of the cores in this process's affinity; empty (unknown) means all cores.
     cores: Vec<usize>,
     usable_cores: f64,
     groups: Vec<PathBuf>,
 }
 
-/// What was used since the machine started, in nanoseconds.
+/// Counters since the machine's start, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Reading {
-    /// By anybody, the kernel's work on interrupts included.
+    /// Busy time, including interrupts.
     pub busy_ns: u64,
-    /// By interrupts, which the kernel books on no process.
+    /// Time in interrupts, which the kernel attributes to no process.
     pub interrupts_ns: u64,
-    /// By other guests of the hypervisor, while there was something to do here.
+    /// Time stolen by other guests of the hypervisor while this machine had work.
     pub stolen_ns: u64,
-    /// While some thread waited for a core; `None` where the kernel does not say.
+    /// Time in which some thread waited for a core; `None` if the kernel does not report it.
     pub pressure_ns: Option<u64>,
-    /// While a quota held threads of the control group back.
+    /// Time in which a quota throttled threads of the control group.
     pub throttled_ns: u64,
 }
 
 /// CPU time of a thread of this process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThreadUse {
-    /// Its number.
+    /// Thread id.
     pub id: u32,
     /// Its name.
     pub name: String,
@@ -45,7 +45,7 @@ pub struct ThreadUse {
 }
 
 impl Machine {
-    /// This machine; `None` where its kernel does not say who uses it.
+    /// This machine; `None` if the kernel does not report its use.
     #[must_use]
     pub fn here() -> Option<Self> {
         let cores = placement::cores().map_or_else(Vec::new, |set| placement::numbers(&set));
@@ -62,13 +62,13 @@ impl Machine {
         machine.read().is_some().then_some(machine)
     }
 
-    /// Cores of the affinity, or fewer by a quota.
+    /// Cores of the affinity, limited by a quota.
     #[must_use]
     pub const fn usable_cores(&self) -> f64 {
         self.usable_cores
     }
 
-    /// What was used so far; `None` where the kernel does not say.
+    /// Reads the counters; `None` if the kernel does not report them.
     #[must_use]
     pub fn read(&self) -> Option<Reading> {
         let stat = fs::read_to_string(self.root.join("proc/stat")).ok()?;
@@ -106,13 +106,13 @@ fn online(stat: &str) -> Vec<usize> {
     cores(stat).map(|(core, _)| core).collect()
 }
 
-/// `some avg10=0.00 … total=N`, in microseconds.
+/// Parses `some avg10=0.00 … total=N`, in microseconds.
 fn some_total_us(pressure: &str) -> Option<u64> {
     let line = pressure.lines().find(|line| line.starts_with("some "))?;
     line.rsplit_once("total=")?.1.trim().parse().ok()
 }
 
-/// `throttled_usec` of version 2, `throttled_time` (in nanoseconds) of version 1.
+/// Reads `throttled_usec` of version 2, or `throttled_time` (in nanoseconds) of version 1.
 fn throttled_ns(group: &Path) -> Option<u64> {
     let stat = fs::read_to_string(group.join("cpu.stat")).ok()?;
     let field = |name: &str| {

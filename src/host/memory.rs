@@ -1,4 +1,4 @@
-//! How much memory this process may still take: of the machine, of its control groups, of its own limits.
+//! Memory that this process may still use, by the machine, its control groups and its own limits.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,12 +8,12 @@ use rustix::process::{Resource, getrlimit};
 use super::facts::control_groups;
 use super::resources::kib_field;
 
-/// What bounds memory.
+/// A limit on memory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Bound {
-    /// What the machine has.
+    /// The memory of the machine.
     Machine,
-    /// A control group, by its folder.
+    /// A control group, identified by its folder.
     Group(PathBuf),
     /// The address space of this process (`ulimit -v`).
     AddressSpace,
@@ -21,16 +21,16 @@ pub enum Bound {
     Data,
 }
 
-/// Memory that is left below a bound.
+/// Memory left below a bound.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
-    /// Which bound.
+    /// The bound.
     pub bound: Bound,
     /// Bytes.
     pub bytes: u64,
 }
 
-/// What is wanted of it.
+/// Required memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Need {
     /// By this process.
@@ -41,11 +41,11 @@ pub struct Need {
     pub threads: u64,
 }
 
-/// Address space that a thread takes beyond the memory that it uses: its stack, and what the C library's allocator sets aside.
+/// Address space that a thread reserves beyond the memory it uses: its stack and an arena of the C library's allocator.
 const OF_A_THREAD: u64 = 66 << 20;
 
 impl Need {
-    /// Of what a bound counts.
+    /// The part that a bound counts.
     #[must_use]
     pub const fn of(&self, bound: &Bound) -> u64 {
         match bound {
@@ -55,7 +55,7 @@ impl Need {
         }
     }
 
-    /// The bound that leaves least of what is needed, where one leaves too little.
+    /// The bound that is exceeded most, if any is.
     #[must_use]
     pub fn beyond(&self, rooms: &[Room]) -> Option<Room> {
         let short = |room: &Room| self.of(&room.bound).saturating_sub(room.bytes);
@@ -63,7 +63,7 @@ impl Need {
     }
 }
 
-/// What is left below every bound that can be seen from here.
+/// The memory left below every visible bound.
 #[must_use]
 pub fn rooms() -> Vec<Room> {
     let mut rooms = at(Path::new("/"));
@@ -88,14 +88,14 @@ fn at(root: &Path) -> Vec<Room> {
     machine.into_iter().chain(groups).collect()
 }
 
-/// What a control group leaves: its limit, less what it uses and could not give back at once. `None` where it has no limit.
+/// Memory left in a control group: its limit minus its use without reclaimable page cache. `None` if it has no limit.
 fn left_in(group: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
     let (most, used, cache) = match number("memory.max") {
         Some(most) => (most, number("memory.current")?, "inactive_file "),
         None => (number("memory.limit_in_bytes")?, number("memory.usage_in_bytes")?, "total_inactive_file "),
     };
-    // A group of version 1 without a limit has one of nearly 2^63.
+    // In version 1, a group without a limit reports nearly 2^63.
     if most > 1 << 60 {
         return None;
     }

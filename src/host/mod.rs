@@ -1,4 +1,4 @@
-//! The machine: its clock, its hiccups, its resources, and what it is.
+//! The machine: clock, hiccups, resources and facts.
 
 pub mod addresses;
 pub mod cgroup;
@@ -19,7 +19,7 @@ pub mod sleep;
 use std::io;
 use std::path::PathBuf;
 
-/// Why a figure of the machine cannot be had.
+/// Errors of reading figures of the machine.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// A file or directory cannot be read or written.
@@ -31,13 +31,13 @@ pub enum HostError {
         #[source]
         source: io::Error,
     },
-    /// The process has ended, or its number belongs to another process by now.
+    /// The process has ended; its number may belong to another process by now.
     #[error("process {pid} has ended")]
     Gone {
         /// Its number.
         pid: u32,
     },
-    /// A file of the kernel is not as expected.
+    /// A file of the kernel has an unexpected format.
     #[error("{} is not as this kernel's documentation has it", path.display())]
     Malformed {
         /// Which one.
@@ -55,7 +55,7 @@ impl HostError {
 /// Percentiles of a set of times, in nanoseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Times {
-    /// How many.
+    /// Number of times.
     pub count: u64,
     /// Median.
     pub p50_ns: u64,
@@ -68,7 +68,7 @@ pub struct Times {
 }
 
 impl Times {
-    /// Reads the percentiles off a histogram of nanoseconds; all 0 where it is empty.
+    /// The percentiles of a histogram of nanoseconds; all 0 if it is empty.
     #[must_use]
     pub fn of(histogram: &hdrhistogram::Histogram<u64>) -> Self {
         Self {

@@ -1,19 +1,18 @@
-//! Cores of their own for the broker and for tickgate, so that neither waits for a core that the other has.
+//! Separate cores for the broker and for tickgate, so that neither waits for a core used by the other.
 
 use std::sync::OnceLock;
 
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
-/// The cores that this process might use before it placed itself, and how many of them the system counts.
+/// The affinity of this process before any placement.
 static BEFORE: OnceLock<Option<CpuSet>> = OnceLock::new();
 
-/// The cores that this process may use, whatever of them a [`Placement`] gives to whom at the moment; `None` where the
-/// system does not say.
+/// The cores that this process may use, regardless of a current [`Placement`]; `None` if the system does not report them.
 pub(super) fn cores() -> Option<CpuSet> {
     *BEFORE.get_or_init(|| sched_getaffinity(None).ok())
 }
 
-/// The cores of this process in two sets.
+/// The cores of this process, divided into two sets.
 #[derive(Debug, Clone)]
 pub struct Placement {
     all: CpuSet,
@@ -22,35 +21,35 @@ pub struct Placement {
 }
 
 impl Placement {
-    /// Parts the cores that this process may use: tickgate gets the first half of them, rounded down, the broker the rest.
+    /// Divides the cores that this process may use: tickgate gets the first half, rounded down, the broker the rest.
     ///
     /// # Errors
-    /// With the reason, where there are fewer than two.
+    /// With the reason, if there are fewer than two cores.
     pub fn of_this_process() -> Result<Self, String> {
-        let all = cores().ok_or("the system does not say which cores this process may use")?;
+        let all = cores().ok_or("the system does not report which cores this process may use")?;
         let (own, broker) = parted(numbers(&all)).ok_or("this process may use one core only")?;
         Ok(Self { all, broker, own })
     }
 
-    /// Starts a broker: what `start` starts stays on the broker's cores.
+    /// Calls `start`; processes that it starts run on the broker's cores.
     pub fn start_broker<T>(&self, start: impl FnOnce() -> T) -> T {
         let _back = Placed::on(&self.broker, self.all);
         start()
     }
 
-    /// From now on the calling thread, and what it starts, is on tickgate's cores, until the result is dropped.
+    /// Places the calling thread, and threads it starts, on tickgate's cores until the result is dropped.
     #[must_use]
     pub fn begin(&self) -> Placed {
         Placed::on(&self.own, self.all)
     }
 
-    /// How many cores the broker has.
+    /// Number of the broker's cores.
     #[must_use]
     pub const fn broker_cores(&self) -> usize {
         self.broker.len()
     }
 
-    /// Who has which cores: `broker 1, tickgate 0`.
+    /// Describes the division: `broker 1, tickgate 0`.
     #[must_use]
     pub fn in_words(&self) -> String {
         let list = |cores: &[usize]| cores.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
@@ -58,7 +57,7 @@ impl Placement {
     }
 }
 
-/// A thread that is on some cores until this is dropped.
+/// Keeps a thread on some cores until dropped.
 #[derive(Debug)]
 pub struct Placed {
     back: CpuSet,
@@ -70,7 +69,7 @@ impl Placed {
         for &core in cores {
             set.set(core);
         }
-        // Where a sandbox forbids it, nothing is placed; the cores that were used show it.
+        // A sandbox may forbid this; the measured use of the cores shows it.
         let _ = sched_setaffinity(None, &set);
         Self { back }
     }
@@ -82,7 +81,7 @@ impl Drop for Placed {
     }
 }
 
-/// The numbers of the cores of a set.
+/// The core numbers of a set.
 pub(super) fn numbers(set: &CpuSet) -> Vec<usize> {
     (0..CpuSet::MAX_CPU).filter(|&core| set.is_set(core)).collect()
 }
@@ -108,7 +107,7 @@ mod tests {
 
     #[test]
     fn what_is_started_meanwhile_is_placed_and_the_thread_comes_back() {
-        // A thread of its own: others of this process stay where they are.
+        // On a separate thread, so that other threads of this process keep their cores.
         std::thread::spawn(|| {
             let Ok(placement) = Placement::of_this_process() else { return };
             let here = || numbers(&sched_getaffinity(None).expect("cores"));

@@ -1,4 +1,4 @@
-//! What processes, the machine and its disks use: CPU seconds, memory, bytes.
+//! Resource use of processes, the machine and its disks: CPU time, memory, bytes.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -7,15 +7,14 @@ use std::path::Path;
 use super::HostError;
 use crate::num;
 
-/// A process, by its number and its start time: a number alone may belong to another process by the time it
-/// is used.
+/// A process, identified by number and start time, since the number may be reused by another process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Process {
     pid: u32,
     born: u64,
 }
 
-/// What a process has used so far.
+/// Resource use of a process so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ProcessUse {
     /// CPU time in user mode, nanoseconds (the kernel counts in ticks of 10 ms).
@@ -24,19 +23,18 @@ pub struct ProcessUse {
     pub system_ns: u64,
     /// Resident memory now, bytes.
     pub rss_bytes: u64,
-    /// Resident memory at its highest, bytes.
+    /// Peak resident memory, bytes.
     pub peak_rss_bytes: u64,
 }
 
-/// Reads what something other than a process has used so far, such as a container; `None` where that cannot be told
-/// now.
+/// Reads the use so far of something other than a single process, such as a container; `None` if it is unavailable.
 pub type Meter = Box<dyn Fn() -> Option<ProcessUse> + Send>;
 
 impl Process {
-    /// The process that has this number now.
+    /// The process with this number.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such process.
     pub fn of(pid: u32) -> Result<Self, HostError> {
         Ok(Self { pid, born: Stat::of(pid)?.born })
     }
@@ -49,7 +47,7 @@ impl Process {
         Self::of(std::process::id())
     }
 
-    /// Its number.
+    /// Process number.
     #[must_use]
     pub const fn pid(&self) -> u32 {
         self.pid
@@ -61,7 +59,7 @@ impl Process {
         self.born
     }
 
-    /// Whether it still runs; one that has ended and waits for its parent to notice does not.
+    /// Whether it still runs; a zombie does not.
     #[must_use]
     pub fn is_alive(&self) -> bool {
         self.stat().is_ok_and(|stat| !matches!(stat.state, 'Z' | 'X'))
@@ -73,7 +71,7 @@ impl Process {
         self.stat().is_ok_and(|stat| stat.state == 'T')
     }
 
-    /// What it has used so far.
+    /// Its use so far.
     ///
     /// # Errors
     /// When it has ended.
@@ -85,7 +83,7 @@ impl Process {
         Ok(ProcessUse {
             user_ns: stat.user_ticks * tick_ns,
             system_ns: stat.system_ticks * tick_ns,
-            // A process that is about to end has no memory any more.
+            // A process that is exiting has no memory any more.
             rss_bytes: kib_field(&status, "VmRSS:").unwrap_or(0),
             peak_rss_bytes: kib_field(&status, "VmHWM:").unwrap_or(0),
         })
@@ -97,7 +95,7 @@ impl Process {
     }
 }
 
-/// The fields of `/proc/PID/stat` that are used here (`proc_pid_stat(5)`).
+/// The fields used of `/proc/PID/stat` (`proc_pid_stat(5)`).
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
@@ -113,7 +111,7 @@ impl Stat {
         Self::parse(&text).ok_or_else(|| HostError::Malformed { path: path.into() })
     }
 
-    /// The second field is the program's name in parentheses, which may itself hold spaces and parentheses.
+    /// The second field is the program's name in parentheses, which may contain spaces and parentheses.
     fn parse(text: &str) -> Option<Self> {
         let (_, after_name) = text.rsplit_once(')')?;
         let fields: Vec<&str> = after_name.split_ascii_whitespace().collect();
@@ -127,7 +125,7 @@ impl Stat {
     }
 }
 
-/// A field of a `/proc` file that is given in kB, in bytes.
+/// Reads a field in kB from a `/proc` file; returns bytes.
 pub(super) fn kib_field(text: &str, name: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix(name))?;
     line.split_ascii_whitespace().next()?.parse::<u64>().ok().map(|kib| kib * 1024)
@@ -136,11 +134,11 @@ pub(super) fn kib_field(text: &str, name: &str) -> Option<u64> {
 /// CPU time of all cores since the machine's start, in clock ticks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MachineCpu {
-    /// All of it, idle time included.
+    /// Total, including idle time.
     pub total: u64,
-    /// Nothing to do, or waiting for a disk.
+    /// Idle, or waiting for a disk.
     pub idle: u64,
-    /// Taken by the hypervisor for somebody else.
+    /// Stolen by the hypervisor for other guests.
     pub steal: u64,
 }
 
@@ -148,14 +146,14 @@ impl MachineCpu {
     /// Reads the counters.
     ///
     /// # Errors
-    /// When `/proc/stat` is not there or not as documented.
+    /// When `/proc/stat` is missing or malformed.
     pub fn now() -> Result<Self, HostError> {
         let path = Path::new("/proc/stat");
         let text = fs::read_to_string(path).map_err(HostError::io(path))?;
         Self::parse(&text).ok_or_else(|| HostError::Malformed { path: path.into() })
     }
 
-    /// `cpu user nice system idle iowait irq softirq steal …`; guest time is part of user time.
+    /// Parses `cpu user nice system idle iowait irq softirq steal …`; guest time is part of user time.
     fn parse(text: &str) -> Option<Self> {
         let line = text.lines().find_map(|line| line.strip_prefix("cpu "))?;
         let ticks: Vec<u64> = line.split_ascii_whitespace().map_while(|n| n.parse().ok()).take(8).collect();
@@ -167,21 +165,21 @@ impl MachineCpu {
         })
     }
 
-    /// Share of all CPU time between two readings that was in use, 0 to 1.
+    /// Busy share of all CPU time between two readings, 0 to 1.
     #[must_use]
     pub fn busy_share_since(&self, earlier: &Self) -> f64 {
         let total = self.total.saturating_sub(earlier.total);
         num::share(total.saturating_sub(self.idle.saturating_sub(earlier.idle)), total)
     }
 
-    /// Share of all CPU time between two readings that the hypervisor took, 0 to 1.
+    /// Stolen share of all CPU time between two readings, 0 to 1.
     #[must_use]
     pub fn steal_share_since(&self, earlier: &Self) -> f64 {
         num::share(self.steal.saturating_sub(earlier.steal), self.total.saturating_sub(earlier.total))
     }
 }
 
-/// Bytes that a directory and all below it take on their disk; what vanishes meanwhile counts nothing.
+/// Disk space of a directory tree, in bytes; files that vanish meanwhile are ignored.
 #[must_use]
 pub fn disk_use(directory: &Path) -> u64 {
     let Ok(entries) = fs::read_dir(directory) else { return 0 };
@@ -193,33 +191,33 @@ pub fn disk_use(directory: &Path) -> u64 {
     entries.flatten().map(|entry| of(&entry)).sum()
 }
 
-/// Bytes that we may still write to the file system of a path.
+/// Free bytes of the file system of a path, available to this user.
 ///
 /// # Errors
-/// When the path is not there.
+/// When the path does not exist.
 pub fn free_bytes(path: &Path) -> Result<u64, HostError> {
     let stat = rustix::fs::statvfs(path).map_err(|errno| HostError::io(path)(errno.into()))?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-/// What kind of file system a path is on.
+/// The type of a file system.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filesystem {
     /// `ext4`, `xfs`, `overlay`, `tmpfs`…
     pub name: String,
-    /// It keeps files in memory alone: nothing written to it is ever safe.
+    /// It keeps files only in memory, so nothing written to it is durable.
     pub in_memory: bool,
 }
 
 /// The file system of a path.
 ///
 /// # Errors
-/// When the path is not there.
+/// When the path does not exist.
 pub fn filesystem(path: &Path) -> Result<Filesystem, HostError> {
     const TMPFS: u64 = 0x0102_1994;
     const RAMFS: u64 = 0x8584_58f6;
     let stat = rustix::fs::statfs(path).map_err(|errno| HostError::io(path)(errno.into()))?;
-    // Its type is signed or not, and of 32 or 64 bits, by the platform.
+    // The type of this field differs between platforms (signedness, 32 or 64 bits).
     let magic = u64::try_from(stat.f_type).unwrap_or(0) & 0xffff_ffff;
     let device = fs::metadata(path).map_err(HostError::io(path))?.dev();
     let device = format!("{}:{}", rustix::fs::major(device), rustix::fs::minor(device));
@@ -228,7 +226,7 @@ pub fn filesystem(path: &Path) -> Result<Filesystem, HostError> {
     Ok(Filesystem { name, in_memory: magic == TMPFS || magic == RAMFS })
 }
 
-/// The type of the file system with this device (`major:minor`) in `/proc/PID/mountinfo`
+/// Finds the type of the file system with this device (`major:minor`) in `/proc/PID/mountinfo`
 /// (`ID PARENT MAJOR:MINOR ROOT POINT OPTIONS… - TYPE SOURCE …`).
 fn mount_type<'a>(mounts: &'a str, device: &str) -> Option<&'a str> {
     let line = mounts.lines().find(|line| line.split(' ').nth(2) == Some(device))?;

@@ -1,8 +1,8 @@
-//! A temporary folder of files that stands for `/proc` and `/sys` in tests.
+//! A temporary folder that replaces `/proc` and `/sys` in tests.
 
 use std::fs;
 
-/// Each file by its path and text.
+/// Creates files with the given paths and texts.
 pub(super) fn machine(files: &[(&str, &str)]) -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     for (path, text) in files {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM: once to end the phase, twice to stop at once, three times to let the system kill us.
+//! Ctrl-C and SIGTERM: the first ends the phase, the second stops at once, the third kills the process.
 
 use std::io;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How often somebody asked for an end; copies share the count.
+/// Counts interrupts; copies share the count.
 #[derive(Debug, Clone, Default)]
 pub struct Interrupt {
     level: Arc<AtomicU8>,
 }
 
 impl Interrupt {
-    /// Listens for SIGINT and SIGTERM from now until the process ends.
+    /// Handles SIGINT and SIGTERM until the process ends.
     ///
     /// # Errors
     /// When the system refuses the handler or its thread.
@@ -33,13 +33,13 @@ impl Interrupt {
         Ok(interrupt)
     }
 
-    /// 0: nobody asked; 1: end the phase and report; 2: stop at once.
+    /// 0: no interrupt; 1: end the phase and report; 2: stop at once.
     #[must_use]
     pub fn level(&self) -> u8 {
         self.level.load(Ordering::Relaxed)
     }
 
-    /// Asks once more, as a signal does.
+    /// Counts one more interrupt, as a signal does.
     pub fn raise(&self) {
         let _ =
             self.level.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |level| Some((level + 1).min(2)));

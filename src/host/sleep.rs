@@ -1,4 +1,4 @@
-//! Sleeping until an absolute time of the run's clock, as exactly as the kernel can.
+//! Sleeping until an absolute time of the run's clock, as exactly as the kernel allows.
 
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
@@ -9,13 +9,13 @@ use rustix::thread::{ClockId, clock_nanosleep_absolute, set_current_timer_slack}
 use super::clock::Clock;
 use crate::plan::{Ns, Pacing};
 
-/// With `Pacing::Spin`, the last stretch before a deadline; longer than most late wake-ups of a healthy machine.
+/// Length of the spin before a deadline with `Pacing::Spin`; longer than most late wake-ups of a healthy machine.
 const SPIN_NS: u64 = 60_000;
 
-/// Sleeps on the thread that made it.
+/// Sleeps on the thread that created it.
 ///
-/// Making one sets the timer slack of the thread to 1 ns: by default the kernel may wake a thread 50 µs late
-/// to save a timer interrupt. It therefore stays on its thread.
+/// Creation sets the thread's timer slack to 1 ns: by default the kernel may wake a thread 50 µs late to save a timer
+/// interrupt. It therefore stays on its thread.
 #[derive(Debug)]
 pub struct Sleeper {
     clock: Clock,
@@ -27,7 +27,7 @@ impl Sleeper {
     /// Prepares the calling thread.
     #[must_use]
     pub fn new(clock: Clock, pacing: Pacing) -> Self {
-        // A sandbox may forbid it; wake-ups are later then, which the send lag and the hiccup meter show.
+        // A sandbox may forbid this; then wake-ups are later, which the send lag and the hiccup meter show.
         let _ = set_current_timer_slack(NonZeroU64::new(1));
         let spin_ns = match pacing {
             Pacing::Sleep => 0,
@@ -36,14 +36,13 @@ impl Sleeper {
         Self { clock, spin_ns, on_this_thread: PhantomData }
     }
 
-    /// How long before a deadline it stops sleeping and spins.
+    /// Time before a deadline at which it stops sleeping and spins.
     #[must_use]
     pub const fn spin_ns(&self) -> u64 {
         self.spin_ns
     }
 
-    /// Returns at `at` or as soon after it as it can, with the time it is then. Never returns early; a time
-    /// that is past returns at once.
+    /// Sleeps until `at` and returns the current time. Never returns early; returns at once for a time in the past.
     #[expect(clippy::must_use_candidate, reason = "it is called for the wait; the time is a convenience")]
     pub fn sleep_until(&self, at: Ns) -> Ns {
         let wake = at.saturating_sub(self.spin_ns);

@@ -1,9 +1,9 @@
-//! The timeline as a table: one line a second, as RFC 4180 has it.
+//! The timeline as CSV (RFC 4180): one line per second.
 
 use super::show;
 use crate::record::{Brief, Record, Row};
 
-/// Times are nanoseconds, counts those of the second, memory bytes; an empty field is not known.
+/// Renders the timeline. Times are in nanoseconds, counts per second, memory in bytes; an unknown value is empty.
 pub(crate) fn timeline(record: &Record) -> String {
     let mut names: Vec<String> = [
         "second",
@@ -46,7 +46,7 @@ fn brief_names(of: &str) -> [String; 5] {
 }
 
 fn brief(b: &Brief) -> [String; 5] {
-    // Without samples there are no figures: a zero would be one.
+    // Without samples the field is empty: a zero would be a figure.
     let time = |ns: u64| if b.count == 0 { String::new() } else { ns.to_string() };
     [b.count.to_string(), time(b.p50_ns), time(b.p99_ns), time(b.p99_9_ns), time(b.max_ns)]
 }
@@ -85,7 +85,7 @@ fn line(fields: &[String]) -> String {
     fields.join(",") + "\r\n"
 }
 
-/// Quoted where it must be; what a spreadsheet would take for a formula is disarmed.
+/// Quotes a field if necessary, and escapes text that a spreadsheet would run as a formula.
 fn quoted(field: &str) -> String {
     let field =
         if field.starts_with(['=', '+', '@']) || (field.starts_with('-') && field.parse::<f64>().is_err()) {

@@ -1,4 +1,4 @@
-//! The distributions as an `HdrHistogram` interval log (version 1.3, V2 histograms), as the standard tools read it.
+//! The distributions as an `HdrHistogram` interval log (version 1.3, V2 histograms) for the standard tools.
 
 use std::fmt::Write as _;
 
@@ -10,22 +10,21 @@ use crate::num;
 use crate::plan::Ns;
 use crate::record::{PhaseName, Record, Rows};
 
-/// How many intervals a log has at most, if they need not be longer than the last of [`LENGTHS`].
+/// Maximum number of intervals, unless even the longest of [`LENGTHS`] gives more.
 const ENOUGH: usize = 24;
-/// Lengths of an interval, in seconds.
+/// Possible lengths of an interval, in seconds.
 const LENGTHS: [usize; 5] = [1, 5, 10, 30, 60];
 
-/// The times of the publishing side, as tags, in the order in which a second of the journal has them.
+/// Tags of the publisher's times, in the order of the journal.
 const LOAD_TAGS: [&str; 3] = ["send_lag", "ack", "service"];
 
-/// One line for each interval and each time and group, from the journal; without one, one line each for the whole
-/// phase. Times are nanoseconds, the largest of an interval milliseconds.
+/// Renders the log from the journal, with one line per interval and time or group; without a journal, one line each for
+/// the whole phase. Times are in nanoseconds, the maximum of an interval in milliseconds.
 ///
-/// The events are those of the measure phase, by their intended times, and so exactly those of the record. An interval
-/// has what was sent, confirmed or received in it: the first one begins in the warm-up where that is no whole number of
-/// seconds, and what came late is in intervals of the drain. An interval is a second in a short run and longer in a long
-/// one: a distribution of a second takes 2 to 4 kB, and seven of them each second would be most of a run's folder. What
-/// each second looked like is in the record.
+/// The events are those intended in the measure phase, exactly as in the record. An interval contains the events sent,
+/// confirmed or received in it: the first one begins in the warm-up if that is not a whole number of seconds, and late
+/// events are in intervals of the drain. An interval is a second in a short run and longer in a long one: a distribution
+/// takes 2 to 4 kB, and seven per second would be most of a run's folder. The record has figures for each second.
 pub(crate) fn log(record: &Record, seconds: &[Rows]) -> String {
     let whole = whole(record);
     let seconds: Vec<&Rows> = seconds.iter().skip_while(|rows| !rows.is_measured()).collect();
@@ -33,7 +32,7 @@ pub(crate) fn log(record: &Record, seconds: &[Rows]) -> String {
     let mut told = vec![0; whole.len()];
     for interval in seconds.chunks(interval_seconds(record)) {
         let (Some(first), Some(last)) = (interval.first(), interval.last()) else { continue };
-        // A second whose line is damaged may be missing between the two.
+        // Seconds may be missing in between, where the journal is damaged.
         let length = last.row.at_ns.saturating_sub(first.row.at_ns) + 1_000_000_000;
         for (at, ((tag, _), told)) in whole.iter().zip(&mut told).enumerate() {
             let histogram = of(interval, |rows| match at.checked_sub(LOAD_TAGS.len()) {
@@ -72,7 +71,7 @@ fn head(record: &Record) -> String {
     )
 }
 
-/// Each tag, with the record's own distribution.
+/// Each tag with the record's distribution.
 fn whole(record: &Record) -> Vec<(String, Option<Histogram<u64>>)> {
     let load = [&record.load.send_lag, &record.load.ack, &record.load.service];
     let load = LOAD_TAGS.into_iter().zip(load).map(|(name, of)| (name.to_owned(), of));
@@ -80,7 +79,7 @@ fn whole(record: &Record) -> Vec<(String, Option<Histogram<u64>>)> {
     load.chain(groups).map(|(tag, of)| (tag, measure::decode(&of.histogram).ok())).collect()
 }
 
-/// Says where the intervals are not what the record is made of.
+/// Comments on differences between the intervals and the record.
 fn remarks<'a>(
     out: &mut String,
     seconds: &[&Rows],
@@ -88,7 +87,7 @@ fn remarks<'a>(
 ) {
     if seconds.iter().any(|rows| rows.measured.is_none()) {
         out.push_str(
-            "#[From the journal of an earlier version: whole seconds, with events of the warm-up that came in them; \
+            "#[From the journal of an earlier version: whole seconds, including events of the warm-up received in them; \
              the record's figures are exact]\n",
         );
         return;
@@ -101,18 +100,18 @@ fn remarks<'a>(
     }
 }
 
-/// Seconds of an interval: the shortest that keeps the log small.
+/// Seconds per interval: the shortest length that keeps the log small.
 fn interval_seconds(record: &Record) -> usize {
     let seconds = num::index(record.plan.load.duration.ns.div_ceil(1_000_000_000));
     LENGTHS.into_iter().find(|length| seconds.div_ceil(*length) <= ENOUGH).unwrap_or(60)
 }
 
-/// The sum of one distribution over some seconds.
+/// Merges one distribution over several seconds.
 fn of<'a>(seconds: &[&'a Rows], text: impl Fn(&'a Rows) -> Option<&'a String>) -> Option<Histogram<u64>> {
     measure::sum(seconds.iter().filter_map(|rows| text(rows)))
 }
 
-/// One interval, if it has a histogram.
+/// Writes the line of an interval, if it has a histogram.
 fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: Option<Histogram<u64>>) {
     let Some(read) = histogram else { return };
     let Ok(text) = measure::encode(&read) else { return };
@@ -125,7 +124,7 @@ fn line(out: &mut String, tag: &str, at: Ns, length: Ns, histogram: Option<Histo
     );
 }
 
-/// A name as a tag: neither commas nor white space.
+/// A name as a tag, without commas and white space.
 fn tag(name: &str) -> String {
     show::plain(name).replace(|c: char| c == ',' || c.is_whitespace(), "_")
 }

@@ -1,4 +1,4 @@
-//! The report as one page that opens anywhere: no request leaves it, and its own policy forbids any.
+//! The report as one self-contained HTML page: it makes no requests, and its content security policy forbids them.
 
 use askama::Template;
 use base64::Engine as _;
@@ -64,14 +64,14 @@ struct Objective {
     bar: Option<Bar>,
 }
 
-/// The observed figure as a bar; the limit is at 100 of 150 units.
+/// A bar for the observed figure; the limit is at 100 of 150 units.
 struct Bar {
     kind: &'static str,
     from: String,
     width: String,
 }
 
-/// A claim for a page, with its style.
+/// A claim with sanitised text, and its CSS class.
 pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
     let class = match claim.support {
         Support::Supported => "pass",
@@ -88,7 +88,7 @@ pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
     )
 }
 
-/// The page. An error would be one of the template's own, and becomes the page.
+/// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> String {
     let style = style::of_page();
     let (marks, marks_more) = sections::marks(record);

@@ -1,12 +1,12 @@
-//! The verdict for CI systems: a test case for each objective.
+//! The verdict as `JUnit` XML for CI systems: a test case for each objective.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{show, words};
 use crate::record::{ObjectiveResult, Record, Verdict};
 
-/// A missed objective is a failure with observed and limit; an inconclusive one is an error with its reason, so
-/// that CI shows it red, and as something else than a miss. A run that cannot be judged as a whole is a case too.
+/// Renders the verdict. A missed objective is a failure with observed value and limit; an inconclusive one is an error
+/// with its reason, so that CI shows it red but distinct from a miss. A run that cannot be judged has its own test case.
 pub(crate) fn xml(record: &Record) -> String {
     let mut suite = TestSuite::new(show::plain(&record.plan.name));
     suite.add_property(("run".to_owned(), show::plain(&record.run.id)));
@@ -33,8 +33,8 @@ pub(crate) fn xml(record: &Record) -> String {
     text(&report)
 }
 
-/// The document. The schema that Jenkins holds files to knows skipped cases of a suite, but not of all suites together: of these
-/// the attribute is left out. There are none, and quotes in a text are escaped, so the first such text is it.
+/// Serialises the document. Jenkins's schema has no `skipped` attribute on the root element, so it is removed there: no case
+/// is skipped, and quotes in texts are escaped, so the first match is that attribute.
 pub(crate) fn text(report: &Report) -> String {
     // Writing to memory does not fail.
     report.to_string().unwrap_or_default().replacen(" skipped=\"0\"", "", 1)
@@ -53,7 +53,7 @@ fn case(o: &ObjectiveResult, class: &str) -> TestCase {
         }
         Verdict::Inconclusive => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
-            let why = o.reason.as_deref().unwrap_or("it cannot be told");
+            let why = o.reason.as_deref().unwrap_or("no reason is given");
             status
                 .set_message(show::plain(&format!("{} cannot be judged: {why}", o.name)))
                 .set_type("inconclusive");

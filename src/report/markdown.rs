@@ -1,4 +1,4 @@
-//! The summary of a run for a CI job: the verdict first, well under 1 MiB.
+//! The summary of a run as Markdown for a CI job: the verdict first, well under 1 MiB.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use super::{sections, show, words};
 use crate::record::{Record, Verdict};
 use crate::verdict::claims;
 
-/// Objectives, reasons and groups that are listed at the most; CI systems cut at 1 MiB.
+/// Maximum number of objectives, reasons and groups listed; CI systems truncate at 1 MiB.
 const LISTED: usize = 200;
 
-/// The summary as GitHub's and GitLab's Markdown.
+/// Renders the summary in the Markdown of GitHub and GitLab.
 pub(crate) fn summary(record: &Record) -> String {
     let mut out = String::new();
     let mut say = |text: String| {
@@ -63,8 +63,8 @@ pub(crate) fn summary(record: &Record) -> String {
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
     }
     say(table(&sections::ledger(record)));
-    say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
-    let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
+    say("<details><summary>ADR claims and measurements</summary>\n".into());
+    let mut adr = Table::new(["ADR-002 claims", "measured", "result"]);
     for claim in claims::of_run(record) {
         adr.row([claim.says, claim.measured, claim.support.to_string()]);
     }
@@ -98,7 +98,7 @@ pub(crate) fn table(table: &Table) -> String {
     out
 }
 
-/// A text that Markdown shows as it is.
+/// Escapes a text so that Markdown shows it unchanged.
 pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in show::plain(text).chars() {
@@ -106,7 +106,7 @@ pub(crate) fn escaped(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // An at sign would call people, a hash refer to a ticket.
+            // `@` would mention people, `#` refer to an issue.
             '@' => out.push_str("&#64;"),
             '#' => out.push_str("&#35;"),
             '\\' | '`' | '*' | '_' | '[' | ']' | '|' | '~' | '!' | '$' => {

@@ -1,4 +1,4 @@
-//! Renderers: a record in, files and text out; they read nothing else and write nowhere.
+//! Renderers: they turn a record into files and text, without any I/O.
 
 mod chart;
 pub mod compare;
@@ -19,19 +19,19 @@ pub mod words;
 
 use crate::record::{Record, Rows};
 
-/// What a report shows beside the record.
+/// Input of a report besides the record.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Beside<'a> {
     /// The record's plan as a profile (`profile::to_toml`).
     pub plan_toml: &'a str,
-    /// The seconds of the journal, for [`HLOG`]; without them it has one interval.
+    /// The seconds of the journal, for [`HLOG`]; if empty, it has one interval.
     pub seconds: &'a [Rows],
 }
 
-/// The log of distributions: the only file of a report that says more than the record, as long as there are seconds.
+/// Name of the log of distributions: with seconds, the only file of a report with more information than the record.
 pub const HLOG: &str = "latency.hlog";
 
-/// Every file of a report: path in the run's folder, and content. The same record gives the same bytes.
+/// Every file of a report: path in the run folder, and content. The same record gives the same bytes.
 #[must_use]
 pub fn files(record: &Record, beside: &Beside<'_>) -> Vec<(String, Vec<u8>)> {
     let charts = chart::all(record);
@@ -46,7 +46,7 @@ pub fn files(record: &Record, beside: &Beside<'_>) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The summary for a CI job, as Markdown: the content of `summary.md`.
+/// The Markdown summary for a CI job: the content of `summary.md`.
 #[must_use]
 pub fn summary_md(record: &Record) -> String {
     markdown::summary(record)

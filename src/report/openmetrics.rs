@@ -1,4 +1,4 @@
-//! The final figures as `OpenMetrics` text, for a gateway or a file collector of Prometheus.
+//! The final figures as `OpenMetrics` text, for a push gateway or textfile collector of Prometheus.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::show;
 use crate::num;
 use crate::record::{Latency, Record, Verdict};
 
-/// A family's text so far; writing to memory does not fail.
+/// The text so far; writing to memory does not fail.
 struct Out {
     text: String,
     common: String,
@@ -37,7 +37,7 @@ fn escaped(text: &str) -> String {
     show::plain(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Every sample bears run and profile.
+/// Renders the metrics; every sample has the labels `run` and `profile`.
 pub(crate) fn text(record: &Record) -> String {
     let common = format!("run=\"{}\",profile=\"{}\"", escaped(&record.run.id), escaped(&record.plan.name));
     let mut out = Out { text: String::new(), common };
@@ -107,7 +107,7 @@ fn summary(out: &mut Out, time: &str, group: &str, l: &Latency) {
         }
     }
     out.sample("tickgate_time_seconds_count", &labels, num::f64_of(l.count));
-    // A sum below zero (clocks that disagree) is none that a summary may have.
+    // A summary must not have a negative sum (clocks that disagree).
     out.sample("tickgate_time_seconds_sum", &labels, (l.mean_ns * num::f64_of(l.count) / 1e9).max(0.0));
 }
 
@@ -122,7 +122,7 @@ fn ledger(out: &mut Out, record: &Record) {
         ("unsent", load.unsent),
         ("unconfirmed", load.unconfirmed),
     ];
-    // Known of a recovered run only.
+    // Only in a recovered run.
     let open = Some(("open", load.open)).filter(|(_, open)| *open > 0);
     for (outcome, n) in published.into_iter().chain(open) {
         out.sample("tickgate_published_total", &[("outcome", outcome)], num::f64_of(n));

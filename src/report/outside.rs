@@ -1,21 +1,21 @@
-//! The door that every text from outside passes before it is shown: plain, on its line, without credentials.
+//! Sanitises text from outside before it is shown: plain, on one line, without credentials.
 //!
-//! A broker's version or error, a record's texts and a mark's detail come from outside. On a terminal they
-//! must not move the cursor, in a CI log they must not be commands, and nowhere may they hold a secret.
+//! A broker's version or error, a record's texts and a mark's detail come from outside. They must not move the cursor
+//! on a terminal, must not be commands in a CI log, and must never contain a secret.
 
 use std::fmt::Write as _;
 
-/// Replaces user information in a URL.
+/// Replaces the user information of a URL.
 const MASK: &str = "***";
 
-/// Is it a control, or does it hide or reverse what is written?
+/// Is it a control character, or does it hide or reverse text?
 fn hides(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
         || matches!(c, '\u{feff}' | '\u{fffe}' | '\u{ffff}' | '\u{ad}' | '\u{61c}' | '\u{180e}')
 }
 
-/// `##[error]`, `##vso[…]` and `##teamcity[…]` are commands to CI systems wherever they stand: parts them.
+/// Splits `##`, since `##[error]`, `##vso[…]` and `##teamcity[…]` are CI commands anywhere in a line.
 fn parted(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut hashes = 0;
@@ -30,16 +30,15 @@ fn parted(text: &str) -> String {
     out
 }
 
-/// A text from outside on one line: white space becomes one space, and what cannot be shown (controls, and
-/// what reverses the direction of writing) a replacement mark.
+/// Sanitises a text to one line: white space becomes one space; control characters and characters that reverse the
+/// writing direction become a replacement character.
 #[must_use]
 pub fn plain(text: &str) -> String {
     let words: Vec<String> = text.split_whitespace().map(|word| word.replace(hides, "\u{fffd}")).collect();
     parted(&words.join(" "))
 }
 
-/// A text of several lines: as [`plain`], but lines and the spaces in them stay. No line begins like a command to the
-/// CI system that prints it.
+/// Sanitises a text of several lines: as [`plain`], but keeps lines and spaces. No line starts like a CI command.
 #[must_use]
 pub fn lines(text: &str) -> String {
     let shown = |line: &str| {
@@ -55,13 +54,13 @@ pub fn lines(text: &str) -> String {
     text.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
-/// The same document as text of JSON that a terminal or a CI system can print: what could not be shown is escaped.
+/// Escapes characters in JSON text that a terminal or CI system must not print; the document stays the same.
 #[must_use]
 pub fn json(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut before = ' ';
     for c in text.chars() {
-        // Outside of its texts JSON has neither.
+        // Outside of strings, JSON contains neither.
         if (hides(c) && c != '\n') || (c == '#' && before == '#') {
             for unit in c.encode_utf16(&mut [0; 2]) {
                 let _ = write!(out, "\\u{unit:04x}");
@@ -74,7 +73,7 @@ pub fn json(text: &str) -> String {
     out
 }
 
-/// A text of several lines, for reading and copying: what cannot be shown as an escape of TOML's.
+/// Sanitises a text of several lines for reading and copying: unprintable characters become TOML escapes.
 #[must_use]
 pub fn source(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -88,8 +87,8 @@ pub fn source(text: &str) -> String {
     out
 }
 
-/// `host`, `host:4222`, `[::1]:4222`, several with commas between and each with its scheme or not. A port that is no
-/// number is none: it is what follows a user's name.
+/// Is it a list of hosts: `host`, `host:4222`, `[::1]:4222`, separated by commas, with or without schemes? Text after a
+/// colon that is not a number is not a port, but may be a password.
 fn is_hosts(text: &str) -> bool {
     let host = |given: &str| {
         let given = given.trim();
@@ -109,11 +108,11 @@ fn is_hosts(text: &str) -> bool {
     text.split(',').all(host)
 }
 
-/// An address as somebody gave it, without its user information, be it a URL or was it meant to be one. What may hold
-/// a secret and cannot be told apart is not shown at all.
+/// An address as given, without user information, whether or not it is a valid URL. If a possible secret cannot be
+/// separated, nothing is shown.
 #[must_use]
 pub fn address(text: &str) -> String {
-    // The image of a container may have a digest behind an `@`, and has no user.
+    // A container image may have a digest after an `@`, but no user.
     if text.starts_with("container:") {
         return text.to_owned();
     }
@@ -132,12 +131,12 @@ pub fn address(text: &str) -> String {
     }
 }
 
-/// Where a URL ends within a text.
+/// Does this character end a URL within a text?
 fn ends_url(c: char) -> bool {
     c.is_whitespace() || "\"'`<>()".contains(c)
 }
 
-/// A text without the user information of any URL in it.
+/// Masks the user information of all URLs in a text.
 #[must_use]
 pub fn masked(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -149,7 +148,7 @@ pub fn masked(text: &str) -> String {
         let url = line.split(ends_url).next().unwrap_or_default();
         let web = ["http", "https", "file", "unix"].iter().any(|scheme| before.ends_with(scheme));
         let open = web || is_hosts(url.trim_end_matches(|c: char| !c.is_alphanumeric() && c != ']'));
-        // A password may have spaces and quotes: better too much of a line is gone than a part of one is left.
+        // A password may contain spaces and quotes: rather mask too much of the line than leave a part of it.
         let secret = if web { url.rfind('@') } else { line.rfind('@') };
         let (shown, end) = match secret {
             Some(at) => (MASK, at),

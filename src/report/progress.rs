@@ -1,11 +1,11 @@
-//! The progress of a run: one line for each second.
+//! The progress of a run: one line per second.
 
 use std::fmt::Write as _;
 
 use super::show;
 use crate::record::Row;
 
-/// One line about the last second: phase and time, rates, latency, backlog, trouble.
+/// Formats the last second: phase and time, rates, latency, backlog, faults.
 #[must_use]
 pub fn line(row: &Row, elapsed_s: u64, of_s: u64) -> String {
     let delivered: u64 = row.groups.iter().map(|g| g.delivered).sum();

@@ -1,19 +1,19 @@
-//! The parts of a report in words and tables, as the page and the summary show them.
+//! The sections of a report as text and tables, for the page and the summary.
 
 use super::show;
 use super::table::Table;
 use crate::num;
 use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Verdict};
 
-/// Names and values.
+/// Pairs of name and value.
 pub(crate) type Facts = Vec<(String, String)>;
 
-/// Lost ranges that a page lists.
+/// Maximum number of lost ranges listed.
 const LOST: usize = 50;
-/// Marks that a page lists.
+/// Maximum number of marks listed.
 const MARKS: usize = 100;
 
-/// A reason and its next step.
+/// A reason and the next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
     pub(crate) kind: &'static str,
@@ -22,7 +22,7 @@ pub(crate) struct Reason {
     pub(crate) next: String,
 }
 
-/// What was run, on what and when, in one line.
+/// The line below the title: broker, acknowledgement, time and run id.
 pub(crate) fn under(record: &Record) -> String {
     let broker = &record.broker;
     show::plain(&format!(
@@ -31,7 +31,7 @@ pub(crate) fn under(record: &Record) -> String {
     ))
 }
 
-/// The few figures that people look for first.
+/// The key figures.
 pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     let slowest = record.groups.iter().filter(|g| g.latency.count > 0).max_by_key(|g| g.latency.p99_ns);
     let time = |of: fn(&Latency) -> u64| slowest.map_or_else(|| "–".into(), |g| show::time(of(&g.latency)));
@@ -46,7 +46,7 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Every reason why something did not pass, and what the harness's own part in the figures is; each is said once.
+/// Every reason why something did not pass, and the harness's own part in the figures; each only once.
 pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     let mut all: Vec<Reason> = Vec::new();
     if let Some(reason) = &record.run.reason {
@@ -81,7 +81,7 @@ pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     all
 }
 
-/// One way of events through the run, as stages.
+/// A path of events through the run, as stages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flow {
     pub(crate) name: String,
@@ -89,7 +89,7 @@ pub(crate) struct Flow {
 }
 
 impl Flow {
-    /// Did every event take this way, and none in a way that is worth a word?
+    /// Did every event pass all stages, without anything to note?
     pub(crate) fn whole(&self) -> bool {
         self.stages
             .iter()
@@ -97,7 +97,7 @@ impl Flow {
     }
 }
 
-/// A stage: how many events reached it, and what was lost on the way there.
+/// A stage: how many events reached it, and how many were lost before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stage {
     pub(crate) name: &'static str,
@@ -123,7 +123,7 @@ fn stage(name: &'static str, n: u64, of: u64, leaks: &[(&str, u64)], notes: &[(&
     }
 }
 
-/// The publishers' way, then that of each group.
+/// The path of the publishers, then that of each group.
 pub(crate) fn flows(record: &Record) -> Vec<Flow> {
     let load = &record.load;
     let mut stages = vec![
@@ -140,11 +140,11 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
                 ("sent on a connection that was lost", load.unconfirmed_disconnected),
                 ("not answered yet", load.open),
             ],
-            &[("were known to the broker", load.acked_duplicate)],
+            &[("already known to the broker", load.acked_duplicate)],
         ),
     ];
     if let Some(audit) = &record.audit {
-        // What was not read may be stored.
+        // Events that were not read may be stored.
         let missing = if audit.complete { audit.missing } else { 0 };
         let leaks =
             [("not stored", missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
@@ -152,7 +152,7 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
             ("extra copies", audit.stored_twice),
             ("stored without acknowledgement", audit.unconfirmed_stored),
         ];
-        let name = if audit.complete { "stored, read back" } else { "read back, not to the end" };
+        let name = if audit.complete { "stored, read back" } else { "read back, incomplete" };
         stages.push(stage(name, audit.stored_once, load.intended, &leaks, &notes));
     }
     let mut flows = vec![Flow { name: "Published".into(), stages }];
@@ -191,7 +191,7 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
     Flow { name: show::plain(&format!("{} ({members}, {})", group.name, group.delivery)), stages }
 }
 
-/// The ledger in numbers, a row for each group.
+/// The ledger as a table, with a row per group.
 pub(crate) fn ledger(record: &Record) -> Table {
     let mut table = Table::new([
         "group",
@@ -230,7 +230,7 @@ pub(crate) fn ledger(record: &Record) -> Table {
     table
 }
 
-/// Where events were lost, and what the list leaves out.
+/// Lost ranges, and a sentence on ranges left out.
 pub(crate) fn lost(record: &Record) -> (Table, String) {
     let mut table = Table::new(["group", "topic", "symbol", "sequences", "in the stream"]);
     let mut left_out = num::sum(record.groups.iter().map(|g| g.lost_ranges_left_out));
@@ -257,12 +257,12 @@ pub(crate) fn lost(record: &Record) -> (Table, String) {
     let more = if left_out == 0 {
         String::new()
     } else {
-        format!("{} more stretches are not listed.", show::count(left_out))
+        format!("{} more ranges are not listed.", show::count(left_out))
     };
     (table, more)
 }
 
-/// What happened, numbered as in the charts, and what the list leaves out.
+/// Marks, numbered as in the charts, and a sentence on marks left out.
 pub(crate) fn marks(record: &Record) -> (Vec<(usize, String, String)>, String) {
     let start = record.timeline.first().map_or(0, |row| row.at_ns);
     let shown = record.marks.iter().take(MARKS).enumerate().map(|(n, mark)| {
@@ -276,14 +276,14 @@ pub(crate) fn marks(record: &Record) -> (Vec<(usize, String, String)>, String) {
     )
 }
 
-/// Was the harness fit?
+/// States whether the harness was fit to measure.
 pub(crate) fn health_sentence(record: &Record) -> String {
     if record.health.valid {
         "tickgate was fit to measure: it sent on time, the machine did not pause for long, and no clock or worker failed.".into()
     } else {
         let rules: Vec<&str> = record.health.reasons.iter().map(|r| r.rule.as_str()).collect();
         format!(
-            "tickgate had a material part in the times ({}): they are upper bounds of what the bus made. An objective that is met all the same stands; one that is missed is judged without that part. Loss, corruption and order stand as measured.",
+            "tickgate itself caused a material part of the times ({}): they are upper bounds for the bus. An objective that is met nevertheless counts as met; one that is missed is judged without that part. Loss, corruption and order are valid as measured.",
             show::plain(&rules.join(", "))
         )
     }
@@ -301,7 +301,7 @@ fn latency_row(table: &mut Table, name: &str, l: &Latency) {
     table.row([show::plain(name), show::count(l.count), mean, p50, p90, p99, p99_9, p99_99, max]);
 }
 
-/// Every distribution, one row each.
+/// Every distribution, with a row each.
 pub(crate) fn times(record: &Record) -> Table {
     let mut table =
         Table::new(["time", "samples", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "largest"]);
@@ -328,7 +328,7 @@ pub(crate) fn times(record: &Record) -> Table {
     table
 }
 
-/// The rest of the measurement's health.
+/// Further facts on the health of the measurement.
 pub(crate) fn health(record: &Record) -> Facts {
     let h = &record.health;
     let sum = |of: fn(&Latency) -> u64| {
@@ -344,7 +344,7 @@ pub(crate) fn health(record: &Record) -> Facts {
     let unknown = || "not known".to_owned();
     facts([
         ("machine", h.machine.as_ref().map_or_else(unknown, super::words::machine)),
-        ("pauses of 1 ms or more, in all", show::time(paused)),
+        ("pauses of 1 ms or more, total", show::time(paused)),
         (
             "least offered",
             record.load.least_offered.as_ref().map_or_else(unknown, |least| {
@@ -356,7 +356,7 @@ pub(crate) fn health(record: &Record) -> Facts {
                 )
             }),
         ),
-        ("unsent without the bus", show::count(record.load.unsent_own)),
+        ("unsent, not due to the bus", show::count(record.load.unsent_own)),
         ("clock error bound", show::time(h.clock_error_ns)),
         (
             "wall clock drift",
@@ -366,7 +366,7 @@ pub(crate) fn health(record: &Record) -> Facts {
                 show::time(h.wall_drift_ns.unsigned_abs())
             ),
         ),
-        ("last slot late by", show::time(record.load.finished_late_ns)),
+        ("lateness of the last slot", show::time(record.load.finished_late_ns)),
         ("worst second's send lag p99", worst(|b| b.p99_ns)),
         ("samples below zero", sum(|l| l.negative)),
         ("samples above 1 h", sum(|l| l.overflow)),
@@ -389,7 +389,7 @@ pub(crate) fn machine(record: &Record) -> Facts {
     with_map(facts([("cores", e.cores.to_string()), ("memory", show::size(e.memory_bytes))]), &e.facts)
 }
 
-/// The bus, its configuration and what it promises.
+/// The bus, its configuration and its durability.
 pub(crate) fn broker(record: &Record) -> Facts {
     let b = &record.broker;
     let head = facts([
@@ -421,7 +421,7 @@ pub(crate) fn resources(record: &Record) -> Facts {
     all
 }
 
-/// Which run, when and how it ended.
+/// Identity, times and end of the run.
 pub(crate) fn run(record: &Record) -> Facts {
     let run = &record.run;
     let mut all = facts([
@@ -439,9 +439,9 @@ pub(crate) fn run(record: &Record) -> Facts {
     all
 }
 
-/// The command that runs the plan again.
+/// The command to run the plan again.
 pub(crate) fn command(record: &Record) -> String {
-    // Somebody else's words come from outside: quoted for a shell.
+    // Text from outside is quoted for the shell.
     let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
     let broker = match record.broker.mode.as_str() {
         "local" => "local".to_owned(),
@@ -453,7 +453,7 @@ pub(crate) fn command(record: &Record) -> String {
         _ => {
             let prefix = &record.plan.topology.prefix;
             let subjects = record.broker.settings.get("subjects").map(String::as_str).unwrap_or_default();
-            // The profile's own, which had to be allowed.
+            // The profile's own prefix, which had to be allowed.
             let is_allowed =
                 subjects.strip_prefix(prefix.as_str()).is_some_and(|tail| [".>", ".*"].contains(&tail));
             let allowed =

@@ -1,11 +1,11 @@
-//! Figures and texts for people: what a line of a report has room for.
+//! Formats figures and texts for people.
 
 use crate::num;
 
 pub use super::outside::{plain, source};
 pub use crate::num::show::{count, margin, part, percent, rate, several, size, time};
 
-/// A text from outside on one line of at most `width` characters, shortened with an ellipsis.
+/// Sanitises a text to one line of at most `width` characters, shortened with an ellipsis.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
     let text = plain(text);
@@ -17,7 +17,7 @@ pub fn fit(text: &str, width: usize) -> String {
     short
 }
 
-/// Breaks a sentence into lines of at most `width` characters, each behind `indent`; a longer word is broken.
+/// Wraps a sentence to lines of at most `width` characters, each after `indent`; a longer word is broken.
 #[must_use]
 pub fn wrap(text: &str, width: usize, indent: &str) -> String {
     let room = width.saturating_sub(indent.chars().count()).max(1);
@@ -40,7 +40,7 @@ pub fn wrap(text: &str, width: usize, indent: &str) -> String {
             used += gap + part.chars().count();
         }
     }
-    // A line that begins so would be a command to the CI system that prints it.
+    // A line that starts with `::` would be a CI command.
     lines
         .into_iter()
         .map(|line| {
@@ -50,7 +50,7 @@ pub fn wrap(text: &str, width: usize, indent: &str) -> String {
         .join("\n")
 }
 
-/// A sparkline of values, scaled from 0 to the largest; a gap where a value is missing.
+/// A sparkline of values, scaled from 0 to the largest, with gaps for missing values.
 #[must_use]
 pub fn sparkline(values: &[Option<f64>], width: usize) -> String {
     const BARS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

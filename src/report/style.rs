@@ -1,10 +1,10 @@
-//! Style sheets: one source for light and dark, in a page with a switch and in a file without one.
+//! Style sheets: one source for light and dark, for pages with a theme switch and files without one.
 
 const INKS: &str = include_str!("../../templates/inks.css");
 const PAGE: &str = include_str!("../../templates/page.css");
 
-/// The style sheet of a page. A line `@dark SELECTOR{…}` holds on a screen that is dark, by the reader's
-/// choice or the system's; never in print.
+/// The style sheet of a page. A line `@dark SELECTOR{…}` applies on a dark screen, chosen by the reader or the system, and
+/// never in print.
 pub(crate) fn of_page() -> String {
     themed(&format!("{PAGE}{INKS}"), |rule| {
         format!(
@@ -14,8 +14,8 @@ pub(crate) fn of_page() -> String {
     })
 }
 
-/// The style sheet of a chart that is a file of its own. Colours stand in it twice: as they are, for programs
-/// that know no variables, then as variables.
+/// The style sheet of a standalone chart. It has each colour twice: as a literal, for programs that do not support CSS
+/// variables, then as a variable.
 pub(crate) fn of_file() -> String {
     let themed = themed(INKS, |rule| format!("@media (prefers-color-scheme:dark){{{rule}}}"));
     format!("{}{themed}", literal(INKS))

@@ -1,6 +1,6 @@
-//! Tables of figures, as a page and a summary show them.
+//! Tables of figures, for the page and the summary.
 
-/// Rows of text below a head; the first column names the row.
+/// A table of texts; the first column names the row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Table {
     /// Names of the columns, with units.

@@ -1,4 +1,4 @@
-//! The final table for a terminal: objectives, ledger, latency, health and the verdict, in 80 columns.
+//! The summary of a run for a terminal: objectives, ledger, latency, health and the verdict, in 80 columns.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use super::show;
 use crate::num;
 use crate::record::{End, Group, Latency, Record, Verdict};
 
-/// How to draw.
+/// Options of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Style {
     /// Use ANSI colours.
@@ -25,7 +25,7 @@ impl Style {
         if self.colour { format!("\u{1b}[{code}m{word}\u{1b}[0m") } else { word.to_owned() }
     }
 
-    /// A short sign for a table's first column, four characters wide.
+    /// The verdict for a table's first column, four characters wide.
     fn sign(self, verdict: Verdict) -> String {
         let (word, code) = match verdict {
             Verdict::Pass => ("pass", "32"),
@@ -36,7 +36,7 @@ impl Style {
     }
 }
 
-/// The whole summary, ending in the verdict.
+/// Renders the summary, ending with the verdict.
 #[must_use]
 pub fn summary(record: &Record, style: Style) -> String {
     let mut out = String::new();
@@ -153,7 +153,7 @@ fn ledger(out: &mut String, record: &Record) {
     line!(out);
 }
 
-/// The rarer outcomes of a group, those that happened.
+/// The rarer outcomes of a group, if they happened.
 fn rest(group: &Group) -> String {
     [
         ("recovered", group.recovered),
@@ -161,7 +161,7 @@ fn rest(group: &Group) -> String {
         ("redelivered", group.redelivered),
         ("corrupt", group.corrupt),
         ("foreign", group.foreign),
-        ("serialised anew", group.unverified),
+        ("re-serialised", group.unverified),
     ]
     .into_iter()
     .filter(|(_, n)| *n > 0)

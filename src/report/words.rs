@@ -1,4 +1,4 @@
-//! The verdict in words: one sentence that names the objective which decided it.
+//! The verdict as a sentence that names the deciding objective.
 
 use super::show;
 use crate::record::{End, ObjectiveResult, Record, Verdict};
@@ -11,7 +11,7 @@ pub fn decisive(record: &Record) -> Option<&ObjectiveResult> {
     worst.min_by(|a, b| margin(a).total_cmp(&margin(b)))
 }
 
-/// One sentence: what was found and what decided it.
+/// One sentence with the verdict and the deciding objective.
 #[must_use]
 pub fn verdict(record: &Record) -> String {
     let end = match record.run.end {
@@ -63,22 +63,22 @@ pub fn verdict(record: &Record) -> String {
     show::plain(&format!("{said}{end}"))
 }
 
-/// What cannot be trusted about the bus itself, for the head of every report.
+/// The reason not to trust figures of this bus or load, for the head of every report.
 #[must_use]
 pub fn banner(record: &Record) -> Option<&'static str> {
     match record.broker.mode.as_str() {
         "sim" => Some("Simulated bus: no figure here says anything about a real broker."),
         mode if mode.contains("emulat") => {
-            Some("Emulated bus: it speaks the protocol, and its figures are not those of the real product.")
+            Some("Emulated bus: it speaks the protocol, but its figures are not those of the real product.")
         }
         _ if record.plan.load.is_closed() => Some(
-            "Closed load: the window set the pace, so that rates are what the bus can carry, and times are not what it shows to independent sources.",
+            "Closed load: the window set the pace, so rates show the capacity of the bus, but times are not those of independent sources.",
         ),
         _ => None,
     }
 }
 
-/// Who used the machine, in a line.
+/// Use of the machine, in a line.
 pub(crate) fn machine(machine: &crate::record::Machine) -> String {
     let mut parts =
         vec![format!("{:.2} of {:.1} usable cores busy", machine.busy_cores, machine.usable_cores)];

@@ -189,7 +189,7 @@ fn the_results_folder_cannot_be_written() {
         ("taken/deeper", "cannot make taken/deeper: Not a directory"),
         ("/proc/reports", "cannot make /proc/reports: No such file"),
     ] {
-        refused(&place, &["--out", out], 4, &[problem, "name a folder that can be written to with --out"]);
+        refused(&place, &["--out", out], 4, &[problem, "name a writable folder with --out"]);
     }
 }
 

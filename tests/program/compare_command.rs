@@ -128,10 +128,10 @@ fn six_pairs_end_in_what_the_account_says() {
 #[test]
 fn what_compares_nothing_is_refused_before_anything_is_sent() {
     let cases: [(&[&str], &[&str]); 12] = [
-        (&[], &["nothing says what to compare", "--a bus.storage=file", "file-vs-memory"]),
+        (&[], &["say how the sides of", "--a bus.storage=file", "file-vs-memory"]),
         (
             &["--b", "load.rate=2k/s"],
-            &["do not carry the same load", "load.rate is 1k/s and 2k/s", "--allow-different-workload"],
+            &["do not have the same load", "load.rate is 1k/s and 2k/s", "--allow-different-workload"],
         ),
         (&["--b", "market.event_size=1kB"], &["market.event_size"]),
         (&["--b", "groups.trading-engine.subscribe=[\">\"]"], &["groups.trading-engine.subscribe"]),
@@ -204,7 +204,7 @@ fn ctrl_c_ends_the_whole_and_keeps_what_there_is() {
     let done = running.wait();
     done.ends(130);
     let account = account(&place);
-    assert_eq!(account.about.interrupted.as_deref(), Some("somebody ended it"));
+    assert_eq!(account.about.interrupted.as_deref(), Some("interrupted"));
     assert!(account.pairs.len() < 5, "{}", account.pairs.len());
     assert!(done.out.contains("verdict: INCONCLUSIVE"), "{}", done.out);
 }
@@ -225,7 +225,7 @@ fn folders_that_hold_no_records_of_ours() {
     let other = folder("other", r#"{"schema":"tickgate.compare/1"}"#);
     place.run(&["compare", &other, &newer]).fails(4, &["not tickgate.record/N"]);
     let empty = folder("empty", "");
-    place.run(&["compare", &empty, &newer]).fails(2, &["holds no run"]);
+    place.run(&["compare", &empty, &newer]).fails(2, &["contains no run"]);
     place.run(&["compare", "./nowhere", &newer]).fails(2, &["no folder of runs"]);
     assert!(place.runs().is_empty());
 }
@@ -257,7 +257,7 @@ fn an_account_that_cannot_be_read_says_what_is_wrong_with_which_file() {
     place
         .run(&["compare", "made"])
         .fails(4, &["made/compare.json", "tickgate.compare/99", "update tickgate"]);
-    place.run(&["report", "made"]).fails(4, &["made holds a comparison", "`tickgate compare made`"]);
+    place.run(&["report", "made"]).fails(4, &["made contains a comparison", "`tickgate compare made`"]);
     std::fs::write(folder.join("record.json"), r#"{"schema":"tickgate.record/1","#).unwrap();
     place.run(&["report", "made"]).fails(
         4,
@@ -327,7 +327,7 @@ fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
     for (name, order, apart, why) in [
         ("row", "aaaaaabbbbbb", 60, "a run of pair 2 was made before pair 1 was complete"),
         ("once", "ababababababba", 60, "A was first in 6 of 7 pairs"),
-        ("overlap", "abbaabbaabba", 10, "11 of 12 runs began before the run before them had ended"),
+        ("overlap", "abbaabbaabba", 10, "11 of 12 runs began before the previous run had ended"),
         ("odd", "abbaabbaabbaa", 60, "A has 7 runs, B 6"),
     ] {
         made_in_order(&place, name, order, apart);

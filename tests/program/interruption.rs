@@ -139,7 +139,7 @@ fn after_sigkill_the_server_is_gone_and_the_journal_holds_all_but_the_last_momen
     assert!(!journal.contains(&Line::End));
     // What it holds can be judged as far as it goes: never as a pass.
     let folder = place.run_folder().display().to_string();
-    place.run(&["report", &folder]).fails(4, &["holds no record, but a journal", "report --recover"]);
+    place.run(&["report", &folder]).fails(4, &["contains a journal but no record", "report --recover"]);
     let report = place.run(&["report", "--recover", &folder]);
     report.ends(3);
     assert!(report.out.contains("verdict: INCONCLUSIVE"), "{}", report.out);

@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tickgate::compare::{
-    About, Comparison, Design, Finding, Ledger, Load, MetricResult, Outcome, Pair, Prices, Setup, Trial,
+    About, Comparison, Design, Finding, Ledger, Load, MetricResult, Outcome, Pair, Prices, SideInput, Trial,
     Unit, compare, durability_differences, workload_differences,
 };
 use tickgate::plan::Span;
@@ -14,7 +14,7 @@ use crate::support::pairs::{around, normal, pairs};
 use crate::support::records;
 
 fn run(design: Design, pairs: Vec<Pair>) -> Comparison {
-    compare(About::default(), design, None, [&Setup::default(), &Setup::default()], pairs)
+    compare(About::default(), design, None, [&SideInput::default(), &SideInput::default()], pairs)
 }
 
 fn of(comparison: &Comparison, name: &str) -> MetricResult {
@@ -66,11 +66,11 @@ fn six_pairs_decide_one_question_and_seven_three() {
         assert_eq!(comparison.verdict.finding, finding, "{n} pairs");
         let other = of(&comparison, "ack.p50");
         assert_eq!(other.finding == Finding::Worse, n == 7, "{n} pairs");
-        assert!(n != 6 || other.why.contains("6 of 7 pairs that 3 metrics together need"), "{}", other.why);
+        assert!(n != 6 || other.why.contains("6 of 7 pairs that 3 metrics need together"), "{}", other.why);
     }
     let few = run(Design::default(), around(3.0, 5));
     assert!(
-        few.verdict.sentence.starts_with("It cannot be told: 5 pairs of at least 6."),
+        few.verdict.sentence.starts_with("No verdict is possible: 5 pairs of at least 6."),
         "{}",
         few.verdict.sentence
     );
@@ -133,12 +133,12 @@ fn a_figure_that_a_side_lacks_is_said() {
     let mut eight = around(2.0, 8);
     for pair in &mut eight {
         pair.b.figures.remove("broker.cpu");
-        pair.b.missing.insert("broker.cpu".into(), "the broker's process could not be seen".into());
+        pair.b.missing.insert("broker.cpu".into(), "the broker's process could not be measured".into());
     }
     let comparison = run(Design::default(), eight);
     let cpu = of(&comparison, "broker.cpu");
     assert_eq!((cpu.finding, cpu.pairs), (Finding::Inconclusive, 0));
-    assert_eq!(cpu.why, "B has no figure in 8 runs: the broker's process could not be seen");
+    assert_eq!(cpu.why, "B has no figure in 8 runs: the broker's process could not be measured");
     assert_eq!(of(&comparison, "broker.memory").family_size, 2, "it does not count in its family");
 }
 
@@ -149,7 +149,7 @@ fn sample(kind: &str, durability: &str) -> Record {
 }
 
 fn compared(a: &str, b: &str, design: Design, prices: Option<&Prices>) -> Comparison {
-    let setup = |kind: &str, durability: &str| Setup {
+    let setup = |kind: &str, durability: &str| SideInput {
         label: kind.into(),
         overrides: vec![],
         sample: Some(sample(kind, durability)),
@@ -192,7 +192,7 @@ fn a_bill_is_use_times_price() {
     let setup = |kind: &str| {
         let mut record = a.clone();
         record.broker.kind = kind.into();
-        Setup { label: kind.into(), overrides: vec![], sample: Some(record) }
+        SideInput { label: kind.into(), overrides: vec![], sample: Some(record) }
     };
     let mut eight = around(1.0, 8);
     for pair in &mut eight {
@@ -325,12 +325,12 @@ fn a_figure_is_that_of_the_slowest_group_and_needs_its_samples() {
     (record.groups[1].latency.count, record.groups[1].measured_intended) = (2000, 2000);
     let trial = Trial::of("x", &record);
     assert!(
-        trial.missing["latency.p99.9"].contains("2000 samples, and this quantile needs 2995"),
+        trial.missing["latency.p99.9"].contains("2000 samples, but this quantile needs 2995"),
         "{:?}",
         trial.missing
     );
     record.resources.brokers.clear();
-    assert!(Trial::of("x", &record).missing["broker.memory"].contains("could not be seen"));
+    assert!(Trial::of("x", &record).missing["broker.memory"].contains("could not be measured"));
 }
 
 /// How latency of identical systems moves (facts of real machines): a run's figure varies by 4 % from run to run, the

@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use tickgate::compare::{
-    About, Comparison, Design, Finding, MetricResult, Outcome, Pair, Prices, Setup, Trial, compare,
+    About, Comparison, Design, Finding, MetricResult, Outcome, Pair, Prices, SideInput, Trial, compare,
 };
 use tickgate::plan::Consume;
 use tickgate::record::{End, Record};
@@ -39,7 +39,7 @@ fn a_side_that_leaves_most_of_its_load_unsent_is_worse_however_fast_it_is_with_t
     let c = compared(pairs.clone());
     assert_eq!(c.verdict.finding, Finding::Worse, "{}", c.verdict.sentence);
     assert!(
-        c.verdict.sentence.starts_with("B (two) carried 18 % of the events that were due, A (one) 100 %."),
+        c.verdict.sentence.starts_with("B (two) carried 18 % of the due events, A (one) 100 %."),
         "{}",
         c.verdict.sentence
     );
@@ -83,7 +83,7 @@ fn one_event_in_two_thousand_is_noise_and_one_side_that_both_carries_less_and_is
 #[test]
 fn both_sides_that_carry_as_little_are_told_so_and_ranked() {
     let c = compared(eight(|k| carrying(DUE * 6 / 10, 4 * MS, k), |k| carrying(DUE * 6 / 10, 2 * MS, k)));
-    let said = "A (one) carried 60 % of the events that were due, B (two) 60 %.";
+    let said = "A (one) carried 60 % of the due events, B (two) 60 %.";
     assert!(c.verdict.remarks.iter().any(|r| r == said), "{:?}", c.verdict.remarks);
     assert_eq!(of(&c, "latency.p50").finding, Finding::Better);
     let p99 = of(&c, "latency.p99");
@@ -102,7 +102,7 @@ fn a_quantile_is_of_the_events_that_were_due() {
     for name in ["latency.p99", "latency.p99.9", "ack.p99"] {
         assert_eq!(
             half.missing[name],
-            "1500 of 3000 events that were due have no time, and so lie beyond this quantile"
+            "1500 of 3000 due events have no time and so rank beyond this quantile"
         );
     }
     assert!(half.curve.last().unwrap().0 < 0.31, "the curve ends at the median: {:?}", half.curve.last());
@@ -142,7 +142,7 @@ fn an_event_is_carried_if_it_was_confirmed_and_every_group_got_it() {
 /// The finding when the median decides.
 fn by_median(pairs: Vec<Pair>) -> Finding {
     let design = Design { decide: vec!["latency.p50".into()], ..Design::default() };
-    let setup = Setup::default();
+    let setup = SideInput::default();
     compare(About::default(), design, None, [&setup, &setup], pairs).verdict.finding
 }
 
@@ -231,7 +231,7 @@ fn times_of_a_closed_load_or_of_a_backlog_are_no_figures() {
     record.plan.load.arrival = tickgate::plan::Arrival::Closed;
     assert!(record.plan.load.is_closed());
     let trial = Trial::of("x", &record);
-    assert!(trial.missing["ack.p99"].contains("closed by the window"), "{:?}", trial.missing);
+    assert!(trial.missing["ack.p99"].contains("the load was closed"), "{:?}", trial.missing);
 }
 
 // --- Cost.
@@ -258,7 +258,7 @@ fn nothing_of_a_bill_comes_from_a_run_that_is_no_sample() {
     broken.run.end = End::BrokerFailed;
     let mut pairs = eight(full(4 * MS), full(4 * MS));
     pairs[0].b = Trial::of("b-01", &broken);
-    let setup = |record: &Record| Setup { sample: Some(record.clone()), ..Default::default() };
+    let setup = |record: &Record| SideInput { sample: Some(record.clone()), ..Default::default() };
     let prices = Prices { core: 20.0, gib_memory: 4.0, gb_disk: 0.08, ..Default::default() };
     let whole = carrying(DUE, 4 * MS, 1);
     let c =
@@ -293,7 +293,7 @@ fn a_loss_is_claimed_of_a_completed_run_only() {
         assert_eq!((ledger.lost, ledger.open), (0, 3), "{end:?}");
         assert_ne!(c.verdict.finding, Finding::Worse, "{end:?}: {}", c.verdict.sentence);
         assert!(!c.verdict.sentence.contains("lost"), "{end:?}: {}", c.verdict.sentence);
-        assert!(c.verdict.remarks.iter().any(|r| r.contains("no evidence of loss")), "{end:?}");
+        assert!(c.verdict.remarks.iter().any(|r| r.contains("not evidence of loss")), "{end:?}");
         assert!(c.pairs[3].excluded.as_deref().unwrap().starts_with("B failed"), "{end:?}");
         assert_eq!(of(&c, "latency.p99").pairs, 7, "{end:?}");
     }
@@ -421,7 +421,7 @@ fn a_figure_that_only_one_side_lacks_in_a_pair_is_not_in_its_favour() {
     let c = compared(pairs.clone());
     assert_eq!(c.verdict.finding, Finding::Inconclusive, "{}", c.verdict.sentence);
     assert!(
-        of(&c, "latency.p99").why.contains("B has no figure in 1 pair in which the other has one"),
+        of(&c, "latency.p99").why.contains("B has no figure in 1 pair where the other side has one"),
         "{:?}",
         of(&c, "latency.p99").why
     );

@@ -1,6 +1,8 @@
 //! Comparisons of fixed runs.
 
-use tickgate::compare::{About, Comparison, Design, Kind, Order, Pair, Prices, Setup, Trial, compare, order};
+use tickgate::compare::{
+    About, Comparison, Design, Kind, Order, Pair, Prices, SideInput, Trial, compare, order,
+};
 use tickgate::measure;
 use tickgate::plan::Span;
 use tickgate::record::{Latency, Process, Record};
@@ -90,8 +92,8 @@ pub fn compared(pairs: Vec<Pair>) -> Comparison {
     compare(about("pairs"), Design::default(), Some(&prices()), [&setup("one"), &setup("two")], pairs)
 }
 
-fn setup(label: &str, sample: Record) -> Setup {
-    Setup { label: label.into(), overrides: vec![format!("bus.kind={label}")], sample: Some(sample) }
+fn setup(label: &str, sample: Record) -> SideInput {
+    SideInput { label: label.into(), overrides: vec![format!("bus.kind={label}")], sample: Some(sample) }
 }
 
 fn about(name: &str) -> About {
@@ -243,7 +245,7 @@ pub fn hostile_sides() -> Comparison {
             sample.broker.durability = format!("{bad} other");
             sample.plan.market.symbols += 1;
         }
-        Setup { label: bad.clone(), overrides: vec![bad.clone()], sample: Some(sample) }
+        SideInput { label: bad.clone(), overrides: vec![bad.clone()], sample: Some(sample) }
     };
     let about = About {
         id: bad.clone(),

@@ -1,4 +1,4 @@
-//! Runs that were made before: paired by their starts, and inferred from only if they were made in turns.
+//! Comparison of existing runs: paired by their start times; statistics only if they ran in turns.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use crate::cli::report::sound;
 use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
-    self, About, Design, Kind, Order, Pair, Setup, Trial, not_in_turns, workload_differences,
+    self, About, Design, Kind, Order, Pair, SideInput, Trial, not_in_turns, workload_differences,
 };
 use crate::host::clock::{Clock, utc};
 use crate::num;
@@ -17,7 +17,7 @@ use crate::profile::comparison::SideFile;
 use crate::record::Record;
 use crate::run::Identity;
 
-/// A run that was made before.
+/// An existing run.
 struct Made {
     folder: String,
     record: Record,
@@ -30,7 +30,7 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     same_durability(args, &a).and_then(|()| same_durability(args, &b))?;
     let clock = Clock::start();
     let identity = Identity::new();
-    let setup = |flags: &[String], path: &Path, sample: &Made| Setup {
+    let setup = |flags: &[String], path: &Path, sample: &Made| SideInput {
         label: SideFile::of_flags(flags).label.unwrap_or_else(|| {
             path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
         }),
@@ -76,21 +76,22 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     super::finish(&comparison, &folder, args.format)
 }
 
-/// The runs of a folder, by their starts: the folder itself, or those in it.
+/// The runs of a folder, sorted by start time: the folder itself, or the run folders in it.
 fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
     let made = |path: &Path| Ok(Made { folder: path.display().to_string(), record: sound(path)? });
     if path.join("record.json").is_file() || path.is_file() {
         return Ok(vec![made(path)?]);
     }
-    let unreadable =
-        |error: std::io::Error| Failure::usage(format!("`{}` is no folder of runs: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        Failure::usage(format!("`{}` is not a folder of runs: {error}", path.display()))
+    };
     let entries: Result<Vec<PathBuf>, _> =
         std::fs::read_dir(path).map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path())).collect();
     let folders = entries.map_err(unreadable)?.into_iter().filter(|path| path.join("record.json").is_file());
     let mut all: Vec<Made> = folders.map(|path| made(&path)).collect::<Result<_, Failure>>()?;
     if all.is_empty() {
         let text = format!(
-            "`{}` holds no run: expected a folder with a record.json, or with such folders in it",
+            "`{}` contains no run: expected a folder with a record.json, or a folder of such folders",
             path.display()
         );
         return Err(Failure::usage(text));
@@ -103,12 +104,12 @@ fn nothing() -> Failure {
     Failure::usage("no runs to compare")
 }
 
-/// The run that stands for a side's facts: the first that was measured, else the first.
+/// The run that provides a side's facts: the first measured one, else the first.
 fn typical(runs: &[Made]) -> Result<&Made, Failure> {
     runs.iter().find(|made| compare::is_measured(&made.record)).or_else(|| runs.first()).ok_or_else(nothing)
 }
 
-/// The runs of a side must be of one durability: the side has one, and is held to it.
+/// Fails unless all runs of a side have the same durability.
 fn same_durability(args: &Compare, side: &[Made]) -> Result<(), Failure> {
     let known = || side.iter().filter(|made| !made.record.broker.durability.is_empty());
     let Some(first) = known().next().filter(|_| !args.allow_unequal) else { return Ok(()) };
@@ -116,8 +117,8 @@ fn same_durability(args: &Compare, side: &[Made]) -> Result<(), Failure> {
     match known().find(|made| of(made) != of(first)) {
         None => Ok(()),
         Some(other) => Err(Failure::usage(format!(
-            "{} and {} are runs of one side, and an acknowledgement means `{}` in one and `{}` in the other; say \
-             --allow-unequal to compare them all the same",
+            "{} and {} are runs of one side, but an acknowledgement means `{}` in one and `{}` in the other; use \
+             --allow-unequal to compare them anyway",
             first.folder,
             other.folder,
             of(first),
@@ -126,13 +127,13 @@ fn same_durability(args: &Compare, side: &[Made]) -> Result<(), Failure> {
     }
 }
 
-/// Every run must have been asked for the load of the first.
+/// Fails unless every run has the load of the first.
 fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Made>) -> Result<(), Failure> {
     for made in all.filter(|_| !args.allow_different_workload) {
         if let Some(difference) = workload_differences(&first.record.plan, &made.record.plan).first() {
             return Err(Failure::usage(format!(
-                "{} and {} do not carry the same load: {} is {} and {}; say --allow-different-workload to compare them \
-                 all the same",
+                "{} and {} do not have the same load: {} is {} and {}; use --allow-different-workload to compare them \
+                 anyway",
                 first.folder, made.folder, difference.key, difference.a, difference.b
             )));
         }

@@ -1,4 +1,4 @@
-//! What a command line asks to be compared, checked before the first run.
+//! Resolves and checks the comparison that a command line asks for, before the first run.
 
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
@@ -15,7 +15,7 @@ use crate::report::outside::address;
 use crate::report::show;
 use crate::session::{Asked, Choice, Way};
 
-/// A comparison that may begin.
+/// A checked comparison, ready to start.
 pub(super) struct Task {
     pub(super) name: String,
     pub(super) description: String,
@@ -25,7 +25,7 @@ pub(super) struct Task {
     pub(super) design: Design,
     pub(super) prices: Option<Prices>,
     pub(super) sides: [Side; 2],
-    /// What the user should know before it begins.
+    /// Warnings to show before the first run.
     pub(super) warnings: Vec<String>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Side {
 }
 
 impl Task {
-    /// Reads the comparison or the profile, lays the flags over it, and checks both sides.
+    /// Reads the comparison or the profile, applies the flags, and checks both sides.
     pub(super) fn resolve(args: &Compare) -> Result<Self, Failure> {
         let found = comparison::find(&args.what).map_err(|error| Failure::usage(with_sources(&error)))?;
         let is_file = found.is_some();
@@ -56,8 +56,8 @@ impl Task {
         file.sets.extend(args.sets.iter().cloned());
         if !is_file && args.a.is_empty() && args.b.is_empty() {
             let text = format!(
-                "nothing says what to compare with `{}`: say what each side changes, such as --a bus.storage=file --b \
-                 bus.storage=memory, or name a comparison ({})",
+                "say how the sides of `{}` differ, for example --a bus.storage=file --b bus.storage=memory, or name a \
+                 comparison ({})",
                 args.what,
                 comparison::shipped().iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
             );
@@ -68,7 +68,7 @@ impl Task {
         let prices = match (prices, other) {
             (Some(a), Some(b)) if a != b => {
                 return Err(Failure::usage(
-                    "the sides have different [prices], so that their costs cannot be compared; say them for both, such as \
+                    "the sides have different [prices], so their costs cannot be compared; set them for both, for example \
                      --set prices.core=20",
                 ));
             }
@@ -80,26 +80,26 @@ impl Task {
         let mut warnings = refused(&design, &sides)?;
         if design.pairs < FEWEST_PAIRS {
             warnings.push(format!(
-                "with fewer than {FEWEST_PAIRS} pairs nothing can be told, whatever they show: see --pairs"
+                "with fewer than {FEWEST_PAIRS} pairs the comparison is always inconclusive: see --pairs"
             ));
         }
         let times = design.decide.iter().any(|name| named(name).is_some_and(|m| m.unit == Unit::Time));
         if times && sides.iter().any(|side| side.plan.load.is_closed()) {
             warnings.push(
-                "a load that the window closes (`load.rate = \"max\"`) has no times to compare: name what decides, such as \
+                "a closed load (`load.rate = \"max\"`) has no latencies to compare: choose a metric that decides, for example \
                  --decide broker.cpu"
                     .into(),
             );
         }
         if sides[0].plan == sides[1].plan && sides[0].asked.same_bus(&sides[1].asked) {
-            warnings.push("both sides are the same: this shows how much runs differ by themselves".into());
+            warnings.push("both sides are the same: this shows how much runs vary without any change".into());
         }
         let ComparisonFile { name, description, profile, sets, notes, .. } = file;
         Ok(Self { name, description, profile, sets, notes, design, prices, sides, warnings })
     }
 }
 
-/// Does the file say where the bus of this side is, or which image is started for it? It may, if the command line allows it.
+/// Does the comparison file set the broker address or image of this side? An error unless the command line allows it.
 fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> Result<bool, Failure> {
     let Some(at) = &file.broker else { return Ok(false) };
     let named = flags.broker.is_some() || flags.context.is_some();
@@ -112,7 +112,8 @@ fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> R
     }
     let at = address(at);
     Err(Failure::usage(format!(
-        "the comparison `{}` names a broker for side {letter}: `{at}`; say --allow-broker if tickgate is to use it, or name          one on the command line, such as --{letter} broker=local",
+        "the comparison `{}` names a broker for side {letter}: `{at}`; use --allow-broker to accept it, or \
+         name one on the command line, for example --{letter} broker=local",
         args.what
     )))
 }
@@ -125,14 +126,14 @@ fn side(
     by_file: bool,
 ) -> Result<(Side, Option<Prices>), Failure> {
     let profile = side.profile.as_ref().unwrap_or(&file.profile);
-    // The comparison's prices lie over the profile's, and what is set over both.
+    // The comparison's prices override the profile's; `--set` overrides both.
     let sets: Vec<String> =
         file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
     let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
     let mut asked = args.broker.asked();
     if by_file {
-        // What the command line and the environment say of credentials is for the broker that these name.
+        // Credentials from the command line and the environment are meant for the broker named there, not for the file's.
         let Asked { tls_ca, port, store, .. } = asked;
         asked = Asked { tls_ca, port, store, by_file, ..Asked::default() };
     }
@@ -142,11 +143,11 @@ fn side(
     }
     if side.context.is_some() && side.broker.is_some() {
         return Err(Failure::usage(format!(
-            "side {letter}: `broker` and `context` exclude each other; give one"
+            "side {letter}: `broker` and `context` are mutually exclusive; give one"
         )));
     }
     if let Some(context) = &side.context {
-        // It says where, too.
+        // The context includes the address.
         "local".clone_into(&mut asked.at);
         asked.context = Some(context.clone());
     }
@@ -160,7 +161,7 @@ fn side(
     Ok((Side { label: show::fit(&label, 40), overrides: said, plan, asked, choice }, prices))
 }
 
-/// A name for a side that has none: the value of its first flag, without the quotes of TOML.
+/// Default label of a side: the value of its first flag, without TOML quotes.
 fn label(flag: &str) -> String {
     flag.trim().replace('"', "")
 }
@@ -183,15 +184,15 @@ fn design(file: &ComparisonFile, args: &Compare) -> Design {
     }
 }
 
-/// Stops what would compare nothing, before anything is sent; what is allowed by name is a warning.
+/// Rejects sides with different load or durability before anything is sent. Differences that a flag allows are warnings.
 fn refused(design: &Design, [a, b]: &[Side; 2]) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
     let workload = workload_differences(&a.plan, &b.plan);
     if !workload.is_empty() {
-        let text = format!("the sides do not carry the same load: {}", list(&workload));
+        let text = format!("the sides do not have the same load: {}", list(&workload));
         if !design.allow_different_workload {
             return Err(Failure::usage(format!(
-                "{text}; give both the same (--set), or say --allow-different-workload"
+                "{text}; set the same for both (--set), or use --allow-different-workload"
             )));
         }
         warnings.push(text);
@@ -199,7 +200,7 @@ fn refused(design: &Design, [a, b]: &[Side; 2]) -> Result<Vec<String>, Failure> 
     let durability = durability_differences(&a.plan, &b.plan);
     if !durability.is_empty() && !design.allow_unequal {
         return Err(Failure::usage(format!(
-            "the sides are not equally durable, so that neither can be called better: {}; give both the same, or say \
+            "the sides are not equally durable, so neither can be called better: {}; set the same for both, or use \
              --allow-unequal",
             list(&durability)
         )));
@@ -245,7 +246,7 @@ mod tests {
     #[test]
     fn a_closed_load_has_no_times_to_decide_by() {
         let closed = ["--set", "load.rate=max", "--set", "load.arrival=closed", "--set", "objectives={}"];
-        assert!(warnings(&closed).iter().any(|w| w.contains("has no times")), "{:?}", warnings(&closed));
+        assert!(warnings(&closed).iter().any(|w| w.contains("has no latencies")), "{:?}", warnings(&closed));
         let by_use = [&closed[..], &["--decide", "broker.cpu"]].concat();
         assert_eq!(warnings(&by_use), [""; 0]);
         assert_eq!(warnings(&[]), [""; 0]);

@@ -1,11 +1,11 @@
-//! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and a folder of its own.
+//! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and its own folder.
 
 use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
 use crate::cli::{Exit, Failure, run};
-use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
+use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, SideInput, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
 use crate::host::sleep::Sleeper;
@@ -18,17 +18,17 @@ use crate::session::{self, Keeping};
 
 use super::task::{Side, Task};
 
-/// The seeds that a profile can say: 0 to 2^63 − 1.
+/// Valid seeds of a profile: 0 to 2^63 − 1.
 const SEEDS: u64 = u64::MAX >> 1;
 
-/// What happens while the runs go on.
+/// The state of a comparison while its runs go on.
 struct Turns<'a> {
     task: &'a Task,
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
     progress: Progress,
-    setups: [Setup; 2],
-    /// Why a run never came to its load, the first time.
+    setups: [SideInput; 2],
+    /// The first failure before the load of a run began.
     failure: Option<Failure>,
 }
 
@@ -40,8 +40,11 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let folder =
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
             .map_err(|error| run::no_folder(&error))?;
-    let setup =
-        |side: &Side| Setup { label: side.label.clone(), overrides: side.overrides.clone(), sample: None };
+    let setup = |side: &Side| SideInput {
+        label: side.label.clone(),
+        overrides: side.overrides.clone(),
+        sample: None,
+    };
     let mut turns = Turns {
         task: &task,
         folder: &folder,
@@ -97,7 +100,7 @@ impl Turns<'_> {
             }
         }
         let seconds = self.task.sides.iter().map(|side| {
-            // Starting a broker, readiness, drain and audit take some seconds more.
+            // Broker start, readiness, drain and audit add a few seconds.
             (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
         });
         let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
@@ -120,8 +123,8 @@ impl Turns<'_> {
         }
     }
 
-    /// All pairs; or those up to an interruption, or to where more runs could change nothing. The figures themselves
-    /// end nothing.
+    /// Runs the pairs: all of them, or up to an interruption or to the point where more runs cannot change the result. The
+    /// measured figures never stop it.
     fn pairs(&mut self, clock: Clock) -> Result<(Vec<Pair>, Option<String>), Failure> {
         let design = &self.task.design;
         let mut pairs: Vec<Pair> = Vec::new();
@@ -148,26 +151,26 @@ impl Turns<'_> {
         Ok((pairs, None))
     }
 
-    /// Why no more runs are made.
+    /// The reason to stop, if there is one.
     fn stops(&self, pairs: &[Pair]) -> Option<String> {
         let design = &self.task.design;
         if self.interrupt.level() > 0 {
-            return Some("somebody ended it".into());
+            return Some("interrupted".into());
         }
         let durability = |at: usize| self.setups[at].sample.as_ref().map(|record| &record.broker.durability);
         if let (Some(a), Some(b), false) = (durability(0), durability(1), design.allow_unequal)
             && a != b
         {
-            return Some("the sides turned out to be unequally durable".into());
+            return Some("the sides turned out to differ in durability".into());
         }
         let measured = |trial: &Trial| trial.outcome == Outcome::Measured;
         let whole = num::count32(pairs.iter().filter(|pair| measured(&pair.a) && measured(&pair.b)).count());
         let left = design.pairs - num::count32(pairs.len());
         (left > 0 && design.pairs >= FEWEST_PAIRS && whole + left < FEWEST_PAIRS)
-            .then(|| format!("sound pairs so far: {whole}; to come: {left}; needed: {FEWEST_PAIRS}"))
+            .then(|| format!("usable pairs so far: {whole}; remaining: {left}; needed: {FEWEST_PAIRS}"))
     }
 
-    /// Lets the machine settle; an interruption ends it.
+    /// Lets the machine settle; returns early when interrupted.
     fn cool_down(&self, clock: Clock) {
         const SLICE: u64 = 100_000_000;
         let sleeper = Sleeper::new(clock, Pacing::Sleep);
@@ -177,12 +180,12 @@ impl Turns<'_> {
         }
     }
 
-    /// One run of a side; a broker that fails is a result, a plan that no broker takes is none.
+    /// Makes one run of a side. A failed broker is a result of the run; a plan that the broker rejects is an error.
     fn one(&mut self, at: usize, number: u32) -> Result<Trial, Failure> {
         let side = &self.task.sides[at];
         let name = format!("{}-{number:02}", ["a", "b"][at]);
         let folder = self.folder.inside(&name).map_err(|error| Failure::environment(&error))?;
-        // Other events in each pair, the same for both of it: else all pairs would share what one schedule happens to be.
+        // Each pair has its own event schedule, the same for both runs: else the peculiarities of one schedule affect all pairs.
         let mut plan = side.plan.clone();
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
         let (identity, clock) = (Identity::new(), Clock::start());
@@ -196,7 +199,7 @@ impl Turns<'_> {
                 folder
                     .write_whole("record.json", json.as_bytes())
                     .map_err(|error| Failure::environment(&error))?;
-                run::rest(&record, journal, &mut self.progress);
+                run::write_report(&record, journal, &mut self.progress);
                 let trial = Trial::of(&name, &record);
                 self.keep(at, record);
                 Ok(trial)
@@ -216,7 +219,7 @@ impl Turns<'_> {
         }
     }
 
-    /// A sound record stands for its side's facts; any other only until there is one.
+    /// Keeps the record as the source of its side's facts, unless a measured one is already there.
     fn keep(&mut self, at: usize, record: Record) {
         let sample = &mut self.setups[at].sample;
         let sound = sample.as_ref().is_some_and(compare::is_measured);

@@ -1,4 +1,4 @@
-//! The charts of a report, in its order.
+//! The charts of a report, in display order.
 
 use super::Chart;
 use super::counts::{extents, symbols, topics};
@@ -15,11 +15,11 @@ use crate::report::table::Table;
 
 pub(super) const NO_LOAD: &str = "The run ended before its first second of load.";
 const SINCE: &str = "time since the load began";
-/// The median on an axis of nines.
+/// Position of the median on an axis of nines.
 const MEDIAN: f64 = std::f64::consts::LOG10_2;
 const HEAT_COLUMNS: u64 = 120;
 
-/// All charts; those without data say why.
+/// Builds all charts; a chart without data has the reason.
 pub(crate) fn all(record: &Record) -> Vec<Chart> {
     let time = Time::of(record);
     vec![
@@ -59,7 +59,7 @@ fn series(n: usize) -> Ink {
     Ink::Series(num::low8(num::count(n)))
 }
 
-/// The limits on a timing as lines; `only` chooses among the statistics.
+/// The limits on a timing as lines; `only` selects the statistics.
 fn limits(record: &Record, timing: Timing, only: impl Fn(Stat) -> bool) -> Vec<(f64, String)> {
     let all =
         record.plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
@@ -131,8 +131,7 @@ fn percentiles(record: &Record) -> Chart {
     Chart {
         id: "latency-percentiles",
         title: "Latency by percentile",
-        about: "How much of the load is faster than what. A line that stays low to the right has no tail."
-            .into(),
+        about: "Share of the load by latency. A line that stays low on the right has no tail.".into(),
         seen,
         picture: if spreads.is_empty() { Err(no_samples(record)) } else { Ok(plot.picture()) },
         table,
@@ -143,7 +142,7 @@ type Of = fn(&Brief) -> u64;
 const QUANTILES: [(&str, Of); 4] =
     [("p50", |b| b.p50_ns), ("p99", |b| b.p99_ns), ("p99.9", |b| b.p99_9_ns), ("max", |b| b.max_ns)];
 
-/// The largest of all groups in a second.
+/// The largest value over all groups in a second.
 fn slowest(row: &Row, of: Of) -> Option<f64> {
     row.groups.iter().filter(|g| g.latency.count > 0).map(|g| num::f64_of(of(&g.latency))).reduce(f64::max)
 }
@@ -155,14 +154,14 @@ struct Wanted<'a> {
     value: Figure<'a>,
 }
 
-/// What a second says, if it says anything.
+/// Reads the value of a second, if there is one.
 type Figure<'a> = Box<dyn Fn(&Row) -> Option<f64> + 'a>;
 
 fn wanted<'a>(name: &str, fold: Fold, value: impl Fn(&Row) -> Option<f64> + 'a) -> Wanted<'a> {
     Wanted { name: show::plain(name), fold, value: Box::new(value) }
 }
 
-/// How a chart's figures go up.
+/// The vertical scale of a chart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Up {
     Linear,
@@ -170,7 +169,7 @@ enum Up {
     Log,
 }
 
-/// The words and the kind of a chart over time.
+/// The texts and the scale of a chart over time.
 struct Words {
     id: &'static str,
     title: &'static str,
@@ -221,7 +220,7 @@ fn over_time(time: &Time<'_>, words: &Words, wanted: &[Wanted<'_>], limits: Vec<
     let each = time.seconds_a_point();
     let about = if each > 1 {
         format!(
-            "{} Each point is {each} seconds: the worst of them for times, memory and backlog, the mean for rates and cores.",
+            "{} Each point covers {each} seconds: the worst for times, memory and backlog, the mean for rates and cores.",
             words.about
         )
     } else {
@@ -234,7 +233,7 @@ fn latency_over_time(record: &Record, time: &Time<'_>) -> Chart {
     let words = Words {
         id: "latency-over-time",
         title: "Latency over time",
-        about: "Of the events received in each second: the slowest group's median and tail.",
+        about: "Median and tail of the slowest group, for the events received in each second.",
         axis: "latency of the slowest group (log)",
         up: Up::Log,
         write: ns,
@@ -261,12 +260,12 @@ fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
     };
     let all: Vec<_> =
         record.groups.iter().enumerate().map(|(n, group)| wanted(&group.name, Fold::Worst, of(n))).collect();
-    // A limit on another statistic would stand beside lines that it does not judge.
+    // Only limits on the statistic that is drawn.
     let p99 = |stat| matches!(stat, Stat::Quantile(q) if (q - 0.99).abs() < 1e-9);
     over_time(time, &words, &all, limits(record, Timing::Latency, p99))
 }
 
-/// A cell of the heat map: its seconds, its bucket and its events a second.
+/// A cell of the heat map: its seconds, its bucket and its events per second.
 type Dense = ((f64, f64), u16, f64);
 
 fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
@@ -286,7 +285,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
             cells.push(((from, to), bucket, density));
         }
     }
-    // Logarithmic, so that a handful of slow events is not lost beside ten thousand fast ones.
+    // Logarithmic, so that a handful of slow events is visible beside ten thousand fast ones.
     let level = |density: f64| {
         let share = (1.0 + density).ln() / (1.0 + densest).ln().max(1e-9);
         num::low8(num::u64_of((share * 7.0).ceil())).clamp(1, 7)
@@ -329,7 +328,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     Chart {
         id: "latency-heat",
         title: "Latency heat map",
-        about: "Where the events are: the stronger the colour, the more a second (log). Two bands are two populations, which no percentile shows; a column of dots upwards is a stall.".into(),
+        about: "Number of events by time and latency: the stronger the colour, the more events per second (log). Two bands are two populations, which no percentile shows; a vertical column of dots is a stall.".into(),
         seen,
         picture,
         table,
@@ -340,7 +339,7 @@ fn rates(record: &Record, time: &Time<'_>) -> Chart {
     let words = Words {
         id: "rates",
         title: "Rates",
-        about: "What the schedule wanted, what was sent, what the broker confirmed and what each group received.",
+        about: "Events scheduled, sent, confirmed by the broker and received by each group.",
         axis: "events a second",
         up: Up::Linear,
         write: show::rate,
@@ -368,7 +367,7 @@ fn backlog(record: &Record, time: &Time<'_>) -> Chart {
     let words = Words {
         id: "backlog",
         title: "Backlog",
-        about: "Events that the broker has confirmed and a group has not received, at the end of each second; a line that climbs is a group that cannot keep up.",
+        about: "Events confirmed by the broker but not yet received by a group, at the end of each second; a rising line is a group that cannot keep up.",
         axis: "events",
         up: Up::Linear,
         write: count,
@@ -385,7 +384,7 @@ fn ack_and_latency(record: &Record, time: &Time<'_>) -> Chart {
     let words = Words {
         id: "ack-and-latency",
         title: "Acknowledged against delivered",
-        about: "When the publisher knew that an event was safe, and when the slowest group had it.",
+        about: "Time until the publisher had the acknowledgement, and until the slowest group had the event.",
         axis: "since the intended time (log)",
         up: Up::Log,
         write: ns,
@@ -405,7 +404,7 @@ fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
     let words = Words {
         id: "send-lag",
         title: "Send lag and hiccups",
-        about: "How late tickgate itself was, and how long the machine paused: what lies below these lines is not the broker's.",
+        about: "Lateness of tickgate itself and pauses of the machine: latencies below these lines are not the broker's.",
         axis: "time (log)",
         up: Up::Log,
         write: ns,
@@ -431,7 +430,7 @@ fn cpu(time: &Time<'_>) -> Chart {
         axis: "cores",
         up: Up::Linear,
         write: cores,
-        nothing: "No process could be seen.",
+        nothing: "No process could be measured.",
     };
     let all = [
         wanted("tickgate", Fold::Mean, |row| Some(row.harness_cpu)),
@@ -448,7 +447,7 @@ fn memory(time: &Time<'_>) -> Chart {
         axis: "bytes",
         up: Up::Bytes,
         write: size,
-        nothing: "No process could be seen.",
+        nothing: "No process could be measured.",
     };
     let all = [
         wanted("tickgate", Fold::Worst, |row| Some(num::f64_of(row.harness_memory_bytes))),

@@ -8,7 +8,7 @@ use crate::record::Record;
 use crate::report::show;
 use crate::report::table::Table;
 
-/// A name and a count for each series.
+/// Rows of a name and a count per series.
 type Rows = Vec<(String, Vec<u64>)>;
 
 pub(super) fn extents(record: &Record) -> Chart {
@@ -37,7 +37,7 @@ pub(super) fn extents(record: &Record) -> Chart {
         (
             "reordering",
             "Reordering",
-            "overtaken by so many later events of the same symbol: number of events",
+            "number of events, by how many later events of the same symbol overtook them",
         ),
         "How far out of order events were (RFC 4737, reordering extent).",
         (names, rows, nothing.to_owned()),
@@ -59,7 +59,7 @@ pub(super) fn topics(record: &Record) -> Chart {
     bars(
         record,
         ("topics", "Events by topic", "events over the whole run"),
-        "What was published, and what all groups together received of it; a topic with two groups is received twice.",
+        "Events published, and events received by all groups together; a topic with two groups is received twice.",
         (vec!["published".into(), "delivered".into()], rows.collect(), NO_LOAD.to_owned()),
     )
 }
@@ -74,11 +74,11 @@ pub(super) fn symbols(record: &Record) -> Chart {
     }
     rows.sort_by_key(|(_, values)| std::cmp::Reverse(values.iter().sum::<u64>()));
     rows.truncate(20);
-    let nothing = "No symbol lost, repeated or reordered an event: all were treated alike.".to_owned();
+    let nothing = "No event of any symbol was lost, duplicated or reordered.".to_owned();
     bars(
         record,
         ("symbols", "Symbols with trouble", "events"),
-        "The symbols that were hit most, at most twenty; record.json has the rest.",
+        "The most affected symbols, at most twenty; record.json has the rest.",
         (vec!["lost".into(), "duplicate".into(), "reordered".into()], rows, nothing),
     )
 }

@@ -1,4 +1,4 @@
-//! Charts: each a picture at two sizes, its words and the table of its numbers.
+//! Charts: each has a picture at two sizes, texts and a table of its numbers.
 
 mod catalogue;
 mod counts;
@@ -19,15 +19,15 @@ use plot::Picture;
 /// One chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chart {
-    /// Name of its file and its anchor.
+    /// Name of its file and its HTML anchor.
     pub(crate) id: &'static str,
-    /// What it shows.
+    /// Title.
     pub(crate) title: &'static str,
-    /// How to read it, for everybody.
+    /// How to read it.
     pub(crate) about: String,
-    /// What is to be seen in it, in words, for those who do not see it.
+    /// Text alternative of the picture.
     pub(crate) seen: String,
-    /// The picture, or why there is none.
+    /// The picture, or the reason why there is none.
     picture: Result<Picture, String>,
     /// Its numbers.
     pub(crate) table: Table,
@@ -39,12 +39,12 @@ impl Chart {
         self.picture.as_ref().err().map(String::as_str)
     }
 
-    /// The picture for a page, as an SVG element.
+    /// The picture for wide screens, as an SVG element.
     pub(crate) fn wide(&self) -> String {
         self.picture.as_ref().map_or_else(|_| String::new(), |p| self.svg(&p.wide, "wide"))
     }
 
-    /// The picture for a telephone.
+    /// The picture for narrow screens.
     pub(crate) fn narrow(&self) -> String {
         self.picture.as_ref().map_or_else(|_| String::new(), |p| self.svg(&p.narrow, "narrow"))
     }
@@ -61,7 +61,7 @@ impl Chart {
         )
     }
 
-    /// A file of its own: with its title, its colours and a ground.
+    /// A standalone SVG file, with title, style sheet and background.
     pub(crate) fn file(&self, under: &str) -> String {
         let nothing = Picture { wide: (960, 60, String::new()), ..Picture::default() };
         let (width, height, elements) = &self.picture.as_ref().unwrap_or(&nothing).wide;
@@ -88,7 +88,7 @@ impl Chart {
     }
 }
 
-/// A text as the content of an XML element.
+/// Escapes a text for the content of an XML element.
 pub(crate) fn escaped(text: &str) -> String {
     super::show::plain(text)
         .replace('&', "&amp;")

@@ -1,4 +1,4 @@
-//! The timeline as lines: seconds put together into at most as many points as a picture can show.
+//! The timeline as lines: seconds are combined to at most as many points as a picture can show.
 
 use std::ops::Range;
 
@@ -9,17 +9,17 @@ use crate::plan::Ns;
 use crate::record::{PhaseName, Record, Row};
 use crate::report::show;
 
-/// Points of a line at the most.
+/// Maximum number of points of a line.
 const POINTS: u64 = 240;
-/// Rows of a chart's table at the most.
+/// Maximum number of rows of a chart's table.
 pub(super) const TABLE_ROWS: u64 = 60;
 
-/// How seconds become one point.
+/// How seconds are combined to one point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fold {
-    /// The largest of them.
+    /// The largest value.
     Worst,
-    /// Their mean; for rates, never for percentiles.
+    /// The mean; for rates, never for percentiles.
     Mean,
 }
 
@@ -48,7 +48,7 @@ impl<'a> Time<'a> {
         Self { rows, start, to, backdrop: Backdrop { phases: phases.collect(), marks } }
     }
 
-    /// The seconds of each of at most `most` points.
+    /// The ranges of seconds of at most `most` points.
     fn bins(&self, most: u64) -> Vec<Range<usize>> {
         let total = num::count(self.rows.len());
         let size = num::index(total.div_ceil(most)).max(1);
@@ -75,12 +75,12 @@ impl<'a> Time<'a> {
         })
     }
 
-    /// A line of what each second says; a gap where it says nothing.
+    /// A line of the value of each second; a gap where there is none.
     pub(super) fn line(&self, name: &str, ink: Ink, fold: Fold, value: impl Fn(&Row) -> Option<f64>) -> Line {
         let mut stretches = vec![vec![]];
         for bin in self.bins(POINTS) {
             match self.folded(&bin, fold, &value) {
-                // In the middle of its seconds.
+                // Drawn in the middle of its seconds.
                 Some(v) => {
                     let middle = f64::midpoint(self.seconds(bin.start), self.seconds(bin.end - 1) + 1.0);
                     if let Some(last) = stretches.last_mut() {
@@ -94,7 +94,7 @@ impl<'a> Time<'a> {
         Line { name: show::plain(name), ink, stretches }
     }
 
-    /// What a table shows of the same: the start of each of its rows, and the value there.
+    /// The column of a table for the same values.
     pub(super) fn column(
         &self,
         fold: Fold,
@@ -105,7 +105,7 @@ impl<'a> Time<'a> {
         cells.map(|v| v.map_or_else(|| "–".to_owned(), write)).collect()
     }
 
-    /// The first column of such a table.
+    /// The first column of such a table: the start of each row.
     pub(super) fn starts(&self) -> Vec<String> {
         self.bins(TABLE_ROWS)
             .into_iter()

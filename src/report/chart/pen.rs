@@ -1,4 +1,4 @@
-//! Draws with plotters' SVG backend: sentinel colours go in, and classes that a style sheet colours come out.
+//! Draws with plotters' SVG backend, in sentinel colours that are then replaced by CSS classes.
 
 use std::fmt::Write as _;
 
@@ -8,27 +8,27 @@ use plotters::style::{Color as _, FontFamily, IntoTextStyle as _, RGBColor, Shap
 
 use crate::num;
 
-/// Drawn units in a pixel: the backend knows only whole units, and lines should not jump.
+/// Units per pixel: the backend has only integer coordinates, and lines should be smooth.
 const UNITS: f64 = 10.0;
 
-/// What something is drawn with; the style sheet knows its colour.
+/// The role of a drawn element; the style sheet has its colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ink {
-    /// Text that is to be read.
+    /// Main text.
     Text,
-    /// Text beside it.
+    /// Secondary text.
     Muted,
-    /// Lines of the grid.
+    /// Grid lines.
     Grid,
-    /// The lines that frame a plot.
+    /// The frame of a plot.
     Axis,
     /// The limit of an objective.
     Limit,
-    /// Something that happened.
+    /// A mark of the record.
     Mark,
     /// A phase that is not measured.
     Phase,
-    /// One of several lines; any number is legal, colours and dashes repeat.
+    /// One of several lines; any number is valid, colours and dashes repeat.
     Series(u8),
     /// Density, 1 to 7.
     Heat(u8),
@@ -36,13 +36,13 @@ pub(crate) enum Ink {
     Thin(u8),
 }
 
-/// Colours for series. As they have no common divisor with the dashes, the product is the number of lines that differ.
+/// Colours for series. They have no common divisor with the dashes, so the product is the number of distinct lines.
 const COLOURS: u8 = 7;
 /// Dashes for series.
 const DASHES: u8 = 4;
 
 impl Ink {
-    /// The class and, for series, the dash that stand for it.
+    /// The CSS class and, for series, the dash.
     fn class(self) -> String {
         match self {
             Self::Text => "t".into(),
@@ -58,7 +58,7 @@ impl Ink {
         }
     }
 
-    /// A colour that no chart needs, and that says which ink it is.
+    /// A colour that no chart uses and that identifies the ink.
     const fn sentinel(self) -> RGBColor {
         let (kind, n) = match self {
             Self::Text => (1, 0),
@@ -94,21 +94,21 @@ impl Ink {
     }
 }
 
-/// Which side of its point a text stands on.
+/// Horizontal alignment of a text to its point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
-    /// Begins there.
+    /// Starts at the point.
     Start,
-    /// Is centred there.
+    /// Centred on the point.
     Middle,
-    /// Ends there.
+    /// Ends at the point.
     End,
 }
 
 /// The height of text in pixels.
 pub(crate) const FONT: f64 = 13.0;
 
-/// About how wide a text is, in pixels, rather too much than too little.
+/// Estimated width of a text in pixels, not too small.
 pub(crate) fn width(text: &str) -> f64 {
     let em: f64 = text
         .chars()
@@ -123,7 +123,7 @@ pub(crate) fn width(text: &str) -> f64 {
     em * FONT
 }
 
-/// Shortens a text to so many pixels.
+/// Shortens a text to a width in pixels.
 pub(crate) fn fit(text: &str, pixels: f64) -> String {
     let mut shown = text.to_owned();
     let mut length = text.chars().count();
@@ -134,8 +134,7 @@ pub(crate) fn fit(text: &str, pixels: f64) -> String {
     shown
 }
 
-/// A hand that draws; coordinates are pixels from the top left, and what cannot be drawn is left out (writing
-/// to memory does not fail).
+/// Draws elements; coordinates are pixels from the top left. Errors are ignored, since writing to memory does not fail.
 pub(crate) struct Pen<'a> {
     backend: SVGBackend<'a>,
 }
@@ -161,7 +160,7 @@ impl Pen<'_> {
         let _ = self.backend.draw_circle(at(x, y), radius * 10, &style, true);
     }
 
-    /// Text whose middle is at the height of `y`.
+    /// Draws text, vertically centred at `y`.
     pub(crate) fn text(&mut self, (x, y): (f64, f64), text: &str, side: Side, ink: Ink) {
         let place = match side {
             Side::Start => HPos::Left,
@@ -173,12 +172,12 @@ impl Pen<'_> {
             .with_color(ink.sentinel())
             .with_anchor::<RGBColor>(Pos::new(place, VPos::Bottom))
             .into_text_style(&(1000_u32, 1000_u32));
-        // Below the middle by half the height of a digit: a baseline that every viewer computes alike.
+        // The baseline is half the height of a digit below the middle, which does not depend on the viewer.
         let _ = self.backend.draw_text(&crate::report::show::plain(text), &style, at(x, y + FONT * 0.36));
     }
 }
 
-/// Draws a picture of so many pixels and gives its elements, for a view box of ten units a pixel.
+/// Draws a picture of a size in pixels; returns its elements, for a view box of ten units per pixel.
 pub(crate) fn draw(size: (f64, f64), with: impl FnOnce(&mut Pen<'_>)) -> String {
     let mut svg = String::new();
     let whole = |v: f64| num::low32(num::u64_of(v * UNITS));
@@ -189,8 +188,8 @@ pub(crate) fn draw(size: (f64, f64), with: impl FnOnce(&mut Pen<'_>)) -> String 
     compact(&svg)
 }
 
-/// The elements without the document around them: classes for colours, what all have in common left out, and
-/// neighbouring rectangles of one ink as one path.
+/// Extracts the elements from the document: colours become classes, common attributes are dropped, and neighbouring
+/// rectangles of one ink become one path.
 fn compact(svg: &str) -> String {
     let mut out = String::with_capacity(svg.len() / 2);
     let mut open: Option<(String, String)> = None;
@@ -213,7 +212,7 @@ fn compact(svg: &str) -> String {
         } else {
             out.push_str(line);
         }
-        // No break inside a text: white space would move it.
+        // No line break inside a text: white space would move it.
         if !line.starts_with("<text") && !out.ends_with('\n') && line.starts_with('<') {
             out.push('\n');
         }
@@ -241,7 +240,7 @@ fn path_of_rect(line: &str) -> Option<(String, String)> {
     Some((ink.class(), format!("M{x} {y}h{w}v{h}h-{w}z")))
 }
 
-/// One element with classes in place of colours.
+/// Replaces the colours of an element by classes.
 fn element(line: &str) -> String {
     let mut kept = String::with_capacity(line.len());
     let (tag, attributes) = line.split_once(' ').unwrap_or((line, ""));

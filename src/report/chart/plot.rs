@@ -1,21 +1,21 @@
-//! One picture with axes: cells, lines, limits, phases and marks, and labels that never overlap.
+//! A picture with axes: cells, lines, limits, phases, marks, and labels that never overlap.
 
 use super::pen::{FONT, Ink, Pen, Side, draw, fit, width};
 use super::scale::{Scale, clock, clock_ticks, percentile, short};
 
-/// How an axis writes its values.
+/// Formats a value of an axis.
 pub(crate) type Write = fn(f64) -> String;
 
 /// The horizontal axis.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Across {
-    /// Seconds since the load began, to so many.
+    /// Seconds since the load began, up to this value.
     Time(f64),
-    /// Percentiles on an axis of nines.
+    /// Percentiles on an axis of nines, up to this value.
     Nines(f64),
 }
 
-/// A line; a gap lies between two stretches.
+/// A line, with gaps between its stretches.
 #[derive(Debug, Clone)]
 pub(crate) struct Line {
     pub(crate) name: String,
@@ -23,30 +23,30 @@ pub(crate) struct Line {
     pub(crate) stretches: Vec<Vec<(f64, f64)>>,
 }
 
-/// A rectangle of the plot in values of the axes.
+/// A rectangle of the plot, in axis values.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cell {
     pub(crate) x: (f64, f64),
     pub(crate) y: (f64, f64),
-    /// 1 to 7.
+    /// Density, 1 to 7.
     pub(crate) level: u8,
 }
 
-/// What happened when, for the backdrop of a chart over time.
+/// Phases and marks behind a chart over time.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Backdrop {
-    /// Name, start and end in seconds; measured or not.
+    /// Name, start and end in seconds, and whether the phase is measured.
     pub(crate) phases: Vec<(String, f64, f64, bool)>,
-    /// When, in seconds; numbered from 1 in this order.
+    /// Times in seconds; numbered from 1 in this order.
     pub(crate) marks: Vec<f64>,
 }
 
-/// Everything that a picture shows.
+/// The content of a picture.
 #[derive(Debug, Clone)]
 pub(crate) struct Plot<'a> {
     pub(crate) across: Across,
     pub(crate) up: Scale,
-    /// What the axes measure, with units.
+    /// Titles of the axes, with units.
     pub(crate) titles: (&'a str, &'a str),
     pub(crate) write: Write,
     pub(crate) lines: Vec<Line>,
@@ -59,18 +59,18 @@ pub(crate) struct Plot<'a> {
 /// A picture at two sizes, each as the elements of an SVG.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Picture {
-    /// Width and height in pixels, and elements: for a page.
+    /// Width and height in pixels, and elements, for wide screens.
     pub(crate) wide: (u32, u32, String),
-    /// The same for a telephone.
+    /// The same for narrow screens.
     pub(crate) narrow: (u32, u32, String),
 }
 
-/// Width of the two sizes, and the height of the plot itself.
+/// Width of a picture and height of its plot, for the two sizes.
 const WIDE: (f64, f64) = (960.0, 240.0);
 const NARROW: (f64, f64) = (350.0, 210.0);
 const ROW: f64 = 20.0;
 
-/// A box that is taken.
+/// An occupied box.
 type Taken = (f64, f64, f64, f64);
 
 struct Frame {
@@ -90,7 +90,7 @@ impl Frame {
         self.bottom - share * (self.bottom - self.top)
     }
 
-    /// Is there room for a text, on the canvas and beside all others? If so, it is taken.
+    /// Reserves the space of a text if it is on the canvas and overlaps no other.
     fn take(&mut self, x: f64, y: f64, text: &str, side: Side) -> bool {
         let w = width(text);
         let start = match side {
@@ -108,7 +108,7 @@ impl Frame {
     }
 }
 
-/// Names of lines in rows that fit the width: (row, x, shortened name).
+/// Lays out the names of lines in rows that fit the width: (row, x, shortened name).
 fn legend(names: &[&str], total: f64) -> Vec<(usize, f64, String)> {
     const SWATCH: f64 = 30.0;
     let (mut row, mut x) = (0, 0.0);
@@ -183,7 +183,7 @@ impl Plot<'_> {
         }
     }
 
-    /// Shades what is not measured, and names the phases where there is room.
+    /// Shades phases that are not measured, and labels phases where there is room.
     fn phases(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
         let Some(backdrop) = self.backdrop else { return };
         let across = self.across();
@@ -218,7 +218,7 @@ impl Plot<'_> {
         for (value, text) in named {
             let x = frame.x(across.position(value));
             pen.line(&[(x, frame.bottom), (x, frame.bottom + 4.0)], Ink::Axis);
-            // Kept on the canvas at its right end.
+            // Must not cross the right edge of the canvas.
             let middle = x.min(frame.right + 12.0 - width(&text) / 2.0 - 1.0);
             if frame.take(middle, y, &text, Side::Middle) {
                 pen.text((middle, y), &text, Side::Middle, Ink::Muted);
@@ -243,7 +243,7 @@ impl Plot<'_> {
         }
     }
 
-    /// A numbered line for each mark; numbers that would overlap are left to the list below the chart.
+    /// A line for each mark, numbered where there is room; the list below the chart has all numbers.
     fn marks(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
         let Some(backdrop) = self.backdrop else { return };
         let across = self.across();
@@ -281,7 +281,7 @@ impl Plot<'_> {
         let (top, bottom) = (frame.top, frame.bottom);
         for (&y, (_, name)) in heights.iter().zip(&self.limits) {
             let name = fit(name, frame.right - frame.left - 12.0);
-            // Above the line or below it, at its right or its left; or not at all. No other limit's line goes through it.
+            // Above or below the line, on the right or left, or no label; never struck through by another limit's line.
             let struck = |at: f64| heights.iter().any(|line| (line - at).abs() < ROW / 2.0);
             let places = [(frame.right - 4.0, Side::End), (frame.left + 6.0, Side::Start)];
             let free = [-9.0, 10.0]
@@ -296,7 +296,7 @@ impl Plot<'_> {
     }
 }
 
-/// Points without those in the middle of a level stretch.
+/// Drops the points in the middle of a level stretch.
 fn straight(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
     let level = |a: f64, b: f64| (a - b).abs() < 0.05;
     let mut kept: Vec<(f64, f64)> = Vec::with_capacity(points.len());
@@ -315,7 +315,7 @@ fn straight(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 /// A row of horizontal bars: a name and, for each series, a value.
 #[derive(Debug, Clone)]
 pub(crate) struct Bars<'a> {
-    /// What the bars measure, with its unit.
+    /// Title of the values, with the unit.
     pub(crate) title: &'a str,
     /// Names of the series.
     pub(crate) series: Vec<String>,
@@ -329,7 +329,7 @@ impl Bars<'_> {
         Picture { wide: self.draw(WIDE.0, 260.0), narrow: self.draw(NARROW.0, 0.0) }
     }
 
-    /// Names stand before the bars, or above them where no width is set aside for them.
+    /// Names are before the bars, or above them if `names_width` is 0.
     fn draw(&self, total: f64, names_width: f64) -> (u32, u32, String) {
         const BAR: f64 = 9.0;
         let names: Vec<&str> = self.series.iter().map(String::as_str).collect();

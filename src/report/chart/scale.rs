@@ -1,13 +1,13 @@
-//! Axes as arithmetic: values to positions, and ticks that people would choose.
+//! Arithmetic of axes: positions of values, and round ticks.
 
 use crate::num;
 
-/// An axis; positions are shares of its length, 0 at its start.
+/// An axis; positions are fractions of its length, from its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scale {
     /// From 0 to a value above it.
     Linear { to: f64 },
-    /// The same for bytes: ticks at powers of two.
+    /// As `Linear`, with ticks at powers of two.
     Bytes { to: f64 },
     /// From one positive value to a larger one.
     Log { from: f64, to: f64 },
@@ -16,13 +16,13 @@ pub(crate) enum Scale {
 }
 
 impl Scale {
-    /// A linear axis that holds all of `values`, with air above them.
+    /// A linear axis for `values`, with some space above them.
     pub(crate) fn linear(values: impl IntoIterator<Item = f64>) -> Self {
         let top = values.into_iter().filter(|v| v.is_finite()).fold(0.0_f64, f64::max);
         Self::Linear { to: if top > 0.0 { top * 1.08 } else { 1.0 } }
     }
 
-    /// A logarithmic axis that holds all positive ones of `values`, at least a decade long.
+    /// A logarithmic axis for the positive `values`, at least a decade long.
     pub(crate) fn log(values: impl IntoIterator<Item = f64>) -> Self {
         let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
         for value in values.into_iter().filter(|v| v.is_finite() && *v > 0.0) {
@@ -40,7 +40,7 @@ impl Scale {
         Self::Log { from: 10_f64.powf(from), to: 10_f64.powf(to) }
     }
 
-    /// Where a value lies, 0 to 1; what is outside lies at the edge.
+    /// The position of a value, 0 to 1; a value outside is at the edge.
     pub(crate) fn position(self, value: f64) -> f64 {
         let share = match self {
             Self::Linear { to } | Self::Bytes { to } => value / to,
@@ -98,7 +98,7 @@ fn log_ticks(from: f64, to: f64, wanted: u32) -> Vec<f64> {
     if num::count32(all.len()) <= wanted + 2 { all } else { powers(3, &[1.0]) }
 }
 
-/// A figure on an axis, where it is round: without zeros that say nothing.
+/// Shortens a round figure for an axis: no trailing zeros.
 pub(crate) fn short(figure: &str) -> String {
     let unit = figure.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ',').unwrap_or(figure.len());
     let (number, unit) = figure.split_at(unit);
@@ -107,7 +107,7 @@ pub(crate) fn short(figure: &str) -> String {
     format!("{number}{unit}")
 }
 
-/// Ticks of a time axis from 0 to `to` seconds: at seconds, minutes or hours as a clock has them.
+/// Ticks of a time axis from 0 to `to` seconds, at round seconds, minutes or hours.
 pub(crate) fn clock_ticks(to: f64, wanted: u32) -> Vec<f64> {
     const STEPS: [f64; 16] = [
         1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1800.0, 3600.0, 7200.0, 21_600.0,
@@ -118,7 +118,7 @@ pub(crate) fn clock_ticks(to: f64, wanted: u32) -> Vec<f64> {
     steps(to, step)
 }
 
-/// Seconds as a clock shows them: `45s`, `2:30`, `1:05:00`.
+/// Formats seconds: `45s`, `2:30`, `1:05:00`.
 pub(crate) fn clock(seconds: f64, axis_to: f64) -> String {
     let s = num::u64_of(seconds);
     if axis_to < 120.0 {
@@ -130,7 +130,7 @@ pub(crate) fn clock(seconds: f64, axis_to: f64) -> String {
     }
 }
 
-/// A position on the axis of nines as a percentile: `99.9%`.
+/// Formats a position on the axis of nines as a percentile: `99.9%`.
 pub(crate) fn percentile(nines: f64) -> String {
     if nines < 0.2 {
         return "0%".to_owned();

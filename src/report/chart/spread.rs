@@ -7,7 +7,7 @@ use crate::num;
 use crate::record::Latency;
 use crate::report::show;
 
-/// A distribution that has values.
+/// A distribution with at least one value.
 pub(super) struct Spread {
     pub(super) name: String,
     histogram: hdrhistogram::Histogram<u64>,
@@ -27,18 +27,18 @@ impl Spread {
         })
     }
 
-    /// The value at so many nines.
+    /// The value at this number of nines.
     pub(super) fn at(&self, nines: f64) -> u64 {
         let quantile = 1.0 - 10_f64.powf(-nines);
         self.histogram.value_at_quantile(quantile).min(self.max)
     }
 
-    /// The nines at which the last sample lies.
+    /// The position of the last sample, in nines.
     pub(super) fn nines(&self) -> f64 {
         num::f64_of(self.count.max(1)).log10().max(0.31)
     }
 
-    /// The line of it on an axis of nines.
+    /// The distribution as a line on an axis of nines.
     pub(super) fn line(&self, ink: Ink) -> Line {
         let end = self.nines();
         let points = (0..=160_u32).map(|i| f64::from(i) / 160.0 * end);

@@ -11,11 +11,11 @@ use crate::report::show;
 use crate::report::table::Table;
 use crate::stats;
 
-/// Widths of the two sizes.
+/// Width of the two sizes.
 const WIDE: f64 = 960.0;
 const NARROW: f64 = 350.0;
 const ROW: f64 = 20.0;
-/// Beyond this factor a ratio lies at the edge.
+/// Ratios beyond this factor are drawn at the edge.
 const FURTHEST: f64 = 1000.0;
 const TICKS: [f64; 21] = [
     0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.33, 0.5, 0.8, 0.9, 1.0, 1.1, 1.25, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0,
@@ -25,12 +25,12 @@ const TICKS: [f64; 21] = [
 const A: u8 = 0;
 const B: u8 = 1;
 
-/// All charts; those without data say why.
+/// Builds all charts; a chart without data has the reason.
 pub(crate) fn all(c: &Comparison) -> Vec<Chart> {
     let deciding = c.metrics.iter().find(|m| m.family == Family::Deciding);
     let median = c.metrics.iter().find(|m| m.name == "latency.p50");
     let mut charts = vec![ratios(c), curves(c)];
-    charts.extend(deciding.map(|m| paired(c, m, "pairs", "Every pair, by what decides")));
+    charts.extend(deciding.map(|m| paired(c, m, "pairs", "Every pair, by the deciding metric")));
     charts.extend(
         median
             .filter(|m| m.family != Family::Deciding)
@@ -41,7 +41,7 @@ pub(crate) fn all(c: &Comparison) -> Vec<Chart> {
 
 // --- Ratios.
 
-/// The axis of ratios: as far to the left of 1 as to the right.
+/// The axis of ratios, symmetric around 1.
 struct Axis {
     reach: f64,
     from: f64,
@@ -93,7 +93,7 @@ fn ratios(c: &Comparison) -> Chart {
         id: "ratios",
         title: "Ratios B / A",
         about: format!(
-            "The large dot is the median ratio, the bar its {:.0} % interval, each small dot a pair. Left of 1 B is lower, which is better; the shaded band is the minimum effect. Orange: worse. Green: better. Blue: equivalent. Grey: not shown or inconclusive.",
+            "The large dot is the median ratio, the bar its {:.0} % interval, each small dot a pair. Left of 1, B is lower, which is better; the shaded band is the minimum effect. Orange: worse. Green: better. Blue: equivalent. Grey: not shown or inconclusive.",
             (1.0 - c.design.alpha) * 100.0
         ),
         seen: seen.collect::<Vec<_>>().join("; "),
@@ -136,7 +136,7 @@ fn draw_ratios(c: &Comparison, shown: &[&MetricResult], total: f64) -> (f64, Str
 fn ticks(pen: &mut Pen<'_>, axis: &Axis, top: f64, bottom: f64) {
     let mut free = f64::NEG_INFINITY;
     let inside = TICKS.into_iter().filter(|tick| tick.ln().abs() <= axis.reach);
-    // 1 is always named, so the others keep clear of it.
+    // 1 always has a label, so the others keep clear of it.
     let one = axis.x(1.0);
     for tick in inside {
         let (x, text) = (axis.x(tick), format!("{tick}×"));
@@ -186,7 +186,7 @@ fn used(c: &Comparison, of: fn(&Pair) -> &Trial) -> Vec<&Trial> {
     c.pairs.iter().filter(|p| p.excluded.is_none()).map(of).filter(|t| t.curve.len() > 1).collect()
 }
 
-/// The curve in the middle of several: each point the median of theirs.
+/// The median curve of several: each point is the median of their points.
 fn middle(trials: &[&Trial]) -> Vec<(f64, f64)> {
     let points = trials.iter().map(|t| t.curve.len()).min().unwrap_or(0);
     let at = |n: usize| {
@@ -251,7 +251,7 @@ fn curves(c: &Comparison) -> Chart {
     Chart {
         id: "curves",
         title: "Latency by percentile, both sides",
-        about: "Thick: the median over the runs; thin: each run. Where the thin lines of one side lie apart, runs differ by themselves.".into(),
+        about: "Thick: the median over the runs; thin: each run. Where the thin lines of one side are far apart, runs vary without any change.".into(),
         seen,
         picture,
         table,

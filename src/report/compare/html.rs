@@ -1,4 +1,4 @@
-//! The comparison as one page that opens anywhere: no request leaves it, and its own policy forbids any.
+//! The comparison as one self-contained HTML page: it makes no requests, and its content security policy forbids them.
 
 use askama::Template;
 
@@ -59,11 +59,11 @@ struct Metric {
     why: String,
 }
 
-/// On paper nobody unfolds what one side has alone.
+/// Unfolds the settings of one side only in print.
 const UNFOLDED: &str = "@media print{details.one-sided::details-content{content-visibility:visible;block-size:auto}\
      details.one-sided .scroll{max-height:none}}\n";
 
-/// The class of a finding's colours.
+/// CSS class of a finding.
 const fn class(finding: Finding) -> &'static str {
     match finding {
         Finding::Worse => "fail",
@@ -90,7 +90,7 @@ fn metric(m: &MetricResult) -> Metric {
     }
 }
 
-/// The page. An error would be one of the template's own, and becomes the page.
+/// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
     let style = style::of_page() + UNFOLDED;
     let plain = |texts: &[String]| texts.iter().map(|text| show::plain(text)).collect::<Vec<_>>();

@@ -1,10 +1,10 @@
-//! The comparison for a CI job: the verdict first.
+//! The comparison as Markdown for a CI job, the verdict first.
 
 use super::sections;
 use crate::compare::{Comparison, Finding};
 use crate::report::markdown::{escaped, table};
 
-/// The content of `compare.md`.
+/// Renders `compare.md`.
 #[must_use]
 pub fn markdown(c: &Comparison) -> String {
     let mut out = String::new();
@@ -26,13 +26,13 @@ pub fn markdown(c: &Comparison) -> String {
     say(&table(&sections::fairness(c, sections::Rows::Important)));
     let one_sided = sections::one_sided(c);
     if !one_sided.rows.is_empty() {
-        say("<details><summary>What one side has alone</summary>\n");
+        say("<details><summary>Settings of one side only</summary>\n");
         say(&table(&one_sided));
         say("</details>\n");
     }
     say(&table(&sections::metrics(c)));
     if !c.groups.is_empty() {
-        say("<details><summary>By group; nothing is decided by these figures</summary>\n");
+        say("<details><summary>By group; these figures do not affect the verdict</summary>\n");
         say(&table(&sections::groups(c)));
         say("</details>\n");
     }
@@ -52,7 +52,7 @@ pub fn markdown(c: &Comparison) -> String {
     for claim in &c.claims {
         say(&format!("- {} → {} (**{}**)", escaped(&claim.says), escaped(&claim.measured), claim.support));
     }
-    say("\n<details><summary>Every pair, and how it was done</summary>\n");
+    say("\n<details><summary>Every pair, and the method</summary>\n");
     say(&table(&sections::pairs(c)));
     say(&format!("{}\n", escaped(&sections::design(c))));
     say("</details>");

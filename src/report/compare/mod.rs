@@ -1,4 +1,4 @@
-//! Renderers of a comparison: the account in, files and text out.
+//! Renderers of a comparison: they turn a [`Comparison`] into files and text.
 
 mod html;
 mod markdown;
@@ -16,7 +16,7 @@ pub(crate) use crate::compare::ratio;
 use crate::compare::{Comparison, Family, Finding, Interval, Outcome, Side, Trial, Unit};
 use crate::num;
 
-/// Every file of a comparison's report but its account; the same account gives the same bytes.
+/// Every file of a comparison's report except `compare.json`; the same comparison gives the same bytes.
 #[must_use]
 pub fn files(c: &Comparison) -> Vec<(String, Vec<u8>)> {
     let charts = chart::of_comparison(c);
@@ -30,7 +30,7 @@ pub fn files(c: &Comparison) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// A line about a run that has ended, for those who wait.
+/// A progress line about a run that has ended.
 #[must_use]
 pub fn progress(trial: &Trial, pair: u32, pairs: u32) -> String {
     let what = match trial.outcome {
@@ -55,7 +55,7 @@ pub fn progress(trial: &Trial, pair: u32, pairs: u32) -> String {
     format!("pair {pair} of {pairs}, {}: {what}{lost}{carried}{why}", trial.folder)
 }
 
-/// A figure in its unit.
+/// Formats a figure with its unit.
 pub(crate) fn figure(unit: Unit, value: f64) -> String {
     match unit {
         Unit::Time => show::time(num::u64_of(value)),
@@ -70,7 +70,7 @@ pub(crate) fn interval(interval: Option<Interval>) -> String {
     interval.map_or_else(|| "–".into(), |i| format!("{}–{}", ratio(i.low), ratio(i.high)))
 }
 
-/// A finding where there is little room.
+/// A short form of a finding.
 pub(crate) const fn finding_word(finding: Finding) -> &'static str {
     match finding {
         Finding::NoDifferenceShown => "not shown",
@@ -83,7 +83,7 @@ pub(crate) fn side_name(letter: &str, side: &Side) -> String {
     if side.label.is_empty() { letter.to_owned() } else { show::plain(&format!("{letter} ({})", side.label)) }
 }
 
-/// A test case for each deciding metric, one for the faults of delivery, and one for the whole.
+/// `JUnit` XML: a test case for each deciding metric, one for delivery faults, and one for the whole comparison.
 fn junit(c: &Comparison) -> String {
     let mut suite = TestSuite::new(show::plain(&c.about.name));
     suite.add_property(("comparison".to_owned(), show::plain(&c.about.id)));

@@ -1,4 +1,4 @@
-//! The parts of a comparison's report in words and tables.
+//! The sections of a comparison's report as text and tables.
 
 use super::{figure, interval, ratio, side_name};
 use crate::compare::{
@@ -7,7 +7,7 @@ use crate::compare::{
 use crate::report::show;
 use crate::report::table::Table;
 
-/// What was compared and when, in one line.
+/// The line below the title: sides, profile, time and id.
 pub(super) fn under(c: &Comparison) -> String {
     show::plain(&format!(
         "{} against {} · {} · {} · comparison {}",
@@ -30,13 +30,13 @@ pub(super) const fn word(finding: Finding) -> &'static str {
     }
 }
 
-/// What must stand in the title, whatever came out.
+/// Warnings for the head of the report, whatever the verdict.
 pub(super) fn banners(c: &Comparison) -> Vec<String> {
     let mut all = Vec::new();
     let (a, b) = (&c.sides.a, &c.sides.b);
     if a.durability != b.durability {
         all.push(show::plain(&format!(
-            "Unequal durability{}: an acknowledgement of A means `{}`, one of B `{}`.",
+            "Unequal durability{}: an acknowledgement means `{}` on A, `{}` on B.",
             if c.design.allow_unequal { " (allowed)" } else { ", not ranked" },
             a.durability,
             b.durability
@@ -45,7 +45,7 @@ pub(super) fn banners(c: &Comparison) -> Vec<String> {
     if !c.workload.is_empty() {
         let keys: Vec<String> =
             c.workload.iter().take(6).map(|d| format!("{} {} / {}", d.key, d.a, d.b)).collect();
-        all.push(show::plain(&format!("The sides do not carry the same load: {}.", keys.join(", "))));
+        all.push(show::plain(&format!("The sides do not have the same load: {}.", keys.join(", "))));
     }
     if a.mode == "sim" || b.mode == "sim" {
         all.push("Simulated bus: no figure here says anything about a real broker.".into());
@@ -53,7 +53,7 @@ pub(super) fn banners(c: &Comparison) -> Vec<String> {
     all
 }
 
-/// The few figures that people look for first.
+/// The key figures.
 pub(super) fn key(c: &Comparison) -> Vec<(String, String)> {
     let used = c.pairs.iter().filter(|p| p.excluded.is_none()).count();
     let mut all = Vec::new();
@@ -122,7 +122,7 @@ pub(super) fn metrics(c: &Comparison) -> Table {
     table
 }
 
-/// The groups by themselves.
+/// Figures per group.
 pub(super) fn groups(c: &Comparison) -> Table {
     let mut table = Table::new(["group", "figure", "A", "B", "B / A", "interval"]);
     for g in &c.groups {
@@ -141,17 +141,17 @@ pub(super) fn groups(c: &Comparison) -> Table {
 /// Which rows of the fairness table are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rows {
-    /// What both are, and what differs among what both have.
+    /// The first rows, and settings that both have with different values.
     Differing,
-    /// The same, and what matters most to the figures even where it is the same.
+    /// As `Differing`, with the settings that affect the figures most even if they are equal.
     Important,
-    /// What the bus of one of them has alone.
+    /// Bus settings that only one side has.
     OneSided,
-    /// All of them.
+    /// All rows.
     All,
 }
 
-/// The last words of settings that matter most: copies, the disk, acknowledgements and batches; and steady state.
+/// Last components of the most important settings: replicas, disk, acknowledgements, batches and steady state.
 const IMPORTANT: [&str; 14] = [
     "replicas",
     "storage",
@@ -175,7 +175,7 @@ pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
     for (at, row) in c.fairness.iter().enumerate() {
         let last = row.name.rsplit('.').next().unwrap_or_default();
         let important = rows == Rows::Important && IMPORTANT.contains(&last);
-        // The first rows say what both are.
+        // The first rows identify the two sides.
         let both = at < 3 || row.differs || important || in_words(&row.name);
         let of_bus = ["bus.", "broker: "].iter().any(|part| row.name.starts_with(part));
         let one_sided = of_bus && row.differs && (row.a == "–" || row.b == "–");
@@ -196,7 +196,7 @@ pub(super) fn fairness(c: &Comparison, rows: Rows) -> Table {
     table
 }
 
-/// What one side has alone, first that of A.
+/// Settings that only one side has, those of A first.
 pub(super) fn one_sided(c: &Comparison) -> Table {
     let mut table = fairness(c, Rows::OneSided);
     for row in &mut table.rows {
@@ -266,7 +266,7 @@ pub(super) fn pairs(c: &Comparison) -> Table {
     table
 }
 
-/// The folders of runs that lie beside the page.
+/// The run folders beside the page.
 pub(super) fn runs(c: &Comparison) -> Vec<String> {
     let ours = |name: &str| {
         let number = name.strip_prefix("a-").or_else(|| name.strip_prefix("b-"));
@@ -276,9 +276,9 @@ pub(super) fn runs(c: &Comparison) -> Vec<String> {
     all.map(|trial| trial.folder.clone()).filter(|name| ours(name)).collect()
 }
 
-/// A month's bill of both sides.
+/// The monthly cost of both sides.
 pub(super) fn cost(cost: &Cost) -> (Table, String) {
-    let mut table = Table::new(["", "A", "A a month", "B", "B a month"]);
+    let mut table = Table::new(["", "A", "A per month", "B", "B per month"]);
     let money = |v: f64| if v >= 100.0 { format!("{v:.0}") } else { format!("{v:.2}") };
     let (a, b) = (&cost.a, &cost.b);
     table.row([
@@ -302,7 +302,7 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
         format!("{:.1}", b.disk_gb),
         money(b.of_disk),
     ]);
-    table.row(["together".into(), String::new(), money(a.total()), String::new(), money(b.total())]);
+    table.row(["total".into(), String::new(), money(a.total()), String::new(), money(b.total())]);
     let event = |bill: &Bill| bill.per_million().map(|price| format!("{price:.4}"));
     if let (Some(of_a), Some(of_b)) = (event(a), event(b)) {
         let rate = |bill: &Bill| show::rate(bill.carried_rate);
@@ -310,7 +310,7 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
     }
     let p = &cost.prices;
     let said = format!(
-        "{} ({}), at {}, in {}: a core {} a month, a GiB of memory {}, a GB of disk {}; events kept for {}. Only what was measured on this machine is counted: no spare capacity, network or work.",
+        "{} ({}), at {}, in {}: {} per core and month, {} per GiB of memory, {} per GB of disk; events kept for {}. Only use measured on this machine is counted: no spare capacity, network or labour.",
         if a.carried_rate > 0.0 {
             format!("One carried event costs {} times as much on B as on A", ratio(cost.ratio))
         } else {
@@ -327,11 +327,11 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
     (table, said)
 }
 
-/// How it was done, in words.
+/// Describes the design.
 pub(super) fn design(c: &Comparison) -> String {
     let d = &c.design;
     format!(
-        "{} pairs of runs were asked for, in the order that follows from seed {} (ABBA or BAAB in each two pairs), {} between runs. The chance of a false alarm is at most {} for what decides ({}), and for each other family of metrics, by Holm's correction. Differences count from {} on; equivalent means surely within {}. Nothing was stopped early for what the figures showed.",
+        "{} pairs of runs were requested, in an order seeded by {} (ABBA or BAAB in every two pairs), {} between runs. The probability of a false alarm is at most {} for the deciding metrics ({}), and for each other family of metrics, by Holm's correction. Differences count from {} on; equivalent means significantly within {}. No figure could stop the comparison early.",
         d.pairs,
         d.seed,
         d.cool_down,
@@ -342,7 +342,7 @@ pub(super) fn design(c: &Comparison) -> String {
     )
 }
 
-/// The command that compares again.
+/// The command to repeat the comparison.
 pub(super) fn command(c: &Comparison) -> String {
     let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
     if c.design.kind == crate::compare::Kind::Folders {

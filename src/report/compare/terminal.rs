@@ -1,4 +1,4 @@
-//! The comparison for a terminal, in 80 columns.
+//! The comparison as text for a terminal, in 80 columns.
 
 use super::{figure, finding_word, interval, ratio, sections, side_name};
 use crate::compare::{Comparison, Finding, Side};
@@ -6,10 +6,10 @@ use crate::report::show;
 use crate::report::terminal::Style;
 
 const WIDTH: usize = 80;
-/// Settings that are listed at the most; the page has all.
+/// Maximum number of settings listed; the HTML page has all.
 const SETTINGS: usize = 24;
 
-/// The whole, ending in the verdict.
+/// Renders the comparison, ending with the verdict.
 #[must_use]
 pub fn terminal(c: &Comparison, style: Style) -> String {
     let wrapped = |text: &str| show::wrap(text, WIDTH, "");
@@ -45,7 +45,7 @@ fn settings(c: &Comparison) -> Vec<String> {
     let head = line("", &side_name("A", &c.sides.a), &side_name("B", &c.sides.b));
     let rows = table.rows.iter().take(SETTINGS).map(|row| line(&row[0], &row[1], &row[2]));
     let alone = sections::fairness(c, sections::Rows::OneSided).rows.len();
-    let more = (alone > 0).then(|| format!("settings that one side has alone: {alone}, in the report"));
+    let more = (alone > 0).then(|| format!("settings of one side only: {alone}, in the report"));
     std::iter::once(head).chain(rows).chain(more).collect()
 }
 

@@ -286,7 +286,10 @@ fn where_nothing_stays_there_is_nothing_to_clean() {
         (vec!["--broker", "local"], ["nothing is left on `local`", "--context NAME"]),
         (vec!["--broker", "sim"], ["nothing is left on `sim`", "own process"]),
         (vec!["--broker", "container:nats:2.15.1"], ["nothing is left on `container`", "volume"]),
-        (vec!["--broker", "amqp://h"], ["`--broker amqp://h` is no bus to clean", "kafka://HOST:PORT"]),
+        (
+            vec!["--broker", "amqp://h"],
+            ["`--broker amqp://h` is not a bus that can be cleaned", "kafka://HOST:PORT"],
+        ),
         (vec!["--broker", "nats://h", "--port", "1"], ["--port and --store", "leave them out"]),
         (vec!["--broker", "nats://h", "--older-than", "soon"], ["soon", "duration"]),
     ] {

@@ -162,10 +162,7 @@ fn an_account_whose_pairs_do_not_make_its_finding_is_named() {
     let done = told(&|account| account.verdict.finding = Finding::Better);
     done.fails(
         4,
-        &[
-            "account/compare.json contradicts itself",
-            "its verdict is `better`, and its pairs make it `worse`",
-        ],
+        &["account/compare.json contradicts itself", "its verdict is `better`, but its pairs give `worse`"],
     );
     assert_eq!(done.out, "", "nothing is shown as if it were true");
     told(&|account| account.metrics[0].finding = Finding::Better).fails(4, &["its metric", "is `better` at"]);

@@ -166,7 +166,7 @@ fn each_side_of_a_comparison_has_credentials_of_its_own() {
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap().broker.mode, mode);
     }
     let both = ["--a", "context=one", "--a", "broker=sim", "--b", "bus.window=9"];
-    place.run(&[&["compare", "./gate.toml"], &both[..]].concat()).fails(2, &["exclude each other"]);
+    place.run(&[&["compare", "./gate.toml"], &both[..]].concat()).fails(2, &["mutually exclusive"]);
 }
 
 #[test]
