@@ -75,6 +75,8 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) keep: bool,
     #[command(flatten)]
+    pub(super) like: Like,
+    #[command(flatten)]
     pub(super) broker: Broker,
 }
 
@@ -135,6 +137,8 @@ pub(super) struct Compare {
     /// Print no progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) like: Like,
     #[command(flatten)]
     pub(super) broker: Broker,
 }
@@ -243,8 +247,27 @@ impl Broker {
             open: this.open,
             apart: this.apart,
             store: this.store,
-            by_file: false,
+            ..Asked::default()
         }
+    }
+}
+
+/// Whose configuration the run's stream and consumers copy.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Like {
+    /// Make the run's stream like this one: a file with what "nats stream info NAME --json" prints
+    #[arg(long, value_name = "FILE")]
+    pub(super) stream_config: Option<PathBuf>,
+    /// Make the groups' consumers like these: a file with what "nats consumer info STREAM NAME --json" prints; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) consumer_config: Vec<PathBuf>,
+}
+
+impl Like {
+    /// What is asked for, with this.
+    pub(super) fn over(&self, asked: Asked) -> Asked {
+        let Self { stream_config, consumer_config } = self.clone();
+        Asked { stream_config, consumer_config, ..asked }
     }
 }
 
@@ -263,6 +286,8 @@ pub(super) struct Check {
     /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
+    #[command(flatten)]
+    pub(super) like: Like,
     /// Print the plan as TOML (text) or JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

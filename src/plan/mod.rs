@@ -255,6 +255,9 @@ pub struct Group {
     pub members: u32,
     /// How the members share.
     pub delivery: Delivery,
+    /// The consumer whose configuration the group's own copy; by default the one of the group's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
 }
 
 /// How the members of a group share its events.
@@ -319,6 +322,12 @@ impl Bus {
             Some(size) => size.bytes,
             None => u64::MAX,
         }
+    }
+
+    /// The stream of the bus whose configuration the run's own copies.
+    #[must_use]
+    pub fn like(&self) -> Option<&str> {
+        self.nats.like.as_deref().filter(|_| self.kind == BusKind::Nats)
     }
 
     /// How many events of so many bytes these are, at least one.

@@ -41,6 +41,10 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// File with the configuration of the stream that the run's copies.
+    pub stream_config: Option<PathBuf>,
+    /// Files with the configurations of its consumers.
+    pub consumer_config: Vec<PathBuf>,
     /// A file has named the broker: it gets no credentials of the environment.
     pub by_file: bool,
 }
@@ -64,6 +68,8 @@ impl Default for Asked {
             open: false,
             apart: false,
             store: None,
+            stream_config: None,
+            consumer_config: Vec::new(),
             by_file: false,
         }
     }

@@ -5,10 +5,12 @@ use std::path::Path;
 use super::asked::{Asked, SIM};
 use super::driver::Flag;
 use super::error::SessionError;
+use super::model;
 use super::own::Own;
 use super::product::{PRODUCTS, Product};
 use super::target::{Elsewhere, Environment};
 use super::terms::{Terms, terms};
+use crate::bus::Model;
 use crate::plan::{BusKind, Plan};
 use crate::report::outside::address;
 use crate::run::memory::Where;
@@ -96,6 +98,8 @@ pub struct Choice {
     pub(super) product: &'static Product,
     pub(super) terms: Terms,
     pub(super) warnings: Vec<String>,
+    /// Whose configuration the run's stream and consumers copy, where files say it.
+    pub(super) model: Option<Model>,
 }
 
 /// Where the broker is.
@@ -158,13 +162,53 @@ impl Choice {
             Place::Simulated | Place::Own(_) => None,
         };
         let terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
-        Ok(Self { place, product, terms, warnings })
+        let choice = Self { place, product, terms, warnings, model: model::of_files(asked)? };
+        choice.check_model(plan)?;
+        Ok(choice)
     }
 
     /// The subjects or topics of a run, all in one.
     #[must_use]
     pub fn subjects(&self, plan: &Plan, run: &str) -> String {
         format!("{}.{}", self.terms.naming.prefix(&plan.topology, run), self.product.everything)
+    }
+
+    /// Checks what can be checked of a model before anything is connected to.
+    fn check_model(&self, plan: &Plan) -> Result<(), SessionError> {
+        let like = plan.bus.like();
+        let Some(of) = like.or(self.model.as_ref().map(|model| model.of.as_str())) else { return Ok(()) };
+        let key = format!("`bus.{}.like`", self.product.name());
+        if like.is_some() && self.model.is_some() {
+            return Err(SessionError::Asked(format!(
+                "{key} and --stream-config or --consumer-config exclude each other; leave one out"
+            )));
+        }
+        match (&self.place, &self.model) {
+            (Place::Simulated, _) => Err(SessionError::Asked(format!(
+                "the simulated bus has no stream like {of}; leave it out, or take another --broker"
+            ))),
+            (Place::Own(_), None) => Err(SessionError::Asked(format!(
+                "{key} names {of}, and a server that tickgate starts has no streams; name the bus that has it with --broker or \
+                 --context, or give its configuration in a file with --stream-config"
+            ))),
+            (_, Some(model)) => model::applied(model, plan).map(|_| ()),
+            (Place::Elsewhere(_), None) => Ok(()),
+        }
+    }
+
+    /// The model of a run, and the plan as it is with it.
+    pub(super) fn modelled(&self, plan: &Plan) -> Result<(Plan, Option<Model>), SessionError> {
+        let model = match (&self.model, plan.bus.like(), &self.place) {
+            (None, Some(stream), Place::Elsewhere(elsewhere)) => Some(elsewhere.target.model(stream)?),
+            (model, _, _) => model.clone(),
+        };
+        let Some(model) = model else { return Ok((plan.clone(), None)) };
+        let mut plan = model::applied(&model, plan)?.plan;
+        if matches!(self.place, Place::Own(_)) {
+            // A server that tickgate starts is alone.
+            plan.bus.replicas = 1;
+        }
+        Ok((plan, Some(model)))
     }
 
     /// Is it the simulated bus?

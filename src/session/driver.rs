@@ -67,11 +67,13 @@ pub enum Flag {
     Nkey,
     /// TLS before the server's first words.
     TlsFirst,
+    /// A file with the configuration of a stream or of consumers.
+    Model,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Context, Self::Nkey, Self::TlsFirst];
+    pub(super) const ALL: [Self; 4] = [Self::Context, Self::Nkey, Self::TlsFirst, Self::Model];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -79,14 +81,16 @@ impl Flag {
             Self::Context => "--context",
             Self::Nkey => "--nkey",
             Self::TlsFirst => "--tls-first",
+            Self::Model => "--stream-config or --consumer-config",
         }
     }
 
-    pub(super) const fn given(self, asked: &Asked) -> bool {
+    pub(super) fn given(self, asked: &Asked) -> bool {
         match self {
             Self::Context => asked.context.is_some(),
             Self::Nkey => asked.nkey.is_some(),
             Self::TlsFirst => asked.tls_first,
+            Self::Model => asked.stream_config.is_some() || !asked.consumer_config.is_empty(),
         }
     }
 }

@@ -6,10 +6,10 @@ use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate};
-use crate::bus::BusError;
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Auth, NatsBus, NatsCleaner, Setup, TlsFiles};
 use crate::bus::secret::Secret;
+use crate::bus::{BusError, Model};
 use crate::market;
 use crate::plan::{Compression, Plan, Storage};
 use crate::record::Record;
@@ -37,11 +37,16 @@ impl Target for nats::Target {
             symbols: &market::names(&job.plan.market),
             clock: job.clock,
             volume_bytes: run::volume_bytes(job.plan),
+            model: going.known.model.as_ref(),
             sync_always: going.known.sync_always,
             keep: job.options.keep,
         };
         let bus = NatsBus::connect(self.clone(), &setup);
         going.on(bus)
+    }
+
+    fn model(&self, stream: &str) -> Result<Model, BusError> {
+        NatsBus::model(self, stream)
     }
 
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {

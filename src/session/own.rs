@@ -19,6 +19,7 @@ use crate::archive::RunFolder;
 #[cfg(feature = "containers")]
 use crate::broker::Image;
 use crate::broker::{BrokerError, Entry, Password, Server, Shared};
+use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
 use crate::num;
@@ -91,6 +92,7 @@ impl Own {
         product: &Product,
         job: Job<'_>,
         terms: Terms,
+        model: Option<Model>,
         log: &Path,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Record, SessionError> {
@@ -110,6 +112,7 @@ impl Own {
             sync_always: Some(job.plan.bus.sync == Sync::Always),
             version: server.version(),
             store: server.store(),
+            model,
         };
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
         settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));

@@ -7,8 +7,10 @@ mod clean;
 mod conn;
 mod dial;
 mod frames;
+mod like;
 mod link;
 mod member;
+pub mod model;
 mod preflight;
 mod provision;
 mod publisher;
@@ -33,6 +35,7 @@ use self::audit::Audit;
 use self::conn::Conn;
 use self::dial::Dialer;
 use self::member::{Pull, Source};
+use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
@@ -62,6 +65,8 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// Bytes that the plan will store, for the check against the free store.
     pub volume_bytes: u64,
+    /// Whose configuration the stream and the consumers copy; the plan has it already.
+    pub model: Option<&'a Model>,
     /// The server forces every write to the disk: known of a server that we started, else `None`.
     pub sync_always: Option<bool>,
     /// Leave stream and consumers in place at the end.
@@ -81,6 +86,7 @@ pub struct NatsBus {
     clock: Clock,
     marks: Marks,
     facts: BusFacts,
+    model: Option<Model>,
     keep: bool,
     // Last, so that the connection's parts end first.
     runtime: Runtime,
@@ -92,7 +98,7 @@ impl NatsBus {
     /// # Errors
     /// When the server cannot be reached, or cannot do what the plan asks for.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
-        let plan = setup.plan.clone();
+        let mut plan = setup.plan.clone();
         let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
@@ -100,12 +106,12 @@ impl NatsBus {
         let domain = target.domain.clone();
         let (control, jetstream) = runtime.block_on(async {
             let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
-            let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-            let jetstream = match &domain {
-                Some(domain) => builder.domain(domain).build(control.clone()),
-                None => builder.build(control.clone()),
-            };
+            let jetstream = jetstream_of(&target, &control);
             let server = control.server_info();
+            if setup.model.is_some() && server.cluster.is_none() {
+                // Several copies need a cluster, and a model does not ask whether there is one.
+                plan.bus.replicas = 1;
+            }
             preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
@@ -123,8 +129,21 @@ impl NatsBus {
             clock: setup.clock,
             marks,
             facts,
+            model: setup.model.cloned(),
             keep: setup.keep,
             runtime,
+        })
+    }
+
+    /// Reads the configuration of a stream and its consumers, as a model.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or there is no such stream.
+    pub fn model(target: &Target, stream: &str) -> Result<Model, BusError> {
+        let marks = Marks::new(Clock::start());
+        runtime()?.block_on(async {
+            let control = link::connect(target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
+            like::read(&jetstream_of(target, &control), stream).await
         })
     }
 
@@ -187,6 +206,15 @@ impl NatsBus {
     }
 }
 
+/// `JetStream` as a target has it.
+fn jetstream_of(target: &Target, control: &Client) -> Context {
+    let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
+    match &target.domain {
+        Some(domain) => builder.domain(domain).build(control.clone()),
+        None => builder.build(control.clone()),
+    }
+}
+
 /// An event loop for the thread that calls it.
 ///
 /// # Errors
@@ -209,8 +237,15 @@ impl Bus for NatsBus {
     }
 
     fn provision(&mut self) -> Result<(), BusError> {
-        let provision = provision::provision(&self.jetstream, &self.run, &self.plan, &self.layout, &self.api);
-        self.run(provision)
+        let (jetstream, run, plan, layout) = (&self.jetstream, &self.run, &self.plan, &self.layout);
+        let Some(model) = &self.model else {
+            return self.run(provision::provision(jetstream, run, plan, layout, &self.api));
+        };
+        let clustered = self.control.server_info().cluster.is_some();
+        let made = self.run(like::provision(jetstream, run, plan, layout, model, clustered))?;
+        self.facts.settings.extend(like::settings(&made));
+        self.facts.made = Some(made);
+        Ok(())
     }
 
     fn publisher(&mut self, generator: u32) -> Result<NatsPublisher, BusError> {
@@ -231,16 +266,37 @@ impl Bus for NatsBus {
             return Err(environment(&format!("the plan has no group number {group}"), "report this"));
         };
         let durable = if self.layout.durables(group) > 1 { member } else { 0 };
+        let model = self.model.as_ref();
+        let bus =
+            model.map_or_else(|| self.plan.bus.clone(), |model| model.bus_of(described, &self.plan.bus));
         let source = Source {
             api: self.api.clone(),
             stream: self.stream(),
             consumer: self.consumer(group, durable),
-            batch: self.at_once(self.plan.bus.nats.pull_batch),
+            batch: self.at_once(bus.nats.pull_batch),
             pinned: described.delivery == plan::Delivery::Pinned,
         };
         let name = format!("member {member} of {}", described.name);
         let pull = self.pull(&name, source)?;
-        Ok(NatsMember::new(pull, &self.plan.bus, self.layout.clone(), self.clock))
+        Ok(NatsMember::new(pull, &bus, self.layout.clone(), self.clock))
+    }
+
+    fn unaudited(&mut self) -> Result<Option<String>, BusError> {
+        let Some(made) = &self.facts.made else { return Ok(None) };
+        if let Some(why) = like::kept_until(made) {
+            return Ok(Some(why));
+        }
+        let state = self.run(async {
+            let stream = tokio::time::timeout(OBSERVE, self.jetstream.get_stream(self.stream())).await;
+            stream.map_err(|_| format!("no answer within {OBSERVE:?}")).and_then(|stream| {
+                stream.map(|stream| stream.cached_info().state.clone()).map_err(|error| error.to_string())
+            })
+        });
+        let state = state.map_err(|why| {
+            environment(&format!("cannot ask for stream {}: {why}", self.stream()), "see the server's log")
+        })?;
+        let removed = state.last_sequence.saturating_sub(state.messages);
+        Ok((removed > 0).then(|| like::removed(made, removed)))
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {

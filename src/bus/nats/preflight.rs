@@ -196,6 +196,7 @@ pub(super) fn facts(
         durability: durability(plan, sync_always),
         max_payload: num::count(server.max_payload),
         settings,
+        made: None,
     }
 }
 

@@ -130,11 +130,11 @@ fn side(
         file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
     let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
-    let mut asked = args.broker.asked();
+    let mut asked = args.like.over(args.broker.asked());
     if by_file {
         // What the command line and the environment say of credentials is for the broker that these name.
-        let Asked { tls_ca, port, store, .. } = asked;
-        asked = Asked { tls_ca, port, store, by_file, ..Asked::default() };
+        let Asked { tls_ca, port, store, stream_config, consumer_config, .. } = asked;
+        asked = Asked { tls_ca, port, store, stream_config, consumer_config, by_file, ..Asked::default() };
     }
     if let Some(at) = &side.broker {
         asked.at.clone_from(at);
