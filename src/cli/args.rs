@@ -213,6 +213,12 @@ pub(super) struct Broker {
     /// Allow more than 20k/s to another machine
     #[arg(long)]
     pub(super) allow_rate: bool,
+    /// Publish into the stream that bus.nats.attach names, where its other consumers receive the events
+    #[arg(long)]
+    pub(super) allow_attach: bool,
+    /// With bus.nats.attach: let a group read through this consumer and acknowledge what it delivers; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_consumer: Vec<String>,
     /// Port of a server that tickgate starts [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,
@@ -243,6 +249,8 @@ impl Broker {
             tls_first: this.tls_first,
             allow_prefix: this.allow_prefix,
             allow_rate: this.allow_rate,
+            allow_attach: this.allow_attach,
+            allow_consumer: this.allow_consumer,
             port: this.port,
             open: this.open,
             apart: this.apart,

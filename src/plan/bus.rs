@@ -28,6 +28,9 @@ pub struct Nats {
     /// The stream whose configuration, with that of its consumers, the run's own copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub like: Option<String>,
+    /// The stream of somebody's that the run publishes into and reads from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
 }
 
 impl Default for Nats {
@@ -42,6 +45,7 @@ impl Default for Nats {
             batch: 100,
             linger: Span::millis(20),
             like: None,
+            attach: None,
         }
     }
 }

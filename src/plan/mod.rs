@@ -255,7 +255,8 @@ pub struct Group {
     pub members: u32,
     /// How the members share.
     pub delivery: Delivery,
-    /// The consumer whose configuration the group's own copy; by default the one of the group's name.
+    /// The consumer whose configuration the group's own copy, by default the one of the group's name; where the run is in
+    /// somebody's stream, the consumer that the group reads through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<String>,
 }
@@ -328,6 +329,12 @@ impl Bus {
     #[must_use]
     pub fn like(&self) -> Option<&str> {
         self.nats.like.as_deref().filter(|_| self.kind == BusKind::Nats)
+    }
+
+    /// The stream of somebody's that the run publishes into.
+    #[must_use]
+    pub fn attach(&self) -> Option<&str> {
+        self.nats.attach.as_deref().filter(|_| self.kind == BusKind::Nats)
     }
 
     /// How many events of so many bytes these are, at least one.

@@ -52,6 +52,7 @@ pub(super) const NATS: &[&str] = &[
     "batch",
     "linger",
     "like",
+    "attach",
 ];
 pub(super) const KAFKA: &[&str] = &[
     "acks",

@@ -102,6 +102,7 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
         batch: number(&mut section, "batch", defaults.batch, 1, 1_000),
         linger: time(&mut section, "linger", defaults.linger, Span::seconds(5)),
         like: section.name("like"),
+        attach: section.name("attach"),
     }
 }
 

@@ -164,6 +164,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     if let Some(stream) = &nats.like {
         out.text("like", stream);
     }
+    if let Some(stream) = &nats.attach {
+        out.text("attach", stream);
+    }
     let kafka = &bus.kafka;
     out.header("[bus.kafka]");
     out.text("acks", &kafka.acks);

@@ -41,6 +41,10 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// The run may publish into the stream of somebody's that the profile names.
+    pub allow_attach: bool,
+    /// Consumers of it that groups may read through.
+    pub allow_consumer: Vec<String>,
     /// File with the configuration of the stream that the run's copies.
     pub stream_config: Option<PathBuf>,
     /// Files with the configurations of its consumers.
@@ -68,6 +72,8 @@ impl Default for Asked {
             open: false,
             apart: false,
             store: None,
+            allow_attach: false,
+            allow_consumer: Vec::new(),
             stream_config: None,
             consumer_config: Vec::new(),
             by_file: false,

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::asked::{Asked, SIM};
+use super::attach;
 use super::driver::Flag;
 use super::error::SessionError;
 use super::model;
@@ -14,6 +15,7 @@ use crate::bus::Model;
 use crate::plan::{BusKind, Plan};
 use crate::report::outside::address;
 use crate::run::memory::Where;
+use crate::topology::Naming;
 
 /// The ways to a broker.
 #[derive(Debug, Clone, Copy)]
@@ -161,7 +163,11 @@ impl Choice {
             Place::Elsewhere(elsewhere) => Some(elsewhere.target.hosts()),
             Place::Simulated | Place::Own(_) => None,
         };
-        let terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
+        let mut terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
+        if let Some(stream) = plan.bus.attach() {
+            warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
+            terms.naming = Naming::Profile;
+        }
         let choice = Self { place, product, terms, warnings, model: model::of_files(asked)? };
         choice.check_model(plan)?;
         Ok(choice)
@@ -178,6 +184,12 @@ impl Choice {
         let like = plan.bus.like();
         let Some(of) = like.or(self.model.as_ref().map(|model| model.of.as_str())) else { return Ok(()) };
         let key = format!("`bus.{}.like`", self.product.name());
+        if plan.bus.attach().is_some() {
+            return Err(SessionError::Asked(format!(
+                "`bus.{}.attach` takes the stream as it is: leave out {key}, --stream-config and --consumer-config",
+                self.product.name()
+            )));
+        }
         if like.is_some() && self.model.is_some() {
             return Err(SessionError::Asked(format!(
                 "{key} and --stream-config or --consumer-config exclude each other; leave one out"
@@ -198,8 +210,11 @@ impl Choice {
 
     /// The model of a run, and the plan as it is with it.
     pub(super) fn modelled(&self, plan: &Plan) -> Result<(Plan, Option<Model>), SessionError> {
-        let model = match (&self.model, plan.bus.like(), &self.place) {
-            (None, Some(stream), Place::Elsewhere(elsewhere)) => Some(elsewhere.target.model(stream)?),
+        let model = match (&self.model, plan.bus.like().or(plan.bus.attach()), &self.place) {
+            (None, Some(stream), Place::Elsewhere(elsewhere)) => {
+                let attached = plan.bus.attach().is_some();
+                Some(Model { attached, ..elsewhere.target.model(stream)? })
+            }
             (model, _, _) => model.clone(),
         };
         let Some(model) = model else { return Ok((plan.clone(), None)) };

@@ -5,6 +5,7 @@
 
 mod admit;
 mod asked;
+mod attach;
 mod choice;
 #[cfg(feature = "containers")]
 mod container;

@@ -263,3 +263,133 @@ fn what_cannot_be_copied_at_all_is_refused_before_the_load() {
     assert!(server.streams().is_empty());
     assert!(place.runs().is_empty());
 }
+
+/// Somebody's stream with some messages in it, and a consumer that nobody reads from.
+fn orders(server: &NatsServer, config: &Value) {
+    make_stream(server, config);
+    let name = config["name"].as_str().expect("a name");
+    let billing = json!({"durable_name": "billing", "ack_policy": "explicit", "deliver_policy": "all", "max_deliver": 3});
+    make_consumer(server, name, &billing);
+    publish(server, 30);
+}
+
+/// Publishes as somebody else, to a subject that the run's groups receive.
+fn publish(server: &NatsServer, messages: usize) {
+    jetstream(&server.url(), async |jetstream| {
+        for _ in 0..messages {
+            let ack = jetstream.publish("ai-trader.market.quote.received", "not an event".into()).await;
+            ack.expect("published").await.expect("stored");
+        }
+    });
+}
+
+#[test]
+fn a_run_in_somebodys_stream_leaves_all_that_was_there_as_it_was() {
+    let server = NatsServer::start();
+    let config = json!({"name": "ORDERS", "subjects": ["ai-trader.>"], "retention": "limits", "discard": "old", "max_msgs": 1_000_000});
+    orders(&server, &config);
+    let before = known(&server, "ORDERS");
+    let place = place();
+    let url = server.url();
+    let attach = ["--broker", url.as_str(), "--set", "bus.nats.attach=ORDERS"];
+    let refused = run(&place, &attach);
+    assert!(refused.code == 2 && refused.err.contains("allow it with --allow-attach"), "{}", refused.err);
+    assert_eq!(known(&server, "ORDERS"), before);
+
+    let all = [&["run", "./own.toml", "--allow-attach"], &attach[..]].concat();
+    let mut running = place.start(&all);
+    running.until_it_measures();
+    publish(&server, 20);
+    let done = running.wait();
+    done.ends(0);
+    assert!(
+        done.err.contains("events go into stream ORDERS below ai-trader: its other consumers receive them"),
+        "{}",
+        done.err
+    );
+    let record = place.record();
+    whole(&record);
+    let group = &record.groups[0];
+    assert_eq!((group.foreign, group.corrupt, group.unexpected), (20, 0, 0));
+    let audit = record.audit.as_ref().expect("an audit");
+    assert!(audit.complete && audit.missing == 0 && audit.foreign == 20, "{audit:?}");
+    assert_eq!(record.broker.settings["subjects"], "ai-trader.>");
+
+    let (stream, consumers) = known(&server, "ORDERS");
+    assert_eq!(stream["config"], before.0["config"]);
+    let messages = |info: &Value| info["state"]["messages"].as_u64().expect("a count");
+    let readiness = messages(&stream) - messages(&before.0) - 20 - record.load.acked;
+    assert!((1..100).contains(&readiness), "what was there is there, and what the run stored: {readiness}");
+    assert_eq!(stream["state"]["first_seq"], json!(1));
+    let (theirs, was) = (consumers.as_array().expect("a list"), &before.1[0]);
+    assert_eq!(theirs.len(), 1, "the run's own are gone: {consumers}");
+    for field in ["config", "name", "created", "delivered", "ack_floor", "num_ack_pending"] {
+        assert_eq!(theirs[0][field], was[field], "{field}");
+    }
+    assert_eq!(server.streams().len(), 1);
+}
+
+#[test]
+fn a_group_reads_through_a_consumer_of_theirs_where_that_is_allowed_by_name() {
+    let server = NatsServer::start();
+    let mut config = trades();
+    config["name"] = json!("QUEUE");
+    make_stream(&server, &config);
+    make_consumer(
+        &server,
+        "QUEUE",
+        &json!({"durable_name": "worker", "ack_policy": "explicit", "max_ack_pending": 100}),
+    );
+    let before = known(&server, "QUEUE");
+    let place = place();
+    let url = server.url();
+    let attach = ["--broker", url.as_str(), "--set", "bus.nats.attach=QUEUE", "--allow-attach"];
+    let own = run(&place, &attach);
+    assert!(
+        own.code == 2 && own.err.contains("is a work queue, which gives each event to one consumer"),
+        "{}",
+        own.err
+    );
+    let named = [&attach[..], &["--set", "groups.trading-engine.consumer=worker"]].concat();
+    let unasked = run(&place, &named);
+    assert!(
+        unasked.code == 2 && unasked.err.contains("allow it with --allow-consumer worker"),
+        "{}",
+        unasked.err
+    );
+    let allowed = [&named[..], &["--allow-consumer", "worker"]].concat();
+    publish(&server, 3);
+    let taken = run(&place, &allowed);
+    assert!(taken.code == 2 && taken.err.contains("it has 3 messages to deliver"), "{}", taken.err);
+    api(&server, "STREAM.PURGE.QUEUE", &json!({}));
+    let done = run(&place, &allowed);
+    done.ends(0);
+    let record = place.record();
+    whole(&record);
+    assert_eq!(record.plan.bus.nats.max_ack_pending, 100);
+    let after = known(&server, "QUEUE");
+    assert_eq!((&after.0["config"], &after.1[0]["config"]), (&before.0["config"], &before.1[0]["config"]));
+    assert_eq!(after.1.as_array().expect("a list").len(), 1);
+}
+
+#[test]
+fn a_stream_that_does_not_take_the_runs_subjects_is_refused_by_name() {
+    let server = NatsServer::start();
+    make_stream(&server, &json!({"name": "OTHER", "subjects": ["other.>", "ai-trader.market.*"]}));
+    let place = place();
+    let url = server.url();
+    let attach = ["--broker", url.as_str(), "--set", "bus.nats.attach=OTHER", "--allow-attach"];
+    let done = run(&place, &attach);
+    assert!(done.code == 2, "{}", done.err);
+    for part in [
+        "stream OTHER takes other.>, ai-trader.market.*, and not ai-trader.market.quote.received",
+        "set `topology.prefix`",
+    ] {
+        assert!(done.err.contains(part), "`{part}` is not in {}", done.err);
+    }
+    let local = run(&place, &["--set", "bus.nats.attach=OTHER", "--allow-attach"]);
+    assert!(local.code == 2 && local.err.contains("names stream OTHER of a running bus"), "{}", local.err);
+    let both = run(&place, &[&attach[..], &["--set", "bus.nats.like=OTHER"]].concat());
+    assert!(both.code == 2 && both.err.contains("takes the stream as it is"), "{}", both.err);
+    assert_eq!(known(&server, "OTHER").1, json!([]));
+}

@@ -182,7 +182,7 @@ fn note(made: &mut Made, copy: &Copy, theirs: &Fields, got: &Fields, consumer: b
 }
 
 /// A configuration as JSON.
-fn fields(config: &impl Serialize) -> Result<Fields, BusError> {
+pub(super) fn fields(config: &impl Serialize) -> Result<Fields, BusError> {
     match serde_json::to_value(config) {
         Ok(Value::Object(fields)) => Ok(fields),
         Ok(_) | Err(_) => Err(environment("a configuration is no JSON object", "report this")),

@@ -1,6 +1,7 @@
 //! NATS `JetStream`: one stream for a run, one durable (or one a member) for each group, and connections whose
 //! threads do nothing but move bytes.
 
+mod attach;
 mod audit;
 mod batch;
 mod clean;
@@ -31,6 +32,7 @@ pub use member::NatsMember;
 pub use publisher::NatsPublisher;
 pub use target::{Access, Auth, Secret, Target, TlsFiles};
 
+use self::attach::Attached;
 use self::audit::Audit;
 use self::conn::Conn;
 use self::dial::Dialer;
@@ -87,6 +89,7 @@ pub struct NatsBus {
     marks: Marks,
     facts: BusFacts,
     model: Option<Model>,
+    attached: Option<Attached>,
     keep: bool,
     // Last, so that the connection's parts end first.
     runtime: Runtime,
@@ -100,6 +103,9 @@ impl NatsBus {
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
         let mut plan = setup.plan.clone();
         let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
+        let attached =
+            plan.bus.attach().map(|stream| Attached { stream: stream.to_owned(), before: 0, deleted: 0 });
+        let volume_bytes = if attached.is_some() { 0 } else { setup.volume_bytes };
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
@@ -108,11 +114,14 @@ impl NatsBus {
             let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
             let jetstream = jetstream_of(&target, &control);
             let server = control.server_info();
-            if setup.model.is_some() && server.cluster.is_none() {
+            if plan.bus.attach().is_some() {
+                // The stream is there, with its store.
+                plan.bus.max_bytes.bytes = 0;
+            } else if setup.model.is_some() && server.cluster.is_none() {
                 // Several copies need a cluster, and a model does not ask whether there is one.
                 plan.bus.replicas = 1;
             }
-            preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
+            preflight::check(&jetstream, &server, &plan, durables, volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
@@ -130,6 +139,7 @@ impl NatsBus {
             marks,
             facts,
             model: setup.model.cloned(),
+            attached,
             keep: setup.keep,
             runtime,
         })
@@ -147,10 +157,11 @@ impl NatsBus {
         })
     }
 
-    /// The name of the run's stream.
+    /// The name of the stream that the run is in: its own, or somebody's.
     #[must_use]
     pub fn stream(&self) -> String {
-        provision::stream_name(&self.run)
+        let own = || provision::stream_name(&self.run);
+        self.attached.as_ref().map_or_else(own, |attached| attached.stream.clone())
     }
 
     /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
@@ -160,6 +171,11 @@ impl NatsBus {
     }
 
     fn consumer(&self, group: usize, durable: u32) -> String {
+        if let (Some(_), Some(Some(theirs))) =
+            (&self.attached, self.plan.groups.get(group).map(|group| &group.consumer))
+        {
+            return theirs.clone();
+        }
         provision::consumer_name(&self.run, &self.plan, &self.layout, group, durable)
     }
 
@@ -184,8 +200,12 @@ impl NatsBus {
         let state = &stream.cached_info().state;
         let groups = self.plan.groups.len();
         let mut sample = BusSample {
-            stored_events: state.messages,
-            stored_bytes: Some(state.bytes),
+            stored_events: match &self.attached {
+                Some(attached) => state.last_sequence.saturating_sub(attached.before).min(state.messages),
+                None => state.messages,
+            },
+            // In somebody's stream others' events take their part.
+            stored_bytes: self.attached.is_none().then_some(state.bytes),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),
@@ -241,6 +261,13 @@ impl Bus for NatsBus {
         let Some(model) = &self.model else {
             return self.run(provision::provision(jetstream, run, plan, layout, &self.api));
         };
+        if let Some(mut attached) = self.attached.clone() {
+            let made = self.run(attach::provision(jetstream, run, plan, layout, model, &mut attached))?;
+            self.attached = Some(attached);
+            self.facts.settings.extend(like::settings(&made));
+            self.facts.made = Some(made);
+            return Ok(());
+        }
         let clustered = self.control.server_info().cluster.is_some();
         let made = self.run(like::provision(jetstream, run, plan, layout, model, clustered))?;
         self.facts.settings.extend(like::settings(&made));
@@ -295,7 +322,13 @@ impl Bus for NatsBus {
         let state = state.map_err(|why| {
             environment(&format!("cannot ask for stream {}: {why}", self.stream()), "see the server's log")
         })?;
-        let removed = state.last_sequence.saturating_sub(state.messages);
+        let removed = match &self.attached {
+            Some(attached) => {
+                let first = state.first_sequence.saturating_sub(attached.before + 1);
+                first + state.deleted_count.unwrap_or(0).saturating_sub(attached.deleted)
+            }
+            None => state.last_sequence.saturating_sub(state.messages),
+        };
         Ok((removed > 0).then(|| like::removed(made, removed)))
     }
 
@@ -305,6 +338,7 @@ impl Bus for NatsBus {
             jetstream: &self.jetstream,
             run: &self.run,
             stream: self.stream(),
+            from: self.attached.as_ref().map(|attached| attached.before + 1),
             api: self.api.clone(),
             layout: &self.layout,
             clock: self.clock,
@@ -332,6 +366,9 @@ impl Bus for NatsBus {
         if self.keep {
             return Ok(());
         }
-        self.run(provision::teardown(&self.jetstream, &self.run))
+        match &self.attached {
+            Some(attached) => self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream)),
+            None => self.run(provision::teardown(&self.jetstream, &self.run)),
+        }
     }
 }

@@ -203,6 +203,7 @@ fn every_legal_key_is_written() {
                 &format!("load.arrival={arrival}"),
                 table,
                 "bus.nats.like=S",
+                "bus.nats.attach=S",
                 "groups.trading-engine.consumer=C",
             ],
         )) + &prices_to_toml(&Prices::default());

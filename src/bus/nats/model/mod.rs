@@ -28,6 +28,8 @@ pub struct Model {
     pub consumers: Vec<Fields>,
     /// What the user should know of how it was got.
     pub notes: Vec<String>,
+    /// The run is in this very stream, so that a group reads through a consumer of it only where it names it.
+    pub attached: bool,
 }
 
 /// Consumers that are named in a message, at the most.
@@ -36,6 +38,9 @@ const NAMED: usize = 8;
 impl Model {
     /// The consumer that a group's copy: the one that the group names, the one of its own name, or else the only one.
     pub(super) fn consumer_of(&self, group: &Group) -> Option<&Fields> {
+        if self.attached && group.consumer.is_none() {
+            return None;
+        }
         let named = group.consumer.as_ref().unwrap_or(&group.name);
         let of_name = self.consumers.iter().find(|consumer| name_of(consumer) == named);
         match (&self.consumers[..], &group.consumer) {

@@ -80,7 +80,7 @@ impl Model {
     fn apply_consumer(&self, group: &mut Group, changes: &mut Changes<'_>) -> Result<(), String> {
         let Some(consumer) = self.consumer_of(group) else {
             return match &group.consumer {
-                Some(named) if !self.consumers.is_empty() => Err(format!(
+                Some(named) if self.attached || !self.consumers.is_empty() => Err(format!(
                     "the group {} names consumer {named}, and {} has {}",
                     group.name,
                     self.of,

@@ -59,7 +59,7 @@ impl Model {
         let of = format!("stream {name}");
         check_stream(&stream, &of)?;
         consumers.iter().try_for_each(|consumer| check_consumer(consumer, &of))?;
-        Ok(Self { of, stream, consumers, notes: Vec::new() })
+        Ok(Self { of, stream, consumers, ..Self::default() })
     }
 }
 
