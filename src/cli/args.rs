@@ -180,7 +180,7 @@ fn prefix(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
-    /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
+    /// local (start a server), local:PATH (start this nats-server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// Context of the nats command line
@@ -213,6 +213,9 @@ pub(super) struct Broker {
     /// Allow more than 20k/s to another machine
     #[arg(long)]
     pub(super) allow_rate: bool,
+    /// Start the server with the settings of this nats-server.conf; what cannot be kept (addresses, store, users, other servers) is a warning
+    #[arg(long, value_name = "FILE")]
+    pub(super) server_config: Option<PathBuf>,
     /// Publish into the stream that bus.nats.attach names, where its other consumers receive the events
     #[arg(long)]
     pub(super) allow_attach: bool,
@@ -249,6 +252,7 @@ impl Broker {
             tls_first: this.tls_first,
             allow_prefix: this.allow_prefix,
             allow_rate: this.allow_rate,
+            server_config: this.server_config,
             allow_attach: this.allow_attach,
             allow_consumer: this.allow_consumer,
             port: this.port,

@@ -1,6 +1,6 @@
 //! What somebody asks for, as it was written: flags one to one, or fields of a library's user.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::report::outside::address;
 
@@ -41,6 +41,8 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// Configuration of somebody's server, for one that tickgate starts.
+    pub server_config: Option<PathBuf>,
     /// The run may publish into the stream of somebody's that the profile names.
     pub allow_attach: bool,
     /// Consumers of it that groups may read through.
@@ -72,6 +74,7 @@ impl Default for Asked {
             open: false,
             apart: false,
             store: None,
+            server_config: None,
             allow_attach: false,
             allow_consumer: Vec::new(),
             stream_config: None,
@@ -85,6 +88,11 @@ impl Asked {
     /// Where the bus is, without secrets.
     pub(crate) fn label(&self) -> String {
         self.context.as_ref().map_or_else(|| address(&self.at), |context| format!("context {context}"))
+    }
+
+    /// The program that a server of our own is to be started with, where it is named.
+    pub(super) fn program(&self) -> Option<&Path> {
+        self.at.strip_prefix("local:").filter(|_| self.context.is_none()).map(Path::new)
     }
 
     /// Does it lead to the same bus, with the same credentials?

@@ -24,6 +24,8 @@ pub(crate) enum Way<'a> {
     Simulated,
     /// A server of our own, as a process.
     Process,
+    /// The same, of the program that is named.
+    Program,
     /// One in a container of this image; of the tested one where it is empty.
     Container(&'a str),
     /// A context of the `nats` command line.
@@ -47,6 +49,7 @@ impl Asked {
         match self.at.as_str() {
             SIM => Way::Simulated,
             "local" => Way::Process,
+            at if at.strip_prefix("local:").is_some_and(|path| !path.is_empty()) => Way::Program,
             "container" => Way::Container(""),
             at => {
                 let begins = |product: &&Product| product.prefixes.iter().any(|begin| at.starts_with(begin));
@@ -144,7 +147,7 @@ impl Choice {
                 asked.fits(product, products)?;
                 match way {
                     Way::Simulated | Way::Unknown => return Err(unknown(&asked.at, product)),
-                    Way::Process => Place::Own(Own::process(asked)),
+                    Way::Process | Way::Program => Place::Own(Own::process(asked)),
                     Way::Container(image) => Place::Own(Own::container(asked, image, product)?),
                     Way::Context | Way::Address(_) => {
                         let elsewhere = (driver.elsewhere)(asked, environment)?;
@@ -157,6 +160,12 @@ impl Choice {
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
+            ));
+        }
+        let process = matches!(asked.way_among(products), Way::Process | Way::Program);
+        if asked.server_config.is_some() && !process {
+            return Err(SessionError::asked(
+                "--server-config is for `--broker local` and `local:PATH`: only a server that tickgate starts as a process has it",
             ));
         }
         let hosts = match &place {
@@ -258,7 +267,7 @@ fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Produ
 
 fn unknown(at: &str, product: &Product) -> SessionError {
     SessionError::Asked(format!(
-        "`--broker {}` is no broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
+        "`--broker {}` is no broker for `bus.kind = \"{}\"`; expected `local`, `local:PATH`, `container:IMAGE`, `sim`, {}",
         address(at),
         product.name(),
         product.addresses

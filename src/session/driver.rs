@@ -22,6 +22,10 @@ pub struct Lodging<'a> {
     pub port: Option<u16>,
     /// The directory in which its store is made; the default one where it is `None`.
     pub store: Option<&'a Path>,
+    /// The program; the one that is found where it is `None`.
+    pub program: Option<&'a Path>,
+    /// Somebody's configuration, whose settings it has as far as a server of our own can.
+    pub config: Option<&'a Path>,
 }
 
 /// Finds a product's program and starts a server of it; also gives what the user should know of the program.
@@ -69,11 +73,16 @@ pub enum Flag {
     TlsFirst,
     /// A file with the configuration of a stream or of consumers.
     Model,
+    /// The path of the program that a server is started with.
+    Program,
+    /// The configuration of somebody's server.
+    ServerConfig,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 4] = [Self::Context, Self::Nkey, Self::TlsFirst, Self::Model];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Context, Self::Nkey, Self::TlsFirst, Self::Model, Self::Program, Self::ServerConfig];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -82,6 +91,8 @@ impl Flag {
             Self::Nkey => "--nkey",
             Self::TlsFirst => "--tls-first",
             Self::Model => "--stream-config or --consumer-config",
+            Self::Program => "--broker local:PATH",
+            Self::ServerConfig => "--server-config",
         }
     }
 
@@ -90,6 +101,8 @@ impl Flag {
             Self::Context => asked.context.is_some(),
             Self::Nkey => asked.nkey.is_some(),
             Self::TlsFirst => asked.tls_first,
+            Self::Program => asked.program().is_some(),
+            Self::ServerConfig => asked.server_config.is_some(),
             Self::Model => asked.stream_config.is_some() || !asked.consumer_config.is_empty(),
         }
     }

@@ -5,7 +5,7 @@ use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate};
+use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Auth, NatsBus, NatsCleaner, Setup, TlsFiles};
 use crate::bus::secret::Secret;
@@ -61,8 +61,8 @@ fn program() -> Result<Program, BrokerError> {
 }
 
 fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
-    let Lodging { plan, log, entry, port, store } = lodging;
-    let program = locate()?;
+    let Lodging { plan, log, entry, port, store, program, config: theirs } = lodging;
+    let program = program.map_or_else(locate, locate_at)?;
     let mut config = LocalConfig::new(&program.path, *log, (*entry).clone());
     config.storage = plan.bus.storage;
     config.sync = plan.bus.sync;
@@ -71,6 +71,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     if let Some(store) = store {
         (*store).clone_into(&mut config.store_parent);
     }
+    config.theirs = theirs.map(ToOwned::to_owned);
     config.needed = needed_bytes(plan);
     Ok((Box::new(LocalNats::start(config)?), program.warning))
 }
