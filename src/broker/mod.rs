@@ -20,7 +20,7 @@ pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use nats::{
     JetStream, JetStreamConfig, Jsz, LocalConfig, LocalNats, Monitor, Places, Program, TESTED_VERSION, Varz,
-    locate,
+    locate, locate_at,
 };
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
@@ -75,6 +75,14 @@ pub enum BrokerError {
     )]
     NoJava {
         /// What is wrong.
+        problem: String,
+    },
+    /// A configuration that the server was to have cannot be used.
+    #[error("{} cannot be used as the server's configuration: {problem}", path.display())]
+    Configuration {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
         problem: String,
     },
     /// The store cannot be where it was asked to be.

@@ -16,8 +16,11 @@ mod window;
 
 use std::time::Duration;
 
+pub use nats::model::{Applied, Model};
+
 use crate::host::sleep::Sleeper;
 use crate::plan::Ns;
+use crate::record::Made;
 
 /// One event on its way to the bus.
 #[derive(Debug, Clone, Copy)]
@@ -240,6 +243,8 @@ pub struct BusFacts {
     pub max_payload: u64,
     /// Settings that matter to the figures, as (name, value).
     pub settings: Vec<(String, String)>,
+    /// What the server made after a model, once it is provisioned.
+    pub made: Option<Made>,
 }
 
 /// The control side of a bus, for one run.
@@ -270,6 +275,14 @@ pub trait Bus {
     /// # Errors
     /// When the connection cannot be made.
     fn member(&mut self, group: usize, member: u32) -> Result<Self::Member, BusError>;
+
+    /// Why reading the store back would say nothing of what was lost: events are removed from it by its own rules.
+    ///
+    /// # Errors
+    /// When the broker does not say.
+    fn unaudited(&mut self) -> Result<Option<String>, BusError> {
+        Ok(None)
+    }
 
     /// Reads everything stored back from the start, in the broker's order, until the position that was last
     /// when it was called, or the deadline. Returns whether it saw the end.

@@ -75,6 +75,8 @@ pub(super) struct Run {
     #[arg(long)]
     pub(super) keep: bool,
     #[command(flatten)]
+    pub(super) like: Like,
+    #[command(flatten)]
     pub(super) broker: Broker,
 }
 
@@ -136,6 +138,8 @@ pub(super) struct Compare {
     #[arg(long, short)]
     pub(super) quiet: bool,
     #[command(flatten)]
+    pub(super) like: Like,
+    #[command(flatten)]
     pub(super) broker: Broker,
 }
 
@@ -176,7 +180,7 @@ fn prefix(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
-    /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
+    /// local (start a server), local:PATH (start this nats-server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
     pub(super) at: String,
     /// Context of the nats command line
@@ -209,6 +213,15 @@ pub(super) struct Broker {
     /// Allow more than 20k/s to another machine
     #[arg(long)]
     pub(super) allow_rate: bool,
+    /// Start the server with the settings of this nats-server.conf; what cannot be kept (addresses, store, users, other servers) is a warning
+    #[arg(long, value_name = "FILE")]
+    pub(super) server_config: Option<PathBuf>,
+    /// Publish into the stream that bus.nats.attach names, where its other consumers receive the events
+    #[arg(long)]
+    pub(super) allow_attach: bool,
+    /// With bus.nats.attach: let a group read through this consumer and acknowledge what it delivers; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub(super) allow_consumer: Vec<String>,
     /// Port of a server that tickgate starts [default: a free one]
     #[arg(long, value_name = "PORT")]
     pub(super) port: Option<u16>,
@@ -239,12 +252,34 @@ impl Broker {
             tls_first: this.tls_first,
             allow_prefix: this.allow_prefix,
             allow_rate: this.allow_rate,
+            server_config: this.server_config,
+            allow_attach: this.allow_attach,
+            allow_consumer: this.allow_consumer,
             port: this.port,
             open: this.open,
             apart: this.apart,
             store: this.store,
-            by_file: false,
+            ..Asked::default()
         }
+    }
+}
+
+/// Whose configuration the run's stream and consumers copy.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Like {
+    /// Make the run's stream like this one: a file with what "nats stream info NAME --json" prints
+    #[arg(long, value_name = "FILE")]
+    pub(super) stream_config: Option<PathBuf>,
+    /// Make the groups' consumers like these: a file with what "nats consumer info STREAM NAME --json" prints; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) consumer_config: Vec<PathBuf>,
+}
+
+impl Like {
+    /// What is asked for, with this.
+    pub(super) fn over(&self, asked: Asked) -> Asked {
+        let Self { stream_config, consumer_config } = self.clone();
+        Asked { stream_config, consumer_config, ..asked }
     }
 }
 
@@ -263,6 +298,8 @@ pub(super) struct Check {
     /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
+    #[command(flatten)]
+    pub(super) like: Like,
     /// Print the plan as TOML (text) or JSON
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

@@ -1,6 +1,6 @@
 //! `tickgate check`: shows the resolved plan of a profile and the findings of the lint.
 
-use super::args::{Check, Format};
+use super::args::{Check, Format, Like};
 use super::{Exit, Failure};
 use crate::compare::Prices;
 use crate::load;
@@ -8,7 +8,7 @@ use crate::plan::Plan;
 use crate::profile::{self, Source};
 use crate::report::{outside, show};
 use crate::run::memory::Where;
-use crate::session;
+use crate::session::{self, Asked};
 use crate::topology::{Severity, lint};
 
 /// Finds and reads a profile.
@@ -25,6 +25,7 @@ pub(super) fn with_prices(profile: &str, sets: &[String]) -> Result<(Plan, Optio
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let (plan, prices) = with_prices(&args.profile, &args.sets)?;
+    let (plan, differs) = like(&args.like, plan)?;
     if args.format == Format::Json {
         let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
         paint!("{}\n", outside::json(&json));
@@ -52,6 +53,9 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     for warning in profile::warnings(&plan) {
         println!("# warning: {warning}");
     }
+    for line in differs {
+        println!("# {line}");
+    }
     for line in session::told(&plan) {
         println!("# {line}");
     }
@@ -64,4 +68,24 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         show::rate(load::peak_rate(&plan.load).per_second)
     );
     Ok(Exit::Pass)
+}
+
+/// The plan with the configuration that files say, and where it differs from the profile.
+fn like(like: &Like, plan: Plan) -> Result<(Plan, Vec<String>), Failure> {
+    let Some(model) = session::model::of_files(&like.over(Asked::default()))? else {
+        let note = plan.bus.like().map(|stream| {
+            format!(
+                "stream {stream} decides over [bus] when the run reads its configuration; --stream-config FILE shows here what \
+                 differs"
+            )
+        });
+        return Ok((plan, note.into_iter().collect()));
+    };
+    let applied = session::model::applied(&model, &plan)?;
+    let differs = applied.differs.into_iter().map(|line| format!("like {}: {line}", model.of));
+    let left = model
+        .not_copied(&applied.plan)
+        .into_iter()
+        .map(|line| format!("not copied from {}: {line}", model.of));
+    Ok((applied.plan, differs.chain(left).collect()))
 }

@@ -92,7 +92,9 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
     }
     let asked = args.asked();
     match asked.way() {
-        Way::Process => return Err(nothing("`local`", "its server and its store end with the run")),
+        Way::Process | Way::Program => {
+            return Err(nothing("`local`", "its server and its store end with the run"));
+        }
         Way::Simulated => return Err(nothing("`sim`", "it is part of the run's own process")),
         Way::Container(_) => {
             return Err(nothing("`container`", "the container and its volume are removed with the run"));

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
             progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
         }
     }
-    let choice = Choice::resolve(&args.broker.asked(), &plan, &environment)?;
+    let choice = Choice::resolve(&args.like.over(args.broker.asked()), &plan, &environment)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
     let clock = Clock::start();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Size, Span};
 
 /// What only NATS is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Nats {
     /// Compression of the store.
@@ -25,6 +25,12 @@ pub struct Nats {
     pub batch: u32,
     /// How long the oldest event of a batch that is not full waits for an answer before the batch is ended.
     pub linger: Span,
+    /// The stream whose configuration, with that of its consumers, the run's own copy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
+    /// The stream of somebody's that the run publishes into and reads from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
 }
 
 impl Default for Nats {
@@ -38,6 +44,8 @@ impl Default for Nats {
             ack_linger: Span::millis(1),
             batch: 100,
             linger: Span::millis(20),
+            like: None,
+            attach: None,
         }
     }
 }

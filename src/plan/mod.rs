@@ -255,6 +255,10 @@ pub struct Group {
     pub members: u32,
     /// How the members share.
     pub delivery: Delivery,
+    /// The consumer whose configuration the group's own copy, by default the one of the group's name; where the run is in
+    /// somebody's stream, the consumer that the group reads through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consumer: Option<String>,
 }
 
 /// How the members of a group share its events.
@@ -319,6 +323,18 @@ impl Bus {
             Some(size) => size.bytes,
             None => u64::MAX,
         }
+    }
+
+    /// The stream of the bus whose configuration the run's own copies.
+    #[must_use]
+    pub fn like(&self) -> Option<&str> {
+        self.nats.like.as_deref().filter(|_| self.kind == BusKind::Nats)
+    }
+
+    /// The stream of somebody's that the run publishes into.
+    #[must_use]
+    pub fn attach(&self) -> Option<&str> {
+        self.nats.attach.as_deref().filter(|_| self.kind == BusKind::Nats)
     }
 
     /// The number of events of the given size that fit, at least one.

@@ -192,6 +192,7 @@ fn group(table: &Table, at: At, name: &str, known: Option<&Group>, reader: &mut 
         members: section
             .checked("members", known.map_or(1, |group| group.members), "1 to 64", |n| (1..=64).contains(n)),
         delivery: section.word("delivery", known.map_or(Delivery::Shared, |group| group.delivery)),
+        consumer: section.name("consumer"),
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) const BURST: &[&str] = &["rate", "every", "length"];
 pub(super) const STEPS: &[&str] = &["rates"];
 pub(super) const MARKET: &[&str] = &["symbols", "seed", "popularity", "zipf_exponent", "event_size"];
 pub(super) const TOPOLOGY: &[&str] = &["base", "name", "prefix", "topics", "symbol_in_subject"];
-pub(super) const GROUP: &[&str] = &["name", "subscribe", "members", "delivery"];
+pub(super) const GROUP: &[&str] = &["name", "subscribe", "members", "delivery", "consumer"];
 pub(super) const BUS: &[&str] = &[
     "kind",
     "replicas",
@@ -42,8 +42,18 @@ pub(super) const BUS: &[&str] = &[
     "nats",
     "kafka",
 ];
-pub(super) const NATS: &[&str] =
-    &["compression", "msg_id", "ack_wait", "max_ack_pending", "pull_batch", "ack_linger", "batch", "linger"];
+pub(super) const NATS: &[&str] = &[
+    "compression",
+    "msg_id",
+    "ack_wait",
+    "max_ack_pending",
+    "pull_batch",
+    "ack_linger",
+    "batch",
+    "linger",
+    "like",
+    "attach",
+];
 pub(super) const KAFKA: &[&str] = &[
     "acks",
     "idempotence",

@@ -276,6 +276,19 @@ impl<'a> Section<'a> {
         self.checked(key, default.to_owned(), "a single line of text", plain)
     }
 
+    /// The name of a stream or a consumer, if it is written.
+    pub(super) fn name(&mut self, key: &str) -> Option<String> {
+        let legal = |name: &String| {
+            !name.is_empty()
+                && name.len() <= 255
+                && !name.contains(|c: char| c.is_whitespace() || c.is_control() || ".*>/\\".contains(c))
+        };
+        let none = String::new();
+        let expected = "the name of a stream or consumer: without white space and `.`, `*`, `>`, `/`, `\\`";
+        let name = self.checked(key, none, expected, legal);
+        (!name.is_empty()).then_some(name)
+    }
+
     /// A choice by its word, or the default.
     pub(super) fn word<T: Choice>(&mut self, key: &str, default: T) -> T {
         let Some(text) = self.get::<String>(key) else { return default };

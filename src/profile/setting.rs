@@ -101,6 +101,8 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
             .checked("ack_linger", defaults.ack_linger, "at most 1s", |span| *span <= Span::seconds(1)),
         batch: number(&mut section, "batch", defaults.batch, 1, 1_000),
         linger: time(&mut section, "linger", defaults.linger, Span::seconds(5)),
+        like: section.name("like"),
+        attach: section.name("attach"),
     }
 }
 

@@ -128,6 +128,9 @@ fn group(out: &mut Out, group: &Group) {
     out.line("subscribe", &list(&group.subscribe));
     out.line("members", &group.members);
     out.text("delivery", &group.delivery);
+    if let Some(consumer) = &group.consumer {
+        out.text("consumer", consumer);
+    }
 }
 
 fn bus(out: &mut Out, bus: &Bus) {
@@ -158,6 +161,12 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("ack_linger", &nats.ack_linger);
     out.line("batch", &nats.batch);
     out.text("linger", &nats.linger);
+    if let Some(stream) = &nats.like {
+        out.text("like", stream);
+    }
+    if let Some(stream) = &nats.attach {
+        out.text("attach", stream);
+    }
     let kafka = &bus.kafka;
     out.header("[bus.kafka]");
     out.text("acks", &kafka.acks);

@@ -162,6 +162,38 @@ pub struct Broker {
     pub durability: String,
     /// Settings that matter to the figures.
     pub settings: BTreeMap<String, String>,
+    /// What the server made, where the run's stream is a copy of somebody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made: Option<Made>,
+}
+
+/// What a server made of the configuration of somebody's stream, in the words of its API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Made {
+    /// Whose configuration it is a copy of: a stream, or files.
+    pub of: String,
+    /// The run's stream.
+    pub stream: serde_json::Map<String, serde_json::Value>,
+    /// The consumers of its groups.
+    pub consumers: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// What of the model was not copied, and why.
+    pub not_copied: Vec<String>,
+    /// What was copied, and made otherwise by the server.
+    pub differences: Vec<String>,
+}
+
+impl Made {
+    /// What the user should know before the load.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let line = |what: &str, all: &[String]| {
+            (!all.is_empty()).then(|| format!("{what} {}: {}", self.of, all.join("; ")))
+        };
+        [line("not copied from", &self.not_copied), line("different from", &self.differences)]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
 }
 
 /// One phase of the run.
@@ -208,6 +240,9 @@ impl PhaseName {
 /// Kind of the [`Mark`] for a full store of a broker that tickgate started: faults after it are not ascribed to
 /// the bus.
 pub const STORE_FULL: &str = "store-full";
+
+/// Kind of the [`Mark`] of a store that was not read back, since events are removed from it by its own rules.
+pub const UNAUDITED: &str = "unaudited";
 
 /// Something that happened during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -37,6 +37,7 @@ pub(super) fn empty(
     broker.product.clone_from(&facts.product);
     broker.version.clone_from(&facts.version);
     broker.durability.clone_from(&facts.durability);
+    broker.made.clone_from(&facts.made);
     broker.settings.extend(facts.settings.iter().cloned());
     broker.settings.insert("max_payload".into(), facts.max_payload.to_string());
     Record {

@@ -23,7 +23,13 @@ enum Order {
 
 /// An answer of the control thread.
 pub(super) enum Reply {
-    Audited { stored: Box<Stored>, result: Result<bool, BusError>, took: Duration },
+    Audited {
+        stored: Box<Stored>,
+        result: Result<bool, BusError>,
+        took: Duration,
+    },
+    /// The store says nothing of what was lost, for this reason.
+    Unaudited(String),
     Observed,
     TornDown(Result<(), BusError>),
 }
@@ -192,9 +198,13 @@ fn serve<B: Bus>(
         let reply = match order {
             Ok(Order::Audit { within, mut stored, run, epoch_unix_ns }) => {
                 let started = Instant::now();
-                let result =
-                    bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
-                Reply::Audited { stored, result, took: started.elapsed() }
+                if let Ok(Some(why)) = bus.unaudited() {
+                    Reply::Unaudited(why)
+                } else {
+                    let result =
+                        bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
+                    Reply::Audited { stored, result, took: started.elapsed() }
+                }
             }
             Ok(Order::Observe) => Reply::Observed,
             Ok(Order::Teardown) => Reply::TornDown(bus.teardown()),

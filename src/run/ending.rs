@@ -7,7 +7,7 @@ use crate::bus::BusSample;
 use crate::market::RunIdentity;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
-use crate::record::{End, PhaseName};
+use crate::record::{End, PhaseName, UNAUDITED};
 
 use super::control::Reply;
 use super::crew::Crew;
@@ -170,12 +170,19 @@ pub(super) fn read_back(
     );
     supervisor.broker.control.audit(plan, run, epoch_unix_ns, within);
     // The control thread may be busy with another question when it gets the order.
-    let reply =
-        supervisor.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
+    let reply = supervisor.reply(
+        |reply| matches!(reply, Reply::Audited { .. } | Reply::Unaudited(_)),
+        within + 2 * BRIEF,
+        Duration::ZERO,
+    );
     let now = supervisor.now();
     supervisor.end_phase(now);
     let mut stored = None;
     let failed = match reply {
+        Some(Reply::Unaudited(why)) => {
+            supervisor.mark(UNAUDITED, &why);
+            return None;
+        }
         Some(Reply::Audited { stored: read, result, took }) => {
             let read = stored.insert(*read);
             read.figures.took_ns = u64::try_from(took.as_nanos()).unwrap_or(u64::MAX);

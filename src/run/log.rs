@@ -1,7 +1,7 @@
 //! The record of a run while it grows, and the observers that are notified of each addition.
 
 use crate::plan::Ns;
-use crate::record::{End, Mark, Phase, PhaseName, Record, Rows};
+use crate::record::{End, Made, Mark, Phase, PhaseName, Record, Rows};
 
 use super::events::{Event, Observer};
 use super::marks::Marks;
@@ -18,6 +18,9 @@ impl<'o, 'p> RunLog<'o, 'p> {
     pub(super) fn start(record: Record, observers: &'o mut [&'p mut dyn Observer]) -> Self {
         for observer in &mut *observers {
             observer.event(&Event::Ready(&record));
+            for warning in record.broker.made.iter().flat_map(Made::warnings) {
+                observer.event(&Event::Warning(&warning));
+            }
         }
         Self { record, observers, marks: Marks::default(), phase: None }
     }

@@ -139,6 +139,7 @@ pub fn base(seed: u64) -> Plan {
             subscribe: vec![">".into()],
             members: 1,
             delivery: Delivery::Shared,
+            consumer: None,
         }],
         objectives: Vec::new(),
     }
@@ -202,6 +203,7 @@ fn draw_groups(dice: &mut Dice, plan: &mut Plan) {
             .collect(),
         members: dice.within32(1, 3),
         delivery: dice.pick(&[Delivery::Shared, Delivery::Partitioned, Delivery::Pinned]),
+        consumer: None,
     };
     plan.groups = names.iter().enumerate().map(group).collect();
 }

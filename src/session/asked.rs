@@ -1,6 +1,6 @@
 //! The request as written: flags one to one, or fields set by a user of the library.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::report::outside::address;
 
@@ -41,6 +41,16 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// Configuration of somebody's server, for one that tickgate starts.
+    pub server_config: Option<PathBuf>,
+    /// The run may publish into the stream of somebody's that the profile names.
+    pub allow_attach: bool,
+    /// Consumers of it that groups may read through.
+    pub allow_consumer: Vec<String>,
+    /// File with the configuration of the stream that the run's copies.
+    pub stream_config: Option<PathBuf>,
+    /// Files with the configurations of its consumers.
+    pub consumer_config: Vec<PathBuf>,
     /// A file has named the broker: it gets no credentials of the environment.
     pub by_file: bool,
 }
@@ -64,6 +74,11 @@ impl Default for Asked {
             open: false,
             apart: false,
             store: None,
+            server_config: None,
+            allow_attach: false,
+            allow_consumer: Vec::new(),
+            stream_config: None,
+            consumer_config: Vec::new(),
             by_file: false,
         }
     }
@@ -73,6 +88,11 @@ impl Asked {
     /// Where the bus is, without secrets.
     pub(crate) fn label(&self) -> String {
         self.context.as_ref().map_or_else(|| address(&self.at), |context| format!("context {context}"))
+    }
+
+    /// The program that a server of our own is to be started with, where it is named.
+    pub(super) fn program(&self) -> Option<&Path> {
+        self.at.strip_prefix("local:").filter(|_| self.context.is_none()).map(Path::new)
     }
 
     /// Does it lead to the same bus, with the same credentials?

@@ -3,15 +3,19 @@
 use std::path::Path;
 
 use super::asked::{Asked, SIM};
+use super::attach;
 use super::driver::Flag;
 use super::error::SessionError;
+use super::model;
 use super::own::Own;
 use super::product::{PRODUCTS, Product};
 use super::target::{Elsewhere, Environment};
 use super::terms::{Terms, terms};
+use crate::bus::Model;
 use crate::plan::{BusKind, Plan};
 use crate::report::outside::address;
 use crate::run::memory::Where;
+use crate::topology::Naming;
 
 /// The ways to a broker.
 #[derive(Debug, Clone, Copy)]
@@ -20,6 +24,8 @@ pub(crate) enum Way<'a> {
     Simulated,
     /// A server of our own, as a process.
     Process,
+    /// The same, of the program that is named.
+    Program,
     /// One in a container of this image; of the tested one where it is empty.
     Container(&'a str),
     /// A context of the `nats` command line.
@@ -43,6 +49,7 @@ impl Asked {
         match self.at.as_str() {
             SIM => Way::Simulated,
             "local" => Way::Process,
+            at if at.strip_prefix("local:").is_some_and(|path| !path.is_empty()) => Way::Program,
             "container" => Way::Container(""),
             at => {
                 let begins = |product: &&Product| product.prefixes.iter().any(|begin| at.starts_with(begin));
@@ -96,6 +103,8 @@ pub struct Choice {
     pub(super) product: &'static Product,
     pub(super) terms: Terms,
     pub(super) warnings: Vec<String>,
+    /// Whose configuration the run's stream and consumers copy, where files say it.
+    pub(super) model: Option<Model>,
 }
 
 /// Where the broker is.
@@ -138,7 +147,7 @@ impl Choice {
                 asked.fits(product, products)?;
                 match way {
                     Way::Simulated | Way::Unknown => return Err(unknown(&asked.at, product)),
-                    Way::Process => Place::Own(Own::process(asked)),
+                    Way::Process | Way::Program => Place::Own(Own::process(asked)),
                     Way::Container(image) => Place::Own(Own::container(asked, image, product)?),
                     Way::Context | Way::Address(_) => {
                         let elsewhere = (driver.elsewhere)(asked, environment)?;
@@ -153,18 +162,77 @@ impl Choice {
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
             ));
         }
+        let process = matches!(asked.way_among(products), Way::Process | Way::Program);
+        if asked.server_config.is_some() && !process {
+            return Err(SessionError::asked(
+                "--server-config is for `--broker local` and `local:PATH`: only a server that tickgate starts as a process has it",
+            ));
+        }
         let hosts = match &place {
             Place::Elsewhere(elsewhere) => Some(elsewhere.target.hosts()),
             Place::Simulated | Place::Own(_) => None,
         };
-        let terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
-        Ok(Self { place, product, terms, warnings })
+        let mut terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
+        if let Some(stream) = plan.bus.attach() {
+            warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
+            terms.naming = Naming::Profile;
+        }
+        let choice = Self { place, product, terms, warnings, model: model::of_files(asked)? };
+        choice.check_model(plan)?;
+        Ok(choice)
     }
 
     /// The subjects or topics of a run, all in one.
     #[must_use]
     pub fn subjects(&self, plan: &Plan, run: &str) -> String {
         format!("{}.{}", self.terms.naming.prefix(&plan.topology, run), self.product.everything)
+    }
+
+    /// Checks what can be checked of a model before anything is connected to.
+    fn check_model(&self, plan: &Plan) -> Result<(), SessionError> {
+        let like = plan.bus.like();
+        let Some(of) = like.or(self.model.as_ref().map(|model| model.of.as_str())) else { return Ok(()) };
+        let key = format!("`bus.{}.like`", self.product.name());
+        if plan.bus.attach().is_some() {
+            return Err(SessionError::Asked(format!(
+                "`bus.{}.attach` takes the stream as it is: leave out {key}, --stream-config and --consumer-config",
+                self.product.name()
+            )));
+        }
+        if like.is_some() && self.model.is_some() {
+            return Err(SessionError::Asked(format!(
+                "{key} and --stream-config or --consumer-config exclude each other; leave one out"
+            )));
+        }
+        match (&self.place, &self.model) {
+            (Place::Simulated, _) => Err(SessionError::Asked(format!(
+                "the simulated bus has no stream like {of}; leave it out, or take another --broker"
+            ))),
+            (Place::Own(_), None) => Err(SessionError::Asked(format!(
+                "{key} names {of}, and a server that tickgate starts has no streams; name the bus that has it with --broker or \
+                 --context, or give its configuration in a file with --stream-config"
+            ))),
+            (_, Some(model)) => model::applied(model, plan).map(|_| ()),
+            (Place::Elsewhere(_), None) => Ok(()),
+        }
+    }
+
+    /// The model of a run, and the plan as it is with it.
+    pub(super) fn modelled(&self, plan: &Plan) -> Result<(Plan, Option<Model>), SessionError> {
+        let model = match (&self.model, plan.bus.like().or(plan.bus.attach()), &self.place) {
+            (None, Some(stream), Place::Elsewhere(elsewhere)) => {
+                let attached = plan.bus.attach().is_some();
+                Some(Model { attached, ..elsewhere.target.model(stream)? })
+            }
+            (model, _, _) => model.clone(),
+        };
+        let Some(model) = model else { return Ok((plan.clone(), None)) };
+        let mut plan = model::applied(&model, plan)?.plan;
+        if matches!(self.place, Place::Own(_)) {
+            // A server that tickgate starts is alone.
+            plan.bus.replicas = 1;
+        }
+        Ok((plan, Some(model)))
     }
 
     /// Is it the simulated bus?
@@ -199,7 +267,7 @@ fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Produ
 
 fn unknown(at: &str, product: &Product) -> SessionError {
     SessionError::Asked(format!(
-        "`--broker {}` is not a broker for `bus.kind = \"{}\"`; expected `local`, `container:IMAGE`, `sim`, {}",
+        "`--broker {}` is not a broker for `bus.kind = \"{}\"`; expected `local`, `local:PATH`, `container:IMAGE`, `sim`, {}",
         address(at),
         product.name(),
         product.addresses

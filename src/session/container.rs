@@ -29,7 +29,7 @@ pub(super) fn start(
     lodging: &Lodging<'_>,
     interrupt: &Interrupt,
 ) -> Result<Box<dyn Server>, SessionError> {
-    let Lodging { plan, log, entry, port, store: _ } = lodging;
+    let Lodging { plan, log, entry, port, .. } = lodging;
     let program = std::env::current_exe()
         .map_err(|source| BrokerError::Io { doing: "find the program of tickgate".into(), source })?;
     let mut config = ContainerConfig::new(image.clone(), *log, program, (*entry).clone());

@@ -22,6 +22,10 @@ pub struct Lodging<'a> {
     pub port: Option<u16>,
     /// The directory in which its store is made; the default one where it is `None`.
     pub store: Option<&'a Path>,
+    /// The program; the one that is found where it is `None`.
+    pub program: Option<&'a Path>,
+    /// Somebody's configuration, whose settings it has as far as a server of our own can.
+    pub config: Option<&'a Path>,
 }
 
 /// Finds a product's program and starts a server of it; also returns warnings about the program.
@@ -67,11 +71,18 @@ pub enum Flag {
     Nkey,
     /// TLS before the server's first words.
     TlsFirst,
+    /// A file with the configuration of a stream or of consumers.
+    Model,
+    /// The path of the program that a server is started with.
+    Program,
+    /// The configuration of somebody's server.
+    ServerConfig,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Context, Self::Nkey, Self::TlsFirst];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Context, Self::Nkey, Self::TlsFirst, Self::Model, Self::Program, Self::ServerConfig];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -79,14 +90,20 @@ impl Flag {
             Self::Context => "--context",
             Self::Nkey => "--nkey",
             Self::TlsFirst => "--tls-first",
+            Self::Model => "--stream-config or --consumer-config",
+            Self::Program => "--broker local:PATH",
+            Self::ServerConfig => "--server-config",
         }
     }
 
-    pub(super) const fn given(self, asked: &Asked) -> bool {
+    pub(super) fn given(self, asked: &Asked) -> bool {
         match self {
             Self::Context => asked.context.is_some(),
             Self::Nkey => asked.nkey.is_some(),
             Self::TlsFirst => asked.tls_first,
+            Self::Program => asked.program().is_some(),
+            Self::ServerConfig => asked.server_config.is_some(),
+            Self::Model => asked.stream_config.is_some() || !asked.consumer_config.is_empty(),
         }
     }
 }

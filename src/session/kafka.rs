@@ -57,7 +57,7 @@ fn program() -> Result<Program, BrokerError> {
 }
 
 fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
-    let Lodging { plan, log, entry, port, store } = lodging;
+    let Lodging { plan, log, entry, port, store, .. } = lodging;
     let mut config = KafkaConfig::new(locate_kafka()?, *log, (*entry).clone());
     config.sync = plan.bus.sync;
     config.heap = plan.bus.kafka.heap;

@@ -5,6 +5,7 @@
 
 mod admit;
 mod asked;
+mod attach;
 mod choice;
 #[cfg(feature = "containers")]
 mod container;
@@ -14,6 +15,7 @@ mod error;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub(crate) mod model;
 mod nats;
 mod own;
 mod product;
@@ -96,6 +98,8 @@ fn measure(
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, SessionError> {
     let Order { identity, clock, interrupt, keep } = order;
+    let (plan, model) = choice.modelled(plan)?;
+    let plan = &plan;
     let warning = admit(plan, choice.whereabouts())?;
     let subjects = choice.subjects(plan, &identity.id);
     tell(observers, &Event::Planned { plan, subjects: &subjects });
@@ -109,11 +113,11 @@ fn measure(
             elsewhere.target.run(Going {
                 job,
                 terms: choice.terms,
-                known: Known::default(),
+                known: Known { model, ..Known::default() },
                 broker,
                 observers,
             })
         }
-        Place::Own(own) => own.run(choice.product, job, choice.terms, log.path(), observers),
+        Place::Own(own) => own.run(choice.product, job, choice.terms, model, log.path(), observers),
     }
 }

@@ -5,11 +5,11 @@ use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate};
-use crate::bus::BusError;
+use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Auth, NatsBus, NatsCleaner, Setup, TlsFiles};
 use crate::bus::secret::Secret;
+use crate::bus::{BusError, Model};
 use crate::market;
 use crate::plan::{Compression, Plan, Storage};
 use crate::record::Record;
@@ -37,11 +37,16 @@ impl Target for nats::Target {
             symbols: &market::names(&job.plan.market),
             clock: job.clock,
             volume_bytes: run::volume_bytes(job.plan),
+            model: going.known.model.as_ref(),
             sync_always: going.known.sync_always,
             keep: job.options.keep,
         };
         let bus = NatsBus::connect(self.clone(), &setup);
         going.on(bus)
+    }
+
+    fn model(&self, stream: &str) -> Result<Model, BusError> {
+        NatsBus::model(self, stream)
     }
 
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {
@@ -56,8 +61,8 @@ fn program() -> Result<Program, BrokerError> {
 }
 
 fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
-    let Lodging { plan, log, entry, port, store } = lodging;
-    let program = locate()?;
+    let Lodging { plan, log, entry, port, store, program, config: theirs } = lodging;
+    let program = program.map_or_else(locate, locate_at)?;
     let mut config = LocalConfig::new(&program.path, *log, (*entry).clone());
     config.storage = plan.bus.storage;
     config.sync = plan.bus.sync;
@@ -66,6 +71,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     if let Some(store) = store {
         (*store).clone_into(&mut config.store_parent);
     }
+    config.theirs = theirs.map(ToOwned::to_owned);
     config.needed = needed_bytes(plan);
     Ok((Box::new(LocalNats::start(config)?), program.warning))
 }

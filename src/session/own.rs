@@ -19,6 +19,7 @@ use crate::archive::RunFolder;
 #[cfg(feature = "containers")]
 use crate::broker::Image;
 use crate::broker::{BrokerError, Entry, Password, Server, Shared};
+use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
 use crate::num;
@@ -54,13 +55,16 @@ pub(super) struct Own {
     open: bool,
     apart: bool,
     pub(super) store: Option<PathBuf>,
+    program: Option<PathBuf>,
+    config: Option<PathBuf>,
 }
 
 impl Own {
     /// A local process.
     pub(super) fn process(asked: &Asked) -> Self {
         let Asked { port, open, apart, ref store, .. } = *asked;
-        Self { how: How::Process, port, open, apart, store: store.clone() }
+        let (program, config) = (asked.program().map(Path::to_owned), asked.server_config.clone());
+        Self { how: How::Process, port, open, apart, store: store.clone(), program, config }
     }
 
     /// A container of an image; of the tested one where it is empty.
@@ -91,6 +95,7 @@ impl Own {
         product: &Product,
         job: Job<'_>,
         terms: Terms,
+        model: Option<Model>,
         log: &Path,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Record, SessionError> {
@@ -107,9 +112,10 @@ impl Own {
         warn(observers, program.iter().chain(server.warnings()).chain(&open));
         let target = (driver.own)(&server.url(), &entry)?;
         let known = Known {
-            sync_always: Some(job.plan.bus.sync == Sync::Always),
+            sync_always: Some(job.plan.bus.sync == Sync::Always || always(server.facts())),
             version: server.version(),
             store: server.store(),
+            model,
         };
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
         settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));
@@ -145,7 +151,15 @@ impl Own {
         job: Job<'_>,
         log: &Path,
     ) -> Result<(Box<dyn Server>, Option<String>), SessionError> {
-        let lodging = Lodging { plan: job.plan, log, entry, port: self.port, store: self.store.as_deref() };
+        let lodging = Lodging {
+            plan: job.plan,
+            log,
+            entry,
+            port: self.port,
+            store: self.store.as_deref(),
+            program: self.program.as_deref(),
+            config: self.config.as_deref(),
+        };
         match &self.how {
             How::Process => (driver.start)(&lodging),
             #[cfg(feature = "containers")]
@@ -187,6 +201,11 @@ impl Own {
         keep_out(&Secret::new(password.text()));
         Ok(Entry::Password(password))
     }
+}
+
+/// Does the configuration that it was given force every event to the disk?
+fn always(facts: &[(String, String)]) -> bool {
+    facts.iter().any(|(name, value)| name == "sync_interval" && value == "always")
 }
 
 /// A broker that used nearly all of its cores might have used more.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::error::SessionError;
 use super::terms::Terms;
 use crate::bus::leftover::Cleaner;
-use crate::bus::{Bus, BusError};
+use crate::bus::{Bus, BusError, Model};
 use crate::record::{self, Record};
 use crate::run::{self, Broker, Job, Observer, RunError};
 
@@ -27,6 +27,17 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// # Errors
     /// When the load could not be started.
     fn run(&self, going: Going<'_, '_>) -> Result<Record, SessionError>;
+
+    /// The configuration of a stream that is there, and of its consumers.
+    ///
+    /// # Errors
+    /// When there is no such stream, or the product has none.
+    fn model(&self, stream: &str) -> Result<Model, BusError> {
+        Err(BusError::Plan {
+            problem: format!("the configuration of {stream} cannot be copied from this bus"),
+            hint: "leave `like` out".to_owned(),
+        })
+    }
 
     /// What finds and removes the leftovers of killed runs there.
     ///
@@ -59,7 +70,7 @@ impl Elsewhere {
     }
 }
 
-/// Facts known only of a server that tickgate started.
+/// Facts known before a connection, most of them only of a server that tickgate started.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
     /// It forces every event to the disk, or it does not.
@@ -68,6 +79,8 @@ pub struct Known {
     pub version: Option<String>,
     /// Where it keeps its events.
     pub store: Option<PathBuf>,
+    /// Whose configuration the run's stream and consumers copy.
+    pub model: Option<Model>,
 }
 
 /// A run that waits for its bus.

@@ -63,6 +63,7 @@ pub fn named(name: &str) -> Option<(Topology, Vec<Group>)> {
         subscribe: owned(if as_written { written } else { meant }),
         members: 1,
         delivery: Delivery::Shared,
+        consumer: None,
     };
     Some((topology, GROUPS.map(group).into()))
 }

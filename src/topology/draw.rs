@@ -221,6 +221,7 @@ mod tests {
             subscribe: vec![if index == 0 { "a.>" } else { "c.>" }.to_owned()],
             members: index + 1,
             delivery: Delivery::Partitioned,
+            consumer: None,
         };
         insta::assert_snapshot!(drawn(&topology, &(0..6).map(group).collect::<Vec<_>>()));
     }
@@ -260,7 +261,7 @@ mod tests {
             let topology = Topology { name: String::new(), prefix: names.concat(), topics: topics.clone(), symbol_in_subject };
             let groups: Vec<Group> = names
                 .into_iter()
-                .map(|name| Group { name, subscribe: topics.clone(), members: 2, delivery: Delivery::Pinned })
+                .map(|name| Group { name, subscribe: topics.clone(), members: 2, delivery: Delivery::Pinned, consumer: None })
                 .collect();
             let page = drawn(&topology, &groups);
             prop_assert!(page.lines().all(|line| line.chars().count() <= WIDTH && !line.contains(char::is_control)));

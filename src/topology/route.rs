@@ -87,6 +87,7 @@ mod tests {
             subscribe: subscribe.iter().map(|&text| text.to_owned()).collect(),
             members: 1,
             delivery: Delivery::Shared,
+            consumer: None,
         }
     }
 

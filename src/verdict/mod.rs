@@ -214,9 +214,23 @@ fn cut_short(record: &Record) -> Unfit {
     Unfit::new("cut-short", why, next)
 }
 
+/// Why the store was not read back, where events are removed from it by its own rules.
+fn unaudited(record: &Record) -> Option<&str> {
+    record.marks.iter().find(|mark| mark.kind == record::UNAUDITED).map(|mark| mark.detail.as_str())
+}
+
 fn no_data(record: &Record, objective: &Objective) -> Unfit {
     if record.run.end != End::Completed {
         return cut_short(record);
+    }
+    let of_store = matches!(
+        objective.metric,
+        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed)
+    );
+    if let Some(why) = unaudited(record).filter(|_| of_store) {
+        let next =
+            "leave this objective out for such a stream: `delivery.lost` counts what the groups missed";
+        return Unfit::new("no-data", why.to_owned(), next);
     }
     let (seen, next) = match objective.metric {
         Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => (

@@ -391,6 +391,9 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
 }
 
 fn blame(record: &Record, group: &Group) -> String {
+    if let Some(why) = super::unaudited(record) {
+        return format!("{} confirmed and never delivered; {why}", group.lost);
+    }
     if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
         return format!("{} lost; without a complete audit it is unknown where", group.lost);
     }

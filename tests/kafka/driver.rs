@@ -130,6 +130,7 @@ fn several_topics_and_partitions_have_positions_of_their_own() {
         subscribe: vec![">".to_owned()],
         members: 1,
         delivery: Delivery::Shared,
+        consumer: None,
     }];
     let mut bus = kafka.provisioned(&plan);
     let mut publisher = bus.publisher(0).unwrap();

@@ -27,6 +27,7 @@ fn connect(target: Target, plan: &Plan) -> Result<NatsBus, tickgate::bus::BusErr
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 1 << 20,
+            model: None,
             sync_always: None,
             keep: false,
         },
@@ -287,6 +288,7 @@ fn an_earlier_run_is_named() {
         symbols: &symbols,
         clock: Clock::start(),
         volume_bytes: 0,
+        model: None,
         sync_always: None,
         keep: false,
     };

@@ -28,6 +28,7 @@ fn setup<'a>(plan: &'a Plan, symbols: &'a [String]) -> Setup<'a> {
         symbols,
         clock: Clock::start(),
         volume_bytes: 0,
+        model: None,
         sync_always: None,
         keep: false,
     }

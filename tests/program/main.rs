@@ -9,6 +9,8 @@ mod compare_command;
 mod example;
 mod gate;
 mod interruption;
+mod own_server;
+mod own_stream;
 mod peers;
 mod readiness;
 mod report_browser;

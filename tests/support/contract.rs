@@ -88,6 +88,7 @@ pub fn every_group_hears_everything_once<R: Rig>() {
         subscribe: vec![subscribe.to_owned()],
         members,
         delivery: Delivery::Shared,
+        consumer: None,
     };
     plan.groups = vec![group("one", "market.quote.*", 1), group("shared", ">", 2), group("deaf", "*.dlq", 1)];
     let rig = R::start();
@@ -501,6 +502,7 @@ pub fn partitions_keep_each_symbol_at_one_member<R: Rig>() {
         subscribe: vec![">".to_owned()],
         members: 1,
         delivery: Delivery::Shared,
+        consumer: None,
     });
     let rig = R::start();
     let mut bus = rig.provisioned(&plan);

@@ -106,6 +106,7 @@ pub fn plan() -> Plan {
             subscribe: vec!["market.>".to_owned(), "market.quote.*".to_owned()],
             members: 1,
             delivery: Delivery::Shared,
+            consumer: None,
         }],
         objectives: Vec::new(),
     }

@@ -356,6 +356,7 @@ pub fn of(recipe: &Recipe) -> Record {
             version: "2.15.1".into(),
             durability: "page cache".into(),
             settings: BTreeMap::from([("storage".into(), "file".into()), ("replicas".into(), "1".into())]),
+            made: None,
         },
         phases: phases.into_iter().map(|(name, start_ns, end_ns)| Phase { name, start_ns, end_ns }).collect(),
         marks: vec![],

@@ -77,6 +77,7 @@ impl Rig for Nats {
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 0,
+            model: None,
             sync_always: Some(false),
             keep: false,
         };

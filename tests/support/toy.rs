@@ -304,7 +304,15 @@ impl Rig for Toy {
     fn start() -> Self {
         let driver = PRODUCTS[0].driver.as_ref().expect("it is there");
         let (plan, log) = (super::plan(), PathBuf::from("/dev/null"));
-        let lodging = Lodging { plan: &plan, log: &log, entry: &Entry::Open, port: None, store: None };
+        let lodging = Lodging {
+            plan: &plan,
+            log: &log,
+            entry: &Entry::Open,
+            port: None,
+            store: None,
+            program: None,
+            config: None,
+        };
         let (server, _) = (driver.start)(&lodging).expect("it starts");
         let number = server.url().trim_start_matches("toy://").parse().expect("a number");
         Self { server: Mutex::new(server), number, clock: Clock::start() }

@@ -50,6 +50,14 @@ pub fn locate() -> Result<Program, BrokerError> {
     Places::of_this_process().locate()
 }
 
+/// Uses this program and no other.
+///
+/// # Errors
+/// When it cannot be used.
+pub fn locate_at(program: &Path) -> Result<Program, BrokerError> {
+    Places { named: Some(program.to_owned()), ..Places::of_this_process() }.locate()
+}
+
 impl Places {
     /// The places that count for this process.
     #[must_use]

@@ -3,12 +3,13 @@
 mod locate;
 mod monitor;
 pub(super) mod settings;
+mod theirs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-pub use locate::{Places, Program, TESTED_VERSION, locate};
+pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
 pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
 
 use super::BrokerError;
@@ -20,6 +21,7 @@ use super::server::{Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Storage, Sync};
 use settings::{Settings, quoted};
+use theirs::{SYNC, Theirs};
 
 /// What it is called in records, logs and errors.
 pub(super) const NAME: &str = "nats-server";
@@ -51,6 +53,8 @@ pub struct LocalConfig {
     pub port: Option<u16>,
     /// Who may use it.
     pub entry: Entry,
+    /// Somebody's configuration, whose settings it has as far as a server of our own can.
+    pub theirs: Option<PathBuf>,
     /// More configuration, in the server's own language.
     pub extra: String,
 }
@@ -69,6 +73,7 @@ impl LocalConfig {
             needed: 0,
             port: None,
             entry,
+            theirs: None,
             extra: String::new(),
         }
     }
@@ -80,6 +85,8 @@ pub struct LocalNats {
     config: LocalConfig,
     name: String,
     ports: Ports,
+    theirs: Option<Theirs>,
+    facts: Vec<(String, String)>,
     child: Child,
 }
 
@@ -94,7 +101,15 @@ impl LocalNats {
         check_room(&config.store_parent, config.needed)?;
         let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
         child.warn(warning);
+        let theirs = config.theirs.as_deref().map(Theirs::read).transpose()?;
+        child.warn(theirs.as_ref().and_then(Theirs::warning));
+        let mut facts = theirs.as_ref().map(Theirs::facts).unwrap_or_default();
+        if let Some(interval) = theirs.as_ref().and_then(|theirs| theirs.stores(&SYNC)) {
+            facts.push(("sync_interval".to_owned(), interval.to_owned()));
+        }
         let mut nats = Self {
+            theirs,
+            facts,
             name: format!("tickgate-{:016x}", random()),
             ports: Ports::free(config.port).map_err(BrokerError::io("find a free port"))?,
             child,
@@ -240,6 +255,7 @@ impl LocalNats {
             max_file_store: self.config.max_file_store,
             sync: self.config.sync,
             entry: &self.config.entry,
+            theirs: self.theirs.as_ref(),
             extra: &format!(
                 "ports_file_dir: {}\n{}",
                 quoted(&self.child.directory().join("ports"))?,
@@ -294,6 +310,10 @@ impl Server for LocalNats {
 
     fn warnings(&self) -> &[String] {
         self.warnings()
+    }
+
+    fn facts(&self) -> &[(String, String)] {
+        &self.facts
     }
 
     fn store(&self) -> Option<PathBuf> {

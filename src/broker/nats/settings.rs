@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::super::BrokerError;
 use super::super::entry::Entry;
+use super::theirs::{MAX_FILE, SYNC, Theirs};
 use crate::plan::Sync;
 
 /// What a server of ours is told.
@@ -23,6 +24,8 @@ pub(in crate::broker) struct Settings<'a> {
     pub(in crate::broker) sync: Sync,
     /// Who may use it.
     pub(in crate::broker) entry: &'a Entry,
+    /// Somebody's configuration, whose settings it has.
+    pub(in crate::broker) theirs: Option<&'a Theirs>,
     /// More lines, in the server's own language.
     pub(in crate::broker) extra: &'a str,
 }
@@ -37,6 +40,12 @@ impl Settings<'_> {
             Sync::Default => "",
             Sync::Always => "  sync_interval: always\n",
         };
+        let (jetstream, kept) = self.theirs.map_or_else(Default::default, |theirs| self.lines(theirs));
+        let max = if self.theirs.is_some_and(|theirs| theirs.stores(&MAX_FILE).is_some()) {
+            String::new()
+        } else {
+            format!("  max_file_store: {}\n", self.max_file_store)
+        };
         let authorization = match self.entry {
             Entry::Open => String::new(),
             // Whoever has connected has 2 s to say who it is by default: too little for a client on a busy machine.
@@ -48,15 +57,26 @@ impl Settings<'_> {
         };
         Ok(format!(
             "server_name: {name}\nlisten: \"{listen}\"\nhttp: \"{http}\"\n\
-             jetstream {{\n  store_dir: {store}\n  max_file_store: {max}\n{sync}}}\n\
-             {authorization}{extra}\n",
+             jetstream {{\n  store_dir: {store}\n{max}{jetstream}{sync}}}\n\
+             {authorization}{kept}{extra}\n",
             name = self.name,
             listen = self.listen,
             http = self.http,
             store = quoted(self.store)?,
-            max = self.max_file_store,
             extra = self.extra,
         ))
+    }
+
+    /// What somebody's configuration adds: to `jetstream`, and beside it.
+    fn lines(&self, theirs: &Theirs) -> (String, String) {
+        let lines = |entries: &[(String, String)], unless: &[&str]| {
+            let kept = entries.iter().filter(|(key, _)| !unless.contains(&key.to_ascii_lowercase().as_str()));
+            let kept: Vec<String> = kept.map(|(key, value)| format!("  \"{key}\": {value}\n")).collect();
+            kept.concat()
+        };
+        // Always is what the profile asks for.
+        let unless: &[&str] = if self.sync == Sync::Always { &SYNC } else { &[] };
+        (lines(&theirs.jetstream, unless), lines(&theirs.kept, &[]))
     }
 }
 
@@ -86,6 +106,7 @@ mod tests {
                 max_file_store: 1,
                 sync: Sync::Default,
                 entry,
+                theirs: None,
                 extra: "",
             };
             settings.text().unwrap()

@@ -403,6 +403,7 @@ impl Admin<'_> {
             durability: durability(plan),
             max_payload: super::MAX_PAYLOAD,
             settings,
+            made: None,
         }
     }
 }

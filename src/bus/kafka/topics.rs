@@ -146,7 +146,8 @@ mod tests {
             (Delivery::Pinned, 1, None),
             (Delivery::Pinned, 2, Some("the others stand by")),
         ] {
-            let group = Group { name: "g".into(), subscribe: vec![">".into()], members, delivery };
+            let group =
+                Group { name: "g".into(), subscribe: vec![">".into()], members, delivery, consumer: None };
             let page = draw(&topology(&["a"]), &[group], 1);
             for words in ["partitioned by nature", "the others stand by"] {
                 assert_eq!(page.contains(words), told == Some(words), "{delivery:?} of {members}: {page}");

@@ -9,7 +9,7 @@ use async_nats::jetstream::context::GetStreamErrorKind;
 use tokio::runtime::Runtime;
 
 use super::member::{Pull, Source, hand_over};
-use super::provision::MARK;
+use super::provision::{MARK, stream_name};
 use super::subjects::Layout;
 use super::target::environment;
 use crate::bus::{BusError, Delivery};
@@ -29,6 +29,8 @@ pub(super) struct Audit<'a> {
     pub(super) jetstream: &'a Context,
     pub(super) run: &'a str,
     pub(super) stream: String,
+    /// In somebody's stream: the first sequence that is the run's.
+    pub(super) from: Option<u64>,
     pub(super) api: String,
     pub(super) layout: &'a Layout,
     pub(super) clock: Clock,
@@ -83,9 +85,9 @@ impl Audit<'_> {
             match self.jetstream.get_stream(&self.stream).await {
                 Ok(stream) => {
                     let state = &stream.cached_info().state;
-                    return Ok(
-                        (state.messages > 0).then(|| (state.first_sequence.max(1), state.last_sequence))
-                    );
+                    let first = state.first_sequence.max(self.from.unwrap_or(1));
+                    let last = state.last_sequence;
+                    return Ok((state.messages > 0 && first <= last).then_some((first, last)));
                 }
                 Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
                     return Err(self.unreadable(&error.to_string()));
@@ -132,7 +134,7 @@ impl Audit<'_> {
 
     /// Makes a consumer that reads from an event on.
     async fn consumer(&self, round: u32, start: u64) -> Result<Source, BusError> {
-        let name = format!("{}-audit-{round}", self.stream);
+        let name = format!("{}-audit-{round}", stream_name(self.run));
         let config = pull::Config {
             name: Some(name.clone()),
             deliver_policy: DeliverPolicy::ByStartSequence { start_sequence: start },
@@ -140,6 +142,7 @@ impl Audit<'_> {
             max_deliver: 1,
             memory_storage: true,
             num_replicas: 1,
+            filter_subjects: if self.from.is_some() { self.layout.stream_subjects() } else { Vec::new() },
             inactive_threshold: Duration::from_secs(30),
             metadata: [(MARK.to_owned(), self.run.to_owned())].into(),
             ..pull::Config::default()

@@ -1,14 +1,17 @@
 //! NATS `JetStream`: one stream for a run, one durable (or one a member) for each group, and connections whose
 //! threads do nothing but move bytes.
 
+mod attach;
 mod audit;
 mod batch;
 mod clean;
 mod conn;
 mod dial;
 mod frames;
+mod like;
 mod link;
 mod member;
+pub mod model;
 mod preflight;
 mod provision;
 mod publisher;
@@ -29,10 +32,12 @@ pub use member::NatsMember;
 pub use publisher::NatsPublisher;
 pub use target::{Access, Auth, Secret, Target, TlsFiles};
 
+use self::attach::Attached;
 use self::audit::Audit;
 use self::conn::Conn;
 use self::dial::Dialer;
 use self::member::{Pull, Source};
+use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
@@ -62,6 +67,8 @@ pub struct Setup<'a> {
     pub clock: Clock,
     /// Bytes that the plan will store, for the check against the free store.
     pub volume_bytes: u64,
+    /// Whose configuration the stream and the consumers copy; the plan has it already.
+    pub model: Option<&'a Model>,
     /// The server forces every write to the disk: known of a server that we started, else `None`.
     pub sync_always: Option<bool>,
     /// Leave stream and consumers in place at the end.
@@ -81,6 +88,8 @@ pub struct NatsBus {
     clock: Clock,
     marks: Marks,
     facts: BusFacts,
+    model: Option<Model>,
+    attached: Option<Attached>,
     keep: bool,
     // Last, so that the connection's parts end first.
     runtime: Runtime,
@@ -92,21 +101,27 @@ impl NatsBus {
     /// # Errors
     /// When the server cannot be reached, or cannot do what the plan asks for.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
-        let plan = setup.plan.clone();
+        let mut plan = setup.plan.clone();
         let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
+        let attached =
+            plan.bus.attach().map(|stream| Attached { stream: stream.to_owned(), before: 0, deleted: 0 });
+        let volume_bytes = if attached.is_some() { 0 } else { setup.volume_bytes };
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
         let domain = target.domain.clone();
         let (control, jetstream) = runtime.block_on(async {
             let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
-            let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-            let jetstream = match &domain {
-                Some(domain) => builder.domain(domain).build(control.clone()),
-                None => builder.build(control.clone()),
-            };
+            let jetstream = jetstream_of(&target, &control);
             let server = control.server_info();
-            preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
+            if plan.bus.attach().is_some() {
+                // The stream is there, with its store.
+                plan.bus.max_bytes.bytes = 0;
+            } else if setup.model.is_some() && server.cluster.is_none() {
+                // Several copies need a cluster, and a model does not ask whether there is one.
+                plan.bus.replicas = 1;
+            }
+            preflight::check(&jetstream, &server, &plan, durables, volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
@@ -123,15 +138,30 @@ impl NatsBus {
             clock: setup.clock,
             marks,
             facts,
+            model: setup.model.cloned(),
+            attached,
             keep: setup.keep,
             runtime,
         })
     }
 
-    /// The name of the run's stream.
+    /// Reads the configuration of a stream and its consumers, as a model.
+    ///
+    /// # Errors
+    /// When the server cannot be reached, or there is no such stream.
+    pub fn model(target: &Target, stream: &str) -> Result<Model, BusError> {
+        let marks = Marks::new(Clock::start());
+        runtime()?.block_on(async {
+            let control = link::connect(target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
+            like::read(&jetstream_of(target, &control), stream).await
+        })
+    }
+
+    /// The name of the stream that the run is in: its own, or somebody's.
     #[must_use]
     pub fn stream(&self) -> String {
-        provision::stream_name(&self.run)
+        let own = || provision::stream_name(&self.run);
+        self.attached.as_ref().map_or_else(own, |attached| attached.stream.clone())
     }
 
     /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
@@ -141,6 +171,11 @@ impl NatsBus {
     }
 
     fn consumer(&self, group: usize, durable: u32) -> String {
+        if let (Some(_), Some(Some(theirs))) =
+            (&self.attached, self.plan.groups.get(group).map(|group| &group.consumer))
+        {
+            return theirs.clone();
+        }
         provision::consumer_name(&self.run, &self.plan, &self.layout, group, durable)
     }
 
@@ -165,8 +200,12 @@ impl NatsBus {
         let state = &stream.cached_info().state;
         let groups = self.plan.groups.len();
         let mut sample = BusSample {
-            stored_events: state.messages,
-            stored_bytes: Some(state.bytes),
+            stored_events: match &self.attached {
+                Some(attached) => state.last_sequence.saturating_sub(attached.before).min(state.messages),
+                None => state.messages,
+            },
+            // In somebody's stream others' events take their part.
+            stored_bytes: self.attached.is_none().then_some(state.bytes),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),
@@ -184,6 +223,15 @@ impl NatsBus {
         // What is not acknowledged is delivered again after `ack_wait`.
         sample.owed = sample.pending.iter().zip(&sample.ack_pending).map(|(a, b)| a + b).collect();
         Ok(sample)
+    }
+}
+
+/// `JetStream` as a target has it.
+fn jetstream_of(target: &Target, control: &Client) -> Context {
+    let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
+    match &target.domain {
+        Some(domain) => builder.domain(domain).build(control.clone()),
+        None => builder.build(control.clone()),
     }
 }
 
@@ -209,8 +257,22 @@ impl Bus for NatsBus {
     }
 
     fn provision(&mut self) -> Result<(), BusError> {
-        let provision = provision::provision(&self.jetstream, &self.run, &self.plan, &self.layout, &self.api);
-        self.run(provision)
+        let (jetstream, run, plan, layout) = (&self.jetstream, &self.run, &self.plan, &self.layout);
+        let Some(model) = &self.model else {
+            return self.run(provision::provision(jetstream, run, plan, layout, &self.api));
+        };
+        if let Some(mut attached) = self.attached.clone() {
+            let made = self.run(attach::provision(jetstream, run, plan, layout, model, &mut attached))?;
+            self.attached = Some(attached);
+            self.facts.settings.extend(like::settings(&made));
+            self.facts.made = Some(made);
+            return Ok(());
+        }
+        let clustered = self.control.server_info().cluster.is_some();
+        let made = self.run(like::provision(jetstream, run, plan, layout, model, clustered))?;
+        self.facts.settings.extend(like::settings(&made));
+        self.facts.made = Some(made);
+        Ok(())
     }
 
     fn publisher(&mut self, generator: u32) -> Result<NatsPublisher, BusError> {
@@ -231,16 +293,43 @@ impl Bus for NatsBus {
             return Err(environment(&format!("the plan has no group number {group}"), "report this"));
         };
         let durable = if self.layout.durables(group) > 1 { member } else { 0 };
+        let model = self.model.as_ref();
+        let bus =
+            model.map_or_else(|| self.plan.bus.clone(), |model| model.bus_of(described, &self.plan.bus));
         let source = Source {
             api: self.api.clone(),
             stream: self.stream(),
             consumer: self.consumer(group, durable),
-            batch: self.at_once(self.plan.bus.nats.pull_batch),
+            batch: self.at_once(bus.nats.pull_batch),
             pinned: described.delivery == plan::Delivery::Pinned,
         };
         let name = format!("member {member} of {}", described.name);
         let pull = self.pull(&name, source)?;
-        Ok(NatsMember::new(pull, &self.plan.bus, self.layout.clone(), self.clock))
+        Ok(NatsMember::new(pull, &bus, self.layout.clone(), self.clock))
+    }
+
+    fn unaudited(&mut self) -> Result<Option<String>, BusError> {
+        let Some(made) = &self.facts.made else { return Ok(None) };
+        if let Some(why) = like::kept_until(made) {
+            return Ok(Some(why));
+        }
+        let state = self.run(async {
+            let stream = tokio::time::timeout(OBSERVE, self.jetstream.get_stream(self.stream())).await;
+            stream.map_err(|_| format!("no answer within {OBSERVE:?}")).and_then(|stream| {
+                stream.map(|stream| stream.cached_info().state.clone()).map_err(|error| error.to_string())
+            })
+        });
+        let state = state.map_err(|why| {
+            environment(&format!("cannot ask for stream {}: {why}", self.stream()), "see the server's log")
+        })?;
+        let removed = match &self.attached {
+            Some(attached) => {
+                let first = state.first_sequence.saturating_sub(attached.before + 1);
+                first + state.deleted_count.unwrap_or(0).saturating_sub(attached.deleted)
+            }
+            None => state.last_sequence.saturating_sub(state.messages),
+        };
+        Ok((removed > 0).then(|| like::removed(made, removed)))
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
@@ -249,6 +338,7 @@ impl Bus for NatsBus {
             jetstream: &self.jetstream,
             run: &self.run,
             stream: self.stream(),
+            from: self.attached.as_ref().map(|attached| attached.before + 1),
             api: self.api.clone(),
             layout: &self.layout,
             clock: self.clock,
@@ -276,6 +366,9 @@ impl Bus for NatsBus {
         if self.keep {
             return Ok(());
         }
-        self.run(provision::teardown(&self.jetstream, &self.run))
+        match &self.attached {
+            Some(attached) => self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream)),
+            None => self.run(provision::teardown(&self.jetstream, &self.run)),
+        }
     }
 }

@@ -111,7 +111,7 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
         (false, None) => (limits.max_storage, account.storage, account.reserved_storage),
         (false, Some(t)) => (limits.max_storage, t.storage, t.reserved_storage),
     };
-    room("streams", limits.max_streams, num::count(streams), 1)?;
+    room("streams", limits.max_streams, num::count(streams), u64::from(plan.bus.attach().is_none()))?;
     room("consumers", limits.max_consumers, num::count(consumers), durables)?;
     check_ack_pending(limits, plan)?;
     let Some(most) = most.and_then(|most| u64::try_from(most).ok()) else { return Ok(()) };
@@ -196,6 +196,7 @@ pub(super) fn facts(
         durability: durability(plan, sync_always),
         max_payload: num::count(server.max_payload),
         settings,
+        made: None,
     }
 }
 

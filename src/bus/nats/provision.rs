@@ -29,6 +29,8 @@ pub(super) const MARK: &str = "tickgate.run";
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 /// Right after a delete the server may fail to create a store (10049): its folder is removed under it.
 const RETRIES: u32 = 10;
+/// Pause before it is asked again.
+pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The run's stream.
 pub(super) fn stream_name(run: &str) -> String {
@@ -127,9 +129,9 @@ async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> R
     loop {
         let Err(error) = jetstream.create_stream(config.clone()).await else { return Ok(()) };
         match error.kind() {
-            CreateStreamErrorKind::JetStream(api) if api.error_code().0 == 10_049 && tries < RETRIES => {
+            CreateStreamErrorKind::JetStream(api) if comes_to_pass(&api, tries) => {
                 tries += 1;
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                tokio::time::sleep(RETRY_AFTER).await;
             }
             CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api, naming)),
             _ => return Err(failed(&action, &error.to_string())),
@@ -137,7 +139,12 @@ async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> R
     }
 }
 
-fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
+/// Will what the server refuses now be possible in a moment?
+pub(super) fn comes_to_pass(error: &async_nats::jetstream::Error, tries: u32) -> bool {
+    error.error_code().0 == 10_049 && tries < RETRIES
+}
+
+pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
     let bus = &plan.bus;
     let max_age = bus.max_age.as_duration();
     let two_minutes = Duration::from_mins(2);
@@ -173,7 +180,13 @@ fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
     }
 }
 
-fn consumer_config(run: &str, plan: &Plan, layout: &Layout, group: usize, durable: u32) -> pull::Config {
+pub(super) fn consumer_config(
+    run: &str,
+    plan: &Plan,
+    layout: &Layout,
+    group: usize,
+    durable: u32,
+) -> pull::Config {
     let bus = &plan.bus;
     let pinned = plan.groups.get(group).is_some_and(|g| g.delivery == Delivery::Pinned);
     let acked = bus.ack != AckMode::None;
@@ -254,7 +267,7 @@ pub(super) fn failed(action: &str, why: &str) -> BusError {
 }
 
 /// What to do about the server's refusals, by its error codes.
-fn refused(action: &str, error: &async_nats::jetstream::Error, naming: Naming) -> BusError {
+pub(super) fn refused(action: &str, error: &async_nats::jetstream::Error, naming: Naming) -> BusError {
     let hint = match error.error_code().0 {
         10_065 => other_subjects(naming),
         10_074 => {

@@ -200,6 +200,7 @@ fn facts(setup: &Setup) -> BusFacts {
             text("cuts", faults.cuts.len().to_string()),
             text("mishaps", format!("{:?}", faults.mishaps)),
         ],
+        made: None,
     }
 }
 

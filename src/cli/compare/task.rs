@@ -131,11 +131,11 @@ fn side(
         file.priced().into_iter().chain(file.sets.iter().chain(&side.sets).cloned()).collect();
     let (plan, prices) = check::with_prices(profile, &sets)
         .map_err(|failure| Failure { text: format!("side {letter}: {}", failure.text), ..failure })?;
-    let mut asked = args.broker.asked();
+    let mut asked = args.like.over(args.broker.asked());
     if by_file {
         // Credentials from the command line and the environment are meant for the broker named there, not for the file's.
-        let Asked { tls_ca, port, store, .. } = asked;
-        asked = Asked { tls_ca, port, store, by_file, ..Asked::default() };
+        let Asked { tls_ca, port, store, stream_config, consumer_config, .. } = asked;
+        asked = Asked { tls_ca, port, store, stream_config, consumer_config, by_file, ..Asked::default() };
     }
     if let Some(at) = &side.broker {
         asked.at.clone_from(at);

@@ -147,7 +147,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             let subscribe = vec![">".to_owned()];
             plan.groups = names
                 .into_iter()
-                .map(|name| Group { name, subscribe: subscribe.clone(), members, delivery })
+                .map(|name| Group { name, subscribe: subscribe.clone(), members, delivery, consumer: None })
                 .collect();
             let name = plan.groups[0].name.clone();
             for mut objective in objectives {

@@ -197,8 +197,16 @@ fn every_legal_key_is_written() {
         ("steps", "load.steps={ rates = [\"1/s\"] }"),
     ];
     let written = shapes.map(|(arrival, table)| {
-        let text = to_toml(&plan_of(LEAST, &[&format!("load.arrival={arrival}"), table]))
-            + &prices_to_toml(&Prices::default());
+        let text = to_toml(&plan_of(
+            LEAST,
+            &[
+                &format!("load.arrival={arrival}"),
+                table,
+                "bus.nats.like=S",
+                "bus.nats.attach=S",
+                "groups.trading-engine.consumer=C",
+            ],
+        )) + &prices_to_toml(&Prices::default());
         toml::Value::Table(text.parse().expect("TOML"))
     });
     // `base` is shorthand: a written plan has its expansion.

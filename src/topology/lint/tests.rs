@@ -14,7 +14,7 @@ fn topology(prefix: &str, topics: &[&str]) -> Topology {
 
 fn group(name: &str, subscribe: &[&str]) -> Group {
     let subscribe = subscribe.iter().map(|&text| text.to_owned()).collect();
-    Group { name: name.to_owned(), subscribe, members: 1, delivery: Delivery::Shared }
+    Group { name: name.to_owned(), subscribe, members: 1, delivery: Delivery::Shared, consumer: None }
 }
 
 /// The findings as `severity code subject`, and the text of each.

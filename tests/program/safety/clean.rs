@@ -212,6 +212,7 @@ fn a_stream_in_the_way_is_named_with_a_command_that_is_safe_to_type() {
             symbols: &symbols,
             clock: Clock::start(),
             volume_bytes: 0,
+            model: None,
             sync_always: None,
             keep: false,
         };

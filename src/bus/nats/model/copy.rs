@@ -1,0 +1,231 @@
+//! The configuration of the run's own stream and consumers: the model's, but for what is the run's own.
+
+use serde_json::Value;
+
+use super::fields::{CONSUMER, Field, Fields, Rule, STREAM, positive, shown, speaks, text};
+use super::plan::ack_mode;
+use super::{Model, name_of};
+use crate::plan::{Delivery, Group, Plan};
+
+/// A copy, and what of the model it does not have: each field, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(in crate::bus::nats) struct Copy {
+    /// What to ask the server for.
+    pub(in crate::bus::nats) config: Fields,
+    /// The fields that are left out, and a sentence on each.
+    pub(in crate::bus::nats) left: Vec<(String, String)>,
+}
+
+/// What of a run's stream is its own.
+#[derive(Debug, Clone)]
+pub(in crate::bus::nats) struct OwnStream {
+    /// The configuration that it would have without a model.
+    pub(in crate::bus::nats) config: Fields,
+    /// The server is a member of a cluster.
+    pub(in crate::bus::nats) clustered: bool,
+    /// Consumers that the run makes on it, those of the audit included.
+    pub(in crate::bus::nats) consumers: u64,
+}
+
+/// Fields of the run's own stream that stay whatever the model says, where they say something.
+const KEPT: [&str; 5] = ["subject_transform", "allow_atomic", "allow_batched", "max_bytes", "max_age"];
+/// How long a member's request lasts at the most: `MSG.NEXT`'s `expires`.
+const REQUEST_NS: u64 = 30_000_000_000;
+/// Requests that a member may have open at once.
+const REQUESTS: u64 = 4;
+
+impl Copy {
+    /// A new one with the fields of the run's own that no copy can do without.
+    fn of(own: &Fields, basics: &[&str]) -> Self {
+        let kept = own.iter().filter(|(name, _)| basics.contains(&name.as_str()));
+        Self { config: kept.map(|(name, value)| (name.clone(), value.clone())).collect(), left: Vec::new() }
+    }
+
+    /// Takes every field of the model that a copy has.
+    fn take(&mut self, model: &Fields, known: &[Field]) {
+        for (name, value) in model {
+            match known.iter().find(|field| field.name == name).map(|field| field.rule) {
+                // What is not known is of a newer server: what it makes of it is looked at afterwards.
+                Some(Rule::Copied) | None => {
+                    self.config.insert(name.clone(), value.clone());
+                }
+                Some(Rule::Left(why)) if speaks(value) => self.leave(name, value, why),
+                Some(Rule::Own | Rule::Left(_)) => {}
+            }
+        }
+    }
+
+    /// Says that the copy has not what the model has.
+    fn leave(&mut self, name: &str, value: &Value, why: &str) {
+        let value = shown(name, value);
+        let short: String = value.chars().take(80).collect();
+        let more = if short.len() < value.len() { "…" } else { "" };
+        self.left.push((name.to_owned(), format!("{name} {short}{more}: {why}")));
+    }
+
+    /// Leaves a field out that the copy has.
+    fn drop(&mut self, name: &str, why: &str) {
+        if let Some(value) = self.config.remove(name) {
+            self.leave(name, &value, why);
+        }
+    }
+}
+
+/// The run's stream after a model.
+pub(in crate::bus::nats) fn stream(model: &Fields, own: &OwnStream) -> Copy {
+    if model.is_empty() {
+        return Copy { config: own.config.clone(), left: Vec::new() };
+    }
+    let mut copy = Copy::of(&own.config, &["name", "description", "subjects", "metadata"]);
+    copy.take(model, STREAM);
+    if !own.clustered {
+        if positive(model, "num_replicas").is_some_and(|replicas| replicas > 1) {
+            copy.drop("num_replicas", "this server is in no cluster, so there is one copy");
+        }
+        if model.get("placement").is_some_and(speaks) {
+            copy.drop("placement", "this server is in no cluster");
+        }
+    }
+    if positive(model, "max_consumers").is_some_and(|most| most < own.consumers) {
+        copy.drop(
+            "max_consumers",
+            &format!("the run makes {} consumers, the audit's among them", own.consumers),
+        );
+    }
+    limits(&mut copy);
+    for name in KEPT {
+        let kept = own.config.get(name).filter(|value| speaks(value));
+        if let Some(value) = kept.filter(|_| !copy.config.get(name).is_some_and(speaks)) {
+            if ["max_bytes", "max_age"].contains(&name) {
+                let bound = shown(name, value);
+                let why = format!("{name} unlimited: the stream of a run is bounded ({bound})");
+                copy.left.push((name.to_owned(), why));
+            }
+            copy.config.insert(name.to_owned(), value.clone());
+        }
+    }
+    copy
+}
+
+/// The limits that a stream has for its consumers: the run's are removed by the run, and not by the server in the middle of it.
+fn limits(copy: &mut Copy) {
+    let Some(Value::Object(limits)) = copy.config.get_mut("consumer_limits") else { return };
+    let Some(value) = limits.remove("inactive_threshold").filter(speaks) else { return };
+    let time = shown("inactive_threshold", &value);
+    copy.left.push((
+        "consumer_limits".to_owned(),
+        format!("consumer_limits.inactive_threshold {time}: the run's consumers are removed when it ends"),
+    ));
+}
+
+/// A consumer of the run after one of a model. `own` is the configuration that it would have without one.
+pub(in crate::bus::nats) fn consumer(model: &Fields, own: &Fields, group: &Group, clustered: bool) -> Copy {
+    let basics = [
+        "durable_name",
+        "name",
+        "description",
+        "filter_subject",
+        "filter_subjects",
+        "deliver_policy",
+        "inactive_threshold",
+        "metadata",
+        "priority_groups",
+        "priority_policy",
+        "priority_timeout",
+    ];
+    let mut copy = Copy::of(own, &basics);
+    copy.take(model, CONSUMER);
+    if let Some(policy) = model.get("deliver_policy").filter(|policy| policy.as_str() != Some("all")) {
+        copy.leave("deliver_policy", policy, "a group receives every event of the run");
+    }
+    match text(model, "priority_policy") {
+        None | Some("none") => {}
+        Some("pinned_client") if group.delivery == Delivery::Pinned => {}
+        Some(policy) => copy.leave(
+            "priority_policy",
+            &Value::from(policy),
+            "the members of a group are alike, or pinned (`delivery = \"pinned\"`)",
+        ),
+    }
+    if ack_mode(model).is_none() {
+        if let Some(policy) = model.get("ack_policy").filter(|policy| speaks(policy)) {
+            copy.leave(
+                "ack_policy",
+                policy,
+                "the run's members acknowledge each event, the last for all, or none",
+            );
+        }
+        if let Some(policy) = own.get("ack_policy") {
+            copy.config.insert("ack_policy".into(), policy.clone());
+        }
+    }
+    requests(&mut copy, model, group);
+    if !clustered && positive(model, "num_replicas").is_some_and(|replicas| replicas > 1) {
+        copy.drop("num_replicas", "this server is in no cluster, so there is one copy");
+    }
+    copy
+}
+
+/// Limits of requests that the members' own do not keep.
+fn requests(copy: &mut Copy, model: &Fields, group: &Group) {
+    if positive(model, "max_expires").is_some_and(|most| most < REQUEST_NS) {
+        copy.drop("max_expires", "a member's request lasts for up to 30 s");
+    }
+    let needed = REQUESTS * u64::from(group.members.max(1));
+    if positive(model, "max_waiting").is_some_and(|most| most < needed) {
+        copy.drop("max_waiting", &format!("the group's members have up to {needed} requests open"));
+    }
+}
+
+impl Model {
+    /// What is not copied of it, as far as that is known without a server.
+    #[must_use]
+    pub fn not_copied(&self, plan: &Plan) -> Vec<String> {
+        let own = OwnStream { config: Fields::new(), clustered: true, consumers: 0 };
+        let mut said: Vec<String> = self.notes.iter().cloned().chain(self.without_consumer(plan)).collect();
+        said.extend(stream(&self.stream, &own).left.into_iter().map(|(_, line)| line));
+        for group in &plan.groups {
+            let Some(theirs) = self.consumer_of(group) else { continue };
+            let left = consumer(theirs, &Fields::new(), group, true).left.into_iter();
+            said.extend(left.map(|(_, line)| format!("group {}: {line}", group.name)));
+        }
+        said
+    }
+}
+
+/// What the server made otherwise than the model says, of the fields that were copied.
+pub(in crate::bus::nats) fn differences(
+    model: &Fields,
+    copy: &Copy,
+    made: &Fields,
+    consumer: bool,
+) -> Vec<String> {
+    let known: &[Field] = if consumer { CONSUMER } else { STREAM };
+    let compared = |name: &str| {
+        let rule = known.iter().find(|field| field.name == name).map(|field| field.rule);
+        matches!(rule, None | Some(Rule::Copied)) && !copy.left.iter().any(|(left, _)| left == name)
+    };
+    let differs = model.iter().filter(|(name, value)| {
+        compared(name.as_str()) && !same(value, made.get(name.as_str()).unwrap_or(&Value::Null))
+    });
+    let of = if consumer { format!("consumer {}: ", name_of(made)) } else { String::new() };
+    let said = |(name, value): (&String, &Value)| {
+        let there = made.get(name.as_str()).filter(|value| speaks(value));
+        let there = there.map_or_else(|| "not set".to_owned(), |value| shown(name, value));
+        format!("{of}{name} is {there} in the run, and {} in the model", shown(name, value))
+    };
+    differs.map(said).collect()
+}
+
+/// The same, where the server's defaults are as good as nothing?
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            let names = one.keys().chain(other.keys());
+            names.into_iter().all(|name| {
+                same(one.get(name).unwrap_or(&Value::Null), other.get(name).unwrap_or(&Value::Null))
+            })
+        }
+        _ => one == other || (!speaks(one) && !speaks(other)),
+    }
+}

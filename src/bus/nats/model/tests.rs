@@ -1,0 +1,243 @@
+use serde_json::{Value, json};
+
+use super::copy::{OwnStream, consumer, differences, stream};
+use super::{Fields, Model};
+use crate::plan::{AckMode, Delivery, Plan, Storage};
+use crate::profile::{Source, read};
+
+fn fields(value: &Value) -> Fields {
+    value.as_object().unwrap().clone()
+}
+
+fn plan(sets: &[&str]) -> Plan {
+    let sets: Vec<String> = sets.iter().map(|&set| set.to_owned()).collect();
+    read(&Source::find("quick").unwrap(), &sets).unwrap()
+}
+
+fn model(stream: &Value, consumers: &[Value]) -> Model {
+    let texts: Vec<String> = consumers.iter().map(ToString::to_string).collect();
+    let consumers: Vec<(&str, &str)> = texts.iter().map(|text| ("c.json", text.as_str())).collect();
+    let stream = stream.to_string();
+    Model::read(Some(("s.json", &stream)), &consumers).unwrap()
+}
+
+fn own(consumers: u64) -> OwnStream {
+    let config = json!({
+        "name": "tickgate-r", "description": "ours", "subjects": ["tickgate-r.a"], "metadata": {"tickgate.run": "r"},
+        "discard": "new", "max_bytes": 1024, "max_age": 86_400_000_000_000_u64, "max_msgs": -1, "num_replicas": 1,
+    });
+    OwnStream { config: fields(&config), clustered: false, consumers }
+}
+
+#[test]
+fn what_the_command_line_and_the_api_print_is_read() {
+    let stream =
+        json!({"name": "ORDERS", "subjects": ["orders.>"], "retention": "workqueue", "num_replicas": 3});
+    let consumer = json!({"durable_name": "billing", "ack_policy": "explicit"});
+    for text in [
+        stream.to_string(),
+        json!({"config": stream, "created": "x", "state": {"messages": 1}}).to_string(),
+        json!({"type": "io.nats.jetstream.api.v1.stream_info_response", "config": stream}).to_string(),
+        json!({"streams": [{"config": stream}], "total": 1}).to_string(),
+        format!("\u{feff}[{stream}]\r\n"),
+    ] {
+        let model = Model::read(Some(("s.json", &text)), &[]).unwrap();
+        assert_eq!((model.retention(), model.of.as_str()), ("workqueue", "s.json"), "{text}");
+    }
+    let other = json!({"config": {"name": "audit"}, "stream_name": "ORDERS"});
+    for text in [
+        format!("{consumer}\n{other}"),
+        json!([consumer, other]).to_string(),
+        json!({"consumers": [{"stream_name": "ORDERS", "config": consumer}, other]}).to_string(),
+    ] {
+        let model = Model::read(None, &[("c.json", &text)]).unwrap();
+        assert_eq!(model.names(), "billing, audit", "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_configuration_is_refused_with_its_file() {
+    for (text, said) in [
+        ("", "s.json has no configuration of a stream; expected what `nats stream info NAME --json` prints"),
+        ("Information for Stream ORDERS", "s.json is no JSON"),
+        ("3", "s.json holds something else"),
+        ("[\"ORDERS\"]", "s.json holds something else"),
+        ("{\"a\": 1}", "s.json holds something else"),
+        ("{\"config\": 1}", "s.json holds something else"),
+        (
+            "{\"error\": {\"code\": 404, \"description\": \"stream not found\"}}",
+            "is an error of the server: \"stream not found\"",
+        ),
+        ("{\"durable_name\": \"x\"}", "s.json is of a consumer; give it with --consumer-config"),
+        ("{\"subjects\": []} {\"subjects\": []}", "s.json has 2 streams; expected one"),
+        ("{\"max_msgs\": \"100\"}", "`max_msgs` in s.json is \"100\"; expected a whole number"),
+        ("{\"max_age\": 1.5}", "`max_age` in s.json is 1.5"),
+        (
+            "{\"retention\": \"queue\"}",
+            "`retention` in s.json is `queue`; expected `limits`, `interest` or `workqueue`",
+        ),
+    ] {
+        let error = Model::read(Some(("s.json", text)), &[]).unwrap_err();
+        assert!(error.contains(said), "{text}: {error}");
+    }
+    let error = Model::read(None, &[("c.json", "{\"storage\": \"file\"}")]).unwrap_err();
+    assert!(error.contains("give it with --stream-config"), "{error}");
+    let deep = "[".repeat(50_000);
+    assert!(Model::read(Some(("s.json", &deep)), &[]).is_err());
+}
+
+#[test]
+fn a_model_decides_over_the_profile_and_every_difference_is_named() {
+    let stream = json!({
+        "subjects": ["o.>"], "storage": "memory", "num_replicas": 3, "compression": "s2", "max_bytes": 2048, "max_age": 60_000_000_000_u64,
+    });
+    let consumer = json!({
+        "durable_name": "trading-engine", "ack_policy": "all", "ack_wait": 5_000_000_000_u64, "max_ack_pending": 7,
+        "backoff": [1_000_000_000, 9_000_000_000_u64],
+    });
+    let applied = model(&stream, &[consumer]).applied(&plan(&[])).unwrap();
+    let bus = &applied.plan.bus;
+    assert_eq!((bus.replicas, bus.storage, bus.ack), (3, Storage::Memory, AckMode::All));
+    assert_eq!((bus.max_bytes.bytes, bus.max_age.to_string()), (2048, "1m".to_owned()));
+    // A delivery may come again after the longest pause.
+    assert_eq!((bus.nats.ack_wait.to_string(), bus.nats.max_ack_pending), ("9s".to_owned(), 7));
+    let said = applied.differs.join("\n");
+    for part in [
+        "`bus.replicas` is 1 in the profile, and 3 in s.json and c.json",
+        "`bus.ack` is explicit in the profile, and all in",
+        "`bus.nats.max_ack_pending` is 50000 in the profile, and 7",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_group_has_the_consumer_that_it_names_or_that_has_its_name_or_the_only_one() {
+    let consumer = |name: &str, most: u32| json!({"durable_name": name, "ack_policy": "explicit", "max_ack_pending": most});
+    let stream = json!({"subjects": ["o.>"]});
+    let pending = |model: &Model, sets: &[&str]| {
+        let plan = plan(sets);
+        model.applied(&plan).map(|applied| applied.plan.bus.nats.max_ack_pending)
+    };
+    let one = model(&stream, &[consumer("x", 5)]);
+    assert_eq!(pending(&one, &[]), Ok(5));
+    let two = model(&stream, &[consumer("x", 5), consumer("y", 6)]);
+    let group = "groups=[{name=\"y\",subscribe=[\">\"]}]";
+    assert_eq!(pending(&two, &[group]), Ok(6));
+    assert_eq!(pending(&two, &[group, "groups.y.consumer=x"]), Ok(5));
+    let plain = plan(&[]);
+    assert_eq!(pending(&two, &[]), Ok(plain.bus.nats.max_ack_pending));
+    let said = two.without_consumer(&plain).join("\n");
+    assert!(said.contains("(it has x, y); name one with `groups."), "{said}");
+    let error = pending(&two, &[group, "groups.y.consumer=z"]).unwrap_err();
+    assert!(error.contains("names consumer z, and s.json and c.json and c.json has x, y"), "{error}");
+}
+
+#[test]
+fn a_stream_that_the_plan_cannot_run_on_is_refused() {
+    let refused = |stream: Value, sets: &[&str]| model(&stream, &[]).applied(&plan(sets)).unwrap_err();
+    let mirror = refused(json!({"storage": "file", "mirror": {"name": "ORIGIN"}}), &[]);
+    assert!(mirror.contains("is a mirror of stream ORIGIN"), "{mirror}");
+    let size = refused(json!({"subjects": [], "max_msg_size": 100}), &[]);
+    assert!(size.contains("`max_msg_size` of s.json is 100"), "{size}");
+    let two = "groups=[{name=\"a\",subscribe=[\">\"]},{name=\"b\",subscribe=[\"market.>\"]}]";
+    let queue = refused(json!({"retention": "workqueue"}), &[two]);
+    assert!(queue.contains("the groups a and b both receive market.quote.received"), "{queue}");
+    let ack = refused(json!({"retention": "workqueue"}), &["bus.ack=none"]);
+    assert!(ack.contains("set `bus.ack = \"explicit\"`"), "{ack}");
+}
+
+#[test]
+fn a_pinned_consumer_makes_a_pinned_group() {
+    let consumer = json!({"durable_name": "x", "ack_policy": "explicit", "priority_policy": "pinned_client", "priority_groups": ["a"]});
+    let model = model(&json!({"subjects": ["o.>"]}), &[consumer]);
+    let applied = model.applied(&plan(&["groups=[{name=\"g\",subscribe=[\">\"],members=2}]"])).unwrap();
+    assert_eq!(applied.plan.groups[0].delivery, Delivery::Pinned);
+}
+
+#[test]
+fn the_copy_of_a_stream_has_its_configuration_under_names_of_its_own() {
+    let model = fields(&json!({
+        "name": "ORDERS", "description": "theirs", "subjects": ["orders.>"], "metadata": {"team": "x"},
+        "retention": "interest", "discard": "old", "max_msgs": 5, "max_bytes": -1, "max_age": 0, "num_replicas": 3,
+        "placement": {"cluster": "prod"}, "max_consumers": 2, "republish": {"src": ">", "dest": "copy.>"},
+        "sources": [{"name": "A"}], "sealed": false, "consumer_limits": {"inactive_threshold": 1_000_000_000, "max_ack_pending": 9},
+        "from_a_newer_server": 7,
+    }));
+    let copy = stream(&model, &own(3));
+    let expected = json!({
+        "name": "tickgate-r", "description": "ours", "subjects": ["tickgate-r.a"], "metadata": {"tickgate.run": "r"},
+        "retention": "interest", "discard": "old", "max_msgs": 5, "max_bytes": 1024, "max_age": 86_400_000_000_000_u64,
+        "consumer_limits": {"max_ack_pending": 9}, "from_a_newer_server": 7,
+    });
+    assert_eq!(Value::Object(copy.config.clone()), expected);
+    let left: Vec<&str> = copy.left.iter().map(|(name, _)| name.as_str()).collect();
+    for name in [
+        "num_replicas",
+        "placement",
+        "max_consumers",
+        "republish",
+        "sources",
+        "consumer_limits",
+        "max_bytes",
+        "max_age",
+    ] {
+        assert!(left.contains(&name), "{name}: {:?}", copy.left);
+    }
+    assert_eq!(left.len(), 8, "{:?}", copy.left);
+    // In a cluster the copies are kept; what the server did not make of it is a difference.
+    let copy = stream(&model, &OwnStream { clustered: true, ..own(2) });
+    assert_eq!(
+        (copy.config["num_replicas"].clone(), copy.config["max_consumers"].clone()),
+        (json!(3), json!(2))
+    );
+    let mut made = copy.config.clone();
+    made.insert("discard".into(), json!("new"));
+    made.remove("from_a_newer_server");
+    made.insert("allow_direct".into(), json!(true));
+    let said = differences(&model, &copy, &made, false).join("\n");
+    assert_eq!(
+        said,
+        "discard is new in the run, and old in the model\nfrom_a_newer_server is not set in the run, and 7 in the model"
+    );
+}
+
+#[test]
+fn the_copy_of_a_consumer_has_what_a_pulling_member_can_have() {
+    let model = fields(&json!({
+        "durable_name": "billing", "deliver_policy": "new", "ack_policy": "explicit", "ack_wait": 5, "max_deliver": 3,
+        "backoff": [1, 2], "max_ack_pending": 10, "max_waiting": 2, "max_expires": 1_000_000_000, "max_batch": 10,
+        "deliver_subject": "push.here", "flow_control": true, "filter_subjects": ["orders.eu"], "num_replicas": 3,
+        "inactive_threshold": 5_000_000_000_u64, "headers_only": true, "sample_freq": "50%", "mem_storage": true,
+        "priority_policy": "overflow", "priority_groups": ["p"], "replay_policy": "instant",
+    }));
+    let own = fields(&json!({
+        "durable_name": "tickgate-r-g", "filter_subjects": ["tickgate-r.a"], "deliver_policy": "all", "ack_policy": "none",
+        "inactive_threshold": 3_600_000_000_000_u64, "max_deliver": -1, "metadata": {"tickgate.run": "r"},
+    }));
+    let group = plan(&[]).groups[0].clone();
+    let copy = consumer(&model, &own, &group, false);
+    let expected = json!({
+        "durable_name": "tickgate-r-g", "filter_subjects": ["tickgate-r.a"], "deliver_policy": "all",
+        "inactive_threshold": 3_600_000_000_000_u64, "metadata": {"tickgate.run": "r"}, "ack_policy": "explicit", "ack_wait": 5,
+        "max_deliver": 3, "backoff": [1, 2], "max_ack_pending": 10, "max_batch": 10, "sample_freq": "50%", "mem_storage": true,
+        "replay_policy": "instant",
+    });
+    assert_eq!(Value::Object(copy.config.clone()), expected);
+    let said: Vec<&str> = copy.left.iter().map(|(_, said)| said.as_str()).collect();
+    let said = said.join("\n");
+    for part in [
+        "deliver_policy new: a group receives every event",
+        "deliver_subject push.here: the run's members pull",
+        "filter_subjects [\"orders.eu\"]: a group receives what its `subscribe` says",
+        "headers_only true:",
+        "inactive_threshold 5s:",
+        "max_expires 1s:",
+        "max_waiting 2: the group's members have up to 4 requests open",
+        "num_replicas 3: this server is in no cluster",
+        "priority_policy overflow:",
+    ] {
+        assert!(said.contains(part), "`{part}` is not in\n{said}");
+    }
+    assert_eq!(differences(&model, &copy, &copy.config, true), Vec::<String>::new());
+}

@@ -1,0 +1,58 @@
+//! Whether a run may publish into somebody's stream: only where the command line says so.
+
+use super::asked::Asked;
+use super::error::SessionError;
+use super::product::Product;
+use crate::load;
+use crate::plan::Plan;
+use crate::report::show;
+
+/// What the user should know of a run in somebody's stream, or why there is none.
+///
+/// # Errors
+/// When the command line does not allow it, or the bus is one that tickgate starts.
+pub(super) fn allowed(
+    asked: &Asked,
+    plan: &Plan,
+    stream: &str,
+    product: &Product,
+    elsewhere: bool,
+) -> Result<Vec<String>, SessionError> {
+    let key = format!("`bus.{}.attach`", product.name());
+    if !elsewhere {
+        return Err(SessionError::Asked(format!(
+            "{key} names stream {stream} of a running bus; name that bus with --broker or --context, or leave it out"
+        )));
+    }
+    if !asked.allow_attach {
+        return Err(SessionError::Asked(format!(
+            "{key} publishes the run's events into stream {stream}, where all its consumers receive them; allow it with \
+             --allow-attach, or take a copy of the stream with `bus.{}.like`",
+            product.name()
+        )));
+    }
+    let totals = load::totals(&plan.load);
+    let mut warnings = vec![format!(
+        "{} events go into stream {stream} below {}: its other consumers receive them, and they stay there until the stream \
+         removes them",
+        show::count(totals.warmup_events + totals.measure_events),
+        plan.topology.prefix,
+    )];
+    for (group, name) in
+        plan.groups.iter().filter_map(|group| group.consumer.as_ref().map(|name| (group, name)))
+    {
+        if !asked.allow_consumer.contains(name) {
+            return Err(SessionError::Asked(format!(
+                "group {} reads through consumer {name} of stream {stream}, and acknowledges whatever it delivers, others' \
+                 events too; allow it with --allow-consumer {name}, or leave `groups.{}.consumer` out",
+                group.name, group.name
+            )));
+        }
+        warnings.push(format!(
+            "group {} reads through consumer {name}: whatever others publish meanwhile is delivered to the run and acknowledged, so \
+             that nobody else receives it through {name}",
+            group.name
+        ));
+    }
+    Ok(warnings)
+}

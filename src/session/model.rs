@@ -1,0 +1,56 @@
+//! Whose configuration a run's stream and consumers copy: files that are named, or a stream of the bus itself.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use super::asked::Asked;
+use super::error::SessionError;
+use crate::bus::{Applied, Model};
+use crate::plan::Plan;
+
+/// Bytes of a file with configurations, at the most.
+const LARGEST: u64 = 4 << 20;
+
+/// Reads the files that are asked for.
+///
+/// # Errors
+/// When one cannot be read, or holds no configuration.
+pub(crate) fn of_files(asked: &Asked) -> Result<Option<Model>, SessionError> {
+    if asked.stream_config.is_none() && asked.consumer_config.is_empty() {
+        return Ok(None);
+    }
+    let named = |path: &Path| path.display().to_string();
+    let read = |path: &Path| text(path).map(|text| (named(path), text));
+    let stream = asked.stream_config.as_deref().map(read).transpose()?;
+    let consumers = asked.consumer_config.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
+    let consumers: Vec<(&str, &str)> = consumers.iter().map(pair).collect();
+    Model::read(stream.as_ref().map(pair), &consumers).map(Some).map_err(SessionError::Asked)
+}
+
+fn pair((name, text): &(String, String)) -> (&str, &str) {
+    (name, text)
+}
+
+fn text(path: &Path) -> Result<String, SessionError> {
+    let wrong = |why: String| SessionError::Asked(format!("cannot read {}: {why}", path.display()));
+    let file = File::open(path).map_err(|error| wrong(error.to_string()))?;
+    let regular = file.metadata().is_ok_and(|file| file.is_file());
+    if !regular {
+        return Err(wrong("it is no regular file".into()));
+    }
+    let mut text = String::new();
+    file.take(LARGEST + 1).read_to_string(&mut text).map_err(|error| wrong(error.to_string()))?;
+    if text.len() > crate::num::index(LARGEST) {
+        return Err(wrong("it has more than 4 MiB".into()));
+    }
+    Ok(text)
+}
+
+/// The plan with a model's configuration.
+///
+/// # Errors
+/// When it cannot be run so.
+pub(crate) fn applied(model: &Model, plan: &Plan) -> Result<Applied, SessionError> {
+    model.applied(plan).map_err(SessionError::Asked)
+}
