@@ -111,6 +111,10 @@ impl Lines<'_> {
                 skips = true;
             } else if escaped {
                 text.pop();
+                // A continued line with nothing after it ends there, even if nothing is before it.
+                if self.at == self.bytes.len() {
+                    return Some((text, begins));
+                }
                 (skips, continued, escaped) = (true, true, false);
                 if byte == b'\r' && self.bytes.get(self.at) == Some(&b'\n') {
                     self.take();

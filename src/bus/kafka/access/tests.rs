@@ -234,3 +234,124 @@ fn what_is_given_first_wins_and_what_belongs_together_stays_together() {
     let stored = Access { files: store.clone(), ..Access::default() }.or(env);
     assert_eq!(stored.files, TlsFiles { ca: file("e.ca"), ..store });
 }
+
+/// Numbers that look drawn, always the same.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self, below: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % below
+    }
+
+    fn text(&mut self, parts: &[&str], most: usize) -> String {
+        (0..self.next(most)).map(|_| parts[self.next(parts.len())]).collect()
+    }
+}
+
+fn hex(text: &str) -> String {
+    text.bytes().fold(String::new(), |out, byte| format!("{out}{byte:02x}"))
+}
+
+/// What Java makes of cases; `None` where it is not here.
+fn by_java(what: &str, cases: &[String]) -> Option<Vec<String>> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let home = std::env::var("KAFKA_HOME").map_or_else(|_| root.join(".brokers/kafka"), PathBuf::from);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cases");
+    std::fs::write(&file, cases.iter().map(|case| hex(case) + "\n").collect::<String>()).unwrap();
+    let done = std::process::Command::new("java")
+        .args(["-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
+        .arg(format!("{}/*", home.join("libs").display()))
+        .arg(root.join("tests/java/Referee.java"))
+        .arg(what)
+        .arg(&file)
+        .output();
+    let done = done.ok().filter(|done| done.status.success());
+    let required = std::env::var("TICKGATE_REQUIRE").unwrap_or_default();
+    let required = required.split([',', ' ']).any(|word| ["all", "kafka"].contains(&word));
+    assert!(done.is_some() || !required, "Java with Kafka's jars is required and missing: scripts/kafka.sh");
+    Some(String::from_utf8(done?.stdout).unwrap().lines().map(str::to_owned).collect())
+}
+
+/// Pairs as the referee writes them, the last of a key, sorted.
+fn pairs<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let all: std::collections::BTreeMap<String, String> =
+        all.map(|(key, value)| (hex(key), hex(value))).collect();
+    all.iter().map(|(key, value)| format!(" {key}={value}")).collect()
+}
+
+#[test]
+fn drawn_properties_are_read_as_java_reads_them() {
+    const PARTS: [&str; 24] = [
+        "a", "b", "key", " ", "  ", "\t", "\x0c", "=", ":", "#", "!", "\\", "\\\\", "\n", "\r", "\r\n",
+        "\\\n", "\\\r\n", "\\u0041", "\\u00", "\\t", "\\=", "\"", "\u{e4}",
+    ];
+    let mut draw = Draw(0x9e37_79b9_7f4a_7c15);
+    let cases: Vec<String> = (0..4000).map(|_| draw.text(&PARTS, 16)).collect();
+    let Some(java) = by_java("properties", &cases) else { return };
+    assert_eq!(java.len(), cases.len());
+    for (case, java) in cases.iter().zip(&java) {
+        let ours = properties::parse(case.as_bytes()).map_or_else(
+            |_| "refused".to_owned(),
+            |all| {
+                format!("read{}", pairs(all.iter().map(|entry| (entry.key.as_str(), entry.value.as_str()))))
+            },
+        );
+        assert_eq!(&ours, java, "{case:?}");
+    }
+}
+
+#[test]
+fn drawn_logins_are_read_as_kafkas_client_reads_them() {
+    const PARTS: [&str; 27] = [
+        "a.B",
+        "required",
+        " required ",
+        "username",
+        "=",
+        "=",
+        "=\"u\"",
+        "='p q'",
+        ";",
+        ";",
+        " ",
+        "\n",
+        "\"",
+        "'",
+        "\\",
+        "\\101",
+        "\\n",
+        "1",
+        "-",
+        "-x",
+        ".5",
+        "/",
+        "//",
+        "/* c */",
+        "\u{e4}",
+        "_$",
+        "@",
+    ];
+    let mut draw = Draw(0x2545_f491_4f6c_dd1d);
+    let drawn = (0..4000).map(|at| {
+        let text = draw.text(&PARTS, 12);
+        if at % 4 == 0 { text } else { format!("a.B required {text};") }
+    });
+    let cases: Vec<String> = drawn.collect();
+    let Some(java) = by_java("jaas", &cases) else { return };
+    assert_eq!(java.len(), cases.len());
+    for (case, java) in cases.iter().zip(&java) {
+        let ours = jaas::parse(case).map_or_else(
+            |_| "refused".to_owned(),
+            |login| {
+                let all = login.options.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+                format!("read {}{}", hex(&login.module), pairs(all))
+            },
+        );
+        assert_eq!(&ours, java, "{case:?}");
+    }
+    assert!(java.iter().filter(|line| *line != "refused").count() > 200);
+}
