@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Mark;
 use crate::host::clock::Clock;
+use crate::plan::Ns;
 
 /// Marks that wait to be taken, at the most: more are counted.
 const WAITING: usize = 4096;
@@ -60,6 +61,22 @@ impl Notes {
             return;
         }
         *last = kind;
+        self.push(self.marks.clock.now(), kind, detail);
+    }
+
+    /// A mark of something that began earlier.
+    #[cfg(feature = "kafka")]
+    pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
+        self.push(at, kind, detail);
+    }
+
+    /// The time by the marks' clock.
+    #[cfg(feature = "kafka")]
+    pub(super) fn now(&self) -> Ns {
+        self.marks.clock.now()
+    }
+
+    fn push(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut all = self.marks.list.lock().unwrap_or_else(PoisonError::into_inner);
         if all.waiting.len() >= WAITING {
             all.more += 1;
@@ -67,7 +84,7 @@ impl Notes {
         }
         let detail =
             if detail.is_empty() { self.name.to_string() } else { format!("{}: {detail}", self.name) };
-        all.waiting.push(Mark { at: self.marks.clock.now(), kind, detail });
+        all.waiting.push(Mark { at, kind, detail });
     }
 }
 

@@ -13,6 +13,7 @@ mod progress;
 mod provision;
 mod publisher;
 mod target;
+mod throttle;
 mod watch;
 
 use std::path::PathBuf;
