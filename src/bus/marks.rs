@@ -54,6 +54,16 @@ pub(super) struct Notes {
 
 impl Notes {
     pub(super) fn mark(&self, kind: &'static str, detail: &str) {
+        self.mark_at(self.now(), kind, detail);
+    }
+
+    /// The time by the marks' clock.
+    pub(super) fn now(&self) -> Ns {
+        self.marks.clock.now()
+    }
+
+    /// A mark of something that may have begun earlier.
+    pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Some conditions report themselves again with every attempt; the first one tells it.
         let repeats = matches!(kind, "client-error" | "broker-error" | "slow-consumer" | "no-responders");
@@ -61,22 +71,6 @@ impl Notes {
             return;
         }
         *last = kind;
-        self.push(self.marks.clock.now(), kind, detail);
-    }
-
-    /// A mark of something that began earlier.
-    #[cfg(feature = "kafka")]
-    pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
-        self.push(at, kind, detail);
-    }
-
-    /// The time by the marks' clock.
-    #[cfg(feature = "kafka")]
-    pub(super) fn now(&self) -> Ns {
-        self.marks.clock.now()
-    }
-
-    fn push(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut all = self.marks.list.lock().unwrap_or_else(PoisonError::into_inner);
         if all.waiting.len() >= WAITING {
             all.more += 1;
