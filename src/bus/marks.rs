@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::Mark;
 use crate::host::clock::Clock;
+use crate::plan::Ns;
 
 /// Marks that wait to be taken, at the most: more are counted.
 const WAITING: usize = 4096;
@@ -53,6 +54,16 @@ pub(super) struct Notes {
 
 impl Notes {
     pub(super) fn mark(&self, kind: &'static str, detail: &str) {
+        self.mark_at(self.now(), kind, detail);
+    }
+
+    /// The time by the marks' clock.
+    pub(super) fn now(&self) -> Ns {
+        self.marks.clock.now()
+    }
+
+    /// A mark of something that may have begun earlier.
+    pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Some conditions report themselves again with every attempt; the first one tells it.
         let repeats = matches!(kind, "client-error" | "broker-error" | "slow-consumer" | "no-responders");
@@ -67,7 +78,7 @@ impl Notes {
         }
         let detail =
             if detail.is_empty() { self.name.to_string() } else { format!("{}: {detail}", self.name) };
-        all.waiting.push(Mark { at: self.marks.clock.now(), kind, detail });
+        all.waiting.push(Mark { at, kind, detail });
     }
 }
 

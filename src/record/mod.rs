@@ -6,6 +6,7 @@
 
 mod figures;
 mod journal;
+pub mod quota;
 mod timeline;
 
 pub use figures::{

@@ -1,5 +1,7 @@
 //! Kafka: its brokers, its addresses, its bus.
 
+use std::path::PathBuf;
+
 use super::asked::Asked;
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
@@ -7,7 +9,7 @@ use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
 use crate::bus::BusError;
-use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Sasl, Setup, TlsFiles};
+use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Pem, Sasl, Setup, TlsFiles};
 use crate::bus::leftover::Cleaner;
 use crate::bus::secret::Secret;
 use crate::market;
@@ -85,20 +87,23 @@ fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
 
 fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
     let target = kafka::Target::parse(&asked.at).map_err(SessionError::asked)?;
-    let on_the_command_line = target.secret().is_some();
-    target.secret().into_iter().for_each(keep_out);
-    let target = target.with(access(asked, environment)?);
-    target.secret().into_iter().for_each(keep_out);
-    let open = target.secret().is_some() && !target.tls;
+    let on_the_command_line = target.sasl.is_some();
+    target.secrets().for_each(keep_out);
+    // What a user's file says wrong is the user's to change.
+    let access = access(asked, environment).map_err(SessionError::asked)?;
+    access.secrets().for_each(keep_out);
+    let (target, mut warnings) = target.completed(access).map_err(SessionError::asked)?;
+    let open = target.sasl.is_some() && !target.tls;
     let hosts = target.brokers.iter().map(String::as_str).filter(|_| open);
-    let warnings = exposure(on_the_command_line, hosts);
+    warnings.extend(exposure(on_the_command_line, hosts));
     Ok(Elsewhere { target: Box::new(target), mode: "url".into(), warnings })
 }
 
 /// The requested credentials, then a properties file, then the environment.
-fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, SessionError> {
-    let files =
-        TlsFiles { ca: asked.tls_ca.clone(), cert: asked.tls_cert.clone(), key: asked.tls_key.clone() };
+fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, BusError> {
+    let file = |path: &Option<PathBuf>| path.clone().map(Pem::At);
+    let (ca, cert, key) = (file(&asked.tls_ca), file(&asked.tls_cert), file(&asked.tls_key));
+    let files = TlsFiles { ca, cert, key, ..TlsFiles::default() };
     let flags = Access { user: asked.user.clone(), files, ..Access::default() };
     let file = match &asked.creds {
         Some(path) => Access::from_properties(path)?,

@@ -10,6 +10,7 @@ use crate::plan::{Metric, Objective, Op, Outcome, Stat, Throughput, Timing, Valu
 use crate::record::{End, Record, Window};
 
 use super::observe::{self, Counts, Observed};
+use super::quota;
 use super::validity::{self, Unfit};
 use super::{compare, number};
 
@@ -50,6 +51,9 @@ pub(super) fn still_to_come(record: &Record, objective: &Objective, lost: f64) -
 
 /// Why a miss may not be the bus's.
 pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed) -> Option<Unfit> {
+    if let Some(quota) = quota::excuse(record, objective) {
+        return Some(quota);
+    }
     match objective.metric {
         Metric::Time(Timing::Latency | Timing::Ack, _) if !observe::upper(objective.op) => None,
         Metric::Time(Timing::Latency | Timing::Ack, _) => {

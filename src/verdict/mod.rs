@@ -7,6 +7,7 @@ pub mod claims;
 mod confidence;
 mod miss;
 mod observe;
+mod quota;
 mod validity;
 
 pub use confidence::samples_needed;

@@ -94,6 +94,7 @@ pub fn reasons(record: &Record) -> Vec<Reason> {
     doubts(record)
         .into_iter()
         .chain(behind(record))
+        .chain(super::quota::any(record))
         .chain(lateness(record, Stat::Quantile(0.99), limit))
         .map(|unfit| Reason { rule: unfit.rule.into(), seen: unfit.seen, next: unfit.next })
         .collect()

@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use tickgate::bus::kafka::{Access, Secret, Target, TlsFiles};
+use tickgate::bus::kafka::{Access, Pem, Secret, Target, TlsFiles};
 use tickgate::bus::{Answer, Bus as _, Member as _, Publisher as _, Refusal};
 use tickgate::plan::{AckMode, Acks, Delivery, Group, Kafka as Settings, Plan, Span, Sync};
 
@@ -299,7 +299,10 @@ fn what_is_in_the_way_says_what_to_do() {
     let kafka = Kafka::with_doors();
     let Doors { certificates, users, tls, lost } = kafka.doors();
     let safe = || Target::parse(&format!("kafka+tls://127.0.0.1:{tls}")).unwrap();
-    let ca = |path| Access { files: TlsFiles { ca: Some(path), ..TlsFiles::default() }, ..Access::default() };
+    let ca = |path| Access {
+        files: TlsFiles { ca: Some(Pem::At(path)), ..TlsFiles::default() },
+        ..Access::default()
+    };
     refused(&kafka, at(1), &["cannot connect to kafka://127.0.0.1:1", "refused", "start a broker there"]);
     refused(&kafka, at(*lost), &["127.0.0.1:1, which cannot be reached", "advertised.listeners"]);
     refused(&kafka, at(*users).with(user("wrong")), &["Invalid username or password", "$KAFKA_PASSWORD"]);

@@ -175,7 +175,15 @@ fn what_cannot_be_is_said_before_any_load() {
     gate(&place, &["--broker", "kafka://127.0.0.1:1"])
         .fails(4, &["cannot connect to kafka://127.0.0.1:1", "refused"]);
     gate(&place, &["--creds", "none.properties", "--broker", "kafka://127.0.0.1:1"])
-        .fails(4, &["none.properties"]);
+        .fails(2, &["none.properties"]);
+    place.write(
+        "client.properties",
+        "security.protocol=SASL_SSL\nsasl.mechanism=SCRAM-SHA-512\nssl.truststore.location=ca.pem\nssl.truststore.type=PEM\n",
+    );
+    gate(&place, &["--creds", "client.properties", "--broker", "kafka://127.0.0.1:1"])
+        .fails(2, &["client.properties", "names no user", "sasl.jaas.config"]);
+    gate(&place, &["--tls-ca", "client.properties", "--broker", "kafka://127.0.0.1:1"])
+        .fails(2, &["client.properties holds no certificate in PEM"]);
     for (set, part) in [
         ("bus.storage=memory", "Kafka keeps its log in files"),
         ("bus.kafka.acks=leader", "an idempotent producer waits for all copies"),

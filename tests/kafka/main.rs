@@ -8,5 +8,7 @@ mod contract;
 mod driver;
 #[cfg(feature = "kafka")]
 mod gate;
+#[cfg(feature = "kafka")]
+mod properties;
 #[path = "../support/mod.rs"]
 mod support;

@@ -17,11 +17,13 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::names::Names;
 use super::progress::Progress;
+use super::throttle::INTERVAL_MS;
 use super::watch::Watch;
 use crate::bus::{BusError, Delivery, Member, environment};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Bus};
+use crate::record::quota::Side;
 
 /// Events that are handed over at once, at the most.
 const BATCH: usize = 100;
@@ -46,6 +48,10 @@ impl ClientContext for Seat {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.watch.error(error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.watch.statistics(Side::Consumer, statistics);
     }
 }
 
@@ -330,6 +336,8 @@ fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
         .set("max.poll.interval.ms", "86400000")
         // A group whose coordinator is gone asks for another one ten times as often: the client's own 10 min would be one.
         .set("coordinator.query.interval.ms", "5000")
+        // They say whether a quota holds the client back.
+        .set("statistics.interval.ms", INTERVAL_MS)
         // A full queue must not make a pause of a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "50");

@@ -3,6 +3,7 @@
 //! librdkafka does the work on threads of its own; what is ours is when an answer is stamped, how many events are under
 //! way, and what a report means.
 
+mod access;
 mod audit;
 mod bell;
 mod clean;
@@ -12,6 +13,7 @@ mod progress;
 mod provision;
 mod publisher;
 mod target;
+mod throttle;
 mod watch;
 
 use std::path::PathBuf;
@@ -25,10 +27,11 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset};
 use tokio::runtime::Runtime;
 
+pub use access::{Access, Pem, Sasl, TlsFiles};
 pub use clean::KafkaCleaner;
 pub use member::KafkaMember;
 pub use publisher::KafkaPublisher;
-pub use target::{Access, Sasl, Secret, Target, TlsFiles};
+pub use target::Target;
 
 use self::audit::{Audit, Ends};
 use self::names::Names;
@@ -36,6 +39,7 @@ use self::progress::Progress;
 use self::provision::{Admin, Made, explain};
 use self::watch::Watch;
 use crate::bus::marks::Marks;
+pub use crate::bus::secret::Secret;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, environment};
 use crate::host::clock::Clock;
 use crate::num;

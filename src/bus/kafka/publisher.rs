@@ -17,6 +17,7 @@ use rdkafka::{ClientContext, util::Timeout};
 
 use super::bell::Bell;
 use super::names::Names;
+use super::throttle::INTERVAL_MS;
 use super::watch::Watch;
 use super::{MAX_PAYLOAD, explain};
 use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
@@ -25,6 +26,7 @@ use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
 use crate::plan::{Acks, BatchCompression, Bus, Ns};
+use crate::record::quota::Side;
 
 /// The client looks for events that have timed out about once a second. Only after that they are given up here, since
 /// it can tell those that were never sent.
@@ -66,6 +68,10 @@ impl ClientContext for Reports {
 
     fn error(&self, error: KafkaError, reason: &str) {
         self.watch.error(error, reason);
+    }
+
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.watch.statistics(Side::Producer, statistics);
     }
 }
 
@@ -304,6 +310,8 @@ fn settings(config: &mut ClientConfig, bus: &Bus) {
         .set("message.timeout.ms", (bus.publish_timeout.ns / 1_000_000).max(1).to_string())
         .set("message.max.bytes", super::MAX_MESSAGE)
         .set("topic.metadata.propagation.max.ms", "5000")
+        // They say whether a quota holds the client back.
+        .set("statistics.interval.ms", INTERVAL_MS)
         // The window bounds what is in the client.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "2147483647");

@@ -1,38 +1,17 @@
-//! Where a Kafka cluster is and how to get in: addresses, credentials and TLS files.
+//! Where a Kafka cluster is and how to get in: addresses, and what a user, a file or the environment adds to them.
 //!
 //! Secrets come from a URL, the environment or a properties file; like those of NATS they appear in nothing that is
 //! shown.
 
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::path::Path;
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::BaseConsumer;
 
-use crate::bus::secret::{decode, redact, split};
+use super::access::{self, Access, Asks, Pem, Sasl, TlsFiles};
+use crate::bus::secret::{Secret, decode, redact, split};
 use crate::bus::{BusError, environment};
-
-pub use crate::bus::secret::Secret;
-
-/// How to prove who we are, over SASL.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sasl {
-    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
-    pub mechanism: String,
-    /// The user's name.
-    pub user: String,
-    /// The password.
-    pub password: Secret,
-}
-
-/// How the connection is encrypted.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TlsFiles {
-    /// Certificates of the authorities to trust (PEM), instead of the system's.
-    pub ca: Option<PathBuf>,
-    /// The client's own certificate (PEM).
-    pub cert: Option<PathBuf>,
-    /// Its key (PEM).
-    pub key: Option<PathBuf>,
-}
 
 /// A cluster, by some of its brokers, and how to get in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,109 +26,6 @@ pub struct Target {
     pub sasl: Option<Sasl>,
     /// What to call it in reports; holds no secret.
     pub label: String,
-}
-
-/// What a user or the environment adds to a URL; what is given here wins.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Access {
-    /// User name.
-    pub user: Option<String>,
-    /// Password.
-    pub password: Option<Secret>,
-    /// The mechanism of SASL; `PLAIN` where nobody says.
-    pub mechanism: Option<String>,
-    /// TLS files.
-    pub files: TlsFiles,
-    /// A properties file says that the connection is encrypted, or that it is not.
-    pub tls: Option<bool>,
-}
-
-impl Access {
-    /// Reads `KAFKA_USER`, `KAFKA_PASSWORD`, `KAFKA_SASL_MECHANISM`, `KAFKA_CA`, `KAFKA_CERT` and `KAFKA_KEY`.
-    pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Self {
-        let text = |name| variable(name).filter(|value| !value.is_empty());
-        let file = |name| text(name).map(PathBuf::from);
-        Self {
-            user: text("KAFKA_USER"),
-            password: text("KAFKA_PASSWORD").map(Secret::new),
-            mechanism: text("KAFKA_SASL_MECHANISM"),
-            files: TlsFiles { ca: file("KAFKA_CA"), cert: file("KAFKA_CERT"), key: file("KAFKA_KEY") },
-            tls: None,
-        }
-    }
-
-    /// The security settings of a client's properties file, as Kafka's own tools (`--command-config`) and librdkafka
-    /// write them; others are left aside.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or asks for what tickgate does not have.
-    pub fn from_properties(path: &Path) -> Result<Self, BusError> {
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            environment(
-                &format!("cannot read the properties file {}: {error}", path.display()),
-                "check the path and its rights",
-            )
-        })?;
-        let mut access = Self::default();
-        let lines = text.lines().map(str::trim).filter(|line| !line.starts_with(['#', '!']));
-        for (key, value) in lines.filter_map(|line| line.split_once('=')) {
-            let value = value.trim();
-            let file = || Some(PathBuf::from(value));
-            match key.trim() {
-                "security.protocol" => access.tls = Some(value.to_ascii_uppercase().contains("SSL")),
-                "sasl.mechanism" | "sasl.mechanisms" => access.mechanism = Some(value.to_owned()),
-                "sasl.username" => access.user = Some(value.to_owned()),
-                "sasl.password" => access.password = Some(Secret::new(value)),
-                "sasl.jaas.config" => {
-                    access.user = quoted_after(value, "username=");
-                    access.password = quoted_after(value, "password=").map(Secret::new);
-                }
-                "ssl.ca.location" => access.files.ca = file(),
-                "ssl.certificate.location" => access.files.cert = file(),
-                "ssl.key.location" => access.files.key = file(),
-                "ssl.truststore.location" | "ssl.keystore.location" => {
-                    return Err(environment(
-                        &format!(
-                            "{} names a Java key store ({key}), which tickgate cannot read",
-                            path.display()
-                        ),
-                        "give PEM files with `ssl.ca.location`, `ssl.certificate.location` and `ssl.key.location`",
-                    ));
-                }
-                _ => {}
-            }
-        }
-        // `SASL_SSL` holds `SSL`, and so does every other protocol with TLS; `PLAINTEXT` and `SASL_PLAINTEXT` do not.
-        Ok(access)
-    }
-
-    /// These, and from `other` what is missing here.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        // A user of one and a password of another belong together only where one side names no user.
-        let (user, password) = match self.user {
-            Some(user) => (Some(user), self.password.or(other.password)),
-            None => (other.user, self.password.or(other.password)),
-        };
-        let (cert, key) = if self.files.cert.is_some() {
-            (self.files.cert, self.files.key)
-        } else {
-            (other.files.cert, self.files.key.or(other.files.key))
-        };
-        Self {
-            user,
-            password,
-            mechanism: self.mechanism.or(other.mechanism),
-            files: TlsFiles { ca: self.files.ca.or(other.files.ca), cert, key },
-            tls: self.tls.or(other.tls),
-        }
-    }
-}
-
-/// `word"…"` in a JAAS line.
-fn quoted_after(text: &str, word: &str) -> Option<String> {
-    let rest = text.split_once(word)?.1.strip_prefix('"')?;
-    rest.split_once('"').map(|(value, _)| value.to_owned())
 }
 
 impl Target {
@@ -185,7 +61,7 @@ impl Target {
     /// The target with what a user or the environment adds.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
-        let Access { user, password, mechanism, files, tls } = access;
+        let Access { user, password, mechanism, files, tls, .. } = access;
         let named = user.map(|user| Sasl {
             mechanism: "PLAIN".to_owned(),
             user,
@@ -195,8 +71,104 @@ impl Target {
         if let (Some(sasl), Some(mechanism)) = (&mut sasl, mechanism) {
             sasl.mechanism = mechanism;
         }
-        let tls = tls.unwrap_or(false) || self.tls || files.ca.is_some() || files.cert.is_some();
+        let tls = tls.unwrap_or(false) || self.tls || files.are_named();
         Self { tls, files, sasl, ..self }
+    }
+
+    /// The target with all that is asked for; each contradiction and each file that is of no use is an error, before anything
+    /// is connected to. Also what of it is not used.
+    ///
+    /// # Errors
+    /// When a login is asked for and nobody is named, when a password would travel although nobody asked for that, and when a
+    /// file cannot be used.
+    pub fn completed(self, access: Access) -> Result<(Self, Vec<String>), BusError> {
+        if let Some(mechanism) = &access.mechanism {
+            access::mechanism(mechanism, "$KAFKA_SASL_MECHANISM")?;
+        }
+        let (asks, named) = (access.asks.clone(), access.mechanism.is_some());
+        let mut warnings = access.warnings.clone();
+        let target = self.with(access);
+        if let Some(asks) = &asks {
+            target.is_as_asked(asks, named)?;
+            warnings.extend(target.unused_of(asks));
+        }
+        if let Some(sasl) = target.sasl.as_ref().filter(|sasl| sasl.password.expose().is_empty()) {
+            return Err(environment(
+                &format!("the user `{}` has no password", sasl.user),
+                "set $KAFKA_PASSWORD, or give it in the properties file",
+            ));
+        }
+        target.check_files()?;
+        Ok((target, warnings))
+    }
+
+    /// A file's login has a user, a mechanism and a connection on which it may happen.
+    fn is_as_asked(&self, asks: &Asks, mechanism: bool) -> Result<(), BusError> {
+        let Some(login) = &asks.login else { return Ok(()) };
+        let wrong = |problem: &str, hint: &str| environment(&format!("{}: {problem}", asks.file), hint);
+        if self.sasl.is_none() {
+            return Err(wrong(
+                &format!("it asks for a login ({login}) and names no user"),
+                "add `sasl.jaas.config` with `username` and `password`, or give --user and $KAFKA_PASSWORD",
+            ));
+        }
+        if !mechanism {
+            return Err(wrong(
+                &format!(
+                    "it asks for a login ({login}) without `sasl.mechanism`: Kafka's default, GSSAPI, is not supported"
+                ),
+                "add `sasl.mechanism=PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+            ));
+        }
+        if asks.no_protocol && !self.tls {
+            return Err(wrong(
+                &format!(
+                    "it asks for a login ({login}) without `security.protocol`: by Kafka's default nobody would log in"
+                ),
+                "add `security.protocol=SASL_SSL`, or `SASL_PLAINTEXT` where the password may travel unencrypted",
+            ));
+        }
+        Ok(())
+    }
+
+    /// What of a file is not used on this connection.
+    fn unused_of(&self, asks: &Asks) -> Vec<String> {
+        let mut unused = Vec::new();
+        if !self.tls && !self.files.settings.is_empty() {
+            let keys: Vec<&str> = self.files.settings.iter().map(|(key, _)| *key).collect();
+            unused.push(format!(
+                "{}: not used, since the connection is not encrypted: {}",
+                asks.file,
+                keys.join(", ")
+            ));
+        }
+        let same = |at: &String| broker(at).is_some_and(|at| self.brokers.contains(&at));
+        if !asks.brokers.is_empty() && !asks.brokers.iter().all(same) {
+            unused.push(format!(
+                "{}: `bootstrap.servers` ({}) is not used: the run goes to {}",
+                asks.file,
+                asks.brokers.join(","),
+                self.label
+            ));
+        }
+        unused
+    }
+
+    /// Every file can be read and holds what it should, and the client takes them together.
+    fn check_files(&self) -> Result<(), BusError> {
+        if !self.tls {
+            return Ok(());
+        }
+        let mut config = self.config("check")?;
+        config.remove("bootstrap.servers");
+        // Makes the context of TLS and connects to nothing.
+        let made: Result<BaseConsumer, _> = config.create();
+        made.map(drop).map_err(|error| {
+            environment(
+                &format!("the TLS settings cannot be used: {}", self.scrub(&error.to_string())),
+                "check the certificates, the key and its password",
+            )
+        })
     }
 
     /// What every client of this cluster is configured with.
@@ -225,40 +197,93 @@ impl Target {
             config.set("sasl.mechanism", &sasl.mechanism);
             config.set("sasl.username", &sasl.user).set("sasl.password", sasl.password.expose());
         }
-        let files = &self.files;
-        if files.cert.is_some() != files.key.is_some() {
-            return Err(environment("a client certificate and its key come together", "give both files"));
-        }
-        let named = [
-            ("ssl.ca.location", &files.ca),
-            ("ssl.certificate.location", &files.cert),
-            ("ssl.key.location", &files.key),
-        ];
-        for (key, path) in named {
-            let Some(path) = path else { continue };
-            std::fs::File::open(path).map_err(|error| {
-                environment(
-                    &format!("cannot read {}: {error}", path.display()),
-                    "check the path and its rights",
-                )
-            })?;
-            config.set(key, path.display().to_string());
+        if self.tls {
+            encrypt(&mut config, &self.files)?;
         }
         Ok(config)
     }
 
-    /// The password, where it has one.
-    #[must_use]
-    pub fn secret(&self) -> Option<&Secret> {
-        self.sasl.as_ref().map(|sasl| &sasl.password)
+    /// What must not be shown: the password, a key, the passwords of keys.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        self.sasl.iter().map(|sasl| &sasl.password).chain(self.files.secrets())
     }
 
-    /// Takes the password out of a text that might quote it.
+    /// Takes secrets out of a text that might quote them.
     pub(super) fn scrub(&self, text: &str) -> String {
-        match &self.sasl {
-            Some(sasl) if !sasl.password.expose().is_empty() => text.replace(sasl.password.expose(), "***"),
-            _ => text.to_owned(),
+        let secrets = self.secrets().map(Secret::expose).filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
+    }
+}
+
+/// Sets certificates and keys.
+fn encrypt(config: &mut ClientConfig, files: &TlsFiles) -> Result<(), BusError> {
+    if files.cert.is_some() != files.key.is_some() {
+        return Err(environment("a client certificate and its key come together", "give both files"));
+    }
+    for (pem, part, what) in [
+        (&files.ca, "ca", Held::Certificate),
+        (&files.cert, "certificate", Held::Certificate),
+        (&files.key, "key", Held::Key { password: files.key_password.is_some() }),
+    ] {
+        match pem {
+            Some(Pem::At(path)) => {
+                what.is_in(path)?;
+                config.set(format!("ssl.{part}.location"), path.display().to_string());
+            }
+            Some(Pem::Text(text)) => {
+                config.set(format!("ssl.{part}.pem"), text.expose());
+            }
+            None => {}
         }
+    }
+    if let Some(password) = &files.key_password {
+        config.set("ssl.key.password", password.expose());
+    }
+    if let Some(store) = &files.store {
+        File::open(&store.path).map_err(|error| unreadable(&store.path, &error))?;
+        config.set("ssl.keystore.location", store.path.display().to_string());
+        config.set("ssl.keystore.password", store.password.expose());
+    }
+    for (key, value) in &files.settings {
+        config.set(*key, value);
+    }
+    Ok(())
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> BusError {
+    environment(&format!("cannot read {}: {error}", path.display()), "check the path and its rights")
+}
+
+/// What a file should hold.
+enum Held {
+    Certificate,
+    Key { password: bool },
+}
+
+impl Held {
+    fn is_in(&self, path: &Path) -> Result<(), BusError> {
+        let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+        // A folder of authorities is librdkafka's to read.
+        if file.metadata().is_ok_and(|about| about.is_dir()) {
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut file, &mut bytes).map_err(|error| unreadable(path, &error))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let lacks = match self {
+            Self::Certificate if !access::has_certificate(&text) => "no certificate in PEM",
+            Self::Key { password } => match access::encrypted_key(&text) {
+                None => "no private key in PEM",
+                Some(true) if !password => "an encrypted key, and no password is given",
+                Some(_) => return Ok(()),
+            },
+            Self::Certificate => return Ok(()),
+        };
+        let hint = match self {
+            Self::Key { .. } if lacks.starts_with("an") => "add `ssl.key.password` to the properties file",
+            _ => "give a file with the block from -----BEGIN to -----END",
+        };
+        Err(environment(&format!("{} holds {lacks}", path.display()), hint))
     }
 }
 
@@ -323,34 +348,118 @@ mod tests {
             let target = Target::parse(url).unwrap().with(access);
             target.config("t").unwrap().get("security.protocol").unwrap().to_owned()
         };
-        let folder = tempfile::tempdir().unwrap();
-        let ca = folder.path().join("ca.pem");
-        std::fs::write(&ca, "").unwrap();
         let files = |ca| TlsFiles { ca, ..TlsFiles::default() };
         let plain = Access { user: Some("u".to_owned()), tls: Some(false), ..Access::default() };
         assert_eq!(protocol("kafka://a", plain.clone()), "sasl_plaintext");
         assert_eq!(protocol("kafka+tls://a", plain.clone()), "sasl_ssl", "a file takes nothing from the URL");
-        assert_eq!(protocol("kafka://a", Access { files: files(Some(ca)), ..plain }), "sasl_ssl");
+        let inline = Some(Pem::Text(Secret::new("x")));
+        assert_eq!(protocol("kafka://a", Access { files: files(inline), ..plain }), "sasl_ssl");
     }
+
+    /// A target and a properties file's text, together.
+    fn completed(url: &str, text: &str) -> Result<(Target, Vec<String>), String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("client.properties");
+        std::fs::write(&path, text).unwrap();
+        let access = Access::from_properties(&path).map_err(|error| error.to_string())?;
+        Target::parse(url).unwrap().completed(access).map_err(|error| error.to_string())
+    }
+
+    const LOGIN: &str = "sasl.jaas.config=org.apache.kafka.common.security.plain.PlainLoginModule required \\\n \
+                         username=\"u\" password='p w';\n";
 
     #[test]
     fn properties_of_kafkas_own_tools_are_read() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("client.properties");
-        let text = "# x\nsecurity.protocol=SASL_SSL\nsasl.mechanism = SCRAM-SHA-512\nsasl.jaas.config=org.apache.kafka.X \
-                    required username=\"u\" password=\"p w\";\nssl.ca.location=/ca.pem\nacks=all\n";
-        std::fs::write(&path, text).unwrap();
-        let access = Access::from_properties(&path).unwrap();
-        let target = Target::parse("kafka://h:1").unwrap().with(access);
-        let sasl = target.sasl.unwrap();
+        let text =
+            format!("# x\nsecurity.protocol=SASL_SSL\nsasl.mechanism = SCRAM-SHA-512\n{LOGIN}acks=all\n");
+        let (target, warnings) = completed("kafka://h:1", &text).unwrap();
+        let sasl = target.sasl.clone().unwrap();
         assert_eq!(
             (sasl.mechanism.as_str(), sasl.user.as_str(), sasl.password.expose()),
             ("SCRAM-SHA-512", "u", "p w")
         );
-        assert!(target.tls);
-        assert_eq!(target.files.ca.as_deref(), Some(Path::new("/ca.pem")));
-        std::fs::write(&path, "ssl.truststore.location=/x.jks").unwrap();
-        assert!(Access::from_properties(&path).unwrap_err().to_string().contains("PEM"));
-        assert!(Access::from_properties(&folder.path().join("none")).is_err());
+        assert!(target.tls && !format!("{target:?}").contains("p w"));
+        assert!(warnings.len() == 1 && warnings[0].contains("not used: acks"), "{warnings:?}");
+        assert!(
+            Access::from_properties(Path::new("/nonexistent"))
+                .unwrap_err()
+                .to_string()
+                .contains("/nonexistent")
+        );
+    }
+
+    #[test]
+    fn a_login_that_a_file_asks_for_happens_or_is_an_error() {
+        let sasl = "security.protocol=SASL_PLAINTEXT\n";
+        for (url, text, part) in [
+            ("kafka://h", format!("{sasl}sasl.mechanism=PLAIN\n"), "names no user"),
+            ("kafka://h", "sasl.mechanism=PLAIN\n".to_owned(), "names no user"),
+            ("kafka+tls://h", "sasl.mechanism=PLAIN\n".to_owned(), "names no user"),
+            ("kafka://h", format!("{sasl}{LOGIN}"), "without `sasl.mechanism`"),
+            ("kafka://h", format!("sasl.mechanism=PLAIN\n{LOGIN}"), "without `security.protocol`"),
+            ("kafka://h", format!("{sasl}sasl.mechanism=PLAIN\nsasl.username=u\n"), "`u` has no password"),
+            ("kafka://u@h", String::new(), "`u` has no password"),
+        ] {
+            let error = completed(url, &text).unwrap_err();
+            assert!(error.contains(part) && !error.contains("p w"), "{text}: {error}");
+        }
+        for (url, text, tls) in [
+            ("kafka://h", format!("{sasl}sasl.mechanism=PLAIN\n{LOGIN}"), false),
+            ("kafka+tls://h", format!("{sasl}sasl.mechanism=PLAIN\n{LOGIN}"), true),
+            ("kafka+tls://h", format!("sasl.mechanism=PLAIN\n{LOGIN}"), true),
+            ("kafka://v:pw@h", format!("{sasl}sasl.mechanism=PLAIN\n"), false),
+        ] {
+            let (target, _) = completed(url, &text).unwrap();
+            assert_eq!((target.tls, target.sasl.is_some()), (tls, true), "{url} {text}");
+        }
+        // As in Kafka, a protocol without a login has none, whatever else the file holds.
+        let (target, warnings) =
+            completed("kafka://h", &format!("security.protocol=PLAINTEXT\nsasl.mechanism=PLAIN\n{LOGIN}"))
+                .unwrap();
+        assert!(target.sasl.is_none() && warnings[0].contains("logs nobody in"), "{warnings:?}");
+        let wrong = Access { mechanism: Some("GSSAPI".into()), ..Access::default() };
+        let error = Target::parse("kafka://h").unwrap().completed(wrong).unwrap_err().to_string();
+        assert!(error.contains("$KAFKA_SASL_MECHANISM") && error.contains("Kerberos"), "{error}");
+    }
+
+    #[test]
+    fn other_brokers_in_a_file_and_unused_settings_are_named() {
+        let warned = |url: &str, text: &str| completed(url, text).unwrap().1.join("; ");
+        assert!(
+            warned("kafka://h:1", "bootstrap.servers=a:1,b:2")
+                .contains("`bootstrap.servers` (a:1,b:2) is not used")
+        );
+        assert_eq!(warned("kafka://h", "bootstrap.servers=h:9092"), "");
+        assert!(
+            warned("kafka://h", "ssl.endpoint.identification.algorithm=")
+                .contains("is not encrypted: ssl.endpoint")
+        );
+    }
+
+    #[test]
+    fn files_of_the_wrong_content_are_refused_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.display().to_string()
+        };
+        let bad = "-----BEGIN CERTIFICATE-----\nQUJD\n-----END CERTIFICATE-----\n";
+        let locked = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nQUJD\n-----END ENCRYPTED PRIVATE KEY-----\n";
+        let (text, bad, locked) = (write("text", "text"), write("bad.pem", bad), write("key.pem", locked));
+        let trust = "security.protocol=SSL\nssl.truststore.type=PEM\nssl.truststore.location=";
+        let pair = |key: &str| {
+            format!("security.protocol=SSL\nssl.certificate.location={bad}\nssl.key.location={key}\n")
+        };
+        for (properties, part) in [
+            (format!("{trust}/nonexistent.pem"), "cannot read /nonexistent.pem"),
+            (format!("{trust}{text}"), "holds no certificate in PEM"),
+            (format!("{trust}{bad}"), "the TLS settings cannot be used: "),
+            (pair(&text), "holds no private key in PEM"),
+            (pair(&locked), "holds an encrypted key, and no password is given"),
+        ] {
+            let error = completed("kafka://h", &properties).unwrap_err();
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
     }
 }

@@ -8,7 +8,9 @@ use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::throttle::{self, Step, Throttle};
 use crate::bus::marks::Notes;
+use crate::record::quota::Side;
 
 /// Listens to one client; a clone shares it.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ struct Inner {
     notes: Notes,
     down: AtomicBool,
     said: Mutex<Option<Said>>,
+    throttle: Mutex<Throttle>,
 }
 
 /// Why a client does not get through.
@@ -41,7 +44,12 @@ impl Said {
 
 impl Watch {
     pub(super) fn new(notes: Notes) -> Self {
-        Self(Arc::new(Inner { notes, down: AtomicBool::new(false), said: Mutex::new(None) }))
+        Self(Arc::new(Inner {
+            notes,
+            down: AtomicBool::new(false),
+            said: Mutex::new(None),
+            throttle: Mutex::default(),
+        }))
     }
 
     /// The last error that says why it does not get through: a refused password outlives the "all brokers down"
@@ -77,6 +85,26 @@ impl Watch {
             self.0.notes.mark("broker-error", text);
         } else if !self.0.down.swap(true, Ordering::Relaxed) {
             self.0.notes.mark("disconnected", text);
+        }
+    }
+
+    /// The client's statistics: does a quota of the cluster hold it back?
+    pub(super) fn statistics(&self, side: Side, statistics: &[u8]) {
+        let notes = &self.0.notes;
+        let asked = throttle::asked(statistics);
+        let mut throttle = self.0.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        match throttle.take(asked, notes.now()) {
+            Some(Step::Begins { at, longest }) => {
+                let detail = format!(
+                    "the cluster's quota holds it back: a broker asked it to wait for {longest} ms (throttle_time_ms)"
+                );
+                notes.mark_at(at, side.begins(), &detail);
+            }
+            Some(Step::Ends { at, sum }) => {
+                let detail = format!("brokers asked it to wait for {} in all", throttle::seconds(sum));
+                notes.mark_at(at, side.ends(), &detail);
+            }
+            None => {}
         }
     }
 

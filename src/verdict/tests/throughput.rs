@@ -115,3 +115,48 @@ fn a_full_disk_under_the_broker_is_not_held_against_the_bus() {
     record.groups[0].reordered = 1;
     assert_eq!(verdict(&record), Verdict::Fail);
 }
+
+#[test]
+fn a_quota_that_holds_the_producer_back_makes_misses_inconclusive() {
+    use crate::record::quota::{Side, held_ns};
+    let lines =
+        [("throughput.acked", ">= 1k/s"), ("publish.unconfirmed", "== 0"), ("ordering.reordered", "== 0")];
+    let mut record = good(&lines);
+    record.load.measured_acked = 1;
+    record.load.unconfirmed = 3_000;
+    assert_eq!(verdict(&record), Verdict::Fail);
+    let (start, end) = record.phase(record::PhaseName::Measure).map(|p| (p.start_ns, p.end_ns)).unwrap();
+    let mark = |at_ns, kind: &str| record::Mark { at_ns, kind: kind.into(), detail: "publisher 0: x".into() };
+    // Before and after the measure phase it moves nothing.
+    record.marks = vec![
+        mark(start.saturating_sub(2), "producer-throttled"),
+        mark(start.saturating_sub(1), "producer-released"),
+        mark(end + 1, "producer-throttled"),
+    ];
+    assert_eq!((held_ns(&record, Side::Producer), verdict(&record)), (0, Verdict::Fail));
+    // Two publishers at once count once, and one that is not released is held back until the end.
+    record.marks = vec![
+        mark(end - 400, "producer-throttled"),
+        mark(end - 300, "producer-throttled"),
+        mark(end - 200, "producer-released"),
+        mark(end - 150, "producer-released"),
+        mark(end - 100, "producer-throttled"),
+    ];
+    assert_eq!((held_ns(&record, Side::Producer), held_ns(&record, Side::Consumer)), (350, 0));
+    let judged = assess(&record);
+    let verdicts: Vec<_> = judged.objectives.iter().map(|o| o.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Inconclusive, Verdict::Inconclusive, Verdict::Pass]);
+    let reason = judged.objectives[0].reason.clone().unwrap();
+    assert!(
+        reason.contains("quota held the producer back for") && reason.contains("not the bus's"),
+        "{reason}"
+    );
+    assert!(judged.health.reasons.iter().any(|reason| reason.rule == "quota"), "{:?}", judged.health.reasons);
+    // A consumer's quota excuses no producer.
+    record.marks.iter_mut().for_each(|mark| mark.kind = mark.kind.replace("producer", "consumer"));
+    assert_eq!(verdict(&record), Verdict::Fail);
+    // What arrived out of order did.
+    record.marks.iter_mut().for_each(|mark| mark.kind = mark.kind.replace("consumer", "producer"));
+    record.groups[0].reordered = 1;
+    assert_eq!(verdict(&record), Verdict::Fail);
+}

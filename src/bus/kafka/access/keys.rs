@@ -1,0 +1,88 @@
+//! What becomes of each key of a `client.properties`.
+
+/// What becomes of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is used.
+    Used,
+    /// Without it security would be weaker, or another user would log in: the file is refused, with this reason.
+    Refused(&'static str),
+    /// It is named in a warning.
+    Named,
+}
+
+/// The part of the connection that a key is about. It matters only where the protocol has this part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Tls,
+    Sasl,
+    Other,
+}
+
+/// Which part a key is about.
+pub(super) fn part(key: &str) -> Part {
+    match key {
+        "enable.ssl.certificate.verification" => Part::Tls,
+        _ if key.starts_with("ssl.") => Part::Tls,
+        _ if key.starts_with("sasl.") => Part::Sasl,
+        _ => Part::Other,
+    }
+}
+
+const CLASS: &str = "tickgate runs no Java class";
+const PROVIDER: &str = "tickgate's TLS is OpenSSL's, without providers or engines";
+
+/// What becomes of a key that has a value.
+pub(super) fn fate(key: &str) -> Fate {
+    match key {
+        "security.protocol"
+        | "bootstrap.servers"
+        | "metadata.broker.list"
+        | "client.dns.lookup"
+        | "sasl.mechanism"
+        | "sasl.mechanisms"
+        | "sasl.jaas.config"
+        | "sasl.username"
+        | "sasl.password"
+        | "ssl.truststore.type"
+        | "ssl.truststore.location"
+        | "ssl.truststore.certificates"
+        | "ssl.truststore.password"
+        | "ssl.keystore.type"
+        | "ssl.keystore.location"
+        | "ssl.keystore.password"
+        | "ssl.keystore.key"
+        | "ssl.keystore.certificate.chain"
+        | "ssl.key.password"
+        | "ssl.endpoint.identification.algorithm"
+        | "ssl.protocol"
+        | "ssl.enabled.protocols"
+        | "ssl.cipher.suites"
+        | "ssl.trustmanager.algorithm"
+        | "ssl.keymanager.algorithm"
+        | "ssl.ca.location"
+        | "ssl.ca.pem"
+        | "ssl.certificate.location"
+        | "ssl.certificate.pem"
+        | "ssl.key.location"
+        | "ssl.key.pem"
+        | "ssl.crl.location"
+        | "ssl.curves.list"
+        | "ssl.sigalgs.list"
+        | "enable.ssl.certificate.verification" => Fate::Used,
+        "sasl.login.class"
+        | "sasl.login.callback.handler.class"
+        | "sasl.client.callback.handler.class"
+        | "ssl.engine.factory.class" => Fate::Refused(CLASS),
+        "ssl.provider"
+        | "ssl.providers"
+        | "security.providers"
+        | "ssl.engine.id"
+        | "ssl.engine.location"
+        | "ssl.secure.random.implementation" => Fate::Refused(PROVIDER),
+        "config.providers" => {
+            Fate::Refused("its references are resolved by Java classes; write the values into the file")
+        }
+        _ => Fate::Named,
+    }
+}
