@@ -143,6 +143,14 @@ pub enum BusError {
         /// What to do next.
         hint: String,
     },
+    /// The broker has answered with an error that it will give again, however often it is asked.
+    #[error("{problem}; {hint}")]
+    Refused {
+        /// What was refused, and the broker's words.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
     /// What the plan asks for cannot be had on this bus.
     #[error("{problem}; {hint}")]
     Plan {
@@ -280,6 +288,21 @@ pub trait Bus {
 
     /// Takes the marks that connections have left since the last call.
     fn marks(&mut self, into: &mut Vec<Mark>);
+
+    /// What the broker has refused for good beside the data, if it has: a permission, or the user's right to be connected. A
+    /// run cannot be what its plan says after that.
+    fn denied(&self) -> Option<BusError> {
+        None
+    }
+
+    /// Asks the broker whether it has the acknowledgements of all that the groups have received so far; bounded in time.
+    /// Where it has not, the error says what to do if it stays so.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn unacknowledged(&mut self) -> Result<Option<BusError>, BusError> {
+        Ok(None)
+    }
 
     /// Asks the broker for its own figures; bounded in time.
     ///

@@ -207,6 +207,12 @@ impl PhaseName {
 /// Kind of the [`Mark`] of a broker of our own whose store is full: what the run missed then is not the bus's doing.
 pub const STORE_FULL: &str = "store-full";
 
+/// Kind of the [`Mark`] of what the broker refused a connection for good, in its own words.
+pub const DENIED: &str = "denied";
+
+/// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
+pub const SERVER_ERROR: &str = "server-error";
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {

@@ -36,6 +36,8 @@ pub(super) struct Seen {
     pub(super) marks: Vec<Mark>,
     /// Why the broker did not answer, if it did not the last time.
     pub(super) silent: Option<String>,
+    /// What the broker has refused for good.
+    pub(super) denied: Option<String>,
 }
 
 /// Figures of the broker, and for how long they have been so.
@@ -108,6 +110,7 @@ impl Control {
             marks: std::mem::take(&mut seen.marks),
             newest: seen.newest.clone(),
             silent: seen.silent.clone(),
+            denied: seen.denied.clone(),
         }
     }
 
@@ -176,6 +179,9 @@ fn serve<B: Bus>(
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             bus.marks(&mut seen.marks);
+            if seen.denied.is_none() {
+                seen.denied = bus.denied().map(|denied| denied.to_string());
+            }
             match observed {
                 Some(Ok(sample)) => {
                     let before = seen.newest.as_ref().filter(|_| seen.silent.is_none());

@@ -54,7 +54,8 @@ pub(super) fn drain(
         let quiet = silence.lasts(supervisor.now());
         let missing = crew.missing().iter().any(|&missing| missing > 0);
         let account = || supervisor.broker.account_since(silence.since());
-        if settled(missing, open, quiet, account) || (broker_died && quiet) {
+        let hopeless = broker_died || supervisor.broker.denied().is_some();
+        if settled(missing, open, quiet, account) || (hopeless && quiet) {
             break;
         }
     }

@@ -107,6 +107,7 @@ fn carry_out(
     let ended = crew.finish();
     supervisor.tell_ended_seconds();
     let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
+    supervisor.broker.settle();
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
         ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief)
@@ -170,6 +171,8 @@ fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> (bool, bo
             supervisor.ends_as(End::BrokerFailed, &why);
             (true, false)
         }
+        // Its words are the reason already.
+        Stop::Denied => (true, true),
         Stop::Lost => {
             supervisor.ends_as(End::HarnessFailed, "a generator ended before its time");
             (true, true)

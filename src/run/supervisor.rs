@@ -27,6 +27,8 @@ pub(super) enum Stop {
     Interrupted,
     /// The broker's process ended.
     BrokerDied(String),
+    /// The broker has refused the run something for good.
+    Denied,
     /// A worker ended before its time.
     Lost,
 }
@@ -180,6 +182,9 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         }
         if let Some(why) = self.broker.death() {
             return Some(Stop::BrokerDied(why.to_owned()));
+        }
+        if self.broker.denied().is_some() {
+            return Some(Stop::Denied);
         }
         (self.interrupt.level() > 0).then_some(Stop::Interrupted)
     }

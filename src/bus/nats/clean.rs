@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use super::denial::Terms;
 use super::provision::failed;
 use super::subjects::name_part;
 use super::target::{Target, environment};
@@ -44,7 +45,7 @@ impl NatsCleaner {
     fn with<T>(&self, work: impl AsyncFnOnce(&Context) -> Result<T, BusError>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             let notes = Marks::new(Clock::start()).of("clean".to_owned());
-            let client = link::connect(&self.target, notes, CONTROL_QUEUE).await?;
+            let client = link::connect(&self.target, Terms::default(), notes, CONTROL_QUEUE).await?;
             let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
             let jetstream = match &self.target.domain {
                 Some(domain) => builder.domain(domain).build(client.clone()),

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 
+use super::denial;
 use super::dial::{Dialed, Dialer, Stream};
 use super::frames::{self, Frame, Message, MessageAt};
 use crate::bus::BusError;
@@ -412,7 +413,7 @@ impl Conn {
         match frame {
             Frame::Ping => self.output.bytes.extend_from_slice(b"PONG\r\n"),
             Frame::Pong => self.pongs += 1,
-            Frame::Error(_) => self.notes.mark("broker-error", &format!("nats: {}", text.trim_matches('\''))),
+            Frame::Error(_) => denial::hear(text, &self.notes, self.dialer.terms()),
             Frame::Info(_) => {
                 #[derive(serde::Deserialize)]
                 struct News {

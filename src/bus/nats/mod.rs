@@ -5,6 +5,7 @@ mod audit;
 mod batch;
 mod clean;
 mod conn;
+mod denial;
 mod dial;
 mod frames;
 mod link;
@@ -31,6 +32,7 @@ pub use target::{Access, Auth, Secret, Target, TlsFiles};
 
 use self::audit::Audit;
 use self::conn::Conn;
+use self::denial::Terms;
 use self::dial::Dialer;
 use self::member::{Pull, Source};
 use self::subjects::Layout;
@@ -42,6 +44,10 @@ use crate::num;
 use crate::plan::{self, Plan};
 use crate::topology::Naming;
 
+/// The name of the control side's connection.
+const CONTROL: &str = "control";
+/// Time between two looks whether the server has refused what the control side waits for.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long [`Bus::observe`] may take.
 const OBSERVE: Duration = Duration::from_secs(2);
 /// The control side takes single answers only.
@@ -98,15 +104,18 @@ impl NatsBus {
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
         let domain = target.domain.clone();
+        let terms = Terms { events: Some((layout.all(), setup.naming)), inbox: target.inbox_prefix.clone() };
         let (control, jetstream) = runtime.block_on(async {
-            let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
+            let notes = marks.of(CONTROL.to_owned());
+            let control = link::connect(&target, terms.clone(), notes, CONTROL_QUEUE).await?;
             let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
             let jetstream = match &domain {
                 Some(domain) => builder.domain(domain).build(control.clone()),
                 None => builder.build(control.clone()),
             };
             let server = control.server_info();
-            preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
+            let check = preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes);
+            unless_denied(&marks, check).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
@@ -115,7 +124,7 @@ impl NatsBus {
             control,
             jetstream,
             api: domain.map_or_else(|| "$JS.API".to_owned(), |domain| format!("$JS.{domain}.API")),
-            dialer: Arc::new(Dialer::new(target)?),
+            dialer: Arc::new(Dialer::new(target)?.on(terms)),
             plan,
             run: setup.run_id.to_owned(),
             symbols: setup.symbols.into(),
@@ -153,10 +162,24 @@ impl NatsBus {
 
     /// Runs a piece of work of the control side. Its event loop stands still between two of them, so it looks at
     /// the socket first: a request written to a connection that has ended meanwhile would be lost.
-    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    fn run<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             tokio::task::yield_now().await;
-            work.await
+            unless_denied(&self.marks, work).await
+        })
+    }
+
+    /// The server's account of stream and consumers.
+    fn account(&self) -> Result<BusSample, BusError> {
+        let why = |why: &str| {
+            let problem = format!("cannot observe stream {}: {why}", self.stream());
+            environment(&problem, "see the server's log")
+        };
+        self.run(async {
+            match tokio::time::timeout(OBSERVE, self.sample()).await {
+                Ok(sample) => sample.map_err(|error| why(&error)),
+                Err(_) => Err(why(&format!("no answer within {OBSERVE:?}"))),
+            }
         })
     }
 
@@ -184,6 +207,28 @@ impl NatsBus {
         // What is not acknowledged is delivered again after `ack_wait`.
         sample.owed = sample.pending.iter().zip(&sample.ack_pending).map(|(a, b)| a + b).collect();
         Ok(sample)
+    }
+}
+
+/// Does a piece of work of the control side, unless the server denies it beside its answers: a request that may not be
+/// sent, or whose answer may not be received, has none.
+async fn unless_denied<T>(
+    marks: &Marks,
+    work: impl Future<Output = Result<T, BusError>>,
+) -> Result<T, BusError> {
+    let before = marks.denied_to(CONTROL);
+    let denied = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let (None, Some(denial)) = (&before, marks.denied_to(CONTROL)) {
+                return Err(denial.into());
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        denied = denied => denied,
     }
 }
 
@@ -262,14 +307,28 @@ impl Bus for NatsBus {
         self.marks.take(into);
     }
 
+    fn denied(&self) -> Option<BusError> {
+        self.marks.denied().map(BusError::from)
+    }
+
+    fn unacknowledged(&mut self) -> Result<Option<BusError>, BusError> {
+        let sample = self.account()?;
+        let open = self.plan.groups.iter().zip(&sample.ack_pending).find(|(_, open)| **open > 0);
+        Ok(open.filter(|_| self.plan.bus.ack != plan::AckMode::None).map(|(group, open)| {
+            environment(
+                &format!(
+                    "the server has not had the acknowledgements of group {}: {open} events that it received count as \
+                     unacknowledged",
+                    group.name
+                ),
+                "the user must be allowed to publish to the reply subjects of what it receives (`$JS.ACK.>`), and an account \
+                 that has the stream from another one must import them, too; or set `bus.ack = \"none\"`",
+            )
+        }))
+    }
+
     fn observe(&mut self) -> Result<BusSample, BusError> {
-        let sample = async { tokio::time::timeout(OBSERVE, self.sample()).await };
-        let why = match self.run(sample) {
-            Ok(Ok(sample)) => return Ok(sample),
-            Ok(Err(why)) => why,
-            Err(_) => format!("no answer within {OBSERVE:?}"),
-        };
-        Err(environment(&format!("cannot observe stream {}: {why}", self.stream()), "see the server's log"))
+        self.account()
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {
