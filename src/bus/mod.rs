@@ -13,6 +13,7 @@ pub mod nats;
 pub(crate) mod secret;
 pub mod sim;
 mod window;
+mod words;
 
 use std::time::Duration;
 
@@ -93,6 +94,13 @@ pub enum Refusal {
     Overload,
     /// Any other error of the broker, by its number.
     Api(u32),
+    /// The same, with the broker's words: one number may stand for several reasons.
+    Said {
+        /// Its number.
+        code: u32,
+        /// What it said.
+        words: &'static str,
+    },
     /// It never left the client, and is known not to be stored.
     NotSent,
 }

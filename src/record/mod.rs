@@ -210,6 +210,9 @@ pub const STORE_FULL: &str = "store-full";
 /// Kind of the [`Mark`] of what the broker refused a connection for good, in its own words.
 pub const DENIED: &str = "denied";
 
+/// Kind of the [`Mark`] of why the audit did not read the whole store.
+pub const AUDIT_FAILED: &str = "audit-failed";
+
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";
 

@@ -3,6 +3,7 @@
 //! `pass < inconclusive < fail`, the run's verdict is the worst of its objectives, and no data is never a pass.
 //! Everything follows from the record alone, so that a verdict can be found again from a file.
 
+mod advice;
 pub mod claims;
 mod confidence;
 mod miss;
@@ -101,7 +102,8 @@ fn decide(
             .or_else(|| few(objective, observed, true))
             .or_else(|| miss::unseen(record, objective))
             .or_else(|| miss::still_to_come(record, objective, observed.value))
-            .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)));
+            .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)))
+            .or_else(|| miss::said_beside(record));
         return doubt.map_or((Verdict::Pass, None, None), inconclusive);
     }
     if open(record, objective, observed) {
@@ -114,17 +116,17 @@ fn decide(
     (
         Verdict::Fail,
         Some(explain(record, objective, observed)),
-        Some(next_step(objective, observed).to_owned()),
+        Some(next_step(record, objective, observed).to_owned()),
     )
 }
 
 /// What to do about a miss: where events have no time, the ledger says what became of them.
-fn next_step(objective: &Objective, observed: &Observed) -> &'static str {
+fn next_step(record: &Record, objective: &Objective, observed: &Observed) -> &'static str {
     match observed.counts {
         Some(counts) if counts.missing > 0 => {
             "see the ledger for what was unsent, refused, unconfirmed or not delivered, and the marks for why"
         }
-        _ => observe::next_step(objective.metric),
+        _ => advice::next_step(record, objective),
     }
 }
 
@@ -209,7 +211,13 @@ const fn moved_by_a_full_store(metric: Metric) -> bool {
 
 fn cut_short(record: &Record) -> Unfit {
     let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
-    let next = if store_was_full(record) { "make room for the store" } else { "let the run complete" };
+    let denied = record.marks.iter().any(|mark| mark.kind == record::DENIED);
+    let next = match record.run.end {
+        _ if store_was_full(record) => "make room for the store",
+        End::BrokerFailed if denied => "allow what the broker refused, then run again",
+        End::BrokerFailed => "see the marks and the broker's log for why it failed, then run again",
+        _ => "let the run complete",
+    };
     Unfit::new("cut-short", why, next)
 }
 
@@ -218,10 +226,9 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         return cut_short(record);
     }
     let (seen, next) = match objective.metric {
-        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => (
-            "the audit did not read the whole stream back",
-            "see the marks for why, and give the drain more time",
-        ),
+        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
+            return no_audit(record);
+        }
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) => (
             "the broker's process cannot be seen from here",
             "run with --broker local, or where the broker runs",
@@ -232,6 +239,23 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         _ => ("no samples", "see the ledger: nothing of this kind arrived in the measure phase"),
     };
     Unfit::new("no-data", seen, next)
+}
+
+/// Nothing is known of the store.
+fn no_audit(record: &Record) -> Unfit {
+    let why = record.marks.iter().rev().find(|mark| mark.kind == record::AUDIT_FAILED);
+    let seen = "the audit did not read the whole stream back";
+    match why {
+        Some(mark) => Unfit::new(
+            "no-data",
+            format!("{seen}: {}", mark.detail),
+            "remove what kept it from reading: without the audit nothing says what is stored",
+        ),
+        None if !record.plan.bus.audit => {
+            Unfit::new("no-data", format!("{seen}: the plan has none"), "set `bus.audit = true`")
+        }
+        None => Unfit::new("no-data", seen, "see the marks for why, and give the drain more time"),
+    }
 }
 
 /// Why an objective is missed, in words.
