@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use crate::bus::BusSample;
+use crate::bus::{BusError, BusSample};
 use crate::market::RunIdentity;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
-use crate::record::{End, PhaseName};
+use crate::record::{AUDIT_FAILED, End, PhaseName};
 
 use super::control::Reply;
 use super::crew::Crew;
@@ -139,7 +139,8 @@ pub(super) fn owed(
     }
 }
 
-/// Reads the store back; a broker that does not answer has failed.
+/// Reads the store back; a broker that does not answer has failed. One that answers and refuses to be read has not: what
+/// was delivered stands, and only what the store was to show is not known.
 pub(super) fn read_back(
     supervisor: &mut Supervisor<'_, '_, '_>,
     plan: &Plan,
@@ -171,7 +172,7 @@ pub(super) fn read_back(
         supervisor.reply(|reply| matches!(reply, Reply::Audited { .. }), within + 2 * BRIEF, Duration::ZERO);
     let now = supervisor.now();
     supervisor.end_phase(now);
-    let mut stored = None;
+    let (mut stored, mut refused) = (None, false);
     let failed = match reply {
         Some(Reply::Audited { stored: read, result, took }) => {
             let read = stored.insert(*read);
@@ -181,16 +182,19 @@ pub(super) fn read_back(
                     read.figures.complete = complete;
                     (!complete).then(|| "the deadline came before the stream's end".to_owned())
                 }
-                Err(error) => Some(error.to_string()),
+                Err(error) => {
+                    refused = matches!(error, BusError::Refused { .. });
+                    Some(error.to_string())
+                }
             }
         }
         _ => Some("no answer within the deadline".to_owned()),
     };
     if let Some(why) = failed {
-        supervisor.mark("audit-failed", &why);
+        supervisor.mark(AUDIT_FAILED, &why);
         if let Some(silence) = supervisor.broker.silence() {
             supervisor.ends_as(End::BrokerFailed, &silence);
-        } else if !brief && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
+        } else if !brief && !refused && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
             supervisor.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {why}"));
         }
     }

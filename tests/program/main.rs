@@ -11,6 +11,7 @@ mod gate;
 mod interruption;
 mod peers;
 mod readiness;
+mod refusals;
 mod report_browser;
 mod report_command;
 mod report_readback;

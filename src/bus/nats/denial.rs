@@ -146,7 +146,7 @@ fn api(subject: &str) -> Option<(String, String)> {
     let (before, after) = subject.split_once(".API.").map_or_else(
         || {
             // A prefix that takes the place of `$JS.API`.
-            let at = KINDS.iter().find_map(|kind| subject.find(&format!(".{kind}")))?;
+            let at = KINDS.iter().filter_map(|kind| subject.find(&format!(".{kind}"))).min()?;
             Some((subject.get(..at)?.to_owned(), subject.get(at + 1..)?))
         },
         |(before, after)| Some((format!("{before}.API"), after)),

@@ -4,6 +4,7 @@
 mod audit;
 mod batch;
 mod clean;
+mod codes;
 mod conn;
 mod denial;
 mod dial;
@@ -298,6 +299,7 @@ impl Bus for NatsBus {
             layout: &self.layout,
             clock: self.clock,
             batch: self.at_once(audit::BATCH),
+            marks: &self.marks,
         };
         let deadline = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
         audit.read(|source| self.pull("audit", source), self.clock.now().saturating_add(deadline), sink)
