@@ -198,6 +198,13 @@ impl Load {
         (!reasons.is_empty()).then(|| reasons.iter().map(said).collect::<Vec<_>>().join(", "))
     }
 
+    /// Of the unsent events, those that are larger than the broker allows.
+    #[must_use]
+    pub fn too_large(&self) -> u64 {
+        let large = self.refusals.iter().filter(|refusal| refusal.reason == Self::TOO_LARGE);
+        num::sum(large.map(|refusal| refusal.count))
+    }
+
     /// The most frequent reason for which the broker refused events.
     #[must_use]
     pub fn refused_most(&self) -> Option<&Refusal> {

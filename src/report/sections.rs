@@ -135,9 +135,13 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
     let load = &record.load;
     let why = why_refused(load).map_or_else(String::new, |why| format!(" ({why})"));
     let refused = format!("refused by the broker{why}");
+    let of_client = [
+        ("refused by the client", load.unsent.saturating_sub(load.too_large())),
+        ("larger than the broker allows", load.too_large()),
+    ];
     let mut stages = vec![
         stage("intended", load.intended, load.intended, &[], &[]),
-        stage("sent", load.sent, load.intended, &[("refused by the client", load.unsent)], &[]),
+        stage("sent", load.sent, load.intended, &of_client, &[]),
         stage(
             "acknowledged",
             load.acked,

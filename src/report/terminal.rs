@@ -101,10 +101,12 @@ fn ledger(out: &mut String, record: &Record) {
     let mut published = format!("published {} intended = {} acked", n(load.intended), n(load.acked));
     let lost = load.unconfirmed_disconnected;
     let on_lost = (lost > 0).then(|| format!("{} on a connection that was lost", n(lost)));
+    let too_large =
+        (load.too_large() > 0).then(|| format!("{} larger than the broker allows", n(load.too_large())));
     let parts = [
         ("refused", load.refused, load.why_refused()),
         ("unconfirmed", load.unconfirmed, on_lost),
-        ("unsent", load.unsent, None),
+        ("unsent", load.unsent, too_large),
         ("open", load.open, None),
     ];
     for (what, events, why) in parts.into_iter().filter(|(_, events, _)| *events > 0) {

@@ -17,7 +17,8 @@ use super::threads::Threads;
 /// Time between two looks at the broker.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How long the acknowledgements of the readiness events may take to reach the broker.
+/// How long the acknowledgements of the readiness events may take to reach the broker: members hold them back for a second at
+/// most.
 const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What comes of connecting.
@@ -70,7 +71,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     };
     let (tag, within) = (job.identity.tag, options.ready_within);
     let proven = ready(plan, tag, job.clock, &mut publishers, &groups, within, &|| ended(&bus))
-        .and_then(|()| acknowledged(plan, &mut bus, &ended));
+        .and_then(|()| acknowledged(&mut bus, &ended));
     match proven {
         Ok(()) => {
             crew.publishers = publishers;
@@ -87,12 +88,8 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
 }
 
 /// Waits until the broker has the acknowledgements of the readiness events.
-fn acknowledged<B: Bus>(
-    plan: &Plan,
-    bus: &mut B,
-    ended: &dyn Fn(&B) -> Option<RunError>,
-) -> Result<(), RunError> {
-    let deadline = Instant::now() + ACKNOWLEDGED_WITHIN + plan.bus.nats.ack_linger.as_duration();
+fn acknowledged<B: Bus>(bus: &mut B, ended: &dyn Fn(&B) -> Option<RunError>) -> Result<(), RunError> {
+    let deadline = Instant::now() + ACKNOWLEDGED_WITHIN;
     loop {
         let open = bus.unacknowledged();
         if let Some(end) = ended(bus) {

@@ -29,7 +29,7 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
             "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
         }
         Metric::Count(Outcome::Reordered | Outcome::Extent) => of_order(record, objective),
-        Metric::Count(Outcome::Duplicate) if record.plan.bus.nats.msg_id => {
+        Metric::Count(Outcome::Duplicate) if had_ids(record) => {
             "the event was stored twice although it had an id: the copy came after the broker's duplicate window, or the \
              broker lost its ids; compare with the marks and the broker's log"
         }
@@ -49,6 +49,11 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         Metric::Count(_) => "see the group's ledger in record.json",
         Metric::Resource(_) => "see the resources in the timeline",
     }
+}
+
+/// Were events sent with their ids, by what the broker's settings say?
+fn had_ids(record: &Record) -> bool {
+    record.broker.settings.get("msg_id").is_some_and(|set| set == "on")
 }
 
 /// Were more events refused than are missing for any other reason?
@@ -92,7 +97,7 @@ fn of_order(record: &Record, objective: &Objective) -> &'static str {
     if out_of_order().any(shared) {
         "several members with shared delivery give no order per symbol: use one member, or partitioned delivery"
     } else if out_of_order().any(|group| group.redelivered > 0) {
-        "events were delivered again, later than others: see bus.nats.ack_wait, and the marks for members that were cut off"
+        "events were delivered again, later than others: see ack_wait, and the marks for members that were cut off"
     } else {
         "no group shares a symbol among members here: compare when it happened with the marks (connections made again, \
          leaders that changed)"

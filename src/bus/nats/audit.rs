@@ -85,7 +85,7 @@ impl Audit<'_> {
             .block_on(async {
                 // The connection looks at its socket first, as always after a pause.
                 tokio::task::yield_now().await;
-                tokio::time::timeout(left, unless_denied(self.marks, work)).await.ok()
+                tokio::time::timeout(left, unless_denied(self.marks, CONTROL, work)).await.ok()
             })
             .map(|done| done.map_err(|error| self.denied().unwrap_or(error)))
     }

@@ -22,6 +22,8 @@ use crate::plan::Ns;
 
 /// Time between two attempts to connect again.
 const RECONNECT: Duration = Duration::from_millis(50);
+/// A server that starts may not know its users yet; one that lets nobody in so often in a row has made up its mind.
+const DENIALS: u32 = 60;
 /// A server that sends nothing is asked for a sign this often; three times without one end a half-open connection.
 const PING: Ns = 5_000_000_000;
 /// Signs that may be missing.
@@ -440,11 +442,20 @@ impl Conn {
         let (dialer, notes, stopped) = (Arc::clone(&self.dialer), self.notes.clone(), Arc::clone(&stop));
         let work = move || {
             let name = format!("tickgate {}", notes.name);
+            let mut denials = 0;
             while !stopped.load(Ordering::Relaxed) {
                 match dialer.dial(&name) {
                     // Without a receiver nobody wants it any more.
                     Ok(next) => return drop(give.send(next)),
-                    Err(error) => notes.mark("client-error", &error.to_string()),
+                    Err(error) => {
+                        let text = error.to_string();
+                        notes.mark("client-error", &text);
+                        match denial::denial(&text, dialer.terms()) {
+                            Some(denial) if denials >= DENIALS => notes.deny(denial),
+                            Some(_) => denials += 1,
+                            None => denials = 0,
+                        }
+                    }
                 }
                 std::thread::sleep(RECONNECT);
             }

@@ -116,7 +116,7 @@ impl NatsBus {
             };
             let server = control.server_info();
             let check = preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes);
-            unless_denied(&marks, check).await?;
+            unless_denied(&marks, CONTROL, check).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
@@ -166,7 +166,7 @@ impl NatsBus {
     fn run<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             tokio::task::yield_now().await;
-            unless_denied(&self.marks, work).await
+            unless_denied(&self.marks, CONTROL, work).await
         })
     }
 
@@ -211,17 +211,18 @@ impl NatsBus {
     }
 }
 
-/// Does a piece of work of the control side, unless the server denies it beside its answers: a request that may not be
-/// sent, or whose answer may not be received, has none.
+/// Does a piece of work on a connection, unless the server denies it beside its answers: a request that may not be sent, or
+/// whose answer may not be received, has none.
 async fn unless_denied<T>(
     marks: &Marks,
+    connection: &str,
     work: impl Future<Output = Result<T, BusError>>,
 ) -> Result<T, BusError> {
-    let before = marks.denied_to(CONTROL);
+    let before = marks.denied_to(connection);
     let denied = async {
         loop {
             tokio::time::sleep(LOOK).await;
-            if let (None, Some(denial)) = (&before, marks.denied_to(CONTROL)) {
+            if let (None, Some(denial)) = (&before, marks.denied_to(connection)) {
                 return Err(denial.into());
             }
         }

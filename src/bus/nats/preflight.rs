@@ -8,7 +8,7 @@ use async_nats::jetstream::{Context, ErrorCode};
 use super::target::{Target, environment};
 use crate::bus::{BusError, BusFacts};
 use crate::num::{self, show};
-use crate::plan::{Compression, Delivery, Plan, Publish, Size, Storage};
+use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Size, Storage};
 
 /// The oldest server with several filters a consumer, metadata and subject transforms.
 const OLDEST: (u64, u64) = (2, 10);
@@ -111,7 +111,9 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
     };
     check_streams(limits, num::count(streams))?;
     check_consumers(limits, durables, plan.bus.audit)?;
-    check_ack_pending(limits, plan)?;
+    if plan.bus.ack != AckMode::None {
+        check_ack_pending(limits, plan)?;
+    }
     check_stream_bytes(limits, plan)?;
     let Some(most) = most.and_then(|most| u64::try_from(most).ok()) else { return Ok(()) };
     let free = most.saturating_sub(used.max(reserved));

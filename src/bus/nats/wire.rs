@@ -115,9 +115,13 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
     }
 }
 
-/// 10167 is "too many requests": the stream's ingest queue is full.
+/// `too many requests`: the stream's ingest queue is full.
+const QUEUE_FULL: u32 = 10_167;
+
+/// Why the server refused something.
 fn refusal(status: Option<u16>, error: &ApiError<'_>) -> Refusal {
-    if status == Some(429) || error.code == 429 || error.err_code == 10_167 {
+    // Other limits have the status 429, too, and a code of their own.
+    if error.err_code == QUEUE_FULL || (error.err_code == 0 && (status == Some(429) || error.code == 429)) {
         return Refusal::Overload;
     }
     let code = if error.err_code == 0 { error.code } else { error.err_code };
