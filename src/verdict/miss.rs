@@ -63,11 +63,11 @@ fn in_time_perhaps(record: &Record, objective: &Objective) -> u64 {
     };
     let open = |group: &Group| {
         let missing = group.measured_intended.saturating_sub(group.latency.count);
-        (missing.min(group.pending), missing > 0 && group.latency.count == 0 && group.pending == 0)
+        (missing.min(group.pending), missing > 0 && group.latency.count == 0)
     };
     let parts: Vec<(u64, bool)> = observe::groups(record, objective).map(open).collect();
-    // A group that got nothing, and has nothing to come, has missed it whatever the others get.
-    if record.plan.load.drain >= limit || parts.iter().any(|(_, hopeless)| *hopeless) {
+    // A group that received nothing has missed it, whatever is to come.
+    if record.plan.load.drain >= limit || parts.iter().any(|(_, silent)| *silent) {
         return 0;
     }
     num::sum(parts.iter().map(|(open, _)| *open))

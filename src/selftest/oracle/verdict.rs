@@ -131,6 +131,8 @@ impl Times {
     fn with(&self, open: &[u64]) -> Self {
         let of = |(group, (times, due)): (usize, &(Vec<i64>, u64))| {
             let missing = num::index(*due) - times.len();
+            // A group that received nothing has missed it.
+            let missing = if times.is_empty() { 0 } else { missing };
             let come = missing.min(open.get(group).map_or(0, |open| num::index(*open)));
             (times.iter().copied().chain(std::iter::repeat_n(0, come)).collect(), *due)
         };
