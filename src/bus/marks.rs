@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::Mark;
+use super::{BusError, Mark};
 use crate::host::clock::Clock;
 use crate::plan::Ns;
+use crate::record;
 
 /// Marks that wait to be taken, at the most: more are counted.
 const WAITING: usize = 4096;
@@ -20,6 +21,23 @@ pub(super) struct Marks {
 struct List {
     waiting: Vec<Mark>,
     more: u64,
+    /// The first denial of each connection, by its name.
+    denials: Vec<(Arc<str>, Denial)>,
+}
+
+/// What the broker refuses a connection for good.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Denial {
+    /// What is refused, and the broker's own words.
+    pub(super) problem: String,
+    /// What to do about it.
+    pub(super) hint: String,
+}
+
+impl From<Denial> for BusError {
+    fn from(Denial { problem, hint }: Denial) -> Self {
+        Self::Environment { problem, hint }
+    }
 }
 
 impl Marks {
@@ -36,6 +54,18 @@ impl Marks {
             let detail = format!("{more} more marks came at once and are not told");
             into.push(Mark { at: self.clock.now(), kind: "marks-left-out", detail });
         }
+    }
+
+    /// What was denied first, to any connection.
+    pub(super) fn denied(&self) -> Option<Denial> {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.denials.first().map(|(_, denial)| denial.clone())
+    }
+
+    /// What was denied first to the connection of that name.
+    pub(super) fn denied_to(&self, name: &str) -> Option<Denial> {
+        let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
+        list.denials.iter().find(|(by, _)| **by == *name).map(|(_, denial)| denial.clone())
     }
 
     /// The marks of one connection, called `name`.
@@ -66,7 +96,10 @@ impl Notes {
     pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         // Some conditions report themselves again with every attempt; the first one tells it.
-        let repeats = matches!(kind, "client-error" | "broker-error" | "slow-consumer" | "no-responders");
+        let repeats = matches!(
+            kind,
+            "client-error" | "broker-error" | "slow-consumer" | "no-responders" | record::DENIED
+        );
         if repeats && *last == kind {
             return;
         }
@@ -79,6 +112,17 @@ impl Notes {
         let detail =
             if detail.is_empty() { self.name.to_string() } else { format!("{}: {detail}", self.name) };
         all.waiting.push(Mark { at, kind, detail });
+    }
+}
+
+impl Notes {
+    /// Notes what the broker refuses this connection for good; the first of its denials stands.
+    pub(super) fn deny(&self, denial: Denial) {
+        self.mark(record::DENIED, &denial.problem);
+        let mut list = self.marks.list.lock().unwrap_or_else(PoisonError::into_inner);
+        if list.denials.iter().all(|(by, _)| *by != self.name) {
+            list.denials.push((Arc::clone(&self.name), denial));
+        }
     }
 }
 

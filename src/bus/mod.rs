@@ -13,6 +13,7 @@ pub mod nats;
 pub(crate) mod secret;
 pub mod sim;
 mod window;
+mod words;
 
 use std::time::Duration;
 
@@ -96,6 +97,13 @@ pub enum Refusal {
     Overload,
     /// Any other error of the broker, by its number.
     Api(u32),
+    /// The same, with the broker's words: one number may stand for several reasons.
+    Said {
+        /// Its number.
+        code: u32,
+        /// What it said.
+        words: &'static str,
+    },
     /// It never left the client, and is known not to be stored.
     NotSent,
 }
@@ -142,6 +150,14 @@ pub enum BusError {
     #[error("{problem}; {hint}")]
     Environment {
         /// What is wrong, and where.
+        problem: String,
+        /// What to do next.
+        hint: String,
+    },
+    /// The broker has answered with an error that it will give again, however often it is asked.
+    #[error("{problem}; {hint}")]
+    Refused {
+        /// What was refused, and the broker's words.
         problem: String,
         /// What to do next.
         hint: String,
@@ -293,6 +309,21 @@ pub trait Bus {
 
     /// Takes the marks that connections have left since the last call.
     fn marks(&mut self, into: &mut Vec<Mark>);
+
+    /// What the broker has refused for good beside the data, if it has: a permission, or the user's right to be connected. A
+    /// run cannot be what its plan says after that.
+    fn denied(&self) -> Option<BusError> {
+        None
+    }
+
+    /// Asks the broker whether it has the acknowledgements of all that the groups have received so far; bounded in time.
+    /// Where it has not, the error says what to do if it stays so.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    fn unacknowledged(&mut self) -> Result<Option<BusError>, BusError> {
+        Ok(None)
+    }
 
     /// Asks the broker for its own figures; bounded in time.
     ///

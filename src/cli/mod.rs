@@ -134,9 +134,9 @@ impl From<SessionError> for Failure {
             | SessionError::Run(RunError::Bus(BusError::Plan { .. })) => {
                 Self::usage(show::plain(&error.to_string()))
             }
-            SessionError::Bus(BusError::Environment { .. })
+            SessionError::Bus(BusError::Environment { .. } | BusError::Refused { .. })
             | SessionError::Run(
-                RunError::Bus(BusError::Environment { .. })
+                RunError::Bus(BusError::Environment { .. } | BusError::Refused { .. })
                 | RunError::NotReady { .. }
                 | RunError::BrokerDied { .. }
                 | RunError::Machine(_),

@@ -176,12 +176,42 @@ pub struct Offered {
 impl Load {
     /// The reason of events that never left the client.
     pub const NOT_SENT: &str = "not-sent";
+    /// The reason of events that the client refused as larger than the broker allows; they are unsent, not refused.
+    pub const TOO_LARGE: &str = "too-large";
 
     /// Refused events that never left the client.
     #[must_use]
     pub fn not_sent(&self) -> u64 {
         let never = self.refusals.iter().filter(|refusal| refusal.reason == Self::NOT_SENT);
         num::sum(never.map(|refusal| refusal.count))
+    }
+
+    /// Why events were refused, the most frequent reason first: `990 × maximum messages exceeded (10077), 10 × …`; `None`
+    /// where none was, or no reason is known.
+    #[must_use]
+    pub fn why_refused(&self) -> Option<String> {
+        let mut reasons: Vec<&Refusal> = self
+            .refusals
+            .iter()
+            .filter(|refusal| refusal.reason != Self::TOO_LARGE && refusal.count > 0)
+            .collect();
+        reasons.sort_by_key(|refusal| std::cmp::Reverse(refusal.count));
+        let said = |refusal: &&Refusal| format!("{} × {}", num::show::count(refusal.count), refusal.words());
+        (!reasons.is_empty()).then(|| reasons.iter().map(said).collect::<Vec<_>>().join(", "))
+    }
+
+    /// Of the unsent events, those that are larger than the broker allows.
+    #[must_use]
+    pub fn too_large(&self) -> u64 {
+        let large = self.refusals.iter().filter(|refusal| refusal.reason == Self::TOO_LARGE);
+        num::sum(large.map(|refusal| refusal.count))
+    }
+
+    /// The most frequent reason for which the broker refused events.
+    #[must_use]
+    pub fn refused_most(&self) -> Option<&Refusal> {
+        let by_broker = |refusal: &&Refusal| refusal.reason != Self::TOO_LARGE && refusal.count > 0;
+        self.refusals.iter().filter(by_broker).max_by_key(|refusal| refusal.count)
     }
 }
 
@@ -190,8 +220,28 @@ impl Load {
 pub struct Refusal {
     /// `no-responders`, `overload`, `not-sent` or `api-10077`.
     pub reason: String,
+    /// The broker's own words, where it had some.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
     /// Number of refusals.
     pub count: u64,
+}
+
+impl Refusal {
+    /// The reason, as people read it.
+    #[must_use]
+    pub fn words(&self) -> String {
+        match (self.reason.strip_prefix("api-"), &self.said, self.reason.as_str()) {
+            (Some(code), Some(said), _) => format!("{said} ({code})"),
+            (Some(code), None, _) => format!("error {code}"),
+            (None, Some(said), _) => said.clone(),
+            (None, None, "no-responders") => "nobody listened (no responders)".to_owned(),
+            (None, None, "overload") => "the broker's queue was full".to_owned(),
+            (None, None, Load::NOT_SENT) => "never left the client".to_owned(),
+            (None, None, Load::TOO_LARGE) => "larger than the broker allows".to_owned(),
+            (None, None, reason) => reason.to_owned(),
+        }
+    }
 }
 
 /// Events of one topic.

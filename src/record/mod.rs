@@ -245,6 +245,15 @@ pub const STORE_FULL: &str = "store-full";
 /// Kind of the [`Mark`] of a store that was not read back, since events are removed from it by its own rules.
 pub const UNAUDITED: &str = "unaudited";
 
+/// Kind of the [`Mark`] of what the broker refused a connection for good, in its own words.
+pub const DENIED: &str = "denied";
+
+/// Kind of the [`Mark`] of why the audit did not read the whole store.
+pub const AUDIT_FAILED: &str = "audit-failed";
+
+/// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
+pub const SERVER_ERROR: &str = "server-error";
+
 /// Something that happened during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {

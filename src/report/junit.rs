@@ -15,6 +15,10 @@ pub(crate) fn xml(record: &Record) -> String {
         show::plain(&format!("{} {}", record.broker.product, record.broker.version)),
     ));
     suite.add_property(("durability".to_owned(), show::plain(&record.broker.durability)));
+    if let Some(why) = record.load.why_refused() {
+        let refused = format!("{}: {why}", show::count(record.load.refused));
+        suite.add_property(("refused".to_owned(), show::plain(&refused)));
+    }
     let class = show::plain(&format!("tickgate.{}", record.plan.name));
     suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
     let worst = record.objectives.iter().map(|o| o.verdict).max();

@@ -3,7 +3,7 @@
 use super::show;
 use super::table::Table;
 use crate::num;
-use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Verdict};
+use crate::record::{Brief, End, Group, Hiccups, Latency, Load, Process, Record, Verdict};
 
 /// Pairs of name and value.
 pub(crate) type Facts = Vec<(String, String)>;
@@ -123,18 +123,31 @@ fn stage(name: &'static str, n: u64, of: u64, leaks: &[(&str, u64)], notes: &[(&
     }
 }
 
+/// Why the broker refused events; what never left the client is said apart.
+pub(crate) fn why_refused(load: &Load) -> Option<String> {
+    let by_broker = load.refusals.iter().filter(|refusal| refusal.reason != Load::NOT_SENT).cloned();
+    let by_broker = Load { refusals: by_broker.collect(), ..Load::default() };
+    by_broker.why_refused().map(|why| show::plain(&why))
+}
+
 /// The path of the publishers, then that of each group.
 pub(crate) fn flows(record: &Record) -> Vec<Flow> {
     let load = &record.load;
+    let why = why_refused(load).map_or_else(String::new, |why| format!(" ({why})"));
+    let refused = format!("refused by the broker{why}");
+    let of_client = [
+        ("refused by the client", load.unsent.saturating_sub(load.too_large())),
+        ("larger than the broker allows", load.too_large()),
+    ];
     let mut stages = vec![
         stage("intended", load.intended, load.intended, &[], &[]),
-        stage("sent", load.sent, load.intended, &[("refused by the client", load.unsent)], &[]),
+        stage("sent", load.sent, load.intended, &of_client, &[]),
         stage(
             "acknowledged",
             load.acked,
             load.intended,
             &[
-                ("refused by the broker", load.refused.saturating_sub(load.not_sent())),
+                (refused.as_str(), load.refused.saturating_sub(load.not_sent())),
                 ("never left the client", load.not_sent()),
                 ("without an answer", load.unconfirmed.saturating_sub(load.unconfirmed_disconnected)),
                 ("sent on a connection that was lost", load.unconfirmed_disconnected),
@@ -175,7 +188,7 @@ fn group_flow(record: &Record, group: &Group) -> Flow {
     };
     let leaks = [
         ("stored, not delivered", group.lost_not_delivered),
-        ("still pending at the broker", group.pending),
+        ("still to come when the drain ended", group.pending),
         (unlocated, group.lost.saturating_sub(located)),
         ("corrupt", group.corrupt),
         ("unexpected", group.unexpected),

@@ -99,16 +99,20 @@ fn ledger(out: &mut String, record: &Record) {
     let n = show::count;
     line!(out, "ledger");
     let mut published = format!("published {} intended = {} acked", n(load.intended), n(load.acked));
+    let lost = load.unconfirmed_disconnected;
+    let on_lost = (lost > 0).then(|| format!("{} on a connection that was lost", n(lost)));
+    let too_large =
+        (load.too_large() > 0).then(|| format!("{} larger than the broker allows", n(load.too_large())));
     let parts = [
-        ("refused", load.refused, load.not_sent(), "never left the client"),
-        ("unconfirmed", load.unconfirmed, load.unconfirmed_disconnected, "on a connection that was lost"),
-        ("unsent", load.unsent, 0, ""),
-        ("open", load.open, 0, ""),
+        ("refused", load.refused, load.why_refused()),
+        ("unconfirmed", load.unconfirmed, on_lost),
+        ("unsent", load.unsent, too_large),
+        ("open", load.open, None),
     ];
-    for (what, events, of_these, why) in parts.into_iter().filter(|(_, events, ..)| *events > 0) {
+    for (what, events, why) in parts.into_iter().filter(|(_, events, _)| *events > 0) {
         let _ = write!(published, " + {} {what}", n(events));
-        if of_these > 0 {
-            let _ = write!(published, " ({} {why})", n(of_these));
+        if let Some(why) = why {
+            let _ = write!(published, " ({})", show::plain(&why));
         }
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));
@@ -136,7 +140,7 @@ fn ledger(out: &mut String, record: &Record) {
             "missing when it ended"
         };
         let pending =
-            if group.pending == 0 { String::new() } else { format!(" {} still pending,", n(group.pending)) };
+            if group.pending == 0 { String::new() } else { format!(" {} still to come,", n(group.pending)) };
         line!(
             out,
             "  {:<16} {} {lost},{pending} {} duplicate, {} reordered",

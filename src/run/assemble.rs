@@ -132,11 +132,14 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
     for (why, count) in all.iter().flat_map(|g| &g.refusals) {
         *refusals.entry(*why).or_insert(0) += count;
     }
-    let mut refusals: Vec<_> =
-        refusals.into_iter().map(|(why, count)| record::Refusal { reason: describe(why), count }).collect();
+    let mut refusals: Vec<_> = refusals.into_iter().map(|(why, count)| describe(why, count)).collect();
     let too_large = sum(|g| g.too_large);
     if too_large > 0 {
-        refusals.push(record::Refusal { reason: "too-large".into(), count: too_large });
+        refusals.push(record::Refusal {
+            reason: record::Load::TOO_LARGE.into(),
+            said: None,
+            count: too_large,
+        });
     }
     record::Load {
         intended: totals.intended,

@@ -19,17 +19,31 @@ pub(super) struct BrokerWatch {
     store: Option<StoreWatch>,
     /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
+    /// What the broker has refused for good.
+    denied: Option<String>,
+    /// Everything has been received that counts: what is refused from now on changes no figure.
+    settled: bool,
 }
 
 impl BrokerWatch {
     pub(super) fn new(mut broker: Broker, control: Control) -> Self {
         let store = broker.log.take().map(StoreWatch::new);
-        Self { control, broker, dead: None, store, silent: None }
+        Self { control, broker, dead: None, store, silent: None, denied: None, settled: false }
     }
 
     /// Why the broker is dead or unusable.
     pub(super) fn death(&self) -> Option<&str> {
         self.dead.as_deref()
+    }
+
+    /// What the broker has refused the run for good.
+    pub(super) fn denied(&self) -> Option<&str> {
+        self.denied.as_deref()
+    }
+
+    /// From now on nothing that the broker refuses changes a figure.
+    pub(super) const fn settle(&mut self) {
+        self.settled = true;
     }
 
     /// Why the broker counts as failed, if it does not answer at present.
@@ -47,6 +61,10 @@ impl BrokerWatch {
         let seen = self.control.look();
         for mark in seen.marks {
             log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        if let (Some(why), None, false) = (seen.denied, &self.denied, self.settled) {
+            log.ends_as(End::BrokerFailed, &why);
+            self.denied = Some(why);
         }
         match (seen.silent, self.silent.is_some()) {
             (Some(why), false) => {

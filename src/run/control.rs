@@ -43,6 +43,8 @@ pub(super) struct Seen {
     pub(super) marks: Vec<Mark>,
     /// The error of the last request, if the broker did not answer it.
     pub(super) silent: Option<String>,
+    /// What the broker has refused for good.
+    pub(super) denied: Option<String>,
 }
 
 /// The broker's figures, and since when they have been unchanged.
@@ -117,6 +119,7 @@ impl Control {
             marks: std::mem::take(&mut seen.marks),
             newest: seen.newest.clone(),
             silent: seen.silent.clone(),
+            denied: seen.denied.clone(),
         }
     }
 
@@ -185,6 +188,9 @@ fn serve<B: Bus>(
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
             bus.marks(&mut seen.marks);
+            if seen.denied.is_none() {
+                seen.denied = bus.denied().map(|denied| denied.to_string());
+            }
             match observed {
                 Some(Ok(sample)) => {
                     let before = seen.newest.as_ref().filter(|_| seen.silent.is_none());

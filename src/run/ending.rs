@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use crate::bus::BusSample;
+use crate::bus::{BusError, BusSample};
 use crate::market::RunIdentity;
 use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
-use crate::record::{End, PhaseName, UNAUDITED};
+use crate::record::{AUDIT_FAILED, End, PhaseName, UNAUDITED};
 
 use super::control::Reply;
 use super::crew::Crew;
@@ -58,7 +58,8 @@ pub(super) fn drain(
         let quiet = silence.lasts(supervisor.now());
         let missing = crew.missing().iter().any(|&missing| missing > 0);
         let account = || supervisor.broker.account_since(silence.since());
-        if settled(missing, open, quiet, account) || (broker_died && quiet) {
+        let hopeless = broker_died || supervisor.broker.denied().is_some();
+        if settled(missing, open, quiet, account) || (hopeless && quiet) {
             break;
         }
     }
@@ -142,7 +143,8 @@ pub(super) fn owed(
     }
 }
 
-/// Reads the store back; a broker that does not answer has failed.
+/// Reads the store back; a broker that does not answer has failed. One that answers and refuses to be read has not: what
+/// was delivered stands, and only what the store was to show is not known.
 pub(super) fn read_back(
     supervisor: &mut Supervisor<'_, '_, '_>,
     plan: &Plan,
@@ -177,7 +179,7 @@ pub(super) fn read_back(
     );
     let now = supervisor.now();
     supervisor.end_phase(now);
-    let mut stored = None;
+    let (mut stored, mut refused) = (None, false);
     let failed = match reply {
         Some(Reply::Unaudited(why)) => {
             supervisor.mark(UNAUDITED, &why);
@@ -191,16 +193,19 @@ pub(super) fn read_back(
                     read.figures.complete = complete;
                     (!complete).then(|| "the deadline passed before the end of the stream".to_owned())
                 }
-                Err(error) => Some(error.to_string()),
+                Err(error) => {
+                    refused = matches!(error, BusError::Refused { .. });
+                    Some(error.to_string())
+                }
             }
         }
         _ => Some("no answer within the deadline".to_owned()),
     };
     if let Some(why) = failed {
-        supervisor.mark("audit-failed", &why);
+        supervisor.mark(AUDIT_FAILED, &why);
         if let Some(silence) = supervisor.broker.silence() {
             supervisor.ends_as(End::BrokerFailed, &silence);
-        } else if !brief && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
+        } else if !brief && !refused && stored.as_ref().is_none_or(|read| read.figures.read == 0) {
             supervisor.ends_as(End::BrokerFailed, &format!("the stream could not be read back: {why}"));
         }
     }

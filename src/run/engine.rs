@@ -108,6 +108,7 @@ fn carry_out(
     let ended = crew.finish();
     supervisor.emit_ended_seconds();
     let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
+    supervisor.broker.settle();
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
         ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief)
@@ -174,6 +175,8 @@ fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> (bool, bo
             supervisor.ends_as(End::BrokerFailed, &why);
             (true, false)
         }
+        // Its words are the reason already.
+        Stop::Denied => (true, true),
         Stop::Lost => {
             supervisor.ends_as(End::HarnessFailed, "a generator ended early");
             (true, true)

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::Builder;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bus::{Bus, BusError};
 use crate::load::largest_event_bytes;
@@ -16,6 +16,9 @@ use super::threads::Threads;
 
 /// Interval between two checks of the broker.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Maximum time for the acknowledgements of the readiness events to reach the broker; members hold them back for up to a second.
+const ACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(5);
 
 /// A message of the connecting thread.
 enum Connected<B: Bus> {
@@ -61,12 +64,14 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
         }
     };
     let groups = Groups { subscriptions, signals: crew.signals() };
-    let ended = || {
+    let ended = |bus: &B| {
         let interrupted = (job.interrupt.level() > 0).then_some(RunError::InterruptedBeforeLoad);
-        interrupted.or_else(|| death(broker))
+        interrupted.or_else(|| death(broker)).or_else(|| bus.denied().map(RunError::from))
     };
-    let tag = job.identity.tag;
-    match ready(plan, tag, job.clock, &mut publishers, &groups, options.ready_within, &ended) {
+    let (tag, within) = (job.identity.tag, options.ready_within);
+    let proven = ready(plan, tag, job.clock, &mut publishers, &groups, within, &|| ended(&bus))
+        .and_then(|()| acknowledged(&mut bus, &ended));
+    match proven {
         Ok(()) => {
             crew.publishers = publishers;
             Ok(bus)
@@ -77,6 +82,22 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
                 let _ = bus.teardown();
             }
             Err(error)
+        }
+    }
+}
+
+/// Waits until the broker has the acknowledgements of the readiness events.
+fn acknowledged<B: Bus>(bus: &mut B, ended: &dyn Fn(&B) -> Option<RunError>) -> Result<(), RunError> {
+    let deadline = Instant::now() + ACKNOWLEDGED_WITHIN;
+    loop {
+        let open = bus.unacknowledged();
+        if let Some(end) = ended(bus) {
+            return Err(end);
+        }
+        match open {
+            Ok(None) => return Ok(()),
+            Ok(Some(error)) | Err(error) if Instant::now() >= deadline => return Err(error.into()),
+            Ok(Some(_)) | Err(_) => std::thread::sleep(LOOK_EVERY),
         }
     }
 }

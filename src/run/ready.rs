@@ -64,7 +64,7 @@ impl Reasons {
             Answer::Refused(Refusal::NotSent) => {
                 self.client = Some("an event was not sent within `bus.publish_timeout`".into());
             }
-            Answer::Refused(why) => self.broker = Some(describe(why)),
+            Answer::Refused(why) => self.broker = Some(describe(why, 1).words()),
             Answer::Unconfirmed(_) => self.broker = Some("no answer to a published event".into()),
         }
     }
@@ -153,14 +153,16 @@ fn missing(plan: &Plan, groups: &Groups<'_>) -> Vec<String> {
     missing
 }
 
-/// A refusal as one word.
-pub(super) fn describe(why: Refusal) -> String {
-    match why {
-        Refusal::NoResponders => "no-responders".into(),
-        Refusal::Overload => "overload".into(),
-        Refusal::NotSent => record::Load::NOT_SENT.into(),
-        Refusal::Api(code) => format!("api-{code}"),
-    }
+/// A refusal, as a record has it.
+pub(super) fn describe(why: Refusal, count: u64) -> record::Refusal {
+    let (reason, said) = match why {
+        Refusal::NoResponders => ("no-responders".to_owned(), None),
+        Refusal::Overload => ("overload".to_owned(), None),
+        Refusal::NotSent => (record::Load::NOT_SENT.to_owned(), None),
+        Refusal::Api(code) => (format!("api-{code}"), None),
+        Refusal::Said { code, words } => (format!("api-{code}"), Some(words.to_owned())),
+    };
+    record::Refusal { reason, said, count }
 }
 
 #[cfg(test)]
@@ -216,7 +218,11 @@ mod tests {
     fn a_reason_is_ascribed_to_the_side_that_gave_it() {
         for (room, answer, reason) in [
             (false, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: nothing)"),
-            (true, Answer::Refused(Refusal::NoResponders), "(the broker said: no-responders)"),
+            (
+                true,
+                Answer::Refused(Refusal::NoResponders),
+                "(the broker said: nobody listened (no responders))",
+            ),
             (true, Answer::Unconfirmed(Doubt::NoAnswer), "(the broker said: no answer to a published event)"),
             (true, Answer::Refused(Refusal::NotSent), "(the client said: an event was not sent within"),
         ] {

@@ -28,6 +28,8 @@ pub(super) enum Stop {
     Interrupted,
     /// The broker's process exited.
     BrokerDied(String),
+    /// The broker has refused the run something for good.
+    Denied,
     /// A worker ended early.
     Lost,
 }
@@ -181,6 +183,9 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         }
         if let Some(why) = self.broker.death() {
             return Some(Stop::BrokerDied(why.to_owned()));
+        }
+        if self.broker.denied().is_some() {
+            return Some(Stop::Denied);
         }
         (self.interrupt.level() > 0).then_some(Stop::Interrupted)
     }

@@ -6,8 +6,8 @@
 
 use crate::measure::rank;
 use crate::num::{self, show};
-use crate::plan::{Metric, Objective, Op, Outcome, Stat, Throughput, Timing, Value};
-use crate::record::{End, Record, Window};
+use crate::plan::{Metric, Ns, Objective, Op, Outcome, Stat, Throughput, Timing, Value};
+use crate::record::{DENIED, End, Group, Mark, PhaseName, Record, SERVER_ERROR, Window};
 
 use super::observe::{self, Counts, Observed};
 use super::quota;
@@ -39,13 +39,56 @@ pub(super) fn still_to_come(record: &Record, objective: &Objective, lost: f64) -
     if pending == 0 || compare(lost + num::f64_of(pending), objective.op, number(objective.limit)) {
         return None;
     }
-    Some(Unfit::new(
+    Some(to_come(record, pending))
+}
+
+/// The drain had no time for so many events.
+fn to_come(record: &Record, pending: u64) -> Unfit {
+    Unfit::new(
         "pending",
         format!(
-            "{pending} events were still pending at the broker when the drain ended ({})",
+            "{} still to come when the drain ended ({})",
+            show::several(pending, "event"),
             record.plan.load.drain
         ),
-        "raise load.drain above the time that the groups need, and above the broker's wait for an acknowledgement",
+        "give load.drain more: the time that the groups need, and above the broker's wait for an acknowledgement",
+    )
+}
+
+/// A drain that is shorter than a limit on latency ends before all that could keep the limit has come: events that may
+/// still be in time.
+fn in_time_perhaps(record: &Record, objective: &Objective) -> u64 {
+    let (Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max), Value::Time(limit)) =
+        (objective.metric, objective.limit)
+    else {
+        return 0;
+    };
+    let open = |group: &Group| {
+        let missing = group.measured_intended.saturating_sub(group.latency.count);
+        (missing.min(group.pending), missing > 0 && group.latency.count == 0)
+    };
+    let parts: Vec<(u64, bool)> = observe::groups(record, objective).map(open).collect();
+    // A group that received nothing has missed it, whatever is to come.
+    if record.plan.load.drain >= limit || parts.iter().any(|(_, silent)| *silent) {
+        return 0;
+    }
+    num::sum(parts.iter().map(|(open, _)| *open))
+}
+
+/// What the broker said beside the data while the load went on: an event that it concerned may be among those that count.
+pub(super) fn said_beside(record: &Record) -> Option<Unfit> {
+    let start = record.phase(PhaseName::Warmup)?.start_ns;
+    let end = record.phase(PhaseName::Drain).map_or(Ns::MAX, |drain| drain.end_ns);
+    let counts = |mark: &&Mark| (start..=end).contains(&mark.at_ns);
+    let said = record.marks.iter().filter(counts);
+    let said = said.clone().find(|m| m.kind == DENIED).or_else(|| {
+        let mut errors = said;
+        errors.find(|m| m.kind == SERVER_ERROR)
+    })?;
+    Some(Unfit::new(
+        "server-error",
+        format!("the broker said beside the data: {}", said.detail),
+        "see the marks and the broker's log: remove the cause, then run again",
     ))
 }
 
@@ -112,6 +155,13 @@ fn of_time(record: &Record, objective: &Objective, observed: &Observed) -> Optio
     // Events in flight when a run was cut short had no time to arrive.
     let cut = if record.run.end == End::Completed { counts.missing_own } else { counts.missing };
     let stands = counts.broken.saturating_sub(counts.explained).saturating_sub(cut);
+    let open = in_time_perhaps(record, objective);
+    if open > 0
+        && breaks(objective, &counts, stands)
+        && !breaks(objective, &counts, stands.saturating_sub(open))
+    {
+        return Some(to_come(record, open));
+    }
     let mean = matches!(objective.metric, Metric::Time(_, Stat::Mean));
     let stands_still = if mean {
         mean_stands(record, objective, observed, stands)

@@ -3,6 +3,7 @@
 //! `pass < inconclusive < fail`; the verdict of a run is that of its worst objective, and no data is never a
 //! pass. The verdict follows from the record alone, so that it can be recomputed from a file.
 
+mod advice;
 pub mod claims;
 mod confidence;
 mod miss;
@@ -102,7 +103,8 @@ fn decide(
             .or_else(|| few(objective, observed, true))
             .or_else(|| miss::unseen(record, objective))
             .or_else(|| miss::still_to_come(record, objective, observed.value))
-            .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)));
+            .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)))
+            .or_else(|| miss::said_beside(record));
         return doubt.map_or((Verdict::Pass, None, None), inconclusive);
     }
     if open(record, objective, observed) {
@@ -115,17 +117,17 @@ fn decide(
     (
         Verdict::Fail,
         Some(explain(record, objective, observed)),
-        Some(next_step(objective, observed).to_owned()),
+        Some(next_step(record, objective, observed).to_owned()),
     )
 }
 
 /// The next step after a miss: for events without a time, the ledger shows their outcome.
-fn next_step(objective: &Objective, observed: &Observed) -> &'static str {
+fn next_step(record: &Record, objective: &Objective, observed: &Observed) -> &'static str {
     match observed.counts {
         Some(counts) if counts.missing > 0 => {
             "see the ledger for what was unsent, refused, unconfirmed or not delivered, and the marks for why"
         }
-        _ => observe::next_step(objective.metric),
+        _ => advice::next_step(record, objective),
     }
 }
 
@@ -211,7 +213,13 @@ const fn moved_by_a_full_store(metric: Metric) -> bool {
 
 fn cut_short(record: &Record) -> Unfit {
     let why = record.run.reason.clone().unwrap_or_else(|| "the run did not complete".into());
-    let next = if store_was_full(record) { "make room for the store" } else { "let the run complete" };
+    let denied = record.marks.iter().any(|mark| mark.kind == record::DENIED);
+    let next = match record.run.end {
+        _ if store_was_full(record) => "make room for the store",
+        End::BrokerFailed if denied => "allow what the broker refused, then run again",
+        End::BrokerFailed => "see the marks and the broker's log for why it failed, then run again",
+        _ => "let the run complete",
+    };
     Unfit::new("cut-short", why, next)
 }
 
@@ -234,10 +242,9 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         return Unfit::new("no-data", why.to_owned(), next);
     }
     let (seen, next) = match objective.metric {
-        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => (
-            "the audit did not read the whole stream back",
-            "see the marks for why, and give the drain more time",
-        ),
+        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
+            return no_audit(record);
+        }
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) => (
             "the broker's process cannot be seen from here",
             "run with --broker local, or where the broker runs",
@@ -248,6 +255,23 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         _ => ("no samples", "see the ledger: nothing of this kind arrived in the measure phase"),
     };
     Unfit::new("no-data", seen, next)
+}
+
+/// Nothing is known of the store.
+fn no_audit(record: &Record) -> Unfit {
+    let why = record.marks.iter().rev().find(|mark| mark.kind == record::AUDIT_FAILED);
+    let seen = "the audit did not read the whole stream back";
+    match why {
+        Some(mark) => Unfit::new(
+            "no-data",
+            format!("{seen}: {}", mark.detail),
+            "remove what kept it from reading: without the audit nothing says what is stored",
+        ),
+        None if !record.plan.bus.audit => {
+            Unfit::new("no-data", format!("{seen}: the plan has none"), "set `bus.audit = true`")
+        }
+        None => Unfit::new("no-data", seen, "see the marks for why, and give the drain more time"),
+    }
 }
 
 /// Explains why an objective is missed.

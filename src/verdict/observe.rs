@@ -6,7 +6,7 @@ use crate::num::{self, show};
 use crate::plan::{
     Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value,
 };
-use crate::record::{Group, Latency, PhaseName, Record, Window};
+use crate::record::{Group, Latency, Load, PhaseName, Record, Window};
 
 use super::{compare, number};
 
@@ -238,7 +238,7 @@ pub(super) fn without_time(record: &Record, objective: &Objective, counts: &Coun
     ]
     .into_iter()
     .filter(|(_, count)| *count > 0)
-    .map(|(what, count)| format!("{count} {what}"))
+    .map(|(what, count)| if what == "refused" { refused(load) } else { format!("{count} {what}") })
     .collect();
     let of_run =
         if of_run.is_empty() { String::new() } else { format!(" (in the whole run {})", of_run.join(", ")) };
@@ -378,14 +378,11 @@ pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
         Metric::Throughput(Throughput::Delivered) => {
             let load = &record.load;
             (num::sum([load.unsent, load.refused, load.unconfirmed]) > 0).then(|| {
-                format!("{} unsent, {} refused, {} unconfirmed", load.unsent, load.refused, load.unconfirmed)
+                let refused = refused(&record.load);
+                format!("{} unsent, {refused}, {} unconfirmed", load.unsent, load.unconfirmed)
             })
         }
-        Metric::Count(Outcome::Refused) => {
-            let reasons: Vec<_> =
-                record.load.refusals.iter().map(|r| format!("{} × {}", r.count, r.reason)).collect();
-            (!reasons.is_empty()).then(|| reasons.join(", "))
-        }
+        Metric::Count(Outcome::Refused) => record.load.why_refused(),
         _ => None,
     }
 }
@@ -406,37 +403,8 @@ fn blame(record: &Record, group: &Group) -> String {
     }
 }
 
-/// The next step after a missed objective.
-pub(super) const fn next_step(metric: Metric) -> &'static str {
-    match metric {
-        Metric::Time(Timing::SendLag, _) => {
-            "this is tickgate's own lateness: give it more cores or lower the rate"
-        }
-        Metric::Time(..) => {
-            "look at the timeline for when it was slow, and at the broker's CPU, disk and marks then"
-        }
-        Metric::Throughput(_) => {
-            "see the ledger for what was unsent, refused or late, and lower the rate to what holds"
-        }
-        Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => {
-            "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
-        }
-        Metric::Count(Outcome::Reordered | Outcome::Extent) => {
-            "several members with shared delivery give no order per symbol: use one member, or partitioned delivery"
-        }
-        Metric::Count(Outcome::Duplicate) => {
-            "the event was stored twice: publish with msg_id = true to let the broker drop repeats"
-        }
-        Metric::Count(Outcome::Redelivered) => {
-            "acknowledgements came too late or not at all: see ack_wait and the members' marks"
-        }
-        Metric::Count(Outcome::Unsent) => {
-            "the client's window and buffer were full: the bus did not keep up with the rate"
-        }
-        Metric::Count(Outcome::Refused | Outcome::Unconfirmed) => {
-            "see the refusals in record.json, the marks and the broker's log"
-        }
-        Metric::Count(_) => "see the group's ledger in record.json",
-        Metric::Resource(_) => "see the resources in the timeline",
-    }
+/// How many events were refused, and why.
+fn refused(load: &Load) -> String {
+    let why = load.why_refused().map_or_else(String::new, |why| format!(" ({why})"));
+    format!("{} refused{why}", load.refused)
 }

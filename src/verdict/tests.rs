@@ -377,14 +377,14 @@ fn a_failure_says_what_was_seen_where_and_what_next() {
     (record.groups[1].lost, record.groups[1].lost_not_stored, record.groups[1].lost_not_delivered) =
         (3, 1, 2);
     (record.load.refused, record.load.unsent) = (7, 2);
-    record.load.refusals = vec![record::Refusal { reason: "overload".into(), count: 7 }];
+    record.load.refusals = vec![record::Refusal { reason: "overload".into(), said: None, count: 7 }];
     record.groups[0].measured_in_time = 5_000;
     let judged = assess(&record);
     let reason = |at: usize| judged.objectives[at].reason.clone().unwrap_or_default();
     assert!(reason(0).starts_with("6 observed, == 0 wanted"), "{}", reason(0));
     assert!(reason(0).contains("one: 3 confirmed and not stored: the bus lost them"), "{}", reason(0));
     assert!(reason(0).contains("two: 1 confirmed and not stored (the bus), 2 stored and never delivered"));
-    assert!(reason(1).contains("7 × overload"), "{}", reason(1));
+    assert!(reason(1).contains("7 × the broker's queue was full"), "{}", reason(1));
     assert!(
         reason(2).contains("50 % beyond the limit") && reason(2).contains("2 unsent, 7 refused"),
         "{}",

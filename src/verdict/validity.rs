@@ -315,6 +315,15 @@ pub fn usage(row: &Row, usable_cores: f64) -> Usage {
     }
 }
 
+/// Did tickgate and the broker leave nothing of the machine that both are on?
+pub(super) fn is_used_up(record: &Record) -> bool {
+    let Some(machine) = &record.health.machine else { return false };
+    machine.broker_here
+        && machine.usable_cores > 0.0
+        && machine.busy_cores >= FULL_SHARE * machine.usable_cores
+        && !others_are_material(machine)
+}
+
 /// The harness did not get enough of the machine: a miss may be its own.
 pub(super) fn starved(record: &Record) -> Option<Unfit> {
     let machine = record.health.machine.as_ref()?;

@@ -264,7 +264,7 @@ fn a_topic_that_somebody_removes_is_a_refusal() {
     settle(&mut publisher, &mut acks);
     let why = acks.iter().map(|ack| ack.outcome).collect::<Vec<_>>();
     assert!(
-        matches!(why[..], [Answer::Refused(Refusal::NoResponders | Refusal::NotSent | Refusal::Api(_))]),
+        matches!(why[..], [Answer::Refused(Refusal::NoResponders | Refusal::NotSent | Refusal::Said { .. })]),
         "{why:?}"
     );
 }

@@ -331,7 +331,7 @@ fn an_account_that_is_too_small() {
     connect(with_auth(&server, me()), &plan).unwrap().provision().unwrap();
     plan.topology.prefix = "other".to_owned();
     let text = refusal_of(with_auth(&server, me()), &plan);
-    says(&text, &["the account may have 1 streams and has 1", "raise the account's limit of streams"]);
+    says(&text, &["the account may have 1 streams and has 1", "`max_streams` to 2"]);
 
     // What only the server knows: its own store.
     let server = NatsServer::start();

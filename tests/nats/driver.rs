@@ -97,7 +97,7 @@ fn a_full_stream_refuses_and_keeps_what_it_has() {
     let mut acks = Vec::new();
     settle(&mut publisher, &mut acks);
     let stored = outcomes(&acks).iter().filter(|o| matches!(o, Answer::Stored { .. })).count();
-    let full = Answer::Refused(Refusal::Api(10_077));
+    let full = Answer::Refused(Refusal::Said { code: 10_077, words: "maximum bytes exceeded" });
     assert_eq!(outcomes(&acks).iter().filter(|&&o| o == full).count(), 100 - stored);
     assert!((40..64).contains(&stored), "{stored}");
     assert_eq!(audit(&mut bus).first().map(|r| r.offset), Some(1));
@@ -267,7 +267,8 @@ fn a_full_stream_refuses_what_it_does_not_store_of_a_batch() {
     for publish_as in [Publish::Fast, Publish::Atomic] {
         let (acks, stored) = in_batches(publish_as, 95, 20_000);
         let confirmed = acks.iter().filter(|ack| matches!(ack.outcome, Answer::Stored { .. })).count();
-        let refused = |ack: &Ack| matches!(ack.outcome, Answer::Refused(Refusal::Api(code)) if code > 10_000);
+        let refused =
+            |ack: &Ack| matches!(ack.outcome, Answer::Refused(Refusal::Said { .. } | Refusal::Api(_)));
         assert_eq!(confirmed, stored, "{publish_as:?}: {acks:?}");
         assert!(stored > 10 && stored < 60, "{publish_as:?}: {stored} stored in 20 kB");
         assert_eq!(acks.iter().filter(|ack| refused(ack)).count(), 96 - stored, "{publish_as:?}: {acks:?}");

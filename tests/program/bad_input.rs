@@ -124,7 +124,12 @@ fn the_accounts_limits_are_reached() {
     let server = limits("max_file: 500MB, max_consumers: 0, max_streams: 1");
     place.gate(&["--broker", &url(&server), "--keep", "--quiet", "--set", "load.duration=1s"]).ends(0);
     std::fs::remove_dir_all(place.path().join("reports")).unwrap();
-    refused(&place, &["--broker", &url(&server)], 4, &["the account may have 1 streams and has 1", raise]);
+    refused(
+        &place,
+        &["--broker", &url(&server)],
+        4,
+        &["the account may have 1 streams and has 1", "`max_streams` to 2"],
+    );
 }
 
 #[test]

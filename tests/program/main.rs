@@ -13,6 +13,7 @@ mod own_server;
 mod own_stream;
 mod peers;
 mod readiness;
+mod refusals;
 mod report_browser;
 mod report_command;
 mod report_readback;

@@ -163,15 +163,15 @@ fn what_never_left_and_what_left_on_a_lost_connection_is_told_apart() {
     let load = &mut record.load;
     (load.acked, load.refused, load.unconfirmed, load.unconfirmed_disconnected) =
         (load.acked - 30, 10, 20, 15);
-    let refusal = |reason: &str, count| Refusal { reason: reason.into(), count };
+    let refusal = |reason: &str, count| Refusal { reason: reason.into(), said: None, count };
     load.refusals = vec![refusal("overload", 4), refusal(Load::NOT_SENT, 6)];
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let terminal = words(&summary(&record, Style { colour: false }));
-    let told = "+ 10 refused (6 never left the client) + 20 unconfirmed (15 on a connection that was lost)";
+    let told = "+ 10 refused (6 × never left the client, 4 × the broker's queue was full) + 20 unconfirmed (15 on a connection that was lost)";
     assert!(terminal.contains(told), "{terminal}");
     let page = file(&record, "report.html");
     for told in [
-        "4 refused by the broker",
+        "4 refused by the broker (4 × the broker",
         "6 never left the client",
         "5 without an answer",
         "15 sent on a connection that was lost",

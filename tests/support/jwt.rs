@@ -14,28 +14,33 @@ pub struct OperatorMode {
 impl OperatorMode {
     /// An account with `JetStream` and no limits.
     pub fn new() -> Self {
+        Self::until(None)
+    }
+
+    /// The same, with a user whose JWT ends at a time, in seconds since 1970.
+    pub fn until(expires: Option<u64>) -> Self {
         let (operator, account, user) =
             (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
         let system = KeyPair::new_account();
         let claims = |kind: &str| json!({"type": kind, "version": 2});
-        let operator_jwt = sign(&operator, &operator.public_key(), "operator", &claims("operator"));
+        let operator_jwt = sign(&operator, &operator.public_key(), "operator", &claims("operator"), None);
         let limits = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
             "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1
         });
         let mut account_claims = claims("account");
         account_claims["limits"] = limits;
-        let account_jwt = sign(&operator, &account.public_key(), "trading", &account_claims);
+        let account_jwt = sign(&operator, &account.public_key(), "trading", &account_claims, None);
         let mut system_claims = claims("account");
         system_claims["limits"] = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1
         });
-        let system_jwt = sign(&operator, &system.public_key(), "SYS", &system_claims);
+        let system_jwt = sign(&operator, &system.public_key(), "SYS", &system_claims, None);
         let mut user_claims = claims("user");
         for unlimited in ["subs", "data", "payload"] {
             user_claims[unlimited] = json!(-1);
         }
-        let user_jwt = sign(&account, &user.public_key(), "harness", &user_claims);
+        let user_jwt = sign(&account, &user.public_key(), "harness", &user_claims, expires);
         Self {
             config: format!(
                 "operator: {operator_jwt}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n {}: {account_jwt}\n {}: {system_jwt}\n}}",
@@ -48,12 +53,15 @@ impl OperatorMode {
     }
 }
 
-fn sign(issuer: &KeyPair, subject: &str, name: &str, nats: &Value) -> String {
+fn sign(issuer: &KeyPair, subject: &str, name: &str, nats: &Value, expires: Option<u64>) -> String {
     let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
     let header = json!({"typ": "JWT", "alg": "ed25519-nkey"});
-    let claims = json!({
+    let mut claims = json!({
         "jti": format!("ID-{name}"), "iat": 1_700_000_000, "iss": issuer.public_key(), "name": name, "sub": subject, "nats": nats,
     });
+    if let Some(expires) = expires {
+        claims["exp"] = expires.into();
+    }
     let signed = format!("{}.{}", encode(&header), encode(&claims));
     let signature = issuer.sign(signed.as_bytes()).expect("a signature");
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))

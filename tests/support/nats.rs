@@ -9,10 +9,14 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::{self, stream};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 
-/// Runs an action on a server with a separate client.
+/// Runs an action on a server with a separate client, with the user and password of the address.
 pub fn client<T>(url: &str, work: impl AsyncFnOnce(async_nats::Client) -> T) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    runtime.block_on(async { work(async_nats::connect(url).await.expect("connects")).await })
+    let who = url.strip_prefix("nats://").and_then(|rest| rest.split_once('@')?.0.split_once(':'));
+    let options = who.map_or_else(async_nats::ConnectOptions::new, |(user, password)| {
+        async_nats::ConnectOptions::with_user_and_password(user.to_owned(), password.to_owned())
+    });
+    runtime.block_on(async { work(options.connect(url).await.expect("connects")).await })
 }
 
 /// The same by way of `JetStream`.
@@ -24,7 +28,8 @@ pub fn jetstream<T>(url: &str, work: impl AsyncFnOnce(jetstream::Context) -> T) 
 pub struct NatsServer {
     folder: tempfile::TempDir,
     extra: String,
-    jetstream: bool,
+    /// What stands in the block `jetstream` beside the store, if there is one.
+    jetstream: Option<String>,
     port: u16,
     child: Option<Child>,
 }
@@ -37,16 +42,39 @@ impl NatsServer {
 
     /// With `JetStream` and more lines of configuration.
     pub fn with(extra: &str) -> Self {
-        Self::launch(extra, true)
+        Self::launch(extra, Some(""))
+    }
+
+    /// With these lines in the block `limits` of `JetStream`.
+    pub fn limited(limits: &str) -> Self {
+        Self::launch("", Some(&format!(", limits {{ {limits} }}")))
+    }
+
+    /// With one user, `gate` with the password `pw`, in an account with these lines; the user has these permissions.
+    pub fn locked_down(account: &str, permissions: &str) -> Self {
+        Self::with(&locked_down(account, permissions))
+    }
+
+    /// Its address with that user.
+    pub fn gate_url(&self) -> String {
+        format!("nats://gate:pw@127.0.0.1:{}", self.port)
+    }
+
+    /// Takes other permissions for that user, as an administrator changes them while the server runs.
+    pub fn reload(&mut self, account: &str, permissions: &str) {
+        self.extra = locked_down(account, permissions);
+        std::fs::write(self.folder.path().join("nats.conf"), self.config(-1)).expect("a configuration");
+        kill_process(self.pid(), Signal::HUP).expect("a signal");
     }
 
     /// With these lines of configuration only.
     pub fn bare(extra: &str) -> Self {
-        Self::launch(extra, false)
+        Self::launch(extra, None)
     }
 
-    fn launch(extra: &str, jetstream: bool) -> Self {
+    fn launch(extra: &str, jetstream: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
+        let jetstream = jetstream.map(str::to_owned);
         let mut server = Self { folder, extra: extra.to_owned(), jetstream, port: 0, child: None };
         server.run();
         server
@@ -67,15 +95,9 @@ impl NatsServer {
     }
 
     fn run(&mut self) {
-        let folder = self.folder.path().display().to_string();
         // The server picks a free port at its first start and keeps it.
         let port = if self.port == 0 { -1 } else { i32::from(self.port) };
-        let mut config =
-            format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\n{}\n", self.extra);
-        if self.jetstream {
-            writeln!(config, "jetstream {{ store_dir: \"{folder}/store\", max_file: 1GB, max_mem: 256MB }}")
-                .expect("text");
-        }
+        let config = self.config(port);
         let file = self.folder.path().join("nats.conf");
         std::fs::write(&file, config).expect("a configuration");
         let log = std::fs::File::create(self.folder.path().join("nats.log")).expect("a log");
@@ -89,6 +111,20 @@ impl NatsServer {
             .expect("nats-server starts");
         self.port = self.wait(&mut child);
         self.child = Some(child);
+    }
+
+    fn config(&self, port: i32) -> String {
+        let folder = self.folder.path().display().to_string();
+        let mut config =
+            format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\n{}\n", self.extra);
+        if let Some(more) = &self.jetstream {
+            writeln!(
+                config,
+                "jetstream {{ store_dir: \"{folder}/store\", max_file: 1GB, max_mem: 256MB {more} }}"
+            )
+            .expect("text");
+        }
+        config
     }
 
     /// Waits until it listens, and returns the port.
@@ -174,6 +210,11 @@ impl Drop for NatsServer {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+fn locked_down(account: &str, permissions: &str) -> String {
+    let user = format!("user: gate, password: pw, permissions: {{ {permissions} }}");
+    format!("accounts {{ A {{ jetstream: {{ {account} }}, users: [ {{ {user} }} ] }} }}")
 }
 
 fn port_in(file: &PathBuf) -> Option<u16> {

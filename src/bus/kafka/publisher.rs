@@ -21,7 +21,7 @@ use super::throttle::INTERVAL_MS;
 use super::watch::Watch;
 use super::{MAX_PAYLOAD, explain};
 use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
-use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment};
+use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment, words};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -120,7 +120,7 @@ fn refusal(code: Code) -> Refusal {
         | Code::NotLeaderForPartition
         | Code::AllBrokersDown => Refusal::NoResponders,
         Code::ThrottlingQuotaExceeded => Refusal::Overload,
-        other => Refusal::Api(number(other)),
+        other => Refusal::Said { code: number(other), words: words::keep(&other.to_string()) },
     }
 }
 

@@ -6,12 +6,16 @@ use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy};
 use async_nats::jetstream::context::GetStreamErrorKind;
+use async_nats::jetstream::stream::ConsumerErrorKind;
 use tokio::runtime::Runtime;
 
+use super::codes::refused;
 use super::member::{Pull, Source, hand_over};
 use super::provision::{MARK, stream_name};
 use super::subjects::Layout;
 use super::target::environment;
+use super::{CONTROL, unless_denied};
+use crate::bus::marks::Marks;
 use crate::bus::{BusError, Delivery};
 use crate::host::clock::Clock;
 use crate::plan::Ns;
@@ -35,6 +39,7 @@ pub(super) struct Audit<'a> {
     pub(super) layout: &'a Layout,
     pub(super) clock: Clock,
     pub(super) batch: u32,
+    pub(super) marks: &'a Marks,
 }
 
 impl Audit<'_> {
@@ -59,6 +64,8 @@ impl Audit<'_> {
                         return Ok(true);
                     }
                 }
+                // What the server refuses with a code, or denies, it refuses as well when it is asked again.
+                Some(Err(error @ BusError::Refused { .. })) => return Err(error),
                 Some(Err(error)) if self.clock.now() + PAUSE >= deadline => return Err(error),
                 _ => std::thread::sleep(Duration::from_nanos(
                     PAUSE.min(deadline.saturating_sub(self.clock.now())),
@@ -70,13 +77,25 @@ impl Audit<'_> {
     }
 
     /// Does a piece of work of the control side; `None` if it is not done by the deadline.
-    fn by<T>(&self, deadline: Ns, work: impl Future<Output = T>) -> Option<T> {
+    fn by<T>(
+        &self,
+        deadline: Ns,
+        work: impl Future<Output = Result<T, BusError>>,
+    ) -> Option<Result<T, BusError>> {
         let left = Duration::from_nanos(deadline.saturating_sub(self.clock.now()));
-        self.runtime.block_on(async {
-            // The connection looks at its socket first, as always after a pause.
-            tokio::task::yield_now().await;
-            tokio::time::timeout(left, work).await.ok()
-        })
+        self.runtime
+            .block_on(async {
+                // The connection looks at its socket first, as always after a pause.
+                tokio::task::yield_now().await;
+                tokio::time::timeout(left, unless_denied(self.marks, CONTROL, work)).await.ok()
+            })
+            .map(|done| done.map_err(|error| self.denied().unwrap_or(error)))
+    }
+
+    /// What the server denies the control side: no answer to it will ever come.
+    fn denied(&self) -> Option<BusError> {
+        let denial = self.marks.denied_to(CONTROL)?;
+        Some(BusError::Refused { problem: denial.problem, hint: denial.hint })
     }
 
     /// First and last sequence of the stream; `None` when it is empty. Asks until it is answered.
@@ -89,10 +108,10 @@ impl Audit<'_> {
                     let last = state.last_sequence;
                     return Ok((state.messages > 0 && first <= last).then_some((first, last)));
                 }
-                Err(error) if matches!(error.kind(), GetStreamErrorKind::JetStream(_)) => {
-                    return Err(self.unreadable(&error.to_string()));
-                }
-                Err(_) => tokio::time::sleep(Duration::from_nanos(PAUSE)).await,
+                Err(error) => match error.kind() {
+                    GetStreamErrorKind::JetStream(api) => return Err(self.refused(&api)),
+                    _ => tokio::time::sleep(Duration::from_nanos(PAUSE)).await,
+                },
             }
         }
     }
@@ -147,17 +166,24 @@ impl Audit<'_> {
             metadata: [(MARK.to_owned(), self.run.to_owned())].into(),
             ..pull::Config::default()
         };
-        self.jetstream
-            .create_consumer_on_stream(config, self.stream.as_str())
-            .await
-            .map_err(|error| self.unreadable(&error.to_string()))?;
+        let made = self.jetstream.create_consumer_on_stream(config, self.stream.as_str()).await;
+        let made = made.map_err(|error| match error.kind() {
+            ConsumerErrorKind::JetStream(api) => self.refused(&api),
+            _ => self.unreadable(&error.to_string()),
+        })?;
+        // Zero is no limit.
+        let most = u32::try_from(made.cached_info().config.max_batch).ok().filter(|most| *most > 0);
         Ok(Source {
             api: self.api.clone(),
             stream: self.stream.clone(),
             consumer: name,
-            batch: self.batch,
+            batch: most.map_or(self.batch, |most| self.batch.min(most)),
             pinned: false,
         })
+    }
+
+    fn refused(&self, error: &async_nats::jetstream::Error) -> BusError {
+        refused(&format!("read stream {} back", self.stream), error, self.layout.naming())
     }
 
     fn unreadable(&self, why: &str) -> BusError {

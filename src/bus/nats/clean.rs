@@ -7,10 +7,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use super::denial::Terms;
 use super::provision::failed;
 use super::subjects::name_part;
 use super::target::{Target, environment};
-use super::{CONTROL_QUEUE, link};
+use super::{CONTROL_QUEUE, link, unless_denied};
 use crate::bus::BusError;
 use crate::bus::leftover::{Cleaner, Kind, Leftover, Part, Proof};
 use crate::bus::marks::Marks;
@@ -43,14 +44,16 @@ impl NatsCleaner {
     /// Connects, works, and ends the connection: between two pieces of work may lie minutes in which somebody thinks.
     fn with<T>(&self, work: impl AsyncFnOnce(&Context) -> Result<T, BusError>) -> Result<T, BusError> {
         self.runtime.block_on(async {
-            let notes = Marks::new(Clock::start()).of("clean".to_owned());
-            let client = link::connect(&self.target, notes, CONTROL_QUEUE).await?;
+            const NAME: &str = "clean";
+            let marks = Marks::new(Clock::start());
+            let notes = marks.of(NAME.to_owned());
+            let client = link::connect(&self.target, Terms::default(), notes, CONTROL_QUEUE).await?;
             let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
             let jetstream = match &self.target.domain {
                 Some(domain) => builder.domain(domain).build(client.clone()),
                 None => builder.build(client.clone()),
             };
-            work(&jetstream).await
+            unless_denied(&marks, NAME, work(&jetstream)).await
         })
     }
 }
@@ -72,14 +75,19 @@ impl Cleaner for NatsCleaner {
     }
 
     fn remove(&mut self, found: &Leftover) -> Result<(), BusError> {
-        self.with(async |jetstream| {
-            for part in &found.parts {
-                jetstream.delete_stream(&part.name).await.map_err(|error| {
-                    environment(&format!("stream {} is still there: {error}", part.name), RIGHTS)
-                })?;
-            }
-            Ok(())
-        })
+        for part in &found.parts {
+            let removed = self.with(async |jetstream| {
+                let deleted = jetstream.delete_stream(&part.name).await;
+                deleted.map(|_| ()).map_err(|error| environment(&error.to_string(), RIGHTS))
+            });
+            removed.map_err(|error| match error {
+                BusError::Environment { problem, hint } => {
+                    environment(&format!("stream {} is still there: {problem}", part.name), &hint)
+                }
+                other => other,
+            })?;
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::thread::{ClockId, clock_nanosleep_absolute};
 
+use super::denial;
 use super::dial::{Dialed, Dialer, Stream};
 use super::frames::{self, Frame, Message, MessageAt};
 use crate::bus::BusError;
@@ -21,6 +22,8 @@ use crate::plan::Ns;
 
 /// Time between two attempts to connect again.
 const RECONNECT: Duration = Duration::from_millis(50);
+/// A server that starts may not know its users yet; one that lets nobody in so often in a row has made up its mind.
+const DENIALS: u32 = 60;
 /// A server that sends nothing is asked for a sign this often; three times without one end a half-open connection.
 const PING: Ns = 5_000_000_000;
 /// Signs that may be missing.
@@ -412,7 +415,7 @@ impl Conn {
         match frame {
             Frame::Ping => self.output.bytes.extend_from_slice(b"PONG\r\n"),
             Frame::Pong => self.pongs += 1,
-            Frame::Error(_) => self.notes.mark("broker-error", &format!("nats: {}", text.trim_matches('\''))),
+            Frame::Error(_) => denial::hear(text, &self.notes, self.dialer.terms()),
             Frame::Info(_) => {
                 #[derive(serde::Deserialize)]
                 struct News {
@@ -439,11 +442,20 @@ impl Conn {
         let (dialer, notes, stopped) = (Arc::clone(&self.dialer), self.notes.clone(), Arc::clone(&stop));
         let work = move || {
             let name = format!("tickgate {}", notes.name);
+            let mut denials = 0;
             while !stopped.load(Ordering::Relaxed) {
                 match dialer.dial(&name) {
                     // Without a receiver nobody wants it any more.
                     Ok(next) => return drop(give.send(next)),
-                    Err(error) => notes.mark("client-error", &error.to_string()),
+                    Err(error) => {
+                        let text = error.to_string();
+                        notes.mark("client-error", &text);
+                        match denial::denial(&text, dialer.terms()) {
+                            Some(denial) if denials >= DENIALS => notes.deny(denial),
+                            Some(_) => denials += 1,
+                            None => denials = 0,
+                        }
+                    }
                 }
                 std::thread::sleep(RECONNECT);
             }

@@ -18,6 +18,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use serde::Deserialize;
 
+use super::denial::Terms;
 use super::frames::{self, Frame};
 use super::link::{self, PATIENCE};
 use super::target::{Auth, Target, TlsFiles};
@@ -29,6 +30,7 @@ const AT_A_TIME: usize = 16 << 10;
 /// Makes connections to one target.
 pub(super) struct Dialer {
     target: Target,
+    terms: Terms,
     proof: Proof,
     servers: Mutex<Vec<ServerAddr>>,
     /// Which of them is next: connections are spread over them, and one that failed is followed by another.
@@ -130,11 +132,22 @@ impl Dialer {
         let first = usize::try_from(std::process::id()).unwrap_or_default();
         Ok(Self {
             target,
+            terms: Terms::default(),
             proof,
             servers: Mutex::new(servers),
             next: AtomicUsize::new(first),
             tls: OnceLock::new(),
         })
+    }
+
+    /// With what the run uses of the server, for the words on what it denies.
+    pub(super) fn on(self, terms: Terms) -> Self {
+        Self { terms, ..self }
+    }
+
+    /// What the run uses of the server.
+    pub(super) const fn terms(&self) -> &Terms {
+        &self.terms
     }
 
     /// Makes the first connection of a generator or member: tries each server once.

@@ -6,8 +6,9 @@ use async_nats::jetstream::response::Response;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::codes::refused;
 use super::model::{self, Copy, Fields, Model, OwnStream};
-use super::provision::{self, failed, refused};
+use super::provision::{self, failed};
 use super::subjects::Layout;
 use super::target::environment;
 use crate::bus::BusError;

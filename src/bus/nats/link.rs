@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
 
+use super::denial::{self, Terms};
 use super::target::{Auth, Target, environment};
 use crate::bus::BusError;
 use crate::bus::marks::Notes;
@@ -22,7 +23,12 @@ const PING: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When the server cannot be reached or does not let us in.
-pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Result<Client, BusError> {
+pub(super) async fn connect(
+    target: &Target,
+    terms: Terms,
+    notes: Notes,
+    queue: usize,
+) -> Result<Client, BusError> {
     let again = AtomicBool::new(false);
     let options = options(target)?
         .name(format!("tickgate {}", notes.name))
@@ -33,7 +39,7 @@ pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Resu
         .subscription_capacity(queue)
         .event_callback({
             move |event| {
-                note(&notes, &again, &event);
+                note(&notes, &terms, &again, &event);
                 std::future::ready(())
             }
         });
@@ -43,7 +49,7 @@ pub(super) async fn connect(target: &Target, notes: Notes, queue: usize) -> Resu
         .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))
 }
 
-fn note(notes: &Notes, again: &AtomicBool, event: &Event) {
+fn note(notes: &Notes, terms: &Terms, again: &AtomicBool, event: &Event) {
     match event {
         Event::Connected => {
             if again.swap(true, Ordering::Relaxed) {
@@ -53,7 +59,7 @@ fn note(notes: &Notes, again: &AtomicBool, event: &Event) {
         Event::Disconnected => notes.mark("disconnected", ""),
         Event::LameDuckMode => notes.mark("lame-duck", "the server is about to stop"),
         Event::SlowConsumer(_) => notes.mark("slow-consumer", "messages were dropped in the client"),
-        Event::ServerError(error) => notes.mark("broker-error", &error.to_string()),
+        Event::ServerError(error) => denial::hear(&error.to_string(), notes, terms),
         Event::ClientError(error) => notes.mark("client-error", &error.to_string()),
         Event::Draining | Event::Closed => notes.mark("closed", ""),
     }
@@ -150,6 +156,7 @@ pub(super) fn explain(target: &Target, kind: ConnectErrorKind, text: &str) -> Bu
         _ if certificate => {
             "give the CA that signed the server's certificate, and the host name that is in it"
         }
+        _ if text.to_lowercase().contains("connections exceeded") => denial::FEWER_CONNECTIONS,
         _ if text.contains("refused") => "start nats-server there, or check the host and port",
         _ if text.to_lowercase().contains("authentication") => {
             "renew the credentials, or check their account"
@@ -171,7 +178,7 @@ mod tests {
         let notes = marks.of("control".to_owned());
         let again = AtomicBool::new(false);
         for event in [Event::Connected, Event::Disconnected, Event::Connected] {
-            note(&notes, &again, &event);
+            note(&notes, &Terms::default(), &again, &event);
         }
         let mut taken = Vec::new();
         marks.take(&mut taken);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::conn::Conn;
+use super::denial;
 use super::frames::{Message, MessageAt, push_message};
 use super::subjects::Layout;
 use super::target::environment;
@@ -171,7 +172,10 @@ impl Pull {
                 }
                 Said::Deleted => return Err(self.gone("it was deleted")),
                 Said::Refused(kind, detail) => {
-                    self.conn.notes().mark(kind, &detail);
+                    match denial::request(&detail) {
+                        Some(denied) => self.conn.notes().deny(denied),
+                        None => self.conn.notes().mark(kind, &detail),
+                    }
                     self.pending = 0;
                     self.not_before = self.clock.now() + PAUSE;
                 }

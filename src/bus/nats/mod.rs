@@ -5,7 +5,9 @@ mod attach;
 mod audit;
 mod batch;
 mod clean;
+mod codes;
 mod conn;
+mod denial;
 mod dial;
 mod frames;
 mod like;
@@ -35,6 +37,7 @@ pub use target::{Access, Auth, Secret, Target, TlsFiles};
 use self::attach::Attached;
 use self::audit::Audit;
 use self::conn::Conn;
+use self::denial::Terms;
 use self::dial::Dialer;
 use self::member::{Pull, Source};
 use self::model::Model;
@@ -47,6 +50,10 @@ use crate::num;
 use crate::plan::{self, Plan};
 use crate::topology::Naming;
 
+/// The name of the control side's connection.
+const CONTROL: &str = "control";
+/// Time between two looks whether the server has refused what the control side waits for.
+const LOOK: Duration = Duration::from_millis(20);
 /// How long [`Bus::observe`] may take.
 const OBSERVE: Duration = Duration::from_secs(2);
 /// The control side takes single answers only.
@@ -110,8 +117,10 @@ impl NatsBus {
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
         let domain = target.domain.clone();
+        let terms = Terms { events: Some((layout.all(), setup.naming)), inbox: target.inbox_prefix.clone() };
         let (control, jetstream) = runtime.block_on(async {
-            let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
+            let notes = marks.of(CONTROL.to_owned());
+            let control = link::connect(&target, terms.clone(), notes, CONTROL_QUEUE).await?;
             let jetstream = jetstream_of(&target, &control);
             let server = control.server_info();
             if plan.bus.attach().is_some() {
@@ -121,7 +130,8 @@ impl NatsBus {
                 // Several copies need a cluster, and a model does not ask whether there is one.
                 plan.bus.replicas = 1;
             }
-            preflight::check(&jetstream, &server, &plan, durables, volume_bytes).await?;
+            let check = preflight::check(&jetstream, &server, &plan, durables, volume_bytes);
+            unless_denied(&marks, CONTROL, check).await?;
             Ok::<_, BusError>((control, jetstream))
         })?;
         let facts =
@@ -130,7 +140,7 @@ impl NatsBus {
             control,
             jetstream,
             api: domain.map_or_else(|| "$JS.API".to_owned(), |domain| format!("$JS.{domain}.API")),
-            dialer: Arc::new(Dialer::new(target)?),
+            dialer: Arc::new(Dialer::new(target)?.on(terms)),
             plan,
             run: setup.run_id.to_owned(),
             symbols: setup.symbols.into(),
@@ -152,8 +162,10 @@ impl NatsBus {
     pub fn model(target: &Target, stream: &str) -> Result<Model, BusError> {
         let marks = Marks::new(Clock::start());
         runtime()?.block_on(async {
-            let control = link::connect(target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
-            like::read(&jetstream_of(target, &control), stream).await
+            let terms = Terms { events: None, inbox: target.inbox_prefix.clone() };
+            let control = link::connect(target, terms, marks.of(CONTROL.to_owned()), CONTROL_QUEUE).await?;
+            let jetstream = jetstream_of(target, &control);
+            unless_denied(&marks, CONTROL, like::read(&jetstream, stream)).await
         })
     }
 
@@ -188,10 +200,24 @@ impl NatsBus {
 
     /// Runs a piece of work of the control side. Its event loop stands still between two of them, so it looks at
     /// the socket first: a request written to a connection that has ended meanwhile would be lost.
-    fn run<T>(&self, work: impl Future<Output = T>) -> T {
+    fn run<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             tokio::task::yield_now().await;
-            work.await
+            unless_denied(&self.marks, CONTROL, work).await
+        })
+    }
+
+    /// The server's account of stream and consumers.
+    fn account(&self) -> Result<BusSample, BusError> {
+        let why = |why: &str| {
+            let problem = format!("cannot observe stream {}: {why}", self.stream());
+            environment(&problem, "see the server's log")
+        };
+        self.run(async {
+            match tokio::time::timeout(OBSERVE, self.sample()).await {
+                Ok(sample) => sample.map_err(|error| why(&error)),
+                Err(_) => Err(why(&format!("no answer within {OBSERVE:?}"))),
+            }
         })
     }
 
@@ -232,6 +258,29 @@ fn jetstream_of(target: &Target, control: &Client) -> Context {
     match &target.domain {
         Some(domain) => builder.domain(domain).build(control.clone()),
         None => builder.build(control.clone()),
+    }
+}
+
+/// Does a piece of work on a connection, unless the server denies it beside its answers: a request that may not be sent, or
+/// whose answer may not be received, has none.
+async fn unless_denied<T>(
+    marks: &Marks,
+    connection: &str,
+    work: impl Future<Output = Result<T, BusError>>,
+) -> Result<T, BusError> {
+    let before = marks.denied_to(connection);
+    let denied = async {
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if let (None, Some(denial)) = (&before, marks.denied_to(connection)) {
+                return Err(denial.into());
+            }
+        }
+    };
+    tokio::select! {
+        biased;
+        done = work => done,
+        denied = denied => denied,
     }
 }
 
@@ -315,12 +364,15 @@ impl Bus for NatsBus {
         }
         let state = self.run(async {
             let stream = tokio::time::timeout(OBSERVE, self.jetstream.get_stream(self.stream())).await;
-            stream.map_err(|_| format!("no answer within {OBSERVE:?}")).and_then(|stream| {
+            let state = stream.map_err(|_| format!("no answer within {OBSERVE:?}")).and_then(|stream| {
                 stream.map(|stream| stream.cached_info().state.clone()).map_err(|error| error.to_string())
+            });
+            state.map_err(|why| {
+                environment(
+                    &format!("cannot ask for stream {}: {why}", self.stream()),
+                    "see the server's log",
+                )
             })
-        });
-        let state = state.map_err(|why| {
-            environment(&format!("cannot ask for stream {}: {why}", self.stream()), "see the server's log")
         })?;
         let removed = match &self.attached {
             Some(attached) => {
@@ -343,6 +395,7 @@ impl Bus for NatsBus {
             layout: &self.layout,
             clock: self.clock,
             batch: self.at_once(audit::BATCH),
+            marks: &self.marks,
         };
         let deadline = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
         audit.read(|source| self.pull("audit", source), self.clock.now().saturating_add(deadline), sink)
@@ -352,14 +405,28 @@ impl Bus for NatsBus {
         self.marks.take(into);
     }
 
+    fn denied(&self) -> Option<BusError> {
+        self.marks.denied().map(BusError::from)
+    }
+
+    fn unacknowledged(&mut self) -> Result<Option<BusError>, BusError> {
+        let sample = self.account()?;
+        let open = self.plan.groups.iter().zip(&sample.ack_pending).find(|(_, open)| **open > 0);
+        Ok(open.filter(|_| self.plan.bus.ack != plan::AckMode::None).map(|(group, open)| {
+            environment(
+                &format!(
+                    "the server has not had the acknowledgements of group {}: {open} events that it received count as \
+                     unacknowledged",
+                    group.name
+                ),
+                "the user must be allowed to publish to the reply subjects of what it receives (`$JS.ACK.>`), and an account \
+                 that has the stream from another one must import them, too; or set `bus.ack = \"none\"`",
+            )
+        }))
+    }
+
     fn observe(&mut self) -> Result<BusSample, BusError> {
-        let sample = async { tokio::time::timeout(OBSERVE, self.sample()).await };
-        let why = match self.run(sample) {
-            Ok(Ok(sample)) => return Ok(sample),
-            Ok(Err(why)) => why,
-            Err(_) => format!("no answer within {OBSERVE:?}"),
-        };
-        Err(environment(&format!("cannot observe stream {}: {why}", self.stream()), "see the server's log"))
+        self.account()
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {

@@ -7,8 +7,8 @@ use async_nats::jetstream::{Context, ErrorCode};
 
 use super::target::{Target, environment};
 use crate::bus::{BusError, BusFacts};
-use crate::num;
-use crate::plan::{Compression, Delivery, Plan, Publish, Size, Storage};
+use crate::num::{self, show};
+use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Size, Storage};
 
 /// The oldest server with several filters a consumer, metadata and subject transforms.
 const OLDEST: (u64, u64) = (2, 10);
@@ -100,10 +100,8 @@ async fn account(jetstream: &Context, server: &ServerInfo) -> Result<Account, Bu
 fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u64) -> Result<(), BusError> {
     // An account with tiers has its limits for each number of replicas.
     let tier = account.tiers.get(&format!("R{}", plan.bus.replicas));
-    let (limits, streams, consumers) = tier
-        .map_or((&account.limits, account.streams, account.consumers), |tier| {
-            (&tier.limits, tier.streams, tier.consumers)
-        });
+    let (limits, streams) =
+        tier.map_or((&account.limits, account.streams), |tier| (&tier.limits, tier.streams));
     let memory = plan.bus.storage == Storage::Memory;
     let (most, used, reserved) = match (memory, tier) {
         (true, None) => (limits.max_memory, account.memory, account.reserved_memory),
@@ -111,9 +109,14 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
         (false, None) => (limits.max_storage, account.storage, account.reserved_storage),
         (false, Some(t)) => (limits.max_storage, t.storage, t.reserved_storage),
     };
-    room("streams", limits.max_streams, num::count(streams), u64::from(plan.bus.attach().is_none()))?;
-    room("consumers", limits.max_consumers, num::count(consumers), durables)?;
-    check_ack_pending(limits, plan)?;
+    if plan.bus.attach().is_none() {
+        check_streams(limits, num::count(streams))?;
+        check_stream_bytes(limits, plan)?;
+    }
+    check_consumers(limits, durables, plan.bus.audit)?;
+    if plan.bus.ack != AckMode::None {
+        check_ack_pending(limits, plan)?;
+    }
     let Some(most) = most.and_then(|most| u64::try_from(most).ok()) else { return Ok(()) };
     let free = most.saturating_sub(used.max(reserved));
     // Without tiers the limit is one of all copies together.
@@ -133,25 +136,77 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
     Ok(())
 }
 
-fn room(what: &str, most: Option<i64>, used: u64, wanted: u64) -> Result<(), BusError> {
-    match most.and_then(|most| u64::try_from(most).ok()) {
-        // Where it stands for "no limit" the server says -1; some old ones say 0.
-        Some(most) if most > 0 && used + wanted > most => Err(environment(
-            &format!("the account may have {most} {what} and has {used}; this run needs {wanted} more"),
-            &format!("remove some, or raise the account's limit of {what}"),
+/// A limit of an account. Where it stands for "no limit" the server says -1; some old ones say 0.
+fn limit(limit: Option<i64>) -> Option<u64> {
+    limit.and_then(|most| u64::try_from(most).ok()).filter(|most| *most > 0)
+}
+
+fn check_streams(limits: &Limits, used: u64) -> Result<(), BusError> {
+    match limit(limits.max_streams) {
+        Some(most) if used >= most => Err(environment(
+            &format!("the account may have {most} streams and has {used}; this run needs 1 more"),
+            &format!(
+                "remove a stream that is not needed, or raise the account's `max_streams` to {}",
+                used + 1
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The limit on consumers is one for each stream: the run's own has those of its groups and that of the audit.
+fn check_consumers(limits: &Limits, durables: u64, audit: bool) -> Result<(), BusError> {
+    let needed = durables + u64::from(audit);
+    let Some(most) = limit(limits.max_consumers).filter(|most| *most < needed) else { return Ok(()) };
+    let with_audit = if audit { " and 1 for the audit" } else { "" };
+    let fewer = if audit && durables <= most {
+        "set `bus.audit = false` (then nothing says whether what was confirmed is stored)"
+    } else {
+        "use fewer groups, or fewer members where symbols are partitioned"
+    };
+    Err(environment(
+        &format!(
+            "the account may have {} of a stream, and this run needs {needed}: {durables} for its groups{with_audit}",
+            show::several(most, "consumer")
+        ),
+        &format!("raise the account's `max_consumers` to {needed}, or {fewer}"),
+    ))
+}
+
+/// An account may want a bound of every stream, and may have a largest one.
+fn check_stream_bytes(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
+    let asked = plan.bus.max_bytes.bytes;
+    if limits.max_bytes_required && asked == 0 {
+        return Err(environment(
+            "the account wants a bound on the bytes of every stream, and the plan has none",
+            "set `bus.max_bytes`",
+        ));
+    }
+    let most = match plan.bus.storage {
+        Storage::Memory => limit(limits.memory_max_stream_bytes),
+        Storage::File => limit(limits.storage_max_stream_bytes),
+    };
+    match most {
+        Some(most) if asked > most => Err(environment(
+            &format!(
+                "the account allows a stream {} at most, and the plan asks for {}",
+                Size { bytes: most },
+                Size { bytes: asked }
+            ),
+            "lower `bus.max_bytes`, or raise the account's limit on a stream's bytes",
         )),
         _ => Ok(()),
     }
 }
 
 fn check_ack_pending(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
-    match u64::try_from(limits.max_ack_pending) {
-        Ok(most) if most > 0 && u64::from(plan.bus.nats.max_ack_pending) > most => Err(environment(
+    match limit(Some(limits.max_ack_pending)) {
+        Some(most) if u64::from(plan.bus.nats.max_ack_pending) > most => Err(environment(
             &format!(
                 "the account allows {most} unacknowledged messages, and the plan asks for {}",
                 plan.bus.nats.max_ack_pending
             ),
-            "lower `bus.nats.max_ack_pending`, or raise the account's limit",
+            &format!("set `bus.nats.max_ack_pending = {most}`, or raise the account's limit"),
         )),
         _ => Ok(()),
     }
@@ -218,6 +273,42 @@ fn durability(plan: &Plan, sync_always: Option<bool>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn limits(json: serde_json::Value) -> Limits {
+        let mut all = serde_json::json!({
+            "max_memory": -1, "max_storage": -1, "max_streams": -1, "max_consumers": -1, "max_bytes_required": false,
+            "max_ack_pending": -1, "memory_max_stream_bytes": -1, "storage_max_stream_bytes": -1,
+        });
+        if let (Some(all), serde_json::Value::Object(some)) = (all.as_object_mut(), json) {
+            all.extend(some);
+        }
+        serde_json::from_value(all).expect("limits")
+    }
+
+    #[test]
+    fn the_audit_has_a_consumer_of_its_own() {
+        let check = |most: i64, durables, audit| {
+            let limits = limits(serde_json::json!({ "max_consumers": most }));
+            check_consumers(&limits, durables, audit).map_err(|error| error.to_string())
+        };
+        assert_eq!((check(2, 1, true), check(1, 1, false), check(-1, 9, true)), (Ok(()), Ok(()), Ok(())));
+        let error = check(1, 1, true).unwrap_err();
+        assert!(error.contains("may have 1 consumer of a stream, and this run needs 2: 1 for"), "{error}");
+        assert!(error.contains("`max_consumers` to 2") && error.contains("`bus.audit = false`"), "{error}");
+        let error = check(1, 3, true).unwrap_err();
+        assert!(error.contains("needs 4") && !error.contains("bus.audit"), "{error}");
+    }
+
+    #[test]
+    fn streams_are_counted_and_said_with_what_is_needed() {
+        let limits = limits(serde_json::json!({ "max_streams": 2 }));
+        assert!(check_streams(&limits, 1).is_ok());
+        let error = check_streams(&limits, 2).unwrap_err().to_string();
+        assert!(
+            error.contains("may have 2 streams and has 2") && error.contains("`max_streams` to 3"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn versions_compare_by_number() {

@@ -14,6 +14,7 @@ use async_nats::jetstream::stream::{
 };
 use async_nats::jetstream::{Context, ErrorCode};
 
+use super::codes::{other_subjects, refused};
 use super::member::{PIN_TIMEOUT, PRIORITY_GROUP};
 use super::subjects::{self, Layout};
 use super::target::environment;
@@ -80,18 +81,6 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str, naming: Nami
     }
 }
 
-/// How to get out of the way of a stream.
-const fn other_subjects(naming: Naming) -> &'static str {
-    match naming {
-        Naming::Profile => {
-            "leave out `--allow-prefix`, set another `topology.prefix`, or use another account or server"
-        }
-        Naming::Private => {
-            "it takes every subject, the run's own too: use an account or server without such a stream"
-        }
-    }
-}
-
 /// Makes the stream and the durables of all groups.
 ///
 /// # Errors
@@ -110,17 +99,35 @@ pub(super) async fn provision(
         for durable in 0..layout.durables(group) {
             let config = consumer_config(run, plan, layout, group, durable);
             let name = config.durable_name.clone().unwrap_or_default();
-            jetstream.create_consumer_on_stream(config, stream.as_str()).await.map_err(
-                |error| match error.kind() {
-                    ConsumerErrorKind::JetStream(api) => {
-                        refused(&format!("create consumer {name}"), &api, layout.naming())
+            let made =
+                jetstream.create_consumer_on_stream(config, stream.as_str()).await.map_err(|error| {
+                    match error.kind() {
+                        ConsumerErrorKind::JetStream(api) => {
+                            refused(&format!("create consumer {name}"), &api, layout.naming())
+                        }
+                        _ => failed(&format!("create consumer {name} ({api})"), &error.to_string()),
                     }
-                    _ => failed(&format!("create consumer {name} ({api})"), &error.to_string()),
-                },
-            )?;
+                })?;
+            check_batch(plan, made.cached_info().config.max_batch)?;
         }
     }
     Ok(())
+}
+
+/// A server may limit how many messages are asked for at once; its consumers then show the limit.
+fn check_batch(plan: &Plan, most: i64) -> Result<(), BusError> {
+    let asked = plan.bus.fitting(plan.market.largest_event()).min(u64::from(plan.bus.nats.pull_batch));
+    match u64::try_from(most) {
+        Ok(most) if most > 0 && asked > most => Err(environment(
+            &format!(
+                "the server allows requests of at most {most} messages, and the plan asks for {asked} at once"
+            ),
+            &format!(
+                "set `bus.nats.pull_batch = {most}`, or raise `max_request_batch` in the server's `jetstream.limits`"
+            ),
+        )),
+        _ => Ok(()),
+    }
 }
 
 async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> Result<(), BusError> {
@@ -146,8 +153,6 @@ pub(super) fn comes_to_pass(error: &async_nats::jetstream::Error, tries: u32) ->
 
 pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
     let bus = &plan.bus;
-    let max_age = bus.max_age.as_duration();
-    let two_minutes = Duration::from_mins(2);
     Config {
         name: stream_name(run),
         description: Some(format!("tickgate, run {run}: may be removed when the run is over")),
@@ -170,11 +175,11 @@ pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
         max_messages: -1,
         max_messages_per_subject: -1,
         max_consumers: -1,
-        max_age,
+        max_age: bus.max_age.as_duration(),
         allow_batch_publish: bus.publish == Publish::Fast,
         allow_atomic_publish: bus.publish == Publish::Atomic,
-        // The server wants it within the age.
-        duplicate_window: if max_age.is_zero() { two_minutes } else { two_minutes.min(max_age) },
+        // Without a value it is the server's own: two minutes, or what its limit or the age allow.
+        duplicate_window: Duration::ZERO,
         metadata: mark(run),
         ..Config::default()
     }
@@ -264,24 +269,4 @@ pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusEr
 
 pub(super) fn failed(action: &str, why: &str) -> BusError {
     environment(&format!("cannot {action}: {why}"), "check that the server runs and answers, and see its log")
-}
-
-/// What to do about the server's refusals, by its error codes.
-pub(super) fn refused(action: &str, error: &async_nats::jetstream::Error, naming: Naming) -> BusError {
-    let hint = match error.error_code().0 {
-        10_065 => other_subjects(naming),
-        10_074 => {
-            "set `bus.replicas = 1`, or use a cluster: a `cluster {}` block without `listen` or `port` makes none"
-        }
-        10_005 => "set `bus.replicas` to at most the number of servers in the cluster that are up",
-        10_023 | 10_028 | 10_047 => {
-            "lower `bus.max_bytes`, or give the server a larger store (`max_file`, `max_mem`)"
-        }
-        10_002 | 10_026 | 10_027 | 10_113 | 10_120 | 10_121 | 10_122 => {
-            "raise the account's JetStream limits, or lower `bus.max_bytes`"
-        }
-        10_008 => "wait until the cluster has a leader, then run again",
-        _ => "see the server's log",
-    };
-    environment(&format!("cannot {action}: {error}"), hint)
 }

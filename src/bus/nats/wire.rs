@@ -1,8 +1,10 @@
 //! What the server says in subjects and payloads, read by hand where it is read for every event.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
-use crate::bus::{Answer, Position, Refusal};
+use crate::bus::{Answer, Position, Refusal, words};
 
 /// What the reply subject of a delivery tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,18 +34,21 @@ pub(super) fn delivery_info(reply: &str) -> Option<DeliveryInfo> {
 }
 
 #[derive(Deserialize)]
-struct PubAck {
+struct PubAck<'a> {
     seq: Option<u64>,
     #[serde(default)]
     duplicate: bool,
-    error: Option<ApiError>,
+    #[serde(borrow)]
+    error: Option<ApiError<'a>>,
 }
 
 #[derive(Deserialize)]
-struct ApiError {
+struct ApiError<'a> {
     code: u32,
     #[serde(default)]
     err_code: u32,
+    #[serde(default, borrow)]
+    description: Cow<'a, str>,
 }
 
 /// The broker's answer to a published event, from the status and payload of its reply.
@@ -54,7 +59,7 @@ pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
     if let Some(answer) = plain_ack(payload) {
         return answer;
     }
-    match serde_json::from_slice::<PubAck>(payload) {
+    match serde_json::from_slice::<PubAck<'_>>(payload) {
         Ok(PubAck { error: Some(error), .. }) => Answer::Refused(refusal(status, &error)),
         Ok(PubAck { seq: Some(seq), duplicate, error: None }) => stored(seq, duplicate),
         _ if status == Some(429) => Answer::Refused(Refusal::Overload),
@@ -78,14 +83,15 @@ pub(super) enum BatchWord {
 }
 
 #[derive(Deserialize)]
-struct BatchReply {
+struct BatchReply<'a> {
     #[serde(rename = "type")]
     kind: Option<String>,
     seq: Option<u64>,
     count: Option<u64>,
     #[serde(default)]
     duplicate: bool,
-    error: Option<ApiError>,
+    #[serde(borrow)]
+    error: Option<ApiError<'a>>,
 }
 
 /// The broker's word on a batch, from the status and payload of a reply.
@@ -96,7 +102,7 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
     if payload.is_empty() && status.is_none() {
         return BatchWord::Nothing;
     }
-    let Ok(reply) = serde_json::from_slice::<BatchReply>(payload) else {
+    let Ok(reply) = serde_json::from_slice::<BatchReply<'_>>(payload) else {
         return BatchWord::Refused(Refusal::Api(u32::from(status.unwrap_or(0))));
     };
     match (reply.kind.as_deref(), reply.error, reply.seq, reply.count) {
@@ -109,12 +115,19 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
     }
 }
 
-/// 10167 is "too many requests": the stream's ingest queue is full.
-fn refusal(status: Option<u16>, error: &ApiError) -> Refusal {
-    if status == Some(429) || error.code == 429 || error.err_code == 10_167 {
-        Refusal::Overload
-    } else {
-        Refusal::Api(if error.err_code == 0 { error.code } else { error.err_code })
+/// `too many requests`: the stream's ingest queue is full.
+const QUEUE_FULL: u32 = 10_167;
+
+/// Why the server refused something.
+fn refusal(status: Option<u16>, error: &ApiError<'_>) -> Refusal {
+    // Other limits have the status 429, too, and a code of their own.
+    if error.err_code == QUEUE_FULL || (error.err_code == 0 && (status == Some(429) || error.code == 429)) {
+        return Refusal::Overload;
+    }
+    let code = if error.err_code == 0 { error.code } else { error.err_code };
+    match words::keep(&error.description) {
+        "" => Refusal::Api(code),
+        words => Refusal::Said { code, words },
     }
 }
 
@@ -162,6 +175,7 @@ mod tests {
     #[test]
     fn answers_are_told_apart() {
         let refused = |r| Answer::Refused(r);
+        let said = |code, words| Answer::Refused(Refusal::Said { code, words });
         for (status, payload, expected) in [
             (None, r#"{"stream":"tickgate-x","seq":12}"#, stored(12, false)),
             (None, r#"{"stream":"tickgate-x", "seq":12}"#, stored(12, false)),
@@ -178,13 +192,9 @@ mod tests {
             (
                 None,
                 r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"t","seq":0}"#,
-                refused(Refusal::Api(10_077)),
+                said(10_077, "maximum bytes exceeded"),
             ),
-            (
-                None,
-                r#"{"stream":"t","seq":0,"error":{"code":400,"description":"x"}}"#,
-                refused(Refusal::Api(400)),
-            ),
+            (None, r#"{"stream":"t","seq":0,"error":{"code":400,"description":"x"}}"#, said(400, "x")),
             (None, "not an answer", refused(Refusal::Api(0))),
             (None, r#"{"stream":"t","seq":99999999999999999999}"#, refused(Refusal::Api(0))),
         ] {
@@ -203,7 +213,7 @@ mod tests {
             (
                 None,
                 r#"{"type":"err","seq":4,"error":{"code":400,"err_code":10077,"description":"x"}}"#,
-                BatchWord::Fault(Refusal::Api(10_077)),
+                BatchWord::Fault(Refusal::Said { code: 10_077, words: "x" }),
             ),
             (
                 None,
@@ -218,7 +228,7 @@ mod tests {
             (
                 None,
                 r#"{"error":{"code":400,"err_code":10208,"description":"x"},"stream":"t","seq":0}"#,
-                refused(Refusal::Api(10_208)),
+                refused(Refusal::Said { code: 10_208, words: "x" }),
             ),
             (Some(503), "", refused(Refusal::NoResponders)),
             (Some(429), "", refused(Refusal::Api(429))),

@@ -338,7 +338,7 @@ fn events_that_may_still_come_are_not_lost_and_not_there() {
     for name in ["delivery.lost", "delivery.not_delivered", "one.delivery.lost"] {
         let (verdict, reason) = judge(name, "== 0", 0, 7);
         assert_eq!(verdict, Verdict::Inconclusive, "{name}");
-        assert_eq!(reason, "7 events were still pending at the broker when the drain ended (30ms)");
+        assert_eq!(reason, "7 events still to come when the drain ended (30ms)");
         assert_eq!(judge(name, "== 0", 1, 7).0, Verdict::Fail, "{name}: one is lost whatever comes");
         assert_eq!(judge(name, "<= 8", 1, 7).0, Verdict::Pass, "{name}: whatever comes");
     }
@@ -402,4 +402,53 @@ fn windows_that_lateness_explains_are_not_held_against_the_bus() {
     assert_eq!(judge(window(7, 1, 0, 0), 0.0), Verdict::Fail);
     assert_eq!(judge(window(7, 1, 0, 1), 1.0), Verdict::Inconclusive, "others left nothing");
     assert_eq!(judge(window(9, 1, 0, 0), 0.0), Verdict::Pass);
+}
+
+#[test]
+fn what_is_still_to_come_may_be_in_time_where_the_drain_is_shorter_than_the_limit() {
+    let judge = |drain: Span, pending| {
+        let mut record = good(&[("latency.p99", "< 100ms")]);
+        record.plan.load.drain = drain;
+        let group = &mut record.groups[0];
+        group.latency.count -= group.latency.count / 10;
+        group.pending = pending;
+        let judged = assess(&record).objectives.remove(0);
+        (judged.verdict, judged.reason.unwrap_or_default())
+    };
+    let (verdict, reason) = judge(Span::millis(30), 10_000_000);
+    assert_eq!(verdict, Verdict::Inconclusive, "{reason}");
+    assert!(reason.ends_with("events still to come when the drain ended (30ms)"), "{reason}");
+    assert_eq!(judge(Span::millis(30), 0).0, Verdict::Fail, "nothing is to come");
+    assert_eq!(judge(Span::millis(100), 10_000_000).0, Verdict::Fail, "it is late by now");
+}
+
+#[test]
+fn what_the_broker_said_beside_the_data_keeps_a_run_from_passing() {
+    let judge = |kind: &str, at_ns| {
+        let mut record = good(&[("delivery.lost", "== 0")]);
+        let phase = |name, start_ns, end_ns| Phase { name, start_ns, end_ns };
+        record.phases = vec![
+            phase(PhaseName::Warmup, 10, 20),
+            phase(PhaseName::Measure, 20, 30),
+            phase(PhaseName::Drain, 30, 40),
+        ];
+        record.marks.push(record::Mark {
+            at_ns,
+            kind: kind.to_owned(),
+            detail: "member 0: Stale Connection".to_owned(),
+        });
+        let judged = assess(&record).objectives.remove(0);
+        (judged.verdict, judged.reason.unwrap_or_default())
+    };
+    for kind in [record::DENIED, record::SERVER_ERROR] {
+        let (verdict, reason) = judge(kind, 25);
+        assert_eq!(verdict, Verdict::Inconclusive);
+        assert!(reason.contains("member 0: Stale Connection"), "{reason}");
+        assert_eq!(
+            (judge(kind, 5).0, judge(kind, 41).0),
+            (Verdict::Pass, Verdict::Pass),
+            "before and after the load"
+        );
+    }
+    assert_eq!(judge("disconnected", 25).0, Verdict::Pass);
 }

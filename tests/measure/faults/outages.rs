@@ -119,7 +119,7 @@ fn what_a_cut_took_is_pending_until_it_is_delivered_again() {
             assert!(group.pending > 0, "{group:?}");
             assert_eq!(lost.verdict, Verdict::Inconclusive, "{lost:?}");
             assert!(
-                lost.reason.as_ref().expect("a reason").contains("still pending at the broker"),
+                lost.reason.as_ref().expect("a reason").contains("still to come when the drain ended"),
                 "{lost:?}"
             );
         }

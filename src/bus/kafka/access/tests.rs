@@ -280,7 +280,7 @@ fn by_java(what: &str, cases: &[String]) -> Option<Vec<String>> {
 fn pairs<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let all: std::collections::BTreeMap<String, String> =
         all.map(|(key, value)| (hex(key), hex(value))).collect();
-    all.iter().map(|(key, value)| format!(" {key}={value}")).collect()
+    all.iter().flat_map(|(key, value)| [" ", key.as_str(), "=", value.as_str()]).collect()
 }
 
 #[test]

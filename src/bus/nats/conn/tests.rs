@@ -73,8 +73,7 @@ fn line(lines: &mut BufReader<TcpStream>) -> String {
 fn it_listens_answers_pings_and_marks_what_the_server_says() {
     let (url, told) = server(vec![|mut stream, mut lines, tell| {
         tell.send(line(&mut lines)).expect("heard");
-        let said =
-            b"PING\r\n-ERR 'Permissions Violation'\r\nINFO {\"ldm\":true}\r\nMSG in.a 1 2\r\nhi\r\n+OK\r\n";
+        let said = b"PING\r\n-ERR 'Stale Connection'\r\nINFO {\"ldm\":true}\r\nMSG in.a 1 2\r\nhi\r\n+OK\r\n";
         // In pieces, as a network may deliver it.
         for piece in said.chunks(7) {
             stream.write_all(piece).expect("written");
@@ -94,7 +93,7 @@ fn it_listens_answers_pings_and_marks_what_the_server_says() {
     let heard: Vec<_> = (0..4).map(|_| told.recv().expect("told")).collect();
     assert_eq!(heard, ["SUB in.> 1", "PONG", "PUB out re 3", "yes"]);
     let details: Vec<_> = kinds(&marks).into_iter().map(|mark| (mark.kind, mark.detail)).collect();
-    assert_eq!(details[0], ("broker-error", "test: nats: Permissions Violation".to_owned()));
+    assert_eq!(details[0], ("server-error", "test: Stale Connection".to_owned()));
     assert_eq!(details[1].0, "lame-duck");
 }
 
