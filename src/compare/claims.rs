@@ -3,9 +3,10 @@
 use super::MetricResult;
 use super::cost::Cost;
 use crate::record::Record;
+use crate::topology::adr::is_adr;
 use crate::verdict::claims::{Both, Claim, of_both};
 
-/// The claims, where one side is NATS and the other Kafka. They are of the same load; only the price of an event can be
+/// The claims, where one side is NATS and the other Kafka, both with the topology of the ADR. They are of the same load; only the price of an event can be
 /// told of unequal ones.
 pub(super) fn claims(
     (a, b): (&Record, &Record),
@@ -13,6 +14,9 @@ pub(super) fn claims(
     metrics: &[MetricResult],
     cost: Option<&Cost>,
 ) -> Vec<Claim> {
+    if !is_adr(&a.plan.topology) || !is_adr(&b.plan.topology) {
+        return vec![];
+    }
     let nats_is_a = match (a.broker.kind.as_str(), b.broker.kind.as_str()) {
         ("nats", "kafka") => true,
         ("kafka", "nats") => false,

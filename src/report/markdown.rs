@@ -63,13 +63,17 @@ pub(crate) fn summary(record: &Record) -> String {
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
     }
     say(table(&sections::ledger(record)));
-    say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
-    let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
-    for claim in claims::of_run(record) {
-        adr.row([claim.says, claim.measured, claim.support.to_string()]);
+    let claims = claims::of_run(record);
+    if !claims.is_empty() {
+        say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
+        let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
+        for claim in claims {
+            adr.row([claim.says, claim.measured, claim.support.to_string()]);
+        }
+        say(table(&adr));
+        say("</details>\n".into());
     }
-    say(table(&adr));
-    say("</details>\n\n<details><summary>Machine and broker</summary>\n".into());
+    say("<details><summary>Machine and broker</summary>\n".into());
     let mut facts = Table::new(["", ""]);
     for (name, value) in sections::machine(record).into_iter().chain(sections::broker(record)).take(LISTED) {
         facts.row([name, value]);

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::rank;
 use crate::num::{self, show};
 use crate::record::{Group, Record};
+use crate::topology::adr::is_adr;
 
 /// What a measurement says about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,9 +81,12 @@ const ABOUT_30_PERCENT: f64 = 0.35;
 
 // --- One run.
 
-/// All claims of the ADR, in its order, by one run.
+/// All claims of the ADR, in its order, by one run; none by a run of another topology, of which the ADR claims nothing.
 #[must_use]
 pub fn of_run(record: &Record) -> Vec<Claim> {
+    if !is_adr(&record.plan.topology) {
+        return Vec::new();
+    }
     vec![
         propagation(record),
         durability(record),
