@@ -3,7 +3,7 @@
 use super::show;
 use super::table::Table;
 use crate::num;
-use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Verdict};
+use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Resources, StoreBytes, Verdict};
 
 /// Names and values.
 pub(crate) type Facts = Vec<(String, String)>;
@@ -415,10 +415,22 @@ pub(crate) fn resources(record: &Record) -> Facts {
     let mut all = facts([("tickgate", process(&r.harness))]);
     all.extend(r.brokers.iter().map(|(name, p)| (show::plain(name), process(p))));
     let unknown = || "not known".to_owned();
-    all.push(("stored".into(), r.store_bytes.map_or_else(unknown, show::size)));
+    all.push(("stored".into(), stored(r).unwrap_or_else(unknown)));
     all.push(("events stored".into(), r.store_events.map_or_else(unknown, show::count)));
     all.push(("sent".into(), show::size(record.load.bytes)));
     all
+}
+
+/// Bytes in the store, with the words that say what they count.
+fn stored(r: &Resources) -> Option<String> {
+    let (bytes, are) = r.stored()?;
+    let words = |are: Option<StoreBytes>| are.map_or_else(String::new, |are| format!(" {}", are.words()));
+    let logical = r.store_bytes.filter(|_| r.store_bytes_are == Some(StoreBytes::Logical));
+    let beside = logical.filter(|_| r.disk_bytes.is_some());
+    let beside = beside.map_or_else(String::new, |bytes| {
+        format!(", of {} {}", show::size(bytes), StoreBytes::Logical.words())
+    });
+    Some(format!("{}{}{beside}", show::size(bytes), words(are)))
 }
 
 /// Which run, when and how it ended.

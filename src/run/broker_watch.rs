@@ -80,7 +80,7 @@ impl BrokerWatch {
 
     /// Bytes in the store, by the broker's newest account.
     pub(super) fn stored_bytes(&self) -> Option<u64> {
-        self.control.newest().and_then(|newest| newest.sample.stored_bytes)
+        self.control.newest().and_then(|newest| newest.sample.stored_bytes.or(newest.sample.disk_bytes))
     }
 
     /// The broker's newest figures, if they were asked for after a moment.

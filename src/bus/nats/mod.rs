@@ -6,6 +6,7 @@ mod batch;
 mod clean;
 mod conn;
 mod dial;
+mod disk;
 mod frames;
 mod link;
 mod member;
@@ -17,6 +18,7 @@ mod subjects;
 mod target;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -82,6 +84,8 @@ pub struct NatsBus {
     marks: Marks,
     facts: BusFacts,
     keep: bool,
+    /// The store of a server of our own.
+    store: Option<PathBuf>,
     // Last, so that the connection's parts end first.
     runtime: Runtime,
 }
@@ -124,8 +128,15 @@ impl NatsBus {
             marks,
             facts,
             keep: setup.keep,
+            store: None,
             runtime,
         })
+    }
+
+    /// The same with the store of a server of our own, so that what a stream takes on its disk is known.
+    #[must_use]
+    pub fn with_store(self, store: Option<PathBuf>) -> Self {
+        Self { store, ..self }
     }
 
     /// The name of the run's stream.
@@ -167,6 +178,7 @@ impl NatsBus {
         let mut sample = BusSample {
             stored_events: state.messages,
             stored_bytes: Some(state.bytes),
+            disk_bytes: self.store.as_deref().and_then(|store| disk::bytes(store, &self.stream())),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),
