@@ -1,12 +1,14 @@
 //! Decoding: whose event it is, what its probe says, and whether its content is what was sealed.
 
+use super::Form;
 use super::format::{Content, Format};
+use super::own::Own;
 use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK};
 use crate::num;
 use crate::plan::Plan;
 
 /// By what a run tells its own events from those of others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunIdentity {
     /// Tag of the run, 12 bits.
     pub run_tag: u16,
@@ -18,6 +20,8 @@ pub struct RunIdentity {
     pub from_unix_ns: u64,
     /// Nor after this; generous, since an event beyond it is foreign.
     pub until_unix_ns: u64,
+    /// How its events look.
+    pub form: Form,
 }
 
 /// What an id's time may differ from the time it was made of, in nanoseconds.
@@ -28,7 +32,8 @@ impl RunIdentity {
     #[must_use]
     pub fn new(plan: &Plan, run_tag: u16, from_unix_ns: u64, until_unix_ns: u64) -> Self {
         let topics = num::count32(plan.topology.topics.len());
-        Self { run_tag, topics, symbols: plan.market.symbols, from_unix_ns, until_unix_ns }
+        let (symbols, form) = (plan.market.symbols, Form::of(plan));
+        Self { run_tag, topics, symbols, from_unix_ns, until_unix_ns, form }
     }
 
     /// The probe of an id of this run.
@@ -73,6 +78,11 @@ pub enum Decoded {
 #[inline]
 pub(super) fn decode<F: Format>(bytes: &[u8], run: &RunIdentity) -> Decoded {
     F::read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
+}
+
+/// The same of events in a format of the user's own.
+pub(super) fn decode_own(bytes: &[u8], run: &RunIdentity, own: &Own) -> Decoded {
+    own.read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
 }
 
 const fn judge(probe: Probe, content: Content) -> Decoded {

@@ -6,13 +6,14 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
+use super::padding::Padding;
 use super::probe::{EventId, Probe};
 
 /// The version of the envelope.
 pub(super) const VERSION: &str = "1.0.0";
 
 /// A format: writer and reader of whole events, with what it keeps from one event to the next.
-pub trait Format: Debug + Clone + Default {
+pub(super) trait Format: Debug + Clone + Default {
     /// What is the same in all events of a topic, made once.
     type Opening: Debug + Clone;
     /// Takes the fields of a payload.
@@ -24,7 +25,7 @@ pub trait Format: Debug + Clone + Default {
     /// Prepares the events of one type, published by one service.
     fn opening(event_type: &str, source: &str) -> Self::Opening;
 
-    /// Writes an event into an empty buffer, at least `least_size` bytes of it, sealed. `payload` tells its fields.
+    /// Writes an event into an empty buffer, padded and sealed. `payload` gives its fields.
     fn write<'a>(
         &mut self,
         into: &'a mut Vec<u8>,
@@ -46,20 +47,20 @@ pub trait Format: Debug + Clone + Default {
 
 /// What an event says of itself, beside what is the same in its whole topic.
 #[derive(Debug, Clone, Copy)]
-pub struct Envelope<'a> {
+pub(super) struct Envelope<'a> {
     /// What the event id holds; its time is also the event's.
     pub(super) probe: Probe,
     /// The event id as text.
     pub(super) id: &'a EventId,
     /// The event that this one follows from.
     pub(super) cause: Option<Probe>,
-    /// The event is padded up to this size in bytes.
-    pub(super) least_size: usize,
+    /// How the event is padded.
+    pub(super) padding: Padding,
 }
 
 /// What can be said of the content of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
+pub(super) enum Content {
     /// Byte for byte what was sealed.
     Sealed,
     /// A whole event that another program has read and written again. It carries a seal, but the bytes that were sealed
@@ -73,7 +74,7 @@ pub enum Content {
 ///
 /// A message tells its fields in one fixed order and leaves none out, so a format may number them by their place.
 /// Names are in `camelCase`, no two alike, of at most `LONGEST_NAME` bytes.
-pub trait Fields {
+pub(super) trait Fields {
     /// Any text.
     fn text(&mut self, name: &'static str, value: &AnyText) -> &mut Self;
 
@@ -101,7 +102,7 @@ pub(super) const LONGEST_NAME: usize = 24;
 
 /// A part of a text.
 #[derive(Debug, Clone, Copy)]
-pub enum Part<'a> {
+pub(super) enum Part<'a> {
     /// As in [`Fields::plain`].
     Plain(&'a str),
     /// The digits of a number.
@@ -110,7 +111,7 @@ pub enum Part<'a> {
 
 /// A text that may hold anything, looked at once for whether it is as in [`Fields::plain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnyText {
+pub(super) struct AnyText {
     text: String,
     is_plain: bool,
 }

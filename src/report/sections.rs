@@ -3,6 +3,7 @@
 use super::show;
 use super::table::Table;
 use crate::num;
+use crate::plan::Content;
 use crate::record::{Brief, End, Group, Hiccups, Latency, Process, Record, Resources, StoreBytes, Verdict};
 
 /// Names and values.
@@ -421,6 +422,17 @@ pub(crate) fn resources(record: &Record) -> Facts {
     all
 }
 
+/// The format and mean size of events, where that is not the ADR's envelope.
+fn payload(record: &Record) -> Option<String> {
+    let payload = &record.plan.payload;
+    if payload.content() == Content::Envelope {
+        return None;
+    }
+    let mean = record.load.bytes.checked_div(record.load.sent);
+    let size = mean.map_or_else(String::new, |bytes| format!(", {} B", show::count(bytes)));
+    Some(show::plain(&format!("{}{size}", payload.describe())))
+}
+
 /// Bytes in the store, with the words that say what they count.
 fn stored(r: &Resources) -> Option<String> {
     let (bytes, are) = r.stored()?;
@@ -444,6 +456,9 @@ pub(crate) fn run(record: &Record) -> Facts {
         ("end", run.end.to_string()),
         ("tickgate", show::plain(&run.tickgate)),
     ]);
+    if let Some(payload) = payload(record) {
+        all.push(("payload".into(), payload));
+    }
     for phase in &record.phases {
         let took = show::time(phase.end_ns.saturating_sub(phase.start_ns));
         all.push((phase.name.as_str().to_owned(), took));

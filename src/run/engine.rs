@@ -60,7 +60,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let run_identity = run_identity(plan, identity.tag, clock.unix_ns_at_epoch());
     let (reports, inbox) = channel();
 
-    let mut crew = Threads::new(plan, clock, run_identity, reports);
+    let mut crew = Threads::new(plan, clock, run_identity.clone(), reports);
     let bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
@@ -97,7 +97,7 @@ fn carry_out(
     fixed: &Fixed,
 ) -> Result<Record, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let Fixed { run, calendar, ref subscriptions } = *fixed;
+    let Fixed { ref run, calendar, ref subscriptions } = *fixed;
     crew.start(calendar)?;
     let stop = load(&mut supervisor, crew, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
@@ -109,7 +109,7 @@ fn carry_out(
     let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
-        ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief)
+        ending::read_back(&mut supervisor, plan, run.clone(), calendar.epoch_unix_ns, within, brief)
     } else {
         None
     };

@@ -9,6 +9,7 @@ mod compare_command;
 mod example;
 mod gate;
 mod interruption;
+mod payload;
 mod peers;
 mod readiness;
 mod report_browser;

@@ -147,7 +147,7 @@ impl NatsBus {
 
     /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
     fn at_once(&self, messages: u32) -> u32 {
-        let fitting = self.plan.bus.fitting(self.plan.market.largest_event());
+        let fitting = self.plan.bus.fitting(self.plan.largest_event());
         num::low32(fitting.min(u64::from(messages))).max(1)
     }
 
