@@ -57,7 +57,9 @@ fn topics(plan: &Plan) -> Vec<Topic<'_>> {
     }
     if let Content::Samples(lines) = plan.payload.content() {
         let sizes = sample_bytes(plan, lines);
-        topics.iter_mut().for_each(|topic| (topic.mean_bytes, topic.largest_bytes) = sizes);
+        for topic in &mut topics {
+            (topic.mean_bytes, topic.largest_bytes) = sizes;
+        }
         return topics;
     }
     let symbols = plan.market.symbols.clamp(1, SAMPLE);

@@ -105,14 +105,12 @@ fn read(path: &Path, most: Size) -> Result<Vec<u8>, String> {
 
 /// The text of a file, without a byte order mark.
 fn text(section: &mut Section<'_>, key: &str, at: At, path: &str, bytes: Vec<u8>) -> Option<String> {
-    match String::from_utf8(bytes) {
-        Ok(text) => Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
-        Err(_) => {
-            let path = quoted(path);
-            section.wrong(key, at, |key| format!("`{key}`: {path} is not UTF-8; expected a text in UTF-8"));
-            None
-        }
-    }
+    let Ok(text) = String::from_utf8(bytes) else {
+        let path = quoted(path);
+        section.wrong(key, at, |key| format!("`{key}`: {path} is not UTF-8; expected a text in UTF-8"));
+        return None;
+    };
+    Some(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
 }
 
 /// A template without the white space around it, its mistakes noted.

@@ -63,15 +63,8 @@ pub(crate) fn summary(record: &Record) -> String {
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
     }
     say(table(&sections::ledger(record)));
-    let claims = claims::of_run(record);
-    if !claims.is_empty() {
-        say("<details><summary>What the ADR claims → what was measured</summary>\n".into());
-        let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
-        for claim in claims {
-            adr.row([claim.says, claim.measured, claim.support.to_string()]);
-        }
-        say(table(&adr));
-        say("</details>\n".into());
+    if let Some(claims) = claims_of_the_adr(record) {
+        say(claims);
     }
     say("<details><summary>Machine and broker</summary>\n".into());
     let mut facts = Table::new(["", ""]);
@@ -81,6 +74,17 @@ pub(crate) fn summary(record: &Record) -> String {
     say(table(&facts));
     say("</details>".into());
     out
+}
+
+/// What the ADR claims, where the run has its topology.
+fn claims_of_the_adr(record: &Record) -> Option<String> {
+    let claims = claims::of_run(record);
+    let mut adr = Table::new(["ADR-002 says", "measured here", "so it is"]);
+    for claim in claims {
+        adr.row([claim.says, claim.measured, claim.support.to_string()]);
+    }
+    let head = "<details><summary>What the ADR claims → what was measured</summary>\n";
+    (!adr.rows.is_empty()).then(|| format!("{head}\n{}\n</details>\n", table(&adr)))
 }
 
 const fn sign(verdict: Verdict) -> &'static str {
