@@ -302,7 +302,7 @@ fn resources(rows: &[Row], seconds: f64) -> Resources {
         ),
         brokers: broker.into_iter().collect::<BTreeMap<_, _>>(),
         store_bytes: rows.iter().rev().find_map(|row| row.store_bytes),
-        store_events: None,
+        ..Resources::default()
     }
 }
 

@@ -235,8 +235,11 @@ pub trait Member: Send {
 pub struct BusSample {
     /// Events in the run's stream.
     pub stored_events: u64,
-    /// Bytes in the run's stream; `None` where the broker does not say.
+    /// Bytes of the events in the run's stream by the broker's account, in one copy and before compression (*logical* bytes);
+    /// `None` where the broker does not say.
     pub stored_bytes: Option<u64>,
+    /// Bytes that they take on disk, all copies; `None` where the disk cannot be seen.
+    pub disk_bytes: Option<u64>,
     /// For each group: events that the broker has not delivered to it yet.
     pub pending: Vec<u64>,
     /// For each group: delivered and not yet acknowledged.

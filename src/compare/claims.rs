@@ -3,6 +3,7 @@
 use super::MetricResult;
 use super::cost::Cost;
 use crate::record::Record;
+use crate::topology::adr::is_adr;
 use crate::verdict::claims::{Both, Claim, of_both};
 
 /// The claims, if one side is NATS and the other Kafka. They require the same load on both sides, except the price per
@@ -13,6 +14,9 @@ pub(super) fn claims(
     metrics: &[MetricResult],
     cost: Option<&Cost>,
 ) -> Vec<Claim> {
+    if !is_adr(&a.plan.topology) || !is_adr(&b.plan.topology) {
+        return vec![];
+    }
     let nats_is_a = match (a.broker.kind.as_str(), b.broker.kind.as_str()) {
         ("nats", "kafka") => true,
         ("kafka", "nats") => false,

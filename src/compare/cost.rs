@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{Interval, Pair, Trial};
 use crate::num;
 use crate::plan::Span;
-use crate::record::Record;
+use crate::record::{Record, StoreBytes};
 use crate::stats;
 
 /// Monthly price of each resource.
@@ -69,7 +69,10 @@ pub struct Bill {
     pub memory_gib: f64,
     /// Disk for the events of the retention time, including all replicas.
     pub disk_gb: f64,
-    /// Cost of the cores.
+    /// What the disk was computed from; absent in an account of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_is: Option<StoreBytes>,
+    /// Price of the cores.
     pub of_cores: f64,
     /// Cost of the memory.
     pub of_memory: f64,
@@ -101,7 +104,11 @@ impl Bill {
 /// The cost of both sides, from the pairs that count; `None` if a side's use was not measured or nothing was carried.
 pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) -> Option<Cost> {
     let used = pairs.iter().filter(|pair| pair.excluded.is_none());
-    let replicas = |sample: &Record| f64::from(sample.plan.bus.replicas.max(1));
+    // Bytes on disk are those of all copies already.
+    let replicas = |sample: &Record| match sample.resources.disk_bytes {
+        Some(_) => 1.0,
+        None => f64::from(sample.plan.bus.replicas.max(1)),
+    };
     let of = |trial: &Trial, sample: &Record| bill(prices, trial, replicas(sample));
     let both: Vec<(Bill, Bill)> = used.clone().filter_map(|p| Some((of(&p.a, a)?, of(&p.b, b)?))).collect();
     let prices_of_events: Option<Vec<(f64, f64)>> =
@@ -109,21 +116,22 @@ pub(super) fn cost(prices: &Prices, (a, b): (&Record, &Record), pairs: &[Pair]) 
     let logs: Vec<f64> =
         prices_of_events?.iter().map(|(a, b)| (b / a).ln()).filter(|l| l.is_finite()).collect();
     let middle = |of: &dyn Fn(&(Bill, Bill)) -> f64| stats::median(&both.iter().map(of).collect::<Vec<_>>());
-    let typical = |side: fn(&(Bill, Bill)) -> Bill| {
+    let typical = |side: fn(&(Bill, Bill)) -> Bill, sample: &Record| {
         let bill = priced(
             prices,
             middle(&|pair| side(pair).cores)?,
             middle(&|pair| side(pair).memory_gib)?,
             middle(&|pair| side(pair).disk_gb)?,
         );
-        Some(Bill { carried_rate: middle(&|pair| side(pair).carried_rate)?, ..bill })
+        let disk_is = sample.resources.stored().and_then(|(_, are)| are);
+        Some(Bill { carried_rate: middle(&|pair| side(pair).carried_rate)?, disk_is, ..bill })
     };
     let due: Vec<f64> = used.filter_map(|pair| Some(pair.a.load?.offered_rate())).collect();
     Some(Cost {
         prices: prices.clone(),
         rate: stats::median(&due)?,
-        a: typical(|pair| pair.0)?,
-        b: typical(|pair| pair.1)?,
+        a: typical(|pair| pair.0, a)?,
+        b: typical(|pair| pair.1, b)?,
         ratio: stats::hodges_lehmann(&logs)?.exp(),
         interval: stats::interval(&logs, 0.95)
             .map(|(low, high)| Interval { low: low.exp(), high: high.exp() }),
@@ -154,5 +162,6 @@ fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
         of_memory: memory_gib * prices.gib_memory,
         of_disk: disk_gb * prices.gb_disk,
         carried_rate: 0.0,
+        disk_is: None,
     }
 }

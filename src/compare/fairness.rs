@@ -134,6 +134,9 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         record.broker.settings.iter().filter(|(name, _)| !IDLE.contains(&name.as_str()) && !asked(name));
     let own: Vec<_> = own.map(|(name, value)| (format!("broker: {name}"), value.clone())).collect();
     all.extend(own);
+    if let Some((_, Some(are))) = record.resources.stored() {
+        all.insert("broker: bytes stored are".to_owned(), are.words().to_owned());
+    }
     all
 }
 

@@ -195,6 +195,6 @@ fn brokers(record: &Record, of: fn(&Process) -> f64) -> Figure {
 }
 
 fn stored(record: &Record) -> Figure {
-    let bytes = record.resources.store_bytes.map_or(0.0, num::f64_of);
+    let bytes = record.resources.stored().map_or(0.0, |(bytes, _)| num::f64_of(bytes));
     positive(bytes, "the broker did not report it")
 }

@@ -24,7 +24,7 @@ pub struct Difference {
 const CONFIGURATION: [&str; 4] =
     ["load.generators", "load.pacing", "topology.symbol_in_subject", "market.seed"];
 /// Keys with text for people.
-const NAMES: [&str; 3] = ["name", "description", "topology.name"];
+const NAMES: [&str; 5] = ["name", "description", "topology.name", "payload.name", "payload.samples"];
 
 /// Differences in the load: rate, phases, arrival, market, mix, topics, and subscriptions.
 #[must_use]
@@ -44,7 +44,8 @@ pub fn durability_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
 
 fn is_workload(key: &str) -> bool {
     let of_group = key.starts_with("groups.") && key.ends_with(".subscribe");
-    let of_load = ["load.", "market.", "mix.", "topology."].iter().any(|part| key.starts_with(part));
+    let of_load =
+        ["load.", "market.", "payload.", "mix.", "topology."].iter().any(|part| key.starts_with(part));
     of_group || (of_load && !CONFIGURATION.contains(&key))
 }
 

@@ -125,7 +125,9 @@ const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
 mod tests {
     use super::*;
     use crate::load::curve::tests::load;
-    use crate::plan::{AckMode, Bus, BusKind, Kafka, Nats, Publish, Size, Span, Storage, Sync, Topology};
+    use crate::plan::{
+        AckMode, Bus, BusKind, Kafka, Nats, Payload, Publish, Size, Span, Storage, Sync, Topology,
+    };
 
     fn plan(symbols: u32, popularity: Popularity, generators: u32, mix: &[(&str, f64)]) -> Plan {
         let mut load = load(1.0, Span::default(), Span::seconds(1));
@@ -134,6 +136,7 @@ mod tests {
             name: "test".into(),
             description: String::new(),
             load,
+            payload: Payload::default(),
             market: Market {
                 symbols,
                 seed: 42,

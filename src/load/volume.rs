@@ -3,7 +3,7 @@
 use super::totals;
 use crate::market;
 use crate::num;
-use crate::plan::{Market, Plan};
+use crate::plan::{Content, Market, Plan};
 
 /// Events of each topic, and symbols, that are encoded to estimate the mean size.
 const SAMPLE: u32 = 32;
@@ -49,9 +49,16 @@ fn topics(plan: &Plan) -> Vec<Topic<'_>> {
     };
     let mut topics: Vec<_> = plan.mix.iter().filter_map(topic).collect();
     let padded = plan.market.event_size.bytes;
-    if padded == plan.market.largest_event() {
+    if padded == plan.largest_event() {
         for topic in &mut topics {
             (topic.mean_bytes, topic.largest_bytes) = (num::f64_of(padded), padded);
+        }
+        return topics;
+    }
+    if let Content::Samples(lines) = plan.payload.content() {
+        let sizes = sample_bytes(plan, lines);
+        for topic in &mut topics {
+            (topic.mean_bytes, topic.largest_bytes) = sizes;
         }
         return topics;
     }
@@ -69,6 +76,19 @@ fn topics(plan: &Plan) -> Vec<Topic<'_>> {
         }
     }
     topics
+}
+
+/// Mean and largest size of the events of a plan with samples, all of which come up equally often. The field of the id may have
+/// had a text of another length.
+fn sample_bytes(plan: &Plan, lines: &[Box<str>]) -> (f64, u64) {
+    let path = plan.payload.id.as_deref().unwrap_or_default();
+    let size = |line: &str| {
+        market::sample_bytes(line, path)
+            .map_or(0, |bytes| num::count(bytes).max(plan.market.event_size.bytes))
+    };
+    let sizes = || lines.iter().map(|line| size(line));
+    let mean = sizes().map(num::f64_of).sum::<f64>() / num::f64_of(num::count(lines.len()).max(1));
+    (mean, sizes().max().unwrap_or(0))
 }
 
 #[cfg(test)]

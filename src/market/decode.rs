@@ -1,12 +1,14 @@
 //! Decoding: identifies the run of an event, reads its probe, and checks its content against its seal.
 
+use super::Form;
 use super::format::{Content, Format};
+use super::own::Own;
 use super::probe::{Probe, READINESS_SYMBOL, RUN_TAG_MASK};
 use crate::num;
 use crate::plan::Plan;
 
 /// The fields by which a run recognises its own events.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RunIdentity {
     /// Tag of the run, 12 bits.
     pub run_tag: u16,
@@ -18,6 +20,8 @@ pub struct RunIdentity {
     pub from_unix_ns: u64,
     /// Latest intended time, with a generous margin: an event beyond it is foreign.
     pub until_unix_ns: u64,
+    /// How its events look.
+    pub form: Form,
 }
 
 /// Largest difference between the time in an id and the exact time, in nanoseconds.
@@ -28,7 +32,8 @@ impl RunIdentity {
     #[must_use]
     pub fn new(plan: &Plan, run_tag: u16, from_unix_ns: u64, until_unix_ns: u64) -> Self {
         let topics = num::count32(plan.topology.topics.len());
-        Self { run_tag, topics, symbols: plan.market.symbols, from_unix_ns, until_unix_ns }
+        let (symbols, form) = (plan.market.symbols, Form::of(plan));
+        Self { run_tag, topics, symbols, from_unix_ns, until_unix_ns, form }
     }
 
     /// The probe of an id, if it is of this run.
@@ -74,6 +79,11 @@ pub enum Decoded {
 #[inline]
 pub(super) fn decode<F: Format>(bytes: &[u8], run: &RunIdentity) -> Decoded {
     F::read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
+}
+
+/// The same of events in a format of the user's own.
+pub(super) fn decode_own(bytes: &[u8], run: &RunIdentity, own: &Own) -> Decoded {
+    own.read(bytes, |id| run.probe(id)).map_or(Decoded::Foreign, |(probe, content)| judge(probe, content))
 }
 
 const fn judge(probe: Probe, content: Content) -> Decoded {

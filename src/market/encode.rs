@@ -1,6 +1,7 @@
 //! Encoding: writes one event in the ADR's envelope through a format into a reused buffer.
 
 use super::format::{Envelope, Fields, Format};
+use super::padding::Padding;
 use super::payload::{self, Scene};
 use super::probe::{EventId, Probe, READINESS_SYMBOL};
 use super::random::Random;
@@ -12,12 +13,12 @@ use crate::plan::Plan;
 
 /// The part of the market that one generator owns: the symbols whose index is `first` modulo `of`.
 #[derive(Debug, Clone)]
-pub struct Encoder<F: Format> {
+pub(super) struct Encoder<F: Format> {
     seed: u64,
     run_tag: u16,
     first: u32,
     of: u32,
-    least_size: usize,
+    padding: Padding,
     topics: Vec<Topic>,
     /// For each topic.
     openings: Vec<F::Opening>,
@@ -40,7 +41,7 @@ impl<F: Format> Encoder<F> {
     /// The content of an event depends on the plan, the run tag and the earlier calls for its symbol, but not
     /// on how symbols are distributed over generators.
     #[must_use]
-    pub fn new(plan: &Plan, run_tag: u16, first: u32, of: u32) -> Self {
+    pub(super) fn new(plan: &Plan, run_tag: u16, first: u32, of: u32) -> Self {
         let of = of.max(1);
         let owned = instruments(&plan.market).into_iter().skip(num::index32(first)).step_by(num::index32(of));
         let topics = topics(&plan.topology);
@@ -49,7 +50,7 @@ impl<F: Format> Encoder<F> {
             run_tag,
             first,
             of,
-            least_size: num::index(plan.market.event_size.bytes),
+            padding: Padding::of(plan),
             openings: topics
                 .iter()
                 .map(|topic| F::opening(topic.name.as_str(), topic.source.as_str()))
@@ -68,7 +69,7 @@ impl<F: Format> Encoder<F> {
     /// [`super::MAX_SEQUENCE`].
     ///
     /// For an unknown topic, or a symbol that the market does not own, `into` is left empty.
-    pub fn encode(
+    pub(super) fn encode(
         &mut self,
         into: &mut Vec<u8>,
         topic: usize,
@@ -93,7 +94,7 @@ impl<F: Format> Encoder<F> {
 
         self.id.set(probe);
         let cause = held.last.filter(|_| of.kind.has_cause());
-        let envelope = Envelope { probe, id: &self.id, cause, least_size: self.least_size };
+        let envelope = Envelope { probe, id: &self.id, cause, padding: self.padding };
         let mut scene = Scene {
             instrument: &held.instrument,
             walk: &mut held.walk,
@@ -123,7 +124,7 @@ pub(super) fn encode_readiness<F: Format>(
     let id = EventId::of(probe);
     into.clear();
     let opening = F::opening("tickgate.readiness", "tickgate");
-    let envelope = Envelope { probe, id: &id, cause: None, least_size: 0 };
+    let envelope = Envelope { probe, id: &id, cause: None, padding: Padding::NONE };
     F::default().write(into, &opening, &envelope, |out| {
         out.whole("topic", u64::from(topic)).whole("nonce", u64::from(nonce));
     });
@@ -134,7 +135,7 @@ pub(super) fn encode_readiness<F: Format>(
 pub(super) mod tests {
     use super::*;
     use crate::market::probe::parse_id;
-    use crate::market::{Market, encode_readiness};
+    use crate::market::{Form, Market};
     use crate::plan::Size;
     use proptest::prelude::*;
 
@@ -165,7 +166,7 @@ pub(super) mod tests {
                 for sequence in 0..2000 {
                     let event =
                         encoded(&mut market, topic, sequence % 200, sequence, NOW + u64::from(sequence));
-                    let most = plan.market.largest_event();
+                    let most = plan.largest_event();
                     assert!(num::count(event.len()) <= most, "{} of {most}: {event}", event.len());
                 }
             }
@@ -211,7 +212,7 @@ pub(super) mod tests {
                     market.encode(&mut event, topic, n % 50, n * 7919, at);
                     bytes.extend_from_slice(&event);
                 }
-                encode_readiness(&mut event, 0xabc, num::low8(u64::from(n % 20)), n, NOW);
+                Form::default().encode_readiness(&mut event, 0xabc, num::low8(u64::from(n % 20)), n, NOW);
                 kinds[20].extend_from_slice(&event);
             }
         }
@@ -274,6 +275,26 @@ pub(super) mod tests {
         let whole = encoded(&mut Market::new(&plan, 1, 0, 1), 0, 0, 0, NOW);
         assert!(whole.ends_with("}}") && (300..400).contains(&whole.len()), "{} bytes", whole.len());
         assert_ne!(padded.trim_end(), whole, "the seal covers the padding");
+    }
+
+    #[test]
+    fn random_padding_is_a_member_that_fills_the_event_exactly() {
+        let mut plan = plan();
+        plan.payload.padding = Some(crate::plan::Padding::Random);
+        let natural = encoded(&mut Market::new(&plan, 1, 0, 1), 0, 0, 0, NOW).len();
+        for more in 0..100 {
+            plan.market.event_size = Size { bytes: num::count(natural + more) };
+            let event = encoded(&mut Market::new(&plan, 1, 0, 1), 0, 0, 0, NOW);
+            assert_eq!(event.len(), natural + more);
+            let value: serde_json::Value = serde_json::from_str(&event).expect("JSON");
+            let padding = value.get("padding").and_then(serde_json::Value::as_str);
+            // The member's name and quotes take thirteen bytes; what is too little for it is white space.
+            assert_eq!(padding.map(str::len), more.checked_sub(13).filter(|random| *random > 0), "{event}");
+            assert_eq!(event.ends_with('}'), more == 0 || more > 13);
+        }
+        plan.market.event_size = Size { bytes: 512 };
+        let event = encoded(&mut Market::new(&plan, 0xabc, 0, 1), 0, 0, 7, NOW);
+        assert_eq!(xxhash_rust::xxh3::xxh3_64(event.as_bytes()), 0xe54f_9da6_12b7_c66b, "{event}");
     }
 
     #[test]

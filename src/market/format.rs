@@ -6,14 +6,15 @@
 use std::fmt::Debug;
 use std::ops::Range;
 
+use super::padding::Padding;
 use super::probe::{EventId, Probe};
 
 /// The version of the envelope.
 pub(super) const VERSION: &str = "1.0.0";
 
 /// A format: writes and reads whole events, and keeps state from one event to the next.
-pub trait Format: Debug + Clone + Default {
-    /// The constant part of a topic's events, prepared once.
+pub(super) trait Format: Debug + Clone + Default {
+    /// What is the same in all events of a topic, made once.
     type Opening: Debug + Clone;
     /// Writes the fields of a payload.
     type Fields<'a>: Fields;
@@ -46,21 +47,21 @@ pub trait Format: Debug + Clone + Default {
 
 /// The envelope of an event, except for the constant part of its topic.
 #[derive(Debug, Clone, Copy)]
-pub struct Envelope<'a> {
-    /// The content of the event id; its time is also the event's.
+pub(super) struct Envelope<'a> {
+    /// What the event id holds; its time is also the event's.
     pub(super) probe: Probe,
     /// The event id as text.
     pub(super) id: &'a EventId,
     /// The event that caused this one.
     pub(super) cause: Option<Probe>,
-    /// The event is padded to this size in bytes.
-    pub(super) least_size: usize,
+    /// How the event is padded.
+    pub(super) padding: Padding,
 }
 
 /// The state of an event's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Content {
-    /// Byte for byte as it was sealed.
+pub(super) enum Content {
+    /// Byte for byte what was sealed.
     Sealed,
     /// A complete event that another program has parsed and re-serialised. It carries a seal, but the bytes
     /// that were sealed are gone.
@@ -73,7 +74,7 @@ pub enum Content {
 ///
 /// A message always has the same fields in the same order, so a format may number them by their position. Names
 /// are in `camelCase`, unique, and at most `LONGEST_NAME` bytes long.
-pub trait Fields {
+pub(super) trait Fields {
     /// Any text.
     fn text(&mut self, name: &'static str, value: &AnyText) -> &mut Self;
 
@@ -101,8 +102,8 @@ pub(super) const LONGEST_NAME: usize = 24;
 
 /// A part of a text.
 #[derive(Debug, Clone, Copy)]
-pub enum Part<'a> {
-    /// As for [`Fields::plain`].
+pub(super) enum Part<'a> {
+    /// As in [`Fields::plain`].
     Plain(&'a str),
     /// The digits of a number.
     Whole(u64),
@@ -110,7 +111,7 @@ pub enum Part<'a> {
 
 /// A text with any content, checked once for whether it is as for [`Fields::plain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnyText {
+pub(super) struct AnyText {
     text: String,
     is_plain: bool,
 }

@@ -167,7 +167,14 @@ impl EventId {
         id
     }
 
-    /// Sets the id.
+    /// The text of any id.
+    pub(super) fn of_id(id: &[u8; 16]) -> Self {
+        let mut text = Self::default();
+        write_id(id, &mut text.0);
+        text
+    }
+
+    /// Makes it another one.
     #[inline]
     pub(super) fn set(&mut self, probe: Probe) {
         write_id(&probe.to_id(), &mut self.0);

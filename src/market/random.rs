@@ -1,6 +1,6 @@
 //! Pseudo-random numbers that depend on the plan's seed alone (splitmix64, Steele et al. 2014).
 
-const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+pub(super) const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A stream of numbers.
 #[derive(Debug, Clone)]
@@ -34,7 +34,7 @@ impl Random {
     }
 }
 
-const fn mix(mut z: u64) -> u64 {
+pub(super) const fn mix(mut z: u64) -> u64 {
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ (z >> 31)

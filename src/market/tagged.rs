@@ -109,7 +109,7 @@ impl Format for Tagged {
         let event = message.into;
         let length = u16::try_from(event.len() - start).expect("a short payload");
         event[start - 2..start].copy_from_slice(&length.to_be_bytes());
-        event.resize(event.len().max(envelope.least_size), 0);
+        event.resize(event.len().max(envelope.padding.least_size), 0);
         let seal = seal(&event[ID], &event[SEAL.end..]);
         event[SEAL].copy_from_slice(&seal);
     }
@@ -237,7 +237,7 @@ fn suffers_what_happens_on_a_bus<F: Format>() {
     let mut seen = [false; 2];
     for n in 1..20_000_u64 {
         let bits = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        tamper::damage::<F>(&event, bits, &mut damaged);
+        tamper::damage(&event, bits, F::id_place(&event), &mut damaged);
         assert_eq!(read(&damaged), Decoded::Corrupt(probe), "{bits:x}");
         seen[usize::from(damaged.len() < event.len())] = true;
         let other = tamper::foreign::<F>(&event, bits);
@@ -249,7 +249,7 @@ fn suffers_what_happens_on_a_bus<F: Format>() {
     let run = RunIdentity { run_tag: TAG ^ 1, ..run() };
     assert!(matches!(decode::decode::<F>(&other, &run), Decoded::Corrupt(_)), "whose seal is not its own");
     for short in [&b""[..], b"event"] {
-        tamper::damage::<F>(short, 7, &mut damaged);
+        tamper::damage(short, 7, F::id_place(short), &mut damaged);
         assert_eq!(damaged, short);
         assert_eq!(tamper::foreign::<F>(short, 2), short);
     }

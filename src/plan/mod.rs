@@ -7,6 +7,7 @@ mod bus;
 pub mod grammar;
 mod keys;
 mod objective;
+mod payload;
 mod product;
 mod units;
 mod words;
@@ -14,6 +15,7 @@ mod words;
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Words};
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
@@ -36,6 +38,9 @@ pub struct Plan {
     pub load: Load,
     /// The synthetic market.
     pub market: Market,
+    /// The bytes of an event; the ADR's envelope in a plan of an earlier version.
+    #[serde(default)]
+    pub payload: Payload,
     /// Topics, as a tree with one prefix.
     pub topology: Topology,
     /// Share of each topic in the load: topic (without prefix) to weight; the weights add up to 1.
@@ -204,7 +209,7 @@ pub struct Market {
     pub popularity: Popularity,
     /// Exponent of the Zipf distribution.
     pub zipf_exponent: f64,
-    /// Smallest size of an encoded event; a smaller one is padded with insignificant white space.
+    /// Smallest size of an encoded event; a smaller one is padded, as [`Payload::padding`] says.
     pub event_size: Size,
 }
 
@@ -212,9 +217,8 @@ impl Market {
     /// The content of an event has fewer bytes, on whatever topic.
     const CONTENT: u64 = 2048;
 
-    /// An encoded event has no more bytes.
-    #[must_use]
-    pub fn largest_event(&self) -> u64 {
+    /// An encoded event in the ADR's envelope has no more bytes.
+    fn largest_event(&self) -> u64 {
         self.event_size.bytes.max(Self::CONTENT)
     }
 }
@@ -403,6 +407,16 @@ impl Plan {
     #[must_use]
     pub const fn keys(&self) -> Keys {
         Keys::new(self.topology.topics.len(), self.market.symbols)
+    }
+
+    /// An encoded event has no more bytes.
+    #[must_use]
+    pub fn largest_event(&self) -> u64 {
+        let longest_topic = self.topology.topics.iter().map(String::len).max().unwrap_or(0);
+        match self.payload.most_bytes(longest_topic) {
+            Some(bytes) => crate::num::count(bytes).max(self.market.event_size.bytes),
+            None => self.market.largest_event(),
+        }
     }
 }
 

@@ -41,6 +41,8 @@ choices! {
     super::Consume: Live, Backlog;
     super::Pacing: Sleep, Spin;
     super::Popularity: Uniform, Zipf;
+    super::Draw: InOrder, Random;
+    super::Padding: Blank, Random;
     super::Delivery: Shared, Partitioned, Pinned;
     super::Storage: File, Memory;
     super::Sync: Default, Always;

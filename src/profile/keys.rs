@@ -2,8 +2,19 @@
 
 pub(super) use crate::plan::grammar::list;
 
-pub(super) const TOP: &[&str] =
-    &["name", "description", "topology", "load", "market", "mix", "bus", "groups", "objectives", "prices"];
+pub(super) const TOP: &[&str] = &[
+    "name",
+    "description",
+    "topology",
+    "load",
+    "market",
+    "payload",
+    "mix",
+    "bus",
+    "groups",
+    "objectives",
+    "prices",
+];
 pub(super) const LOAD: &[&str] = &[
     "rate",
     "warmup",
@@ -22,6 +33,8 @@ pub(super) const RAMP: &[&str] = &["from", "to"];
 pub(super) const BURST: &[&str] = &["rate", "every", "length"];
 pub(super) const STEPS: &[&str] = &["rates"];
 pub(super) const MARKET: &[&str] = &["symbols", "seed", "popularity", "zipf_exponent", "event_size"];
+pub(super) const PAYLOAD: &[&str] =
+    &["template", "file", "samples", "id", "draw", "digest", "name", "padding"];
 pub(super) const TOPOLOGY: &[&str] = &["base", "name", "prefix", "topics", "symbol_in_subject"];
 pub(super) const GROUP: &[&str] = &["name", "subscribe", "members", "delivery", "consumer"];
 pub(super) const BUS: &[&str] = &[
@@ -69,13 +82,14 @@ pub(super) const KAFKA: &[&str] = &[
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 12] = [
+const TABLES: [(&str, &[&str]); 13] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
     ("load.burst", BURST),
     ("load.steps", STEPS),
     ("market", MARKET),
+    ("payload", PAYLOAD),
     ("topology", TOPOLOGY),
     ("groups", GROUP),
     ("bus", BUS),

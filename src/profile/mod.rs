@@ -17,6 +17,7 @@ mod load;
 mod nats;
 mod objectives;
 mod overrides;
+mod payload;
 mod place;
 mod prices;
 mod section;
@@ -57,18 +58,19 @@ pub fn with_prices(source: &Source, sets: &[String]) -> Result<(Plan, Option<Pri
     let mut reader = Reader::new(source.name(), text, sets);
     let mut root = tree::parse(&mut reader);
     overrides::apply(&mut root, sets, &mut reader);
-    let plan = plan(&root, &mut reader, &source.stem());
+    let plan = plan(&root, &mut reader, source);
     let prices = prices::read(&root, &mut reader);
     check::plan(&plan, &mut reader);
     reader.finish((plan, prices))
 }
 
 /// Reads every section; an invalid value is reported and replaced by its default.
-fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
+fn plan(root: &tree::Table, reader: &mut Reader, source: &Source) -> Plan {
     let mut top = Section::root(root, reader);
-    let name = top.text("name", stem);
+    let name = top.text("name", &source.stem());
     let description = top.text("description", "");
     let market = setting::market(root, reader);
+    let payload = payload::payload(root, reader, source.folder(), market.event_size);
     let mut load = load::read(root, reader, market.symbols);
     if !reader.written("load.drain") {
         load.drain = setting::drain(root);
@@ -78,7 +80,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, stem: &str) -> Plan {
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
     let bus = setting::bus(root, reader, &load, &groups);
     let mut plan =
-        Plan { name, description, load, market, topology, mix, bus, groups, objectives: Vec::new() };
+        Plan { name, description, load, market, payload, topology, mix, bus, groups, objectives: Vec::new() };
     if !reader.written("bus.max_bytes") && reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES) {
         plan.bus.max_bytes = setting::max_bytes(&plan);
     }

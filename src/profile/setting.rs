@@ -143,7 +143,7 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
 }
 
 /// The keys that decide how large events are.
-pub(super) const SIZES: [&str; 3] = ["market", "topology", "mix"];
+pub(super) const SIZES: [&str; 4] = ["market", "payload", "topology", "mix"];
 
 /// The bound of the store where the profile has none: half as much again as the run's events take, in whole mebibytes.
 pub(super) fn max_bytes(plan: &Plan) -> Size {

@@ -84,6 +84,11 @@ impl Source {
         if stem.is_empty() { "profile".to_owned() } else { stem.to_owned() }
     }
 
+    /// The folder that paths in the profile count from: the file's, or that where tickgate was called.
+    pub(super) fn folder(&self) -> &Path {
+        Path::new(&self.name).parent().unwrap_or_else(|| Path::new(""))
+    }
+
     /// The text, without a byte order mark.
     pub(super) fn text(&self) -> Result<&str, ProfileErrors> {
         if self.bytes.len() > LONGEST {

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use crate::compare::Prices;
-use crate::plan::{Bus, Group, Load, Market, Plan, Topology};
+use crate::plan::{Bus, Group, Load, Market, Padding, Payload, Plan, Topology};
 
 /// The profile of a plan, as TOML.
 #[must_use]
@@ -16,6 +16,7 @@ pub fn to_toml(plan: &Plan) -> String {
     }
     load(&mut out, &plan.load);
     market(&mut out, &plan.market);
+    payload(&mut out, plan);
     topology(&mut out, &plan.topology);
     out.header("[mix]");
     for (topic, share) in &plan.mix {
@@ -112,6 +113,30 @@ fn market(out: &mut Out, market: &Market) {
     out.text("popularity", &market.popularity);
     out.line("zipf_exponent", &number(market.zipf_exponent));
     out.text("event_size", &market.event_size);
+}
+
+fn payload(out: &mut Out, plan: &Plan) {
+    let Payload { template, samples, id, draw, digest, name, padding, lines: _ } = &plan.payload;
+    // A plan of an earlier version pads with blanks and does not say so.
+    let padding = padding.or((plan.market.event_size.bytes > 0).then_some(Padding::Blank));
+    let texts = [
+        ("template", template),
+        ("samples", samples),
+        ("id", id),
+        ("draw", &draw.map(|draw| draw.to_string())),
+        ("digest", digest),
+        ("name", name),
+        ("padding", &padding.map(|padding| padding.to_string())),
+    ];
+    if texts.iter().all(|(_, text)| text.is_none()) {
+        return;
+    }
+    out.header("[payload]");
+    for (key, text) in texts {
+        if let Some(text) = text {
+            out.text(key, text);
+        }
+    }
 }
 
 fn topology(out: &mut Out, topology: &Topology) {

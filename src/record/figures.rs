@@ -440,12 +440,56 @@ pub struct Resources {
     pub harness: Process,
     /// Each broker process whose figures are available, by name.
     pub brokers: BTreeMap<String, Process>,
-    /// Bytes in the run's stream at the end of the drain, by the broker's account.
+    /// Bytes in the run's stream at the end of the drain; [`Self::store_bytes_are`] says which.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<u64>,
+    /// What `store_bytes` counts; absent in a record of an earlier version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_bytes_are: Option<StoreBytes>,
+    /// Bytes that the run's events take on disk at the end of the drain, all copies; absent where the disk cannot be seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
     /// Events in the run's stream at the end of the drain, by the broker's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_events: Option<u64>,
+}
+
+/// What a figure of stored bytes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StoreBytes {
+    /// The bytes of the events as the broker accounts for them: one copy, before compression.
+    Logical,
+    /// Bytes on disk, all copies.
+    OnDisk,
+}
+
+impl StoreBytes {
+    /// The words behind a figure.
+    #[must_use]
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Logical => "logical bytes",
+            Self::OnDisk => "on disk, all copies",
+        }
+    }
+}
+
+impl Resources {
+    /// Notes the size of the store: by the broker's account, and on its disk.
+    pub fn note_store(&mut self, logical: Option<u64>, on_disk: Option<u64>) {
+        self.store_bytes = logical.or(on_disk);
+        self.store_bytes_are =
+            logical.map(|_| StoreBytes::Logical).or_else(|| on_disk.map(|_| StoreBytes::OnDisk));
+        self.disk_bytes = on_disk;
+    }
+
+    /// Bytes that the events take, on disk where that can be seen, and what the figure counts where the record says so.
+    #[must_use]
+    pub fn stored(&self) -> Option<(u64, Option<StoreBytes>)> {
+        let on_disk = self.disk_bytes.map(|bytes| (bytes, Some(StoreBytes::OnDisk)));
+        on_disk.or_else(|| Some((self.store_bytes?, self.store_bytes_are)))
+    }
 }
 
 /// CPU and memory of one process.

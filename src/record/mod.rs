@@ -11,7 +11,7 @@ mod timeline;
 
 pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
-    Resources, SymbolTrouble, Thread, TopicCount, Window,
+    Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
 pub use journal::{Line, Measured, Rows};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};

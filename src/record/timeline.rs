@@ -58,7 +58,7 @@ pub struct Row {
     /// Resident memory of the broker; absent where it is not visible.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broker_memory_bytes: Option<u64>,
-    /// Bytes in the run's stream; absent where the broker did not answer.
+    /// Bytes in the run's stream, as `resources.store_bytes_are` says; absent where the broker did not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_bytes: Option<u64>,
 }

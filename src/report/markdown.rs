@@ -63,13 +63,10 @@ pub(crate) fn summary(record: &Record) -> String {
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
     }
     say(table(&sections::ledger(record)));
-    say("<details><summary>ADR claims and measurements</summary>\n".into());
-    let mut adr = Table::new(["ADR-002 claims", "measured", "result"]);
-    for claim in claims::of_run(record) {
-        adr.row([claim.says, claim.measured, claim.support.to_string()]);
+    if let Some(claims) = claims_of_the_adr(record) {
+        say(claims);
     }
-    say(table(&adr));
-    say("</details>\n\n<details><summary>Machine and broker</summary>\n".into());
+    say("<details><summary>Machine and broker</summary>\n".into());
     let mut facts = Table::new(["", ""]);
     for (name, value) in sections::machine(record).into_iter().chain(sections::broker(record)).take(LISTED) {
         facts.row([name, value]);
@@ -77,6 +74,17 @@ pub(crate) fn summary(record: &Record) -> String {
     say(table(&facts));
     say("</details>".into());
     out
+}
+
+/// What the ADR claims, where the run has its topology.
+fn claims_of_the_adr(record: &Record) -> Option<String> {
+    let claims = claims::of_run(record);
+    let mut adr = Table::new(["ADR-002 claims", "measured", "result"]);
+    for claim in claims {
+        adr.row([claim.says, claim.measured, claim.support.to_string()]);
+    }
+    let head = "<details><summary>ADR claims and measurements</summary>\n";
+    (!adr.rows.is_empty()).then(|| format!("{head}\n{}\n</details>\n", table(&adr)))
 }
 
 const fn sign(verdict: Verdict) -> &'static str {

@@ -3,7 +3,10 @@
 use super::show;
 use super::table::Table;
 use crate::num;
-use crate::record::{Brief, End, Group, Hiccups, Latency, Load, Process, Record, Verdict};
+use crate::plan::Content;
+use crate::record::{
+    Brief, End, Group, Hiccups, Latency, Load, Process, Record, Resources, StoreBytes, Verdict,
+};
 
 /// Pairs of name and value.
 pub(crate) type Facts = Vec<(String, String)>;
@@ -428,13 +431,36 @@ pub(crate) fn resources(record: &Record) -> Facts {
     let mut all = facts([("tickgate", process(&r.harness))]);
     all.extend(r.brokers.iter().map(|(name, p)| (show::plain(name), process(p))));
     let unknown = || "not known".to_owned();
-    all.push(("stored".into(), r.store_bytes.map_or_else(unknown, show::size)));
+    all.push(("stored".into(), stored(r).unwrap_or_else(unknown)));
     all.push(("events stored".into(), r.store_events.map_or_else(unknown, show::count)));
     all.push(("sent".into(), show::size(record.load.bytes)));
     all
 }
 
-/// Identity, times and end of the run.
+/// The format and mean size of events, where that is not the ADR's envelope.
+fn payload(record: &Record) -> Option<String> {
+    let payload = &record.plan.payload;
+    if payload.content() == Content::Envelope {
+        return None;
+    }
+    let mean = record.load.bytes.checked_div(record.load.sent);
+    let size = mean.map_or_else(String::new, |bytes| format!(", {} B", show::count(bytes)));
+    Some(show::plain(&format!("{}{size}", payload.describe())))
+}
+
+/// Bytes in the store, with the words that say what they count.
+fn stored(r: &Resources) -> Option<String> {
+    let (bytes, are) = r.stored()?;
+    let words = |are: Option<StoreBytes>| are.map_or_else(String::new, |are| format!(" {}", are.words()));
+    let logical = r.store_bytes.filter(|_| r.store_bytes_are == Some(StoreBytes::Logical));
+    let beside = logical.filter(|_| r.disk_bytes.is_some());
+    let beside = beside.map_or_else(String::new, |bytes| {
+        format!(", of {} {}", show::size(bytes), StoreBytes::Logical.words())
+    });
+    Some(format!("{}{}{beside}", show::size(bytes), words(are)))
+}
+
+/// Which run, when and how it ended.
 pub(crate) fn run(record: &Record) -> Facts {
     let run = &record.run;
     let mut all = facts([
@@ -445,6 +471,9 @@ pub(crate) fn run(record: &Record) -> Facts {
         ("end", run.end.to_string()),
         ("tickgate", show::plain(&run.tickgate)),
     ]);
+    if let Some(payload) = payload(record) {
+        all.push(("payload".into(), payload));
+    }
     for phase in &record.phases {
         let took = show::time(phase.end_ns.saturating_sub(phase.start_ns));
         all.push((phase.name.as_str().to_owned(), took));

@@ -99,7 +99,7 @@ impl BrokerWatch {
 
     /// Bytes in the store, by the broker's newest figures.
     pub(super) fn stored_bytes(&self) -> Option<u64> {
-        self.control.newest().and_then(|newest| newest.sample.stored_bytes)
+        self.control.newest().and_then(|newest| newest.sample.stored_bytes.or(newest.sample.disk_bytes))
     }
 
     /// The broker's newest figures, if they were asked for after `moment`.

@@ -60,7 +60,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let run_identity = run_identity(plan, identity.tag, clock.unix_ns_at_epoch());
     let (reports, inbox) = channel();
 
-    let mut crew = Threads::new(plan, clock, run_identity, reports);
+    let mut crew = Threads::new(plan, clock, run_identity.clone(), reports);
     let bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
@@ -97,7 +97,7 @@ fn carry_out(
     before: &BeforeLoad,
 ) -> Result<Record, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let BeforeLoad { run, calendar, ref subscriptions } = *before;
+    let BeforeLoad { ref run, calendar, ref subscriptions } = *before;
     crew.start(calendar)?;
     let stop = load(&mut supervisor, crew, calendar);
     let (brief, audited) = end_of_load(&mut supervisor, stop);
@@ -111,7 +111,7 @@ fn carry_out(
     supervisor.broker.settle();
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
-        ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief)
+        ending::read_back(&mut supervisor, plan, run.clone(), calendar.epoch_unix_ns, within, brief)
     } else {
         None
     };

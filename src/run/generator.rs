@@ -167,7 +167,7 @@ impl<P: Publisher> Generator<P> {
             market: Market::new(plan, tag, index, plan.load.generators),
             calendar,
             keys: plan.keys(),
-            window: num::index(u64::from(plan.bus.window).min(plan.bus.fitting(plan.market.largest_event()))),
+            window: num::index(u64::from(plan.bus.window).min(plan.bus.fitting(plan.largest_event()))),
             closed: plan.load.is_closed(),
             open: OpenEvents::default(),
             payload: Vec::with_capacity(2048),

@@ -1,5 +1,6 @@
 //! The record of a run while it grows, and the observers that are notified of each addition.
 
+use crate::bus::BusSample;
 use crate::plan::Ns;
 use crate::record::{End, Made, Mark, Phase, PhaseName, Record, Rows};
 
@@ -84,9 +85,9 @@ impl<'o, 'p> RunLog<'o, 'p> {
     }
 
     /// Records the size of the broker's store.
-    pub(super) const fn note_store(&mut self, bytes: Option<u64>, events: u64) {
-        self.record.resources.store_bytes = bytes;
-        self.record.resources.store_events = Some(events);
+    pub(super) fn note_store(&mut self, sample: &BusSample) {
+        self.record.resources.note_store(sample.stored_bytes, sample.disk_bytes);
+        self.record.resources.store_events = Some(sample.stored_events);
     }
 
     /// Events in the store, as recorded.

@@ -6,7 +6,7 @@
 
 use crate::load::{self, volume_bytes};
 use crate::num;
-use crate::plan::{Plan, Storage};
+use crate::plan::{Content, Plan, Storage};
 
 /// Where the broker runs, as far as its memory counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ struct Numbers<'a> {
 impl<'a> Numbers<'a> {
     fn of(plan: &'a Plan) -> Self {
         let totals = load::totals(&plan.load);
-        let event = plan.market.largest_event();
+        let event = plan.largest_event();
         let all = totals.warmup_events.saturating_add(totals.measure_events);
         let seconds = (plan.load.warmup.ns.saturating_add(plan.load.duration.ns)).div_ceil(1_000_000_000);
         let events = if plan.load.is_closed() {
@@ -159,7 +159,7 @@ impl<'a> Numbers<'a> {
         let (plan, keys) = (self.plan, self.keys);
         let published = 4 * keys * (self.generators + 1);
         let received = 10 * keys * (self.groups + 1);
-        let market = u64::from(plan.market.symbols) * (320 + 32 * self.generators);
+        let market = u64::from(plan.market.symbols) * (320 + 32 * self.generators) + self.own_format();
         let subjects = if self.batching() {
             0
         } else {
@@ -172,7 +172,21 @@ impl<'a> Numbers<'a> {
         published + received + market + subjects + gaps
     }
 
-    /// Bitmaps of the positions that each group has received.
+    /// What each generator and the receiving side hold for a template or samples: the symbols, and the samples in pieces.
+    fn own_format(&self) -> u64 {
+        const SYMBOL: u64 = 112;
+        const SAMPLE: u64 = 256;
+        let lines = match self.plan.payload.content() {
+            Content::Envelope => return 0,
+            Content::Template(_) => &[][..],
+            Content::Samples(lines) => lines,
+        };
+        let samples = num::sum(lines.iter().map(|line| num::count(line.len()) + SAMPLE));
+        let each = u64::from(self.plan.market.symbols) * SYMBOL + samples;
+        samples + each * (self.generators + 2)
+    }
+
+    /// Bits of the positions that each group has had.
     fn positions(&self) -> u64 {
         const PARTITION: u64 = 128 << 10;
         const GROUP: u64 = 16 << 20;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::bus::{Ack, Answer, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
-use crate::market;
+use crate::market::Form;
 use crate::num;
 use crate::plan::Plan;
 use crate::record;
@@ -20,6 +20,7 @@ const AGAIN_NS: u64 = 1_000_000_000;
 
 /// The readiness events of a run, each different.
 struct Events {
+    form: Form,
     payload: Vec<u8>,
     tag: u16,
     nonce: u32,
@@ -27,8 +28,8 @@ struct Events {
 
 impl Events {
     fn publish(&mut self, publisher: &mut impl Publisher, topic: usize, unix_ns: u64) -> Result<(), Refused> {
-        let Self { payload, tag, nonce } = self;
-        let id = market::encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
+        let Self { form, payload, tag, nonce } = self;
+        let id = form.encode_readiness(payload, *tag, num::low8(num::count(topic)), *nonce, unix_ns);
         *nonce += 1;
         let id = id.as_str();
         publisher.publish(&Outgoing { token: u64::from(*nonce), topic, symbol: 0, id, payload })
@@ -93,7 +94,7 @@ pub(super) fn ready<P: Publisher>(
 ) -> Result<(), RunError> {
     let started = clock.now();
     let topics = plan.topology.topics.len();
-    let mut events = Events { payload: Vec::with_capacity(1024), tag, nonce: 0 };
+    let mut events = Events { form: Form::of(plan), payload: Vec::with_capacity(1024), tag, nonce: 0 };
     let mut answers: Vec<Ack> = Vec::new();
     let mut progress = vec![Progress::default(); publishers.len()];
     let mut reasons = Reasons::default();

@@ -254,7 +254,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
             return false;
         }
         let Some(sample) = self.broker.account_since(asked) else { return false };
-        self.log.note_store(sample.stored_bytes, sample.stored_events);
+        self.log.note_store(&sample);
         true
     }
 

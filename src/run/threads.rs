@@ -77,7 +77,7 @@ impl<P: Publisher + 'static> Threads<P> {
         let receiver = Receiver::new(&self.plan, group, subscribed, signals, Arc::clone(&self.switches));
         let context = MemberContext {
             clock: self.clock,
-            run: self.run,
+            run: self.run.clone(),
             switches: Arc::clone(&self.switches),
             reports,
             group,

@@ -3,8 +3,9 @@
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
 use crate::num;
 use crate::plan::{
-    AckMode, Arrival, Burst, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Ns, Pacing, Plan,
-    Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology, grammar,
+    AckMode, Arrival, Burst, Bus, BusKind, Delivery, Draw, Group, Kafka, Lines, Load, Market, Nats, Ns,
+    Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage,
+    Sync, Topology, grammar,
 };
 
 use super::oracle;
@@ -64,10 +65,30 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     let scenario = draw_scenario(&mut dice, &plan);
     plan.bus.buffer_bytes =
         dice.pick(&[None, Some(64 << 20), Some(50_000), Some(5_000), Some(1)]).map(|bytes| Size { bytes });
+    draw_payload(&mut dice, &mut plan);
     (plan, scenario)
 }
 
-/// The wrong figures in the record of a seed; empty if all are right.
+/// The format of events: it moves no figure.
+fn draw_payload(dice: &mut Dice, plan: &mut Plan) {
+    const TEMPLATE: &str =
+        r#"{"s":{{symbol}},"p":{{price}},"id":"e-{{eventId}}","v":"{{volume}}","pad":"{{padding}}"}"#;
+    const SAMPLES: [&str; 2] = [r#"{"id":"1","kind":"a"}"#, r#"{"kind": "bb", "id": "2"}"#];
+    let payload = &mut plan.payload;
+    payload.padding = Some(dice.pick(&[Padding::Random, Padding::Blank]));
+    match dice.within(0, 4) {
+        0 => payload.template = Some(TEMPLATE.to_owned()),
+        1 => {
+            payload.samples = Some("drawn".to_owned());
+            payload.id = Some("id".to_owned());
+            payload.draw = Some(dice.pick(&[Draw::InOrder, Draw::Random]));
+            payload.lines = Lines(SAMPLES.map(Box::from).into());
+        }
+        _ => {}
+    }
+}
+
+/// What is wrong with the record of a seed; empty where all is right.
 #[must_use]
 pub fn findings(seed: u64) -> Vec<String> {
     let (plan, scenario) = draw(seed);
@@ -97,6 +118,7 @@ pub fn base(seed: u64) -> Plan {
             pacing: Pacing::Sleep,
             consume: crate::plan::Consume::Live,
         },
+        payload: Payload::default(),
         market: Market {
             symbols: 10,
             seed,

@@ -2,7 +2,8 @@
 
 use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};
-use crate::plan::Plan;
+use crate::load::largest_event_bytes;
+use crate::plan::{Content, Plan};
 use crate::report::show::{self, size};
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
@@ -14,6 +15,9 @@ pub(crate) fn told(plan: &Plan) -> Vec<String> {
     });
     let mut lines = vec![format!("memory of tickgate: at most {}{most}", size(memory.total()))];
     lines.extend(store_bound(plan));
+    if plan.payload.content() != Content::Envelope {
+        lines.push(format!("payload: {}, up to {} B", plan.payload.describe(), largest_event_bytes(plan)));
+    }
     lines
 }
 
@@ -42,6 +46,11 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
 /// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it
 /// confirmed; returns a warning where that may happen.
 pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionError> {
+    if let (Content::Samples([]), Some(path)) = (plan.payload.content(), &plan.payload.samples) {
+        return Err(SessionError::Asked(format!(
+            "the plan has no sample events: a record does not keep those of `{path}`; read the profile again"
+        )));
+    }
     let store = store(plan);
     let mut warning = None;
     let product = plan.bus.kind.product();

@@ -94,7 +94,10 @@ pub(crate) fn clean<T: Serialize + DeserializeOwned>(document: &T) -> serde_json
 
 /// The same of a plan, whose texts may have lines.
 pub(crate) fn clean_plan(plan: &Plan) -> serde_json::Result<Plan> {
-    cleaned(plan, false)
+    let mut clean: Plan = cleaned(plan, false)?;
+    // Samples are sent, and never shown.
+    clean.payload.lines = plan.payload.lines.clone();
+    Ok(clean)
 }
 
 fn cleaned<T: Serialize + DeserializeOwned>(document: &T, free: bool) -> serde_json::Result<T> {

@@ -41,7 +41,8 @@ impl Target for nats::Target {
             sync_always: going.known.sync_always,
             keep: job.options.keep,
         };
-        let bus = NatsBus::connect(self.clone(), &setup);
+        let store = going.known.store.clone();
+        let bus = NatsBus::connect(self.clone(), &setup).map(|bus| bus.with_store(store));
         going.on(bus)
     }
 

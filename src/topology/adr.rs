@@ -68,6 +68,12 @@ pub fn named(name: &str) -> Option<(Topology, Vec<Group>)> {
     Some((topology, GROUPS.map(group).into()))
 }
 
+/// Is it the tree of the ADR, under whatever prefix and with whatever else?
+#[must_use]
+pub fn is_adr(topology: &Topology) -> bool {
+    TOPICS.iter().all(|topic| topology.topics.iter().any(|own| own == topic))
+}
+
 fn owned<'a>(texts: impl IntoIterator<Item = &'a &'a str>) -> Vec<String> {
     texts.into_iter().map(|&text| text.to_owned()).collect()
 }
@@ -83,6 +89,18 @@ mod tests {
             receives(group, &topology.topics).unwrap().into_iter().map(|i| topology.topics[i].clone())
         };
         groups.iter().map(|group| (group.name.clone(), topics(group).collect())).collect()
+    }
+
+    #[test]
+    fn the_tree_of_the_adr_is_known_by_its_topics() {
+        for name in NAMES {
+            let (mut topology, _) = named(name).unwrap();
+            (topology.name, topology.prefix) = ("mine".to_owned(), "mine".to_owned());
+            topology.topics.push("orders.created".to_owned());
+            assert!(is_adr(&topology));
+            topology.topics.remove(3);
+            assert!(!is_adr(&topology));
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure::rank;
 use crate::num::{self, show};
 use crate::record::{Group, Record};
+use crate::topology::adr::is_adr;
 
 /// The result of a measurement for a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -83,6 +84,9 @@ const ABOUT_30_PERCENT: f64 = 0.35;
 /// All claims of the ADR, in its order, judged by one run.
 #[must_use]
 pub fn of_run(record: &Record) -> Vec<Claim> {
+    if !is_adr(&record.plan.topology) {
+        return Vec::new();
+    }
     vec![
         propagation(record),
         durability(record),

@@ -359,7 +359,7 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
             let known = seen && brokers().all(|b| !b.cpu_unknown);
             known.then(|| Value::Cores(brokers().map(|b| b.cpu_cores).sum()))
         }
-        Resource::BrokerStore => all.store_bytes.map(|bytes| Value::Size(Size { bytes })),
+        Resource::BrokerStore => all.stored().map(|(bytes, _)| Value::Size(Size { bytes })),
         Resource::HarnessMemory => Some(Value::Size(Size { bytes: harness.peak_memory_bytes })),
         Resource::HarnessCpu => (!harness.cpu_unknown).then_some(Value::Cores(harness.cpu_cores)),
     }

@@ -69,6 +69,26 @@ fn a_run_on_a_kafka_of_its_own_passes_and_leaves_nothing() {
 }
 
 #[test]
+fn a_template_of_the_users_own_passes_through_kafka() {
+    if !is_there() {
+        return;
+    }
+    let _beside = starts_beside_others();
+    let place = Place::new();
+    place.write(
+        "quote.json",
+        r#"{"meta": {"id": "{{eventId}}", "n": {{sequence}}}, "s": {{symbol}}, "px": {{price}}}"#,
+    );
+    let done = gate(&place, &["--set", "payload.file=quote.json"]);
+    done.ends(0);
+    let record = place.record();
+    nothing_lost(&record);
+    assert_eq!((record.groups[0].delivered, record.groups[0].unverified), (2500, 0));
+    assert_eq!(record.resources.store_bytes_are, Some(tickgate::record::StoreBytes::OnDisk));
+    assert_eq!(record.resources.store_bytes, record.resources.disk_bytes);
+}
+
+#[test]
 fn the_profile_of_the_adr_runs_on_kafka_as_it_stands() {
     if !is_there() {
         return;

@@ -11,6 +11,7 @@ mod gate;
 mod interruption;
 mod own_server;
 mod own_stream;
+mod payload;
 mod peers;
 mod readiness;
 mod refusals;

@@ -71,6 +71,18 @@ fn exact(value: &Value) -> i64 {
 }
 
 #[test]
+fn an_event_with_random_padding_meets_the_schema() {
+    let mut plan = plan();
+    plan.market.event_size = tickgate::plan::Size { bytes: 900 };
+    plan.payload.padding = Some(tickgate::plan::Padding::Random);
+    let envelope = schema("envelope");
+    every_event(&plan, |_, event, _| {
+        check(&envelope, &event);
+        assert!(event["padding"].as_str().is_some_and(|padding| padding.len() > 200), "{event}");
+    });
+}
+
+#[test]
 fn every_event_meets_the_schema_of_its_topic() {
     let plan = plan();
     let envelope = schema("envelope");
@@ -95,7 +107,7 @@ fn every_event_meets_the_schema_of_its_topic() {
 #[test]
 fn a_readiness_event_meets_its_schema() {
     let mut event = Vec::new();
-    market::encode_readiness(&mut event, 0x123, 7, 42, START);
+    market::Form::default().encode_readiness(&mut event, 0x123, 7, 42, START);
     let event: Value = serde_json::from_slice(&event).expect("JSON");
     check(&schema("envelope"), &event);
     check(&schema("readiness"), &event["payload"]);

@@ -30,8 +30,8 @@ pub mod toy;
 use std::path::PathBuf;
 
 use tickgate::plan::{
-    AckMode, Arrival, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Plan, Popularity,
-    Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
+    AckMode, Arrival, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Payload, Plan,
+    Popularity, Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
 };
 
 /// The `nats-server` to test with.
@@ -65,6 +65,7 @@ pub fn plan() -> Plan {
             pacing: Pacing::Sleep,
             consume: tickgate::plan::Consume::Live,
         },
+        payload: Payload::default(),
         market: Market {
             symbols: 4,
             seed: 1,

@@ -442,6 +442,7 @@ pub fn of(recipe: &Recipe) -> Record {
             )]),
             store_bytes: Some(all * 380),
             store_events: Some(all),
+            ..Resources::default()
         },
         health: Health {
             hiccups: Hiccups {

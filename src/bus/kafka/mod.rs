@@ -206,7 +206,7 @@ impl KafkaBus {
     }
 
     /// Bytes of the run's logs on the disk of a broker that is ours; of others it is not known.
-    fn stored_bytes(&self) -> Option<u64> {
+    fn disk_bytes(&self) -> Option<u64> {
         let store = self.store.as_ref()?;
         let logs = self.names.topics().iter().flat_map(|topic| {
             (0..self.names.partitions()).map(move |partition| store.join(format!("{topic}-{partition}")))
@@ -279,11 +279,8 @@ impl Bus for KafkaBus {
             .map_err(|error| provision::observing(&error))?;
         self.control.context().0.came_through();
         let acked = self.plan.bus.ack != AckMode::None;
-        let mut sample = BusSample {
-            stored_events: ends.total(),
-            stored_bytes: self.stored_bytes(),
-            ..BusSample::default()
-        };
+        let mut sample =
+            BusSample { stored_events: ends.total(), disk_bytes: self.disk_bytes(), ..BusSample::default() };
         for (group, progress) in self.progress.iter().enumerate() {
             let (handed, committed) = progress.totals();
             let there: u64 = self.names.received(group).map(|place| ends.at(place)).sum();

@@ -9,6 +9,7 @@ mod codes;
 mod conn;
 mod denial;
 mod dial;
+mod disk;
 mod frames;
 mod like;
 mod link;
@@ -22,6 +23,7 @@ mod subjects;
 mod target;
 mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -98,6 +100,8 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
+    /// The store of a server of our own.
+    store: Option<PathBuf>,
     // Last, so that the connection's parts end first.
     runtime: Runtime,
 }
@@ -151,8 +155,15 @@ impl NatsBus {
             model: setup.model.cloned(),
             attached,
             keep: setup.keep,
+            store: None,
             runtime,
         })
+    }
+
+    /// The same with the store of a server of our own, so that what a stream takes on its disk is known.
+    #[must_use]
+    pub fn with_store(self, store: Option<PathBuf>) -> Self {
+        Self { store, ..self }
     }
 
     /// Reads the configuration of a stream and its consumers, as a model.
@@ -178,7 +189,7 @@ impl NatsBus {
 
     /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
     fn at_once(&self, messages: u32) -> u32 {
-        let fitting = self.plan.bus.fitting(self.plan.market.largest_event());
+        let fitting = self.plan.bus.fitting(self.plan.largest_event());
         num::low32(fitting.min(u64::from(messages))).max(1)
     }
 
@@ -232,6 +243,7 @@ impl NatsBus {
             },
             // In somebody's stream others' events take their part.
             stored_bytes: self.attached.is_none().then_some(state.bytes),
+            disk_bytes: self.store.as_deref().and_then(|store| disk::bytes(store, &self.stream())),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),

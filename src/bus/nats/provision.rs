@@ -116,7 +116,7 @@ pub(super) async fn provision(
 
 /// A server may limit how many messages are asked for at once; its consumers then show the limit.
 fn check_batch(plan: &Plan, most: i64) -> Result<(), BusError> {
-    let asked = plan.bus.fitting(plan.market.largest_event()).min(u64::from(plan.bus.nats.pull_batch));
+    let asked = plan.bus.fitting(plan.largest_event()).min(u64::from(plan.bus.nats.pull_batch));
     match u64::try_from(most) {
         Ok(most) if most > 0 && asked > most => Err(environment(
             &format!(

@@ -268,6 +268,7 @@ impl Bus for SimBus {
         Ok(BusSample {
             stored_events: num::count(world.server.stored.len()),
             stored_bytes: Some(world.server.stored_bytes),
+            disk_bytes: None,
             pending: world.groups.iter().map(|group| num::count(group.backlog.len())).collect(),
             ack_pending: world.groups.iter().map(waiting).collect(),
             owed: world.groups.iter().map(|group| group.owed).collect(),

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use super::faults::{Fault, Stretch};
 use super::truth::Copy;
 use super::world::{Happening, NOT_STORED, Reply, World};
+use crate::num;
 use crate::plan::Ns;
-use crate::{market, num};
 
 /// What the store holds at a position.
 #[derive(Debug, Clone, Copy)]
@@ -141,7 +141,7 @@ impl World {
     /// A foreign client publishes on the topic of an event.
     fn strange(&mut self, at: Ns, event: u32, like: u32) {
         let of = self.truth.events[num::index32(event)];
-        let payload = market::foreign(self.slots.payload(like), self.random.bits([u64::from(event), 3]));
+        let payload = self.form.foreign(self.slots.payload(like), self.random.bits([u64::from(event), 3]));
         self.append_foreign(at, &payload, of.topic, of.symbol);
     }
 
@@ -188,6 +188,6 @@ impl World {
 
     /// Damages a payload anywhere but in its id.
     pub(super) fn damage(&self, payload: &[u8], name: u64, into: &mut Vec<u8>) {
-        market::damage(payload, self.random.bits([name, 5]), into);
+        self.form.damage(payload, self.random.bits([name, 5]), into);
     }
 }

@@ -12,6 +12,7 @@ use super::slots::Slots;
 use super::truth::{Event, Outcome, Truth, intended_unix_ns};
 use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused};
 use crate::load;
+use crate::market::Form;
 use crate::num;
 use crate::plan::{Ns, Plan, Publish};
 
@@ -119,6 +120,8 @@ pub(super) struct World {
     pub(super) host: Host,
     pub(super) random: Random,
     pub(super) terms: Terms,
+    /// How events look, which says how they are damaged.
+    pub(super) form: Form,
     agenda: Agenda,
     pub(super) slots: Slots,
     pub(super) senders: Vec<Sender>,
@@ -159,6 +162,7 @@ impl World {
                 places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
             },
+            form: Form::of(plan),
             agenda: Agenda::default(),
             slots: Slots::default(),
             senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),

@@ -3,7 +3,7 @@ use std::ops::Range;
 use super::*;
 use crate::market::encode::tests::{NOW, plan};
 use crate::market::json::Json;
-use crate::market::{Market, decode, encode_readiness};
+use crate::market::{Form, Market, decode};
 use crate::plan::Size;
 use proptest::prelude::*;
 use serde_json::Value;
@@ -111,13 +111,13 @@ fn the_first_and_the_last_nanosecond_of_a_run_are_inside_it() {
 #[test]
 fn readiness_events_are_distinguished_from_the_load() {
     let mut event = Vec::new();
-    encode_readiness(&mut event, TAG, 3, 0x1fff_fff0, 1_000);
+    Form::default().encode_readiness(&mut event, TAG, 3, 0x1fff_fff0, 1_000);
     assert_eq!(decode(&event, &run()), Decoded::Readiness { topic: 3, nonce: 0x1fff_fff0 });
     let all = RunIdentity { symbols: 1 << 20, ..run() };
     assert_eq!(decode(&event, &all), Decoded::Readiness { topic: 3, nonce: 0x1fff_fff0 });
-    encode_readiness(&mut event, TAG + 1, 3, 1, NOW);
+    Form::default().encode_readiness(&mut event, TAG + 1, 3, 1, NOW);
     assert_eq!(decode(&event, &run()), Decoded::Foreign);
-    encode_readiness(&mut event, TAG, 3, 1, NOW);
+    Form::default().encode_readiness(&mut event, TAG, 3, 1, NOW);
     let last = event.len() - 3;
     event[last] ^= 1;
     assert_eq!(decode(&event, &run()), Decoded::Foreign, "a damaged one has no key in any ledger");

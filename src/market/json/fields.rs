@@ -11,7 +11,7 @@ use crate::market::probe::Probe;
 
 /// A JSON object being written.
 #[derive(Debug)]
-pub struct Object<'a> {
+pub(in crate::market) struct Object<'a> {
     out: Text<'a>,
     start: usize,
 }

@@ -24,7 +24,7 @@ const AFTER: &str = r#"","eventType":"#;
 
 /// The text of a topic's events up to the causation id or the payload, with room for the parts that vary.
 #[derive(Debug, Clone)]
-pub struct Opening {
+pub(in crate::market) struct Opening {
     text: Vec<u8>,
     time_at: usize,
 }

@@ -15,12 +15,34 @@ use super::probe::{EventId, Probe, parse_id};
 use super::seal::is_seal;
 use fields::Object;
 use layout::{EVENT_ID, Opening, is_laid_out, is_sealed};
-use text::{Clock, Text};
+pub(super) use scan::value_at;
+pub(super) use text::Clock;
+use text::Text;
 
 /// The format of the ADR.
 #[derive(Debug, Clone, Default)]
-pub struct Json {
+pub(super) struct Json {
     clock: Clock,
+}
+
+/// What stands around a member that holds random padding.
+const PADDING: [&[u8]; 2] = [br#","padding":""#, b"\""];
+
+/// Ends an event that is too small without its last brace: with a member of random characters, or with white space after
+/// it, which is nothing to JSON. The seal covers both.
+fn pad(event: &mut Vec<u8>, envelope: &Envelope<'_>) {
+    let padding = envelope.padding;
+    let around = PADDING[0].len() + PADDING[1].len() + 1;
+    let random = padding.least_size.saturating_sub(event.len() + around);
+    if padding.is_random() && random > 0 {
+        event.extend_from_slice(PADDING[0]);
+        let start = event.len();
+        event.resize(start + random, 0);
+        padding.write(envelope.probe, 0, &mut event[start..]);
+        event.extend_from_slice(PADDING[1]);
+    }
+    event.push(b'}');
+    event.resize(event.len().max(padding.least_size), b' ');
 }
 
 impl Format for Json {
@@ -51,10 +73,10 @@ impl Format for Json {
         let mut object = Object::begin(into);
         payload(&mut object);
         let event = object.end();
-        event.push(b'}');
-        // JSON ignores trailing white space, but the seal covers it.
-        if event.len() < envelope.least_size {
-            event.resize(envelope.least_size, b' ');
+        if event.len() < envelope.padding.least_size {
+            pad(event, envelope);
+        } else {
+            event.push(b'}');
         }
         layout::seal(event);
     }

@@ -1,6 +1,8 @@
 //! A small scanner over JSON bytes: finds the ids of an envelope without a value tree and without recursion.
 
-/// The ids found at the outer level of a JSON object.
+use std::ops::Range;
+
+/// What was found at the outer level of a JSON object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Found<'a> {
     /// The first `eventId`: the text of a string, empty for any other value.
@@ -22,6 +24,36 @@ pub(super) fn scan(payload: &[u8]) -> Found<'_> {
     let seen = rest.object(&mut found);
     found.complete = seen == Some([true; MEMBERS.len()]) && rest.peek().is_none();
     found
+}
+
+/// Where the value of a member of an object, or of an item of an array by its number, stands in a JSON text: the first one of
+/// that name. The text is known to be JSON.
+pub(in crate::market) fn value_at(text: &[u8], name: &str) -> Option<Range<usize>> {
+    let mut rest = Rest(text);
+    let is_object = rest.take(b'{').is_some();
+    if !is_object {
+        rest.take(b'[')?;
+    }
+    let mut item = 0_usize;
+    loop {
+        let wanted = if is_object {
+            rest.peek()?;
+            let start = rest.0;
+            let length = rest.string()?.len() + 2;
+            rest.take(b':')?;
+            serde_json::from_slice::<String>(start.get(..length)?).is_ok_and(|key| key == name)
+        } else {
+            item += 1;
+            name.parse() == Ok(item - 1)
+        };
+        rest.peek()?;
+        let from = text.len() - rest.0.len();
+        rest.value()?;
+        if wanted {
+            return Some(from..text.len() - rest.0.len());
+        }
+        rest.take(b',')?;
+    }
 }
 
 struct Rest<'a>(&'a [u8]);
@@ -130,6 +162,17 @@ mod tests {
         assert_eq!(ids(&format!(r#"{{"eventId":1,{REST}}}"#)), (Some(""), None, true));
         assert_eq!(ids(&format!(r#"[{{"eventId":"e",{REST}}}]"#)), (None, None, false));
         assert_eq!(ids(r#"{"eventId":"e","correlationId":"c"}"#), (Some("e"), Some("c"), false));
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_name_or_number() {
+        let text = r#" { "a" : [ 1, {"x":"y"} , "\"," ] , "q\"\u0041" : "z", "a": 2, "e": [], "n": -1.5 } "#;
+        let at = |text: &'static str, name| value_at(text.as_bytes(), name).map(|at| &text[at]);
+        assert_eq!(at(text, "a"), Some(r#"[ 1, {"x":"y"} , "\"," ]"#));
+        assert_eq!((at(text, "q\"A"), at(text, "n"), at(text, "x")), (Some("\"z\""), Some("-1.5"), None));
+        let items = r#"[ 1, {"x":"y"} , "\"," ]"#;
+        assert_eq!((at(items, "1"), at(items, "2")), (Some(r#"{"x":"y"}"#), Some(r#""\",""#)));
+        assert_eq!((at(items, "3"), at(items, "a"), at("7", "0"), at("[]", "0")), (None, None, None, None));
     }
 
     #[test]

@@ -148,7 +148,7 @@ impl Text<'_> {
 /// Writes points in time, ISO 8601 in UTC with whole microseconds (rounded down), and caches the text of the
 /// last second.
 #[derive(Debug, Clone)]
-pub(super) struct Clock {
+pub(in crate::market) struct Clock {
     second: u64,
     text: [u8; 27],
 }
@@ -160,7 +160,7 @@ impl Default for Clock {
 }
 
 impl Clock {
-    pub(super) fn text(&mut self, unix_ns: u64) -> &[u8; 27] {
+    pub(in crate::market) fn text(&mut self, unix_ns: u64) -> &[u8; 27] {
         let (second, micros) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000 / 1000);
         if second != self.second {
             self.second = second;

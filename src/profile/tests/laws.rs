@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    AckMode, Arrival, Burst, Choice, Compression, Consume, Delivery, Group, Metric, Pacing, Plan, Popularity,
-    Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology,
+    AckMode, Arrival, Burst, Choice, Compression, Consume, Delivery, Group, Metric, Pacing, Padding, Plan,
+    Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -74,6 +74,8 @@ fn markets(plan: Plan) -> impl Strategy<Value = Plan> {
             plan.market.popularity = popularity;
             plan.market.zipf_exponent = zipf_exponent;
             plan.market.event_size = Size { bytes: size };
+            let padding = if seed % 2 == 0 { Padding::Random } else { Padding::Blank };
+            plan.payload.padding = (size > 0 || symbol_in_subject).then_some(padding);
             let sum: f64 = topics.values().map(|weight| f64::from(*weight)).sum();
             plan.topology = Topology {
                 name: "any \"name\" µ".to_owned(),

@@ -1,9 +1,10 @@
 //! The plan that a profile becomes; no text breaks the reader.
 
 mod laws;
+mod payload;
 
 use super::*;
-use crate::plan::{Arrival, Delivery, Rate, Size, Spacing, Span};
+use crate::plan::{Arrival, Delivery, Draw, Padding, Payload, Rate, Size, Spacing, Span};
 
 const LEAST: &str = "[load]\nrate = \"1k/s\"\nduration = \"10s\"\n";
 
@@ -209,8 +210,22 @@ fn every_legal_key_is_written() {
         )) + &prices_to_toml(&Prices::default());
         toml::Value::Table(text.parse().expect("TOML"))
     });
-    // `base` is shorthand: a written plan has its expansion.
-    for key in all_keys().iter().filter(|key| *key != "topology.base") {
+    let mut own = plan_of(LEAST, &[]);
+    let text = || Some("x".to_owned());
+    own.payload = Payload {
+        template: text(),
+        samples: text(),
+        id: text(),
+        draw: Some(Draw::Random),
+        digest: text(),
+        name: text(),
+        padding: Some(Padding::Random),
+        ..Payload::default()
+    };
+    let own = toml::Value::Table(to_toml(&own).parse().expect("TOML"));
+    let written = [&written[..], &[own]].concat();
+    // These are shorthand: a written plan has what they stand for.
+    for key in all_keys().iter().filter(|key| !["topology.base", "payload.file"].contains(&key.as_str())) {
         let is_there = |written: &toml::Value| {
             let step = |value: &toml::Value, step: &str| {
                 value.get(step).or_else(|| value.get(0)?.get(step)).cloned()

@@ -4,6 +4,7 @@ use super::{figure, interval, ratio, side_name};
 use crate::compare::{
     Bill, Comparison, Cost, Family, Finding, Load, MetricResult, Outcome, Side, Trial, in_words,
 };
+use crate::record::StoreBytes;
 use crate::report::show;
 use crate::report::table::Table;
 
@@ -276,7 +277,19 @@ pub(super) fn runs(c: &Comparison) -> Vec<String> {
     all.map(|trial| trial.folder.clone()).filter(|name| ours(name)).collect()
 }
 
-/// The monthly cost of both sides.
+/// What the disks of both sides were computed from, where the account says so.
+fn disk_is(cost: &Cost) -> String {
+    match [cost.a.disk_is, cost.b.disk_is] {
+        [None, None] => String::new(),
+        [a, b] if a == b => a.map_or_else(String::new, |both| format!(" ({})", both.words())),
+        sides => {
+            let [a, b] = sides.map(|side| side.map_or("unknown", StoreBytes::words));
+            format!(" (A: {a}; B: {b})")
+        }
+    }
+}
+
+/// A month's bill of both sides.
 pub(super) fn cost(cost: &Cost) -> (Table, String) {
     let mut table = Table::new(["", "A", "A per month", "B", "B per month"]);
     let money = |v: f64| if v >= 100.0 { format!("{v:.0}") } else { format!("{v:.2}") };
@@ -296,7 +309,7 @@ pub(super) fn cost(cost: &Cost) -> (Table, String) {
         money(b.of_memory),
     ]);
     table.row([
-        "disk, GB".into(),
+        format!("disk, GB{}", disk_is(cost)),
         format!("{:.1}", a.disk_gb),
         money(a.of_disk),
         format!("{:.1}", b.disk_gb),

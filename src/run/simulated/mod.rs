@@ -150,7 +150,7 @@ fn read_back(plan: &Plan, tag: u16, bus: &mut SimBus) -> Result<Stored, RunError
 fn owed(record: &mut Record, plan: &Plan, bus: &mut SimBus, quiet: bool) -> Vec<u64> {
     let unknown = vec![u64::MAX; plan.groups.len()];
     let Ok(sample) = bus.observe() else { return unknown };
-    record.resources.store_bytes = sample.stored_bytes;
+    record.resources.note_store(sample.stored_bytes, sample.disk_bytes);
     record.resources.store_events = Some(sample.stored_events);
     if plan.bus.ack != AckMode::None || quiet { sample.owed } else { unknown }
 }
