@@ -14,7 +14,7 @@
 //! let plan = tickgate::read_profile(&Source::find("quick")?, &shorter)?;
 //!
 //! // Where the bus is; `Asked::default()` starts a server for the run.
-//! let asked = Asked { at: "sim".into(), ..Asked::default() };
+//! let asked = Asked { at: Some("sim".into()), ..Asked::default() };
 //! let choice = Choice::resolve(&asked, &plan, &|variable| std::env::var(variable).ok())?;
 //!
 //! let (identity, interrupt) = (Identity::new(), Interrupt::default());

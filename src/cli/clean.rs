@@ -90,7 +90,7 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
             "--port and --store are for a server that tickgate starts; leave them out: it is gone when its run ends",
         ));
     }
-    let asked = args.asked();
+    let asked = args.asked().of_any_product(&environment)?;
     match asked.way() {
         Way::Process => return Err(nothing("`local`", "its server and its store end with the run")),
         Way::Simulated => return Err(nothing("`sim`", "it is in the run's own process")),

@@ -12,9 +12,10 @@ use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
-const IDLE: [&str; 8] = [
+const IDLE: [&str; 9] = [
     "server",
     "server_name",
+    "cluster_id",
     "subjects",
     "max_payload",
     "address",

@@ -67,11 +67,18 @@ pub enum Flag {
     Nkey,
     /// TLS before the server's first words.
     TlsFirst,
+    /// Under which subjects `JetStream` answers.
+    JsApiPrefix,
+    /// Its domain.
+    JsDomain,
+    /// First tokens of reply subjects.
+    InboxPrefix,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Context, Self::Nkey, Self::TlsFirst];
+    pub(super) const ALL: [Self; 6] =
+        [Self::Context, Self::Nkey, Self::TlsFirst, Self::JsApiPrefix, Self::JsDomain, Self::InboxPrefix];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -79,6 +86,9 @@ impl Flag {
             Self::Context => "--context",
             Self::Nkey => "--nkey",
             Self::TlsFirst => "--tls-first",
+            Self::JsApiPrefix => "--js-api-prefix",
+            Self::JsDomain => "--js-domain",
+            Self::InboxPrefix => "--inbox-prefix",
         }
     }
 
@@ -87,6 +97,9 @@ impl Flag {
             Self::Context => asked.context.is_some(),
             Self::Nkey => asked.nkey.is_some(),
             Self::TlsFirst => asked.tls_first,
+            Self::JsApiPrefix => asked.js_api_prefix.is_some(),
+            Self::JsDomain => asked.js_domain.is_some(),
+            Self::InboxPrefix => asked.inbox_prefix.is_some(),
         }
     }
 }

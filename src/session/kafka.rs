@@ -1,6 +1,6 @@
 //! Kafka: its brokers, its addresses, its bus.
 
-use super::asked::Asked;
+use super::asked::{Asked, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
@@ -84,8 +84,9 @@ fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
 }
 
 fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
-    let target = kafka::Target::parse(&asked.at).map_err(SessionError::asked)?;
-    let on_the_command_line = target.secret().is_some();
+    let target =
+        kafka::Target::parse(asked.at.as_deref().unwrap_or_default()).map_err(SessionError::asked)?;
+    let on_the_command_line = target.secret().is_some() && asked.named_by == NamedBy::CommandLine;
     target.secret().into_iter().for_each(keep_out);
     let target = target.with(access(asked, environment)?);
     target.secret().into_iter().for_each(keep_out);
@@ -106,5 +107,5 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
     };
     let given = flags.or(file);
     // A file never chooses where the environment's credentials go.
-    Ok(if asked.by_file { given } else { given.or(Access::from_env(environment)) })
+    Ok(if asked.by_file() { given } else { given.or(Access::from_env(environment)) })
 }

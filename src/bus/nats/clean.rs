@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::jetstream::{Context, ErrorCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
@@ -45,12 +45,7 @@ impl NatsCleaner {
         self.runtime.block_on(async {
             let notes = Marks::new(Clock::start()).of("clean".to_owned());
             let client = link::connect(&self.target, notes, CONTROL_QUEUE).await?;
-            let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-            let jetstream = match &self.target.domain {
-                Some(domain) => builder.domain(domain).build(client.clone()),
-                None => builder.build(client.clone()),
-            };
-            work(&jetstream).await
+            work(&link::jetstream(&self.target, client)).await
         })
     }
 }

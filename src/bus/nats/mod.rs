@@ -5,6 +5,7 @@ mod audit;
 mod batch;
 mod clean;
 mod conn;
+mod context;
 mod dial;
 mod frames;
 mod link;
@@ -21,13 +22,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::Context;
 use tokio::runtime::Runtime;
 
 pub use clean::NatsCleaner;
+pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
-pub use target::{Access, Auth, Secret, Target, TlsFiles};
+pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::audit::Audit;
 use self::conn::Conn;
@@ -97,14 +99,10 @@ impl NatsBus {
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
-        let domain = target.domain.clone();
+        let api = target.api.subject();
         let (control, jetstream) = runtime.block_on(async {
             let control = link::connect(&target, marks.of("control".to_owned()), CONTROL_QUEUE).await?;
-            let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-            let jetstream = match &domain {
-                Some(domain) => builder.domain(domain).build(control.clone()),
-                None => builder.build(control.clone()),
-            };
+            let jetstream = link::jetstream(&target, control.clone());
             let server = control.server_info();
             preflight::check(&jetstream, &server, &plan, durables, setup.volume_bytes).await?;
             Ok::<_, BusError>((control, jetstream))
@@ -114,7 +112,7 @@ impl NatsBus {
         Ok(Self {
             control,
             jetstream,
-            api: domain.map_or_else(|| "$JS.API".to_owned(), |domain| format!("$JS.{domain}.API")),
+            api,
             dialer: Arc::new(Dialer::new(target)?),
             plan,
             run: setup.run_id.to_owned(),

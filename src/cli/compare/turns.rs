@@ -4,7 +4,7 @@ use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
-use crate::cli::{Exit, Failure, run};
+use crate::cli::{Exit, Failure, pause, run};
 use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, Setup, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
@@ -35,6 +35,9 @@ struct Turns<'a> {
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let task = Task::resolve(args)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
+    if !args.yes {
+        pause::pause(&by_environment(&task), &interrupt)?;
+    }
     let (identity, clock) = (Identity::new(), Clock::start());
     let name = format!("compare-{}", task.name);
     let folder =
@@ -85,6 +88,16 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
+/// Where each side sends how much, of those whose bus the environment has named.
+fn by_environment(task: &Task) -> Vec<String> {
+    let sides = ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| side.choice.is_by_environment());
+    let line = |(letter, side): (&str, &Side)| {
+        let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
+        format!("each run of {letter} sends to {}: {volume}", side.choice.target())
+    };
+    sides.map(line).collect()
+}
+
 impl Turns<'_> {
     fn announce(&mut self) {
         let design = &self.task.design;
@@ -114,9 +127,8 @@ impl Turns<'_> {
             if side.choice.is_simulated() {
                 continue;
             }
-            let (at, subjects) = (side.asked.label(), side.choice.subjects(&side.plan, "RUN"));
-            let volume = volume(&side.plan, &subjects);
-            self.progress.say(&format!("each run of {letter} sends to {at}: {volume}"));
+            let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
+            self.progress.say(&format!("each run of {letter} sends to {}: {volume}", side.choice.target()));
         }
     }
 
