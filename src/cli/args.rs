@@ -52,6 +52,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Run {
     /// Name of a shipped profile, or path to a profile
     #[arg(default_value = "quick")]

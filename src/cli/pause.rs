@@ -11,12 +11,12 @@ const SECONDS: u32 = 3;
 /// Time between two looks at the interrupt.
 const SLICE: Duration = Duration::from_millis(50);
 
-/// Shows target and load for three seconds where a person is at the terminal; elsewhere it returns at once.
+/// Shows these lines for three seconds where a person is at the terminal; elsewhere it returns at once.
 ///
 /// # Errors
 /// When the user ends it.
 pub(super) fn pause(lines: &[String], interrupt: &Interrupt) -> Result<(), Failure> {
-    if !lines.is_empty() && stdin().is_terminal() && stdout().is_terminal() {
+    if stdin().is_terminal() && stdout().is_terminal() {
         for line in lines {
             eprintln!("{line}");
         }

@@ -26,8 +26,10 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
     if choice.is_by_environment() && !args.yes {
-        let load = volume(&plan, &choice.subjects(&plan, &identity.id));
-        pause::pause(&[format!("target: {}", choice.target()), format!("load: {load}")], &interrupt)?;
+        let load = format!("load: {}", volume(&plan, &choice.subjects(&plan, &identity.id)));
+        // Unless it is quiet, the target stands there already.
+        let target = args.quiet.then(|| format!("target: {}", choice.target()));
+        pause::pause(&target.into_iter().chain([load]).collect::<Vec<_>>(), &interrupt)?;
     }
     let clock = Clock::start();
     let folder =

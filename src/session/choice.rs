@@ -415,6 +415,7 @@ mod tests {
             (vec![("NATS_URL", "kafka://h:1")], ["a Kafka URL", "bus.kind=kafka"]),
             (at_url(&[("NATS_SOCKS_PROXY", "socks5://h")]), ["$NATS_SOCKS_PROXY", "proxy"]),
             (at_url(&[("NATS_PASSWORD", "hunter2")]), ["$NATS_PASSWORD", "NATS_USER"]),
+            (at_url(&[("NATS_TOKEN", "env://hunter2")]), ["$NATS_TOKEN", "reference"]),
             (at_url(&[("NATS_SEED", "hunter2")]), ["$NATS_SEED", "NATS_JWT"]),
             (at_url(&[("NATS_CREDS", "c"), ("NATS_TOKEN", "hunter2")]), ["$NATS_CREDS", "$NATS_TOKEN"]),
         ] {

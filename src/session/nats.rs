@@ -171,6 +171,7 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
              forwarded port (`ssh -L`)",
         ));
     }
+    no_references(environment)?;
     let variables = Access::from_env(environment);
     if given.ways().is_empty() {
         one_way(&variables, |way| match way {
@@ -182,6 +183,23 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
         })?;
     }
     Ok(given.or(variables))
+}
+
+/// Refuses references in variables, which the nats command line follows: they would be taken for the secret itself.
+fn no_references(environment: Environment<'_>) -> Result<(), SessionError> {
+    const REFERENCES: [&str; 5] = ["env://", "file://", "data:", "op://", "nsc://"];
+    for name in
+        ["NATS_PASSWORD", "NATS_TOKEN", "NATS_JWT", "NATS_SEED", "NATS_CREDS", "NATS_NKEY", "NATS_USER"]
+    {
+        let value = environment(name).unwrap_or_default().to_ascii_lowercase();
+        if let Some(scheme) = REFERENCES.iter().find(|scheme| value.starts_with(**scheme)) {
+            return Err(SessionError::Asked(format!(
+                "${name} is a reference ({scheme}…), which tickgate follows in a context only; give the value or the path \
+                 itself, or a context"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses several ways in: the server takes one, and the others would be left aside in silence.

@@ -65,7 +65,8 @@ impl Found {
     /// # Errors
     /// When it is neither.
     pub fn named(name: &str, variable: Variables<'_>) -> Result<Self, BusError> {
-        if name.ends_with(".json") && Path::new(name).is_file() {
+        let path = Path::new(name);
+        if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
             return Ok(Self { name: name.to_owned(), file: PathBuf::from(name) });
         }
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
@@ -159,7 +160,7 @@ impl Reader<'_> {
             );
         }
         let auth = if auth == Auth::None { target.auth } else { auth };
-        let target = Target { auth, api, inbox_prefix, label, ..target };
+        let target = Target { auth, inbox_prefix, api, label, ..target };
         Ok(Context { target, warnings: self.rest() })
     }
 

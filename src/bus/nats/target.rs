@@ -268,12 +268,12 @@ impl Target {
         let api = access.api.clone().unwrap_or(self.api);
         let inbox_prefix = access.inbox_prefix.clone().or(self.inbox_prefix);
         let password = access.password.clone();
-        let auth = match (access.auth(), self.auth, password) {
-            (Some(auth), ..) => auth,
-            (None, Auth::User { user, .. }, Some(password)) => Auth::User { user, password },
-            (None, auth, _) => auth,
+        let own = match (self.auth, password) {
+            (Auth::User { user, .. }, Some(password)) => Auth::User { user, password },
+            (auth, _) => auth,
         };
-        Self { auth, tls, api, inbox_prefix, ..self }
+        let auth = access.auth().unwrap_or(own);
+        Self { auth, tls, inbox_prefix, api, ..self }
     }
 
     /// Refuses first tokens of subjects that no subject can have.

@@ -135,7 +135,7 @@ fn side(
     if by_file {
         // What the command line and the environment say of credentials is for the broker that these name.
         let Asked { tls_ca, port, store, js_api_prefix, js_domain, inbox_prefix, .. } = asked;
-        asked = Asked { tls_ca, port, store, js_api_prefix, js_domain, inbox_prefix, ..Asked::default() };
+        asked = Asked { tls_ca, js_api_prefix, js_domain, inbox_prefix, port, store, ..Asked::default() };
         asked.named_by = NamedBy::File;
     }
     if let Some(at) = &side.broker {

@@ -35,9 +35,6 @@ struct Turns<'a> {
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let task = Task::resolve(args)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
-    if !args.yes {
-        pause::pause(&by_environment(&task), &interrupt)?;
-    }
     let (identity, clock) = (Identity::new(), Clock::start());
     let name = format!("compare-{}", task.name);
     let folder =
@@ -54,6 +51,10 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         failure: None,
     };
     turns.announce();
+    if let Err(failure) = turns.pause(args) {
+        folder.discard_if_empty();
+        return Err(failure);
+    }
     let done = turns.pairs(clock);
     turns.progress.end_line();
     let Turns { setups, failure, .. } = turns;
@@ -88,14 +89,14 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
-/// Where each side sends how much, of those whose bus the environment has named.
-fn by_environment(task: &Task) -> Vec<String> {
-    let sides = ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| side.choice.is_by_environment());
-    let line = |(letter, side): (&str, &Side)| {
-        let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
-        format!("each run of {letter} sends to {}: {volume}", side.choice.target())
-    };
-    sides.map(line).collect()
+/// Where the runs of each side send how much.
+fn targets(task: &Task) -> impl Iterator<Item = String> {
+    ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| !side.choice.is_simulated()).map(
+        |(letter, side)| {
+            let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
+            format!("each run of {letter} sends to {}: {volume}", side.choice.target())
+        },
+    )
 }
 
 impl Turns<'_> {
@@ -123,13 +124,19 @@ impl Turns<'_> {
             seconds.div_ceil(60),
             design.seed
         ));
-        for (letter, side) in ["A", "B"].into_iter().zip(&self.task.sides) {
-            if side.choice.is_simulated() {
-                continue;
-            }
-            let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
-            self.progress.say(&format!("each run of {letter} sends to {}: {volume}", side.choice.target()));
+        for line in targets(self.task) {
+            self.progress.say(&line);
         }
+    }
+
+    /// Lets the user see where the environment has sent the runs.
+    fn pause(&self, args: &Compare) -> Result<(), Failure> {
+        if args.yes || !self.task.sides.iter().any(|side| side.choice.is_by_environment()) {
+            return Ok(());
+        }
+        // Unless it is quiet, they stand there already.
+        let lines: Vec<String> = if args.quiet { targets(self.task).collect() } else { Vec::new() };
+        pause::pause(&lines, self.interrupt)
     }
 
     /// All pairs; or those up to an interruption, or to where more runs could change nothing. The figures themselves
