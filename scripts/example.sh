@@ -16,7 +16,7 @@ if [ "${1:-}" != picture ]; then
     # An example shows what the tool says on a machine that is fit to measure; this one may be busy.
     for try in $(seq "$tries"); do
         rm -rf -- "${new:?}"/*
-        target/release/tickgate run adr-002 --out "$new" --quiet && break
+        target/release/tickgate run adr-002 --broker local --out "$new" --quiet && break
         echo "example: try $try of $tries was no pass" >&2
         [ "$try" != "$tries" ] || exit 1
         sleep 10

@@ -15,6 +15,8 @@ scripts/tools.sh inferno
 scripts/brokers.sh nats
 cargo build --locked --release
 
+# A server of its own, unless an option names another.
+unset NATS_URL NATS_CONTEXT KAFKA_BOOTSTRAP_SERVERS
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 # Without frame pointers the stacks are read from debug information.

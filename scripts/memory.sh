@@ -11,7 +11,7 @@ minutes=${1:-5}
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 code=0
-target/release/tickgate run quick --quiet --format json --out "$out" \
+target/release/tickgate run quick --broker local --quiet --format json --out "$out" \
     --set load.warmup=10s --set load.duration="${minutes}m" >"$out/record.json" || code=$?
 case $code in 0 | 1 | 3) ;; *) echo "memory: the run ended with exit code $code" >&2; exit 1 ;; esac
 

@@ -9,7 +9,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::plan::Span;
 use crate::profile::comparison;
-use crate::session::Asked;
+use crate::session::{Asked, ContextName, NamedBy};
 use crate::topology::Pattern;
 
 /// Load testing and SLO verification for event buses.
@@ -52,6 +52,7 @@ pub(super) enum Command {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Run {
     /// Name of a shipped profile, or path to a profile
     #[arg(default_value = "quick")]
@@ -74,6 +75,9 @@ pub(super) struct Run {
     /// Keep the run's streams and consumers on the bus
     #[arg(long)]
     pub(super) keep: bool,
+    /// Start at once where the environment names the bus, without the 3 seconds that show it on a terminal
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) like: Like,
     #[command(flatten)]
@@ -137,6 +141,9 @@ pub(super) struct Compare {
     /// Print no progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
+    /// Start at once where the environment names the bus, without the 3 seconds that show it on a terminal
+    #[arg(long)]
+    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) like: Like,
     #[command(flatten)]
@@ -180,11 +187,12 @@ fn prefix(text: &str) -> Result<String, String> {
 #[derive(Debug, Clone, clap::Args)]
 #[expect(clippy::struct_excessive_bools, reason = "flags")]
 pub(super) struct Broker {
-    /// local (start a server), local:PATH (start this nats-server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
-    #[arg(id = "broker", long, value_name = "BROKER", default_value = "local", conflicts_with = "context")]
-    pub(super) at: String,
-    /// Context of the nats command line
-    #[arg(long, value_name = "NAME")]
+    /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
+    /// [default: what $NATS_URL and $NATS_CONTEXT name, with bus.kind = "kafka" $KAFKA_BOOTSTRAP_SERVERS; else local]
+    #[arg(id = "broker", long, value_name = "BROKER", conflicts_with = "context", verbatim_doc_comment)]
+    pub(super) at: Option<String>,
+    /// Context of the nats command line; without a name the selected one (nats context select)
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
     pub(super) context: Option<String>,
     /// Credentials file: JWT and seed (also $NATS_CREDS), or the security properties of a Kafka client
     #[arg(long, value_name = "FILE")]
@@ -207,6 +215,15 @@ pub(super) struct Broker {
     /// Start with the TLS handshake, before the server's greeting
     #[arg(long)]
     pub(super) tls_first: bool,
+    /// Prefix of JetStream's API, where an account imports it under other subjects than $JS.API
+    #[arg(long, value_name = "PREFIX", conflicts_with = "js_domain")]
+    pub(super) js_api_prefix: Option<String>,
+    /// Domain of JetStream, behind a leaf node
+    #[arg(long, value_name = "DOMAIN")]
+    pub(super) js_domain: Option<String>,
+    /// First tokens of reply subjects, where the user may not use _INBOX
+    #[arg(long, value_name = "PREFIX")]
+    pub(super) inbox_prefix: Option<String>,
     /// On a bus that tickgate did not start: publish under the profile's own prefix if it is P or below P; may be repeated [default: private subjects, tickgate-RUN.…]
     #[arg(long, value_name = "P", value_parser = prefix)]
     pub(super) allow_prefix: Vec<String>,
@@ -242,7 +259,7 @@ impl Broker {
         let this = self.clone();
         Asked {
             at: this.at,
-            context: this.context,
+            context: this.context.map(ContextName::from),
             creds: this.creds,
             nkey: this.nkey,
             user: this.user,
@@ -250,6 +267,9 @@ impl Broker {
             tls_cert: this.tls_cert,
             tls_key: this.tls_key,
             tls_first: this.tls_first,
+            js_api_prefix: this.js_api_prefix,
+            js_domain: this.js_domain,
+            inbox_prefix: this.inbox_prefix,
             allow_prefix: this.allow_prefix,
             allow_rate: this.allow_rate,
             server_config: this.server_config,
@@ -259,6 +279,7 @@ impl Broker {
             open: this.open,
             apart: this.apart,
             store: this.store,
+            named_by: NamedBy::CommandLine,
             ..Asked::default()
         }
     }

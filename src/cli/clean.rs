@@ -90,7 +90,7 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
             "--port and --store apply to a server that tickgate starts, which ends with its run; leave them out",
         ));
     }
-    let asked = args.asked();
+    let asked = args.asked().of_any_product(&environment)?;
     match asked.way() {
         Way::Process | Way::Program => {
             return Err(nothing("`local`", "its server and its store end with the run"));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::args::Doctor;
-use super::{Exit, Failure, with_sources};
+use super::{Exit, Failure, environment, with_sources};
 use crate::broker::{TESTED_VERSION, default_store_parent};
 use crate::host::clock::Clock;
 use crate::host::docker::{Docker, docker};
@@ -11,7 +11,7 @@ use crate::host::doctor::{Checkup, Gravity, advice, disk, hiccups, timer_latenes
 use crate::host::facts::Facts;
 use crate::host::resources::MachineCpu;
 use crate::report::show;
-use crate::session::{PRODUCTS, Program};
+use crate::session::{Asked, PRODUCTS, Program};
 
 /// The latency limit of ADR-002, which the shipped profiles use.
 const LIMIT_NS: u64 = 100_000_000;
@@ -60,6 +60,12 @@ pub(super) fn run(args: &Doctor) -> Result<Exit, Failure> {
         Err(error) => println!("disk      {}", with_sources(error)),
     }
     let startable = brokers();
+    for product in &PRODUCTS {
+        if let Some(named) = Asked::default().by_environment(product, &environment) {
+            let (at, by) = (named.label(), named.named_by().unwrap_or_default());
+            println!("target    {at}, named by {by}: where runs on {} go without --broker", product.title());
+        }
+    }
     println!();
     let checkup = Checkup { timer, hiccups: paused, disk: disk.ok(), cores, steal_share };
     let mut fit = true;

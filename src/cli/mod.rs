@@ -31,6 +31,7 @@ mod compare;
 mod doctor;
 mod github;
 mod outside;
+mod pause;
 mod profiles;
 mod progress;
 mod report;

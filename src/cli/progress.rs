@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::archive::JOURNAL;
 use crate::record::PhaseName;
 use crate::report::terminal::Style;
-use crate::report::{progress, show};
+use crate::report::{progress, show, words};
 use crate::run::{Event, Observer};
 use crate::session;
 
@@ -124,8 +124,12 @@ impl Observer for Progress {
                 if self.detail == Detail::All {
                     let broker = &record.broker;
                     self.say(&show::plain(&format!(
-                        "ready: {} {} at {}; sending {}",
-                        broker.product, broker.version, broker.address, self.volume
+                        "ready: {} {} at {}{}; sending {}",
+                        broker.product,
+                        broker.version,
+                        broker.address,
+                        words::names(&broker.settings),
+                        self.volume
                     )));
                     for line in at_start {
                         self.say(&show::plain(&line));

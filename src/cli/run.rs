@@ -2,7 +2,8 @@
 
 use super::args::{Format, Run};
 use super::progress::{Progress, style_of_stdout};
-use super::{Exit, Failure, environment};
+use super::volume::volume;
+use super::{Exit, Failure, environment, pause};
 use crate::archive::{ArchiveError, Readers, RunFolder};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
@@ -14,15 +15,22 @@ use crate::topology::{Severity, lint};
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let plan = super::check::plan(&args.profile, &args.sets)?;
+    let choice = Choice::resolve(&args.like.over(args.broker.asked()), &plan, &environment)?;
     let mut progress = Progress::new(args.quiet);
+    progress.say(&format!("target: {}", choice.target()));
     for finding in lint(&plan.topology, &plan.groups) {
         if finding.severity == Severity::Warning {
             progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
         }
     }
-    let choice = Choice::resolve(&args.like.over(args.broker.asked()), &plan, &environment)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
+    if choice.is_by_environment() && !args.yes {
+        let load = format!("load: {}", volume(&plan, &choice.subjects(&plan, &identity.id)));
+        // Unless it is quiet, the target stands there already.
+        let target = args.quiet.then(|| format!("target: {}", choice.target()));
+        pause::pause(&target.into_iter().chain([load]).collect::<Vec<_>>(), &interrupt)?;
+    }
     let clock = Clock::start();
     let folder =
         RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id, readers(args.share))

@@ -12,9 +12,10 @@ use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Settings left out of the table: names that differ in every run, and bounds derived from the volume.
-const IDLE: [&str; 8] = [
+const IDLE: [&str; 9] = [
     "server",
     "server_name",
+    "cluster_id",
     "subjects",
     "max_payload",
     "address",

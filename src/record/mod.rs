@@ -155,6 +155,10 @@ pub struct Broker {
     pub mode: String,
     /// Address, without credentials.
     pub address: String,
+    /// Who has named a bus that tickgate did not start: `--broker`, `--context`, `$NATS_URL`…; absent of a server of tickgate's
+    /// own, and of earlier records.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub named_by: Option<String>,
     /// Product name.
     pub product: String,
     /// Version.

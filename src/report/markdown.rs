@@ -23,6 +23,7 @@ pub(crate) fn summary(record: &Record) -> String {
         say(format!("> **{banner}**\n"));
     }
     say(format!("**{}**\n", escaped(&words::verdict(record))));
+    say(format!("Target: {}\n", escaped(&words::target(record))));
     say(format!("{}\n", escaped(&sections::under(record))));
     let mut objectives = Table::new(["", "objective", "limit", "observed", "margin", "samples"]);
     for o in record.objectives.iter().take(LISTED) {

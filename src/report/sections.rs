@@ -414,7 +414,8 @@ pub(crate) fn broker(record: &Record) -> Facts {
         ("address", show::plain(&b.address)),
         ("durability", show::plain(&b.durability)),
     ]);
-    with_map(head, &b.settings)
+    let by = b.named_by.as_ref().map(|by| ("named by".to_owned(), show::plain(by)));
+    with_map(head.into_iter().chain(by).collect(), &b.settings)
 }
 
 /// CPU, memory and store.
@@ -486,13 +487,13 @@ pub(crate) fn command(record: &Record) -> String {
     // Text from outside is quoted for the shell.
     let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
     let broker = match record.broker.mode.as_str() {
-        "local" => "local".to_owned(),
-        "sim" => "sim".to_owned(),
+        "local" => "--broker local".to_owned(),
+        "sim" => "--broker sim".to_owned(),
         "container" => {
             let image = record.broker.settings.get("container.image").map_or("", String::as_str);
-            format!("container:{}", show::plain(image))
+            format!("--broker container:{}", show::plain(image))
         }
-        _ => {
+        mode => {
             let prefix = &record.plan.topology.prefix;
             let subjects = record.broker.settings.get("subjects").map(String::as_str).unwrap_or_default();
             // The profile's own prefix, which had to be allowed.
@@ -500,8 +501,12 @@ pub(crate) fn command(record: &Record) -> String {
                 subjects.strip_prefix(prefix.as_str()).is_some_and(|tail| [".>", ".*"].contains(&tail));
             let allowed =
                 if is_allowed { format!(" --allow-prefix {}", quoted(prefix)) } else { String::new() };
-            format!("{}{allowed}", quoted(&record.broker.address))
+            let named = match mode.strip_prefix("context ") {
+                Some(context) => format!("--context {}", quoted(context)),
+                None => format!("--broker {}", quoted(&record.broker.address)),
+            };
+            format!("{named}{allowed}")
         }
     };
-    format!("tickgate run ./profile.toml --broker {broker}")
+    format!("tickgate run ./profile.toml {broker}")
 }

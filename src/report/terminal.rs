@@ -70,6 +70,7 @@ fn head(out: &mut String, record: &Record) {
         record.plan.name, broker.product, broker.version, broker.mode, record.run.id
     );
     line!(out, "{}", show::wrap(&head, WIDTH, ""));
+    line!(out, "{}", show::wrap(&format!("target: {}", super::words::target(record)), WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("an acknowledgement means: {}", broker.durability), WIDTH, ""));
     line!(out);
 }

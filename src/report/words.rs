@@ -1,5 +1,7 @@
 //! The verdict as a sentence that names the deciding objective.
 
+use std::collections::BTreeMap;
+
 use super::show;
 use crate::record::{End, ObjectiveResult, Record, Verdict};
 
@@ -63,7 +65,40 @@ pub fn verdict(record: &Record) -> String {
     show::plain(&format!("{said}{end}"))
 }
 
-/// The reason not to trust figures of this bus or load, for the head of every report.
+/// Where the events went, for the head of every report.
+#[must_use]
+pub fn target(record: &Record) -> String {
+    let broker = &record.broker;
+    let said = match broker.mode.as_str() {
+        "local" => "a server of tickgate's own, started on this machine for this run".to_owned(),
+        "container" => {
+            let image = broker.settings.get("container.image").map(|image| format!(" of {image}"));
+            format!("a server of tickgate's own, in a container{}", image.unwrap_or_default())
+        }
+        "sim" => "the simulated bus".to_owned(),
+        _ => {
+            let by = broker.named_by.as_ref().map(|by| format!(", named by {by}")).unwrap_or_default();
+            format!("{}{}{by}", broker.address, names(&broker.settings))
+        }
+    };
+    show::plain(&said)
+}
+
+/// What a bus calls itself: its cluster and its server, in brackets.
+#[must_use]
+pub fn names(settings: &BTreeMap<String, String>) -> String {
+    // A server without a name has an id of 56 letters in its place.
+    let is_id = |name: &String| {
+        name.len() >= 56 && name.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit())
+    };
+    let all = [("cluster", "cluster"), ("cluster_id", "cluster"), ("server_name", "server")];
+    let given = all.iter().filter_map(|(key, word)| Some((word, settings.get(*key)?)));
+    let given: Vec<String> =
+        given.filter(|(_, name)| !is_id(name)).map(|(word, name)| format!("{word} {name}")).collect();
+    if given.is_empty() { String::new() } else { format!(" ({})", given.join(", ")) }
+}
+
+/// What cannot be trusted about the bus itself, for the head of every report.
 #[must_use]
 pub fn banner(record: &Record) -> Option<&'static str> {
     match record.broker.mode.as_str() {
@@ -93,4 +128,20 @@ pub(crate) fn machine(machine: &crate::record::Machine) -> String {
         parts.push(format!("busiest thread {} {:.2}", super::show::plain(&thread.name), thread.cores));
     }
     parts.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bus_is_called_what_it_calls_itself() {
+        let of = |all: &[(&str, &str)]| {
+            names(&all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect())
+        };
+        assert_eq!(of(&[]), "");
+        assert_eq!(of(&[("server_name", "n1"), ("cluster", "C1")]), " (cluster C1, server n1)");
+        assert_eq!(of(&[("cluster_id", "5L6g3nShT-eMCtK--X86sw")]), " (cluster 5L6g3nShT-eMCtK--X86sw)");
+        assert_eq!(of(&[("server_name", &"N".repeat(56))]), "", "it has no name");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::asked::{Asked, SIM};
+use super::asked::{Asked, LOCAL, NamedBy, SIM};
 use super::attach;
 use super::driver::Flag;
 use super::error::SessionError;
@@ -46,9 +46,9 @@ impl Asked {
         if self.context.is_some() {
             return Way::Context;
         }
-        match self.at.as_str() {
+        match self.at.as_deref().unwrap_or(LOCAL) {
             SIM => Way::Simulated,
-            "local" => Way::Process,
+            LOCAL => Way::Process,
             at if at.strip_prefix("local:").is_some_and(|path| !path.is_empty()) => Way::Program,
             "container" => Way::Container(""),
             at => {
@@ -72,7 +72,20 @@ impl Asked {
         };
         let Some(product) = product else { return Ok(None) };
         self.fits(product, &PRODUCTS)?;
-        (product.driver()?.elsewhere)(self, environment).map(Some)
+        self.there(product, environment).map(Some)
+    }
+
+    /// The same of a product.
+    fn there(&self, product: &Product, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
+        let found = (product.driver()?.elsewhere)(self, environment);
+        match (found, &self.named_by) {
+            // It was not written where the user looks first.
+            (Err(SessionError::Asked(text)), NamedBy::Variables(_)) => {
+                let names = self.named_by().unwrap_or_default();
+                Err(SessionError::Asked(format!("{names}: {text}")))
+            }
+            (found, _) => found,
+        }
     }
 
     /// Refuses options of another product.
@@ -105,6 +118,9 @@ pub struct Choice {
     pub(super) warnings: Vec<String>,
     /// Whose configuration the run's stream and consumers copy, where files say it.
     pub(super) model: Option<Model>,
+    /// Who has named a bus that tickgate did not start.
+    pub(super) named_by: Option<String>,
+    by_environment: bool,
 }
 
 /// Where the broker is.
@@ -139,24 +155,8 @@ impl Choice {
         environment: Environment<'_>,
     ) -> Result<Self, SessionError> {
         let product = of_kind(products, plan.bus.kind)?;
-        let mut warnings = Vec::new();
-        let place = match asked.way_among(products) {
-            Way::Simulated => Place::Simulated,
-            way => {
-                let driver = product.driver()?;
-                asked.fits(product, products)?;
-                match way {
-                    Way::Simulated | Way::Unknown => return Err(unknown(&asked.at, product)),
-                    Way::Process | Way::Program => Place::Own(Own::process(asked)),
-                    Way::Container(image) => Place::Own(Own::container(asked, image, product)?),
-                    Way::Context | Way::Address(_) => {
-                        let elsewhere = (driver.elsewhere)(asked, environment)?;
-                        warnings.extend(elsewhere.warnings.iter().cloned());
-                        Place::Elsewhere(elsewhere)
-                    }
-                }
-            }
-        };
+        let asked = &asked.settled(product, environment)?;
+        let place = place(products, product, asked, environment)?;
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
@@ -168,18 +168,43 @@ impl Choice {
                 "--server-config is for `--broker local` and `local:PATH`: only a server that tickgate starts as a process has it",
             ));
         }
-        let hosts = match &place {
-            Place::Elsewhere(elsewhere) => Some(elsewhere.target.hosts()),
+        let elsewhere = match &place {
+            Place::Elsewhere(elsewhere) => Some(elsewhere),
             Place::Simulated | Place::Own(_) => None,
         };
+        let hosts = elsewhere.map(|elsewhere| elsewhere.target.hosts());
+        let mut warnings = elsewhere.map(|elsewhere| elsewhere.warnings.clone()).unwrap_or_default();
+        let named_by = elsewhere.and_then(|_| asked.named_by());
+        let by_environment = matches!(asked.named_by, NamedBy::Variables(_));
         let mut terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;
         if let Some(stream) = plan.bus.attach() {
             warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
             terms.naming = Naming::Profile;
         }
-        let choice = Self { place, product, terms, warnings, model: model::of_files(asked)? };
+        let model = model::of_files(asked)?;
+        let choice = Self { place, product, terms, warnings, model, named_by, by_environment };
         choice.check_model(plan)?;
         Ok(choice)
+    }
+
+    /// Where the events go, and who said so, in words.
+    #[must_use]
+    pub fn target(&self) -> String {
+        let product = self.product.title();
+        match &self.place {
+            Place::Simulated => "the simulated bus".to_owned(),
+            Place::Own(own) => format!("a server of tickgate's own ({product}, {})", own.in_words()),
+            Place::Elsewhere(elsewhere) => {
+                let by = self.named_by.as_ref().map(|by| format!(", named by {by}")).unwrap_or_default();
+                format!("{}{by}", elsewhere.target.label())
+            }
+        }
+    }
+
+    /// Has the environment named the bus, and no flag?
+    #[must_use]
+    pub const fn is_by_environment(&self) -> bool {
+        self.by_environment
     }
 
     /// The subjects or topics of a run, all in one.
@@ -259,6 +284,30 @@ impl Choice {
     }
 }
 
+/// Where the broker is that is asked for.
+fn place(
+    products: &'static [Product],
+    product: &'static Product,
+    asked: &Asked,
+    environment: Environment<'_>,
+) -> Result<Place, SessionError> {
+    let way = asked.way_among(products);
+    if matches!(way, Way::Simulated) {
+        return Ok(Place::Simulated);
+    }
+    product.driver()?;
+    asked.fits(product, products)?;
+    let by_environment = matches!(asked.named_by, NamedBy::Variables(_));
+    match way {
+        Way::Context | Way::Address(_) => Ok(Place::Elsewhere(asked.there(product, environment)?)),
+        // Whatever a variable of the product says is an address of it, or none at all.
+        _ if by_environment => Ok(Place::Elsewhere(asked.there(product, environment)?)),
+        Way::Process | Way::Program => Ok(Place::Own(Own::process(asked))),
+        Way::Container(image) => Ok(Place::Own(Own::container(asked, image, product)?)),
+        Way::Simulated | Way::Unknown => Err(unknown(&asked.label(), product)),
+    }
+}
+
 /// The product that a kind of bus is of.
 fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Product, SessionError> {
     let found = products.iter().find(|product| product.kind == kind);
@@ -278,9 +327,10 @@ fn unknown(at: &str, product: &Product) -> SessionError {
 mod tests {
     use super::*;
     use crate::selftest::swarm::base;
+    use crate::session::ContextName;
 
     fn at(at: &str) -> Asked {
-        Asked { at: at.to_owned(), ..Asked::default() }
+        Asked { at: Some(at.to_owned()), ..Asked::default() }
     }
 
     fn resolved(asked: &Asked, kind: BusKind) -> Result<Choice, String> {
@@ -311,7 +361,7 @@ mod tests {
             let asked = at(text);
             assert!(matches!(asked.way(), Way::Address(product) if product.name() == name), "{text}");
         }
-        let context = Asked { context: Some("x".into()), ..at("sim") };
+        let context = Asked { context: Some(ContextName::Named("x".into())), at: None, ..Asked::default() };
         assert!(matches!(context.way(), Way::Context));
         assert_eq!(
             (context.label(), at("nats://u:pw@h").label()),
@@ -332,6 +382,148 @@ mod tests {
         assert_eq!(elsewhere.terms.naming, crate::topology::Naming::Private);
         assert!(elsewhere.warnings[0].contains("on the command line"), "{:?}", elsewhere.warnings);
         assert!(!format!("{elsewhere:?}").contains("secret1"));
+    }
+
+    /// With these variables set.
+    fn among(set: &[(&str, &str)], asked: &Asked, kind: BusKind) -> Result<Choice, SessionError> {
+        let mut plan = base(1);
+        plan.bus.kind = kind;
+        let variable = |name: &str| {
+            let found = set.iter().find(|(other, _)| *other == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Choice::resolve(asked, &plan, &variable)
+    }
+
+    #[test]
+    fn flags_come_before_the_environment_and_that_before_a_server_of_our_own() {
+        let url =
+            [("NATS_URL", "nats://staging.example:4222"), ("NATS_USER", "u"), ("NATS_PASSWORD", "hunter2")];
+        let target = |set: &[(&str, &str)], asked: &Asked| {
+            let choice = among(set, asked, BusKind::Nats).unwrap();
+            (choice.target(), choice.is_by_environment())
+        };
+        let nothing = Asked::default();
+        let own = "a server of tickgate's own (NATS, started on this machine for this run)".to_owned();
+        assert_eq!(target(&[], &nothing), (own.clone(), false));
+        assert_eq!(target(&[("NATS_URL", "")], &nothing), (own.clone(), false));
+        let staging = "nats://staging.example:4222, named by $NATS_URL".to_owned();
+        assert_eq!(target(&url, &nothing), (staging, true));
+        assert_eq!(target(&url, &at("local")), (own, false));
+        assert_eq!(target(&url, &at("sim")), ("the simulated bus".to_owned(), false));
+        assert_eq!(target(&url, &at("nats://h:1")), ("nats://h:1, named by --broker".to_owned(), false));
+        let bare = target(&[("NATS_URL", "a:1,b")], &nothing).0;
+        assert_eq!(bare, "nats://a:1,nats://b:4222, named by $NATS_URL");
+        let secret = target(&[("NATS_URL", "nats://u:hun/ter3@h")], &nothing).0;
+        assert_eq!(secret, "nats://h:4222, named by $NATS_URL");
+        // It is not a way to start anything.
+        assert_eq!(target(&[("NATS_URL", "local")], &nothing).0, "nats://local:4222, named by $NATS_URL");
+    }
+
+    #[test]
+    fn a_context_of_the_environment_is_used_at_the_address_of_the_environment() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("nats/context")).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join("nats").join(name), text).unwrap();
+        write("context/app.json", r#"{"url":"nats://app:4222","user":"u","password":"hunter2","more":1}"#);
+        write("context.txt", "app");
+        let config = folder.path().display().to_string();
+        let of = |more: &[(&str, &str)], context: Option<ContextName>| {
+            let set = [&[("XDG_CONFIG_HOME", config.as_str())], more].concat();
+            among(&set, &Asked { context, ..Asked::default() }, BusKind::Nats).unwrap()
+        };
+        let by_variable = of(&[("NATS_CONTEXT", "app")], None);
+        assert_eq!(by_variable.target(), "nats://app:4222 (context app), named by $NATS_CONTEXT");
+        assert!(by_variable.is_by_environment());
+        assert!(by_variable.warnings.iter().any(|warning| warning.contains("`more`")));
+        let both = of(&[("NATS_CONTEXT", "app"), ("NATS_URL", "nats://other")], None);
+        assert_eq!(both.target(), "nats://other:4222, named by $NATS_URL and $NATS_CONTEXT");
+        assert!(format!("{both:?}").contains("user: \"u\""), "its credentials are the context's");
+        let selected = of(&[("NATS_URL", "nats://other")], Some(ContextName::Selected));
+        assert_eq!(selected.target(), "nats://app:4222 (context app), named by --context");
+        assert!(!selected.is_by_environment());
+    }
+
+    #[test]
+    fn a_way_in_without_an_address_is_not_left_aside() {
+        let refused = |set: &[(&str, &str)], asked: &Asked, kind| match among(set, asked, kind) {
+            Err(SessionError::Asked(text)) => text,
+            other => panic!("{other:?}"),
+        };
+        let nothing = Asked::default();
+        let kafka = if cfg!(feature = "kafka") { &PRODUCTS[..] } else { &PRODUCTS[..1] };
+        for product in kafka {
+            for name in product.variables.entry {
+                let text = refused(&[(name, "hunter2")], &nothing, product.kind);
+                assert!(text.starts_with(&format!("${name} is for a bus")), "{text}");
+                assert!(text.contains(&format!("${}", product.variables.address)), "{text}");
+                assert!(text.contains("--broker local") && !text.contains("hunter2"), "{text}");
+                assert!(among(&[(name, "x")], &at("local"), product.kind).is_ok(), "it was asked for");
+            }
+        }
+        let creds = Asked { creds: Some("a.creds".into()), ..Asked::default() };
+        let text = refused(&[("NATS_USER", "u")], &creds, BusKind::Nats);
+        assert!(text.starts_with("--creds, $NATS_USER are for a bus"), "{text}");
+        assert!(among(&[("KAFKA_USER", "u")], &nothing, BusKind::Nats).is_ok(), "it is of another product");
+    }
+
+    #[test]
+    fn what_the_environment_says_is_used_or_refused_by_its_name() {
+        let refused = |set: &[(&str, &str)], asked: &Asked| match among(set, asked, BusKind::Nats) {
+            Err(SessionError::Asked(text)) => {
+                assert!(!text.contains("hunter2"), "{text}");
+                text
+            }
+            other => panic!("{other:?}"),
+        };
+        let nothing = Asked::default();
+        let at_url = |more: &[(&'static str, &'static str)]| [&[("NATS_URL", "nats://h")], more].concat();
+        for (set, parts) in [
+            (vec![("NATS_URL", "ws://u:hunter2@h")], ["$NATS_URL: ", "WebSocket"]),
+            (vec![("NATS_URL", "kafka://h:1")], ["a Kafka URL", "bus.kind=kafka"]),
+            (at_url(&[("NATS_SOCKS_PROXY", "socks5://h")]), ["$NATS_SOCKS_PROXY", "proxy"]),
+            (at_url(&[("NATS_PASSWORD", "hunter2")]), ["$NATS_PASSWORD", "NATS_USER"]),
+            (at_url(&[("NATS_TOKEN", "env://hunter2")]), ["$NATS_TOKEN", "reference"]),
+            (at_url(&[("NATS_SEED", "hunter2")]), ["$NATS_SEED", "NATS_JWT"]),
+            (at_url(&[("NATS_CREDS", "c"), ("NATS_TOKEN", "hunter2")]), ["$NATS_CREDS", "$NATS_TOKEN"]),
+        ] {
+            let text = refused(&set, &nothing);
+            assert!(parts.iter().all(|part| text.contains(part)), "{text}");
+        }
+        let two = Asked { creds: Some("c".into()), user: Some("u".into()), ..at("nats://h") };
+        assert!(refused(&[], &two).contains("--creds and --user"));
+        let flag = Asked { creds: Some("c".into()), ..at("nats://h") };
+        let set = [("NATS_CREDS", "c"), ("NATS_TOKEN", "hunter2")];
+        assert!(among(&set, &flag, BusKind::Nats).is_ok(), "the flag comes first");
+        let prefix = Asked { js_api_prefix: Some("JS.>".into()), ..at("nats://h") };
+        assert!(refused(&[], &prefix).contains("`JS.>`"));
+        let prefix = Asked { js_api_prefix: Some("JS.hub.API".into()), ..at("nats://h") };
+        let warnings = among(&[], &prefix, BusKind::Nats).unwrap().warnings;
+        assert!(warnings[0].contains("JS.hub.API") && warnings[0].contains("--allow-prefix"), "{warnings:?}");
+    }
+
+    #[cfg(feature = "kafka")]
+    #[test]
+    fn kafkas_variable_is_read_as_its_tools_write_it() {
+        for (value, target) in [
+            ("h:9092", "kafka://h:9092"),
+            ("a:1,b:2", "kafka://a:1,b:2"),
+            ("kafka+tls://h:1", "kafka+tls://h:1"),
+            ("SASL_SSL://a:1,SASL_SSL://b:2", "kafka+tls://a:1,b:2"),
+            ("PLAINTEXT://h:1", "kafka://h:1"),
+        ] {
+            let set = [("KAFKA_BOOTSTRAP_SERVERS", value), ("NATS_URL", "nats://h")];
+            let choice = among(&set, &Asked::default(), BusKind::Kafka).unwrap();
+            assert_eq!(choice.target(), format!("{target}, named by $KAFKA_BOOTSTRAP_SERVERS"));
+        }
+        let both =
+            |name: &str| ["NATS_URL", "KAFKA_BOOTSTRAP_SERVERS"].contains(&name).then(|| "h:1".to_owned());
+        let error = Asked::default().of_any_product(&both).unwrap_err().to_string();
+        assert!(error.contains("$NATS_URL and $KAFKA_BOOTSTRAP_SERVERS"), "{error}");
+        let one = |name: &str| (name == "KAFKA_BOOTSTRAP_SERVERS").then(|| "h:1".to_owned());
+        assert_eq!(Asked::default().of_any_product(&one).unwrap().label(), "kafka://h:1");
+        assert_eq!(Asked::default().of_any_product(&|_| None).unwrap(), Asked::default());
     }
 
     #[test]

@@ -77,12 +77,27 @@ pub enum Flag {
     Program,
     /// The configuration of somebody's server.
     ServerConfig,
+    /// Under which subjects `JetStream` answers.
+    JsApiPrefix,
+    /// Its domain.
+    JsDomain,
+    /// First tokens of reply subjects.
+    InboxPrefix,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Context, Self::Nkey, Self::TlsFirst, Self::Model, Self::Program, Self::ServerConfig];
+    pub(super) const ALL: [Self; 9] = [
+        Self::Context,
+        Self::Nkey,
+        Self::TlsFirst,
+        Self::Model,
+        Self::Program,
+        Self::ServerConfig,
+        Self::JsApiPrefix,
+        Self::JsDomain,
+        Self::InboxPrefix,
+    ];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -93,6 +108,9 @@ impl Flag {
             Self::Model => "--stream-config or --consumer-config",
             Self::Program => "--broker local:PATH",
             Self::ServerConfig => "--server-config",
+            Self::JsApiPrefix => "--js-api-prefix",
+            Self::JsDomain => "--js-domain",
+            Self::InboxPrefix => "--inbox-prefix",
         }
     }
 
@@ -104,6 +122,9 @@ impl Flag {
             Self::Program => asked.program().is_some(),
             Self::ServerConfig => asked.server_config.is_some(),
             Self::Model => asked.stream_config.is_some() || !asked.consumer_config.is_empty(),
+            Self::JsApiPrefix => asked.js_api_prefix.is_some(),
+            Self::JsDomain => asked.js_domain.is_some(),
+            Self::InboxPrefix => asked.inbox_prefix.is_some(),
         }
     }
 }

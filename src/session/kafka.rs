@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::asked::Asked;
+use super::asked::{Asked, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
@@ -86,8 +86,9 @@ fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
 }
 
 fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
-    let target = kafka::Target::parse(&asked.at).map_err(SessionError::asked)?;
-    let on_the_command_line = target.sasl.is_some();
+    let target =
+        kafka::Target::parse(asked.at.as_deref().unwrap_or_default()).map_err(SessionError::asked)?;
+    let on_the_command_line = target.sasl.is_some() && asked.named_by == NamedBy::CommandLine;
     target.secrets().for_each(keep_out);
     // What a user's file says wrong is the user's to change.
     let access = access(asked, environment).map_err(SessionError::asked)?;
@@ -111,5 +112,5 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, BusErro
     };
     let given = flags.or(file);
     // A file never chooses where the environment's credentials go.
-    Ok(if asked.by_file { given } else { given.or(Access::from_env(environment)) })
+    Ok(if asked.by_file() { given } else { given.or(Access::from_env(environment)) })
 }

@@ -16,6 +16,7 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub(crate) mod model;
+mod named;
 mod nats;
 mod own;
 mod product;
@@ -25,7 +26,7 @@ mod telling;
 mod terms;
 
 pub(crate) use admit::{admit, store_bound, told};
-pub use asked::Asked;
+pub use asked::{Asked, ContextName, NamedBy};
 pub use choice::Choice;
 pub(crate) use choice::Way;
 pub use driver::{Driver, Flag, GetIn, Lodging, Program, Resolve, Start};
@@ -34,7 +35,7 @@ pub(crate) use error::with_sources;
 pub use journal::Keeping;
 #[cfg(not(feature = "containers"))]
 pub(crate) use own::NO_CONTAINERS;
-pub use product::{PRODUCTS, Product};
+pub use product::{PRODUCTS, Product, Variables};
 pub use target::{Elsewhere, Environment, Going, Known, Target};
 pub use terms::Terms;
 
@@ -109,7 +110,8 @@ fn measure(
     match &choice.place {
         Place::Simulated => sim::run(job, observers),
         Place::Elsewhere(elsewhere) => {
-            let broker = elsewhere.watched(choice.product.name());
+            let mut broker = elsewhere.watched(choice.product.name());
+            broker.record.named_by.clone_from(&choice.named_by);
             elsewhere.target.run(Going {
                 job,
                 terms: choice.terms,

@@ -1,13 +1,13 @@
 //! NATS: its servers, its addresses, its bus.
 
-use super::asked::Asked;
+use super::asked::{Asked, ContextName, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
 use crate::bus::leftover::Cleaner;
-use crate::bus::nats::{self, Access, Auth, NatsBus, NatsCleaner, Setup, TlsFiles};
+use crate::bus::nats::{self, Access, Api, Auth, NatsBus, NatsCleaner, Setup, TlsFiles, Way};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::market;
@@ -94,27 +94,63 @@ fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
 }
 
 fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
-    let (target, mode) = match &asked.context {
-        Some(name) => (nats::Target::context(name, environment)?, format!("context {name}")),
-        None => (nats::Target::parse(&asked.at).map_err(SessionError::asked)?, "url".to_owned()),
-    };
-    // The URL's credentials are secret, too, even where others take precedence.
-    let on_the_command_line = asked.context.is_none() && target.secret().is_some();
-    target.secret().into_iter().for_each(keep_out);
-    let target = target.with(access(asked, environment));
-    target.secret().into_iter().for_each(keep_out);
+    let (target, mode, mut warnings) = named(asked, environment)?;
+    // What the URL says is a secret, too, where other credentials win over it.
+    let on_the_command_line = asked.named_by == NamedBy::CommandLine && asked.context.is_none();
+    let on_the_command_line = on_the_command_line && target.secret().is_some();
+    target.secrets().for_each(keep_out);
+    let access = access(asked, environment)?;
+    if access.password.is_some() && access.ways().is_empty() && !matches!(target.auth, Auth::User { .. }) {
+        return Err(SessionError::asked(
+            "$NATS_PASSWORD is set, and nothing names its user; set NATS_USER, or give --user",
+        ));
+    }
+    if access.seed.is_some() && access.jwt.is_none() && access.ways().is_empty() {
+        return Err(SessionError::asked("$NATS_SEED is set, and nothing gives its JWT; set NATS_JWT"));
+    }
+    let target = target.with(access);
+    target.secrets().for_each(keep_out);
+    target.check_subjects().map_err(SessionError::asked)?;
     let plain = target.urls.iter().map(String::as_str).filter(|url| !url.starts_with("tls://"));
     let open = target.secret().is_some() && !target.requires_tls();
-    let warnings = exposure(on_the_command_line, plain.filter(|_| open));
+    warnings.extend(exposure(on_the_command_line, plain.filter(|_| open)));
+    if matches!(target.api, Api::Prefix(_)) && asked.allow_prefix.is_empty() {
+        warnings.push(format!(
+            "JetStream is reached under `{}`, as another account exports it; that account must take the events, too: \
+             their subjects are `tickgate-RUN.…`, or the profile's own with --allow-prefix",
+            target.api.subject()
+        ));
+    }
     Ok(Elsewhere { target: Box::new(target), mode, warnings })
 }
 
-/// The requested credentials, or those of the environment if none are requested.
-fn access(asked: &Asked, environment: Environment<'_>) -> Access {
+/// What is named by a URL or a context, how a record names that, and what the user should know of it.
+fn named(
+    asked: &Asked,
+    environment: Environment<'_>,
+) -> Result<(nats::Target, String, Vec<String>), SessionError> {
+    let found = match &asked.context {
+        None => {
+            let url = asked.at.as_deref().unwrap_or_default();
+            return Ok((nats::Target::parse(url).map_err(SessionError::asked)?, "url".into(), Vec::new()));
+        }
+        Some(ContextName::Named(name)) => nats::Found::named(name, environment)?,
+        Some(ContextName::Selected) => nats::Found::selected(environment)?,
+    };
+    let nats::ContextFile { target, warnings } = found.read(environment)?;
+    let target = match &asked.at {
+        // The address of the environment replaces the context's, as with the nats command line.
+        Some(url) => target.moved(url).map_err(SessionError::asked)?,
+        None => target,
+    };
+    Ok((target, format!("context {}", found.name), warnings))
+}
+
+/// What is asked for of credentials, and the environment where nothing is.
+fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, SessionError> {
+    let domain = asked.js_domain.clone().map(Api::Domain);
     let given = Access {
         user: asked.user.clone(),
-        password: None,
-        token: None,
         nkey: asked.nkey.clone(),
         creds: asked.creds.clone(),
         tls: TlsFiles {
@@ -123,7 +159,64 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Access {
             key: asked.tls_key.clone(),
             first: asked.tls_first,
         },
+        api: asked.js_api_prefix.clone().map(Api::Prefix).or(domain),
+        inbox_prefix: asked.inbox_prefix.clone(),
+        ..Access::default()
     };
+    one_way(&given, |way| match way {
+        Way::Creds => "--creds",
+        Way::Nkey => "--nkey",
+        Way::User | Way::Jwt | Way::Token => "--user",
+    })?;
     // A file never chooses where the environment's credentials go.
-    if asked.by_file { given } else { given.or(Access::from_env(environment)) }
+    if asked.by_file() {
+        return Ok(given);
+    }
+    if environment("NATS_SOCKS_PROXY").is_some_and(|proxy| !proxy.is_empty()) {
+        return Err(SessionError::asked(
+            "$NATS_SOCKS_PROXY is set, and tickgate does not connect through a proxy; unset it, or connect through a \
+             forwarded port (`ssh -L`)",
+        ));
+    }
+    no_references(environment)?;
+    let variables = Access::from_env(environment);
+    if given.ways().is_empty() {
+        one_way(&variables, |way| match way {
+            Way::Creds => "$NATS_CREDS",
+            Way::Nkey => "$NATS_NKEY",
+            Way::Jwt => "$NATS_JWT",
+            Way::Token => "$NATS_TOKEN",
+            Way::User => "$NATS_USER",
+        })?;
+    }
+    Ok(given.or(variables))
+}
+
+/// Refuses references in variables, which the nats command line follows: they would be taken for the secret itself.
+fn no_references(environment: Environment<'_>) -> Result<(), SessionError> {
+    const REFERENCES: [&str; 5] = ["env://", "file://", "data:", "op://", "nsc://"];
+    for name in
+        ["NATS_PASSWORD", "NATS_TOKEN", "NATS_JWT", "NATS_SEED", "NATS_CREDS", "NATS_NKEY", "NATS_USER"]
+    {
+        let value = environment(name).unwrap_or_default().to_ascii_lowercase();
+        if let Some(scheme) = REFERENCES.iter().find(|scheme| value.starts_with(**scheme)) {
+            return Err(SessionError::Asked(format!(
+                "${name} is a reference ({scheme}…), which tickgate follows in a context only; give the value or the path \
+                 itself, or a context"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Refuses several ways in: the server takes one, and the others would be left aside in silence.
+fn one_way(access: &Access, word: impl Fn(Way) -> &'static str) -> Result<(), SessionError> {
+    match access.ways()[..] {
+        [first, second, ..] => Err(SessionError::Asked(format!(
+            "{} and {} are two ways in, and the server takes one; leave one of them out",
+            word(first),
+            word(second)
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -182,6 +182,15 @@ impl Own {
         }
     }
 
+    /// How it is started, in words.
+    pub(super) fn in_words(&self) -> String {
+        match &self.how {
+            How::Process => "started on this machine for this run".to_owned(),
+            #[cfg(feature = "containers")]
+            How::Container(image) => format!("a container of {}", image.reference),
+        }
+    }
+
     /// As a record names the way to it.
     const fn mode(&self) -> &'static str {
         match self.how {

@@ -15,7 +15,36 @@ pub static PRODUCTS: [Product; 2] = [
         listed_as: "broker",
         prefixes: &["nats://", "tls://"],
         addresses: "nats://HOST:PORT or tls://HOST:PORT",
-        flags: &[Flag::Context, Flag::Nkey, Flag::TlsFirst, Flag::Model, Flag::Program, Flag::ServerConfig],
+        flags: &[
+            Flag::Context,
+            Flag::Nkey,
+            Flag::TlsFirst,
+            Flag::Model,
+            Flag::Program,
+            Flag::ServerConfig,
+            Flag::JsApiPrefix,
+            Flag::JsDomain,
+            Flag::InboxPrefix,
+        ],
+        variables: &Variables {
+            address: "NATS_URL",
+            scheme: "nats",
+            others: &[],
+            context: Some("NATS_CONTEXT"),
+            entry: &[
+                "NATS_USER",
+                "NATS_PASSWORD",
+                "NATS_TOKEN",
+                "NATS_NKEY",
+                "NATS_CREDS",
+                "NATS_JWT",
+                "NATS_SEED",
+                "NATS_CA",
+                "NATS_CERT",
+                "NATS_KEY",
+                "NATS_SOCKS_PROXY",
+            ],
+        },
         own_naming: Naming::Profile,
         everything: ">",
         driver: Some(nats::DRIVER),
@@ -26,6 +55,25 @@ pub static PRODUCTS: [Product; 2] = [
         prefixes: &["kafka"],
         addresses: "kafka://HOST:PORT or kafka+tls://HOST:PORT",
         flags: &[],
+        variables: &Variables {
+            address: "KAFKA_BOOTSTRAP_SERVERS",
+            scheme: "kafka",
+            others: &[
+                ("PLAINTEXT", "kafka"),
+                ("SASL_PLAINTEXT", "kafka"),
+                ("SSL", "kafka+tls"),
+                ("SASL_SSL", "kafka+tls"),
+            ],
+            context: None,
+            entry: &[
+                "KAFKA_USER",
+                "KAFKA_PASSWORD",
+                "KAFKA_SASL_MECHANISM",
+                "KAFKA_CA",
+                "KAFKA_CERT",
+                "KAFKA_KEY",
+            ],
+        },
         own_naming: Naming::Private,
         everything: "*",
         #[cfg(feature = "kafka")]
@@ -34,6 +82,21 @@ pub static PRODUCTS: [Product; 2] = [
         driver: None,
     },
 ];
+
+/// The variables of the environment that the tools of a product read.
+#[derive(Debug)]
+pub struct Variables {
+    /// Where the bus is.
+    pub address: &'static str,
+    /// The scheme of an address that has none.
+    pub scheme: &'static str,
+    /// Other schemes that the tools read, each with what it is here.
+    pub others: &'static [(&'static str, &'static str)],
+    /// A named configuration, which says where the bus is, too.
+    pub context: Option<&'static str>,
+    /// How to get in. They say nothing of where the bus is.
+    pub entry: &'static [&'static str],
+}
 
 /// A product: a kind of broker, and how a run gets one.
 #[derive(Debug)]
@@ -48,12 +111,28 @@ pub struct Product {
     pub addresses: &'static str,
     /// Which flags are for it, of those that not every product has.
     pub flags: &'static [Flag],
-    /// The naming of subjects on a server that tickgate starts, where no other client listens.
+    /// The variables of the environment that name its bus, and the way in.
+    pub variables: &'static Variables,
+    /// Under whose names the events go on a server of our own, where nobody else listens.
     pub own_naming: Naming,
     /// The wildcard for all that is below a name.
     pub everything: &'static str,
     /// `None` where tickgate was built without it.
     pub driver: Option<Driver>,
+}
+
+impl Variables {
+    /// An address as a tool of the product reads it, as a URL.
+    pub(super) fn url(&self, address: &str) -> String {
+        let Some((scheme, rest)) = address.split_once("://") else {
+            return format!("{}://{address}", self.scheme);
+        };
+        // Listeners of Kafka's own have the protocol before each.
+        match self.others.iter().find(|(other, _)| other.eq_ignore_ascii_case(scheme)) {
+            Some((_, ours)) => format!("{ours}://{}", rest.replace(&format!(",{scheme}://"), ",")),
+            None => address.to_owned(),
+        }
+    }
 }
 
 impl Product {

@@ -4,7 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use tickgate::bus::nats::{Access, Auth, NatsBus, Secret, Setup, Target, TlsFiles};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use tickgate::bus::nats::{Access, Api, Auth, Found, NatsBus, Secret, Setup, Target, TlsFiles};
 use tickgate::bus::{Bus as _, Member as _, Outgoing, Publisher as _};
 use tickgate::host::clock::Clock;
 use tickgate::plan::{Plan, Size};
@@ -204,19 +206,106 @@ fn tls_first() {
     says(&refusal(Target { tls: tls(true), ..target(&plain) }), &["not first"]);
 }
 
-#[test]
-fn a_context_of_the_nats_command_line() {
-    let server = NatsServer::with("authorization { user: me, password: pw }");
+/// What the `nats` command line writes for a context.
+fn context(server: &NatsServer, fields: &serde_json::Value) -> Target {
     let contexts = server.folder().join("nats/context");
     std::fs::create_dir_all(&contexts).expect("folders");
-    let context = serde_json::json!({
-        "description": "", "url": server.url(), "user": "me", "password": "pw", "creds": "", "tls_first": false,
-        "inbox_prefix": "_INBOX_me"
+    let mut context = serde_json::json!({
+        "description": "", "url": server.url(), "socks_proxy": "", "token": "", "user": "", "password": "", "creds": "",
+        "nkey": "", "cert": "", "key": "", "ca": "", "nsc": "", "jetstream_domain": "", "jetstream_api_prefix": "",
+        "jetstream_event_prefix": "", "inbox_prefix": "", "user_jwt": "", "user_seed": "", "color_scheme": "",
+        "tls_first": false, "windows_cert_store": "", "windows_cert_match_by": "", "windows_cert_match": "",
+        "windows_ca_certs_match": null
     });
+    for (field, value) in fields.as_object().expect("fields") {
+        context[field] = value.clone();
+    }
     std::fs::write(contexts.join("here.json"), context.to_string()).expect("a file");
     let folder = server.folder().display().to_string();
-    let variable = |name: &str| (name == "XDG_CONFIG_HOME").then(|| folder.clone());
-    one_event_passes(Target::context("here", variable).expect("a context"));
+    let variable = |name: &str| match name {
+        "XDG_CONFIG_HOME" => Some(folder.clone()),
+        "SECRET" => Some("pw".to_owned()),
+        _ => None,
+    };
+    let read = Found::named("here", &variable).expect("a name").read(&variable).expect("a context");
+    assert_eq!(read.warnings, [""; 0]);
+    read.target
+}
+
+#[test]
+fn a_context_of_the_nats_command_line() {
+    let server = NatsServer::with(
+        "authorization { user: me, password: pw, permissions: { publish: \">\", subscribe: [\"_INBOX_me.>\"] } }",
+    );
+    let of = |password: &str| {
+        let fields = serde_json::json!({"user": "me", "password": password, "inbox_prefix": "_INBOX_me"});
+        context(&server, &fields)
+    };
+    one_event_passes(of("pw"));
+    one_event_passes(of("env://SECRET"));
+    one_event_passes(of("data:;base64,cHcK"));
+    let bare = Target { inbox_prefix: None, ..of("pw") };
+    let flag = Access { inbox_prefix: Some("_INBOX_me".to_owned()), ..Access::default() };
+    one_event_passes(bare.with(flag));
+}
+
+#[test]
+fn the_jwt_and_the_seed_of_a_context() {
+    let mode = OperatorMode::new();
+    let server = NatsServer::with(&mode.config);
+    let line =
+        |at: usize| mode.creds.lines().filter(|line| !line.contains("---") && !line.is_empty()).nth(at);
+    let (jwt, seed) = (line(0).expect("a JWT"), line(1).expect("a seed"));
+    let target = context(&server, &serde_json::json!({"user_jwt": jwt, "user_seed": seed}));
+    assert!(!format!("{target:?}").contains(seed));
+    one_event_passes(target);
+    let variables = |name: &str| match name {
+        "NATS_JWT" => Some(jwt.to_owned()),
+        "NATS_SEED" => Some(seed.to_owned()),
+        _ => None,
+    };
+    one_event_passes(Target::parse(&server.url()).expect("a URL").with(Access::from_env(variables)));
+    let unsigned = context(&server, &serde_json::json!({"user_jwt": jwt}));
+    says(&refusal(unsigned), &["authorization violation"]);
+    let broken = context(&server, &serde_json::json!({"user_jwt": jwt, "user_seed": "SUBROKENSEED"}));
+    let said = refusal(broken);
+    assert!(said.contains("seed") && !said.contains("SUBROKENSEED"), "{said}");
+    let creds = STANDARD.encode(&mode.creds);
+    one_event_passes(context(&server, &serde_json::json!({"creds": format!("data:;base64,{creds}")})));
+}
+
+/// `JetStream` of one account, whose API another one imports under subjects of its own.
+const IMPORTED: &str = r#"
+accounts {
+  HUB { jetstream: enabled, users: [ { user: hub, password: pw } ],
+    exports: [ { service: "$JS.API.>", response_type: stream }, { service: "$JS.ACK.>" }, { service: "ai-trader.>" } ] }
+  APP { users: [ { user: app, password: pw } ],
+    imports: [ { service: { account: HUB, subject: "$JS.API.>" }, to: "JS.hub.API.>" },
+      { service: { account: HUB, subject: "$JS.ACK.>" } }, { service: { account: HUB, subject: "ai-trader.>" } } ] }
+}"#;
+
+#[test]
+fn the_api_of_another_account() {
+    let server = NatsServer::with(IMPORTED);
+    let target = context(
+        &server,
+        &serde_json::json!({"user": "app", "password": "pw", "jetstream_api_prefix": "JS.hub.API"}),
+    );
+    one_event_passes(target.clone());
+    let bare = Target { api: Api::Default, ..target };
+    says(&refusal(bare.clone()), &["has no JetStream for us", "--js-api-prefix"]);
+    one_event_passes(bare.with(Access { api: Some(Api::Prefix("JS.hub.API.".into())), ..Access::default() }));
+}
+
+#[test]
+fn a_password_stands_in_a_url_as_it_is() {
+    for password in ["1234/sEcr3t", "1234#sEcr3t", "1234?sEcr3t", "abc/x", "a:b@c/d#e?f", "@", "a b\"'\\"] {
+        let quoted = serde_json::json!(password);
+        let server = NatsServer::with(&format!("authorization {{ user: gate, password: {quoted} }}"));
+        one_event_passes(
+            Target::parse(&format!("nats://gate:{password}@127.0.0.1:{}", server.port())).expect("a URL"),
+        );
+    }
 }
 
 #[test]

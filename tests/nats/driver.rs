@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::stream;
-use tickgate::bus::nats::{NatsBus, Setup, Target};
+use tickgate::bus::nats::{Api, NatsBus, Setup, Target};
 use tickgate::bus::{
     Ack, Answer, Bus as _, BusError, Doubt, Mark, Member as _, Outgoing, Publisher as _, Refusal,
 };
@@ -212,7 +212,7 @@ fn a_domain_is_addressed() {
     let server =
         NatsServer::bare(&format!("jetstream {{ store_dir: \"{}\", domain: hub }}", folder.path().display()));
     let plan = support::plan();
-    let target = Target { domain: Some("hub".to_owned()), ..Target::parse(&server.url()).unwrap() };
+    let target = Target { api: Api::Domain("hub".to_owned()), ..Target::parse(&server.url()).unwrap() };
     let mut bus = NatsBus::connect(target, &setup(&plan, &support::symbols(&plan))).unwrap();
     bus.provision().unwrap();
     let mut publisher = bus.publisher(0).unwrap();
@@ -221,7 +221,7 @@ fn a_domain_is_addressed() {
     settle(&mut publisher, &mut acks);
     assert!(matches!(outcomes(&acks)[..], [Answer::Stored { .. }]));
     assert_eq!(receive(&mut bus.member(0, 0).unwrap(), 1).len(), 1);
-    let target = Target { domain: Some("elsewhere".to_owned()), ..Target::parse(&server.url()).unwrap() };
+    let target = Target { api: Api::Domain("elsewhere".to_owned()), ..Target::parse(&server.url()).unwrap() };
     let error = NatsBus::connect(target, &setup(&plan, &support::symbols(&plan))).err().unwrap().to_string();
     assert!(error.contains("nobody answers its API"), "{error}");
 }

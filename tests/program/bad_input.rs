@@ -20,7 +20,8 @@ use crate::support::program::{Done, Place, balances};
 fn refused(place: &Place, args: &[&str], code: i32, parts: &[&str]) -> Done {
     let done = place.gate(args);
     done.fails(code, parts);
-    let mut said = done.err.lines().skip_while(|line| line.starts_with("warning: "));
+    let before = |line: &&str| line.starts_with("warning: ") || line.starts_with("target: ");
+    let mut said = done.err.lines().skip_while(before);
     assert!(said.next().is_some_and(|line| line.starts_with("tickgate: ")), "{}", done.err);
     assert_eq!(done.out, "");
     assert!(place.runs().is_empty(), "nothing was measured, so nothing stays");

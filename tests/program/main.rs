@@ -23,4 +23,5 @@ mod saturation;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+mod target;
 mod verdicts;

@@ -41,7 +41,7 @@ fn plan() -> Plan {
 }
 
 fn at(at: &str) -> Asked {
-    Asked { at: at.to_owned(), ..Asked::default() }
+    Asked { at: Some(at.to_owned()), ..Asked::default() }
 }
 
 fn resolve(asked: &Asked, plan: &Plan) -> Result<Choice, SessionError> {

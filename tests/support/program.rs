@@ -136,7 +136,9 @@ impl Place {
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(&self.program);
         command.args(args).current_dir(self.path()).stdin(Stdio::null());
-        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("NATS_")) {
+        // The bus of a test is the test's, whatever the environment of the tests names.
+        let names = |name: &str| ["NATS_", "KAFKA_"].iter().any(|start| name.starts_with(start));
+        for (name, _) in std::env::vars_os().filter(|(name, _)| names(&name.to_string_lossy())) {
             command.env_remove(name);
         }
         command.env_remove("NO_COLOR");

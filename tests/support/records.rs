@@ -352,6 +352,7 @@ pub fn of(recipe: &Recipe) -> Record {
             kind: "nats".into(),
             mode: "local".into(),
             address: "nats://127.0.0.1:4222".into(),
+            named_by: None,
             product: "nats-server".into(),
             version: "2.15.1".into(),
             durability: "page cache".into(),

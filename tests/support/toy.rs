@@ -15,7 +15,7 @@ use tickgate::host::resources::Meter;
 use tickgate::plan::{self, BusKind, Plan, Words};
 use tickgate::record::Record;
 use tickgate::session::{
-    Asked, Driver, Elsewhere, Environment, Going, Lodging, Product, Program, SessionError, Target,
+    Asked, Driver, Elsewhere, Environment, Going, Lodging, Product, Program, SessionError, Target, Variables,
 };
 use tickgate::topology::Naming;
 
@@ -28,6 +28,13 @@ pub static PRODUCTS: [Product; 1] = [Product {
     prefixes: &["toy://"],
     addresses: "toy://NUMBER",
     flags: &[],
+    variables: &Variables {
+        address: "TOY_ADDRESS",
+        scheme: "toy",
+        others: &[],
+        context: None,
+        entry: &["TOY_PASSWORD"],
+    },
     own_naming: Naming::Profile,
     everything: ">",
     driver: Some(Driver { program, start, elsewhere, own }),
@@ -273,7 +280,11 @@ fn target(url: &str) -> Result<Box<dyn Target>, SessionError> {
 }
 
 fn elsewhere(asked: &Asked, _: Environment<'_>) -> Result<Elsewhere, SessionError> {
-    Ok(Elsewhere { target: target(&asked.at)?, mode: "url".to_owned(), warnings: Vec::new() })
+    Ok(Elsewhere {
+        target: target(asked.at.as_deref().unwrap_or_default())?,
+        mode: "url".to_owned(),
+        warnings: Vec::new(),
+    })
 }
 
 fn own(url: &str, _: &Entry) -> Result<Box<dyn Target>, SessionError> {

@@ -161,13 +161,15 @@ impl KafkaBus {
         let watch = Watch::new(marks.of("admin".to_owned()));
         let admin =
             AdminClient::from_config_and_context(&target.config("admin")?, Watching(watch)).map_err(wrong)?;
-        let facts = Admin { client: &admin, runtime: &runtime, names: &names }.facts(
+        let mut facts = Admin { client: &admin, runtime: &runtime, names: &names }.facts(
             &metadata,
             &target,
             &plan,
             setup.version.as_deref(),
             setup.store.is_some(),
         );
+        let id = control.client().fetch_cluster_id(provision::PATIENCE);
+        facts.settings.extend(id.map(|id| ("cluster_id".to_owned(), id)));
         let progress = plan.groups.iter().enumerate().map(|(at, group)| {
             let shares = num::count32(names.subscribed(at).len()) * names.partitions();
             Arc::new(Progress::new(names.places(), group.members, shares))

@@ -2,7 +2,7 @@
 
 use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::response::Response;
-use async_nats::jetstream::{self, Context, ErrorCode};
+use async_nats::jetstream::{Context, ErrorCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
@@ -48,12 +48,7 @@ impl NatsCleaner {
             let marks = Marks::new(Clock::start());
             let notes = marks.of(NAME.to_owned());
             let client = link::connect(&self.target, Terms::default(), notes, CONTROL_QUEUE).await?;
-            let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-            let jetstream = match &self.target.domain {
-                Some(domain) => builder.domain(domain).build(client.clone()),
-                None => builder.build(client.clone()),
-            };
-            unless_denied(&marks, NAME, work(&jetstream)).await
+            unless_denied(&marks, NAME, work(&link::jetstream(&self.target, client))).await
         })
     }
 }

@@ -44,7 +44,7 @@ enum Proof {
     User(String, super::Secret),
     Token(super::Secret),
     Key(KeyPair),
-    Jwt(String, KeyPair),
+    Jwt(String, Option<KeyPair>),
 }
 
 /// A connection that was made: the server has let us in, and knows nothing else of us.
@@ -117,10 +117,15 @@ impl Dialer {
             Auth::User { user, password } => Proof::User(user.clone(), password.clone()),
             Auth::Token(token) => Proof::Token(token.clone()),
             Auth::Nkey(path) => Proof::Key(key(&link::seed(path)?)?),
+            Auth::Seed(seed) => Proof::Key(key(seed.expose())?),
             Auth::Creds(path) => {
                 let text = link::read(path, "creds file")?;
                 let (jwt, seed) = credentials(&text).ok_or_else(|| link::no_credentials(path))?;
-                Proof::Jwt(jwt.to_owned(), key(seed)?)
+                Proof::Jwt(jwt.to_owned(), Some(key(seed)?))
+            }
+            Auth::Jwt { jwt, seed } => {
+                let key = seed.as_ref().map(|seed| key(seed.expose())).transpose()?;
+                Proof::Jwt(jwt.expose().to_owned(), key)
             }
         };
         let mut servers = Vec::new();
@@ -279,7 +284,10 @@ impl Dialer {
             }
             Proof::Jwt(jwt, key) => {
                 hello["jwt"] = jwt.as_str().into();
-                hello["sig"] = sign(key)?.into();
+                // A bearer's JWT proves itself.
+                if let Some(key) = key {
+                    hello["sig"] = sign(key)?.into();
+                }
             }
         }
         Ok(format!("CONNECT {hello}\r\n"))
@@ -439,13 +447,18 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, String> {
 }
 
 /// The JWT and the seed in a `.creds` file: each is the line after one that begins with dashes and says `BEGIN`.
-fn credentials(text: &str) -> Option<(&str, &str)> {
+pub(super) fn credentials(text: &str) -> Option<(&str, &str)> {
     let mut lines = text.lines().map(str::trim);
     let mut next = || {
         lines.find(|line| line.starts_with("---") && line.contains("BEGIN"))?;
         lines.find(|line| !line.is_empty())
     };
     Some((next()?, next()?))
+}
+
+/// The seed in an nkey file: the first line that starts like one.
+pub(super) fn seed_in(text: &str) -> Option<&str> {
+    text.lines().map(str::trim).find(|line| line.starts_with("SU"))
 }
 
 #[cfg(test)]

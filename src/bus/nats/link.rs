@@ -2,13 +2,17 @@
 //! it leaves.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use async_nats::{Client, ConnectErrorKind, ConnectOptions, Event};
+use async_nats::jetstream::{self, Context};
+use async_nats::{AuthError, Client, ConnectErrorKind, ConnectOptions, Event};
+use nkeys::KeyPair;
 
 use super::denial::{self, Terms};
-use super::target::{Auth, Target, environment};
+use super::dial::seed_in;
+use super::target::{Auth, Secret, Target, environment};
 use crate::bus::BusError;
 use crate::bus::marks::Notes;
 
@@ -49,6 +53,12 @@ pub(super) async fn connect(
         .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))
 }
 
+/// `JetStream` where the target says that it answers.
+pub(super) fn jetstream(target: &Target, client: Client) -> Context {
+    let builder = jetstream::context::ContextBuilder::new().timeout(PATIENCE);
+    builder.api_prefix(target.api.subject()).build(client)
+}
+
 fn note(notes: &Notes, terms: &Terms, again: &AtomicBool, event: &Event) {
     match event {
         Event::Connected => {
@@ -74,6 +84,8 @@ fn options(target: &Target) -> Result<ConnectOptions, BusError> {
         }
         Auth::Token(token) => options.token(token.expose().to_owned()),
         Auth::Nkey(path) => options.nkey(seed(path)?),
+        Auth::Seed(seed) => options.nkey(seed.expose().to_owned()),
+        Auth::Jwt { jwt, seed } => by_jwt(options, jwt, seed.as_ref())?,
         Auth::Creds(path) => {
             options.credentials(&read(path, "creds file")?).map_err(|_| no_credentials(path))?
         }
@@ -107,6 +119,19 @@ fn options(target: &Target) -> Result<ConnectOptions, BusError> {
     Ok(options)
 }
 
+fn by_jwt(options: ConnectOptions, jwt: &Secret, seed: Option<&Secret>) -> Result<ConnectOptions, BusError> {
+    let key = seed.map(|seed| KeyPair::from_seed(seed.expose())).transpose();
+    let key =
+        key.map_err(|_| environment("the seed beside the JWT is not an nkey seed", "it starts with `SU`"))?;
+    let key = Arc::new(key);
+    let sign = move |nonce: Vec<u8>| {
+        let key = Arc::clone(&key);
+        // A bearer's JWT proves itself.
+        async move { key.as_ref().as_ref().map_or(Ok(Vec::new()), |key| key.sign(&nonce).map_err(AuthError::new)) }
+    };
+    Ok(options.jwt(jwt.expose().to_owned(), sign))
+}
+
 pub(super) fn no_credentials(path: &Path) -> BusError {
     environment(
         &format!("the creds file {} holds no user JWT with its seed", path.display()),
@@ -123,10 +148,10 @@ pub(super) fn read(path: &Path, what: &str) -> Result<String, BusError> {
     })
 }
 
-/// The seed in an nkey file: the first line that starts like one.
+/// The seed in an nkey file.
 pub(super) fn seed(path: &Path) -> Result<String, BusError> {
     let text = read(path, "nkey file")?;
-    text.lines().map(str::trim).find(|line| line.starts_with("SU")).map(str::to_owned).ok_or_else(|| {
+    seed_in(&text).map(str::to_owned).ok_or_else(|| {
         environment(
             &format!("the nkey file {} holds no user seed", path.display()),
             "it needs a line that starts with `SU`, as `nk -gen user` writes it",

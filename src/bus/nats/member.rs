@@ -34,7 +34,7 @@ const GOODBYE: Ns = 200_000_000;
 /// Which consumer to pull from.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// `$JS.API`, or that of a domain.
+    /// `$JS.API`, that of a domain, or a prefix of the account's own.
     pub(super) api: String,
     pub(super) stream: String,
     pub(super) consumer: String,

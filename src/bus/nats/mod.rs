@@ -7,6 +7,7 @@ mod batch;
 mod clean;
 mod codes;
 mod conn;
+mod context;
 mod denial;
 mod dial;
 mod disk;
@@ -28,13 +29,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_nats::Client;
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::Context;
 use tokio::runtime::Runtime;
 
 pub use clean::NatsCleaner;
+pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
-pub use target::{Access, Auth, Secret, Target, TlsFiles};
+pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::attach::Attached;
 use self::audit::Audit;
@@ -120,12 +122,12 @@ impl NatsBus {
         let durables = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
         let marks = Marks::new(setup.clock);
         let runtime = runtime()?;
-        let domain = target.domain.clone();
+        let api = target.api.subject();
         let terms = Terms { events: Some((layout.all(), setup.naming)), inbox: target.inbox_prefix.clone() };
         let (control, jetstream) = runtime.block_on(async {
             let notes = marks.of(CONTROL.to_owned());
             let control = link::connect(&target, terms.clone(), notes, CONTROL_QUEUE).await?;
-            let jetstream = jetstream_of(&target, &control);
+            let jetstream = link::jetstream(&target, control.clone());
             let server = control.server_info();
             if plan.bus.attach().is_some() {
                 // The stream is there, with its store.
@@ -143,7 +145,7 @@ impl NatsBus {
         Ok(Self {
             control,
             jetstream,
-            api: domain.map_or_else(|| "$JS.API".to_owned(), |domain| format!("$JS.{domain}.API")),
+            api,
             dialer: Arc::new(Dialer::new(target)?.on(terms)),
             plan,
             run: setup.run_id.to_owned(),
@@ -175,7 +177,7 @@ impl NatsBus {
         runtime()?.block_on(async {
             let terms = Terms { events: None, inbox: target.inbox_prefix.clone() };
             let control = link::connect(target, terms, marks.of(CONTROL.to_owned()), CONTROL_QUEUE).await?;
-            let jetstream = jetstream_of(target, &control);
+            let jetstream = link::jetstream(target, control.clone());
             unless_denied(&marks, CONTROL, like::read(&jetstream, stream)).await
         })
     }
@@ -261,15 +263,6 @@ impl NatsBus {
         // What is not acknowledged is delivered again after `ack_wait`.
         sample.owed = sample.pending.iter().zip(&sample.ack_pending).map(|(a, b)| a + b).collect();
         Ok(sample)
-    }
-}
-
-/// `JetStream` as a target has it.
-fn jetstream_of(target: &Target, control: &Client) -> Context {
-    let builder = jetstream::context::ContextBuilder::new().timeout(link::PATIENCE);
-    match &target.domain {
-        Some(domain) => builder.domain(domain).build(control.clone()),
-        None => builder.build(control.clone()),
     }
 }
 

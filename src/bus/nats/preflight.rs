@@ -78,7 +78,8 @@ async fn account(jetstream: &Context, server: &ServerInfo) -> Result<Account, Bu
     let off = |why: &str| {
         environment(
             &format!("the server {} has no JetStream for us: {why}", server.server_name),
-            "start it with `-js` or a `jetstream {}` block, and enable JetStream for the account",
+            "start it with `-js` or a `jetstream {}` block, and enable JetStream for the account; where the account imports the \
+             API of another one, name it by --js-api-prefix or --js-domain",
         )
     };
     jetstream.query_account().await.map_err(|error| match error.kind() {

@@ -3,10 +3,9 @@
 //! Secrets come from a URL, the environment, files or a context of the `nats` command line. They appear in
 //! nothing that is shown: not in labels, not in `Debug`, not in errors.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use async_nats::ServerAddr;
-use serde::Deserialize;
 
 use crate::bus::BusError;
 pub(super) use crate::bus::environment;
@@ -30,8 +29,41 @@ pub enum Auth {
     Token(Secret),
     /// By an nkey, whose seed is in this file.
     Nkey(PathBuf),
+    /// By an nkey, whose seed this is.
+    Seed(Secret),
     /// By a JWT and its nkey, both in this `.creds` file.
     Creds(PathBuf),
+    /// By a JWT and the seed of its nkey; a bearer's JWT needs none.
+    Jwt {
+        /// The user's JWT.
+        jwt: Secret,
+        /// The seed of its nkey.
+        seed: Option<Secret>,
+    },
+}
+
+/// Under which subjects `JetStream` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Api {
+    /// `$JS.API`.
+    #[default]
+    Default,
+    /// That of a domain, behind a leaf node: `$JS.<domain>.API`.
+    Domain(String),
+    /// Those under which an account imports the API of another one.
+    Prefix(String),
+}
+
+impl Api {
+    /// The first tokens of its requests.
+    #[must_use]
+    pub fn subject(&self) -> String {
+        match self {
+            Self::Default => "$JS.API".to_owned(),
+            Self::Domain(domain) => format!("$JS.{domain}.API"),
+            Self::Prefix(prefix) => prefix.trim_end_matches('.').to_owned(),
+        }
+    }
 }
 
 /// How the connection is encrypted.
@@ -65,8 +97,8 @@ pub struct Target {
     pub tls: TlsFiles,
     /// First tokens of reply subjects, where an account allows only its own.
     pub inbox_prefix: Option<String>,
-    /// The `JetStream` domain, behind a leaf node.
-    pub domain: Option<String>,
+    /// Under which subjects `JetStream` answers.
+    pub api: Api,
     /// What to call it in reports; holds no secret.
     pub label: String,
 }
@@ -84,54 +116,96 @@ pub struct Access {
     pub nkey: Option<PathBuf>,
     /// `.creds` file.
     pub creds: Option<PathBuf>,
+    /// A user's JWT.
+    pub jwt: Option<Secret>,
+    /// The seed of its nkey.
+    pub seed: Option<Secret>,
     /// TLS files.
     pub tls: TlsFiles,
+    /// Where `JetStream` answers.
+    pub api: Option<Api>,
+    /// First tokens of reply subjects.
+    pub inbox_prefix: Option<String>,
 }
 
 impl Access {
     /// Reads the variables of the `nats` command line: `NATS_USER`, `NATS_PASSWORD`, `NATS_TOKEN`, `NATS_NKEY`,
-    /// `NATS_CREDS`, `NATS_CA`, `NATS_CERT` and `NATS_KEY`.
+    /// `NATS_CREDS`, `NATS_JWT`, `NATS_SEED`, `NATS_CA`, `NATS_CERT` and `NATS_KEY`.
     pub fn from_env(variable: impl Fn(&str) -> Option<String>) -> Self {
         let text = |name| variable(name).filter(|value| !value.is_empty());
         let secret = |name| text(name).map(Secret::new);
         let file = |name| text(name).map(PathBuf::from);
         Self {
-            user: text("NATS_USER"),
+            // A user without a password is a token.
+            user: text("NATS_USER").filter(|_| text("NATS_PASSWORD").is_some()),
             password: secret("NATS_PASSWORD"),
-            token: secret("NATS_TOKEN"),
+            token: secret("NATS_TOKEN")
+                .or_else(|| secret("NATS_USER").filter(|_| text("NATS_PASSWORD").is_none())),
             nkey: file("NATS_NKEY"),
             creds: file("NATS_CREDS"),
+            jwt: secret("NATS_JWT"),
+            seed: secret("NATS_SEED"),
             tls: TlsFiles {
                 ca: file("NATS_CA"),
                 cert: file("NATS_CERT"),
                 key: file("NATS_KEY"),
                 first: false,
             },
+            api: None,
+            inbox_prefix: None,
         }
+    }
+
+    /// The ways in that are given; the server takes one.
+    #[must_use]
+    pub fn ways(&self) -> Vec<Way> {
+        let given = [
+            (Way::Creds, self.creds.is_some()),
+            (Way::Nkey, self.nkey.is_some()),
+            (Way::Jwt, self.jwt.is_some()),
+            (Way::Token, self.token.is_some()),
+            (Way::User, self.user.is_some()),
+        ];
+        given.into_iter().filter(|(_, given)| *given).map(|(way, _)| way).collect()
     }
 
     /// These, and from `other` what is missing here.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         // Credentials are taken from one side as a whole: a user of one and a token of the other is neither.
-        let own = self.user.is_some() || self.token.is_some() || self.nkey.is_some() || self.creds.is_some();
         let tls = merge(self.tls.clone(), other.tls.clone());
-        if own {
-            Self { password: self.password.or(other.password), tls, ..self }
-        } else {
-            Self { tls, ..other }
-        }
+        let api = self.api.clone().or_else(|| other.api.clone());
+        let inbox_prefix = self.inbox_prefix.clone().or_else(|| other.inbox_prefix.clone());
+        let password = self.password.clone().or_else(|| other.password.clone());
+        let whole = if self.ways().is_empty() { other } else { self };
+        Self { password, tls, api, inbox_prefix, ..whole }
     }
 
     fn auth(self) -> Option<Auth> {
-        let Self { user, password, token, nkey, creds, tls: _ } = self;
+        let Self { user, password, token, nkey, creds, jwt, seed, .. } = self;
         let named = |user| Auth::User { user, password: password.unwrap_or_else(|| Secret::new("")) };
         creds
             .map(Auth::Creds)
             .or_else(|| nkey.map(Auth::Nkey))
+            .or_else(|| jwt.map(|jwt| Auth::Jwt { jwt, seed }))
             .or_else(|| token.map(Auth::Token))
             .or_else(|| user.map(named))
     }
+}
+
+/// A way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// A `.creds` file.
+    Creds,
+    /// An nkey.
+    Nkey,
+    /// A JWT.
+    Jwt,
+    /// A token.
+    Token,
+    /// A name and a password.
+    User,
 }
 
 fn merge(first: TlsFiles, second: TlsFiles) -> TlsFiles {
@@ -152,7 +226,7 @@ impl Target {
             auth: Auth::None,
             tls: TlsFiles::default(),
             inbox_prefix: None,
-            domain: None,
+            api: Api::Default,
             label: String::new(),
         };
         let pieces = pieces(urls)?;
@@ -163,6 +237,11 @@ impl Target {
             target.urls.push(clean);
             if target.auth == Auth::None {
                 target.auth = auth;
+            } else if auth != Auth::None && auth != target.auth {
+                return Err(environment(
+                    "the URLs have different user information, and all servers of a target are for one user",
+                    "give it in the first URL only",
+                ));
             }
         }
         if target.urls.is_empty() {
@@ -172,49 +251,52 @@ impl Target {
         Ok(target)
     }
 
-    /// A context of the `nats` command line: `<config>/nats/context/<name>.json`, where `config` is
-    /// `$XDG_CONFIG_HOME` or `$HOME/.config`.
+    /// The same at other addresses. What these say of the way in is used before what was known.
     ///
     /// # Errors
-    /// When there is no such context, or it cannot be used.
-    pub fn context(name: &str, variable: impl Fn(&str) -> Option<String>) -> Result<Self, BusError> {
-        let set = |name| variable(name).filter(|value| !value.is_empty());
-        let home = set("HOME").map(PathBuf::from);
-        let config =
-            set("XDG_CONFIG_HOME").map(PathBuf::from).or_else(|| home.as_ref().map(|h| h.join(".config")));
-        let Some(config) = config else {
-            return Err(environment("neither $XDG_CONFIG_HOME nor $HOME is set", "set one, or give a URL"));
-        };
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
-            return Err(environment(
-                &format!("`{name}` is not the name of a context"),
-                "see `nats context ls`",
-            ));
-        }
-        let path = config.join("nats/context").join(format!("{name}.json"));
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            environment(
-                &format!("cannot read the context `{name}` ({}): {error}", path.display()),
-                "see `nats context ls` for the names there are",
-            )
-        })?;
-        let context: Context = serde_json::from_str(&text).map_err(|error| {
-            // Only the place: the reason may quote a value.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            environment(
-                &format!("the context file {} is not valid at {place}", path.display()),
-                &format!("write it again with `nats context edit {name}`"),
-            )
-        })?;
-        context.target(name, home.as_deref())
+    /// As [`Self::parse`].
+    pub fn moved(self, urls: &str) -> Result<Self, BusError> {
+        let Self { urls, auth, label, .. } = Self::parse(urls)?;
+        let auth = if auth == Auth::None { self.auth } else { auth };
+        Ok(Self { urls, auth, label, ..self })
     }
 
     /// The target with what a user or the environment adds.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
         let tls = merge(access.tls.clone(), self.tls);
-        let auth = access.auth().unwrap_or(self.auth);
-        Self { auth, tls, ..self }
+        let api = access.api.clone().unwrap_or(self.api);
+        let inbox_prefix = access.inbox_prefix.clone().or(self.inbox_prefix);
+        let password = access.password.clone();
+        let own = match (self.auth, password) {
+            (Auth::User { user, .. }, Some(password)) => Auth::User { user, password },
+            (auth, _) => auth,
+        };
+        let auth = access.auth().unwrap_or(own);
+        Self { auth, tls, inbox_prefix, api, ..self }
+    }
+
+    /// Refuses first tokens of subjects that no subject can have.
+    ///
+    /// # Errors
+    /// Names them.
+    pub fn check_subjects(&self) -> Result<(), BusError> {
+        let api = match &self.api {
+            Api::Default => None,
+            Api::Domain(domain) => Some(("the JetStream domain", domain.as_str())),
+            Api::Prefix(prefix) => Some(("the prefix of JetStream's API", prefix.trim_end_matches('.'))),
+        };
+        let inbox = self.inbox_prefix.as_deref().map(|prefix| ("the prefix of inboxes", prefix));
+        for (what, text) in api.into_iter().chain(inbox) {
+            let bad = |token: &str| token.is_empty() || token.contains(['*', '>']);
+            if text.contains(char::is_whitespace) || text.split('.').any(bad) {
+                return Err(environment(
+                    &format!("{what}, `{text}`, is not the beginning of a subject"),
+                    "give tokens with dots between them, without wildcards, such as `JS.hub.API`",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Is every connection encrypted? One address that asks for TLS, or a file for it, asks for all of them: else the
@@ -231,88 +313,33 @@ impl Target {
         !self.requires_tls() || self.tls.first
     }
 
-    /// The secret that it proves itself by, where it holds one.
+    /// The secret that is sent to the server, where there is one.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {
         match &self.auth {
             Auth::User { password, .. } => Some(password),
             Auth::Token(token) => Some(token),
-            Auth::None | Auth::Nkey(_) | Auth::Creds(_) => None,
+            Auth::Jwt { jwt, seed: None } => Some(jwt),
+            Auth::None | Auth::Nkey(_) | Auth::Seed(_) | Auth::Creds(_) | Auth::Jwt { .. } => None,
         }
+    }
+
+    /// All secrets that it holds.
+    pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
+        let (one, other) = match &self.auth {
+            Auth::User { password: secret, .. } | Auth::Token(secret) | Auth::Seed(secret) => {
+                (Some(secret), None)
+            }
+            Auth::Jwt { jwt, seed } => (Some(jwt), seed.as_ref()),
+            Auth::None | Auth::Nkey(_) | Auth::Creds(_) => (None, None),
+        };
+        one.into_iter().chain(other)
     }
 
     /// Takes out of a text every secret that it might quote.
     pub(super) fn scrub(&self, text: &str) -> String {
-        let secret = self.secret().map_or("", Secret::expose);
-        if secret.is_empty() { text.to_owned() } else { text.replace(secret, "***") }
-    }
-}
-
-/// The context file of the `nats` command line; keys that do not matter here are ignored.
-#[derive(Deserialize, Default)]
-#[serde(default)]
-struct Context {
-    url: String,
-    token: String,
-    user: String,
-    password: String,
-    creds: String,
-    nkey: String,
-    cert: String,
-    key: String,
-    ca: String,
-    nsc: String,
-    user_jwt: String,
-    socks_proxy: String,
-    jetstream_domain: String,
-    inbox_prefix: String,
-    tls_first: bool,
-}
-
-impl Context {
-    fn target(self, name: &str, home: Option<&Path>) -> Result<Target, BusError> {
-        for (key, value) in
-            [("nsc", &self.nsc), ("user_jwt", &self.user_jwt), ("socks_proxy", &self.socks_proxy)]
-        {
-            if !value.is_empty() {
-                return Err(environment(
-                    &format!("the context `{name}` uses `{key}`, which tickgate does not support"),
-                    "give a URL and a `.creds` or nkey file instead",
-                ));
-            }
-        }
-        let url = if self.url.is_empty() { "nats://127.0.0.1:4222" } else { &self.url };
-        let text = |value: String| (!value.is_empty()).then_some(value);
-        let file = |value: String| text(value).map(|value| expand(&value, home));
-        let access = Access {
-            user: text(self.user),
-            password: text(self.password).map(Secret::new),
-            token: text(self.token).map(Secret::new),
-            nkey: file(self.nkey),
-            creds: file(self.creds),
-            tls: TlsFiles {
-                ca: file(self.ca),
-                cert: file(self.cert),
-                key: file(self.key),
-                first: self.tls_first,
-            },
-        };
-        let target = Target::parse(url)?.with(access);
-        let label = format!("{} (context {name})", target.label);
-        Ok(Target {
-            label,
-            inbox_prefix: text(self.inbox_prefix),
-            domain: text(self.jetstream_domain),
-            ..target
-        })
-    }
-}
-
-/// `~/…` as the shell would read it.
-fn expand(path: &str, home: Option<&Path>) -> PathBuf {
-    match (path.strip_prefix("~/"), home) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(path),
+        let secrets = self.secrets().map(Secret::expose).filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::plan::Plan;
 use crate::profile::comparison::{self, ComparisonFile, SideFile};
 use crate::report::outside::address;
 use crate::report::show;
-use crate::session::{Asked, Choice, Way};
+use crate::session::{Asked, Choice, NamedBy, Way};
 
 /// A checked comparison, ready to start.
 pub(super) struct Task {
@@ -76,6 +76,7 @@ impl Task {
         };
         file.name = shown(&file.name);
         let sides = [a, b];
+        both_by_environment(&sides)?;
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides)?;
         if design.pairs < FEWEST_PAIRS {
@@ -103,7 +104,7 @@ impl Task {
 fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> Result<bool, Failure> {
     let Some(at) = &file.broker else { return Ok(false) };
     let named = flags.broker.is_some() || flags.context.is_some();
-    let here = Asked { at: at.clone(), ..Asked::default() };
+    let here = Asked { at: Some(at.clone()), ..Asked::default() };
     if named || matches!(here.way(), Way::Process | Way::Simulated) {
         return Ok(false);
     }
@@ -134,11 +135,23 @@ fn side(
     let mut asked = args.like.over(args.broker.asked());
     if by_file {
         // Credentials from the command line and the environment are meant for the broker named there, not for the file's.
-        let Asked { tls_ca, port, store, stream_config, consumer_config, .. } = asked;
-        asked = Asked { tls_ca, port, store, stream_config, consumer_config, by_file, ..Asked::default() };
+        let Asked { tls_ca, js_api_prefix, js_domain, inbox_prefix, port, store, .. } = asked;
+        let Asked { stream_config, consumer_config, .. } = asked;
+        asked = Asked {
+            tls_ca,
+            js_api_prefix,
+            js_domain,
+            inbox_prefix,
+            port,
+            store,
+            stream_config,
+            consumer_config,
+            named_by: NamedBy::File,
+            ..Asked::default()
+        };
     }
     if let Some(at) = &side.broker {
-        asked.at.clone_from(at);
+        asked.at = Some(at.clone());
         asked.context = None;
     }
     if side.context.is_some() && side.broker.is_some() {
@@ -148,8 +161,8 @@ fn side(
     }
     if let Some(context) = &side.context {
         // The context includes the address.
-        "local".clone_into(&mut asked.at);
-        asked.context = Some(context.clone());
+        asked.at = None;
+        asked.context = Some(context.clone().into());
     }
     asked.creds = side.creds.as_ref().map(PathBuf::from).or(asked.creds);
     let choice = Choice::resolve(&asked, &plan, &environment).map_err(Failure::from);
@@ -164,6 +177,21 @@ fn side(
 /// Default label of a side: the value of its first flag, without TOML quotes.
 fn label(flag: &str) -> String {
     flag.trim().replace('"', "")
+}
+
+/// The environment names the bus of both sides or of none: else one of them would run where nobody has asked for it.
+fn both_by_environment([a, b]: &[Side; 2]) -> Result<(), Failure> {
+    let (by, letter) = match (a.choice.is_by_environment(), b.choice.is_by_environment()) {
+        (true, false) => (a, "a"),
+        (false, true) => (b, "b"),
+        _ => return Ok(()),
+    };
+    Err(Failure::usage(format!(
+        "side {} would run on {}, and the other side elsewhere; say where it is to run: --{letter} broker=local, or \
+         --{letter} broker= with an address",
+        letter.to_uppercase(),
+        by.choice.target()
+    )))
 }
 
 fn design(file: &ComparisonFile, args: &Compare) -> Design {
@@ -225,8 +253,11 @@ mod tests {
     use super::*;
     use crate::cli::args::{Args, Command};
 
+    /// Whatever the environment of the tests names.
+    const HERE: [&str; 2] = ["--broker", "local"];
+
     fn prices(more: &[&str]) -> Result<Option<Prices>, String> {
-        let words = [&["tickgate", "compare"], more].concat();
+        let words = [&["tickgate", "compare"], more, &HERE].concat();
         let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
             panic!("a comparison")
         };
@@ -234,9 +265,12 @@ mod tests {
     }
 
     fn warnings(more: &[&str]) -> Vec<String> {
-        let words =
-            [&["tickgate", "compare", "quick", "--a", "bus.window=500", "--b", "bus.window=1000"], more]
-                .concat();
+        let words = [
+            &["tickgate", "compare", "quick", "--a", "bus.window=500", "--b", "bus.window=1000"],
+            more,
+            &HERE,
+        ]
+        .concat();
         let Command::Compare(args) = Args::try_parse_from(words).unwrap().command else {
             panic!("a comparison")
         };

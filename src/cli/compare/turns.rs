@@ -4,7 +4,7 @@ use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
-use crate::cli::{Exit, Failure, run};
+use crate::cli::{Exit, Failure, pause, run};
 use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, SideInput, Trial, order};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
@@ -54,6 +54,10 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         failure: None,
     };
     turns.announce();
+    if let Err(failure) = turns.pause(args) {
+        folder.discard_if_empty();
+        return Err(failure);
+    }
     let done = turns.pairs(clock);
     turns.progress.end_line();
     let Turns { setups, failure, .. } = turns;
@@ -88,6 +92,16 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
+/// Where the runs of each side send how much.
+fn targets(task: &Task) -> impl Iterator<Item = String> {
+    ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| !side.choice.is_simulated()).map(
+        |(letter, side)| {
+            let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
+            format!("each run of {letter} sends to {}: {volume}", side.choice.target())
+        },
+    )
+}
+
 impl Turns<'_> {
     fn announce(&mut self) {
         let design = &self.task.design;
@@ -113,14 +127,19 @@ impl Turns<'_> {
             seconds.div_ceil(60),
             design.seed
         ));
-        for (letter, side) in ["A", "B"].into_iter().zip(&self.task.sides) {
-            if side.choice.is_simulated() {
-                continue;
-            }
-            let (at, subjects) = (side.asked.label(), side.choice.subjects(&side.plan, "RUN"));
-            let volume = volume(&side.plan, &subjects);
-            self.progress.say(&format!("each run of {letter} sends to {at}: {volume}"));
+        for line in targets(self.task) {
+            self.progress.say(&line);
         }
+    }
+
+    /// Lets the user see where the environment has sent the runs.
+    fn pause(&self, args: &Compare) -> Result<(), Failure> {
+        if args.yes || !self.task.sides.iter().any(|side| side.choice.is_by_environment()) {
+            return Ok(());
+        }
+        // Unless it is quiet, they stand there already.
+        let lines: Vec<String> = if args.quiet { targets(self.task).collect() } else { Vec::new() };
+        pause::pause(&lines, self.interrupt)
     }
 
     /// Runs the pairs: all of them, or up to an interruption or to the point where more runs cannot change the result. The

@@ -294,7 +294,7 @@ fn both_sides_of_a_comparison_have_private_subjects_and_it_says_once_what_it_sen
     done.ends(3);
     assert_eq!(subscriber.heard(), [""; 0]);
     for side in ["A", "B"] {
-        let says = format!("each run of {side} sends to {url}: 1,000 events, ");
+        let says = format!("each run of {side} sends to {url}, named by --broker: 1,000 events, ");
         assert_eq!(done.err.matches(&says).count(), 1, "{says}\n{}", done.err);
     }
     assert_eq!(done.err.matches("to tickgate-RUN.ai-trader.>").count(), 2, "{}", done.err);

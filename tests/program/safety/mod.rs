@@ -352,7 +352,7 @@ fn a_server_of_our_own_does_not_inherit_credentials() {
     for name in ["NATS_PASSWORD", "NATS_TOKEN", "KAFKA_PASSWORD", "AWS_SECRET_ACCESS_KEY"] {
         place.set(name, password());
     }
-    let mut running = place.start_gate(&SHORT);
+    let mut running = place.start_gate(&[&["--broker", "local"], &SHORT[..]].concat());
     running.until_it_says("ready:");
     let environment = fs::read(format!("/proc/{}/environ", running.server())).unwrap();
     assert!(!holds_a_secret(&environment), "{}", String::from_utf8_lossy(&environment));

@@ -1,10 +1,6 @@
 use super::*;
 use proptest::prelude::*;
 
-fn none(_: &str) -> Option<String> {
-    None
-}
-
 #[test]
 fn user_information_leaves_the_url() {
     let target = Target::parse("nats://us%40er:p%3Aw@host, tls://other:4443").expect("two URLs");
@@ -31,6 +27,43 @@ fn what_is_no_url_is_refused_without_its_secret() {
     }
     let error = Target::parse("ws://host").expect_err("a WebSocket").to_string();
     insta::assert_snapshot!(error, @"`ws://host` is a WebSocket URL, which tickgate does not speak; use the server's nats:// or tls:// port");
+}
+
+#[test]
+fn all_urls_of_a_target_are_for_one_user() {
+    let same = Target::parse("nats://u:hunter2@a,nats://u:hunter2@b,nats://c").expect("URLs");
+    assert_eq!(same.urls.len(), 3);
+    let error = Target::parse("nats://u:hunter2@a,nats://u:hunter3@b").expect_err("two users").to_string();
+    assert!(error.contains("different user information") && !error.contains("hunter"), "{error}");
+}
+
+#[test]
+fn what_only_a_variable_or_a_flag_says_is_used() {
+    let of = |name: &'static str, value: &'static str| {
+        Access::from_env(move |asked: &str| (asked == name).then(|| value.to_owned()))
+    };
+    // As the nats command line reads it.
+    assert_eq!(of("NATS_USER", "t0ken").auth(), Some(Auth::Token(Secret::new("t0ken"))));
+    let url = || Target::parse("nats://me:old@host").expect("a URL");
+    let auth = url().with(of("NATS_PASSWORD", "new")).auth;
+    assert_eq!(auth, Auth::User { user: "me".to_owned(), password: Secret::new("new") });
+    let access = Access { user: Some("u".into()), creds: Some("c".into()), ..Access::default() };
+    assert_eq!(access.ways(), [Way::Creds, Way::User]);
+    for (api, subject) in [
+        (Api::Default, "$JS.API"),
+        (Api::Domain("hub".into()), "$JS.hub.API"),
+        (Api::Prefix("JS.hub.API".into()), "JS.hub.API"),
+        (Api::Prefix("JS.hub.API.".into()), "JS.hub.API"),
+    ] {
+        let target = url().with(Access { api: Some(api), ..Access::default() });
+        assert_eq!((target.api.subject().as_str(), target.check_subjects().is_ok()), (subject, true));
+    }
+    for bad in ["", ".", "a..b", "JS.>", "JS.*.API", "a b"] {
+        let target = Target { api: Api::Prefix(bad.into()), ..url() };
+        assert!(target.check_subjects().is_err(), "{bad}");
+        let target = Target { inbox_prefix: Some(bad.into()), ..url() };
+        assert!(target.check_subjects().is_err(), "{bad}");
+    }
 }
 
 #[test]
@@ -67,63 +100,42 @@ fn what_is_given_wins_over_the_environment_and_that_over_the_url() {
     assert_eq!(target.tls.ca, Some(PathBuf::from("/env/ca.pem")));
 }
 
-#[test]
-fn a_context_is_read_as_the_nats_command_line_writes_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let contexts = folder.path().join("nats/context");
-    std::fs::create_dir_all(&contexts).expect("folders");
-    let write =
-        |name: &str, text: &str| std::fs::write(contexts.join(format!("{name}.json")), text).expect("a file");
-    let home = folder.path().to_string_lossy().into_owned();
-    let variable = |name: &str| match name {
-        "XDG_CONFIG_HOME" => Some(home.clone()),
-        "HOME" => Some("/home/me".to_owned()),
-        _ => None,
-    };
-    write(
-        "prod",
-        r#"{"description":"x","url":"nats://a:4222,nats://b:4222","token":"","user":"","password":"","creds":"~/me.creds",
-            "nkey":"","cert":"/c.pem","key":"/k.pem","ca":"/ca.pem","tls_first":true,"nsc":"","inbox_prefix":"_INBOX_me",
-            "jetstream_domain":"hub","color_scheme":""}"#,
-    );
-    let target = Target::context("prod", variable).expect("a context");
-    assert_eq!(
-        target,
-        Target {
-            urls: vec!["nats://a:4222".to_owned(), "nats://b:4222".to_owned()],
-            auth: Auth::Creds("/home/me/me.creds".into()),
-            tls: TlsFiles {
-                ca: Some("/ca.pem".into()),
-                cert: Some("/c.pem".into()),
-                key: Some("/k.pem".into()),
-                first: true
-            },
-            inbox_prefix: Some("_INBOX_me".to_owned()),
-            domain: Some("hub".to_owned()),
-            label: "nats://a:4222,nats://b:4222 (context prod)".to_owned(),
-        }
-    );
-
-    write("broken", r#"{"url": "nats://a", "password": 12345}"#);
-    write("nsc", r#"{"nsc":"nsc://operator/account/user"}"#);
-    for (name, expected) in [
-        ("broken", "is not valid at line 1"),
-        ("nsc", "uses `nsc`, which tickgate does not support"),
-        ("absent", "cannot read the context `absent`"),
-        ("../prod", "is not the name of a context"),
-    ] {
-        let error = Target::context(name, variable).expect_err(name).to_string();
-        assert!(error.contains(expected) && !error.contains("12345"), "{error}");
-    }
-    assert!(Target::context("prod", none).is_err());
-}
-
 proptest! {
     #[test]
     fn no_url_panics(text in "\\PC*") {
         let _ = Target::parse(&text);
         let _ = Target::parse(&format!("nats://{text}"));
         let _ = (redact(&text), decode(&text));
+    }
+
+    #[test]
+    fn a_password_may_hold_anything_but_a_comma(
+        password in "[ -$&-+\\--~]{1,20}",
+        head in prop::sample::select(vec!["", "1234/", "1:2@h/", "#", "?x=", "://", "@@"]),
+        scheme in prop::sample::select(vec!["nats", "tls"]),
+    ) {
+        let password = format!("{head}{password}");
+        let auth = Auth::User { user: "gate".to_owned(), password: Secret::new(password.clone()) };
+        for more in ["", ",nats://other:4333", ",tls://[::1]"] {
+            let target = Target::parse(&format!("{scheme}://gate:{password}@host:4222{more}")).expect("a URL");
+            prop_assert_eq!(&target.auth, &auth);
+            prop_assert_eq!(target.urls[0].clone(), format!("{scheme}://host:4222"));
+            prop_assert_eq!(target.urls.len(), if more.is_empty() { 1 } else { 2 });
+            prop_assert!(!target.label.contains("gate"));
+        }
+    }
+
+    #[test]
+    fn a_comma_in_a_password_works_when_it_is_escaped_and_is_never_shown(
+        before in "[a-z]{4,9}",
+        after in "[a-z]{4,9}",
+    ) {
+        let error = Target::parse(&format!("nats://gate:{before},{after}@host")).expect_err("a comma").to_string();
+        prop_assert!(error.contains("%2C"), "{}", error);
+        prop_assert!(!error.contains(&before) && !error.contains(&after), "{}", error);
+        let target = Target::parse(&format!("nats://gate:{before}%2C{after}@host")).expect("a URL");
+        let password = Secret::new(format!("{before},{after}"));
+        prop_assert_eq!(target.auth, Auth::User { user: "gate".to_owned(), password });
     }
 
     #[test]
