@@ -91,7 +91,7 @@ fn every_mistake_is_named() {
             "samples = \"bad.jsonl\"\nid = \"m.id\"",
             "`bad.jsonl`, line 2, column 6: no field `m.id`: there is no `id`",
         ),
-        ("samples = \"bad.jsonl\"\nid = \"m.id\"", "line 3, column 6: this is not JSON"),
+        ("samples = \"bad.jsonl\"\nid = \"m.id\"", "line 3, column 5: this is not JSON"),
         ("samples = \"empty.jsonl\"\nid = \"m.id\"", "has no event"),
         ("draw = \"random\"", "`payload.draw` says how `payload.samples` are used"),
         ("padding = \"none\"", "expected `blank` or `random`"),
