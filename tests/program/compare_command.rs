@@ -121,7 +121,7 @@ fn six_pairs_end_in_what_the_account_says() {
         .filter(|p| p.a.outcome != Outcome::NotRun && p.b.outcome != Outcome::NotRun)
         .count();
     assert!(ran == 6 || account.about.interrupted.is_some(), "{:?}", account.about);
-    let unseen = |trial: &Trial| trial.missing["broker.cpu"].contains("could not be seen");
+    let unseen = |trial: &Trial| trial.missing["broker.cpu"].contains("could not be measured");
     assert!(account.pairs.iter().all(|p| unseen(&p.a) && unseen(&p.b)));
 }
 
@@ -226,7 +226,7 @@ fn folders_that_hold_no_records_of_ours() {
     place.run(&["compare", &other, &newer]).fails(4, &["not tickgate.record/N"]);
     let empty = folder("empty", "");
     place.run(&["compare", &empty, &newer]).fails(2, &["contains no run"]);
-    place.run(&["compare", "./nowhere", &newer]).fails(2, &["no folder of runs"]);
+    place.run(&["compare", "./nowhere", &newer]).fails(2, &["not a folder of runs"]);
     assert!(place.runs().is_empty());
 }
 
