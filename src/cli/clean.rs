@@ -90,6 +90,9 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
             "--port and --store are for a server that tickgate starts; leave them out: it is gone when its run ends",
         ));
     }
+    if !args.monitor.is_empty() {
+        return Err(Failure::usage("--monitor is for runs: leave it out"));
+    }
     let asked = args.asked();
     match asked.way() {
         Way::Process => return Err(nothing("`local`", "its server and its store end with the run")),

@@ -12,7 +12,8 @@ use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Names that differ from run to run and mean nothing, and bounds that follow from the volume.
-const IDLE: [&str; 8] = [
+const IDLE: [&str; 9] = [
+    "nodes",
     "server",
     "server_name",
     "subjects",
@@ -88,6 +89,9 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
         rows.push(row("an acknowledgement means", |r| r.broker.durability.clone()));
         rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.version)));
         rows.push(row("how it is reached", |r| r.broker.mode.clone()));
+        if [a, b].iter().any(|record| !record.broker.nodes.is_empty()) {
+            rows.push(row("CPU and memory of the broker are those of", |r| used_by(r).to_owned()));
+        }
         if a.plan.bus.kind != b.plan.bus.kind {
             rows.extend(IN_WORDS.map(|(name, of)| row(name, of)));
         }
@@ -110,6 +114,15 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
     }
     rows.extend(conditions(pairs));
     rows
+}
+
+/// Whose CPU and memory the figures are.
+fn used_by(record: &Record) -> &'static str {
+    match (record.broker.nodes.is_empty(), record.resources.brokers.is_empty()) {
+        (false, _) => "whole servers, other clients' traffic included",
+        (true, false) => "servers that tickgate started",
+        (true, true) => "nobody: not known",
+    }
 }
 
 /// What the product of a record does with its plan, in words.

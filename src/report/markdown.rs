@@ -75,8 +75,14 @@ pub(crate) fn summary(record: &Record) -> String {
         facts.row([name, value]);
     }
     say(table(&facts));
-    say("</details>".into());
+    say(format!("{}</details>", nodes(record)));
     out
+}
+
+/// The watched nodes; empty where none is.
+fn nodes(record: &Record) -> String {
+    let (nodes, note) = sections::nodes(record);
+    if nodes.rows.is_empty() { String::new() } else { format!("{}\n\n{}\n", escaped(&note), table(&nodes)) }
 }
 
 const fn sign(verdict: Verdict) -> &'static str {

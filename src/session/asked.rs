@@ -41,6 +41,8 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// Monitoring endpoints of the servers of a bus that tickgate did not start.
+    pub monitor: Vec<String>,
     /// A file has named the broker: it gets no credentials of the environment.
     pub by_file: bool,
 }
@@ -64,6 +66,7 @@ impl Default for Asked {
             open: false,
             apart: false,
             store: None,
+            monitor: Vec::new(),
             by_file: false,
         }
     }

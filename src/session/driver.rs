@@ -67,11 +67,13 @@ pub enum Flag {
     Nkey,
     /// TLS before the server's first words.
     TlsFirst,
+    /// Monitoring endpoints of the servers.
+    Monitor,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 3] = [Self::Context, Self::Nkey, Self::TlsFirst];
+    pub(super) const ALL: [Self; 4] = [Self::Context, Self::Nkey, Self::TlsFirst, Self::Monitor];
 
     /// As it is written.
     pub(super) const fn word(self) -> &'static str {
@@ -79,6 +81,7 @@ impl Flag {
             Self::Context => "--context",
             Self::Nkey => "--nkey",
             Self::TlsFirst => "--tls-first",
+            Self::Monitor => "--monitor",
         }
     }
 
@@ -87,6 +90,7 @@ impl Flag {
             Self::Context => asked.context.is_some(),
             Self::Nkey => asked.nkey.is_some(),
             Self::TlsFirst => asked.tls_first,
+            Self::Monitor => !asked.monitor.is_empty(),
         }
     }
 }

@@ -14,7 +14,9 @@ mod error;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+mod monitor;
 mod nats;
+mod nodes;
 mod own;
 mod product;
 mod sim;
@@ -105,11 +107,12 @@ fn measure(
     match &choice.place {
         Place::Simulated => sim::run(job, observers),
         Place::Elsewhere(elsewhere) => {
-            let broker = elsewhere.watched(choice.product.name());
+            let (broker, warnings) = elsewhere.watched(choice.product.name(), clock)?;
+            warn(observers, &warnings);
             elsewhere.target.run(Going {
                 job,
                 terms: choice.terms,
-                known: Known::default(),
+                known: Known { sync_always: broker.record.sync_always(), ..Known::default() },
                 broker,
                 observers,
             })

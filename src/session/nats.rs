@@ -4,6 +4,7 @@ use super::asked::Asked;
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
+use super::monitor::{self, Monitored};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate};
 use crate::bus::BusError;
@@ -99,7 +100,10 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     let plain = target.urls.iter().map(String::as_str).filter(|url| !url.starts_with("tls://"));
     let open = target.secret().is_some() && !target.requires_tls();
     let warnings = exposure(on_the_command_line, plain.filter(|_| open));
-    Ok(Elsewhere { target: Box::new(target), mode, warnings })
+    let endpoints = monitor::endpoints(asked)?;
+    let target: Box<dyn Target> =
+        if endpoints.is_empty() { Box::new(target) } else { Box::new(Monitored { target, endpoints }) };
+    Ok(Elsewhere { target, mode, warnings })
 }
 
 /// The requested credentials, or those of the environment if none are requested.

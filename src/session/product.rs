@@ -15,7 +15,7 @@ pub static PRODUCTS: [Product; 2] = [
         listed_as: "broker",
         prefixes: &["nats://", "tls://"],
         addresses: "nats://HOST:PORT or tls://HOST:PORT",
-        flags: &[Flag::Context, Flag::Nkey, Flag::TlsFirst],
+        flags: &[Flag::Context, Flag::Nkey, Flag::TlsFirst, Flag::Monitor],
         own_naming: Naming::Profile,
         everything: ">",
         driver: Some(nats::DRIVER),
