@@ -193,7 +193,7 @@ impl Monitor {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
         let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
         let head = String::from_utf8_lossy(head);
-        match head.split(' ').nth(1) {
+        match head.split(' ').nth(1).filter(|_| head.starts_with("HTTP/")) {
             Some("200") if end.is_some() => Ok(body.to_owned()),
             Some(status) => {
                 let detail: String = String::from_utf8_lossy(body).chars().take(300).collect();
@@ -272,6 +272,8 @@ mod tests {
         let bad =
             answers("HTTP/1.0 503 Unavailable\r\n\r\n{\"error\":\"no\"}").healthy().unwrap_err().to_string();
         assert!(bad.contains("status 503") && bad.contains("\"error\":\"no\""), "{bad}");
+        let clients = answers("INFO {\"server_id\":\"N\"} \r\n").varz().unwrap_err().to_string();
+        assert!(clients.ends_with("not an HTTP answer"), "{clients}");
         for text in ["", "garbage", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\n{\"mem\":"] {
             assert!(answers(text).varz().is_err(), "{text}");
         }
