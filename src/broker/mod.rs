@@ -8,6 +8,7 @@ mod container;
 mod entry;
 mod kafka;
 mod nats;
+mod nodes;
 mod process;
 mod server;
 
@@ -19,9 +20,10 @@ pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use nats::{
-    JetStream, JetStreamConfig, Jsz, LocalConfig, LocalNats, Monitor, Places, Program, TESTED_VERSION, Varz,
-    locate, locate_at,
+    ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalConfig, LocalNats, Meta,
+    Monitor, Places, Program, TESTED_VERSION, Varz, locate, locate_at, watch,
 };
+pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
 pub use server::{Node, Server, Shared};
@@ -114,6 +116,16 @@ pub enum BrokerError {
         seconds: u64,
         /// Its last lines.
         log: String,
+    },
+    /// Two monitoring endpoints lead to one server, whose figures would be counted twice.
+    #[error("{url} and {other} are the same server ({name}); name the endpoint of each server once")]
+    SameNode {
+        /// The second one.
+        url: String,
+        /// The first one.
+        other: String,
+        /// The server's name.
+        name: String,
     },
     /// The server's monitoring endpoint has no good answer.
     #[error("no monitoring data from {url}: {problem}")]

@@ -247,6 +247,8 @@ pub struct BusSample {
     /// For each group: events that may still come to it by the broker's account, for the first time or again. An event that
     /// a group has not received is lost only beyond these.
     pub owed: Vec<u64>,
+    /// The server that leads the run's stream, in a cluster.
+    pub leader: Option<String>,
 }
 
 /// What is known of a broker before the load.

@@ -93,7 +93,7 @@ pub(super) struct Compare {
     /// Folder with the runs of side B; each folder is a run folder or contains run folders
     #[arg(value_name = "FOLDER")]
     pub(super) other: Option<PathBuf>,
-    /// Side A: override a profile key, or set broker=…, context=…, creds=…, profile=… or label=…; may be repeated
+    /// Side A: override a profile key, or set broker=…, context=…, creds=…, monitor=…, profile=… or label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
     /// Side B: as --a
@@ -251,6 +251,9 @@ pub(super) struct Broker {
     /// Directory for the store of a server that tickgate starts; must be on a disk
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
+    /// Monitoring endpoint of each NATS server of a bus that tickgate did not start, http://HOST:8222: CPU, memory, store and sync interval of every node; may be repeated. The figures are those of the whole server, other clients' traffic included
+    #[arg(long, value_name = "URL", value_delimiter = ',')]
+    pub(super) monitor: Vec<String>,
 }
 
 impl Broker {
@@ -279,6 +282,7 @@ impl Broker {
             open: this.open,
             apart: this.apart,
             store: this.store,
+            monitor: this.monitor,
             named_by: NamedBy::CommandLine,
             ..Asked::default()
         }

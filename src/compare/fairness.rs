@@ -12,7 +12,8 @@ use crate::record::{End, Record, Verdict};
 use crate::stats;
 
 /// Settings left out of the table: names that differ in every run, and bounds derived from the volume.
-const IDLE: [&str; 9] = [
+const IDLE: [&str; 10] = [
+    "nodes",
     "server",
     "server_name",
     "cluster_id",
@@ -89,6 +90,9 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
         rows.push(row("an acknowledgement means", |r| r.broker.durability.clone()));
         rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.version)));
         rows.push(row("how it is reached", |r| r.broker.mode.clone()));
+        if [a, b].iter().any(|record| !record.broker.nodes.is_empty()) {
+            rows.push(row("CPU and memory of the broker are those of", |r| used_by(r).to_owned()));
+        }
         if a.plan.bus.kind != b.plan.bus.kind {
             rows.extend(IN_WORDS.map(|(name, of)| row(name, of)));
         }
@@ -113,7 +117,16 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
     rows
 }
 
-/// The wording of a record's product.
+/// Whose CPU and memory the figures are.
+fn used_by(record: &Record) -> &'static str {
+    match (record.broker.nodes.is_empty(), record.resources.brokers.is_empty()) {
+        (false, _) => "whole servers, other clients' traffic included",
+        (true, false) => "servers that tickgate started",
+        (true, true) => "nobody: not known",
+    }
+}
+
+/// What the product of a record does with its plan, in words.
 const fn words(record: &Record) -> &'static Words {
     &record.plan.bus.kind.product().words
 }

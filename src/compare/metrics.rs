@@ -78,6 +78,7 @@ pub const METRICS: [Metric; 11] = [
     metric("ack.p99", "acknowledged p99", Unit::Time, Family::Ack, |r| ack(r, 0.99, |l| l.p99_ns)),
     metric("ack.p99.9", "acknowledged p99.9", Unit::Time, Family::Ack, |r| ack(r, 0.999, |l| l.p99_9_ns)),
     metric("broker.cpu", "CPU of the broker", Unit::Cores, Family::Resources, |r| {
+        cpu_known(r)?;
         brokers(r, |p| p.cpu_cores)
     }),
     metric("broker.memory", "memory of the broker", Unit::Bytes, Family::Resources, |r| {
@@ -189,8 +190,20 @@ fn backlog(record: &Record) -> Figure {
     most.map(num::f64_of).ok_or_else(|| "the run has no group".to_owned())
 }
 
-/// The sum over all broker processes that were measured.
+/// Was every monitored server seen during the measure phase?
+fn cpu_known(record: &Record) -> Result<(), String> {
+    let nodes = record.broker.nodes.iter().filter_map(|node| record.resources.brokers.get(&node.name));
+    match nodes.filter(|process| process.cpu_unknown).count() {
+        0 => Ok(()),
+        _ => Err("a monitored server did not answer for a part of the measure phase".into()),
+    }
+}
+
+/// The sum over all broker processes that could be seen.
 fn brokers(record: &Record, of: fn(&Process) -> f64) -> Figure {
+    if record.broker.unwatched() > 0 {
+        return Err("not every server of the cluster is monitored".into());
+    }
     positive(record.resources.brokers.values().map(of).sum(), "the broker's process could not be measured")
 }
 

@@ -71,6 +71,8 @@ pub struct SideFile {
     pub context: Option<String>,
     /// As `--creds` takes it; on a command line only.
     pub creds: Option<String>,
+    /// As `--monitor` takes it, comma-separated; on a command line only.
+    pub monitor: Option<String>,
     /// Its own profile.
     pub profile: Option<String>,
     /// Overrides, each as `--set` takes it.
@@ -264,6 +266,7 @@ impl SideFile {
                 "broker" => &mut side.broker,
                 "context" => &mut side.context,
                 "creds" => &mut side.creds,
+                "monitor" => &mut side.monitor,
                 "profile" => &mut side.profile,
                 _ => {
                     side.sets.push(flag.clone());
@@ -282,8 +285,10 @@ impl SideFile {
         // Each names the bus; the later one wins.
         if over.broker.is_some() || over.context.is_some() {
             (self.broker, self.context) = (over.broker, over.context);
+            self.monitor = None;
         }
         self.creds = over.creds.or(self.creds);
+        self.monitor = over.monitor.or(self.monitor);
         self.profile = over.profile.or(self.profile);
         self.sets.extend(over.sets);
         self
@@ -297,7 +302,8 @@ impl SideFile {
         let context = self.context.as_ref().map(|context| format!("context={context}"));
         let creds = self.creds.as_ref().map(|creds| format!("creds={creds}"));
         let sets = self.sets.iter().map(|set| masked(set));
-        [profile, broker, context, creds].into_iter().flatten().chain(sets).collect()
+        let monitor = self.monitor.as_ref().map(|monitor| format!("monitor={monitor}"));
+        [profile, broker, context, creds, monitor].into_iter().flatten().chain(sets).collect()
     }
 }
 

@@ -2,11 +2,12 @@
 //!
 //! `record.json` is an API: its schema is published as docs/schema/record.json, times are nanoseconds since the
 //! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials, and no wall-clock
-//! times except the run's start and end.
+//! times except the run's start and end, and the starts of watched nodes.
 
 mod figures;
 mod journal;
 pub mod quota;
+mod node;
 mod timeline;
 
 pub use figures::{
@@ -14,6 +15,7 @@ pub use figures::{
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
 pub use journal::{Line, Measured, Rows};
+pub use node::{JetStreamUse, Node};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;
@@ -167,6 +169,12 @@ pub struct Broker {
     pub durability: String,
     /// Settings that matter to the figures.
     pub settings: BTreeMap<String, String>,
+    /// The nodes of a bus that tickgate did not start, where their monitoring endpoints were named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nodes: Vec<Node>,
+    /// Leader of the run's stream at the end, where the broker reports one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream_leader: Option<String>,
     /// What the server made, where the run's stream is a copy of somebody's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,

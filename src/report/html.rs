@@ -47,6 +47,8 @@ struct Page<'a> {
     machine: Facts,
     broker: Facts,
     resources: Facts,
+    nodes: Table,
+    nodes_note: String,
     run: Facts,
     command: String,
     toml: String,
@@ -93,6 +95,7 @@ pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
 pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> String {
     let style = style::of_page();
     let (marks, marks_more) = sections::marks(record);
+    let (nodes, nodes_note) = sections::nodes(record);
     let (lost, lost_more) = sections::lost(record);
     let page = Page {
         style_hash: hash(&style),
@@ -124,6 +127,8 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         machine: sections::machine(record),
         broker: sections::broker(record),
         resources: sections::resources(record),
+        nodes,
+        nodes_note,
         run: sections::run(record),
         command: sections::command(record),
         toml: show::source(beside.plan_toml),

@@ -73,7 +73,7 @@ pub(crate) fn summary(record: &Record) -> String {
         facts.row([name, value]);
     }
     say(table(&facts));
-    say("</details>".into());
+    say(format!("{}</details>", nodes(record)));
     out
 }
 
@@ -86,6 +86,12 @@ fn claims_of_the_adr(record: &Record) -> Option<String> {
     }
     let head = "<details><summary>ADR claims and measurements</summary>\n";
     (!adr.rows.is_empty()).then(|| format!("{head}\n{}\n</details>\n", table(&adr)))
+}
+
+/// The watched nodes; empty where none is.
+fn nodes(record: &Record) -> String {
+    let (nodes, note) = sections::nodes(record);
+    if nodes.rows.is_empty() { String::new() } else { format!("{}\n\n{}\n", escaped(&note), table(&nodes)) }
 }
 
 const fn sign(verdict: Verdict) -> &'static str {

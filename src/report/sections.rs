@@ -2,10 +2,11 @@
 
 use super::show;
 use super::table::Table;
+use super::words;
 use crate::num;
 use crate::plan::Content;
 use crate::record::{
-    Brief, End, Group, Hiccups, Latency, Load, Process, Record, Resources, StoreBytes, Verdict,
+    Brief, End, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources, StoreBytes, Verdict,
 };
 
 /// Pairs of name and value.
@@ -359,7 +360,7 @@ pub(crate) fn health(record: &Record) -> Facts {
     let paused: u64 = record.timeline.iter().filter_map(|row| row.paused_ns).sum();
     let unknown = || "not known".to_owned();
     facts([
-        ("machine", h.machine.as_ref().map_or_else(unknown, super::words::machine)),
+        ("machine", h.machine.as_ref().map_or_else(unknown, words::machine)),
         ("pauses of 1 ms or more, total", show::time(paused)),
         (
             "least offered",
@@ -422,15 +423,12 @@ pub(crate) fn broker(record: &Record) -> Facts {
 pub(crate) fn resources(record: &Record) -> Facts {
     let r = &record.resources;
     let process = |p: &Process| {
-        format!(
-            "{:.2} cores ({:.1} CPU s), {} peak memory",
-            p.cpu_cores,
-            p.cpu_seconds,
-            show::size(p.peak_memory_bytes)
-        )
+        let seconds = if p.cpu_unknown { String::new() } else { format!(" ({:.1} CPU s)", p.cpu_seconds) };
+        format!("{}{seconds}, {} peak memory", words::cpu(p), show::size(p.peak_memory_bytes))
     };
     let mut all = facts([("tickgate", process(&r.harness))]);
     all.extend(r.brokers.iter().map(|(name, p)| (show::plain(name), process(p))));
+    all.extend(words::unknown_use(record).map(|why| ("broker".to_owned(), why)));
     let unknown = || "not known".to_owned();
     all.push(("stored".into(), stored(r).unwrap_or_else(unknown)));
     all.push(("events stored".into(), r.store_events.map_or_else(unknown, show::count)));
@@ -459,6 +457,51 @@ fn stored(r: &Resources) -> Option<String> {
         format!(", of {} {}", show::size(bytes), StoreBytes::Logical.words())
     });
     Some(format!("{}{}{beside}", show::size(bytes), words(are)))
+}
+
+/// The watched nodes, and what their figures are; no rows where none is watched.
+pub(crate) fn nodes(record: &Record) -> (Table, String) {
+    let mut table = Table::new([
+        "node",
+        "version",
+        "leads",
+        "CPU",
+        "peak memory",
+        "connections",
+        "JetStream store",
+        "JetStream memory",
+        "sync interval",
+        "max payload",
+        "cluster",
+        "started",
+        "unseen",
+    ]);
+    for node in &record.broker.nodes {
+        let used = record.resources.brokers.get(&node.name);
+        let stored = |of: fn(&JetStreamUse) -> (u64, u64)| {
+            node.jetstream.as_ref().map(of).map_or_else(
+                || "–".to_owned(),
+                |(used, most)| format!("{} of {}", show::size(used), show::size(most)),
+            )
+        };
+        table.row([
+            show::plain(&node.name),
+            show::plain(&node.version),
+            words::leads(record, node),
+            used.map_or_else(|| "not known".to_owned(), words::cpu),
+            show::size(node.memory_bytes),
+            show::count(node.connections),
+            stored(|js| (js.store_bytes, js.max_store_bytes)),
+            stored(|js| (js.memory_bytes, js.max_memory_bytes)),
+            words::sync(node),
+            show::size(node.max_payload),
+            show::plain(node.cluster.as_deref().unwrap_or("–")),
+            show::plain(&node.started),
+            show::time(node.unseen_ns),
+        ]);
+    }
+    let note = words::unwatched(record).map_or_else(String::new, |left| format!(" {left}"));
+    (table, format!("{}{note}", words::NODES))
 }
 
 /// Which run, when and how it ended.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::show;
 use crate::num;
-use crate::record::{End, Group, Latency, Record, Verdict};
+use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
 /// Options of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -226,16 +226,64 @@ fn resources(out: &mut String, record: &Record) {
     for (name, process) in parts {
         line!(
             out,
-            "{:<27} {:.2} cores, {} peak memory",
+            "{:<27} {}, {} peak memory",
             show::fit(name, 27),
-            process.cpu_cores,
+            super::words::cpu(&process),
             show::size(process.peak_memory_bytes)
         );
+    }
+    if let Some(why) = super::words::unknown_use(record) {
+        line!(out, "{}", show::wrap(&format!("broker: {why}"), WIDTH, "  "));
     }
     if let Some(machine) = &record.health.machine {
         line!(out, "{}", show::wrap(&format!("machine: {}", super::words::machine(machine)), WIDTH, "  "));
     }
+    nodes(out, record);
     line!(out);
+}
+
+fn nodes(out: &mut String, record: &Record) {
+    if record.broker.nodes.is_empty() {
+        return;
+    }
+    if let Some(sum) = total(record) {
+        line!(
+            out,
+            "{:<27} {}, {} peak memory",
+            "all servers",
+            super::words::cpu(&sum),
+            show::size(sum.peak_memory_bytes)
+        );
+    }
+    for node in &record.broker.nodes {
+        let leads = super::words::leads(record, node);
+        let leads = if leads.is_empty() { leads } else { format!(", leads {leads}") };
+        let store = node.jetstream.as_ref().map_or(0, |jetstream| jetstream.store_bytes);
+        let text = format!(
+            "{}: {}, {}, store {}, sync {}{leads}",
+            node.name,
+            node.version,
+            show::several(node.connections, "connection"),
+            show::size(store),
+            super::words::sync(node)
+        );
+        line!(out, "{}", show::wrap(&text, WIDTH, "  "));
+    }
+    line!(out, "{}", show::wrap(super::words::NODES, WIDTH, ""));
+    if let Some(left) = super::words::unwatched(record) {
+        line!(out, "{}", show::wrap(&left, WIDTH, ""));
+    }
+}
+
+/// The sum over several nodes, where it is that of the cluster.
+fn total(record: &Record) -> Option<Process> {
+    let all = &record.resources.brokers;
+    (all.len() > 1 && record.broker.unwatched() == 0).then(|| Process {
+        cpu_seconds: all.values().map(|process| process.cpu_seconds).sum(),
+        cpu_cores: all.values().map(|process| process.cpu_cores).sum(),
+        peak_memory_bytes: num::sum(all.values().map(|process| process.peak_memory_bytes)),
+        cpu_unknown: all.values().any(|process| process.cpu_unknown),
+    })
 }
 
 fn health(out: &mut String, record: &Record) {

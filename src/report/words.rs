@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::show;
-use crate::record::{End, ObjectiveResult, Record, Verdict};
+use crate::record::{End, Node, ObjectiveResult, Process, Record, Verdict};
 
 /// The objective that decided the verdict: the worst one, and among equals the one with the smallest margin.
 #[must_use]
@@ -96,6 +96,66 @@ pub fn names(settings: &BTreeMap<String, String>) -> String {
     let given: Vec<String> =
         given.filter(|(_, name)| !is_id(name)).map(|(word, name)| format!("{word} {name}")).collect();
     if given.is_empty() { String::new() } else { format!(" ({})", given.join(", ")) }
+}
+
+/// What follows from whose figures those of the watched nodes are.
+pub const NODES: &str = "Figures of the whole servers, by their monitoring endpoints: other clients' traffic is in them. CPU \
+    is the sum of one sample a second.";
+
+/// Why the CPU and memory of a broker that tickgate did not start are not known, and how to know them.
+#[must_use]
+pub fn unknown_use(record: &Record) -> Option<String> {
+    if record.broker.is_own() || !record.resources.brokers.is_empty() {
+        return None;
+    }
+    let words = &record.plan.bus.kind.product().words;
+    Some(format!("{}; {}", words.unseen, words.to_see))
+}
+
+/// The CPU use of a process.
+#[must_use]
+pub fn cpu(process: &Process) -> String {
+    if process.cpu_unknown { "CPU not known".to_owned() } else { format!("{:.2} cores", process.cpu_cores) }
+}
+
+/// The parts that a node has in a run: leader of the meta group, leader of the run's stream.
+#[must_use]
+pub fn leads(record: &Record, node: &Node) -> String {
+    let own = |leader: Option<&String>| leader.is_some_and(|leader| *leader == node.name);
+    // Each node reports its own view: the newest is that of a node that answers.
+    let meta = record.broker.nodes.iter().min_by_key(|node| node.unseen_ns);
+    let parts = [
+        ("the meta group", own(meta.and_then(|node| node.meta_leader.as_ref()))),
+        ("the run's stream", own(record.broker.stream_leader.as_ref())),
+    ];
+    parts.iter().filter(|(_, leads)| *leads).map(|(what, _)| *what).collect::<Vec<_>>().join(", ")
+}
+
+/// How often a node forces what it stores to the disk.
+#[must_use]
+pub fn sync(node: &Node) -> String {
+    node.jetstream.as_ref().map_or_else(
+        || "no JetStream".to_owned(),
+        |jetstream| {
+            if jetstream.sync_always {
+                "each write".to_owned()
+            } else {
+                show::time(jetstream.sync_interval_ns)
+            }
+        },
+    )
+}
+
+/// What the sums over the watched nodes leave out.
+#[must_use]
+pub fn unwatched(record: &Record) -> Option<String> {
+    let left = record.broker.unwatched();
+    (left > 0).then(|| {
+        format!(
+            "{} of the cluster not monitored: no sum over the cluster is known.",
+            show::several(left, "server")
+        )
+    })
 }
 
 /// What cannot be trusted about the bus itself, for the head of every report.

@@ -5,11 +5,14 @@ use crate::broker::StoreWatch;
 use crate::bus::BusSample;
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{End, Mark, STORE_FULL};
+use crate::record::{End, Mark, Record, STORE_FULL};
 
 use super::control::Control;
 use super::job::Broker;
 use super::log::RunLog;
+
+/// Share of the measure phase in which a node may be unseen: with more, its CPU use is unknown.
+const UNSEEN: f64 = 0.1;
 
 pub(super) struct BrokerWatch {
     pub(super) control: Control,
@@ -17,6 +20,7 @@ pub(super) struct BrokerWatch {
     dead: Option<String>,
     /// Looks for a full store in the log of a broker that tickgate started.
     store: Option<StoreWatch>,
+    stream_leader: Option<String>,
     /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
     /// What the broker has refused for good.
@@ -28,7 +32,16 @@ pub(super) struct BrokerWatch {
 impl BrokerWatch {
     pub(super) fn new(mut broker: Broker, control: Control) -> Self {
         let store = broker.log.take().map(StoreWatch::new);
-        Self { control, broker, dead: None, store, silent: None, denied: None, settled: false }
+        Self {
+            control,
+            broker,
+            dead: None,
+            store,
+            stream_leader: None,
+            silent: None,
+            denied: None,
+            settled: false,
+        }
     }
 
     /// Why the broker is dead or unusable.
@@ -95,6 +108,43 @@ impl BrokerWatch {
         );
         log.ends_as(End::BrokerFailed, &why);
         self.dead.get_or_insert(why);
+    }
+
+    /// Takes in what the watched nodes have reported, and who leads the run's stream.
+    pub(super) fn look_at_the_nodes(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
+        for mark in self.broker.nodes.happened(now) {
+            log.keep(mark);
+        }
+        let Some(leader) = self.control.newest().and_then(|newest| newest.sample.leader) else { return };
+        if let Some(before) = self.stream_leader.replace(leader.clone())
+            && before != leader
+        {
+            log.mark(
+                now,
+                "stream-leader",
+                &format!("the leader of the run's stream is {leader}; it was {before}"),
+            );
+        }
+    }
+
+    /// Enters the nodes and the leader in the record, and what is not known of their use.
+    pub(super) fn note_nodes(&mut self, now: Ns, record: &mut Record) {
+        record.broker.stream_leader = self.stream_leader.take();
+        self.broker.nodes.end(now);
+        let nodes = self.broker.nodes.record();
+        if nodes.is_empty() {
+            return;
+        }
+        let measured = record.measured_seconds();
+        for node in &nodes {
+            let unseen = num::f64_of(node.unseen_ns) / 1e9;
+            if let Some(process) = record.resources.brokers.get_mut(&node.name)
+                && unseen > UNSEEN * measured
+            {
+                (process.cpu_seconds, process.cpu_cores, process.cpu_unknown) = (0.0, 0.0, true);
+            }
+        }
+        record.broker.nodes = nodes;
     }
 
     /// Bytes in the store, by the broker's newest figures.

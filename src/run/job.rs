@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::broker::Nodes;
 use crate::bus::BusError;
 use crate::host::clock::Clock;
 use crate::host::resources::Meter;
@@ -42,6 +43,8 @@ pub struct Broker {
     pub alive: Option<Alive>,
     /// The log of a broker that tickgate started.
     pub log: Option<PathBuf>,
+    /// The nodes of a broker that tickgate did not start, where they can be watched.
+    pub nodes: Nodes,
 }
 
 impl Broker {

@@ -222,6 +222,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
     fn second(&mut self, second: u64) {
         let now = self.clock.now();
         self.broker.look_at_the_store(now, &mut self.log);
+        self.broker.look_at_the_nodes(now, &mut self.log);
         if let Some(detail) = self.machine.clock_step() {
             self.log.mark(now, "clock-stepped", &detail);
         }
@@ -292,10 +293,13 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         for mark in self.broker.control.end(CONTROL_ENDS_WITHIN) {
             self.log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
+        let now = self.clock.now();
+        self.broker.look_at_the_nodes(now, &mut self.log);
         let mut record = self.log.finish();
         record.run.ended = ended;
         record.health.dead_workers = dead.to_vec();
         let pauses = self.machine.finish(&mut record);
+        self.broker.note_nodes(now, &mut record);
         if !control_lives {
             record.health.dead_workers.push("the control side of the bus".into());
         }

@@ -80,6 +80,8 @@ pub struct Asked {
     pub apart: bool,
     /// Directory for the store of a server that tickgate starts.
     pub store: Option<PathBuf>,
+    /// Monitoring endpoints of the servers of a bus that tickgate did not start.
+    pub monitor: Vec<String>,
     /// Configuration of another server, for one that tickgate starts.
     pub server_config: Option<PathBuf>,
     /// The run may publish into the stream of another owner that the profile names.

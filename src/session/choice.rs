@@ -168,6 +168,12 @@ impl Choice {
                 "--server-config is for `--broker local` and `local:PATH`: only a server that tickgate starts as a process has it",
             ));
         }
+        if !asked.monitor.is_empty() && !matches!(place, Place::Elsewhere(_)) {
+            return Err(SessionError::asked(
+                "--monitor is for a bus that tickgate did not start: CPU and memory of its own servers are in the record \
+                 anyway; leave it out",
+            ));
+        }
         let elsewhere = match &place {
             Place::Elsewhere(elsewhere) => Some(elsewhere),
             Place::Simulated | Place::Own(_) => None,
@@ -548,6 +554,17 @@ mod tests {
         }
         let url = refused(&at("kafka://h:1"), BusKind::Nats);
         assert!(url.contains("a Kafka URL is for Kafka") && url.contains("bus.kind=kafka"), "{url}");
+        let monitor = vec!["http://h:8222".to_owned()];
+        for own in ["sim", "local"] {
+            let own = refused(&Asked { monitor: monitor.clone(), ..at(own) }, BusKind::Nats);
+            assert!(own.starts_with("--monitor is for a bus that tickgate did not start"), "{own}");
+        }
+        let https = Asked { monitor: vec!["https://h".to_owned()], ..at("nats://h") };
+        assert!(refused(&https, BusKind::Nats).contains("`https` is not supported"));
+        if cfg!(feature = "kafka") {
+            let kafka = refused(&Asked { monitor, ..at("kafka://h") }, BusKind::Kafka);
+            assert!(kafka.starts_with("--monitor is for NATS"), "{kafka}");
+        }
         let image = refused(&at("container:apache/kafka"), BusKind::Nats);
         let store = refused(&Asked { store: Some("/s".into()), ..at("container") }, BusKind::Nats);
         if cfg!(feature = "containers") {

@@ -83,11 +83,13 @@ pub enum Flag {
     JsDomain,
     /// First tokens of reply subjects.
     InboxPrefix,
+    /// Monitoring endpoints of the servers.
+    Monitor,
 }
 
 impl Flag {
     /// All of them.
-    pub(super) const ALL: [Self; 9] = [
+    pub(super) const ALL: [Self; 10] = [
         Self::Context,
         Self::Nkey,
         Self::TlsFirst,
@@ -97,6 +99,7 @@ impl Flag {
         Self::JsApiPrefix,
         Self::JsDomain,
         Self::InboxPrefix,
+        Self::Monitor,
     ];
 
     /// As it is written.
@@ -111,6 +114,7 @@ impl Flag {
             Self::JsApiPrefix => "--js-api-prefix",
             Self::JsDomain => "--js-domain",
             Self::InboxPrefix => "--inbox-prefix",
+            Self::Monitor => "--monitor",
         }
     }
 
@@ -125,6 +129,7 @@ impl Flag {
             Self::JsApiPrefix => asked.js_api_prefix.is_some(),
             Self::JsDomain => asked.js_domain.is_some(),
             Self::InboxPrefix => asked.inbox_prefix.is_some(),
+            Self::Monitor => !asked.monitor.is_empty(),
         }
     }
 }

@@ -16,8 +16,10 @@ mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
 pub(crate) mod model;
+mod monitor;
 mod named;
 mod nats;
+mod nodes;
 mod own;
 mod product;
 mod sim;
@@ -110,12 +112,13 @@ fn measure(
     match &choice.place {
         Place::Simulated => sim::run(job, observers),
         Place::Elsewhere(elsewhere) => {
-            let mut broker = elsewhere.watched(choice.product.name());
+            let (mut broker, warnings) = elsewhere.watched(choice.product.name(), clock)?;
             broker.record.named_by.clone_from(&choice.named_by);
+            warn(observers, &warnings);
             elsewhere.target.run(Going {
                 job,
                 terms: choice.terms,
-                known: Known { model, ..Known::default() },
+                known: Known { sync_always: broker.record.sync_always(), model, ..Known::default() },
                 broker,
                 observers,
             })

@@ -4,6 +4,7 @@ use super::asked::{Asked, ContextName, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
+use super::monitor::{self, Monitored};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
 use crate::bus::leftover::Cleaner;
@@ -121,7 +122,10 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
             target.api.subject()
         ));
     }
-    Ok(Elsewhere { target: Box::new(target), mode, warnings })
+    let endpoints = monitor::endpoints(asked)?;
+    let target: Box<dyn Target> =
+        if endpoints.is_empty() { Box::new(target) } else { Box::new(Monitored { target, endpoints }) };
+    Ok(Elsewhere { target, mode, warnings })
 }
 
 /// What is named by a URL or a context, how a record names that, and what the user should know of it.

@@ -18,7 +18,7 @@ use super::terms::Terms;
 use crate::archive::RunFolder;
 #[cfg(feature = "containers")]
 use crate::broker::Image;
-use crate::broker::{BrokerError, Entry, Password, Server, Shared};
+use crate::broker::{BrokerError, Entry, Nodes, Password, Server, Shared};
 use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
@@ -130,7 +130,8 @@ impl Own {
         let server = Shared::new(server);
         let watched = server.clone();
         let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
-        let broker = Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()) };
+        let broker =
+            Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()), nodes: Nodes::default() };
         let placed = placement.as_ref().map(Placement::begin);
         let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });
         drop(placed);

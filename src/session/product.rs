@@ -25,6 +25,7 @@ pub static PRODUCTS: [Product; 2] = [
             Flag::JsApiPrefix,
             Flag::JsDomain,
             Flag::InboxPrefix,
+            Flag::Monitor,
         ],
         variables: &Variables {
             address: "NATS_URL",

@@ -19,6 +19,6 @@ pub(super) fn run(job: Job<'_>, observers: &mut [&mut dyn Observer]) -> Result<R
         address: "in this process".into(),
         ..record::Broker::default()
     };
-    let broker = Broker { record, meters: Vec::new(), alive: None, log: None };
+    let broker = Broker { record, ..Broker::default() };
     Ok(run::run(job, bus, broker, observers)?)
 }

@@ -5,9 +5,12 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::error::SessionError;
+use super::nodes;
 use super::terms::Terms;
+use crate::broker::Nodes;
 use crate::bus::leftover::Cleaner;
 use crate::bus::{Bus, BusError, Model};
+use crate::host::clock::Clock;
 use crate::record::{self, Record};
 use crate::run::{self, Broker, Job, Observer, RunError};
 
@@ -44,6 +47,14 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// # Errors
     /// When it cannot be reached.
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError>;
+
+    /// Starts to watch its nodes, where they can be watched.
+    ///
+    /// # Errors
+    /// When one that was named does not answer.
+    fn nodes(&self, _clock: Clock) -> Result<Nodes, SessionError> {
+        Ok(Nodes::default())
+    }
 }
 
 /// A bus that tickgate did not start.
@@ -58,15 +69,17 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// As the engine knows it: nothing of it can be watched.
-    pub(super) fn watched(&self, product: &str) -> Broker {
-        let record = record::Broker {
+    /// As the engine knows it: only the nodes that were named can be watched. Also returns warnings about these.
+    pub(super) fn watched(&self, product: &str, clock: Clock) -> Result<(Broker, Vec<String>), SessionError> {
+        let nodes = self.target.nodes(clock)?;
+        let mut record = record::Broker {
             kind: product.into(),
             mode: self.mode.clone(),
             address: self.target.label().to_owned(),
             ..record::Broker::default()
         };
-        Broker { record, meters: Vec::new(), alive: None, log: None }
+        let warnings = nodes::enter(&nodes, &mut record);
+        Ok((Broker { record, nodes, ..Broker::default() }, warnings))
     }
 }
 

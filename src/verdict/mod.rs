@@ -245,6 +245,18 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
             return no_audit(record);
         }
+        Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) if record.broker.unwatched() > 0 => (
+            "not every server of the cluster is monitored",
+            "name the monitoring endpoints of all servers with --monitor",
+        ),
+        Metric::Resource(Resource::BrokerCpu) if !record.broker.nodes.is_empty() => (
+            "a monitored server did not answer for a part of the measure phase",
+            "see the marks for when and why",
+        ),
+        Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) if !record.broker.is_own() => {
+            let words = &record.plan.bus.kind.product().words;
+            (words.unseen, words.to_see)
+        }
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) => (
             "the broker's process cannot be seen from here",
             "run with --broker local, or where the broker runs",

@@ -349,7 +349,8 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
 fn used(record: &Record, resource: Resource) -> Option<Value> {
     let (all, harness) = (&record.resources, &record.resources.harness);
     let brokers = || all.brokers.values();
-    let seen = !all.brokers.is_empty();
+    // A sum that leaves out nodes would meet limits that all of them together miss.
+    let seen = !all.brokers.is_empty() && record.broker.unwatched() == 0;
     record.phase(PhaseName::Measure)?;
     match resource {
         Resource::BrokerMemory => {

@@ -401,12 +401,24 @@ fn missing_data_is_named() {
         assess(&record).objectives[0].reason.clone().unwrap_or_default()
     };
     let unread: fn(&mut Record) = |record| record.audit = None;
+    let part_of_a_cluster: fn(&mut Record) = |record| {
+        let node = crate::record::Node { meta_size: Some(3), ..crate::record::Node::default() };
+        record.broker.nodes = vec![node];
+        record.resources.brokers.insert("n1".into(), crate::record::Process::default());
+    };
     let table = [
         ("delivery.not_stored", "== 0", unread, "the audit did not read the whole stream back"),
         ("delivery.not_delivered", "== 0", unread, "the audit did not read the whole stream back"),
         ("replay.complete", ">= 100%", unread, "the audit did not read the whole stream back"),
         ("broker.cpu", "< 1", |_| (), "the broker's process cannot be seen from here"),
         ("broker.memory", "< 1GiB", |_| (), "the broker's process cannot be seen from here"),
+        (
+            "broker.cpu",
+            "< 1",
+            |record| record.broker.mode = "url".into(),
+            "the CPU and memory of the servers are not known",
+        ),
+        ("broker.memory", "< 1GiB", part_of_a_cluster, "not every server of the cluster is monitored"),
         ("broker.store", "< 1GiB", |_| (), "the broker did not say how much it stores"),
         ("delivery.lost", "== 0", |record| record.groups.clear(), "no samples"),
         (

@@ -240,10 +240,11 @@ fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
 }
 
 /// Where a product is named outside its own files, and why. The rest of the code knows products by their rows.
-const NAMING: [(&str, &str); 29] = [
+const NAMING: [(&str, &str); 30] = [
     ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
     ("src/session/product.rs", "the rows of the products, for those who run"),
     ("src/session/mod.rs", "their modules"),
+    ("src/session/monitor.rs", "a NATS with monitoring endpoints"),
     ("src/session/container.rs", "the heap that a profile asks for"),
     ("src/broker/mod.rs", "their modules, and errors that say how to get one"),
     ("src/broker/container/", "the rows of their images, and their recipes"),

@@ -4,5 +4,6 @@ mod auth;
 mod contract;
 mod driver;
 mod local_broker;
+mod monitor;
 #[path = "../support/mod.rs"]
 mod support;

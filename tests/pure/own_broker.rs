@@ -14,7 +14,7 @@ use tickgate::host::clock::Clock;
 use tickgate::host::signal::Interrupt;
 use tickgate::market;
 use tickgate::plan::{Plan, Span, grammar};
-use tickgate::record::{self, End, PhaseName, Record, STORE_FULL, Verdict};
+use tickgate::record::{End, PhaseName, Record, STORE_FULL, Verdict};
 use tickgate::run::{self, Broker, Event, Identity, Job, Observer, Options, RunError};
 use tickgate::selftest::swarm::base;
 
@@ -101,7 +101,7 @@ fn go(plan: &Plan, at: Waits, broker: Broker, observer: &mut dyn Observer) -> Re
 }
 
 fn broker(alive: impl Fn() -> Result<(), String> + Send + 'static) -> Broker {
-    Broker { record: record::Broker::default(), meters: Vec::new(), alive: Some(Box::new(alive)), log: None }
+    Broker { alive: Some(Box::new(alive)), ..Broker::default() }
 }
 
 struct Nobody;

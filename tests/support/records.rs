@@ -162,6 +162,16 @@ pub fn hostile() -> Record {
         *text = BAD.into();
     }
     broker.settings.insert(BAD.into(), BAD.into());
+    broker.stream_leader = Some(BAD.into());
+    broker.nodes = vec![tickgate::record::Node {
+        name: BAD.into(),
+        url: BAD.into(),
+        version: BAD.into(),
+        cluster: Some(BAD.into()),
+        started: BAD.into(),
+        meta_leader: Some(BAD.into()),
+        ..tickgate::record::Node::default()
+    }];
     record.environment.facts.insert(BAD.into(), BAD.into());
     record.resources.brokers.insert(BAD.into(), Process::default());
     record.marks.push(Mark { at_ns: 2 * SECOND, kind: BAD.into(), detail: BAD.into() });
@@ -358,6 +368,8 @@ pub fn of(recipe: &Recipe) -> Record {
             durability: "page cache".into(),
             settings: BTreeMap::from([("storage".into(), "file".into()), ("replicas".into(), "1".into())]),
             made: None,
+            nodes: vec![],
+            stream_leader: None,
         },
         phases: phases.into_iter().map(|(name, start_ns, end_ns)| Phase { name, start_ns, end_ns }).collect(),
         marks: vec![],

@@ -54,6 +54,8 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
         sent: |_| "none".to_owned(),
         fetched: |_| "all there are".to_owned(),
         acknowledged: |_| "each".to_owned(),
+        unseen: "the CPU and memory of toys are not known",
+        to_see: "look elsewhere",
     },
 });
 

@@ -365,9 +365,9 @@ impl Container {
             if let Some(how) = self.end_seen() {
                 return Err(self.failed(&format!("ended ({how}) before it was ready")));
             }
-            let ready = match self.recipe.ready {
+            let ready = match &self.recipe.ready {
                 Ready::Monitor(monitor) => monitor.healthy().is_ok(),
-                Ready::Answers(address) => answers(address, true),
+                Ready::Answers(address) => answers(*address, true),
             };
             if ready {
                 self.until_named();

@@ -90,7 +90,7 @@ impl Image {
 }
 
 /// How it shows that it takes clients.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Ready {
     /// The monitoring endpoint of NATS says so.
     Monitor(Monitor),

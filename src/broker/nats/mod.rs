@@ -1,7 +1,9 @@
 //! A nats-server of our own: a child process on free loopback ports, with a store that goes when it goes.
 
+mod endpoint;
 mod locate;
 mod monitor;
+mod node;
 pub(super) mod settings;
 mod theirs;
 
@@ -9,8 +11,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use endpoint::Endpoint;
 pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
-pub use monitor::{JetStream, JetStreamConfig, Jsz, Monitor, Varz};
+pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Varz};
+pub use node::watch;
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};

@@ -1,13 +1,14 @@
 //! A server's own account of itself, from its monitoring endpoint (plain HTTP on loopback or elsewhere).
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::super::BrokerError;
+use super::endpoint::Endpoint;
 
 /// Longest wait for a whole answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -15,17 +16,27 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST: u64 = 16 << 20;
 
 /// The monitoring endpoint of one server.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Monitor {
     address: SocketAddr,
+    /// `host:port` as the request names it.
+    host: String,
+    /// Path before the endpoint's own, empty or `/base`.
+    base: String,
 }
 
 /// What is used of `/varz`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Varz {
+    /// The server's unique id, another one after a restart.
+    pub server_id: String,
     /// The server's name.
     pub server_name: String,
+    /// When it started, RFC 3339.
+    pub start: String,
+    /// Its cluster, where it is in one.
+    pub cluster: ClusterName,
     /// `2.15.1`.
     pub version: String,
     /// Resident memory, bytes.
@@ -48,14 +59,44 @@ pub struct Varz {
     pub jetstream: JetStream,
 }
 
+/// What is used of `/varz` about the cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ClusterName {
+    /// Its name; empty where the server is in none.
+    pub name: String,
+}
+
 /// What is used of `/varz` about `JetStream`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct JetStream {
     /// Its configuration; `None` where it is off.
     pub config: Option<JetStreamConfig>,
+    /// What its streams take now.
+    pub stats: JetStreamStats,
     /// Its part in a cluster; a server without it is not clustered, whatever its configuration says.
-    pub meta: Option<serde_json::Value>,
+    pub meta: Option<Meta>,
+}
+
+/// What the streams of a server take.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct JetStreamStats {
+    /// Bytes in memory streams.
+    pub memory: u64,
+    /// Bytes in file streams.
+    pub storage: u64,
+}
+
+/// The group of servers that places streams.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Meta {
+    /// Its leader, by the server's name; empty while there is none.
+    pub leader: String,
+    /// Its servers.
+    pub cluster_size: u32,
 }
 
 /// The configuration of `JetStream`.
@@ -93,8 +134,29 @@ pub struct Jsz {
 impl Monitor {
     /// The endpoint at an address.
     #[must_use]
-    pub const fn at(address: SocketAddr) -> Self {
-        Self { address }
+    pub fn at(address: SocketAddr) -> Self {
+        Self { address, host: address.to_string(), base: String::new() }
+    }
+
+    /// The endpoint at a URL, whose host is looked up now.
+    ///
+    /// # Errors
+    /// When its host has no address.
+    pub fn of(endpoint: &Endpoint) -> Result<Self, BrokerError> {
+        let no_address = |problem: String| BrokerError::Monitor { url: endpoint.to_string(), problem };
+        let addresses = (endpoint.host(), endpoint.port())
+            .to_socket_addrs()
+            .map_err(|error| no_address(error.to_string()))?
+            .collect::<Vec<_>>();
+        // A server often listens on IPv4 only, while its name has both.
+        let answering =
+            addresses.iter().find(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok());
+        let address = answering.or(addresses.first()).copied();
+        Ok(Self {
+            address: address.ok_or_else(|| no_address("its host has no address".into()))?,
+            host: endpoint.authority(),
+            base: endpoint.base().to_owned(),
+        })
     }
 
     /// General figures.
@@ -131,7 +193,7 @@ impl Monitor {
         let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
         let (head, body) = answer.split_at(end.map_or(answer.len(), |end| end + 4));
         let head = String::from_utf8_lossy(head);
-        match head.split(' ').nth(1) {
+        match head.split(' ').nth(1).filter(|_| head.starts_with("HTTP/")) {
             Some("200") if end.is_some() => Ok(body.to_owned()),
             Some(status) => {
                 let detail: String = String::from_utf8_lossy(body).chars().take(300).collect();
@@ -147,7 +209,9 @@ impl Monitor {
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_write_timeout(Some(PATIENCE))?;
         // In one piece: a server that answers after the first would reset the connection for the rest.
-        stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address).as_bytes())?;
+        stream.write_all(
+            format!("GET {}{path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.base, self.host).as_bytes(),
+        )?;
         let mut answer = Vec::new();
         let mut part = [0; 16 << 10];
         loop {
@@ -169,7 +233,7 @@ impl Monitor {
     }
 
     fn error(&self, path: &str, problem: String) -> BrokerError {
-        BrokerError::Monitor { url: format!("http://{}{path}", self.address), problem }
+        BrokerError::Monitor { url: format!("http://{}{}{path}", self.host, self.base), problem }
     }
 }
 
@@ -208,6 +272,8 @@ mod tests {
         let bad =
             answers("HTTP/1.0 503 Unavailable\r\n\r\n{\"error\":\"no\"}").healthy().unwrap_err().to_string();
         assert!(bad.contains("status 503") && bad.contains("\"error\":\"no\""), "{bad}");
+        let clients = answers("INFO {\"server_id\":\"N\"} \r\n").varz().unwrap_err().to_string();
+        assert!(clients.ends_with("not an HTTP answer"), "{clients}");
         for text in ["", "garbage", "HTTP/1.0 200 OK\r\n", "HTTP/1.0 200 OK\r\n\r\n{\"mem\":"] {
             assert!(answers(text).varz().is_err(), "{text}");
         }

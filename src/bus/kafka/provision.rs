@@ -380,6 +380,7 @@ impl Admin<'_> {
         let mut settings = vec![
             ("server".to_owned(), target.label.clone()),
             ("brokers".to_owned(), metadata.brokers().len().to_string()),
+            ("nodes".to_owned(), nodes(metadata)),
             ("tls".to_owned(), if target.tls { "on" } else { "off" }.to_owned()),
             ("subjects".to_owned(), format!("{}.*", self.names.prefix())),
             ("partitions".to_owned(), bus.partitions.to_string()),
@@ -406,6 +407,20 @@ impl Admin<'_> {
             made: None,
         }
     }
+}
+
+/// The brokers of a cluster, each with its id and address.
+fn nodes(metadata: &Metadata) -> String {
+    /// Brokers that are named; a large cluster is only counted.
+    const NAMED: usize = 12;
+    let brokers = metadata.brokers();
+    let named = brokers.iter().take(NAMED);
+    let mut all: Vec<String> =
+        named.map(|broker| format!("{} at {}:{}", broker.id(), broker.host(), broker.port())).collect();
+    if brokers.len() > NAMED {
+        all.push(format!("and {} more", brokers.len() - NAMED));
+    }
+    all.join(", ")
 }
 
 /// What an acknowledgement means. A broker writes before it answers; it forces to the disk by itself only when the

@@ -249,6 +249,7 @@ impl NatsBus {
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),
+            leader: stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()),
         };
         for (group, (pending, ack_pending)) in
             sample.pending.iter_mut().zip(&mut sample.ack_pending).enumerate()

@@ -272,6 +272,7 @@ impl Bus for SimBus {
             pending: world.groups.iter().map(|group| num::count(group.backlog.len())).collect(),
             ack_pending: world.groups.iter().map(waiting).collect(),
             owed: world.groups.iter().map(|group| group.owed).collect(),
+            leader: None,
         })
     }
 

@@ -164,6 +164,13 @@ fn side(
         asked.at = None;
         asked.context = Some(context.clone().into());
     }
+    if side.broker.is_some() || side.context.is_some() {
+        // What the command line names for both is not of this bus.
+        asked.monitor.clear();
+    }
+    if let Some(monitor) = &side.monitor {
+        asked.monitor = monitor.split(',').map(str::to_owned).collect();
+    }
     asked.creds = side.creds.as_ref().map(PathBuf::from).or(asked.creds);
     let choice = Choice::resolve(&asked, &plan, &environment).map_err(Failure::from);
     let choice =

@@ -10,7 +10,15 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: true,
     batching: true,
     in_memory: false,
-    words: Words { confirmed_by, forced, sent, fetched, acknowledged },
+    words: Words {
+        confirmed_by,
+        forced,
+        sent,
+        fetched,
+        acknowledged,
+        unseen: "the CPU and memory of the brokers are not known: they do not report them to clients",
+        to_see: "run with --broker local or --broker container",
+    },
 };
 
 fn confirmed_by(bus: &Bus) -> String {

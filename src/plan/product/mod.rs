@@ -43,6 +43,10 @@ pub struct Words {
     pub fetched: fn(&Plan) -> String,
     /// How handled events are acknowledged.
     pub acknowledged: fn(&Bus) -> String,
+    /// Why CPU and memory of a broker that tickgate did not start are unknown.
+    pub unseen: &'static str,
+    /// What to do about that.
+    pub to_see: &'static str,
 }
 
 /// Which kind of bus: a product, by its row.

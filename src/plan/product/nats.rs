@@ -10,7 +10,15 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: false,
     batching: false,
     in_memory: true,
-    words: Words { confirmed_by, forced, sent, fetched, acknowledged },
+    words: Words {
+        confirmed_by,
+        forced,
+        sent,
+        fetched,
+        acknowledged,
+        unseen: "the CPU and memory of the servers are not known",
+        to_see: "name their monitoring endpoints with --monitor, or run with --broker local",
+    },
 };
 
 fn confirmed_by(bus: &Bus) -> String {

@@ -33,7 +33,7 @@ impl MachineWatch {
     /// Starts to watch the machine, tickgate and the broker, whose meters are taken.
     pub(super) fn start(clock: Clock, calendar: Calendar, broker: &mut Broker) -> std::io::Result<Self> {
         let processes = processes::all(broker);
-        let broker_seen = processes.iter().any(|watched| watched.name.is_some());
+        let broker_seen = processes.iter().any(|watched| watched.name.is_some() && !watched.apart);
         let mut meter = HiccupMeter::start(clock)?;
         meter.watch(calendar.load_start, calendar.measure_start, calendar.measure_end);
         Ok(Self {
@@ -69,9 +69,13 @@ impl MachineWatch {
         let seconds = num::f64_of(now.saturating_sub(self.sampled_at).max(1)) / 1e9;
         self.sampled_at = now;
         let mut sample = Sample { hiccup_max_ns: interval.late.max(), ..Sample::default() };
+        let mut ours = 0.0;
         processes::read(&mut self.processes, |watched, used| {
             let cores = num::f64_of(cpu_ns(&used).saturating_sub(cpu_ns(&watched.last))) / 1e9 / seconds;
             watched.last = used;
+            if !watched.apart {
+                ours += cores;
+            }
             if watched.name.is_none() {
                 sample.harness_cpu = cores;
                 sample.harness_memory_bytes = used.rss_bytes;
@@ -80,7 +84,6 @@ impl MachineWatch {
                 sample.broker_memory_bytes = Some(sample.broker_memory_bytes.unwrap_or(0) + used.rss_bytes);
             }
         });
-        let ours = sample.harness_cpu + sample.broker_cpu.unwrap_or(0.0);
         let used = self.cpu.second(now, ours);
         (sample.machine_cpu, sample.others_cpu) = (used.all, used.others);
         sample

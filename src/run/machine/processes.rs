@@ -23,6 +23,8 @@ impl UsageSource {
 /// A watched process or container; tickgate itself has no name.
 pub(super) struct Watched {
     pub(super) name: Option<String>,
+    /// A node that reports its own use. It may be on another machine, so it is no part of this one's use.
+    pub(super) apart: bool,
     pub(super) source: UsageSource,
     pub(super) at_measure_start: Option<ProcessUse>,
     pub(super) at_measure_end: Option<ProcessUse>,
@@ -32,14 +34,16 @@ pub(super) struct Watched {
 
 /// tickgate and the visible parts of the broker; takes the broker's meters.
 pub(super) fn all(broker: &mut Broker) -> Vec<Watched> {
-    let own = Process::own().ok().map(|process| (None, UsageSource::Own(process)));
-    let brokers = std::mem::take(&mut broker.meters)
-        .into_iter()
-        .map(|(name, meter)| (Some(name), UsageSource::Broker(meter)));
+    let own = Process::own().ok().map(|process| (None, false, UsageSource::Own(process)));
+    let metered = |apart| move |(name, meter)| (Some(name), apart, UsageSource::Broker(meter));
+    let brokers = std::mem::take(&mut broker.meters).into_iter().map(metered(false));
+    let nodes = broker.nodes.meters().into_iter().map(metered(true));
     own.into_iter()
         .chain(brokers)
-        .map(|(name, source)| Watched {
+        .chain(nodes)
+        .map(|(name, apart, source)| Watched {
             name,
+            apart,
             last: source.usage().unwrap_or_default(),
             source,
             at_measure_start: None,
@@ -59,7 +63,8 @@ pub(super) fn read(all: &mut [Watched], mut keep: impl FnMut(&mut Watched, Proce
     }
 }
 
-/// Enters the use of each over a measure phase of `seconds`, and returns the cores used by all together.
+/// Enters the use of each over a measure phase of `seconds`, and returns the cores of this machine used by all
+/// together.
 pub(super) fn note(all: &[Watched], seconds: f64, resources: &mut Resources) -> f64 {
     let mut ours = 0.0;
     for watched in all {
@@ -75,7 +80,9 @@ pub(super) fn note(all: &[Watched], seconds: f64, resources: &mut Resources) -> 
             peak_memory_bytes: watched.peak_bytes,
             cpu_unknown: spent.is_none(),
         };
-        ours += process.cpu_cores;
+        if !watched.apart {
+            ours += process.cpu_cores;
+        }
         match &watched.name {
             None => resources.harness = process,
             Some(name) => {
@@ -99,6 +106,7 @@ mod tests {
         let used = |user_ns| ProcessUse { user_ns, ..ProcessUse::default() };
         let watched = |name: &str, start: Option<u64>, end: Option<u64>| Watched {
             name: Some(name.into()),
+            apart: name == "apart",
             source: UsageSource::Broker(Box::new(|| None)),
             at_measure_start: start.map(used),
             at_measure_end: end.map(used),
@@ -109,11 +117,13 @@ mod tests {
             watched("seen", Some(0), Some(1_000_000_000)),
             watched("late", None, Some(9)),
             watched("died", Some(0), None),
+            watched("apart", Some(0), Some(4_000_000_000)),
         ];
         let mut resources = Resources::default();
         let ours = note(&all, 2.0, &mut resources);
         assert!((ours - 2.0).abs() < 1e-9, "{ours}");
         let known = |name: &str| (!resources.brokers[name].cpu_unknown, resources.brokers[name].cpu_seconds);
-        assert_eq!([known("seen"), known("late"), known("died")], [(true, 1.0), (false, 0.0), (true, 3.0)]);
+        let known = ["seen", "late", "died", "apart"].map(known);
+        assert_eq!(known, [(true, 1.0), (false, 0.0), (true, 3.0), (true, 4.0)]);
     }
 }

@@ -1,0 +1,69 @@
+//! What the record of a run says of the nodes of a bus that tickgate did not start.
+
+use crate::broker::Nodes;
+use crate::num;
+use crate::record;
+
+/// Enters what the nodes report in the record, and returns what the user should know.
+pub(super) fn enter(nodes: &Nodes, broker: &mut record::Broker) -> Vec<String> {
+    broker.nodes = nodes.record();
+    if broker.nodes.is_empty() {
+        return Vec::new();
+    }
+    if let Some(sync) = sync_interval(&broker.nodes) {
+        broker.settings.insert("sync_interval".into(), sync);
+    }
+    let unwatched = broker.unwatched();
+    let part = (unwatched > 0).then(|| {
+        format!(
+            "--monitor names {} of {} servers of the cluster: CPU and memory of the broker stay unknown; name the \
+             endpoints of all",
+            broker.nodes.len(),
+            unwatched.saturating_add(num::count(broker.nodes.len()))
+        )
+    });
+    let mut clusters: Vec<&str> = broker.nodes.iter().filter_map(|node| node.cluster.as_deref()).collect();
+    clusters.dedup();
+    let several = (clusters.len() > 1)
+        .then(|| format!("the servers of --monitor are in different clusters ({})", clusters.join(", ")));
+    part.into_iter().chain(several).collect()
+}
+
+/// The time between two forced writes, where the nodes agree; else that of each.
+fn sync_interval(nodes: &[record::Node]) -> Option<String> {
+    let of = |node: &record::Node| {
+        let jetstream = node.jetstream.as_ref()?;
+        let always = jetstream.sync_always;
+        Some(if always { "always".to_owned() } else { num::show::time(jetstream.sync_interval_ns) })
+    };
+    let all: Vec<(&str, String)> =
+        nodes.iter().filter_map(|node| Some((node.name.as_str(), of(node)?))).collect();
+    let (_, first) = all.first()?;
+    if all.iter().all(|(_, sync)| sync == first) {
+        return Some(first.clone());
+    }
+    Some(all.iter().map(|(name, sync)| format!("{name}: {sync}")).collect::<Vec<_>>().join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sync_interval_is_that_of_all_or_of_each() {
+        let node = |name: &str, sync_interval_ns, sync_always| record::Node {
+            name: name.into(),
+            jetstream: Some(record::JetStreamUse {
+                sync_interval_ns,
+                sync_always,
+                ..record::JetStreamUse::default()
+            }),
+            ..record::Node::default()
+        };
+        let (a, b) = (node("a", 30_000_000_000, false), node("b", 30_000_000_000, true));
+        assert_eq!(sync_interval(&[]), None);
+        assert_eq!(sync_interval(std::slice::from_ref(&b)).unwrap(), "always");
+        let both = sync_interval(&[a, b]).unwrap();
+        assert!(both.starts_with("a: 30") && both.ends_with(", b: always"), "{both}");
+    }
+}
