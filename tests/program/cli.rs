@@ -101,9 +101,9 @@ fn a_report_of_what_is_no_run_says_what_is_wrong() {
     let place = Place::new();
     place.run(&["report", "nowhere"]).fails(4, &["nowhere", "No such file"]);
     for (text, part) in [
-        ("", "is no "),
-        ("{", "is no "),
-        ("[1]", "is no "),
+        ("", "is not a valid record"),
+        ("{", "is not a valid record"),
+        ("[1]", "is not a valid record"),
         (r#"{"schema":"tickgate.record/999"}"#, "a later version"),
         (r#"{"schema":"tickgate.record/1"}"#, "missing field"),
         (r#"{"schema":"somebody.else/1"}"#, "somebody.else/1"),

@@ -13,6 +13,7 @@ mod own_server;
 mod own_stream;
 mod payload;
 mod peers;
+mod permissions;
 mod readiness;
 mod refusals;
 mod report_browser;

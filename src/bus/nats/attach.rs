@@ -18,6 +18,9 @@ use crate::plan::{Plan, Publish};
 use crate::record::Made;
 use crate::topology::Pattern;
 
+/// How often the consumers of a stream are listed until none of the run's own is among them.
+const LISTS: u32 = 3;
+
 /// A stream that a run publishes into.
 #[derive(Debug, Clone)]
 pub(super) struct Attached {
@@ -220,15 +223,19 @@ pub(super) async fn teardown(jetstream: &Context, run: &str, name: &str) -> Resu
             };
         }
     };
-    let consumers: Vec<_> =
-        stream.consumers().try_collect().await.map_err(|error| left(&error.to_string()))?;
-    let ours = consumers.into_iter().filter(|info| {
-        let marked = info.config.metadata.get(MARK).map(String::as_str) == Some(run);
-        marked && info.name.starts_with(&format!("{own}-"))
-    });
-    for info in ours {
-        let deleted = stream.delete_consumer(&info.name).await;
-        deleted.map_err(|error| left(&error.to_string()))?;
+    // A list may lack a consumer whose state the server could not read at once, so it is asked for again.
+    for _ in 0..LISTS {
+        let consumers: Vec<_> =
+            stream.consumers().try_collect().await.map_err(|error| left(&error.to_string()))?;
+        let mut ours = consumers.into_iter().filter(|info| {
+            let marked = info.config.metadata.get(MARK).map(String::as_str) == Some(run);
+            marked && info.name.starts_with(&format!("{own}-"))
+        });
+        let Some(first) = ours.next() else { return Ok(()) };
+        for info in std::iter::once(first).chain(ours) {
+            let deleted = stream.delete_consumer(&info.name).await;
+            deleted.map_err(|error| left(&error.to_string()))?;
+        }
     }
     Ok(())
 }
