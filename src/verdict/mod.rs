@@ -23,7 +23,7 @@ use observe::{Counts, Observed};
 
 /// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
 /// that a stored verdict can be checked against the rules that produced it.
-pub const RULES: u32 = 1;
+pub const RULES: u32 = 2;
 
 /// The result of [`assess`]: the parts of a record that are judgement rather than measurement.
 #[derive(Debug, Clone, PartialEq)]

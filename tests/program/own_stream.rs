@@ -273,7 +273,7 @@ fn orders(server: &NatsServer, config: &Value) {
     publish(server, 30);
 }
 
-/// Publishes as somebody else, to a subject that the run's groups receive.
+/// Publishes as another client, to a subject that the run's groups receive.
 fn publish(server: &NatsServer, messages: usize) {
     jetstream(&server.url(), async |jetstream| {
         for _ in 0..messages {
