@@ -1,7 +1,7 @@
 //! Frames of the client protocol: parsed from the input of a connection without copying, and written into its output.
 //!
-//! A message is `MSG subject sid [reply] size`, with headers `HMSG subject sid [reply] header-size size`, a line end, the
-//! headers, the payload and another line end (docs.nats.io, "Client protocol").
+//! A message is `MSG subject sid [reply] size`, with headers `HMSG subject sid [reply] header-size size`, a line end,
+//! the headers, the payload and another line end (docs.nats.io, "Client protocol").
 
 use std::ops::Range;
 

@@ -182,7 +182,7 @@ impl NatsBus {
         })
     }
 
-    /// Returns the name of the run's stream: its own one, or the existing stream that it is attached to.
+    /// Returns the name of the run's stream: the one that the run creates, or the existing one that it is attached to.
     #[must_use]
     pub fn stream(&self) -> String {
         let own = || provision::stream_name(&self.run);
