@@ -1,5 +1,5 @@
-//! Errors that a server sends apart from its answers (`-ERR`): which of them end a run, in the server's own words, and
-//! what to do about each.
+//! Errors that a server sends separately from its answers (`-ERR`): which of them end a run, in the server's own words,
+//! and what to do about each.
 //!
 //! A server reports a permission violation once per refused line and sends no other answer: a refused event gets none,
 //! an acknowledgement never has one, and a request of the control side times out.
@@ -13,7 +13,7 @@ use crate::topology::Naming;
 pub(super) struct Terms {
     /// Subjects of the run's events, and how they are named.
     pub(super) events: Option<(String, Naming)>,
-    /// Subject on which answers arrive.
+    /// Prefix of the subjects on which answers arrive.
     pub(super) inbox: Option<String>,
 }
 

@@ -424,7 +424,8 @@ fn flush(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// Builds the TLS configuration; trusts the authorities in the given file, or the system's if there is none.
+/// Builds the TLS configuration: the authorities to trust (those in the given file, else the system's) and the client's
+/// certificate.
 fn config(files: &TlsFiles) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match &files.ca {
