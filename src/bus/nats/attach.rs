@@ -1,5 +1,5 @@
-//! A run in somebody's stream: what is checked of it, the run's own durables on it, and their removal. Nothing of the stream
-//! and of its other consumers is changed or deleted.
+//! A run in an existing stream: checks the stream, creates the run's durables on it and removes them. Does not change
+//! or delete the stream or any other consumer.
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::consumer::DeliverPolicy;
@@ -18,17 +18,17 @@ use crate::plan::{Plan, Publish};
 use crate::record::Made;
 use crate::topology::Pattern;
 
-/// How often the consumers of a stream are listed until none of the run's own is among them.
+/// Number of times the consumers of a stream are listed until none of them belongs to the run.
 const LISTS: u32 = 3;
 
-/// A stream that a run publishes into.
+/// An existing stream that a run publishes into.
 #[derive(Debug, Clone)]
 pub(super) struct Attached {
-    /// Its name.
+    /// Name of the stream.
     pub(super) stream: String,
-    /// Its last sequence before the run.
+    /// Last sequence of the stream before the run.
     pub(super) before: u64,
-    /// Messages that it had lost within its sequences by then.
+    /// Number of messages deleted within its sequences by then.
     pub(super) deleted: u64,
 }
 
@@ -36,10 +36,10 @@ fn unfit(problem: String, hint: &str) -> BusError {
     BusError::Plan { problem, hint: hint.to_owned() }
 }
 
-/// Checks somebody's stream, and makes the durables of the groups that read through none of its consumers.
+/// Checks an existing stream, and creates durables for the groups that do not read through one of its consumers.
 ///
 /// # Errors
-/// When the run's events would not fit, or a consumer cannot be read through; then nothing was made.
+/// When the stream would not take the run's events, or a consumer cannot be used; nothing is created in that case.
 pub(super) async fn provision(
     jetstream: &Context,
     run: &str,
@@ -84,7 +84,7 @@ fn gone(name: &str, stream: &str) -> BusError {
     )
 }
 
-/// Would the stream take the run's events, and show them to its groups?
+/// Checks that the stream would take the run's events and deliver them to its groups.
 fn check(plan: &Plan, layout: &Layout, model: &Model, name: &str) -> Result<(), BusError> {
     let stream = &model.stream;
     let says = |field: &str| stream.get(field).is_some_and(speaks);
@@ -132,7 +132,7 @@ fn check(plan: &Plan, layout: &Layout, model: &Model, name: &str) -> Result<(), 
     covered(layout, stream, name)
 }
 
-/// Every subject of the run has to be one of the stream's.
+/// Checks that the stream covers every subject of the run.
 fn covered(layout: &Layout, stream: &Fields, name: &str) -> Result<(), BusError> {
     let subjects: Vec<&str> = stream
         .get("subjects")
@@ -160,7 +160,7 @@ fn covers(patterns: &[&str], subject: &str) -> bool {
     patterns.iter().any(|pattern| Pattern::parse(pattern).is_ok_and(|pattern| pattern.covers(&subject)))
 }
 
-/// May a group read through this consumer, without taking what is there for others?
+/// Checks that a group may read through this consumer without taking messages meant for others.
 async fn readable(
     stream: &stream::Stream,
     name: &str,
@@ -200,10 +200,10 @@ async fn readable(
     Ok(())
 }
 
-/// Deletes the run's own consumers from somebody's stream, those with its name and its mark.
+/// Deletes the run's consumers, identified by name and mark, from an existing stream.
 ///
 /// # Errors
-/// Names the stream when one is left behind.
+/// When a consumer is left behind; names the stream.
 pub(super) async fn teardown(jetstream: &Context, run: &str, name: &str) -> Result<(), BusError> {
     let own = provision::stream_name(run);
     let left = |why: &str| {
@@ -223,7 +223,7 @@ pub(super) async fn teardown(jetstream: &Context, run: &str, name: &str) -> Resu
             };
         }
     };
-    // A list may lack a consumer whose state the server could not read at once, so it is asked for again.
+    // A list may lack a consumer whose state the server could not read at once, so the request is repeated.
     for _ in 0..LISTS {
         let consumers: Vec<_> =
             stream.consumers().try_collect().await.map_err(|error| left(&error.to_string()))?;

@@ -1,4 +1,4 @@
-//! Reading the run's stream back from the start, in its own order.
+//! Reads the run's stream back from the start, in stream order.
 
 use std::time::Duration;
 
@@ -20,20 +20,20 @@ use crate::bus::{BusError, Delivery};
 use crate::host::clock::Clock;
 use crate::plan::Ns;
 
-/// Messages asked for at once, at the most.
+/// Maximum number of messages per request.
 pub(super) const BATCH: u32 = 1000;
-/// After so long without a message the reader starts again where it was.
+/// Time without a message after which the reader starts again at its position.
 const STALL: Ns = 2_000_000_000;
-/// Pause before it asks again.
+/// Pause before a retry.
 const PAUSE: Ns = 200_000_000;
 
-/// What the audit reads.
+/// Everything that reading back a run's stream needs.
 pub(super) struct Audit<'a> {
     pub(super) runtime: &'a Runtime,
     pub(super) jetstream: &'a Context,
     pub(super) run: &'a str,
     pub(super) stream: String,
-    /// In somebody's stream: the first sequence that is the run's.
+    /// In an attached stream: the first sequence that belongs to the run.
     pub(super) from: Option<u64>,
     pub(super) api: String,
     pub(super) layout: &'a Layout,
@@ -43,8 +43,9 @@ pub(super) struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    /// Reads until what was the last event at the call, or the deadline; returns whether it saw the end.
-    /// A consumer that is lost, or skips, is made again at the first event not yet seen. `pull` connects to a consumer.
+    /// Reads up to the event that was last at the time of the call, or until the deadline; returns whether it reached
+    /// the end. A consumer that is lost or skips events is recreated at the first event not yet seen. `pull` connects
+    /// to a consumer.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -64,7 +65,7 @@ impl Audit<'_> {
                         return Ok(true);
                     }
                 }
-                // What the server refuses with a code, or denies, it refuses as well when it is asked again.
+                // A request that the server refuses with a code, or denies, fails again when it is repeated.
                 Some(Err(error @ BusError::Refused { .. })) => return Err(error),
                 Some(Err(error)) if self.clock.now() + PAUSE >= deadline => return Err(error),
                 _ => std::thread::sleep(Duration::from_nanos(
@@ -76,7 +77,7 @@ impl Audit<'_> {
         Ok(false)
     }
 
-    /// Does a piece of work of the control side; `None` if it is not done by the deadline.
+    /// Runs a future of the control side; `None` if it does not complete by the deadline.
     fn by<T>(
         &self,
         deadline: Ns,
@@ -85,20 +86,21 @@ impl Audit<'_> {
         let left = Duration::from_nanos(deadline.saturating_sub(self.clock.now()));
         self.runtime
             .block_on(async {
-                // The connection looks at its socket first, as always after a pause.
+                // The connection polls its socket first, as always after a pause.
                 tokio::task::yield_now().await;
                 tokio::time::timeout(left, unless_denied(self.marks, CONTROL, work)).await.ok()
             })
             .map(|done| done.map_err(|error| self.denied().unwrap_or(error)))
     }
 
-    /// What the server denies the control side: no answer to it will ever come.
+    /// Returns what the server denies the control side: a denied request never gets an answer.
     fn denied(&self) -> Option<BusError> {
         let denial = self.marks.denied_to(CONTROL)?;
         Some(BusError::Refused { problem: denial.problem, hint: denial.hint })
     }
 
-    /// First and last sequence of the stream; `None` when it is empty. Asks until it is answered.
+    /// Returns the first and last sequence of the stream, `None` if it is empty. Repeats the request until it is
+    /// answered.
     async fn state(&self) -> Result<Option<(u64, u64)>, BusError> {
         loop {
             match self.jetstream.get_stream(&self.stream).await {
@@ -116,7 +118,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Reads until the end (`true`), or until the consumer fails us or the deadline (`false`).
+    /// Reads until the end (`true`), or until the consumer fails or the deadline passes (`false`).
     fn read_on(
         &self,
         mut pull: Pull,
@@ -151,7 +153,7 @@ impl Audit<'_> {
         }
     }
 
-    /// Makes a consumer that reads from an event on.
+    /// Creates a consumer that reads from sequence `start`.
     async fn consumer(&self, round: u32, start: u64) -> Result<Source, BusError> {
         let name = format!("{}-audit-{round}", stream_name(self.run));
         let config = pull::Config {
@@ -171,7 +173,7 @@ impl Audit<'_> {
             ConsumerErrorKind::JetStream(api) => self.refused(&api),
             _ => self.unreadable(&error.to_string()),
         })?;
-        // Zero is no limit.
+        // Zero means no limit.
         let most = u32::try_from(made.cached_info().config.max_batch).ok().filter(|most| *most > 0);
         Ok(Source {
             api: self.api.clone(),

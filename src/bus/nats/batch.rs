@@ -1,8 +1,10 @@
-//! Batches of events that one answer confirms: fast ingest and atomic batches, as the server's design record 50 has them.
+//! Batches of events that one answer confirms: fast ingest and atomic batches, as described in the server's design
+//! record 50 (ADR-50).
 //!
-//! Pure bookkeeping, which neither sends nor reads a clock. Fast ingest stores each event as it comes and confirms every
-//! so many of them; its confirmations name no positions. An atomic batch is stored as a whole when it is ended. Both are
-//! ended by a message of their own when their oldest event has waited long enough, and the next event starts another.
+//! Pure bookkeeping: it neither sends nor reads a clock. Fast ingest stores each event as it arrives and confirms
+//! several at a time, without their positions. An atomic batch is stored as a whole when it ends. A batch of either
+//! kind ends with a message of its own when its oldest event has waited long enough; the next event then starts another
+//! batch.
 
 use std::collections::VecDeque;
 
@@ -12,35 +14,35 @@ use crate::bus::{Answer, Position, Refusal};
 use crate::num;
 use crate::plan::{Nats, Ns, Publish};
 
-/// The position of an event where the server does not tell it.
+/// Position of an event whose position the server does not report.
 const UNTOLD: Position = Position { partition: 0, offset: u64::MAX };
-/// The server's word for a batch of which a part is missing.
+/// The server's error code for a batch with missing messages.
 const INCOMPLETE: Refusal = Refusal::Api(10_176);
 
-/// Where an event belongs.
+/// Place of an event in a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     /// Number of the batch.
     pub(super) batch: u64,
-    /// Of the event in it, from 1.
+    /// Sequence of the event in the batch, from 1.
     pub(super) sequence: u64,
-    /// Ends the batch.
+    /// Whether this message ends the batch.
     pub(super) last: bool,
 }
 
 #[derive(Debug)]
 struct Batch {
     number: u64,
-    /// Number of the message that began it: with the connection of that one the whole batch is lost.
+    /// Number of the message that began the batch: if its connection is lost, so is the whole batch.
     began: u64,
     /// Events of the batch that have been sent.
     sent: u64,
-    /// Those after the first `answered`, and when each was sent.
+    /// Events after the first `answered`, each with the time at which it was sent.
     events: VecDeque<(Ticket, Ns)>,
     answered: u64,
-    /// No event is added any more.
+    /// No more events are added.
     ended: bool,
-    /// What the server said of an event that it did not take.
+    /// Why the server did not take an event.
     fault: Option<Refusal>,
 }
 
@@ -55,7 +57,7 @@ pub(super) struct Batches {
 }
 
 impl Batches {
-    /// As the plan wants them; `None` where each event has an answer of its own.
+    /// Creates the bookkeeping that the plan needs; `None` if each event gets an answer of its own.
     pub(super) fn new(publish: Publish, nats: &Nats) -> Option<Self> {
         publish.in_batches().then(|| Self {
             atomic: publish == Publish::Atomic,
@@ -70,12 +72,12 @@ impl Batches {
         self.atomic
     }
 
-    /// Events that one answer confirms, at the most.
+    /// Returns the maximum number of events that one answer confirms.
     pub(super) const fn size(&self) -> u64 {
         self.size
     }
 
-    /// Where the next event belongs.
+    /// Returns the place of the next event.
     pub(super) fn place(&self) -> Place {
         let last = |sequence| self.atomic && sequence == self.size;
         match self.open.back() {
@@ -87,8 +89,8 @@ impl Batches {
         }
     }
 
-    /// An event was sent to the place that [`Self::place`] named, as the message of that number. Gives the number of the
-    /// message that began its batch.
+    /// Records that an event was sent at the place that [`Self::place`] returned, as message number `message`. Returns
+    /// the number of the message that began its batch.
     pub(super) fn sent(&mut self, place: Place, ticket: Ticket, now: Ns, message: u64) -> u64 {
         if place.batch == self.next {
             self.next += 1;
@@ -109,38 +111,39 @@ impl Batches {
         batch.began
     }
 
-    /// When the batch that is being filled is to be ended.
+    /// Returns when the batch that is being filled has to be ended.
     pub(super) fn due(&self) -> Option<Ns> {
         let batch = self.open.back().filter(|batch| !batch.ended)?;
         batch.events.front().map(|(_, sent)| sent.saturating_add(self.linger))
     }
 
-    /// The place of the message that ends the batch that is being filled.
+    /// Returns the place of the message that ends the batch that is being filled.
     pub(super) fn end(&self) -> Option<Place> {
         let batch = self.open.back().filter(|batch| !batch.ended)?;
         Some(Place { batch: batch.number, sequence: batch.sent + 1, last: true })
     }
 
-    /// That message was sent.
+    /// Records that the message that ends the batch was sent.
     pub(super) fn ended(&mut self) {
         if let Some(batch) = self.open.back_mut() {
             batch.ended = true;
         }
     }
 
-    /// Forgets the batches whose events have all been given up. So there are never more of them than events in the window.
+    /// Forgets the batches whose events have all been given up, so that there are never more batches than events in the
+    /// window.
     pub(super) fn forget(&mut self, is_open: impl Fn(Ticket) -> bool) {
-        // One that goes on, and whose events are all confirmed, is as good as new.
+        // A batch that is not ended and whose events are all confirmed can take more events.
         let goes_on = |batch: &Batch| !batch.ended && batch.events.is_empty();
         self.open.retain(|batch| goes_on(batch) || batch.events.iter().any(|(ticket, _)| is_open(*ticket)));
     }
 
-    /// Forgets the batches that began with a message up to this one: their connection is gone.
+    /// Forgets the batches that began with message number `up_to` or earlier: their connection is gone.
     pub(super) fn lost(&mut self, up_to: u64) {
         self.open.retain(|batch| batch.began > up_to);
     }
 
-    /// Takes what the server answered to the message at a place, and tells what became of events.
+    /// Handles the server's answer to the message at a place, and reports the outcome of each event that it settles.
     pub(super) fn answer(
         &mut self,
         batch: u64,
@@ -172,7 +175,7 @@ impl Batches {
                     };
                     told(ticket, Answer::Stored { position, duplicate });
                 });
-                // What lies behind is no part of the batch: the server drops it.
+                // The remaining events are not part of the batch: the server drops them.
                 let refused = Answer::Refused(open.fault.unwrap_or(INCOMPLETE));
                 open.take(u64::MAX, |ticket| told(ticket, refused));
                 self.open.remove(at);
@@ -182,7 +185,7 @@ impl Batches {
                 self.open.remove(at);
             }
             BatchWord::Refused(refusal) => {
-                // Of the events before this one nothing is said: an answer may still be on its way.
+                // This does not settle the events before it: their answer may still arrive.
                 open.ended = true;
                 if sequence > open.sent {
                     self.open.remove(at);
@@ -195,7 +198,7 @@ impl Batches {
 }
 
 impl Batch {
-    /// Takes the first `count` events out.
+    /// Removes the first `count` events.
     fn take(&mut self, count: u64, mut each: impl FnMut(Ticket)) {
         let count = num::index(count.min(num::count(self.events.len())));
         for (ticket, _) in self.events.drain(..count) {
@@ -204,7 +207,8 @@ impl Batch {
         self.answered += num::count(count);
     }
 
-    /// The event of a sequence; it keeps its place, for others are counted by it, and is answered once by its ticket.
+    /// Returns the ticket of the event with this sequence. The event stays in the queue, because the sequences of the
+    /// others are counted from it; its ticket is answered only once.
     fn drop_one(&self, sequence: u64) -> Option<Ticket> {
         let at = sequence.checked_sub(self.answered + 1)?;
         self.events.get(num::index(at)).map(|(ticket, _)| *ticket)
@@ -224,7 +228,7 @@ mod tests {
         Batches::new(publish, &Nats { batch, ..Nats::default() }).expect("in batches")
     }
 
-    /// Sends events of the given tickets; returns their places.
+    /// Sends events with the given tickets; returns their places.
     fn send(batches: &mut Batches, tickets: std::ops::Range<u64>) -> Vec<Place> {
         let each = |t| {
             let place = batches.place();
@@ -259,7 +263,7 @@ mod tests {
         let first: Vec<_> = (0..3).map(|slot| (slot, stored(u64::MAX))).collect();
         assert_eq!(answers(&mut fast, (1, 3), BatchWord::Stored { up_to: 3 }), first);
         assert_eq!(answers(&mut fast, (1, 3), BatchWord::Stored { up_to: 3 }), []);
-        // What is left is confirmed when the batch ends.
+        // The remaining events are confirmed when the batch ends.
         assert_eq!(fast.due(), Some(3 + Nats::default().linger.ns));
         assert_eq!(fast.end(), Some(Place { batch: 1, sequence: 6, last: true }));
         fast.ended();
@@ -306,7 +310,7 @@ mod tests {
         let no = Answer::Refused(unknown);
         assert_eq!(answers(&mut fast, (1, 3), BatchWord::Refused(unknown)), [(2, no)]);
         assert_eq!(fast.place(), Place { batch: 2, sequence: 1, last: false });
-        // An answer to those before may still come.
+        // The events before it may still be answered.
         let yes = stored(u64::MAX);
         assert_eq!(answers(&mut fast, (1, 2), BatchWord::Stored { up_to: 2 }), [(0, yes), (1, yes)]);
         assert_eq!(answers(&mut fast, (1, 4), BatchWord::Refused(unknown)), []);
@@ -324,7 +328,7 @@ mod tests {
         assert_eq!(answers(&mut atomic, (500, 2), done), [(998, stored(11)), (999, stored(12))]);
         atomic.forget(|_| false);
         assert!(atomic.open.is_empty());
-        // A fast batch goes on when all of it is confirmed so far.
+        // A fast batch stays open when all of its events so far are confirmed.
         let mut fast = batches(Publish::Fast, 2);
         send(&mut fast, 0..2);
         assert_eq!(answers(&mut fast, (1, 2), BatchWord::Stored { up_to: 2 }).len(), 2);

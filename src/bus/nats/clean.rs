@@ -1,4 +1,4 @@
-//! What runs left on a NATS server: streams that bear the mark and the name of a run, and how they are removed.
+//! Finds what runs left on a NATS server (streams with the mark and the name of a run) and removes it.
 
 use async_nats::jetstream::context::RequestErrorKind;
 use async_nats::jetstream::response::Response;
@@ -19,11 +19,12 @@ use crate::host::clock::Clock;
 use crate::num;
 use crate::topology::OWN;
 
-/// Streams of a server, or consumers of a stream, that are looked at: a server that names ever more must not hold us up.
+/// Maximum number of streams of a server, or consumers of a stream, to read: an endless list must not block the
+/// command.
 const MOST: usize = 100_000;
-/// Characters of a foreign mark that are shown.
+/// Maximum number of characters of a foreign mark to show.
 const LONGEST: usize = 64;
-/// Rights that it takes, for the hints.
+/// Required permissions, for the hints.
 const RIGHTS: &str = "the user needs to publish to `$JS.API.STREAM.LIST`, `$JS.API.CONSUMER.LIST.*` and `$JS.API.STREAM.DELETE.tickgate-*`";
 
 /// Finds and removes what runs left on a NATS server.
@@ -33,15 +34,15 @@ pub struct NatsCleaner {
 }
 
 impl NatsCleaner {
-    /// Nothing is connected before something is asked.
+    /// Creates a cleaner; it connects only when it is used.
     ///
     /// # Errors
-    /// When there can be no event loop.
+    /// When no event loop can be created.
     pub fn new(target: Target) -> Result<Self, BusError> {
         Ok(Self { target, runtime: super::runtime()? })
     }
 
-    /// Connects, works, and ends the connection: between two pieces of work may lie minutes in which somebody thinks.
+    /// Runs a future on a connection of its own: minutes may pass between two calls, while the user decides.
     fn with<T>(&self, work: impl AsyncFnOnce(&Context) -> Result<T, BusError>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             const NAME: &str = "clean";
@@ -86,7 +87,7 @@ impl Cleaner for NatsCleaner {
     }
 }
 
-/// A page of a list of the server's.
+/// One page of a list that the server returns.
 #[derive(Debug, Deserialize)]
 #[serde(bound = "T: DeserializeOwned")]
 struct Page<T> {
@@ -115,7 +116,7 @@ struct Config {
     metadata: Option<Metadata>,
 }
 
-/// Of what others write there nothing but the mark is kept.
+/// Only the mark is kept of foreign metadata.
 #[derive(Debug, Default, Deserialize)]
 struct Metadata {
     #[serde(rename = "tickgate.run")]
@@ -152,13 +153,13 @@ struct Sequence {
     last_active: String,
 }
 
-/// A time of the server's, in nanoseconds since 1970; its zero is in the year 1.
+/// Converts a timestamp of the server to nanoseconds since 1970; `None` for its zero, which is in the year 1.
 fn unix_ns(text: &str) -> Option<u64> {
     let at = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp_nanos()).ok().filter(|&at| at > 0)
 }
 
-/// Whose a stream is, and whether that is proven; `None` for one that has nothing to do with tickgate.
+/// Returns the run that a stream belongs to and whether that is proven; `None` for a stream unrelated to tickgate.
 fn proof(config: &Config) -> Option<(String, Proof)> {
     let mark = config.metadata.as_ref().and_then(|metadata| metadata.run.as_ref());
     match (mark, config.name.strip_prefix(OWN)) {
@@ -178,7 +179,7 @@ fn proof(config: &Config) -> Option<(String, Proof)> {
     }
 }
 
-/// What is known of a stream; `None` if it is gone meanwhile.
+/// Describes a stream; `None` if it has been deleted in the meantime.
 async fn leftover(
     jetstream: &Context,
     stream: Stream,
@@ -190,7 +191,7 @@ async fn leftover(
             Some(consumers) => consumers,
             None => return Ok(None),
         },
-        // Of others we ask no more than we must.
+        // Nothing more is requested for streams of others.
         _ => Vec::new(),
     };
     let times = [&stream.created, &stream.state.last_ts].into_iter();
@@ -225,19 +226,19 @@ fn without_answer(name: String) -> Leftover {
     }
 }
 
-/// All streams, and the names of those whose servers do not answer.
+/// Returns all streams, and the names of those whose servers do not answer.
 async fn streams(jetstream: &Context) -> Result<(Vec<Stream>, Vec<String>), BusError> {
     let list = list(jetstream, "STREAM.LIST").await?;
     list.ok_or_else(|| environment("the server does not list its streams", RIGHTS))
 }
 
-/// The consumers of a stream; `None` if it is gone.
+/// Returns the consumers of a stream; `None` if the stream is gone.
 async fn consumers(jetstream: &Context, stream: &str) -> Result<Option<Vec<Consumer>>, BusError> {
     let list = list(jetstream, &format!("CONSUMER.LIST.{stream}")).await?;
     Ok(list.map(|(consumers, _)| consumers))
 }
 
-/// A whole list of the server's, page by page; `None` if what it is of is not there.
+/// Reads a whole list page by page; `None` if the stream that it belongs to is gone.
 async fn list<T: DeserializeOwned>(
     jetstream: &Context,
     subject: &str,

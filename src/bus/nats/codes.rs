@@ -1,12 +1,12 @@
-//! What the error codes of `JetStream`'s API mean for a run: what to do about each, and whether asking again may help.
-//! The codes are those of nats-server's `server/errors.json`.
+//! Error codes of the `JetStream` API: what to do about each, and whether a retry may help. The codes are those of
+//! nats-server's `server/errors.json`.
 
 use async_nats::jetstream;
 
 use crate::bus::BusError;
 use crate::topology::Naming;
 
-/// How to get out of the way of a stream.
+/// Returns the hint for a stream whose subjects overlap the run's.
 pub(super) const fn other_subjects(naming: Naming) -> &'static str {
     match naming {
         Naming::Profile => {
@@ -18,7 +18,7 @@ pub(super) const fn other_subjects(naming: Naming) -> &'static str {
     }
 }
 
-/// A request that the server has refused.
+/// Converts a request that the server refused into an error.
 pub(super) fn refused(action: &str, error: &jetstream::Error, naming: Naming) -> BusError {
     let (problem, hint) = (format!("cannot {action}: {error}"), hint(error, naming).to_owned());
     if is_final(error) {
@@ -28,7 +28,8 @@ pub(super) fn refused(action: &str, error: &jetstream::Error, naming: Naming) ->
     }
 }
 
-/// Will the server say the same again? Not where a leader is missing, servers come and go, or a store is busy.
+/// Returns whether a retry would get the same answer. It may not where a leader is missing, servers join or leave, or a
+/// store is busy.
 pub(super) fn is_final(error: &jetstream::Error) -> bool {
     const PASSING: [u64; 21] = [
         10_004, 10_005, 10_006, 10_007, 10_008, 10_009, 10_010, 10_012, 10_023, 10_040, 10_041, 10_044,
@@ -37,7 +38,7 @@ pub(super) fn is_final(error: &jetstream::Error) -> bool {
     !PASSING.contains(&error.error_code().0) && error.error_code().0 > 10_000
 }
 
-/// What to do about a refusal.
+/// Returns the hint for a refusal.
 fn hint(error: &jetstream::Error, naming: Naming) -> &'static str {
     match error.error_code().0 {
         10_002 => "lower `bus.max_bytes`, or raise the account's `max_file` or `max_mem`",
@@ -81,7 +82,7 @@ fn hint(error: &jetstream::Error, naming: Naming) -> &'static str {
     }
 }
 
-/// What to do about a configuration of a stream that the server finds invalid.
+/// Returns the hint for a stream configuration that the server rejects as invalid.
 fn invalid_stream(words: &str) -> &'static str {
     const WORDS: [(&str, &str); 6] = [
         ("duplicates window", "set `bus.max_age` to at most the server's limit on the window"),

@@ -1,7 +1,7 @@
-//! A connection whose socket is read and written by the thread that uses it: no other thread, no queue between.
+//! A connection whose socket is read and written by the thread that uses it, with no other thread or queue in between.
 //!
-//! What is written goes to `output` first and leaves with the next [`Conn::flush`]; what is read stays in `input` until it
-//! is taken. When the connection ends, another is made on a thread of its own, and the user goes on meanwhile.
+//! Writes go to `output` first and leave with the next [`Conn::flush`]; bytes that were read stay in `input` until they
+//! are taken. When the connection ends, a separate thread makes another one while the caller goes on.
 
 use std::io::ErrorKind;
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::bus::marks::Notes;
 use crate::host::clock::Clock;
 use crate::plan::Ns;
 
-/// Time between two attempts to connect again.
+/// Pause between two attempts to reconnect.
 const RECONNECT: Duration = Duration::from_millis(50);
-/// A server that starts may not know its users yet; one that lets nobody in so often in a row has made up its mind.
+/// Consecutive denials that count as final; a server that is starting may not know its users yet.
 const DENIALS: u32 = 60;
-/// A server that sends nothing is asked for a sign this often; three times without one end a half-open connection.
+/// Interval of pings to a silent server; three without an answer end a half-open connection.
 const PING: Ns = 5_000_000_000;
-/// Signs that may be missing.
+/// Maximum number of pings without an answer.
 const MISSING: u32 = 2;
-/// Without a connection, how often to look whether there is one again.
+/// Interval of checks for a new connection while there is none.
 const LOOK: Ns = 1_000_000;
-/// After so long without a look at the socket its connection may have ended unseen.
+/// Time since the last poll of the socket after which the connection may have ended unseen.
 const FRESH: Ns = 1_000_000;
-/// Bytes that may wait for the socket before no more are taken.
+/// Bytes that may wait for the socket; above that no more are accepted.
 const OUTPUT: usize = 64 << 10;
-/// Bytes of the input at first; it grows with the largest message.
+/// Initial size of the input, bytes; it grows with the largest message.
 const INPUT: usize = 128 << 10;
 
 /// One subscription, and the messages that are sent.
@@ -42,14 +42,14 @@ pub(super) struct Conn {
     dialer: Arc<Dialer>,
     notes: Notes,
     clock: Clock,
-    /// The `SUB` line, which each connection begins with.
+    /// The `SUB` line that every connection starts with.
     subscribe: String,
     state: State,
     max_payload: usize,
     connects: u64,
     input: Input,
     output: Output,
-    /// When the last bytes were read, and when the socket was looked at.
+    /// When bytes were last read, and when the socket was last polled.
     read_at: Ns,
     looked_at: Ns,
     ping: Ns,
@@ -59,31 +59,31 @@ pub(super) struct Conn {
 
 enum State {
     Up(Stream),
-    /// Another is being made.
+    /// A new connection is being made.
     Down(Receiver<Dialed>, Arc<AtomicBool>),
     Closed,
 }
 
-/// Bytes that were read; those before `from` are taken.
+/// Bytes that were read; those before `from` have been taken.
 struct Input {
     bytes: Vec<u8>,
     from: usize,
     to: usize,
 }
 
-/// Bytes that wait for the socket, and the count of the messages in them.
+/// Bytes that wait for the socket, and the number of messages in them.
 #[derive(Default)]
 struct Output {
     bytes: Vec<u8>,
-    /// Of them, those that the socket has.
+    /// How many of them the socket has accepted.
     done: usize,
-    /// Messages that were ever put in here.
+    /// Total number of messages put into this output.
     messages: u64,
-    /// Of them, those that a socket has for sure.
+    /// How many of them a socket has certainly accepted.
     written: u64,
-    /// Those that were put in when there were so many bytes.
+    /// Number of messages at an earlier point, and the number of bytes at that point.
     mark: Option<(u64, usize)>,
-    /// Messages of connections that are gone.
+    /// Number of messages sent on connections that are gone.
     gone: u64,
 }
 
@@ -92,7 +92,7 @@ impl Output {
         self.done < self.bytes.len()
     }
 
-    /// The socket has taken so many bytes.
+    /// Records that the socket accepted this many bytes.
     fn taken(&mut self, bytes: usize) {
         self.done += bytes;
         if self.done >= self.bytes.len() {
@@ -117,7 +117,7 @@ impl Output {
         }
     }
 
-    /// The connection is gone, and with it what it was given.
+    /// Discards the bytes of a connection that is gone.
     fn lose(&mut self) {
         self.bytes.clear();
         self.done = 0;
@@ -128,10 +128,10 @@ impl Output {
 }
 
 impl Conn {
-    /// Connects and listens to a subject.
+    /// Connects and subscribes to a subject.
     ///
     /// # Errors
-    /// When no server lets us in.
+    /// When no server accepts the connection.
     pub(super) fn open(
         dialer: Arc<Dialer>,
         notes: Notes,
@@ -178,37 +178,37 @@ impl Conn {
             self.notes.mark("connected", "");
         }
         self.flush();
-        // The encryption may hold what came with the welcome, which no poll of the socket tells.
+        // TLS may hold bytes that came with the welcome, which polling the socket does not show.
         self.read();
     }
 
-    /// Is there a connection?
+    /// Returns whether there is a connection.
     pub(super) const fn is_up(&self) -> bool {
         matches!(self.state, State::Up(_))
     }
 
-    /// There will never be one again.
+    /// Returns whether the connection has ended for good.
     pub(super) const fn is_closed(&self) -> bool {
         matches!(self.state, State::Closed)
     }
 
-    /// How often it was made: 1 until it is made again.
+    /// Returns the number of connections made so far: 1 until the first reconnect.
     pub(super) const fn connects(&self) -> u64 {
         self.connects
     }
 
-    /// The largest payload that the server takes, headers included, bytes.
+    /// Returns the largest payload that the server accepts, headers included, bytes.
     pub(super) const fn max_payload(&self) -> usize {
         self.max_payload
     }
 
-    /// When the bytes came that messages are taken from.
+    /// Returns when the bytes were read that messages are taken from.
     pub(super) const fn read_at(&self) -> Ns {
         self.read_at
     }
 
-    /// Was the socket looked at a moment ago? Else what is sent may be written to a connection that has ended meanwhile, and
-    /// be lost.
+    /// Returns whether the socket was polled recently. If not, a message may be written to a connection that has ended
+    /// in the meantime, and be lost.
     pub(super) const fn is_fresh(&self, now: Ns) -> bool {
         now < self.looked_at + FRESH
     }
@@ -217,22 +217,22 @@ impl Conn {
         &self.notes
     }
 
-    /// May a message be sent now?
+    /// Returns whether a message can be sent now.
     pub(super) fn takes(&self) -> bool {
         self.is_up() && self.output.bytes.len() - self.output.done < OUTPUT
     }
 
-    /// Of the messages that were sent, those that a socket has for sure.
+    /// Returns the number of sent messages that a socket has certainly accepted.
     pub(super) const fn written(&self) -> u64 {
         self.output.written
     }
 
-    /// Of the messages that were sent, those whose connection is gone.
+    /// Returns the number of sent messages whose connection is gone.
     pub(super) const fn gone(&self) -> u64 {
         self.output.gone
     }
 
-    /// Sends a message, where [`Self::takes`] one; gives its number.
+    /// Sends a message and returns its number; [`Self::takes`] must be true.
     pub(super) fn send(
         &mut self,
         subject: &str,
@@ -245,12 +245,12 @@ impl Conn {
         self.output.messages
     }
 
-    /// Sends messages that are written already.
+    /// Sends messages that are already encoded.
     pub(super) fn send_written(&mut self, bytes: &[u8]) {
         self.output.bytes.extend_from_slice(bytes);
     }
 
-    /// Writes what waits, as far as the socket takes it.
+    /// Writes the waiting bytes, as far as the socket accepts them.
     pub(super) fn flush(&mut self) {
         while let State::Up(stream) = &mut self.state {
             let waiting = self.output.bytes.get(self.output.done..).unwrap_or_default();
@@ -266,7 +266,7 @@ impl Conn {
         }
     }
 
-    /// Reads what is there, without waiting. Messages are to be taken first.
+    /// Reads the available bytes without waiting. Messages must be taken first.
     pub(super) fn read(&mut self) {
         loop {
             let State::Up(stream) = &mut self.state else { return };
@@ -278,7 +278,7 @@ impl Conn {
                     self.input.to += read;
                     self.read_at = self.clock.now();
                     self.unanswered = 0;
-                    // More may wait where the encryption had more than there was room for.
+                    // TLS may hold more than there was room for.
                     if read < length || matches!(self.state, State::Up(Stream::Plain(_))) {
                         return;
                     }
@@ -290,7 +290,8 @@ impl Conn {
         }
     }
 
-    /// Writes, waits until something comes or a time, and reads; says whether something has come. It may return early.
+    /// Writes, waits for input or a new connection until `until`, and reads; returns whether either came. May return
+    /// early.
     pub(super) fn wait(&mut self, until: Ns) -> bool {
         self.flush();
         let now = self.clock.now();
@@ -343,7 +344,7 @@ impl Conn {
         let _ = clock_nanosleep_absolute(ClockId::Monotonic, &self.clock.deadline(until));
     }
 
-    /// Says that there will be no connection again.
+    /// Ends the connection for good.
     pub(super) fn close(&mut self) {
         self.output.lose();
         self.state = State::Closed;
@@ -362,7 +363,7 @@ impl Conn {
         }
     }
 
-    /// Waits until the server has read all that was written, or a time.
+    /// Waits until the server has read everything that was written, or until `until`.
     pub(super) fn settle(&mut self, until: Ns) {
         let (pongs, connects) = (self.pongs, self.connects);
         if !self.is_up() {
@@ -375,7 +376,8 @@ impl Conn {
         }
     }
 
-    /// Where the next message is that has been read; good until the next call of [`Self::read`] or [`Self::wait`].
+    /// Returns the position of the next message in the input; valid until the next call of [`Self::read`] or
+    /// [`Self::wait`].
     pub(super) fn next(&mut self) -> Option<MessageAt> {
         loop {
             let Input { bytes, from, to } = &self.input;
@@ -406,7 +408,7 @@ impl Conn {
         }
     }
 
-    /// A message that [`Self::next`] has found.
+    /// Returns a message that [`Self::next`] has found.
     pub(super) fn message(&self, at: &MessageAt) -> Message<'_> {
         at.of(&self.input.bytes)
     }
@@ -430,7 +432,7 @@ impl Conn {
         }
     }
 
-    /// The connection is gone: another is made, on a thread of its own.
+    /// Starts a thread that reconnects.
     fn lose(&mut self) {
         if !self.is_up() {
             return;
@@ -445,7 +447,7 @@ impl Conn {
             let mut denials = 0;
             while !stopped.load(Ordering::Relaxed) {
                 match dialer.dial(&name) {
-                    // Without a receiver nobody wants it any more.
+                    // Without a receiver the connection is no longer wanted.
                     Ok(next) => return drop(give.send(next)),
                     Err(error) => {
                         let text = error.to_string();
@@ -476,7 +478,7 @@ impl Drop for Conn {
 }
 
 impl Input {
-    /// Room for at least so many more bytes.
+    /// Returns room for at least `least` more bytes.
     fn room(&mut self, least: usize) -> &mut [u8] {
         if self.from == self.to {
             (self.from, self.to) = (0, 0);

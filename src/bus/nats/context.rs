@@ -1,7 +1,7 @@
-//! Contexts of the `nats` command line: what each field means, and that none is left out in silence.
+//! Contexts of the `nats` command line: what each field means. No field is ignored silently.
 //!
-//! A field is used, has no effect on a connection, or is refused by its name. Values may be references, as the command
-//! line reads them: `env://NAME`, `file://PATH` and `data:;base64,…`.
+//! A field is used, has no effect on a connection, or is refused by name. Values may be references, as on the command
+//! line: `env://NAME`, `file://PATH` and `data:;base64,…`.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,11 @@ use super::dial;
 use super::target::{Access, Api, Auth, Secret, Target, TlsFiles, environment};
 use crate::bus::BusError;
 
-/// Where a context without a URL leads.
+/// URL of a context that names none.
 const DEFAULT_URL: &str = "nats://127.0.0.1:4222";
-/// Fields that change nothing of a run: names, colours, and the prefix of advisories, which tickgate does not read.
+/// Fields that do not affect a run: names, colours, and the prefix of advisories, which tickgate does not read.
 const WITHOUT_EFFECT: [&str; 4] = ["name", "description", "color_scheme", "jetstream_event_prefix"];
-/// Fields that change the connection in a way that tickgate does not have, and what to give instead.
+/// Fields that change the connection in an unsupported way, each with what to use instead.
 const UNSUPPORTED: [(&str, &str); 6] = [
     ("nsc", "write the credentials to a file (`nsc generate creds`) and name it as `creds`"),
     ("socks_proxy", "connect without a proxy, or through a forwarded port (`ssh -L`)"),
@@ -27,10 +27,10 @@ const UNSUPPORTED: [(&str, &str); 6] = [
     ("windows_ca_certs_match", "give the authorities as a PEM file in `ca`"),
 ];
 
-/// Which context is meant.
+/// A context that was found but not yet read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Its name, for messages.
+    /// Name of the context, for messages.
     pub name: String,
     file: PathBuf,
 }
@@ -38,20 +38,20 @@ pub struct Found {
 /// A context that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Context {
-    /// Where it leads, and how to get in.
+    /// The server, and how to authenticate.
     pub target: Target,
-    /// What the user should know of the file.
+    /// Warnings about the file, for the user.
     pub warnings: Vec<String>,
 }
 
-/// Variables of the environment.
+/// Looks up an environment variable.
 type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 fn set(variable: Variables<'_>, name: &str) -> Option<String> {
     variable(name).filter(|value| !value.is_empty())
 }
 
-/// The folder of the configuration: `$XDG_CONFIG_HOME/nats`, or `$HOME/.config/nats`.
+/// Returns the configuration folder: `$XDG_CONFIG_HOME/nats`, or `$HOME/.config/nats`.
 fn folder(variable: Variables<'_>) -> Result<PathBuf, BusError> {
     let home = || set(variable, "HOME").map(|home| Path::new(&home).join(".config"));
     let config = set(variable, "XDG_CONFIG_HOME").map(PathBuf::from).or_else(home);
@@ -60,10 +60,10 @@ fn folder(variable: Variables<'_>) -> Result<PathBuf, BusError> {
 }
 
 impl Found {
-    /// The context of a name, or the file of a path that ends in `.json`.
+    /// Finds the context with this name, or the file at this path if it ends in `.json`.
     ///
     /// # Errors
-    /// When it is neither.
+    /// When there is neither.
     pub fn named(name: &str, variable: Variables<'_>) -> Result<Self, BusError> {
         let path = Path::new(name);
         if path.extension().is_some_and(|extension| extension == "json") && path.is_file() {
@@ -79,7 +79,7 @@ impl Found {
         Ok(Self { name: name.to_owned(), file })
     }
 
-    /// The context that `nats context select` has selected.
+    /// Finds the context that `nats context select` has selected.
     ///
     /// # Errors
     /// When none is selected.
@@ -95,10 +95,10 @@ impl Found {
         Self::named(name.trim(), variable)
     }
 
-    /// Reads it.
+    /// Reads the context.
     ///
     /// # Errors
-    /// When it cannot be read, or a field of it cannot be used.
+    /// When it cannot be read, or one of its fields cannot be used.
     pub fn read(&self, variable: Variables<'_>) -> Result<Context, BusError> {
         let Self { name, file } = self;
         let text = std::fs::read_to_string(file).map_err(|error| {
@@ -108,7 +108,7 @@ impl Found {
             )
         })?;
         let fields: Map<String, Value> = serde_json::from_str(&text).map_err(|error| {
-            // Only the place: the reason may quote a value.
+            // Only the position: the parser's message may quote a value.
             self.invalid(&format!("is not valid at line {}, column {}", error.line(), error.column()))
         })?;
         Reader { found: self, fields, variable }.context()
@@ -122,7 +122,7 @@ impl Found {
     }
 }
 
-/// What is asked for by name and cannot be had.
+/// Creates the error for something that was named but cannot be used.
 fn refused(problem: &str, hint: &str) -> BusError {
     BusError::Plan { problem: problem.to_owned(), hint: hint.to_owned() }
 }
@@ -164,12 +164,12 @@ impl Reader<'_> {
         Ok(Context { target, warnings: self.rest() })
     }
 
-    /// Takes a field; JSON's `null` is none.
+    /// Takes a field; `null` counts as absent.
     fn take(&mut self, field: &str) -> Option<Value> {
         self.fields.remove(field).filter(|value| !value.is_null())
     }
 
-    /// A text that is not empty.
+    /// Takes a string field; an empty string counts as absent.
     fn text(&mut self, field: &str) -> Result<Option<String>, BusError> {
         match self.take(field) {
             None => Ok(None),
@@ -186,7 +186,7 @@ impl Reader<'_> {
         }
     }
 
-    /// A path, with `~` and variables as the command line expands them.
+    /// Takes a path, and expands `~` and variables as the command line does.
     fn file(&mut self, field: &str) -> Result<Option<PathBuf>, BusError> {
         let Some(text) = self.text(field)? else { return Ok(None) };
         match Reference::of(&text) {
@@ -198,7 +198,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The way in: one, as a context that is saved has.
+    /// Takes the credentials; more than one kind is an error, as in a context that `nats` saves.
     fn auth(&mut self) -> Result<Auth, BusError> {
         let user = self.text("user")?;
         let password = self.secret("password")?;
@@ -263,14 +263,14 @@ impl Reader<'_> {
         }
     }
 
-    /// A secret that stands in the context or is referred to.
+    /// Takes a secret, given directly or as a reference.
     fn secret(&mut self, field: &str) -> Result<Option<Secret>, BusError> {
         let Some(text) = self.text(field)? else { return Ok(None) };
         let resolved = self.resolved(field, &Reference::of(&text))?;
         Ok(Some(Secret::new(resolved.trim_end_matches(['\r', '\n']))))
     }
 
-    /// What a reference leads to. No error quotes what it says.
+    /// Resolves a reference. No error quotes the value.
     fn resolved(&self, field: &str, reference: &Reference<'_>) -> Result<String, BusError> {
         match reference {
             Reference::Literal(text) => Ok((*text).to_owned()),
@@ -319,7 +319,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What is left when all known fields are taken.
+    /// Returns a warning that lists the fields left after all known ones were taken.
     fn rest(mut self) -> Vec<String> {
         for field in WITHOUT_EFFECT {
             self.fields.remove(field);
@@ -349,7 +349,7 @@ impl Reader<'_> {
     }
 }
 
-/// Does a value say nothing?
+/// Returns whether a value counts as unset.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null | Value::Bool(false) => true,
@@ -367,7 +367,7 @@ enum Reference<'a> {
     File(&'a str),
     /// `env://NAME`.
     Variable(&'a str),
-    /// What follows `data:`.
+    /// The part after `data:`.
     Data(&'a str),
     /// `op://…` and `nsc://…`.
     Tool(&'static str),
@@ -389,7 +389,7 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// `$NAME` and `${NAME}` in a path; what is not set is empty.
+/// Expands `$NAME` and `${NAME}` in a path; unset variables become empty.
 fn expanded(text: &str, variable: Variables<'_>) -> String {
     let mut out = String::new();
     let mut rest = text;

@@ -1,23 +1,23 @@
-//! Errors that a server sends beside the data (`-ERR`): which of them end a run, in the server's own words, and what to do
-//! about each.
+//! Errors that a server sends separately from its answers (`-ERR`): which of them end a run, in the server's own words,
+//! and what to do about each.
 //!
-//! A server says a permission violation once for each refused line and sends no other answer to it: an event that may not
-//! be published has none, an acknowledgement never had one, and a request of the control side runs into its timeout.
+//! A server reports a permission violation once per refused line and sends no other answer: a refused event gets none,
+//! an acknowledgement never has one, and a request of the control side times out.
 
 use crate::bus::marks::{Denial, Notes};
 use crate::record;
 use crate::topology::Naming;
 
-/// What a run uses of a server, as far as a permission may be wanting for it.
+/// The subjects that a run uses, to explain a missing permission.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Terms {
-    /// The subjects of its events, and whose they are.
+    /// Subjects of the run's events, and how they are named.
     pub(super) events: Option<(String, Naming)>,
-    /// Under which subject answers come.
+    /// Prefix of the subjects on which answers arrive.
     pub(super) inbox: Option<String>,
 }
 
-/// Errors beside permissions after which a connection is of no use, and what to do; in lower case.
+/// Errors, apart from permission violations, after which a connection is unusable, each with its hint; in lower case.
 const FINAL: [(&str, &str); 13] = [
     ("authentication expired", RENEW),
     ("authentication revoked", RENEW),
@@ -42,11 +42,11 @@ const FINAL: [(&str, &str); 13] = [
 
 const RENEW: &str = "renew the credentials: the user must be allowed in until the run has ended";
 
-/// What to do when a server lets no more connections in.
+/// Hint for a server that accepts no more connections.
 pub(super) const FEWER_CONNECTIONS: &str = "raise the limit on connections (a run has one for each generator and member, \
     and one for control), or lower `load.generators` and the groups' `members`";
 
-/// Notes an error of the server, in its words.
+/// Records an error of the server, in its own words.
 pub(super) fn hear(words: &str, notes: &Notes, terms: &Terms) {
     let words = words.trim();
     let words = words.strip_prefix("nats: ").unwrap_or(words).trim_matches('\'');
@@ -56,7 +56,7 @@ pub(super) fn hear(words: &str, notes: &Notes, terms: &Terms) {
     }
 }
 
-/// What an error of the server denies, if it does.
+/// Returns what an error of the server denies; `None` if it denies nothing.
 pub(super) fn denial(words: &str, terms: &Terms) -> Option<Denial> {
     let lower = words.to_ascii_lowercase();
     if lower.starts_with("permissions violation") {
@@ -71,7 +71,7 @@ pub(super) fn denial(words: &str, terms: &Terms) -> Option<Denial> {
     Some(Denial { problem: format!("the server said: {words}"), hint: (*hint).to_owned() })
 }
 
-/// A request for events that the server will never accept, by the description in its answer.
+/// Returns the denial of a request for events that the server will never accept, by the description in its answer.
 pub(super) fn request(description: &str) -> Option<Denial> {
     let hint = if description.starts_with("Exceeded MaxRequestBatch") {
         "lower `bus.nats.pull_batch`"
@@ -121,31 +121,32 @@ fn publication(words: &str, subject: &str, terms: &Terms) -> Denial {
     } else if subject.starts_with("$JS.FC.") {
         ("$JS.FC.>".to_owned(), "allow it: the answers of flow control go there".to_owned())
     } else {
-        // What is left is the reply subject of a delivery, which an account that imports the stream may have changed.
+        // The remaining case is the reply subject of a delivery, which an account that imports the stream may have
+        // changed.
         let all = if subject.starts_with("$JS.ACK.") { "$JS.ACK.>" } else { subject };
         (all.to_owned(), acknowledge())
     };
     Denial { problem: format!("the user may not publish to {what} (the server said: {words})"), hint }
 }
 
-/// What to do about acknowledgements that do not reach the stream.
+/// Returns the hint for acknowledgements that do not reach the stream.
 pub(super) fn acknowledge() -> String {
     "allow it: without acknowledgements every event is delivered again; or set `bus.ack = \"none\"`"
         .to_owned()
 }
 
-/// Does `prefix.>` cover a subject?
+/// Returns whether `prefix.>` covers a subject.
 fn covers(all: &str, subject: &str) -> bool {
     let prefix = all.trim_end_matches('>');
     !prefix.is_empty() && subject.starts_with(prefix)
 }
 
-/// Of a request to `JetStream`, the subject of its API, and a filter for all requests of its kind.
+/// For a request to `JetStream`, returns the subject of the API and a filter for all requests of the same kind.
 fn api(subject: &str) -> Option<(String, String)> {
     const KINDS: [&str; 5] = ["INFO", "STREAM.", "CONSUMER.", "DIRECT.", "META."];
     let (before, after) = subject.split_once(".API.").map_or_else(
         || {
-            // A prefix that takes the place of `$JS.API`.
+            // A prefix that replaces `$JS.API`.
             let at = KINDS.iter().filter_map(|kind| subject.find(&format!(".{kind}"))).min()?;
             Some((subject.get(..at)?.to_owned(), subject.get(at + 1..)?))
         },

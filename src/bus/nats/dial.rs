@@ -1,6 +1,7 @@
-//! How a connection of a generator or a member is made: to which server, encrypted or not, and how it says who it is.
+//! Makes the connections of generators and members: which server, with or without TLS, and how to authenticate.
 //!
-//! It blocks: the first connection is made before the load, and another one on a thread of its own while the load goes on.
+//! Blocking: the first connection is made before the load starts, and later ones on a separate thread while the load
+//! goes on.
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
@@ -24,7 +25,7 @@ use super::link::{self, PATIENCE};
 use super::target::{Auth, Target, TlsFiles};
 use crate::bus::BusError;
 
-/// Bytes that are asked for at a time while a connection is made.
+/// Maximum number of bytes per read while a connection is made.
 const AT_A_TIME: usize = 16 << 10;
 
 /// Makes connections to one target.
@@ -33,12 +34,13 @@ pub(super) struct Dialer {
     terms: Terms,
     proof: Proof,
     servers: Mutex<Vec<ServerAddr>>,
-    /// Which of them is next: connections are spread over them, and one that failed is followed by another.
+    /// Index of the next server: connections are spread over all servers, and a failed attempt moves on to the next
+    /// one.
     next: AtomicUsize,
     tls: OnceLock<Arc<ClientConfig>>,
 }
 
-/// How to prove who we are, with what was in the files.
+/// Credentials, with the contents of their files.
 enum Proof {
     None,
     User(String, super::Secret),
@@ -47,16 +49,16 @@ enum Proof {
     Jwt(String, Option<KeyPair>),
 }
 
-/// A connection that was made: the server has let us in, and knows nothing else of us.
+/// A connection that the server has accepted; no other command has been sent on it.
 pub(super) struct Dialed {
     pub(super) stream: Stream,
-    /// The largest payload that the server takes, bytes.
+    /// The largest payload that the server accepts, bytes.
     pub(super) max_payload: usize,
-    /// What it sent beyond its welcome.
+    /// Bytes that arrived after the server's welcome.
     pub(super) rest: Vec<u8>,
 }
 
-/// The bytes of a connection.
+/// The byte stream of a connection.
 pub(super) enum Stream {
     Plain(TcpStream),
     Tls(Box<ClientConnection>, TcpStream),
@@ -90,7 +92,7 @@ impl From<io::Error> for DialError {
     }
 }
 
-/// What the server says first.
+/// The server's first message (`INFO`).
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Greeting {
@@ -101,10 +103,10 @@ struct Greeting {
 }
 
 impl Dialer {
-    /// Reads the files that the target names.
+    /// Creates a dialer and reads the files that the target names.
     ///
     /// # Errors
-    /// When one cannot be read or used.
+    /// When a file cannot be read or used.
     pub(super) fn new(target: Target) -> Result<Self, BusError> {
         let explain = |error: DialError| link::explain(&target, error.kind, &error.text);
         let key = |seed: &str| {
@@ -133,7 +135,7 @@ impl Dialer {
             let server = url.parse().map_err(|error| failed(ConnectErrorKind::ServerParse, error));
             servers.push(server.map_err(explain)?);
         }
-        // Two runs at once do not begin with the same server of a cluster.
+        // Concurrent runs start with different servers of a cluster.
         let first = usize::try_from(std::process::id()).unwrap_or_default();
         Ok(Self {
             target,
@@ -145,20 +147,20 @@ impl Dialer {
         })
     }
 
-    /// With what the run uses of the server, for the words on what it denies.
+    /// Sets the subjects that the run uses, to explain what the server denies.
     pub(super) fn on(self, terms: Terms) -> Self {
         Self { terms, ..self }
     }
 
-    /// What the run uses of the server.
+    /// Returns the subjects that the run uses.
     pub(super) const fn terms(&self) -> &Terms {
         &self.terms
     }
 
-    /// Makes the first connection of a generator or member: tries each server once.
+    /// Makes the first connection of a generator or member; tries each server once.
     ///
     /// # Errors
-    /// When none lets us in.
+    /// When no server accepts the connection.
     pub(super) fn first(&self, name: &str) -> Result<Dialed, BusError> {
         let mut tries = self.count();
         loop {
@@ -173,10 +175,10 @@ impl Dialer {
         }
     }
 
-    /// Tries the server whose turn it is.
+    /// Tries the next server.
     ///
     /// # Errors
-    /// When it does not let us in; the text holds no secret.
+    /// When it does not accept the connection; the text contains no secret.
     pub(super) fn dial(&self, name: &str) -> Result<Dialed, DialError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
         let server = {
@@ -213,7 +215,7 @@ impl Dialer {
             && (required || greeting.tls_required)
         {
             if !talk.read.is_empty() {
-                // Bytes that came before the handshake may be anybody's.
+                // Bytes that came before the handshake are not authenticated.
                 return Err(failed(
                     ConnectErrorKind::Tls,
                     "the server sent more before TLS than its greeting",
@@ -260,7 +262,7 @@ impl Dialer {
         Ok(Stream::Tls(Box::new(tls), tcp))
     }
 
-    /// The `CONNECT` line.
+    /// Builds the `CONNECT` line.
     fn hello(&self, greeting: &Greeting, tls: bool, name: &str) -> Result<String, DialError> {
         let mut hello = serde_json::json!({
             "verbose": false, "pedantic": false, "tls_required": tls, "name": name, "lang": "rust",
@@ -284,7 +286,7 @@ impl Dialer {
             }
             Proof::Jwt(jwt, key) => {
                 hello["jwt"] = jwt.as_str().into();
-                // A bearer's JWT proves itself.
+                // A bearer JWT needs no signature.
                 if let Some(key) = key {
                     hello["sig"] = sign(key)?.into();
                 }
@@ -294,7 +296,7 @@ impl Dialer {
     }
 }
 
-/// The conversation before the server has let us in.
+/// The exchange with the server before it has accepted the connection.
 struct Talk {
     stream: Stream,
     read: Vec<u8>,
@@ -330,7 +332,7 @@ impl Talk {
         }
     }
 
-    /// The next frame, and the bytes that it is in.
+    /// Returns the next frame and the bytes that contain it.
     fn frame(&mut self, nothing: &DialError) -> Result<(Frame, Vec<u8>), DialError> {
         loop {
             let next = frames::next(&self.read).map_err(|error| failed(ConnectErrorKind::Io, error))?;
@@ -359,7 +361,7 @@ impl Stream {
         }
     }
 
-    /// Reads what is there, as `Read::read` does.
+    /// Reads the available bytes, like `Read::read`.
     pub(super) fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => tcp.read(room),
@@ -376,7 +378,7 @@ impl Stream {
         }
     }
 
-    /// Takes a part of `bytes`, as `Write::write` does.
+    /// Writes a part of `bytes`, like `Write::write`.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(tcp) => tcp.write(bytes),
@@ -392,7 +394,7 @@ impl Stream {
         }
     }
 
-    /// Does it hold bytes that the socket has not taken yet?
+    /// Returns whether the TLS session holds bytes that the socket has not accepted yet.
     pub(super) fn holds_bytes(&self) -> bool {
         match self {
             Self::Plain(_) => false,
@@ -409,7 +411,7 @@ impl Stream {
     }
 }
 
-/// Writes what the encryption holds, as far as the socket takes it.
+/// Writes what the TLS session holds, as far as the socket accepts it.
 fn flush(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
     while tls.wants_write() {
         match tls.write_tls(tcp) {
@@ -422,7 +424,8 @@ fn flush(tls: &mut ClientConnection, tcp: &mut TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// What to trust and to show: the authorities of the system, or those of the file that is given.
+/// Builds the TLS configuration: the authorities to trust (those in the given file, else the system's) and the client's
+/// certificate.
 fn config(files: &TlsFiles) -> Result<ClientConfig, String> {
     let mut roots = RootCertStore::empty();
     match &files.ca {
@@ -446,7 +449,8 @@ fn config(files: &TlsFiles) -> Result<ClientConfig, String> {
     builder.with_client_auth_cert(chain, key).map_err(|error| error.to_string())
 }
 
-/// The JWT and the seed in a `.creds` file: each is the line after one that begins with dashes and says `BEGIN`.
+/// Returns the JWT and the seed in a `.creds` file: each is the line after one that starts with dashes and contains
+/// `BEGIN`.
 pub(super) fn credentials(text: &str) -> Option<(&str, &str)> {
     let mut lines = text.lines().map(str::trim);
     let mut next = || {
@@ -456,7 +460,7 @@ pub(super) fn credentials(text: &str) -> Option<(&str, &str)> {
     Some((next()?, next()?))
 }
 
-/// The seed in an nkey file: the first line that starts like one.
+/// Returns the seed in an nkey file: the first line that starts with `SU`.
 pub(super) fn seed_in(text: &str) -> Option<&str> {
     text.lines().map(str::trim).find(|line| line.starts_with("SU"))
 }

@@ -1,9 +1,9 @@
-//! What a stream takes on the disk of a server of our own. A server says how many bytes it was given, whatever compression
-//! makes of them.
+//! Disk usage of a stream on a server that tickgate started. The server itself reports the bytes that it received,
+//! before compression.
 
 use std::path::Path;
 
-/// Bytes of the blocks of a stream's messages; `None` where there are none to be seen.
+/// Returns the size of a stream's message blocks, bytes; `None` if none are found.
 pub(super) fn bytes(store: &Path, stream: &str) -> Option<u64> {
     let accounts = std::fs::read_dir(store.join("jetstream")).ok()?.flatten();
     let folders = accounts.map(|account| account.path().join("streams").join(stream).join("msgs"));

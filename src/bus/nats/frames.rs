@@ -1,36 +1,35 @@
-//! The protocol between client and server as frames: read from the bytes of a connection without copying, and written
-//! into its output.
+//! Frames of the client protocol: parsed from the input of a connection without copying, and written into its output.
 //!
-//! A message is `MSG subject sid [reply] size`, with headers `HMSG subject sid [reply] header-size size`, a line end, the
-//! headers, the payload and another line end (docs.nats.io, "Client protocol").
+//! A message is `MSG subject sid [reply] size`, with headers `HMSG subject sid [reply] header-size size`, a line end,
+//! the headers, the payload and another line end (docs.nats.io, "Client protocol").
 
 use std::ops::Range;
 
 use memchr::memchr;
 
-/// Bytes of a control line, at the most; that of a large cluster's `INFO` has some ten thousand.
+/// Maximum length of a control line, bytes; the `INFO` of a large cluster has some ten thousand.
 const LONGEST_LINE: usize = 1 << 20;
-/// Bytes of a message, at the most: what a server can be configured to allow.
+/// Maximum size of a message, bytes: the most that a server can be configured to allow.
 const LARGEST_MESSAGE: usize = 64 << 20;
 
-/// What a server sent, as parts of the bytes that it was read from.
+/// A frame from the server, as ranges of the bytes that contain it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Frame {
-    /// What the server is; JSON.
+    /// Information about the server; JSON.
     Info(Range<usize>),
     /// An event or an answer.
     Message(MessageAt),
-    /// Wants a `PONG`.
+    /// A request for a `PONG`.
     Ping,
     /// The answer to a `PING`.
     Pong,
-    /// Said by servers that were asked to be verbose.
+    /// Sent only by servers in verbose mode.
     Ok,
-    /// Something is wrong, in the server's words.
+    /// An error, in the server's words.
     Error(Range<usize>),
 }
 
-/// Where the parts of a message are.
+/// Positions of the parts of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MessageAt {
     subject: Range<usize>,
@@ -39,7 +38,7 @@ pub(super) struct MessageAt {
     payload: Range<usize>,
 }
 
-/// What was read does not follow the protocol.
+/// The bytes do not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what the server sent is not the NATS protocol")]
 pub(super) struct Malformed;
@@ -56,7 +55,7 @@ pub(super) struct Message<'a> {
 }
 
 impl MessageAt {
-    /// The message, in the bytes that it was found in.
+    /// Returns the message, given the bytes in which it was found.
     pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> Message<'a> {
         let part = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
         let text = |range| str::from_utf8(part(range)).unwrap_or_default();
@@ -68,7 +67,7 @@ impl MessageAt {
         }
     }
 
-    /// The same, in bytes that have `by` more before it.
+    /// Shifts the positions by `by` bytes, for input that has `by` more bytes in front.
     pub(super) fn moved(self, by: usize) -> Self {
         let moved = |range: Range<usize>| range.start + by..range.end + by;
         Self {
@@ -81,7 +80,7 @@ impl MessageAt {
 }
 
 impl<'a> Message<'a> {
-    /// The status in the version line: `NATS/1.0 503`.
+    /// Returns the status in the version line (503 in `NATS/1.0 503`).
     pub(super) fn status(&self) -> Option<u16> {
         if self.headers.is_empty() {
             return None;
@@ -89,12 +88,12 @@ impl<'a> Message<'a> {
         self.version_line().split_ascii_whitespace().nth(1)?.parse().ok()
     }
 
-    /// What follows the status.
+    /// Returns the text after the status.
     pub(super) fn description(&self) -> &'a str {
         self.version_line().splitn(3, ' ').nth(2).unwrap_or_default().trim()
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&'a str> {
         let of_that_name = |line: &'a str| {
             let (key, value) = line.split_once(':')?;
@@ -103,7 +102,7 @@ impl<'a> Message<'a> {
         self.lines().skip(1).find_map(of_that_name)
     }
 
-    /// Are there header lines?
+    /// Returns whether there are header lines.
     pub(super) fn has_headers(&self) -> bool {
         self.lines().skip(1).any(|line| !line.is_empty())
     }
@@ -117,7 +116,7 @@ impl<'a> Message<'a> {
     }
 }
 
-/// The first frame, and how many bytes it takes; `None` while it is not whole.
+/// Parses the first frame; returns it with its length in bytes, `None` while it is incomplete.
 ///
 /// # Errors
 /// When the bytes do not begin with a frame.
@@ -145,7 +144,7 @@ pub(super) fn next(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Malformed> {
     Ok(Some((frame, after)))
 }
 
-/// A message whose control line has `words` from byte `at` on, and ends before byte `after`.
+/// Parses a message whose control line has `words` at byte `at`, and whose control line ends before byte `after`.
 fn message(
     bytes: &[u8],
     words: &[u8],
@@ -212,7 +211,7 @@ pub(super) fn push_number(out: &mut Vec<u8>, mut number: u64) {
     let mut first = digits.len();
     loop {
         first -= 1;
-        // A remainder of ten is a digit.
+        // A remainder of ten is a single digit.
         digits[first] = b'0' + u8::try_from(number % 10).unwrap_or_default();
         number /= 10;
         if number == 0 {
@@ -222,8 +221,8 @@ pub(super) fn push_number(out: &mut Vec<u8>, mut number: u64) {
     out.extend_from_slice(&digits[first..]);
 }
 
-/// Appends a message; `reply` appends its reply subject. No header lines are an empty `headers`; else it ends with the empty
-/// line.
+/// Appends a message; `reply` appends its reply subject. `headers` is empty where there are none; otherwise it ends
+/// with the empty line.
 pub(super) fn push_message(
     out: &mut Vec<u8>,
     subject: &str,
@@ -325,7 +324,7 @@ mod tests {
             let headers = id.as_ref().map_or_else(String::new, |id| format!("NATS/1.0\r\nId: {id}\r\n\r\n"));
             let mut out = Vec::new();
             push_message(&mut out, &subject, |out| out.extend_from_slice(reply.as_bytes()), headers.as_bytes(), &payload);
-            // A server sends the same words with the number of the subscription after the subject.
+            // A server sends the same words, with the subscription's number after the subject.
             let text = [b"PUB ".len(), b"HPUB ".len()][usize::from(id.is_some())] + subject.len();
             let verb: &[u8] = if id.is_some() { b"HMSG " } else { b"MSG " };
             let sent = [verb, subject.as_bytes(), b" 1", &out[text..]].concat();

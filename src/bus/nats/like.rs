@@ -1,5 +1,5 @@
-//! Making a run's stream and consumers after a model, and reading a model off the server. Requests and answers are the API's
-//! own JSON, so that no field is lost on the way.
+//! Creates a run's stream and consumers after a model, and reads a model from the server. Requests and answers are the
+//! API's own JSON, so that no field is lost.
 
 use async_nats::jetstream::Context;
 use async_nats::jetstream::response::Response;
@@ -15,9 +15,9 @@ use crate::bus::BusError;
 use crate::plan::Plan;
 use crate::record::Made;
 
-/// Consumers of the audit that may be there at once: the one that reads, and one before it that has failed.
+/// Maximum number of concurrent audit consumers: the one that reads, and a failed one before it.
 const AUDITS: u64 = 2;
-/// The server's code for a stream that is not there.
+/// The server's error code for a stream that does not exist.
 const NO_STREAM: u64 = 10_059;
 
 /// A configuration within an answer.
@@ -35,7 +35,7 @@ struct Page {
     consumers: Option<Vec<Info>>,
 }
 
-/// What the server says of a request; its refusal stays as it is.
+/// Sends a request and returns the server's answer; a refusal is returned unchanged.
 async fn ask<V: serde::de::DeserializeOwned>(
     jetstream: &Context,
     subject: &str,
@@ -48,7 +48,7 @@ async fn ask<V: serde::de::DeserializeOwned>(
 /// Reads the configuration of a stream and of its consumers.
 ///
 /// # Errors
-/// When there is no such stream, or the user may not see it.
+/// When the stream does not exist, or the user has no permission to read it.
 pub(super) async fn read(jetstream: &Context, stream: &str) -> Result<Model, BusError> {
     let action = format!("read the configuration of stream {stream}");
     let info = match ask::<Info>(jetstream, &format!("STREAM.INFO.{stream}"), &json!({}), &action).await? {
@@ -91,10 +91,10 @@ async fn consumers(jetstream: &Context, stream: &str) -> Result<Vec<Fields>, Bus
     }
 }
 
-/// Makes the run's stream and consumers after a model, and says what was made.
+/// Creates the run's stream and consumers after a model, and returns what was created.
 ///
 /// # Errors
-/// When the server refuses one.
+/// When the server refuses one of them.
 pub(super) async fn provision(
     jetstream: &Context,
     run: &str,
@@ -144,7 +144,7 @@ pub(super) async fn provision(
                 layout,
             )
             .await?;
-            // The durables of one group are alike.
+            // All durables of a group are alike.
             if let Some(theirs) = theirs.filter(|_| durable == 0) {
                 note(&mut made, &copy, theirs, &consumer.config, true);
             }
@@ -174,7 +174,7 @@ async fn create<V: serde::de::DeserializeOwned>(
     }
 }
 
-/// Notes what a copy does not have, and what the server made of it.
+/// Records which settings of the model a copy lacks, and which ones the server changed.
 fn note(made: &mut Made, copy: &Copy, theirs: &Fields, got: &Fields, consumer: bool) {
     let name = got.get("name").and_then(Value::as_str).filter(|_| consumer);
     let of = name.map_or_else(String::new, |name| format!("consumer {name}: "));
@@ -182,7 +182,7 @@ fn note(made: &mut Made, copy: &Copy, theirs: &Fields, got: &Fields, consumer: b
     made.differences.extend(model::differences(theirs, copy, got, consumer));
 }
 
-/// A configuration as JSON.
+/// Converts a configuration to JSON.
 pub(super) fn fields(config: &impl Serialize) -> Result<Fields, BusError> {
     match serde_json::to_value(config) {
         Ok(Value::Object(fields)) => Ok(fields),
@@ -190,7 +190,7 @@ pub(super) fn fields(config: &impl Serialize) -> Result<Fields, BusError> {
     }
 }
 
-/// Settings of a record that say how the stream is, in its own words.
+/// Returns the settings of the stream that a record shows, with the server's values.
 pub(super) fn settings(made: &Made) -> Vec<(String, String)> {
     let set = |(name, key): (&str, &str)| {
         let value = made.stream.get(key)?;
@@ -207,7 +207,7 @@ pub(super) fn settings(made: &Made) -> Vec<(String, String)> {
     names.into_iter().filter_map(set).chain([like]).collect()
 }
 
-/// Why a stream that removes what was handled cannot be read back, if it is one.
+/// Returns why the stream cannot be read back if it removes handled events; `None` if it keeps them.
 pub(super) fn kept_until(made: &Made) -> Option<String> {
     let retention = made.stream.get("retention").and_then(Value::as_str)?;
     let until = match retention {
@@ -221,7 +221,7 @@ pub(super) fn kept_until(made: &Made) -> Option<String> {
     Some(format!("{until}, so reading it back cannot show whether every event was stored"))
 }
 
-/// What is to be said of a stream whose limits have removed events.
+/// Returns the message about a stream whose limits have removed events.
 pub(super) fn removed(made: &Made, events: u64) -> String {
     let limits = ["max_msgs", "max_bytes", "max_age", "max_msgs_per_subject"];
     let said = limits.iter().filter_map(|name| {

@@ -1,5 +1,5 @@
-//! The connection of the control side, which a client library runs: how it is made, what its errors mean, and the marks that
-//! it leaves.
+//! The control side's connection, which a client library runs: how it is made, what its errors mean, and which marks it
+//! records.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,17 +16,17 @@ use super::target::{Auth, Secret, Target, environment};
 use crate::bus::BusError;
 use crate::bus::marks::Notes;
 
-/// How long a server may take to let us in, and to answer a request of the control side.
+/// Maximum time for the server to accept a connection, and to answer a request of the control side.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// Time between two attempts to connect again; the client's own backoff would add up to 4 s to an outage.
+/// Pause between two attempts to reconnect; the client's own backoff would add up to 4 s to an outage.
 const RECONNECT: Duration = Duration::from_millis(50);
-/// Three of these without an answer end a half-open connection.
+/// Interval of pings; three without an answer end a half-open connection.
 const PING: Duration = Duration::from_secs(5);
 
-/// Connects; `queue` is how many messages may wait on a subscription before the client drops some.
+/// Connects; `queue` is the number of messages that may wait on a subscription before the client drops some.
 ///
 /// # Errors
-/// When the server cannot be reached or does not let us in.
+/// When the server cannot be reached or does not accept the connection.
 pub(super) async fn connect(
     target: &Target,
     terms: Terms,
@@ -53,7 +53,7 @@ pub(super) async fn connect(
         .map_err(|error| explain(target, error.kind(), &target.scrub(&error.to_string())))
 }
 
-/// `JetStream` where the target says that it answers.
+/// Returns `JetStream` with the API subjects that the target names.
 pub(super) fn jetstream(target: &Target, client: Client) -> Context {
     let builder = jetstream::context::ContextBuilder::new().timeout(PATIENCE);
     builder.api_prefix(target.api.subject()).build(client)
@@ -126,7 +126,7 @@ fn by_jwt(options: ConnectOptions, jwt: &Secret, seed: Option<&Secret>) -> Resul
     let key = Arc::new(key);
     let sign = move |nonce: Vec<u8>| {
         let key = Arc::clone(&key);
-        // A bearer's JWT proves itself.
+        // A bearer JWT needs no signature.
         async move { key.as_ref().as_ref().map_or(Ok(Vec::new()), |key| key.sign(&nonce).map_err(AuthError::new)) }
     };
     Ok(options.jwt(jwt.expose().to_owned(), sign))
@@ -148,7 +148,7 @@ pub(super) fn read(path: &Path, what: &str) -> Result<String, BusError> {
     })
 }
 
-/// The seed in an nkey file.
+/// Reads the seed from an nkey file.
 pub(super) fn seed(path: &Path) -> Result<String, BusError> {
     let text = read(path, "nkey file")?;
     seed_in(&text).map(str::to_owned).ok_or_else(|| {

@@ -1,5 +1,5 @@
 //! The receiving end: a pull loop that reads the socket on the caller's thread, so that a message costs one wake-up and
-//! is stamped right after it left the socket.
+//! is timestamped as soon as it has left the socket.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,36 +15,36 @@ use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{self, AckMode, Ns};
 
-/// The server forgets a request after this, and says every so often that it has nothing to send.
+/// Lifetime of a request for messages, and interval of the server's idle heartbeats.
 const EXPIRES: (Ns, Ns) = (30_000_000_000, 5_000_000_000);
-/// The same for a pinned consumer, where a request also says that its member is alive.
+/// The same for a pinned consumer, where a request also shows that its member is alive.
 const EXPIRES_PINNED: (Ns, Ns) = (4_000_000_000, 2_000_000_000);
-/// A standby takes over when the pinned member has not asked for this long.
+/// Time without a request from the pinned member after which a standby takes over.
 pub(super) const PIN_TIMEOUT: Duration = Duration::from_secs(6);
-/// Silence for so long means that the request is lost.
+/// Time without a sign from the server after which a request counts as lost.
 const SILENCE: Ns = 11_000_000_000;
-/// Pause after the server turned a request down.
+/// Pause after the server refused a request.
 const PAUSE: Ns = 50_000_000;
 
-/// What the connection did not take is offered again after this.
+/// Delay before another attempt at what the connection did not accept.
 const AGAIN: Ns = 1_000_000;
-/// How long the last acknowledgements may take to be read by the server when the member ends.
+/// Maximum time for the server to read the last acknowledgements when the member ends.
 const GOODBYE: Ns = 200_000_000;
 
-/// Which consumer to pull from.
+/// The consumer to pull from.
 #[derive(Debug, Clone)]
 pub(super) struct Source {
-    /// `$JS.API`, that of a domain, or a prefix of the account's own.
+    /// Prefix of the API: `$JS.API`, that of a domain, or one of the account's own.
     pub(super) api: String,
     pub(super) stream: String,
     pub(super) consumer: String,
-    /// Messages asked for at once.
+    /// Number of messages per request.
     pub(super) batch: u32,
-    /// One member is active at a time.
+    /// Whether only one member is active at a time.
     pub(super) pinned: bool,
 }
 
-/// The name of the one priority group of a pinned consumer.
+/// Name of the only priority group of a pinned consumer.
 pub(super) const PRIORITY_GROUP: &str = "members";
 
 /// Pulls messages of one consumer over one connection.
@@ -54,7 +54,7 @@ pub(super) struct Pull {
     inbox: String,
     subject: String,
     source: Source,
-    /// Asked for and not received.
+    /// Messages requested and not yet received.
     pending: u32,
     pin: Option<String>,
     connects_seen: u64,
@@ -63,18 +63,18 @@ pub(super) struct Pull {
     not_before: Ns,
 }
 
-/// A message of the stream that has been read, and what its reply subject tells.
+/// A message of the stream that was read, and the data in its reply subject.
 pub(super) struct Pulled {
     at: MessageAt,
     pub(super) info: DeliveryInfo,
 }
 
-/// What the server sent on a request.
+/// Meaning of a message from the server for the open requests.
 enum Said {
     Event(DeliveryInfo),
-    /// Nothing that matters.
+    /// A heartbeat, or another message without consequence.
     Sign,
-    /// A request has ended with so many of its messages not sent.
+    /// A request has ended; `left` of its messages were not sent.
     Ended {
         left: u32,
         pin_lost: bool,
@@ -86,7 +86,7 @@ enum Said {
 }
 
 impl Pull {
-    /// Takes a connection that listens to `inbox`; asks for no message yet.
+    /// Creates a pull loop over a connection that listens to `inbox`; requests nothing yet.
     pub(super) fn new(conn: Conn, clock: Clock, inbox: String, source: Source) -> Self {
         let subject = format!("{}.CONSUMER.MSG.NEXT.{}.{}", source.api, source.stream, source.consumer);
         let now = clock.now();
@@ -108,11 +108,11 @@ impl Pull {
     /// Waits for a message until the deadline.
     ///
     /// # Errors
-    /// When there will never be one again.
+    /// When no message can ever arrive again.
     pub(super) fn next(&mut self, deadline: Ns) -> Result<Option<Pulled>, BusError> {
         let entered = self.clock.now();
         if entered.saturating_sub(self.left) > 1_000_000_000 {
-            // Nobody listened for a while: silence says nothing yet.
+            // The socket was not read for a while, so silence means nothing yet.
             self.last_sign = entered;
         }
         let found = self.wait(deadline);
@@ -130,7 +130,7 @@ impl Pull {
                 self.silent(now);
             }
             if now >= deadline {
-                // The connection's turn all the same.
+                // The connection is served even without a message.
                 self.conn.flush();
                 return Ok(None);
             }
@@ -143,10 +143,10 @@ impl Pull {
         }
     }
 
-    /// A message that has been read already.
+    /// Returns a message that has already been read.
     ///
     /// # Errors
-    /// When there will never be one again.
+    /// When no message can ever arrive again.
     pub(super) fn ready(&mut self) -> Result<Option<Pulled>, BusError> {
         self.top_up();
         while let Some(at) = self.conn.next() {
@@ -187,17 +187,17 @@ impl Pull {
         Ok(None)
     }
 
-    /// A message that was pulled; it is there until the next one is waited for.
+    /// Returns the contents of a pulled message; valid until the next one is waited for.
     pub(super) fn message(&self, pulled: &Pulled) -> Message<'_> {
         self.conn.message(&pulled.at)
     }
 
-    /// When the message that was pulled last was read off the socket.
+    /// Returns when the last pulled message was read from the socket.
     pub(super) const fn read_at(&self) -> Ns {
         self.conn.read_at()
     }
 
-    /// After a new connection the server has forgotten our requests.
+    /// Resets the requests after a reconnect, because the server has forgotten them.
     fn look_for_another_connection(&mut self) {
         if self.conn.connects() > self.connects_seen {
             self.connects_seen = self.conn.connects();
@@ -219,7 +219,7 @@ impl Pull {
         self.pending <= self.source.batch / 2
     }
 
-    /// Asks for another batch when half of the last one is used up.
+    /// Requests another batch when half of the last one is used up.
     fn top_up(&mut self) {
         if !self.wants_more()
             || !self.conn.takes()
@@ -256,9 +256,9 @@ impl Pull {
     }
 }
 
-/// Tells messages of the stream from the server's remarks on our requests, each for so many messages.
+/// Separates messages of the stream from the server's replies to requests, each for `batch` messages.
 fn sort(message: &Message<'_>, batch: u32) -> Said {
-    /// What the server says when a pinned member's id is not that of the pin any more.
+    /// Status for a pinned member whose pin id is no longer current.
     const PIN_ID_MISMATCH: u16 = 423;
     if let Some(info) = wire::delivery_info(message.reply) {
         return Said::Event(info);
@@ -281,15 +281,15 @@ fn sort(message: &Message<'_>, batch: u32) -> Said {
 /// Acknowledgements that wait to be written together.
 struct Acks {
     mode: AckMode,
-    /// The messages, as they are written.
+    /// The encoded messages.
     waiting: Vec<u8>,
-    /// Deliveries that they confirm; with [`AckMode::All`] one of them confirms several.
+    /// Number of deliveries that they confirm; with [`AckMode::All`] one message confirms several.
     deliveries: u32,
-    /// When the oldest of those began to wait.
+    /// When the oldest of those deliveries began to wait.
     since: Ns,
-    /// How long it may wait.
+    /// Maximum time that it may wait.
     linger: Ns,
-    /// For so many they are written at once.
+    /// Number of deliveries that are written at once, without waiting.
     enough: u32,
 }
 
@@ -301,12 +301,12 @@ impl Acks {
             deliveries: 0,
             since: 0,
             linger: bus.nats.ack_linger.ns,
-            // Far below the server's limit, so that it never waits for us while we wait for it.
+            // Well below the server's limit, so that neither side waits for the other.
             enough: (bus.nats.max_ack_pending / 8).clamp(1, 256),
         }
     }
 
-    /// The acknowledgement of a delivery with this reply subject, received at that time.
+    /// Adds the acknowledgement of a delivery with this reply subject, received at `now`.
     fn push(&mut self, reply: &str, now: Ns) {
         if reply.is_empty() || self.mode == AckMode::None {
             return;
@@ -315,14 +315,14 @@ impl Acks {
             self.since = now;
         }
         if self.mode == AckMode::All {
-            // The last one confirms all before it, and the first of those has waited longest.
+            // The last one confirms all before it, and `since` is still the time of the oldest delivery.
             self.waiting.clear();
         }
         push_message(&mut self.waiting, reply, |_| {}, &[], b"+ACK");
         self.deliveries = self.deliveries.saturating_add(1);
     }
 
-    /// When the next are to be written, if any wait.
+    /// Returns when the waiting acknowledgements are due; `None` if none wait.
     fn due(&self) -> Option<Ns> {
         (!self.waiting.is_empty()).then(|| self.since.saturating_add(self.linger))
     }
@@ -331,7 +331,7 @@ impl Acks {
         self.due().is_some_and(|due| self.deliveries >= self.enough || due <= now)
     }
 
-    /// Writes them where the connection takes messages.
+    /// Writes the waiting acknowledgements if the connection takes messages.
     fn send(&mut self, conn: &mut Conn) {
         if conn.takes() && !self.waiting.is_empty() {
             conn.send_written(&self.waiting);
@@ -364,7 +364,7 @@ impl Member for NatsMember {
             if acks.are_due(now) {
                 acks.send(&mut pull.conn);
             }
-            // What the connection did not take when it was due is offered again soon.
+            // If the connection did not accept them when they were due, try again soon.
             let due = acks.due().map(|due| due.max(now + AGAIN));
             let until = due.map_or(deadline, |due| due.min(deadline));
             let next = pull.next(until)?;
@@ -401,7 +401,7 @@ impl Drop for NatsMember {
     }
 }
 
-/// Shows a message to the sink, as it came.
+/// Passes a message to the sink.
 pub(super) fn hand_over(
     layout: &Layout,
     message: &Message<'_>,
@@ -438,7 +438,7 @@ mod tests {
                 (Some(1010), false, true),
                 "{mode:?}"
             );
-            // Enough deliveries are not kept waiting, also where one acknowledgement is for all of them.
+            // Enough deliveries are written without waiting, even if one acknowledgement confirms all of them.
             acks.push("third", 13);
             assert!(acks.are_due(13), "{mode:?}");
             let all = b"PUB first 4\r\n+ACK\r\nPUB second 4\r\n+ACK\r\nPUB third 4\r\n+ACK\r\n";

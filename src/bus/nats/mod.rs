@@ -1,5 +1,5 @@
-//! NATS `JetStream`: one stream for a run, one durable (or one a member) for each group, and connections whose
-//! threads do nothing but move bytes.
+//! NATS `JetStream`: one stream per run, one durable consumer per group (or per member), and connections whose threads
+//! only move bytes.
 
 mod attach;
 mod audit;
@@ -54,35 +54,35 @@ use crate::num;
 use crate::plan::{self, Plan};
 use crate::topology::Naming;
 
-/// The name of the control side's connection.
+/// Name of the control side's connection.
 const CONTROL: &str = "control";
-/// Time between two looks whether the server has refused what the control side waits for.
+/// Interval between checks whether the server has denied what the control side waits for.
 const LOOK: Duration = Duration::from_millis(20);
-/// How long [`Bus::observe`] may take.
+/// Maximum duration of [`Bus::observe`].
 const OBSERVE: Duration = Duration::from_secs(2);
-/// The control side takes single answers only.
+/// Messages that may wait on a subscription of the control side, which receives single answers only.
 const CONTROL_QUEUE: usize = 16 * 1024;
 
-/// What a run tells its driver besides where the server is.
+/// Settings of a run that its driver needs besides the server's address.
 #[derive(Debug, Clone)]
 pub struct Setup<'a> {
-    /// What to do.
+    /// The plan of the run.
     pub plan: &'a Plan,
-    /// Names streams and consumers; other characters than letters, digits, `-` and `_` become `-`.
+    /// Names streams and consumers; characters other than letters, digits, `-` and `_` become `-`.
     pub run_id: &'a str,
-    /// Under whose subjects the events go.
+    /// Whether the events use the profile's subjects or private ones.
     pub naming: Naming,
     /// Names of the symbols, by index.
     pub symbols: &'a [String],
-    /// The run's clock.
+    /// Clock of the run.
     pub clock: Clock,
-    /// Bytes that the plan will store, for the check against the free store.
+    /// Bytes that the plan will store; compared with the free space of the store.
     pub volume_bytes: u64,
-    /// Whose configuration the stream and the consumers copy; the plan has it already.
+    /// Model whose configuration the stream and the consumers copy; already applied to `plan`.
     pub model: Option<&'a Model>,
-    /// The server forces every write to the disk: known of a server that we started, else `None`.
+    /// Whether the server forces every write to the disk: known for a server that tickgate started, else `None`.
     pub sync_always: Option<bool>,
-    /// Leave stream and consumers in place at the end.
+    /// Leave the stream and its consumers in place at the end.
     pub keep: bool,
 }
 
@@ -102,17 +102,17 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
-    /// The store of a server of our own.
+    /// Store directory of a server that tickgate started.
     store: Option<PathBuf>,
-    // Last, so that the connection's parts end first.
+    // Declared last, so that everything that uses the runtime is dropped first.
     runtime: Runtime,
 }
 
 impl NatsBus {
-    /// Connects and checks server and account against the plan; makes and changes nothing.
+    /// Connects and checks the server and the account against the plan, without creating or changing anything.
     ///
     /// # Errors
-    /// When the server cannot be reached, or cannot do what the plan asks for.
+    /// When the server cannot be reached, or does not support what the plan requires.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
         let mut plan = setup.plan.clone();
         let layout = Layout::new(&plan, setup.naming, setup.run_id, setup.symbols)?;
@@ -130,10 +130,10 @@ impl NatsBus {
             let jetstream = link::jetstream(&target, control.clone());
             let server = control.server_info();
             if plan.bus.attach().is_some() {
-                // The stream is there, with its store.
+                // The stream and its store already exist.
                 plan.bus.max_bytes.bytes = 0;
             } else if setup.model.is_some() && server.cluster.is_none() {
-                // Several copies need a cluster, and a model does not ask whether there is one.
+                // Several replicas need a cluster, and a model may ask for them on a server without one.
                 plan.bus.replicas = 1;
             }
             let check = preflight::check(&jetstream, &server, &plan, durables, volume_bytes);
@@ -162,16 +162,16 @@ impl NatsBus {
         })
     }
 
-    /// The same with the store of a server of our own, so that what a stream takes on its disk is known.
+    /// Sets the store directory of a server that tickgate started, so that the stream's disk usage can be measured.
     #[must_use]
     pub fn with_store(self, store: Option<PathBuf>) -> Self {
         Self { store, ..self }
     }
 
-    /// Reads the configuration of a stream and its consumers, as a model.
+    /// Reads the configuration of a stream and its consumers as a model.
     ///
     /// # Errors
-    /// When the server cannot be reached, or there is no such stream.
+    /// When the server cannot be reached, or the stream does not exist.
     pub fn model(target: &Target, stream: &str) -> Result<Model, BusError> {
         let marks = Marks::new(Clock::start());
         runtime()?.block_on(async {
@@ -182,14 +182,15 @@ impl NatsBus {
         })
     }
 
-    /// The name of the stream that the run is in: its own, or somebody's.
+    /// Returns the name of the run's stream: the one that the run creates, or the existing one that it is attached to.
     #[must_use]
     pub fn stream(&self) -> String {
         let own = || provision::stream_name(&self.run);
         self.attached.as_ref().map_or_else(own, |attached| attached.stream.clone())
     }
 
-    /// Messages that are asked for at once: so many, or as many as have the bytes that the plan allows.
+    /// Returns the number of messages to request at once: at most `messages`, and no more than fit in the bytes that
+    /// the plan allows.
     fn at_once(&self, messages: u32) -> u32 {
         let fitting = self.plan.bus.fitting(self.plan.largest_event());
         num::low32(fitting.min(u64::from(messages))).max(1)
@@ -211,8 +212,8 @@ impl NatsBus {
         Ok(Pull::new(conn, self.clock, inbox, source))
     }
 
-    /// Runs a piece of work of the control side. Its event loop stands still between two of them, so it looks at
-    /// the socket first: a request written to a connection that has ended meanwhile would be lost.
+    /// Runs a future of the control side. Its event loop stands still between two calls, so it polls the socket first:
+    /// a request written to a connection that has ended in the meantime would be lost.
     fn run<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.runtime.block_on(async {
             tokio::task::yield_now().await;
@@ -220,7 +221,7 @@ impl NatsBus {
         })
     }
 
-    /// The server's account of stream and consumers.
+    /// Returns the server's account of the stream and its consumers.
     fn account(&self) -> Result<BusSample, BusError> {
         let why = |why: &str| {
             let problem = format!("cannot observe stream {}: {why}", self.stream());
@@ -243,7 +244,7 @@ impl NatsBus {
                 Some(attached) => state.last_sequence.saturating_sub(attached.before).min(state.messages),
                 None => state.messages,
             },
-            // In somebody's stream others' events take their part.
+            // An attached stream also stores events of other publishers.
             stored_bytes: self.attached.is_none().then_some(state.bytes),
             disk_bytes: self.store.as_deref().and_then(|store| disk::bytes(store, &self.stream())),
             pending: vec![0; groups],
@@ -261,14 +262,14 @@ impl NatsBus {
                 *ack_pending += num::count(info.num_ack_pending);
             }
         }
-        // What is not acknowledged is delivered again after `ack_wait`.
+        // Unacknowledged events are delivered again after `ack_wait`.
         sample.owed = sample.pending.iter().zip(&sample.ack_pending).map(|(a, b)| a + b).collect();
         Ok(sample)
     }
 }
 
-/// Does a piece of work on a connection, unless the server denies it beside its answers: a request that may not be sent, or
-/// whose answer may not be received, has none.
+/// Runs a future on a connection until it completes or the server denies it in an `-ERR`: a request that may not be
+/// sent, or whose answer may not be received, gets no answer.
 async fn unless_denied<T>(
     marks: &Marks,
     connection: &str,
@@ -290,10 +291,10 @@ async fn unless_denied<T>(
     }
 }
 
-/// An event loop for the thread that calls it.
+/// Creates an event loop for the calling thread.
 ///
 /// # Errors
-/// When the system has no more file descriptors.
+/// When the system has no file descriptors left.
 fn runtime() -> Result<Runtime, BusError> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| {
         environment(

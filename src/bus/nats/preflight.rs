@@ -1,4 +1,4 @@
-//! What is checked before any load: can this server and this account do what the plan asks for?
+//! Checks before any load whether the server and the account support what the plan requires.
 
 use async_nats::ServerInfo;
 use async_nats::jetstream::account::{Account, Limits};
@@ -10,19 +10,19 @@ use crate::bus::{BusError, BusFacts};
 use crate::num::{self, show};
 use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Size, Storage};
 
-/// The oldest server with several filters a consumer, metadata and subject transforms.
+/// Oldest server with several filters per consumer, metadata and subject transforms.
 const OLDEST: (u64, u64) = (2, 10);
-/// The oldest server with pinned consumers.
+/// Oldest server with pinned consumers.
 const OLDEST_PINNED: (u64, u64) = (2, 11);
-/// The oldest server with fast ingest, and with a message that ends an atomic batch and is not stored.
+/// Oldest server with fast ingest, and with a message that ends an atomic batch without being stored.
 const OLDEST_BATCHES: (u64, u64) = (2, 14);
-/// What an event has besides its payload in the broker's limits, with a margin.
+/// Bytes of an event besides its payload that count towards the broker's limits, with a margin.
 const HEADER_BYTES: u64 = 128;
 
-/// Checks server and account against the plan.
+/// Checks the server and the account against the plan.
 ///
 /// # Errors
-/// Names what is missing and how to get it.
+/// When something is missing; names it and how to get it.
 pub(super) async fn check(
     jetstream: &Context,
     server: &ServerInfo,
@@ -47,7 +47,7 @@ pub(super) async fn check(
     check_account(&account, plan, durables, volume_bytes)
 }
 
-/// Major and minor number of a version.
+/// Returns the major and minor number of a version.
 fn version(text: &str) -> (u64, u64) {
     let mut numbers = text.trim_start_matches('v').split('.').map(|n| n.parse().unwrap_or(0));
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
@@ -92,14 +92,14 @@ async fn account(jetstream: &Context, server: &ServerInfo) -> Result<Account, Bu
         {
             off(&api.to_string())
         }
-        // Without a JetStream responder and with a strict account the request just dies.
+        // Without a JetStream responder, a request in a strict account gets no answer at all.
         AccountErrorKind::TimedOut if !server.jetstream => off("it is not enabled"),
         _ => environment(&format!("cannot ask for the JetStream account: {error}"), "see the server's log"),
     })
 }
 
 fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u64) -> Result<(), BusError> {
-    // An account with tiers has its limits for each number of replicas.
+    // An account with tiers has limits for each number of replicas.
     let tier = account.tiers.get(&format!("R{}", plan.bus.replicas));
     let (limits, streams) =
         tier.map_or((&account.limits, account.streams), |tier| (&tier.limits, tier.streams));
@@ -120,7 +120,7 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
     }
     let Some(most) = most.and_then(|most| u64::try_from(most).ok()) else { return Ok(()) };
     let free = most.saturating_sub(used.max(reserved));
-    // Without tiers the limit is one of all copies together.
+    // Without tiers the limit covers all replicas together.
     let copies = if tier.is_some() { 1 } else { u64::from(plan.bus.replicas.max(1)) };
     let needed = volume_bytes.max(plan.bus.max_bytes.bytes).saturating_mul(copies);
     if needed > free {
@@ -137,7 +137,7 @@ fn check_account(account: &Account, plan: &Plan, durables: u64, volume_bytes: u6
     Ok(())
 }
 
-/// A limit of an account. Where it stands for "no limit" the server says -1; some old ones say 0.
+/// Returns a limit of an account. The server sends -1 for "no limit"; some old ones send 0.
 fn limit(limit: Option<i64>) -> Option<u64> {
     limit.and_then(|most| u64::try_from(most).ok()).filter(|most| *most > 0)
 }
@@ -155,7 +155,7 @@ fn check_streams(limits: &Limits, used: u64) -> Result<(), BusError> {
     }
 }
 
-/// The limit on consumers is one for each stream: the run's own has those of its groups and that of the audit.
+/// Checks the limit on consumers, which is per stream: the run's stream has those of its groups and that of the audit.
 fn check_consumers(limits: &Limits, durables: u64, audit: bool) -> Result<(), BusError> {
     let needed = durables + u64::from(audit);
     let Some(most) = limit(limits.max_consumers).filter(|most| *most < needed) else { return Ok(()) };
@@ -174,7 +174,7 @@ fn check_consumers(limits: &Limits, durables: u64, audit: bool) -> Result<(), Bu
     ))
 }
 
-/// An account may want a bound of every stream, and may have a largest one.
+/// Checks the plan's `max_bytes`: an account may require one for every stream, and may limit its size.
 fn check_stream_bytes(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
     let asked = plan.bus.max_bytes.bytes;
     if limits.max_bytes_required && asked == 0 {
@@ -213,7 +213,7 @@ fn check_ack_pending(limits: &Limits, plan: &Plan) -> Result<(), BusError> {
     }
 }
 
-/// What is known of the broker; `sync_always` says it of a server whose configuration we know.
+/// Returns the facts about the broker; `sync_always` is known for a server whose configuration is known.
 pub(super) fn facts(
     server: &ServerInfo,
     target: &Target,
@@ -256,7 +256,7 @@ pub(super) fn facts(
     }
 }
 
-/// What an acknowledgement means. A server writes before it acknowledges, and forces to the disk every two
+/// Returns what an acknowledgement guarantees. A server writes before it acknowledges, and syncs to the disk every two
 /// minutes unless `sync_interval` is `always`, which no client can see.
 fn durability(plan: &Plan, sync_always: Option<bool>) -> String {
     let kept = match (plan.bus.storage, sync_always) {

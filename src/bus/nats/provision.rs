@@ -1,7 +1,7 @@
-//! The run's stream and consumers: made under names of the run's own, marked, and removed by that mark only.
+//! Creates the run's stream and consumers, with names and a mark of the run, and removes only what has that mark.
 //!
-//! The stream discards *new* events when it is full: a refusal is seen by the publisher and counted, while
-//! discarding old ones would lose acknowledged events in silence.
+//! When the stream is full it discards *new* events: the publisher sees and counts the refusal, while discarding old
+//! ones would lose acknowledged events silently.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -24,16 +24,16 @@ use crate::num;
 use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
 use crate::topology::{Naming, own_name};
 
-/// The mark on everything that a run makes; its value is the run's id.
+/// Metadata key on everything that a run creates; its value is the run's id.
 pub(super) const MARK: &str = "tickgate.run";
-/// How long a consumer stays unused beyond its run's own length, until the server removes it.
+/// Time, in addition to the length of the run, after which the server removes an unused consumer.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
-/// Right after a delete the server may fail to create a store (10049): its folder is removed under it.
+/// Retries of a failed store creation (10049): right after a delete, the server may still be removing the folder.
 const RETRIES: u32 = 10;
-/// Pause before it is asked again.
+/// Pause before a retry.
 pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// The run's stream.
+/// Returns the name of the run's stream.
 pub(super) fn stream_name(run: &str) -> String {
     own_name(run)
 }
@@ -42,10 +42,10 @@ fn mark(run: &str) -> HashMap<String, String> {
     HashMap::from([(MARK.to_owned(), run.to_owned())])
 }
 
-/// Refuses to go on when a stream holds one of our subjects already.
+/// Checks that no other stream holds one of the run's subjects.
 ///
 /// # Errors
-/// Names the stream, and what to do.
+/// When one does; names the stream, and what to do.
 pub(super) async fn check_overlap(jetstream: &Context, run: &str, layout: &Layout) -> Result<(), BusError> {
     for subject in layout.stream_subjects() {
         match jetstream.stream_by_subject(subject.as_str()).await {
@@ -65,7 +65,7 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str, naming: Nami
     };
     let problem = format!("a stream {name} already holds our subjects ({subject})");
     match owner {
-        // The mark is foreign text: only what is the id of a run may stand in a command.
+        // The mark is foreign text: only a valid run id may appear in a suggested command.
         Some(run) if is_run_id(&run) => environment(
             &problem,
             &format!(
@@ -81,10 +81,10 @@ async fn in_the_way(jetstream: &Context, name: &str, subject: &str, naming: Nami
     }
 }
 
-/// Makes the stream and the durables of all groups.
+/// Creates the stream and the durables of all groups.
 ///
 /// # Errors
-/// When the server refuses one.
+/// When the server refuses one of them.
 pub(super) async fn provision(
     jetstream: &Context,
     run: &str,
@@ -114,7 +114,7 @@ pub(super) async fn provision(
     Ok(())
 }
 
-/// A server may limit how many messages are asked for at once; its consumers then show the limit.
+/// Checks the server's limit on messages per request, if it has one; the server's consumers show it.
 fn check_batch(plan: &Plan, most: i64) -> Result<(), BusError> {
     let asked = plan.bus.fitting(plan.largest_event()).min(u64::from(plan.bus.nats.pull_batch));
     match u64::try_from(most) {
@@ -146,7 +146,7 @@ async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> R
     }
 }
 
-/// Will what the server refuses now be possible in a moment?
+/// Returns whether a retry of the refused request may succeed.
 pub(super) fn comes_to_pass(error: &async_nats::jetstream::Error, tries: u32) -> bool {
     error.error_code().0 == 10_049 && tries < RETRIES
 }
@@ -178,7 +178,7 @@ pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
         max_age: bus.max_age.as_duration(),
         allow_batch_publish: bus.publish == Publish::Fast,
         allow_atomic_publish: bus.publish == Publish::Atomic,
-        // Without a value it is the server's own: two minutes, or what its limit or the age allow.
+        // Zero selects the server's default: two minutes, or less where its limit or the stream's age requires it.
         duplicate_window: Duration::ZERO,
         metadata: mark(run),
         ..Config::default()
@@ -222,8 +222,8 @@ pub(super) fn consumer_config(
     }
 }
 
-/// When the server may remove a consumer that nobody uses: what a killed run left goes by itself, and no pause within a
-/// run, not even of all of it, is as long.
+/// Returns the time after which the server may remove an unused consumer. The consumers of a killed run disappear by
+/// themselves, and no pause within a run is as long, even if it lasts for the whole run.
 fn forgotten_after(plan: &Plan) -> Duration {
     let load = &plan.load;
     [load.warmup, load.duration, load.drain]
@@ -231,16 +231,16 @@ fn forgotten_after(plan: &Plan) -> Duration {
         .fold(FORGOTTEN_AFTER, |sum, span| sum.saturating_add(span.as_duration()))
 }
 
-/// The name of a group's `durable`-th consumer.
+/// Returns the name of a group's `durable`-th consumer.
 pub(super) fn consumer_name(run: &str, plan: &Plan, layout: &Layout, group: usize, durable: u32) -> String {
     let split = (layout.durables(group) > 1).then_some(durable);
     subjects::durable_name(&subjects::name_part(run), plan, group, split)
 }
 
-/// Deletes the run's stream, and with it its consumers, if it bears the run's mark.
+/// Deletes the run's stream, and its consumers with it, if it has the run's mark.
 ///
 /// # Errors
-/// Names the stream when it is left behind.
+/// When the stream is left behind; names it.
 pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusError> {
     let name = stream_name(run);
     let left = |why: &str, hint: &str| environment(&format!("stream {name} is left behind: {why}"), hint);

@@ -1,9 +1,9 @@
 //! The sending end: a connection whose socket the generator's thread reads and writes while it waits.
 //!
-//! Each event is published with a reply subject of its own, `<inbox>.<slot>-<generation>`, or with that of its place in
-//! a batch, and the publisher listens to `<inbox>.>`: a late acknowledgement can never be taken for that of another event.
-//! A generator waits most of its time, and wakes for an acknowledgement as it does for the next event: so both are handled
-//! without handing them from thread to thread, which on a busy machine costs more than anything else here.
+//! Each event is published with a unique reply subject, `<inbox>.<slot>-<generation>`, or with that of its place in a
+//! batch, and the publisher listens to `<inbox>.>`: a late acknowledgement can never be mistaken for that of another
+//! event. A generator waits most of its time, and wakes for an acknowledgement as for the next event. So one thread
+//! handles both: handing them from thread to thread would be the largest cost on a busy machine.
 
 use std::sync::Arc;
 
@@ -25,13 +25,13 @@ use crate::plan::{self, Ns};
 
 /// Bytes of the `Nats-Msg-Id` header around the id: version line, name, two line ends.
 const MSG_ID_BYTES: usize = 29;
-/// The same of the headers of an event in an atomic batch, with a margin.
+/// Bytes of the additional headers of an event in an atomic batch, with a margin.
 const ATOMIC_BYTES: usize = 128;
-/// The end of a batch that the connection did not take is offered again after this.
+/// Delay before another attempt at the end of a batch that the connection did not accept.
 const AGAIN: Ns = 200_000;
-/// How long what was written last may take to be read by the server when the publisher ends.
+/// Maximum time for the server to read the last messages when the publisher ends.
 const GOODBYE: Ns = 200_000_000;
-/// What events that wait keep is cut from blocks of this size.
+/// Size of the blocks that hold the bytes of waiting events.
 const BLOCK: usize = 64 * 1024;
 
 /// The sending end of one generator.
@@ -41,15 +41,15 @@ pub struct NatsPublisher {
     clock: Clock,
     window: Window<Waiting>,
     batches: Option<Batches>,
-    /// Of the connections that are gone, what is accounted for.
+    /// Number of messages on lost connections that are already settled.
     gone_seen: u64,
-    /// The subject of the event that was sent last, by its key: what ends a batch goes there, too.
+    /// Key of the subject of the last event sent: the end of a batch is sent to the same subject.
     last_subject: Option<usize>,
     answers: Vec<Ack>,
     block: BytesMut,
     msg_id: bool,
     abandoned: bool,
-    /// The connection's work was done since the last look at the answers.
+    /// Whether the connection was served since the answers were last taken.
     driven: bool,
 }
 
@@ -61,7 +61,7 @@ struct Waiting {
     payload: Bytes,
 }
 
-/// The subjects of events, each made once.
+/// The subjects of events, each built once.
 struct Subjects {
     layout: Arc<Layout>,
     symbols: Arc<[String]>,
@@ -74,7 +74,7 @@ impl Subjects {
         Self { layout, symbols, made: vec![None; keys] }
     }
 
-    /// The key of an event's subject.
+    /// Returns the key of an event's subject.
     fn key(&mut self, topic: usize, symbol: u32) -> usize {
         let symbol = num::index32(symbol);
         let key = if self.layout.by_symbol() { topic * self.symbols.len() + symbol } else { topic };
@@ -93,10 +93,10 @@ impl Subjects {
     }
 }
 
-/// What a publisher needs of its run.
+/// Parts of a run that a publisher needs.
 pub(super) struct Setup<'a> {
     pub(super) dialer: Arc<Dialer>,
-    /// A subject of its own, to which nobody else listens.
+    /// A unique subject to which nothing else listens.
     pub(super) inbox: String,
     pub(super) bus: &'a plan::Bus,
     pub(super) layout: Arc<Layout>,
@@ -131,7 +131,7 @@ impl NatsPublisher {
         })
     }
 
-    /// Sends an event at once, where nothing waits and there is room for it.
+    /// Sends an event at once if there is room for it; returns whether it was sent.
     fn send_at_once(&mut self, event: &Outgoing<'_>, key: usize, now: Ns) -> bool {
         if !self.sending.conn.takes() {
             return false;
@@ -150,14 +150,14 @@ impl NatsPublisher {
         true
     }
 
-    /// Does what the connection has to do now, without waiting.
+    /// Serves the connection without waiting.
     fn drive(&mut self) {
         self.sending.conn.wait(0);
         self.collect();
         self.sending.conn.flush();
     }
 
-    /// Sends waiting events, as far as window and connection have room.
+    /// Sends waiting events, as far as the window and the connection have room.
     fn pump(&mut self) {
         let Self { window, sending, subjects, batches, clock, last_subject, answers, .. } = self;
         if !window.waits() || !sending.conn.is_up() {
@@ -170,7 +170,7 @@ impl NatsPublisher {
             }
             let id = waiting.id.as_deref().and_then(|id| str::from_utf8(id).ok());
             if waiting.payload.len() + header_bytes(id, batches.as_ref()) > sending.conn.max_payload() {
-                // A server that came later allows less.
+                // A server connected to later may allow less.
                 return Sent::Never(Refusal::NotSent);
             }
             *last_subject = Some(waiting.key);
@@ -180,8 +180,8 @@ impl NatsPublisher {
         window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
     }
 
-    /// Settles what left on a connection that is gone, so that its places are free for the next one. What that had
-    /// answered was taken before; what is answered later has its answer already.
+    /// Settles the events sent on a lost connection, so that their places are free for the next one. Answers that
+    /// arrived on it have been taken before; events answered later are already settled.
     fn settle_gone(&mut self) {
         let gone = self.sending.conn.gone();
         if gone == self.gone_seen {
@@ -197,7 +197,7 @@ impl NatsPublisher {
         }
     }
 
-    /// Settles what has waited too long, or all there is.
+    /// Settles the events that have waited too long, or all of them.
     fn settle(&mut self, abandoned: bool) {
         let Self { window, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
@@ -234,7 +234,7 @@ impl NatsPublisher {
         }
     }
 
-    /// Takes the answers that have been read, and fills the places that they leave.
+    /// Takes the answers that have been read, and fills the places that they free.
     fn collect(&mut self) {
         let Self { sending, window, batches, answers, .. } = self;
         let at = sending.conn.read_at();
@@ -265,7 +265,7 @@ impl NatsPublisher {
         self.end_batch();
     }
 
-    /// Does the connection's work until a time comes.
+    /// Serves the connection until `until`.
     fn work_until(&mut self, until: Ns) {
         if !self.sending.conn.is_fresh(self.clock.now()) {
             self.drive();
@@ -285,21 +285,21 @@ impl NatsPublisher {
         }
     }
 
-    /// When there is something to do next, at the latest.
+    /// Returns the latest time at which there is something to do.
     fn wake(&self, until: Ns) -> Ns {
         let due = self.batches.as_ref().and_then(Batches::due);
-        // What could not be handed over when it was due is tried again soon.
+        // If the connection did not accept it when it was due, try again soon.
         due.map_or(until, |due| due.max(self.clock.now() + AGAIN).min(until))
     }
 }
 
-/// Bytes that the headers of an event with that id take.
+/// Returns the size of an event's headers, bytes.
 fn header_bytes(id: Option<&str>, batches: Option<&Batches>) -> usize {
     let atomic = batches.is_some_and(Batches::are_atomic);
     id.map_or(0, |id| MSG_ID_BYTES + id.len()) + if atomic { ATOMIC_BYTES } else { 0 }
 }
 
-/// Sends an event, alone or in a batch; gives the number of the message with which it is lost.
+/// Sends an event, alone or in a batch; returns the number of the message whose loss loses the event.
 fn send(
     sending: &mut Sending,
     batches: Option<&mut Batches>,
@@ -336,7 +336,7 @@ impl Publisher for NatsPublisher {
         }
         let bytes = num::count(event.payload.len());
         if !self.window.admits(bytes) {
-            // Perhaps only because nobody has waited for a while.
+            // The window may be full only because the socket was not read for a while.
             self.drive();
             if !self.window.admits(bytes) {
                 return Err(Refused::Full);
@@ -382,7 +382,7 @@ impl Publisher for NatsPublisher {
 
 impl Drop for NatsPublisher {
     fn drop(&mut self) {
-        // What was accepted shall leave, but a dead server must not hold us.
+        // Accepted events should be sent, but a dead server must not block the end.
         self.pump();
         self.sending.conn.settle(self.clock.now() + GOODBYE);
     }
@@ -397,7 +397,7 @@ mod tests {
     use crate::bus::Answer;
     use crate::bus::nats::Target;
 
-    /// A server that lets everybody in and answers nothing but pings.
+    /// Starts a server that accepts every client and answers only pings.
     fn mute_server() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("nats://{}", listener.local_addr().expect("an address"));

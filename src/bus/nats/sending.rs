@@ -1,11 +1,11 @@
-//! How an event, or the end of a batch, is written: its subject, its reply subject and its headers.
+//! Encodes an event, or the end of a batch: its subject, its reply subject and its headers.
 
 use super::batch::{Batches, Place};
 use super::conn::Conn;
 use super::frames::push_number;
 use crate::bus::window::Ticket;
 
-/// An event as it is written.
+/// An event to encode.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Event<'a> {
     pub(super) subject: &'a str,
@@ -14,23 +14,23 @@ pub(super) struct Event<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// Writes to a connection. It asks not whether that takes messages; its user does.
+/// Writes messages to a connection. The caller checks that the connection takes them.
 pub(super) struct Sending {
     pub(super) conn: Conn,
     inbox: String,
     headers: Vec<u8>,
-    /// The begin of the reply subjects of a fast-ingest batch, and the number of that batch.
+    /// Start of the reply subjects of a fast-ingest batch, and the number of that batch.
     prefix: Vec<u8>,
     prefix_of: Option<u64>,
 }
 
 impl Sending {
-    /// `conn` listens to [`answers`] of the inbox.
+    /// Creates a writer for `conn`, which listens to [`answers`] of the inbox.
     pub(super) const fn new(conn: Conn, inbox: String) -> Self {
         Self { conn, inbox, headers: Vec::new(), prefix: Vec::new(), prefix_of: None }
     }
 
-    /// Sends an event that has an answer of its own; gives the number of its message.
+    /// Sends an event that gets an answer of its own; returns the number of its message.
     pub(super) fn event(&mut self, ticket: Ticket, event: Event<'_>) -> u64 {
         let Self { conn, inbox, headers, .. } = self;
         headers.clear();
@@ -46,7 +46,7 @@ impl Sending {
         conn.send(event.subject, reply, headers, event.payload)
     }
 
-    /// Sends an event of a batch.
+    /// Sends an event of a batch; returns the number of its message.
     pub(super) fn part(&mut self, batches: &Batches, place: Place, event: Event<'_>) -> u64 {
         self.headers.clear();
         push_id(&mut self.headers, event.id);
@@ -57,7 +57,7 @@ impl Sending {
         self.fast(batches, place, operation, event.subject, event.payload)
     }
 
-    /// Sends what ends a batch that is not full; the server stores nothing of it.
+    /// Sends the end of a batch that is not full; the server does not store it. Returns the number of the message.
     pub(super) fn end(&mut self, batches: &Batches, place: Place, subject: &str) -> u64 {
         self.headers.clear();
         if batches.are_atomic() {
@@ -66,7 +66,8 @@ impl Sending {
         self.fast(batches, place, END, subject, &[])
     }
 
-    /// `<inbox>.<batch>.<flow>.<gaps>.<sequence>.<operation>.$FI`: fast ingest has everything in the reply subject.
+    /// Sends a message of a fast-ingest batch, whose reply subject contains everything:
+    /// `<inbox>.<batch>.<flow>.<gaps>.<sequence>.<operation>.$FI`.
     fn fast(
         &mut self,
         batches: &Batches,
@@ -99,7 +100,7 @@ impl Sending {
         conn.send(subject, reply, headers, payload)
     }
 
-    /// Only the last message asks for an answer: it speaks for the whole batch.
+    /// Sends a message of an atomic batch. Only the last one has a reply subject: its answer covers the whole batch.
     fn atomic(&mut self, place: Place, subject: &str, commit: Option<&str>, payload: &[u8]) -> u64 {
         let Self { conn, inbox, headers, .. } = self;
         let Place { batch, sequence, .. } = place;
@@ -131,7 +132,7 @@ impl Sending {
         conn.send(subject, reply, headers, payload)
     }
 
-    /// The part of an answer's subject that says what it is an answer to.
+    /// Returns the part of an answer's subject that identifies the message.
     pub(super) fn tail<'a>(inbox: &str, subject: &'a str) -> Option<&'a str> {
         subject.get(inbox.len() + 1..)
     }
@@ -141,7 +142,7 @@ impl Sending {
     }
 }
 
-/// The subject on which all answers to messages with this inbox arrive.
+/// Returns the subject on which all answers to messages with this inbox arrive.
 pub(super) fn answers(inbox: &str) -> String {
     format!("{inbox}.>")
 }
@@ -172,18 +173,18 @@ fn end(headers: &mut Vec<u8>) {
     }
 }
 
-/// The part of an inbox's name that no other has.
+/// Returns the unique part of an inbox's name.
 fn id(inbox: &str) -> &str {
     inbox.rsplit_once('.').map_or(inbox, |(_, id)| id)
 }
 
-/// `<slot>-<generation>`.
+/// Parses `<slot>-<generation>`.
 pub(super) fn ticket(tail: &str) -> Option<Ticket> {
     let (slot, generation) = tail.split_once('-')?;
     Some(Ticket { slot: slot.parse().ok()?, generation: generation.parse().ok()? })
 }
 
-/// Number of the batch, and sequence in it, of the message that an answer belongs to.
+/// Returns the batch number and the sequence of the message that an answer belongs to.
 pub(super) fn place(tail: &str) -> Option<(u64, u64)> {
     let (id, rest) = tail.split_once('.')?;
     let batch = id.rsplit_once('-')?.1.parse().ok()?;

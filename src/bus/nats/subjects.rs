@@ -1,12 +1,12 @@
-//! Which subjects a run publishes to, and which of them each consumer of a group filters.
+//! The subjects that a run publishes to, and which of them each consumer of a group filters.
 //!
-//! Filters are one per matched topic, never the group's patterns, so that they cannot overlap (the server
+//! Each matched topic has one filter. Filters are never the group's patterns, so they cannot overlap (the server
 //! refuses overlapping filters with error 10138).
 //!
-//! A `partitioned` group needs every symbol at one member. The stream then appends the partition of the
-//! symbol to the subject it stores (`…quote.received.AAPL` becomes `…quote.received.AAPL.partition.3`), and
-//! each member has a durable of its own that filters its partitions. A stream has one transform, so the topics
-//! of partitioned groups must have the same number of levels. Deliveries show the subject as published.
+//! A `partitioned` group sends all events of a symbol to the same member. The stream appends the partition of the
+//! symbol to the stored subject (`…quote.received.AAPL` becomes `…quote.received.AAPL.partition.3`), and each member
+//! has a durable consumer that filters its partitions. A stream has one transform, so the topics of partitioned groups
+//! must have the same number of levels. Deliveries show the subject as published.
 
 use std::collections::BTreeSet;
 
@@ -17,14 +17,14 @@ use crate::topology::{Naming, receives};
 
 /// The token between the symbol and the number of its partition.
 const PARTITION: &str = ".partition.";
-/// The filter of a group whose patterns match no topic: without one it would hear everything.
+/// Filter of a group whose patterns match no topic: without a filter it would receive everything.
 const NOTHING: &str = "tickgate.no-topic";
 
 /// Subjects and consumers of one run.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
     naming: Naming,
-    /// What stands before the topics.
+    /// Prefix of the topics.
     prefix: String,
     topics: Vec<String>,
     symbol_in_subject: bool,
@@ -32,7 +32,7 @@ pub(super) struct Layout {
     groups: Vec<GroupLayout>,
 }
 
-/// The stream's transform: topics of so many levels get one of `count` partitions.
+/// The stream's transform: topics with `levels` levels get one of `count` partitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Partitioning {
     levels: usize,
@@ -41,18 +41,18 @@ struct Partitioning {
 
 #[derive(Debug, Clone)]
 struct GroupLayout {
-    /// Indices of the topics that a pattern of the group matches.
+    /// Indices of the topics that match a pattern of the group.
     topics: Vec<usize>,
     members: u32,
-    /// Each member has a durable of its own.
+    /// Whether each member has a durable of its own.
     split: bool,
 }
 
 impl Layout {
-    /// Works out the subjects of a plan, for a run.
+    /// Computes the subjects of a plan, for a run.
     ///
     /// # Errors
-    /// When a partitioned group cannot be laid out, or a symbol cannot stand in a subject.
+    /// When a partitioned group cannot be laid out, or a symbol is not valid in a subject.
     pub(super) fn new(plan: &Plan, naming: Naming, run: &str, symbols: &[String]) -> Result<Self, BusError> {
         let topology = &plan.topology;
         if topology.symbol_in_subject {
@@ -81,23 +81,23 @@ impl Layout {
         Self { naming, prefix, topics, symbol_in_subject: false, partitioning: None, groups: Vec::new() }
     }
 
-    /// Whose subjects they are.
+    /// Returns whether the subjects are the profile's or private ones.
     pub(super) const fn naming(&self) -> Naming {
         self.naming
     }
 
-    /// One filter for all subjects.
+    /// Returns one filter for all subjects.
     pub(super) fn all(&self) -> String {
         format!("{}.>", self.prefix)
     }
 
-    /// The subjects that the stream listens to.
+    /// Returns the subjects that the stream listens to.
     pub(super) fn stream_subjects(&self) -> Vec<String> {
         let tail = if self.symbol_in_subject { ".*" } else { "" };
         self.topics.iter().map(|topic| format!("{}.{topic}{tail}", self.prefix)).collect()
     }
 
-    /// The subject of an event.
+    /// Returns the subject of an event.
     pub(super) fn subject(&self, topic: usize, symbol: &str) -> String {
         let topic = self.topics.get(topic).map_or("", String::as_str);
         if self.symbol_in_subject {
@@ -107,17 +107,17 @@ impl Layout {
         }
     }
 
-    /// Subjects differ by symbol as well as by topic.
+    /// Returns whether subjects differ by symbol as well as by topic.
     pub(super) const fn by_symbol(&self) -> bool {
         self.symbol_in_subject
     }
 
-    /// Number of topics.
+    /// Returns the number of topics.
     pub(super) fn topics(&self) -> usize {
         self.topics.len()
     }
 
-    /// The stream's transform, as (source, destination).
+    /// Returns the stream's transform, as (source, destination).
     pub(super) fn transform(&self) -> Option<(String, String)> {
         let Partitioning { levels, count } = self.partitioning?;
         let symbol = levels + 1;
@@ -129,12 +129,12 @@ impl Layout {
         ))
     }
 
-    /// How many durables a group has: one, or one a member.
+    /// Returns the number of durables of a group: one, or one per member.
     pub(super) fn durables(&self, group: usize) -> u32 {
         self.groups.get(group).map_or(0, |g| if g.split { g.members } else { 1 })
     }
 
-    /// The filters of a group's `durable`-th consumer; never empty, never overlapping.
+    /// Returns the filters of a group's `durable`-th consumer; never empty, never overlapping.
     pub(super) fn filters(&self, group: usize, durable: u32) -> Vec<String> {
         let Some(layout) = self.groups.get(group) else { return Vec::new() };
         if layout.topics.is_empty() {
@@ -158,7 +158,7 @@ impl Layout {
         }
     }
 
-    /// A stored subject as it was published.
+    /// Returns a stored subject as it was published.
     pub(super) fn published<'a>(&self, stored: &'a str) -> &'a str {
         if self.partitioning.is_none() {
             return stored;
@@ -232,7 +232,7 @@ fn levels(topic: &str) -> usize {
     topic.split('.').count()
 }
 
-/// The durable's name of a group: unique even where two groups differ only in characters that names cannot hold.
+/// Returns the name of a group's durable: unique even if groups differ only in characters that names cannot contain.
 pub(super) fn durable_name(run: &str, plan: &Plan, group: usize, split: Option<u32>) -> String {
     let given = plan.groups.get(group).map_or("", |g| g.name.as_str());
     let clash = plan.groups.iter().filter(|g| name_part(&g.name) == name_part(given)).count() > 1;

@@ -1,7 +1,7 @@
-//! Where a NATS server is and how to get in: URLs, credentials and TLS files.
+//! Address of a NATS server and how to authenticate: URLs, credentials and TLS files.
 //!
-//! Secrets come from a URL, the environment, files or a context of the `nats` command line. They appear in
-//! nothing that is shown: not in labels, not in `Debug`, not in errors.
+//! Secrets come from a URL, the environment, files or a context of the `nats` command line. They never appear in
+//! output: not in labels, not in `Debug`, not in errors.
 
 use std::path::PathBuf;
 
@@ -12,10 +12,10 @@ pub(super) use crate::bus::environment;
 pub use crate::bus::secret::Secret;
 use crate::bus::secret::{decode, redact, split};
 
-/// How to prove who we are.
+/// How to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Auth {
-    /// Not at all.
+    /// Without credentials.
     #[default]
     None,
     /// By name and password.
@@ -27,13 +27,13 @@ pub enum Auth {
     },
     /// By a token.
     Token(Secret),
-    /// By an nkey, whose seed is in this file.
+    /// By an nkey, with its seed in this file.
     Nkey(PathBuf),
-    /// By an nkey, whose seed this is.
+    /// By an nkey with this seed.
     Seed(Secret),
     /// By a JWT and its nkey, both in this `.creds` file.
     Creds(PathBuf),
-    /// By a JWT and the seed of its nkey; a bearer's JWT needs none.
+    /// By a JWT and the seed of its nkey; a bearer JWT needs no seed.
     Jwt {
         /// The user's JWT.
         jwt: Secret,
@@ -42,20 +42,20 @@ pub enum Auth {
     },
 }
 
-/// Under which subjects `JetStream` answers.
+/// Subjects of the `JetStream` API.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Api {
     /// `$JS.API`.
     #[default]
     Default,
-    /// That of a domain, behind a leaf node: `$JS.<domain>.API`.
+    /// Those of a domain, behind a leaf node: `$JS.<domain>.API`.
     Domain(String),
-    /// Those under which an account imports the API of another one.
+    /// Those under which an account imports the API of another account.
     Prefix(String),
 }
 
 impl Api {
-    /// The first tokens of its requests.
+    /// Returns the first tokens of the API's subjects.
     #[must_use]
     pub fn subject(&self) -> String {
         match self {
@@ -66,44 +66,44 @@ impl Api {
     }
 }
 
-/// How the connection is encrypted.
+/// TLS settings of a connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFiles {
     /// Certificates of the authorities to trust (PEM), instead of the system's.
     pub ca: Option<PathBuf>,
-    /// The client's own certificate (PEM).
+    /// The client's certificate (PEM).
     pub cert: Option<PathBuf>,
-    /// Its key (PEM).
+    /// Key of the client's certificate (PEM).
     pub key: Option<PathBuf>,
-    /// Start with TLS, before the server says a word (`handshake_first`).
+    /// Start TLS before the server sends anything (`handshake_first`).
     pub first: bool,
 }
 
 impl TlsFiles {
-    /// Something here asks for TLS.
+    /// Returns whether a setting asks for TLS.
     pub(super) const fn wanted(&self) -> bool {
         self.ca.is_some() || self.cert.is_some() || self.first
     }
 }
 
-/// A server, or the seed servers of a cluster, and how to get in.
+/// A server, or the seed servers of a cluster, and how to authenticate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     /// URLs without user information.
     pub urls: Vec<String>,
-    /// How to prove who we are.
+    /// How to authenticate.
     pub auth: Auth,
-    /// How the connection is encrypted.
+    /// TLS settings.
     pub tls: TlsFiles,
-    /// First tokens of reply subjects, where an account allows only its own.
+    /// First tokens of reply subjects, for accounts that restrict them.
     pub inbox_prefix: Option<String>,
-    /// Under which subjects `JetStream` answers.
+    /// Subjects of the `JetStream` API.
     pub api: Api,
-    /// What to call it in reports; holds no secret.
+    /// Name for reports; contains no secret.
     pub label: String,
 }
 
-/// What a user or the environment adds to a URL or a context; what is given here wins.
+/// Settings from a user or the environment that override those of a URL or a context.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     /// User name.
@@ -122,7 +122,7 @@ pub struct Access {
     pub seed: Option<Secret>,
     /// TLS files.
     pub tls: TlsFiles,
-    /// Where `JetStream` answers.
+    /// Subjects of the `JetStream` API.
     pub api: Option<Api>,
     /// First tokens of reply subjects.
     pub inbox_prefix: Option<String>,
@@ -156,7 +156,7 @@ impl Access {
         }
     }
 
-    /// The ways in that are given; the server takes one.
+    /// Returns the kinds of credentials that are given; the server accepts one.
     #[must_use]
     pub fn ways(&self) -> Vec<Way> {
         let given = [
@@ -169,10 +169,11 @@ impl Access {
         given.into_iter().filter(|(_, given)| *given).map(|(way, _)| way).collect()
     }
 
-    /// These, and from `other` what is missing here.
+    /// Fills in the missing settings from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        // Credentials are taken from one side as a whole: a user of one and a token of the other is neither.
+        // Credentials are taken from one side as a whole: the user of one and the token of the other do not belong
+        // together.
         let tls = merge(self.tls.clone(), other.tls.clone());
         let api = self.api.clone().or_else(|| other.api.clone());
         let inbox_prefix = self.inbox_prefix.clone().or_else(|| other.inbox_prefix.clone());
@@ -193,7 +194,7 @@ impl Access {
     }
 }
 
-/// A way in.
+/// A kind of credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Way {
     /// A `.creds` file.
@@ -215,7 +216,7 @@ fn merge(first: TlsFiles, second: TlsFiles) -> TlsFiles {
 }
 
 impl Target {
-    /// One URL, or several with commas between: `nats://host:4222`, `tls://host`, `nats://user:password@host`,
+    /// Parses one URL or several, separated by commas: `nats://host:4222`, `tls://host`, `nats://user:password@host`,
     /// `nats://token@host`.
     ///
     /// # Errors
@@ -230,7 +231,7 @@ impl Target {
             label: String::new(),
         };
         let pieces = pieces(urls)?;
-        // A comma in a password parts it: a piece of a list with credentials may be the middle of one.
+        // A comma in a password splits the URL: a piece of a list with credentials may be the middle of one.
         let credentials = pieces.len() > 1 && urls.contains('@');
         for url in pieces {
             let (clean, auth) = take_userinfo(url, credentials && !url.contains('@'))?;
@@ -251,7 +252,7 @@ impl Target {
         Ok(target)
     }
 
-    /// The same at other addresses. What these say of the way in is used before what was known.
+    /// Replaces the addresses. Credentials in the new URLs replace the previous ones.
     ///
     /// # Errors
     /// As [`Self::parse`].
@@ -261,7 +262,7 @@ impl Target {
         Ok(Self { urls, auth, label, ..self })
     }
 
-    /// The target with what a user or the environment adds.
+    /// Applies the settings from a user or the environment.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
         let tls = merge(access.tls.clone(), self.tls);
@@ -276,10 +277,10 @@ impl Target {
         Self { auth, tls, inbox_prefix, api, ..self }
     }
 
-    /// Refuses first tokens of subjects that no subject can have.
+    /// Checks that the API prefix and the inbox prefix are valid starts of a subject.
     ///
     /// # Errors
-    /// Names them.
+    /// When one is not; names it.
     pub fn check_subjects(&self) -> Result<(), BusError> {
         let api = match &self.api {
             Api::Default => None,
@@ -299,21 +300,21 @@ impl Target {
         Ok(())
     }
 
-    /// Is every connection encrypted? One address that asks for TLS, or a file for it, asks for all of them: else the
-    /// credentials of an encrypted connection would go to a plain one after a reconnect.
+    /// Returns whether every connection is encrypted. One address that asks for TLS, or a file for it, is enough for
+    /// all of them: otherwise a reconnect could send the credentials of an encrypted connection over a plain one.
     #[must_use]
     pub fn requires_tls(&self) -> bool {
         self.tls.wanted() || self.urls.iter().any(|url| url.starts_with("tls://"))
     }
 
-    /// May other servers of the cluster be learned from a server's first words? Without TLS nothing is verified, and
-    /// nothing is promised; with TLS they must come from a server that has proved who it is, which with
-    /// [`TlsFiles::first`] it has before it says a word. The client reads no later list than that of the first words.
+    /// Returns whether the other servers of a cluster may be learned from a server's first message. Without TLS nothing
+    /// is verified or promised. With TLS the list must come from an authenticated server, which is only the case with
+    /// [`TlsFiles::first`]. The client reads no list later than that of the first message.
     pub(super) fn may_learn_servers(&self) -> bool {
         !self.requires_tls() || self.tls.first
     }
 
-    /// The secret that is sent to the server, where there is one.
+    /// Returns the secret that is sent to the server, if there is one.
     #[must_use]
     pub fn secret(&self) -> Option<&Secret> {
         match &self.auth {
@@ -324,7 +325,7 @@ impl Target {
         }
     }
 
-    /// All secrets that it holds.
+    /// Returns all secrets in this target.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let (one, other) = match &self.auth {
             Auth::User { password: secret, .. } | Auth::Token(secret) | Auth::Seed(secret) => {
@@ -336,19 +337,19 @@ impl Target {
         one.into_iter().chain(other)
     }
 
-    /// Takes out of a text every secret that it might quote.
+    /// Replaces every secret in a text.
     pub(super) fn scrub(&self, text: &str) -> String {
         let secrets = self.secrets().map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
     }
 }
 
-/// Splits a URL into itself without user information, and what that said.
+/// Splits a URL into the URL without user information, and the credentials in it.
 fn take_userinfo(url: &str, secret: bool) -> Result<(String, Auth), BusError> {
     let (scheme, rest) = url.split_once("://").unwrap_or(("nats", url));
     let (user, host) = split(rest);
     let bare = format!("{scheme}://{host}");
-    // Shown as it was given, but for what may be a secret.
+    // Shown as given, except for possible secrets.
     let shown = if secret { "***".to_owned() } else { redact(url) };
     let bad = |what: &str, hint: &str| environment(&format!("`{shown}` {what}"), hint);
     let address: ServerAddr = bare.parse().map_err(|_| {
@@ -381,7 +382,7 @@ fn take_userinfo(url: &str, secret: bool) -> Result<(String, Auth), BusError> {
     Ok((format!("{}://{host}:{}", address.scheme(), address.port()), auth))
 }
 
-/// The URLs of a list. A comma in a password would part it: then a piece has an `@` and no scheme.
+/// Splits a list of URLs. A comma in a password would split a URL: a piece then has an `@` and no scheme.
 fn pieces(urls: &str) -> Result<Vec<&str>, BusError> {
     let all: Vec<&str> = urls.split(',').map(str::trim).filter(|url| !url.is_empty()).collect();
     let torn = |url: &&str| url.contains('@') && !url.contains("://");

@@ -1,4 +1,4 @@
-//! What the server says in subjects and payloads, read by hand where it is read for every event.
+//! Parses subjects and payloads of the server, by hand where that happens for every event.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::bus::{Answer, Position, Refusal, words};
 
-/// What the reply subject of a delivery tells.
+/// Data in the reply subject of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct DeliveryInfo {
     pub(super) delivered: u32,
@@ -15,7 +15,7 @@ pub(super) struct DeliveryInfo {
     pub(super) pending: u64,
 }
 
-/// Reads the reply subject of a delivery without allocating. Two forms are in use:
+/// Parses the reply subject of a delivery without allocating. Two forms are in use:
 /// `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>` and
 /// `$JS.ACK.<domain>.<account>.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>[.…]`.
 pub(super) fn delivery_info(reply: &str) -> Option<DeliveryInfo> {
@@ -51,7 +51,7 @@ struct ApiError<'a> {
     description: Cow<'a, str>,
 }
 
-/// The broker's answer to a published event, from the status and payload of its reply.
+/// Returns the broker's answer to a published event, from the status and payload of its reply.
 pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
     if status == Some(503) {
         return Answer::Refused(Refusal::NoResponders);
@@ -67,18 +67,18 @@ pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
     }
 }
 
-/// What the server says of a batch.
+/// The server's answer to a message of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BatchWord {
-    /// Nothing that decides over an event.
+    /// Settles no event.
     Nothing,
-    /// The events up to this one of the batch are stored.
+    /// The events of the batch up to this sequence are stored.
     Stored { up_to: u64 },
-    /// An event was not taken; the end of the batch follows.
+    /// An event was refused; the end of the batch follows.
     Fault(Refusal),
     /// The batch has ended with its first `count` events stored, the last of them at position `last`.
     Done { last: u64, count: u64, duplicate: bool },
-    /// The message was not taken.
+    /// The message was refused.
     Refused(Refusal),
 }
 
@@ -94,7 +94,7 @@ struct BatchReply<'a> {
     error: Option<ApiError<'a>>,
 }
 
-/// The broker's word on a batch, from the status and payload of a reply.
+/// Returns the broker's answer to a message of a batch, from the status and payload of a reply.
 pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
     if status == Some(503) {
         return BatchWord::Refused(Refusal::NoResponders);
@@ -118,9 +118,9 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
 /// `too many requests`: the stream's ingest queue is full.
 const QUEUE_FULL: u32 = 10_167;
 
-/// Why the server refused something.
+/// Returns why the server refused a request.
 fn refusal(status: Option<u16>, error: &ApiError<'_>) -> Refusal {
-    // Other limits have the status 429, too, and a code of their own.
+    // Other limits also have status 429, but error codes of their own.
     if error.err_code == QUEUE_FULL || (error.err_code == 0 && (status == Some(429) || error.code == 429)) {
         return Refusal::Overload;
     }
@@ -135,10 +135,10 @@ const fn stored(seq: u64, duplicate: bool) -> Answer {
     Answer::Stored { position: Position { partition: 0, offset: seq }, duplicate }
 }
 
-/// The usual `{"stream":"…", "seq":123}`, without a JSON parser; anything else is left to one.
+/// Parses the usual `{"stream":"…", "seq":123}` without a JSON parser; returns `None` for anything else.
 fn plain_ack(payload: &[u8]) -> Option<Answer> {
     let text = std::str::from_utf8(payload).ok()?;
-    // The stream's name is the run's own and holds no quotes.
+    // The name of the run's stream contains no quotes.
     let after_name = text.strip_prefix("{\"stream\":")?.trim_start().strip_prefix('"')?.split_once('"')?.1;
     let digits = after_name.trim_start_matches([',', ' ']).strip_prefix("\"seq\":")?.trim_start();
     let end = digits.bytes().position(|b| !b.is_ascii_digit())?;

@@ -9,7 +9,7 @@ use crate::bus::nats::Target;
 
 const GREETING: &[u8] = b"INFO {\"version\":\"2.15.1\",\"max_payload\":1024}\r\n";
 
-/// Lets a client in, and returns with what it asked for.
+/// Accepts a client; returns the socket and a reader of what follows the handshake.
 fn let_in(listener: &TcpListener) -> (TcpStream, BufReader<TcpStream>) {
     let (mut stream, _) = listener.accept().expect("a client");
     stream.write_all(GREETING).expect("written");
@@ -23,10 +23,10 @@ fn let_in(listener: &TcpListener) -> (TcpStream, BufReader<TcpStream>) {
     (stream, lines)
 }
 
-/// How a server serves a client, and what it tells the test.
+/// How a server serves one client, and what it sends to the test.
 type Way = fn(TcpStream, BufReader<TcpStream>, &Sender<String>);
 
-/// A server that serves each client in turn, in its own way.
+/// Starts a server that serves one client after the other, each in its own way.
 fn server(ways: Vec<Way>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("nats://{}", listener.local_addr().expect("an address"));
@@ -45,7 +45,7 @@ fn open(url: &str, marks: &Marks) -> Conn {
     Conn::open(Arc::new(dialer), marks.of("test".into()), Clock::start(), "in.>").expect("let in")
 }
 
-/// Payloads until there are so many.
+/// Collects payloads until there are at least `count`.
 fn take(conn: &mut Conn, count: usize) -> Vec<Vec<u8>> {
     let mut taken = Vec::new();
     while taken.len() < count {
@@ -119,7 +119,7 @@ fn what_was_given_to_a_connection_goes_with_it_and_another_one_is_made() {
     assert_eq!((conn.written(), conn.gone()), (1, 1));
     let mut kinds: Vec<_> = kinds(&marks).into_iter().map(|mark| mark.kind).collect();
     assert_eq!(kinds.get(..2), Some(&["disconnected", "connected"][..]));
-    // The end of the connection may be seen before what is wrong with its bytes.
+    // The end of the connection may be seen before the malformed bytes.
     kinds.sort_unstable();
     assert_eq!(kinds, ["client-error", "connected", "connected", "disconnected", "disconnected"]);
 }
@@ -142,7 +142,7 @@ fn a_server_that_does_not_read_takes_a_bounded_number_of_bytes() {
     let mut conn = open(&url, &marks);
     let payload = vec![b'x'; 1000];
     let mut sent = 0_u64;
-    // Far more than the kernel holds: from some point on nothing more is taken.
+    // Far more than the kernel buffers: at some point nothing more is accepted.
     while conn.takes() {
         sent = conn.send("out", |_| {}, b"", &payload);
         conn.flush();
@@ -150,7 +150,7 @@ fn a_server_that_does_not_read_takes_a_bounded_number_of_bytes() {
     assert!(conn.output.bytes.len() - conn.output.done < OUTPUT + 2000);
     let written = conn.written();
     assert!(written < sent && sent - written <= 2 * 66, "{written} of {sent}");
-    // Then it reads, and all that waits leaves.
+    // Then the server reads, and everything that waits is written.
     while conn.written() < 20_000 {
         if conn.takes() {
             conn.send("out", |_| {}, b"", &payload);

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A folder of contexts, and variables that name it.
+/// A folder of contexts, and environment variables that point to it.
 struct Place {
     folder: tempfile::TempDir,
 }
@@ -31,7 +31,7 @@ impl Place {
         Found::named(name, &variable)?.read(&variable)
     }
 
-    /// Of one with these fields.
+    /// Reads a context with these fields.
     fn of(&self, fields: &Value) -> Result<Context, String> {
         self.write("here", &fields.to_string());
         self.read("here").map_err(|error| error.to_string())

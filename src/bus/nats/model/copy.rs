@@ -1,4 +1,5 @@
-//! The configuration of the run's own stream and consumers: the model's, but for what is the run's own.
+//! The configuration of the run's stream and consumers: the model's, except for the fields that the run must set
+//! itself.
 
 use serde_json::Value;
 
@@ -7,45 +8,45 @@ use super::plan::ack_mode;
 use super::{Model, name_of};
 use crate::plan::{Delivery, Group, Plan};
 
-/// A copy, and what of the model it does not have: each field, and why.
+/// A copy, and the fields of the model that it lacks, with reasons.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::bus::nats) struct Copy {
-    /// What to ask the server for.
+    /// Configuration to request from the server.
     pub(in crate::bus::nats) config: Fields,
-    /// The fields that are left out, and a sentence on each.
+    /// The fields that are left out, each with a message.
     pub(in crate::bus::nats) left: Vec<(String, String)>,
 }
 
-/// What of a run's stream is its own.
+/// Properties of a run's stream that do not come from the model.
 #[derive(Debug, Clone)]
 pub(in crate::bus::nats) struct OwnStream {
-    /// The configuration that it would have without a model.
+    /// The configuration that the stream would have without a model.
     pub(in crate::bus::nats) config: Fields,
-    /// The server is a member of a cluster.
+    /// Whether the server is a member of a cluster.
     pub(in crate::bus::nats) clustered: bool,
-    /// Consumers that the run makes on it, those of the audit included.
+    /// Number of consumers that the run creates on the stream, those of the audit included.
     pub(in crate::bus::nats) consumers: u64,
 }
 
-/// Fields of the run's own stream that stay whatever the model says, where they say something.
+/// Fields of the run's stream that are kept if they are set and the model does not set them.
 const KEPT: [&str; 5] = ["subject_transform", "allow_atomic", "allow_batched", "max_bytes", "max_age"];
-/// How long a member's request lasts at the most: `MSG.NEXT`'s `expires`.
+/// Maximum lifetime of a member's request: `expires` of `MSG.NEXT`.
 const REQUEST_NS: u64 = 30_000_000_000;
-/// Requests that a member may have open at once.
+/// Maximum number of requests that a member has open at once.
 const REQUESTS: u64 = 4;
 
 impl Copy {
-    /// A new one with the fields of the run's own that no copy can do without.
+    /// Creates a copy with the run's own values of the fields in `basics`.
     fn of(own: &Fields, basics: &[&str]) -> Self {
         let kept = own.iter().filter(|(name, _)| basics.contains(&name.as_str()));
         Self { config: kept.map(|(name, value)| (name.clone(), value.clone())).collect(), left: Vec::new() }
     }
 
-    /// Takes every field of the model that a copy has.
+    /// Takes every field of the model that is copied.
     fn take(&mut self, model: &Fields, known: &[Field]) {
         for (name, value) in model {
             match known.iter().find(|field| field.name == name).map(|field| field.rule) {
-                // What is not known is of a newer server: what it makes of it is looked at afterwards.
+                // An unknown field belongs to a newer server; the result is compared afterwards.
                 Some(Rule::Copied) | None => {
                     self.config.insert(name.clone(), value.clone());
                 }
@@ -55,7 +56,7 @@ impl Copy {
         }
     }
 
-    /// Says that the copy has not what the model has.
+    /// Records that the copy lacks a field of the model.
     fn leave(&mut self, name: &str, value: &Value, why: &str) {
         let value = shown(name, value);
         let short: String = value.chars().take(80).collect();
@@ -63,7 +64,7 @@ impl Copy {
         self.left.push((name.to_owned(), format!("{name} {short}{more}: {why}")));
     }
 
-    /// Leaves a field out that the copy has.
+    /// Removes a field from the copy.
     fn drop(&mut self, name: &str, why: &str) {
         if let Some(value) = self.config.remove(name) {
             self.leave(name, &value, why);
@@ -71,7 +72,7 @@ impl Copy {
     }
 }
 
-/// The run's stream after a model.
+/// Returns the configuration of the run's stream after a model.
 pub(in crate::bus::nats) fn stream(model: &Fields, own: &OwnStream) -> Copy {
     if model.is_empty() {
         return Copy { config: own.config.clone(), left: Vec::new() };
@@ -107,7 +108,8 @@ pub(in crate::bus::nats) fn stream(model: &Fields, own: &OwnStream) -> Copy {
     copy
 }
 
-/// The limits that a stream has for its consumers: the run's are removed by the run, and not by the server in the middle of it.
+/// Removes the stream's limit on unused consumers: the run removes its consumers itself, and the server must not do so
+/// during the run.
 fn limits(copy: &mut Copy) {
     let Some(Value::Object(limits)) = copy.config.get_mut("consumer_limits") else { return };
     let Some(value) = limits.remove("inactive_threshold").filter(speaks) else { return };
@@ -118,7 +120,7 @@ fn limits(copy: &mut Copy) {
     ));
 }
 
-/// A consumer of the run after one of a model. `own` is the configuration that it would have without one.
+/// Returns the configuration of a consumer of the run after one of a model. `own` is its configuration without a model.
 pub(in crate::bus::nats) fn consumer(model: &Fields, own: &Fields, group: &Group, clustered: bool) -> Copy {
     let basics = [
         "durable_name",
@@ -166,7 +168,7 @@ pub(in crate::bus::nats) fn consumer(model: &Fields, own: &Fields, group: &Group
     copy
 }
 
-/// Limits of requests that the members' own do not keep.
+/// Removes limits on requests that the members would exceed.
 fn requests(copy: &mut Copy, model: &Fields, group: &Group) {
     if positive(model, "max_expires").is_some_and(|most| most < REQUEST_NS) {
         copy.drop("max_expires", "a member's request lasts for up to 30 s");
@@ -178,7 +180,7 @@ fn requests(copy: &mut Copy, model: &Fields, group: &Group) {
 }
 
 impl Model {
-    /// What is not copied of it, as far as that is known without a server.
+    /// Returns what is not copied from the model, as far as that is known without a server.
     #[must_use]
     pub fn not_copied(&self, plan: &Plan) -> Vec<String> {
         let own = OwnStream { config: Fields::new(), clustered: true, consumers: 0 };
@@ -193,7 +195,7 @@ impl Model {
     }
 }
 
-/// What the server made otherwise than the model says, of the fields that were copied.
+/// Returns the copied fields that the server set differently from the model.
 pub(in crate::bus::nats) fn differences(
     model: &Fields,
     copy: &Copy,
@@ -217,7 +219,7 @@ pub(in crate::bus::nats) fn differences(
     differs.map(said).collect()
 }
 
-/// The same, where the server's defaults are as good as nothing?
+/// Returns whether two values are equal; all default values count as unset.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {

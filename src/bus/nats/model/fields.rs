@@ -1,13 +1,13 @@
-//! The fields of a stream's and of a consumer's configuration, and what becomes of each in a copy.
+//! The fields of stream and consumer configurations, and how a copy treats each of them.
 
 use serde_json::{Map, Value};
 
-/// A configuration, as the server's API has it.
+/// A configuration, as in the server's API.
 pub type Fields = Map<String, Value>;
 
 use Kind::{List, Number, Switch, Table, Text};
 
-/// What a field holds.
+/// Type of a field's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -17,18 +17,18 @@ pub(super) enum Kind {
     Table,
 }
 
-/// What becomes of a field in a copy.
+/// How a copy treats a field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rule {
-    /// The copy has the same.
+    /// The copy has the same value.
     Copied,
-    /// The copy has its own, without further words: names, subjects, marks.
+    /// The copy has its own value, without a message: names, subjects, marks.
     Own,
-    /// The copy does not have it, for this reason.
+    /// The copy lacks the field, for this reason.
     Left(&'static str),
 }
 
-/// A field that is known.
+/// A known field.
 #[derive(Debug)]
 pub(super) struct Field {
     pub(super) name: &'static str,
@@ -93,9 +93,9 @@ pub(super) const STREAM: &[Field] = &[
     left("allow_msg_counter", Switch, "the run's events are no counters"),
 ];
 
-/// Why no field of a push consumer is copied.
+/// Why the fields of push consumers are not copied.
 const PULLS: &str = "the run's members pull: what pushing costs is not measured";
-/// Why the start of a consumer is not copied.
+/// Why the start position of a consumer is not copied.
 const FROM_START: &str = "a group receives every event of the run";
 
 /// The fields of a consumer.
@@ -140,7 +140,7 @@ pub(super) const CONSUMER: &[Field] = &[
     left("direct", Switch, "it is for the server's own use"),
 ];
 
-/// Says a value anything, or is it what the server has by default?
+/// Returns whether a value is set to something other than the server's default.
 pub(in crate::bus::nats) fn speaks(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -152,22 +152,22 @@ pub(in crate::bus::nats) fn speaks(value: &Value) -> bool {
     }
 }
 
-/// A field as a number.
+/// Returns a field as a number.
 pub(super) fn number(fields: &Fields, name: &str) -> Option<i64> {
     fields.get(name).and_then(Value::as_i64)
 }
 
-/// A field as a number above zero, which is where the server has a limit.
+/// Returns a field as a number above zero; other values mean no limit.
 pub(super) fn positive(fields: &Fields, name: &str) -> Option<u64> {
     number(fields, name).and_then(|number| u64::try_from(number).ok()).filter(|&number| number > 0)
 }
 
-/// A field as a text that is not empty.
+/// Returns a field as a non-empty string.
 pub(super) fn text<'a>(fields: &'a Fields, name: &str) -> Option<&'a str> {
     fields.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
 }
 
-/// A field as people read it: times with their unit.
+/// Formats a field for display, times with their unit.
 pub(in crate::bus::nats) fn shown(name: &str, value: &Value) -> String {
     let time = |ns: u64| crate::plan::Span { ns }.to_string();
     let timed = [
@@ -194,7 +194,7 @@ pub(in crate::bus::nats) fn shown(name: &str, value: &Value) -> String {
     }
 }
 
-/// Refuses a field that holds something else than it should.
+/// Returns an error if a field has the wrong type.
 pub(super) fn check(known: &[Field], fields: &Fields, of: &str) -> Result<(), String> {
     for (name, value) in fields {
         let Some(field) = known.iter().find(|field| field.name == name) else { continue };
@@ -221,7 +221,7 @@ pub(super) fn check(known: &[Field], fields: &Fields, of: &str) -> Result<(), St
     Ok(())
 }
 
-/// Refuses a word that is none of a field's.
+/// Returns an error if a field's word is not one of `legal`.
 pub(super) fn check_word(fields: &Fields, name: &str, legal: &[&str], of: &str) -> Result<(), String> {
     match text(fields, name) {
         Some(word) if !legal.contains(&word) => {

@@ -1,7 +1,7 @@
-//! The configuration of somebody's stream and its consumers, which a run's own copy.
+//! The configuration of an existing stream and its consumers, as a model for those of a run.
 //!
-//! It is the JSON of the server's API, field by field, so that what a newer server has is copied too. What is read here is
-//! what the `nats` command line prints, as `info --json` or as the `config` alone. Nothing here connects to anything.
+//! Kept as the JSON of the server's API, field by field, so that fields of newer servers are copied too. The input is
+//! the output of the `nats` command line: `info --json`, or the `config` alone. Nothing here connects to a server.
 
 mod copy;
 mod fields;
@@ -17,26 +17,27 @@ pub use plan::Applied;
 
 use crate::plan::Group;
 
-/// Whose configuration a run's stream and consumers copy, and what it is.
+/// The configuration that a run's stream and consumers copy, and its source.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Model {
-    /// A stream, or files.
+    /// The source: a stream, or files.
     pub of: String,
-    /// The stream's configuration; empty where only consumers were given.
+    /// Configuration of the stream; empty if only consumers were given.
     pub stream: Fields,
-    /// Those of its consumers.
+    /// Configurations of its consumers.
     pub consumers: Vec<Fields>,
-    /// What the user should know of how it was got.
+    /// Notes for the user on how the configuration was obtained.
     pub notes: Vec<String>,
-    /// The run is in this very stream, so that a group reads through a consumer of it only where it names it.
+    /// Whether the run uses this very stream; a group then reads through one of its consumers only if it names it.
     pub attached: bool,
 }
 
-/// Consumers that are named in a message, at the most.
+/// Maximum number of consumers to name in a message.
 const NAMED: usize = 8;
 
 impl Model {
-    /// The consumer that a group's copy: the one that the group names, the one of its own name, or else the only one.
+    /// Returns the model's consumer for a group: the one that the group names, else the one with the group's name, else
+    /// the only one.
     pub(super) fn consumer_of(&self, group: &Group) -> Option<&Fields> {
         if self.attached && group.consumer.is_none() {
             return None;
@@ -49,20 +50,20 @@ impl Model {
         }
     }
 
-    /// The names of the consumers, for a message.
+    /// Returns the names of the consumers, for a message.
     fn names(&self) -> String {
         let names: Vec<&str> = self.consumers.iter().take(NAMED).map(name_of).collect();
         let more = if self.consumers.len() > NAMED { ", …" } else { "" };
         format!("{}{more}", names.join(", "))
     }
 
-    /// How long the stream keeps an event: `limits`, `interest` or `workqueue`.
+    /// Returns the retention policy: `limits`, `interest` or `workqueue`.
     pub(super) fn retention(&self) -> &str {
         text(&self.stream, "retention").unwrap_or("limits")
     }
 }
 
-/// The name of a consumer.
+/// Returns the name of a consumer.
 fn name_of(consumer: &Fields) -> &str {
     text(consumer, "durable_name").or_else(|| text(consumer, "name")).unwrap_or("")
 }

@@ -1,4 +1,4 @@
-//! A plan as it is with the configuration of a model, which decides over the profile's keys.
+//! A plan with the configuration of a model applied, which overrides the profile's keys.
 
 use std::fmt::Display;
 
@@ -8,19 +8,19 @@ use crate::load::largest_event_bytes;
 use crate::plan::{AckMode, Bus, Compression, Delivery, Group, Plan, Size, Span, Storage};
 use crate::topology::receives;
 
-/// What an event has besides its payload in the broker's limits, with a margin.
+/// Bytes of an event besides its payload that count towards the broker's limits, with a margin.
 const HEADER_BYTES: u64 = 128;
 
 /// A plan with a model's configuration, and where the two differ.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Applied {
-    /// The plan that is run.
+    /// The plan to run.
     pub plan: Plan,
-    /// Each key of the profile that the model overrides, in words.
+    /// One message for each key of the profile that the model overrides.
     pub differs: Vec<String>,
 }
 
-/// Notes what a model changes.
+/// Records what a model changes.
 struct Changes<'a> {
     of: &'a str,
     differs: Vec<String>,
@@ -36,10 +36,10 @@ impl Changes<'_> {
 }
 
 impl Model {
-    /// The plan with this configuration.
+    /// Applies this configuration to a plan.
     ///
     /// # Errors
-    /// When the plan cannot be run on such a stream: says why, and what to do.
+    /// When the plan cannot run on such a stream: the reason, and what to do.
     pub fn applied(&self, plan: &Plan) -> Result<Applied, String> {
         let mut plan = plan.clone();
         let mut changes = Changes { of: &self.of, differs: Vec::new() };
@@ -76,7 +76,7 @@ impl Model {
         }
     }
 
-    /// Only a pinned consumer is more than settings: it is a delivery of its own.
+    /// Applies a group's consumer to its delivery mode: of all settings, only pinning is a mode of its own.
     fn apply_consumer(&self, group: &mut Group, changes: &mut Changes<'_>) -> Result<(), String> {
         let Some(consumer) = self.consumer_of(group) else {
             return match &group.consumer {
@@ -95,7 +95,7 @@ impl Model {
         Ok(())
     }
 
-    /// What the plan has for all groups together is that of the group which needs most of it.
+    /// Sets the keys shared by all groups to the value of the group that needs the most.
     fn apply_consumers(&self, plan: &mut Plan, changes: &mut Changes<'_>) {
         let each: Vec<Bus> = plan.groups.iter().map(|group| self.bus_of(group, &plan.bus)).collect();
         let bus = &mut plan.bus;
@@ -109,14 +109,14 @@ impl Model {
         let mode = match modes.first() {
             None => return,
             Some(&first) if modes.iter().all(|&mode| mode == first) => first,
-            // What is sent without waiting for an acknowledgement is in no account of the server.
+            // Events delivered without an acknowledgement are not in the server's counts.
             Some(_) if modes.contains(&AckMode::None) => AckMode::None,
             Some(_) => AckMode::Explicit,
         };
         changes.set("bus.ack", &mut bus.ack, mode);
     }
 
-    /// The bus as a group has it.
+    /// Returns the bus settings of one group.
     pub(in crate::bus::nats) fn bus_of(&self, group: &Group, bus: &Bus) -> Bus {
         let mut bus = bus.clone();
         let Some(consumer) = self.consumer_of(group) else { return bus };
@@ -129,7 +129,7 @@ impl Model {
         let limit = fields::positive(consumer, "max_ack_pending").and_then(|most| u32::try_from(most).ok());
         bus.nats.max_ack_pending = match (number(consumer, "max_ack_pending"), limit) {
             (_, Some(most)) => most,
-            // Without a limit: members write acknowledgements together as with the default one.
+            // Without a limit, members batch acknowledgements as with the default limit.
             (Some(_), None) => 1_000_000,
             (None, None) => bus.nats.max_ack_pending,
         };
@@ -165,7 +165,7 @@ impl Model {
         ))
     }
 
-    /// A work queue gives each event to one consumer, which has to acknowledge it.
+    /// Checks the groups of a work queue, which delivers each event to one consumer that has to acknowledge it.
     fn check_queue(&self, plan: &Plan) -> Result<(), String> {
         if self.retention() != "workqueue" {
             return Ok(());
@@ -195,7 +195,7 @@ impl Model {
         Ok(())
     }
 
-    /// Groups that no consumer of the model is for.
+    /// Returns a message for each group without a consumer in the model.
     pub(in crate::bus::nats) fn without_consumer(&self, plan: &Plan) -> Vec<String> {
         if self.consumers.is_empty() {
             return Vec::new();
@@ -215,7 +215,7 @@ impl Model {
     }
 }
 
-/// How the deliveries of a consumer are acknowledged; `None` where it is not said, or in no way that is known here.
+/// Returns how the deliveries of a consumer are acknowledged; `None` if it is not set or not known here.
 pub(super) fn ack_mode(consumer: &Fields) -> Option<AckMode> {
     match text(consumer, "ack_policy")? {
         "explicit" => Some(AckMode::Explicit),
@@ -225,7 +225,7 @@ pub(super) fn ack_mode(consumer: &Fields) -> Option<AckMode> {
     }
 }
 
-/// The longest that the server waits for an acknowledgement before it delivers again.
+/// Returns the longest time that the server waits for an acknowledgement before it delivers again.
 fn longest_wait(consumer: &Fields) -> Option<u64> {
     let backoff = consumer.get("backoff").and_then(|steps| steps.as_array()).into_iter().flatten();
     backoff.filter_map(serde_json::Value::as_u64).chain(positive(consumer, "ack_wait")).max()

@@ -1,25 +1,25 @@
-//! Reading a model: what the `nats` command line and the server's API print.
+//! Reads a model from the output of the `nats` command line and the server's API.
 
 use serde_json::Value;
 
 use super::fields::{self, Field, Fields};
 use super::{Model, name_of};
 
-/// What a configuration is of.
+/// Kind of a configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Of {
     Stream,
     Consumer,
 }
 
-/// Documents within documents, at the most.
+/// Maximum nesting depth of documents.
 const DEPTH: usize = 4;
 
 impl Model {
-    /// Reads the texts of files, each with its name: of a stream, and of consumers.
+    /// Reads the configuration of a stream and of consumers from files, given as name and text.
     ///
     /// # Errors
-    /// When a text is no such configuration; names the file and what is wrong.
+    /// When a text is not such a configuration; names the file and the problem.
     pub fn read(stream: Option<(&str, &str)>, consumers: &[(&str, &str)]) -> Result<Self, String> {
         let names: Vec<&str> = stream.iter().chain(consumers).map(|(name, _)| *name).collect::<Vec<_>>();
         let mut model = Self { of: names.join(" and "), ..Self::default() };
@@ -47,10 +47,10 @@ impl Model {
         Ok(model)
     }
 
-    /// Takes what a server says of a stream of this name and its consumers.
+    /// Creates a model from the server's configuration of the stream `name` and its consumers.
     ///
     /// # Errors
-    /// When it says something that no server says.
+    /// When the configuration is not valid.
     pub(in crate::bus::nats) fn of_server(
         name: &str,
         stream: Fields,
@@ -70,7 +70,7 @@ fn nothing(name: &str, of: Of) -> String {
     }
 }
 
-/// How to get such a file.
+/// Returns the hint on how to create such a file.
 const fn print(of: Of) -> &'static str {
     match of {
         Of::Stream => "expected what `nats stream info NAME --json` prints",
@@ -78,7 +78,7 @@ const fn print(of: Of) -> &'static str {
     }
 }
 
-/// All configurations of one kind in a text.
+/// Returns all configurations of one kind in a text.
 fn configurations(name: &str, text: &str, wanted: Of) -> Result<Vec<Fields>, String> {
     let mut found = Vec::new();
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -134,7 +134,7 @@ fn collect(
     }
 }
 
-/// By the fields that only one of them has.
+/// Determines the kind from the fields that only one of them has.
 fn kind(config: &Fields) -> Option<Of> {
     let only = |known: &[Field], others: &[Field]| {
         let has = |all: &[Field], name: &str| all.iter().any(|field| field.name == name);

@@ -99,7 +99,7 @@ fn a_model_decides_over_the_profile_and_every_difference_is_named() {
     let bus = &applied.plan.bus;
     assert_eq!((bus.replicas, bus.storage, bus.ack), (3, Storage::Memory, AckMode::All));
     assert_eq!((bus.max_bytes.bytes, bus.max_age.to_string()), (2048, "1m".to_owned()));
-    // A delivery may come again after the longest pause.
+    // The longest back-off step decides when a delivery may come again.
     assert_eq!((bus.nats.ack_wait.to_string(), bus.nats.max_ack_pending), ("9s".to_owned(), 7));
     let said = applied.differs.join("\n");
     for part in [
@@ -185,7 +185,7 @@ fn the_copy_of_a_stream_has_its_configuration_under_names_of_its_own() {
         assert!(left.contains(&name), "{name}: {:?}", copy.left);
     }
     assert_eq!(left.len(), 8, "{:?}", copy.left);
-    // In a cluster the copies are kept; what the server did not make of it is a difference.
+    // In a cluster the replicas are kept; a value that the server did not apply counts as a difference.
     let copy = stream(&model, &OwnStream { clustered: true, ..own(2) });
     assert_eq!(
         (copy.config["num_replicas"].clone(), copy.config["max_consumers"].clone()),

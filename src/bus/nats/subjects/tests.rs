@@ -3,7 +3,7 @@ use crate::plan::Delivery;
 use crate::topology::Pattern;
 use proptest::prelude::*;
 
-/// A plan of these topics and groups, in the profile's own words.
+/// Builds a plan of these topics and groups, through a profile.
 fn plan(topics: &[&str], symbol_in_subject: bool, groups: &[(&[&str], u32, Delivery)]) -> Plan {
     let groups: Vec<_> = groups
         .iter()
@@ -119,12 +119,12 @@ fn names_hold_only_what_nats_allows_and_stay_apart() {
     assert_eq!(names, ["tickgate-r-a-b-g0", "tickgate-r-a-b-g1-2"]);
 }
 
-/// Whether a pattern matches a topic or subject.
+/// Returns whether a pattern matches a topic or subject.
 fn hears(pattern: &str, topic: &str) -> bool {
     Pattern::parse(pattern).expect("a pattern").matches(topic)
 }
 
-/// Whether two filters have a subject in common.
+/// Returns whether two filters have a subject in common.
 fn collide(filter: &str, other: &str) -> bool {
     let pattern = |text: &str| Pattern::parse(text).expect("a pattern");
     pattern(filter).overlaps(&pattern(other))

@@ -42,7 +42,7 @@ fn what_only_a_variable_or_a_flag_says_is_used() {
     let of = |name: &'static str, value: &'static str| {
         Access::from_env(move |asked: &str| (asked == name).then(|| value.to_owned()))
     };
-    // As the nats command line reads it.
+    // As the `nats` command line reads it.
     assert_eq!(of("NATS_USER", "t0ken").auth(), Some(Auth::Token(Secret::new("t0ken"))));
     let url = || Target::parse("nats://me:old@host").expect("a URL");
     let auth = url().with(of("NATS_PASSWORD", "new")).auth;
