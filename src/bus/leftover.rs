@@ -1,31 +1,32 @@
-//! What runs left on a bus, and whether it may be removed: the types and the rule. Drivers find it and remove it.
+//! Types for what runs left on a bus, and the rule that decides whether it may be removed. Drivers find and remove
+//! it.
 
 use super::BusError;
 
-/// The characters of a run's id.
+/// The characters of a run id.
 pub const ID_ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// How many of them a run's id has.
+/// Number of characters in a run id.
 pub const ID_LENGTH: usize = 8;
 
-/// Is it a valid run id? Only a valid id may appear in a command that an error suggests.
+/// Returns whether the text is a valid run id. Only a valid id may appear in a command that an error suggests.
 #[must_use]
 pub fn is_run_id(text: &str) -> bool {
     text.len() == ID_LENGTH && text.bytes().all(|byte| ID_ALPHABET.contains(&byte))
 }
 
-/// What a part of a leftover is on its bus.
+/// The kind of a leftover's part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A stream of NATS, with its consumers.
+    /// A NATS stream, with its consumers.
     Stream,
-    /// A topic of Kafka.
+    /// A Kafka topic.
     Topic,
-    /// A consumer group of Kafka.
+    /// A Kafka consumer group.
     Group,
 }
 
 impl Kind {
-    /// Its name, in lower case.
+    /// Returns the kind's name in lower case.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -36,76 +37,76 @@ impl Kind {
     }
 }
 
-/// One thing on a bus.
+/// One object on a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Part {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Its name, in the words of the bus.
+    /// Its name on the bus.
     pub name: String,
 }
 
-/// Did tickgate make it?
+/// Evidence that tickgate created a leftover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Proof {
     /// It has both the name and the mark that tickgate gives.
     Ours,
-    /// It has the name, and whether it has the mark cannot be read, for this reason.
+    /// It has the name, but its mark cannot be read, for this reason.
     NameOnly(String),
-    /// It has only one of the two, or does not answer: it is left alone, for this reason.
+    /// It has only one of the two, or does not answer; it is left alone, for this reason.
     No(String),
 }
 
-/// What one run left on a bus.
+/// Everything that one run left on a bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
-    /// The run's id, by mark or name; empty where there is none.
+    /// The run id, from the mark or the name; empty if neither has one.
     pub run: String,
-    /// What there is.
+    /// The run's objects.
     pub parts: Vec<Part>,
-    /// Whether tickgate made it.
+    /// Whether tickgate created it.
     pub proof: Proof,
-    /// When it was made, in nanoseconds since 1970, where the bus says so.
+    /// Creation time in nanoseconds since 1970, if the bus reports it.
     pub created: Option<u64>,
-    /// When it was used last, by the newest event or delivery.
+    /// Time of the last use: the newest event or delivery.
     pub last_used: Option<u64>,
-    /// The time of the look, by the clock that the other times come from where the bus shows it.
+    /// Time of the observation, by the same clock as the other times if the bus exposes that clock.
     pub now: u64,
-    /// Current users: consumers with waiting pull requests, members of groups.
+    /// Current users: consumers with waiting pull requests, or members of groups.
     pub users: u64,
-    /// Events that it holds.
+    /// Number of stored events.
     pub events: u64,
-    /// Bytes that it holds, where the bus says so.
+    /// Number of stored bytes, if the bus reports it.
     pub bytes: Option<u64>,
-    /// Consumers, or groups.
+    /// Number of consumers or groups.
     pub consumers: u64,
 }
 
-/// What may become of a leftover.
+/// The verdict on a leftover.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody has used it for long enough: it may be removed.
+    /// It has been unused for long enough and may be removed.
     Abandoned,
-    /// So many use it now.
+    /// It is in use.
     Used {
-        /// Consumers or members.
+        /// Number of consumers or members.
         users: u64,
     },
-    /// It was used this many nanoseconds ago, which is not long enough.
+    /// Its last use is too recent.
     Young {
-        /// The age of the last use.
+        /// Time since the last use, in nanoseconds.
         age_ns: u64,
     },
-    /// Its age is not known.
+    /// Its age is unknown.
     Ageless,
-    /// Whether tickgate made it is not known, for this reason.
+    /// It is unknown whether tickgate created it, for this reason.
     Unproven(String),
-    /// It is not known to be tickgate's, for this reason.
+    /// It is not known to belong to tickgate, for this reason.
     Foreign(String),
 }
 
-/// Judges a leftover: whoever uses it now keeps it, and so does a use within `older_than_ns`. Of what has no age, or no proof
-/// that can be read, only the run that was `named` may be removed.
+/// Judges a leftover. It is kept while it is in use and if it was used within `older_than_ns`. If its age is unknown
+/// or its mark cannot be read, it may be removed only if its run was `named`.
 #[must_use]
 pub fn judge(found: &Leftover, older_than_ns: u64, named: bool) -> Standing {
     if let Proof::No(why) = &found.proof {
@@ -124,7 +125,7 @@ pub fn judge(found: &Leftover, older_than_ns: u64, named: bool) -> Standing {
 }
 
 impl Leftover {
-    /// How long ago it was used.
+    /// Returns the time since its last use.
     #[must_use]
     pub fn age_ns(&self) -> Option<u64> {
         self.last_used.map(|at| self.now.saturating_sub(at))
@@ -133,16 +134,16 @@ impl Leftover {
 
 /// Finds and removes what runs left on one bus.
 pub trait Cleaner {
-    /// Everything with tickgate's name or mark, sorted by the name of its first part.
+    /// Returns everything with tickgate's name or mark, sorted by the name of the first part.
     ///
     /// # Errors
-    /// When the bus cannot be asked.
+    /// When the bus cannot be queried.
     fn find(&mut self) -> Result<Vec<Leftover>, BusError>;
 
-    /// Removes one leftover. It was found a moment ago, and judged.
+    /// Removes one leftover, which was found and judged just before.
     ///
     /// # Errors
-    /// Names what is still there.
+    /// When something could not be removed; the error names it.
     fn remove(&mut self, found: &Leftover) -> Result<(), BusError>;
 }
 
@@ -172,7 +173,7 @@ mod tests {
         assert_eq!(judge(&found(), HOUR, false), Standing::Abandoned);
         assert_eq!(judge(&found(), 2 * HOUR, false), Standing::Abandoned);
         assert_eq!(judge(&found(), 2 * HOUR + 1, true), Standing::Young { age_ns: 2 * HOUR });
-        // A clock that is behind the bus's makes nothing old.
+        // A local clock behind the bus's clock does not make anything old.
         let ahead = Leftover { last_used: Some(13 * HOUR), ..found() };
         assert_eq!(judge(&ahead, 1, true), Standing::Young { age_ns: 0 });
         for (older, named) in [(0, true), (0, false), (HOUR, true)] {

@@ -1,4 +1,4 @@
-//! What connections leave for the record: a mark for each thing that happened, once.
+//! Marks that connections leave for the record: one for each incident, without repeats.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use crate::host::clock::Clock;
 use crate::plan::Ns;
 use crate::record;
 
-/// Marks that wait to be taken, at the most: more are counted.
+/// Maximum number of marks waiting to be taken; further ones are only counted.
 const WAITING: usize = 4096;
 
 /// The marks of all connections of a run.
@@ -25,10 +25,10 @@ struct List {
     denials: Vec<(Arc<str>, Denial)>,
 }
 
-/// What the broker refuses a connection for good.
+/// A permanent refusal of a connection's request by the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Denial {
-    /// What is refused, and the broker's own words.
+    /// What is refused, and the broker's message.
     pub(super) problem: String,
     /// What to do about it.
     pub(super) hint: String,
@@ -45,7 +45,7 @@ impl Marks {
         Self { clock, list: Arc::default() }
     }
 
-    /// Moves the marks since the last call.
+    /// Moves the marks since the last call into `into`.
     pub(super) fn take(&self, into: &mut Vec<Mark>) {
         let mut list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         into.append(&mut list.waiting);
@@ -56,19 +56,19 @@ impl Marks {
         }
     }
 
-    /// What was denied first, to any connection.
+    /// Returns the first denial of any connection.
     pub(super) fn denied(&self) -> Option<Denial> {
         let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.denials.first().map(|(_, denial)| denial.clone())
     }
 
-    /// What was denied first to the connection of that name.
+    /// Returns the first denial of the connection with that name.
     pub(super) fn denied_to(&self, name: &str) -> Option<Denial> {
         let list = self.list.lock().unwrap_or_else(PoisonError::into_inner);
         list.denials.iter().find(|(by, _)| **by == *name).map(|(_, denial)| denial.clone())
     }
 
-    /// The marks of one connection, called `name`.
+    /// Returns a writer of marks for the connection called `name`.
     pub(super) fn of(&self, name: String) -> Notes {
         Notes { marks: self.clone(), name: Arc::from(name), last: Arc::default() }
     }
@@ -87,15 +87,15 @@ impl Notes {
         self.mark_at(self.now(), kind, detail);
     }
 
-    /// The time by the marks' clock.
+    /// Returns the time by the marks' clock.
     pub(super) fn now(&self) -> Ns {
         self.marks.clock.now()
     }
 
-    /// A mark of something that may have begun earlier.
+    /// Records a mark for something that may have begun earlier.
     pub(super) fn mark_at(&self, at: Ns, kind: &'static str, detail: &str) {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        // Some conditions report themselves again with every attempt; the first one tells it.
+        // Some conditions are reported again with every attempt; only the first is recorded.
         let repeats = matches!(
             kind,
             "client-error" | "broker-error" | "slow-consumer" | "no-responders" | record::DENIED
@@ -116,7 +116,7 @@ impl Notes {
 }
 
 impl Notes {
-    /// Notes what the broker refuses this connection for good; the first of its denials stands.
+    /// Records a permanent refusal for this connection; only the first one is kept.
     pub(super) fn deny(&self, denial: Denial) {
         self.mark(record::DENIED, &denial.problem);
         let mut list = self.marks.list.lock().unwrap_or_else(PoisonError::into_inner);

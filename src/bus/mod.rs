@@ -1,4 +1,4 @@
-//! The seam to event buses: what a driver must do, and the drivers.
+//! The interface to event buses: what a driver must do, and the drivers.
 //!
 //! A driver moves bytes and reports what happened to them. It never stamps, alters or parses an event, and
 //! never decides what counts. One contract test suite runs against every driver.
@@ -26,7 +26,7 @@ use crate::record::Made;
 /// One event on its way to the bus.
 #[derive(Debug, Clone, Copy)]
 pub struct Outgoing<'a> {
-    /// The caller's own name for it; comes back with its [`Ack`].
+    /// The caller's identifier, returned with the [`Ack`].
     pub token: u64,
     /// Index into the plan's topics.
     pub topic: usize,
@@ -38,7 +38,7 @@ pub struct Outgoing<'a> {
     pub payload: &'a [u8],
 }
 
-/// The client did not take an event; it will never be sent.
+/// The client did not accept an event; it will never be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
     /// Window and buffer are full.
@@ -47,17 +47,17 @@ pub enum Refused {
     /// The event is larger than the broker allows.
     #[error("the event is larger than the broker's maximum payload")]
     TooLarge,
-    /// The connection has ended for good.
+    /// The connection has ended permanently.
     #[error("the connection is closed")]
     Closed,
 }
 
-/// What the broker said of an event, and when.
+/// The broker's answer to an event, with its time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ack {
     /// The caller's token.
     pub token: u64,
-    /// When the answer arrived (not when somebody got round to reading it).
+    /// When the answer arrived, not when it was read.
     pub at: Ns,
     /// The answer.
     pub outcome: Answer,
@@ -66,49 +66,49 @@ pub struct Ack {
 /// The broker's answer to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// Safe, as far as the bus's durability class says.
+    /// Stored, as far as the bus's durability class guarantees it.
     Stored {
-        /// Where.
+        /// Where it is stored.
         position: Position,
-        /// The broker knew its id already and kept the first copy.
+        /// The broker had already stored an event with this id and kept the first copy.
         duplicate: bool,
     },
-    /// The broker said no, or the event never left.
+    /// The broker refused it, or the event never left.
     Refused(Refusal),
-    /// It left, and nobody knows whether it is stored.
+    /// It left, and it is unknown whether it is stored.
     Unconfirmed(Doubt),
 }
 
-/// Why an event that left has no answer.
+/// Why the outcome of a sent event is unknown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Doubt {
-    /// None came within the publish timeout, or before it was given up.
+    /// No answer arrived within the publish timeout, or before the event was given up.
     NoAnswer,
-    /// The connection that it left on ended first.
+    /// The connection it was sent on ended first.
     Disconnected,
 }
 
 /// Why an event is known not to be stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Refusal {
-    /// Nobody listens: no stream, or no leader.
+    /// There is no stream or no leader to receive it.
     NoResponders,
     /// The broker's queue is full.
     Overload,
-    /// Any other error of the broker, by its number.
+    /// Any other broker error, by its number.
     Api(u32),
-    /// The same, with the broker's words: one number may stand for several reasons.
+    /// Any other broker error with the broker's message, because one number may stand for several reasons.
     Said {
-        /// Its number.
+        /// The error number.
         code: u32,
-        /// What it said.
+        /// The broker's message.
         words: &'static str,
     },
     /// It never left the client, and is known not to be stored.
     NotSent,
 }
 
-/// A broker's own position of an event.
+/// The broker's position of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Position {
     /// Kafka's partition; 0 on NATS.
@@ -122,31 +122,31 @@ pub struct Position {
 pub struct Delivery<'a> {
     /// Subject or topic, as the broker names it.
     pub subject: &'a str,
-    /// The bytes, as they came.
+    /// The payload as received.
     pub payload: &'a [u8],
     /// When it was received.
     pub received: Ns,
-    /// Where the broker has it.
+    /// Its position on the broker.
     pub position: Position,
     /// 1 for the first delivery of this position to this group.
     pub attempt: u32,
 }
 
-/// Something that happened to a connection or a broker and belongs into the record.
+/// An incident on a connection or a broker that belongs in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
-    /// When.
+    /// When it happened.
     pub at: Ns,
-    /// What, in a word: `disconnected`, `connected`, `slow-consumer`, `missed-heartbeat`, `broker-error`…
+    /// Its kind in one word: `disconnected`, `connected`, `slow-consumer`, `missed-heartbeat`, `broker-error`…
     pub kind: &'static str,
-    /// Which connection, and what it said.
+    /// Which connection, and its message.
     pub detail: String,
 }
 
-/// Why a bus cannot be used; each text says what to do next.
+/// Why a bus cannot be used; each message says what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum BusError {
-    /// The broker or the environment is not as needed.
+    /// The broker or the environment does not meet a requirement.
     #[error("{problem}; {hint}")]
     Environment {
         /// What is wrong, and where.
@@ -154,18 +154,18 @@ pub enum BusError {
         /// What to do next.
         hint: String,
     },
-    /// The broker has answered with an error that it will give again, however often it is asked.
+    /// The broker answered with an error that every retry would return again.
     #[error("{problem}; {hint}")]
     Refused {
-        /// What was refused, and the broker's words.
+        /// What was refused, and the broker's message.
         problem: String,
         /// What to do next.
         hint: String,
     },
-    /// What the plan asks for cannot be had on this bus.
+    /// The bus cannot provide what the plan asks for.
     #[error("{problem}; {hint}")]
     Plan {
-        /// What is asked for.
+        /// What the plan asks for.
         problem: String,
         /// What to do next.
         hint: String,
@@ -178,80 +178,81 @@ fn environment(problem: &str, hint: &str) -> BusError {
 
 /// The sending end of one generator.
 ///
-/// An accepted event waits in the buffer until it leaves: until it enters the window and is handed to the connection.
-/// It gets exactly one answer, in bounded time:
+/// An accepted event waits in the buffer until it leaves, that is, until it enters the window and is handed to the
+/// connection. It gets exactly one answer, in bounded time:
 ///
-/// - one that has not left within the publish timeout from its acceptance is `Refused(NotSent)`, and never leaves;
-/// - one that has no answer within the publish timeout from leaving is `Unconfirmed(NoAnswer)`;
-/// - one whose connection has ended is `Unconfirmed(Disconnected)` at once, unless the client sends it again by itself,
-///   and its place in the window is free for the next connection. What waits goes on waiting, and a client that sends
-///   nothing again takes nothing out of the buffer while there is no connection;
-/// - when events are given up, or there will never be a connection again, those that wait are `Refused(NotSent)` and
-///   the others `Unconfirmed`.
+/// - An event that has not left within the publish timeout after its acceptance is `Refused(NotSent)` and never
+///   leaves.
+/// - An event without an answer within the publish timeout after leaving is `Unconfirmed(NoAnswer)`.
+/// - An event whose connection ended is `Unconfirmed(Disconnected)` at once, unless the client resends it by itself;
+///   its place in the window is then free for the next connection. Waiting events keep waiting. A client that does
+///   not resend takes nothing out of the buffer while it is disconnected.
+/// - When events are given up, or the connection has ended permanently, waiting events are `Refused(NotSent)` and the
+///   others `Unconfirmed`.
 ///
-/// What the broker says of an event that has its answer already is nobody's answer.
+/// A broker's response to an event that already has its answer is ignored.
 pub trait Publisher: Send {
-    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. The event
-    /// leaves, if there is room for it, at the latest with the next [`Self::wait`] or [`Self::acks`].
+    /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. If there is
+    /// room, the event leaves no later than the next [`Self::wait`] or [`Self::acks`].
     ///
     /// # Errors
-    /// When the client does not take it; the event then counts as `unsent`.
+    /// When the client does not accept it; the event then counts as `unsent`.
     fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused>;
 
-    /// Appends the answers that have arrived, without waiting, and moves waiting events into the window.
-    /// Every accepted event gets exactly one answer, at the latest after twice the publish timeout.
+    /// Appends the answers that have arrived, without waiting, and moves waiting events into the window. Every
+    /// accepted event gets exactly one answer, no later than twice the publish timeout after its acceptance.
     fn acks(&mut self, into: &mut Vec<Ack>);
 
-    /// Waits until `until`, and does the connection's work meanwhile. This is how a generator passes its time,
-    /// so that a driver needs no thread of its own for a connection, and stamps answers as they arrive. It may
-    /// return early, never much later than `sleeper` would.
+    /// Waits until `until` while serving the connection. A generator spends its idle time here, so a driver needs no
+    /// separate thread for a connection and stamps answers as they arrive. It may return early, but never much later
+    /// than `sleeper` would.
     fn wait(&mut self, until: Ns, sleeper: &Sleeper) {
         sleeper.sleep_until(until);
     }
 
-    /// Events accepted and not answered yet.
+    /// Returns the number of events accepted and not answered yet.
     fn in_flight(&self) -> usize;
 
-    /// Gives up every open event: each is answered by the next call of [`Self::acks`], `Unconfirmed` if it left and
+    /// Gives up every open event. The next call of [`Self::acks`] answers each of them: `Unconfirmed` if it left,
     /// `Refused(NotSent)` if it did not.
     fn abandon(&mut self);
 }
 
 /// One consumer inside a group.
 pub trait Member: Send {
-    /// Waits at most `wait` for the first event, hands it and all that are there already to `sink`, and
-    /// acknowledges them as the plan says. Returns how many there were.
+    /// Waits at most `wait` for the first event, hands it and all others that have already arrived to `sink`, and
+    /// acknowledges them as the plan specifies. Returns their number.
     ///
     /// # Errors
-    /// When this member will never receive again.
+    /// When this member can never receive again.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError>;
 
-    /// Nothing is to be received until [`Self::receive`] is called again: a driver that fetches ahead stops doing so.
+    /// Pauses reception until [`Self::receive`] is called again: a driver that prefetches stops doing so.
     fn hold(&mut self) {}
 }
 
-/// What a broker says of itself while a run goes on.
+/// A broker's own figures during a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusSample {
-    /// Events in the run's stream.
+    /// Number of events in the run's stream.
     pub stored_events: u64,
-    /// Bytes of the events in the run's stream by the broker's account, in one copy and before compression (*logical* bytes);
-    /// `None` where the broker does not say.
+    /// Bytes of the events in the run's stream as reported by the broker, in one copy and before compression
+    /// (*logical* bytes); `None` if the broker does not report them.
     pub stored_bytes: Option<u64>,
-    /// Bytes that they take on disk, all copies; `None` where the disk cannot be seen.
+    /// Bytes on disk, all copies; `None` if the disk cannot be read.
     pub disk_bytes: Option<u64>,
-    /// For each group: events that the broker has not delivered to it yet.
+    /// For each group: events that the broker has not delivered yet.
     pub pending: Vec<u64>,
-    /// For each group: delivered and not yet acknowledged.
+    /// For each group: events delivered and not yet acknowledged.
     pub ack_pending: Vec<u64>,
-    /// For each group: events that may still come to it by the broker's account, for the first time or again. An event that
-    /// a group has not received is lost only beyond these.
+    /// For each group: events that the broker may still deliver, for the first time or again. Only unreceived events
+    /// beyond this number count as lost.
     pub owed: Vec<u64>,
     /// The server that leads the run's stream, in a cluster.
     pub leader: Option<String>,
 }
 
-/// What is known of a broker before the load.
+/// Facts about a broker, collected before the load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusFacts {
     /// `nats-server`.
@@ -262,27 +263,27 @@ pub struct BusFacts {
     pub durability: String,
     /// Largest payload in bytes.
     pub max_payload: u64,
-    /// Settings that matter to the figures, as (name, value).
+    /// Settings that affect the figures, as (name, value).
     pub settings: Vec<(String, String)>,
-    /// What the server made after a model, once it is provisioned.
+    /// What the server created from a model; set after provisioning.
     pub made: Option<Made>,
 }
 
 /// The control side of a bus, for one run.
 pub trait Bus {
-    /// Its sending end.
+    /// The sending end.
     type Publisher: Publisher + 'static;
-    /// Its receiving end.
+    /// The receiving end.
     type Member: Member + 'static;
 
-    /// What the broker is.
+    /// Returns facts about the broker.
     fn facts(&self) -> &BusFacts;
 
-    /// Makes streams, topics and groups under names of the run's own, after checking that nothing of
-    /// somebody else's is in the way.
+    /// Creates streams, topics and groups under names that belong to this run, after checking that they do not
+    /// collide with existing objects of other users.
     ///
     /// # Errors
-    /// When something is in the way or the broker refuses.
+    /// When a name is taken or the broker refuses.
     fn provision(&mut self) -> Result<(), BusError>;
 
     /// Connects the sending end of a generator.
@@ -297,35 +298,35 @@ pub trait Bus {
     /// When the connection cannot be made.
     fn member(&mut self, group: usize, member: u32) -> Result<Self::Member, BusError>;
 
-    /// Why reading the store back would say nothing of what was lost: events are removed from it by its own rules.
+    /// Returns the reason why an audit could not detect losses: the store removes events by its own rules.
     ///
     /// # Errors
-    /// When the broker does not say.
+    /// When the broker does not report its rules.
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {
         Ok(None)
     }
 
-    /// Reads everything stored back from the start, in the broker's order, until the position that was last
-    /// when it was called, or the deadline. Returns whether it saw the end.
+    /// Reads back everything stored from the start, in the broker's order, up to the position that was last when the
+    /// call was made, or until the deadline. Returns whether it reached that position.
     ///
     /// # Errors
     /// When the store cannot be read.
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError>;
 
-    /// Takes the marks that connections have left since the last call.
+    /// Takes the marks recorded since the last call.
     fn marks(&mut self, into: &mut Vec<Mark>);
 
-    /// What the broker has refused for good beside the data, if it has: a permission, or the user's right to be connected. A
-    /// run cannot be what its plan says after that.
+    /// Returns a permanent refusal by the broker outside the data path, such as a denied permission or a revoked
+    /// right to connect. After it, the run cannot follow its plan.
     fn denied(&self) -> Option<BusError> {
         None
     }
 
-    /// Asks the broker whether it has the acknowledgements of all that the groups have received so far; bounded in time.
-    /// Where it has not, the error says what to do if it stays so.
+    /// Asks the broker whether it has received the acknowledgements of all events that the groups have received so
+    /// far; bounded in time. If it has not, the returned error says what to do if this persists.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the broker does not answer.
     fn unacknowledged(&mut self) -> Result<Option<BusError>, BusError> {
         Ok(None)
     }
@@ -333,12 +334,12 @@ pub trait Bus {
     /// Asks the broker for its own figures; bounded in time.
     ///
     /// # Errors
-    /// When it does not answer.
+    /// When the broker does not answer.
     fn observe(&mut self) -> Result<BusSample, BusError>;
 
-    /// Removes everything that this run made, and nothing else.
+    /// Removes everything that this run created, and nothing else.
     ///
     /// # Errors
-    /// Names what was left behind.
+    /// When something could not be removed; the error names it.
     fn teardown(&mut self) -> Result<(), BusError>;
 }

@@ -1,10 +1,10 @@
-//! What is never shown, and what is left of a URL that is.
+//! Secrets, which are never displayed, and URLs without their secrets.
 
 use std::fmt;
 
 pub(super) use crate::report::outside::address as redact;
 
-/// A text that is never shown.
+/// A text that is never displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
@@ -15,7 +15,7 @@ impl Secret {
         Self(text.into())
     }
 
-    /// The text; for those who prove by it who we are, and for those who keep it out of what is shown.
+    /// Returns the secret text, for authentication and for redacting it from displayed text.
     pub(crate) fn expose(&self) -> &str {
         &self.0
     }
@@ -27,12 +27,12 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Splits what follows a scheme at the last `@`: a password may hold any other character, or this one escaped.
+/// Splits the part after a URL scheme at the last `@`: a password may hold any other character, or an escaped `@`.
 pub(super) fn split(rest: &str) -> (Option<&str>, &str) {
     rest.rsplit_once('@').map_or((None, rest), |(user, hosts)| (Some(user), hosts))
 }
 
-/// Percent-decoding; what is not an escape stays as it is.
+/// Decodes percent-encoding; text that is not an escape is unchanged.
 pub(crate) fn decode(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());

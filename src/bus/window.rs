@@ -1,11 +1,15 @@
-//! The account of one generator's open events: a bounded window of sent ones, a bounded buffer of waiting ones, and a bound
-//! of the bytes of both.
+//! Bookkeeping of one generator's open events: a bounded window of sent ones, a bounded buffer of waiting ones, and a
+//! limit on the bytes of both.
 //!
-//! Pure bookkeeping: it neither sends nor reads a clock. Its laws: every event that is accepted is answered exactly
-//! once, whatever the order of answers, time-outs, lost connections and give-ups; one that never left is answered
-//! [`Refusal::NotSent`], one that left and got no answer [`Answer::Unconfirmed`]; and an answer that comes too late
-//! carries an old generation and is dropped. Bytes are those of open events, and of those that were given up while the
-//! client still holds them, so that the account bounds what is in memory; an event that is alone always fits.
+//! It neither sends nor reads a clock. Its laws:
+//!
+//! - Every accepted event is answered exactly once, in whatever order answers, timeouts, lost connections and
+//!   give-ups come.
+//! - An event that never left is answered [`Refusal::NotSent`]; one that left without getting an answer,
+//!   [`Answer::Unconfirmed`].
+//! - A late answer has an old generation and is dropped.
+//! - The byte count covers open events and given-up events that the client still holds, so that it bounds memory. A
+//!   single event always fits.
 
 use std::collections::VecDeque;
 
@@ -13,45 +17,45 @@ use super::{Answer, Doubt, Refusal};
 use crate::num;
 use crate::plan::{Bus, Ns, Publish};
 
-/// Names one use of a slot; no two events ever have the same.
+/// Identifies one use of a slot; no two events ever share a ticket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Ticket {
     pub(super) slot: u32,
     pub(super) generation: u32,
 }
 
-/// What may be open at once.
+/// Limits on what may be open at once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Room {
-    /// Events sent.
+    /// Number of sent events.
     pub(super) window: u32,
-    /// Events that wait.
+    /// Number of waiting events.
     pub(super) buffer: u32,
     /// Bytes of both together.
     pub(super) bytes: u64,
 }
 
 impl Room {
-    /// What a plan gives each generator.
+    /// Returns the limits that a plan sets for each generator.
     pub(super) fn of(bus: &Bus) -> Self {
         let window = if bus.publish == Publish::Sync { 1 } else { bus.window.max(1) };
         Self { window, buffer: bus.buffer, bytes: bus.most_bytes() }
     }
 }
 
-/// How long an event may be open; the two add up.
+/// Maximum time that an event may be open; the two add up.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
-    /// In the buffer, from acceptance on.
+    /// Time in the buffer, from acceptance.
     pub(super) room_ns: Ns,
-    /// In the window, from leaving the buffer on.
+    /// Time in the window, from leaving the buffer.
     pub(super) answer_ns: Ns,
 }
 
-/// What became of an event that was to be sent.
+/// Result of an attempt to send an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sent {
-    /// It left. Numbers rise, and what has one up to [`Window::lost`]'s goes with its connection.
+    /// It left under this number. Numbers increase; [`Window::lost`] closes all events up to a number.
     As(u64),
     /// There is no room for it now.
     NotYet,
@@ -88,17 +92,17 @@ struct Held {
     bytes: u64,
 }
 
-/// Open events whose unsent part is a `P`.
+/// Open events; `P` is the data kept for an event until it is sent.
 #[derive(Debug)]
 pub(super) struct Window<P> {
     slots: Vec<Slot>,
     free: Vec<u32>,
     waiting: VecDeque<Waiting<P>>,
     buffer: usize,
-    /// What open events and held ones have together, and may have at the most.
+    /// Bytes of open and held events together, and their limit.
     bytes: u64,
     most_bytes: u64,
-    /// The client has written what has a number up to this one.
+    /// The client has written every event numbered up to this one.
     written: u64,
     held: Vec<Held>,
     patience: Patience,
@@ -106,10 +110,10 @@ pub(super) struct Window<P> {
 }
 
 impl<P> Window<P> {
-    /// Time between two looks for events that have timed out.
+    /// Time between two checks for timed-out events.
     const SWEEP: Ns = 10_000_000;
 
-    /// An empty account.
+    /// Creates an empty account.
     pub(super) fn new(room: Room, patience: Patience) -> Self {
         let window = room.window.max(1);
         Self {
@@ -126,7 +130,7 @@ impl<P> Window<P> {
         }
     }
 
-    /// There is room for one more event, of so many bytes.
+    /// Returns whether there is room for one more event of `bytes` bytes.
     pub(super) fn admits(&self, bytes: u64) -> bool {
         self.fits(bytes)
             && (self.waiting.len() < self.buffer || (self.waiting.is_empty() && !self.free.is_empty()))
@@ -136,14 +140,14 @@ impl<P> Window<P> {
         self.bytes + bytes <= self.most_bytes || self.bytes == 0
     }
 
-    /// Takes an event in; the caller has asked [`Self::admits`] and calls [`Self::pump`] next.
+    /// Adds an event; the caller has checked [`Self::admits`] and calls [`Self::pump`] next.
     pub(super) fn accept(&mut self, token: u64, now: Ns, bytes: u64, parcel: P) {
         self.bytes += bytes;
         self.waiting.push_back(Waiting { token, accepted: now, bytes, parcel });
     }
 
-    /// Takes in an event that can be sent at once, before any that waits: `None` where there is no free slot or no room for
-    /// its bytes, or one waits already.
+    /// Adds an event that can be sent immediately, bypassing the buffer. Returns `None` if no slot is free, its
+    /// bytes do not fit, or an event is already waiting.
     pub(super) fn claim(&mut self, token: u64, now: Ns, bytes: u64) -> Option<Ticket> {
         if !self.waiting.is_empty() || !self.fits(bytes) {
             return None;
@@ -156,12 +160,12 @@ impl<P> Window<P> {
         Some(Ticket { slot, generation: entry.generation })
     }
 
-    /// Does an event wait to be sent?
+    /// Returns whether an event is waiting to be sent.
     pub(super) fn waits(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// The event of a ticket left under a number; one that was claimed has none before.
+    /// Sets the number under which a ticket's event left; a claimed event has none before.
     pub(super) fn number(&mut self, ticket: Ticket, number: u64) {
         let slot = self.slots.get_mut(num::index32(ticket.slot));
         if let Some(open) = slot.and_then(|slot| slot.open.as_mut()) {
@@ -169,8 +173,8 @@ impl<P> Window<P> {
         }
     }
 
-    /// Sends waiting events, oldest first, while there are free slots and `send` takes them. Their time to be answered
-    /// begins now.
+    /// Sends waiting events, oldest first, while there are free slots and `send` accepts them. Their answer timeout
+    /// starts now.
     pub(super) fn pump(
         &mut self,
         now: Ns,
@@ -195,7 +199,7 @@ impl<P> Window<P> {
         }
     }
 
-    /// Closes the event of a ticket and returns its token; `None` when it is closed already.
+    /// Closes a ticket's event and returns its token; `None` if it is already closed.
     pub(super) fn answer(&mut self, ticket: Ticket) -> Option<u64> {
         let slot = self.slots.get_mut(num::index32(ticket.slot))?;
         if slot.generation != ticket.generation {
@@ -208,13 +212,13 @@ impl<P> Window<P> {
         Some(open.token)
     }
 
-    /// Does the event of a ticket still wait for its answer?
+    /// Returns whether a ticket's event is still waiting for its answer.
     pub(super) fn is_open(&self, ticket: Ticket) -> bool {
         let slot = self.slots.get(num::index32(ticket.slot));
         slot.is_some_and(|slot| slot.generation == ticket.generation && slot.open.is_some())
     }
 
-    /// Closes what has waited too long, for room or for an answer, and hands it out. Says whether it looked.
+    /// Closes and reports events that have waited too long for room or for an answer. Returns whether it checked.
     pub(super) fn expire(&mut self, now: Ns, mut closed: impl FnMut(u64, Answer)) -> bool {
         if now < self.next_sweep {
             return false;
@@ -231,8 +235,8 @@ impl<P> Window<P> {
         true
     }
 
-    /// The client has written what left under a number up to this one, and holds the rest; a client that is never asked
-    /// holds nothing that was given up.
+    /// Records that the client has written all events up to this number and still holds later ones. If it is never
+    /// called, given-up events do not count as held.
     pub(super) fn written(&mut self, up_to: u64) {
         self.written = up_to;
         let bytes = &mut self.bytes;
@@ -243,13 +247,13 @@ impl<P> Window<P> {
         });
     }
 
-    /// Closes what left under a number up to this one and has no answer: its connection is gone. What waits goes on
-    /// waiting.
+    /// Closes unanswered events that left under a number up to this one: their connection is gone. Waiting events
+    /// keep waiting.
     pub(super) fn lost(&mut self, up_to: u64, mut closed: impl FnMut(u64, Answer)) {
         self.close(|open| open.number <= up_to, Doubt::Disconnected, &mut closed);
     }
 
-    /// Closes everything and hands it out; `doubt` is that of what had left.
+    /// Closes and reports all events; those that had left are answered with `doubt`.
     pub(super) fn give_up(&mut self, doubt: Doubt, mut closed: impl FnMut(u64, Answer)) {
         self.close(|_| true, doubt, &mut closed);
         for waiting in self.waiting.drain(..) {
@@ -273,7 +277,7 @@ impl<P> Window<P> {
         }
     }
 
-    /// Events accepted and not answered.
+    /// Returns the number of events accepted and not answered.
     pub(super) fn open(&self) -> usize {
         self.slots.len() - self.free.len() + self.waiting.len()
     }

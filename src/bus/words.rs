@@ -1,17 +1,17 @@
-//! A broker's words on what it refuses, each text kept once: a refusal names one without a copy for every event.
+//! Broker messages about refusals, interned so that a refusal can refer to one without a copy for each event.
 
 use std::sync::{Mutex, PoisonError};
 
-/// Texts that are kept, at the most, and characters of each.
+/// Maximum number of texts kept, and maximum length of each in characters.
 const KEPT: usize = 64;
 const LONGEST: usize = 200;
 
-/// What stands for texts beyond those that are kept.
+/// Replaces texts beyond the limit.
 const OTHER: &str = "other reasons";
 
 static ALL: Mutex<Vec<&'static str>> = Mutex::new(Vec::new());
 
-/// The text, as it is kept.
+/// Returns the interned text.
 pub(super) fn keep(text: &str) -> &'static str {
     let text = text.trim();
     let end = text.char_indices().nth(LONGEST).map_or(text.len(), |(end, _)| end);

@@ -1,7 +1,6 @@
-//! What a user, a file or the environment adds to a cluster's address: who logs in, and how the connection is encrypted.
+//! Authentication and encryption settings that a user, a file or the environment adds to a cluster's address.
 //!
-//! Secrets come from a URL, the environment or a properties file; like those of NATS they appear in nothing that is
-//! shown.
+//! Secrets come from a URL, the environment or a properties file. As on NATS, they are never displayed.
 
 mod file;
 mod jaas;
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, environment};
 
-/// How to prove who we are, over SASL.
+/// SASL credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sasl {
     /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
@@ -29,9 +28,9 @@ pub struct Sasl {
 /// Certificates or a key in PEM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Pem {
-    /// In a file.
+    /// Path of a file.
     At(PathBuf),
-    /// In the properties file itself.
+    /// Text in the properties file itself.
     Text(Secret),
 }
 
@@ -41,7 +40,7 @@ impl From<PathBuf> for Pem {
     }
 }
 
-/// A client's key and certificates in one file of PKCS #12.
+/// A client's key and certificates in one PKCS #12 file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pkcs12 {
     /// The file.
@@ -50,30 +49,30 @@ pub struct Pkcs12 {
     pub password: Secret,
 }
 
-/// How the connection is encrypted.
+/// TLS settings of the connection.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct TlsFiles {
-    /// Certificates of the authorities to trust, instead of the system's.
+    /// Certificates of trusted authorities, replacing the system's.
     pub ca: Option<Pem>,
-    /// The client's own certificate, with its chain.
+    /// The client's certificate, with its chain.
     pub cert: Option<Pem>,
-    /// Its key.
+    /// The client's private key.
     pub key: Option<Pem>,
     /// The password of the key.
     pub key_password: Option<Secret>,
-    /// Certificate and key in one, instead of the two.
+    /// Certificate and key in one file, replacing the two.
     pub store: Option<Pkcs12>,
-    /// Further settings by librdkafka's names.
+    /// Further settings, by their librdkafka names.
     pub settings: Vec<(&'static str, String)>,
 }
 
 impl TlsFiles {
-    /// Certificates of its own have been named: the connection is encrypted.
+    /// Returns whether certificates are given, which implies an encrypted connection.
     pub(super) const fn are_named(&self) -> bool {
         self.ca.is_some() || self.cert.is_some() || self.store.is_some()
     }
 
-    /// These, and from `other` what is missing here. A certificate and its key stay together.
+    /// Returns these settings, with missing ones taken from `other`. A certificate and its key stay together.
     fn or(self, other: Self) -> Self {
         let ca = self.ca.or(other.ca);
         let settings = if self.settings.is_empty() { other.settings } else { self.settings };
@@ -83,7 +82,7 @@ impl TlsFiles {
         Self { ca, settings, key: self.key.or(other.key), ..other }
     }
 
-    /// What must not be shown.
+    /// Returns the secrets, for redaction.
     pub(super) fn secrets(&self) -> impl Iterator<Item = &Secret> {
         let key = match &self.key {
             Some(Pem::Text(key)) => Some(key),
@@ -94,35 +93,35 @@ impl TlsFiles {
     }
 }
 
-/// What a user or the environment adds to a URL; what is given here wins.
+/// Settings that a user or the environment adds to a URL; they override it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Access {
     /// User name.
     pub user: Option<String>,
     /// Password.
     pub password: Option<Secret>,
-    /// The mechanism of SASL; `PLAIN` where nobody says.
+    /// SASL mechanism; default `PLAIN`.
     pub mechanism: Option<String>,
     /// TLS files.
     pub files: TlsFiles,
-    /// A properties file says that the connection is encrypted, or that it is not.
+    /// Whether a properties file requires encryption (`true`) or its absence (`false`).
     pub tls: Option<bool>,
-    /// What a properties file asks for and must not be passed over.
+    /// Requirements of a properties file that must not be ignored.
     pub asks: Option<Asks>,
-    /// What of a properties file is not used, and what is unusual.
+    /// Warnings about unused or unusual settings of a properties file.
     pub warnings: Vec<String>,
 }
 
-/// What a properties file asks for.
+/// Requirements of a properties file.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asks {
-    /// How the file is called.
+    /// Name of the file.
     pub file: String,
-    /// The setting by which it asks for a login, such as `security.protocol=SASL_SSL`.
+    /// The setting by which it requires a login, such as `security.protocol=SASL_SSL`.
     pub login: Option<String>,
-    /// It says nothing of encryption: there is no `security.protocol`.
+    /// It does not specify encryption: it has no `security.protocol`.
     pub no_protocol: bool,
-    /// Brokers that it names.
+    /// Brokers that it lists.
     pub brokers: Vec<String>,
 }
 
@@ -145,11 +144,11 @@ impl Access {
         }
     }
 
-    /// A client's properties file, as Kafka's own tools (`--command-config`) and librdkafka take it. What is not used of it
-    /// stands in the warnings.
+    /// Reads a client's properties file as Kafka's own tools (`--command-config`) and librdkafka accept it. Unused
+    /// settings are listed in the warnings.
     ///
     /// # Errors
-    /// When the file cannot be read, asks for what tickgate does not have, or contradicts itself.
+    /// When the file cannot be read, requires something that tickgate does not support, or contradicts itself.
     pub fn from_properties(path: &Path) -> Result<Self, BusError> {
         let name = path.display().to_string();
         let bytes = std::fs::read(path).map_err(|error| {
@@ -161,15 +160,15 @@ impl Access {
         file::read(&name, &bytes)
     }
 
-    /// What must not be shown.
+    /// Returns the secrets, for redaction.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.password.iter().chain(self.files.secrets())
     }
 
-    /// These, and from `other` what is missing here.
+    /// Returns these settings, with missing ones taken from `other`.
     #[must_use]
     pub fn or(self, other: Self) -> Self {
-        // A user of one and a password of another belong together only where one side names no user.
+        // One side's user and the other side's password belong together only if one of the sides has no user.
         let (user, password) = match self.user {
             Some(user) => (Some(user), self.password.or(other.password)),
             None => (other.user, self.password.or(other.password)),
@@ -186,7 +185,7 @@ impl Access {
     }
 }
 
-/// The mechanism of SASL, if this build has it.
+/// Checks that this build supports a SASL mechanism.
 ///
 /// # Errors
 /// When it does not.
@@ -204,12 +203,12 @@ pub(super) fn mechanism(name: &str, whence: &str) -> Result<(), BusError> {
     ))
 }
 
-/// Does a text hold a certificate in PEM?
+/// Returns whether a text contains a PEM certificate.
 pub(super) fn has_certificate(text: &str) -> bool {
     pem::certificates(text).is_some()
 }
 
-/// Is the private key of a text encrypted? `None` where it has no key.
+/// Returns whether the private key in a text is encrypted; `None` if it has no key.
 pub(super) fn encrypted_key(text: &str) -> Option<bool> {
     pem::key(text).map(|key| key.encrypted)
 }

@@ -1,4 +1,4 @@
-//! Reading the run's topics back from the start, each partition in its order.
+//! Reads the run's topics back from the start, each partition in its order.
 
 use std::time::{Duration, Instant};
 
@@ -14,12 +14,12 @@ use crate::bus::{BusError, Delivery, environment};
 use crate::host::clock::Clock;
 use crate::num;
 
-/// The ends of every partition, by place.
+/// One offset for every partition, by place: its beginning or its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ends(pub(super) Vec<u64>);
 
 impl Ends {
-    /// Asks for one end of all partitions, with one request to each broker.
+    /// Queries one end of all partitions, with one request to each broker.
     pub(super) fn ask(
         consumer: &BaseConsumer<Watching>,
         names: &Names,
@@ -56,7 +56,7 @@ impl Ends {
     }
 }
 
-/// The numbers of a topic's partitions.
+/// Returns the partition numbers of a topic.
 pub(super) fn partitions(names: &Names) -> impl Iterator<Item = i32> {
     0..i32::try_from(names.partitions()).unwrap_or(1)
 }
@@ -65,7 +65,7 @@ fn broken(error: &KafkaError) -> BusError {
     environment(&format!("cannot read the run's topics back: {error}"), "see the broker's log")
 }
 
-/// Reading again would not help.
+/// Returns whether a retry would fail the same way.
 const fn is_final(error: &KafkaError) -> bool {
     matches!(
         error,
@@ -73,7 +73,7 @@ const fn is_final(error: &KafkaError) -> bool {
     )
 }
 
-/// What the audit reads with.
+/// The clients and names that an audit reads with.
 pub(super) struct Audit<'a> {
     pub(super) control: &'a BaseConsumer<Watching>,
     pub(super) config: ClientConfig,
@@ -83,7 +83,7 @@ pub(super) struct Audit<'a> {
 }
 
 impl Audit<'_> {
-    /// Reads until what was the last event at the call, or the deadline; returns whether it saw the end.
+    /// Reads up to what was the last event when called, or until the deadline. Returns whether it reached the end.
     ///
     /// # Errors
     /// When the topics cannot be read.
@@ -120,7 +120,7 @@ impl Audit<'_> {
         read
     }
 
-    /// Takes events until so many partitions have come to their end.
+    /// Takes events until this many partitions have reached their end.
     fn take(
         &self,
         consumer: &BaseConsumer<Watching>,
@@ -161,7 +161,7 @@ impl Audit<'_> {
         Ok(true)
     }
 
-    /// Both ends of every partition; `None` when the broker does not tell them in time.
+    /// Returns both ends of every partition; `None` if the broker does not report them in time.
     fn ends(&self, deadline: Instant) -> Option<(Ends, Ends)> {
         loop {
             let left = deadline.checked_duration_since(Instant::now())?;

@@ -1,7 +1,8 @@
-//! Lets a thread sleep until a time to the microsecond, or until its producer has a report for it.
+//! Puts a thread to sleep until a time, with microsecond resolution, or until its producer has a report.
 //!
-//! The client's own waiting counts in milliseconds, and on a thread of its own each report would wake one thread more.
-//! So the client rings a bell (an `eventfd`) when its queue is no longer empty, and the generator's thread listens.
+//! The client's own waiting has millisecond resolution, and with a separate polling thread each report would wake one
+//! more thread. Instead, the client signals an `eventfd` (the bell) when its queue becomes non-empty, and the
+//! generator's thread polls it.
 
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
@@ -14,7 +15,7 @@ use rustix::time::Timespec;
 
 use crate::plan::Ns;
 
-/// The queue of a producer's reports, with a bell; to be dropped before the producer.
+/// A producer's report queue with a bell; must be dropped before the producer.
 pub(super) struct Bell {
     queue: *mut bindings::rd_kafka_queue_t,
     fd: OwnedFd,
@@ -25,10 +26,10 @@ pub(super) struct Bell {
 unsafe impl Send for Bell {}
 
 impl Bell {
-    /// Hangs a bell on a producer's queue.
+    /// Attaches a bell to a producer's queue.
     ///
     /// # Errors
-    /// When the system grants no further file descriptor.
+    /// When the system provides no further file descriptor.
     pub(super) fn of<C: ProducerContext>(producer: &BaseProducer<C>) -> io::Result<Self> {
         const ONE: u64 = 1;
         let fd = eventfd(0, EventfdFlags::NONBLOCK | EventfdFlags::CLOEXEC)?;
@@ -47,22 +48,22 @@ impl Bell {
         Ok(Self { queue, fd })
     }
 
-    /// Is there a report?
+    /// Returns whether there is a report.
     pub(super) fn has_rung(&self) -> bool {
         #[expect(unsafe_code, reason = "rdkafka has no call for it")]
-        // SAFETY: the queue is ours until it is dropped.
+        // SAFETY: this value owns its reference to the queue until it is dropped.
         let waiting = unsafe { bindings::rd_kafka_queue_length(self.queue) };
         waiting > 0
     }
 
-    /// Sleeps until it rings, at most so long.
+    /// Sleeps until the bell rings, for at most `at_most`.
     pub(super) fn wait(&self, at_most: Ns) {
         let seconds = i64::try_from(at_most / 1_000_000_000).unwrap_or(i64::MAX);
         let nanoseconds = i64::try_from(at_most % 1_000_000_000).unwrap_or(0);
         let timeout = Timespec { tv_sec: seconds, tv_nsec: nanoseconds };
         let mut fds = [PollFd::new(&self.fd, PollFlags::IN)];
         if poll(&mut fds, Some(&timeout)).is_ok_and(|ready| ready > 0) {
-            // It would ring on; what it says does not matter.
+            // Clears the event so that it does not keep firing; its value does not matter.
             let _ = rustix::io::read(&self.fd, &mut [0; 8]);
         }
     }
@@ -71,7 +72,8 @@ impl Bell {
 impl Drop for Bell {
     fn drop(&mut self) {
         #[expect(unsafe_code, reason = "rdkafka has no call for it")]
-        // SAFETY: the queue is ours; after this nothing writes to the descriptor, which is closed next.
+        // SAFETY: this value owns its reference to the queue; afterwards nothing writes to the descriptor, which is
+        // closed next.
         unsafe {
             bindings::rd_kafka_queue_io_event_enable(self.queue, -1, ptr::null(), 0);
             bindings::rd_kafka_queue_destroy(self.queue);

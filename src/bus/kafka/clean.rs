@@ -1,7 +1,7 @@
-//! What runs left on a Kafka cluster: topics and groups that have a run's name, and how they are removed.
+//! Finds and removes what runs left on a Kafka cluster: topics and groups with a run's name.
 //!
-//! Kafka keeps no marks. A topic is known by its name and by the settings that every topic of a run has; a group by its name
-//! and the topics of its run.
+//! Kafka keeps no marks. A topic is recognised by its name and by the settings that every topic of a run has; a group
+//! by its name and by its run's topics.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -25,9 +25,9 @@ use crate::bus::{BusError, environment};
 use crate::host::clock::Clock;
 use crate::topology::OWN;
 
-/// How long the newest events may take to come.
+/// Maximum time to read the newest events.
 const READ_WITHIN: Duration = Duration::from_secs(10);
-/// Rights that it takes, for the hints.
+/// Required rights, for the hints.
 const RIGHTS: &str =
     "the user needs to describe, read and delete topics and groups whose names begin with `tickgate-`";
 
@@ -39,23 +39,23 @@ pub struct KafkaCleaner {
     runtime: Runtime,
 }
 
-/// What has the name of one run.
+/// Everything named after one run.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Named {
-    /// Topics with the numbers of their partitions.
+    /// Topics with their partition numbers.
     topics: Vec<(String, Vec<i32>)>,
-    /// Groups with the number of their members.
+    /// Groups with their member counts.
     groups: Vec<(String, usize)>,
 }
 
-/// A partition with its first and its next offset.
+/// First and next offset of each partition.
 type Ends = BTreeMap<(String, i32), (i64, i64)>;
 
 impl KafkaCleaner {
-    /// The clients of a cluster; nothing is asked yet.
+    /// Creates the clients for a cluster; sends no request yet.
     ///
     /// # Errors
-    /// When there can be none.
+    /// When the clients cannot be created.
     pub fn new(target: Target) -> Result<Self, BusError> {
         let marks = Marks::new(Clock::start());
         let watch = |name: &str| Watching(Watch::new(marks.of(name.to_owned())));
@@ -67,7 +67,7 @@ impl KafkaCleaner {
         Ok(Self { control, admin, runtime: event_loop()?, target })
     }
 
-    /// Everything that has the name of a run, by its id.
+    /// Returns everything named after a run, by run id.
     fn named(&self) -> Result<BTreeMap<String, Named>, BusError> {
         let metadata = provision::reach(&self.control, &self.target)?;
         let mut runs: BTreeMap<String, Named> = BTreeMap::new();
@@ -97,7 +97,8 @@ impl KafkaCleaner {
         explain(&self.control.context().0, &format!("cannot {action}: {error}"))
     }
 
-    /// Whether tickgate made these topics, by their settings: one that has others is enough to leave the run alone.
+    /// Checks by their settings whether tickgate created these topics; one with other settings is enough to leave the
+    /// run alone.
     fn proof(&self, topics: &[(String, Vec<i32>)]) -> Proof {
         if topics.is_empty() {
             return Proof::NameOnly("a group has nothing but its name to be known by".to_owned());
@@ -121,7 +122,7 @@ impl KafkaCleaner {
         proof
     }
 
-    /// Both ends of the partitions of topics. A partition that does not tell them is missing.
+    /// Returns both ends of the topics' partitions, without those for which the broker does not report them.
     fn ends(&self, topics: &[(String, Vec<i32>)]) -> Ends {
         let ask = |end| {
             let mut list = TopicPartitionList::new();
@@ -147,8 +148,8 @@ impl KafkaCleaner {
         known(low).into_iter().filter_map(|(at, low)| Some((at.clone(), (low, high.remove(&at)?)))).collect()
     }
 
-    /// The time of the newest event of partitions, in nanoseconds since 1970; `None` if there is no event, or one does not
-    /// come: then the age is not known.
+    /// Returns the time of the partitions' newest event, in nanoseconds since 1970. Returns `None` (age unknown) if
+    /// there is no event, or an event does not arrive.
     fn newest(&self, ends: &Ends) -> Option<u64> {
         let mut list = TopicPartitionList::new();
         let mut open: Vec<(&str, i32)> = Vec::new();
@@ -177,7 +178,7 @@ impl KafkaCleaner {
             .map(|ms| ms.saturating_mul(1_000_000))
     }
 
-    /// A client that reads. It needs the name of a group, which is not made by that.
+    /// Creates a reading client. It needs a group name, but does not create the group.
     fn reader(&self) -> Result<BaseConsumer<Watching>, BusError> {
         let mut config = self.target.config("clean reader")?;
         config
@@ -212,7 +213,7 @@ impl KafkaCleaner {
         }
     }
 
-    /// Deletes groups, and says what is still there.
+    /// Deletes groups and returns those that remain.
     fn delete_groups(&self, names: &[&str]) -> Vec<String> {
         if names.is_empty() {
             return Vec::new();
@@ -221,7 +222,7 @@ impl KafkaCleaner {
         kept("group", names, done, &[Code::GroupIdNotFound])
     }
 
-    /// The same of topics.
+    /// Deletes topics and returns those that remain.
     fn delete_topics(&self, names: &[&str]) -> Vec<String> {
         if names.is_empty() {
             return Vec::new();
@@ -231,7 +232,7 @@ impl KafkaCleaner {
     }
 }
 
-/// What is still there after a deletion, except what was gone before.
+/// Returns what remains after a deletion; objects that were already gone do not count.
 fn kept(
     kind: &str,
     names: &[&str],
@@ -257,7 +258,7 @@ impl Cleaner for KafkaCleaner {
         let of = |kind| -> Vec<&str> {
             found.parts.iter().filter(|part| part.kind == kind).map(|part| part.name.as_str()).collect()
         };
-        // Groups first: the cluster refuses to delete one that has members, and then the topics stay as well.
+        // Groups first: the cluster refuses to delete one that has members, and then the topics are kept as well.
         let mut left = self.delete_groups(&of(Kind::Group));
         if left.is_empty() {
             left = self.delete_topics(&of(Kind::Topic));
@@ -273,14 +274,14 @@ fn options() -> AdminOptions {
     AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
 }
 
-/// The run that a name is of: `tickgate-RUN`, one of these characters, and more.
+/// Returns the run id in a name of the form `tickgate-RUN`, one of the characters in `then`, and at least one more.
 fn run_of<'a>(name: &'a str, then: &[char]) -> Option<&'a str> {
     let rest = name.strip_prefix(OWN)?;
     let (run, more) = rest.split_at_checked(ID_LENGTH)?;
     (is_run_id(run) && more.len() > 1 && more.starts_with(then)).then_some(run)
 }
 
-/// The first setting that every topic of a run has and this one has not.
+/// Returns the first setting that every topic of a run has but this one lacks.
 fn differs(resource: &ConfigResource) -> Option<&'static str> {
     let has = |name: &str, value: &str| {
         let entry = resource.entries.iter().find(|entry| entry.name == name);
@@ -352,7 +353,7 @@ mod tests {
         for at in 0..FIXED.len() {
             assert_eq!(with(&|entries| drop(entries.remove(at))), Some(FIXED[at].0));
             assert_eq!(with(&|entries| entries[at].value = Some("other".to_owned())), Some(FIXED[at].0));
-            // What the cluster does by itself proves nothing.
+            // Values that the cluster sets by itself prove nothing.
             assert_eq!(with(&|entries| entries[at].source = ConfigSource::StaticBroker), Some(FIXED[at].0));
         }
     }

@@ -1,9 +1,9 @@
-//! The receiving end: a consumer of its own, polled on the member's thread; an event is stamped when it leaves the
+//! The receiving end: a dedicated consumer, polled on the member's thread; an event is stamped when it leaves the
 //! client's queue.
 //!
-//! What was handed over is stored as handled and committed every so often, never event by event: that is what an
-//! acknowledgement of a member means on Kafka. Until every member of a group has its partitions they stand still, so
-//! that a group that is ready is also balanced.
+//! Offsets of delivered events are stored and committed at intervals, never for each event: this is the meaning of a
+//! member's acknowledgement on Kafka. All partitions are paused until every member of the group has its assignment,
+//! so that a group that is ready is also balanced.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,19 +25,19 @@ use crate::num;
 use crate::plan::{AckMode, Bus};
 use crate::record::quota::Side;
 
-/// Events that are handed over at once, at the most.
+/// Maximum number of events delivered at once.
 const BATCH: usize = 100;
 
-/// While the connection is gone, a member looks for the cluster this often.
+/// Interval at which a disconnected member looks for the cluster.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// Listens to a consumer, and notes what it holds and has committed.
+/// Context of a consumer; records which partitions it holds and what it has committed.
 struct Seat {
     watch: Watch,
     names: Arc<Names>,
     progress: Arc<Progress>,
     member: u32,
-    /// Its partitions stand still until the group is balanced.
+    /// Its partitions are paused until the group is balanced.
     paused: AtomicBool,
 }
 
@@ -60,7 +60,7 @@ impl ConsumerContext for Seat {
         match rebalance {
             Rebalance::Assign(partitions) => {
                 self.progress.seat(self.member, Some(num::count32(partitions.count())));
-                // A partition that stood still here once does so again, whoever had it meanwhile.
+                // A partition that was paused here before is paused again, even if another member held it meanwhile.
                 let done = if self.progress.balanced() {
                     consumer.resume(partitions)
                 } else {
@@ -77,7 +77,7 @@ impl ConsumerContext for Seat {
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         if let Err(error) = result {
-            // Nothing had changed since the last commit.
+            // Nothing has changed since the last commit.
             if error.rdkafka_error_code() != Some(Code::NoOffset) {
                 self.watch.mark("commit-failed", &error.to_string());
             }
@@ -98,7 +98,7 @@ impl ConsumerContext for Seat {
     }
 }
 
-/// What a member needs of its run.
+/// What a member needs from its run.
 pub(super) struct Setup<'a> {
     pub(super) config: ClientConfig,
     pub(super) bus: &'a Bus,
@@ -110,27 +110,27 @@ pub(super) struct Setup<'a> {
 
 /// One consumer inside a group.
 pub struct KafkaMember {
-    /// There until it is dropped.
+    /// `Some` until it is dropped.
     consumer: Option<BaseConsumer<Seat>>,
     names: Arc<Names>,
     progress: Arc<Progress>,
     clock: Clock,
     acks: bool,
-    /// Nothing to subscribe: it only waits.
+    /// It has nothing to subscribe to and only waits.
     deaf: bool,
-    /// Its partitions stand still while a backlog grows.
+    /// Its partitions are paused while a backlog grows.
     held: bool,
-    /// When it last asked who is there.
+    /// When it last asked the cluster for metadata.
     asked: Instant,
-    /// The topic of the last event, which is most often that of the next.
+    /// The topic of the last event, usually also that of the next.
     topic: usize,
 }
 
 impl KafkaMember {
-    /// Subscribes the group's topics.
+    /// Subscribes to the group's topics.
     ///
     /// # Errors
-    /// When the client cannot be made.
+    /// When the client cannot be created.
     pub(super) fn join(setup: Setup<'_>, group: usize, member: u32) -> Result<Self, BusError> {
         let Setup { mut config, bus, names, progress, clock, watch } = setup;
         settings(&mut config, bus, names.group(group));
@@ -164,7 +164,7 @@ impl KafkaMember {
         })
     }
 
-    /// Lets its partitions go on when the group is balanced.
+    /// Resumes its partitions once the group is balanced.
     fn resume(&self, consumer: &BaseConsumer<Seat>) {
         let seat = consumer.context();
         if self.progress.balanced() && seat.paused.swap(false, Ordering::Relaxed) {
@@ -176,7 +176,7 @@ impl KafkaMember {
     }
 }
 
-/// Shows an event to the sink, as it came; `topic` is the index of the last event's.
+/// Passes an event to the sink as received; `topic` is the index of the last event's topic.
 fn hand_over(
     names: &Names,
     message: &BorrowedMessage<'_>,
@@ -232,7 +232,8 @@ impl Member for KafkaMember {
                     );
                     received += 1;
                     if *acks {
-                        // Refused only where the partition has gone to another member, who will see it again.
+                        // Fails only if the partition has moved to another member, which will receive the event
+                        // again.
                         let _ = consumer.store_offset_from_message(&message);
                     }
                 }
@@ -250,7 +251,8 @@ impl Member for KafkaMember {
         Ok(received)
     }
 
-    /// The client fetches ahead while nobody polls: its partitions are paused, which also drops what it has fetched.
+    /// The client prefetches even while it is not polled: its partitions are paused, which also drops prefetched
+    /// events.
     fn hold(&mut self) {
         let Some(consumer) = self.consumer.as_ref().filter(|_| !self.held) else { return };
         match consumer.assignment().and_then(|held| consumer.pause(&held)) {
@@ -262,21 +264,21 @@ impl Member for KafkaMember {
     }
 }
 
-/// Looks for the cluster after an outage. An idle consumer takes its time for that: measured, more than 15 s after a moment
-/// in which the cluster had no broker.
+/// Looks for the cluster after an outage. An idle consumer is slow to do so: in a measurement, it took more than 15 s
+/// after a moment in which the cluster had no broker.
 fn find(consumer: &BaseConsumer<Seat>) {
     if consumer.fetch_metadata(None, Duration::from_millis(100)).is_ok() {
         consumer.context().watch.came_through();
     }
 }
 
-/// What an error of a consumer means: most pass by themselves, and the client has told of them already.
+/// Decides whether a consumer's error is fatal: most are transient, and the client has already reported them.
 fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Result<(), BusError> {
     let lost = |why: &str, hint: &str| Err(environment(&format!("a member cannot go on: {why}"), hint));
     match error {
         KafkaError::MessageConsumptionFatal(code) => lost(&code.to_string(), "see the broker's log"),
         KafkaError::MessageConsumption(Code::UnknownTopicOrPartition | Code::UnknownTopic) => {
-            // Also said while a new topic is not known everywhere yet.
+            // Also reported while a new topic is not yet known to every broker.
             consumer
                 .context()
                 .watch
@@ -306,7 +308,7 @@ impl Drop for KafkaMember {
     }
 }
 
-/// Bounds what a consumer has fetched and nobody has taken.
+/// Limits the events that a consumer has prefetched and not yet delivered.
 pub(super) fn fetch_at_most(config: &mut ClientConfig, bytes: u64) {
     const MOST_KIB: u64 = 2_097_151;
     const FETCH: u64 = 52_428_800;
@@ -315,30 +317,31 @@ pub(super) fn fetch_at_most(config: &mut ClientConfig, bytes: u64) {
         .set("fetch.max.bytes", bytes.clamp(super::MAX_MESSAGE_BYTES, FETCH).to_string());
 }
 
-/// The consumer's settings. Whatever is not said here is librdkafka's default.
+/// Sets the consumer's settings; all others keep librdkafka's defaults.
 fn settings(config: &mut ClientConfig, bus: &Bus, group: &str) {
     let acks = bus.ack != AckMode::None;
     fetch_at_most(config, bus.most_bytes());
     config
         .set("group.id", group)
-        // The run's topics hold nothing else, and a group is new: from the first event on.
+        // The run's topics contain only its own events, and the group is new: start at the first event.
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", acks.to_string())
         .set("auto.commit.interval.ms", (bus.kafka.commit_interval.ns / 1_000_000).max(1).to_string())
-        // Else closing commits what nobody has handled.
+        // Otherwise closing would commit events that were never handled.
         .set("enable.auto.offset.store", "false")
         // The same symbols of all topics go to the same member.
         .set("partition.assignment.strategy", "range")
-        // How soon a member hears of a change in its group.
+        // Determines how soon a member learns of a change in its group.
         .set("heartbeat.interval.ms", "300")
         .set("session.timeout.ms", "10000")
-        // While a backlog grows nobody polls; the group must not take a member for dead by that.
+        // A member does not poll while a backlog grows; the group must not take it for dead meanwhile.
         .set("max.poll.interval.ms", "86400000")
-        // A group whose coordinator is gone asks for another one ten times as often: the client's own 10 min would be one.
+        // A group that lost its coordinator looks for another one ten times as often as this; with the client's
+        // default of 10 min, that would be once a minute.
         .set("coordinator.query.interval.ms", "5000")
-        // They say whether a quota holds the client back.
+        // The statistics show whether a quota throttles the client.
         .set("statistics.interval.ms", INTERVAL_MS)
-        // A full queue must not make a pause of a second.
+        // A full queue must not cause a pause of a second.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "50");
 }

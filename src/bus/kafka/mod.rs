@@ -1,7 +1,8 @@
-//! Apache Kafka: a topic for each of the plan's, the symbol as the key, and a consumer group for each of its groups.
+//! Apache Kafka: one topic for each of the plan's topics, with the symbol as the key, and one consumer group for each
+//! of the plan's groups.
 //!
-//! librdkafka does the work on threads of its own; what is ours is when an answer is stamped, how many events are under
-//! way, and what a report means.
+//! librdkafka works on its own threads; this driver decides when an answer is stamped, how many events are in flight,
+//! and what a report means.
 
 mod access;
 mod audit;
@@ -46,42 +47,42 @@ use crate::num;
 use crate::plan::{AckMode, Plan};
 use crate::topology::Naming;
 
-/// Largest message, with key and overhead: what topics and producers are told.
+/// Maximum message size in bytes, with key and overhead, set for topics and producers.
 const MAX_MESSAGE: &str = "1048576";
 /// The same as a number.
 const MAX_MESSAGE_BYTES: u64 = 1_048_576;
-/// Largest payload that surely fits into it.
+/// Maximum payload that is certain to fit into it.
 const MAX_PAYLOAD: u64 = 1_000_000;
-/// How long [`Bus::observe`] may take.
+/// Maximum duration of [`Bus::observe`].
 const OBSERVE: Duration = Duration::from_secs(2);
 
-/// How long a consumer may take to leave its group.
+/// Maximum time for a consumer to leave its group.
 const GOODBYE: Duration = Duration::from_secs(3);
 
-/// What a run tells its driver besides where the cluster is.
+/// A run's parameters for its driver, apart from the cluster's address.
 #[derive(Debug, Clone)]
 pub struct Setup<'a> {
-    /// What to do.
+    /// The plan to run.
     pub plan: &'a Plan,
-    /// Names topics and groups; other characters than letters, digits, `-` and `_` become `-`.
+    /// Run id, used in the names of topics and groups; characters other than letters, digits, `-` and `_` become `-`.
     pub run_id: &'a str,
-    /// Under whose topics the events go; groups are always the run's own.
+    /// How topics are named; groups always have names that belong to the run.
     pub naming: Naming,
-    /// Brokers must have addresses of this machine: so much may not be sent to others.
+    /// Require that brokers have addresses of this machine: a load this high may not be sent to others.
     pub here_only: bool,
-    /// Names of the symbols, by index: the keys.
+    /// Names of the symbols, by index; used as keys.
     pub symbols: &'a [String],
     /// The run's clock.
     pub clock: Clock,
-    /// The version of a broker that we started; no client can see it.
+    /// Version of a broker that tickgate started; no client can query it.
     pub version: Option<String>,
-    /// Where a broker that we started has its log, to see how large it gets.
+    /// Log folder of a broker that tickgate started, to measure its size.
     pub store: Option<PathBuf>,
-    /// Leave topics and groups in place at the end.
+    /// Whether to keep topics and groups at the end.
     pub keep: bool,
 }
 
-/// A client whose errors are listened to, and nothing else.
+/// A client context that only watches for errors.
 pub(crate) struct Watching(Watch);
 
 impl ClientContext for Watching {
@@ -96,7 +97,8 @@ impl ClientContext for Watching {
 
 impl ConsumerContext for Watching {}
 
-/// Ends a consumer. It says goodbye to its group, and a broker that is gone must not hold anybody up by that.
+/// Closes a consumer. It leaves its group, but an unreachable broker must not block the caller for longer than
+/// [`GOODBYE`].
 fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
     let (done, ended) = std::sync::mpsc::channel();
     let work = move || {
@@ -108,14 +110,14 @@ fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
     }
 }
 
-/// An event loop for the answers of the admin side.
+/// Creates an event loop for admin requests.
 fn event_loop() -> Result<Runtime, BusError> {
     tokio::runtime::Builder::new_current_thread()
         .build()
         .map_err(|error| environment(&format!("cannot start an event loop: {error}"), "report this"))
 }
 
-/// Why librdkafka makes no client.
+/// Returns the error for settings from which librdkafka cannot create a client.
 fn wrong_settings(target: &Target, error: &KafkaError) -> BusError {
     environment(
         &format!("librdkafka does not take the settings: {}", target.scrub(&error.to_string())),
@@ -142,10 +144,10 @@ pub struct KafkaBus {
 }
 
 impl KafkaBus {
-    /// Connects and checks the cluster against the plan; makes and changes nothing.
+    /// Connects and checks the cluster against the plan; creates and changes nothing.
     ///
     /// # Errors
-    /// When the cluster cannot be reached, or cannot do what the plan asks for.
+    /// When the cluster cannot be reached, or does not support what the plan asks for.
     pub fn connect(target: Target, setup: &Setup<'_>) -> Result<Self, BusError> {
         let plan = setup.plan.clone();
         let names = Arc::new(Names::new(&plan, setup.naming, setup.run_id)?);
@@ -192,7 +194,7 @@ impl KafkaBus {
         })
     }
 
-    /// The run's topics by their full names.
+    /// Returns the full names of the run's topics.
     #[must_use]
     pub fn topics(&self) -> &[String] {
         self.names.topics()
@@ -202,19 +204,19 @@ impl KafkaBus {
         Admin { client: &self.admin, runtime: &self.runtime, names: &self.names }
     }
 
-    /// A client's configuration and its listener.
+    /// Returns a client's configuration and its watch.
     fn client(&self, name: &str) -> Result<(ClientConfig, Watch), BusError> {
         Ok((self.target.config(name)?, Watch::new(self.marks.of(name.to_owned()))))
     }
 
-    /// Bytes of the run's logs on the disk of a broker that is ours; of others it is not known.
+    /// Returns the bytes of the run's logs on disk for a broker that tickgate started; `None` for others.
     fn disk_bytes(&self) -> Option<u64> {
         let store = self.store.as_ref()?;
         let logs = self.names.topics().iter().flat_map(|topic| {
             (0..self.names.partitions()).map(move |partition| store.join(format!("{topic}-{partition}")))
         });
         let files = logs.filter_map(|folder| std::fs::read_dir(folder).ok()).flatten().flatten();
-        // Indexes are files with holes, as large as they may become.
+        // Index files are sparse and preallocated to their maximum size, so they do not count.
         let logs = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
         Some(logs.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum())
     }
@@ -287,7 +289,7 @@ impl Bus for KafkaBus {
             let (handed, committed) = progress.totals();
             let there: u64 = self.names.received(group).map(|place| ends.at(place)).sum();
             sample.pending.push(there.saturating_sub(handed));
-            // What was handed over comes again only where a member ends before it commits.
+            // A delivered event is delivered again only if a member ends before it commits.
             sample.owed.push(there.saturating_sub(handed));
             sample.ack_pending.push(if acked { handed.saturating_sub(committed) } else { 0 });
         }

@@ -1,31 +1,31 @@
-//! The run's topics and groups on Kafka, by name and by place.
+//! The names and places of a run's topics and groups on Kafka.
 
 use crate::bus::{BusError, Position, kafka_topics};
 use crate::num;
 use crate::plan::Plan;
 use crate::topology::{self, Naming, name_part as part, own_name};
 
-/// The names of a run, and its places: each partition of each topic has a number of its own, `topic × partitions +
-/// partition`, which is what a [`Position`] calls its partition.
+/// The names of a run, and its places: each partition of each topic has a unique number, `topic × partitions +
+/// partition`, which is the `partition` of a [`Position`].
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     naming: Naming,
     /// The run's id.
     run: String,
-    /// What stands before the plan's topics.
+    /// Prefix of the plan's topic names.
     prefix: String,
     /// Full names of the topics, in the plan's order.
     topics: Vec<String>,
-    /// Length of what stands before the plan's own name.
+    /// Length of the part before the plan's topic name.
     before: usize,
     partitions: u32,
-    /// For each group: its name, and which topics it receives.
+    /// For each group: its name, and the indexes of the topics it receives.
     groups: Vec<(String, Vec<usize>)>,
 }
 
 impl Names {
     /// # Errors
-    /// When Kafka cannot hold the topics, or a group's patterns are none.
+    /// When Kafka cannot represent the topics, or a group's patterns are invalid.
     pub(super) fn new(plan: &Plan, naming: Naming, run: &str) -> Result<Self, BusError> {
         let unfit = |problem| BusError::Plan { problem, hint: "see `tickgate topology`".to_owned() };
         if let Some(fault) = kafka_topics::faults(&plan.topology).into_iter().next() {
@@ -53,17 +53,17 @@ impl Names {
         })
     }
 
-    /// The run's id.
+    /// Returns the run's id.
     pub(super) fn run(&self) -> &str {
         &self.run
     }
 
-    /// Whose names the topics bear.
+    /// Returns how the topics are named.
     pub(super) const fn naming(&self) -> Naming {
         self.naming
     }
 
-    /// What stands before the plan's topics.
+    /// Returns the prefix of the plan's topic names.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
     }
@@ -76,17 +76,17 @@ impl Names {
         self.topics.get(topic).map(String::as_str)
     }
 
-    /// Partitions of each topic.
+    /// Returns the number of partitions of each topic.
     pub(super) const fn partitions(&self) -> u32 {
         self.partitions
     }
 
-    /// Partitions of all topics.
+    /// Returns the number of partitions of all topics.
     pub(super) fn places(&self) -> u32 {
         num::count32(self.topics.len()) * self.partitions
     }
 
-    /// The name of a group.
+    /// Returns the name of a group.
     pub(super) fn group(&self, group: usize) -> &str {
         self.groups.get(group).map_or("", |(name, _)| name)
     }
@@ -95,13 +95,13 @@ impl Names {
         self.groups.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The full names of the topics that a group subscribes.
+    /// Returns the full names of the topics that a group subscribes to.
     pub(super) fn subscribed(&self, group: usize) -> Vec<&str> {
         let topics = self.groups.get(group).map_or(&[][..], |(_, topics)| topics);
         topics.iter().filter_map(|&topic| self.topic(topic)).collect()
     }
 
-    /// The places of all partitions that a group subscribes.
+    /// Returns the places of all partitions that a group subscribes to.
     pub(super) fn received(&self, group: usize) -> impl Iterator<Item = u32> {
         let topics = self.groups.get(group).map_or(&[][..], |(_, topics)| topics);
         topics.iter().flat_map(|&topic| {
@@ -110,7 +110,7 @@ impl Names {
         })
     }
 
-    /// The index of a topic by its full name; `last` is looked at first.
+    /// Returns the index of a topic by its full name; `last` is checked first.
     pub(super) fn index(&self, name: &str, last: usize) -> Option<usize> {
         if self.topics.get(last).is_some_and(|known| known == name) {
             return Some(last);
@@ -118,17 +118,17 @@ impl Names {
         self.topics.iter().position(|known| known == name)
     }
 
-    /// The name that the plan gives a topic.
+    /// Returns the plan's name of a topic.
     pub(super) fn published<'a>(&self, name: &'a str) -> &'a str {
         name.get(self.before..).unwrap_or(name)
     }
 
-    /// The place of a partition of a topic.
+    /// Returns the place of a topic's partition.
     pub(super) fn place(&self, topic: usize, partition: i32) -> u32 {
         num::count32(topic) * self.partitions + u32::try_from(partition).unwrap_or(0)
     }
 
-    /// A position; one that the broker does not tell has the highest offset.
+    /// Returns a position; if the broker does not report the offset, it is `u64::MAX`.
     pub(super) fn position(&self, topic: usize, partition: i32, offset: i64) -> Position {
         Position {
             partition: self.place(topic, partition),

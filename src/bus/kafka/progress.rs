@@ -1,4 +1,4 @@
-//! How far each group is, as its members know it: what was handed over, what is committed, and who holds what.
+//! The progress of each group as seen by its members: delivered and committed offsets, and assigned partitions.
 
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -6,23 +6,23 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::num;
 
-/// One group.
+/// The progress of one group.
 #[derive(Debug)]
 pub(super) struct Progress {
-    /// For each place: one above the highest offset that was handed over.
+    /// For each place: the highest delivered offset plus one.
     handed: Vec<AtomicU64>,
-    /// For each place: what is committed, the next offset.
+    /// For each place: the committed offset, which is the next one to read.
     committed: Vec<AtomicU64>,
-    /// For each member: how many partitions it holds, once it has joined.
+    /// For each member: the number of partitions it holds, once it has joined.
     seats: Mutex<Vec<Option<u32>>>,
-    /// Partitions that the group has to share out.
+    /// Number of partitions to distribute within the group.
     shares: u32,
-    /// Every member has joined and every partition is somebody's: set once.
+    /// Every member has joined and every partition is assigned; never reset.
     balanced: AtomicBool,
 }
 
 impl Progress {
-    /// A group of so many members that shares out so many partitions, among `places` of the whole run.
+    /// Creates a group of `members` members that share `shares` of the run's `places` partitions.
     pub(super) fn new(places: u32, members: u32, shares: u32) -> Self {
         let zeros = || (0..places).map(|_| AtomicU64::new(0)).collect();
         Self {
@@ -30,15 +30,15 @@ impl Progress {
             committed: zeros(),
             seats: Mutex::new(vec![None; num::index32(members)]),
             shares,
-            // A single member has nobody to wait for.
+            // A single member does not wait for others.
             balanced: AtomicBool::new(members <= 1 || shares == 0),
         }
     }
 
-    /// Notes that an event is handed over; returns the attempt, as far as this run knows.
+    /// Records a delivered event; returns the attempt number, as far as this run knows.
     pub(super) fn hand_over(&self, place: u32, offset: u64) -> u32 {
         let Some(handed) = self.handed.get(num::index32(place)) else { return 1 };
-        // One member at a time has a partition, so nobody writes between these two.
+        // Only one member at a time holds a partition, so no other thread writes between the load and the store.
         if offset < handed.load(Ordering::Relaxed) {
             return 2;
         }
@@ -52,13 +52,13 @@ impl Progress {
         }
     }
 
-    /// Events that were handed over, and those that are committed.
+    /// Returns the numbers of delivered and of committed events.
     pub(super) fn totals(&self) -> (u64, u64) {
         let sum = |all: &[AtomicU64]| all.iter().map(|n| n.load(Ordering::Relaxed)).sum();
         (sum(&self.handed), sum(&self.committed))
     }
 
-    /// A member holds so many partitions from now on; `None` when it has left, or is between two assignments.
+    /// Sets the number of partitions that a member holds; `None` if it has left or is between two assignments.
     pub(super) fn seat(&self, member: u32, partitions: Option<u32>) {
         let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seat) = seats.get_mut(num::index32(member)) {
@@ -70,7 +70,7 @@ impl Progress {
         }
     }
 
-    /// Every member has had its part.
+    /// Returns whether every member has had its share.
     pub(super) fn balanced(&self) -> bool {
         self.balanced.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! Makes and removes the run's topics and groups, and checks the cluster against the plan before that.
+//! Creates and removes the run's topics and groups, after checking the cluster against the plan.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, TcpStream, ToSocketAddrs as _};
@@ -20,21 +20,21 @@ use crate::host::addresses;
 use crate::plan::{Acks, Plan, Sync};
 use crate::topology::Naming;
 
-/// How long the cluster may take to let us in, and to answer a request of the control side.
+/// Maximum time for the cluster to accept a connection, and to answer a control request.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a new topic may take until each of its partitions has a leader.
+/// Maximum time until each partition of a new topic has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
-/// How long the last members may take to leave their groups.
+/// Maximum time for the last members to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Has the client tell what happened to it, which it does only when it is asked, one thing at a time.
+/// Makes the client report its events, which it does only when polled, one at a time.
 pub(super) fn listen(control: &BaseConsumer<Watching>) {
     for _ in 0..64 {
         let _ = control.poll(Duration::ZERO);
     }
 }
 
-/// Asks the cluster who is there, until it answers or has said why it never will.
+/// Requests the cluster's metadata until it answers or has reported a permanent error.
 pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result<Metadata, BusError> {
     let watch = &control.context().0;
     let start = Instant::now();
@@ -61,15 +61,16 @@ pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result
                     let what = format!("cannot connect to {}: {error}", target.label);
                     return Err(explain(watch, &target.scrub(&what)));
                 }
-                // On a busy machine the answer may only need longer.
+                // On a busy machine the answer may merely take longer.
                 wait = (wait * 2).min(Duration::from_secs(3));
             }
         }
     }
 }
 
-/// The error of a cluster that answered and named an address where nobody is: the client's own words about a broker it
-/// was told of begin with `HOST:PORT/ID: ` (those it was given, with `HOST:PORT/bootstrap: `).
+/// Returns the error for a cluster that answered with an address that cannot be reached. The client's messages begin
+/// with `HOST:PORT/ID: ` for a broker learned from the metadata, and with `HOST:PORT/bootstrap: ` for a configured
+/// one.
 fn elsewhere(text: &str, target: &Target) -> Option<BusError> {
     let (broker, problem) = text.split_once(": ")?;
     let (address, id) = broker.rsplit_once('/')?;
@@ -79,7 +80,7 @@ fn elsewhere(text: &str, target: &Target) -> Option<BusError> {
     (problem.starts_with("Connect to") && !is_given).then(|| unreachable_broker(target, id, address, problem))
 }
 
-/// What is said of a broker whose advertised address leads nowhere.
+/// Returns the error for a broker whose advertised address is unreachable.
 fn unreachable_broker(target: &Target, id: i32, address: &str, problem: &str) -> BusError {
     environment(
         &format!(
@@ -90,7 +91,7 @@ fn unreachable_broker(target: &Target, id: i32, address: &str, problem: &str) ->
     )
 }
 
-/// An error of the environment, with what the client said last and what to do about it.
+/// Returns an environment error with the client's last message and a hint.
 pub(super) fn explain(watch: &Watch, what: &str) -> BusError {
     let said = watch.said();
     let text = said.as_ref().map_or("", |said| said.text.as_str());
@@ -156,7 +157,7 @@ pub(super) fn check(
     Ok(())
 }
 
-/// The load goes to the brokers that the cluster names, wherever the first one is.
+/// Checks that all brokers in the metadata are on this machine: the load goes to them, wherever the first one is.
 fn check_here(named: impl Iterator<Item = String>, own: &[IpAddr], target: &Target) -> Result<(), BusError> {
     let mut named = named;
     match named.find(|at| !addresses::are_local(&addresses::of(at), own)) {
@@ -171,13 +172,13 @@ fn check_here(named: impl Iterator<Item = String>, own: &[IpAddr], target: &Targ
     }
 }
 
-/// The topics that this run made, and so may remove.
+/// The topics that this run created and therefore may remove.
 #[derive(Debug, Default)]
 pub(super) struct Made(BTreeSet<String>);
 
 impl Made {
-    /// Private names are nobody else's, whatever the cluster answers. A topic of the profile's own name is this run's only
-    /// where the cluster has said so.
+    /// Private names belong to this run, whatever the cluster answers. A topic with a name from the profile is this
+    /// run's only if the cluster has confirmed that it created the topic.
     fn before(names: &Names) -> Self {
         match names.naming() {
             Naming::Private => Self(names.topics().iter().cloned().collect()),
@@ -194,7 +195,7 @@ impl Made {
     }
 }
 
-/// The admin side of a cluster.
+/// The admin client of a cluster.
 pub(super) struct Admin<'a> {
     pub(super) client: &'a AdminClient<Watching>,
     pub(super) runtime: &'a Runtime,
@@ -206,7 +207,7 @@ impl Admin<'_> {
         AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE))
     }
 
-    /// Makes the topics, and returns when each partition answers.
+    /// Creates the topics, and returns when each partition answers.
     pub(super) fn provision(
         &self,
         plan: &Plan,
@@ -238,11 +239,11 @@ impl Admin<'_> {
                     explain(watch, &format!("cannot make the run's topics{}: {error}", self.maybe_made()))
                 })?;
             made.take(answers.iter());
-            // What is there at the second attempt was made by the first.
+            // A topic that already exists on the second attempt was created by the first.
             let ours =
                 |topic: &str, code: &Code| again && *code == Code::TopicAlreadyExists && made.has(topic);
             match answers.into_iter().filter_map(Result::err).find(|(topic, code)| !ours(topic, code)) {
-                // A broker that was there a moment ago may be shut out for another one.
+                // A broker that was available a moment ago may be fenced for a moment.
                 Some((_, Code::InvalidReplicationFactor)) if Instant::now() < deadline => {
                     again = true;
                     std::thread::sleep(Duration::from_millis(200));
@@ -253,12 +254,12 @@ impl Admin<'_> {
         }
     }
 
-    /// A topic of the profile's own name must not exist: it would belong to other users of the cluster.
+    /// Checks that no topic with a name from the profile exists: it would belong to other users of the cluster.
     fn check_free(&self, control: &BaseConsumer<Watching>, plan: &Plan) -> Result<(), BusError> {
         if self.names.naming() == Naming::Private {
             return Ok(());
         }
-        // Of all topics: asking for one by its name may make it.
+        // Requests all topics, because requesting one by name may create it.
         let metadata = control.fetch_metadata(None, PATIENCE).map_err(|error| {
             explain(&control.context().0, &format!("cannot ask for the cluster's topics: {error}"))
         })?;
@@ -270,7 +271,8 @@ impl Admin<'_> {
         }
     }
 
-    /// What to look for where the cluster has not said whether it made the topics, and they are not ours by name.
+    /// Returns a note on what to look for if the cluster has not confirmed creating the topics and their names are
+    /// not private.
     fn maybe_made(&self) -> String {
         match self.names.naming() {
             Naming::Private => String::new(),
@@ -289,7 +291,7 @@ impl Admin<'_> {
                         return Err(explain(&control.context().0, &what));
                     }
                     std::thread::sleep(Duration::from_millis(20));
-                    // The client goes by what it knows, which is from before there were leaders.
+                    // Refreshes the client's cached metadata, which dates from before the leader election.
                     let _ = control.fetch_metadata(Some(topic), Duration::from_secs(1));
                 }
             }
@@ -297,7 +299,7 @@ impl Admin<'_> {
         Ok(())
     }
 
-    /// Removes the topics, as far as they are there. Returns what is left.
+    /// Removes the topics that exist. Returns those that remain.
     fn remove_topics(&self, made: &Made) -> Result<Vec<String>, BusError> {
         let topics: Vec<&str> = made.0.iter().map(String::as_str).collect();
         if topics.is_empty() {
@@ -317,7 +319,7 @@ impl Admin<'_> {
         Ok(kept.map(|(topic, code)| format!("topic {topic} ({code})")).collect())
     }
 
-    /// Removes the topics that the run made and its groups, as far as they are there.
+    /// Removes the run's topics and groups that exist.
     pub(super) fn teardown(&self, made: &Made) -> Result<(), BusError> {
         let mut left = self.remove_topics(made)?;
         let deadline = Instant::now() + LEAVE_WITHIN;
@@ -348,7 +350,7 @@ impl Admin<'_> {
         Err(left_behind(self.names.run(), &left))
     }
 
-    /// Settings of a broker that matter to the figures, where we may read them.
+    /// Returns the broker settings that affect the figures, as far as the user may read them.
     fn broker_settings(&self, id: i32) -> Vec<(String, String)> {
         const WANTED: [&str; 6] = [
             "auto.create.topics.enable",
@@ -367,7 +369,7 @@ impl Admin<'_> {
         known.collect()
     }
 
-    /// What is known of the cluster.
+    /// Returns facts about the cluster.
     pub(super) fn facts(
         &self,
         metadata: &Metadata,
@@ -409,9 +411,9 @@ impl Admin<'_> {
     }
 }
 
-/// The brokers of a cluster, each with its id and address.
+/// Returns the brokers of a cluster, each with its id and address.
 fn nodes(metadata: &Metadata) -> String {
-    /// Brokers that are named; a large cluster is only counted.
+    /// Maximum number of brokers to list; larger clusters are only counted.
     const NAMED: usize = 12;
     let brokers = metadata.brokers();
     let named = brokers.iter().take(NAMED);
@@ -423,8 +425,8 @@ fn nodes(metadata: &Metadata) -> String {
     all.join(", ")
 }
 
-/// What an acknowledgement means. A broker writes before it answers; it forces to the disk by itself only when the
-/// system does, unless each topic is told to.
+/// Returns what an acknowledgement means. A broker writes before it answers; it leaves flushing to disk to the
+/// operating system, unless a topic's settings require it.
 pub(super) fn durability(plan: &Plan) -> String {
     let kept = if plan.bus.sync == Sync::Always { "fsync" } else { "page cache" };
     let (replicas, in_step) = (plan.bus.replicas, plan.bus.kafka.min_insync_replicas);
@@ -435,7 +437,7 @@ pub(super) fn durability(plan: &Plan) -> String {
     }
 }
 
-/// The settings that all topics of all runs have: they are known by them (see [`super::clean`]).
+/// The settings that all topics of all runs have; they identify such topics (see [`super::clean`]).
 pub(super) const FIXED: [(&str, &str); 4] = [
     ("cleanup.policy", "delete"),
     ("max.message.bytes", MAX_MESSAGE),
@@ -443,12 +445,12 @@ pub(super) const FIXED: [(&str, &str); 4] = [
     ("message.timestamp.type", "CreateTime"),
 ];
 
-/// The settings of every topic of a run.
+/// Returns the settings of every topic of a run.
 fn topic_settings(plan: &Plan) -> Vec<(&'static str, String)> {
     let bus = &plan.bus;
     let mut settings = vec![
         ("retention.ms", (bus.max_age.ns / 1_000_000).max(1).to_string()),
-        // Of each partition: the busiest may hold nearly everything.
+        // This limit is per partition: the busiest may hold nearly everything.
         ("retention.bytes", bus.max_bytes.bytes.to_string()),
         ("min.insync.replicas", bus.kafka.min_insync_replicas.to_string()),
     ];
@@ -466,7 +468,7 @@ fn left_behind(run: &str, what: &[String]) -> BusError {
     )
 }
 
-/// Why a topic could not be made.
+/// Returns the error for a topic that could not be created.
 fn refused(topic: &str, code: Code, plan: &Plan, names: &Names) -> BusError {
     let what = format!("the cluster does not make topic {topic}: {code}");
     match code {
@@ -501,7 +503,7 @@ fn refused(topic: &str, code: Code, plan: &Plan, names: &Names) -> BusError {
     }
 }
 
-/// Whether an error is only that of one request.
+/// Returns the error for a failed observation request.
 pub(super) fn observing(error: &KafkaError) -> BusError {
     environment(&format!("cannot observe the run's topics: {error}"), "see the broker's log")
 }

@@ -1,9 +1,9 @@
-//! The sending end: an own producer, whose reports are taken in on the generator's thread while it waits.
+//! The sending end: a dedicated producer; its delivery reports are handled on the generator's thread while it waits.
 //!
-//! The client's window and buffer are ours, not librdkafka's, so that they mean the same as on NATS: an event that waits
-//! for room is not in librdkafka yet, and a report that comes too late is recognised by its ticket. What was on a
-//! connection that is gone librdkafka sends again by itself on the next one, and with idempotence neither twice nor out of
-//! order: so it stays open, and has its place in the window, until it is confirmed or its time is over.
+//! tickgate keeps the window and the buffer itself, outside librdkafka, so that they mean the same as on NATS: an
+//! event waiting for room is not in librdkafka yet, and a late report is recognised by its ticket. After a lost
+//! connection librdkafka resends events by itself on the next one; with idempotence, neither twice nor out of order.
+//! Such an event therefore stays open and keeps its place in the window until it is confirmed or its time is over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -28,11 +28,11 @@ use crate::num;
 use crate::plan::{Acks, BatchCompression, Bus, Ns};
 use crate::record::quota::Side;
 
-/// The client looks for events that have timed out about once a second. Only after that they are given up here, since
-/// it can tell those that were never sent.
+/// The client checks for timed-out events about once a second. The driver gives events up only after that, because
+/// the client can identify those that were never sent.
 const GRACE_NS: Ns = 1_500_000_000;
 
-/// An event as it waits for room in the window.
+/// An event waiting for room in the window.
 #[derive(Debug)]
 struct Parcel {
     topic: usize,
@@ -40,7 +40,7 @@ struct Parcel {
     payload: Box<[u8]>,
 }
 
-/// What became of an event.
+/// The outcome of an event.
 #[derive(Debug, Clone, Copy)]
 struct Done {
     label: usize,
@@ -54,7 +54,7 @@ enum Fate {
     Other(Answer),
 }
 
-/// Takes a producer's reports.
+/// Collects a producer's reports.
 struct Reports {
     watch: Watch,
     clock: Clock,
@@ -92,7 +92,7 @@ impl ProducerContext for Reports {
     }
 }
 
-/// Whether a message that failed may be in the log all the same.
+/// Returns whether a failed message may be in the log nevertheless.
 fn status(message: &BorrowedMessage<'_>) -> Status {
     #[expect(unsafe_code, reason = "rdkafka has no call for it")]
     // SAFETY: the message lives as long as the report that is being read.
@@ -101,7 +101,7 @@ fn status(message: &BorrowedMessage<'_>) -> Status {
     }
 }
 
-/// The answer to an event that failed: a refusal only where it is known not to be stored.
+/// Returns the answer to a failed event: a refusal only if it is known not to be stored.
 fn failed(code: Option<Code>, status: Status) -> Answer {
     match (code, status) {
         (Some(code), Status::RD_KAFKA_MSG_STATUS_NOT_PERSISTED) => Answer::Refused(refusal(code)),
@@ -109,7 +109,7 @@ fn failed(code: Option<Code>, status: Status) -> Answer {
     }
 }
 
-/// Why an event was refused.
+/// Returns the reason for which an event was refused.
 fn refusal(code: Code) -> Refusal {
     match code {
         Code::MessageTimedOut | Code::PurgeQueue | Code::PurgeInflight => Refusal::NotSent,
@@ -124,13 +124,13 @@ fn refusal(code: Code) -> Refusal {
     }
 }
 
-/// The protocol's number of an error; the client's own ones are below zero there.
+/// Returns the protocol's number of an error; the client's own errors have negative numbers there.
 #[expect(clippy::as_conversions, reason = "there is no other way to an enum's number")]
 const fn number(code: Code) -> u32 {
     (code as i32).unsigned_abs()
 }
 
-/// What a publisher needs of its run.
+/// What a publisher needs from its run.
 pub(super) struct Setup<'a> {
     pub(super) config: ClientConfig,
     pub(super) bus: &'a Bus,
@@ -142,7 +142,7 @@ pub(super) struct Setup<'a> {
 
 /// The sending end of one generator.
 pub struct KafkaPublisher {
-    // Before the producer, whose queue it is.
+    // Declared before the producer, which owns its queue, so that it is dropped first.
     bell: Bell,
     producer: BaseProducer<Reports>,
     names: Arc<Names>,
@@ -156,10 +156,10 @@ pub struct KafkaPublisher {
 }
 
 impl KafkaPublisher {
-    /// Connects.
+    /// Connects to the cluster.
     ///
     /// # Errors
-    /// When the settings exclude each other, or the cluster does not answer.
+    /// When the settings are incompatible, or the cluster does not answer.
     pub(super) fn connect(setup: Setup<'_>) -> Result<Self, BusError> {
         let Setup { mut config, bus, names, symbols, clock, watch } = setup;
         settings(&mut config, bus);
@@ -167,7 +167,7 @@ impl KafkaPublisher {
         let producer = BaseProducer::from_config_and_context(&config, reports).map_err(|error| {
             environment(&format!("cannot make a producer: {error}"), "check the settings in [bus.kafka]")
         })?;
-        // The first event should find the way.
+        // Fetches metadata, so that the first event does not wait for it.
         producer
             .client()
             .fetch_metadata(None, Duration::from_secs(5))
@@ -194,10 +194,10 @@ impl KafkaPublisher {
         })
     }
 
-    /// Takes in the reports that are there, and fills the places that they leave.
+    /// Handles the available reports, and fills the places they free.
     fn serve(&mut self) {
         while self.bell.has_rung() {
-            // Serves a single one, whatever there is.
+            // Serves a single report, however many there are.
             self.producer.poll(Timeout::After(Duration::ZERO));
         }
         {
@@ -239,21 +239,21 @@ impl KafkaPublisher {
     }
 }
 
-/// What it takes to send.
+/// What sending an event requires.
 struct Line<'a> {
     producer: &'a BaseProducer<Reports>,
     names: &'a Names,
     symbols: &'a [String],
 }
 
-/// Why the client does not take an event.
+/// Why the client does not accept an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NotTaken {
     /// Its queue is full.
     Full,
-    /// It has given up for good.
+    /// It has permanently failed.
     Closed,
-    /// It knows already that the event has nowhere to go.
+    /// It already knows that the event has no destination.
     Gone(Code),
 }
 
@@ -271,7 +271,8 @@ impl Line<'_> {
     }
 }
 
-/// A ticket and a topic in the word that the client keeps with a message: 32 bits of generation, 8 of topic, 24 of slot.
+/// Packs a ticket and a topic into the word that the client keeps with a message: 32 bits of generation, 8 of topic,
+/// 24 of slot.
 fn pack(ticket: Ticket, topic: usize) -> usize {
     let topic = num::count(topic) & 0xff;
     num::index(u64::from(ticket.generation) << 32 | topic << 24 | u64::from(ticket.slot & 0x00ff_ffff))
@@ -283,7 +284,7 @@ fn unpack(label: usize) -> (Ticket, usize) {
     (ticket, num::index(label >> 24 & 0xff))
 }
 
-/// The producer's settings. Whatever is not said here is librdkafka's default.
+/// Sets the producer's settings; all others keep librdkafka's defaults.
 fn settings(config: &mut ClientConfig, bus: &Bus) {
     let kafka = &bus.kafka;
     let acks = match kafka.acks {
@@ -305,14 +306,14 @@ fn settings(config: &mut ClientConfig, bus: &Bus) {
         .set("batch.size", kafka.batch_size.bytes.to_string())
         .set("max.in.flight.requests.per.connection", kafka.max_in_flight.to_string())
         .set("compression.type", compression)
-        // As Java clients do it; the default of librdkafka puts the same key into another partition.
+        // As Java clients do; librdkafka's default maps the same key to another partition.
         .set("partitioner", "murmur2_random")
         .set("message.timeout.ms", (bus.publish_timeout.ns / 1_000_000).max(1).to_string())
         .set("message.max.bytes", super::MAX_MESSAGE)
         .set("topic.metadata.propagation.max.ms", "5000")
-        // They say whether a quota holds the client back.
+        // The statistics show whether a quota throttles the client.
         .set("statistics.interval.ms", INTERVAL_MS)
-        // The window bounds what is in the client.
+        // The window limits what is in the client.
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "2147483647");
 }
@@ -344,7 +345,7 @@ impl Publisher for KafkaPublisher {
             };
         }
         if !self.window.admits(bytes) {
-            // Perhaps only because nobody has waited for a while.
+            // It may seem full only because reports have not been handled for a while.
             self.serve();
             if !self.window.admits(bytes) {
                 return Err(Refused::Full);
@@ -393,7 +394,7 @@ impl Publisher for KafkaPublisher {
 
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
-        // What was accepted shall leave, but a dead broker must not hold us.
+        // Accepted events should leave, but a dead broker must not block the drop.
         self.pump();
         let _ = self.producer.flush(Duration::from_millis(200));
     }

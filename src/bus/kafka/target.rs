@@ -1,7 +1,6 @@
-//! Where a Kafka cluster is and how to get in: addresses, and what a user, a file or the environment adds to them.
+//! Location of a Kafka cluster and access to it: addresses, and what a user, a file or the environment adds to them.
 //!
-//! Secrets come from a URL, the environment or a properties file; like those of NATS they appear in nothing that is
-//! shown.
+//! Secrets come from a URL, the environment or a properties file. As on NATS, they are never displayed.
 
 use std::fs::File;
 use std::path::Path;
@@ -13,26 +12,27 @@ use super::access::{self, Access, Asks, Pem, Sasl, TlsFiles};
 use crate::bus::secret::{Secret, decode, redact, split};
 use crate::bus::{BusError, environment};
 
-/// A cluster, by some of its brokers, and how to get in.
+/// A cluster, by some of its brokers, and its access settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
-    /// `host:port` of each broker to ask first.
+    /// `host:port` of each bootstrap broker.
     pub brokers: Vec<String>,
-    /// The connection is encrypted.
+    /// Whether the connection is encrypted.
     pub tls: bool,
-    /// With which certificates.
+    /// TLS settings.
     pub files: TlsFiles,
-    /// How to prove who we are, if at all.
+    /// SASL credentials, if any.
     pub sasl: Option<Sasl>,
-    /// What to call it in reports; holds no secret.
+    /// Name for reports; contains no secret.
     pub label: String,
 }
 
 impl Target {
-    /// `kafka://host:9092`, `kafka+tls://host:9093`, several hosts with commas between, `kafka://user:password@host:9092`.
+    /// Parses `kafka://host:9092`, `kafka+tls://host:9093`, several comma-separated hosts, or
+    /// `kafka://user:password@host:9092`.
     ///
     /// # Errors
-    /// When it is not such a URL; the text shows it without its user information.
+    /// When it is not such a URL; the message shows it without its user information.
     pub fn parse(url: &str) -> Result<Self, BusError> {
         let bad = || {
             environment(
@@ -58,7 +58,7 @@ impl Target {
         Ok(Self { brokers, tls, files: TlsFiles::default(), sasl, label })
     }
 
-    /// The target with what a user or the environment adds.
+    /// Returns the target with a user's or the environment's settings applied.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
         let Access { user, password, mechanism, files, tls, .. } = access;
@@ -75,12 +75,12 @@ impl Target {
         Self { tls, files, sasl, ..self }
     }
 
-    /// The target with all that is asked for; each contradiction and each file that is of no use is an error, before anything
-    /// is connected to. Also what of it is not used.
+    /// Returns the target with all access settings applied, and warnings about unused ones. Each contradiction and
+    /// each unusable file is an error, before any connection is made.
     ///
     /// # Errors
-    /// When a login is asked for and nobody is named, when a password would travel although nobody asked for that, and when a
-    /// file cannot be used.
+    /// When a login is required but no user is given, when a password would be sent unencrypted without a protocol that
+    /// allows it, or when a file cannot be used.
     pub fn completed(self, access: Access) -> Result<(Self, Vec<String>), BusError> {
         if let Some(mechanism) = &access.mechanism {
             access::mechanism(mechanism, "$KAFKA_SASL_MECHANISM")?;
@@ -102,7 +102,7 @@ impl Target {
         Ok((target, warnings))
     }
 
-    /// A file's login has a user, a mechanism and a connection on which it may happen.
+    /// Checks that a login required by a file has a user, a mechanism and a suitable connection.
     fn is_as_asked(&self, asks: &Asks, mechanism: bool) -> Result<(), BusError> {
         let Some(login) = &asks.login else { return Ok(()) };
         let wrong = |problem: &str, hint: &str| environment(&format!("{}: {problem}", asks.file), hint);
@@ -131,7 +131,7 @@ impl Target {
         Ok(())
     }
 
-    /// What of a file is not used on this connection.
+    /// Returns warnings about a file's settings that are not used on this connection.
     fn unused_of(&self, asks: &Asks) -> Vec<String> {
         let mut unused = Vec::new();
         if !self.tls && !self.files.settings.is_empty() {
@@ -154,14 +154,14 @@ impl Target {
         unused
     }
 
-    /// Every file can be read and holds what it should, and the client takes them together.
+    /// Checks that every file can be read and holds what it should, and that the client accepts the files together.
     fn check_files(&self) -> Result<(), BusError> {
         if !self.tls {
             return Ok(());
         }
         let mut config = self.config("check")?;
         config.remove("bootstrap.servers");
-        // Makes the context of TLS and connects to nothing.
+        // Creates the TLS context without connecting.
         let made: Result<BaseConsumer, _> = config.create();
         made.map(drop).map_err(|error| {
             environment(
@@ -171,20 +171,20 @@ impl Target {
         })
     }
 
-    /// What every client of this cluster is configured with.
+    /// Returns the configuration shared by all clients of this cluster.
     ///
     /// # Errors
-    /// When a file is missing, or only one of certificate and key is given.
+    /// When a file is missing, or a certificate is given without its key or vice versa.
     pub(super) fn config(&self, name: &str) -> Result<ClientConfig, BusError> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", self.brokers.join(","))
             .set("client.id", format!("tickgate {name}"))
             .set("socket.keepalive.enable", "true")
-            // The client's own backoff would add up to 10 s to an outage.
+            // The client's default backoff would add up to 10 s to an outage.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "500")
-            // For a moment a cluster may have no broker at all; 5 min later would be too late to ask again.
+            // A cluster may briefly have no broker at all; asking again only after 5 min would be too late.
             .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
         let protocol = match (self.sasl.is_some(), self.tls) {
             (false, false) => "plaintext",
@@ -203,12 +203,12 @@ impl Target {
         Ok(config)
     }
 
-    /// What must not be shown: the password, a key, the passwords of keys.
+    /// Returns the secrets, for redaction: passwords and keys.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.sasl.iter().map(|sasl| &sasl.password).chain(self.files.secrets())
     }
 
-    /// Takes secrets out of a text that might quote them.
+    /// Removes secrets from a text that might quote them.
     pub(super) fn scrub(&self, text: &str) -> String {
         let secrets = self.secrets().map(Secret::expose).filter(|secret| !secret.is_empty());
         secrets.fold(text.to_owned(), |text, secret| text.replace(secret, "***"))
@@ -254,7 +254,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> BusError {
     environment(&format!("cannot read {}: {error}", path.display()), "check the path and its rights")
 }
 
-/// What a file should hold.
+/// Expected content of a file.
 enum Held {
     Certificate,
     Key { password: bool },
@@ -263,7 +263,7 @@ enum Held {
 impl Held {
     fn is_in(&self, path: &Path) -> Result<(), BusError> {
         let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
-        // A folder of authorities is librdkafka's to read.
+        // librdkafka itself reads a folder of authorities.
         if file.metadata().is_ok_and(|about| about.is_dir()) {
             return Ok(());
         }
@@ -287,7 +287,7 @@ impl Held {
     }
 }
 
-/// `host:port`, the port 9092 where it is left out.
+/// Returns `host:port`; the port defaults to 9092.
 fn broker(text: &str) -> Option<String> {
     let text = text.trim();
     let legal = |c: char| c.is_ascii_alphanumeric() || ".-_:[]".contains(c);
@@ -356,7 +356,7 @@ mod tests {
         assert_eq!(protocol("kafka://a", Access { files: files(inline), ..plain }), "sasl_ssl");
     }
 
-    /// A target and a properties file's text, together.
+    /// Returns the completed target for a URL and the text of a properties file.
     fn completed(url: &str, text: &str) -> Result<(Target, Vec<String>), String> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("client.properties");
@@ -412,7 +412,7 @@ mod tests {
             let (target, _) = completed(url, &text).unwrap();
             assert_eq!((target.tls, target.sasl.is_some()), (tls, true), "{url} {text}");
         }
-        // As in Kafka, a protocol without a login has none, whatever else the file holds.
+        // As in Kafka, a protocol without a login does not log in, whatever else the file contains.
         let (target, warnings) =
             completed("kafka://h", &format!("security.protocol=PLAINTEXT\nsasl.mechanism=PLAIN\n{LOGIN}"))
                 .unwrap();

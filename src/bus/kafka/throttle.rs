@@ -1,21 +1,21 @@
-//! How long brokers asked a client to wait for its quota (`throttle_time_ms`), by librdkafka's statistics.
+//! How long brokers made a client wait for its quota (`throttle_time_ms`), from librdkafka's statistics.
 
 use crate::num;
 use crate::plan::Ns;
 
-/// How often the client gives its statistics.
+/// Interval of the client's statistics.
 pub(super) const INTERVAL_MS: &str = "500";
 const INTERVAL_NS: Ns = 500_000_000;
 
-/// What brokers asked for in one interval, in milliseconds.
+/// Throttle times in one interval, in milliseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Asked {
     pub(super) longest: u64,
     pub(super) sum: u64,
 }
 
-/// Reads it from the statistics: the largest of any broker. Topics, which may be many, come after the brokers and are not
-/// looked at.
+/// Parses the statistics and returns the largest value of any broker. Topics, of which there may be many, come after
+/// the brokers and are not parsed.
 pub(super) fn asked(statistics: &[u8]) -> Asked {
     let mut asked = Asked::default();
     let mut rest = statistics;
@@ -31,7 +31,7 @@ pub(super) fn asked(statistics: &[u8]) -> Asked {
     asked
 }
 
-/// The number after a name, within the object that begins here.
+/// Returns the number after a name, within the object that begins here.
 fn field(window: &[u8], name: &[u8]) -> u64 {
     let end = window.iter().position(|&byte| byte == b'}').unwrap_or(window.len());
     let Some(at) = window[..end].windows(name.len()).position(|part| part == name) else { return 0 };
@@ -40,16 +40,16 @@ fn field(window: &[u8], name: &[u8]) -> u64 {
     digits.fold(0, |value: u64, digit| value.saturating_mul(10).saturating_add(u64::from(digit - b'0')))
 }
 
-/// What begins or ends.
+/// The start or end of throttling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
-    /// From this moment on the client is held back; a broker asked it to wait for so many milliseconds.
+    /// The client is throttled from `at`; the longest wait that a broker requested, in milliseconds.
     Begins { at: Ns, longest: u64 },
-    /// From this moment on it is not; brokers asked for so many milliseconds in all.
+    /// The client is no longer throttled from `at`; the sum of the requested waits, in milliseconds.
     Ends { at: Ns, sum: u64 },
 }
 
-/// Is a client held back?
+/// Tracks whether a client is throttled.
 #[derive(Debug, Default)]
 pub(super) struct Throttle {
     until: Option<Ns>,
@@ -57,7 +57,7 @@ pub(super) struct Throttle {
 }
 
 impl Throttle {
-    /// Takes in what was asked for in the interval that ends now.
+    /// Processes the throttle times of the interval that ends now.
     pub(super) fn take(&mut self, asked: Asked, now: Ns) -> Option<Step> {
         self.sum = self.sum.saturating_add(asked.sum);
         match (self.until, asked.longest) {
@@ -75,7 +75,7 @@ impl Throttle {
     }
 }
 
-/// Milliseconds as seconds, for a text.
+/// Formats milliseconds as seconds.
 pub(super) fn seconds(milliseconds: u64) -> String {
     format!("{:.1} s", num::f64_of(milliseconds) / 1e3)
 }

@@ -1,7 +1,7 @@
-//! A topology on Kafka: its topics' names there, what Kafka cannot hold, and what groups subscribe in place of
-//! wildcards.
+//! A topology on Kafka: the names of its topics, what Kafka cannot represent, and what groups subscribe to, since
+//! Kafka has no wildcards.
 //!
-//! It needs no client: a profile is checked and drawn for Kafka in a build without it, too.
+//! It needs no client, so a build without Kafka can also check and draw a profile for Kafka.
 
 use std::fmt::Write as _;
 
@@ -10,18 +10,18 @@ use crate::plan::{Delivery, Group, Topology};
 
 use crate::topology::{receives, subject};
 
-/// The longest name of a topic.
+/// Maximum length of a topic name.
 const NAME_MAX: usize = 249;
-/// Room for what stands before a topic's name in a run, `tickgate-<run>.`.
+/// Room for the prefix of a run's topics, `tickgate-<run>.`.
 const RUN_PREFIX: usize = 32;
 
-/// The topic's name for everybody: that of the NATS subject, without the symbol.
+/// Returns the topic's name without a run's prefix: that of the NATS subject, without the symbol.
 #[must_use]
 pub fn topic_name(topology: &Topology, topic: &str) -> String {
     subject(topology, topic)
 }
 
-/// Why Kafka cannot hold these topics: a sentence each, with what is expected instead.
+/// Returns why Kafka cannot represent these topics: one sentence for each fault, with what is expected.
 #[must_use]
 pub fn faults(topology: &Topology) -> Vec<String> {
     let mut faults = Vec::new();
@@ -42,7 +42,7 @@ pub fn faults(topology: &Topology) -> Vec<String> {
                 NAME_MAX - RUN_PREFIX
             ));
         }
-        // Kafka makes one metric's name of both and refuses the second.
+        // Kafka derives the same metric name from both and refuses the second.
         let metric = |name: &str| name.replace('.', "_");
         if let Some(other) =
             names.iter().take(at).find(|other| *other != name && metric(other) == metric(name))
@@ -56,7 +56,7 @@ pub fn faults(topology: &Topology) -> Vec<String> {
     faults
 }
 
-/// How groups listen on Kafka, where there are no wildcards, as a page of text.
+/// Returns a page of text that shows what groups subscribe to on Kafka, which has no wildcards.
 #[must_use]
 pub fn draw(topology: &Topology, groups: &[Group], partitions: u32) -> String {
     let mut page = format!(
@@ -84,13 +84,13 @@ pub fn draw(topology: &Topology, groups: &[Group], partitions: u32) -> String {
         };
         let patterns = group.subscribe.join(", ");
         let listed = if topics.is_empty() { "nothing".to_owned() } else { topics.join(", ") };
-        // Writing to a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(page, "  {}: subscribes {listed}\n    in place of {patterns}{shared}", group.name);
     }
     for fault in faults(topology) {
         let _ = writeln!(page, "  error  {fault}");
     }
-    // Nothing in a name can control a terminal.
+    // Replace control characters, so that a name cannot control a terminal.
     page.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}")
 }
 

@@ -1,5 +1,5 @@
-//! What a Kafka client tells of itself besides results: errors become marks, and the last one that explains
-//! something is kept.
+//! What a Kafka client reports apart from results: errors become marks, and the last error that explains a failed
+//! connection is kept.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use super::throttle::{self, Step, Throttle};
 use crate::bus::marks::Notes;
 use crate::record::quota::Side;
 
-/// Listens to one client; a clone shares it.
+/// Watches one client; clones share it.
 #[derive(Clone)]
 pub(super) struct Watch(Arc<Inner>);
 
@@ -23,7 +23,7 @@ struct Inner {
     throttle: Mutex<Throttle>,
 }
 
-/// Why a client does not get through.
+/// Why a client cannot connect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Said {
     pub(super) code: RDKafkaErrorCode,
@@ -31,7 +31,7 @@ pub(super) struct Said {
 }
 
 impl Said {
-    /// It will not become better by trying again.
+    /// Returns whether a retry would fail the same way.
     pub(super) const fn is_final(&self) -> bool {
         matches!(
             self.code,
@@ -52,25 +52,25 @@ impl Watch {
         }))
     }
 
-    /// The last error that says why it does not get through: a refused password outlives the "all brokers down"
-    /// that follows it.
+    /// Returns the last error that explains why the client cannot connect: a rejected password is kept when "all
+    /// brokers down" follows it.
     pub(super) fn said(&self) -> Option<Said> {
         self.0.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Something came through: the connection is there again, if it was gone.
+    /// Records that a message arrived: if the connection was lost, it is restored.
     pub(super) fn came_through(&self) {
         if self.is_down() && self.0.down.swap(false, Ordering::Relaxed) {
             self.0.notes.mark("connected", "");
         }
     }
 
-    /// Is the connection gone, as far as is known?
+    /// Returns whether the connection is lost, as far as known.
     pub(super) fn is_down(&self) -> bool {
         self.0.down.load(Ordering::Relaxed)
     }
 
-    /// An error of the client as a whole; producers report each twice.
+    /// Handles an error of the client as a whole; producers report each twice.
     pub(super) fn failed(&self, code: RDKafkaErrorCode, text: &str) {
         use RDKafkaErrorCode as Code;
         let gone = matches!(code, Code::BrokerTransportFailure | Code::AllBrokersDown);
@@ -88,7 +88,7 @@ impl Watch {
         }
     }
 
-    /// The client's statistics: does a quota of the cluster hold it back?
+    /// Handles the client's statistics and records whether a quota throttles it.
     pub(super) fn statistics(&self, side: Side, statistics: &[u8]) {
         let notes = &self.0.notes;
         let asked = throttle::asked(statistics);

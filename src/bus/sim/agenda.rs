@@ -1,4 +1,4 @@
-//! What is to come, in the order of its times; what has the same time happens in the order in which it was foreseen.
+//! Future happenings in time order; those with equal times happen in the order in which they were scheduled.
 
 use std::cmp::Ordering;
 use std::collections::{BinaryHeap, VecDeque};
@@ -6,11 +6,11 @@ use std::collections::{BinaryHeap, VecDeque};
 use super::world::Happening;
 use crate::plan::Ns;
 
-/// Things to come. What happens without a delay is foreseen for the present moment: that waits in a queue, and
-/// only what lies ahead in a heap.
+/// Future happenings. Those without a delay are scheduled for the current time and wait in a queue; only later ones
+/// go to the heap.
 #[derive(Debug, Default)]
 pub(super) struct Agenda {
-    /// The present: it moves on when nothing of it is left.
+    /// The current time: it advances once the queue for it is empty.
     now: Ns,
     present: VecDeque<Happening>,
     ahead: BinaryHeap<Entry>,
@@ -33,17 +33,17 @@ impl Agenda {
         self.ahead.push(Entry { at, serial: self.foreseen, what });
     }
 
-    /// When the next thing happens.
+    /// Returns the time of the next happening.
     pub(super) fn next(&self) -> Option<Ns> {
         let ahead = self.ahead.peek().map(|entry| entry.at);
         let present = (!self.present.is_empty()).then_some(self.now);
         ahead.into_iter().chain(present).min()
     }
 
-    /// Takes the next thing that happens by `until`.
+    /// Takes the next happening that is due by `until`.
     #[inline]
     pub(super) fn take(&mut self, until: Ns) -> Option<(Ns, Happening)> {
-        // What was foreseen for this moment before it came is first.
+        // Happenings scheduled for this time while it was still in the future come first.
         if self.ahead.peek().is_none_or(|entry| entry.at > self.now)
             && self.now <= until
             && let Some(what) = self.present.pop_front()
@@ -62,7 +62,7 @@ impl Agenda {
     }
 }
 
-/// The greatest of a heap is the first to come.
+/// Reversed, because the heap returns its greatest element first.
 impl Ord for Entry {
     fn cmp(&self, other: &Self) -> Ordering {
         (other.at, other.serial).cmp(&(self.at, self.serial))

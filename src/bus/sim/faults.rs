@@ -1,52 +1,52 @@
-//! What a simulated bus is like, and what goes wrong on it: plain data, so that a test, a profile of a fleet or a
-//! drawn scenario can say it.
+//! Properties and faults of a simulated bus: plain data, so that a test, a fleet's profile or a generated scenario
+//! can specify them.
 
 use super::random::Random;
 use crate::num;
 use crate::plan::Ns;
 
-/// How long something takes.
+/// A distribution of durations.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Delay {
     /// Always the same.
     Fixed(Ns),
-    /// Log-normal: half of them below the median; `sigma` is the standard deviation of the logarithm.
+    /// Log-normal: half of the delays are below the median; `sigma` is the standard deviation of the logarithm.
     LogNormal {
         /// The median.
         median_ns: Ns,
-        /// Spread of the natural logarithm.
+        /// Standard deviation of the natural logarithm.
         sigma: f64,
     },
     /// One of two values.
     Bimodal {
-        /// The usual one.
+        /// The usual value.
         fast_ns: Ns,
-        /// The other one.
+        /// The other value.
         slow_ns: Ns,
-        /// Share of the slow ones.
+        /// Fraction of slow delays.
         slow_share: f64,
     },
-    /// The median of a log-normal delay moves sinusoidally: a machine that drifts.
+    /// Log-normal with a sinusoidally moving median: a machine that drifts.
     Drifting {
         /// The median without drift.
         median_ns: Ns,
-        /// Spread of the natural logarithm.
+        /// Standard deviation of the natural logarithm.
         sigma: f64,
-        /// Largest change of the median, as a share of it.
+        /// Largest change of the median, as a fraction of it.
         swing: f64,
-        /// Length of a swing.
+        /// Period of the oscillation.
         period_ns: Ns,
     },
 }
 
 impl Delay {
-    /// The delay of the event of these names that begins at `at`.
+    /// Returns the delay of the event identified by `names` that begins at `at`.
     #[inline]
     pub(super) fn draw(&self, random: Random, names: [u64; 2], at: Ns) -> Ns {
         if let Self::Fixed(ns) = *self { ns } else { self.drawn(random, names, at) }
     }
 
-    /// The delay of what happens at a moment.
+    /// Returns the delay of something that happens at `moment`.
     #[must_use]
     pub fn at(&self, random: Random, moment: Ns) -> Ns {
         self.draw(random, [moment, 1 << 50], moment)
@@ -76,7 +76,7 @@ fn log_normal(median_ns: Ns, sigma: f64, normal: f64) -> Ns {
     num::u64_of(num::f64_of(median_ns) * (sigma * normal).exp())
 }
 
-/// A stretch of time, in nanoseconds since the start of the load (of a bus in real time: since it was made).
+/// A time interval in nanoseconds since the start of the load; for a bus in real time, since its creation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stretch {
     /// Its start.
@@ -86,74 +86,74 @@ pub struct Stretch {
 }
 
 impl Stretch {
-    /// The first moment after it.
+    /// Returns the first moment after it.
     #[must_use]
     pub const fn end(self) -> Ns {
         self.from.saturating_add(self.length)
     }
 
-    /// Is the moment in it?
+    /// Returns whether the moment lies in it.
     #[must_use]
     pub const fn contains(self, at: Ns) -> bool {
         self.from <= at && at < self.end()
     }
 
-    /// The moment, put off to the end of those stretches that it lies in.
+    /// Postpones the moment to the end of each interval that contains it.
     #[must_use]
     pub fn after(all: &[Self], at: Ns) -> Ns {
         all.iter().fold(at, |at, stretch| if stretch.contains(at) { stretch.end() } else { at })
     }
 }
 
-/// Every connection is cut for a while: what is on the wire then is lost, with what it should have told. A client that does
-/// not send again knows at once that what it sent has no answer, and sends nothing until it is connected again.
+/// Every connection is cut for a while; everything on the wire is lost. A client that does not resend learns at once
+/// that its sent events have no answer, and sends nothing until it is reconnected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cut {
-    /// When.
+    /// When the cut lasts.
     pub time: Stretch,
-    /// Does the client send again, once reconnected, what the cut took (an event or its answer)?
+    /// Whether the client, once reconnected, resends events that the cut took, or whose answers it took.
     pub resend: bool,
 }
 
-/// What can happen to an event.
+/// A fault that can hit an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
     /// Lost on its way to the server: never stored, never answered.
     Dropped,
-    /// The server says no.
+    /// The server refuses it.
     Refused,
-    /// Confirmed, and lost before it was stored.
+    /// Confirmed, but lost before it was stored.
     Unstored,
-    /// Stored, and its confirmation is lost.
+    /// Stored, but its confirmation is lost.
     AckLost,
-    /// A second copy is stored this much later.
+    /// A second copy is stored after this delay.
     StoredTwice(Ns),
-    /// It reaches the server this much later than it should, behind those that were sent after it.
+    /// It reaches the server with this extra delay, behind events that were sent after it.
     StoredLate(Ns),
     /// Its content is damaged in the store.
     StoredCorrupt,
     /// A foreign client publishes an event on the same topic just before it.
     Stranger,
-    /// Stored, and never delivered to a group.
+    /// Stored, but never delivered to a group.
     Undelivered,
     /// The first attempt to deliver it to a group is lost on the way.
     AttemptLost,
-    /// The group gets it again, after the wait for an acknowledgement that the server missed.
+    /// Delivered to the group again after the acknowledgement timeout, because the server missed the acknowledgement.
     DeliveredAgain,
-    /// A group gets it this much later than it should, behind those that were stored after it.
+    /// Delivered to a group with this extra delay, behind events that were stored after it.
     DeliveredLate(Ns),
-    /// Its content is damaged on the way to a group, in the first attempt.
+    /// Its content is damaged on the way to a group, on the first attempt.
     DeliveredCorrupt,
 }
 
-/// Whom a fault hits.
+/// Selects the events that a fault hits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Hits {
     /// Each event (or copy, or delivery to a group) with this probability, independently.
     Share(f64),
-    /// Events by their sequence within topic and symbol.
+    /// Events selected by their sequence within topic and symbol.
     Events {
-        /// Only this symbol's.
+        /// Only events of this symbol.
         symbol: Option<u32>,
         /// First sequence.
         from: u32,
@@ -162,12 +162,12 @@ pub enum Hits {
     },
 }
 
-/// A fault and whom it hits.
+/// A fault and the events it hits.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Mishap {
-    /// What happens.
+    /// The fault.
     pub fault: Fault,
-    /// To whom.
+    /// The events it hits.
     pub hits: Hits,
 }
 
@@ -176,38 +176,38 @@ pub struct Mishap {
 pub struct Death {
     /// Its group, in the plan's order.
     pub group: usize,
-    /// Which member.
+    /// Index of the member.
     pub member: u32,
-    /// When, since the start of the load.
+    /// Time since the start of the load.
     pub at: Ns,
 }
 
-/// What a simulated bus is like, and what goes wrong on it. Connections keep their order, as TCP does: what is
-/// sent later never arrives earlier, but for the faults that say so.
+/// Properties and faults of a simulated bus. Connections keep their order, as TCP does: what is sent later never
+/// arrives earlier, except under faults that reorder.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Faults {
-    /// From a publisher to the server.
+    /// Delay from a publisher to the server.
     pub uplink: Delay,
-    /// From the server back to the publisher.
+    /// Delay from the server back to the publisher.
     pub answer: Delay,
-    /// From the server to a member.
+    /// Delay from the server to a member.
     pub downlink: Delay,
-    /// What the server needs for an event; one at a time, in the order of arrival.
+    /// Service time of the server for an event; it serves one at a time, in the order of arrival.
     pub service: Delay,
-    /// Events that wait at the server, at the most; it refuses others.
+    /// Maximum number of events waiting at the server; it refuses others.
     pub queue: usize,
-    /// When the server does nothing.
+    /// Intervals in which the server does nothing.
     pub stalls: Vec<Stretch>,
-    /// When connections are cut.
+    /// Intervals in which connections are cut.
     pub cuts: Vec<Cut>,
-    /// What happens to events.
+    /// Faults that hit events.
     pub mishaps: Vec<Mishap>,
-    /// Which members die.
+    /// Deaths of members.
     pub deaths: Vec<Death>,
 }
 
 impl Default for Faults {
-    /// A perfect bus: nothing takes time, nothing goes wrong.
+    /// Returns a perfect bus: no delays and no faults.
     fn default() -> Self {
         Self {
             uplink: Delay::Fixed(0),
@@ -224,7 +224,7 @@ impl Default for Faults {
 }
 
 impl Faults {
-    /// A bus that behaves like one on a local network: a fraction of a millisecond each way, 50,000 events/s.
+    /// Returns a bus that behaves like one on a local network: a fraction of a millisecond each way, 50,000 events/s.
     #[must_use]
     pub fn demo() -> Self {
         let hop = |median_ns| Delay::LogNormal { median_ns, sigma: 0.4 };
@@ -238,7 +238,7 @@ impl Faults {
         }
     }
 
-    /// The same faults with one more.
+    /// Returns the same faults with one added.
     #[must_use]
     pub fn with(mut self, fault: Fault, hits: Hits) -> Self {
         self.mishaps.push(Mishap { fault, hits });

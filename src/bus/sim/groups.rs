@@ -1,4 +1,4 @@
-//! The receiving side of the simulated world: who of a group gets what, how often, and when.
+//! The receiving side of the simulated world: which member of a group gets which copy, how often, and when.
 
 use std::collections::VecDeque;
 
@@ -15,13 +15,13 @@ pub(super) struct GroupSide {
     subscribed: TopicSet,
     delivery: Delivery,
     pub(super) members: Vec<MemberSide>,
-    /// Whose turn it is, where members take turns.
+    /// Index of the next member, if members take turns.
     turn: usize,
-    /// Copies for which there is no member, with their attempts.
+    /// Copies waiting for a member, with their attempts.
     pub(super) backlog: VecDeque<(u32, u32)>,
-    /// Copies that somebody took without an acknowledgement.
+    /// Number of copies taken without an acknowledgement.
     pub(super) taken: u64,
-    /// Deliveries that are still to come, whatever they wait for.
+    /// Number of deliveries still to come, for whatever reason they are waiting.
     pub(super) owed: u64,
 }
 
@@ -56,7 +56,7 @@ impl GroupSide {
         let groups = plan.groups.iter().enumerate();
         groups
             .map(|(index, group)| {
-                // A pattern that is wrong receives nothing; `profile` and the engine refuse it first.
+                // An invalid pattern receives nothing; `profile` and the engine reject it first.
                 let subscribed = TopicSet::of(group, topics).unwrap_or_default();
                 let dies_at = |member: u32| {
                     let own = deaths.iter().filter(|death| death.group == index && death.member == member);
@@ -85,7 +85,7 @@ impl GroupSide {
         self.subscribed.contains(num::index32(topic))
     }
 
-    /// Who gets an event of this symbol now.
+    /// Chooses the member that gets an event of this symbol now.
     fn choose(&mut self, symbol: u32, at: Ns) -> Option<usize> {
         let members = self.members.len();
         match self.delivery {
@@ -105,7 +105,7 @@ impl GroupSide {
 }
 
 impl World {
-    /// A member is there: what waited for one goes its way.
+    /// Adds a member: copies that were waiting for one are sent to it.
     pub(super) fn join(&mut self, now: Ns, group: usize, member: u32) {
         self.advance(now);
         let own = &mut self.groups[group];
@@ -117,7 +117,7 @@ impl World {
         }
     }
 
-    /// A member is gone: what it had not taken comes to another one, once the server has missed its word.
+    /// Removes a member: copies it had not taken go to another one after the acknowledgement timeout.
     pub(super) fn leave(&mut self, now: Ns, group: usize, member: u32) {
         self.advance(now);
         let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return };
@@ -127,7 +127,7 @@ impl World {
         }
     }
 
-    /// Hands a copy to a group; whoever calls has retained its slot for this.
+    /// Hands a copy to a group; the caller has retained its slot for this.
     pub(super) fn dispatch(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
         let stored = self.server.stored[num::index32(copy)];
         let own = &mut self.groups[group];
@@ -174,7 +174,7 @@ impl World {
         }
     }
 
-    /// The server will hand a copy out once more, when it has waited for an acknowledgement in vain.
+    /// Schedules another delivery of a copy after the acknowledgement timeout.
     fn again(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
         let next = Happening::Dispatch { copy, group: num::count32(group), attempt: attempt + 1 };
         self.foresee(at + self.terms.ack_wait_ns, next);
@@ -204,12 +204,13 @@ impl World {
         });
     }
 
-    /// Is the member dead by now?
+    /// Returns whether the member is dead now.
     pub(super) fn is_dead(&self, group: usize, member: u32) -> bool {
         self.groups[group].members.get(num::index32(member)).is_none_or(|member| member.dies_at <= self.now)
     }
 
-    /// Hands what has reached a member to it, as (parcel, topic, symbol, payload); `stamp` gives its receive time.
+    /// Hands a member the parcels that have reached it, as (parcel, topic, symbol, payload); `stamp` gives the
+    /// receive time.
     pub(super) fn hand_over(
         &mut self,
         group: usize,
@@ -248,7 +249,7 @@ impl World {
         count
     }
 
-    /// Somebody takes so many copies of a group and acknowledges none; gives how many there were.
+    /// Takes up to `events` copies of a group without acknowledging them; returns their number.
     pub(super) fn take_without_ack(&mut self, now: Ns, group: usize, events: usize) -> usize {
         self.advance(now);
         let mut taken = 0;

@@ -1,9 +1,9 @@
-//! A simulated bus: a deterministic discrete-event simulation behind the seams of every driver, which knows the
-//! truth about what it does.
+//! A simulated bus: a deterministic discrete-event simulation behind the interface that every driver implements,
+//! which keeps a full account of what it does.
 //!
-//! In virtual time it serves tests, the selftest and studies: whoever drives it says what time it is, and the
-//! same seed gives the same run to the last bit. In real time it is a bus for demonstrations behind the threaded
-//! engine. It shares no code with `measure`.
+//! In virtual time it serves tests, the selftest and studies: the caller sets the time, and the same seed gives a
+//! bit-identical run. In real time it serves demonstrations with the threaded engine. It shares no code with
+//! `measure`.
 
 mod agenda;
 mod faults;
@@ -31,20 +31,20 @@ use crate::num;
 use crate::plan::{Ns, Plan};
 use world::{MAX_PAYLOAD, World};
 
-/// The longest that a member waits in one go for a bell that nobody rings.
+/// Maximum time a member waits for the bell before it checks again.
 const NAP: Duration = Duration::from_millis(5);
 
-/// Whose time it is.
+/// The source of time.
 #[derive(Debug, Clone)]
 pub enum Time {
-    /// The machine's.
+    /// The machine's clock.
     Real(Clock),
-    /// Whatever was said last.
+    /// The value set last.
     Virtual(Arc<AtomicU64>),
 }
 
 impl Time {
-    /// Nanoseconds since the run's epoch.
+    /// Returns nanoseconds since the run's epoch.
     #[must_use]
     pub fn now(&self) -> Ns {
         match self {
@@ -57,12 +57,12 @@ impl Time {
 #[derive(Debug)]
 struct Shared {
     world: Mutex<World>,
-    /// Rung when something may have come nearer.
+    /// Rung when a delivery may have become due earlier.
     bell: Condvar,
     time: Time,
     /// Subjects by topic, without a symbol.
     subjects: Vec<String>,
-    /// Names of symbols, where they stand in subjects.
+    /// Names of symbols, if subjects contain them.
     symbols: Option<Vec<String>>,
 }
 
@@ -77,7 +77,7 @@ impl Shared {
         }
     }
 
-    /// The subject of an event; built in `into` where it has a symbol.
+    /// Returns the subject of an event; built in `into` if it contains a symbol.
     fn subject<'a>(&'a self, topic: u32, symbol: u32, into: &'a mut String) -> &'a str {
         let base = self.subjects.get(num::index32(topic)).map_or("", String::as_str);
         let Some(name) = self.symbols.as_ref().and_then(|names| names.get(num::index32(symbol))) else {
@@ -91,20 +91,20 @@ impl Shared {
     }
 }
 
-/// What a simulated bus is made of.
+/// Parameters of a simulated bus.
 #[derive(Debug, Clone, Default)]
 pub struct Setup {
-    /// What it is like, and what goes wrong.
+    /// Its properties and faults.
     pub faults: Faults,
-    /// What is wrong with the harness's own machine.
+    /// Timing faults of the harness's machine.
     pub host: Host,
-    /// Everything random follows from it.
+    /// Seed of all random numbers.
     pub seed: u64,
-    /// The times of faults count from here.
+    /// Origin of the faults' times.
     pub origin: Ns,
 }
 
-/// The control side of a simulated bus. Clones are the same bus.
+/// The control side of a simulated bus. Clones share the same bus.
 #[derive(Debug, Clone)]
 pub struct SimBus {
     shared: Arc<Shared>,
@@ -112,7 +112,7 @@ pub struct SimBus {
 }
 
 impl SimBus {
-    /// A bus for one run of this plan; `symbols` are the names that stand in subjects.
+    /// Creates a bus for one run of this plan; `symbols` are the names that appear in subjects.
     #[must_use]
     pub fn new(plan: &Plan, setup: Setup, symbols: &[String], time: Time) -> Self {
         let facts = facts(&setup);
@@ -129,18 +129,18 @@ impl SimBus {
         Self { shared: Arc::new(shared), facts }
     }
 
-    /// When the next thing happens on it; `None` when nothing will by itself.
+    /// Returns the time of the next happening; `None` if nothing more will happen by itself.
     #[must_use]
     pub fn next(&self) -> Option<Ns> {
         self.shared.world().next()
     }
 
-    /// Lets everything happen up to and including this time.
+    /// Processes everything that happens up to and including this time.
     pub fn advance(&self, now: Ns) {
         self.shared.world().advance(now);
     }
 
-    /// Takes the account of what has happened, and leaves an empty one: to be called when all is over.
+    /// Takes the account of what has happened and leaves an empty one; call it when the run is over.
     #[must_use]
     pub fn truth(&self) -> Truth {
         let mut world = self.shared.world();
@@ -149,7 +149,7 @@ impl SimBus {
         Truth { owed, clock_offset_ns, ..std::mem::take(&mut world.truth) }
     }
 
-    /// Stops the server in its tracks (`true`), or lets it go on.
+    /// Stops the server immediately (`true`) or resumes it.
     pub fn stop(&self, stop: bool) {
         self.shared.world().stop_server(self.shared.time.now(), stop);
         self.shared.ring();
@@ -165,7 +165,7 @@ impl SimBus {
         world.mark(now, true);
     }
 
-    /// Publishes as somebody else.
+    /// Publishes an event as a foreign client.
     pub fn publish_foreign(&self, topic: u32, payload: &[u8]) {
         let mut world = self.shared.world();
         world.advance(self.shared.time.now());
@@ -175,7 +175,7 @@ impl SimBus {
         self.shared.ring();
     }
 
-    /// Takes so many events of a group as a consumer that acknowledges none; gives how many there were.
+    /// Takes up to `events` events of a group as a consumer that acknowledges none; returns their number.
     #[must_use]
     pub fn take_without_ack(&self, group: usize, events: usize) -> usize {
         self.shared.world().take_without_ack(self.shared.time.now(), group, events)
@@ -321,7 +321,7 @@ pub struct SimMember {
 }
 
 impl SimMember {
-    /// Takes what is there now.
+    /// Takes the events that have arrived.
     fn take(&self, world: &mut World, sink: &mut dyn FnMut(&Delivery<'_>)) -> usize {
         let now = self.shared.time.now();
         world.advance(now);
@@ -343,7 +343,7 @@ impl SimMember {
 }
 
 impl Member for SimMember {
-    /// In virtual time nothing waits: it takes what is there.
+    /// Takes the events that have arrived; in virtual time it does not wait.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
         let until = self.shared.time.now().saturating_add(num::nanoseconds(wait));
         let mut world = self.shared.world();

@@ -1,4 +1,4 @@
-//! Random numbers as functions of a seed and names, so that no draw depends on the order of others.
+//! Random numbers as functions of a seed and names, so that no draw depends on the order of the others.
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
@@ -11,13 +11,13 @@ pub struct Random {
 }
 
 impl Random {
-    /// The numbers of this seed.
+    /// Creates the generator for this seed.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { seed }
     }
 
-    /// 64 even bits: a hash of the two names.
+    /// Returns 64 uniform bits: a hash of the two names.
     #[must_use]
     pub fn bits(self, names: [u64; 2]) -> u64 {
         let mut bytes = [0; 16];
@@ -26,13 +26,13 @@ impl Random {
         xxh3_64_with_seed(&bytes, self.seed)
     }
 
-    /// Even in (0, 1].
+    /// Returns a uniform number in (0, 1].
     #[must_use]
     pub fn unit(self, names: [u64; 2]) -> f64 {
         num::f64_of((self.bits(names) >> 11) + 1) * (f64::EPSILON / 2.0)
     }
 
-    /// Standard normal (Box and Muller, 1958).
+    /// Returns a standard normal number (Box and Muller, 1958).
     #[must_use]
     pub fn normal(self, names: [u64; 2]) -> f64 {
         let other = [names[0], names[1] ^ (1 << 63)];

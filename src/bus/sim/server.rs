@@ -8,7 +8,7 @@ use super::world::{Happening, NOT_STORED, Reply, World};
 use crate::num;
 use crate::plan::Ns;
 
-/// What the store holds at a position.
+/// A stored event.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stored {
     pub(super) slot: u32,
@@ -19,23 +19,23 @@ pub(super) struct Stored {
 #[derive(Debug, Default)]
 pub(super) struct Server {
     free_at: Ns,
-    /// When each of the events that wait will be done with.
+    /// Completion time of each queued event.
     queue: VecDeque<Ns>,
     pub(super) stored: Vec<Stored>,
     pub(super) stored_bytes: u64,
-    /// Where the server is stopped: what has arrived since.
+    /// Events that arrived since the server was stopped; `None` while it runs.
     pub(super) stopped: Option<Vec<(u32, u32)>>,
 }
 
 impl Server {
-    /// An empty store with room for this many events.
+    /// Creates an empty store with room for this many events.
     pub(super) fn with_room(events: usize) -> Self {
         Self { stored: Vec::with_capacity(events), ..Self::default() }
     }
 }
 
 impl World {
-    /// Stops the server in its tracks, or lets it go on.
+    /// Stops the server immediately or resumes it.
     pub(super) fn stop_server(&mut self, now: Ns, stop: bool) {
         self.advance(now);
         if stop {
@@ -84,7 +84,7 @@ impl World {
         self.server.queue.len() < self.faults.queue
     }
 
-    /// When an event that arrives now is done with. A stall interrupts whatever it falls upon.
+    /// Returns when an event that arrives now is completed. A stall interrupts whatever it falls upon.
     fn serve(&mut self, at: Ns, name: u64) -> Ns {
         let start = Stretch::after(&self.faults.stalls, at.max(self.server.free_at));
         let mut done = start + self.faults.service.draw(self.random, [name, 2], start);
@@ -121,7 +121,7 @@ impl World {
         self.append(at, Stored { slot, topic: of.topic, symbol: of.symbol });
     }
 
-    /// Puts a payload at the next position and hands it to every group that wants it.
+    /// Stores a payload at the next position and hands it to every group that subscribes to it.
     fn append(&mut self, at: Ns, stored: Stored) {
         let copy = num::count32(self.server.stored.len());
         self.server.stored.push(stored);
@@ -138,21 +138,21 @@ impl World {
         }
     }
 
-    /// A foreign client publishes on the topic of an event.
+    /// Publishes on an event's topic as a foreign client.
     fn strange(&mut self, at: Ns, event: u32, like: u32) {
         let of = self.truth.events[num::index32(event)];
         let payload = self.form.foreign(self.slots.payload(like), self.random.bits([u64::from(event), 3]));
         self.append_foreign(at, &payload, of.topic, of.symbol);
     }
 
-    /// Stores something that is not of this run.
+    /// Stores an event that does not belong to this run.
     pub(super) fn append_foreign(&mut self, at: Ns, payload: &[u8], topic: u32, symbol: u32) {
         let slot = self.slots.keep(payload);
         self.truth.copies.push(Copy { event: None, damaged: false });
         self.append(at, Stored { slot, topic, symbol });
     }
 
-    /// Sends an answer on its way. If a cut takes it, a client that sends again does so.
+    /// Sends an answer to the publisher. If a cut takes it, a client that resends does so.
     fn reply(&mut self, at: Ns, event: u32, slot: u32, reply: Reply) {
         let name = u64::from(event);
         if self.suffers(Some(event), name, Fault::AckLost) {
@@ -186,7 +186,7 @@ impl World {
         }
     }
 
-    /// Damages a payload anywhere but in its id.
+    /// Damages a payload anywhere except in its id.
     pub(super) fn damage(&self, payload: &[u8], name: u64, into: &mut Vec<u8>) {
         self.form.damage(payload, self.random.bits([name, 5]), into);
     }

@@ -1,5 +1,4 @@
-//! Payloads under way and in the store, counted by who still needs them; memory of those nobody needs is used
-//! again.
+//! Reference-counted payloads in transit and in the store; the memory of unreferenced ones is reused.
 
 use crate::num;
 
@@ -11,7 +10,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Keeps a copy of a payload for one who needs it.
+    /// Stores a copy of a payload with one reference.
     pub(super) fn keep(&mut self, payload: &[u8]) -> u32 {
         if let Some(slot) = self.free.pop() {
             let (bytes, needed) = &mut self.all[num::index32(slot)];
@@ -24,12 +23,12 @@ impl Slots {
         num::count32(self.all.len() - 1)
     }
 
-    /// One more needs it.
+    /// Adds a reference.
     pub(super) fn retain(&mut self, slot: u32) {
         self.all[num::index32(slot)].1 += 1;
     }
 
-    /// One less needs it.
+    /// Drops a reference.
     pub(super) fn release(&mut self, slot: u32) {
         let needed = &mut self.all[num::index32(slot)].1;
         *needed -= 1;

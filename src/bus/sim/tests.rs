@@ -1,5 +1,5 @@
-//! The client's side of the simulated bus in virtual time: what becomes of an event that waits, leaves, or is on a
-//! connection that ends.
+//! The client side of the simulated bus in virtual time: what happens to an event that waits, that leaves, or whose
+//! connection ends.
 
 use super::*;
 use crate::bus::{Answer, Doubt, Refusal};
@@ -10,7 +10,7 @@ const NO_ANSWER: Answer = Answer::Unconfirmed(Doubt::NoAnswer);
 const DISCONNECTED: Answer = Answer::Unconfirmed(Doubt::Disconnected);
 const NOT_SENT: Answer = Answer::Refused(Refusal::NotSent);
 
-/// A publisher with room for 2 events sent and 3 more, which waits 100 ms for each of both, and its clock.
+/// Returns a publisher with room for 2 sent and 3 waiting events and a timeout of 100 ms for each, and its clock.
 fn publisher(faults: Faults) -> (SimBus, SimPublisher, Arc<AtomicU64>) {
     let sets = ["bus.window=2", "bus.buffer=3", "bus.publish_timeout=100ms"].map(str::to_owned);
     let plan = profile::read(&Source::find("quick").unwrap(), &sets).unwrap();
@@ -25,7 +25,7 @@ fn publish(publisher: &mut SimPublisher, token: u64) -> Result<(), Refused> {
     publisher.publish(&Outgoing { token, topic: 0, symbol: 0, id: "", payload: b"event" })
 }
 
-/// The answers by `at`, as (token, time in ms, answer); of a stored event the answer says where.
+/// Returns the answers by `at`, as (token, time in ms, answer); the answer for a stored event includes its position.
 fn answers(publisher: &mut SimPublisher, now: &AtomicU64, at: Ns) -> Vec<(u64, Ns, Answer)> {
     now.store(at * MS, Ordering::Relaxed);
     let mut acks = Vec::new();
@@ -48,7 +48,7 @@ fn the_time_for_an_answer_begins_when_an_event_leaves_the_buffer() {
     assert_eq!(answers(&mut publisher, &now, 10), []);
     (3..5).for_each(|token| publish(&mut publisher, token).unwrap());
     assert_eq!(publish(&mut publisher, 5), Err(Refused::Full));
-    // 2 waited as long as those that left, and so goes with them; 3 and 4 leave then, and have their time.
+    // 2 waited as long as those that left, so it times out with them; 3 and 4 leave then, with a full timeout.
     let first = [(2, 100, NOT_SENT), (0, 100, NO_ANSWER), (1, 100, NO_ANSWER)];
     assert_eq!(answers(&mut publisher, &now, 179), first);
     assert_eq!(answers(&mut publisher, &now, 250), [(3, 180, stored(3)), (4, 180, stored(4))]);
@@ -78,7 +78,7 @@ fn a_cut_settles_what_was_sent_and_what_waits_leaves_after_it() {
         Err(Refused::Full),
         "without a connection there is only the buffer"
     );
-    // What the server had is stored, and answered too late.
+    // Events that had reached the server are stored, but answered too late.
     let after = [(2, 50, stored(3)), (3, 50, stored(4)), (4, 50, stored(5))];
     assert_eq!(answers(&mut publisher, &now, 60), after);
     let outcomes: Vec<Outcome> = bus.truth().events.iter().map(|event| event.outcome).collect();
@@ -95,6 +95,6 @@ fn a_client_that_sends_again_settles_nothing_by_a_cut() {
     let all = [(0, 80, stored(1)), (1, 80, stored(2)), (2, 110, stored(3)), (3, 110, stored(4))];
     let mut seen = answers(&mut publisher, &now, 85);
     seen.extend(answers(&mut publisher, &now, 200));
-    // The two that waited: accepted at 0, they leave at 80, within their 100 ms.
+    // The two that waited were accepted at 0 and leave at 80, within their 100 ms.
     assert_eq!(seen, all);
 }

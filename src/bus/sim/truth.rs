@@ -1,5 +1,5 @@
-//! The simulation's own account of what happened, event by event: raw facts in the order in which they came to
-//! be, from which a test finds by itself, and naively, what a record must say.
+//! The simulation's own account of what happened, event by event: raw facts in the order in which they occurred, from
+//! which a test independently and naively computes what a record must say.
 
 use crate::bus::Refused;
 use crate::market::parse_id;
@@ -8,11 +8,11 @@ use crate::plan::Ns;
 /// What became of an event on the publishing side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The client did not take it.
+    /// The client did not accept it.
     Unsent(Refused),
-    /// No answer was handed over yet.
+    /// No answer has been handed over yet.
     Open,
-    /// Confirmed; `true` if the server knew its id already.
+    /// Confirmed; `true` if the server had already stored its id.
     Acked(bool),
     /// Refused by the server.
     Refused,
@@ -27,36 +27,36 @@ pub enum Outcome {
 /// An event that was handed to a publisher, accepted or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Event {
-    /// Which publisher.
+    /// Index of the publisher.
     pub publisher: u32,
-    /// The caller's name for it while it is open.
+    /// The caller's token while it is open.
     pub token: u64,
     /// Index of the topic.
     pub topic: u32,
     /// Index of the symbol.
     pub symbol: u32,
-    /// Bytes of its payload.
+    /// Size of its payload in bytes.
     pub bytes: u32,
-    /// Its number among those of its topic and symbol, from 0.
+    /// Its sequence number within its topic and symbol, from 0.
     pub sequence: u32,
-    /// Its intended time, as its id has it, in nanoseconds since 1970.
+    /// Its intended time from its id, in nanoseconds since 1970.
     pub intended_unix_ns: u64,
     /// When it was handed over.
     pub sent: Ns,
-    /// What became of it.
+    /// Its outcome.
     pub outcome: Outcome,
     /// When the publisher saw the answer.
     pub answered: Ns,
-    /// When it reached the publisher's machine.
+    /// When the answer reached the publisher's machine.
     pub answer_arrived: Ns,
 }
 
-/// What is stored at a position; positions count from 1.
+/// A stored copy; positions count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Copy {
-    /// Index of its event; `None` for a stranger's.
+    /// Index of its event; `None` for a foreign event.
     pub event: Option<u32>,
-    /// Is its content damaged?
+    /// Whether its content is damaged.
     pub damaged: bool,
 }
 
@@ -65,35 +65,35 @@ pub struct Copy {
 pub struct Delivered {
     /// Index of the copy.
     pub copy: u32,
-    /// Which member.
+    /// Index of the member.
     pub member: u32,
     /// Its receive time on the member's clock.
     pub received: Ns,
     /// When it reached the member's machine, on the generators' clock.
     pub arrived: Ns,
-    /// How often the server had handed the position to the group, this time included.
+    /// Number of times the server has handed the position to the group, including this one.
     pub attempt: u32,
-    /// Did it arrive damaged, in the store or on the way?
+    /// Whether it arrived damaged, in the store or on the way.
     pub damaged: bool,
 }
 
 /// Everything that happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
-    /// In the order in which they were handed to publishers.
+    /// Events in the order in which they were handed to publishers.
     pub events: Vec<Event>,
-    /// In the order of their positions.
+    /// Copies in the order of their positions.
     pub copies: Vec<Copy>,
-    /// For each group, in the order in which members took them.
+    /// For each group, deliveries in the order in which members took them.
     pub deliveries: Vec<Vec<Delivered>>,
-    /// For each group, deliveries that are still to come.
+    /// For each group, the number of deliveries still to come.
     pub owed: Vec<u64>,
-    /// How far the members' clock is ahead of the generators'.
+    /// Offset of the members' clock ahead of the generators' clock.
     pub clock_offset_ns: i64,
 }
 
 impl Truth {
-    /// An empty account with room for this many events.
+    /// Creates an empty account with room for this many events.
     pub(super) fn with_room(events: usize, groups: usize) -> Self {
         Self {
             events: Vec::with_capacity(events),
@@ -104,8 +104,8 @@ impl Truth {
     }
 }
 
-/// The time in an event id's text: 48 bits of milliseconds and 12 of 1/4096 ms, as section 5 of the design lays
-/// it out; 0 for what is no such text.
+/// Returns the time in an event id's text: 48 bits of milliseconds and 12 bits of 1/4096 ms, as laid out in section 5
+/// of the design; 0 if the text is not an event id.
 pub(super) fn intended_unix_ns(id: &str) -> u64 {
     let Some(id) = parse_id(id.as_bytes()) else { return 0 };
     let bits = u64::from_be_bytes(id.as_chunks::<8>().0[0]);

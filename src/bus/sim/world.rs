@@ -1,5 +1,5 @@
-//! The simulated world: an agenda of things to come, worked off in the order of their times, and the publishing
-//! side. Whoever calls says what time it is; nothing here reads a clock.
+//! The simulated world: an agenda of future happenings, processed in time order, and the publishing side. The caller
+//! sets the time; nothing here reads a clock.
 
 use std::collections::VecDeque;
 
@@ -16,46 +16,46 @@ use crate::market::Form;
 use crate::num;
 use crate::plan::{Ns, Plan, Publish};
 
-/// The largest payload that the simulated server takes, that of `nats-server`.
+/// Maximum payload that the simulated server accepts, the same as `nats-server`'s.
 pub(super) const MAX_PAYLOAD: usize = 1 << 20;
-/// No copy in the store.
+/// Marks an event without a copy in the store.
 pub(super) const NOT_STORED: u32 = u32::MAX;
-/// The account reserves room for at most this many events in advance.
+/// Maximum number of events for which the account reserves room in advance.
 const RESERVED: u64 = 1 << 22;
 
-/// The harness's own machine, as far as it falsifies times.
+/// Timing faults of the harness's own machine.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Host {
-    /// How late a generator wakes for an event.
+    /// Delay with which a generator wakes for an event.
     pub late: Option<Delay>,
-    /// When the whole harness stands still: what arrives meanwhile is seen at the end. Since the start of the load.
+    /// When the whole harness stands still, since the start of the load; what arrives meanwhile is seen at the end.
     pub stalls: Vec<Stretch>,
-    /// How far the members' clock is ahead of the generators' (behind where negative), in nanoseconds.
+    /// Offset of the members' clock ahead of the generators' (negative: behind), in nanoseconds.
     pub clock_offset_ns: i64,
 }
 
-/// Something that will happen.
+/// A scheduled happening.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Happening {
-    /// A client sends an event again.
+    /// A client resends an event.
     Depart { event: u32, slot: u32 },
     /// An event reaches the server.
     Arrive { event: u32, slot: u32 },
-    /// The server is done with an event and stores it.
+    /// The server completes an event and stores it.
     Store { event: u32, slot: u32, again: bool },
     /// An answer reaches a publisher.
     Answered { event: u32, reply: Reply },
-    /// A publisher looks for events that have waited too long.
+    /// A publisher checks for events that have waited too long.
     Expire { sender: u32 },
     /// The server hands a copy to a group.
     Dispatch { copy: u32, group: u32, attempt: u32 },
     /// A copy reaches a member.
     Deliver { copy: u32, group: u16, member: u16, attempt: u32, damaged: bool },
-    /// Connections are cut, or there again.
+    /// Connections are cut or restored.
     Connection { up: bool },
 }
 
-/// What the server says of an event.
+/// The server's reply to an event.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Reply {
     Stored {
@@ -71,16 +71,16 @@ pub(super) enum Reply {
 /// One publisher's connection and its client's queues.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
-    /// Events in the window.
+    /// Number of events in the window.
     used: u32,
-    /// Events accepted and not answered.
+    /// Number of events accepted and not answered.
     pub(super) open: u32,
-    /// Those that wait for room, with their payloads, and until when they do so.
+    /// Events waiting for room, with their payloads and deadlines.
     buffer: VecDeque<(Ns, u32, u32)>,
-    /// Payloads of all open ones.
+    /// Payload bytes of all open events.
     bytes: u64,
-    /// Those in the window, in the order in which they left, and until when they wait for an answer; answered ones are
-    /// removed once they are in front.
+    /// Events in the window in the order in which they left, with the deadlines of their answers; answered ones are
+    /// removed once they reach the front.
     left: VecDeque<(Ns, u32)>,
     armed: bool,
     last_arrival: Ns,
@@ -88,7 +88,7 @@ pub(super) struct Sender {
     pub(super) answers: Vec<Ack>,
 }
 
-/// What the world must know of an event beside its truth.
+/// State of an event beyond its truth.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Life {
     bytes: u32,
@@ -97,7 +97,7 @@ pub(super) struct Life {
     pub(super) copy: u32,
 }
 
-/// What the plan says of the bus.
+/// What the plan specifies for the bus.
 #[derive(Debug)]
 pub(super) struct Terms {
     window: u32,
@@ -107,8 +107,8 @@ pub(super) struct Terms {
     pub(super) ack_wait_ns: Ns,
     pub(super) msg_id: bool,
     pub(super) audit: bool,
-    /// Does an event keep its place in the client until its answer is taken, as in a real one? In virtual time
-    /// answers are taken late, which must move no figure.
+    /// Whether an event keeps its place in the client until its answer is taken, as in a real client. In virtual time
+    /// answers are taken late, which must not affect the figures.
     pub(super) places_until_taken: bool,
     symbols: usize,
 }
@@ -120,7 +120,7 @@ pub(super) struct World {
     pub(super) host: Host,
     pub(super) random: Random,
     pub(super) terms: Terms,
-    /// How events look, which says how they are damaged.
+    /// Format of events, which determines how they are damaged.
     pub(super) form: Form,
     agenda: Agenda,
     pub(super) slots: Slots,
@@ -128,14 +128,14 @@ pub(super) struct World {
     pub(super) lives: Vec<Life>,
     pub(super) server: Server,
     pub(super) groups: Vec<GroupSide>,
-    /// Events published so far of each topic and symbol.
+    /// Events published so far, by topic and symbol.
     published: Vec<u32>,
     pub(super) truth: Truth,
     pub(super) marks: Vec<Mark>,
 }
 
 impl World {
-    /// A world in which the times of faults count from `origin`.
+    /// Creates a world in which the times of faults count from `origin`.
     pub(super) fn new(plan: &Plan, mut faults: Faults, mut host: Host, seed: u64, origin: Ns) -> Self {
         let later = |stretch: &mut Stretch| stretch.from += origin;
         faults.stalls.iter_mut().for_each(later);
@@ -184,12 +184,12 @@ impl World {
         self.agenda.enter(at, what);
     }
 
-    /// When the next thing happens.
+    /// Returns the time of the next happening.
     pub(super) fn next(&self) -> Option<Ns> {
         self.agenda.next()
     }
 
-    /// Lets everything happen up to and including `now`.
+    /// Processes everything that happens up to and including `now`.
     pub(super) fn advance(&mut self, now: Ns) {
         while let Some((at, what)) = self.agenda.take(now) {
             self.happen(at, what);
@@ -223,7 +223,8 @@ impl World {
         self.marks.push(Mark { at, kind, detail: detail.into() });
     }
 
-    /// Whether a fault hits, and what it says. `event` is whom it would hit; `name` keeps its draws apart.
+    /// Returns a fault's parameter if the fault hits. `event` is the event it would hit; `name` keeps its random
+    /// draws separate.
     pub(super) fn mishap<T>(
         &self,
         event: Option<u32>,
@@ -247,14 +248,14 @@ impl World {
         None
     }
 
-    /// The same of a fault that says nothing more.
+    /// Returns whether a fault without a parameter hits.
     #[inline]
     pub(super) fn suffers(&self, event: Option<u32>, name: u64, fault: Fault) -> bool {
         !self.faults.mishaps.is_empty()
             && self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
     }
 
-    /// The cut that takes what is on the wire from `sent` to `arriving`.
+    /// Returns the cut that takes what is on the wire from `sent` to `arriving`.
     pub(super) fn cut_between(&self, sent: Ns, arriving: Ns) -> Option<Cut> {
         self.faults.cuts.iter().copied().find(|cut| cut.time.from <= arriving && sent < cut.time.end())
     }
@@ -305,8 +306,8 @@ impl World {
         Ok(())
     }
 
-    /// Has a publisher no room for an event of so many bytes? Without a connection there is only the buffer. An event that is
-    /// alone has room.
+    /// Returns whether a publisher has no room for an event of `bytes` bytes. Without a connection there is only the
+    /// buffer. A single event always fits.
     fn is_full(&self, at: Ns, own: &Sender, bytes: u32) -> bool {
         let Terms { window, buffer, buffer_bytes, .. } = self.terms;
         if own.bytes > 0 && own.bytes + u64::from(bytes) > buffer_bytes {
@@ -317,7 +318,7 @@ impl World {
             || self.is_down(at) && num::count32(own.buffer.len()) >= buffer.max(1)
     }
 
-    /// Sees to it that somebody looks for events that have waited too long. Later ones wait longer, so that the first
+    /// Schedules a check for events that have waited too long. Later events have later deadlines, so the first
     /// deadline is enough.
     fn arm(&mut self, sender: u32, deadline: Ns) {
         if !std::mem::replace(&mut self.senders[num::index32(sender)].armed, true) {
@@ -325,7 +326,7 @@ impl World {
         }
     }
 
-    /// Sends an event on its way to the server.
+    /// Sends an event to the server.
     pub(super) fn depart(&mut self, at: Ns, event: u32, slot: u32) {
         let cuts = self.faults.cuts.iter().map(|cut| cut.time);
         let start = cuts.fold(at, |at, cut| if cut.contains(at) { cut.end() } else { at });
@@ -364,7 +365,7 @@ impl World {
         self.close(at, event, answer, outcome);
     }
 
-    /// Gives an event its one answer; later ones belong to nobody.
+    /// Gives an event its one answer; later ones are ignored.
     fn close(&mut self, at: Ns, event: u32, answer: Answer, outcome: Outcome) {
         let life = &mut self.lives[num::index32(event)];
         if life.done {
@@ -391,7 +392,7 @@ impl World {
         }
     }
 
-    /// Moves waiting events into the window, while there is a connection.
+    /// Moves waiting events into the window while there is a connection.
     fn refill(&mut self, at: Ns, sender: usize) {
         if self.is_down(at) {
             return;
@@ -409,13 +410,14 @@ impl World {
         }
     }
 
-    /// Is there no connection, and a client that knows it? One that sends again by itself takes events all the same.
+    /// Returns whether the connection is down and the client knows it. A client that resends keeps accepting events
+    /// meanwhile.
     fn is_down(&self, at: Ns) -> bool {
         self.faults.cuts.iter().any(|cut| !cut.resend && cut.time.contains(at))
     }
 
-    /// Connections end, or are there again: a client that does not send again gives up what it had sent, and sends what
-    /// waits on the next one.
+    /// Ends or restores connections: a client that does not resend gives up its sent events, and sends the waiting
+    /// ones on the next connection.
     fn connection(&mut self, at: Ns, up: bool) {
         self.mark(at, up);
         let ends = |cut: &Cut| !cut.resend && cut.time.from == at;
@@ -427,7 +429,7 @@ impl World {
         }
     }
 
-    /// Every connection ends, and with it what nobody has answered on it.
+    /// Ends every connection, and closes the unanswered events on it.
     pub(super) fn disconnect(&mut self, at: Ns) {
         for sender in 0..self.senders.len() {
             for (_, event) in std::mem::take(&mut self.senders[sender].left) {
@@ -437,7 +439,7 @@ impl World {
     }
 
     fn expire(&mut self, at: Ns, sender: usize) {
-        // Those that wait for room go first, so that closing the others sends none of them.
+        // Events waiting for room go first, so that closing the others sends none of them.
         while let Some(&(deadline, event, slot)) = self.senders[sender].buffer.front()
             && deadline <= at
         {

@@ -1,4 +1,4 @@
-//! The laws of the account, and what they come to.
+//! Property tests of the window's laws, and examples.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const NO_ANSWER: Answer = Answer::Unconfirmed(Doubt::NoAnswer);
 const DISCONNECTED: Answer = Answer::Unconfirmed(Doubt::Disconnected);
 const NOT_SENT: Answer = Answer::Refused(Refusal::NotSent);
 
-/// Far more bytes than the events of a test have.
+/// Far more bytes than the events of any test need.
 const PLENTY: u64 = 1 << 30;
 
 fn window(window: u32, buffer: u32, each_ms: u64) -> Window<u64> {
@@ -22,7 +22,7 @@ fn bounded(room: Room, each_ms: u64) -> Window<u64> {
     Window::new(room, Patience { room_ns: each_ms * MS, answer_ns: each_ms * MS })
 }
 
-/// Of the event of a token.
+/// Returns the size of a token's event.
 const fn bytes_of(token: u64) -> u64 {
     1 + token % 5
 }
@@ -72,7 +72,7 @@ proptest! {
     ) {
         let mut account = window(size, buffer, 40);
         let (mut sent, mut answered) = (Vec::<(Ticket, u64)>::new(), Vec::<(u64, Option<Answer>)>::new());
-        // Of each event: when it was accepted, and when it left.
+        // For each event: when it was accepted, and when it left.
         let (mut accepted, mut left) = (Vec::new(), BTreeMap::new());
         let (mut now, mut next, mut number) = (0, 0_u64, 0);
         for step in steps {
@@ -106,7 +106,7 @@ proptest! {
                     };
                     account.pump(now, send, |token, answer| answered.push((token, Some(answer))));
                 }
-                // Answers come in any order, twice, and after time-outs.
+                // Answers come in any order, twice, and after timeouts.
                 Step::Answer(which) if !sent.is_empty() => {
                     let (ticket, token) = sent[which % sent.len()];
                     let (open, answer) = (account.is_open(ticket), account.answer(ticket));
@@ -138,13 +138,13 @@ proptest! {
     }
 }
 
-/// What is in memory, as one sees it from outside.
+/// A model of memory use, kept independently of the account.
 #[derive(Debug, Default)]
 struct Memory {
     open: BTreeMap<u64, Option<Ticket>>,
-    /// Given up, by the number under which the client holds it.
+    /// Given-up events, by the number under which the client holds them.
     held: BTreeMap<u64, u64>,
-    /// Under which number an event left.
+    /// The number under which each event left.
     left: BTreeMap<u64, u64>,
     written: u64,
 }
@@ -215,7 +215,7 @@ proptest! {
     }
 }
 
-/// Sends whatever fits, numbered from `number` on.
+/// Sends everything that fits, numbered from `number`.
 fn pump(account: &mut Window<u64>, now: Ns, number: &mut u64) -> Vec<Ticket> {
     let mut tickets = Vec::new();
     let send = |ticket, _: &u64| {
@@ -273,7 +273,7 @@ fn bytes_are_bounded_with_what_the_client_still_holds() {
     let tickets = pump(&mut account, 0, &mut number);
     assert_eq!(account.answer(tickets[0]), Some(0));
     assert_eq!((account.admits(5), account.admits(4)), (false, true));
-    // One is given up, and is still in the client; one never left.
+    // One is given up but still held by the client; one never left.
     assert_eq!(expired(&mut account, 100 * MS), [(1, NO_ANSWER), (2, NOT_SENT)]);
     assert_eq!((account.open(), account.admits(8), account.admits(7)), (0, false, true));
     account.written(number);

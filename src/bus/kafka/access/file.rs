@@ -1,8 +1,8 @@
-//! What a `client.properties` means: each of its keys is used, refused, or named in a warning.
+//! The meaning of a `client.properties`: each key is used, refused, or listed in a warning.
 //!
-//! It is read as Kafka's own clients read it: `security.protocol` decides whether anybody logs in and whether the connection is
-//! encrypted, and what it does not ask for is not used. Where Java and this client differ, the connection is as safe as the
-//! file says, or the file is refused.
+//! It is read as Kafka's own clients read it: `security.protocol` decides whether the client logs in and whether the
+//! connection is encrypted, and settings that this does not require are not used. Where Java and this client differ,
+//! either the connection is as secure as the file requires, or the file is refused.
 
 use std::collections::BTreeMap;
 
@@ -12,16 +12,16 @@ use super::{Access, Asks, TlsFiles, jaas, mechanism, properties};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, environment};
 
-/// Reads a file of this name and content.
+/// Reads a file with this name and content.
 ///
 /// # Errors
-/// When it is malformed, asks for what tickgate does not have, or contradicts itself.
+/// When it is malformed, requires something that tickgate does not support, or contradicts itself.
 pub(super) fn read(name: &str, bytes: &[u8]) -> Result<Access, BusError> {
     let entries = properties::parse(bytes)
         .map_err(|why| wrong(name, &why.to_string(), "write it as java.util.Properties reads it"))?;
     let mut file = File { name, values: BTreeMap::new(), warnings: Vec::new() };
     for entry in entries {
-        // As Kafka trims what it reads.
+        // Kafka trims values too.
         let value = entry.value.trim_matches(|c| c <= ' ').to_owned();
         if let Some(before) = file.values.insert(entry.key.clone(), value.clone())
             && before != value
@@ -37,7 +37,7 @@ fn wrong(name: &str, problem: &str, hint: &str) -> BusError {
     environment(&format!("{name}: {problem}"), hint)
 }
 
-/// What `security.protocol` asks for.
+/// Requirements of `security.protocol`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Protocol {
     name: &'static str,
@@ -52,7 +52,7 @@ const PROTOCOLS: [Protocol; 4] = [
     Protocol { name: "SASL_SSL", tls: true, sasl: true },
 ];
 
-/// Who logs in, by the file.
+/// The login that the file specifies.
 #[derive(Debug, Default)]
 struct User {
     mechanism: Option<String>,
@@ -79,7 +79,7 @@ impl File<'_> {
         wrong(self.name, problem, hint)
     }
 
-    /// Java reads bytes, so that a character of UTF-8 becomes two or more.
+    /// Java reads the file as bytes, so that a UTF-8 character becomes two or more characters.
     fn foreign_letters(&mut self, bytes: &[u8]) {
         let used = |(key, value): (&String, &String)| keys::fate(key) == Fate::Used && !value.is_ascii();
         if std::str::from_utf8(bytes).is_ok()
@@ -138,7 +138,7 @@ impl File<'_> {
         })
     }
 
-    /// Refuses what must not be passed over on a connection of these parts.
+    /// Refuses keys that must not be ignored on a connection with these parts.
     fn refuse(&self, with_tls: bool, with_sasl: bool) -> Result<(), BusError> {
         let matters = |key: &str| match keys::part(key) {
             Part::Tls => with_tls,
@@ -146,7 +146,7 @@ impl File<'_> {
             Part::Other => true,
         };
         for (key, value) in self.values.iter().filter(|(key, value)| !value.is_empty() && matters(key)) {
-            // The name of a mechanism says more than the class that would log in by it.
+            // The mechanism's name is more informative than the class that implements its login.
             if let ("sasl.mechanism" | "sasl.mechanisms", value) = (key.as_str(), value) {
                 mechanism(value, self.name)?;
             }
@@ -164,7 +164,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// The one value of two keys that mean the same.
+    /// Returns the single value of two equivalent keys.
     fn either(&self, java: &str, librdkafka: &str) -> Result<Option<&str>, BusError> {
         match (self.get(java), self.get(librdkafka)) {
             (Some(one), Some(other)) if one != other => {
@@ -210,7 +210,7 @@ impl File<'_> {
         Ok(user)
     }
 
-    /// Login modules that do no more than to name a user and a password.
+    /// Checks that a login module only provides a user and a password.
     fn is_supported(&self, login: &jaas::Login) -> Result<(), BusError> {
         let module = login.module.as_str();
         if module.ends_with(".OAuthBearerLoginModule") {
@@ -243,10 +243,10 @@ impl File<'_> {
         Ok(files)
     }
 
-    /// Settings of TLS that librdkafka has as well.
+    /// Returns the TLS settings that librdkafka has as well.
     fn settings(&mut self) -> Result<Vec<(&'static str, String)>, BusError> {
         let mut settings = Vec::new();
-        // Empty means that the host's name is not checked, as the key's absence does not.
+        // An empty value disables the check of the host's name; an absent key does not.
         if let Some(algorithm) = self.values.get("ssl.endpoint.identification.algorithm") {
             match algorithm.to_ascii_lowercase().as_str() {
                 "" | "none" => {
@@ -279,7 +279,7 @@ impl File<'_> {
         self.algorithms()?;
         self.versions()?;
         if let Some(suites) = self.get("ssl.cipher.suites") {
-            // Java's names have underscores, OpenSSL's have hyphens.
+            // Java's names contain underscores, OpenSSL's contain hyphens.
             if suites.contains('_') {
                 return Err(self.wrong(
                     "`ssl.cipher.suites` has Java's names, to which this client's TLS cannot be held",
@@ -309,7 +309,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// The versions of TLS: this client takes 1.2 and 1.3.
+    /// Checks the TLS versions: this client supports 1.2 and 1.3.
     fn versions(&mut self) -> Result<(), BusError> {
         let Some(enabled) = self.get("ssl.enabled.protocols").or_else(|| self.get("ssl.protocol")) else {
             return Ok(());
@@ -330,7 +330,7 @@ impl File<'_> {
         Ok(())
     }
 
-    /// Names all that has a value and is not used.
+    /// Lists every key that has a value and is not used.
     fn name_the_rest(&mut self, protocol: Option<Protocol>) {
         let (mut tls, mut sasl, mut other) = (Vec::new(), Vec::new(), Vec::new());
         for (key, value) in &self.values {

@@ -1,7 +1,7 @@
 //! The grammar of `sasl.jaas.config`: a login module, a control flag and options, as Kafka's clients read it.
 //!
-//! Kafka parses it with `java.io.StreamTokenizer`, which knows comments, quotes of both kinds and escapes within quotes, and
-//! takes an unquoted word that begins with a digit for a number, which is no value.
+//! Kafka parses it with `java.io.StreamTokenizer`, which supports comments, both kinds of quotes and escapes within
+//! quotes, and takes an unquoted word that begins with a digit for a number, which is not a valid value.
 
 use std::iter::Peekable;
 use std::str::Chars;
@@ -9,23 +9,23 @@ use std::str::Chars;
 /// One login module with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Login {
-    /// Name of the class.
+    /// Class name of the module.
     pub(super) module: String,
-    /// Options in their order; of two with one name the last counts.
+    /// Options in file order; if a name is repeated, the last one counts.
     pub(super) options: Vec<(String, String)>,
 }
 
 impl Login {
-    /// The value of an option.
+    /// Returns the value of an option.
     pub(super) fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Why a text is no configuration of one login module. No text here quotes a value.
+/// Why a text is not a configuration of one login module. No message quotes a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Wrong {
-    /// Nothing is there.
+    /// The text is empty.
     #[error("no login module is named")]
     Empty,
     /// The second word is not a control flag.
@@ -37,15 +37,15 @@ pub(crate) enum Wrong {
     /// An option has no value.
     #[error("the option `{0}` has no value; write {0}=\"VALUE\", with quotes around it")]
     Value(String),
-    /// The end is missing.
+    /// The final `;` is missing.
     #[error("it does not end with `;`")]
     Open,
-    /// There is more than one.
+    /// There is more than one login module.
     #[error("it names several login modules; expected one")]
     Several,
 }
 
-/// Reads a configuration.
+/// Parses a configuration.
 ///
 /// # Errors
 /// When Kafka would refuse it.
@@ -85,7 +85,7 @@ fn entry(first: Token, tokens: &mut Tokens<'_>) -> Result<Login, Wrong> {
     }
 }
 
-/// What the tokenizer finds.
+/// A token of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Token {
     End,
@@ -107,7 +107,7 @@ struct Tokens<'a> {
     rest: Peekable<Chars<'a>>,
 }
 
-/// Java's table of characters, with the three that Kafka adds.
+/// Returns whether a character begins a word: Java's table of characters, with the three that Kafka adds.
 fn begins_a_word(c: char) -> bool {
     c.is_ascii_alphabetic() || matches!(c, '_' | '$') || c >= '\u{a0}'
 }
@@ -125,7 +125,7 @@ impl Tokens<'_> {
                 '0'..='9' | '.' | '-' => return self.number(c),
                 '"' | '\'' => return Token::Word(self.quoted(c)),
                 '/' if self.rest.peek() == Some(&'*') => self.skip_block(),
-                // To `StreamTokenizer` a single slash begins a comment as well, and what follows it is a part of it.
+                // In `StreamTokenizer`, a single slash also begins a comment that extends to the end of the line.
                 '/' => {
                     self.rest.next();
                     while self.rest.next_if(|&c| !matches!(c, '\r' | '\n')).is_some() {}
@@ -144,7 +144,7 @@ impl Tokens<'_> {
         Token::Word(word)
     }
 
-    /// A number ends where no further digit follows, whatever follows instead; a sign without one is a sign.
+    /// Reads a number, which ends at the first character that is not part of one; a sign without a digit is a sign.
     fn number(&mut self, first: char) -> Token {
         let is_part = |c: char| c.is_ascii_digit() || c == '.';
         if first == '-' && !self.rest.peek().is_some_and(|&c| is_part(c)) {
@@ -168,7 +168,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// The text until the closing quote, or the end of the line.
+    /// Returns the text up to the closing quote or the end of the line.
     fn quoted(&mut self, quote: char) -> String {
         let mut text = String::new();
         while let Some(c) = self.rest.next_if(|&c| !matches!(c, '\r' | '\n')) {
@@ -196,7 +196,7 @@ impl Tokens<'_> {
                 other => other,
             });
         };
-        // Two more digits after 0 to 3, one after 4 to 7.
+        // Up to two more digits after 0 to 3, one after 4 to 7.
         for _ in 0..if value <= 3 { 2 } else { 1 } {
             let Some(digit) = self.rest.next_if(octal).and_then(|c| c.to_digit(8)) else { break };
             value = value << 3 | digit;

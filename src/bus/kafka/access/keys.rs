@@ -1,17 +1,17 @@
-//! What becomes of each key of a `client.properties`.
+//! How each key of a `client.properties` is handled.
 
-/// What becomes of a key.
+/// How a key is handled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     /// It is used.
     Used,
-    /// Without it security would be weaker, or another user would log in: the file is refused, with this reason.
+    /// Ignoring it would weaken security or log in another user: the file is refused, with this reason.
     Refused(&'static str),
-    /// It is named in a warning.
+    /// It is listed in a warning.
     Named,
 }
 
-/// The part of the connection that a key is about. It matters only where the protocol has this part.
+/// The part of the connection that a key applies to. The key matters only if the protocol has this part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
     Tls,
@@ -19,7 +19,7 @@ pub(super) enum Part {
     Other,
 }
 
-/// Which part a key is about.
+/// Returns the part that a key applies to.
 pub(super) fn part(key: &str) -> Part {
     match key {
         "enable.ssl.certificate.verification" => Part::Tls,
@@ -32,7 +32,7 @@ pub(super) fn part(key: &str) -> Part {
 const CLASS: &str = "tickgate runs no Java class";
 const PROVIDER: &str = "tickgate's TLS is OpenSSL's, without providers or engines";
 
-/// What becomes of a key that has a value.
+/// Returns how a key with a value is handled.
 pub(super) fn fate(key: &str) -> Fate {
     match key {
         "security.protocol"

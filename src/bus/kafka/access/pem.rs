@@ -1,14 +1,14 @@
-//! Certificates and keys in PEM, as Kafka's clients take them: among other text, and on a single line where a properties file
-//! has them.
+//! Certificates and keys in PEM, as Kafka's clients accept them: surrounded by other text, or on a single line as in
+//! a properties file.
 
-/// What stands between `-----BEGIN` and `-----END`.
+/// A block between `-----BEGIN` and `-----END`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Block {
     label: String,
     body: String,
 }
 
-/// All blocks of a text, in their order.
+/// Returns all blocks of a text, in order.
 fn blocks(text: &str) -> Vec<Block> {
     let mut found = Vec::new();
     let mut rest = text;
@@ -38,7 +38,7 @@ impl Block {
         self.label == "ENCRYPTED PRIVATE KEY" || self.body.contains("ENCRYPTED")
     }
 
-    /// The block in lines of 64 characters; one with headers stays as it is.
+    /// Writes the block in lines of 64 characters; a block with headers is unchanged.
     fn write(&self, out: &mut String) {
         use std::fmt::Write as _;
         let Self { label, body } = self;
@@ -55,7 +55,7 @@ impl Block {
     }
 }
 
-/// The certificates of a text, one after the other in lines; `None` where there is none.
+/// Returns the certificates of a text, one after another in lines; `None` if there is none.
 pub(super) fn certificates(text: &str) -> Option<String> {
     let mut out = String::new();
     blocks(text).iter().filter(|block| block.is_certificate()).for_each(|block| block.write(&mut out));
@@ -69,7 +69,7 @@ pub(super) struct Key {
     pub(super) encrypted: bool,
 }
 
-/// The first private key of a text.
+/// Returns the first private key of a text.
 pub(super) fn key(text: &str) -> Option<Key> {
     let block = blocks(text).into_iter().find(Block::is_key)?;
     let mut out = String::new();
@@ -77,7 +77,7 @@ pub(super) fn key(text: &str) -> Option<Key> {
     Some(Key { text: out, encrypted: block.is_encrypted() })
 }
 
-/// Is there any block at all?
+/// Returns whether the text contains any block.
 pub(super) fn is_pem(text: &str) -> bool {
     !blocks(text).is_empty()
 }

@@ -1,9 +1,9 @@
-//! The grammar of `java.util.Properties`: a file of bytes in, keys and values out.
+//! The grammar of `java.util.Properties`: parses a file's bytes into keys and values.
 //!
-//! Read as `Properties.load(InputStream)` reads it, which is how Kafka's own tools load a `client.properties`: in ISO-8859-1,
-//! with continued lines, three kinds of separators, escapes and `\uXXXX`.
+//! It reads a file as `Properties.load(InputStream)` does, which is how Kafka's own tools load a `client.properties`:
+//! in ISO-8859-1, with continued lines, three kinds of separators, escapes and `\uXXXX`.
 
-/// One entry, in the order of the file. A key may stand in it more than once; the last one counts.
+/// One entry, in file order. A key may occur more than once; the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) key: String,
@@ -21,17 +21,17 @@ pub(crate) enum Malformed {
         /// The line on which the entry begins.
         line: usize,
     },
-    /// The mark that some editors write before the first character.
+    /// The byte order mark that some editors write before the first character.
     #[error(
         "the file begins with a byte order mark, which Java takes as a part of the first key; save it without the mark"
     )]
     ByteOrderMark,
 }
 
-/// All entries of a file.
+/// Returns all entries of a file.
 ///
 /// # Errors
-/// When Java would refuse the file, or would read another first key than the one that is written.
+/// When Java would refuse the file, or would read a first key that differs from the written one.
 pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Malformed::ByteOrderMark);
@@ -56,7 +56,7 @@ const fn ends_a_line(byte: u8) -> bool {
     matches!(byte, b'\r' | b'\n')
 }
 
-/// Logical lines: comments and empty lines left out, continued lines joined.
+/// Reads logical lines: comments and empty lines are left out, continued lines are joined.
 struct Lines<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -64,7 +64,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The next byte; `\r\n` counts as one line.
+    /// Takes the next byte; `\r\n` counts as one line.
     fn take(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
@@ -75,7 +75,7 @@ impl Lines<'_> {
         Some(byte)
     }
 
-    /// The next logical line, and the line on which it begins.
+    /// Returns the next logical line, and the line on which it begins.
     fn next(&mut self) -> Option<(Vec<u8>, usize)> {
         let mut text = Vec::new();
         let mut begins = self.line;
@@ -83,7 +83,7 @@ impl Lines<'_> {
         loop {
             let line = self.line;
             let Some(byte) = self.take() else {
-                // A backslash at the very end escapes nothing.
+                // A backslash at the end of the file escapes nothing.
                 if escaped {
                     text.pop();
                     return Some((text, begins));
@@ -111,7 +111,7 @@ impl Lines<'_> {
                 skips = true;
             } else if escaped {
                 text.pop();
-                // A continued line with nothing after it ends there, even if nothing is before it.
+                // A continued line at the end of the file ends there, even if it is empty.
                 if self.at == self.bytes.len() {
                     return Some((text, begins));
                 }
@@ -126,8 +126,8 @@ impl Lines<'_> {
     }
 }
 
-/// Key and value of a logical line, still escaped. The key ends at the first separator that is not escaped; blanks around
-/// one `=` or `:` belong to neither.
+/// Splits a logical line into key and value, still escaped. The key ends at the first unescaped separator; blanks
+/// around one `=` or `:` belong to neither.
 fn split(text: &[u8]) -> (&[u8], &[u8]) {
     let mut escaped = false;
     let end = text.iter().position(|&byte| {
@@ -145,7 +145,7 @@ fn split(text: &[u8]) -> (&[u8], &[u8]) {
     (key, &rest[begins.unwrap_or(rest.len())..])
 }
 
-/// The text without its escapes: UTF-16 in Java, so that two `\u` may be one character.
+/// Returns the text without its escapes. Java uses UTF-16, so two `\u` may form one character.
 fn unescaped(text: &[u8]) -> Option<String> {
     let mut units = Vec::with_capacity(text.len());
     let mut rest = text.iter();

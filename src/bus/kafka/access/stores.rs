@@ -1,4 +1,4 @@
-//! Trust stores and key stores: in PEM as they are, a key store of PKCS #12 as well; those of Java are refused with the
+//! Trust stores and key stores: PEM as it is, and PKCS #12 for key stores; Java's own formats are refused with the
 //! command that converts them.
 
 use std::path::Path;
@@ -8,10 +8,10 @@ use super::{Pem, Pkcs12, TlsFiles};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, environment};
 
-/// A setting of a properties file, by its key; `None` where it is absent or empty.
+/// Returns a setting of a properties file by its key; `None` if it is absent or empty.
 pub(super) type Setting<'a> = &'a dyn Fn(&str) -> Option<&'a str>;
 
-/// The format of a store, by its first bytes.
+/// The format of a store, detected by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Pem,
@@ -29,10 +29,10 @@ fn format(bytes: &[u8]) -> Format {
     }
 }
 
-/// The stores of a properties file.
+/// Reads the stores of a properties file.
 ///
 /// # Errors
-/// When one is missing, of a format that is not supported, or contradicts another setting.
+/// When a store is missing, has an unsupported format, or contradicts another setting.
 pub(super) fn read<'a>(name: &'a str, setting: Setting<'a>) -> Result<TlsFiles, BusError> {
     let stores = Stores { name, setting };
     let mut files = TlsFiles { ca: stores.trust()?, ..TlsFiles::default() };
@@ -54,7 +54,7 @@ impl<'a> Stores<'a> {
         environment(&format!("{}: {problem}", self.name), hint)
     }
 
-    /// The one key of several that is given.
+    /// Returns the only one of several alternative keys that is set.
     fn one_of(&self, keys: &[&'static str]) -> Result<Option<(&'static str, &'a str)>, BusError> {
         let mut given = keys.iter().filter_map(|&key| Some((key, self.get(key)?)));
         match (given.next(), given.next()) {
@@ -80,14 +80,14 @@ impl<'a> Stores<'a> {
         ))
     }
 
-    /// The bytes of a store.
+    /// Reads a store's bytes.
     fn load(&self, key: &str, path: &str) -> Result<Vec<u8>, BusError> {
         std::fs::read(path).map_err(|error| {
             self.wrong(&format!("cannot read `{key}` {path}: {error}"), "check the path and its rights")
         })
     }
 
-    /// Certificates or a key that stand in the properties file itself.
+    /// Returns certificates or a key contained in the properties file itself.
     fn text(&self, key: &str, found: Option<String>, what: &str) -> Result<Pem, BusError> {
         let text = found.ok_or_else(|| {
             self.wrong(
@@ -119,7 +119,7 @@ impl<'a> Stores<'a> {
         match key {
             "ssl.truststore.certificates" => self.is_pem("truststore", key)?,
             "ssl.ca.pem" => {}
-            // librdkafka's word for the system's own.
+            // librdkafka's value for the system's certificates.
             "ssl.ca.location" if value == "probe" => return Ok(None),
             "ssl.ca.location" => return Ok(Some(Pem::At(value.into()))),
             _ => {
@@ -151,7 +151,7 @@ impl<'a> Stores<'a> {
             .wrong(&format!("`ssl.truststore.location` names {seen}, which tickgate does not read"), &hint))
     }
 
-    /// The client's own certificate and key.
+    /// Sets the client's certificate and key.
     fn identity(&self, files: &mut TlsFiles) -> Result<(), BusError> {
         let password = self.get("ssl.key.password").map(Secret::new);
         let cert = self.one_of(&[
@@ -222,7 +222,7 @@ impl<'a> Stores<'a> {
         if password.is_some() { Err(wrong()) } else { Ok(()) }
     }
 
-    /// A key store that is not PEM: of PKCS #12, or Java's own.
+    /// Loads a key store that is not PEM: PKCS #12 or Java's own format.
     fn binary(
         &self,
         store: &str,
@@ -237,7 +237,7 @@ impl<'a> Stores<'a> {
                 &format!("`{store}` names a file in PEM, and `ssl.keystore.type` is {of}"),
                 "add `ssl.keystore.type=PEM`",
             )),
-            // Java itself reads PKCS #12 where it expects its own format.
+            // Java itself accepts PKCS #12 where it expects its own format.
             Format::Pkcs12 if ["PKCS12", "JKS"].contains(&of.as_str()) => {
                 let Some(password) = password.map(Secret::new) else {
                     return Err(self.wrong(

@@ -1,4 +1,4 @@
-//! Properties files and what they come to.
+//! Tests of properties files and the settings they produce.
 
 use super::*;
 
@@ -235,7 +235,7 @@ fn what_is_given_first_wins_and_what_belongs_together_stays_together() {
     assert_eq!(stored.files, TlsFiles { ca: file("e.ca"), ..store });
 }
 
-/// Numbers that look drawn, always the same.
+/// A deterministic pseudo-random generator.
 struct Draw(u64);
 
 impl Draw {
@@ -255,7 +255,7 @@ fn hex(text: &str) -> String {
     text.bytes().fold(String::new(), |out, byte| format!("{out}{byte:02x}"))
 }
 
-/// What Java makes of cases; `None` where it is not here.
+/// Returns Java's results for the cases; `None` if Java is not available here.
 fn by_java(what: &str, cases: &[String]) -> Option<Vec<String>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let home = std::env::var("KAFKA_HOME").map_or_else(|_| root.join(".brokers/kafka"), PathBuf::from);
@@ -276,7 +276,7 @@ fn by_java(what: &str, cases: &[String]) -> Option<Vec<String>> {
     Some(String::from_utf8(done?.stdout).unwrap().lines().map(str::to_owned).collect())
 }
 
-/// Pairs as the referee writes them, the last of a key, sorted.
+/// Formats pairs as the Java reference does: the last value of each key, sorted.
 fn pairs<'a>(all: impl Iterator<Item = (&'a str, &'a str)>) -> String {
     let all: std::collections::BTreeMap<String, String> =
         all.map(|(key, value)| (hex(key), hex(value))).collect();

@@ -1,4 +1,4 @@
-//! What a report means, on librdkafka's own broker in this process, which fails when it is told to.
+//! Tests of what a report means, on librdkafka's mock broker in this process, which can be made to fail.
 
 use rdkafka::bindings::rd_kafka_resp_err_t as Raw;
 use rdkafka::mocking::MockCluster;
@@ -37,7 +37,7 @@ struct World {
 }
 
 impl World {
-    /// A cluster with the plan's topics; `change` is made to the plan first.
+    /// Creates a cluster with the plan's topics after applying `change` to the plan.
     fn with(change: impl FnOnce(&mut Plan)) -> Self {
         let mut plan = plan();
         change(&mut plan);
@@ -70,7 +70,7 @@ fn publish(publisher: &mut KafkaPublisher, token: u64, topic: usize) -> Result<(
     publisher.publish(&Outgoing { token, topic, symbol, id: "", payload: b"event" })
 }
 
-/// Waits as a generator does until everything is answered; the answers by token.
+/// Waits as a generator does until every event is answered; returns the answers by token.
 fn settle(publisher: &mut KafkaPublisher) -> Vec<Answer> {
     let clock = publisher.clock;
     let sleeper = Sleeper::new(clock, crate::plan::Pacing::Sleep);
@@ -90,7 +90,7 @@ fn settle(publisher: &mut KafkaPublisher) -> Vec<Answer> {
     acks.into_iter().map(|ack| ack.outcome).collect()
 }
 
-/// Waits as a generator does until the connection has ended, and that is marked.
+/// Waits as a generator does until the connection has ended and this is marked.
 fn until_disconnected(world: &World, publisher: &mut KafkaPublisher) {
     let clock = publisher.clock;
     let sleeper = Sleeper::new(clock, crate::plan::Pacing::Sleep);
@@ -163,17 +163,17 @@ fn what_never_left_is_refused_and_what_may_have_arrived_is_not_confirmed() {
     let world = World::with(|plan| plan.bus.publish_timeout = Span::seconds(2));
     let mut publisher = world.publisher();
     publish(&mut publisher, 0, 0).expect("taken");
-    // The first answer shows that producer and cluster know each other.
+    // The first answer shows that the producer and the cluster are connected.
     assert_eq!(stored(&settle(&mut publisher)), 1);
     world.cluster.broker_down(1).expect("goes down");
-    // What it would send before it knows that the connection has ended may have arrived.
+    // Events sent before the client notices the lost connection may have arrived.
     until_disconnected(&world, &mut publisher);
     for token in 0..3 {
         publish(&mut publisher, token, 0).expect("taken");
     }
     assert_eq!(settle(&mut publisher), [Answer::Refused(Refusal::NotSent); 3]);
     world.cluster.broker_up(1).expect("comes up");
-    // Sent, and the answer takes longer than anybody waits.
+    // The event is sent, but the answer takes longer than the timeouts.
     let mut publisher = world.publisher();
     publish(&mut publisher, 0, 0).expect("taken");
     assert_eq!(stored(&settle(&mut publisher)), 1);
@@ -195,7 +195,7 @@ fn a_topic_that_is_not_there_is_a_refusal() {
     let mut publisher = world.publisher();
     publish(&mut publisher, 0, 0).expect("taken");
     assert_eq!(settle(&mut publisher), [Answer::Refused(Refusal::NoResponders)]);
-    // From now on the client knows it by itself.
+    // From now on the client knows this without asking the cluster.
     publish(&mut publisher, 0, 0).expect("taken");
     assert_eq!(settle(&mut publisher), [Answer::Refused(Refusal::NoResponders)]);
 }
