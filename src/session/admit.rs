@@ -1,4 +1,4 @@
-//! Reports a run's need of this machine's memory and of the broker's store, and compares it with what is available.
+//! Compares the memory and broker store that a run needs with the available amounts, and reports both.
 
 use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};

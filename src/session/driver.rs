@@ -40,7 +40,7 @@ pub type GetIn = fn(&str, &Entry) -> Result<Box<dyn Target>, SessionError>;
 pub struct Program {
     /// Version and path.
     pub what: String,
-    /// Warnings about it.
+    /// Warnings about the program.
     pub warning: Option<String>,
 }
 

@@ -1,5 +1,6 @@
-//! The entry point from a plan and a choice of broker to a record: starts the broker if needed, connects, runs, and stops
-//! what it started. It knows no command line, prints nothing, and reports everything as events of the engine.
+//! The entry point from a plan and a choice of broker to a record: starts the broker if needed, connects, runs, and
+//! stops the broker that it started. It does not use the command line, prints nothing, and reports everything as events
+//! of the engine.
 //!
 //! The request ([`Asked`]) is resolved once, into a [`Choice`]; each product is a row of [`PRODUCTS`].
 

@@ -1,4 +1,4 @@
-//! A server of our own: started for one run, watched by it, and ended after it.
+//! A server that tickgate starts: started for one run, monitored by it, and stopped after it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};

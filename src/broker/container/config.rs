@@ -36,8 +36,7 @@ pub struct ContainerConfig {
 }
 
 impl ContainerConfig {
-    /// Returns a configuration without limits, with file streams of at most 10 GiB, the default sync and a heap of 1
-    /// GiB.
+    /// Returns a configuration without limits: file streams of at most 10 GiB, the default sync, a heap of 1 GiB.
     #[must_use]
     pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {

@@ -1,8 +1,8 @@
 //! The container engine: every request has a deadline and runs on a thread that may block.
 //!
 //! Requests go through `bollard`, the client that `testcontainers` is built on, and not through `testcontainers`: that
-//! supports only the newest protocol version, which engines before Docker 29 refuse. Here the engine offers the
-//! version.
+//! supports only the newest protocol version, which engines before Docker 29 refuse. This module uses a version that
+//! the engine offers.
 
 use std::fmt;
 use std::future::Future;

@@ -215,7 +215,7 @@ impl Container {
         if self.end_seen().is_some() {
             return Ok(());
         }
-        // Engines refuse to kill what is frozen.
+        // Engines refuse to kill a frozen container.
         let _ = self.resume();
         let killed =
             self.engine.wait("kill the container", self.engine.docker.kill_container(&self.name, None));

@@ -129,7 +129,7 @@ impl Places {
 fn trusted(path: &Path, top: &Path) -> Result<(), BrokerError> {
     examine(path, Part::Whole, top).map_err(|distrust| {
         let own = "name one of your own with TICKGATE_NATS_SERVER=/path/to/nats-server";
-        // A program that the user names is trusted itself, and so is its folder.
+        // For a named program, only the program itself and its folder are checked.
         let direct = distrust.concerns(path) || path.parent().is_some_and(|folder| distrust.concerns(folder));
         let way =
             if direct { own.into() } else { format!("name it with TICKGATE_NATS_SERVER={}", path.display()) };

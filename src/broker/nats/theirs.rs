@@ -137,7 +137,7 @@ impl Theirs {
         Ok(())
     }
 
-    /// Returns the value of the first of these keys in `jetstream`.
+    /// Returns the value of the first entry in `jetstream` with one of these keys.
     pub(super) fn stores(&self, keys: &[&str]) -> Option<&str> {
         let found = self.jetstream.iter().find(|(key, _)| keys.contains(&key.to_ascii_lowercase().as_str()));
         found.map(|(_, value)| value.trim().trim_matches(['"', '\'']))

@@ -255,7 +255,7 @@ impl Child {
         running.child.try_wait().map_err(BrokerError::io(doing))
     }
 
-    /// Sends a signal; the process ID stays valid until [`Self::exit_status`] has seen the end.
+    /// Sends a signal; the process ID is not reused until [`Self::exit_status`] has seen the end.
     fn signal(&mut self, signal: Signal, doing: &str) -> Result<(), BrokerError> {
         self.alive()?;
         let Some(running) = &self.running else { return Ok(()) };

@@ -16,7 +16,7 @@ const AT_A_TIME: usize = 64 << 10;
 /// Messages, in lower case, that servers log when the disk of their store is full: the system's and nats-server's.
 const FULL: [&str; 3] = ["no space left on device", "disk quota exceeded", "jetstream out of space"];
 
-/// Follows a log until it says that the store is full.
+/// Follows a log until it reports a full store.
 #[derive(Debug)]
 pub struct StoreWatch {
     log: PathBuf,

@@ -224,7 +224,7 @@ mod tests {
             (sudo, ME, shared, 0o755, holder, None),
             (sudo, OTHER, shared, 0o755, holder, owner),
             (not_root, OTHER, shared, 0o755, whole, owner),
-            // Everybody and groups; a group with only trusted members is accepted.
+            // Everybody and groups; a private group has no other members.
             (me, ME, shared, 0o777, whole, Some(Doubt::Everybody)),
             (me, ME, private, 0o702, holder, Some(Doubt::Everybody)),
             (me, ME, shared, 0o775, whole, group),
