@@ -1,4 +1,4 @@
-//! Who may use a broker of our own: by default only this process, with a password that only it knows.
+//! Access to a broker that tickgate started: by default only this process, with a password that only it knows.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
@@ -8,27 +8,27 @@ use std::path::Path;
 
 use super::BrokerError;
 
-/// Bytes of chance in a password: 128 bits.
+/// Random bytes in a password: 128 bits.
 const BYTES: usize = 16;
 
-/// Who may use a broker of our own.
+/// Who may use a broker that tickgate started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
-    /// Everybody who reaches its port.
+    /// Everyone who can reach its port.
     Open,
-    /// Who knows the password.
+    /// Only clients with the password.
     Password(Password),
 }
 
-/// A random password of one broker, and the user that it belongs to; shown by nothing.
+/// A random password of one broker, with its user name; never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// A new one, from the system's source of randomness.
+    /// Creates a password from the system's source of randomness.
     ///
     /// # Errors
-    /// When the system has none.
+    /// When the system has no such source.
     pub fn random() -> Result<Self, BrokerError> {
         let mut bytes = [0; BYTES];
         File::open("/dev/urandom")
@@ -37,19 +37,19 @@ impl Password {
         Ok(Self(format!("{:032x}", u128::from_be_bytes(bytes))))
     }
 
-    /// The user's name.
+    /// Returns the user name.
     #[must_use]
     pub const fn user(&self) -> &'static str {
         "tickgate"
     }
 
-    /// The password: letters and digits, so that no configuration has to quote it.
+    /// Returns the password: letters and digits, so that it needs no quotes in any configuration.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.0
     }
 
-    /// One for the texts of tests.
+    /// Creates a fixed password for tests.
     #[cfg(test)]
     pub(super) fn of(text: &str) -> Self {
         Self(text.to_owned())
@@ -62,7 +62,7 @@ impl fmt::Debug for Password {
     }
 }
 
-/// Writes a file that only this user can read; replaces an existing one.
+/// Writes a file that only this user can read, replacing an existing one.
 pub(super) fn write_private(path: &Path, text: &str) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),

@@ -1,7 +1,7 @@
-//! Brokers that tickgate starts: finding, starting, pausing, killing and observing them.
+//! Brokers that tickgate starts: finding, starting, pausing, killing and monitoring them.
 //!
-//! What is started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that somebody
-//! else runs is only ever observed.
+//! Everything started here is gone when tickgate ends, however it ends (see `guard.rs`). A broker that tickgate did not
+//! start is only ever monitored.
 
 #[cfg(feature = "containers")]
 mod container;
@@ -28,7 +28,7 @@ pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
 pub use server::{Node, Server, Shared};
 
-/// What went wrong with a broker, and what to do next.
+/// Error of a broker: the cause and what to do next.
 #[derive(Debug, thiserror::Error)]
 pub enum BrokerError {
     /// There is no server program.
@@ -37,37 +37,37 @@ pub enum BrokerError {
          TICKGATE_NATS_SERVER=/path/to/nats-server, or name a running one with `--broker nats://HOST:PORT`"
     )]
     Missing {
-        /// Where it was looked for.
+        /// Places that were searched.
         looked: String,
     },
-    /// A server program was found and is of no use.
+    /// A server program was found but cannot be used.
     #[error(
         "{} cannot be used as nats-server: {problem}; `scripts/brokers.sh nats` gets version {TESTED_VERSION}",
         path.display()
     )]
     Unusable {
-        /// Which one.
+        /// Path of the program.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
-    /// Others could change a program, or put another one in its place.
+    /// Others could change or replace a program.
     #[error("{} is not started, because others could change what it does: {problem}, or {way}", program.display())]
     Untrusted {
-        /// Which one.
+        /// Path of the program.
         program: PathBuf,
-        /// Which path, who can change it, and how to mend that.
+        /// The path that others can change, who they are, and how to fix it.
         problem: String,
         /// The alternative: which program to name instead.
         way: String,
     },
-    /// Kafka is not there.
+    /// There is no Kafka.
     #[error(
         "no Kafka found in {looked}; get one in one of three ways: run `scripts/brokers.sh kafka`, set \
          KAFKA_HOME=/path/to/kafka, or name a running one with `--broker kafka://HOST:PORT`"
     )]
     NoKafka {
-        /// Where it was looked for.
+        /// Places that were searched.
         looked: String,
     },
     /// There is no Java to run Kafka with.
@@ -76,23 +76,23 @@ pub enum BrokerError {
          openjdk-17-jre-headless`) or set JAVA_HOME, or name a running one with `--broker kafka://HOST:PORT`"
     )]
     NoJava {
-        /// What is wrong.
+        /// Cause.
         problem: String,
     },
-    /// A configuration that the server was to have cannot be used.
+    /// The given server configuration cannot be used.
     #[error("{} cannot be used as the server's configuration: {problem}", path.display())]
     Configuration {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
-    /// The store cannot be where it was asked to be.
+    /// The store cannot be in the requested place.
     #[error("the broker's store cannot be in {}: {problem}; name a directory with room on a disk", path.display())]
     Store {
-        /// Where.
+        /// Requested path.
         path: PathBuf,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
     /// The server ended by itself.
@@ -104,35 +104,35 @@ pub enum BrokerError {
         status: String,
         /// `before it was ready`, or `while it was needed`.
         moment: &'static str,
-        /// Its last lines.
+        /// Last lines of its log.
         log: String,
     },
-    /// The server is not ready in time.
+    /// The server was not ready in time.
     #[error("{program} was not ready within {seconds} s; the last lines of its log:\n{log}")]
     NotReady {
         /// `nats-server` or `kafka`.
         program: &'static str,
-        /// How long it had.
+        /// Time that it had, seconds.
         seconds: u64,
-        /// Its last lines.
+        /// Last lines of its log.
         log: String,
     },
-    /// Two monitoring endpoints lead to one server, whose figures would be counted twice.
+    /// Two monitoring endpoints belong to the same server, whose figures would be counted twice.
     #[error("{url} and {other} are the same server ({name}); name the endpoint of each server once")]
     SameNode {
-        /// The second one.
+        /// URL of the second endpoint.
         url: String,
-        /// The first one.
+        /// URL of the first endpoint.
         other: String,
-        /// The server's name.
+        /// Name of the server.
         name: String,
     },
-    /// The server's monitoring endpoint has no good answer.
+    /// The server's monitoring endpoint gave no valid answer.
     #[error("no monitoring data from {url}: {problem}")]
     Monitor {
-        /// What was asked for.
+        /// Requested URL.
         url: String,
-        /// What came back.
+        /// The failure or the invalid answer.
         problem: String,
     },
     /// There is no container engine.
@@ -142,21 +142,21 @@ pub enum BrokerError {
          `--broker nats://HOST:PORT` or `--broker kafka://HOST:PORT`"
     )]
     NoEngine {
-        /// Where it was looked for, and what came of it.
+        /// Places that were searched, and the result of each.
         problem: String,
     },
-    /// The image is not there, and cannot be had.
+    /// The image is not on this machine and cannot be pulled.
     #[error(
         "the image {image} is not on this machine and cannot be pulled ({problem}); check its name and tag, or get it \
          with `docker pull {image}` and run this again"
     )]
     Image {
-        /// Which one.
+        /// Name of the image.
         image: String,
-        /// Why not.
+        /// Reason.
         problem: String,
     },
-    /// A container or network that tickgate did not make.
+    /// A container or network that tickgate did not create.
     #[error(
         "the {what} is not removed, for it does not bear the labels `tickgate=broker` and `tickgate.broker={name}`: \
          tickgate did not make it under this name"
@@ -164,44 +164,44 @@ pub enum BrokerError {
     NotOurs {
         /// `container …` or `network …`.
         what: String,
-        /// The name that was asked for.
+        /// Requested name.
         name: String,
     },
-    /// The container engine said no.
+    /// The container engine refused a request.
     #[error("the container engine cannot {doing}: {problem}")]
     Engine {
-        /// What was tried.
+        /// Attempted operation.
         doing: String,
-        /// Its reason.
+        /// Reason that the engine gave.
         problem: String,
     },
-    /// The broker in a container is of no use.
+    /// The broker in a container cannot be used.
     #[error("the container of {image} {problem}; the last lines of its log:\n{log}")]
     Container {
-        /// Of which image.
+        /// Image of the container.
         image: String,
-        /// What has become of it.
+        /// State of the broker.
         problem: String,
-        /// Its last lines.
+        /// Last lines of its log.
         log: String,
     },
-    /// Somebody named a node that the broker does not have.
+    /// The requested node does not exist.
     #[error("there is no node {node}: the broker has {nodes}")]
     NoNode {
-        /// Which one.
+        /// Index of the requested node.
         node: usize,
-        /// How many it has.
+        /// Number of nodes.
         nodes: usize,
     },
     /// Interrupted before the broker was ready.
     #[error("interrupted while the broker was started; nothing was measured")]
     Interrupted,
-    /// The operating system said no.
+    /// The operating system refused a request.
     #[error("cannot {doing}: {source}")]
     Io {
-        /// What was tried.
+        /// Attempted operation.
         doing: String,
-        /// The system's reason.
+        /// Error of the system.
         #[source]
         source: io::Error,
     },

@@ -1,5 +1,5 @@
-//! The nodes of a bus that tickgate did not start: each is asked for its figures once a second, on a thread of its
-//! own. Nothing here is on the path of an event, and nobody waits for a node that does not answer.
+//! Monitors the nodes of a bus that tickgate did not start: a separate thread per node requests its figures once a
+//! second. This is never on the path of an event, and no other code waits for a node that does not answer.
 
 use std::collections::BTreeMap;
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -15,41 +15,41 @@ use crate::record::{Mark, Node};
 
 /// Time between two requests to a node.
 const EVERY: Duration = Duration::from_secs(1);
-/// A longer time without an answer counts as unseen: the node's CPU use in it is unknown.
+/// Maximum time between answers that still counts as seen: after a longer gap, the node's CPU use in it is unknown.
 const GAP_NS: Ns = 3_000_000_000;
 
-/// What a node reports of itself at a moment.
+/// A node's report at one moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Report {
-    /// Its figures now.
+    /// Current figures.
     pub node: Node,
-    /// The unique id of its server.
+    /// Unique ID of the server.
     pub id: String,
-    /// Cores that it uses at the moment.
+    /// Cores in use at the moment.
     pub cores: f64,
 }
 
-/// Asks a node; an answer takes seconds at the longest.
+/// Requests a node's report, which takes a few seconds at most.
 pub type Ask = Box<dyn Fn() -> Result<Report, BrokerError> + Send>;
 
-/// The watched nodes; dropping it ends the watch.
+/// The monitored nodes; dropping it ends the monitoring.
 #[derive(Default)]
 pub struct Nodes {
     watched: Vec<Watched>,
     meta_leader: Option<String>,
 }
 
-/// A node that is watched: its account, and what its thread lives as long as.
+/// A monitored node: its account, and the handle that keeps its thread alive.
 struct Watched {
     account: Arc<Mutex<Account>>,
     _alive: Sender<()>,
 }
 
 impl Nodes {
-    /// Asks each node once, then keeps asking.
+    /// Requests one report from each node, then continues once a second.
     ///
     /// # Errors
-    /// When one does not answer at all, or when two are the same server.
+    /// When a node does not answer at all, or when two are the same server.
     pub fn watch(asks: Vec<Ask>, clock: Clock) -> Result<Self, BrokerError> {
         let mut first = asks.iter().map(|ask| ask()).collect::<Result<Vec<_>, _>>()?;
         tell_apart(&mut first)?;
@@ -76,13 +76,13 @@ impl Nodes {
         Ok(nodes)
     }
 
-    /// As the record has them.
+    /// Returns the nodes for the record.
     #[must_use]
     pub fn record(&self) -> Vec<Node> {
         self.watched.iter().map(|watched| locked(&watched.account).node.clone()).collect()
     }
 
-    /// The use of each, by its name in the record; asks nobody.
+    /// Returns the resource use of each node by its name in the record, without a request.
     #[must_use]
     pub fn meters(&self) -> Vec<(String, Meter)> {
         let meter = |watched: &Watched| {
@@ -94,7 +94,7 @@ impl Nodes {
         self.watched.iter().map(meter).collect()
     }
 
-    /// What happened since the last call, in the order of the nodes.
+    /// Returns the marks since the last call, in the order of the nodes.
     pub fn happened(&mut self, now: Ns) -> Vec<Mark> {
         let mut marks: Vec<Mark> = self
             .watched
@@ -114,14 +114,14 @@ impl Nodes {
         marks
     }
 
-    /// Brings the account of every node up to date at the end of a run.
+    /// Updates the account of every node at the end of a run.
     pub fn end(&self, now: Ns) {
         for watched in &self.watched {
             locked(&watched.account).end(now);
         }
     }
 
-    /// The leader by the first node that answers and knows one: two nodes may differ for a moment.
+    /// Returns the leader according to the first node that answers and knows one: two nodes may differ for a moment.
     fn leader_now(&self) -> Option<String> {
         self.watched.iter().find_map(|watched| {
             let account = locked(&watched.account);
@@ -134,7 +134,7 @@ fn locked(account: &Mutex<Account>) -> MutexGuard<'_, Account> {
     account.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Refuses two endpoints of one server, and gives nodes of the same name names of their own.
+/// Refuses two endpoints of the same server, and makes the names of nodes unique.
 fn tell_apart(reports: &mut [Report]) -> Result<(), BrokerError> {
     let mut by_id: BTreeMap<&str, &Report> = BTreeMap::new();
     for report in reports.iter().filter(|report| !report.id.is_empty()) {
@@ -156,7 +156,7 @@ fn tell_apart(reports: &mut [Report]) -> Result<(), BrokerError> {
     Ok(())
 }
 
-/// The account of one node: pure, given what it reported and when.
+/// The account of one node, computed only from its reports and their times.
 #[derive(Debug, Default)]
 struct Account {
     node: Node,
@@ -165,7 +165,7 @@ struct Account {
     /// Slow consumers at the start.
     slow_before: u64,
     answered_at: Ns,
-    /// Its last error, while it does not answer.
+    /// Last error, while the node does not answer.
     lost: Option<String>,
     marks: Vec<Mark>,
 }
@@ -178,7 +178,7 @@ impl Account {
         Self { node, slow_before, memory_now, answered_at: now, ..Self::default() }
     }
 
-    /// Takes in an answer.
+    /// Adds an answer to the account.
     fn take(&mut self, now: Ns, answer: Result<Report, String>) {
         match answer {
             Ok(report) => self.answer(now, report),
@@ -202,7 +202,7 @@ impl Account {
         let again = self.lost.take().is_some();
         if node.started != self.node.started {
             self.mark(now, "node-restarted", &format!("it started at {}", node.started));
-            // Its counters begin at 0 again.
+            // The restarted server counts from 0.
             self.slow_before = 0;
         } else if again {
             self.mark(now, "node-answers", "its monitoring endpoint answers again");
@@ -225,7 +225,7 @@ impl Account {
         self.marks.push(Mark { at_ns, kind: kind.to_owned(), detail });
     }
 
-    /// A node that does not answer at the end was unseen since its last answer.
+    /// Counts a node that does not answer at the end as unseen since its last answer.
     fn end(&mut self, now: Ns) {
         let since = now.saturating_sub(self.answered_at);
         if since > GAP_NS {

@@ -1,4 +1,4 @@
-//! A broker that tickgate has started: what a run, a fault or a user of the library may do with it, whatever it is.
+//! A broker that tickgate started: the operations of a run, a fault or a user of the library, for any product.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -6,113 +6,113 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use super::BrokerError;
 use crate::host::resources::Meter;
 
-/// One broker process of a server, which may be paused, killed and restarted by itself.
+/// One broker process of a server, which can be paused, killed and restarted separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// What it is called in a record: `nats-server`, `kafka`.
+    /// Name in a record: `nats-server`, `kafka`.
     pub name: String,
-    /// `host:port` for its clients.
+    /// `host:port` for clients.
     pub address: String,
-    /// The number of its process, where it is one of this machine; another one after a restart.
+    /// Process ID, if the process runs on this machine; it changes with a restart.
     pub pid: Option<u32>,
-    /// The name of its container, where it runs in one.
+    /// Name of the container, if the node runs in one.
     pub container: Option<String>,
 }
 
-/// A broker that tickgate has started; dropping it ends all of its nodes and removes what they stored.
+/// A broker that tickgate started; dropping it ends all of its nodes and removes their stores.
 ///
-/// A node is named by its place in [`Self::nodes`], which it keeps.
+/// A node is identified by its index in [`Self::nodes`], which does not change.
 pub trait Server: Send {
-    /// Its nodes: at least one.
+    /// Returns the nodes: at least one.
     fn nodes(&self) -> Vec<Node>;
 
-    /// Where clients connect.
+    /// Returns the URL for clients.
     fn url(&self) -> String;
 
-    /// Whether every node still runs (a paused one does). Returns at once.
+    /// Checks that every node still runs (a paused one does). Returns immediately.
     ///
     /// # Errors
-    /// When one does not: with its exit status and the last lines of its log.
+    /// When a node has ended: with its exit status and the last lines of its log.
     fn alive(&mut self) -> Result<(), BrokerError>;
 
-    /// Stops a node in its tracks: connections stay, and nothing answers.
+    /// Pauses a node: connections stay open, and nothing answers.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When the node has ended.
     fn pause(&mut self, node: usize) -> Result<(), BrokerError>;
 
-    /// Lets a node go on after a pause.
+    /// Resumes a node after a pause.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When the node has ended.
     fn resume(&mut self, node: usize) -> Result<(), BrokerError>;
 
-    /// Kills a node, as a crash would; what it stored stays.
+    /// Kills a node, as a crash would; stored data stays.
     ///
     /// # Errors
     /// When the system refuses.
     fn kill(&mut self, node: usize) -> Result<(), BrokerError>;
 
-    /// Starts a node again with the same store and the same address; first stops it, if it runs. Returns when it takes
-    /// clients, which may take a minute: never call it on the thread that pumps a run.
+    /// Restarts a node with the same store and the same address, stopping it first if it runs. Returns when it accepts
+    /// clients, which may take a minute: never call this on the thread that pumps a run.
     ///
     /// # Errors
-    /// When it is not ready again in time.
+    /// When the node is not ready again in time.
     fn restart(&mut self, node: usize) -> Result<(), BrokerError>;
 
-    /// Ends all nodes in an orderly way, or kills them where that takes too long. What they stored stays.
+    /// Stops all nodes in an orderly way, or kills them if that takes too long. Stored data stays.
     ///
     /// # Errors
     /// When the system refuses.
     fn stop(&mut self) -> Result<(), BrokerError>;
 
-    /// Reads what the nodes have used so far, by the name of the node; nothing where that cannot be seen.
+    /// Reads the resource use of the nodes so far, by the node's name; empty if it is not visible.
     fn meters(&self) -> Vec<(String, Meter)>;
 
-    /// What the user should know.
+    /// Returns warnings for the user.
     fn warnings(&self) -> &[String];
 
-    /// What is known of it that matters to figures, as (name, value).
+    /// Returns facts that affect measured figures, as (name, value).
     fn facts(&self) -> &[(String, String)] {
         &[]
     }
 
-    /// Its version, where the protocol does not tell its clients.
+    /// Returns the version, if the protocol does not report it to clients.
     fn version(&self) -> Option<String> {
         None
     }
 
-    /// Where it keeps its events, where that can be seen from here.
+    /// Returns the directory of the event store, if it is visible from here.
     fn store(&self) -> Option<PathBuf> {
         None
     }
 }
 
-/// Refuses to name a node of a server that has only one, unless it is that one.
+/// Refuses any index but 0, for a server with only one node.
 pub(super) fn only(node: usize) -> Result<(), BrokerError> {
     if node == 0 { Ok(()) } else { Err(BrokerError::NoNode { node, nodes: 1 }) }
 }
 
-/// A server that several threads hold: one watches it, others act on it.
+/// A server that several threads share: one monitors it, others act on it.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Box<dyn Server>>>);
 
 impl Shared {
-    /// Shares a server; the last to let it go ends it.
+    /// Shares a server; dropping the last reference ends it.
     #[must_use]
     pub fn new(server: Box<dyn Server>) -> Self {
         Self(Arc::new(Mutex::new(server)))
     }
 
-    /// The server for oneself; waits while another thread acts on it.
+    /// Locks the server; waits while another thread acts on it.
     pub fn hold(&self) -> MutexGuard<'_, Box<dyn Server>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// [`Server::alive`], without waiting: while somebody acts on it, nobody judges it.
+    /// Like [`Server::alive`], without waiting: returns success while another thread acts on the server.
     ///
     /// # Errors
-    /// As there.
+    /// As [`Server::alive`].
     pub fn alive(&self) -> Result<(), BrokerError> {
         match self.0.try_lock() {
             Ok(mut server) => server.alive(),

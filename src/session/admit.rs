@@ -1,4 +1,4 @@
-//! Reports a run's need of this machine's memory and of the broker's store, and compares it with what is available.
+//! Compares the memory and broker store that a run needs with the available amounts, and reports both.
 
 use super::error::SessionError;
 use crate::host::memory::{Bound, Need, Room, rooms};
@@ -7,7 +7,7 @@ use crate::plan::{Content, Plan};
 use crate::report::show::{self, size};
 use crate::run::memory::{Memory, Store, Where, memory, store};
 
-/// The memory and store that a plan needs, on a broker elsewhere.
+/// Returns lines that describe the memory and store that a plan needs on a broker that tickgate does not start.
 pub(crate) fn told(plan: &Plan) -> Vec<String> {
     let memory = memory(plan, Where::Elsewhere);
     let most = memory.largest().map_or_else(String::new, |part| {
@@ -21,12 +21,12 @@ pub(crate) fn told(plan: &Plan) -> Vec<String> {
     lines
 }
 
-/// The bound of a plan's store, where that has several logs or copies.
+/// Returns the bound of a plan's store if the store has several logs or copies.
 pub(crate) fn store_bound(plan: &Plan) -> Option<String> {
     several(plan, &store(plan))
 }
 
-/// The bound of a store that has several logs or copies, each with a bound of its own.
+/// Describes the bound of a store with several logs or copies, each of which has a separate bound.
 fn several(plan: &Plan, store: &Store) -> Option<String> {
     let several = |n: u64, one: &str| format!(" × {}", show::several(n, one));
     let logs = store.topics.map_or_else(String::new, |topics| {
@@ -43,8 +43,8 @@ fn several(plan: &Plan, store: &Store) -> Option<String> {
     })
 }
 
-/// Refuses a run that this machine has too little memory for, and one whose bound makes the broker delete what it
-/// confirmed; returns a warning where that may happen.
+/// Refuses a run that needs more memory than this machine has, and one whose bound makes the broker delete events that
+/// it confirmed; returns a warning if that may happen.
 pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionError> {
     if let (Content::Samples([]), Some(path)) = (plan.payload.content(), &plan.payload.samples) {
         return Err(SessionError::Asked(format!(
@@ -75,7 +75,7 @@ pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionErr
     }
 }
 
-/// Why there is too little memory, and what to do.
+/// Returns the error for too little memory: the cause, and what to do.
 fn short(memory: &Memory, need: Need, room: &Room) -> String {
     let left = size(room.bytes);
     let bound = match &room.bound {

@@ -1,4 +1,4 @@
-//! Whether a run may publish into somebody's stream: only where the command line says so.
+//! Decides whether a run may publish into an existing stream: only if the command line allows it.
 
 use super::asked::Asked;
 use super::error::SessionError;
@@ -7,10 +7,10 @@ use crate::load;
 use crate::plan::Plan;
 use crate::report::show;
 
-/// What the user should know of a run in somebody's stream, or why there is none.
+/// Returns warnings about a run in an existing stream.
 ///
 /// # Errors
-/// When the command line does not allow it, or the bus is one that tickgate starts.
+/// When the command line does not allow it, or tickgate starts the bus.
 pub(super) fn allowed(
     asked: &Asked,
     plan: &Plan,

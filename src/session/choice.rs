@@ -17,18 +17,18 @@ use crate::report::outside::address;
 use crate::run::memory::Where;
 use crate::topology::Naming;
 
-/// The ways to a broker.
+/// Ways to reach a broker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Way<'a> {
     /// The simulated bus.
     Simulated,
-    /// A server of our own, as a process.
+    /// A server that tickgate starts as a process.
     Process,
-    /// The same, of the program that is named.
+    /// The same, from the given program.
     Program,
-    /// One in a container of this image; of the tested one where it is empty.
+    /// A server in a container of this image; an empty name means the tested image.
     Container(&'a str),
-    /// A context of the `nats` command line.
+    /// A context of the `nats` command line tool.
     Context,
     /// An address of this product.
     Address(&'static Product),
@@ -37,7 +37,7 @@ pub(crate) enum Way<'a> {
 }
 
 impl Asked {
-    /// Which way this is.
+    /// Returns the way that this request names.
     pub(crate) fn way(&self) -> Way<'_> {
         self.way_among(&PRODUCTS)
     }
@@ -60,10 +60,10 @@ impl Asked {
         }
     }
 
-    /// The bus meant, where tickgate did not start it; `None` where there is none.
+    /// Returns the bus that the request names if tickgate did not start it; else `None`.
     ///
     /// # Errors
-    /// When it cannot be named like that.
+    /// When the bus cannot be named in this way.
     pub(crate) fn elsewhere(&self, environment: Environment<'_>) -> Result<Option<Elsewhere>, SessionError> {
         let product = match self.way() {
             Way::Context => PRODUCTS.iter().find(|product| product.flags.contains(&Flag::Context)),
@@ -75,11 +75,11 @@ impl Asked {
         self.there(product, environment).map(Some)
     }
 
-    /// The same of a product.
+    /// Returns the bus of one product that the request names.
     fn there(&self, product: &Product, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
         let found = (product.driver()?.elsewhere)(self, environment);
         match (found, &self.named_by) {
-            // It was not written where the user looks first.
+            // The user did not write this address in the request, so the error names the variables that hold it.
             (Err(SessionError::Asked(text)), NamedBy::Variables(_)) => {
                 let names = self.named_by().unwrap_or_default();
                 Err(SessionError::Asked(format!("{names}: {text}")))
@@ -88,7 +88,7 @@ impl Asked {
         }
     }
 
-    /// Refuses options of another product.
+    /// Refuses options that belong to another product.
     fn fits(&self, product: &Product, products: &'static [Product]) -> Result<(), SessionError> {
         let flags = Flag::ALL.into_iter().filter(|flag| flag.given(self) && !product.flags.contains(flag));
         let mut flags =
@@ -109,21 +109,21 @@ impl Asked {
     }
 }
 
-/// A broker to run on: the server to start or the address to connect to, and the terms of its use.
+/// A broker to run on: the server to start or the address to connect to, and the terms of use.
 #[derive(Debug)]
 pub struct Choice {
     pub(super) place: Place,
     pub(super) product: &'static Product,
     pub(super) terms: Terms,
     pub(super) warnings: Vec<String>,
-    /// Whose configuration the run's stream and consumers copy, where files say it.
+    /// Configuration, read from files, that the run's stream and consumers copy.
     pub(super) model: Option<Model>,
-    /// Who has named a bus that tickgate did not start.
+    /// Source of the name of a bus that tickgate did not start.
     pub(super) named_by: Option<String>,
     by_environment: bool,
 }
 
-/// Where the broker is.
+/// Location of the broker.
 #[derive(Debug)]
 pub(super) enum Place {
     /// In this process.
@@ -135,19 +135,18 @@ pub(super) enum Place {
 }
 
 impl Choice {
-    /// Resolves a request for the plan's kind of bus. Connects to nothing and starts nothing.
+    /// Resolves a request for the plan's kind of bus, without connecting to or starting anything.
     ///
     /// # Errors
-    /// When there is no such broker, when options conflict, or when the load may not go there
-    /// unasked.
+    /// When there is no such broker, when options conflict, or when the load needs a permission that the request lacks.
     pub fn resolve(asked: &Asked, plan: &Plan, environment: Environment<'_>) -> Result<Self, SessionError> {
         Self::among(&PRODUCTS, asked, plan, environment)
     }
 
-    /// The same among products of one's own.
+    /// Like [`Self::resolve`], with a custom table of products.
     ///
     /// # Errors
-    /// As [`Self::resolve`], and when the plan is for none of them.
+    /// As [`Self::resolve`], and when the table has no product for the plan.
     pub fn among(
         products: &'static [Product],
         asked: &Asked,
@@ -193,7 +192,7 @@ impl Choice {
         Ok(choice)
     }
 
-    /// Where the events go, and who said so, in words.
+    /// Describes the destination of the events, and the source of its name.
     #[must_use]
     pub fn target(&self) -> String {
         let product = self.product.title();
@@ -207,19 +206,19 @@ impl Choice {
         }
     }
 
-    /// Has the environment named the bus, and no flag?
+    /// Returns whether the environment, and not a flag, named the bus.
     #[must_use]
     pub const fn is_by_environment(&self) -> bool {
         self.by_environment
     }
 
-    /// The subjects or topics of a run, all in one.
+    /// Returns one wildcard for all subjects or topics of a run.
     #[must_use]
     pub fn subjects(&self, plan: &Plan, run: &str) -> String {
         format!("{}.{}", self.terms.naming.prefix(&plan.topology, run), self.product.everything)
     }
 
-    /// Checks what can be checked of a model before anything is connected to.
+    /// Checks as much of a model as possible without a connection.
     fn check_model(&self, plan: &Plan) -> Result<(), SessionError> {
         let like = plan.bus.like();
         let Some(of) = like.or(self.model.as_ref().map(|model| model.of.as_str())) else { return Ok(()) };
@@ -248,7 +247,7 @@ impl Choice {
         }
     }
 
-    /// The model of a run, and the plan as it is with it.
+    /// Returns the model of a run, and the plan with the model applied.
     pub(super) fn modelled(&self, plan: &Plan) -> Result<(Plan, Option<Model>), SessionError> {
         let model = match (&self.model, plan.bus.like().or(plan.bus.attach()), &self.place) {
             (None, Some(stream), Place::Elsewhere(elsewhere)) => {
@@ -260,19 +259,19 @@ impl Choice {
         let Some(model) = model else { return Ok((plan.clone(), None)) };
         let mut plan = model::applied(&model, plan)?.plan;
         if matches!(self.place, Place::Own(_)) {
-            // A server that tickgate starts is alone.
+            // A server that tickgate starts has no peers.
             plan.bus.replicas = 1;
         }
         Ok((plan, Some(model)))
     }
 
-    /// Is it the simulated bus?
+    /// Returns whether this is the simulated bus.
     #[must_use]
     pub const fn is_simulated(&self) -> bool {
         matches!(self.place, Place::Simulated)
     }
 
-    /// Whose memory it takes.
+    /// Returns the machine whose memory the broker uses.
     pub(super) const fn whereabouts(&self) -> Where {
         match &self.place {
             Place::Simulated => Where::Within,
@@ -281,7 +280,7 @@ impl Choice {
         }
     }
 
-    /// The directory that the store of a server of our own was asked to be in.
+    /// Returns the requested directory for the store of a server that tickgate starts.
     pub(super) fn store(&self) -> Option<&Path> {
         match &self.place {
             Place::Own(own) => own.store.as_deref(),
@@ -290,7 +289,7 @@ impl Choice {
     }
 }
 
-/// Where the broker is that is asked for.
+/// Returns the location of the requested broker.
 fn place(
     products: &'static [Product],
     product: &'static Product,
@@ -306,7 +305,7 @@ fn place(
     let by_environment = matches!(asked.named_by, NamedBy::Variables(_));
     match way {
         Way::Context | Way::Address(_) => Ok(Place::Elsewhere(asked.there(product, environment)?)),
-        // Whatever a variable of the product says is an address of it, or none at all.
+        // A product's variable always holds an address of that product, or an invalid value.
         _ if by_environment => Ok(Place::Elsewhere(asked.there(product, environment)?)),
         Way::Process | Way::Program => Ok(Place::Own(Own::process(asked))),
         Way::Container(image) => Ok(Place::Own(Own::container(asked, image, product)?)),
@@ -314,7 +313,7 @@ fn place(
     }
 }
 
-/// The product that a kind of bus is of.
+/// Returns the product for a kind of bus.
 fn of_kind(products: &'static [Product], kind: BusKind) -> Result<&'static Product, SessionError> {
     let found = products.iter().find(|product| product.kind == kind);
     found.ok_or_else(|| SessionError::Asked(format!("there is no product `{}` here", kind.name())))
@@ -390,7 +389,7 @@ mod tests {
         assert!(!format!("{elsewhere:?}").contains("secret1"));
     }
 
-    /// With these variables set.
+    /// Resolves a request with these variables set.
     fn among(set: &[(&str, &str)], asked: &Asked, kind: BusKind) -> Result<Choice, SessionError> {
         let mut plan = base(1);
         plan.bus.kind = kind;
@@ -422,7 +421,7 @@ mod tests {
         assert_eq!(bare, "nats://a:1,nats://b:4222, named by $NATS_URL");
         let secret = target(&[("NATS_URL", "nats://u:hun/ter3@h")], &nothing).0;
         assert_eq!(secret, "nats://h:4222, named by $NATS_URL");
-        // It is not a way to start anything.
+        // A variable cannot ask tickgate to start a server.
         assert_eq!(target(&[("NATS_URL", "local")], &nothing).0, "nats://local:4222, named by $NATS_URL");
     }
 

@@ -1,4 +1,4 @@
-//! A server of our own in a container.
+//! Starts a server in a container.
 
 use super::driver::Lodging;
 use super::error::SessionError;
@@ -6,7 +6,7 @@ use crate::broker::{BrokerError, Container, ContainerConfig, Image, Server};
 use crate::host::signal::Interrupt;
 use crate::plan::BusKind;
 
-/// The named image; without a name, the tested version of the plan's product.
+/// Returns the named image; without a name, the tested version of the plan's product.
 pub(super) fn image(named: &str, wanted: BusKind) -> Result<Image, SessionError> {
     let tested = Image::tested(wanted);
     let tested =
@@ -23,7 +23,7 @@ pub(super) fn image(named: &str, wanted: BusKind) -> Result<Image, SessionError>
     )))
 }
 
-/// Starts it, with the knobs of the profile that a local server has.
+/// Starts the container with the profile settings that also apply to a local server.
 pub(super) fn start(
     image: &Image,
     lodging: &Lodging<'_>,

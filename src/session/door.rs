@@ -1,7 +1,7 @@
 //! The output filter for terminal, CI log and files: it sanitises external text and removes every secret.
 //!
-//! The rules for texts are `report::outside`'s. Here are the secrets that this process was given, which are looked for
-//! by themselves: a broker's error may quote a password without any URL around it.
+//! The rules for text are in `report::outside`. This module handles the secrets that this process was given and
+//! searches for them directly: a broker's error may quote a password without a URL around it.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -14,13 +14,13 @@ use crate::plan::{BusKind, Plan};
 use crate::record::Record;
 use crate::report::outside::{lines, masked, plain};
 
-/// A shorter text is not treated as a secret: removing it would damage unrelated text.
+/// Minimum length of a secret: removing a shorter text would damage unrelated text.
 const SHORTEST: usize = 4;
 
-/// The secrets that this process was given, the longest first.
+/// Secrets that this process was given, longest first.
 static KNOWN: Mutex<Vec<Secret>> = Mutex::new(Vec::new());
 
-/// Keeps a secret out of everything that is shown from now on.
+/// Removes a secret from all later output.
 pub(crate) fn keep_out(secret: &Secret) {
     if secret.expose().chars().count() < SHORTEST {
         return;
@@ -32,7 +32,7 @@ pub(crate) fn keep_out(secret: &Secret) {
     }
 }
 
-/// Keeps out the passwords and tokens in the URLs of a command line, as they stand there and as they are meant.
+/// Registers the passwords and tokens in command line URLs as secrets, both as written and decoded.
 pub(crate) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
     let image = |argument: &String| argument.contains("container:") && !argument.contains("://");
     for argument in arguments.filter(|argument| !image(argument)) {
@@ -44,7 +44,7 @@ pub(crate) fn keep_out_arguments(arguments: impl Iterator<Item = String>) {
     }
 }
 
-/// A text without the secrets that are known.
+/// Removes all known secrets from a text.
 fn scrubbed(mut text: String) -> String {
     for secret in KNOWN.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         if text.contains(secret.expose()) {
@@ -54,12 +54,12 @@ fn scrubbed(mut text: String) -> String {
     text
 }
 
-/// What may be printed: of several lines where it has some.
+/// Returns a text that is safe to print; it may have several lines.
 pub(crate) fn shown(text: &str) -> String {
     lines(&masked(&scrubbed(text.to_owned())))
 }
 
-/// A text of a document; `free` is one that is not the user's own.
+/// Cleans a text of a document; `free` marks text that the user did not write.
 fn clean_text(text: String, free: bool) -> String {
     let text = if text.contains("://") { masked(&text) } else { text };
     if !free {
@@ -70,7 +70,7 @@ fn clean_text(text: String, free: bool) -> String {
     if text.bytes().all(|byte| byte.is_ascii_graphic()) && !text.contains("##") { text } else { plain(&text) }
 }
 
-/// Cleans all texts of a document. Below `plan` are the user's own, which may have lines.
+/// Cleans all texts of a document. Texts below `plan` are the user's and may have several lines.
 fn clean_value(value: &mut Value, free: bool) {
     match value {
         Value::String(text) => *text = clean_text(std::mem::take(text), free),
@@ -84,18 +84,18 @@ fn clean_value(value: &mut Value, free: bool) {
     }
 }
 
-/// A document as it may be written and shown.
+/// Returns a document that is safe to write and show.
 ///
 /// # Errors
-/// None for what serialises and is read again.
+/// Never, for a type that serialises and deserialises.
 pub(crate) fn clean<T: Serialize + DeserializeOwned>(document: &T) -> serde_json::Result<T> {
     cleaned(document, true)
 }
 
-/// The same of a plan, whose texts may have lines.
+/// Like [`clean`], for a plan, whose texts may have several lines.
 pub(crate) fn clean_plan(plan: &Plan) -> serde_json::Result<Plan> {
     let mut clean: Plan = cleaned(plan, false)?;
-    // Samples are sent, and never shown.
+    // Samples are sent but never shown.
     clean.payload.lines = plan.payload.lines.clone();
     Ok(clean)
 }
@@ -106,10 +106,10 @@ fn cleaned<T: Serialize + DeserializeOwned>(document: &T, free: bool) -> serde_j
     serde_json::from_value(value)
 }
 
-/// The same of a record, whose timeline is long and has no texts.
+/// Like [`clean`], for a record, whose long timeline contains no text.
 pub(crate) fn clean_record(mut record: Record) -> serde_json::Result<Record> {
     let (timeline, kind) = (std::mem::take(&mut record.timeline), record.plan.bus.kind);
-    // It is read again meanwhile, and a product of one's own has no name that can be read.
+    // Cleaning deserialises the document, which would fail for the name of a custom product.
     [record.plan.bus.kind, ..] = BusKind::ALL;
     let mut record = Record { timeline, ..clean(&record)? };
     record.plan.bus.kind = kind;

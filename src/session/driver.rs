@@ -1,4 +1,4 @@
-//! The interface to a product: how to start a server of it, and how to connect to one.
+//! The interface to a product: how to start a server, and how to connect to one.
 
 use std::fmt;
 use std::path::Path;
@@ -9,50 +9,50 @@ use super::target::{Elsewhere, Environment, Target};
 use crate::broker::{BrokerError, Entry, Server};
 use crate::plan::Plan;
 
-/// The settings for starting a server.
+/// Settings for starting a server.
 #[derive(Debug)]
 pub struct Lodging<'a> {
-    /// What will be run on it.
+    /// Plan to run on the server.
     pub plan: &'a Plan,
-    /// Its log: created or appended to.
+    /// Log of the server: created or appended to.
     pub log: &'a Path,
-    /// Who may use it.
+    /// Who may use the server.
     pub entry: &'a Entry,
-    /// The clients' port; a free one where it is `None`.
+    /// Port for clients; a free one if `None`.
     pub port: Option<u16>,
-    /// The directory in which its store is made; the default one where it is `None`.
+    /// Parent directory of the store; the default one if `None`.
     pub store: Option<&'a Path>,
-    /// The program; the one that is found where it is `None`.
+    /// Program to start; searched for if `None`.
     pub program: Option<&'a Path>,
-    /// Somebody's configuration, whose settings it has as far as a server of our own can.
+    /// User's server configuration, of which the server gets every applicable setting.
     pub config: Option<&'a Path>,
 }
 
-/// Finds a product's program and starts a server of it; also returns warnings about the program.
+/// Finds a product's program and starts a server; also returns warnings about the program.
 pub type Start = fn(&Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), SessionError>;
 /// Resolves a bus that tickgate did not start.
 pub type Resolve = fn(&Asked, Environment<'_>) -> Result<Elsewhere, SessionError>;
-/// A server of our own at an address, as this process gets in.
+/// Returns the target for a server that tickgate started at this address, with this process's credentials.
 pub type GetIn = fn(&str, &Entry) -> Result<Box<dyn Target>, SessionError>;
 
-/// A program that a server can be started with.
+/// A program that can start a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// Which version, and where.
+    /// Version and path.
     pub what: String,
-    /// Warnings about it.
+    /// Warnings about the program.
     pub warning: Option<String>,
 }
 
-/// The functions of a product that this build includes.
+/// Functions of a product that is part of this build.
 pub struct Driver {
-    /// Finds the program that a server is started with.
+    /// Finds the program to start a server with.
     pub program: fn() -> Result<Program, BrokerError>,
     /// Starts a server.
     pub start: Start,
     /// Resolves a bus that tickgate did not start.
     pub elsewhere: Resolve,
-    /// Gets in to a server of our own.
+    /// Returns the target for a server that tickgate started.
     pub own: GetIn,
 }
 
@@ -65,30 +65,30 @@ impl fmt::Debug for Driver {
 /// A flag that only some products have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Flag {
-    /// A context of the command line of NATS.
+    /// A context of the `nats` command line tool.
     Context,
     /// A file with an nkey seed.
     Nkey,
-    /// TLS before the server's first words.
+    /// TLS before the server's first message.
     TlsFirst,
     /// A file with the configuration of a stream or of consumers.
     Model,
-    /// The path of the program that a server is started with.
+    /// Path of the program to start a server with.
     Program,
-    /// The configuration of somebody's server.
+    /// Configuration file of a server.
     ServerConfig,
-    /// Under which subjects `JetStream` answers.
+    /// Subject prefix of the `JetStream` API.
     JsApiPrefix,
-    /// Its domain.
+    /// Domain of `JetStream`.
     JsDomain,
-    /// First tokens of reply subjects.
+    /// Prefix of reply subjects.
     InboxPrefix,
     /// Monitoring endpoints of the servers.
     Monitor,
 }
 
 impl Flag {
-    /// All of them.
+    /// All flags.
     pub(super) const ALL: [Self; 10] = [
         Self::Context,
         Self::Nkey,
@@ -102,7 +102,7 @@ impl Flag {
         Self::Monitor,
     ];
 
-    /// As it is written.
+    /// Returns the flag as written on the command line.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Context => "--context",

@@ -1,40 +1,40 @@
-//! Keeps the journal: every event of the engine is written to `journal.jsonl` at once.
+//! Keeps the journal: writes every event of the engine to `journal.jsonl` immediately.
 
 use crate::archive::{ArchiveError, Journal, RunFolder};
 use crate::record::Line;
 use crate::run::{Event, Observer};
 
-/// The journal of a run, and the folder that it is in.
+/// The journal of a run and its folder.
 pub struct Keeping<'a> {
     folder: &'a RunFolder,
-    /// Made with its first line: a run that never came to its load has none.
+    /// Created with its first line, so a run that fails before its load has no journal.
     journal: Option<Journal>,
     failed: Option<ArchiveError>,
 }
 
 impl<'a> Keeping<'a> {
-    /// A journal in this folder, which begins with the load.
+    /// Creates a journal in this folder that begins with the load.
     #[must_use]
     pub const fn new(folder: &'a RunFolder) -> Self {
         Self { folder, journal: None, failed: None }
     }
 
-    /// The folder of the run.
+    /// Returns the folder of the run.
     #[must_use]
     pub const fn folder(&self) -> &'a RunFolder {
         self.folder
     }
 
     fn write(&mut self, line: &Line) {
-        // After the first failure the rest of the journal would have a hole: the run goes on without one.
+        // After a failed write the journal would have a gap, so the run continues without it.
         if self.failed.is_none() {
             self.failed = self.append(line).err();
         }
     }
 
-    /// Writes a line that has texts.
+    /// Writes a line that contains text.
     fn write_clean(&mut self, line: &Line) {
-        // It cannot fail; a line that did might hold a secret.
+        // Cleaning does not fail; if it ever did, the line might hold a secret, so drop it.
         if let Ok(line) = super::door::clean(line) {
             self.write(&line);
         }
@@ -47,7 +47,7 @@ impl<'a> Keeping<'a> {
         self.journal.as_mut().map_or(Ok(()), |journal| journal.append(line))
     }
 
-    /// Ends it, once the record is written; returns why it could not be kept.
+    /// Ends the journal after the record is written; returns the error if the journal could not be kept.
     #[must_use]
     pub fn end(mut self) -> Option<ArchiveError> {
         self.write(&Line::End);

@@ -1,4 +1,4 @@
-//! Kafka: its brokers, its addresses, its bus.
+//! Kafka: brokers, addresses, bus.
 
 use std::path::PathBuf;
 
@@ -17,7 +17,7 @@ use crate::plan::BatchCompression;
 use crate::record::Record;
 use crate::run;
 
-/// Its driver.
+/// Kafka's driver.
 pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for kafka::Target {
@@ -67,7 +67,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     if let Some(store) = store {
         (*store).clone_into(&mut config.store_parent);
     }
-    // What becomes of compressed events is not known before.
+    // The stored size of compressed events is not known in advance.
     let known = plan.bus.kafka.compression == BatchCompression::None;
     config.needed = if known { run::memory::store(plan).needed() } else { 0 };
     Ok((Box::new(LocalKafka::start(config)?), None))
@@ -90,7 +90,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
         kafka::Target::parse(asked.at.as_deref().unwrap_or_default()).map_err(SessionError::asked)?;
     let on_the_command_line = target.sasl.is_some() && asked.named_by == NamedBy::CommandLine;
     target.secrets().for_each(keep_out);
-    // What a user's file says wrong is the user's to change.
+    // A mistake in a user's file is for the user to correct.
     let access = access(asked, environment).map_err(SessionError::asked)?;
     access.secrets().for_each(keep_out);
     let (target, mut warnings) = target.completed(access).map_err(SessionError::asked)?;
@@ -100,7 +100,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     Ok(Elsewhere { target: Box::new(target), mode: "url".into(), warnings })
 }
 
-/// The requested credentials, then a properties file, then the environment.
+/// Returns the requested credentials, then those of a properties file, then those of the environment.
 fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, BusError> {
     let file = |path: &Option<PathBuf>| path.clone().map(Pem::At);
     let (ca, cert, key) = (file(&asked.tls_ca), file(&asked.tls_cert), file(&asked.tls_key));
@@ -111,6 +111,6 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, BusErro
         None => Access::default(),
     };
     let given = flags.or(file);
-    // A file never chooses where the environment's credentials go.
+    // A file must not choose where the environment's credentials are sent.
     Ok(if asked.by_file() { given } else { given.or(Access::from_env(environment)) })
 }

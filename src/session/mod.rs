@@ -1,5 +1,6 @@
-//! The entry point from a plan and a choice of broker to a record: starts the broker if needed, connects, runs, and stops
-//! what it started. It knows no command line, prints nothing, and reports everything as events of the engine.
+//! The entry point from a plan and a choice of broker to a record: starts the broker if needed, connects, runs, and
+//! stops the broker that it started. It does not use the command line, prints nothing, and reports everything as events
+//! of the engine.
 //!
 //! The request ([`Asked`]) is resolved once, into a [`Choice`]; each product is a row of [`PRODUCTS`].
 
@@ -50,23 +51,23 @@ use choice::Place;
 use own::Log;
 use telling::{tell, warn};
 
-/// The inputs of a run besides its plan and its broker.
+/// Inputs of a run besides its plan and its broker.
 #[derive(Clone, Copy)]
 pub struct Order<'a> {
-    /// Under which names it runs.
+    /// Names of the run.
     pub identity: &'a Identity,
-    /// Its clock.
+    /// Clock of the run.
     pub clock: Clock,
-    /// Set when the run should end early.
+    /// Set to end the run early.
     pub interrupt: &'a Interrupt,
     /// Leave streams and groups on the bus.
     pub keep: bool,
 }
 
-/// Runs a plan on the broker of a choice and returns the record, judged and fit to be shown.
+/// Runs a plan on the chosen broker and returns the record, judged and safe to show.
 ///
-/// Where a journal is given, it is kept, and the log of a broker of our own in its folder; else that log is a temporary
-/// file. A folder that holds nothing is removed where there is no record.
+/// With a journal, the run's folder also keeps the log of a broker that tickgate starts; without one, that log is a
+/// temporary file. An empty folder is removed if there is no record.
 ///
 /// # Errors
 /// When the load could not be started. Later failures are in the record.
@@ -87,7 +88,7 @@ pub fn run(
     }
     let record = Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, &log, &mut all));
     if let (Err(_), Some(folder)) = (&record, folder) {
-        // Nothing was measured: an empty folder is of no use, but the broker's log may be.
+        // Nothing was measured: remove an empty folder, but keep one with the broker's log.
         folder.discard_if_empty();
     }
     Ok(door::clean_record(record?)?)

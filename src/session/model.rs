@@ -1,4 +1,4 @@
-//! Whose configuration a run's stream and consumers copy: files that are named, or a stream of the bus itself.
+//! Reads the configuration that a run's stream and consumers copy: from files, or from a stream on the bus.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -9,13 +9,13 @@ use super::error::SessionError;
 use crate::bus::{Applied, Model};
 use crate::plan::Plan;
 
-/// Bytes of a file with configurations, at the most.
+/// Maximum size of a configuration file, bytes.
 const LARGEST: u64 = 4 << 20;
 
-/// Reads the files that are asked for.
+/// Reads the requested files.
 ///
 /// # Errors
-/// When one cannot be read, or holds no configuration.
+/// When a file cannot be read or holds no configuration.
 pub(crate) fn of_files(asked: &Asked) -> Result<Option<Model>, SessionError> {
     if asked.stream_config.is_none() && asked.consumer_config.is_empty() {
         return Ok(None);
@@ -47,10 +47,10 @@ fn text(path: &Path) -> Result<String, SessionError> {
     Ok(text)
 }
 
-/// The plan with a model's configuration.
+/// Applies a model's configuration to a plan.
 ///
 /// # Errors
-/// When it cannot be run so.
+/// When the resulting plan cannot be run.
 pub(crate) fn applied(model: &Model, plan: &Plan) -> Result<Applied, SessionError> {
     model.applied(plan).map_err(SessionError::Asked)
 }

@@ -1,4 +1,4 @@
-//! The nodes of a NATS that tickgate did not start: which endpoints are named, and how they are watched.
+//! Monitors the nodes of a NATS bus that tickgate did not start, through the endpoints that the user named.
 
 use super::asked::Asked;
 use super::error::SessionError;
@@ -9,11 +9,11 @@ use crate::bus::{BusError, Model, nats};
 use crate::host::clock::Clock;
 use crate::record::Record;
 
-/// The next step where an endpoint does not answer.
+/// What to do when an endpoint does not answer.
 const HINT: &str = "check the address: `http_port` in the server's configuration opens it, 8222 by custom, and clients use \
                     another port; or leave out --monitor, and CPU and memory of the broker are unknown";
 
-/// The endpoints as named, each once.
+/// Parses the named endpoints and removes duplicates.
 pub(super) fn endpoints(asked: &Asked) -> Result<Vec<Endpoint>, SessionError> {
     let mut all: Vec<Endpoint> = Vec::new();
     for text in &asked.monitor {
@@ -27,7 +27,7 @@ pub(super) fn endpoints(asked: &Asked) -> Result<Vec<Endpoint>, SessionError> {
     Ok(all)
 }
 
-/// A NATS with monitoring endpoints.
+/// A NATS target with monitoring endpoints.
 #[derive(Debug)]
 pub(super) struct Monitored {
     pub(super) target: nats::Target,

@@ -1,20 +1,22 @@
-//! Who names the bus: what was asked for, else the environment, else nobody, and a server of our own is started.
+//! Finds the bus: the request names it, else the environment; without either, tickgate starts a server.
 
 use super::asked::{Asked, ContextName, LOCAL, NamedBy};
 use super::error::SessionError;
 use super::product::{PRODUCTS, Product};
 use super::target::Environment;
 
-/// A variable that is set and not empty.
+/// Returns a variable that is set and not empty.
 fn set(environment: Environment<'_>, name: &str) -> Option<String> {
     environment(name).filter(|value| !value.is_empty())
 }
 
 impl Asked {
-    /// The same with the bus named: by what was asked for, else by the environment, else it is a server of our own.
+    /// Returns the request with the bus named: by the request, else by the environment, else a server that tickgate
+    /// starts.
     ///
     /// # Errors
-    /// When there is a way into a bus and nothing says where that is: a server of our own is not what is meant then.
+    /// When the request has credentials or connection options but no bus, since these cannot be meant for a server that
+    /// tickgate starts.
     pub(crate) fn settled(
         &self,
         product: &Product,
@@ -30,7 +32,7 @@ impl Asked {
         Ok(Self { at: Some(LOCAL.to_owned()), named_by: NamedBy::Nobody, ..self.clone() })
     }
 
-    /// The same as the variables of a product name the bus.
+    /// Returns the request with the bus that the product's variables name.
     pub(crate) fn by_environment(&self, product: &Product, environment: Environment<'_>) -> Option<Self> {
         let variables = product.variables;
         let context = variables.context.and_then(|name| Some((name, set(environment, name)?)));
@@ -76,10 +78,10 @@ impl Asked {
         )))
     }
 
-    /// The same with the bus named, be it of whichever product: by what was asked for, else by the environment.
+    /// Returns the request with the bus of any product named: by the request, else by the environment.
     ///
     /// # Errors
-    /// When variables name the buses of several products.
+    /// When variables name buses of several products.
     pub(crate) fn of_any_product(&self, environment: Environment<'_>) -> Result<Self, SessionError> {
         if self.at.is_some() || self.context.is_some() {
             return Ok(self.clone());

@@ -1,4 +1,4 @@
-//! NATS: its servers, its addresses, its bus.
+//! NATS: servers, addresses, bus.
 
 use super::asked::{Asked, ContextName, NamedBy};
 use super::door::keep_out;
@@ -16,7 +16,7 @@ use crate::plan::{Compression, Plan, Storage};
 use crate::record::Record;
 use crate::run;
 
-/// Its driver.
+/// NATS's driver.
 pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
 
 impl Target for nats::Target {
@@ -78,7 +78,8 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     Ok((Box::new(LocalNats::start(config)?), program.warning))
 }
 
-/// Bytes of the disk that a plan's events take. What becomes of compressed ones is not known before.
+/// Returns the disk space that a plan's events take, in bytes; 0 with compression, whose result is not known in
+/// advance.
 fn needed_bytes(plan: &Plan) -> u64 {
     let known = plan.bus.nats.compression == Compression::None && plan.bus.storage == Storage::File;
     if known { run::memory::store(plan).needed() } else { 0 }
@@ -96,7 +97,7 @@ fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {
 
 fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, SessionError> {
     let (target, mode, mut warnings) = named(asked, environment)?;
-    // What the URL says is a secret, too, where other credentials win over it.
+    // Credentials in the URL are secret even if other credentials override them.
     let on_the_command_line = asked.named_by == NamedBy::CommandLine && asked.context.is_none();
     let on_the_command_line = on_the_command_line && target.secret().is_some();
     target.secrets().for_each(keep_out);
@@ -128,7 +129,7 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     Ok(Elsewhere { target, mode, warnings })
 }
 
-/// What is named by a URL or a context, how a record names that, and what the user should know of it.
+/// Returns the target that a URL or context names, its name in a record, and warnings for the user.
 fn named(
     asked: &Asked,
     environment: Environment<'_>,
@@ -143,14 +144,14 @@ fn named(
     };
     let nats::ContextFile { target, warnings } = found.read(environment)?;
     let target = match &asked.at {
-        // The address of the environment replaces the context's, as with the nats command line.
+        // The environment's address replaces the context's, as in the `nats` tool.
         Some(url) => target.moved(url).map_err(SessionError::asked)?,
         None => target,
     };
     Ok((target, format!("context {}", found.name), warnings))
 }
 
-/// What is asked for of credentials, and the environment where nothing is.
+/// Returns the requested credentials, else those of the environment.
 fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, SessionError> {
     let domain = asked.js_domain.clone().map(Api::Domain);
     let given = Access {
@@ -172,7 +173,7 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
         Way::Nkey => "--nkey",
         Way::User | Way::Jwt | Way::Token => "--user",
     })?;
-    // A file never chooses where the environment's credentials go.
+    // A file must not choose where the environment's credentials are sent.
     if asked.by_file() {
         return Ok(given);
     }
@@ -196,7 +197,7 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
     Ok(given.or(variables))
 }
 
-/// Refuses references in variables, which the nats command line follows: they would be taken for the secret itself.
+/// Refuses references in variables: the `nats` tool follows them, but here they would be taken for the secret itself.
 fn no_references(environment: Environment<'_>) -> Result<(), SessionError> {
     const REFERENCES: [&str; 5] = ["env://", "file://", "data:", "op://", "nsc://"];
     for name in
@@ -213,7 +214,7 @@ fn no_references(environment: Environment<'_>) -> Result<(), SessionError> {
     Ok(())
 }
 
-/// Refuses several ways in: the server takes one, and the others would be left aside in silence.
+/// Refuses several credentials: the server accepts one, and the others would be ignored silently.
 fn one_way(access: &Access, word: impl Fn(Way) -> &'static str) -> Result<(), SessionError> {
     match access.ways()[..] {
         [first, second, ..] => Err(SessionError::Asked(format!(

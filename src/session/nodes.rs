@@ -1,10 +1,10 @@
-//! What the record of a run says of the nodes of a bus that tickgate did not start.
+//! Records the nodes of a bus that tickgate did not start.
 
 use crate::broker::Nodes;
 use crate::num;
 use crate::record;
 
-/// Enters what the nodes report in the record, and returns what the user should know.
+/// Adds the nodes' reports to the record and returns warnings for the user.
 pub(super) fn enter(nodes: &Nodes, broker: &mut record::Broker) -> Vec<String> {
     broker.nodes = nodes.record();
     if broker.nodes.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn enter(nodes: &Nodes, broker: &mut record::Broker) -> Vec<String> {
     part.into_iter().chain(several).collect()
 }
 
-/// The time between two forced writes, where the nodes agree; else that of each.
+/// Returns the interval between forced writes: a single value if all nodes agree, else one per node.
 fn sync_interval(nodes: &[record::Node]) -> Option<String> {
     let of = |node: &record::Node| {
         let jetstream = node.jetstream.as_ref()?;

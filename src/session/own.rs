@@ -1,4 +1,4 @@
-//! A server of our own: started for one run, watched by it, and ended after it.
+//! A server that tickgate starts: started for one run, monitored by it, and stopped after it.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -31,15 +31,15 @@ use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
 const OPEN: &str = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
                     while it runs";
 
-/// The record's setting that lists the cores of the server and of tickgate.
+/// Setting in the record that lists the cores of the server and of tickgate.
 const CORES: &str = "cores";
 
-/// Where tickgate was built without them.
+/// Error in builds without container support.
 #[cfg(not(feature = "containers"))]
 pub(crate) const NO_CONTAINERS: &str = "this tickgate was built without containers; build it with its default features \
     (`cargo build --release`), or take `--broker local`";
 
-/// How it is started.
+/// How to start the server.
 #[derive(Debug)]
 enum How {
     Process,
@@ -47,7 +47,7 @@ enum How {
     Container(Image),
 }
 
-/// A server of our own that is to be started.
+/// A server to start.
 #[derive(Debug)]
 pub(super) struct Own {
     how: How,
@@ -60,14 +60,14 @@ pub(super) struct Own {
 }
 
 impl Own {
-    /// A local process.
+    /// Returns a server to start as a local process.
     pub(super) fn process(asked: &Asked) -> Self {
         let Asked { port, open, apart, ref store, .. } = *asked;
         let (program, config) = (asked.program().map(Path::to_owned), asked.server_config.clone());
         Self { how: How::Process, port, open, apart, store: store.clone(), program, config }
     }
 
-    /// A container of an image; of the tested one where it is empty.
+    /// Returns a server to start in a container of an image; an empty name means the tested image.
     #[cfg(feature = "containers")]
     pub(super) fn container(asked: &Asked, image: &str, product: &Product) -> Result<Self, SessionError> {
         let image = container::image(image, product.kind)?;
@@ -89,7 +89,7 @@ impl Own {
         Err(SessionError::asked(NO_CONTAINERS))
     }
 
-    /// Starts it, runs on it, and stops it, whatever the outcome of the run.
+    /// Starts the server, runs on it, and stops it, whatever the outcome of the run.
     pub(super) fn run(
         &self,
         product: &Product,
@@ -168,13 +168,13 @@ impl Own {
         }
     }
 
-    /// The cores of the server and of tickgate, where they are separate.
+    /// Returns the cores of the server and of tickgate if they are separate.
     fn placement(&self) -> Result<Option<Placement>, SessionError> {
         let parted = self.apart.then(Placement::of_this_process).transpose();
         parted.map_err(|why| SessionError::asked(format!("--apart needs two cores: {why}")))
     }
 
-    /// What may keep the user waiting.
+    /// Describes a step that may take long.
     fn takes_a_while(&self) -> Option<String> {
         match &self.how {
             How::Process => None,
@@ -183,7 +183,7 @@ impl Own {
         }
     }
 
-    /// How it is started, in words.
+    /// Describes how the server is started.
     pub(super) fn in_words(&self) -> String {
         match &self.how {
             How::Process => "started on this machine for this run".to_owned(),
@@ -192,7 +192,7 @@ impl Own {
         }
     }
 
-    /// As a record names the way to it.
+    /// Returns the connection mode for the record.
     const fn mode(&self) -> &'static str {
         match self.how {
             How::Process => "local",
@@ -201,8 +201,8 @@ impl Own {
         }
     }
 
-    /// Who may use it: only this process, unless an open server was requested. The password is kept out of
-    /// everything that is shown from now on.
+    /// Returns who may use the server: only this process, unless the user asked for an open server. Keeps the password
+    /// out of all later output.
     fn entry(&self) -> Result<Entry, SessionError> {
         if self.open {
             return Ok(Entry::Open);
@@ -213,14 +213,14 @@ impl Own {
     }
 }
 
-/// Does the configuration that it was given force every event to the disk?
+/// Returns whether the given configuration forces every event to the disk.
 fn always(facts: &[(String, String)]) -> bool {
     facts.iter().any(|(name, value)| name == "sync_interval" && value == "always")
 }
 
-/// A broker that used nearly all of its cores might have used more.
+/// Warns if a broker used nearly all of its cores, since it might have used more.
 fn starved(placement: &Placement, record: &Record) -> Option<String> {
-    /// Of its cores, the share that a broker uses without waiting for them much.
+    /// Share of its cores that a broker can use without much waiting for them.
     const ROOMY: f64 = 0.85;
     let measured = num::f64_of(record.plan.load.duration.ns) / 1e9;
     let used: f64 =
@@ -234,7 +234,7 @@ fn starved(placement: &Placement, record: &Record) -> Option<String> {
     })
 }
 
-/// Why a server of our own is dead, in a line: its log is kept beside the record and need not stand in it.
+/// Describes in one line why the server died; its log is kept beside the record and need not be repeated.
 fn death(error: &BrokerError) -> String {
     match error {
         BrokerError::Container { image, problem, .. } => {
@@ -247,7 +247,7 @@ fn death(error: &BrokerError) -> String {
     }
 }
 
-/// The log of a server of our own: in the run's folder, or a file that goes with the run.
+/// The log of a server that tickgate starts: in the run's folder, or a file that is removed with the run.
 pub(super) struct Log {
     path: PathBuf,
     temporary: bool,

@@ -1,4 +1,4 @@
-//! The table of products: one row each, beside its driver and its servers.
+//! The table of products: one row per product, with its driver and its servers.
 
 use super::driver::{Driver, Flag};
 use super::error::SessionError;
@@ -8,7 +8,7 @@ use super::nats;
 use crate::plan::BusKind;
 use crate::topology::Naming;
 
-/// The products that a choice of broker may name.
+/// Products that a choice of broker may name.
 pub static PRODUCTS: [Product; 2] = [
     Product {
         kind: BusKind::Nats,
@@ -84,51 +84,51 @@ pub static PRODUCTS: [Product; 2] = [
     },
 ];
 
-/// The variables of the environment that the tools of a product read.
+/// Environment variables that the tools of a product read.
 #[derive(Debug)]
 pub struct Variables {
-    /// Where the bus is.
+    /// Address of the bus.
     pub address: &'static str,
-    /// The scheme of an address that has none.
+    /// Default scheme of an address.
     pub scheme: &'static str,
-    /// Other schemes that the tools read, each with what it is here.
+    /// Other schemes that the tools accept, each with its equivalent here.
     pub others: &'static [(&'static str, &'static str)],
-    /// A named configuration, which says where the bus is, too.
+    /// A named configuration, which also gives the address of the bus.
     pub context: Option<&'static str>,
-    /// How to get in. They say nothing of where the bus is.
+    /// Credentials; these do not give the address of the bus.
     pub entry: &'static [&'static str],
 }
 
-/// A product: a kind of broker, and how a run gets one.
+/// A product: a kind of broker, and how a run reaches one.
 #[derive(Debug)]
 pub struct Product {
-    /// The kind of bus that a plan for it names.
+    /// Kind of bus in a plan for this product.
     pub kind: BusKind,
-    /// The label of its line in the list of startable brokers, of at most 9 letters.
+    /// Label in the list of startable brokers, of at most 9 letters.
     pub listed_as: &'static str,
-    /// What its addresses begin with.
+    /// Prefixes of its addresses.
     pub prefixes: &'static [&'static str],
-    /// How they are written.
+    /// Format of its addresses.
     pub addresses: &'static str,
-    /// Which flags are for it, of those that not every product has.
+    /// Optional flags that this product supports.
     pub flags: &'static [Flag],
-    /// The variables of the environment that name its bus, and the way in.
+    /// Environment variables that name the bus and the credentials.
     pub variables: &'static Variables,
-    /// Under whose names the events go on a server of our own, where nobody else listens.
+    /// Naming of events on a server that tickgate started, where nothing else listens.
     pub own_naming: Naming,
-    /// The wildcard for all that is below a name.
+    /// Wildcard for everything below a name.
     pub everything: &'static str,
-    /// `None` where tickgate was built without it.
+    /// `None` if this build does not include the product.
     pub driver: Option<Driver>,
 }
 
 impl Variables {
-    /// An address as a tool of the product reads it, as a URL.
+    /// Converts an address from the form that the product's tools read to a URL.
     pub(super) fn url(&self, address: &str) -> String {
         let Some((scheme, rest)) = address.split_once("://") else {
             return format!("{}://{address}", self.scheme);
         };
-        // Listeners of Kafka's own have the protocol before each.
+        // In Kafka's listener syntax, each address starts with the protocol.
         match self.others.iter().find(|(other, _)| other.eq_ignore_ascii_case(scheme)) {
             Some((_, ours)) => format!("{ours}://{}", rest.replace(&format!(",{scheme}://"), ",")),
             None => address.to_owned(),
@@ -137,22 +137,22 @@ impl Variables {
 }
 
 impl Product {
-    /// As `bus.kind` and a record name it.
+    /// Returns the name in `bus.kind` and in a record.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.kind.name()
     }
 
-    /// As it calls itself.
+    /// Returns the product's official name.
     #[must_use]
     pub const fn title(&self) -> &'static str {
         self.kind.product().title
     }
 
-    /// Its driver.
+    /// Returns the driver.
     ///
     /// # Errors
-    /// Where tickgate was built without it.
+    /// When this build does not include the product.
     pub(super) fn driver(&self) -> Result<&Driver, SessionError> {
         self.driver.as_ref().ok_or_else(|| {
             let other = PRODUCTS.iter().find(|other| other.driver.is_some());

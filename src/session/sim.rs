@@ -1,4 +1,4 @@
-//! A run on the simulated bus, in real time.
+//! Runs on the simulated bus, in real time.
 
 use super::asked::SIM;
 use super::error::SessionError;
@@ -7,7 +7,7 @@ use crate::market;
 use crate::record::{self, Record};
 use crate::run::{self, Broker, Job, Observer};
 
-/// Runs on a bus with a few faults, so that there is something to see.
+/// Runs on a bus with a few faults, so that the report has something to show.
 pub(super) fn run(job: Job<'_>, observers: &mut [&mut dyn Observer]) -> Result<Record, SessionError> {
     let Job { plan, clock, .. } = job;
     let setup =

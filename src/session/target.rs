@@ -1,4 +1,4 @@
-//! A bus to connect to, of any product, and the run on it.
+//! A bus of any product to connect to, and the run on it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -14,27 +14,27 @@ use crate::host::clock::Clock;
 use crate::record::{self, Record};
 use crate::run::{self, Broker, Job, Observer, RunError};
 
-/// Reads a variable of the environment.
+/// Reads an environment variable.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// Where a bus is, and how to get in; shows no secret.
+/// Location of a bus and the credentials for it; its `Debug` output shows no secret.
 pub trait Target: fmt::Debug + Send + Sync {
-    /// What to call it in reports.
+    /// Returns the name of the bus for reports.
     fn label(&self) -> &str;
 
-    /// `host:port` of each of its addresses.
+    /// Returns `host:port` of each address.
     fn hosts(&self) -> Vec<String>;
 
-    /// Connects, and hands the bus to the run with [`Going::on`].
+    /// Connects, and passes the bus to the run with [`Going::on`].
     ///
     /// # Errors
     /// When the load could not be started.
     fn run(&self, going: Going<'_, '_>) -> Result<Record, SessionError>;
 
-    /// The configuration of a stream that is there, and of its consumers.
+    /// Returns the configuration of an existing stream and of its consumers.
     ///
     /// # Errors
-    /// When there is no such stream, or the product has none.
+    /// When there is no such stream, or the product has no streams.
     fn model(&self, stream: &str) -> Result<Model, BusError> {
         Err(BusError::Plan {
             problem: format!("the configuration of {stream} cannot be copied from this bus"),
@@ -42,16 +42,16 @@ pub trait Target: fmt::Debug + Send + Sync {
         })
     }
 
-    /// What finds and removes the leftovers of killed runs there.
+    /// Returns a cleaner that finds and removes leftovers of killed runs on this bus.
     ///
     /// # Errors
-    /// When it cannot be reached.
+    /// When the bus cannot be reached.
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError>;
 
-    /// Starts to watch its nodes, where they can be watched.
+    /// Starts to monitor the nodes, if they can be monitored.
     ///
     /// # Errors
-    /// When one that was named does not answer.
+    /// When a named node does not answer.
     fn nodes(&self, _clock: Clock) -> Result<Nodes, SessionError> {
         Ok(Nodes::default())
     }
@@ -60,16 +60,16 @@ pub trait Target: fmt::Debug + Send + Sync {
 /// A bus that tickgate did not start.
 #[derive(Debug)]
 pub struct Elsewhere {
-    /// Where it is.
+    /// Location and credentials.
     pub target: Box<dyn Target>,
-    /// As a record names the way to it: `url`, `context NAME`.
+    /// Connection mode for a record: `url`, `context NAME`.
     pub mode: String,
     /// Warnings.
     pub warnings: Vec<String>,
 }
 
 impl Elsewhere {
-    /// As the engine knows it: only the nodes that were named can be watched. Also returns warnings about these.
+    /// Returns the engine's view of the bus, and warnings about it; only named nodes can be monitored.
     pub(super) fn watched(&self, product: &str, clock: Clock) -> Result<(Broker, Vec<String>), SessionError> {
         let nodes = self.target.nodes(clock)?;
         let mut record = record::Broker {
@@ -83,24 +83,24 @@ impl Elsewhere {
     }
 }
 
-/// Facts known before a connection, most of them only of a server that tickgate started.
+/// Facts known before connecting, most of them only about a server that tickgate started.
 #[derive(Debug, Clone, Default)]
 pub struct Known {
-    /// It forces every event to the disk, or it does not.
+    /// Whether the server forces every event to the disk.
     pub sync_always: Option<bool>,
-    /// Its version, where the protocol does not report it.
+    /// Version, if the protocol does not report it.
     pub version: Option<String>,
-    /// Where it keeps its events.
+    /// Location of the event store.
     pub store: Option<PathBuf>,
-    /// Whose configuration the run's stream and consumers copy.
+    /// Configuration that the run's stream and consumers copy.
     pub model: Option<Model>,
 }
 
 /// A run that waits for its bus.
 pub struct Going<'a, 'o> {
-    /// What to do.
+    /// The work of the run.
     pub job: Job<'a>,
-    /// On which terms the bus may be used.
+    /// Terms of use of the bus.
     pub terms: Terms,
     /// Facts about the server.
     pub known: Known,
@@ -109,11 +109,11 @@ pub struct Going<'a, 'o> {
 }
 
 impl Going<'_, '_> {
-    /// Runs on a bus that is connected. What a client says of a server of our own that has died is a consequence: the
-    /// death is the error.
+    /// Runs on a connected bus. If a server that tickgate started has died, returns its death as the error, not the
+    /// client error that follows from it.
     ///
     /// # Errors
-    /// When it is not connected, or the load could not be started.
+    /// When the bus is not connected, or the load could not be started.
     pub fn on<B: Bus + Send + 'static>(self, bus: Result<B, BusError>) -> Result<Record, SessionError> {
         match bus {
             Ok(bus) => Ok(run::run(self.job, bus, self.broker, self.observers)?),
@@ -125,7 +125,7 @@ impl Going<'_, '_> {
     }
 }
 
-/// Warnings about a secret that others can see: on the command line, or sent unencrypted.
+/// Returns warnings about a secret that is visible to others: on the command line, or sent unencrypted.
 pub(super) fn exposure<'a>(
     on_the_command_line: bool,
     unencrypted: impl Iterator<Item = &'a str>,

@@ -1,4 +1,4 @@
-//! On which terms a bus that tickgate did not start is used: under whose names, and how much may be sent to it.
+//! Terms of use of a bus that tickgate did not start: the names of the events, and the maximum rate.
 
 use super::asked::Asked;
 use super::error::SessionError;
@@ -7,20 +7,20 @@ use crate::load;
 use crate::plan::{Plan, Rate};
 use crate::topology::{Naming, lies_below};
 
-/// What may be sent to another machine unasked.
+/// Maximum rate to another machine without permission, events/s.
 const UNASKED: f64 = 20_000.0;
 
-/// On which terms a run uses its bus.
+/// Terms on which a run uses its bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Terms {
-    /// Under whose names the events go.
+    /// Naming of the events.
     pub naming: Naming,
-    /// They may go to addresses of this machine only.
+    /// Send events to addresses of this machine only.
     pub here_only: bool,
 }
 
-/// On which terms a bus may be used, or why nothing may be sent. Connects to nothing. On a bus of our own, which has no
-/// `hosts`, nobody else listens.
+/// Returns the terms of use of a bus, or an error if nothing may be sent; does not connect. A server that tickgate
+/// starts has no `hosts`, and nothing else listens there.
 pub(super) fn terms(
     asked: &Asked,
     plan: &Plan,
@@ -53,7 +53,7 @@ fn too_much(host: &str, plan: &Plan, peak: Rate) -> String {
     )
 }
 
-/// Private names, unless the profile's own are allowed; to allow others only is a mistake.
+/// Returns private names, unless the profile's names are allowed; it is an error to allow only other prefixes.
 fn allowed(allowed: &[String], prefix: &str) -> Result<Naming, SessionError> {
     if allowed.is_empty() {
         return Ok(Naming::Private);

@@ -1,11 +1,11 @@
-//! ADR-002's topics and consumer groups, as it wrote them and as it means them.
+//! The topics and consumer groups of ADR-002, as written and as intended.
 
 use crate::plan::{Delivery, Group, Topology};
 
-/// The names that [`named`] knows.
+/// Names that [`named`] accepts.
 pub const NAMES: [&str; 2] = ["adr-002", "adr-002-as-written"];
 
-/// The ADR's tree, in its order.
+/// The ADR's tree of topics, in its order.
 const TOPICS: [&str; 15] = [
     "market.quote.received",
     "market.bar.1m",
@@ -24,16 +24,17 @@ const TOPICS: [&str; 15] = [
     "system.error.occurred",
 ];
 
-/// The dead letters that the ADR's `*.dlq` is for but its tree leaves out.
+/// Dead letter topics for the ADR's `*.dlq`, which its tree leaves out.
 ///
-/// One topic for each group that can fail on a message, named after the group. Named after the domains
-/// (`market.dlq`), they would go back to the groups that failed on them: `market.>` receives `market.dlq`.
+/// There is one topic for each group that can fail on a message, named after the group. If they were named after the
+/// domains (`market.dlq`), dead letters would return to the groups that failed on them: `market.>` receives
+/// `market.dlq`.
 const DEAD_LETTERS: [&str; 4] = ["trading-engine.dlq", "ai-service.dlq", "analytics.dlq", "orchestrator.dlq"];
 
-/// The ADR's table: group, subscriptions as written, and the patterns that do what its Purpose column says.
+/// The ADR's table: group, subscriptions as written, and patterns that match its Purpose column.
 ///
-/// `market.*` is two tokens and every topic of the market domain has three, so that it receives nothing; the
-/// table also leaves out the prefix, which [`super::filters`] puts back.
+/// `market.*` has two tokens but every topic of the market domain has three, so the pattern matches nothing. The table
+/// also leaves out the prefix, which [`super::filters`] adds.
 const GROUPS: [(&str, &[&str], &[&str]); 5] = [
     ("trading-engine", &["market.quote.*", "ai.decision.*"], &["market.quote.>", "ai.decision.>"]),
     ("ai-service", &["market.*", "trade.position.*"], &["market.>", "trade.position.>"]),
@@ -42,8 +43,8 @@ const GROUPS: [(&str, &[&str], &[&str]); 5] = [
     ("dead-letter", &["*.dlq"], &["*.dlq"]),
 ];
 
-/// A topology with its groups, by name: `adr-002` is the one that the ADR means, `adr-002-as-written` has its
-/// topics and patterns word for word. Each group has one member.
+/// Returns a topology with its groups by name: `adr-002` is the one that the ADR intends, `adr-002-as-written` has its
+/// topics and patterns verbatim. Each group has one member.
 #[must_use]
 pub fn named(name: &str) -> Option<(Topology, Vec<Group>)> {
     let as_written = match name {
@@ -68,7 +69,7 @@ pub fn named(name: &str) -> Option<(Topology, Vec<Group>)> {
     Some((topology, GROUPS.map(group).into()))
 }
 
-/// Is it the tree of the ADR, under whatever prefix and with whatever else?
+/// Returns whether a topology contains the ADR's tree, with any prefix and any additional topics.
 #[must_use]
 pub fn is_adr(topology: &Topology) -> bool {
     TOPICS.iter().all(|topic| topology.topics.iter().any(|own| own == topic))

@@ -1,4 +1,4 @@
-//! A topology as a page of text: the tree of topics, who receives each, and what is wrong with it.
+//! Draws a topology as a page of text: the tree of topics, the receivers of each, and the findings.
 
 use crate::num::show;
 use crate::plan::{Group, Topology};
@@ -7,9 +7,9 @@ use super::lint::{Finding, Severity};
 use super::pattern::Pattern;
 use super::route::receives;
 
-/// Columns of the page.
+/// Width of the page, columns.
 const WIDTH: usize = 100;
-/// Column of the second column, at the most.
+/// Maximum start of the second column.
 const SECOND_MAX: usize = 48;
 
 /// Draws a topology, its groups and the findings of [`super::lint()`], in at most 100 columns.
@@ -22,7 +22,7 @@ pub fn draw(topology: &Topology, groups: &[Group], findings: &[Finding]) -> Stri
     page
 }
 
-/// One line of two columns; `rest` begins the further lines where `text` needs more than one.
+/// A row of two columns; `rest` starts the continuation lines of `text`.
 struct Row {
     first: String,
     rest: String,
@@ -39,7 +39,7 @@ impl Row {
     }
 }
 
-/// Prefix, domains and topics, with the groups that receive each topic.
+/// Draws prefix, domains and topics, with the groups that receive each topic.
 fn tree(page: &mut String, topology: &Topology, groups: &[Group]) {
     let mut domains: Vec<(&str, Vec<usize>)> = vec![];
     for (index, topic) in topology.topics.iter().enumerate() {
@@ -76,12 +76,12 @@ fn tree(page: &mut String, topology: &Topology, groups: &[Group]) {
     table(page, &rows);
 }
 
-/// What stands before the `at`-th of so many children, and before the lines below it.
+/// Returns the branch of the `at`-th of `count` children, and the indent of the lines below it.
 const fn branches(at: usize, count: usize) -> (&'static str, &'static str) {
     if at + 1 == count { ("└── ", "    ") } else { ("├── ", "│   ") }
 }
 
-/// Each group with its patterns and what they receive.
+/// Lists each group with its patterns and the topics that they receive.
 fn listing(page: &mut String, topology: &Topology, groups: &[Group]) {
     let mut rows = vec![];
     for group in groups {
@@ -109,7 +109,7 @@ fn listing(page: &mut String, topology: &Topology, groups: &[Group]) {
     }
 }
 
-/// The findings, with what to do about each.
+/// Lists the findings, each with its hint.
 fn faults(page: &mut String, findings: &[Finding]) {
     let of =
         |severity, one: &str| match findings.iter().filter(|finding| finding.severity == severity).count() {
@@ -137,7 +137,7 @@ fn faults(page: &mut String, findings: &[Finding]) {
     table(page, &rows);
 }
 
-/// Rows with their second column aligned, as far left as their first columns allow.
+/// Aligns the second column of the rows, as far left as the first columns allow.
 fn table(page: &mut String, rows: &[Row]) {
     let widths = rows.iter().filter(|row| !row.text.is_empty()).map(|row| row.first.chars().count());
     let second = widths.max().map_or(0, |width| (width + 3).min(SECOND_MAX));
@@ -146,7 +146,8 @@ fn table(page: &mut String, rows: &[Row]) {
     }
 }
 
-/// A row with its second column, wrapped, at the column `second`: beside the first or, if that is too wide, below.
+/// Writes a row with its second column wrapped at column `second`: beside the first column or, if that is too wide,
+/// below it.
 fn columns(page: &mut String, row: &Row, second: usize) {
     let mut lines = wrapped(&row.text, WIDTH - second).into_iter();
     let beside = if row.first.chars().count() < second { lines.next() } else { None };
@@ -156,7 +157,7 @@ fn columns(page: &mut String, row: &Row, second: usize) {
     }
 }
 
-/// One line; too long a name is cut, and nothing in it can control a terminal.
+/// Writes one line; cuts a name that is too long and replaces control characters.
 fn line(page: &mut String, first: &str, second: usize, text: &str) {
     let line = format!("{first:<second$}{text}").replace(char::is_control, "\u{fffd}");
     if line.chars().count() > WIDTH {
@@ -167,7 +168,7 @@ fn line(page: &mut String, first: &str, second: usize, text: &str) {
     page.push('\n');
 }
 
-/// Text in lines of at most `width` characters, broken at spaces where there are any.
+/// Wraps text to lines of at most `width` characters, at spaces where possible.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = vec![];
     for word in text.split(' ').filter(|word| !word.is_empty()) {

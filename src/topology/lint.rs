@@ -1,4 +1,4 @@
-//! What is wrong with a topology and its groups, before any event is sent; says so and never mends it.
+//! Finds mistakes in a topology and its groups before any event is sent; reports them and never corrects them.
 
 mod suggest;
 
@@ -9,35 +9,35 @@ use crate::plan::{Group, Topology};
 use super::pattern::Pattern;
 use super::route::{filter, subject};
 
-/// The most topics a topology may have.
+/// Maximum number of topics in a topology.
 pub const TOPICS_MAX: usize = 32;
 
-/// How bad a finding is.
+/// Severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
-    /// Good to know.
+    /// Information.
     Note,
-    /// A bus takes it, but hardly anybody means it.
+    /// Valid on a bus, but rarely intended.
     Warning,
-    /// A bus refuses it, or a run of it could show nothing.
+    /// A bus refuses it, or a run could measure nothing.
     Error,
 }
 
-/// One thing that is wrong.
+/// One mistake or remark.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// Its kind, for machines.
+    /// Code of the kind of finding, for machines.
     pub code: &'static str,
-    /// The group that it is about, if any.
+    /// The group concerned, if any.
     pub group: Option<String>,
-    /// The topic, pattern or name that it is about.
+    /// The topic, pattern or name concerned.
     pub subject: String,
-    /// What is wrong.
+    /// The mistake.
     pub message: String,
-    /// What to do about it.
+    /// How to correct it.
     pub hint: String,
 }
 
@@ -64,7 +64,7 @@ impl Finding {
     }
 }
 
-/// Everything that is wrong with a topology and its groups, the worst first, else in the order of the plan.
+/// Returns all findings about a topology and its groups, the most severe first, else in the order of the plan.
 #[must_use]
 pub fn lint(topology: &Topology, groups: &[Group]) -> Vec<Finding> {
     let mut lint = Lint { topology, groups, findings: vec![] };
@@ -155,7 +155,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Each pattern of a group by itself, and whether the group receives anything at all.
+    /// Checks each pattern of a group, and whether the group receives any topic.
     fn patterns(&mut self, group: &Group) {
         let mut receives_any = false;
         for text in &group.subscribe {
@@ -193,7 +193,7 @@ impl Lint<'_> {
         }
     }
 
-    /// A pattern that matches no topic, and what would.
+    /// Reports a pattern that matches no topic, and suggests one that does.
     fn dead(&self, pattern: &Pattern) -> Finding {
         let topics = &self.topology.topics;
         let near = topics.iter().find(|topic| topic.split('.').next() == pattern.tokens().next());
@@ -213,7 +213,7 @@ impl Lint<'_> {
         warning("pattern-matches-nothing", pattern.as_str(), message, hint)
     }
 
-    /// A wildcard in front is where a forgotten prefix is not seen: it takes the prefix for its token.
+    /// Reports a leading wildcard, which hides a missing prefix: it matches the prefix as its token.
     fn leading_wildcard(&self, pattern: &Pattern) -> Option<Finding> {
         (pattern.tokens().next() == Some("*")).then(|| {
             let Topology { prefix, .. } = self.topology;
@@ -226,7 +226,8 @@ impl Lint<'_> {
         })
     }
 
-    /// With the symbol in the subject, `market.>` also takes in the topic `market`, followed by its symbol.
+    /// Reports a pattern like `market.>` that, with the symbol in the subject, also matches the topic `market` followed
+    /// by its symbol.
     fn symbol_taken_for_topic(&self, pattern: &Pattern) -> Option<Finding> {
         let head = pattern.as_str().strip_suffix(".>").filter(|_| self.topology.symbol_in_subject)?;
         let head = Pattern::parse(head).ok()?;
@@ -238,7 +239,7 @@ impl Lint<'_> {
         Some(error("symbol-ambiguous", pattern.as_str(), message, hint))
     }
 
-    /// Patterns of one group that overlap as filters on the bus.
+    /// Reports patterns of one group that overlap as filters on the bus.
     fn overlaps(&mut self, group: &Group) {
         let parse = |text: &String| {
             Some((Pattern::parse(text).ok()?, Pattern::parse(&filter(self.topology, text)).ok()?))
@@ -268,7 +269,7 @@ impl Lint<'_> {
         }
     }
 
-    /// Topics that no group receives.
+    /// Reports topics that no group receives.
     fn receivers(&mut self) {
         let patterns: Vec<(&Group, Pattern)> = self
             .groups
@@ -304,7 +305,7 @@ impl Lint<'_> {
     }
 }
 
-/// Dead letters that go to a group which also works on live events come back to where they failed.
+/// Reports dead letters that return to the group that failed on them, because it also works on live events.
 fn dead_letters_return(group: &Group, pattern: &Pattern, matched: &[&str]) -> Option<Finding> {
     let (dead, live): (Vec<&str>, Vec<&str>) =
         matched.iter().partition(|topic| topic.rsplit('.').next() == Some("dlq"));
@@ -329,7 +330,7 @@ fn warning(
     Finding::new(Severity::Warning, code, subject, message, hint)
 }
 
-/// Why a text cannot be (a part of) one subject.
+/// Returns why a text cannot be (a part of) one subject.
 fn not_literal(text: &str) -> Option<String> {
     match Pattern::parse(text) {
         Ok(pattern) if pattern.is_literal() => None,
@@ -338,12 +339,12 @@ fn not_literal(text: &str) -> Option<String> {
     }
 }
 
-/// What follows the prefix in a topic or pattern that begins with it.
+/// Returns the part after the prefix of a topic or pattern that begins with it.
 fn without_prefix<'a>(topology: &Topology, text: &'a str) -> Option<&'a str> {
     text.strip_prefix(topology.prefix.as_str())?.strip_prefix('.').filter(|_| !topology.prefix.is_empty())
 }
 
-/// The first few of some topics, for a message.
+/// Lists the first few topics for a message.
 fn listed(topics: &[&str]) -> String {
     const SHOWN: usize = 4;
     let shown: Vec<String> = topics.iter().take(SHOWN).map(|topic| format!("`{topic}`")).collect();

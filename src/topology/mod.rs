@@ -1,4 +1,4 @@
-//! Subjects, patterns over them, who receives what, and what is wrong with it; knows nothing of any broker.
+//! Subjects, patterns over them, the receivers of each topic, and checks; independent of any broker.
 
 pub mod adr;
 mod draw;

@@ -1,19 +1,19 @@
-//! Under whose names a run's events go: the profile's, or ones that nobody else listens to.
+//! Naming of a run's subjects: the profile's names, or private ones that only the run listens to.
 
 use crate::plan::Topology;
 
-/// Whose names a run's subjects and topics bear.
+/// Naming scheme of a run's subjects and topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Naming {
-    /// The profile's own, `<prefix>.<topic>`: whoever listens to these receives the run's events.
+    /// The profile's names, `<prefix>.<topic>`: all their listeners receive the run's events.
     #[default]
     Profile,
-    /// The run's own, `tickgate-<run>.<prefix>.<topic>`: only the run's groups receive its events.
+    /// Private names, `tickgate-<run>.<prefix>.<topic>`: only the run's groups receive its events.
     Private,
 }
 
 impl Naming {
-    /// What stands before a run's topics, without the dot.
+    /// Returns the prefix of a run's topics, without the final dot.
     #[must_use]
     pub fn prefix(self, topology: &Topology, run: &str) -> String {
         let before = match self {
@@ -28,22 +28,22 @@ impl Naming {
     }
 }
 
-/// What the name of everything that a run makes on a bus begins with.
+/// Prefix of the name of every object that a run creates on a bus.
 pub const OWN: &str = "tickgate-";
 
-/// The name that everything private to a run begins with.
+/// Returns the prefix of the names of a run's private objects.
 #[must_use]
 pub fn own_name(run: &str) -> String {
     format!("{OWN}{}", name_part(run))
 }
 
-/// A text as a part of a name: whatever a bus might not allow there becomes `-`.
+/// Makes a text usable as a part of a name: every character that a bus might not allow becomes `-`.
 #[must_use]
 pub fn name_part(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_".contains(c) { c } else { '-' }).collect()
 }
 
-/// Is a prefix this one, or below it?
+/// Returns whether a prefix equals `this` or is below it.
 #[must_use]
 pub fn lies_below(prefix: &str, this: &str) -> bool {
     prefix.strip_prefix(this).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -89,7 +89,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever listens to subjects that begin with the profile's prefix hears no private one.
+        /// A listener to subjects that begin with the profile's prefix receives no private one.
         #[test]
         fn a_private_subject_is_never_heard_by_the_profiles_listeners(
             prefix in "[a-z]{1,3}(\\.[a-z]{1,3}){0,2}", topic in "[a-z]{1,3}(\\.[a-z]{1,3}){0,3}",

@@ -1,32 +1,32 @@
-//! NATS subject patterns: `*` stands for exactly one token, `>` for one or more at the end.
+//! NATS subject patterns: `*` matches exactly one token, `>` matches one or more at the end.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// Why a text is no pattern.
+/// Error of an invalid pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is no subject pattern: {problem}", .pattern.escape_debug())]
 pub struct PatternError {
     /// The text.
     pub pattern: String,
-    /// What is wrong with it and what to write instead.
+    /// The mistake, and what to write instead.
     pub problem: &'static str,
 }
 
-/// A pattern over subjects; a subject without wildcards is the pattern of itself alone.
+/// A pattern over subjects; a subject without wildcards is a pattern that matches only itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern {
     text: String,
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
-    /// NATS takes `quo*` for a token that happens to hold an asterisk; nobody means that, so it is an error here.
+    /// NATS takes `quo*` as a literal token that contains an asterisk; this is never intended, so it is an error here.
     ///
     /// # Errors
-    /// When a token is empty, a wildcard is not a token of its own, `>` is not the last one, or there is white
-    /// space or a control character.
+    /// When a token is empty, a wildcard is only part of a token, `>` is not the last token, or there is white space or
+    /// a control character.
     pub fn parse(text: &str) -> Result<Self, PatternError> {
         let tail = text.split('.').count() - 1;
         let problem = if text.is_empty() {
@@ -47,30 +47,30 @@ impl Pattern {
         Err(PatternError { pattern: text.to_owned(), problem })
     }
 
-    /// The pattern as it was written.
+    /// Returns the pattern as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Does it stand for one subject only?
+    /// Returns whether the pattern matches exactly one subject.
     #[must_use]
     pub fn is_literal(&self) -> bool {
         !self.tokens().any(|token| matches!(token, "*" | ">"))
     }
 
-    /// The tokens between the dots; at least one.
+    /// Returns the tokens between the dots; at least one.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         self.text.split('.')
     }
 
-    /// Does a message with this subject match? A text that is no subject matches nothing.
+    /// Returns whether a subject matches. A text that is not a valid subject never matches.
     #[must_use]
     pub fn matches(&self, subject: &str) -> bool {
         Self::parse(subject).is_ok_and(|subject| subject.is_literal() && self.covers(&subject))
     }
 
-    /// Does every subject that matches `other` match this pattern too?
+    /// Returns whether every subject that matches `other` also matches this pattern.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.tokens(), other.tokens());
@@ -84,7 +84,7 @@ impl Pattern {
         }
     }
 
-    /// Is there a subject that matches both?
+    /// Returns whether some subject matches both patterns.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (mut ours, mut theirs) = (self.tokens(), other.tokens());
@@ -122,7 +122,7 @@ mod tests {
         Pattern::parse(text).unwrap()
     }
 
-    /// Matching as the NATS documentation words it, on token lists.
+    /// Matches token lists by the rules in the NATS documentation.
     fn oracle(pattern: &[&str], subject: &[&str]) -> bool {
         match (pattern, subject) {
             ([], []) | ([">"], [_, ..]) => true,
@@ -136,8 +136,8 @@ mod tests {
         text.split('.').collect()
     }
 
-    /// All subjects of up to 5 tokens over three words: one more token and one more word than any pattern
-    /// below names, so that every difference between two of them has a witness here.
+    /// Returns all subjects of up to 5 tokens over three words: one token and one word more than in any pattern below,
+    /// so that it contains a witness for every difference between two patterns.
     fn universe() -> Vec<String> {
         let mut all: Vec<String> = vec![];
         let mut longest = vec![String::new()];

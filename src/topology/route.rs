@@ -1,48 +1,48 @@
-//! From topics to subjects, from patterns to filters, and which group receives what.
+//! Maps topics to subjects, patterns to filters, and groups to the topics that they receive.
 
 use crate::num;
 use crate::plan::{Group, Topology};
 
 use super::pattern::{Pattern, PatternError};
 
-/// Indexes of the topics that a group receives, ascending; patterns and topics are without the prefix.
+/// Returns the indexes of the topics that a group receives, ascending; patterns and topics are without the prefix.
 ///
 /// # Errors
-/// When one of the group's patterns is none.
+/// When one of the group's patterns is invalid.
 pub fn receives(group: &Group, topics: &[String]) -> Result<Vec<usize>, PatternError> {
     let patterns = group.subscribe.iter().map(|text| Pattern::parse(text)).collect::<Result<Vec<_>, _>>()?;
     let received = |topic: &String| patterns.iter().any(|pattern| pattern.matches(topic));
     Ok(topics.iter().enumerate().filter(|(_, topic)| received(topic)).map(|(index, _)| index).collect())
 }
 
-/// A group's patterns as filters over whole subjects, in their order: with the prefix, and with a `*` for the
-/// symbol where it is in the subject (a pattern that ends in `>` takes it in already).
+/// Returns a group's patterns as filters over whole subjects, in their order: with the prefix, and with a `*` for the
+/// symbol if the subject contains it (a pattern that ends in `>` matches the symbol already).
 #[must_use]
 pub fn filters(topology: &Topology, group: &Group) -> Vec<String> {
     group.subscribe.iter().map(|pattern| filter(topology, pattern)).collect()
 }
 
-/// One pattern as a filter over whole subjects.
+/// Returns one pattern as a filter over whole subjects.
 pub(super) fn filter(topology: &Topology, pattern: &str) -> String {
     let subject = subject(topology, pattern);
     if topology.symbol_in_subject && !subject.ends_with('>') { format!("{subject}.*") } else { subject }
 }
 
-/// A topic or pattern with the prefix before it.
+/// Prepends the prefix to a topic or pattern.
 #[must_use]
 pub fn subject(topology: &Topology, topic: &str) -> String {
     if topology.prefix.is_empty() { topic.to_owned() } else { format!("{}.{topic}", topology.prefix) }
 }
 
-/// The subject of each event of a plan, made once before the load.
+/// The subjects of a plan's events, computed once before the load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Subjects {
     all: Vec<String>,
-    /// Subjects of one topic: one for each symbol, or a single one.
+    /// Number of subjects of one topic: one for each symbol, or a single one.
     per_topic: usize,
 }
 
-/// The subjects of all topics; for each symbol too, where the topology has symbols in its subjects.
+/// Returns the subjects of all topics; one per symbol if the topology has symbols in its subjects.
 #[must_use]
 pub fn subjects(topology: &Topology, symbols: &[String]) -> Subjects {
     let topics = topology.topics.iter().map(|topic| subject(topology, topic));
@@ -56,19 +56,19 @@ pub fn subjects(topology: &Topology, symbols: &[String]) -> Subjects {
 }
 
 impl Subjects {
-    /// The subject of a topic's event about a symbol, by the plan's indexes; `None` beyond its last topic.
+    /// Returns the subject of a topic's event about a symbol, by the plan's indexes; `None` beyond the last topic.
     #[must_use]
     pub fn get(&self, topic: usize, symbol: u32) -> Option<&str> {
         self.all.get(self.index(topic, symbol)).map(String::as_str)
     }
 
-    /// Where [`Self::as_slice`] has the subject of a topic's event about a symbol.
+    /// Returns the index in [`Self::as_slice`] of the subject of a topic's event about a symbol.
     #[must_use]
     pub fn index(&self, topic: usize, symbol: u32) -> usize {
         if self.per_topic == 1 { topic } else { topic * self.per_topic + num::index32(symbol) }
     }
 
-    /// All of them: topic by topic, and symbol by symbol in each where symbols are in the subject.
+    /// Returns all subjects: by topic and, if subjects contain the symbol, by symbol within each topic.
     #[must_use]
     pub fn as_slice(&self) -> &[String] {
         &self.all
@@ -136,8 +136,8 @@ mod tests {
     }
 
     proptest! {
-        /// A filter on the bus lets through what the group is meant to receive, and nothing else. Topics are of
-        /// two tokens or more: `lint` rejects a topic that a pattern's `>` would take for a symbol.
+        /// A filter on the bus passes exactly the events that the group is meant to receive. Topics have two tokens or
+        /// more: `lint` rejects a topic that a pattern's `>` would take for a symbol.
         #[test]
         fn filters_agree_with_patterns(
             topic in "(a|b)(\\.(a|b)){1,3}",

@@ -1,4 +1,4 @@
-//! Who receives what: for each group of a plan, the set of its topics.
+//! The subscriptions of a plan: for each group, the set of its topics.
 
 use crate::plan::{Group, Plan};
 
@@ -10,33 +10,33 @@ use super::route::receives;
 pub struct TopicSet(Vec<bool>);
 
 impl TopicSet {
-    /// What a group receives of these topics.
+    /// Returns the topics, out of those given, that a group receives.
     ///
     /// # Errors
-    /// When one of the group's patterns is none.
+    /// When one of the group's patterns is invalid.
     pub fn of(group: &Group, topics: &[String]) -> Result<Self, PatternError> {
         let received = receives(group, topics)?;
         Ok(Self((0..topics.len()).map(|topic| received.contains(&topic)).collect()))
     }
 
-    /// All of so many topics.
+    /// Returns a set of all topics, given their number.
     #[must_use]
     pub fn all(topics: usize) -> Self {
         Self(vec![true; topics])
     }
 
-    /// Does the group receive this topic?
+    /// Returns whether the group receives this topic.
     #[must_use]
     pub fn contains(&self, topic: usize) -> bool {
         self.0.get(topic).copied().unwrap_or(false)
     }
 
-    /// The topics' indexes, ascending.
+    /// Returns the topics' indexes, ascending.
     pub fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().filter(|(_, received)| **received).map(|(topic, _)| topic)
     }
 
-    /// How many topics the plan has.
+    /// Returns the number of topics in the plan.
     #[must_use]
     pub const fn of_topics(&self) -> usize {
         self.0.len()
@@ -44,19 +44,19 @@ impl TopicSet {
 }
 
 impl FromIterator<bool> for TopicSet {
-    /// For each topic of the plan: does the group receive it?
+    /// For each topic of the plan, whether the group receives it.
     fn from_iter<I: IntoIterator<Item = bool>>(received: I) -> Self {
         Self(received.into_iter().collect())
     }
 }
 
-/// A group of which a pattern is none.
+/// Error of a group with an invalid pattern.
 #[derive(Debug, thiserror::Error)]
 #[error("group {group}: {source}")]
 pub struct SubscriptionError {
-    /// Which group.
+    /// Name of the group.
     pub group: String,
-    /// What is wrong.
+    /// The mistake.
     pub source: PatternError,
 }
 
@@ -65,10 +65,10 @@ pub struct SubscriptionError {
 pub struct Subscriptions(Vec<TopicSet>);
 
 impl Subscriptions {
-    /// Those of a plan.
+    /// Returns the subscriptions of a plan.
     ///
     /// # Errors
-    /// When a group's pattern is none; `profile` finds this first.
+    /// When a group's pattern is invalid; `profile` detects this first.
     pub fn of(plan: &Plan) -> Result<Self, SubscriptionError> {
         let of_group = |group: &Group| {
             TopicSet::of(group, &plan.topology.topics)
@@ -77,13 +77,13 @@ impl Subscriptions {
         plan.groups.iter().map(of_group).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The topics of each group, in the plan's order.
+    /// Returns the topics of each group, in the plan's order.
     #[must_use]
     pub fn groups(&self) -> &[TopicSet] {
         &self.0
     }
 
-    /// The topics of a group; none where there is no such group.
+    /// Returns the topics of a group; an empty set if there is no such group.
     #[must_use]
     pub fn group(&self, group: usize) -> TopicSet {
         self.0.get(group).cloned().unwrap_or_default()

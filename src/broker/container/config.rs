@@ -1,4 +1,4 @@
-//! How a container is started.
+//! Settings for starting a container.
 
 use std::path::PathBuf;
 
@@ -6,37 +6,37 @@ use super::super::entry::Entry;
 use super::Image;
 use crate::plan::{Storage, Sync};
 
-/// How to start a container.
+/// Settings for starting a container.
 #[derive(Debug, Clone)]
 pub struct ContainerConfig {
-    /// What to start.
+    /// Image to start.
     pub image: Image,
-    /// The log of what is in it: created or appended to. The only thing that stays.
+    /// Log of the broker in the container: created or appended to. The only thing that remains afterwards.
     pub log: PathBuf,
-    /// A program that calls [`super::reap()`] when it is started as `PROGRAM reap-container NAME`: tickgate.
+    /// Program that calls [`super::reap()`] when started as `PROGRAM reap-container NAME`: tickgate.
     pub reaper: PathBuf,
-    /// Where the streams of this run will be: decides whether a store in memory matters.
+    /// Storage of this run's streams: decides whether a store in memory matters.
     pub storage: Storage,
     /// When the store is forced to the disk.
     pub sync: Sync,
-    /// Bytes that file streams may take (NATS).
+    /// Maximum size of file streams (NATS), bytes.
     pub max_file_store: u64,
     /// Heap of the Java process (Kafka), bytes.
     pub heap_bytes: u64,
-    /// The clients' port on our loopback; a free one where it is `None`.
+    /// Port for clients on the host's loopback; a free one if `None`.
     pub port: Option<u16>,
-    /// Memory that all in it may take, bytes; as much as there is where it is `None`.
+    /// Memory limit of the container, bytes; no limit if `None`.
     pub memory_bytes: Option<u64>,
-    /// Cores that all in it may use; all of them where it is `None`.
+    /// Maximum number of cores that the container may use; all if `None`.
     pub cores: Option<f64>,
-    /// Who may use it.
+    /// Who may use the broker.
     pub entry: Entry,
-    /// More configuration, in the broker's own language (NATS).
+    /// Additional configuration in the broker's syntax (NATS).
     pub extra: String,
 }
 
 impl ContainerConfig {
-    /// A container without limits, file streams of 10 GiB at the most, the default sync and a heap of 1 GiB.
+    /// Returns a configuration without limits: file streams of at most 10 GiB, the default sync, a heap of 1 GiB.
     #[must_use]
     pub fn new(image: Image, log: impl Into<PathBuf>, reaper: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {

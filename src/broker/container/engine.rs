@@ -1,7 +1,8 @@
-//! The container engine: each thing that is asked of it, with a deadline, and from a thread that may wait.
+//! The container engine: every request has a deadline and runs on a thread that may block.
 //!
-//! It is asked through `bollard`, the client under `testcontainers`, and not through that: it speaks the newest version of
-//! the protocol only, which engines before Docker 29 refuse. Here the version is the one that the engine offers.
+//! Requests go through `bollard`, the client that `testcontainers` is built on, and not through `testcontainers`: that
+//! supports only the newest protocol version, which engines before Docker 29 refuse. This module uses a version that
+//! the engine offers.
 
 use std::fmt;
 use std::future::Future;
@@ -20,16 +21,16 @@ use tokio::runtime::Runtime;
 use super::super::BrokerError;
 use crate::host::docker;
 
-/// The longest that the engine may take for one thing; to create a container on a busy disk is the slowest.
+/// Maximum time of one request; creating a container on a busy disk is the slowest.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Time between two looks at whether somebody wants us to end.
+/// Time between two checks for an interrupt.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// The engine of this machine; copies share the connection.
+/// The engine of this machine; clones share the connection.
 #[derive(Clone)]
 pub(super) struct Engine {
     pub(super) docker: Docker,
-    /// What it says of itself.
+    /// Version that the engine reports.
     pub(super) version: String,
     runtime: Arc<Runtime>,
 }
@@ -62,7 +63,7 @@ impl Engine {
         Ok(Self { docker, version: found.version, runtime: Arc::new(runtime) })
     }
 
-    /// Waits for something that the engine is to do.
+    /// Waits for a request to the engine.
     pub(super) fn wait<T>(
         &self,
         doing: &str,
@@ -75,7 +76,7 @@ impl Engine {
         }
     }
 
-    /// Goes on with something beside us.
+    /// Runs a task in the background.
     pub(super) fn spawn(
         &self,
         what: impl Future<Output = ()> + Send + 'static,
@@ -83,12 +84,12 @@ impl Engine {
         self.runtime.spawn(what)
     }
 
-    /// Waits for something that goes on beside us, for a second at the most.
+    /// Waits for a background task, for at most one second.
     pub(super) fn join(&self, task: tokio::task::JoinHandle<()>) {
         let _ = self.runtime.block_on(async { tokio::time::timeout(Duration::from_secs(1), task).await });
     }
 
-    /// An image of this machine, else pulled.
+    /// Finds an image on this machine, or pulls it.
     pub(super) fn image(
         &self,
         reference: &str,
@@ -124,7 +125,7 @@ async fn until(reached: &dyn Fn() -> bool) {
     }
 }
 
-/// What the engine said, without the library's words around it.
+/// Returns the engine's message without the text that the library adds.
 fn said(error: &Error) -> String {
     match error {
         Error::DockerResponseServerError { message, .. } => message.trim().to_owned(),

@@ -1,4 +1,4 @@
-//! What is known of a container that matters to figures.
+//! Facts about a container that affect measured figures.
 
 use bollard::models::ImageInspect;
 
@@ -6,7 +6,7 @@ use super::ContainerConfig;
 use super::engine::Engine;
 use crate::plan::Size;
 
-/// What matters to figures: image, digest, engine, limits.
+/// Returns the facts that affect measured figures: image, digest, engine, limits.
 pub(super) fn facts(
     config: &ContainerConfig,
     engine: &Engine,

@@ -10,7 +10,7 @@ use super::ContainerConfig;
 use super::recipe::{Contents, Ready, Recipe};
 use crate::plan::BusKind;
 
-/// Its row.
+/// The row for Kafka.
 pub(super) const CONTENTS: Contents = Contents {
     kind: BusKind::Kafka,
     node: NAME,
@@ -20,14 +20,14 @@ pub(super) const CONTENTS: Contents = Contents {
     has_heap: true,
 };
 
-/// One node that is broker and controller (`KRaft`), as the documentation of the image has it: a variable
+/// Sets up one node that is broker and controller (`KRaft`), as the image's documentation describes: a variable
 /// `KAFKA_A_B` is the property `a.b`.
 ///
-/// Clients connect to the advertised address, so it is the port on the host's loopback. Inside the container that port does not
-/// exist, so the broker uses a separate listener for itself; that one and the controller's are on the container's loopback.
-/// The password is in a file of Java's (JAAS), which every image takes by the name in `KAFKA_OPTS`: the environment of a
-/// container can be read by whoever may use the engine. The store is the volume that the image declares, which
-/// therefore belongs to the image's user.
+/// Clients connect to the advertised address, so it is the port on the host's loopback. That port does not exist inside
+/// the container, so the broker uses a separate listener for itself; this one and the controller's are on the
+/// container's loopback. The password is in a Java login file (JAAS), which every image finds through `KAFKA_OPTS`,
+/// because everyone with access to the engine can read a container's environment. The store is the volume that the
+/// image declares, so it belongs to the image's user.
 #[expect(clippy::unnecessary_wraps, reason = "as every recipe")]
 fn kafka(config: &ContainerConfig, _: &str, ports: Ports) -> Result<Recipe, BrokerError> {
     const LOGINS: &str = "tickgate/jaas.conf";
@@ -64,7 +64,7 @@ fn kafka(config: &ContainerConfig, _: &str, ports: Ports) -> Result<Recipe, Brok
         ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_REPLICATION_FACTOR", "1".into()),
         ("KAFKA_SHARE_COORDINATOR_STATE_TOPIC_MIN_ISR", "1".into()),
         ("KAFKA_GROUP_INITIAL_REBALANCE_DELAY_MS", "0".into()),
-        // As one of our own has it: one that was killed comes back sooner.
+        // Same as for a local broker: a killed broker can rejoin sooner.
         ("KAFKA_BROKER_SESSION_TIMEOUT_MS", SESSION_MS.to_string()),
         ("KAFKA_BROKER_HEARTBEAT_INTERVAL_MS", "500".into()),
         ("KAFKA_HEAP_OPTS", format!("-Xms{megabytes}m -Xmx{megabytes}m")),
@@ -80,12 +80,12 @@ fn kafka(config: &ContainerConfig, _: &str, ports: Ports) -> Result<Recipe, Brok
     })
 }
 
-/// The variable of a container of Kafka that becomes this property.
+/// Returns the variable that a Kafka container translates to this property.
 fn variable(property: &str) -> String {
     format!("KAFKA_{}", property.to_uppercase().replace('.', "_"))
 }
 
-/// The version that it names in its log, once it has.
+/// Returns the version from the broker's log; `None` until it is logged.
 fn version(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("Kafka version: ")?;
     let version: String =

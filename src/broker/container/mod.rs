@@ -1,5 +1,5 @@
-//! A broker in a container of our own: ports on our loopback, a network and a volume that go when it goes, and never left
-//! behind.
+//! A broker in a container that tickgate starts: ports on the host's loopback, a network and a volume that are removed
+//! with it, and nothing left behind.
 
 mod config;
 mod engine;
@@ -42,17 +42,17 @@ use crate::num;
 use engine::Engine;
 use recipe::{Ready, Recipe};
 
-/// Time from its start until it must be ready; a broker in Java takes a while on a busy machine.
+/// Maximum time from start to ready; a Java broker takes a while on a busy machine.
 const READY_WITHIN: Duration = Duration::from_secs(90);
-/// Time for an orderly end.
+/// Maximum time for an orderly shutdown.
 const END_WITHIN: Duration = Duration::from_secs(10);
-/// Time between two looks at a container that is to change its state.
+/// Time between two checks of a container that is changing its state.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
-/// Time between two looks at whether it takes clients: each of them is a process of the engine's that has to be woken.
+/// Time between two readiness checks: each one makes the engine wake a process.
 const ASK_EVERY: Duration = Duration::from_millis(100);
-/// Time for a Kafka to name its version in its log once it takes clients; it does so a moment later.
+/// Maximum time for Kafka to log its version, which it does shortly after it accepts clients.
 const NAMED_WITHIN: Duration = Duration::from_secs(5);
-/// Attempts to find ports that nobody else takes at the same moment.
+/// Attempts to find free ports, since another process may take them first.
 const PORT_ATTEMPTS: u32 = 5;
 
 /// A running broker in a container; dropping it removes the container, its network and its volume.
@@ -64,24 +64,24 @@ pub struct Container {
     ports: Ports,
     recipe: Recipe,
     facts: Vec<(String, String)>,
-    /// The number of its own network, where the engine has made one.
+    /// ID of the container's network, if the engine has created one.
     network: Option<String>,
     group: Option<ControlGroup>,
     warnings: Vec<String>,
-    /// How what was started last has ended, once it has.
+    /// How the last start of the container ended, once it has ended.
     ended: Arc<Mutex<Option<String>>>,
     log: Option<tokio::task::JoinHandle<()>>,
     log_from: u64,
-    /// Last, so that it ends after the container is gone.
+    /// Dropped last, so that the reaper ends after the container is removed.
     reaper: Option<Reaper>,
 }
 
 impl Container {
-    /// Starts a container, pulls its image where it is not there, and returns when it takes clients.
+    /// Starts a container, pulling its image if needed, and returns when the broker accepts clients.
     ///
     /// # Errors
-    /// When there is no engine or image, when the broker ends or is not ready in time (then with the last lines of its
-    /// log), or when `interrupted` says so meanwhile.
+    /// When there is no engine or image, when the broker ends or is not ready in time (with the last lines of its log),
+    /// or when `interrupted` returns true.
     pub fn start(config: ContainerConfig, interrupted: &dyn Fn() -> bool) -> Result<Self, BrokerError> {
         let engine = Engine::reach()?;
         let image = engine.image(&config.image.reference, interrupted)?;
@@ -130,31 +130,31 @@ impl Container {
         }
     }
 
-    /// Where clients connect: `nats://127.0.0.1:PORT`.
+    /// Returns the URL for clients: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("{}://127.0.0.1:{}", self.config.image.kind().name(), self.ports.client)
     }
 
-    /// The monitoring endpoint of NATS.
+    /// Returns the monitoring endpoint of NATS.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         Monitor::at(self.ports.monitor_address())
     }
 
-    /// The name of the container, and of the server in it.
+    /// Returns the name of the container, which is also the name of the server in it.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What matters to figures: image, digest, engine, limits.
+    /// Returns the facts that affect measured figures: image, digest, engine, limits.
     #[must_use]
     pub fn facts(&self) -> &[(String, String)] {
         &self.facts
     }
 
-    /// The version that it names in its log, where the protocol does not tell it.
+    /// Returns the version from the broker's log, if the protocol does not report it.
     #[must_use]
     pub fn version(&self) -> Option<String> {
         let version = self.config.image.contents.version?;
@@ -163,27 +163,27 @@ impl Container {
         version(&String::from_utf8_lossy(said))
     }
 
-    /// What the user should know of it.
+    /// Returns warnings for the user.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Reads what all in it have used so far, by its control group; `None` where that cannot be seen from here, because
-    /// the engine runs in a machine of its own. The engine's own processes are not in it, such as the one that passes on
-    /// what comes to a port.
+    /// Reads the resource use of all processes in the container from its control group; `None` if the control group is
+    /// not visible because the engine runs on a separate machine. The engine's processes are not included, such as the
+    /// proxy that forwards a port.
     ///
-    /// The engine has these figures too, but only once a second, and lets whoever asks wait for it.
+    /// The engine reports these figures too, but only once a second, and each request waits for the next update.
     #[must_use]
     pub fn meter(&self) -> Option<Meter> {
         let group = self.group.clone()?;
         Some(Box::new(move || group.usage()))
     }
 
-    /// Whether it still runs (a paused one does).
+    /// Checks that the broker still runs (a paused one does).
     ///
     /// # Errors
-    /// When it does not: with its exit code and the last lines of its log.
+    /// When it has ended: with its exit code and the last lines of its log.
     pub fn alive(&self) -> Result<(), BrokerError> {
         match self.end_seen() {
             None => Ok(()),
@@ -191,15 +191,15 @@ impl Container {
         }
     }
 
-    /// Freezes all in it; connections stay, and nothing answers.
+    /// Freezes all processes in the container: connections stay open, and nothing answers.
     ///
     /// # Errors
-    /// When it has ended.
+    /// When the container has ended.
     pub fn pause(&mut self) -> Result<(), BrokerError> {
         self.engine.wait("pause the container", self.engine.docker.pause_container(&self.name))
     }
 
-    /// Lets it go on after a pause.
+    /// Resumes the container after a pause.
     ///
     /// # Errors
     /// When it was not paused.
@@ -207,7 +207,7 @@ impl Container {
         self.engine.wait("resume the container", self.engine.docker.unpause_container(&self.name))
     }
 
-    /// Kills it (SIGKILL), as a crash of the broker would; what it wrote stays in its volume.
+    /// Kills the broker (SIGKILL), as a crash would; data written so far stays in its volume.
     ///
     /// # Errors
     /// When the engine refuses.
@@ -215,14 +215,14 @@ impl Container {
         if self.end_seen().is_some() {
             return Ok(());
         }
-        // Engines refuse to kill what is frozen.
+        // Engines refuse to kill a frozen container.
         let _ = self.resume();
         let killed =
             self.engine.wait("kill the container", self.engine.docker.kill_container(&self.name, None));
         self.until_ended(killed)
     }
 
-    /// Ends it in an orderly way (SIGTERM), or kills it where that takes longer than 10 s. Its volume stays.
+    /// Stops the broker in an orderly way (SIGTERM), or kills it after 10 s. Its volume stays.
     ///
     /// # Errors
     /// When the engine refuses.
@@ -238,7 +238,7 @@ impl Container {
         self.until_ended(stopped)
     }
 
-    /// Starts it again with the same volume and the same ports; first stops it, if it runs.
+    /// Restarts the broker with the same volume and the same ports, stopping it first if it runs.
     ///
     /// # Errors
     /// When it is not ready again in time.
@@ -271,7 +271,7 @@ impl Container {
         let options = CreateContainerOptionsBuilder::new().name(&self.name).build();
         let creating = self.engine.docker.create_container(Some(options), self.body());
         let created = self.engine.wait("create the container", creating)?;
-        // From now on it is there; before, it might have been on its way.
+        // The container now exists; until here, its creation might still have been in progress.
         if self.reaper.as_mut().is_some_and(|reaper| reaper.tell("settled").is_err()) {
             self.warnings.push(format!("the reaper has died: the container {} may stay behind", self.name));
             self.reaper = None;
@@ -288,10 +288,10 @@ impl Container {
         self.engine.wait("put the broker's configuration into the container", upload)
     }
 
-    /// What the engine is asked for.
+    /// Returns the request that creates the container.
     fn body(&self) -> ContainerCreateBody {
         let recipe = &self.recipe;
-        // Without the address, everybody who reaches this machine would reach the broker.
+        // Without the address, the broker would be reachable from other machines.
         let here = |port: u16| {
             Some(vec![PortBinding { host_ip: Some("127.0.0.1".into()), host_port: Some(port.to_string()) }])
         };
@@ -306,7 +306,7 @@ impl Container {
                 .config
                 .cores
                 .map(|cores| i64::try_from(num::u64_of(cores * 1e9)).unwrap_or(i64::MAX)),
-            // What it says goes to our log, by way of the attached connection.
+            // The attached connection writes the output to the broker's log.
             network_mode: self.network.clone(),
             log_config: Some(HostConfigLogConfig { typ: Some("none".into()), config: None }),
             ..HostConfig::default()
@@ -339,7 +339,7 @@ impl Container {
         self.until_ready(interrupted)
     }
 
-    /// From before its start on, what it says goes to the log.
+    /// Writes the container's output to the log; called before the start, so that nothing is missed.
     fn attach(&mut self) -> Result<(), BrokerError> {
         let path = &self.config.log;
         let log = OpenOptions::new().create(true).append(true).open(path);
@@ -378,7 +378,8 @@ impl Container {
         Err(self.failed(&format!("was not ready within {} s", READY_WITHIN.as_secs())))
     }
 
-    /// One that takes clients may have yet to log its version. An image that logs less has none: that is not an error.
+    /// Waits for the version in the log, which may come after the broker accepts clients. It is not an error if an
+    /// image does not log a version.
     fn until_named(&self) {
         let deadline = Instant::now() + NAMED_WITHIN;
         let named = || self.config.image.contents.version.is_none() || self.version().is_some();
@@ -387,7 +388,8 @@ impl Container {
         }
     }
 
-    /// The engine's refusal counts only if it still runs: it may have ended by itself meanwhile.
+    /// Waits until the container has ended. A refusal by the engine counts only if the container still runs: it may
+    /// have ended by itself meanwhile.
     fn until_ended(&mut self, done: Result<(), BrokerError>) -> Result<(), BrokerError> {
         let deadline = Instant::now() + if done.is_ok() { END_WITHIN } else { Duration::ZERO };
         while self.end_seen().is_none() {
@@ -419,7 +421,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // What cannot be removed here the reaper tries again.
+        // The reaper retries if the removal fails.
         let _ = self.engine.remove(&self.name);
         if let Some(log) = self.log.take() {
             self.engine.join(log);
@@ -439,7 +441,7 @@ async fn how_it_ended(docker: &bollard::Docker, name: &str) -> String {
     }
 }
 
-/// Where the engine keeps volumes may be seen from here, or not: it may run in a machine of its own.
+/// Warns about the store. The engine's volumes may not be visible: it may run on a separate machine.
 fn store_warning(engine: &Engine, config: &ContainerConfig) -> Result<Option<String>, BrokerError> {
     let info = engine.wait("ask the container engine about itself", engine.docker.info())?;
     match info.docker_root_dir.map(PathBuf::from).filter(|root| root.exists()) {
@@ -448,7 +450,7 @@ fn store_warning(engine: &Engine, config: &ContainerConfig) -> Result<Option<Str
     }
 }
 
-/// Somebody else has the port.
+/// Returns whether the error says that another process has the port.
 fn is_taken(problem: &str) -> bool {
     ["port is already allocated", "address already in use"].iter().any(|words| problem.contains(words))
 }

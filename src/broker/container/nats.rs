@@ -10,7 +10,7 @@ use super::ContainerConfig;
 use super::recipe::{Contents, Ready, Recipe};
 use crate::plan::BusKind;
 
-/// Its row.
+/// The row for NATS.
 pub(super) const CONTENTS: Contents = Contents {
     kind: BusKind::Nats,
     node: NAME,
@@ -20,11 +20,11 @@ pub(super) const CONTENTS: Contents = Contents {
     has_heap: false,
 };
 
-/// The same server as `local` starts, but for its addresses: in the container it listens on all of them.
+/// Sets up the same server as `local` starts, except that it listens on all addresses of the container.
 ///
-/// Only flags are passed, and no program. So the images' own entry points serve: the one from scratch has
-/// `/nats-server`, whose arguments these become; Alpine's has a script that puts `nats-server` before a first argument
-/// that is a flag. Their default configuration is not read, since ours is named.
+/// Passes only flags and no program, so the images' entry points can be used: the image from scratch runs
+/// `/nats-server` with these arguments; Alpine's has a script that puts `nats-server` before a first argument that is a
+/// flag. Their default configuration is not read, since the arguments name another file.
 fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, BrokerError> {
     const FILE: &str = "tickgate/nats.conf";
     const STORE: &str = "/tickgate/store";

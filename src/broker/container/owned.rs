@@ -1,4 +1,4 @@
-//! What a run makes on the engine beside the container's volume, and how it is known again: nothing else is removed.
+//! The objects that a run creates on the engine, and the labels that identify them: nothing else is removed.
 
 use std::collections::HashMap;
 
@@ -9,23 +9,23 @@ use bollard::query_parameters::{ListNetworksOptionsBuilder, RemoveContainerOptio
 use super::super::BrokerError;
 use super::engine::Engine;
 
-/// The label of all that tickgate makes, and its value.
+/// Label, with its value, of everything that tickgate creates.
 const LABEL: (&str, &str) = ("tickgate", "broker");
-/// The label with the name of the one broker that something belongs to.
+/// Label with the name of the broker that an object belongs to.
 const NAME_LABEL: &str = "tickgate.broker";
 
-/// What marks something as part of the broker of this name.
+/// Returns the labels of the broker with this name.
 pub(super) fn labels(name: &str) -> HashMap<String, String> {
     [LABEL, (NAME_LABEL, name)].map(|(label, value)| (label.to_owned(), value.to_owned())).into()
 }
 
-/// Does something bear the marks of the broker of this name?
+/// Returns whether an object has the labels of the broker with this name.
 fn is_of(name: &str, found: Option<&HashMap<String, String>>) -> bool {
     found.is_some_and(|found| labels(name).iter().all(|(label, value)| found.get(label) == Some(value)))
 }
 
 impl Engine {
-    /// Makes a network for the broker of this name alone, and tells the network's number.
+    /// Creates a network for the broker with this name only, and returns the network's ID.
     pub(super) fn make_network(&self, name: &str) -> Result<String, BrokerError> {
         let request = NetworkCreateRequest {
             name: name.to_owned(),
@@ -37,11 +37,11 @@ impl Engine {
         Ok(made.id)
     }
 
-    /// Removes the container of this name with its volume, running or not, and its network; says whether there was a
+    /// Removes the container with this name, running or not, its volume and its network; returns whether there was a
     /// container.
     ///
     /// # Errors
-    /// When the container is not one that tickgate made under this name, or the engine refuses.
+    /// When tickgate did not create the container under this name, or the engine refuses.
     pub(super) fn remove(&self, name: &str) -> Result<bool, BrokerError> {
         let was_there = self.remove_container(name)?;
         self.remove_networks(name)?;
@@ -54,7 +54,7 @@ impl Engine {
         if !is_of(name, found.config.and_then(|config| config.labels).as_ref()) {
             return Err(BrokerError::NotOurs { what: format!("container {name}"), name: name.to_owned() });
         }
-        // By its id: another container may have taken the name.
+        // Remove it by ID: another container may have taken the name.
         let id = found.id.unwrap_or_default();
         let options = RemoveContainerOptionsBuilder::new().force(true).v(true).build();
         let removing = absent(self.docker.remove_container(&id, Some(options)));
@@ -74,7 +74,7 @@ impl Engine {
     }
 }
 
-/// `None` if it is gone or already being removed.
+/// Returns `None` if the object is gone or already being removed.
 async fn absent<T>(what: impl Future<Output = Result<T, Error>>) -> Result<Option<T>, Error> {
     match what.await {
         Ok(done) => Ok(Some(done)),

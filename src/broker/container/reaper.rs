@@ -1,4 +1,4 @@
-//! The process that removes a container when the one that started it has ended.
+//! The process that removes a container after the process that started it has ended.
 
 use std::io::{Read as _, stdin};
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use super::super::BrokerError;
 use super::engine::Engine;
 
-/// How long it looks for a container that may still be on its way, or for an engine that does not answer.
+/// Maximum time to wait for a container that is still being created, or for an engine that does not answer.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// The work of a reaper: waits for the end of its input, then removes the container of that name.
+/// Runs the reaper: waits for the end of its input, then removes the container with this name.
 ///
-/// Its input is a pipe that only the process holds open that started it. Before a line has come, the container may still be
-/// on its way, so it is looked for a while.
+/// Its input is a pipe that only the starting process holds open. Until a line arrives, the container may still be in
+/// creation, so the reaper keeps looking for it for a while.
 ///
 /// # Errors
-/// When the container of that name is not one that tickgate made under it: it is left alone.
+/// When tickgate did not create the container with this name, which is then left alone.
 pub fn reap(name: &str) -> Result<(), BrokerError> {
     let ignored = Arc::default();
     for signal in [SIGHUP, SIGINT, SIGTERM] {

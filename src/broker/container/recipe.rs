@@ -1,4 +1,5 @@
-//! What a broker in a container is given, so that it is set up as one of our own is: decided here, done elsewhere.
+//! The settings of a broker in a container, equivalent to those of a local broker; pure decisions, carried out
+//! elsewhere.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,28 +10,28 @@ use super::super::process::ports::Ports;
 use super::{ContainerConfig, kafka, nats};
 use crate::plan::BusKind;
 
-/// What a container of a product is made of: a row for each.
+/// The contents of a product's container: one row per product.
 pub(super) struct Contents {
     pub(super) kind: BusKind,
-    /// As the process of a server of our own is called.
+    /// Name of the process, same as for a local server.
     pub(super) node: &'static str,
-    /// The name of the image with the version that is tested.
+    /// Name of the image with the tested version.
     pub(super) tested: fn() -> String,
     pub(super) recipe: fn(&ContainerConfig, &str, Ports) -> Result<Recipe, BrokerError>,
-    /// The version that it names in its log once it takes clients, where the protocol does not tell it.
+    /// Extracts the version from the broker's log once it accepts clients, if the protocol does not report it.
     pub(super) version: Option<fn(&str) -> Option<String>>,
-    /// It has a heap of a fixed size.
+    /// Whether the broker has a heap of fixed size.
     pub(super) has_heap: bool,
 }
 
 static CONTENTS: [Contents; 2] = [nats::CONTENTS, kafka::CONTENTS];
 
-/// An image, by its name and its tag or digest.
+/// An image, by name and tag or digest.
 #[derive(Clone)]
 pub struct Image {
-    /// With a tag or digest: `nats:2.15.1`.
+    /// Name with tag or digest: `nats:2.15.1`.
     pub reference: String,
-    /// What is in it, by its name.
+    /// Contents, derived from the image's name.
     pub(super) contents: &'static Contents,
 }
 
@@ -41,22 +42,22 @@ impl fmt::Debug for Image {
 }
 
 impl Image {
-    /// Which broker it holds.
+    /// Returns the kind of broker in the image.
     #[must_use]
     pub const fn kind(&self) -> BusKind {
         self.contents.kind
     }
 
-    /// The name of the image of a product with the version that is tested, where there is one.
+    /// Returns the name of a product's image with the tested version, if there is one.
     #[must_use]
     pub fn tested(kind: BusKind) -> Option<String> {
         CONTENTS.iter().find(|contents| contents.kind == kind).map(|contents| (contents.tested)())
     }
 
-    /// Reads `IMAGE[:TAG]` or `IMAGE@DIGEST`; a name alone that is a product's is the version of it that is tested.
+    /// Parses `IMAGE[:TAG]` or `IMAGE@DIGEST`; a product's name alone means its tested version.
     ///
     /// # Errors
-    /// In words, when it is not a valid name of an image, or one that does not tell which broker it holds.
+    /// A message if the name is invalid or does not identify the broker in the image.
     pub fn parse(text: &str) -> Result<Self, String> {
         let legal = |c: char| c.is_ascii_alphanumeric() || "./_:@-".contains(c);
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) || !text.chars().all(legal) {
@@ -89,27 +90,27 @@ impl Image {
     }
 }
 
-/// How it shows that it takes clients.
+/// How to tell that the broker accepts clients.
 #[derive(Debug, Clone)]
 pub(super) enum Ready {
-    /// The monitoring endpoint of NATS says so.
+    /// The NATS monitoring endpoint reports it.
     Monitor(Monitor),
-    /// It answers a client of Kafka there.
+    /// The broker answers a Kafka client at this address.
     Answers(SocketAddr),
 }
 
-/// What a container is made of, beside its image.
+/// The contents of a container besides its image.
 #[derive(Debug, Clone)]
 pub(super) struct Recipe {
-    /// Arguments for the image's own entry point.
+    /// Arguments for the image's entry point.
     pub(super) command: Vec<String>,
     /// Environment, `NAME=VALUE`.
     pub(super) environment: Vec<String>,
-    /// Files that are put into it before it starts: path without the first slash, and text.
+    /// Files to copy in before the start: path without the first slash, and text.
     pub(super) files: Vec<(&'static str, String)>,
-    /// Ports in it, and those on our loopback that lead there.
+    /// Ports in the container, each with the host's loopback port that leads to it.
     pub(super) ports: Vec<(u16, u16)>,
-    /// Where a volume of its own is mounted for its store.
+    /// Mount point of the volume for the store.
     pub(super) store: &'static str,
     pub(super) ready: Ready,
 }
@@ -120,8 +121,8 @@ impl Recipe {
     }
 }
 
-/// Files as a tar archive (ustar), owned by root and readable by all who are in the container: images have users of
-/// their own, and nobody but the broker is there.
+/// Returns files as a tar archive (ustar), owned by root and readable by every user in the container: images define
+/// different users, and only the broker runs there.
 pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
     const BLOCK: usize = 512;
     let mut archive = Vec::new();
@@ -134,7 +135,7 @@ pub(super) fn tar(files: &[(&'static str, String)]) -> Vec<u8> {
         put(116, "0000000");
         put(124, &format!("{:011o}", text.len()));
         put(136, "00000000000");
-        // The checksum is that of the header with blanks in its own place.
+        // The checksum is computed over the header with blanks in the checksum field.
         put(148, "        ");
         put(156, "0");
         put(257, "ustar");
@@ -221,7 +222,7 @@ mod tests {
         assert_eq!(value("KAFKA_ADVERTISED_LISTENERS"), "CLIENT://127.0.0.1:11001,BROKER://127.0.0.1:19092");
         assert_eq!(value("KAFKA_HEAP_OPTS"), "-Xms512m -Xmx512m");
         assert_eq!(value("KAFKA_LOG_DIRS"), recipe.store);
-        // Every listener has a protocol, and the roles name listeners that are there.
+        // Every listener has a protocol, and the roles name existing listeners.
         let listeners = value("KAFKA_LISTENERS");
         let protocols = value("KAFKA_LISTENER_SECURITY_PROTOCOL_MAP");
         for listener in listeners.split(',').filter_map(|listener| listener.split_once("://")) {

@@ -1,4 +1,4 @@
-//! A container as a server that tickgate has started.
+//! A container as a server that tickgate started.
 
 use super::super::BrokerError;
 use super::super::server::{Node, Server, only};

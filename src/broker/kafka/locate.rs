@@ -1,4 +1,4 @@
-//! Finding Kafka's jars (`$KAFKA_HOME`, then `.brokers/kafka`) and a Java that runs them.
+//! Finds Kafka's jars (`$KAFKA_HOME`, then `.brokers/kafka`) and a Java to run them.
 
 use std::env;
 use std::ffi::OsString;
@@ -11,51 +11,51 @@ use super::super::process::guard::command;
 use super::super::process::trust::{Part, examine};
 use super::super::process::{brokers_directories, project_of};
 
-/// The version that `scripts/brokers.sh` gets and the tests run against.
+/// Version that `scripts/brokers.sh` downloads and the tests run against.
 pub const TESTED_KAFKA: &str = "4.3.1";
-/// The oldest Java that Kafka 4 runs on.
+/// Oldest Java version that Kafka 4 runs on.
 pub const MIN_JAVA: u32 = 17;
-/// The oldest major version that is started here: it needs no `ZooKeeper`.
+/// Oldest supported major version: it needs no `ZooKeeper`.
 const OLDEST: u32 = 4;
 
 /// A Kafka that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kafka {
-    /// The folder with its jars.
+    /// Folder with its jars.
     pub libs: PathBuf,
-    /// Its version, such as `4.3.1`.
+    /// Version, such as `4.3.1`.
     pub version: String,
-    /// The Java program.
+    /// Java program.
     pub java: PathBuf,
-    /// The major version of that.
+    /// Major version of Java.
     pub java_version: u32,
-    /// Something to tell the user, where the version is not the tested one.
+    /// Warning for the user if the version is not the tested one.
     pub warning: Option<String>,
 }
 
-/// Where Kafka and Java may be; [`KafkaPlaces::of_this_process`] takes them from the environment.
+/// Possible locations of Kafka and Java; [`KafkaPlaces::of_this_process`] reads them from the environment.
 #[derive(Debug, Clone, Default)]
 pub struct KafkaPlaces {
-    /// `$KAFKA_HOME`: if it is set, nothing else counts.
+    /// `$KAFKA_HOME`: if set, no other place is searched.
     pub home: Option<PathBuf>,
-    /// `$JAVA_HOME`: if it is set, nothing else counts.
+    /// `$JAVA_HOME`: if set, no other place is searched.
     pub java_home: Option<PathBuf>,
     /// `$PATH`.
     pub path: Option<OsString>,
-    /// Where `.brokers/` may be.
+    /// Folders that may be `.brokers/`.
     pub brokers: Vec<PathBuf>,
 }
 
-/// Finds a Kafka for this process, and a Java.
+/// Finds a Kafka and a Java for this process.
 ///
 /// # Errors
-/// When one of the two is missing, or of no use.
+/// When either is missing or cannot be used.
 pub fn locate_kafka() -> Result<Kafka, BrokerError> {
     KafkaPlaces::of_this_process().locate()
 }
 
 impl KafkaPlaces {
-    /// The places that count for this process.
+    /// Returns the places to search for this process.
     #[must_use]
     pub fn of_this_process() -> Self {
         let named = |name| env::var_os(name).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -69,12 +69,12 @@ impl KafkaPlaces {
         }
     }
 
-    /// Finds a Kafka in these places, and a Java.
+    /// Finds a Kafka and a Java in these places.
     ///
     /// # Errors
-    /// When one of the two is missing, or of no use.
+    /// When either is missing or cannot be used.
     pub fn locate(&self) -> Result<Kafka, BrokerError> {
-        // With the highest folder whose owner counts.
+        // Each home comes with the highest folder whose owner matters.
         let homes: Vec<(PathBuf, PathBuf)> = match &self.home {
             Some(home) => vec![(home.clone(), home.clone())],
             None => self.brokers.iter().map(|brokers| (brokers.join("kafka"), project_of(brokers))).collect(),
@@ -137,7 +137,7 @@ impl KafkaPlaces {
     }
 }
 
-/// Refuses jars that others could change: every one in the folder is loaded.
+/// Refuses jars that others could change, since every jar in the folder is loaded.
 fn trusted(libs: &Path, top: &Path) -> Result<(), BrokerError> {
     let jars = fs::read_dir(libs).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut all = jars.map(|jar| examine(&jar, Part::Whole, libs)).chain([examine(libs, Part::Whole, top)]);
@@ -150,7 +150,7 @@ fn trusted(libs: &Path, top: &Path) -> Result<(), BrokerError> {
     })
 }
 
-/// The version in the name of the clients' jar, which every distribution has.
+/// Returns the version in the name of the clients' jar, which every distribution has.
 fn version_of(libs: &Path) -> Option<String> {
     let names =
         fs::read_dir(libs).ok()?.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
@@ -160,7 +160,7 @@ fn version_of(libs: &Path) -> Option<String> {
     })
 }
 
-/// `openjdk version "17.0.15" 2025-04-15`, or `"1.8.0_402"` of old.
+/// Parses `openjdk version "17.0.15" 2025-04-15`, or the older form `"1.8.0_402"`.
 fn java_major(said: &str) -> Option<u32> {
     let version = said.split_once("version \"")?.1.split_once('"')?.0;
     let mut numbers = version.split(['.', '-', '_']);
@@ -215,7 +215,7 @@ mod tests {
         ] {
             for mode in [0o777, 0o1777] {
                 allow(path, mode);
-                // A jar can be added to a sticky folder.
+                // Anyone could add a jar to a sticky folder.
                 let expected = mode == 0o777 || path.contains("libs");
                 let (untrusted, error) = refused(&searched);
                 assert_eq!(untrusted, expected, "{path} {mode:o}: {error}");

@@ -1,4 +1,4 @@
-//! A Kafka of our own: one node that is broker and controller, as a child process on free loopback ports.
+//! A Kafka that tickgate starts: one node that is broker and controller, as a child process on free loopback ports.
 
 mod locate;
 
@@ -21,44 +21,44 @@ use super::server::{Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
 
-/// What it is called in records, logs and errors.
+/// Name in records, logs and errors.
 pub(super) const NAME: &str = "kafka";
-/// Time from its start until it must be ready; a busy machine takes several times the usual four seconds.
+/// Maximum time from start to ready; a busy machine takes several times the usual four seconds.
 const READY_WITHIN: Duration = Duration::from_secs(90);
-/// Time for an orderly end.
+/// Maximum time for an orderly shutdown.
 const END_WITHIN: Duration = Duration::from_secs(10);
-/// A controller that has not heard of its broker for so long shuts it out. Kafka's own 9 s would also keep a broker that
-/// was killed from coming back for as long; with much less, a busy machine is enough to be shut out.
+/// Time without a heartbeat after which the controller fences its broker, ms. Kafka's default of 9 s would also keep a
+/// killed broker from rejoining for as long; with a much shorter time, a busy machine is enough to get a broker fenced.
 pub(in crate::broker) const SESSION_MS: u32 = 6000;
-/// Attempts to find ports that nobody else takes at the same moment.
+/// Attempts to find free ports, since another process may take them first.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// How to start a Kafka.
+/// Settings for starting a Kafka.
 #[derive(Debug, Clone)]
 pub struct KafkaConfig {
-    /// The program, from [`locate_kafka()`].
+    /// Program, from [`locate_kafka()`].
     pub kafka: Kafka,
-    /// Its log: created or appended to. The only thing that stays.
+    /// Log: created or appended to. The only thing that remains afterwards.
     pub log: PathBuf,
-    /// The directory in which a private one for the store is made.
+    /// Directory in which a private one for the store is created.
     pub store_parent: PathBuf,
-    /// Decides whether a store in memory is refused. Topics are told by whoever makes them.
+    /// Decides whether a store in memory is refused. Each topic's setting is made when the topic is created.
     pub sync: Sync,
-    /// Heap of the Java process, from the start.
+    /// Heap of the Java process, allocated at the start.
     pub heap: Size,
-    /// Bytes that the events of the run take in the store, as far as that is known.
+    /// Space that the run's events take in the store, as far as known, bytes.
     pub needed: u64,
-    /// The clients' port; a free one where it is `None`.
+    /// Port for clients; a free one if `None`.
     pub port: Option<u16>,
-    /// Who may use it.
+    /// Who may use the broker.
     pub entry: Entry,
-    /// More configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are the
-    /// ports; a later line wins.
+    /// Additional configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are
+    /// the ports; a later line wins.
     pub extra: String,
 }
 
 impl KafkaConfig {
-    /// A Kafka on [`default_store_parent`] with a heap of 1 GiB.
+    /// Returns the settings of a Kafka in [`default_store_parent`] with a heap of 1 GiB.
     #[must_use]
     pub fn new(kafka: Kafka, log: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl KafkaConfig {
     }
 }
 
-/// A running Kafka, and all that belongs to it; dropping it ends the process and removes its store.
+/// A running Kafka with its store; dropping it ends the process and removes the store.
 #[derive(Debug)]
 pub struct LocalKafka {
     config: KafkaConfig,
@@ -87,7 +87,7 @@ impl LocalKafka {
     /// Formats a store, starts Kafka on it and returns when it answers clients.
     ///
     /// # Errors
-    /// When the store cannot be where it is asked to be, or Kafka ends or is not ready in time: then with the last
+    /// When the store cannot be in the requested place, or when Kafka ends or is not ready in time: then with the last
     /// lines of its log.
     pub fn start(config: KafkaConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, Storage::File, config.sync)?;
@@ -114,57 +114,57 @@ impl LocalKafka {
         }
     }
 
-    /// Where clients connect: `kafka://127.0.0.1:PORT`.
+    /// Returns the URL for clients: `kafka://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("kafka://127.0.0.1:{}", self.ports.client)
     }
 
-    /// Its version.
+    /// Returns the version.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.config.kafka.version
     }
 
-    /// The number of its process; another one after a restart.
+    /// Returns the process ID, which changes with a restart.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process().map(|process| process.pid())
     }
 
-    /// Its process, for [`Process::usage`]; another one after a restart.
+    /// Returns the process, for [`Process::usage`]; it changes with a restart.
     #[must_use]
     pub fn process(&self) -> Option<Process> {
         self.child.process()
     }
 
-    /// Where it keeps its logs, a folder for each partition.
+    /// Returns the directory of the partitions' logs, with one folder per partition.
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.child.directory().join("store")
     }
 
-    /// Its log.
+    /// Returns the path of the log.
     #[must_use]
     pub fn log(&self) -> &Path {
         self.child.log()
     }
 
-    /// What the user should know of it.
+    /// Returns warnings for the user.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         self.child.warnings()
     }
 
-    /// Whether it still runs (a paused one does).
+    /// Checks that the process still runs (a paused one does).
     ///
     /// # Errors
-    /// When it does not: with its exit status and the last lines of its log.
+    /// When it has ended: with its exit status and the last lines of its log.
     pub fn alive(&mut self) -> Result<(), BrokerError> {
         self.child.alive()
     }
 
-    /// Stops it in its tracks (SIGSTOP) and returns when it stands still.
+    /// Pauses the process (SIGSTOP) and returns when it has stopped.
     ///
     /// # Errors
     /// When it has ended.
@@ -172,7 +172,7 @@ impl LocalKafka {
         self.child.pause()
     }
 
-    /// Lets it go on after a pause.
+    /// Resumes the process after a pause.
     ///
     /// # Errors
     /// When it has ended.
@@ -180,7 +180,7 @@ impl LocalKafka {
         self.child.resume()
     }
 
-    /// Kills it (SIGKILL), as a crash of the process would; what it wrote stays in the page cache.
+    /// Kills the process (SIGKILL), as a crash would; data written so far stays in the page cache.
     ///
     /// # Errors
     /// When the system refuses.
@@ -188,7 +188,7 @@ impl LocalKafka {
         self.child.kill()
     }
 
-    /// Ends it in an orderly way (SIGTERM), or kills it where that takes longer than 10 s. Its store stays.
+    /// Stops the process in an orderly way (SIGTERM), or kills it after 10 s. Its store stays.
     ///
     /// # Errors
     /// When the system refuses.
@@ -196,7 +196,7 @@ impl LocalKafka {
         self.child.stop()
     }
 
-    /// Starts it again with the same store and the same ports; first stops it, if it runs.
+    /// Restarts Kafka with the same store and the same ports, stopping it first if it runs.
     ///
     /// # Errors
     /// When it is not ready again in time.
@@ -205,7 +205,7 @@ impl LocalKafka {
         self.launch()
     }
 
-    /// Java with Kafka's jars; everything it writes stays in our directory.
+    /// Returns a command that runs Java with Kafka's jars; it writes only to its private directory.
     fn java(&self) -> Command {
         let mut command = command(&self.config.kafka.java);
         command.arg("-cp").arg(self.config.kafka.libs.join("*"));
@@ -213,11 +213,11 @@ impl LocalKafka {
         command.args([
             "-XX:-UsePerfData",
             "-Djava.awt.headless=true",
-            // One line where the log's back end is missing; and no other log than warnings.
+            // Limits the output of a missing log back end to one line, and other logging to warnings.
             "-Dlog4j2.StatusLogger.level=OFF",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
         ]);
-        // Options of the user's other Java programs would change the figures, and be printed into the log.
+        // The user's general Java options would change the figures and be printed into the log.
         command.env_remove("JAVA_TOOL_OPTIONS").env_remove("_JAVA_OPTIONS").env_remove("CLASSPATH");
         command
     }
@@ -228,7 +228,7 @@ impl LocalKafka {
         let mut id = [0; 16];
         id[..8].copy_from_slice(&random().to_be_bytes());
         id[8..].copy_from_slice(&random().to_be_bytes());
-        // Kafka's tools would take a first `-` for an option.
+        // Kafka's tools would take a leading `-` for an option.
         id[0] &= 0x7f;
         let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
         let mut command = self.java();
@@ -244,7 +244,7 @@ impl LocalKafka {
         let megabytes = self.config.heap.bytes >> 20;
         let mut command = self.java();
         command.args([format!("-Xms{megabytes}m"), format!("-Xmx{megabytes}m")]);
-        // As Kafka's own start script has it.
+        // Same as in Kafka's start script.
         command.args([
             "-server",
             "-XX:+UseG1GC",
@@ -361,8 +361,8 @@ impl Server for LocalKafka {
     }
 }
 
-/// The line of a broker's JAAS configuration for one password: that of its only user, and that by which the broker itself
-/// enters its own listeners.
+/// Returns the line of a broker's JAAS configuration for one password, which is used by the only user and by the broker
+/// itself on its listeners.
 pub(in crate::broker) fn login(password: &Password) -> String {
     let (user, password) = (password.user(), password.text());
     format!(
@@ -371,14 +371,14 @@ pub(in crate::broker) fn login(password: &Password) -> String {
     )
 }
 
-/// Which properties ask for a password, beside the protocol of each listener.
+/// Properties that require a password, in addition to each listener's protocol.
 pub(in crate::broker) const SASL: [(&str, &str); 3] = [
     ("sasl.enabled.mechanisms", "PLAIN"),
     ("sasl.mechanism.inter.broker.protocol", "PLAIN"),
     ("sasl.mechanism.controller.protocol", "PLAIN"),
 ];
 
-/// Both listeners ask for the password: who reaches the controller can change the broker's topics, too.
+/// Requires the password on both listeners, since a client of the controller can also change the broker's topics.
 fn users(password: &Password) -> String {
     let login = login(password);
     let logins = ["client", "controller"]
@@ -387,10 +387,10 @@ fn users(password: &Password) -> String {
     all.fold(String::new(), |text, (name, value)| text + &format!("{name}={value}\n"))
 }
 
-/// Does a Kafka broker answer on this port? The request needs no authentication. A port with TLS only takes the
-/// connection.
+/// Returns whether a Kafka broker answers on this port. The request needs no authentication. With TLS, only checks that
+/// the port accepts a connection.
 pub(in crate::broker) fn answers(address: SocketAddr, plain: bool) -> bool {
-    /// Length, `ApiVersions` version 0, correlation 7, no client id.
+    /// Length, `ApiVersions` version 0, correlation ID 7, no client ID.
     const REQUEST: [u8; 14] = [0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 7, 0xff, 0xff];
     let ask = || -> std::io::Result<bool> {
         let patience = Duration::from_secs(2);
@@ -402,13 +402,13 @@ pub(in crate::broker) fn answers(address: SocketAddr, plain: bool) -> bool {
         stream.write_all(&REQUEST)?;
         let mut answer = [0; 10];
         stream.read_exact(&mut answer)?;
-        // The same correlation, no error.
+        // The same correlation ID, no error.
         Ok(answer[4..] == [0, 0, 0, 7, 0, 0])
     };
     ask().unwrap_or(false)
 }
 
-/// A path as a value of a properties file.
+/// Formats a path as a value of a properties file.
 fn escaped(path: &Path) -> String {
     path.display().to_string().replace('\\', "\\\\")
 }

@@ -1,14 +1,14 @@
-//! The URL of a server's monitoring endpoint: pure text, nothing is looked up here.
+//! The URL of a server's monitoring endpoint: text only, without name resolution.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The port of the endpoint where the URL names none.
+/// Default port of the endpoint.
 const PORT: u16 = 8222;
-/// Endpoints that people copy from a browser: they follow from the base.
+/// Pages whose URLs users copy from a browser; their paths follow from the base.
 const PAGES: [&str; 4] = ["/varz", "/jsz", "/healthz", "/connz"];
 
-/// Where a server answers monitoring requests: `http://HOST[:PORT][/BASE]`.
+/// URL of a server's monitoring endpoint: `http://HOST[:PORT][/BASE]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Without the brackets of an IPv6 address.
@@ -19,22 +19,22 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Name or address of the host.
+    /// Returns the name or address of the host.
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
-    /// Its port.
+    /// Returns the port.
     pub(super) const fn port(&self) -> u16 {
         self.port
     }
 
-    /// What precedes the path of a request.
+    /// Returns the prefix of each request's path.
     pub(super) fn base(&self) -> &str {
         &self.base
     }
 
-    /// `host:port`.
+    /// Returns `host:port`.
     pub(super) fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -53,7 +53,7 @@ impl fmt::Display for Endpoint {
 impl FromStr for Endpoint {
     type Err = String;
 
-    /// Reads a URL. The text of an error does not repeat what might be a password.
+    /// Parses a URL. The error message does not repeat text that might be a password.
     fn from_str(text: &str) -> Result<Self, String> {
         let text = text.trim();
         let rest = match text.split_once("://") {
@@ -94,7 +94,7 @@ impl FromStr for Endpoint {
     }
 }
 
-/// Host and port.
+/// Splits an authority into host and port.
 fn split(authority: &str) -> Result<(&str, u16), String> {
     let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((host, "")) => (host, None),

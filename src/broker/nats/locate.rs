@@ -1,4 +1,4 @@
-//! Finding a nats-server program: `$TICKGATE_NATS_SERVER`, then `PATH`, then `.brokers/`.
+//! Finds a nats-server program: `$TICKGATE_NATS_SERVER`, then `PATH`, then `.brokers/`.
 
 use std::env;
 use std::ffi::OsString;
@@ -12,45 +12,45 @@ use super::super::process::guard::command;
 use super::super::process::trust::{Part, examine};
 use super::super::process::{brokers_directories, project_of};
 
-/// The version that `scripts/brokers.sh` gets and the tests run against.
+/// Version that `scripts/brokers.sh` downloads and the tests run against.
 pub const TESTED_VERSION: &str = "2.15.1";
 
-/// The oldest version that has all that is asked of a server, as (major, minor).
+/// Oldest version with all required features, as (major, minor).
 const OLDEST: (u32, u32) = (2, 10);
 
 /// A server program that can be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Program {
-    /// The program.
+    /// Path of the program.
     pub path: PathBuf,
-    /// Its version, such as `2.15.1`.
+    /// Version, such as `2.15.1`.
     pub version: String,
-    /// Something to tell the user, where the version is not the tested one.
+    /// Warning for the user if the version is not the tested one.
     pub warning: Option<String>,
 }
 
-/// Where a server may be; [`Places::of_this_process`] takes them from the environment.
+/// Possible locations of a server; [`Places::of_this_process`] reads them from the environment.
 #[derive(Debug, Clone, Default)]
 pub struct Places {
-    /// `$TICKGATE_NATS_SERVER`: if it is set, nothing else counts.
+    /// `$TICKGATE_NATS_SERVER`: if set, no other place is searched.
     pub named: Option<PathBuf>,
     /// `$PATH`.
     pub path: Option<OsString>,
     /// The current directory.
     pub current_directory: Option<PathBuf>,
-    /// The directory of our own program.
+    /// Directory of the running program.
     pub own_directory: Option<PathBuf>,
 }
 
 /// Finds a server for this process.
 ///
 /// # Errors
-/// When there is none, or none that can be used.
+/// When there is no server, or none that can be used.
 pub fn locate() -> Result<Program, BrokerError> {
     Places::of_this_process().locate()
 }
 
-/// Uses this program and no other.
+/// Uses this program only.
 ///
 /// # Errors
 /// When it cannot be used.
@@ -59,7 +59,7 @@ pub fn locate_at(program: &Path) -> Result<Program, BrokerError> {
 }
 
 impl Places {
-    /// The places that count for this process.
+    /// Returns the places to search for this process.
     #[must_use]
     pub fn of_this_process() -> Self {
         Self {
@@ -70,13 +70,13 @@ impl Places {
         }
     }
 
-    /// Finds a server in these places: the first that can be used.
+    /// Finds the first usable server in these places.
     ///
     /// # Errors
-    /// When there is none, or none that can be used.
+    /// When there is no server, or none that can be used.
     pub fn locate(&self) -> Result<Program, BrokerError> {
         if let Some(named) = &self.named {
-            // A server is started in a directory of its own, where a relative path would lead elsewhere.
+            // The server starts in another directory, where a relative path would not lead to the program.
             let here = self.current_directory.as_deref().unwrap_or(Path::new(""));
             let path = here.join(named);
             trusted(&path, path.parent().unwrap_or(here))?;
@@ -88,7 +88,7 @@ impl Places {
             if is_program(&path) {
                 match trusted(&path, &top).and_then(|()| inspect(&path)) {
                     Ok(mut server) => {
-                        // Somebody may have put it there for us to take.
+                        // The refused program may have been planted, so warn about it.
                         if let Some(error @ BrokerError::Untrusted { .. }) = refused {
                             let warning =
                                 server.warning.map(|warning| format!("; {warning}")).unwrap_or_default();
@@ -107,16 +107,18 @@ impl Places {
         }))
     }
 
-    /// Where a server may be, and the highest folder whose owner counts.
+    /// Returns directories to search, each with the highest folder whose owner matters.
     fn directories(&self) -> Vec<(PathBuf, PathBuf)> {
-        // An empty entry of PATH means the current directory to a shell; we do not run what happens to lie there.
+        // To a shell, an empty entry of PATH means the current directory; skip it rather than run a program that
+        // happens to be there.
         let on_path = self.path.iter().flat_map(env::split_paths).filter(|path| path.is_absolute());
         let on_path = on_path.map(|directory| (directory.clone(), directory));
         let below = |brokers: PathBuf| (brokers.clone(), project_of(&brokers));
         on_path.chain(self.brokers_directories().into_iter().map(below)).collect()
     }
 
-    /// Where `.brokers/` may be, seen from the current directory and from that of our own program.
+    /// Returns possible `.brokers/` directories, starting from the current directory and from that of the running
+    /// program.
     fn brokers_directories(&self) -> Vec<PathBuf> {
         let starts = [&self.current_directory, &self.own_directory];
         brokers_directories(starts.into_iter().flatten().map(PathBuf::as_path))
@@ -127,7 +129,7 @@ impl Places {
 fn trusted(path: &Path, top: &Path) -> Result<(), BrokerError> {
     examine(path, Part::Whole, top).map_err(|distrust| {
         let own = "name one of your own with TICKGATE_NATS_SERVER=/path/to/nats-server";
-        // A program that is named stands for itself and for its folder.
+        // For a named program, only the program itself and its folder are checked.
         let direct = distrust.concerns(path) || path.parent().is_some_and(|folder| distrust.concerns(folder));
         let way =
             if direct { own.into() } else { format!("name it with TICKGATE_NATS_SERVER={}", path.display()) };
@@ -139,7 +141,7 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// Asks a program for its version (`nats-server: v2.15.1`).
+/// Runs a program to get its version (`nats-server: v2.15.1`).
 fn inspect(path: &Path) -> Result<Program, BrokerError> {
     let unusable = |problem: String| BrokerError::Unusable { path: path.to_owned(), problem };
     let answer = command(path)
@@ -155,7 +157,7 @@ fn inspect(path: &Path) -> Result<Program, BrokerError> {
     Ok(Program { path: path.to_owned(), version: version.to_owned(), warning })
 }
 
-/// Whether a version can be used, and what to warn of.
+/// Checks whether a version can be used; returns a warning if it differs from the tested one.
 fn judge(version: &str) -> Result<Option<String>, String> {
     let number = |text: &str| text.split('.').map_while(|part| part.parse::<u32>().ok()).collect::<Vec<_>>();
     let (found, tested) = (number(version), number(TESTED_VERSION));
@@ -177,8 +179,8 @@ mod tests {
     use super::*;
     use std::process::Command;
 
-    /// Makes a program by a child process: a file that we had open for writing ourselves may not be started
-    /// while a fork of another test still has it open.
+    /// Creates a program in a child process: a file that this process had open for writing cannot be executed while a
+    /// fork from another test still holds it open.
     fn program(path: &Path, says: &str) {
         let script = r#"umask 022; mkdir -p "${1%/*}" && printf '#!/bin/sh\necho "%s"\n' "$2" >"$1" && chmod 755 "$1""#;
         let made = Command::new("sh").args(["-c", script, "sh"]).arg(path).arg(says).status();
@@ -214,7 +216,7 @@ mod tests {
         assert_eq!(places.locate().unwrap().version, "2.12.0");
         let places = Places { named: None, ..places };
         assert_eq!(places.locate().unwrap().version, "2.14.0");
-        // One on the PATH that is too old does not hide a good one.
+        // An outdated program on the PATH does not hide a good one.
         program(&at("bin/nats-server"), "nats-server: v2.9.0");
         assert_eq!(places.locate().unwrap().version, "2.15.1");
         let beside = Places { own_directory: Some(at("project/deep")), ..Places::default() };
@@ -252,14 +254,14 @@ mod tests {
             }
             allow(path, 0o755);
         }
-        // A good one elsewhere is taken, and what was passed over is told.
+        // A good program elsewhere is used, with a warning about the skipped one.
         allow("project", 0o777);
         program(&at("own/.brokers/nats-server"), "nats-server: v2.15.1");
         let found = Places { own_directory: Some(at("own")), ..search.clone() }.locate().unwrap();
         assert_eq!(found.path, at("own/.brokers/nats-server"));
         assert!(found.warning.unwrap().contains("project can be written by every user"));
         assert!(!at("started").exists());
-        // Who names it says that the folder above may be whoever's.
+        // Naming a program accepts that others may be able to change the folder above.
         assert_eq!(named.locate().unwrap().version, "2.15.1");
         assert!(at("started").exists(), "the script of this test does what it is for");
     }

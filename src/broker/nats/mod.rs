@@ -1,4 +1,4 @@
-//! A nats-server of our own: a child process on free loopback ports, with a store that goes when it goes.
+//! A nats-server that tickgate starts: a child process on free loopback ports, with a store that is removed with it.
 
 mod endpoint;
 mod locate;
@@ -27,44 +27,45 @@ use crate::plan::{Storage, Sync};
 use settings::{Settings, quoted};
 use theirs::{SYNC, Theirs};
 
-/// What it is called in records, logs and errors.
+/// Name in records, logs and errors.
 pub(super) const NAME: &str = "nats-server";
-/// Time from its start until it must be ready; reading back a large store takes a while.
+/// Maximum time from start to ready; reading back a large store takes a while.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// Time for an orderly end.
+/// Maximum time for an orderly shutdown.
 const END_WITHIN: Duration = Duration::from_secs(5);
-/// Attempts to find ports that nobody else takes at the same moment.
+/// Attempts to find free ports, since another process may take them first.
 const PORT_ATTEMPTS: u32 = 5;
 
-/// How to start a server.
+/// Settings for starting a server.
 #[derive(Debug, Clone)]
 pub struct LocalConfig {
-    /// The program, from [`locate()`].
+    /// Program, from [`locate()`].
     pub server: PathBuf,
-    /// Its log: created or appended to. The only thing that stays.
+    /// Log: created or appended to. The only thing that remains afterwards.
     pub log: PathBuf,
-    /// The directory in which a private one for the store is made.
+    /// Directory in which a private one for the store is created.
     pub store_parent: PathBuf,
-    /// Where the streams of this run will be: decides whether a store in memory matters.
+    /// Storage of this run's streams: decides whether a store in memory matters.
     pub storage: Storage,
     /// When the store is forced to the disk.
     pub sync: Sync,
-    /// Bytes that file streams may take.
+    /// Maximum size of file streams, bytes.
     pub max_file_store: u64,
-    /// Bytes that the events of the run take in the store, as far as that is known.
+    /// Space that the run's events take in the store, as far as known, bytes.
     pub needed: u64,
-    /// The clients' port; a free one where it is `None`.
+    /// Port for clients; a free one if `None`.
     pub port: Option<u16>,
-    /// Who may use it.
+    /// Who may use the server.
     pub entry: Entry,
-    /// Somebody's configuration, whose settings it has as far as a server of our own can.
+    /// User's server configuration, of which the server gets every applicable setting.
     pub theirs: Option<PathBuf>,
-    /// More configuration, in the server's own language.
+    /// Additional configuration in the server's syntax.
     pub extra: String,
 }
 
 impl LocalConfig {
-    /// A server with file streams on [`default_store_parent`], the default sync and 10 GiB at the most.
+    /// Returns the settings of a server in [`default_store_parent`] with file streams of at most 10 GiB and the default
+    /// sync.
     #[must_use]
     pub fn new(server: impl Into<PathBuf>, log: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
@@ -83,7 +84,7 @@ impl LocalConfig {
     }
 }
 
-/// A running server, and all that belongs to it; dropping it ends the server and removes its store.
+/// A running server with its store; dropping it ends the server and removes the store.
 #[derive(Debug)]
 pub struct LocalNats {
     config: LocalConfig,
@@ -95,11 +96,11 @@ pub struct LocalNats {
 }
 
 impl LocalNats {
-    /// Starts a server and returns when it takes clients and says that it is healthy.
+    /// Starts a server and returns when it accepts clients and reports that it is healthy.
     ///
     /// # Errors
-    /// When the store cannot be where it is asked to be, or the server ends or is not ready within 30 s: then
-    /// with the last lines of its log.
+    /// When the store cannot be in the requested place, or when the server ends or is not ready within 30 s: then with
+    /// the last lines of its log.
     pub fn start(config: LocalConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, config.storage, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
@@ -135,63 +136,63 @@ impl LocalNats {
         }
     }
 
-    /// Where clients connect: `nats://127.0.0.1:PORT`.
+    /// Returns the URL for clients: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.ports.client)
     }
 
-    /// Its monitoring endpoint.
+    /// Returns the monitoring endpoint.
     #[must_use]
     pub fn monitor(&self) -> Monitor {
         Monitor::at(self.ports.monitor_address())
     }
 
-    /// Its process, for [`Process::usage`]; another one after a restart.
+    /// Returns the process, for [`Process::usage`]; it changes with a restart.
     #[must_use]
     pub fn process(&self) -> Option<Process> {
         self.child.process()
     }
 
-    /// The number of its process; another one after a restart.
+    /// Returns the process ID, which changes with a restart.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
         self.process().map(|process| process.pid())
     }
 
-    /// Its name, unique to it, as `/varz` has it.
+    /// Returns the server's unique name, as in `/varz`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where it keeps its streams.
+    /// Returns the directory of the streams.
     #[must_use]
     pub fn store(&self) -> PathBuf {
         self.child.directory().join("store")
     }
 
-    /// Its log.
+    /// Returns the path of the log.
     #[must_use]
     pub fn log(&self) -> &Path {
         self.child.log()
     }
 
-    /// What the user should know of it.
+    /// Returns warnings for the user.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         self.child.warnings()
     }
 
-    /// Whether it still runs (a paused one does).
+    /// Checks that the server still runs (a paused one does).
     ///
     /// # Errors
-    /// When it does not: with its exit status and the last lines of its log.
+    /// When it has ended: with its exit status and the last lines of its log.
     pub fn alive(&mut self) -> Result<(), BrokerError> {
         self.child.alive()
     }
 
-    /// Stops it in its tracks (SIGSTOP) and returns when it stands still.
+    /// Pauses the process (SIGSTOP) and returns when it has stopped.
     ///
     /// # Errors
     /// When it has ended.
@@ -199,7 +200,7 @@ impl LocalNats {
         self.child.pause()
     }
 
-    /// Lets it go on after a pause.
+    /// Resumes the process after a pause.
     ///
     /// # Errors
     /// When it has ended.
@@ -207,7 +208,7 @@ impl LocalNats {
         self.child.resume()
     }
 
-    /// Kills it (SIGKILL), as a crash of the process would; what it wrote stays in the page cache.
+    /// Kills the process (SIGKILL), as a crash would; data written so far stays in the page cache.
     ///
     /// # Errors
     /// When the system refuses.
@@ -215,7 +216,7 @@ impl LocalNats {
         self.child.kill()
     }
 
-    /// Ends it in an orderly way (SIGTERM), or kills it where that takes longer than 5 s. Its store stays.
+    /// Stops the process in an orderly way (SIGTERM), or kills it after 5 s. Its store stays.
     ///
     /// # Errors
     /// When the system refuses.
@@ -223,7 +224,7 @@ impl LocalNats {
         self.child.stop()
     }
 
-    /// Starts it again with the same store and the same ports; first stops it, if it runs.
+    /// Restarts the server with the same store and the same ports, stopping it first if it runs.
     ///
     /// # Errors
     /// When it is not ready again within 30 s.
@@ -235,7 +236,7 @@ impl LocalNats {
     fn launch(&mut self) -> Result<(), BrokerError> {
         let directory = self.child.directory();
         let ports_directory = directory.join("ports");
-        // A server that was killed has left its file behind.
+        // A killed server leaves its ports file behind.
         let _ = fs::remove_dir_all(&ports_directory);
         fs::create_dir(&ports_directory).map_err(BrokerError::io("make a directory for the broker"))?;
         let file = directory.join("nats.conf");
@@ -244,7 +245,7 @@ impl LocalNats {
         let mut command = command(&self.config.server);
         command.arg("--config").arg(file);
         let pid = self.child.launch(command)?;
-        // The file with its ports shows that it is *this* process that has them; its health, that `JetStream` works.
+        // The ports file shows that *this* process owns the ports; the health check, that `JetStream` works.
         let monitor = self.monitor();
         self.child
             .until_ready(READY_WITHIN, || has_ports_file(&ports_directory, pid) && monitor.healthy().is_ok())
@@ -325,7 +326,7 @@ impl Server for LocalNats {
     }
 }
 
-/// Whether the server with this number has written down its ports (`PROGRAM_PID.ports`), wholly.
+/// Returns whether the server with this process ID has written its complete ports file (`PROGRAM_PID.ports`).
 fn has_ports_file(directory: &Path, pid: u32) -> bool {
     let ending = format!("_{pid}.ports");
     fs::read_dir(directory).into_iter().flatten().flatten().any(|entry| {

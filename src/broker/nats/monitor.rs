@@ -1,4 +1,4 @@
-//! A server's own account of itself, from its monitoring endpoint (plain HTTP on loopback or elsewhere).
+//! Reads a server's figures from its monitoring endpoint (plain HTTP, on loopback or elsewhere).
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
@@ -10,92 +10,92 @@ use serde::de::DeserializeOwned;
 use super::super::BrokerError;
 use super::endpoint::Endpoint;
 
-/// Longest wait for a whole answer.
+/// Maximum time for a complete answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// Longest answer that is read.
+/// Maximum size of an answer, bytes.
 const LONGEST: u64 = 16 << 20;
 
 /// The monitoring endpoint of one server.
 #[derive(Debug, Clone)]
 pub struct Monitor {
     address: SocketAddr,
-    /// `host:port` as the request names it.
+    /// `host:port` for the request's header.
     host: String,
-    /// Path before the endpoint's own, empty or `/base`.
+    /// Path prefix of the endpoint, empty or `/base`.
     base: String,
 }
 
-/// What is used of `/varz`.
+/// The used fields of `/varz`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct Varz {
-    /// The server's unique id, another one after a restart.
+    /// Unique ID of the server, which changes with a restart.
     pub server_id: String,
-    /// The server's name.
+    /// Name of the server.
     pub server_name: String,
-    /// When it started, RFC 3339.
+    /// Start time, RFC 3339.
     pub start: String,
-    /// Its cluster, where it is in one.
+    /// Cluster of the server, if any.
     pub cluster: ClusterName,
-    /// `2.15.1`.
+    /// Version, such as `2.15.1`.
     pub version: String,
     /// Resident memory, bytes.
     pub mem: u64,
-    /// CPU use at the moment, per cent of one core.
+    /// Current CPU use, per cent of one core.
     pub cpu: f64,
-    /// Cores of its machine.
+    /// Cores of the server's machine.
     pub cores: u32,
-    /// Cores that its runtime uses.
+    /// Cores that the server's runtime uses.
     pub gomaxprocs: u32,
-    /// Clients that are connected.
+    /// Connected clients.
     pub connections: u64,
-    /// Largest payload, bytes.
+    /// Maximum payload size, bytes.
     pub max_payload: u64,
-    /// Clients that were cut off because they read too slowly.
+    /// Clients disconnected because they read too slowly.
     pub slow_consumers: u64,
-    /// Hash of its configuration.
+    /// Hash of the configuration.
     pub config_digest: String,
-    /// `JetStream`, where it is on.
+    /// `JetStream`, if enabled.
     pub jetstream: JetStream,
 }
 
-/// What is used of `/varz` about the cluster.
+/// The used fields of `/varz` about the cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct ClusterName {
-    /// Its name; empty where the server is in none.
+    /// Name of the cluster; empty if the server is in none.
     pub name: String,
 }
 
-/// What is used of `/varz` about `JetStream`.
+/// The used fields of `/varz` about `JetStream`.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct JetStream {
-    /// Its configuration; `None` where it is off.
+    /// Configuration; `None` if `JetStream` is off.
     pub config: Option<JetStreamConfig>,
-    /// What its streams take now.
+    /// Space that the streams use now.
     pub stats: JetStreamStats,
-    /// Its part in a cluster; a server without it is not clustered, whatever its configuration says.
+    /// Role in a cluster; a server without it is not clustered, whatever its configuration says.
     pub meta: Option<Meta>,
 }
 
-/// What the streams of a server take.
+/// Space that a server's streams use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct JetStreamStats {
-    /// Bytes in memory streams.
+    /// Size of memory streams, bytes.
     pub memory: u64,
-    /// Bytes in file streams.
+    /// Size of file streams, bytes.
     pub storage: u64,
 }
 
-/// The group of servers that places streams.
+/// The group of servers that decides where streams are placed.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Meta {
-    /// Its leader, by the server's name; empty while there is none.
+    /// Name of the leader's server; empty while there is no leader.
     pub leader: String,
-    /// Its servers.
+    /// Number of servers.
     pub cluster_size: u32,
 }
 
@@ -103,52 +103,52 @@ pub struct Meta {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct JetStreamConfig {
-    /// Bytes that memory streams may take.
+    /// Maximum size of memory streams, bytes.
     pub max_memory: u64,
-    /// Bytes that file streams may take.
+    /// Maximum size of file streams, bytes.
     pub max_storage: u64,
-    /// Where file streams are.
+    /// Directory of file streams.
     pub store_dir: String,
     /// Time between two forced writes to the disk, nanoseconds.
     pub sync_interval: u64,
-    /// Each write is forced to the disk.
+    /// Whether each write is forced to the disk.
     pub sync_always: bool,
 }
 
-/// What is used of `/jsz`.
+/// The used fields of `/jsz`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct Jsz {
-    /// Bytes in memory streams.
+    /// Size of memory streams, bytes.
     pub memory: u64,
-    /// Bytes in file streams.
+    /// Size of file streams, bytes.
     pub storage: u64,
-    /// Streams.
+    /// Number of streams.
     pub streams: u64,
-    /// Consumers.
+    /// Number of consumers.
     pub consumers: u64,
-    /// Events stored.
+    /// Number of stored events.
     pub messages: u64,
 }
 
 impl Monitor {
-    /// The endpoint at an address.
+    /// Returns the endpoint at an address.
     #[must_use]
     pub fn at(address: SocketAddr) -> Self {
         Self { address, host: address.to_string(), base: String::new() }
     }
 
-    /// The endpoint at a URL, whose host is looked up now.
+    /// Returns the endpoint at a URL, whose host is resolved now.
     ///
     /// # Errors
-    /// When its host has no address.
+    /// When the host has no address.
     pub fn of(endpoint: &Endpoint) -> Result<Self, BrokerError> {
         let no_address = |problem: String| BrokerError::Monitor { url: endpoint.to_string(), problem };
         let addresses = (endpoint.host(), endpoint.port())
             .to_socket_addrs()
             .map_err(|error| no_address(error.to_string()))?
             .collect::<Vec<_>>();
-        // A server often listens on IPv4 only, while its name has both.
+        // A server often listens on IPv4 only, while its name resolves to both families.
         let answering =
             addresses.iter().find(|address| TcpStream::connect_timeout(address, PATIENCE).is_ok());
         let address = answering.or(addresses.first()).copied();
@@ -159,23 +159,23 @@ impl Monitor {
         })
     }
 
-    /// General figures.
+    /// Reads general figures.
     ///
     /// # Errors
-    /// When the server does not answer within 2 s, or not with JSON.
+    /// When the server does not answer with JSON within 2 s.
     pub fn varz(&self) -> Result<Varz, BrokerError> {
         self.json("/varz")
     }
 
-    /// Figures of `JetStream`.
+    /// Reads figures of `JetStream`.
     ///
     /// # Errors
-    /// When the server does not answer within 2 s, or not with JSON.
+    /// When the server does not answer with JSON within 2 s.
     pub fn jsz(&self) -> Result<Jsz, BrokerError> {
         self.json("/jsz")
     }
 
-    /// Whether the server calls itself healthy, streams included.
+    /// Checks that the server reports itself healthy, streams included.
     ///
     /// # Errors
     /// When it does not, or does not answer.
@@ -203,12 +203,12 @@ impl Monitor {
         }
     }
 
-    /// HTTP 1.0, so that the answer ends with the connection and never comes in chunks.
+    /// Requests with HTTP 1.0, so that the answer ends with the connection and is never chunked.
     fn exchange(&self, path: &str) -> std::io::Result<Vec<u8>> {
         let deadline = Instant::now() + PATIENCE;
         let mut stream = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        // In one piece: a server that answers after the first would reset the connection for the rest.
+        // Send it in one write: a server that answers the first part would reset the connection when the rest arrives.
         stream.write_all(
             format!("GET {}{path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.base, self.host).as_bytes(),
         )?;

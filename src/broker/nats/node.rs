@@ -1,4 +1,5 @@
-//! The nodes of a NATS that tickgate did not start, by their monitoring endpoints: each request is a `GET /varz`.
+//! Monitors the nodes of a NATS bus that tickgate did not start: each request is a `GET /varz` to a monitoring
+//! endpoint.
 
 use super::super::BrokerError;
 use super::super::nodes::{Ask, Nodes, Report};
@@ -7,10 +8,10 @@ use super::monitor::{Monitor, Varz};
 use crate::host::clock::Clock;
 use crate::record::{JetStreamUse, Node};
 
-/// Starts to watch the servers with these endpoints.
+/// Starts to monitor the servers with these endpoints.
 ///
 /// # Errors
-/// When one does not answer, or when two are endpoints of the same server.
+/// When an endpoint does not answer, or when two belong to the same server.
 pub fn watch(endpoints: &[Endpoint], clock: Clock) -> Result<Nodes, BrokerError> {
     let asks = endpoints.iter().map(|endpoint| {
         let (monitor, url) = (Monitor::of(endpoint)?, endpoint.to_string());
@@ -20,7 +21,7 @@ pub fn watch(endpoints: &[Endpoint], clock: Clock) -> Result<Nodes, BrokerError>
     Nodes::watch(asks.collect::<Result<_, BrokerError>>()?, clock)
 }
 
-/// What a server reports, in the record's terms.
+/// Converts a server's figures to the record's terms.
 fn report(varz: &Varz, url: &str) -> Report {
     let named = |text: &String| (!text.is_empty()).then(|| text.clone());
     let meta = varz.jetstream.meta.as_ref();

@@ -1,4 +1,4 @@
-//! The configuration of a nats-server of our own, be it a process or in a container.
+//! Configuration of a nats-server that tickgate starts, as a process or in a container.
 
 use std::path::Path;
 
@@ -7,34 +7,34 @@ use super::super::entry::Entry;
 use super::theirs::{MAX_FILE, SYNC, Theirs};
 use crate::plan::Sync;
 
-/// What a server of ours is told.
+/// Settings of a server that tickgate starts.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::broker) struct Settings<'a> {
-    /// Its name.
+    /// Name of the server.
     pub(in crate::broker) name: &'a str,
     /// Address for clients.
     pub(in crate::broker) listen: &'a str,
-    /// Address of its monitoring endpoint.
+    /// Address of the monitoring endpoint.
     pub(in crate::broker) http: &'a str,
-    /// Where it keeps its streams.
+    /// Directory of the streams.
     pub(in crate::broker) store: &'a Path,
-    /// Bytes that file streams may take.
+    /// Maximum size of file streams, bytes.
     pub(in crate::broker) max_file_store: u64,
     /// When the store is forced to the disk.
     pub(in crate::broker) sync: Sync,
-    /// Who may use it.
+    /// Who may use the server.
     pub(in crate::broker) entry: &'a Entry,
-    /// Somebody's configuration, whose settings it has.
+    /// User's server configuration, whose settings apply too.
     pub(in crate::broker) theirs: Option<&'a Theirs>,
-    /// More lines, in the server's own language.
+    /// Additional lines in the server's syntax.
     pub(in crate::broker) extra: &'a str,
 }
 
 impl Settings<'_> {
-    /// The text of the file.
+    /// Returns the text of the configuration file.
     ///
     /// # Errors
-    /// When the server cannot read a path like that of the store.
+    /// When the server cannot parse the store's path.
     pub(in crate::broker) fn text(&self) -> Result<String, BrokerError> {
         let sync = match self.sync {
             Sync::Default => "",
@@ -48,7 +48,7 @@ impl Settings<'_> {
         };
         let authorization = match self.entry {
             Entry::Open => String::new(),
-            // Whoever has connected has 2 s to say who it is by default: too little for a client on a busy machine.
+            // By default a client has 2 s to authenticate after connecting: too little on a busy machine.
             Entry::Password(password) => format!(
                 "authorization {{\n  user: \"{}\"\n  password: \"{}\"\n  timeout: 30\n}}\n",
                 password.user(),
@@ -67,20 +67,20 @@ impl Settings<'_> {
         ))
     }
 
-    /// What somebody's configuration adds: to `jetstream`, and beside it.
+    /// Returns the lines that the user's configuration adds: those within `jetstream`, and the others.
     fn lines(&self, theirs: &Theirs) -> (String, String) {
         let lines = |entries: &[(String, String)], unless: &[&str]| {
             let kept = entries.iter().filter(|(key, _)| !unless.contains(&key.to_ascii_lowercase().as_str()));
             let kept: Vec<String> = kept.map(|(key, value)| format!("  \"{key}\": {value}\n")).collect();
             kept.concat()
         };
-        // Always is what the profile asks for.
+        // The profile asks for `always`, which overrides the user's setting.
         let unless: &[&str] = if self.sync == Sync::Always { &SYNC } else { &[] };
         (lines(&theirs.jetstream, unless), lines(&theirs.kept, &[]))
     }
 }
 
-/// A path as a string of the server's configuration language.
+/// Formats a path as a string of the server's configuration syntax.
 pub(in crate::broker) fn quoted(path: &Path) -> Result<String, BrokerError> {
     let text =
         path.to_str().filter(|text| !text.contains(char::is_control)).ok_or_else(|| BrokerError::Store {

@@ -1,18 +1,19 @@
-//! Somebody's nats-server.conf, as a server of our own can have it: without addresses, stores, other servers, logs and users.
+//! Adapts a user's nats-server.conf to a server that tickgate starts: without addresses, stores, other servers, logs
+//! and users.
 //!
-//! The file is split into its entries, included files among them; what is kept is passed on as it was written.
+//! The file and its included files are split into entries; the entries that are kept are passed on unchanged.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::super::BrokerError;
 
-/// Included files within included files, at the most.
+/// Maximum depth of nested includes.
 const DEPTH: usize = 8;
-/// Bytes of a file, at the most.
+/// Maximum size of a file, bytes.
 const LARGEST: u64 = 1 << 20;
 
-/// Entries that a server of our own has of its own, or not at all.
+/// Entries that tickgate sets itself or leaves out.
 const OVERRIDDEN: [&str; 58] = [
     "listen",
     "host",
@@ -73,32 +74,32 @@ const OVERRIDDEN: [&str; 58] = [
     "allow_non_tls",
     "ocsp",
 ];
-/// The same within `jetstream`.
+/// Such entries within `jetstream`.
 const STORE: [&str; 4] = ["store", "store_dir", "storedir", "enabled"];
-/// How the size of the store is named there, and how the forcing of writes is.
+/// Keys within `jetstream` for the size of the store and for forced writes.
 pub(super) const MAX_FILE: [&str; 4] = ["max_file", "max_file_store", "max_store", "max_storage"];
 pub(super) const SYNC: [&str; 2] = ["sync", "sync_interval"];
 
-/// An entry: its key, and what follows it, as they are written.
+/// An entry: key and value, both as written.
 type Entry = (String, String);
 
-/// Somebody's configuration.
+/// A user's server configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(in crate::broker) struct Theirs {
     path: PathBuf,
-    /// What is passed on.
+    /// Entries that are passed on.
     pub(super) kept: Vec<Entry>,
-    /// The same of `jetstream`.
+    /// Entries of `jetstream` that are passed on.
     pub(super) jetstream: Vec<Entry>,
-    /// The keys that are not.
+    /// Keys of the entries that are left out.
     overridden: Vec<String>,
 }
 
 impl Theirs {
-    /// Reads a file, and those that it includes.
+    /// Reads a file and the files that it includes.
     ///
     /// # Errors
-    /// When one cannot be read, or is none that a server would read.
+    /// When a file cannot be read, or is not valid for a server.
     pub(super) fn read(path: &Path) -> Result<Self, BrokerError> {
         let mut theirs = Self { path: path.to_owned(), ..Self::default() };
         for (key, value) in file(path, DEPTH)? {
@@ -136,13 +137,13 @@ impl Theirs {
         Ok(())
     }
 
-    /// Is one of these keys in its `jetstream`?
+    /// Returns the value of the first entry in `jetstream` with one of these keys.
     pub(super) fn stores(&self, keys: &[&str]) -> Option<&str> {
         let found = self.jetstream.iter().find(|(key, _)| keys.contains(&key.to_ascii_lowercase().as_str()));
         found.map(|(_, value)| value.trim().trim_matches(['"', '\'']))
     }
 
-    /// What the user should know.
+    /// Returns a warning for the user about the entries that are left out.
     pub(super) fn warning(&self) -> Option<String> {
         (!self.overridden.is_empty()).then(|| {
             format!(
@@ -154,7 +155,7 @@ impl Theirs {
         })
     }
 
-    /// What a record has of it.
+    /// Returns the facts for the record.
     pub(super) fn facts(&self) -> Vec<(String, String)> {
         let mut facts = vec![("server_config".to_owned(), self.path.display().to_string())];
         if !self.overridden.is_empty() {
@@ -168,7 +169,7 @@ fn wrong(path: &Path, problem: String) -> BrokerError {
     BrokerError::Configuration { path: path.to_owned(), problem }
 }
 
-/// A path within a value would be looked for beside another file.
+/// Refuses an include within a value: its path would be resolved relative to another file.
 fn includes_nothing(path: &Path, key: &str, value: &str) -> Result<(), BrokerError> {
     let includes =
         value.split(|c: char| c.is_whitespace() || "{[,;".contains(c)).any(|word| word == "include");
@@ -178,7 +179,7 @@ fn includes_nothing(path: &Path, key: &str, value: &str) -> Result<(), BrokerErr
     Ok(())
 }
 
-/// The entries of a file, with those of included files in their place.
+/// Returns the entries of a file, with each include replaced by the entries of the included file.
 fn file(path: &Path, depth: usize) -> Result<Vec<Entry>, BrokerError> {
     let size = fs::metadata(path).map_err(|error| wrong(path, error.to_string()))?;
     if !size.is_file() || size.len() > LARGEST {
@@ -197,14 +198,14 @@ fn file(path: &Path, depth: usize) -> Result<Vec<Entry>, BrokerError> {
             return Err(wrong(path, "files include each other too deeply".into()));
         }
         let folder = path.parent().unwrap_or(Path::new(""));
-        // As the server does: beside the file, also where the path begins with `/`.
+        // Same as in the server: relative to the file, even if the path begins with `/`.
         let included = value.trim().trim_matches(['"', '\'']).trim_start_matches('/').to_owned();
         all.extend(file(&folder.join(included), depth - 1)?);
     }
     Ok(all)
 }
 
-/// Splits a text into entries; `None` where something has no end.
+/// Splits a text into entries; `None` if a block or string has no end.
 fn entries(text: &str) -> Option<Vec<Entry>> {
     let mut rest = Rest { text, at: 0 };
     let mut found = Vec::new();
@@ -232,7 +233,7 @@ fn entries(text: &str) -> Option<Vec<Entry>> {
     }
 }
 
-/// The part of a text that is not read yet.
+/// The unread part of a text.
 struct Rest<'a> {
     text: &'a str,
     at: usize,
@@ -259,7 +260,7 @@ impl<'a> Rest<'a> {
         let _ = self.take(unwanted);
     }
 
-    /// Skips a comment, where one begins.
+    /// Skips a comment if one begins here.
     fn comment(&mut self) -> bool {
         let rest = self.text.get(self.at..).unwrap_or_default();
         let begins = rest.starts_with('#') || rest.starts_with("//");
@@ -269,7 +270,7 @@ impl<'a> Rest<'a> {
         begins
     }
 
-    /// A text in quotes, with them.
+    /// Reads a quoted string, quotes included.
     fn quoted(&mut self) -> Option<&'a str> {
         let (from, quote) = (self.at, self.peek()?);
         self.step();
@@ -289,7 +290,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// A value: a block with all that is in it, a text in quotes, or the rest of the line.
+    /// Reads a value: a whole block, a quoted string, or the rest of the line.
     fn value(&mut self) -> Option<&'a str> {
         let from = self.at;
         match self.peek() {
@@ -307,7 +308,7 @@ impl<'a> Rest<'a> {
         let mut before = ' ';
         loop {
             let c = self.peek()?;
-            // Within a word these are no comment: `nats://host`.
+            // Within a word these characters do not start a comment: `nats://host`.
             if (before.is_whitespace() || "{[,;(".contains(before)) && self.comment() {
                 before = ' ';
                 continue;

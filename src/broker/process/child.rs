@@ -1,4 +1,5 @@
-//! A server process of our own with a directory of its own: started, looked after, paused, killed and never left behind.
+//! A server process that tickgate starts in a private directory: started, monitored, paused, killed and never left
+//! behind.
 
 use std::env;
 use std::fs::{self, DirBuilder, OpenOptions};
@@ -17,10 +18,10 @@ use super::ports::random;
 use crate::host::resources::{Meter, Process, filesystem, free_bytes};
 use crate::plan::{Storage, Sync};
 
-/// Time between two looks at a server that is to change its state.
+/// Time between two checks of a server that is changing its state.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
-/// `/var/tmp`, which is meant to be on a disk, unless it is not; else the temporary directory.
+/// Returns `/var/tmp` if it is on a disk, as intended; else the temporary directory.
 #[must_use]
 pub fn default_store_parent() -> PathBuf {
     let disk = PathBuf::from("/var/tmp");
@@ -31,10 +32,10 @@ pub fn default_store_parent() -> PathBuf {
     if usable(&disk) { disk } else { env::temp_dir() }
 }
 
-/// A server process and its directory; dropping it ends the one and removes the other.
+/// A server process and its directory; dropping it ends the process and removes the directory.
 #[derive(Debug)]
 pub(in crate::broker) struct Child {
-    /// What it is called in errors.
+    /// Name of the program in errors.
     program: &'static str,
     log: PathBuf,
     directory: PathBuf,
@@ -42,7 +43,7 @@ pub(in crate::broker) struct Child {
     running: Option<Running>,
     log_from: u64,
     warnings: Vec<String>,
-    /// Last, so that it ends after the server and the directory are gone.
+    /// Dropped last, so that the reaper ends after the server and the directory are gone.
     reaper: Option<Reaper>,
 }
 
@@ -53,10 +54,10 @@ struct Running {
 }
 
 impl Child {
-    /// Makes the directory, below `parent`, and the reaper that removes it; starts nothing yet.
+    /// Creates the directory, below `parent`, and the reaper that removes it; does not start the server.
     ///
     /// # Errors
-    /// When the directory cannot be made.
+    /// When the directory cannot be created.
     pub(in crate::broker) fn prepare(
         program: &'static str,
         parent: &Path,
@@ -84,38 +85,38 @@ impl Child {
         })
     }
 
-    /// Its own directory.
+    /// Returns the private directory.
     pub(in crate::broker) fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// Its log.
+    /// Returns the path of the log.
     pub(in crate::broker) fn log(&self) -> &Path {
         &self.log
     }
 
-    /// What the user should know of it.
+    /// Returns warnings for the user.
     pub(in crate::broker) fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// Adds to what the user should know.
+    /// Adds warnings for the user.
     pub(in crate::broker) fn warn(&mut self, warning: impl IntoIterator<Item = String>) {
         self.warnings.extend(warning);
     }
 
-    /// Its process, for [`Process::usage`]; another one after a restart.
+    /// Returns the process, for [`Process::usage`]; it changes with a restart.
     pub(in crate::broker) fn process(&self) -> Option<Process> {
         self.running.as_ref().map(|running| running.process)
     }
 
-    /// Reads what its process has used so far.
+    /// Reads the resource use of the process so far.
     pub(in crate::broker) fn meter(&self) -> Option<Meter> {
         let process = self.process()?;
         Some(Box::new(move || process.usage().ok()))
     }
 
-    /// Sends what a command says to the log, and has it run in the directory.
+    /// Redirects a command's output to the log and sets the directory as its working directory.
     ///
     /// # Errors
     /// When the log cannot be opened.
@@ -128,7 +129,7 @@ impl Child {
         Ok(())
     }
 
-    /// Starts the server; returns its number before it is ready.
+    /// Starts the server; returns its process ID without waiting until it is ready.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -136,7 +137,7 @@ impl Child {
         self.equip(&mut command)?;
         let starting = format!("start {}", Path::new(command.get_program()).display());
         let mut child = spawn(command).map_err(BrokerError::io(starting))?;
-        // A child that has ended is still there until we wait for it, so this fails only without `/proc`.
+        // An ended child exists until it is waited for, so this fails only without `/proc`.
         let process = match Process::of(child.id()) {
             Ok(process) => process,
             Err(error) => {
@@ -155,10 +156,10 @@ impl Child {
         Ok(process.pid())
     }
 
-    /// Waits until it is ready.
+    /// Waits until the server is ready.
     ///
     /// # Errors
-    /// When it ends, or is not ready in time: then with the last lines of its log.
+    /// When the server ends, or is not ready in time: then with the last lines of its log.
     pub(in crate::broker) fn until_ready(
         &mut self,
         within: Duration,
@@ -181,10 +182,10 @@ impl Child {
         })
     }
 
-    /// Whether it still runs (a paused one does).
+    /// Checks that the server still runs (a paused one does).
     ///
     /// # Errors
-    /// When it does not: with its exit status and the last lines of its log.
+    /// When it has ended: with its exit status and the last lines of its log.
     pub(in crate::broker) fn alive(&mut self) -> Result<(), BrokerError> {
         match self.exit_status()? {
             None => Ok(()),
@@ -192,7 +193,7 @@ impl Child {
         }
     }
 
-    /// Stops it in its tracks (SIGSTOP) and returns when it stands still.
+    /// Pauses the process (SIGSTOP) and returns when it has stopped.
     ///
     /// # Errors
     /// When it has ended.
@@ -201,7 +202,7 @@ impl Child {
         self.until("pause", Process::is_stopped)
     }
 
-    /// Lets it go on after a pause.
+    /// Resumes the process after a pause.
     ///
     /// # Errors
     /// When it has ended.
@@ -210,7 +211,7 @@ impl Child {
         self.until("resume", |process| !process.is_stopped())
     }
 
-    /// Kills it (SIGKILL), as a crash of the process would; what it wrote stays in the page cache.
+    /// Kills the process (SIGKILL), as a crash would; data written so far stays in the page cache.
     ///
     /// # Errors
     /// When the system refuses.
@@ -221,7 +222,7 @@ impl Child {
         running.child.wait().map(|_| ()).map_err(BrokerError::io(doing))
     }
 
-    /// Ends it in an orderly way (SIGTERM), or kills it where that takes too long. Its store stays.
+    /// Stops the process in an orderly way (SIGTERM), or kills it if that takes too long. Its store stays.
     ///
     /// # Errors
     /// When the system refuses.
@@ -254,7 +255,7 @@ impl Child {
         running.child.try_wait().map_err(BrokerError::io(doing))
     }
 
-    /// Signals it; its number is its own until [`Self::exit_status`] has seen its end.
+    /// Sends a signal; the process ID is not reused until [`Self::exit_status`] has seen the end.
     fn signal(&mut self, signal: Signal, doing: &str) -> Result<(), BrokerError> {
         self.alive()?;
         let Some(running) = &self.running else { return Ok(()) };
@@ -273,7 +274,7 @@ impl Child {
         Err(BrokerError::Io { doing: self.doing(doing), source: io::ErrorKind::TimedOut.into() })
     }
 
-    /// The error of a server that has ended.
+    /// Returns the error for a server that has ended.
     pub(in crate::broker) fn ended(&self, status: ExitStatus, moment: &'static str) -> BrokerError {
         BrokerError::Ended {
             program: self.program,
@@ -293,15 +294,15 @@ impl Drop for Child {
         if self.stop().is_err() {
             let _ = self.kill();
         }
-        // What cannot be removed here the reaper tries again.
+        // The reaper retries if the removal fails.
         let _ = fs::remove_dir_all(&self.directory);
     }
 }
 
-/// Room that a server's own files need, near enough.
+/// Approximate space that a server's files need besides the events, bytes.
 const OWN_FILES: u64 = 64 << 20;
 
-/// A store needs room for the `needed` bytes of a run's events, and for the server's own files.
+/// Checks that there is space for the `needed` bytes of a run's events and for the server's other files.
 pub(in crate::broker) fn check_room(parent: &Path, needed: u64) -> Result<(), BrokerError> {
     let refuse = |problem| BrokerError::Store { path: parent.to_owned(), problem };
     let free = free_bytes(parent).map_err(|error| refuse(error.to_string()))?;
@@ -315,7 +316,7 @@ pub(in crate::broker) fn check_room(parent: &Path, needed: u64) -> Result<(), Br
     Ok(())
 }
 
-/// A store in memory makes nothing durable: not to be had with `sync = "always"`, and a warning otherwise.
+/// Checks a store in memory, which makes nothing durable: an error with `sync = "always"`, otherwise a warning.
 pub(in crate::broker) fn check_store(
     parent: &Path,
     storage: Storage,
@@ -337,7 +338,7 @@ pub(in crate::broker) fn check_store(
     }
 }
 
-/// Makes a directory that only we can read.
+/// Creates a directory that only this user can read.
 fn private_directory(program: &str, parent: &Path) -> Result<PathBuf, BrokerError> {
     let refuse =
         |error: io::Error| BrokerError::Store { path: parent.to_owned(), problem: error.to_string() };

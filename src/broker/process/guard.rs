@@ -1,8 +1,8 @@
-//! Nothing is left behind: children that end with this process, and a reaper for what they leave.
+//! Leaves nothing behind: children that end with this process, and a reaper for their files.
 //!
-//! Two independent lines of defence. The kernel kills the server when tickgate ends in any way
-//! (`PR_SET_PDEATHSIG`). And a tiny shell script waits for the end of a pipe that only tickgate holds open, then kills
-//! the server, should it still be there, and removes its directory.
+//! There are two independent mechanisms. The kernel kills the server when tickgate ends in any way
+//! (`PR_SET_PDEATHSIG`). In addition, a tiny shell script waits for the end of a pipe that only tickgate holds open,
+//! then kills the server if it still runs, and removes its directory.
 
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -16,10 +16,10 @@ use rustix::process::{Signal, getpid, getppid, set_parent_process_death_signal};
 
 use crate::host::resources::Process;
 
-/// A command and where its child is to be sent.
+/// A command, and the channel that its child is sent to.
 type Order = (Command, mpsc::SyncSender<io::Result<Child>>);
 
-/// What a child may know of our environment. Credentials are in other variables, and are ours alone.
+/// Environment variables that a child inherits. Credentials are in other variables, which are not passed on.
 const INHERITED: [&str; 19] = [
     "PATH",
     "HOME",
@@ -42,7 +42,7 @@ const INHERITED: [&str; 19] = [
     "DOCKER_CERT_PATH",
 ];
 
-/// A command whose child has only what it needs of our environment; more can be set.
+/// Returns a command whose child inherits only the necessary environment variables; callers can set more.
 pub(in crate::broker) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     let known =
@@ -53,8 +53,8 @@ pub(in crate::broker) fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// Starts a child that the kernel kills when this process ends.
 ///
-/// The kernel sends that signal when the *thread* ends that started the child. So all children come from one
-/// thread that lives as long as the process.
+/// The kernel sends that signal when the *thread* that started the child ends. Therefore all children are started by
+/// one thread that lives as long as the process.
 pub(in crate::broker) fn spawn(mut command: Command) -> io::Result<Child> {
     static SPAWNER: Mutex<Option<mpsc::Sender<Order>>> = Mutex::new(None);
     end_with_us(&mut command);
@@ -85,22 +85,22 @@ fn start_spawner() -> io::Result<mpsc::Sender<Order>> {
     Ok(orders)
 }
 
-/// Has the kernel kill the child when we end, and keeps the terminal's Ctrl-C from it.
+/// Makes the kernel kill the child when this process ends, and shields the child from the terminal's Ctrl-C.
 #[expect(unsafe_code, reason = "only a child can ask for its own parent-death signal")]
 fn end_with_us(command: &mut Command) {
     let us = getpid();
     command.process_group(0);
     let between_fork_and_exec = move || {
         set_parent_process_death_signal(Some(Signal::KILL))?;
-        // We may have ended before that call: the signal would never come.
+        // This process may have ended before that call: the signal would never come.
         if getppid() == Some(us) { Ok(()) } else { Err(Errno::SRCH.into()) }
     };
     // SAFETY: the closure makes two system calls that are safe after a fork; it allocates nothing and takes no lock.
     unsafe { command.pre_exec(between_fork_and_exec) };
 }
 
-/// Reads lines `PID START` until the pipe ends; then kills the last of these processes, unless its number
-/// belongs to another one by then (field 22 of `/proc/PID/stat` is the start time), and removes directory $1.
+/// Reads lines `PID START` until the pipe ends; then kills the last of these processes, unless its PID now belongs to
+/// another one (field 22 of `/proc/PID/stat` is the start time), and removes directory $1.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 set -f
@@ -121,7 +121,7 @@ while [ -e "$1" ] && [ $tries -lt 200 ]; do
 done
 "#;
 
-/// Waits for our end and cleans up after us; dropping it has the same effect.
+/// Waits for the end of this process and cleans up; dropping it has the same effect.
 #[derive(Debug)]
 pub(in crate::broker) struct Reaper {
     child: Child,
@@ -140,19 +140,19 @@ impl Reaper {
         Self::run(shell)
     }
 
-    /// Starts a program as reaper: it reads what it is told, a line at a time, and acts at the end of its input.
+    /// Starts a program as reaper: it reads lines from its input and acts at the end of the input.
     pub(in crate::broker) fn run(mut program: Command) -> io::Result<Self> {
         program.current_dir("/").process_group(0).stdin(Stdio::piped());
         let child = program.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
         Ok(Self { child })
     }
 
-    /// From now on this is the process to kill.
+    /// Sets the process to kill.
     pub(in crate::broker) fn watch(&mut self, process: Process) -> io::Result<()> {
         self.tell(&format!("{} {}", process.pid(), process.born()))
     }
 
-    /// Tells it a line.
+    /// Sends a line to the reaper.
     pub(in crate::broker) fn tell(&mut self, line: &str) -> io::Result<()> {
         let pipe = self.child.stdin.as_mut().ok_or(Errno::PIPE)?;
         writeln!(pipe, "{line}")
@@ -221,13 +221,13 @@ mod tests {
     fn a_child_outlives_the_thread_that_asked_for_it() {
         let mut child = std::thread::spawn(sleeper).join().unwrap();
         let process = Process::of(child.id()).unwrap();
-        // The signal would have come before the join returned.
+        // The signal would have arrived before the join returned.
         assert!(process.is_alive());
         child.kill().unwrap();
         child.wait().unwrap();
     }
 
-    /// The child of the next test: starts a process with no reaper, tells its number and waits to be killed.
+    /// Parent process of the next test: starts a child without a reaper, reports its PID and waits to be killed.
     #[test]
     #[expect(clippy::zombie_processes, reason = "this process is killed before it could wait")]
     #[ignore = "started by the_kernel_alone_ends_a_child_of_a_killed_parent"]

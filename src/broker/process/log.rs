@@ -1,4 +1,4 @@
-//! A broker's log: its end, for errors, and what in it says that the store is full.
+//! Reads a broker's log: the last lines for errors, and messages that the store is full.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,34 +6,34 @@ use std::path::{Path, PathBuf};
 
 use crate::num;
 
-/// Lines of the log that an error carries.
+/// Number of last lines that an error includes.
 const LAST_LINES: usize = 12;
-/// Bytes from its end that are looked at.
+/// Bytes at the end of the log that are searched for these lines.
 const LAST_BYTES: u64 = 16 << 10;
 
-/// Bytes of a log that are read at a time, and the most of a line that is looked at.
+/// Bytes of a log that are read at a time, and the maximum length of a line that is examined.
 const AT_A_TIME: usize = 64 << 10;
-/// What servers say, in lower case, when the disk of their store is full: the system's own words and nats-server's.
+/// Messages, in lower case, that servers log when the disk of their store is full: the system's and nats-server's.
 const FULL: [&str; 3] = ["no space left on device", "disk quota exceeded", "jetstream out of space"];
 
-/// Reads a log as it grows, until it says that the store is full.
+/// Follows a log until it reports a full store.
 #[derive(Debug)]
 pub struct StoreWatch {
     log: PathBuf,
-    /// Up to which byte it was read.
+    /// Number of bytes read so far.
     read: u64,
-    /// The beginning of a line whose end is not there yet.
+    /// Beginning of a line that is still incomplete.
     line: Vec<u8>,
 }
 
 impl StoreWatch {
-    /// Reads a log from its beginning.
+    /// Creates a watch that starts at the beginning of a log.
     #[must_use]
     pub fn new(log: impl Into<PathBuf>) -> Self {
         Self { log: log.into(), read: 0, line: Vec::new() }
     }
 
-    /// What the broker said when its store was full, if it has said so since the last call.
+    /// Returns the broker's message that its store is full, if it was logged since the last call.
     pub fn full(&mut self) -> Option<String> {
         let mut file = File::open(&self.log).ok()?;
         file.seek(SeekFrom::Start(self.read)).ok()?;
@@ -56,7 +56,7 @@ impl StoreWatch {
     }
 }
 
-/// The last lines of a log that were written after its first `from` bytes.
+/// Returns the last lines of a log that were written after its first `from` bytes.
 pub(in crate::broker) fn last_lines(log: &Path, from: u64) -> String {
     let read = || -> io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
@@ -102,7 +102,7 @@ mod tests {
             said,
             "[1] [ERR] Filestore [s] Critical write error: write 1.blk: no space left on device"
         );
-        // Kafka's words are Java's.
+        // Kafka logs Java's message.
         say("java.io.IOException: No space left on device\n");
         assert_eq!(watch.full().as_deref(), Some("java.io.IOException: No space left on device"));
         assert_eq!(watch.full(), None);

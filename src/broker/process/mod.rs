@@ -1,5 +1,5 @@
-//! What servers of our own share: the process and its store, which programs may be started, ports, logs, and that nothing
-//! stays behind.
+//! Shared parts of the servers that tickgate starts: the process and its store, trust in programs, ports, logs, and
+//! cleanup.
 
 pub(super) mod child;
 pub(super) mod guard;

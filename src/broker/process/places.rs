@@ -1,9 +1,9 @@
-//! Where `scripts/brokers.sh` puts the programs that it gets: `.brokers/`.
+//! The directory in which `scripts/brokers.sh` puts programs: `.brokers/`.
 
 use std::path::{Path, PathBuf};
 
-/// `.brokers/` in each of these directories and those above it, up to the project's root. Outside of a project nothing
-/// above counts: it may belong to another process.
+/// Returns `.brokers/` in each of these directories and their parents, up to the project's root. Outside a project no
+/// parent is searched: it may belong to another process.
 pub(in crate::broker) fn brokers_directories<'a>(starts: impl Iterator<Item = &'a Path>) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for start in starts {
@@ -18,7 +18,7 @@ pub(in crate::broker) fn brokers_directories<'a>(starts: impl Iterator<Item = &'
     all
 }
 
-/// The folder that holds a `.brokers`: who can write there can put another one in its place.
+/// Returns the folder that holds a `.brokers`: write access to it is enough to replace `.brokers`.
 pub(in crate::broker) fn project_of(brokers: &Path) -> PathBuf {
     brokers.parent().unwrap_or(brokers).to_owned()
 }

@@ -1,4 +1,4 @@
-//! Free loopback ports for a server that must keep them while it is down.
+//! Finds free loopback ports for a server that must keep them while it is down.
 
 use std::fs;
 use std::hash::{BuildHasher, RandomState};
@@ -8,17 +8,17 @@ use std::ops::Range;
 
 use crate::num;
 
-/// The ports of a server, on 127.0.0.1.
+/// Ports of a server on 127.0.0.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::broker) struct Ports {
-    /// For clients.
+    /// Port for clients.
     pub(in crate::broker) client: u16,
-    /// For its monitoring endpoint.
+    /// Port of the monitoring endpoint.
     pub(in crate::broker) monitor: u16,
 }
 
 impl Ports {
-    /// Two ports that are free at the moment; somebody may still take them before the server does.
+    /// Returns two ports that are free at the moment; another process may still take them before the server does.
     pub(in crate::broker) fn free(client: Option<u16>) -> io::Result<Self> {
         let range = below_ephemeral();
         let client = match client {
@@ -44,11 +44,11 @@ fn free_port(range: &Range<u16>, other_than: Option<u16>) -> io::Result<u16> {
     Err(io::Error::other(format!("no free port from {} to {} on 127.0.0.1", range.start, range.end - 1)))
 }
 
-/// The ports below those that the kernel gives to outgoing connections.
+/// Returns the range of ports below those that the kernel assigns to outgoing connections.
 ///
-/// A port from *that* range may go to any client while the server is down between a kill and a restart. Worse, a
-/// client that reconnects again and again to a port of that range may be given the very same port, connect
-/// to itself, and keep the server from ever listening again.
+/// A port from *that* range may be assigned to any client while the server is down between a kill and a restart. Worse,
+/// a client that keeps reconnecting to a port of that range may be assigned the very same port, connect to itself, and
+/// prevent the server from ever listening again.
 fn below_ephemeral() -> Range<u16> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first = text.split_ascii_whitespace().next().and_then(|port| port.parse::<u16>().ok());
@@ -59,7 +59,7 @@ fn below_ephemeral() -> Range<u16> {
     }
 }
 
-/// A number that differs from call to call and process to process.
+/// Returns a number that differs between calls and between processes.
 pub(in crate::broker) fn random() -> u64 {
     RandomState::new().hash_one(std::process::id())
 }

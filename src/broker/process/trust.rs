@@ -1,8 +1,8 @@
-//! Programs that tickgate starts: nobody but its own user and root may be able to change them or to put others in their
-//! place, as git refuses a repository of "dubious ownership".
+//! Checks that only the current user and root can change or replace the programs that tickgate starts, as git refuses a
+//! repository of "dubious ownership".
 //!
-//! What counts is the program, the folder that holds it, and every folder from there up to the one that holds
-//! `.brokers`, where it was found by that name; and the same where a link leads. What is above is not looked at.
+//! The check covers the program, the folder that holds it, every folder from there up to the one that holds `.brokers`
+//! if the program was found there, and the same for the target of each link. Folders above are not checked.
 
 use std::collections::BTreeSet;
 use std::env;
@@ -11,25 +11,25 @@ use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-/// Links that are followed from one path, at the most.
+/// Maximum number of links that are followed from one path.
 const LINKS: usize = 40;
-/// The bits of a mode.
+/// Bits of a file's mode.
 const STICKY: u32 = 0o1000;
 const GROUP_WRITES: u32 = 0o020;
 const OTHERS_WRITE: u32 = 0o002;
 
-/// What a path is for.
+/// Role of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::broker) enum Part {
-    /// A file that is executed or loaded, or a folder from which everything is.
+    /// A file that is executed or loaded, or a folder from which every file is.
     Whole,
-    /// A folder that holds one that is known by its name: in a sticky one others cannot replace what is ours.
+    /// A folder that holds a file known by name: if it is sticky, others cannot replace this user's files in it.
     Holder,
-    /// A link on the way: its mode means nothing.
+    /// A link on the way: its mode has no effect.
     Link,
 }
 
-/// What decides who can change a path.
+/// The attributes that decide who can change a path.
 #[derive(Debug, Clone, Copy)]
 struct Rights {
     owner: u32,
@@ -37,7 +37,7 @@ struct Rights {
     mode: u32,
 }
 
-/// Who could change it, though it is neither our user nor root.
+/// A user other than this one and root who could change a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Doubt {
     Owner(u32),
@@ -45,11 +45,11 @@ enum Doubt {
     Everybody,
 }
 
-/// Whom a program is trusted from.
+/// The users whose programs are trusted.
 #[derive(Debug, Clone, Copy)]
 struct Us {
     uid: u32,
-    /// Who has become root by `sudo`; for anybody but root it means nothing.
+    /// The user who became root by `sudo`; ignored unless the process runs as root.
     sudo: Option<u32>,
 }
 
@@ -64,7 +64,7 @@ impl Us {
     }
 }
 
-/// Decides about one path; `private` says whether all members of a group are trusted.
+/// Checks one path; `private` returns whether all members of a group are trusted.
 fn doubt(us: Us, rights: Rights, part: Part, private: impl FnOnce(u32) -> bool) -> Option<Doubt> {
     if !us.trusts(rights.owner) {
         return Some(Doubt::Owner(rights.owner));
@@ -81,7 +81,7 @@ fn doubt(us: Us, rights: Rights, part: Part, private: impl FnOnce(u32) -> bool) 
     }
 }
 
-/// The users and groups of this machine, as `/etc/passwd` and `/etc/group` list them.
+/// Users and groups of this machine, as listed in `/etc/passwd` and `/etc/group`.
 #[derive(Debug, Default)]
 struct Accounts {
     passwd: String,
@@ -94,7 +94,7 @@ impl Accounts {
         Self { passwd: text("/etc/passwd"), group: text("/etc/group") }
     }
 
-    /// Name, uid and gid of each user.
+    /// Returns name, uid and gid of each user.
     fn users(&self) -> impl Iterator<Item = (&str, u32, u32)> {
         self.passwd.lines().filter_map(|line| {
             let mut fields = line.split(':');
@@ -103,7 +103,7 @@ impl Accounts {
         })
     }
 
-    /// Everybody who is in a group, by their numbers; `None` where that is not known.
+    /// Returns the uids of all members of a group; `None` if unknown.
     fn members(&self, gid: u32) -> Option<BTreeSet<u32>> {
         let mut lines = self.group.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let line = lines.find(|fields| fields.get(2).is_some_and(|id| id.parse() == Ok(gid)))?;
@@ -127,7 +127,7 @@ impl Accounts {
     }
 }
 
-/// A path that others can change: which, who, and what to do.
+/// A path that others can change: the path, the other users, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::broker) struct Distrust {
     path: PathBuf,
@@ -136,7 +136,7 @@ pub(in crate::broker) struct Distrust {
 }
 
 impl Distrust {
-    /// Is it about this path?
+    /// Returns whether the distrust is about this path.
     pub(in crate::broker) fn concerns(&self, path: &Path) -> bool {
         self.path == path
     }
@@ -149,10 +149,10 @@ impl fmt::Display for Distrust {
     }
 }
 
-/// Looks at a path, at every folder above it up to `top`, and at all that links among them lead to.
+/// Checks a path, every folder above it up to `top`, and all targets of links among them.
 ///
 /// # Errors
-/// The first path that another user can change. A missing path is no error here; starting the program reports it.
+/// The first path that another user can change. A missing path is not an error here; starting the program reports it.
 pub(in crate::broker) fn examine(path: &Path, part: Part, top: &Path) -> Result<(), Distrust> {
     let (us, accounts) = (Us::of_this_process(), Accounts::read());
     let private =
@@ -218,20 +218,20 @@ mod tests {
             (me, OTHER, shared, 0o755, whole, owner),
             (me, OTHER, shared, 0o500, holder, owner),
             (me, OTHER, shared, 0o777, link, owner),
-            // Root trusts itself, and who has become root by sudo.
+            // Root trusts itself and the user who became root by sudo.
             (root, 0, shared, 0o755, whole, None),
             (root, ME, shared, 0o755, whole, Some(Doubt::Owner(ME))),
             (sudo, ME, shared, 0o755, holder, None),
             (sudo, OTHER, shared, 0o755, holder, owner),
             (not_root, OTHER, shared, 0o755, whole, owner),
-            // Everybody and groups; a group of our own is nobody else.
+            // Everybody and groups; a private group has no other members.
             (me, ME, shared, 0o777, whole, Some(Doubt::Everybody)),
             (me, ME, private, 0o702, holder, Some(Doubt::Everybody)),
             (me, ME, shared, 0o775, whole, group),
             (me, ME, shared, 0o770, holder, group),
             (me, ME, private, 0o775, whole, None),
             (me, 0, private, 0o2775, holder, None),
-            // In a sticky folder others cannot replace what is ours; but they can add to it.
+            // In a sticky folder others cannot replace this user's files, but they can add files.
             (me, 0, 0, 0o1777, holder, None),
             (me, 0, shared, 0o1775, holder, None),
             (me, 0, 0, 0o1777, whole, Some(Doubt::Everybody)),
@@ -266,7 +266,7 @@ mod tests {
         assert_eq!((accounts.group(50), accounts.group(5)), ("team (gid 50)".into(), "gid 5".into()));
     }
 
-    /// `project/.brokers/nats-server` that nobody else can change.
+    /// Creates `project/.brokers/nats-server` that only this user can change.
     fn project() -> (tempfile::TempDir, PathBuf, PathBuf) {
         let root = tempfile::tempdir().unwrap();
         let project = root.path().join("project");
@@ -283,7 +283,7 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// The message names the path, what is wrong with it, and what to do.
+    /// Checks that the message names the path, what is wrong with it, and what to do.
     #[track_caller]
     fn doubted(done: Result<(), Distrust>, path: &Path, words: &str) {
         let distrust = done.unwrap_err();
@@ -301,12 +301,12 @@ mod tests {
             doubted(look(), &path, "can be written by every user; if you trust it");
             allow(&path, 0o755);
         }
-        // What is above does not count, and neither does what a named program's folder is in.
+        // Folders above do not matter, nor does the parent of a named program's folder.
         allow(root.path(), 0o777);
         assert_eq!(look(), Ok(()));
         allow(&project, 0o777);
         assert_eq!(examine(&program, Part::Whole, program.parent().unwrap()), Ok(()));
-        // Of a sticky one it is enough that what it holds is ours.
+        // In a sticky folder it is enough that its content belongs to this user.
         allow(&project, 0o1777);
         assert_eq!(look(), Ok(()));
         assert_eq!(examine(&project.join("none"), Part::Whole, &project), Ok(()));
@@ -327,7 +327,7 @@ mod tests {
             doubted(look(), &at(name), "can be written by every user");
             allow(&at(name), 0o755);
         }
-        // Two links that lead to each other end nowhere.
+        // Two links that point to each other are accepted: they lead nowhere.
         symlink(at("b"), at("a")).unwrap();
         symlink(at("a"), at("b")).unwrap();
         assert_eq!(examine(&at("a"), Part::Whole, root.path()), Ok(()));
@@ -352,7 +352,7 @@ mod tests {
             &project.join("link"),
             "belongs to uid 54321",
         );
-        // A group of strangers.
+        // A group with other members.
         std::os::unix::fs::chown(&program, None, Some(54_321)).unwrap();
         allow(&program, 0o775);
         doubted(look(), &program, "can be written by the group gid 54321; if you trust it, run `chmod g-w");

@@ -1,4 +1,4 @@
-//! What a template can ask for: the placeholders, and their values for an event.
+//! The placeholders that a template can use, and their values for an event.
 
 use super::guard::guarded;
 use super::quote::Quote;
@@ -40,7 +40,7 @@ pub(super) enum Field {
     Padding,
 }
 
-/// The placeholders by name, in the order in which they are listed.
+/// The placeholders by name, in display order.
 pub(super) const FIELDS: [(&str, Field); 25] = [
     ("eventId", Field::EventId),
     ("correlationId", Field::CorrelationId),
@@ -70,7 +70,7 @@ pub(super) const FIELDS: [(&str, Field); 25] = [
 ];
 
 impl Field {
-    /// Is its value a text, which stands in quotes?
+    /// Returns whether the value is text, which needs quotes.
     pub(super) const fn is_text(self) -> bool {
         !matches!(
             self,
@@ -91,7 +91,7 @@ impl Field {
         )
     }
 
-    /// Does its value need the figures of a quote?
+    /// Returns whether the value depends on the figures of a quote.
     pub(super) const fn is_priced(self) -> bool {
         matches!(
             self,
@@ -99,7 +99,7 @@ impl Field {
         )
     }
 
-    /// Bytes of its value, where these are the same in every event; else the fewest.
+    /// Returns the length of the value in bytes if it is the same in every event; else the minimum.
     pub(super) const fn least_bytes(self) -> usize {
         match self {
             Self::EventId | Self::CorrelationId => 36,
@@ -110,26 +110,26 @@ impl Field {
     }
 }
 
-/// Names of a topic, as they stand between quotes.
+/// Names related to a topic, escaped for use between quotes.
 #[derive(Debug)]
 pub(super) struct Names {
     pub(super) event_type: String,
     pub(super) source: String,
 }
 
-/// What the values of an event follow from.
+/// Inputs that determine the values of an event.
 pub(super) struct Scene<'a> {
     pub(super) probe: Probe,
     pub(super) names: &'a Names,
     pub(super) instrument: &'a Instrument,
     pub(super) quote: Quote<'a>,
     pub(super) padding: Padding,
-    /// Bytes that the padding takes.
+    /// Length of the padding, bytes.
     pub(super) missing: usize,
 }
 
 impl Scene<'_> {
-    /// Writes the value of a field as it stands between quotes, or as a bare number.
+    /// Writes the value of a field as it appears between quotes, or as a bare number.
     pub(super) fn write(&self, field: Field, into: &mut impl Sink) {
         let (probe, quote) = (self.probe, &self.quote);
         match field {
@@ -165,7 +165,7 @@ impl Scene<'_> {
         }
     }
 
-    /// A random UUID, of version 4, that follows from the event.
+    /// Returns a random UUID (version 4) derived from the event.
     fn correlation_id(&self) -> [u8; 16] {
         let mut random: Random = self.quote.random(6);
         let version = (random.bits() & !0xf000) | 0x4000;
@@ -208,7 +208,7 @@ fn whole(mut n: u64, into: &mut impl Sink) {
     into.put(&text[from..]);
 }
 
-/// A number of 1/10,000, in the shortest form.
+/// Writes a number in units of 1/10,000 in its shortest form.
 fn decimal(ten_thousandths: i64, into: &mut impl Sink) {
     if ten_thousandths < 0 {
         into.put(b"-");

@@ -1,13 +1,13 @@
-//! The id of an event without a seal guards itself: its run tag is masked with a checksum of all its other bits.
+//! Makes the id of an event without a seal detect damage: its run tag is masked with a checksum of all other bits.
 //!
-//! A damaged id then has the tag of another run, which makes the event a stranger's. It is a CRC of 12 bits, so no change
-//! of up to three bits or of one hexadecimal digit passes; of others one in 4096 does.
+//! The tag of a damaged id belongs to another run, so the event counts as foreign. The checksum is a CRC of 12 bits: it
+//! detects every change of up to three bits or of one hexadecimal digit; of other changes, one in 4096 goes undetected.
 
 use crate::market::probe::{join, split};
 
-/// Where the run tag stands in the lower half of an id.
+/// Position of the run tag in the lower half of an id, bits.
 const TAG: u32 = 50;
-/// x^12 + x^11 + x^3 + x^2 + x + 1, without its highest term.
+/// The polynomial x^12 + x^11 + x^3 + x^2 + x + 1, without its highest term.
 const POLYNOMIAL: u16 = 0x80f;
 
 const TABLE: [u16; 256] = {
@@ -26,7 +26,7 @@ const TABLE: [u16; 256] = {
     table
 };
 
-/// Masks the tag of an id, or takes the mask off again.
+/// Masks the tag of an id, or removes the mask.
 pub(super) fn guarded(id: &[u8; 16]) -> [u8; 16] {
     let (high, low) = split(id);
     let rest = join(high, low & !(0xfff << TAG));

@@ -1,8 +1,8 @@
-//! Events in a format of the user's own: a template, or sample events.
+//! Events in a user-defined format: a template, or sample events.
 //!
-//! An event follows from its probe and the plan alone. It needs no seal: a receiver finds the id, computes the event that was
-//! sent, and compares. Bytes that differ are damage, unless they say the same as JSON: then another program has written the
-//! event again.
+//! An event is determined by its probe and the plan. It needs no seal: a receiver finds the id, computes the event that
+//! was sent, and compares. Different bytes mean damage, unless they are equivalent JSON: then another program has
+//! rewritten the event.
 
 mod fields;
 mod guard;
@@ -36,27 +36,27 @@ use template::Piece;
 /// Checks a template.
 ///
 /// # Errors
-/// Every mistake in it.
+/// All mistakes in the template.
 pub fn check_template(text: &str) -> Result<(), Vec<Fault>> {
     template::pieces(text).map(|_| ())
 }
 
-/// Does a template say where padding goes?
+/// Returns whether a template has a placeholder for padding.
 #[must_use]
 pub fn holds_padding(text: &str) -> bool {
     let pieces = template::pieces(text).unwrap_or_default();
     pieces.iter().any(|piece| matches!(piece, Piece::Value { field: Field::Padding, .. }))
 }
 
-/// Checks a sample event whose field at `path` is to take the probe.
+/// Checks a sample event whose field at `path` is replaced by the probe.
 ///
 /// # Errors
-/// What is wrong with it.
+/// The mistake in the sample or the path.
 pub fn check_sample(line: &str, path: &str) -> Result<(), Fault> {
     samples::pieces(line, path).map(|_| ())
 }
 
-/// Bytes of the event that a sample makes; `None` where it makes none.
+/// Returns the size in bytes of an event made from a sample; `None` if the sample is invalid.
 #[must_use]
 pub fn sample_bytes(line: &str, path: &str) -> Option<usize> {
     let pieces = samples::pieces(line, path).ok()?;
@@ -67,19 +67,19 @@ pub fn sample_bytes(line: &str, path: &str) -> Option<usize> {
     Some(pieces.iter().map(bytes).sum())
 }
 
-/// The format of a run's events: writes them, and reads them again.
+/// The format of a run's events: writes and reads them.
 #[derive(Debug)]
 pub(super) struct Own {
     seed: u64,
     padding: Padding,
     names: Vec<Names>,
     instruments: Vec<Instrument>,
-    /// The symbol of readiness events.
+    /// Symbol of readiness events.
     readiness: Instrument,
-    /// A template, or the samples.
+    /// The template as a single form, or one form per sample.
     forms: Vec<Form>,
     draw: Draw,
-    /// No id begins before it.
+    /// Minimum offset of an id in an event.
     id_from: usize,
 }
 
@@ -87,9 +87,9 @@ pub(super) struct Own {
 #[derive(Debug)]
 struct Form {
     pieces: Vec<Piece>,
-    /// Does a placeholder hold the padding?
+    /// Whether a placeholder holds the padding.
     padded_inside: bool,
-    /// Does a placeholder hold a price or a volume?
+    /// Whether a placeholder holds a price or a volume.
     priced: bool,
 }
 
@@ -102,7 +102,7 @@ impl Form {
         Self { padded_inside, priced: any(Field::is_priced), pieces }
     }
 
-    /// Bytes before the id, at least.
+    /// Returns the minimum number of bytes before the id.
     fn id_from(&self) -> usize {
         let before = self
             .pieces
@@ -112,7 +112,7 @@ impl Form {
         for piece in before {
             bytes += match piece {
                 Piece::Text(text) => text.len(),
-                // The opening quote of the id itself.
+                // The id's opening quote.
                 Piece::Value { field: Field::EventId, .. } => return bytes + 1,
                 Piece::Value { field, quoted } => field.least_bytes() + 2 * usize::from(*quoted),
             };
@@ -136,8 +136,8 @@ impl Form {
 }
 
 impl Own {
-    /// The format of a plan; `None` where that is the envelope. A plan out of a record has no samples, and gives a format that
-    /// writes nothing.
+    /// Returns the format of a plan; `None` if that is the envelope. A plan from a record has no samples, which gives a
+    /// format that writes nothing.
     pub(super) fn of(plan: &Plan) -> Option<Self> {
         let forms: Vec<Form> = match plan.payload.content() {
             plan::Content::Envelope => return None,
@@ -175,7 +175,7 @@ impl Own {
         })
     }
 
-    /// Writes the event of a probe whose time is one that an id holds; nothing of a topic or symbol that is not there.
+    /// Writes the event of a probe, whose time must fit in an id; returns `None` if the topic or symbol does not exist.
     fn put(&self, probe: Probe, into: &mut impl Sink) -> Option<()> {
         let names = self.names.get(usize::from(probe.topic))?;
         let instrument = match probe.symbol {
@@ -202,7 +202,7 @@ impl Own {
         Some(())
     }
 
-    /// The template, or the sample that is an event's turn.
+    /// Returns the template, or the sample whose turn it is.
     fn form(&self, probe: Probe) -> Option<&Form> {
         let forms = num::count(self.forms.len());
         let at = match self.draw {
@@ -219,7 +219,7 @@ impl Own {
         self.forms.get(num::index(at))
     }
 
-    /// The id of an event as it stands there.
+    /// Returns the id of an event as it is written.
     pub(super) fn id(probe: Probe) -> EventId {
         EventId::of_id(&guarded(&probe.to_id()))
     }
@@ -232,7 +232,7 @@ impl Own {
         }
     }
 
-    /// Where the id of an event stands, and what it says: the first text in the form of an id that is known.
+    /// Returns the position of an event's id and its probe: the first text that has the form of an id and is known.
     fn find(
         &self,
         bytes: &[u8],
@@ -242,7 +242,7 @@ impl Own {
         id_in(bytes, from, &known).or_else(|| id_in(bytes, 0, &known))
     }
 
-    /// Reads an event: its probe, as `known` has it from an id, and what can be said of the content.
+    /// Reads an event: returns its probe, which `known` looks up by id, and the state of its content.
     pub(super) fn read(
         &self,
         bytes: &[u8],
@@ -258,7 +258,7 @@ impl Own {
         Some((probe, content))
     }
 
-    /// What an event is that differs from what was sent.
+    /// Classifies an event that differs from the sent one.
     #[cold]
     fn differing(&self, probe: Probe, bytes: &[u8]) -> Content {
         let mut sent = Vec::new();
@@ -266,12 +266,12 @@ impl Own {
         if is_damage(&sent, bytes) { Content::Damaged } else { Content::Rewritten }
     }
 
-    /// Where an event has its id, if some content follows it.
+    /// Returns the position of an event's id, if content follows it.
     pub(super) fn id_place(&self, event: &[u8]) -> Option<Range<usize>> {
         self.find(event, Probe::of_id).map(|(place, _)| place).filter(|place| place.end < event.len())
     }
 
-    /// Puts another id in the place of an event's.
+    /// Replaces the id of an event.
     pub(super) fn rename(&self, event: &mut [u8], id: Probe) {
         if let Some(place) = self.id_place(event) {
             event[place].copy_from_slice(Self::id(id).as_bytes());
@@ -282,10 +282,10 @@ impl Own {
     pub(super) const FOREIGN_EVENT: &'static [u8] = Json::FOREIGN_EVENT;
 }
 
-/// White space that pads events whose template has no place for padding.
+/// White space that pads events whose template has no placeholder for padding.
 const BLANKS: [u8; 64] = [b' '; 64];
 
-/// The first known id from a place on.
+/// Finds the first known id from an offset on.
 fn id_in(
     bytes: &[u8],
     from: usize,
@@ -293,15 +293,15 @@ fn id_in(
 ) -> Option<(Range<usize>, Probe)> {
     const ID: usize = 36;
     bytes.get(from..)?.windows(ID).enumerate().find_map(|(at, text)| {
-        // Cheap to see, and not so of most windows.
+        // A cheap check that excludes most windows.
         let dashed = text[8] == b'-' && text[13] == b'-' && text[18] == b'-';
         let probe = dashed.then(|| parse_id(text)).flatten().and_then(|id| known(&guarded(&id)))?;
         Some((from + at..from + at + ID, probe))
     })
 }
 
-/// Is what was received something else than what was sent, rather than the same in other words? One changed byte and a lost
-/// or added end are damage whatever they do to the JSON.
+/// Returns whether a received event is damaged, rather than equivalent JSON. One changed byte, and a truncated or
+/// extended end, are damage whatever their effect on the JSON.
 fn is_damage(sent: &[u8], received: &[u8]) -> bool {
     let changed = sent.iter().zip(received).filter(|(a, b)| a != b).count();
     if changed == 0 || (sent.len() == received.len() && changed == 1) {
@@ -314,7 +314,7 @@ fn is_damage(sent: &[u8], received: &[u8]) -> bool {
     }
 }
 
-/// The same JSON, where `1` and `1.0` are one number.
+/// Returns whether two JSON values are equal; `1` and `1.0` are the same number.
 fn is_same(a: &serde_json::Value, b: &serde_json::Value) -> bool {
     use serde_json::Value;
     match (a, b) {
@@ -336,7 +336,7 @@ pub(super) struct Encoder {
     pub(super) run_tag: u16,
     pub(super) first: u32,
     pub(super) of: u32,
-    /// That of the last event.
+    /// Id of the last event.
     pub(super) id: EventId,
 }
 

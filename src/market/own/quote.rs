@@ -1,19 +1,20 @@
-//! The market of a template: figures that follow from an event's probe and the seed alone, so that a receiver can compute what
-//! was sent.
+//! The market of a template: figures derived from an event's probe and the seed alone, so that a receiver can compute
+//! the event that was sent.
 //!
 //! ```text
 //! price(n) = start + Σ over spacings s of the line between even draws at the multiples of s around n
 //! ```
 //!
-//! The draws of the widest spacing reach furthest, which looks like the walk of the envelope's market.
+//! The draws with the widest spacing have the largest range, so the price resembles the random walk of the envelope's
+//! market.
 
 use crate::market::probe::Probe;
 use crate::market::random::Random;
 use crate::market::symbols::Instrument;
 
-/// Spacing in events of the symbol, and reach in steps of its volatility.
+/// Spacing in events of the symbol, and range in multiples of its volatility.
 const SWINGS: [(u32, u32); 3] = [(1024, 24), (64, 6), (8, 2)];
-/// Events of the symbol in a bar.
+/// Events of the symbol per bar.
 const BAR: u32 = 64;
 
 /// The figures of an event; prices in ticks.
@@ -28,12 +29,12 @@ pub(super) struct Quote<'a> {
 }
 
 impl<'a> Quote<'a> {
-    /// An event without prices yet.
+    /// Creates the figures of an event, without prices.
     pub(super) const fn of(seed: u64, instrument: &'a Instrument, probe: Probe) -> Self {
         Self { seed, instrument, probe, price: 0, bid: 0, ask: 0, volume: 0 }
     }
 
-    /// The same with prices and volume.
+    /// Adds prices and volume.
     pub(super) fn priced(self) -> Self {
         let mut random = self.random(1);
         let spread = random.within(1, self.instrument.spread);
@@ -43,7 +44,7 @@ impl<'a> Quote<'a> {
         Self { price, bid: price - below, ask: price - below + spread, volume, ..self }
     }
 
-    /// Random numbers of the event; other purposes have others.
+    /// Returns random numbers for the event that differ between purposes.
     pub(super) fn random(&self, purpose: u64) -> Random {
         Random::of(&[self.seed ^ (purpose << 56), key(self.probe)])
     }
@@ -64,7 +65,7 @@ impl<'a> Quote<'a> {
         (draw(at) * before + draw(at + 1) * i64::from(behind)) / i64::from(spacing)
     }
 
-    /// The price at the start of the bar.
+    /// Returns the price at the start of the bar.
     pub(super) fn open(&self) -> i64 {
         self.price_at(self.probe.sequence - self.probe.sequence % BAR)
     }
@@ -77,7 +78,7 @@ impl<'a> Quote<'a> {
         self.open().min(self.price) - self.random(4).within(0, self.instrument.volatility)
     }
 
-    /// Trades in the bar so far.
+    /// Returns the number of trades in the bar so far.
     pub(super) fn trades(&self) -> u64 {
         u64::from(self.probe.sequence % BAR) + 1
     }
@@ -86,13 +87,13 @@ impl<'a> Quote<'a> {
         if self.random(5).bits() >> 63 == 0 { "buy" } else { "sell" }
     }
 
-    /// A number of shares in round lots.
+    /// Returns a number of shares in round lots.
     pub(super) fn quantity(&self) -> u64 {
         self.random(7).within(1, 20).unsigned_abs() * 100
     }
 }
 
-/// The key of an event among the random numbers of a run.
+/// Returns the key that selects an event's random numbers within a run.
 pub(super) fn key(probe: Probe) -> u64 {
     (u64::from(probe.topic) << 48) | (u64::from(probe.symbol) << 32) | u64::from(probe.sequence)
 }
@@ -120,7 +121,7 @@ mod tests {
             prop_assert!((1..=i64::from(instrument.spread)).contains(&(quote.ask - quote.bid)));
             prop_assert!(quote.low() <= quote.price.min(quote.open()) && quote.high() >= quote.price.max(quote.open()));
             prop_assert!(0 < quote.low() && quote.volume > 0 && quote.quantity() > 0);
-            // From one event to the next a price moves by a step or two.
+            // Between consecutive events a price moves by a step or two.
             let step = (next.price - quote.price).abs();
             prop_assert!(step <= 2 * i64::from(instrument.volatility) + 3, "{step}");
         }

@@ -1,10 +1,10 @@
-//! Sample events: the text of one field is replaced by the probe, everything else is sent as it stands.
+//! Sample events: the probe replaces the text of one field, and everything else is sent unchanged.
 
 use super::fields::Field;
 use super::template::{Fault, Piece, literal, wrong};
 use crate::market::json::value_at;
 
-/// The names on the way to a field: `meta.id`, or a JSON pointer (RFC 6901), `/meta/id`.
+/// Splits the path of a field into names: `meta.id`, or a JSON pointer (RFC 6901), `/meta/id`.
 fn names(path: &str) -> Vec<String> {
     match path.strip_prefix('/') {
         Some(pointer) => pointer.split('/').map(|name| name.replace("~1", "/").replace("~0", "~")).collect(),
@@ -12,7 +12,7 @@ fn names(path: &str) -> Vec<String> {
     }
 }
 
-/// The pieces of a sample whose field at `path` takes the probe.
+/// Splits a sample into pieces; the probe replaces its field at `path`.
 pub(super) fn pieces(sample: &str, path: &str) -> Result<Vec<Piece>, Fault> {
     if let Some(fault) = wrong(sample) {
         return Err(fault);

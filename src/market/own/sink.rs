@@ -1,7 +1,7 @@
-//! Where the bytes of an event go: into a buffer, against a received event, or nowhere but into a count. One writer serves
-//! all three, so that what is compared is what was written.
+//! Destinations of an event's bytes: a buffer, a comparison with a received event, or a byte count. One writer serves
+//! all three, so that the bytes compared are the bytes written.
 
-/// Takes the bytes of an event, piece by piece.
+/// Receives the bytes of an event, piece by piece.
 pub(super) trait Sink {
     fn put(&mut self, bytes: &[u8]);
 }
@@ -22,7 +22,7 @@ impl Sink for Count {
     }
 }
 
-/// Compares with the bytes of a received event.
+/// Compares the bytes with those of a received event.
 pub(super) struct Compare<'a> {
     rest: &'a [u8],
     same: bool,
@@ -33,7 +33,7 @@ impl<'a> Compare<'a> {
         Self { rest: received, same: true }
     }
 
-    /// Were all bytes those of the event, and none left over?
+    /// Returns whether all bytes matched and none of the event is left.
     pub(super) const fn is_same(&self) -> bool {
         self.same && self.rest.is_empty()
     }

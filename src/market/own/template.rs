@@ -1,16 +1,16 @@
-//! Templates: JSON text with `{{placeholders}}` becomes pieces, or a list of every mistake in it.
+//! Parses a template, JSON text with `{{placeholders}}`, into pieces or a list of all its mistakes.
 
 use std::ops::Range;
 
 use super::fields::{FIELDS, Field};
 use crate::plan::grammar::{did_you_mean, list, nearest};
 
-/// What is wrong with a template or a sample, and where.
+/// A mistake in a template or a sample, with its position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// Bytes of the text.
+    /// Byte range in the text.
     pub at: Range<usize>,
-    /// What is wrong and what was expected.
+    /// The mistake, and what was expected.
     pub message: String,
 }
 
@@ -23,20 +23,20 @@ impl Fault {
 /// A part of an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Piece {
-    /// The same in every event.
+    /// Text that is the same in every event.
     Text(Box<[u8]>),
-    /// Another value in each.
+    /// A value that changes with the event.
     Value { field: Field, quoted: bool },
 }
 
-/// A placeholder, where it stands.
+/// A placeholder at its position in the template.
 struct Found {
     at: Range<usize>,
     field: Option<Field>,
     in_string: bool,
 }
 
-/// The pieces of a template.
+/// Splits a template into pieces.
 pub(super) fn pieces(text: &str) -> Result<Vec<Piece>, Vec<Fault>> {
     let mut faults = Vec::new();
     let found = placeholders(text, &mut faults);
@@ -64,7 +64,7 @@ pub(super) fn literal(text: &str) -> Option<Piece> {
     (!text.is_empty()).then(|| Piece::Text(text.as_bytes().into()))
 }
 
-/// Every placeholder, those with a name that nobody knows included.
+/// Finds all placeholders, including those with an unknown name.
 fn placeholders(text: &str, faults: &mut Vec<Fault>) -> Vec<Found> {
     let (mut found, mut at) = (Vec::new(), 0);
     let (mut in_string, mut escaped) = (false, false);
@@ -85,12 +85,12 @@ fn placeholders(text: &str, faults: &mut Vec<Fault>) -> Vec<Found> {
     found
 }
 
-/// Two braces outside a string that no name follows: a mistake of JSON, which its parser describes.
+/// Returns whether two braces outside a string are not followed by a name: a JSON mistake, which the parser describes.
 fn is_nested_object(text: &str, at: usize) -> bool {
     !text[at + 2..].trim_start_matches(' ').starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// The placeholder that begins here: its end, and what it asks for.
+/// Parses the placeholder that starts here; returns its end and its field.
 fn placeholder(text: &str, at: usize, faults: &mut Vec<Fault>) -> (usize, Option<Field>) {
     let inner = &text[at + 2..];
     let spaces = inner.len() - inner.trim_start_matches(' ').len();
@@ -120,7 +120,7 @@ fn placeholder(text: &str, at: usize, faults: &mut Vec<Fault>) -> (usize, Option
     (end, field)
 }
 
-/// The probe stands in an event exactly once, the padding at most once.
+/// Checks that an event contains the probe exactly once and the padding at most once.
 fn once(found: &[Found], faults: &mut Vec<Fault>) {
     for (name, field) in [("eventId", Field::EventId), ("padding", Field::Padding)] {
         for again in found.iter().filter(|one| one.field == Some(field)).skip(1) {
@@ -135,7 +135,7 @@ fn once(found: &[Found], faults: &mut Vec<Fault>) {
     }
 }
 
-/// What JSON's parser says against the text. A placeholder outside a string stands for a number there.
+/// Returns the JSON parser's error for the template. A number replaces each placeholder outside a string.
 fn syntax(text: &str, found: &[Found]) -> Option<Fault> {
     let mut json = text.to_owned();
     for Found { at, .. } in found.iter().filter(|one| !one.in_string) {
@@ -144,7 +144,7 @@ fn syntax(text: &str, found: &[Found]) -> Option<Fault> {
     wrong(&json)
 }
 
-/// The mistake of a JSON text.
+/// Returns the mistake in a JSON text, if any.
 pub(super) fn wrong(json: &str) -> Option<Fault> {
     let error = serde_json::from_str::<serde_json::Value>(json).err()?;
     let message = error.to_string();

@@ -35,7 +35,7 @@ fn with_samples(draw: Draw) -> Plan {
     plan
 }
 
-/// Plans whose events are read back in every test.
+/// Plans whose events every test reads back.
 fn plans() -> Vec<Plan> {
     let mut padded = with(r#"{"a":{{price}},"id":{{eventId}},"pad":"{{padding}}"}"#);
     padded.market.event_size = Size { bytes: 500 };
@@ -236,7 +236,7 @@ fn steady_state_allocates_no_buffer() {
     }
 }
 
-/// Templates of any shape: members before and after the id, bare and in texts.
+/// Templates of any shape: members before and after the id, bare and in strings.
 fn templates() -> impl Strategy<Value = String> {
     let names: Vec<&str> =
         FIELDS.iter().map(|(name, _)| *name).filter(|name| !["eventId", "padding"].contains(name)).collect();

@@ -1,8 +1,8 @@
-//! What the author of a pattern that matches nothing most likely means.
+//! Guesses the pattern that the author of a pattern without matches most likely intended.
 
 use crate::topology::pattern::Pattern;
 
-/// The first pattern like this one that matches a topic: `market.*` → `market.>`, `market` → `market.>`,
+/// Returns the first similar pattern that matches a topic: `market.*` → `market.>`, `market` → `market.>`,
 /// `*.heartbeat` → `*.*.heartbeat`, `market.qoute.*` → `market.quote.*`.
 pub(super) fn instead_of(pattern: &Pattern, topics: &[String]) -> Option<Pattern> {
     let tokens: Vec<&str> = pattern.tokens().collect();
@@ -13,7 +13,7 @@ pub(super) fn instead_of(pattern: &Pattern, topics: &[String]) -> Option<Pattern
         .find(|other| topics.iter().any(|topic| other.matches(topic)))
 }
 
-/// The same, for topics with more tokens.
+/// Returns similar patterns for topics with more tokens.
 fn deeper(tokens: &[&str]) -> Vec<String> {
     let stem = if tokens.last() == Some(&"*") { &tokens[..tokens.len() - 1] } else { tokens };
     let mut all = vec![[stem, &[">"]].concat().join(".")];
@@ -23,7 +23,7 @@ fn deeper(tokens: &[&str]) -> Vec<String> {
     all
 }
 
-/// The same, with one token spelt as a topic has it.
+/// Returns similar patterns with one token spelt as in a topic.
 fn respelt(tokens: &[&str], topics: &[String]) -> Vec<String> {
     let mut all = vec![];
     for (at, &token) in tokens.iter().enumerate() {

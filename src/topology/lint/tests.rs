@@ -17,7 +17,7 @@ fn group(name: &str, subscribe: &[&str]) -> Group {
     Group { name: name.to_owned(), subscribe, members: 1, delivery: Delivery::Shared, consumer: None }
 }
 
-/// The findings as `severity code subject`, and the text of each.
+/// Returns the severity, code and subject of each finding.
 fn codes(findings: &[Finding]) -> Vec<(Severity, &str, &str)> {
     findings.iter().map(|finding| (finding.severity, finding.code, finding.subject.as_str())).collect()
 }
