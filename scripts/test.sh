@@ -10,7 +10,7 @@ export RUST_TEST_THREADS=${1:?scripts/test.sh THREADS}
 log=$(mktemp)
 lane=
 cleanup() {
-    if [ -n "$lane" ]; then kill "$lane" 2>/dev/null || true; fi
+    if [ -n "$lane" ]; then kill -- "-$lane" 2>/dev/null || true; fi
     rm -f "$log"
 }
 trap cleanup EXIT
@@ -20,8 +20,11 @@ tests() { cargo --locked test --no-fail-fast "$@"; }
 tests --no-run
 failed=0
 # The output of the second lane follows that of the first, so that the two do not mix.
+# With job control the lane is a process group, and its tests do not inherit an ignored SIGINT.
+set -m
 tests --test kafka --test pure >"$log" 2>&1 &
 lane=$!
+set +m
 tests --lib --bins --test architecture --test nats --test program || failed=1
 wait "$lane" || failed=1
 lane=
