@@ -39,7 +39,7 @@ fn the_broker_tells_its_figures() {
     }
     settle(&mut publisher, &mut Vec::new());
     let sample = bus.observe().unwrap();
-    assert!(sample.stored_bytes.is_some_and(|bytes| (100..100_000).contains(&bytes)), "{sample:?}");
+    assert!(sample.disk_bytes.is_some_and(|bytes| (100..100_000).contains(&bytes)), "{sample:?}");
     assert_eq!((sample.stored_events, sample.pending, sample.ack_pending), (10, vec![10], vec![0]));
     assert_eq!(sample.owed, [10]);
     assert_eq!(receive(&mut bus.member(0, 0).unwrap(), 10).len(), 10);
