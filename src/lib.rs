@@ -13,8 +13,8 @@
 //! let shorter = ["load.warmup=0s".to_owned(), "load.duration=2s".to_owned()];
 //! let plan = tickgate::read_profile(&Source::find("quick")?, &shorter)?;
 //!
-//! // The bus to use; `Asked::default()` starts a server for the run.
-//! let asked = Asked { at: "sim".into(), ..Asked::default() };
+//! // The bus to use; `Asked::default()` uses the one of the environment, or starts a server.
+//! let asked = Asked { at: Some("sim".into()), ..Asked::default() };
 //! let choice = Choice::resolve(&asked, &plan, &|variable| std::env::var(variable).ok())?;
 //!
 //! let (identity, interrupt) = (Identity::new(), Interrupt::default());
