@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Does tickgate's own memory stay flat? Runs 10,000 events/s for MINUTES (5; at least 2) on a nats-server of its own and follows its
+# Does tickgate's own memory stay flat? Runs 10,000 events/s for MINUTES (5; at least 3) on a nats-server of its own and follows its
 # resident memory, which its record holds for every second: a line through what comes after the first minute is drawn on to
 # one hour, and must stay below 64 MB.
 #   scripts/memory.sh [MINUTES]
@@ -23,7 +23,7 @@ record = json.load(open(sys.argv[1]))
 rows = [(row["at_ns"] / 1e9, row["harness_memory_bytes"]) for row in record["timeline"] if row["harness_memory_bytes"]]
 rows = [(at, size) for at, size in rows if at >= SETTLED]
 if len(rows) < 60:
-    sys.exit(f"memory: {len(rows)} readings after the first minute are too few: run for at least two minutes")
+    sys.exit(f"memory: {len(rows)} readings after the first minute are too few: run for at least three minutes")
 mean_at, mean = (sum(values) / len(rows) for values in zip(*rows))
 slope = sum((at - mean_at) * (size - mean) for at, size in rows) / sum((at - mean_at) ** 2 for at, _ in rows)
 peak, hour = max(size for _, size in rows), mean + slope * (HOUR - mean_at)
