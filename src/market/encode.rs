@@ -161,12 +161,11 @@ pub(super) mod tests {
         plan.market.symbols = 200;
         for size in [0, 1000, 5000] {
             plan.market.event_size = Size { bytes: size };
-            let mut market = Market::new(&plan, 0xfff, 0, 1);
+            let (most, mut market) = (plan.largest_event(), Market::new(&plan, 0xfff, 0, 1));
             for topic in 0..plan.topology.topics.len() {
                 for sequence in 0..2000 {
                     let event =
                         encoded(&mut market, topic, sequence % 200, sequence, NOW + u64::from(sequence));
-                    let most = plan.largest_event();
                     assert!(num::count(event.len()) <= most, "{} of {most}: {event}", event.len());
                 }
             }
