@@ -86,7 +86,7 @@ class Look:
         width = self.driver.execute_script("return document.documentElement.clientWidth")
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
         shot = self.driver.execute_cdp_cmd(
-            "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "clip": clip}
+            "Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True, "optimizeForSpeed": True, "clip": clip}
         )
         (self.pictures / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))
 
@@ -100,7 +100,8 @@ class Look:
             for complaint in self.driver.execute_script(LOOK, medium == "print", fewest):
                 self.complain(where, complaint)
             self.picture(f"{run}-{name}")
-            if name in ("light", "dark", "narrow"):
+            # The rules look at the document and its colours; width makes no difference to most of them.
+            if name in ("light", "dark") or (name == "narrow" and run in ("failing", "crowded")):
                 self.accessible(where)
             self.logs(where, path)
         self.switch(path, run)
