@@ -47,9 +47,10 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
 
-campaign: compiler brokers ## drawn accounts of a NATS server, with nats-py as the referee (COUNT=30 accounts, SEED=…)
+campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \
 		$(CARGO) test --test program -- campaign:: --nocapture
+	TICKGATE_CAMPAIGN_SEED=$(SEED) $(CARGO) test --test kafka -- campaign:: --nocapture
 
 mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)
