@@ -26,4 +26,5 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod target;
+mod terminal;
 mod verdicts;
