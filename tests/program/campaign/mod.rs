@@ -1,5 +1,5 @@
-//! Drawn accounts of a NATS server, with nats-py as the referee of who may get in: whoever it lets in gets in, and
-//! whoever it refuses is told why.
+//! Drawn accounts of a NATS server, with nats-py as the referee of who may get in: a run passes where nats-py does
+//! what a run does, and elsewhere its error names the reason.
 //!
 //! `make campaign SEED=… COUNT=…` draws others; a failure prints the seed of its case.
 
