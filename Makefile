@@ -4,11 +4,13 @@ PROFILE ?= quick
 SEEDS ?= 2000
 FIRST ?= 0
 PART ?=
-TARGET ?= profile objective pattern outside event record journal
+TARGET ?= profile objective pattern outside event record journal properties jaas frames
 SECONDS ?= 60
 MINUTES ?= 5
 ROUNDS ?= 5
 RUNS ?= 20
+SEED ?= 1
+COUNT ?= 30
 PEERS ?=
 FLOOR ?=
 # External programs without which `make test` fails (see tests/); others that are missing are listed at its end.
@@ -18,7 +20,7 @@ THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help demo test sim campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -44,6 +46,11 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
+
+campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
+	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \
+		$(CARGO) test --test program -- campaign:: --nocapture
+	TICKGATE_CAMPAIGN_SEED=$(SEED) $(CARGO) test --test kafka -- campaign:: --nocapture
 
 mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)

@@ -87,7 +87,9 @@ pub enum RunError {
     /// A group does not receive.
     #[error(
         "not ready after {seconds} s: {silent} ({reason}); check that the user may publish to the run's subjects, that \
-         they reach the stream, and that nothing else consumes from this run's groups"
+         they reach the stream, and that nothing else consumes from this run's groups; where the stream is of another \
+         account, the user's account must import these subjects, too, and the API must be exported with \
+         `response_type: stream`"
     )]
     NotReady {
         /// What is not ready.

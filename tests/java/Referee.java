@@ -29,6 +29,7 @@ final class Referee {
         switch (args[0]) {
             case "properties" -> lines(args[1], Referee::properties);
             case "jaas" -> lines(args[1], Referee::jaas);
+            case "client" -> lines(args[1], Referee::client);
             case "user" -> user(args[1], args[2], args[3]);
             case "quota" -> quota(args[1], args[2], Double.parseDouble(args[3]));
             case "admit" -> admit(List.of(args).subList(1, args.length));
@@ -83,6 +84,13 @@ final class Referee {
             all.put(hex(option.getKey()), option.getValue().toString());
         }
         return "read " + hex(entries.get(0).getLoginModuleName()) + pairs(all);
+    }
+
+    /** A whole file: its pairs, and the login in it. */
+    private static String client(byte[] text) throws Exception {
+        Properties properties = new Properties();
+        properties.load(new ByteArrayInputStream(text));
+        return properties(text) + " | " + jaas(properties.getProperty("sasl.jaas.config").getBytes(StandardCharsets.UTF_8));
     }
 
     private static Admin admin(String brokers) {

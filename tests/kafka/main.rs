@@ -1,5 +1,7 @@
 //! The Kafka driver and the program on a real Kafka, and brokers in containers.
 
+#[cfg(feature = "kafka")]
+mod campaign;
 #[cfg(feature = "containers")]
 mod containers;
 #[cfg(feature = "kafka")]

@@ -19,7 +19,7 @@ use crate::support::outside;
 use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
-fn referee(args: &[&str]) -> Vec<String> {
+pub(super) fn referee(args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
@@ -34,17 +34,17 @@ fn referee(args: &[&str]) -> Vec<String> {
 }
 
 /// A broker with a listener for each way in, and two users.
-struct Cluster {
+pub(super) struct Cluster {
     broker: LocalKafka,
-    certificates: Certificates,
-    users: u16,
-    safe: u16,
-    both: u16,
-    mutual: u16,
+    pub(super) certificates: Certificates,
+    pub(super) users: u16,
+    pub(super) safe: u16,
+    pub(super) both: u16,
+    pub(super) mutual: u16,
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let (users, safe, both, mutual) = (free(), free(), free(), free());
         let certificates = Certificates::new();
@@ -90,7 +90,7 @@ impl Cluster {
 }
 
 /// What tickgate says of a file: whether it gets in, and if not, why.
-fn attempt(port: u16, file: &Path) -> Result<(), String> {
+pub(super) fn attempt(port: u16, file: &Path) -> Result<(), String> {
     let plan = support::plan();
     let access = Access::from_properties(file).map_err(|error| error.to_string())?;
     let target = Target::parse(&format!("kafka://127.0.0.1:{port}")).unwrap();
@@ -110,8 +110,8 @@ fn attempt(port: u16, file: &Path) -> Result<(), String> {
     KafkaBus::connect(target, &setup).map(drop).map_err(|error| error.to_string())
 }
 
-const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
-const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+pub(super) const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+pub(super) const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
 
 /// A text as the value of one key, on lines that go on.
 fn continued(text: &str) -> String {
@@ -199,18 +199,13 @@ fn tries(cluster: &Cluster) -> Vec<(u16, String, &'static str)> {
     ]
 }
 
-#[test]
-fn whoever_kafkas_own_client_lets_in_gets_in_and_others_hear_why() {
-    if !is_there() {
-        return;
-    }
-    let cluster = Cluster::start();
+/// What the referee and tickgate say of files, each for a listener.
+pub(super) fn both(tries: &[(u16, &str)]) -> Vec<(String, Result<(), String>)> {
     let folder = tempfile::tempdir().unwrap();
-    let tries = tries(&cluster);
     let files: Vec<PathBuf> =
         (0..tries.len()).map(|at| folder.path().join(format!("{at}.properties"))).collect();
     let mut args = vec!["admit".to_owned()];
-    for (file, (port, text, _)) in files.iter().zip(&tries) {
+    for (file, (port, text)) in files.iter().zip(tries) {
         std::fs::write(file, text).unwrap();
         args.extend([format!("127.0.0.1:{port}"), file.display().to_string()]);
     }
@@ -219,13 +214,27 @@ fn whoever_kafkas_own_client_lets_in_gets_in_and_others_hear_why() {
         let said = scope.spawn(|| referee(&args));
         let ours: Vec<_> = files
             .iter()
-            .zip(&tries)
-            .map(|(file, (port, ..))| scope.spawn(move || attempt(*port, file)))
+            .zip(tries)
+            .map(|(file, (port, _))| scope.spawn(move || attempt(*port, file)))
             .collect();
         let ours: Vec<_> = ours.into_iter().map(|thread| thread.join().unwrap()).collect();
         (said.join().unwrap(), ours)
     });
     assert_eq!(said.len(), tries.len());
+    said.into_iter().zip(ours).collect()
+}
+
+#[test]
+fn whoever_kafkas_own_client_lets_in_gets_in_and_others_hear_why() {
+    if !is_there() {
+        return;
+    }
+    let cluster = Cluster::start();
+    let tries = tries(&cluster);
+    let (said, ours): (Vec<_>, Vec<_>) =
+        both(&tries.iter().map(|(port, text, _)| (*port, text.as_str())).collect::<Vec<_>>())
+            .into_iter()
+            .unzip();
     for (((_, text, why), said), ours) in tries.iter().zip(&said).zip(&ours) {
         match ours {
             Ok(()) => assert_eq!((said.as_str(), *why), ("in", ""), "{text}"),

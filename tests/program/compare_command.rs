@@ -6,6 +6,7 @@ use rustix::process::Signal;
 use tickgate::compare::{Comparison, Finding, Order, Outcome, Trial};
 use tickgate::record::Record;
 
+use crate::support::nats::NatsServer;
 use crate::support::program::{Done, Place};
 use crate::support::records;
 
@@ -20,6 +21,62 @@ fn compare(place: &Place, more: &[&str]) -> Done {
 fn account(place: &Place) -> Comparison {
     let text = std::fs::read_to_string(place.run_folder().join("compare.json")).expect("an account");
     serde_json::from_str(&text).expect("an account that can be read")
+}
+
+/// The record of a run of the only comparison.
+#[track_caller]
+fn record(place: &Place, run: &str) -> Record {
+    let text = std::fs::read_to_string(place.run_folder().join(run).join("record.json")).expect("a record");
+    serde_json::from_str(&text).expect("a record that can be read")
+}
+
+/// Two servers with a monitoring endpoint each.
+fn monitored() -> [(NatsServer, String); 2] {
+    let held = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let ports = held.each_ref().map(|held| held.local_addr().expect("an address").port());
+    drop(held);
+    [("one", ports[0]), ("two", ports[1])].map(|(name, port)| {
+        let server = NatsServer::with(&format!("server_name: {name}\nhttp: \"127.0.0.1:{port}\""));
+        (server, format!("http://127.0.0.1:{port}"))
+    })
+}
+
+#[test]
+fn each_side_has_the_monitoring_endpoints_of_its_own_bus() {
+    let [(one, at_one), (two, at_two)] = monitored();
+    let side = |server: &NatsServer, monitor: &str| {
+        (format!("broker={}", server.url()), format!("monitor={monitor}"))
+    };
+    let ((a, seen_a), (b, seen_b)) = (side(&one, &at_one), side(&two, &at_two));
+    let place = Place::new();
+    let sides = ["--a", &a, "--a", &seen_a, "--b", &b, "--b", &seen_b, "--pairs", "1", "--allow-unequal"];
+    let done = compare(&place, &[&sides[..], &SHORT].concat());
+    done.ends(3);
+    for (run, name, url) in [("a-01", "one", &at_one), ("b-01", "two", &at_two)] {
+        let record = record(&place, run);
+        let nodes: Vec<_> = record.broker.nodes.iter().map(|node| (node.name.as_str(), &node.url)).collect();
+        assert_eq!(nodes, [(name, url)], "{run}");
+        assert!(record.broker.nodes[0].memory_bytes > 0, "{:?}", record.broker.nodes);
+    }
+    let text = std::fs::read_to_string(place.run_folder().join("compare.json")).expect("an account");
+    assert!(text.contains(&seen_a) && text.contains(&seen_b), "the sides say what differs");
+}
+
+#[test]
+fn endpoints_that_both_sides_have_are_not_asked_for_a_bus_of_one_side() {
+    let [(one, _), (two, at_two)] = monitored();
+    let place = Place::new();
+    let a = format!("broker={}", one.url());
+    let both = ["--broker", &two.url(), "--monitor", &at_two, "--pairs", "1", "--allow-unequal"];
+    let done = compare(&place, &[&["--a", &a, "--b", "bus.window=100"], &both[..], &SHORT].concat());
+    done.ends(3);
+    for (run, names) in [("a-01", vec![]), ("b-01", vec!["two"])] {
+        let nodes = record(&place, run).broker.nodes;
+        assert_eq!(nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>(), names, "{run}");
+    }
+    // A server of tickgate's own has no endpoints of others.
+    let local = ["--a", "broker=local", "--a", "monitor=http://127.0.0.1:1", "--b", "broker=local"];
+    compare(&place, &local).fails(2, &["side A: --monitor is for a bus that tickgate did not start"]);
 }
 
 #[test]

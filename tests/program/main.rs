@@ -3,6 +3,7 @@
 //! [`support::program`] runs a few at a time, each in its own folder.
 
 mod bad_input;
+mod campaign;
 mod ci_docs;
 mod cli;
 mod compare_command;
@@ -25,4 +26,5 @@ mod session;
 #[path = "../support/mod.rs"]
 mod support;
 mod target;
+mod terminal;
 mod verdicts;

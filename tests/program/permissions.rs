@@ -48,6 +48,78 @@ fn without_acknowledgements_their_subjects_are_not_needed() {
     done.ends(0);
 }
 
+/// The published lines for another start of the API's subjects.
+fn under(api: &str) -> Vec<String> {
+    published().into_iter().map(|line| line.replace("\"$JS.API.", &format!("\"{api}."))).collect()
+}
+
+/// The user with these permissions.
+fn gate(lines: &[String]) -> String {
+    format!("{{ user: gate, password: pw, permissions: {{\n{}\n}} }}", lines.join("\n"))
+}
+
+/// A server whose `JetStream` has a domain.
+fn in_a_domain(lines: &[String]) -> Vec<NatsServer> {
+    let accounts = format!("accounts {{ A {{ jetstream: enabled, users: [ {} ] }} }}", gate(lines));
+    vec![NatsServer::of(&accounts, ", domain: hub")]
+}
+
+/// A server without `JetStream`, a leaf node of one whose `JetStream` has a domain.
+fn behind_a_leaf_node(lines: &[String]) -> Vec<NatsServer> {
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let hub = NatsServer::of(&format!("leafnodes {{ listen: \"127.0.0.1:{port}\" }}"), ", domain: hub");
+    let remote = format!("{{ url: \"nats-leaf://127.0.0.1:{port}\", account: A }}");
+    let accounts = format!("accounts {{ A {{ users: [ {} ] }} }}", gate(lines));
+    let leaf = NatsServer::bare(&format!("{accounts}\nleafnodes {{ reconnect: 1, remotes: [ {remote} ] }}"));
+    let patience = std::time::Instant::now();
+    while !hub.log().contains("Leafnode connection created") {
+        assert!(patience.elapsed() < std::time::Duration::from_mins(1), "no leaf node:\n{}", hub.log());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    vec![leaf, hub]
+}
+
+/// A server on which the user's account imports the API of another account under `JS.hub.API`.
+fn imported(lines: &[String]) -> Vec<NatsServer> {
+    let import = |subject: &str| format!("{{ service: {{ account: HUB, subject: \"{subject}\" }}");
+    vec![NatsServer::with(&format!(
+        "accounts {{ HUB {{ jetstream: enabled, exports: [ {{ service: \"$JS.API.>\", response: stream }}, \
+         {{ service: \"$JS.ACK.>\" }}, {{ service: \"*.ai-trader.>\" }} ] }}, \
+         A {{ users: [ {} ], imports: [ {}, to: \"JS.hub.API.>\" }}, {} }}, {} }} ] }} }}",
+        gate(lines),
+        import("$JS.API.>"),
+        import("$JS.ACK.>"),
+        import("*.ai-trader.>"),
+    ))]
+}
+
+#[test]
+fn under_a_domain_or_an_api_prefix_the_same_requests_are_enough_and_needed() {
+    type Start = fn(&[String]) -> Vec<NatsServer>;
+    let cases: [(Start, [&str; 2], &str); 3] = [
+        (in_a_domain, ["--js-domain", "hub"], "$JS.API"),
+        (behind_a_leaf_node, ["--js-domain", "hub"], "$JS.hub.API"),
+        (imported, ["--js-api-prefix", "JS.hub.API"], "JS.hub.API"),
+    ];
+    for (start, flags, api) in cases {
+        let run = |lines: &[String]| {
+            let (servers, place) = (start(lines), Place::new());
+            let done = place.gate(&[&["--broker", &servers[0].gate_url()], &flags[..]].concat());
+            (place, done)
+        };
+        let (place, done) = run(&under(api));
+        done.ends(0);
+        balances(&place.record());
+        // One that is missing is named under its prefix, and the subjects of the default API do not help.
+        let others: Vec<_> =
+            under(api).into_iter().filter(|line| !line.contains("CONSUMER.CREATE")).collect();
+        run(&others).1.fails(4, &[&format!("may not publish to {api}.CONSUMER.CREATE.>")]);
+        if api != "$JS.API" {
+            run(&published()).1.fails(4, &[&format!("may not publish to {api}.INFO")]);
+        }
+    }
+}
+
 #[test]
 fn clean_needs_two_more() {
     let mut lines = published();

@@ -69,10 +69,15 @@ fn a_user_with_just_what_a_run_needs_is_let_in() {
 /// The account of the stream exports it to the user's account, which imports the API and the subjects of the events, and
 /// the acknowledgements where `with_acks` says so.
 fn imported(with_acks: bool) -> NatsServer {
+    exported("stream", with_acks)
+}
+
+/// The same with an API that answers in this way.
+fn exported(response: &str, with_acks: bool) -> NatsServer {
     let import = |subject: &str| format!("{{ service: {{ account: OWNER, subject: \"{subject}\" }} }}");
     let acks = if with_acks { format!(", {}", import("$JS.ACK.>")) } else { String::new() };
     NatsServer::with(&format!(
-        "accounts {{ OWNER {{ jetstream: enabled, exports: [ {{ service: \"$JS.API.>\", response: stream }}, \
+        "accounts {{ OWNER {{ jetstream: enabled, exports: [ {{ service: \"$JS.API.>\", response: {response} }}, \
          {{ service: \"$JS.ACK.>\" }}, {{ service: \"ai-trader.>\" }} ] }}, \
          A {{ users: [ {{ user: gate, password: pw }} ], imports: [ {}, {}{acks} ] }} }}",
         import("$JS.API.>"),
@@ -90,6 +95,15 @@ fn acknowledgements_that_reach_nobody_are_found_before_the_load() {
     );
     assert!(place.runs().is_empty());
     gate(&imported(true), &[]).1.ends(0);
+}
+
+#[test]
+fn an_exported_api_that_answers_once_delivers_one_event_and_what_it_takes_is_said() {
+    let server = exported("singleton", true);
+    let (place, url) = (Place::new(), server.gate_url());
+    let flags = ["--broker", &url, "--allow-prefix", "ai-trader", "--js-api-prefix", "$JS.API"];
+    place.gate(&flags).fails(4, &["`response_type: stream`", "not ready after"]);
+    assert!(place.runs().is_empty());
 }
 
 #[test]

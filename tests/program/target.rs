@@ -204,7 +204,7 @@ fn jetstream_of_another_account() {
     whole(&place.record());
     place
         .gate(&["--js-api-prefix", "JS.hub.API"])
-        .fails(4, &["that account must take the events", "no responders"]);
+        .fails(4, &["that account must take the events", "no responders", "must import these subjects, too"]);
     place.gate(&SHORT).fails(4, &["has no JetStream for us", "--js-api-prefix"]);
     place.gate(&["--js-api-prefix", "JS.>"]).fails(2, &["`JS.>`"]);
     place.gate(&["--js-api-prefix", "a", "--js-domain", "b"]).ends(2);

@@ -84,6 +84,23 @@ fn texts_from_outside() {
     holds("outside", targets::outside, 2000);
 }
 
+#[cfg(feature = "kafka")]
+#[test]
+fn properties_files_of_kafkas_clients() {
+    holds("properties", targets::properties, 2000);
+}
+
+#[cfg(feature = "kafka")]
+#[test]
+fn logins_of_kafkas_clients() {
+    holds("jaas", targets::jaas, 2000);
+}
+
+#[test]
+fn frames_of_a_nats_server() {
+    holds("frames", targets::frames, 2000);
+}
+
 #[test]
 fn events() {
     holds("event", targets::event, 1000);

@@ -11,6 +11,13 @@ pub struct OperatorMode {
     pub creds: String,
 }
 
+/// Adds the fields of `more` to a JSON object.
+fn extend(object: &mut Value, more: &Value) {
+    for (name, value) in more.as_object().into_iter().flatten() {
+        object[name] = value.clone();
+    }
+}
+
 impl OperatorMode {
     /// An account with `JetStream` and no limits.
     pub fn new() -> Self {
@@ -19,15 +26,21 @@ impl OperatorMode {
 
     /// The same, with a user whose JWT ends at a time, in seconds since 1970.
     pub fn until(expires: Option<u64>) -> Self {
+        Self::with(&json!({}), &json!({}), expires)
+    }
+
+    /// With these limits of the account and these claims of the user.
+    pub fn with(account_limits: &Value, user_fields: &Value, expires: Option<u64>) -> Self {
         let (operator, account, user) =
             (KeyPair::new_operator(), KeyPair::new_account(), KeyPair::new_user());
         let system = KeyPair::new_account();
         let claims = |kind: &str| json!({"type": kind, "version": 2});
         let operator_jwt = sign(&operator, &operator.public_key(), "operator", &claims("operator"), None);
-        let limits = json!({
+        let mut limits = json!({
             "subs": -1, "data": -1, "payload": -1, "imports": -1, "exports": -1, "wildcards": true, "conn": -1, "leaf": -1,
             "mem_storage": -1, "disk_storage": -1, "streams": -1, "consumer": -1
         });
+        extend(&mut limits, account_limits);
         let mut account_claims = claims("account");
         account_claims["limits"] = limits;
         let account_jwt = sign(&operator, &account.public_key(), "trading", &account_claims, None);
@@ -40,6 +53,7 @@ impl OperatorMode {
         for unlimited in ["subs", "data", "payload"] {
             user_claims[unlimited] = json!(-1);
         }
+        extend(&mut user_claims, user_fields);
         let user_jwt = sign(&account, &user.public_key(), "harness", &user_claims, expires);
         Self {
             config: format!(

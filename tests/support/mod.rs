@@ -13,6 +13,7 @@ pub mod attempts;
 pub mod certificates;
 pub mod comparisons;
 pub mod contract;
+pub mod draw;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -24,6 +25,7 @@ pub mod program;
 pub mod proxy;
 pub mod records;
 pub mod rig;
+pub mod spelling;
 pub mod strangers;
 pub mod toy;
 

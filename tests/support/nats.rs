@@ -72,6 +72,11 @@ impl NatsServer {
         Self::launch(extra, None)
     }
 
+    /// With these lines of configuration, and these in the block `jetstream`.
+    pub fn of(extra: &str, jetstream: &str) -> Self {
+        Self::launch(extra, Some(jetstream))
+    }
+
     fn launch(extra: &str, jetstream: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let jetstream = jetstream.map(str::to_owned);

@@ -12,8 +12,14 @@
 
 mod event;
 mod files;
+#[cfg(feature = "kafka")]
+mod kafka;
+mod nats;
 mod texts;
 
 pub use event::event;
 pub use files::{journal, journal_cut_at, record};
+#[cfg(feature = "kafka")]
+pub use kafka::{jaas, properties};
+pub use nats::frames;
 pub use texts::{objective, outside, pattern, profile};

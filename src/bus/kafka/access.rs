@@ -3,10 +3,10 @@
 //! Secrets come from a URL, the environment or a properties file. As on NATS, they are never displayed.
 
 mod file;
-mod jaas;
+pub mod jaas;
 mod keys;
 mod pem;
-mod properties;
+pub mod properties;
 mod stores;
 
 use std::path::{Path, PathBuf};

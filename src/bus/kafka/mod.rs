@@ -28,7 +28,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset};
 use tokio::runtime::Runtime;
 
-pub use access::{Access, Pem, Sasl, TlsFiles};
+pub use access::{Access, Pem, Sasl, TlsFiles, jaas, properties};
 pub use clean::KafkaCleaner;
 pub use member::KafkaMember;
 pub use publisher::KafkaPublisher;

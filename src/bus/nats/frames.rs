@@ -14,7 +14,7 @@ const LARGEST_MESSAGE: usize = 64 << 20;
 
 /// A frame from the server, as ranges of the bytes that contain it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Frame {
+pub enum Frame {
     /// Information about the server; JSON.
     Info(Range<usize>),
     /// An event or an answer.
@@ -31,7 +31,7 @@ pub(super) enum Frame {
 
 /// Positions of the parts of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MessageAt {
+pub struct MessageAt {
     subject: Range<usize>,
     reply: Range<usize>,
     headers: Range<usize>,
@@ -41,22 +41,25 @@ pub(super) struct MessageAt {
 /// The bytes do not follow the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("what the server sent is not the NATS protocol")]
-pub(super) struct Malformed;
+pub struct Malformed;
 
 /// A message whose parts are in a connection's input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Message<'a> {
-    pub(super) subject: &'a str,
+pub struct Message<'a> {
+    /// The subject.
+    pub subject: &'a str,
     /// The reply subject; empty where there is none.
-    pub(super) reply: &'a str,
+    pub reply: &'a str,
     /// Version line, header lines and the empty line; empty where there are none.
     headers: &'a [u8],
-    pub(super) payload: &'a [u8],
+    /// The payload.
+    pub payload: &'a [u8],
 }
 
 impl MessageAt {
     /// Returns the message, given the bytes in which it was found.
-    pub(super) fn of<'a>(&self, bytes: &'a [u8]) -> Message<'a> {
+    #[must_use]
+    pub fn of<'a>(&self, bytes: &'a [u8]) -> Message<'a> {
         let part = |range: &Range<usize>| bytes.get(range.clone()).unwrap_or_default();
         let text = |range| str::from_utf8(part(range)).unwrap_or_default();
         Message {
@@ -68,7 +71,8 @@ impl MessageAt {
     }
 
     /// Shifts the positions by `by` bytes, for input that has `by` more bytes in front.
-    pub(super) fn moved(self, by: usize) -> Self {
+    #[must_use]
+    pub fn moved(self, by: usize) -> Self {
         let moved = |range: Range<usize>| range.start + by..range.end + by;
         Self {
             subject: moved(self.subject),
@@ -81,7 +85,8 @@ impl MessageAt {
 
 impl<'a> Message<'a> {
     /// Returns the status in the version line (503 in `NATS/1.0 503`).
-    pub(super) fn status(&self) -> Option<u16> {
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
         if self.headers.is_empty() {
             return None;
         }
@@ -89,12 +94,14 @@ impl<'a> Message<'a> {
     }
 
     /// Returns the text after the status.
-    pub(super) fn description(&self) -> &'a str {
+    #[must_use]
+    pub fn description(&self) -> &'a str {
         self.version_line().splitn(3, ' ').nth(2).unwrap_or_default().trim()
     }
 
     /// Returns the value of a header.
-    pub(super) fn header(&self, name: &str) -> Option<&'a str> {
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'a str> {
         let of_that_name = |line: &'a str| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim())
@@ -103,7 +110,8 @@ impl<'a> Message<'a> {
     }
 
     /// Returns whether there are header lines.
-    pub(super) fn has_headers(&self) -> bool {
+    #[must_use]
+    pub fn has_headers(&self) -> bool {
         self.lines().skip(1).any(|line| !line.is_empty())
     }
 
@@ -120,7 +128,7 @@ impl<'a> Message<'a> {
 ///
 /// # Errors
 /// When the bytes do not begin with a frame.
-pub(super) fn next(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Malformed> {
+pub fn next(bytes: &[u8]) -> Result<Option<(Frame, usize)>, Malformed> {
     let Some(end) = memchr(b'\n', bytes) else {
         return if bytes.len() > LONGEST_LINE { Err(Malformed) } else { Ok(None) };
     };
@@ -206,7 +214,7 @@ fn number(digits: &[u8]) -> Option<usize> {
 }
 
 /// Appends a number in decimal digits.
-pub(super) fn push_number(out: &mut Vec<u8>, mut number: u64) {
+pub fn push_number(out: &mut Vec<u8>, mut number: u64) {
     let mut digits = [0; 20];
     let mut first = digits.len();
     loop {
@@ -223,7 +231,7 @@ pub(super) fn push_number(out: &mut Vec<u8>, mut number: u64) {
 
 /// Appends a message; `reply` appends its reply subject. `headers` is empty where there are none; otherwise it ends
 /// with the empty line.
-pub(super) fn push_message(
+pub fn push_message(
     out: &mut Vec<u8>,
     subject: &str,
     reply: impl FnOnce(&mut Vec<u8>),

@@ -11,7 +11,7 @@ mod context;
 mod denial;
 mod dial;
 mod disk;
-mod frames;
+pub mod frames;
 mod like;
 mod link;
 mod member;

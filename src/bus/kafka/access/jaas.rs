@@ -8,23 +8,24 @@ use std::str::Chars;
 
 /// One login module with its options.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Login {
+pub struct Login {
     /// Class name of the module.
-    pub(super) module: String,
+    pub module: String,
     /// Options in file order; if a name is repeated, the last one counts.
-    pub(super) options: Vec<(String, String)>,
+    pub options: Vec<(String, String)>,
 }
 
 impl Login {
     /// Returns the value of an option.
-    pub(super) fn option(&self, name: &str) -> Option<&str> {
+    #[must_use]
+    pub fn option(&self, name: &str) -> Option<&str> {
         self.options.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
 /// Why a text is not a configuration of one login module. No message quotes a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Wrong {
+pub enum Wrong {
     /// The text is empty.
     #[error("no login module is named")]
     Empty,
@@ -49,7 +50,7 @@ pub(crate) enum Wrong {
 ///
 /// # Errors
 /// When Kafka would refuse it.
-pub(super) fn parse(text: &str) -> Result<Login, Wrong> {
+pub fn parse(text: &str) -> Result<Login, Wrong> {
     let mut tokens = Tokens { rest: text.chars().peekable() };
     let login = match tokens.next() {
         Token::End => return Err(Wrong::Empty),

@@ -5,16 +5,18 @@
 
 /// One entry, in file order. A key may occur more than once; the last one counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Entry {
-    pub(super) key: String,
-    pub(super) value: String,
+pub struct Entry {
+    /// The key, without escapes.
+    pub key: String,
+    /// The value, without escapes.
+    pub value: String,
     /// The line on which it begins, from 1.
-    pub(super) line: usize,
+    pub line: usize,
 }
 
 /// Why a file cannot be read as properties.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// `\u` without four hexadecimal digits.
     #[error("line {line}: `\\u` needs four hexadecimal digits (a backslash itself is written as `\\\\`)")]
     Escape {
@@ -32,7 +34,7 @@ pub(crate) enum Malformed {
 ///
 /// # Errors
 /// When Java would refuse the file, or would read a first key that differs from the written one.
-pub(super) fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
+pub fn parse(bytes: &[u8]) -> Result<Vec<Entry>, Malformed> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Malformed::ByteOrderMark);
     }
