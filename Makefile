@@ -16,16 +16,24 @@ export TICKGATE_REQUIRE ?= nats
 # Tests wait more than they compute: twice as many at once as there are cores.
 THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
+# What `make demo` builds: `demo` (quick to build, without Kafka and containers) or `release` (the program of `make build`).
+BUILD ?= demo
+FLAGS_demo := --profile demo --no-default-features
+FLAGS_release := --release
+
 CARGO := cargo --locked
 
-.PHONY: help demo test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help build demo test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: compiler brokers ## run the profile `quick` on a local NATS server and show the verdict (PROFILE=… for another)
-	@$(CARGO) run --release -- run $(PROFILE) --broker local; code=$$?; \
+build: compiler ## build everything, Kafka included: target/release/tickgate
+	$(CARGO) build --release
+
+demo: linker brokers ## build what this needs, run the profile `quick` on a local NATS server and show the verdict (PROFILE=…; BUILD=release for the full build)
+	@$(CARGO) run $(FLAGS_$(BUILD)) -- run $(PROFILE) --broker local; code=$$?; \
 	case $$code in \
 	0) echo "demo: pass (exit code 0)" ;; \
 	3) echo "demo: INCONCLUSIVE (exit code 3): this machine was too noisy or too slow to judge; the report says why" ;; \
@@ -95,6 +103,9 @@ example: ## make reports/example/ and the picture in the README (a run of adr-00
 # The tools for building librdkafka; prints how to install them, or how to build without.
 compiler:
 	@scripts/build.sh check
+
+linker:
+	@scripts/build.sh linker
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats
