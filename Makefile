@@ -23,7 +23,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -42,6 +42,10 @@ demo: linker brokers ## build what this needs, run the profile `quick` on a loca
 
 image: build ## make the container image tickgate:VERSION of the full build (needs docker; pulls nothing)
 	scripts/image.sh build target/release/tickgate tickgate:$$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+
+cluster: compiler brokers ## test runs on a NATS cluster of three containers (needs docker)
+	$(CARGO) build
+	scripts/cluster.sh
 
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
