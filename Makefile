@@ -18,21 +18,36 @@ export TICKGATE_REQUIRE ?= nats
 # Tests wait more than they compute: twice as many at once as there are cores.
 THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 
+# What `make demo` builds: `demo` (quick to build, without Kafka and containers) or `release` (the program of `make build`).
+BUILD ?= demo
+FLAGS_demo := --profile demo --no-default-features
+FLAGS_release := --release
+
 CARGO := cargo --locked
 
-.PHONY: help demo test sim campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler
+.PHONY: help build demo image cluster test sim campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: compiler brokers ## run the profile `quick` on a local NATS server and show the verdict (PROFILE=… for another)
-	@$(CARGO) run --release -- run $(PROFILE) --broker local; code=$$?; \
+build: compiler ## build everything, Kafka included: target/release/tickgate
+	$(CARGO) build --release
+
+demo: linker brokers ## build what this needs, run the profile `quick` on a local NATS server and show the verdict (PROFILE=…; BUILD=release for the full build)
+	@$(CARGO) run $(FLAGS_$(BUILD)) -- run $(PROFILE) --broker local; code=$$?; \
 	case $$code in \
 	0) echo "demo: pass (exit code 0)" ;; \
 	3) echo "demo: INCONCLUSIVE (exit code 3): this machine was too noisy or too slow to judge; the report says why" ;; \
 	*) echo "demo: failed (exit code $$code)" >&2; exit $$code ;; \
 	esac
+
+image: build ## make the container image tickgate:VERSION of the full build (needs docker; pulls nothing)
+	scripts/image.sh build target/release/tickgate tickgate:$$(sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
+
+cluster: compiler brokers ## test runs on a NATS cluster of three containers (needs docker)
+	$(CARGO) build
+	scripts/cluster.sh
 
 test: compiler brokers ## all tests, on real brokers where a test is about a broker
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
@@ -102,6 +117,9 @@ example: ## make reports/example/ and the picture in the README (a run of adr-00
 # The tools for building librdkafka; prints how to install them, or how to build without.
 compiler:
 	@scripts/build.sh check
+
+linker:
+	@scripts/build.sh linker
 
 brokers: ## put a nats-server of the pinned version into .brokers/
 	scripts/brokers.sh nats

@@ -1,8 +1,17 @@
 #!/usr/bin/env bash
-# Installs what building librdkafka takes, from Debian, where it is missing and root allows. `scripts/build.sh check` only
-# looks whether it is there. None of it is needed for `cargo build --no-default-features`, which leaves Kafka out.
+# Installs what building librdkafka takes, from Debian, where it is missing and root allows. None of it is needed for
+# `cargo build --no-default-features`, which leaves Kafka out.
+#
+#   scripts/build.sh           looks, and installs what is missing
+#   scripts/build.sh check     only looks
+#   scripts/build.sh linker    only looks for what every Rust program needs
 set -euo pipefail
 
+if [ "${1:-}" = linker ]; then
+    type -P cargo >/dev/null || { echo "build: needs Rust (https://rustup.rs)" >&2; exit 1; }
+    type -P cc >/dev/null || { echo "build: needs a C compiler and linker, cc (on Debian: apt-get install gcc libc6-dev)" >&2; exit 1; }
+    exit
+fi
 lacks=()
 type -P cc >/dev/null || lacks+=(gcc)
 type -P c++ >/dev/null || lacks+=(g++)

@@ -37,6 +37,11 @@
 //! pure); the *host*, the *archive*, *buses*, *profiles* and *brokers* are the outside world, and *run*, *session* and *cli*
 //! put it together. The *selftest* compares simulated runs with known figures.
 
+#[cfg(not(any(target_os = "linux", pure)))]
+compile_error!(
+    "tickgate runs on Linux only; elsewhere, run it in a container or a virtual machine (see README.md)"
+);
+
 // The modules are not the library's interface: tests, benches and fuzzing use them. `--cfg internals` documents them.
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod num;
@@ -63,46 +68,47 @@ pub mod compare;
 pub mod report;
 
 // `--cfg pure` builds the half above alone: nothing in it can depend on the half below, and it compiles in a second.
+// Linux only: on another system the error above is the only one.
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod host;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod archive;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod bus;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod profile;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod broker;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod run;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod session;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod selftest;
 #[cfg_attr(not(internals), doc(hidden))]
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub mod cli;
 
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub use archive::read_record;
 pub use compare::{Comparison, compare};
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub use host::{clock::Clock, signal::Interrupt};
 pub use plan::Plan;
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub use profile::{Source, read as read_profile};
 pub use record::{Record, Verdict};
 pub use report::{Beside, files as render};
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub use run::{Event, Identity, Observer};
-#[cfg(not(pure))]
+#[cfg(all(target_os = "linux", not(pure)))]
 pub use session::{Asked, Choice, Order, SessionError, run};
 pub use verdict::judged;

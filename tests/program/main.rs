@@ -9,6 +9,7 @@ mod cli;
 mod compare_command;
 mod example;
 mod gate;
+mod image;
 mod interruption;
 mod own_server;
 mod own_stream;
