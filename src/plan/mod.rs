@@ -409,6 +409,19 @@ impl Plan {
         Keys::new(self.topology.topics.len(), self.market.symbols)
     }
 
+    /// Returns what to change to make the largest events smaller, for a hint.
+    #[must_use]
+    pub fn smaller_events(&self) -> &'static str {
+        match self.payload.content() {
+            Content::Envelope if self.market.event_size.bytes > 0 => {
+                "lower `market.event_size`, or leave the largest topics out of the mix"
+            }
+            Content::Envelope => "leave the largest topics out of the mix",
+            Content::Template(_) => "shorten the template (`payload.template`, `payload.file`)",
+            Content::Samples(_) => "take the longest lines out of `payload.samples`",
+        }
+    }
+
     /// An encoded event has no more bytes.
     #[must_use]
     pub fn largest_event(&self) -> u64 {

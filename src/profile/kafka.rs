@@ -1,8 +1,10 @@
 //! The combinations that a plan for Kafka must not have.
 
 use super::section::Reader;
+use super::setting;
 use crate::bus::kafka_topics;
-use crate::plan::{Acks, Delivery, Plan, Storage};
+use crate::load::largest_event_bytes;
+use crate::plan::{Acks, Content, Delivery, Plan, Storage};
 
 /// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -57,6 +59,26 @@ fn size(plan: &Plan, reader: &mut Reader) {
             format!(
                 "`market.event_size` is {}; expected at most {MOST} bytes, for Kafka's topics take messages of 1MiB",
                 plan.market.event_size
+            )
+        });
+        return;
+    }
+    let key = match plan.payload.content() {
+        Content::Envelope => return,
+        Content::Template(_) if reader.written("payload.file") => "payload.file",
+        Content::Template(_) => "payload.template",
+        Content::Samples(_) => "payload.samples",
+    };
+    if !reader.sound(&setting::SIZES) {
+        return;
+    }
+    let largest = largest_event_bytes(plan);
+    if largest > MOST {
+        let at = reader.at(key);
+        reader.wrong(at, || {
+            format!(
+                "events of `{key}` have up to {largest} bytes; expected at most {MOST} bytes, because Kafka's topics accept \
+                 messages up to 1MiB"
             )
         });
     }

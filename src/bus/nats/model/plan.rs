@@ -159,9 +159,10 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "`max_msg_size` of {} is {most}, and events of this plan have up to {largest} bytes; lower \
-             `market.event_size`, leave the largest topics out of the mix, or change the configuration",
-            self.of
+            "`max_msg_size` of {} is {most}, and events of this plan have up to {largest} bytes; {}, or change the \
+             configuration",
+            self.of,
+            plan.smaller_events()
         ))
     }
 
