@@ -329,16 +329,20 @@ impl Bus {
         }
     }
 
-    /// The stream of the bus whose configuration the run's own copies.
+    /// The stream or topic of the bus whose configuration the run's own copies.
     #[must_use]
     pub fn like(&self) -> Option<&str> {
-        self.nats.like.as_deref().filter(|_| self.kind == BusKind::Nats)
+        self.of_kind(self.nats.like.as_deref(), self.kafka.like.as_deref())
     }
 
-    /// The stream of somebody's that the run publishes into.
+    /// The existing stream or topic that the run publishes into.
     #[must_use]
     pub fn attach(&self) -> Option<&str> {
-        self.nats.attach.as_deref().filter(|_| self.kind == BusKind::Nats)
+        self.of_kind(self.nats.attach.as_deref(), self.kafka.attach.as_deref())
+    }
+
+    fn of_kind<'a>(&self, nats: Option<&'a str>, kafka: Option<&'a str>) -> Option<&'a str> {
+        if self.kind == BusKind::Nats { nats } else { kafka.filter(|_| self.kind == BusKind::Kafka) }
     }
 
     /// The number of events of the given size that fit, at least one.

@@ -28,6 +28,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
         });
     }
     if bus.kafka.min_insync_replicas > bus.replicas
+        && bus.like().or(bus.attach()).is_none()
         && reader.sound(&["bus.replicas", "bus.kafka.min_insync_replicas"])
     {
         let at = reader.at("bus.kafka.min_insync_replicas");
@@ -86,6 +87,10 @@ fn size(plan: &Plan, reader: &mut Reader) {
 
 /// Members that could receive nothing, and deliveries that Kafka does not have.
 fn members(plan: &Plan, reader: &mut Reader) {
+    if plan.bus.kafka.leaves_partitions() || plan.bus.kafka.attach.is_some() {
+        // The number of partitions is known when the topic has been read.
+        return;
+    }
     for group in plan.groups.iter().filter(|group| group.members > 1) {
         let path = format!("groups.{}", group.name);
         if !reader.sound(&[&path, "bus.partitions"]) {

@@ -105,6 +105,7 @@ fn attempt(port: u16, file: &Path) -> Result<(), String> {
         clock: Clock::start(),
         version: None,
         store: None,
+        model: None,
         keep: false,
     };
     KafkaBus::connect(target, &setup).map(drop).map_err(|error| error.to_string())
