@@ -19,7 +19,7 @@ use crate::support::outside;
 use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
-fn referee(args: &[&str]) -> Vec<String> {
+pub(crate) fn referee(args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
