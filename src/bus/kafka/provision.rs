@@ -403,6 +403,9 @@ impl Admin<'_> {
         ];
         if local {
             settings.push(("heap".to_owned(), kafka.heap.to_string()));
+        } else {
+            // In KRaft mode, metadata names any broker as the controller.
+            settings.push(("controller".to_owned(), "not known".to_owned()));
         }
         settings.extend(
             metadata.brokers().first().map_or_else(Vec::new, |broker| self.broker_settings(broker.id())),
