@@ -5,10 +5,13 @@
 
 #[cfg(feature = "kafka")]
 pub mod kafka;
+#[path = "kafka/model.rs"]
+pub mod kafka_model;
 #[path = "kafka/topics.rs"]
 pub mod kafka_topics;
 pub mod leftover;
 mod marks;
+mod model;
 pub mod nats;
 pub(crate) mod secret;
 pub mod sim;
@@ -17,7 +20,7 @@ mod words;
 
 use std::time::Duration;
 
-pub use nats::model::{Applied, Model};
+pub use model::{Applied, Model};
 
 use crate::host::sleep::Sleeper;
 use crate::plan::Ns;

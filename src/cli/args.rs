@@ -233,7 +233,7 @@ pub(super) struct Broker {
     /// Start the server with the settings of this nats-server.conf; what cannot be kept (addresses, store, users, other servers) is a warning
     #[arg(long, value_name = "FILE")]
     pub(super) server_config: Option<PathBuf>,
-    /// Publish into the stream that bus.nats.attach names, where its other consumers receive the events
+    /// Publish into the stream or topic that bus.nats.attach or bus.kafka.attach names, where its other consumers receive the events
     #[arg(long)]
     pub(super) allow_attach: bool,
     /// With bus.nats.attach: let a group read through this consumer and acknowledge what it delivers; may be repeated

@@ -74,18 +74,21 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
 fn like(like: &Like, plan: Plan) -> Result<(Plan, Vec<String>), Failure> {
     let Some(model) = session::model::of_files(&like.over(Asked::default()))? else {
         let note = plan.bus.like().map(|stream| {
-            format!(
-                "stream {stream} decides over [bus] when the run reads its configuration; --stream-config FILE shows here what \
-                 differs"
-            )
+            let files = if session::model::takes_files(plan.bus.kind) {
+                "; --stream-config FILE shows here what differs"
+            } else {
+                ""
+            };
+            let log = plan.bus.kind.product().log;
+            format!("{log} {stream} decides over [bus] when the run reads its configuration{files}")
         });
         return Ok((plan, note.into_iter().collect()));
     };
     let applied = session::model::applied(&model, &plan)?;
-    let differs = applied.differs.into_iter().map(|line| format!("like {}: {line}", model.of));
+    let differs = applied.differs.into_iter().map(|line| format!("like {}: {line}", model.of()));
     let left = model
         .not_copied(&applied.plan)
         .into_iter()
-        .map(|line| format!("not copied from {}: {line}", model.of));
+        .map(|line| format!("not copied from {}: {line}", model.of()));
     Ok((applied.plan, differs.chain(left).collect()))
 }

@@ -61,7 +61,7 @@ pub enum Compression {
 }
 
 /// What only Kafka is asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Kafka {
     /// Whose confirmation an event waits for.
@@ -82,6 +82,28 @@ pub struct Kafka {
     pub commit_interval: Span,
     /// Heap of a broker that tickgate starts.
     pub heap: Size,
+    /// The topic whose configuration the run's topics copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<String>,
+    /// The existing topic that the run publishes into and reads from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attach: Option<String>,
+    /// With `like`: the profile sets `bus.partitions`; otherwise the topics have as many as the model.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub own_partitions: bool,
+}
+
+impl Kafka {
+    /// Whether the number of partitions is left to the model.
+    #[must_use]
+    pub const fn leaves_partitions(&self) -> bool {
+        self.like.is_some() && !self.own_partitions
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 impl Default for Kafka {
@@ -96,6 +118,9 @@ impl Default for Kafka {
             min_insync_replicas: 1,
             commit_interval: Span::millis(100),
             heap: Size { bytes: 1 << 30 },
+            like: None,
+            attach: None,
+            own_partitions: false,
         }
     }
 }

@@ -329,16 +329,20 @@ impl Bus {
         }
     }
 
-    /// The stream of the bus whose configuration the run's own copies.
+    /// The stream or topic of the bus whose configuration the run's own copies.
     #[must_use]
     pub fn like(&self) -> Option<&str> {
-        self.nats.like.as_deref().filter(|_| self.kind == BusKind::Nats)
+        self.of_kind(self.nats.like.as_deref(), self.kafka.like.as_deref())
     }
 
-    /// The stream of somebody's that the run publishes into.
+    /// The existing stream or topic that the run publishes into.
     #[must_use]
     pub fn attach(&self) -> Option<&str> {
-        self.nats.attach.as_deref().filter(|_| self.kind == BusKind::Nats)
+        self.of_kind(self.nats.attach.as_deref(), self.kafka.attach.as_deref())
+    }
+
+    fn of_kind<'a>(&self, nats: Option<&'a str>, kafka: Option<&'a str>) -> Option<&'a str> {
+        if self.kind == BusKind::Nats { nats } else { kafka.filter(|_| self.kind == BusKind::Kafka) }
     }
 
     /// The number of events of the given size that fit, at least one.
@@ -407,6 +411,19 @@ impl Plan {
     #[must_use]
     pub const fn keys(&self) -> Keys {
         Keys::new(self.topology.topics.len(), self.market.symbols)
+    }
+
+    /// Returns what to change to make the largest events smaller, for a hint.
+    #[must_use]
+    pub fn smaller_events(&self) -> &'static str {
+        match self.payload.content() {
+            Content::Envelope if self.market.event_size.bytes > 0 => {
+                "lower `market.event_size`, or leave the largest topics out of the mix"
+            }
+            Content::Envelope => "leave the largest topics out of the mix",
+            Content::Template(_) => "shorten the template (`payload.template`, `payload.file`)",
+            Content::Samples(_) => "take the longest lines out of `payload.samples`",
+        }
     }
 
     /// An encoded event has no more bytes.

@@ -1,8 +1,10 @@
 //! The combinations that a plan for Kafka must not have.
 
 use super::section::Reader;
+use super::setting;
 use crate::bus::kafka_topics;
-use crate::plan::{Acks, Delivery, Plan, Storage};
+use crate::load::largest_event_bytes;
+use crate::plan::{Acks, Content, Delivery, Plan, Storage};
 
 /// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -26,6 +28,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
         });
     }
     if bus.kafka.min_insync_replicas > bus.replicas
+        && bus.like().or(bus.attach()).is_none()
         && reader.sound(&["bus.replicas", "bus.kafka.min_insync_replicas"])
     {
         let at = reader.at("bus.kafka.min_insync_replicas");
@@ -59,11 +62,35 @@ fn size(plan: &Plan, reader: &mut Reader) {
                 plan.market.event_size
             )
         });
+        return;
+    }
+    let key = match plan.payload.content() {
+        Content::Envelope => return,
+        Content::Template(_) if reader.written("payload.file") => "payload.file",
+        Content::Template(_) => "payload.template",
+        Content::Samples(_) => "payload.samples",
+    };
+    if !reader.sound(&setting::SIZES) {
+        return;
+    }
+    let largest = largest_event_bytes(plan);
+    if largest > MOST {
+        let at = reader.at(key);
+        reader.wrong(at, || {
+            format!(
+                "events of `{key}` have up to {largest} bytes; expected at most {MOST} bytes, because Kafka's topics accept \
+                 messages up to 1MiB"
+            )
+        });
     }
 }
 
 /// Members that could receive nothing, and deliveries that Kafka does not have.
 fn members(plan: &Plan, reader: &mut Reader) {
+    if plan.bus.kafka.leaves_partitions() || plan.bus.kafka.attach.is_some() {
+        // The number of partitions is known when the topic has been read.
+        return;
+    }
     for group in plan.groups.iter().filter(|group| group.members > 1) {
         let path = format!("groups.{}", group.name);
         if !reader.sound(&[&path, "bus.partitions"]) {

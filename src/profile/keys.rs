@@ -77,6 +77,8 @@ pub(super) const KAFKA: &[&str] = &[
     "min_insync_replicas",
     "commit_interval",
     "heap",
+    "like",
+    "attach",
 ];
 
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];

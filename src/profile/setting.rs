@@ -115,6 +115,7 @@ fn kafka(bus: &mut Section<'_>, replicas: u32) -> Kafka {
     let mut section = Section::inner(Some(entry), "bus.kafka".to_owned(), keys::KAFKA, bus.reader);
     let (least_batch, most_batch) = (Size { bytes: 1024 }, Size { bytes: MIB });
     let (least_heap, most_heap) = (Size { bytes: 256 * MIB }, Size { bytes: 64 * 1024 * MIB });
+    let like = topic(&mut section, "like");
     Kafka {
         acks: section.word("acks", defaults.acks),
         idempotence: section.value("idempotence", defaults.idempotence),
@@ -129,7 +130,22 @@ fn kafka(bus: &mut Section<'_>, replicas: u32) -> Kafka {
         heap: section.checked("heap", defaults.heap, "256MiB to 64GiB", |size| {
             (least_heap..=most_heap).contains(size)
         }),
+        own_partitions: like.is_some() && section.reader.written("bus.partitions"),
+        like,
+        attach: topic(&mut section, "attach"),
     }
+}
+
+/// The name of an existing topic, if it is written.
+fn topic(section: &mut Section<'_>, key: &str) -> Option<String> {
+    const EXPECTED: &str =
+        "the name of a topic: letters, digits, `.`, `_` and `-`, at most 249, not beginning with `__`";
+    let legal = |name: &String| {
+        let legal = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        (1..=249).contains(&name.len()) && name.chars().all(legal) && !name.starts_with("__")
+    };
+    let name = section.checked(key, String::new(), EXPECTED, legal);
+    (!name.is_empty()).then_some(name)
 }
 
 fn time(section: &mut Section<'_>, key: &str, default: Span, longest: Span) -> Span {

@@ -174,7 +174,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.text("ack", &bus.ack);
     out.text("max_bytes", &bus.max_bytes);
     out.text("max_age", &bus.max_age);
-    out.line("partitions", &bus.partitions);
+    if !bus.kafka.leaves_partitions() {
+        out.line("partitions", &bus.partitions);
+    }
     out.line("audit", &bus.audit);
     let nats = &bus.nats;
     out.header("[bus.nats]");
@@ -203,4 +205,10 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.line("min_insync_replicas", &kafka.min_insync_replicas);
     out.text("commit_interval", &kafka.commit_interval);
     out.text("heap", &kafka.heap);
+    if let Some(topic) = &kafka.like {
+        out.text("like", topic);
+    }
+    if let Some(topic) = &kafka.attach {
+        out.text("attach", topic);
+    }
 }

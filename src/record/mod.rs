@@ -175,18 +175,21 @@ pub struct Broker {
     /// Leader of the run's stream at the end, where the broker reports one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_leader: Option<String>,
-    /// What the server made, where the run's stream is a copy of somebody's.
+    /// What the server made, where the run's stream or topics copy an existing one, or the run attaches to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
 }
 
-/// What a server made of the configuration of somebody's stream, in the words of its API.
+/// What a server made of the configuration of an existing stream or topic, in the words of its API.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Made {
-    /// Whose configuration it is a copy of: a stream, or files.
+    /// Whose configuration it is a copy of: a stream, a topic, or files.
     pub of: String,
-    /// The run's stream.
+    /// The run's stream; empty on Kafka.
     pub stream: serde_json::Map<String, serde_json::Value>,
+    /// Settings and sizes of each topic of the run; empty on NATS.
+    #[serde(default, skip_serializing_if = "serde_json::Map::is_empty")]
+    pub topic: serde_json::Map<String, serde_json::Value>,
     /// The consumers of its groups.
     pub consumers: Vec<serde_json::Map<String, serde_json::Value>>,
     /// What of the model was not copied, and why.

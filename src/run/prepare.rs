@@ -155,12 +155,12 @@ fn check_size(plan: &Plan, most: u64) -> Result<(), BusError> {
     if most == 0 || largest <= most {
         return Ok(());
     }
+    let limit = plan.bus.kind.product().size_limit;
     Err(BusError::Environment {
         problem: format!(
-            "the broker's max_payload is {}, and events of this plan have up to {largest} bytes",
+            "the broker's {limit} is {}, and events of this plan have up to {largest} bytes",
             Size { bytes: most }
         ),
-        hint: "raise `max_payload` in the broker's configuration, or leave the largest topics out of the mix"
-            .into(),
+        hint: format!("raise `{limit}` in the broker's configuration, or {}", plan.smaller_events()),
     })
 }

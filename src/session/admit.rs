@@ -54,7 +54,9 @@ pub(crate) fn admit(plan: &Plan, at: Where) -> Result<Option<String>, SessionErr
     let store = store(plan);
     let mut warning = None;
     let product = plan.bus.kind.product();
-    if product.partitioned && at != Where::Within && store.volume > store.max_bytes {
+    // What exists has bounds of its own, of which its model warns.
+    let own = plan.bus.like().or(plan.bus.attach()).is_none();
+    if own && product.partitioned && at != Where::Within && store.volume > store.max_bytes {
         let why = format!(
             "the events of this run take about {}, and {} deletes the oldest of a partition beyond `bus.max_bytes`, {}, \
              though it has acknowledged them",

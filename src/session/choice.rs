@@ -221,11 +221,13 @@ impl Choice {
     /// Checks as much of a model as possible without a connection.
     fn check_model(&self, plan: &Plan) -> Result<(), SessionError> {
         let like = plan.bus.like();
-        let Some(of) = like.or(self.model.as_ref().map(|model| model.of.as_str())) else { return Ok(()) };
+        let Some(of) = like.or(self.model.as_ref().map(Model::of)) else { return Ok(()) };
         let key = format!("`bus.{}.like`", self.product.name());
+        let log = self.product.log();
         if plan.bus.attach().is_some() {
+            let files = if self.takes_files() { ", --stream-config and --consumer-config" } else { "" };
             return Err(SessionError::Asked(format!(
-                "`bus.{}.attach` takes the stream as it is: leave out {key}, --stream-config and --consumer-config",
+                "`bus.{}.attach` takes the {log} as it is: leave out {key}{files}",
                 self.product.name()
             )));
         }
@@ -236,23 +238,32 @@ impl Choice {
         }
         match (&self.place, &self.model) {
             (Place::Simulated, _) => Err(SessionError::Asked(format!(
-                "the simulated bus has no stream like {of}; leave it out, or take another --broker"
+                "the simulated bus has no {log} like {of}; leave it out, or take another --broker"
             ))),
-            (Place::Own(_), None) => Err(SessionError::Asked(format!(
-                "{key} names {of}, and a server that tickgate starts has no streams; name the bus that has it with --broker or \
-                 --context, or give its configuration in a file with --stream-config"
-            ))),
+            (Place::Own(_), None) => {
+                let how = if self.takes_files() {
+                    "--broker or --context, or give its configuration in a file with --stream-config"
+                } else {
+                    "--broker"
+                };
+                Err(SessionError::Asked(format!(
+                    "{key} names {of}, and a server that tickgate starts has no {log}s; name the bus that has it with {how}"
+                )))
+            }
             (_, Some(model)) => model::applied(model, plan).map(|_| ()),
             (Place::Elsewhere(_), None) => Ok(()),
         }
+    }
+
+    fn takes_files(&self) -> bool {
+        self.product.flags.contains(&Flag::Model)
     }
 
     /// Returns the model of a run, and the plan with the model applied.
     pub(super) fn modelled(&self, plan: &Plan) -> Result<(Plan, Option<Model>), SessionError> {
         let model = match (&self.model, plan.bus.like().or(plan.bus.attach()), &self.place) {
             (None, Some(stream), Place::Elsewhere(elsewhere)) => {
-                let attached = plan.bus.attach().is_some();
-                Some(Model { attached, ..elsewhere.target.model(stream)? })
+                Some(elsewhere.target.model(stream)?.attached(plan.bus.attach().is_some()))
             }
             (model, _, _) => model.clone(),
         };

@@ -8,10 +8,10 @@ use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
-use crate::bus::BusError;
 use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Pem, Sasl, Setup, TlsFiles};
 use crate::bus::leftover::Cleaner;
 use crate::bus::secret::Secret;
+use crate::bus::{BusError, Model};
 use crate::market;
 use crate::plan::BatchCompression;
 use crate::record::Record;
@@ -40,10 +40,15 @@ impl Target for kafka::Target {
             clock: job.clock,
             version: going.known.version.clone(),
             store: going.known.store.clone(),
+            model: going.known.model.as_ref().and_then(Model::topic),
             keep: job.options.keep,
         };
         let bus = KafkaBus::connect(self.clone(), &setup);
         going.on(bus)
+    }
+
+    fn model(&self, topic: &str) -> Result<Model, BusError> {
+        KafkaBus::model(self, topic).map(Model::Topic)
     }
 
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {

@@ -107,7 +107,8 @@ fn measure(
     let warning = admit(plan, choice.whereabouts())?;
     let subjects = choice.subjects(plan, &identity.id);
     tell(observers, &Event::Planned { plan, subjects: &subjects });
-    warn(observers, choice.warnings.iter().chain(&warning));
+    let of_model = model.as_ref().map(|model| model.warnings(plan)).unwrap_or_default();
+    warn(observers, choice.warnings.iter().chain(&of_model).chain(&warning));
     let options = Options { keep, store: choice.store().map(ToOwned::to_owned), ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     match &choice.place {

@@ -5,9 +5,11 @@ use std::io::Read as _;
 use std::path::Path;
 
 use super::asked::Asked;
+use super::driver::Flag;
 use super::error::SessionError;
+use super::product::PRODUCTS;
 use crate::bus::{Applied, Model};
-use crate::plan::Plan;
+use crate::plan::{BusKind, Plan};
 
 /// Maximum size of a configuration file, bytes.
 const LARGEST: u64 = 4 << 20;
@@ -26,6 +28,11 @@ pub(crate) fn of_files(asked: &Asked) -> Result<Option<Model>, SessionError> {
     let consumers = asked.consumer_config.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let consumers: Vec<(&str, &str)> = consumers.iter().map(pair).collect();
     Model::read(stream.as_ref().map(pair), &consumers).map(Some).map_err(SessionError::Asked)
+}
+
+/// Returns whether a configuration for this kind of bus can be given in files.
+pub(crate) fn takes_files(kind: BusKind) -> bool {
+    PRODUCTS.iter().any(|product| product.kind == kind && product.flags.contains(&Flag::Model))
 }
 
 fn pair((name, text): &(String, String)) -> (&str, &str) {

@@ -38,7 +38,7 @@ impl Target for nats::Target {
             symbols: &market::names(&job.plan.market),
             clock: job.clock,
             volume_bytes: run::volume_bytes(job.plan),
-            model: going.known.model.as_ref(),
+            model: going.known.model.as_ref().and_then(Model::stream),
             sync_always: going.known.sync_always,
             keep: job.options.keep,
         };
@@ -48,7 +48,7 @@ impl Target for nats::Target {
     }
 
     fn model(&self, stream: &str) -> Result<Model, BusError> {
-        NatsBus::model(self, stream)
+        NatsBus::model(self, stream).map(Model::Stream)
     }
 
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {

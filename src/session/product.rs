@@ -149,6 +149,12 @@ impl Product {
         self.kind.product().title
     }
 
+    /// Returns the product's word for what holds events: `stream`.
+    #[must_use]
+    pub const fn log(&self) -> &'static str {
+        self.kind.product().log
+    }
+
     /// Returns the driver.
     ///
     /// # Errors

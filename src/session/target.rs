@@ -31,10 +31,10 @@ pub trait Target: fmt::Debug + Send + Sync {
     /// When the load could not be started.
     fn run(&self, going: Going<'_, '_>) -> Result<Record, SessionError>;
 
-    /// Returns the configuration of an existing stream and of its consumers.
+    /// Returns the configuration of an existing stream and of its consumers, or of a topic.
     ///
     /// # Errors
-    /// When there is no such stream, or the product has no streams.
+    /// When there is none of that name, or the product has no such thing.
     fn model(&self, stream: &str) -> Result<Model, BusError> {
         Err(BusError::Plan {
             problem: format!("the configuration of {stream} cannot be copied from this bus"),
@@ -92,7 +92,7 @@ pub struct Known {
     pub version: Option<String>,
     /// Location of the event store.
     pub store: Option<PathBuf>,
-    /// Configuration that the run's stream and consumers copy.
+    /// Configuration that what the run creates copies, or of what it attaches to.
     pub model: Option<Model>,
 }
 

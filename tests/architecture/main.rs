@@ -240,7 +240,7 @@ fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
 }
 
 /// Where a product is named outside its own files, and why. The rest of the code knows products by their rows.
-const NAMING: [(&str, &str); 30] = [
+const NAMING: [(&str, &str); 31] = [
     ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
     ("src/session/product.rs", "the rows of the products, for those who run"),
     ("src/session/mod.rs", "their modules"),
@@ -249,6 +249,7 @@ const NAMING: [(&str, &str); 30] = [
     ("src/broker/mod.rs", "their modules, and errors that say how to get one"),
     ("src/broker/container/", "the rows of their images, and their recipes"),
     ("src/bus/mod.rs", "their modules"),
+    ("src/bus/model.rs", "the models of their drivers"),
     ("src/bus/window.rs", "a window that only one driver uses is built with it"),
     ("src/bus/sim/world.rs", "the simulated bus delivers again as NATS does"),
     ("src/plan/bus.rs", "the tables of a plan"),

@@ -18,9 +18,16 @@ import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.ScramCredentialInfo;
 import org.apache.kafka.clients.admin.ScramMechanism;
 import org.apache.kafka.clients.admin.UserScramCredentialUpsertion;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.config.types.Password;
 import org.apache.kafka.common.quota.ClientQuotaAlteration;
 import org.apache.kafka.common.quota.ClientQuotaEntity;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.security.JaasContext;
 
 /** What Java and Kafka's own client make of properties files, and what a test changes in a cluster by the client. */
@@ -32,6 +39,7 @@ final class Referee {
             case "client" -> lines(args[1], Referee::client);
             case "user" -> user(args[1], args[2], args[3]);
             case "quota" -> quota(args[1], args[2], Double.parseDouble(args[3]));
+            case "acls" -> acls(args[1], List.of(args).subList(2, args.length));
             case "admit" -> admit(List.of(args).subList(1, args.length));
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -103,6 +111,21 @@ final class Referee {
                 ScramCredentialInfo info = new ScramCredentialInfo(mechanism, 4096);
                 admin.alterUserScramCredentials(List.of(new UserScramCredentialUpsertion(name, info, password))).all().get();
             }
+        }
+    }
+
+    /** Each ACL in five words: principal, operation, type of the resource, its name, type of the pattern. */
+    private static void acls(String brokers, List<String> all) throws Exception {
+        List<AclBinding> bindings = new ArrayList<>();
+        for (String acl : all) {
+            String[] words = acl.split(" ");
+            ResourceType type = ResourceType.fromString(words[2]);
+            ResourcePattern pattern = new ResourcePattern(type, words[3], PatternType.fromString(words[4]));
+            AclOperation operation = AclOperation.fromString(words[1]);
+            bindings.add(new AclBinding(pattern, new AccessControlEntry(words[0], "*", operation, AclPermissionType.ALLOW)));
+        }
+        try (Admin admin = admin(brokers)) {
+            admin.createAcls(bindings).all().get();
         }
     }
 

@@ -11,6 +11,10 @@ mod driver;
 #[cfg(feature = "kafka")]
 mod gate;
 #[cfg(feature = "kafka")]
+mod own_topic;
+#[cfg(feature = "kafka")]
+mod permissions;
+#[cfg(feature = "kafka")]
 mod properties;
 #[path = "../support/mod.rs"]
 mod support;

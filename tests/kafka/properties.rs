@@ -19,7 +19,7 @@ use crate::support::outside;
 use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
-pub(super) fn referee(args: &[&str]) -> Vec<String> {
+pub(crate) fn referee(args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
@@ -105,6 +105,7 @@ pub(super) fn attempt(port: u16, file: &Path) -> Result<(), String> {
         clock: Clock::start(),
         version: None,
         store: None,
+        model: None,
         keep: false,
     };
     KafkaBus::connect(target, &setup).map(drop).map_err(|error| error.to_string())

@@ -210,6 +210,7 @@ impl Kafka {
             clock: Clock::start(),
             version: Some(broker.version().to_owned()),
             store: Some(broker.store()),
+            model: None,
             keep: false,
         };
         KafkaBus::connect(target, &setup).map_err(|error| error.to_string())

@@ -48,6 +48,8 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     partitioned: false,
     batching: false,
     in_memory: true,
+    log: "stream",
+    size_limit: "max_payload",
     words: Words {
         confirmed_by: |_| "memory".to_owned(),
         forced: |_, _| "never".to_owned(),

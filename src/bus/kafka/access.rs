@@ -104,6 +104,8 @@ pub struct Access {
     pub mechanism: Option<String>,
     /// TLS files.
     pub files: TlsFiles,
+    /// Whether the bootstrap brokers are looked up by their canonical names (`client.dns.lookup`).
+    pub canonical: bool,
     /// Whether a properties file requires encryption (`true`) or its absence (`false`).
     pub tls: Option<bool>,
     /// Requirements of a properties file that must not be ignored.
@@ -178,6 +180,7 @@ impl Access {
             password,
             mechanism: self.mechanism.or(other.mechanism),
             files: self.files.or(other.files),
+            canonical: self.canonical || other.canonical,
             tls: self.tls.or(other.tls),
             asks: self.asks.or(other.asks),
             warnings: self.warnings.into_iter().chain(other.warnings).collect(),

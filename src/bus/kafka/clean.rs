@@ -19,6 +19,7 @@ use super::provision::{self, FIXED, PATIENCE, explain};
 use super::target::Target;
 use super::watch::Watch;
 use super::{Watching, end, event_loop};
+use crate::bus::kafka_model::MARK;
 use crate::bus::leftover::{Cleaner, ID_LENGTH, Kind, Leftover, Part, Proof, is_run_id};
 use crate::bus::marks::Marks;
 use crate::bus::{BusError, environment};
@@ -281,7 +282,8 @@ fn run_of<'a>(name: &'a str, then: &[char]) -> Option<&'a str> {
     (is_run_id(run) && more.len() > 1 && more.starts_with(then)).then_some(run)
 }
 
-/// Returns the first setting that every topic of a run has but this one lacks.
+/// Returns the first setting that every topic of a run has but this one lacks; a topic with the configuration of a model
+/// is recognised by [`MARK`] instead.
 fn differs(resource: &ConfigResource) -> Option<&'static str> {
     let has = |name: &str, value: &str| {
         let entry = resource.entries.iter().find(|entry| entry.name == name);
@@ -289,6 +291,9 @@ fn differs(resource: &ConfigResource) -> Option<&'static str> {
             entry.source == ConfigSource::DynamicTopic && entry.value.as_deref() == Some(value)
         })
     };
+    if has(MARK.0, MARK.1) {
+        return None;
+    }
     FIXED.iter().find(|(name, value)| !has(name, value)).map(|(name, _)| *name)
 }
 
@@ -350,6 +355,10 @@ mod tests {
             differs(&ConfigResource { specifier: OwnedResourceSpecifier::Topic("t".to_owned()), entries })
         };
         assert_eq!(with(&|_| ()), None);
+        let marked = |value: &str, source| vec![entry(MARK.0, value, source)];
+        assert_eq!(with(&|entries| *entries = marked(MARK.1, ConfigSource::DynamicTopic)), None);
+        assert_eq!(with(&|entries| *entries = marked("1", ConfigSource::DynamicTopic)), Some(FIXED[0].0));
+        assert_eq!(with(&|entries| *entries = marked(MARK.1, ConfigSource::StaticBroker)), Some(FIXED[0].0));
         for at in 0..FIXED.len() {
             assert_eq!(with(&|entries| drop(entries.remove(at))), Some(FIXED[at].0));
             assert_eq!(with(&|entries| entries[at].value = Some("other".to_owned())), Some(FIXED[at].0));

@@ -17,8 +17,9 @@ use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::names::Names;
 use super::progress::Progress;
+use super::rights;
 use super::throttle::INTERVAL_MS;
-use super::watch::Watch;
+use super::watch::{Watch, is_denial};
 use crate::bus::{BusError, Delivery, Member, environment};
 use crate::host::clock::Clock;
 use crate::num;
@@ -134,6 +135,10 @@ impl KafkaMember {
     pub(super) fn join(setup: Setup<'_>, group: usize, member: u32) -> Result<Self, BusError> {
         let Setup { mut config, bus, names, progress, clock, watch } = setup;
         settings(&mut config, bus, names.group(group));
+        if names.attached() {
+            // An open transaction of another publisher must not hold the run's events back.
+            config.set("isolation.level", "read_uncommitted");
+        }
         let acks = bus.ack != AckMode::None;
         let seat = Seat {
             watch,
@@ -286,14 +291,18 @@ fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Res
             Ok(())
         }
         KafkaError::MessageConsumption(Code::NotImplemented) => lost(
-            "its events are compressed with what this build cannot read",
-            "set `compression` in [bus.kafka] to none, gzip, snappy or lz4",
+            "events are compressed with zstd, which this build cannot read",
+            if names.attached() {
+                "others publish them into the topic; take `bus.kafka.like`"
+            } else {
+                "set `compression` in [bus.kafka] to none, gzip, snappy or lz4"
+            },
         ),
-        KafkaError::MessageConsumption(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed) => {
-            lost(
-                &error.to_string(),
-                "allow the user to read topics and groups whose names begin with `tickgate-`",
-            )
+        KafkaError::MessageConsumption(code) if is_denial(*code) => {
+            let hint = rights::read(names);
+            let problem = format!("the cluster does not let the run receive: {code}");
+            consumer.context().watch.deny(problem, hint.clone());
+            lost(&code.to_string(), &hint)
         }
         _ => Ok(()),
     }

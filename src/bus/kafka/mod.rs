@@ -5,14 +5,17 @@
 //! and what a report means.
 
 mod access;
+mod attach;
 mod audit;
 mod bell;
 mod clean;
+mod like;
 mod member;
 mod names;
 mod progress;
 mod provision;
 mod publisher;
+mod rights;
 mod target;
 mod throttle;
 mod watch;
@@ -35,16 +38,19 @@ pub use publisher::KafkaPublisher;
 pub use target::Target;
 
 use self::audit::{Audit, Ends};
+use self::like::Reader;
 use self::names::Names;
 use self::progress::Progress;
 use self::provision::{Admin, Made, explain};
 use self::watch::Watch;
+use crate::bus::kafka_model::TopicModel;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, environment};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Plan};
+use crate::record;
 use crate::topology::Naming;
 
 /// Maximum message size in bytes, with key and overhead, set for topics and producers.
@@ -78,6 +84,8 @@ pub struct Setup<'a> {
     pub version: Option<String>,
     /// Log folder of a broker that tickgate started, to measure its size.
     pub store: Option<PathBuf>,
+    /// Topic whose configuration the run's topics copy, or that the run attaches to; already applied to `plan`.
+    pub model: Option<&'a TopicModel>,
     /// Whether to keep topics and groups at the end.
     pub keep: bool,
 }
@@ -133,6 +141,9 @@ pub struct KafkaBus {
     plan: Plan,
     names: Arc<Names>,
     made: Made,
+    model: Option<TopicModel>,
+    /// The ends of the partitions before the run, in an existing topic.
+    start: Option<Ends>,
     symbols: Arc<[String]>,
     progress: Vec<Arc<Progress>>,
     clock: Clock,
@@ -172,6 +183,9 @@ impl KafkaBus {
         );
         let id = control.client().fetch_cluster_id(provision::PATIENCE);
         facts.settings.extend(id.map(|id| ("cluster_id".to_owned(), id)));
+        if let Some(model) = setup.model {
+            facts.max_payload = facts.max_payload.min(model.max_payload());
+        }
         let progress = plan.groups.iter().enumerate().map(|(at, group)| {
             let shares = num::count32(names.subscribed(at).len()) * names.partitions();
             Arc::new(Progress::new(names.places(), group.members, shares))
@@ -184,6 +198,8 @@ impl KafkaBus {
             plan,
             names,
             made: Made::default(),
+            model: setup.model.cloned(),
+            start: None,
             symbols: setup.symbols.into(),
             clock: setup.clock,
             marks,
@@ -200,8 +216,75 @@ impl KafkaBus {
         self.names.topics()
     }
 
+    /// Reads the configuration of an existing topic as a model.
+    ///
+    /// # Errors
+    /// When the cluster cannot be reached, there is no such topic, or the user may not read its configuration.
+    pub fn model(target: &Target, topic: &str) -> Result<TopicModel, BusError> {
+        let marks = Marks::new(Clock::start());
+        let runtime = event_loop()?;
+        let wrong = |error: KafkaError| wrong_settings(target, &error);
+        let watch = |name: &str| Watching(Watch::new(marks.of(name.to_owned())));
+        let control: BaseConsumer<Watching> =
+            BaseConsumer::from_config_and_context(&target.config("model")?, watch("control"))
+                .map_err(wrong)?;
+        provision::reach(&control, target)?;
+        let admin = AdminClient::from_config_and_context(&target.config("model admin")?, watch("admin"))
+            .map_err(wrong)?;
+        Reader { control: &control, admin: &admin, runtime: &runtime }.model(topic)
+    }
+
     fn admin(&self) -> Admin<'_> {
         Admin { client: &self.admin, runtime: &self.runtime, names: &self.names }
+    }
+
+    const fn reader(&self) -> Reader<'_> {
+        Reader { control: &self.control, admin: &self.admin, runtime: &self.runtime }
+    }
+
+    /// Creates topics with the settings of a model, and records what the cluster made.
+    fn provision_like(&mut self, model: &TopicModel) -> Result<(), BusError> {
+        let copy = model.copy(&self.plan);
+        let mut made = Made::default();
+        let done = self.admin().provision(&self.plan, &copy.settings, &self.control, &mut made);
+        self.made = made;
+        done?;
+        let first = self.names.topics().first().map_or("", String::as_str);
+        let topic = self.reader().made(first)?;
+        let differences = model.differences(&copy, &topic);
+        self.enter(model, &topic, copy.left, differences);
+        Ok(())
+    }
+
+    /// Notes where an existing topic ends, and lets the groups start there.
+    fn attach(&mut self, model: &TopicModel) -> Result<(), BusError> {
+        let ends = attach::ends(&self.control, &self.names)?;
+        for group in 0..self.plan.groups.len() {
+            if self.names.subscribed(group).is_empty() {
+                continue;
+            }
+            let (mut config, watch) = self.client("start")?;
+            attach::start_at(&ends, &self.names, group, &mut config, &watch)?;
+        }
+        for (group, progress) in self.progress.iter().enumerate() {
+            self.names.received(group).for_each(|place| progress.start_at(place, ends.at(place)));
+        }
+        self.start = Some(ends);
+        self.enter(model, model, Vec::new(), Vec::new());
+        Ok(())
+    }
+
+    /// Records the configuration of the topics.
+    fn enter(&mut self, model: &TopicModel, made: &TopicModel, left: Vec<String>, differences: Vec<String>) {
+        let like = if model.attached { "attached" } else { "like" };
+        self.facts.settings.push((like.to_owned(), model.of.clone()));
+        self.facts.made = Some(record::Made {
+            of: model.of.clone(),
+            topic: made.fields(),
+            not_copied: left,
+            differences,
+            ..record::Made::default()
+        });
     }
 
     /// Returns a client's configuration and its watch.
@@ -231,8 +314,14 @@ impl Bus for KafkaBus {
     }
 
     fn provision(&mut self) -> Result<(), BusError> {
+        match self.model.clone() {
+            Some(model) if model.attached => return self.attach(&model),
+            Some(model) => return self.provision_like(&model),
+            None => {}
+        }
+        let settings = provision::topic_settings(&self.plan);
         let mut made = Made::default();
-        let done = self.admin().provision(&self.plan, &self.control, &mut made);
+        let done = self.admin().provision(&self.plan, &settings, &self.control, &mut made);
         self.made = made;
         done
     }
@@ -266,11 +355,31 @@ impl Bus for KafkaBus {
         KafkaMember::join(setup, group, member)
     }
 
+    /// A topic of the run's own cannot remove anything during the run unless a model says so.
+    fn unaudited(&mut self) -> Result<Option<String>, BusError> {
+        let Some(model) = &self.model else { return Ok(None) };
+        let low = Ends::ask(&self.control, &self.names, Offset::Beginning, OBSERVE)
+            .map_err(|error| provision::observing(&error))?;
+        let removed = low.beyond(self.start.as_ref().unwrap_or(&Ends::default()));
+        Ok((removed > 0).then(|| model.removed(removed)))
+    }
+
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
         let (mut config, watch) = self.client("audit")?;
         member::fetch_at_most(&mut config, self.plan.bus.most_bytes());
-        let audit = Audit { control: &self.control, config, names: &self.names, watch, clock: self.clock };
+        let audit = Audit {
+            control: &self.control,
+            config,
+            names: &self.names,
+            start: self.start.as_ref(),
+            watch,
+            clock: self.clock,
+        };
         audit.read(Instant::now() + deadline, sink)
+    }
+
+    fn denied(&self) -> Option<BusError> {
+        self.marks.denied().map(BusError::from)
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {
@@ -283,8 +392,8 @@ impl Bus for KafkaBus {
             .map_err(|error| provision::observing(&error))?;
         self.control.context().0.came_through();
         let acked = self.plan.bus.ack != AckMode::None;
-        let mut sample =
-            BusSample { stored_events: ends.total(), disk_bytes: self.disk_bytes(), ..BusSample::default() };
+        let stored_events = self.start.as_ref().map_or_else(|| ends.total(), |start| ends.beyond(start));
+        let mut sample = BusSample { stored_events, disk_bytes: self.disk_bytes(), ..BusSample::default() };
         for (group, progress) in self.progress.iter().enumerate() {
             let (handed, committed) = progress.totals();
             let there: u64 = self.names.received(group).map(|place| ends.at(place)).sum();
@@ -297,6 +406,7 @@ impl Bus for KafkaBus {
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {
+        // In an existing topic nothing was made, so only groups are removed.
         if self.keep { Ok(()) } else { self.admin().teardown(&self.made) }
     }
 }

@@ -14,13 +14,15 @@ pub(super) struct Names {
     run: String,
     /// Prefix of the plan's topic names.
     prefix: String,
-    /// Full names of the topics, in the plan's order.
+    /// Full names of the topics, in the plan's order; if attached, of the only one.
     topics: Vec<String>,
     /// Length of the part before the plan's topic name.
     before: usize,
     partitions: u32,
     /// For each group: its name, and the indexes of the topics it receives.
     groups: Vec<(String, Vec<usize>)>,
+    /// Whether all topics of the plan go into one existing topic.
+    attached: bool,
 }
 
 impl Names {
@@ -31,6 +33,7 @@ impl Names {
         if let Some(fault) = kafka_topics::faults(&plan.topology).into_iter().next() {
             return Err(unfit(fault));
         }
+        let attach = plan.bus.attach();
         let prefix = naming.prefix(&plan.topology, run);
         let name = |topic: &String| format!("{prefix}.{topic}");
         let (id, run) = (run.to_owned(), own_name(run));
@@ -38,13 +41,21 @@ impl Names {
         for (at, group) in plan.groups.iter().enumerate() {
             let received = topology::receives(group, &plan.topology.topics)
                 .map_err(|error| unfit(format!("group {}: {error}", group.name)))?;
+            let received = match attach {
+                Some(_) if !received.is_empty() => vec![0],
+                _ => received,
+            };
             let clash = plan.groups.iter().filter(|g| part(&g.name) == part(&group.name)).count() > 1;
             let apart = if clash { format!("-g{at}") } else { String::new() };
             groups.push((format!("{run}-{}{apart}", part(&group.name)), received));
         }
         Ok(Self {
-            topics: plan.topology.topics.iter().map(name).collect(),
-            before: prefix.len() - plan.topology.prefix.len(),
+            topics: match attach {
+                Some(topic) => vec![topic.to_owned()],
+                None => plan.topology.topics.iter().map(name).collect(),
+            },
+            before: if attach.is_some() { 0 } else { prefix.len() - plan.topology.prefix.len() },
+            attached: attach.is_some(),
             naming,
             run: id,
             prefix,
@@ -72,8 +83,19 @@ impl Names {
         &self.topics
     }
 
+    /// Returns whether the run publishes into an existing topic.
+    pub(super) const fn attached(&self) -> bool {
+        self.attached
+    }
+
+    /// Returns the index of the Kafka topic that has the events of a topic of the plan.
+    const fn log(&self, topic: usize) -> usize {
+        if self.attached { 0 } else { topic }
+    }
+
+    /// Returns the Kafka topic that has the events of a topic of the plan.
     pub(super) fn topic(&self, topic: usize) -> Option<&str> {
-        self.topics.get(topic).map(String::as_str)
+        self.topics.get(self.log(topic)).map(String::as_str)
     }
 
     /// Returns the number of partitions of each topic.
@@ -125,7 +147,7 @@ impl Names {
 
     /// Returns the place of a topic's partition.
     pub(super) fn place(&self, topic: usize, partition: i32) -> u32 {
-        num::count32(topic) * self.partitions + u32::try_from(partition).unwrap_or(0)
+        num::count32(self.log(topic)) * self.partitions + u32::try_from(partition).unwrap_or(0)
     }
 
     /// Returns a position; if the broker does not report the offset, it is `u64::MAX`.

@@ -35,6 +35,15 @@ impl Progress {
         }
     }
 
+    /// Sets the offset at which the group starts to read a partition.
+    pub(super) fn start_at(&self, place: u32, offset: u64) {
+        for all in [&self.handed, &self.committed] {
+            if let Some(at) = all.get(num::index32(place)) {
+                at.store(offset, Ordering::Relaxed);
+            }
+        }
+    }
+
     /// Records a delivered event; returns the attempt number, as far as this run knows.
     pub(super) fn hand_over(&self, place: u32, offset: u64) -> u32 {
         let Some(handed) = self.handed.get(num::index32(place)) else { return 1 };
@@ -52,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// Returns the numbers of delivered and of committed events.
+    /// Returns the sums of the delivered and of the committed offsets.
     pub(super) fn totals(&self) -> (u64, u64) {
         let sum = |all: &[AtomicU64]| all.iter().map(|n| n.load(Ordering::Relaxed)).sum();
         (sum(&self.handed), sum(&self.committed))

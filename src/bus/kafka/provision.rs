@@ -12,8 +12,9 @@ use tokio::runtime::Runtime;
 
 use super::audit::partitions;
 use super::names::Names;
+use super::rights;
 use super::target::Target;
-use super::watch::Watch;
+use super::watch::{Watch, is_denial};
 use super::{MAX_MESSAGE, Watching};
 use crate::bus::{BusError, BusFacts, environment};
 use crate::host::addresses;
@@ -211,13 +212,13 @@ impl Admin<'_> {
     pub(super) fn provision(
         &self,
         plan: &Plan,
+        settings: &[(String, String)],
         control: &BaseConsumer<Watching>,
         made: &mut Made,
     ) -> Result<(), BusError> {
         let watch = &control.context().0;
         self.check_free(control, plan)?;
         *made = Made::before(self.names);
-        let settings = topic_settings(plan);
         let replicas = i32::try_from(plan.bus.replicas).unwrap_or(1);
         let partitions_of_each = i32::try_from(self.names.partitions()).unwrap_or(1);
         let topics: Vec<NewTopic<'_>> = self
@@ -286,6 +287,10 @@ impl Admin<'_> {
         for topic in self.names.topics() {
             for partition in partitions(self.names) {
                 while let Err(error) = control.fetch_watermarks(topic, partition, Duration::from_secs(1)) {
+                    if let Some(code) = error.rdkafka_error_code().filter(|&code| is_denial(code)) {
+                        let problem = format!("cannot ask for the offsets of topic {topic}: {code}");
+                        return Err(BusError::Refused { problem, hint: rights::describe(self.names) });
+                    }
                     if Instant::now() > deadline {
                         let what = format!("topic {topic} has no leader for partition {partition}: {error}");
                         return Err(explain(&control.context().0, &what));
@@ -309,7 +314,7 @@ impl Admin<'_> {
             self.runtime.block_on(self.client.delete_topics(&topics, &Self::options())).map_err(|error| {
                 let groups: Vec<&str> = self.names.groups().collect();
                 left_behind(
-                    self.names.run(),
+                    self.names,
                     &[format!("topics {} and groups {} ({error})", topics.join(", "), groups.join(", "))],
                 )
             })?;
@@ -347,12 +352,14 @@ impl Admin<'_> {
         if left.is_empty() {
             return Ok(());
         }
-        Err(left_behind(self.names.run(), &left))
+        Err(left_behind(self.names, &left))
     }
 
     /// Returns the broker settings that affect the figures, as far as the user may read them.
     fn broker_settings(&self, id: i32) -> Vec<(String, String)> {
-        const WANTED: [&str; 6] = [
+        const WANTED: [&str; 7] = [
+            // The version of a Kafka before 4, unless it is set.
+            "inter.broker.protocol.version",
             "auto.create.topics.enable",
             "log.flush.interval.messages",
             "num.io.threads",
@@ -396,6 +403,9 @@ impl Admin<'_> {
         ];
         if local {
             settings.push(("heap".to_owned(), kafka.heap.to_string()));
+        } else {
+            // In KRaft mode, metadata names any broker as the controller.
+            settings.push(("controller".to_owned(), "not known".to_owned()));
         }
         settings.extend(
             metadata.brokers().first().map_or_else(Vec::new, |broker| self.broker_settings(broker.id())),
@@ -446,7 +456,7 @@ pub(super) const FIXED: [(&str, &str); 4] = [
 ];
 
 /// Returns the settings of every topic of a run.
-fn topic_settings(plan: &Plan) -> Vec<(&'static str, String)> {
+pub(super) fn topic_settings(plan: &Plan) -> Vec<(String, String)> {
     let bus = &plan.bus;
     let mut settings = vec![
         ("retention.ms", (bus.max_age.ns / 1_000_000).max(1).to_string()),
@@ -458,13 +468,19 @@ fn topic_settings(plan: &Plan) -> Vec<(&'static str, String)> {
     if bus.sync == Sync::Always {
         settings.push(("flush.messages", "1".to_owned()));
     }
-    settings
+    settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-fn left_behind(run: &str, what: &[String]) -> BusError {
+fn left_behind(names: &Names, what: &[String]) -> BusError {
+    let what = what.join(", ");
+    let right = if what.contains("authorization failed") {
+        format!("{}, and ", rights::delete())
+    } else {
+        String::new()
+    };
     environment(
-        &format!("left behind on the cluster: {}", what.join(", ")),
-        &format!("remove them with `tickgate clean --run {run}` and the same --broker"),
+        &format!("left behind on the cluster: {what}"),
+        &format!("{right}remove them with `tickgate clean --run {}` and the same --broker", names.run()),
     )
 }
 
@@ -489,11 +505,7 @@ fn refused(topic: &str, code: Code, plan: &Plan, names: &Names) -> BusError {
             hint: "lower `bus.replicas`, or wait until all brokers are up".to_owned(),
         },
         Code::TopicAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            let before = match names.naming() {
-                Naming::Private => "tickgate-",
-                Naming::Profile => names.prefix(),
-            };
-            environment(&what, &format!("allow the user to create topics whose names begin with `{before}`"))
+            BusError::Refused { problem: what, hint: rights::create(names) }
         }
         Code::PolicyViolation | Code::InvalidConfig => environment(
             &what,

@@ -17,8 +17,9 @@ use rdkafka::{ClientContext, util::Timeout};
 
 use super::bell::Bell;
 use super::names::Names;
+use super::rights;
 use super::throttle::INTERVAL_MS;
-use super::watch::Watch;
+use super::watch::{Watch, is_denial};
 use super::{MAX_PAYLOAD, explain};
 use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
 use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment, words};
@@ -59,6 +60,14 @@ struct Reports {
     watch: Watch,
     clock: Clock,
     done: Mutex<Vec<Done>>,
+    /// The rights that publishing needs, for a hint.
+    rights: String,
+}
+
+impl Reports {
+    fn denied(&self, why: &str) {
+        self.watch.deny(format!("the cluster does not let the run publish: {why}"), self.rights.clone());
+    }
 }
 
 impl ClientContext for Reports {
@@ -67,6 +76,10 @@ impl ClientContext for Reports {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
+        // Without the right to write, an idempotent producer does not get its id, and ends for good.
+        if error.rdkafka_error_code().is_some_and(is_denial) || reason.contains("authorization failed") {
+            self.denied(reason);
+        }
         self.watch.error(error, reason);
     }
 
@@ -85,7 +98,13 @@ impl ProducerContext for Reports {
                 self.watch.came_through();
                 Fate::Stored { partition: message.partition(), offset: message.offset() }
             }
-            Err((error, message)) => Fate::Other(failed(error.rdkafka_error_code(), status(message))),
+            Err((error, message)) => {
+                let code = error.rdkafka_error_code();
+                if let Some(code) = code.filter(|&code| is_denial(code)) {
+                    self.denied(&code.to_string());
+                }
+                Fate::Other(failed(code, status(message)))
+            }
         };
         let mut done = self.done.lock().unwrap_or_else(PoisonError::into_inner);
         done.push(Done { label, at, outcome });
@@ -163,7 +182,12 @@ impl KafkaPublisher {
     pub(super) fn connect(setup: Setup<'_>) -> Result<Self, BusError> {
         let Setup { mut config, bus, names, symbols, clock, watch } = setup;
         settings(&mut config, bus);
-        let reports = Reports { watch: watch.clone(), clock, done: Mutex::new(Vec::new()) };
+        let reports = Reports {
+            watch: watch.clone(),
+            clock,
+            done: Mutex::new(Vec::new()),
+            rights: rights::write(&names),
+        };
         let producer = BaseProducer::from_config_and_context(&config, reports).map_err(|error| {
             environment(&format!("cannot make a producer: {error}"), "check the settings in [bus.kafka]")
         })?;

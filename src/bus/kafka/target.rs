@@ -23,6 +23,8 @@ pub struct Target {
     pub files: TlsFiles,
     /// SASL credentials, if any.
     pub sasl: Option<Sasl>,
+    /// Whether the bootstrap brokers are looked up by their canonical names.
+    pub canonical: bool,
     /// Name for reports; contains no secret.
     pub label: String,
 }
@@ -55,13 +57,13 @@ impl Target {
             Sasl { mechanism: "PLAIN".to_owned(), user: decode(user), password }
         });
         let label = format!("{scheme}://{}", brokers.join(","));
-        Ok(Self { brokers, tls, files: TlsFiles::default(), sasl, label })
+        Ok(Self { brokers, tls, files: TlsFiles::default(), sasl, canonical: false, label })
     }
 
     /// Returns the target with a user's or the environment's settings applied.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
-        let Access { user, password, mechanism, files, tls, .. } = access;
+        let Access { user, password, mechanism, files, canonical, tls, .. } = access;
         let named = user.map(|user| Sasl {
             mechanism: "PLAIN".to_owned(),
             user,
@@ -72,7 +74,7 @@ impl Target {
             sasl.mechanism = mechanism;
         }
         let tls = tls.unwrap_or(false) || self.tls || files.are_named();
-        Self { tls, files, sasl, ..self }
+        Self { tls, files, sasl, canonical: self.canonical || canonical, ..self }
     }
 
     /// Returns the target with all access settings applied, and warnings about unused ones. Each contradiction and
@@ -193,6 +195,9 @@ impl Target {
             (true, true) => "sasl_ssl",
         };
         config.set("security.protocol", protocol);
+        if self.canonical {
+            config.set("client.dns.lookup", "resolve_canonical_bootstrap_servers_only");
+        }
         if let Some(sasl) = &self.sasl {
             config.set("sasl.mechanism", &sasl.mechanism);
             config.set("sasl.username", &sasl.user).set("sasl.password", sasl.password.expose());

@@ -9,7 +9,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::throttle::{self, Step, Throttle};
-use crate::bus::marks::Notes;
+use crate::bus::marks::{Denial, Notes};
 use crate::record::quota::Side;
 
 /// Watches one client; clones share it.
@@ -21,6 +21,16 @@ struct Inner {
     down: AtomicBool,
     said: Mutex<Option<Said>>,
     throttle: Mutex<Throttle>,
+}
+
+/// Returns whether an error means that the user lacks a right.
+pub(super) const fn is_denial(code: RDKafkaErrorCode) -> bool {
+    matches!(
+        code,
+        RDKafkaErrorCode::TopicAuthorizationFailed
+            | RDKafkaErrorCode::GroupAuthorizationFailed
+            | RDKafkaErrorCode::ClusterAuthorizationFailed
+    )
 }
 
 /// Why a client cannot connect.
@@ -106,6 +116,11 @@ impl Watch {
             }
             None => {}
         }
+    }
+
+    /// Records that the cluster does not allow what this client needs.
+    pub(super) fn deny(&self, problem: String, hint: String) {
+        self.0.notes.deny(Denial { problem, hint });
     }
 
     pub(super) fn mark(&self, kind: &'static str, text: &str) {

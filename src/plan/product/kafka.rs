@@ -10,6 +10,8 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: true,
     batching: true,
     in_memory: false,
+    log: "topic",
+    size_limit: "max.message.bytes",
     words: Words {
         confirmed_by,
         forced,

@@ -26,6 +26,10 @@ pub struct Product {
     pub batching: bool,
     /// It can keep its events in memory.
     pub in_memory: bool,
+    /// What holds its events: `stream`.
+    pub log: &'static str,
+    /// Its own name of the limit on the size of an event.
+    pub size_limit: &'static str,
     /// How it carries out a plan's settings, in words.
     pub words: Words,
 }

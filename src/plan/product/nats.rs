@@ -10,6 +10,8 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: false,
     batching: false,
     in_memory: true,
+    log: "stream",
+    size_limit: "max_payload",
     words: Words {
         confirmed_by,
         forced,

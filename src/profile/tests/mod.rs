@@ -205,6 +205,9 @@ fn every_legal_key_is_written() {
                 table,
                 "bus.nats.like=S",
                 "bus.nats.attach=S",
+                "bus.kafka.like=a.b",
+                "bus.kafka.attach=a.b",
+                "bus.partitions=3",
                 "groups.trading-engine.consumer=C",
             ],
         )) + &prices_to_toml(&Prices::default());

@@ -99,6 +99,7 @@ impl File<'_> {
         self.refuse(with_tls, with_sasl)?;
         let user = if with_sasl { self.user()? } else { User::default() };
         let files = if with_tls { self.files()? } else { TlsFiles::default() };
+        let canonical = self.canonical()?;
         let login = match protocol {
             Some(protocol) => protocol.sasl.then(|| format!("security.protocol={}", protocol.name)),
             None if user.name.is_some() => Some("a user".to_owned()),
@@ -121,6 +122,7 @@ impl File<'_> {
             password: user.password,
             mechanism: user.mechanism,
             files,
+            canonical,
             tls: protocol.map(|protocol| protocol.tls),
             asks: Some(asks),
             warnings: self.warnings,
@@ -136,6 +138,19 @@ impl File<'_> {
                 "expected PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL",
             )
         })
+    }
+
+    /// Returns whether the bootstrap brokers are looked up by their canonical names; otherwise all addresses are tried.
+    fn canonical(&self) -> Result<bool, BusError> {
+        match self.get("client.dns.lookup") {
+            // `default` is the name of the first behaviour in old clients.
+            None | Some("use_all_dns_ips" | "default") => Ok(false),
+            Some("resolve_canonical_bootstrap_servers_only") => Ok(true),
+            Some(asked) => Err(self.wrong(
+                &format!("`client.dns.lookup` is `{asked}`"),
+                "expected use_all_dns_ips or resolve_canonical_bootstrap_servers_only",
+            )),
+        }
     }
 
     /// Refuses keys that must not be ignored on a connection with these parts.

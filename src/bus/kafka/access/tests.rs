@@ -355,3 +355,20 @@ fn drawn_logins_are_read_as_kafkas_client_reads_them() {
     }
     assert!(java.iter().filter(|line| *line != "refused").count() > 200);
 }
+
+#[test]
+fn the_way_of_looking_up_brokers_is_used_or_refused() {
+    for (value, canonical) in [
+        ("", false),
+        ("use_all_dns_ips", false),
+        ("default", false),
+        ("resolve_canonical_bootstrap_servers_only", true),
+    ] {
+        let access = read(&format!("client.dns.lookup={value}\n"));
+        assert_eq!((access.canonical, access.warnings.len()), (canonical, 0), "{value}");
+        let target = crate::bus::kafka::Target::parse("kafka://localhost").unwrap().with(access);
+        let asked = target.config("x").unwrap().get("client.dns.lookup").map(str::to_owned);
+        assert_eq!(asked.is_some(), canonical, "{value}");
+    }
+    refused("client.dns.lookup=first_ip\n", &["`client.dns.lookup` is `first_ip`; expected use_all_dns_ips"]);
+}

@@ -7,7 +7,7 @@ use rdkafka::types::RDKafkaApiKey;
 
 use super::*;
 use crate::bus::marks::Marks;
-use crate::plan::{Kafka, Plan, Span};
+use crate::plan::{Plan, Span};
 use crate::topology::Naming;
 
 type Cluster = MockCluster<'static, DefaultProducerContext>;
@@ -214,7 +214,7 @@ fn the_window_bounds_what_the_client_has() {
 #[test]
 fn without_confirmation_there_is_no_position() {
     let world = World::with(|plan| {
-        plan.bus.kafka = Kafka { acks: Acks::None, idempotence: false, ..plan.bus.kafka };
+        (plan.bus.kafka.acks, plan.bus.kafka.idempotence) = (Acks::None, false);
     });
     let mut publisher = world.publisher();
     publish(&mut publisher, 0, 0).expect("taken");

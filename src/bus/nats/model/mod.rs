@@ -13,8 +13,6 @@ pub use fields::Fields;
 use fields::text;
 pub(super) use fields::{shown, speaks};
 
-pub use plan::Applied;
-
 use crate::plan::Group;
 
 /// The configuration that a run's stream and consumers copy, and its source.

@@ -1,39 +1,14 @@
 //! A plan with the configuration of a model applied, which overrides the profile's keys.
 
-use std::fmt::Display;
-
 use super::Model;
 use super::fields::{self, Fields, number, positive, text};
+use crate::bus::model::{Applied, Changes};
 use crate::load::largest_event_bytes;
 use crate::plan::{AckMode, Bus, Compression, Delivery, Group, Plan, Size, Span, Storage};
 use crate::topology::receives;
 
 /// Bytes of an event besides its payload that count towards the broker's limits, with a margin.
 const HEADER_BYTES: u64 = 128;
-
-/// A plan with a model's configuration, and where the two differ.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Applied {
-    /// The plan to run.
-    pub plan: Plan,
-    /// One message for each key of the profile that the model overrides.
-    pub differs: Vec<String>,
-}
-
-/// Records what a model changes.
-struct Changes<'a> {
-    of: &'a str,
-    differs: Vec<String>,
-}
-
-impl Changes<'_> {
-    fn set<T: PartialEq + Display>(&mut self, key: &str, into: &mut T, value: T) {
-        if *into != value {
-            self.differs.push(format!("`{key}` is {into} in the profile, and {value} in {}", self.of));
-            *into = value;
-        }
-    }
-}
 
 impl Model {
     /// Applies this configuration to a plan.
@@ -42,7 +17,7 @@ impl Model {
     /// When the plan cannot run on such a stream: the reason, and what to do.
     pub fn applied(&self, plan: &Plan) -> Result<Applied, String> {
         let mut plan = plan.clone();
-        let mut changes = Changes { of: &self.of, differs: Vec::new() };
+        let mut changes = Changes::of(&self.of);
         self.apply_stream(&mut plan, &mut changes);
         for group in &mut plan.groups {
             self.apply_consumer(group, &mut changes)?;
@@ -159,9 +134,10 @@ impl Model {
             return Ok(());
         }
         Err(format!(
-            "`max_msg_size` of {} is {most}, and events of this plan have up to {largest} bytes; lower \
-             `market.event_size`, leave the largest topics out of the mix, or change the configuration",
-            self.of
+            "`max_msg_size` of {} is {most}, and events of this plan have up to {largest} bytes; {}, or change the \
+             configuration",
+            self.of,
+            plan.smaller_events()
         ))
     }
 

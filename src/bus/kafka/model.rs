@@ -1,0 +1,373 @@
+//! The configuration of an existing topic, as a model for the topics of a run or as what a run attaches to.
+//!
+//! Kept as names and values of Kafka's own API, so that settings of newer brokers are copied too. Nothing here connects
+//! to a cluster, so that a build without Kafka has it as well.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::model::{Applied, Changes};
+use crate::load::{largest_event_bytes, volume_bytes};
+use crate::num::show::{self, size};
+use crate::plan::{Acks, Delivery, Group, Plan, Size, Span, Sync};
+use crate::topology::receives;
+
+/// Bytes of a message besides its payload that count towards `max.message.bytes`: the header of a batch, and key and
+/// framing of the message.
+pub const OVERHEAD: u64 = 512;
+/// A setting by which a topic with the configuration of a model is recognised as a run's. It matters to compacted topics
+/// only, which the topics of a run never are.
+pub const MARK: (&str, &str) = ("delete.retention.ms", "86400009");
+
+/// Settings that a copy lacks, each with the reason.
+const LEFT: [(&str, &str); 7] = [
+    ("leader.replication.throttled.replicas", "it names partitions and brokers of that topic"),
+    ("follower.replication.throttled.replicas", "it names partitions and brokers of that topic"),
+    ("remote.storage.enable", REMOTE),
+    ("remote.log.copy.disable", REMOTE),
+    ("remote.log.delete.on.disable", REMOTE),
+    ("local.retention.ms", REMOTE),
+    ("local.retention.bytes", REMOTE),
+];
+const REMOTE: &str =
+    "the run's topics stay on the brokers, so that nothing of them is left in a remote store";
+
+/// The value of a setting, and where it is set.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Setting {
+    /// The value; `None` if it is secret.
+    pub value: Option<String>,
+    /// Whether it is set for the topic itself, and not by a default of its broker or cluster.
+    pub of_topic: bool,
+}
+
+/// The configuration of a topic.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicModel {
+    /// The source: `topic orders`.
+    pub of: String,
+    /// Name of the topic.
+    pub topic: String,
+    /// Number of partitions.
+    pub partitions: u32,
+    /// Copies of each partition.
+    pub replicas: u32,
+    /// All its settings with their effective values.
+    pub settings: BTreeMap<String, Setting>,
+    /// Whether the run uses this very topic.
+    pub attached: bool,
+}
+
+/// The settings of a copy, and what it lacks.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TopicCopy {
+    /// Settings to create a topic with.
+    pub settings: Vec<(String, String)>,
+    /// One message for each setting that is not copied.
+    pub left: Vec<String>,
+}
+
+impl TopicModel {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.settings.get(name)?.value.as_deref()
+    }
+
+    /// Returns a number that is a bound; `None` if there is no bound.
+    fn bound(&self, name: &str) -> Option<u64> {
+        self.text(name)?.parse().ok()
+    }
+
+    fn is_compacted(&self) -> bool {
+        self.text("cleanup.policy")
+            .is_some_and(|policy| policy.split(',').any(|part| part.trim() == "compact"))
+    }
+
+    /// Returns the largest payload that the topic accepts, in bytes.
+    #[must_use]
+    pub fn max_payload(&self) -> u64 {
+        self.bound("max.message.bytes").map_or(u64::MAX, |most| most.saturating_sub(OVERHEAD))
+    }
+
+    /// Applies this configuration to a plan.
+    ///
+    /// # Errors
+    /// When the plan cannot run on such a topic: the reason, and what to do.
+    pub fn applied(&self, plan: &Plan) -> Result<Applied, String> {
+        let mut plan = plan.clone();
+        let mut changes = Changes::of(&self.of);
+        self.apply(&mut plan, &mut changes);
+        self.check_size(&plan)?;
+        self.check_copies(&plan)?;
+        plan.groups.iter().try_for_each(|group| self.check_members(group))?;
+        if self.attached {
+            self.check_attached(&plan)?;
+        }
+        Ok(Applied { plan, differs: changes.differs })
+    }
+
+    fn apply(&self, plan: &mut Plan, changes: &mut Changes<'_>) {
+        let bus = &mut plan.bus;
+        if self.attached || bus.kafka.leaves_partitions() {
+            changes.set("bus.partitions", &mut bus.partitions, self.partitions);
+        }
+        changes.set("bus.replicas", &mut bus.replicas, self.replicas);
+        if let Some(least) = self.bound("min.insync.replicas").and_then(|least| u32::try_from(least).ok()) {
+            changes.set("bus.kafka.min_insync_replicas", &mut bus.kafka.min_insync_replicas, least);
+        }
+        let always = self.bound("flush.messages") == Some(1);
+        changes.set("bus.sync", &mut bus.sync, if always { Sync::Always } else { Sync::Default });
+        if let Some(ms) = self.bound("retention.ms") {
+            changes.set("bus.max_age", &mut bus.max_age, Span { ns: ms.saturating_mul(1_000_000) });
+        }
+        if let Some(bytes) = self.bound("retention.bytes") {
+            changes.set("bus.max_bytes", &mut bus.max_bytes, Size { bytes });
+        }
+        // The bound of a message is that of a batch.
+        let batch = Size { bytes: self.max_payload().min(bus.kafka.batch_size.bytes).max(1) };
+        changes.set("bus.kafka.batch_size", &mut bus.kafka.batch_size, batch);
+    }
+
+    fn check_size(&self, plan: &Plan) -> Result<(), String> {
+        let largest = largest_event_bytes(plan).max(plan.market.event_size.bytes);
+        if largest <= self.max_payload() {
+            return Ok(());
+        }
+        Err(format!(
+            "`max.message.bytes` of {} is {}, and events of this plan have up to {largest} bytes, with key and framing up to \
+             {}; {}, or raise it",
+            self.of,
+            self.text("max.message.bytes").unwrap_or_default(),
+            largest + OVERHEAD,
+            plan.smaller_events()
+        ))
+    }
+
+    /// Refuses a topic on which no event could be confirmed.
+    fn check_copies(&self, plan: &Plan) -> Result<(), String> {
+        let least = plan.bus.kafka.min_insync_replicas;
+        if plan.bus.kafka.acks != Acks::All || least <= self.replicas {
+            return Ok(());
+        }
+        Err(format!(
+            "`min.insync.replicas` of {} is {least}, and it has {} replicas, so that no event is confirmed with `acks = \
+             \"all\"`; change the topic, or set `bus.kafka.acks`",
+            self.of, self.replicas
+        ))
+    }
+
+    /// Refuses groups whose members could receive nothing.
+    fn check_members(&self, group: &Group) -> Result<(), String> {
+        let partitions = self.partitions;
+        if group.members <= 1 || self.partitions == 0 {
+            return Ok(());
+        }
+        if group.delivery == Delivery::Pinned && partitions > 1 {
+            return Err(format!(
+                "a pinned group is one member's on Kafka only where the topic has one partition, and {} has {partitions}; set \
+                 another `groups.{}.delivery`",
+                self.of, group.name
+            ));
+        }
+        if group.delivery != Delivery::Pinned && group.members > partitions {
+            return Err(format!(
+                "the {} members of group {} share the {partitions} partitions of {}, so that some receive nothing; lower \
+                 `groups.{}.members`",
+                group.members, group.name, self.of, group.name
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a topic that the run's events would damage, and groups that would receive what they do not subscribe to.
+    fn check_attached(&self, plan: &Plan) -> Result<(), String> {
+        if self.is_compacted() {
+            return Err(format!(
+                "{} is compacted (`cleanup.policy` {}): the run's events would replace the last values of their keys; take \
+                 `bus.kafka.like`",
+                self.of,
+                self.text("cleanup.policy").unwrap_or_default()
+            ));
+        }
+        if self.text("compression.type") == Some("zstd") {
+            return Err(format!(
+                "{} compresses with zstd (`compression.type`), which this build cannot read; take `bus.kafka.like`",
+                self.of
+            ));
+        }
+        let topics = &plan.topology.topics;
+        for group in &plan.groups {
+            if let Some(consumer) = &group.consumer {
+                return Err(format!(
+                    "`groups.{}.consumer` is {consumer}: a group on Kafka reads with a consumer group of the run's own; leave it out",
+                    group.name
+                ));
+            }
+            let own = receives(group, topics).unwrap_or_default();
+            let other = topics.iter().enumerate().find(|(at, _)| !own.contains(at));
+            if let Some((_, other)) = other {
+                let own: Vec<String> =
+                    own.iter().filter_map(|&at| topics.get(at)).map(|topic| format!("\"{topic}\"")).collect();
+                return Err(format!(
+                    "all events of the run go into {}, and group {} does not subscribe to {other}; set `topology.topics` to \
+                     topics that every group receives, such as [{}]",
+                    self.of,
+                    group.name,
+                    own.join(", ")
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns warnings about a run with the applied plan.
+    #[must_use]
+    pub fn warnings(&self, plan: &Plan) -> Vec<String> {
+        let volume = volume_bytes(plan);
+        let mut warnings = Vec::new();
+        if let Some(bytes) = self.bound("retention.bytes") {
+            if self.attached {
+                warnings.push(format!(
+                    "{} keeps {} of each partition (`retention.bytes`): the run's events, about {}, make Kafka delete older \
+                     ones of others sooner",
+                    self.of,
+                    size(bytes),
+                    size(volume)
+                ));
+            } else if volume > bytes {
+                warnings.push(format!(
+                    "the events of this run take about {}, and Kafka deletes the oldest of a partition beyond \
+                     `retention.bytes` of {}, {}: a group that is so far behind loses them, and the audit is left out",
+                    size(volume),
+                    self.of,
+                    size(bytes)
+                ));
+            }
+        }
+        let total = plan.load.total();
+        if self.bound("retention.ms").is_some_and(|ms| ms.saturating_mul(1_000_000) < total.ns) {
+            warnings.push(format!(
+                "the run takes up to {total}, and `retention.ms` of {} is {}: Kafka may delete events during the run",
+                self.of, plan.bus.max_age
+            ));
+        }
+        warnings
+    }
+
+    /// Returns the settings for a topic of the run, given the plan with this model applied.
+    #[must_use]
+    pub fn copy(&self, plan: &Plan) -> TopicCopy {
+        let mut copy = TopicCopy::default();
+        let own = ["cleanup.policy", "retention.ms", "retention.bytes", MARK.0];
+        for (name, setting) in self.settings.iter().filter(|(_, setting)| setting.of_topic) {
+            let Some(value) = &setting.value else {
+                copy.leave(name, "…", "the cluster does not show its value");
+                continue;
+            };
+            if own.contains(&name.as_str()) {
+                continue;
+            }
+            let left = LEFT.iter().find(|(left, _)| left == name).map(|(_, why)| *why);
+            let zstd = (name == "compression.type" && value == "zstd")
+                .then_some("this build cannot read it; the run's topics have the cluster's default");
+            match left.or(zstd) {
+                // An empty list says nothing.
+                Some(_) if value.is_empty() || value == "false" => {}
+                Some(why) => copy.leave(name, value, why),
+                None => copy.settings.push((name.clone(), value.clone())),
+            }
+        }
+        self.policy(&mut copy);
+        let bounds = [
+            ("retention.ms", plan.bus.max_age.ns / 1_000_000, "bus.max_age"),
+            ("retention.bytes", plan.bus.max_bytes.bytes, "bus.max_bytes"),
+        ];
+        for (name, own, key) in bounds {
+            let theirs = self.bound(name);
+            if theirs.is_none() {
+                copy.leave(name, "unlimited", &format!("a topic of a run is always bounded, by `{key}`"));
+            }
+            copy.settings.push((name.to_owned(), theirs.unwrap_or(own).to_string()));
+        }
+        if self.settings.get(MARK.0).is_some_and(|setting| setting.of_topic) {
+            let value = self.text(MARK.0).unwrap_or_default();
+            copy.leave(
+                MARK.0,
+                value,
+                "it is for compacted topics, and `tickgate clean` knows the run's topics by it",
+            );
+        }
+        copy.settings.push((MARK.0.to_owned(), MARK.1.to_owned()));
+        copy
+    }
+
+    fn policy(&self, copy: &mut TopicCopy) {
+        let policy = self.text("cleanup.policy").unwrap_or("delete");
+        if policy != "delete" {
+            let why = if self.is_compacted() {
+                "compaction removes all but the last event of each key, which would count as lost; the run's topics have `delete`"
+            } else {
+                "a topic of a run is always bounded; it has `delete`"
+            };
+            copy.leave("cleanup.policy", policy, why);
+        }
+        copy.settings.push(("cleanup.policy".to_owned(), "delete".to_owned()));
+    }
+
+    /// Returns where the topics that were made differ from this model, apart from what was not copied.
+    #[must_use]
+    pub fn differences(&self, copy: &TopicCopy, made: &Self) -> Vec<String> {
+        let numbers =
+            [("partitions", made.partitions, self.partitions), ("replicas", made.replicas, self.replicas)];
+        let numbers = numbers.into_iter().filter(|(_, made, model)| made != model);
+        let numbers = numbers.map(|(name, made, model)| differs(name, &made.to_string(), &model.to_string()));
+        let left = |name: &str| copy.left.iter().any(|line| line.split(' ').next() == Some(name));
+        let settings = self.settings.iter().filter_map(|(name, setting)| {
+            let model = setting.value.as_deref()?;
+            let made = made.text(name).unwrap_or("not set");
+            let apart = name == MARK.0 || left(name);
+            (made != model && !apart).then(|| differs(name, made, model))
+        });
+        numbers.chain(settings).collect()
+    }
+
+    /// Returns all settings, for a record.
+    #[must_use]
+    pub fn fields(&self) -> Map<String, Value> {
+        let number = |name: &str, value: u32| (name.to_owned(), Value::from(value));
+        let settings = self.settings.iter();
+        let settings =
+            settings.filter_map(|(name, setting)| Some((name.clone(), Value::from(setting.value.clone()?))));
+        settings
+            .chain([number("partitions", self.partitions), number("replication.factor", self.replicas)])
+            .collect()
+    }
+
+    /// Returns why events that were stored may be missing when they are read back.
+    #[must_use]
+    pub fn removed(&self, events: u64) -> String {
+        let limits = ["retention.ms", "retention.bytes", "segment.ms"];
+        let said: Vec<String> =
+            limits.iter().filter_map(|name| Some(format!("{name} {}", self.bound(name)?))).collect();
+        format!(
+            "the cluster has removed {} of the run's topics by their own limits ({}), so reading them back cannot show \
+             whether every event was stored",
+            show::several(events, "event"),
+            said.join(", ")
+        )
+    }
+}
+
+impl TopicCopy {
+    fn leave(&mut self, name: &str, value: &str, why: &str) {
+        self.left.push(format!("{name} {value}: {why}"));
+    }
+}
+
+fn differs(name: &str, made: &str, model: &str) -> String {
+    format!("{name} is {made} in the run, and {model} in the model")
+}
+
+#[cfg(test)]
+#[path = "model/tests.rs"]
+mod tests;
