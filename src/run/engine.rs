@@ -67,7 +67,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
 
     let record = begun(&job, &facts, &broker.record, started, calendar);
     if job.options.rehearsal {
-        drop(crew);
+        dismiss(crew);
         bus.teardown()?;
         return Ok(record);
     }
@@ -85,6 +85,13 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         carry_out(&job, &mut crew, supervisor, &BeforeLoad { run: run_identity, calendar, subscriptions })?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
+}
+
+/// Ends a crew that has sent no load. A group that still has members cannot be removed from every bus.
+fn dismiss(mut crew: impl Crew) {
+    crew.end_generators();
+    crew.stop_receiving();
+    crew.finish();
 }
 
 /// What is known before the load.
