@@ -358,7 +358,7 @@ fn run_all(design: Design, sides: usize, reference: Letter, rounds: &[Round]) ->
 #[test]
 fn holm_covers_the_metrics_of_all_sides() {
     let c = run_all(Design::default(), 3, Letter::A, &three_sides());
-    let [b, other] = c.contrasts().try_into().unwrap_or_else(|_| unreachable!());
+    let [b, other]: [Comparison; 2] = c.contrasts().try_into().unwrap_or_else(|_| unreachable!());
     let (p_b, p_c) = (2.0 / 256.0, 10.0 / 256.0);
     for (name, size, adjusted_b, adjusted_c) in [
         ("latency.p99", 2, 2.0 * p_b, p_c),
