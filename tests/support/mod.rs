@@ -110,6 +110,7 @@ pub fn plan() -> Plan {
             consumer: None,
         }],
         objectives: Vec::new(),
+        dropped: Vec::new(),
     }
 }
 

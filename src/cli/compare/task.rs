@@ -92,6 +92,11 @@ impl Task {
                     .into(),
             );
         }
+        for note in sides.iter().flat_map(|side| crate::profile::notes(&side.plan)) {
+            if !warnings.contains(&note) {
+                warnings.push(note);
+            }
+        }
         if sides[0].plan == sides[1].plan && sides[0].asked.same_bus(&sides[1].asked) {
             warnings.push("both sides are the same: this shows how much runs vary without any change".into());
         }
