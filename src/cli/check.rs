@@ -50,6 +50,9 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
             println!("# warning: {}; {}", finding.message, finding.hint);
         }
     }
+    for note in profile::notes(&plan) {
+        println!("# note: {note}");
+    }
     for warning in profile::warnings(&plan) {
         println!("# warning: {warning}");
     }

@@ -23,6 +23,9 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
             progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
         }
     }
+    for note in crate::profile::notes(&plan) {
+        progress.say(&format!("note: {note}"));
+    }
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let identity = Identity::new();
     if choice.is_by_environment() && !args.yes {

@@ -171,6 +171,7 @@ mod tests {
             },
             groups: Vec::new(),
             objectives: Vec::new(),
+            dropped: Vec::new(),
         }
     }
 

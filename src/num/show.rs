@@ -65,6 +65,18 @@ pub fn fine_rate(per_second: f64) -> String {
     rate_with(per_second, [1, 3, 3])
 }
 
+/// A rate in whole events, with up to two decimals where it has a fraction: `9,990/s`, `499.5/s`.
+#[must_use]
+pub fn full_rate(per_second: f64) -> String {
+    let hundredths = super::u64_of(per_second * 100.0);
+    let fraction = match hundredths % 100 {
+        0 => String::new(),
+        n if n % 10 == 0 => format!(".{}", n / 10),
+        n => format!(".{n:02}"),
+    };
+    format!("{}{fraction}/s", count(hundredths / 100))
+}
+
 /// A rate with the given numbers of decimals in events, thousands and millions per second.
 fn rate_with(per_second: f64, decimals: [usize; 3]) -> String {
     let [ones, thousands, millions] = decimals;
@@ -137,6 +149,12 @@ pub fn margin(margin: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_rate_has_every_event() {
+        let all = [0.0, 7.0, 499.5, 6.993, 9_990.0, 1_000_000.25].map(full_rate);
+        assert_eq!(all, ["0/s", "7/s", "499.5/s", "6.99/s", "9,990/s", "1,000,000.25/s"]);
+    }
 
     #[test]
     fn times_have_three_digits_and_the_unit_they_round_to() {

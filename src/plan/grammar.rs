@@ -264,7 +264,7 @@ fn parse_requirement(text: &str, metric: Metric, windows: bool) -> Result<(Op, V
     let share_word = rest.match_indices("in").map(|(at, _)| at).find(|&at| is_word(rest, at..at + 2));
     let value_end = share_word.map_or(text.len(), |at| value_start + at);
     let value_at = trimmed(text, value_start..value_end);
-    let limit = value(&text[value_at.clone()], metric.kind()).map_err(|expected| {
+    let limit = limit(&text[value_at.clone()], metric).map_err(|expected| {
         let problem = match &text[value_at.clone()] {
             "" => "the limit is missing".to_owned(),
             found => format!("`{found}` does not fit `{metric}`"),
@@ -318,6 +318,27 @@ fn trimmed(text: &str, at: Range<usize>) -> Range<usize> {
     start..start + part.trim().len()
 }
 
+/// Reads the limit of a metric, or says what was expected.
+fn limit(text: &str, metric: Metric) -> Result<Value, String> {
+    let Metric::Throughput(throughput) = metric else { return value(text, metric.kind()) };
+    match (of_offered(text), throughput) {
+        (Some(_), Throughput::Offered) => {
+            Err("a rate such as `10k/s`, since this is the offered rate itself".to_owned())
+        }
+        (Some(share), _) => Ok(Value::OfOffered(share)),
+        (None, Throughput::Offered) => value(text, Kind::Rate),
+        (None, _) => value(text, Kind::Rate).map_err(|expected| {
+            format!("{expected}, or a share of the planned rate such as `99.9% of offered`")
+        }),
+    }
+}
+
+/// `99.9% of offered` as a share from 0 to 1.
+fn of_offered(text: &str) -> Option<f64> {
+    let (percent, words) = text.split_at(text.find('%')? + 1);
+    words.split_whitespace().eq(["of", "offered"]).then(|| share(percent)).flatten()
+}
+
 /// Reads a limit of a kind, or says what was expected.
 fn value(text: &str, kind: Kind) -> Result<Value, String> {
     match kind {
@@ -350,10 +371,11 @@ fn never(op: Op, limit: Value) -> bool {
         Value::Rate(rate) => rate.per_second <= 0.0,
         Value::Count(count) => count == 0,
         Value::Size(size) => size.bytes == 0,
-        Value::Share(share) => share <= 0.0,
+        Value::Share(share) | Value::OfOffered(share) => share <= 0.0,
         Value::Cores(cores) => cores <= 0.0,
     };
-    (op == Op::Below && zero) || (op == Op::Above && matches!(limit, Value::Share(share) if share >= 1.0))
+    let whole = matches!(limit, Value::Share(share) | Value::OfOffered(share) if share >= 1.0);
+    (op == Op::Below && zero) || (op == Op::Above && whole)
 }
 
 #[cfg(test)]

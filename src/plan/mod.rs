@@ -55,6 +55,19 @@ pub struct Plan {
     #[serde(with = "objective::as_map")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub objectives: Vec<Objective>,
+    /// Keys and objectives of the profile that the plan leaves out because `load.rate = "max"` contradicts them, each with
+    /// the reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dropped: Vec<Dropped>,
+}
+
+/// A part of a profile that its plan leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dropped {
+    /// The key or the objective with its value, as the profile has it.
+    pub what: String,
+    /// Why it is left out.
+    pub why: String,
 }
 
 /// Rate, phases and arrival process of the load.

@@ -6,7 +6,8 @@
 //! NAME   = [group "."] ["windows."] metric      trading-engine.windows.latency.p99
 //! OP     = "<" | "<=" | "==" | ">=" | ">"
 //! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
-//! SHARE  = a percentage; only with `windows.`, which takes end-to-end latency; 100 % where it is left out
+//!          or, for a throughput, SHARE "of offered": a share of the planned rate
+//! SHARE  = a percentage; after `in` only with `windows.`, which takes end-to-end latency; 100 % where it is left out
 //! ```
 //!
 //! The types are here, [`super::grammar`] parses them, `verdict` judges them.
@@ -171,6 +172,8 @@ pub enum Value {
     Share(f64),
     /// A number of cores.
     Cores(f64),
+    /// A share of the planned rate, 0 to 1: `99.9% of offered`. A limit of a throughput.
+    OfOffered(f64),
 }
 
 /// The unit of a figure.
@@ -310,11 +313,18 @@ impl fmt::Display for Value {
                 write!(f, "{}%", percent.trim_end_matches('0').trim_end_matches('.'))
             }
             Self::Cores(cores) => cores.fmt(f),
+            Self::OfOffered(share) => write!(f, "{} of offered", Self::Share(*share)),
         }
     }
 }
 
 impl Objective {
+    /// Can it be judged under a closed load? Such a load has no times of independent sources and no planned rate.
+    #[must_use]
+    pub const fn of_closed_load(&self) -> bool {
+        !matches!((self.metric, self.limit), (Metric::Time(..), _) | (_, Value::OfOffered(_)))
+    }
+
     /// The left side of its line, `trading-engine.latency.p99`.
     #[must_use]
     pub fn name(&self) -> String {

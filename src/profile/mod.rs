@@ -8,6 +8,7 @@
 
 pub mod builtin;
 mod check;
+mod closed;
 pub mod comparison;
 mod error;
 mod groups;
@@ -32,13 +33,14 @@ mod write;
 mod tests;
 
 pub use check::warnings;
+pub use closed::notes;
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
 pub use source::{Source, SourceError};
 pub use write::{prices_to_toml, to_toml};
 
 use crate::compare::Prices;
-use crate::plan::Plan;
+use crate::plan::{Dropped, Plan};
 use section::{Reader, Section};
 
 /// Reads a profile, lays each `--set KEY=VALUE` over it, fills in the defaults and checks the whole.
@@ -58,14 +60,15 @@ pub fn with_prices(source: &Source, sets: &[String]) -> Result<(Plan, Option<Pri
     let mut reader = Reader::new(source.name(), text, sets);
     let mut root = tree::parse(&mut reader);
     overrides::apply(&mut root, sets, &mut reader);
-    let plan = plan(&root, &mut reader, source);
+    let dropped = closed::keys(&mut root);
+    let plan = plan(&root, &mut reader, source, dropped);
     let prices = prices::read(&root, &mut reader);
     check::plan(&plan, &mut reader);
     reader.finish((plan, prices))
 }
 
 /// Reads every section; an invalid value is reported and replaced by its default.
-fn plan(root: &tree::Table, reader: &mut Reader, source: &Source) -> Plan {
+fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<Dropped>) -> Plan {
     let mut top = Section::root(root, reader);
     let name = top.text("name", &source.stem());
     let description = top.text("description", "");
@@ -79,11 +82,13 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source) -> Plan {
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
     let bus = setting::bus(root, reader, &load, &groups);
+    let objectives = Vec::new();
     let mut plan =
-        Plan { name, description, load, market, payload, topology, mix, bus, groups, objectives: Vec::new() };
+        Plan { name, description, load, market, payload, topology, mix, bus, groups, objectives, dropped };
     if !reader.written("bus.max_bytes") && reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES) {
         plan.bus.max_bytes = setting::max_bytes(&plan);
     }
     plan.objectives = objectives::read(root, reader, &plan);
+    closed::objectives(&mut plan);
     plan
 }

@@ -106,9 +106,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
 /// What a bus that delivers everything in time reaches is the planned rate (see [`crate::verdict`]): a limit that this
 /// misses is missed by every run. A closed load has no rate except the highest that a plan may request.
 fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &Plan) {
-    let (Metric::Throughput(throughput), Limit::Rate(limit)) = (objective.metric, objective.limit) else {
-        return;
-    };
+    let Metric::Throughput(throughput) = objective.metric else { return };
     if !reader.sound(&load::VOLUME) || !reader.sound(&["mix", "topology", "groups"]) {
         return;
     }
@@ -123,19 +121,13 @@ fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &P
     let closed = plan.load.is_closed();
     let op = if closed && objective.op == Op::Equal { Op::AtLeast } else { objective.op };
     let upper = matches!(op, Op::Below | Op::AtMost);
-    if !(closed && upper || compare(planned, op, limit.per_second)) {
-        reader.wrong(at, || {
-            let most = Rate::per_second((planned * 10.0).round() / 10.0);
-            let other = if upper {
-                "a higher limit or a lower `load.rate`"
-            } else {
-                "a lower limit or a higher `load.rate`"
-            };
-            format!(
-                "`{} {limit}` is out of reach, for the load offers {most}{whom}; expected {other}",
-                objective.op
-            )
-        });
+    let reached = match objective.limit {
+        Limit::Rate(limit) => closed && upper || compare(planned, op, limit.per_second),
+        Limit::OfOffered(share) => closed || compare(1.0, op, share),
+        _ => true,
+    };
+    if !reached {
+        reader.wrong(at, || out_of_reach(objective, planned, &whom));
     } else if !closed && !any_due(plan, received) {
         reader.wrong(at, || {
             format!(
@@ -144,4 +136,24 @@ fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &P
             )
         });
     }
+}
+
+/// The text for a limit that a bus misses which carries everything.
+fn out_of_reach(objective: &Objective, planned: f64, whom: &str) -> String {
+    let (op, limit) = (objective.op, objective.limit);
+    if let Limit::OfOffered(_) = limit {
+        return format!(
+            "`{op} {limit}` is out of reach of a bus that carries all of it; expected `>=` and a share"
+        );
+    }
+    let most = Rate::per_second((planned * 10.0).round() / 10.0);
+    let (other, relative) = match op {
+        Op::Below | Op::AtMost => ("a higher limit or a lower `load.rate`", None),
+        Op::Equal => ("a lower limit or a higher `load.rate`", Some("== 100% of offered")),
+        Op::AtLeast | Op::Above => ("a lower limit or a higher `load.rate`", Some(">= 99.9% of offered")),
+    };
+    let relative = relative
+        .filter(|_| objective.metric != Metric::Throughput(Throughput::Offered))
+        .map_or_else(String::new, |limit| format!(", or a limit that follows the load, such as `{limit}`"));
+    format!("`{op} {limit}` is out of reach, for the load offers {most}{whom}; expected {other}{relative}")
 }

@@ -318,6 +318,9 @@ pub struct ObjectiveResult {
     pub name: String,
     /// `< 100ms`.
     pub limit: String,
+    /// What a limit relative to the load means: `99.9 % of 10,000/s = 9,990/s`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub means: Option<String>,
     /// The observation with its unit; absent where there was no data.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<String>,

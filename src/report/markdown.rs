@@ -30,7 +30,7 @@ pub(crate) fn summary(record: &Record) -> String {
         let margin = o.margin.map_or_else(String::new, show::margin);
         let observed = o.observed.clone().unwrap_or_else(|| "no data".into());
         let verdict = format!("{} {}", sign(o.verdict), o.verdict.as_str());
-        objectives.row([verdict, o.name.clone(), o.limit.clone(), observed, margin, show::count(o.samples)]);
+        objectives.row([verdict, o.name.clone(), words::limit(o), observed, margin, show::count(o.samples)]);
     }
     if !objectives.rows.is_empty() {
         say(table(&objectives));
@@ -51,6 +51,11 @@ pub(crate) fn summary(record: &Record) -> String {
             ));
         }
         say(String::new());
+    }
+    let rates = sections::rates(record);
+    if !rates.rows.is_empty() {
+        say("### Rates\n".into());
+        say(table(&rates));
     }
     say("### Latency\n".into());
     say(table(&sections::times(record)));

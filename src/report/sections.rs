@@ -50,6 +50,32 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// What was offered, sent, confirmed and delivered in the measure phase; no rows where nothing was due.
+pub(crate) fn rates(record: &Record) -> Table {
+    let mut table = Table::new(["rate", "a second", "events", "of those due"]);
+    let (load, seconds) = (&record.load, record.measured_seconds());
+    if load.measured_intended == 0 || seconds <= 0.0 {
+        return table;
+    }
+    let mut row = |name: String, rate: f64, events: u64, due: u64| {
+        table.row([name, show::fine_rate(rate), show::count(events), show::part(events, due)]);
+    };
+    let due = load.measured_intended;
+    row("offered".into(), load.offered_rate, due, due);
+    row("sent".into(), load.sent_rate, load.measured_sent, due);
+    row("confirmed".into(), load.acked_rate, load.measured_acked, due);
+    for group in record.groups.iter().filter(|group| group.measured_intended > 0) {
+        let rate = num::f64_of(group.measured_in_time) / seconds;
+        row(
+            show::plain(&format!("in time to {}", group.name)),
+            rate,
+            group.measured_in_time,
+            group.measured_intended,
+        );
+    }
+    table
+}
+
 /// Every reason why something did not pass, and the harness's own part in the figures; each only once.
 pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     let mut all: Vec<Reason> = Vec::new();
@@ -64,13 +90,19 @@ pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     for o in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
         let why = show::plain(o.reason.as_deref().unwrap_or("no reason given"));
         let next = show::plain(o.next.as_deref().unwrap_or(""));
-        let name = show::plain(&format!("{} {}", o.name, o.limit));
+        let name = show::plain(&format!("{} {}", o.name, words::limit(o)));
         match all.iter_mut().find(|r| r.why == why) {
             Some(known) if known.what == "The run did not complete" => {}
             Some(known) => known.what = format!("{}; {name}", known.what),
             None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
         }
     }
+    all.extend(record.plan.dropped.iter().map(|dropped| Reason {
+        kind: "note",
+        what: show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what)),
+        why: show::plain(&dropped.why),
+        next: String::new(),
+    }));
     for reason in &record.health.reasons {
         let why = show::plain(&reason.seen);
         if all.iter().all(|known| known.why != why) {

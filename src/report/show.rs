@@ -3,7 +3,7 @@
 use crate::num;
 
 pub use super::outside::{plain, source};
-pub use crate::num::show::{count, margin, part, percent, rate, several, size, time};
+pub use crate::num::show::{count, fine_rate, full_rate, margin, part, percent, rate, several, size, time};
 
 /// Sanitises a text to one line of at most `width` characters, shortened with an ellipsis.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::show;
+use super::{sections, show, words};
 use crate::num;
 use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
@@ -42,6 +42,7 @@ pub fn summary(record: &Record, style: Style) -> String {
     let mut out = String::new();
     head(&mut out, record);
     objectives(&mut out, record, style);
+    rates(&mut out, record);
     ledger(&mut out, record);
     latencies(&mut out, record);
     resources(&mut out, record);
@@ -62,7 +63,7 @@ macro_rules! line {
 
 fn head(out: &mut String, record: &Record) {
     let broker = &record.broker;
-    if let Some(banner) = super::words::banner(record) {
+    if let Some(banner) = words::banner(record) {
         line!(out, "{}", show::wrap(banner, WIDTH, ""));
     }
     let head = format!(
@@ -70,14 +71,18 @@ fn head(out: &mut String, record: &Record) {
         record.plan.name, broker.product, broker.version, broker.mode, record.run.id
     );
     line!(out, "{}", show::wrap(&head, WIDTH, ""));
-    line!(out, "{}", show::wrap(&format!("target: {}", super::words::target(record)), WIDTH, ""));
+    line!(out, "{}", show::wrap(&format!("target: {}", words::target(record)), WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("an acknowledgement means: {}", broker.durability), WIDTH, ""));
     line!(out);
 }
 
 fn objectives(out: &mut String, record: &Record, style: Style) {
     if record.objectives.is_empty() {
-        line!(out, "no objectives: nothing to judge\n");
+        let why = match record.plan.dropped.len() {
+            0 => "no objectives: nothing to judge",
+            _ => "no objectives left: nothing to judge",
+        };
+        line!(out, "{why}\n");
         return;
     }
     line!(out, "     {:<31} {:<14} {:>13} {:>14}", "objective", "limit", "observed", "margin");
@@ -87,10 +92,27 @@ fn objectives(out: &mut String, record: &Record, style: Style) {
             "{} {:<31} {:<14} {:>13} {:>14}",
             style.sign(objective.verdict),
             show::fit(&objective.name, 31),
-            show::fit(&objective.limit, 14),
+            show::fit(&words::short_limit(objective), 14),
             show::fit(objective.observed.as_deref().unwrap_or("no data"), 13),
             objective.margin.map_or_else(String::new, show::margin),
         );
+        if objective.means.is_some() {
+            line!(out, "       {}", show::fit(&words::limit(objective), WIDTH - 7));
+        }
+    }
+    line!(out);
+}
+
+/// What was offered, sent, confirmed and delivered a second.
+fn rates(out: &mut String, record: &Record) {
+    let rates = sections::rates(record);
+    if rates.rows.is_empty() {
+        return;
+    }
+    line!(out, "{:<27} {:>12} {:>16} {:>10}", "rates", "a second", "events", "of due");
+    for row in &rates.rows {
+        let [name, rate, events, share] = &row[..] else { continue };
+        line!(out, "  {:<25} {:>12} {:>16} {:>10}", show::fit(name, 25), rate, events, share);
     }
     line!(out);
 }
@@ -228,15 +250,15 @@ fn resources(out: &mut String, record: &Record) {
             out,
             "{:<27} {}, {} peak memory",
             show::fit(name, 27),
-            super::words::cpu(&process),
+            words::cpu(&process),
             show::size(process.peak_memory_bytes)
         );
     }
-    if let Some(why) = super::words::unknown_use(record) {
+    if let Some(why) = words::unknown_use(record) {
         line!(out, "{}", show::wrap(&format!("broker: {why}"), WIDTH, "  "));
     }
     if let Some(machine) = &record.health.machine {
-        line!(out, "{}", show::wrap(&format!("machine: {}", super::words::machine(machine)), WIDTH, "  "));
+        line!(out, "{}", show::wrap(&format!("machine: {}", words::machine(machine)), WIDTH, "  "));
     }
     nodes(out, record);
     line!(out);
@@ -251,12 +273,12 @@ fn nodes(out: &mut String, record: &Record) {
             out,
             "{:<27} {}, {} peak memory",
             "all servers",
-            super::words::cpu(&sum),
+            words::cpu(&sum),
             show::size(sum.peak_memory_bytes)
         );
     }
     for node in &record.broker.nodes {
-        let leads = super::words::leads(record, node);
+        let leads = words::leads(record, node);
         let leads = if leads.is_empty() { leads } else { format!(", leads {leads}") };
         let store = node.jetstream.as_ref().map_or(0, |jetstream| jetstream.store_bytes);
         let text = format!(
@@ -265,12 +287,12 @@ fn nodes(out: &mut String, record: &Record) {
             node.version,
             show::several(node.connections, "connection"),
             show::size(store),
-            super::words::sync(node)
+            words::sync(node)
         );
         line!(out, "{}", show::wrap(&text, WIDTH, "  "));
     }
-    line!(out, "{}", show::wrap(super::words::NODES, WIDTH, ""));
-    if let Some(left) = super::words::unwatched(record) {
+    line!(out, "{}", show::wrap(words::NODES, WIDTH, ""));
+    if let Some(left) = words::unwatched(record) {
         line!(out, "{}", show::wrap(&left, WIDTH, ""));
     }
 }
@@ -287,7 +309,7 @@ fn total(record: &Record) -> Option<Process> {
 }
 
 fn health(out: &mut String, record: &Record) {
-    for reason in super::sections::reasons(record) {
+    for reason in sections::reasons(record) {
         line!(out, "{}", show::wrap(&format!("{}: {}", reason.what, reason.why), WIDTH, ""));
         if !reason.next.is_empty() {
             line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));

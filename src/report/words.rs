@@ -13,6 +13,42 @@ pub fn decisive(record: &Record) -> Option<&ObjectiveResult> {
     worst.min_by(|a, b| margin(a).total_cmp(&margin(b)))
 }
 
+/// The limit as people read it: where it is a share of the planned rate, with the rate that it means, `≥ 99.9 % of 10,000/s = 9,990/s`.
+#[must_use]
+pub fn limit(objective: &ObjectiveResult) -> String {
+    let Some(means) = &objective.means else { return objective.limit.clone() };
+    let sign = match comparison(objective) {
+        ">=" => "≥",
+        "<=" => "≤",
+        "==" => "=",
+        other => other,
+    };
+    format!("{sign} {means}")
+}
+
+/// The limit in a few letters: of a share of the planned rate only the rate, `>= 9,990/s`.
+#[must_use]
+pub fn short_limit(objective: &ObjectiveResult) -> String {
+    match objective.means.as_ref().and_then(|means| means.split_once(" = ")) {
+        Some((_, rate)) => format!("{} {rate}", comparison(objective)),
+        None => objective.limit.clone(),
+    }
+}
+
+fn comparison(objective: &ObjectiveResult) -> &str {
+    objective.limit.split_whitespace().next().unwrap_or_default()
+}
+
+/// Why a record has no objectives.
+#[must_use]
+pub fn no_objectives(record: &Record) -> &'static str {
+    if record.plan.dropped.is_empty() {
+        "No objective was set, so there is nothing to judge."
+    } else {
+        "No objective is left that a load closed by the window can be judged by, so there is nothing to judge."
+    }
+}
+
 /// One sentence with the verdict and the deciding objective.
 #[must_use]
 pub fn verdict(record: &Record) -> String {
@@ -45,7 +81,7 @@ pub fn verdict(record: &Record) -> String {
                     "{} is {}, and the limit is {}{margin}. ",
                     o.name,
                     o.observed.as_deref().unwrap_or("without data"),
-                    o.limit
+                    limit(o)
                 )
             });
             format!("{what}{failed} of {total} objectives {}.", if failed == 1 { "fails" } else { "fail" })
@@ -54,9 +90,7 @@ pub fn verdict(record: &Record) -> String {
             let why = o.reason.as_deref().unwrap_or("no reason is given");
             format!("{} cannot be judged: {}.", o.name, why.trim_end_matches('.'))
         }
-        (Verdict::Inconclusive, None) if total == 0 => {
-            "No objective was set, so there is nothing to judge.".into()
-        }
+        (Verdict::Inconclusive, None) if total == 0 => no_objectives(record).into(),
         (Verdict::Inconclusive, None) => {
             let why = record.run.reason.as_deref().unwrap_or("the run did not complete");
             format!("{}.", why.trim_end_matches('.'))
@@ -193,6 +227,31 @@ pub(crate) fn machine(machine: &crate::record::Machine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_the_load_is_shown_with_its_rate() {
+        let of = |limit: &str, means: Option<&str>| {
+            let objective = ObjectiveResult {
+                name: "throughput.delivered".into(),
+                limit: limit.into(),
+                means: means.map(Into::into),
+                observed: None,
+                observed_value: None,
+                limit_value: 0.0,
+                samples: 0,
+                margin: None,
+                verdict: Verdict::Pass,
+                reason: None,
+                next: None,
+            };
+            [super::limit(&objective), short_limit(&objective)]
+        };
+        assert_eq!(
+            of(">= 99.9% of offered", Some("99.9 % of 10,000/s = 9,990/s")),
+            ["≥ 99.9 % of 10,000/s = 9,990/s", ">= 9,990/s"]
+        );
+        assert_eq!(of(">= 10k/s", None), [">= 10k/s", ">= 10k/s"]);
+    }
 
     #[test]
     fn a_bus_is_called_what_it_calls_itself() {

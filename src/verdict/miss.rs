@@ -285,7 +285,7 @@ fn of_throughput(
     let seconds = record.measured_seconds();
     if own > 0.0
         && seconds > 0.0
-        && compare(observed.value + own / seconds, objective.op, number(objective.limit))
+        && compare(observed.value + own / seconds, objective.op, super::limit_value(record, objective))
     {
         let load = &record.load;
         let counts = Counts {

@@ -67,9 +67,10 @@ fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
         limit: objective.requirement(),
         observed: observed.as_ref().map(|o| o.text.clone()),
         observed_value: value,
-        limit_value: if objective.scope.windows { objective.share } else { number(objective.limit) },
+        means: observe::offered(record, objective).and_then(|offered| means(objective, offered)),
+        limit_value: limit_value(record, objective),
         samples: observed.as_ref().map_or(0, |o| o.samples),
-        margin: value.and_then(|value| margin(objective, value)),
+        margin: value.and_then(|value| margin(record, objective, value)),
         verdict,
         reason,
         next,
@@ -289,7 +290,7 @@ fn no_audit(record: &Record) -> Unfit {
 /// Explains why an objective is missed.
 fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
     let finite = observed.value.is_finite();
-    let by = match margin(objective, observed.value).filter(|_| finite) {
+    let by = match margin(record, objective, observed.value).filter(|_| finite) {
         Some(margin) if margin < 0.0 => {
             format!(", {} the limit", show::margin(margin))
         }
@@ -304,17 +305,16 @@ fn explain(record: &Record, objective: &Objective, observed: &Observed) -> Strin
     } else {
         "it lies among the events that never came".to_owned()
     };
-    format!("{seen}, {} wanted{by}{missing}{where_}{cause}", objective.requirement())
+    let means = observe::offered(record, objective).and_then(|offered| means(objective, offered));
+    let means = means.map_or_else(String::new, |means| format!(" ({means})"));
+    format!("{seen}, {}{means} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 
 /// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where the
 /// limit is zero or exact.
-fn margin(objective: &Objective, observed: f64) -> Option<f64> {
-    let (limit, op) = if objective.scope.windows {
-        (objective.share, Op::AtLeast)
-    } else {
-        (number(objective.limit), objective.op)
-    };
+fn margin(record: &Record, objective: &Objective, observed: f64) -> Option<f64> {
+    let limit = limit_value(record, objective);
+    let op = if objective.scope.windows { Op::AtLeast } else { objective.op };
     if limit == 0.0 {
         return None;
     }
@@ -325,6 +325,24 @@ fn margin(objective: &Objective, observed: f64) -> Option<f64> {
     }
 }
 
+/// The limit as a plain number in the unit of the figure: for `windows.` the share of windows, for a share of the planned
+/// rate the rate that it means.
+fn limit_value(record: &Record, objective: &Objective) -> f64 {
+    match objective.limit {
+        _ if objective.scope.windows => objective.share,
+        Value::OfOffered(share) => share * observe::offered(record, objective).unwrap_or(0.0),
+        limit => number(limit),
+    }
+}
+
+/// What a share of the planned rate means: `99.9 % of 10,000/s = 9,990/s`.
+fn means(objective: &Objective, offered: f64) -> Option<String> {
+    let Value::OfOffered(share) = objective.limit else { return None };
+    let percent = Value::Share(share).to_string();
+    let percent = percent.trim_end_matches('%');
+    Some(format!("{percent} % of {} = {}", show::full_rate(offered), show::full_rate(share * offered)))
+}
+
 /// A value as a plain number: nanoseconds, events/s, events, bytes, a share or cores.
 #[must_use]
 pub fn number(value: Value) -> f64 {
@@ -333,7 +351,7 @@ pub fn number(value: Value) -> f64 {
         Value::Rate(rate) => rate.per_second,
         Value::Count(count) => num::f64_of(count),
         Value::Size(size) => num::f64_of(size.bytes),
-        Value::Share(share) => share,
+        Value::Share(share) | Value::OfOffered(share) => share,
         Value::Cores(cores) => cores,
     }
 }

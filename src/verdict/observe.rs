@@ -64,8 +64,15 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
     match objective.metric {
         Metric::Time(timing, stat) => time(record, objective, timing, stat),
         Metric::Throughput(throughput) => {
-            let (rate, samples) = rate(record, objective, throughput)?;
-            Some(plain(Value::Rate(Rate::per_second(rate)), samples))
+            let carried = carried(record, objective, throughput)?;
+            let seen = plain(Value::Rate(Rate::per_second(carried.rate)), carried.samples);
+            match objective.limit {
+                // By the counts: the rate of either side may be rounded.
+                Value::OfOffered(share) => {
+                    Some(Observed { holds: carried.holds(objective.op, share), ..seen })
+                }
+                _ => Some(seen),
+            }
         }
         Metric::Count(Outcome::Replayed) => {
             let audit = record.audit.as_ref().filter(|audit| audit.complete && audit.acked > 0)?;
@@ -91,6 +98,7 @@ fn text(value: Value) -> String {
             format!("{}%", Value::Share((share * 1e6).floor() / 1e6).to_string().trim_end_matches('%'))
         }
         Value::Count(count) => count.to_string(),
+        Value::OfOffered(_) => value.to_string(),
     }
 }
 
@@ -268,47 +276,87 @@ fn quantile(parts: &[&Latency], q: f64) -> Option<u64> {
     merged.map(|merged| merged.value_at_quantile(q))
 }
 
-/// A throughput, and the number of events behind it: the share of the due events that were carried, times the
-/// planned rate. The number of slots in a schedule, and their topics, depend on rounding and chance; the bus
-/// answers for the share alone. A closed load has no planned rate: there it is the number carried per second.
-fn rate(record: &Record, objective: &Objective, throughput: Throughput) -> Option<(f64, u64)> {
+/// What was carried of the due events.
+struct Carried {
+    /// Of the due events, or of those of the group with the smallest share.
+    events: u64,
+    due: u64,
+    /// As a rate, for display and absolute limits.
+    rate: f64,
+    /// The number of events behind it.
+    samples: u64,
+}
+
+impl Carried {
+    /// Is this share of the due events carried, exactly?
+    fn holds(&self, op: Op, share: f64) -> bool {
+        // A share has at most eight decimals, so that both sides are whole numbers.
+        const WHOLE: u64 = 100_000_000;
+        let wanted = u128::from(num::u64_of(share * num::f64_of(WHOLE))) * u128::from(self.due);
+        let seen = u128::from(self.events) * u128::from(WHOLE);
+        match op {
+            Op::Below => seen < wanted,
+            Op::AtMost => seen <= wanted,
+            Op::Equal => seen == wanted,
+            Op::AtLeast => seen >= wanted,
+            Op::Above => seen > wanted,
+        }
+    }
+}
+
+/// The measured length of the phase.
+fn measured(record: &Record) -> Span {
+    Span { ns: num::u64_of(record.measured_seconds() * 1e9) }
+}
+
+/// The planned rate in an objective's scope, in events per second; `None` under a closed load, which has none.
+pub(super) fn offered(record: &Record, objective: &Objective) -> Option<f64> {
+    if record.plan.load.is_closed() || record.measured_seconds() == 0.0 {
+        return None;
+    }
+    let group = groups(record, objective).next().filter(|_| objective.scope.group.is_some());
+    let wanted = |topic: &str| group.is_none_or(|group| group.topics.iter().any(|own| own == topic));
+    Some(planned_rate(&record.plan, measured(record), wanted))
+}
+
+/// A throughput: the share of the due events that were carried, times the planned rate. The number of slots in a
+/// schedule, and their topics, depend on rounding and chance; the bus answers for the share alone. A closed load has no
+/// planned rate: there it is the number carried per second.
+fn carried(record: &Record, objective: &Objective, throughput: Throughput) -> Option<Carried> {
     let (load, seconds) = (&record.load, record.measured_seconds());
     if load.measured_intended == 0 || seconds == 0.0 {
         return None;
     }
-    let closed = record.plan.load.is_closed();
-    let over = Span { ns: num::u64_of(seconds * 1e9) };
-    let carried = |events: u64, due: u64, wanted: &dyn Fn(&str) -> bool| {
-        if closed {
-            num::f64_of(events) / seconds
-        } else {
-            num::share(events, due) * planned_rate(&record.plan, over, wanted)
-        }
+    let planned = offered(record, objective);
+    let carried = |events: u64, due: u64| {
+        let per_second = num::f64_of(events) / seconds;
+        let rate = planned.map_or(per_second, |planned| num::share(events, due) * planned);
+        Carried { events, due, rate, samples: events }
     };
-    let all = |events: u64| Some((carried(events, load.measured_intended, &|_| true), events));
+    let all = |events: u64| Some(carried(events, load.measured_intended));
     match throughput {
         // A schedule that was cut short has offered what it had offered by then.
         Throughput::Offered if load.measured_intended != totals(&record.plan.load).measure_events => {
-            Some((load.offered_rate, load.measured_intended))
+            Some(Carried { rate: load.offered_rate, ..all(load.measured_intended)? })
         }
         Throughput::Offered => all(load.measured_intended),
         Throughput::Sent => all(load.measured_sent),
         Throughput::Acked => all(load.measured_acked),
         Throughput::Delivered if objective.scope.group.is_some() => {
             let group = groups(record, objective).next().filter(|group| group.measured_intended > 0)?;
-            let wanted = |topic: &str| group.topics.iter().any(|own| own == topic);
-            Some((carried(group.measured_in_time, group.measured_intended, &wanted), group.measured_in_time))
+            Some(carried(group.measured_in_time, group.measured_intended))
         }
         Throughput::Delivered => {
-            let worst = record
-                .groups
-                .iter()
-                .filter(|group| group.measured_intended > 0)
-                .map(|group| num::share(group.measured_in_time, group.measured_intended))
-                .min_by(f64::total_cmp)?;
+            let share = |group: &&Group| num::share(group.measured_in_time, group.measured_intended);
+            let owed = record.groups.iter().filter(|group| group.measured_intended > 0);
+            let worst = owed.min_by(|a, b| share(a).total_cmp(&share(b)))?;
             let delivered = num::sum(record.groups.iter().map(|group| group.measured_in_time));
-            let whole = carried(load.measured_intended, load.measured_intended, &|_| true);
-            Some((whole * worst, delivered))
+            let whole = carried(load.measured_intended, load.measured_intended).rate;
+            Some(Carried {
+                rate: whole * share(&worst),
+                samples: delivered,
+                ..carried(worst.measured_in_time, worst.measured_intended)
+            })
         }
     }
 }

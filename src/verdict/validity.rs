@@ -237,6 +237,9 @@ pub(super) fn not_open(record: &Record, objective: &Objective) -> Option<Unfit> 
             "closed-load",
             "the load was closed by the window: a stalling bus is offered less load, so its latencies look better than they are",
         ),
+        Metric::Throughput(_) if load.is_closed() && !objective.of_closed_load() => {
+            ("closed-load", "the load was closed by the window: there is no planned rate to take a share of")
+        }
         Metric::Time(Timing::Latency, _) | Metric::Throughput(Throughput::Delivered)
             if load.consume == Consume::Backlog =>
         {

@@ -11,7 +11,9 @@ const SHORT: [&str; 6] =
 fn the_window_closes_a_load_without_a_rate_and_its_times_are_not_judged() {
     let place = Place::new();
     let sets = ["--set", "bus.window=50", "--set", "objectives.latency.p99=< 1h"];
-    place.start_gate(&[&SHORT[..], &sets].concat()).wait().ends(3);
+    let done = place.start_gate(&[&SHORT[..], &sets].concat()).wait();
+    done.ends(0);
+    assert!(done.err.contains("note: left out with load.rate = \"max\": latency.p99 < 1h: "), "{}", done.err);
     let record = place.record();
     let (load, group) = (&record.load, &record.groups[0]);
     assert!(load.intended > 100, "{}", load.intended);
@@ -22,11 +24,43 @@ fn the_window_closes_a_load_without_a_rate_and_its_times_are_not_judged() {
     );
     assert_eq!((group.delivered, group.lost), (load.acked, 0));
     assert!(record.timeline.iter().all(|row| row.in_flight <= 50), "the window is the bound");
-    for objective in &record.objectives {
-        let time = objective.name.contains("latency");
-        assert_eq!(objective.verdict == Verdict::Inconclusive, time, "{objective:?}");
-        assert_eq!(objective.reason.as_ref().is_some_and(|why| why.contains("closed by the window")), time);
+    assert!(record.objectives.iter().all(|o| o.verdict == Verdict::Pass), "{:?}", record.objectives);
+    assert!(record.objectives.iter().all(|o| o.name != "latency.p99"));
+    assert_eq!(record.plan.dropped[0].what, "latency.p99 < 1h");
+}
+
+/// The first run of a new user, at another rate than the profile's.
+#[test]
+fn the_profile_quick_ends_with_a_verdict_at_any_rate() {
+    let short = ["run", "quick", "--set", "load.warmup=200ms", "--set", "load.duration=1s"];
+    for (rate, left) in [("load.rate=500/s", true), ("load.rate=max", false)] {
+        let place = Place::new();
+        // A busy machine may miss the limit on time, but never what is asked of loss, order and copies.
+        let busy = ["--set", "objectives.latency.p99=< 1h", "--set", rate];
+        let done = place.run(&[&short[..], &busy].concat());
+        done.ends(0);
+        assert!(done.out.contains("verdict: PASS"), "{}", done.out);
+        for part in ["offered", "sent", "confirmed", "in time to trading-engine"] {
+            assert!(done.out.contains(part), "{part}: {}", done.out);
+        }
+        let meant = done.out.contains("≥ 99.9 % of 500/s = 499.5/s");
+        assert_eq!(meant, left, "{}", done.out);
+        let dropped: Vec<_> = place.record().plan.dropped.into_iter().map(|dropped| dropped.what).collect();
+        let expected =
+            ["load.arrival = \"poisson\"", "latency.p99 < 1h", "throughput.delivered >= 99.9% of offered"];
+        assert_eq!(dropped, if left { &[][..] } else { &expected[..] });
+        assert!(dropped.iter().all(|what| done.err.contains(what)), "{}", done.err);
     }
+}
+
+#[test]
+fn a_load_without_a_rate_and_any_objective_left_says_so() {
+    let place = Place::new();
+    let none = ["--set", "objectives={\"latency.p99\"=\"< 1ms\"}"];
+    let done = place.start_gate(&[&SHORT[..], &none].concat()).wait();
+    done.ends(3);
+    assert!(done.err.contains("no objective is left") && done.err.contains("exit code 3"), "{}", done.err);
+    assert!(done.out.contains("no objectives left: nothing to judge"), "{}", done.out);
 }
 
 #[test]

@@ -119,7 +119,13 @@ impl Drawn {
         for (name, op, part) in limits {
             if !named.contains(name) {
                 named.push(name);
-                text += &format!("\"{name}\" = \"{op} {}/s\"\n", f64::from(*rate) * part);
+                // Every other share of the rate is written as one.
+                let limit = if *part <= 1.0 && seed % 2 == 0 && *name != "throughput.offered" {
+                    format!("{}% of offered", part * 100.0)
+                } else {
+                    format!("{}/s", f64::from(*rate) * part)
+                };
+                text += &format!("\"{name}\" = \"{op} {limit}\"\n");
             }
         }
         text
@@ -185,5 +191,13 @@ proptest! {
         prop_assert_eq!(record.objectives[0].verdict, Verdict::Fail, "{:#?}", record.objectives);
         let late = run(&plan, Faults::default().with(Fault::DeliveredLate(9_000_000_000), held));
         prop_assert_eq!(late.objectives[0].verdict, Verdict::Fail, "{:#?}", late.objectives);
+        let whole_of = "objectives.throughput.delivered=>= 100% of offered".to_owned();
+        plan.objectives = match profile::read(&Source::new("profile", whole.text()), &[whole_of]) {
+            Ok(plan) => plan.objectives,
+            Err(errors) => return Err(TestCaseError::fail(errors.to_string())),
+        };
+        let record = run(&plan, Faults::default().with(Fault::Undelivered, held));
+        prop_assert_eq!(record.objectives[0].verdict, Verdict::Fail, "{:#?}", record.objectives);
+        prop_assert_eq!(run(&plan, Faults::default()).objectives[0].verdict, Verdict::Pass);
     }
 }

@@ -112,6 +112,7 @@ pub fn plan() -> Plan {
             consumer: None,
         }],
         objectives: Vec::new(),
+        dropped: Vec::new(),
     }
 }
 

@@ -44,7 +44,7 @@ impl Default for Recipe {
             median_ns: 400_000,
             objectives: vec![
                 ("latency.p99", "< 100ms"),
-                ("throughput.delivered", ">= 990/s"),
+                ("throughput.delivered", ">= 99% of offered"),
                 ("delivery.lost", "== 0"),
             ],
             end: End::Completed,

@@ -87,6 +87,11 @@ impl Task {
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides, reference)?;
         warnings.extend(warned(&design, &sides));
+        for note in sides.iter().flat_map(|side| crate::profile::notes(&side.plan)) {
+            if !warnings.contains(&note) {
+                warnings.push(note);
+            }
+        }
         let ComparisonFile { name, description, profile, sets, notes, .. } = file;
         Ok(Self { name, description, profile, sets, notes, design, prices, sides, reference, warnings })
     }

@@ -44,6 +44,9 @@ fn a_line_is_a_metric_a_comparison_and_a_limit() {
         ("broker.cpu", "< 1.5"),
         ("windows.latency.max", "< 10ms"),
         ("backlog.max", "<= 10_000"),
+        ("throughput.sent", ">= 99.9% of offered"),
+        ("throughput.acked", "== 100 %  of  offered "),
+        ("g.throughput.delivered", ">95%of offered"),
     ] {
         assert!(parse(name, requirement).is_ok(), "{name} {requirement}");
     }
@@ -92,6 +95,13 @@ fn errors_point_at_the_bad_part_of_a_requirement() {
     assert_eq!(pointed("delivery.lost", "< 0"), at("< 0"));
     assert_eq!(pointed("replay.complete", "> 100%"), at("> 100%"));
     assert_eq!(pointed("broker.cpu", "< NaN"), at("NaN"));
+    assert_eq!(pointed("throughput.delivered", ">= 99.9%"), at("99.9%"));
+    assert_eq!(pointed("throughput.delivered", ">= 99.9% of sent"), at("99.9% of sent"));
+    assert_eq!(pointed("throughput.delivered", ">= 101% of offered"), at("101% of offered"));
+    assert_eq!(pointed("throughput.delivered", "> 100% of offered"), at("> 100% of offered"));
+    assert_eq!(pointed("throughput.offered", ">= 99% of offered"), at("99% of offered"));
+    assert_eq!(pointed("windows.latency.p99", "< 99% of offered"), at("99% of offered"));
+    assert_eq!(pointed("replay.complete", "== 100% of offered"), at("100% of offered"));
 }
 
 #[test]
@@ -108,6 +118,8 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
             text("latency.p99", "< 100"),
             text("latency.p99", "< 10k/s"),
             text("windows.latency.p99", "< 1ms in 2"),
+            text("throughput.sent", ">= 99%"),
+            text("throughput.offered", ">= 99% of offered"),
         ]
         .join("\n"),
         @r#"
@@ -120,6 +132,8 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
     `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
     `10k/s` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
     `2` is not a share; expected the share of windows that must meet the limit, such as `99.9%`
+    `99%` does not fit `throughput.sent`; expected a rate such as "10k/s", "500/s" or "1.5M/s", or a share of the planned rate such as `99.9% of offered`
+    `99% of offered` does not fit `throughput.offered`; expected a rate such as `10k/s`, since this is the offered rate itself
     "#
     );
 }
@@ -174,11 +188,18 @@ pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
         |(group, windows, metric, op, n, share)| {
             let windows =
                 windows && matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max));
+            let relative = share % 2 == 0
+                && matches!(metric, Metric::Throughput(throughput) if throughput != Throughput::Offered);
+            let limit = if relative {
+                Value::OfOffered(num::f64_of(u64::from(n) % 99_999 + 1) / 1e5)
+            } else {
+                limit(metric.kind(), n)
+            };
             Objective {
                 scope: Scope { group: group.filter(|_| metric.of_a_group()), windows },
                 metric,
                 op,
-                limit: limit(metric.kind(), n),
+                limit,
                 share: if windows { num::f64_of(share) / 1e5 } else { 1.0 },
             }
         },

@@ -155,7 +155,8 @@ fn plans() -> impl Strategy<Value = Plan> {
             for mut objective in objectives {
                 objective.scope.group = objective.scope.group.map(|_| name.clone());
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
-                if !known && !matches!(objective.metric, Metric::Throughput(_)) {
+                let judged = !plan.load.is_closed() || objective.of_closed_load();
+                if !known && judged && !matches!(objective.metric, Metric::Throughput(_)) {
                     plan.objectives.push(objective);
                 }
             }

@@ -277,6 +277,58 @@ fn the_highest_rate_is_closed_by_the_window() {
 }
 
 #[test]
+fn what_the_highest_rate_contradicts_is_left_out_with_a_note() {
+    let objectives = concat!(
+        "[objectives]\n\"latency.p99\" = \"< 100ms\"\n\"windows.latency.max\" = \"< 1s in 50%\"\n\"ack.p50\" = \"< 1ms\"\n",
+        "\"throughput.delivered\" = \">= 99.9% of offered\"\n\"throughput.acked\" = \">= 10/s\"\n\"delivery.lost\" = \"== 0\"\n",
+    );
+    let shapes = [
+        "arrival = \"poisson\"",
+        "arrival = \"burst\"\nspacing = \"poisson\"\nburst = { rate = \"9/s\", every = \"2s\", length = \"1s\" }",
+        "arrival = \"steps\"\nsteps = { rates = [\"1/s\", \"100/s\"] }",
+        "arrival = \"ramp\"\nramp = { from = \"1/s\", to = \"100/s\" }",
+        "arrival = \"constant\"\nspacing = \"constant\"",
+    ];
+    for shape in shapes {
+        let text = format!("{LEAST}{shape}\n{objectives}");
+        let plan = plan_of(&text, &["load.rate=max"]);
+        assert!(plan.load.is_closed(), "{shape}");
+        assert_eq!((plan.load.burst, plan.load.ramp, &plan.load.steps), (None, None, &None));
+        let kept: Vec<_> = plan.objectives.iter().map(crate::plan::Objective::name).collect();
+        assert_eq!(kept, ["throughput.acked", "delivery.lost"]);
+        let notes = super::notes(&plan).join("\n");
+        let first = shape.lines().next().unwrap();
+        for part in
+            [&format!("load.{first}"), "latency.p99 < 100ms", "ack.p50", "windows.latency.max < 1s in 50%"]
+        {
+            assert!(notes.contains(part), "{part} in {notes}");
+        }
+        assert!(
+            notes.contains("throughput.delivered >= 99.9% of offered: there is no planned rate"),
+            "{notes}"
+        );
+        assert!(!notes.contains("exit code"), "{notes}");
+        assert_eq!(plan_of(&to_toml(&plan), &[]).objectives, plan.objectives);
+        // An open load leaves nothing out.
+        assert_eq!(plan_of(&text, &[]).dropped, []);
+    }
+    let plan = plan_of(&format!("{LEAST}[objectives]\n\"latency.p99\" = \"< 1ms\"\n"), &["load.rate=max"]);
+    assert!(super::notes(&plan).concat().contains("no objective is left"), "{:?}", super::notes(&plan));
+}
+
+#[test]
+fn a_limit_relative_to_the_load_follows_its_rate() {
+    let relative = format!("{LEAST}[objectives]\n\"throughput.delivered\" = \">= 99.9% of offered\"\n");
+    for rate in ["load.rate=1/s", "load.rate=500/s", "load.rate=1M/s"] {
+        assert_eq!(plan_of(&relative, &[rate]).objectives.len(), 1);
+    }
+    let text = errors_of(LEAST, &["load.rate=500/s", "objectives.throughput.delivered=>= 9990/s"]);
+    assert!(text.contains("or a limit that follows the load, such as `>= 99.9% of offered`"), "{text}");
+    let text = errors_of(LEAST, &["objectives.throughput.sent=<= 90% of offered"]);
+    assert!(text.contains("out of reach of a bus that carries all of it"), "{text}");
+}
+
+#[test]
 fn generators_follow_from_the_highest_rate_that_is_offered() {
     let generators = |sets: &[&str]| plan_of(LEAST, sets).load.generators;
     assert_eq!(generators(&["load.rate=250k/s"]), 3);

@@ -354,12 +354,10 @@ fn rates(record: &Record, time: &Time<'_>) -> Chart {
         let of = move |row: &Row| row.groups.get(n).map(|g| num::f64_of(g.delivered));
         all.push(wanted(&format!("delivered to {}", group.name), Fold::Mean, of));
     }
-    let limits = record.plan.objectives.iter().filter_map(|o| match (o.metric, o.limit) {
-        (Metric::Throughput(_), Value::Rate(rate)) => {
-            Some((rate.per_second, format!("{} {}", show::plain(&o.name()), o.requirement())))
-        }
-        _ => None,
-    });
+    let judged = record.plan.objectives.iter().zip(&record.objectives);
+    let limits = judged.filter(|(o, _)| matches!(o.metric, Metric::Throughput(_)));
+    let limits = limits
+        .map(|(o, result)| (result.limit_value, format!("{} {}", show::plain(&o.name()), o.requirement())));
     over_time(time, &words, &all, limits.collect())
 }
 

@@ -353,6 +353,9 @@ fn observed(
                     (owed.map(share).min_by(f64::total_cmp)?, 1.0)
                 }
             };
+            if let Value::OfOffered(_) = objective.limit {
+                return Some(compared(share));
+            }
             let planned = mean_rate(&record.plan.load) * part;
             Some(compared(share * (planned * 1e6).round() / 1e6))
         }
@@ -484,7 +487,7 @@ fn bare(value: Value) -> f64 {
         Value::Rate(rate) => rate.per_second,
         Value::Count(count) => num::f64_of(count),
         Value::Size(size) => num::f64_of(size.bytes),
-        Value::Share(share) => share,
+        Value::Share(share) | Value::OfOffered(share) => share,
         Value::Cores(cores) => cores,
     }
 }

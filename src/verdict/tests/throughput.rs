@@ -78,6 +78,46 @@ fn a_throughput_is_the_share_of_what_was_due_times_the_planned_rate() {
     assert_eq!(verdict(&record), Verdict::Inconclusive);
 }
 
+/// The share decides by the counts, whatever the rate that it means.
+#[test]
+fn a_share_of_the_offered_rate_is_decided_by_the_counts() {
+    for (due, carried, limit, expected) in [
+        (10_000, 9_990, ">= 99.9% of offered", Verdict::Pass),
+        (10_000, 9_989, ">= 99.9% of offered", Verdict::Fail),
+        (10_000, 9_990, "> 99.9% of offered", Verdict::Fail),
+        (9_973, 9_973, ">= 100% of offered", Verdict::Pass),
+        (9_973, 9_972, "== 100% of offered", Verdict::Fail),
+        (3, 1, ">= 33.333333% of offered", Verdict::Pass),
+        (3, 1, ">= 33.333334% of offered", Verdict::Fail),
+        (999_983, 998_984, ">= 99.9% of offered", Verdict::Pass),
+        (999_983, 998_983, ">= 99.9% of offered", Verdict::Fail),
+    ] {
+        for name in
+            ["throughput.sent", "throughput.acked", "throughput.delivered", "one.throughput.delivered"]
+        {
+            let mut record = good(&[(name, limit)]);
+            let load = &mut record.load;
+            load.measured_intended = due;
+            (load.measured_sent, load.measured_acked) = (carried, carried);
+            for group in &mut record.groups {
+                (group.measured_intended, group.measured_in_time) = (due, carried);
+            }
+            assert_eq!(verdict(&record), expected, "{name} {limit}: {carried} of {due}");
+        }
+    }
+    let mut record = good(&[("throughput.delivered", ">= 99.9% of offered")]);
+    record.groups[1].measured_in_time = 9_000;
+    let judged = &assess(&record).objectives[0];
+    assert_eq!(judged.limit, ">= 99.9% of offered");
+    assert_eq!(judged.means.as_deref(), Some("99.9 % of 1,000/s = 999/s"));
+    assert!((judged.limit_value - 999.0).abs() < 1e-9 && judged.margin.is_some_and(|margin| margin < 0.0));
+    assert!(judged.reason.as_deref().unwrap().contains("(99.9 % of 1,000/s = 999/s) wanted"), "{judged:?}");
+    record.plan.load.arrival = Arrival::Closed;
+    let judged = &assess(&record).objectives[0];
+    assert_eq!(judged.verdict, Verdict::Inconclusive, "there is nothing to take a share of");
+    assert_eq!((judged.means.as_deref(), judged.limit_value), (None, 0.0));
+}
+
 #[test]
 fn throughput_is_that_of_the_worst_group() {
     let mut record = good(&[("throughput.delivered", ">= 1k/s")]);
