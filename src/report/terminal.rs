@@ -291,7 +291,7 @@ fn nodes(out: &mut String, record: &Record) {
         );
         line!(out, "{}", show::wrap(&text, WIDTH, "  "));
     }
-    line!(out, "{}", show::wrap(words::NODES, WIDTH, ""));
+    line!(out, "{}", show::wrap(&words::nodes(record), WIDTH, ""));
     if let Some(left) = words::unwatched(record) {
         line!(out, "{}", show::wrap(&left, WIDTH, ""));
     }

@@ -133,13 +133,26 @@ pub fn names(settings: &BTreeMap<String, String>) -> String {
 }
 
 /// What follows from whose figures those of the watched nodes are.
-pub const NODES: &str = "Figures of the whole servers, by their monitoring endpoints: other clients' traffic is in them. CPU \
-    is the sum of one sample a second.";
+#[must_use]
+pub fn nodes(record: &Record) -> String {
+    let by = if record.broker.is_seen_by_system_account() {
+        "the system account"
+    } else {
+        "their monitoring endpoints"
+    };
+    format!(
+        "Figures of the whole servers, by {by}: other clients' traffic is in them. CPU is the sum of one sample a second."
+    )
+}
+
+/// Version of the rules since which a record's report names an unknown use of a broker.
+const SAYS_UNKNOWN: u32 = 2;
 
 /// Why the CPU and memory of a broker that tickgate did not start are not known, and how to know them.
 #[must_use]
 pub fn unknown_use(record: &Record) -> Option<String> {
-    if record.broker.is_own() || !record.resources.brokers.is_empty() {
+    // A record made before says nothing about it, and is shown as it was.
+    if record.rules < SAYS_UNKNOWN || record.broker.is_own() || !record.resources.brokers.is_empty() {
         return None;
     }
     let words = &record.plan.bus.kind.product().words;
