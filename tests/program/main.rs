@@ -9,6 +9,7 @@ mod compare_command;
 mod example;
 mod gate;
 mod interruption;
+mod own_cluster;
 mod own_server;
 mod own_stream;
 mod payload;
