@@ -7,24 +7,13 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-readonly natscli=0.5.1 kafka=4.3.1
+readonly kafka=4.3.1
 readonly jar=.tools/java/kafka-tools-$kafka.jar
 
 say() { echo "peers: $*" >&2; }
 
 natscli() {
-    [[ $(.tools/bin/nats --version 2>/dev/null || true) == "v$natscli" ]] && return
-    # Another version's figures are not compared.
-    rm -f -- .tools/bin/nats
-    if ! type -P go >/dev/null; then
-        say "no Go to build natscli with, so nats bench is left out: install it (Debian: golang-go; 1.21 or later) and run this again"
-        return
-    fi
-    say "building natscli $natscli into .tools/ (once, a few minutes)"
-    mkdir -p .tools/bin
-    if ! GOBIN=$PWD/.tools/bin go install "github.com/nats-io/natscli/nats@v$natscli" >&2; then
-        say "that failed, so nats bench is left out"
-    fi
+    scripts/natscli.sh || say "nats bench is left out"
 }
 
 kafka_tools() {

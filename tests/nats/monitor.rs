@@ -2,11 +2,9 @@
 //! three, by its address.
 
 use std::net::TcpListener;
-use std::time::{Duration, Instant};
 
 use crate::support::jwt::OperatorMode;
-use crate::support::{self, nats::NatsServer};
-use tickgate::broker::Monitor;
+use crate::support::{self, cluster::Cluster, nats::NatsServer};
 use tickgate::host::clock::Clock;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Plan, Span};
@@ -14,60 +12,6 @@ use tickgate::record::{End, Record};
 use tickgate::report::terminal::{self, Style};
 use tickgate::run::{Event, Identity, Observer};
 use tickgate::session::{self, Asked, Choice, Order};
-
-/// Six ports that nobody uses: all are held until each has its number.
-#[expect(clippy::expect_used, reason = "a helper of tests")]
-fn free_ports() -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
-}
-
-/// Three servers of one cluster, and the URL of each one's monitoring endpoint.
-struct Cluster {
-    servers: Vec<NatsServer>,
-    urls: Vec<String>,
-}
-
-impl Cluster {
-    fn start() -> Self {
-        Self::with("")
-    }
-
-    /// With more lines in the configuration of each server.
-    fn with(extra: &str) -> Self {
-        let ports = free_ports();
-        let (monitors, routes) = ports.split_at(3);
-        let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
-        let servers = monitors.iter().zip(routes).enumerate().map(|(n, (monitor, route))| {
-            NatsServer::with(&format!(
-                "server_name: n{}\nhttp: \"127.0.0.1:{monitor}\"\ncluster {{ name: trio, listen: \"127.0.0.1:{route}\", \
-                 routes: [ {} ] }}\n{extra}",
-                n + 1,
-                all.join(", ")
-            ))
-        });
-        let servers = servers.collect();
-        let cluster =
-            Self { servers, urls: monitors.iter().map(|port| format!("http://127.0.0.1:{port}")).collect() };
-        cluster.until_led(monitors);
-        cluster
-    }
-
-    /// Waits until every server knows the leader and all three.
-    fn until_led(&self, monitors: &[u16]) {
-        let patience = Instant::now();
-        let led = |port: &u16| {
-            let monitor = Monitor::at(([127, 0, 0, 1], *port).into());
-            let meta = monitor.varz().ok().and_then(|varz| varz.jetstream.meta);
-            meta.is_some_and(|meta| !meta.leader.is_empty() && meta.cluster_size == 3)
-                && monitor.healthy().is_ok()
-        };
-        while !monitors.iter().all(led) {
-            assert!(patience.elapsed() < Duration::from_secs(90), "no cluster:\n{}", self.servers[0].log());
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-}
 
 fn plan() -> Plan {
     let mut plan = support::plan();

@@ -11,6 +11,7 @@ mod example;
 mod gate;
 mod image;
 mod interruption;
+mod own_cluster;
 mod own_server;
 mod own_stream;
 mod payload;

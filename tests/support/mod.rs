@@ -11,6 +11,7 @@
 
 pub mod attempts;
 pub mod certificates;
+pub mod cluster;
 pub mod comparisons;
 pub mod contract;
 pub mod draw;
@@ -19,6 +20,7 @@ pub mod jwt;
 pub mod kafka;
 pub mod machine;
 pub mod nats;
+pub mod natscli;
 pub mod outside;
 pub mod pairs;
 pub mod program;
