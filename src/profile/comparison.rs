@@ -414,7 +414,7 @@ mod tests {
         assert_eq!(file.sides[1].clone().with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
         let side = SideFile::of_flags(&["context=prod".to_owned(), "creds=b.creds".into()]);
         assert_eq!(
-            file.sides[1].with(side).said(),
+            file.sides[1].clone().with(side).said(),
             ["context=prod", "creds=b.creds", "bus.storage=\"memory\""]
         );
     }
