@@ -165,7 +165,9 @@ impl KafkaBus {
         let marks = Marks::new(setup.clock);
         let runtime = event_loop()?;
         let wrong = |error: KafkaError| wrong_settings(&target, &error);
-        let control = target.config("control")?;
+        let mut control = target.config("control")?;
+        // Otherwise an open transaction of others would hide the end of an existing topic.
+        control.set("isolation.level", "read_uncommitted");
         let watch = Watch::new(marks.of("control".to_owned()));
         let control: BaseConsumer<Watching> =
             BaseConsumer::from_config_and_context(&control, Watching(watch)).map_err(wrong)?;
