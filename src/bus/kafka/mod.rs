@@ -176,7 +176,9 @@ impl KafkaBus {
         let runtime = event_loop()?;
         let wrong = |error: KafkaError| wrong_settings(&target, &error);
         let tokens = target.tokens(&marks)?;
-        let control = target.config("control")?;
+        let mut control = target.config("control")?;
+        // Otherwise an open transaction of others would hide the end of an existing topic.
+        control.set("isolation.level", "read_uncommitted");
         let watch = Watch::new(marks.of("control".to_owned()), tokens.clone());
         let control: BaseConsumer<Watching> =
             BaseConsumer::from_config_and_context(&control, Watching(watch)).map_err(wrong)?;
