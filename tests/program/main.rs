@@ -10,6 +10,7 @@ mod example;
 mod gate;
 mod interruption;
 mod own_cluster;
+mod own_consumers;
 mod own_server;
 mod own_stream;
 mod payload;
