@@ -12,6 +12,7 @@ mod gate;
 mod image;
 mod interruption;
 mod own_cluster;
+mod own_consumers;
 mod own_server;
 mod own_stream;
 mod payload;

@@ -9,7 +9,7 @@ use crate::support::nats::{NatsServer, jetstream};
 use crate::support::program::{Done, Place, balances};
 
 /// A gate that asks for nothing of the store.
-const GATE: &str = r#"
+pub(super) const GATE: &str = r#"
 [load]
 rate = "500/s"
 warmup = "500ms"
@@ -29,7 +29,7 @@ name = "trading-engine"
 "#;
 
 /// Asks the server's API as a client of its own.
-fn api(server: &NatsServer, subject: &str, request: &Value) -> Value {
+pub(super) fn api(server: &NatsServer, subject: &str, request: &Value) -> Value {
     jetstream(&server.url(), async |jetstream| {
         let answer: Value = jetstream.request(subject.to_owned(), request).await.expect("an answer");
         assert!(answer.get("error").is_none(), "{subject}: {answer}");
@@ -37,19 +37,19 @@ fn api(server: &NatsServer, subject: &str, request: &Value) -> Value {
     })
 }
 
-fn make_stream(server: &NatsServer, config: &Value) {
+pub(super) fn make_stream(server: &NatsServer, config: &Value) {
     let name = config["name"].as_str().expect("a name");
     api(server, &format!("STREAM.CREATE.{name}"), config);
 }
 
-fn make_consumer(server: &NatsServer, stream: &str, config: &Value) {
+pub(super) fn make_consumer(server: &NatsServer, stream: &str, config: &Value) {
     let name = config["durable_name"].as_str().expect("a name");
     let request = json!({"stream_name": stream, "config": config, "action": "create"});
     api(server, &format!("CONSUMER.CREATE.{stream}.{name}"), &request);
 }
 
 /// All that is known of somebody's stream and its consumers, but for what a client only looks at.
-fn known(server: &NatsServer, stream: &str) -> (Value, Value) {
+pub(super) fn known(server: &NatsServer, stream: &str) -> (Value, Value) {
     let mut info = api(server, &format!("STREAM.INFO.{stream}"), &json!({}));
     let mut consumers = api(server, &format!("CONSUMER.LIST.{stream}"), &json!({}));
     info.as_object_mut().expect("an object").remove("ts");
@@ -59,19 +59,19 @@ fn known(server: &NatsServer, stream: &str) -> (Value, Value) {
     (info, consumers["consumers"].clone())
 }
 
-fn place() -> Place {
+pub(super) fn place() -> Place {
     let place = Place::new();
     place.write("own.toml", GATE);
     place
 }
 
-fn run(place: &Place, more: &[&str]) -> Done {
+pub(super) fn run(place: &Place, more: &[&str]) -> Done {
     place.run(&[&["run", "./own.toml"], more].concat())
 }
 
 /// Everything arrived, once.
 #[track_caller]
-fn whole(record: &Record) {
+pub(super) fn whole(record: &Record) {
     balances(record);
     assert_eq!(record.load.acked, record.load.intended);
     for group in &record.groups {
@@ -158,7 +158,6 @@ fn files_say_the_configuration_where_the_bus_has_none() {
         "max_ack_pending = 50",
         "# like ./stream.json and ./consumers.json: `bus.replicas` is 1 in the profile, and 3 in ./stream.json",
         "# not copied from ./stream.json and ./consumers.json: republish ",
-        "deliver_subject push.here: the run's members pull",
     ] {
         assert!(check.out.contains(part), "`{part}` is not in:\n{}", check.out);
     }
@@ -274,7 +273,7 @@ fn orders(server: &NatsServer, config: &Value) {
 }
 
 /// Publishes as another client, to a subject that the run's groups receive.
-fn publish(server: &NatsServer, messages: usize) {
+pub(super) fn publish(server: &NatsServer, messages: usize) {
     jetstream(&server.url(), async |jetstream| {
         for _ in 0..messages {
             let ack = jetstream.publish("ai-trader.market.quote.received", "not an event".into()).await;

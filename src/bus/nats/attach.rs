@@ -9,12 +9,12 @@ use futures_util::TryStreamExt as _;
 use serde_json::Value;
 
 use super::like;
-use super::model::{Fields, Model, speaks};
+use super::model::{self, Fields, Model, speaks};
 use super::provision::{self, MARK, failed};
 use super::subjects::Layout;
 use super::target::environment;
 use crate::bus::BusError;
-use crate::plan::{Plan, Publish};
+use crate::plan::{Delivery, Group, Plan, Publish};
 use crate::record::Made;
 use crate::topology::Pattern;
 
@@ -56,7 +56,7 @@ pub(super) async fn provision(
     for (group, described) in plan.groups.iter().enumerate() {
         if let Some(name) = &described.consumer {
             let theirs = model.consumer_of(described).ok_or_else(|| gone(name, &attached.stream))?;
-            readable(&stream, name, theirs, &layout.filters(group, 0)).await?;
+            readable(&stream, name, theirs, described, &layout.filters(group, 0)).await?;
             made.consumers.push(theirs.clone());
         }
     }
@@ -165,15 +165,26 @@ async fn readable(
     stream: &stream::Stream,
     name: &str,
     theirs: &Fields,
+    described: &Group,
     filters: &[String],
 ) -> Result<(), BusError> {
     let hint = "name another consumer, or leave `consumer` out: the group gets a durable of the run's own";
     let refused = |why: String| Err(unfit(format!("consumer {name} cannot be read through: {why}"), hint));
-    if theirs.get("deliver_subject").is_some_and(speaks) {
-        return refused("it pushes, and members pull".into());
-    }
-    if theirs.get("priority_groups").is_some_and(speaks) {
-        return refused("it has priority groups".into());
+    let policy = theirs.get("priority_policy").and_then(Value::as_str).filter(|policy| *policy != "none");
+    match policy.filter(|policy| !policy.is_empty()) {
+        Some(policy) if model::shared_priority(theirs, described).is_none() => {
+            let delivery = described.delivery;
+            return refused(format!("members of a {delivery} group do not fit its priority policy {policy}"));
+        }
+        Some("pinned_client") if !model::holds_the_pin(theirs) => {
+            return refused(
+                "its members would have to ask more often than every 4 s (`priority_timeout`)".into(),
+            );
+        }
+        None if described.delivery == Delivery::Pinned => {
+            return refused("the group is pinned, and it has no priority policy `pinned_client`".into());
+        }
+        _ => {}
     }
     if theirs.get("headers_only").is_some_and(speaks) {
         return refused("it delivers headers only".into());
@@ -188,6 +199,9 @@ async fn readable(
     }
     let info = stream.consumer_info(name).await;
     let info = info.map_err(|error| failed(&format!("ask for consumer {name}"), &error.to_string()))?;
+    if info.push_bound {
+        return refused("others receive from it".into());
+    }
     if info.num_waiting > 0 {
         return refused(format!("others are reading from it ({} requests)", info.num_waiting));
     }

@@ -10,7 +10,8 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use tokio::runtime::Runtime;
 
 use super::codes::refused;
-use super::member::{Pull, Source, hand_over};
+use super::intake::{Intake, Mode, Source};
+use super::member::hand_over;
 use super::provision::{MARK, stream_name};
 use super::subjects::Layout;
 use super::target::environment;
@@ -44,14 +45,14 @@ pub(super) struct Audit<'a> {
 
 impl Audit<'_> {
     /// Reads up to the event that was last at the time of the call, or until the deadline; returns whether it reached
-    /// the end. A consumer that is lost or skips events is recreated at the first event not yet seen. `pull` connects
+    /// the end. A consumer that is lost or skips events is recreated at the first event not yet seen. `open` connects
     /// to a consumer.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub(super) fn read(
         &self,
-        pull: impl Fn(Source) -> Result<Pull, BusError>,
+        open: impl Fn(Source) -> Result<Intake, BusError>,
         deadline: Ns,
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
@@ -59,9 +60,9 @@ impl Audit<'_> {
         let Some((first, last)) = state? else { return Ok(true) };
         let (mut next, mut round) = (first, 0);
         while self.clock.now() < deadline {
-            match self.by(deadline, self.consumer(round, next)).map(|source| source.and_then(&pull)) {
-                Some(Ok(pull)) => {
-                    if self.read_on(pull, &mut next, last, deadline, sink) {
+            match self.by(deadline, self.consumer(round, next)).map(|source| source.and_then(&open)) {
+                Some(Ok(intake)) => {
+                    if self.read_on(intake, &mut next, last, deadline, sink) {
                         return Ok(true);
                     }
                 }
@@ -121,7 +122,7 @@ impl Audit<'_> {
     /// Reads until the end (`true`), or until the consumer fails or the deadline passes (`false`).
     fn read_on(
         &self,
-        mut pull: Pull,
+        mut intake: Intake,
         next: &mut u64,
         last: u64,
         deadline: Ns,
@@ -129,12 +130,12 @@ impl Audit<'_> {
     ) -> bool {
         let mut expected = 1;
         loop {
-            let pulled = match pull.ready() {
-                Ok(None) => pull.next(deadline.min(self.clock.now() + STALL)),
+            let taken = match intake.ready() {
+                Ok(None) => intake.next(deadline.min(self.clock.now() + STALL)),
                 other => other,
             };
-            let Ok(Some(pulled)) = pulled else { return false };
-            let info = pulled.info;
+            let Ok(Some(taken)) = taken else { return false };
+            let info = taken.info;
             if info.consumer_sequence != expected {
                 return false;
             }
@@ -142,7 +143,7 @@ impl Audit<'_> {
             if info.stream_sequence > last {
                 return true;
             }
-            hand_over(self.layout, &pull.message(&pulled), info, pull.read_at(), sink);
+            hand_over(self.layout, &intake.message(&taken), info, intake.read_at(), sink);
             *next = info.stream_sequence + 1;
             if info.stream_sequence == last || info.pending == 0 {
                 return true;
@@ -180,7 +181,7 @@ impl Audit<'_> {
             stream: self.stream.clone(),
             consumer: name,
             batch: most.map_or(self.batch, |most| self.batch.min(most)),
-            pinned: false,
+            mode: Mode::Pull(None),
         })
     }
 

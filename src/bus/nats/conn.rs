@@ -128,7 +128,7 @@ impl Output {
 }
 
 impl Conn {
-    /// Connects and subscribes to a subject.
+    /// Connects and subscribes to a subject, as a member of a queue group if there is one.
     ///
     /// # Errors
     /// When no server accepts the connection.
@@ -137,13 +137,15 @@ impl Conn {
         notes: Notes,
         clock: Clock,
         subject: &str,
+        queue: Option<&str>,
     ) -> Result<Self, BusError> {
+        let queue = queue.map_or_else(String::new, |queue| format!("{queue} "));
         let first = dialer.first(&format!("tickgate {}", notes.name))?;
         let mut conn = Self {
             dialer,
             notes,
             clock,
-            subscribe: format!("SUB {subject} 1\r\n"),
+            subscribe: format!("SUB {subject} {queue}1\r\n"),
             state: State::Closed,
             max_payload: 0,
             connects: 0,

@@ -91,6 +91,20 @@ async fn consumers(jetstream: &Context, stream: &str) -> Result<Vec<Fields>, Bus
     }
 }
 
+/// Where the copies are made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    /// Whether the server is a member of a cluster.
+    pub(super) clustered: bool,
+    /// Prefix of the subjects that consumers push to.
+    pub(super) inbox: &'a str,
+}
+
+/// Returns the subject that a consumer of the run pushes to.
+pub(super) fn deliver_to(inbox: &str, consumer: &str) -> String {
+    format!("{inbox}.{consumer}")
+}
+
 /// Creates the run's stream and consumers after a model, and returns what was created.
 ///
 /// # Errors
@@ -101,13 +115,13 @@ pub(super) async fn provision(
     plan: &Plan,
     layout: &Layout,
     model: &Model,
-    clustered: bool,
+    place: &Place<'_>,
 ) -> Result<Made, BusError> {
     provision::check_overlap(jetstream, run, layout).await?;
     let durables: u64 = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
     let own = OwnStream {
         config: fields(&provision::stream_config(run, plan, layout))?,
-        clustered,
+        clustered: place.clustered,
         consumers: durables + if plan.bus.audit { AUDITS } else { 0 },
     };
     let mut made = Made {
@@ -129,13 +143,16 @@ pub(super) async fn provision(
     made.stream = stream.config;
     for (group, described) in plan.groups.iter().enumerate() {
         for durable in 0..layout.durables(group) {
-            let own = fields(&provision::consumer_config(run, plan, layout, group, durable))?;
+            let named = provision::consumer_name(run, plan, layout, group, durable);
+            let mut own = fields(&provision::consumer_config(run, plan, layout, group, durable))?;
             let theirs = model.consumer_of(described);
+            if theirs.is_some_and(|theirs| model::push(theirs).is_some()) {
+                own.insert("deliver_subject".to_owned(), deliver_to(place.inbox, &named).into());
+            }
             let copy = theirs.map_or_else(
                 || Copy { config: own.clone(), left: Vec::new() },
-                |theirs| model::consumer(theirs, &own, described, clustered),
+                |theirs| model::consumer(theirs, &own, described, place.clustered),
             );
-            let named = provision::consumer_name(run, plan, layout, group, durable);
             let consumer: Info = create(
                 jetstream,
                 &format!("CONSUMER.CREATE.{name}.{named}"),

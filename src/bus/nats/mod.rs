@@ -12,6 +12,7 @@ mod denial;
 mod dial;
 mod disk;
 pub mod frames;
+mod intake;
 mod like;
 mod link;
 mod member;
@@ -45,7 +46,7 @@ use self::audit::Audit;
 use self::conn::Conn;
 use self::denial::Terms;
 use self::dial::Dialer;
-use self::member::{Pull, Source};
+use self::intake::{Intake, Mode, Push, Source};
 use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
@@ -53,7 +54,7 @@ use crate::bus::marks::Marks;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark};
 use crate::host::clock::Clock;
 use crate::num;
-use crate::plan::{self, Plan};
+use crate::plan::{self, Group, Plan};
 use crate::topology::Naming;
 
 /// Name of the control side's connection.
@@ -96,6 +97,8 @@ pub struct NatsBus {
     plan: Plan,
     run: String,
     api: String,
+    /// Where consumers that push send to, each below its own name.
+    inbox: String,
     symbols: Arc<[String]>,
     layout: Arc<Layout>,
     clock: Clock,
@@ -145,6 +148,7 @@ impl NatsBus {
         let facts =
             preflight::facts(&control.server_info(), &target, &layout.all(), &plan, setup.sync_always);
         Ok(Self {
+            inbox: control.new_inbox(),
             control,
             jetstream,
             api,
@@ -208,10 +212,24 @@ impl NatsBus {
     }
 
     /// Connects to a consumer.
-    fn pull(&self, name: &str, source: Source) -> Result<Pull, BusError> {
-        let (notes, inbox) = (self.marks.of(name.to_owned()), self.control.new_inbox());
-        let conn = Conn::open(Arc::clone(&self.dialer), notes, self.clock, &inbox)?;
-        Ok(Pull::new(conn, self.clock, inbox, source))
+    fn intake(&self, name: &str, source: Source) -> Result<Intake, BusError> {
+        let notes = self.marks.of(name.to_owned());
+        let (inbox, queue) = match &source.mode {
+            Mode::Pull(_) => (self.control.new_inbox(), None),
+            Mode::Push(push) => (push.subject.clone(), push.queue.as_deref()),
+        };
+        let conn = Conn::open(Arc::clone(&self.dialer), notes, self.clock, &inbox, queue)?;
+        Ok(Intake::new(conn, self.clock, inbox, source))
+    }
+
+    /// Returns how the messages of a group's consumer reach its members.
+    fn mode(&self, described: &Group, consumer: &str) -> Mode {
+        let theirs = self.model.as_ref().and_then(|model| model.consumer_of(described));
+        match theirs.and_then(model::push) {
+            Some(push) if self.attached.is_some() => Mode::Push(push),
+            Some(push) => Mode::Push(Push { subject: like::deliver_to(&self.inbox, consumer), ..push }),
+            None => Mode::Pull(model::priority(theirs, described)),
+        }
     }
 
     /// Runs a future of the control side. Its event loop stands still between two calls, so it polls the socket first:
@@ -327,7 +345,14 @@ impl Bus for NatsBus {
             return Ok(());
         }
         let clustered = self.control.server_info().cluster.is_some();
-        let made = self.run(like::provision(jetstream, run, plan, layout, model, clustered))?;
+        let made = self.run(like::provision(
+            jetstream,
+            run,
+            plan,
+            layout,
+            model,
+            &like::Place { clustered, inbox: &self.inbox },
+        ))?;
         self.facts.settings.extend(like::settings(&made));
         self.facts.made = Some(made);
         Ok(())
@@ -354,16 +379,17 @@ impl Bus for NatsBus {
         let model = self.model.as_ref();
         let bus =
             model.map_or_else(|| self.plan.bus.clone(), |model| model.bus_of(described, &self.plan.bus));
+        let consumer = self.consumer(group, durable);
         let source = Source {
             api: self.api.clone(),
             stream: self.stream(),
-            consumer: self.consumer(group, durable),
+            mode: self.mode(described, &consumer),
+            consumer,
             batch: self.at_once(bus.nats.pull_batch),
-            pinned: described.delivery == plan::Delivery::Pinned,
         };
         let name = format!("member {member} of {}", described.name);
-        let pull = self.pull(&name, source)?;
-        Ok(NatsMember::new(pull, &bus, self.layout.clone(), self.clock))
+        let intake = self.intake(&name, source)?;
+        Ok(NatsMember::new(intake, &bus, self.layout.clone(), self.clock))
     }
 
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {
@@ -407,7 +433,7 @@ impl Bus for NatsBus {
             marks: &self.marks,
         };
         let deadline = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
-        audit.read(|source| self.pull("audit", source), self.clock.now().saturating_add(deadline), sink)
+        audit.read(|source| self.intake("audit", source), self.clock.now().saturating_add(deadline), sink)
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {

@@ -15,7 +15,7 @@ use async_nats::jetstream::stream::{
 use async_nats::jetstream::{Context, ErrorCode};
 
 use super::codes::{other_subjects, refused};
-use super::member::{PIN_TIMEOUT, PRIORITY_GROUP};
+use super::intake::PIN_TIMEOUT;
 use super::subjects::{self, Layout};
 use super::target::environment;
 use crate::bus::BusError;
@@ -24,6 +24,8 @@ use crate::num;
 use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
 use crate::topology::{Naming, own_name};
 
+/// Name of the only priority group of a pinned consumer without a model.
+pub(super) const PRIORITY_GROUP: &str = "members";
 /// Metadata key on everything that a run creates; its value is the run's id.
 pub(super) const MARK: &str = "tickgate.run";
 /// Time, in addition to the length of the run, after which the server removes an unused consumer.

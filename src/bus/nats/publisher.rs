@@ -114,7 +114,7 @@ impl NatsPublisher {
         let Setup { dialer, inbox, bus, layout, symbols, clock, marks } = setup;
         let timeout = bus.publish_timeout.ns;
         let notes = marks.of(format!("publisher {generator}"));
-        let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox))?;
+        let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox), None)?;
         Ok(Self {
             sending: Sending::new(conn, inbox),
             subjects: Subjects::new(layout, symbols),

@@ -42,7 +42,7 @@ fn server(ways: Vec<Way>) -> (String, Receiver<String>) {
 
 fn open(url: &str, marks: &Marks) -> Conn {
     let dialer = Dialer::new(Target::parse(url).expect("a URL")).expect("a dialer");
-    Conn::open(Arc::new(dialer), marks.of("test".into()), Clock::start(), "in.>").expect("let in")
+    Conn::open(Arc::new(dialer), marks.of("test".into()), Clock::start(), "in.>", None).expect("let in")
 }
 
 /// Collects payloads until there are at least `count`.
@@ -191,7 +191,7 @@ fn a_server_that_lets_nobody_in_is_an_error() {
         ["authorization violation; check the user", "maximum connections exceeded", "the server closed"]
     {
         let marks = Marks::new(Clock::start());
-        let error = Conn::open(Arc::clone(&dialer), marks.of("x".into()), Clock::start(), "in").err();
+        let error = Conn::open(Arc::clone(&dialer), marks.of("x".into()), Clock::start(), "in", None).err();
         let error = error.expect("an error").to_string();
         assert!(error.contains(text), "{error}");
     }

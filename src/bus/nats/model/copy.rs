@@ -3,7 +3,8 @@
 
 use serde_json::Value;
 
-use super::fields::{CONSUMER, Field, Fields, Rule, STREAM, positive, shown, speaks, text};
+use super::delivery::{holds_the_pin, push, shared_priority};
+use super::fields::{CONSUMER, Field, Fields, Rule, STREAM, positive, shown, speaks};
 use super::plan::ack_mode;
 use super::{Model, name_of};
 use crate::plan::{Delivery, Group, Plan};
@@ -62,6 +63,14 @@ impl Copy {
         let short: String = value.chars().take(80).collect();
         let more = if short.len() < value.len() { "…" } else { "" };
         self.left.push((name.to_owned(), format!("{name} {short}{more}: {why}")));
+    }
+
+    /// Sets a field to the run's own value, or removes it.
+    fn keep(&mut self, own: &Fields, name: &str) {
+        match own.get(name) {
+            Some(value) => self.config.insert(name.to_owned(), value.clone()),
+            None => self.config.remove(name),
+        };
     }
 
     /// Removes a field from the copy.
@@ -126,29 +135,19 @@ pub(in crate::bus::nats) fn consumer(model: &Fields, own: &Fields, group: &Group
         "durable_name",
         "name",
         "description",
+        "deliver_subject",
         "filter_subject",
         "filter_subjects",
         "deliver_policy",
         "inactive_threshold",
         "metadata",
-        "priority_groups",
-        "priority_policy",
-        "priority_timeout",
     ];
     let mut copy = Copy::of(own, &basics);
     copy.take(model, CONSUMER);
     if let Some(policy) = model.get("deliver_policy").filter(|policy| policy.as_str() != Some("all")) {
         copy.leave("deliver_policy", policy, "a group receives every event of the run");
     }
-    match text(model, "priority_policy") {
-        None | Some("none") => {}
-        Some("pinned_client") if group.delivery == Delivery::Pinned => {}
-        Some(policy) => copy.leave(
-            "priority_policy",
-            &Value::from(policy),
-            "the members of a group are alike, or pinned (`delivery = \"pinned\"`)",
-        ),
-    }
+    priorities(&mut copy, model, own, group);
     if ack_mode(model).is_none() {
         if let Some(policy) = model.get("ack_policy").filter(|policy| speaks(policy)) {
             copy.leave(
@@ -168,8 +167,39 @@ pub(in crate::bus::nats) fn consumer(model: &Fields, own: &Fields, group: &Group
     copy
 }
 
+/// Replaces the fields of a priority group that the members cannot ask in by the run's own.
+fn priorities(copy: &mut Copy, model: &Fields, own: &Fields, group: &Group) {
+    if shared_priority(model, group).is_some() {
+        if !holds_the_pin(model) {
+            copy.drop("priority_timeout", "a member asks every 4 s, so the run's consumer has 6 s");
+            copy.keep(own, "priority_timeout");
+        }
+        return;
+    }
+    let why = if group.delivery == Delivery::Pinned {
+        "the group is pinned, in a priority group of its own"
+    } else {
+        "the members of a group are alike, or pinned (`delivery = \"pinned\"`)"
+    };
+    for name in ["priority_policy", "priority_groups", "priority_timeout"] {
+        let said = model.get(name).is_some_and(|value| speaks(value) && value != "none");
+        if said {
+            copy.drop(name, why);
+        }
+        copy.keep(own, name);
+    }
+}
+
 /// Removes limits on requests that the members would exceed.
 fn requests(copy: &mut Copy, model: &Fields, group: &Group) {
+    if push(model).is_some() {
+        for name in ["max_waiting", "max_batch", "max_bytes", "max_expires"] {
+            if model.get(name).is_some_and(speaks) {
+                copy.drop(name, "nothing is asked of a consumer that pushes");
+            }
+        }
+        return;
+    }
     if positive(model, "max_expires").is_some_and(|most| most < REQUEST_NS) {
         copy.drop("max_expires", "a member's request lasts for up to 30 s");
     }
@@ -205,7 +235,10 @@ pub(in crate::bus::nats) fn differences(
     let known: &[Field] = if consumer { CONSUMER } else { STREAM };
     let compared = |name: &str| {
         let rule = known.iter().find(|field| field.name == name).map(|field| field.rule);
-        matches!(rule, None | Some(Rule::Copied)) && !copy.left.iter().any(|(left, _)| left == name)
+        let is_left = |name: &str| copy.left.iter().any(|(left, _)| left == name);
+        // A priority group is left as a whole.
+        let of_group = name.starts_with("priority_") && is_left("priority_policy");
+        matches!(rule, None | Some(Rule::Copied)) && !is_left(name) && !of_group
     };
     let differs = model.iter().filter(|(name, value)| {
         compared(name.as_str()) && !same(value, made.get(name.as_str()).unwrap_or(&Value::Null))

@@ -93,8 +93,6 @@ pub(super) const STREAM: &[Field] = &[
     left("allow_msg_counter", Switch, "the run's events are no counters"),
 ];
 
-/// Why the fields of push consumers are not copied.
-const PULLS: &str = "the run's members pull: what pushing costs is not measured";
 /// Why the start position of a consumer is not copied.
 const FROM_START: &str = "a group receives every event of the run";
 
@@ -105,7 +103,6 @@ pub(super) const CONSUMER: &[Field] = &[
     own("description", Text),
     own("metadata", Table),
     own("deliver_policy", Text),
-    own("priority_policy", Text),
     left("opt_start_seq", Number, FROM_START),
     left("opt_start_time", Text, FROM_START),
     left("filter_subject", Text, "a group receives what its `subscribe` says"),
@@ -130,13 +127,14 @@ pub(super) const CONSUMER: &[Field] = &[
         Number,
         "the run's consumers are removed when it ends, and none is unused for long before",
     ),
-    left("priority_groups", List, "the group's members are its one priority group"),
-    left("priority_timeout", Number, "a standby takes over after 6 s"),
-    left("deliver_subject", Text, PULLS),
-    left("deliver_group", Text, PULLS),
-    left("flow_control", Switch, PULLS),
-    left("idle_heartbeat", Number, PULLS),
-    left("rate_limit_bps", Number, PULLS),
+    copied("priority_policy", Text),
+    copied("priority_groups", List),
+    copied("priority_timeout", Number),
+    own("deliver_subject", Text),
+    copied("deliver_group", Text),
+    copied("flow_control", Switch),
+    copied("idle_heartbeat", Number),
+    copied("rate_limit_bps", Number),
     left("direct", Switch, "it is for the server's own use"),
 ];
 
@@ -146,7 +144,8 @@ pub(in crate::bus::nats) fn speaks(value: &Value) -> bool {
         Value::Null => false,
         Value::Bool(on) => *on,
         Value::Number(number) => !matches!(number.as_i64(), Some(0 | -1)),
-        Value::String(text) => !text.is_empty(),
+        // What Go prints for a time that is not set.
+        Value::String(text) => !text.is_empty() && text != "0001-01-01T00:00:00Z",
         Value::Array(items) => !items.is_empty(),
         Value::Object(fields) => fields.values().any(speaks),
     }

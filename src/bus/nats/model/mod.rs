@@ -4,11 +4,13 @@
 //! the output of the `nats` command line: `info --json`, or the `config` alone. Nothing here connects to a server.
 
 mod copy;
+mod delivery;
 mod fields;
 mod plan;
 mod read;
 
 pub(super) use copy::{Copy, OwnStream, consumer, differences, stream};
+pub(super) use delivery::{holds_the_pin, priority, push, shared_priority};
 pub use fields::Fields;
 use fields::text;
 pub(super) use fields::{shown, speaks};

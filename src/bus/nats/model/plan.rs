@@ -24,6 +24,7 @@ impl Model {
         }
         self.apply_consumers(&mut plan, &mut changes);
         self.check_mirror()?;
+        self.check_push(&plan)?;
         self.check_size(&plan)?;
         self.check_queue(&plan)?;
         Ok(Applied { plan, differs: changes.differs })

@@ -166,5 +166,11 @@ fn check_consumer(config: &Fields, of: &str) -> Result<(), String> {
         name => format!("consumer {name} of {of}"),
     };
     fields::check(fields::CONSUMER, config, &of)?;
+    for name in ["deliver_subject", "deliver_group"] {
+        let unfit = |c: char| c.is_whitespace() || c.is_control() || "*>".contains(c);
+        if let Some(word) = fields::text(config, name).filter(|word| word.contains(unfit)) {
+            return Err(format!("`{name}` in {of} is {word:?}; expected a subject without wildcards"));
+        }
+    }
     fields::check_word(config, "replay_policy", &["instant", "original"], &of)
 }

@@ -1,8 +1,9 @@
 use serde_json::{Value, json};
 
 use super::copy::{OwnStream, consumer, differences, stream};
-use super::{Fields, Model};
-use crate::plan::{AckMode, Delivery, Plan, Storage};
+use super::{Fields, Model, holds_the_pin, priority};
+use crate::bus::nats::intake::Priority;
+use crate::plan::{AckMode, Delivery, Group, Plan, Storage};
 use crate::profile::{Source, read};
 
 fn fields(value: &Value) -> Fields {
@@ -207,9 +208,9 @@ fn the_copy_of_a_consumer_has_what_a_pulling_member_can_have() {
     let model = fields(&json!({
         "durable_name": "billing", "deliver_policy": "new", "ack_policy": "explicit", "ack_wait": 5, "max_deliver": 3,
         "backoff": [1, 2], "max_ack_pending": 10, "max_waiting": 2, "max_expires": 1_000_000_000, "max_batch": 10,
-        "deliver_subject": "push.here", "flow_control": true, "filter_subjects": ["orders.eu"], "num_replicas": 3,
+        "filter_subjects": ["orders.eu"], "num_replicas": 3,
         "inactive_threshold": 5_000_000_000_u64, "headers_only": true, "sample_freq": "50%", "mem_storage": true,
-        "priority_policy": "overflow", "priority_groups": ["p"], "replay_policy": "instant",
+        "priority_policy": "fair", "priority_groups": ["p"], "replay_policy": "instant", "pause_until": "0001-01-01T00:00:00Z",
     }));
     let own = fields(&json!({
         "durable_name": "tickgate-r-g", "filter_subjects": ["tickgate-r.a"], "deliver_policy": "all", "ack_policy": "none",
@@ -228,16 +229,127 @@ fn the_copy_of_a_consumer_has_what_a_pulling_member_can_have() {
     let said = said.join("\n");
     for part in [
         "deliver_policy new: a group receives every event",
-        "deliver_subject push.here: the run's members pull",
         "filter_subjects [\"orders.eu\"]: a group receives what its `subscribe` says",
         "headers_only true:",
         "inactive_threshold 5s:",
         "max_expires 1s:",
         "max_waiting 2: the group's members have up to 4 requests open",
         "num_replicas 3: this server is in no cluster",
-        "priority_policy overflow:",
+        "priority_policy fair:",
     ] {
         assert!(said.contains(part), "`{part}` is not in\n{said}");
     }
+    assert!(!said.contains("pause_until"), "what Go prints for no time: {said}");
     assert_eq!(differences(&model, &copy, &copy.config, true), Vec::<String>::new());
+}
+
+/// Members of a group, delivered to as given.
+fn group(members: u32, delivery: Delivery) -> Group {
+    let group = plan(&[]).groups[0].clone();
+    Group { members, delivery, ..group }
+}
+
+#[test]
+fn the_copy_of_a_consumer_that_pushes_has_a_subject_of_its_own_and_the_same_queue_group() {
+    let theirs = fields(&json!({
+        "durable_name": "billing", "ack_policy": "explicit", "deliver_subject": "push.here", "deliver_group": "workers",
+        "flow_control": true, "idle_heartbeat": 5_000_000_000_u64, "rate_limit_bps": 1_000_000, "max_waiting": 512,
+    }));
+    let own = fields(
+        &json!({"durable_name": "tickgate-r-g", "deliver_subject": "_INBOX.r.g", "ack_policy": "none"}),
+    );
+    let copy = consumer(&theirs, &own, &group(2, Delivery::Shared), true);
+    let expected = json!({
+        "durable_name": "tickgate-r-g", "deliver_subject": "_INBOX.r.g", "ack_policy": "explicit", "deliver_group": "workers",
+        "flow_control": true, "idle_heartbeat": 5_000_000_000_u64, "rate_limit_bps": 1_000_000,
+    });
+    assert_eq!(Value::Object(copy.config.clone()), expected);
+    assert_eq!(copy.left.len(), 1, "{:?}", copy.left);
+    assert_eq!(copy.left[0].1, "max_waiting 512: nothing is asked of a consumer that pushes");
+    assert_eq!(differences(&theirs, &copy, &copy.config, true), Vec::<String>::new());
+}
+
+#[test]
+fn a_group_that_a_pushing_consumer_cannot_serve_is_refused_by_name() {
+    let consumer = |more: Value| {
+        let mut consumer =
+            json!({"durable_name": "x", "ack_policy": "explicit", "deliver_subject": "push.here"});
+        consumer.as_object_mut().unwrap().extend(fields(&more));
+        consumer
+    };
+    let applied = |more: Value, set: &str| {
+        let groups = format!("groups=[{{name=\"g\",subscribe=[\">\"],{set}}}]");
+        model(&json!({"subjects": ["o.>"]}), &[consumer(more)]).applied(&plan(&[&groups])).map(|_| ())
+    };
+    let alone = applied(json!({}), "members=2").unwrap_err();
+    assert!(alone.contains("consumer x of s.json and c.json pushes without a `deliver_group`"), "{alone}");
+    assert!(alone.contains("set `groups.g.members = 1`"), "{alone}");
+    let pinned = applied(json!({"deliver_group": "q"}), "members=2,delivery=\"pinned\"").unwrap_err();
+    assert!(pinned.contains("group g is pinned, and consumer x of") && pinned.contains("pushes"), "{pinned}");
+    assert_eq!(applied(json!({}), "members=1"), Ok(()));
+    assert_eq!(applied(json!({"deliver_group": "q"}), "members=2"), Ok(()));
+    let both = applied(json!({"priority_policy": "overflow", "priority_groups": ["p"]}), "members=1");
+    assert!(both.unwrap_err().contains("pushes and has a `priority_policy`"));
+    for bad in ["a b", "a\r\nPUB", "a*"] {
+        let text = consumer(json!({"deliver_group": bad})).to_string();
+        let error = Model::read(None, &[("c.json", &text)]).unwrap_err();
+        assert!(error.contains("`deliver_group` in consumer x of c.json is"), "{error}");
+    }
+}
+
+#[test]
+fn a_priority_group_is_copied_where_the_members_can_ask_in_it() {
+    let own = fields(&json!({
+        "durable_name": "tickgate-r-g", "priority_policy": "pinned_client", "priority_groups": ["members"], "priority_timeout": 6,
+    }));
+    let shared = fields(&json!({"durable_name": "tickgate-r-g"}));
+    let theirs = |policy: &str, timeout: u64| {
+        fields(
+            &json!({"durable_name": "x", "priority_policy": policy, "priority_groups": ["jobs"], "priority_timeout": timeout}),
+        )
+    };
+    for policy in ["overflow", "prioritized"] {
+        let (theirs, group) = (theirs(policy, 0), group(2, Delivery::Shared));
+        let copy = consumer(&theirs, &shared, &group, true);
+        assert_eq!(
+            (&copy.config["priority_policy"], &copy.config["priority_groups"]),
+            (&json!(policy), &json!(["jobs"]))
+        );
+        assert!(copy.left.is_empty(), "{:?}", copy.left);
+        assert_eq!(
+            priority(Some(&theirs), &group),
+            Some(Priority { group: "jobs".to_owned(), pinned: false })
+        );
+        // A pinned group has its own.
+        let pinned = Group { delivery: Delivery::Pinned, ..group };
+        let copy = consumer(&theirs, &own, &pinned, true);
+        assert_eq!(copy.config["priority_policy"], json!("pinned_client"));
+        assert!(
+            copy.left.iter().any(|(_, said)| said.contains("in a priority group of its own")),
+            "{:?}",
+            copy.left
+        );
+        assert_eq!(differences(&theirs, &copy, &copy.config, true), Vec::<String>::new());
+        assert_eq!(
+            priority(Some(&theirs), &pinned),
+            Some(Priority { group: "members".to_owned(), pinned: true })
+        );
+    }
+    let pinned = group(2, Delivery::Pinned);
+    let long = theirs("pinned_client", 120_000_000_000);
+    let copy = consumer(&long, &own, &pinned, true);
+    assert_eq!(
+        (&copy.config["priority_groups"], &copy.config["priority_timeout"]),
+        (&json!(["jobs"]), &json!(120_000_000_000_u64))
+    );
+    assert!(copy.left.is_empty() && holds_the_pin(&long));
+    let short = theirs("pinned_client", 2_000_000_000);
+    let copy = consumer(&short, &own, &pinned, true);
+    assert_eq!(
+        (&copy.config["priority_groups"], &copy.config["priority_timeout"]),
+        (&json!(["jobs"]), &json!(6))
+    );
+    assert!(copy.left[0].1.starts_with("priority_timeout 2s: "), "{:?}", copy.left);
+    assert_eq!(priority(None, &pinned).unwrap().group, "members");
+    assert_eq!(priority(None, &group(1, Delivery::Shared)), None);
 }
