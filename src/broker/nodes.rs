@@ -37,6 +37,7 @@ pub type Ask = Box<dyn Fn() -> Result<Report, BrokerError> + Send>;
 pub struct Nodes {
     watched: Vec<Watched>,
     meta_leader: Option<String>,
+    warning: Option<String>,
 }
 
 /// A monitored node: its account, and the handle that keeps its thread alive.
@@ -74,6 +75,18 @@ impl Nodes {
         }
         nodes.meta_leader = nodes.leader_now();
         Ok(nodes)
+    }
+
+    /// Returns the nodes with a warning about them for the user.
+    #[must_use]
+    pub fn with_warning(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
+    }
+
+    /// Returns the warning about the nodes.
+    #[must_use]
+    pub fn warning(&self) -> Option<&str> {
+        self.warning.as_deref()
     }
 
     /// Returns the nodes for the record.
@@ -205,7 +218,7 @@ impl Account {
             // The restarted server counts from 0.
             self.slow_before = 0;
         } else if again {
-            self.mark(now, "node-answers", "its monitoring endpoint answers again");
+            self.mark(now, "node-answers", "it answers again");
         }
         self.memory_now = node.memory_bytes;
         let known = &mut self.node;

@@ -93,7 +93,7 @@ pub(super) struct Compare {
     /// Folder with the runs of side B; each folder is a run folder or contains run folders
     #[arg(value_name = "FOLDER")]
     pub(super) other: Option<PathBuf>,
-    /// Side A: override a profile key, or set broker=…, context=…, creds=…, monitor=…, profile=… or label=…; may be repeated
+    /// Side A: override a profile key, or set broker=…, context=…, creds=…, monitor=…, monitor-creds=…, monitor-context=…, monitor-user=…, profile=… or label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
     /// Side B: as --a
@@ -254,6 +254,15 @@ pub(super) struct Broker {
     /// Monitoring endpoint of each NATS server of a bus that tickgate did not start, http://HOST:8222: CPU, memory, store and sync interval of every node; may be repeated. The figures are those of the whole server, other clients' traffic included
     #[arg(long, value_name = "URL", value_delimiter = ',')]
     pub(super) monitor: Vec<String>,
+    /// Credentials file of a user of the system account: the same figures as --monitor, of every server of the cluster
+    #[arg(long, value_name = "FILE")]
+    pub(super) monitor_creds: Option<PathBuf>,
+    /// Context of the nats command line with a user of the system account
+    #[arg(long, value_name = "NAME")]
+    pub(super) monitor_context: Option<String>,
+    /// Name of a user of the system account; the password comes from $NATS_MONITOR_PASSWORD
+    #[arg(long, value_name = "NAME")]
+    pub(super) monitor_user: Option<String>,
 }
 
 impl Broker {
@@ -283,6 +292,9 @@ impl Broker {
             apart: this.apart,
             store: this.store,
             monitor: this.monitor,
+            monitor_creds: this.monitor_creds,
+            monitor_context: this.monitor_context,
+            monitor_user: this.monitor_user,
             named_by: NamedBy::CommandLine,
             ..Asked::default()
         }

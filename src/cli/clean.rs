@@ -90,8 +90,8 @@ fn reach(args: &args::Broker) -> Result<Bus, Failure> {
             "--port and --store apply to a server that tickgate starts, which ends with its run; leave them out",
         ));
     }
-    if !args.monitor.is_empty() {
-        return Err(Failure::usage("--monitor is for runs: leave it out"));
+    if let Some(flag) = args.asked().monitoring().first() {
+        return Err(Failure::usage(format!("{flag} is for runs: leave it out")));
     }
     let asked = args.asked().of_any_product(&environment)?;
     match asked.way() {

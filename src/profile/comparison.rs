@@ -73,6 +73,12 @@ pub struct SideFile {
     pub creds: Option<String>,
     /// As `--monitor` takes it, comma-separated; on a command line only.
     pub monitor: Option<String>,
+    /// As `--monitor-creds` takes it; on a command line only.
+    pub monitor_creds: Option<String>,
+    /// As `--monitor-context` takes it; on a command line only.
+    pub monitor_context: Option<String>,
+    /// As `--monitor-user` takes it; on a command line only.
+    pub monitor_user: Option<String>,
     /// Its own profile.
     pub profile: Option<String>,
     /// Overrides, each as `--set` takes it.
@@ -267,6 +273,9 @@ impl SideFile {
                 "context" => &mut side.context,
                 "creds" => &mut side.creds,
                 "monitor" => &mut side.monitor,
+                "monitor-creds" => &mut side.monitor_creds,
+                "monitor-context" => &mut side.monitor_context,
+                "monitor-user" => &mut side.monitor_user,
                 "profile" => &mut side.profile,
                 _ => {
                     side.sets.push(flag.clone());
@@ -281,17 +290,37 @@ impl SideFile {
     /// Lays another one over this.
     #[must_use]
     pub fn with(mut self, over: Self) -> Self {
+        let monitored = over.is_monitored();
         self.label = over.label.or(self.label);
         // Each names the bus; the later one wins.
         if over.broker.is_some() || over.context.is_some() {
             (self.broker, self.context) = (over.broker, over.context);
-            self.monitor = None;
+            self = self.unmonitored();
+        }
+        if monitored {
+            self = Self {
+                monitor: over.monitor,
+                monitor_creds: over.monitor_creds,
+                monitor_context: over.monitor_context,
+                monitor_user: over.monitor_user,
+                ..self
+            };
         }
         self.creds = over.creds.or(self.creds);
-        self.monitor = over.monitor.or(self.monitor);
         self.profile = over.profile.or(self.profile);
         self.sets.extend(over.sets);
         self
+    }
+
+    /// Returns whether the side says how its servers are monitored.
+    #[must_use]
+    pub fn is_monitored(&self) -> bool {
+        let Self { monitor, monitor_creds, monitor_context, monitor_user, .. } = self;
+        [monitor, monitor_creds, monitor_context, monitor_user].iter().any(|way| way.is_some())
+    }
+
+    fn unmonitored(self) -> Self {
+        Self { monitor: None, monitor_creds: None, monitor_context: None, monitor_user: None, ..self }
     }
 
     /// All its settings for display, each as a flag; a broker's address without credentials.
@@ -302,8 +331,15 @@ impl SideFile {
         let context = self.context.as_ref().map(|context| format!("context={context}"));
         let creds = self.creds.as_ref().map(|creds| format!("creds={creds}"));
         let sets = self.sets.iter().map(|set| masked(set));
-        let monitor = self.monitor.as_ref().map(|monitor| format!("monitor={monitor}"));
-        [profile, broker, context, creds, monitor].into_iter().flatten().chain(sets).collect()
+        let monitors = [
+            ("monitor", &self.monitor),
+            ("monitor-creds", &self.monitor_creds),
+            ("monitor-context", &self.monitor_context),
+            ("monitor-user", &self.monitor_user),
+        ];
+        let monitors =
+            monitors.into_iter().filter_map(|(key, value)| Some(format!("{key}={}", value.as_ref()?)));
+        [profile, broker, context, creds].into_iter().flatten().chain(monitors).chain(sets).collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub use figures::{
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
 pub use journal::{Line, Measured, Rows};
-pub use node::{JetStreamUse, Node};
+pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;
@@ -169,7 +169,7 @@ pub struct Broker {
     pub durability: String,
     /// Settings that matter to the figures.
     pub settings: BTreeMap<String, String>,
-    /// The nodes of a bus that tickgate did not start, where their monitoring endpoints were named.
+    /// The nodes of a bus that tickgate did not start, where their monitoring endpoints or their system account were named.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub nodes: Vec<Node>,
     /// Leader of the run's stream at the end, where the broker reports one.

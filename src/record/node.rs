@@ -1,4 +1,4 @@
-//! The nodes of a bus that tickgate did not start, as their monitoring endpoints report them.
+//! The nodes of a bus that tickgate did not start, as their monitoring endpoints or their system account report them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,13 +7,16 @@ use super::Broker;
 use crate::num;
 use crate::plan::Ns;
 
+/// Stands for the endpoint of a node whose figures came by the system account.
+pub const SYSTEM_ACCOUNT: &str = "$SYS";
+
 /// One node. Its figures are those of the whole server: other clients' traffic is in them. Its CPU use is in
 /// `resources.brokers`, under the same name.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Node {
     /// The server's name, unique in this record.
     pub name: String,
-    /// Its monitoring endpoint.
+    /// Its monitoring endpoint, or `$SYS` where the system account reported it.
     pub url: String,
     /// Version.
     pub version: String,
@@ -93,6 +96,12 @@ impl Broker {
         let all = self.nodes.iter().filter_map(|node| node.meta_size).max().unwrap_or(0);
         let seen = self.nodes.iter().filter(|node| node.meta_size.is_some()).count();
         u64::from(all).saturating_sub(num::count(seen))
+    }
+
+    /// Did the system account report the nodes?
+    #[must_use]
+    pub fn is_seen_by_system_account(&self) -> bool {
+        self.nodes.iter().any(|node| node.url == SYSTEM_ACCOUNT)
     }
 
     /// Does every node force every write to the disk? `None` where that is not known of all of them.

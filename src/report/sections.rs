@@ -501,7 +501,7 @@ pub(crate) fn nodes(record: &Record) -> (Table, String) {
         ]);
     }
     let note = words::unwatched(record).map_or_else(String::new, |left| format!(" {left}"));
-    (table, format!("{}{note}", words::NODES))
+    (table, format!("{}{note}", words::nodes(record)))
 }
 
 /// Which run, when and how it ended.

@@ -269,7 +269,7 @@ fn nodes(out: &mut String, record: &Record) {
         );
         line!(out, "{}", show::wrap(&text, WIDTH, "  "));
     }
-    line!(out, "{}", show::wrap(super::words::NODES, WIDTH, ""));
+    line!(out, "{}", show::wrap(&super::words::nodes(record), WIDTH, ""));
     if let Some(left) = super::words::unwatched(record) {
         line!(out, "{}", show::wrap(&left, WIDTH, ""));
     }

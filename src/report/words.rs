@@ -99,8 +99,17 @@ pub fn names(settings: &BTreeMap<String, String>) -> String {
 }
 
 /// What follows from whose figures those of the watched nodes are.
-pub const NODES: &str = "Figures of the whole servers, by their monitoring endpoints: other clients' traffic is in them. CPU \
-    is the sum of one sample a second.";
+#[must_use]
+pub fn nodes(record: &Record) -> String {
+    let by = if record.broker.is_seen_by_system_account() {
+        "the system account"
+    } else {
+        "their monitoring endpoints"
+    };
+    format!(
+        "Figures of the whole servers, by {by}: other clients' traffic is in them. CPU is the sum of one sample a second."
+    )
+}
 
 /// Why the CPU and memory of a broker that tickgate did not start are not known, and how to know them.
 #[must_use]

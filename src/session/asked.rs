@@ -83,6 +83,12 @@ pub struct Asked {
     pub store: Option<PathBuf>,
     /// Monitoring endpoints of the servers, for a bus that tickgate did not start.
     pub monitor: Vec<String>,
+    /// Credentials file of a user of the system account, which reports the servers' figures.
+    pub monitor_creds: Option<PathBuf>,
+    /// Context with a user of the system account.
+    pub monitor_context: Option<String>,
+    /// Name of a user of the system account.
+    pub monitor_user: Option<String>,
     /// Configuration file of another server, to use for the one that tickgate starts.
     pub server_config: Option<PathBuf>,
     /// Allow publishing into the existing stream that the profile names.
@@ -116,6 +122,22 @@ impl Asked {
     /// Returns whether both requests lead to the same bus with the same credentials.
     pub(crate) fn same_bus(&self, other: &Self) -> bool {
         (&self.at, &self.context, &self.creds) == (&other.at, &other.context, &other.creds)
+    }
+
+    /// Returns the flags that say how the servers are monitored.
+    pub(crate) fn monitoring(&self) -> Vec<&'static str> {
+        let all = [
+            ("--monitor", !self.monitor.is_empty()),
+            ("--monitor-creds", self.monitor_creds.is_some()),
+            ("--monitor-context", self.monitor_context.is_some()),
+            ("--monitor-user", self.monitor_user.is_some()),
+        ];
+        all.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag).collect()
+    }
+
+    /// Returns the request without monitoring.
+    pub(crate) fn unmonitored(self) -> Self {
+        Self { monitor: Vec::new(), monitor_creds: None, monitor_context: None, monitor_user: None, ..self }
     }
 
     /// Returns whether a file named the bus.

@@ -167,11 +167,13 @@ impl Choice {
                 "--server-config is for `--broker local` and `local:PATH`: only a server that tickgate starts as a process has it",
             ));
         }
-        if !asked.monitor.is_empty() && !matches!(place, Place::Elsewhere(_)) {
-            return Err(SessionError::asked(
-                "--monitor is for a bus that tickgate did not start: CPU and memory of its own servers are in the record \
-                 anyway; leave it out",
-            ));
+        if let Some(flag) = asked.monitoring().first()
+            && !matches!(place, Place::Elsewhere(_))
+        {
+            return Err(SessionError::Asked(format!(
+                "{flag} is for a bus that tickgate did not start: CPU and memory of its own servers are in the record \
+                 anyway; leave it out"
+            )));
         }
         let elsewhere = match &place {
             Place::Elsewhere(elsewhere) => Some(elsewhere),

@@ -85,11 +85,13 @@ pub enum Flag {
     InboxPrefix,
     /// Monitoring endpoints of the servers.
     Monitor,
+    /// A user of the system account.
+    SystemAccount,
 }
 
 impl Flag {
     /// All flags.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Context,
         Self::Nkey,
         Self::TlsFirst,
@@ -100,6 +102,7 @@ impl Flag {
         Self::JsDomain,
         Self::InboxPrefix,
         Self::Monitor,
+        Self::SystemAccount,
     ];
 
     /// Returns the flag as written on the command line.
@@ -115,6 +118,7 @@ impl Flag {
             Self::JsDomain => "--js-domain",
             Self::InboxPrefix => "--inbox-prefix",
             Self::Monitor => "--monitor",
+            Self::SystemAccount => "--monitor-creds, --monitor-context or --monitor-user",
         }
     }
 
@@ -130,6 +134,7 @@ impl Flag {
             Self::JsDomain => asked.js_domain.is_some(),
             Self::InboxPrefix => asked.inbox_prefix.is_some(),
             Self::Monitor => !asked.monitor.is_empty(),
+            Self::SystemAccount => asked.monitoring().iter().any(|flag| *flag != "--monitor"),
         }
     }
 }

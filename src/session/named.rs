@@ -60,6 +60,9 @@ impl Asked {
             ("--js-api-prefix", self.js_api_prefix.is_some()),
             ("--js-domain", self.js_domain.is_some()),
             ("--inbox-prefix", self.inbox_prefix.is_some()),
+            ("--monitor-creds", self.monitor_creds.is_some()),
+            ("--monitor-context", self.monitor_context.is_some()),
+            ("--monitor-user", self.monitor_user.is_some()),
         ];
         let flags = flags.into_iter().filter(|(_, given)| *given).map(|(flag, _)| flag.to_owned());
         let variables = product.variables;

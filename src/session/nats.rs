@@ -4,7 +4,7 @@ use super::asked::{Asked, ContextName, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
-use super::monitor::{self, Monitored};
+use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
 use crate::bus::leftover::Cleaner;
@@ -123,9 +123,12 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
             target.api.subject()
         ));
     }
-    let endpoints = monitor::endpoints(asked)?;
-    let target: Box<dyn Target> =
-        if endpoints.is_empty() { Box::new(target) } else { Box::new(Monitored { target, endpoints }) };
+    let (source, further) = monitor::source(asked, &target, environment)?;
+    warnings.extend(further);
+    let target: Box<dyn Target> = match source {
+        None => Box::new(target),
+        Some(source) => Box::new(Monitored { target, source }),
+    };
     Ok(Elsewhere { target, mode, warnings })
 }
 
@@ -200,9 +203,16 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, Session
 /// Refuses references in variables: the `nats` tool follows them, but here they would be taken for the secret itself.
 fn no_references(environment: Environment<'_>) -> Result<(), SessionError> {
     const REFERENCES: [&str; 5] = ["env://", "file://", "data:", "op://", "nsc://"];
-    for name in
-        ["NATS_PASSWORD", "NATS_TOKEN", "NATS_JWT", "NATS_SEED", "NATS_CREDS", "NATS_NKEY", "NATS_USER"]
-    {
+    for name in [
+        "NATS_PASSWORD",
+        "NATS_TOKEN",
+        "NATS_JWT",
+        "NATS_SEED",
+        "NATS_CREDS",
+        "NATS_NKEY",
+        "NATS_USER",
+        PASSWORD,
+    ] {
         let value = environment(name).unwrap_or_default().to_ascii_lowercase();
         if let Some(scheme) = REFERENCES.iter().find(|scheme| value.starts_with(**scheme)) {
             return Err(SessionError::Asked(format!(

@@ -15,18 +15,25 @@ pub(super) fn enter(nodes: &Nodes, broker: &mut record::Broker) -> Vec<String> {
     }
     let unwatched = broker.unwatched();
     let part = (unwatched > 0).then(|| {
-        format!(
-            "--monitor names {} of {} servers of the cluster: CPU and memory of the broker stay unknown; name the \
-             endpoints of all",
-            broker.nodes.len(),
-            unwatched.saturating_add(num::count(broker.nodes.len()))
-        )
+        let (seen, all) =
+            (broker.nodes.len(), unwatched.saturating_add(num::count(broker.nodes.len())));
+        if broker.is_seen_by_system_account() {
+            format!(
+                "{seen} of {all} servers of the cluster answer the system account: CPU and memory of the broker stay \
+                 unknown; check the others"
+            )
+        } else {
+            format!(
+                "--monitor names {seen} of {all} servers of the cluster: CPU and memory of the broker stay unknown; name \
+                 the endpoints of all"
+            )
+        }
     });
     let mut clusters: Vec<&str> = broker.nodes.iter().filter_map(|node| node.cluster.as_deref()).collect();
     clusters.dedup();
     let several = (clusters.len() > 1)
         .then(|| format!("the servers of --monitor are in different clusters ({})", clusters.join(", ")));
-    part.into_iter().chain(several).collect()
+    part.into_iter().chain(several).chain(nodes.warning().map(str::to_owned)).collect()
 }
 
 /// Returns the interval between forced writes: a single value if all nodes agree, else one per node.

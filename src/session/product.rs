@@ -26,6 +26,7 @@ pub static PRODUCTS: [Product; 2] = [
             Flag::JsDomain,
             Flag::InboxPrefix,
             Flag::Monitor,
+            Flag::SystemAccount,
         ],
         variables: &Variables {
             address: "NATS_URL",

@@ -247,7 +247,11 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
         }
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) if record.broker.unwatched() > 0 => (
             "not every server of the cluster is monitored",
-            "name the monitoring endpoints of all servers with --monitor",
+            if record.broker.is_seen_by_system_account() {
+                "check why the other servers do not answer the system account"
+            } else {
+                "name the monitoring endpoints of all servers with --monitor"
+            },
         ),
         Metric::Resource(Resource::BrokerCpu) if !record.broker.nodes.is_empty() => (
             "a monitored server did not answer for a part of the measure phase",

@@ -5,10 +5,11 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 
-/// A server's configuration in operator mode and the `.creds` text of its one user.
+/// A server's configuration in operator mode, and the `.creds` texts of its one user and of one of the system account.
 pub struct OperatorMode {
     pub config: String,
     pub creds: String,
+    pub system_creds: String,
 }
 
 impl OperatorMode {
@@ -41,6 +42,8 @@ impl OperatorMode {
             user_claims[unlimited] = json!(-1);
         }
         let user_jwt = sign(&account, &user.public_key(), "harness", &user_claims, expires);
+        let watcher = KeyPair::new_user();
+        let watcher_jwt = sign(&system, &watcher.public_key(), "watcher", &user_claims, None);
         Self {
             config: format!(
                 "operator: {operator_jwt}\nsystem_account: {}\nresolver: MEMORY\nresolver_preload: {{\n {}: {account_jwt}\n {}: {system_jwt}\n}}",
@@ -49,6 +52,7 @@ impl OperatorMode {
                 system.public_key(),
             ),
             creds: creds(&user_jwt, &user.seed().expect("a seed")),
+            system_creds: creds(&watcher_jwt, &watcher.seed().expect("a seed")),
         }
     }
 }

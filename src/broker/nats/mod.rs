@@ -14,7 +14,7 @@ use std::time::Duration;
 pub use endpoint::Endpoint;
 pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
 pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Varz};
-pub use node::watch;
+pub use node::{watch, watch_system};
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};

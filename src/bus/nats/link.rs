@@ -34,18 +34,30 @@ pub(super) async fn connect(
     queue: usize,
 ) -> Result<Client, BusError> {
     let again = AtomicBool::new(false);
+    let name = Arc::clone(&notes.name);
+    connect_with(target, &name, queue, move |event| note(&notes, &terms, &again, event)).await
+}
+
+/// Connects under a name; `hear` is called with each event of the connection.
+///
+/// # Errors
+/// When the server cannot be reached or does not accept the connection.
+pub(super) async fn connect_with(
+    target: &Target,
+    name: &str,
+    queue: usize,
+    hear: impl Fn(&Event) + Send + Sync + 'static,
+) -> Result<Client, BusError> {
     let options = options(target)?
-        .name(format!("tickgate {}", notes.name))
+        .name(format!("tickgate {name}"))
         .connection_timeout(PATIENCE)
         .request_timeout(Some(PATIENCE))
         .ping_interval(PING)
         .reconnect_delay_callback(|attempt| if attempt <= 1 { Duration::ZERO } else { RECONNECT })
         .subscription_capacity(queue)
-        .event_callback({
-            move |event| {
-                note(&notes, &terms, &again, &event);
-                std::future::ready(())
-            }
+        .event_callback(move |event| {
+            hear(&event);
+            std::future::ready(())
         });
     options
         .connect(&target.urls)

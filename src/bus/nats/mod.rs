@@ -21,6 +21,7 @@ mod provision;
 mod publisher;
 mod sending;
 mod subjects;
+mod system;
 mod target;
 mod wire;
 
@@ -36,6 +37,7 @@ pub use clean::NatsCleaner;
 pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
+pub use system::{Answer, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::attach::Attached;

@@ -164,13 +164,16 @@ fn side(
         asked.at = None;
         asked.context = Some(context.clone().into());
     }
-    if side.broker.is_some() || side.context.is_some() {
-        // What the command line names for both is not of this bus.
-        asked.monitor.clear();
+    if side.broker.is_some() || side.context.is_some() || side.is_monitored() {
+        // What the command line names for both is not of this bus, or the side says it itself.
+        asked = asked.unmonitored();
     }
     if let Some(monitor) = &side.monitor {
         asked.monitor = monitor.split(',').map(str::to_owned).collect();
     }
+    asked.monitor_creds = side.monitor_creds.as_ref().map(PathBuf::from).or(asked.monitor_creds);
+    asked.monitor_context = side.monitor_context.clone().or(asked.monitor_context);
+    asked.monitor_user = side.monitor_user.clone().or(asked.monitor_user);
     asked.creds = side.creds.as_ref().map(PathBuf::from).or(asked.creds);
     let choice = Choice::resolve(&asked, &plan, &environment).map_err(Failure::from);
     let choice =

@@ -145,6 +145,52 @@ fn no_output_holds_a_secret_of_the_environment_or_of_a_file() {
 }
 
 #[test]
+fn no_output_holds_a_secret_of_the_system_account() {
+    let (accounts, mut place) = (
+        format!(
+            "accounts {{ APP {{ jetstream: enabled, users: [ {{ user: gate, password: pw }} ] }}, \
+             SYS {{ users: [ {{ user: sys, password: \"{}\" }} ] }} }}\nsystem_account: SYS",
+            password()
+        ),
+        Place::new(),
+    );
+    let server = NatsServer::with(&accounts);
+    let (url, user) = (server.gate_url(), ["--monitor-user", "sys"]);
+    place.set("NATS_MONITOR_PASSWORD", password());
+    let done = place.gate(&[&["--broker", &url][..], &user, &SHORT].concat());
+    done.ends(0);
+    no_secret(&place, &done);
+    assert_eq!(place.record().broker.nodes[0].url, "$SYS");
+    for (args, code, said) in [
+        (vec!["--broker", &url], 2, "$NATS_MONITOR_PASSWORD is set, and nothing names its user"),
+        (
+            vec!["--broker", "local", user[0], user[1]],
+            2,
+            "--monitor-user is for a bus that tickgate did not start",
+        ),
+        (
+            vec!["--set", "bus.kind=kafka", "--broker", "kafka://h", user[0], user[1]],
+            2,
+            "--monitor-user is for NATS",
+        ),
+    ] {
+        let done = place.gate(&args);
+        done.fails(code, &[said]);
+        no_secret(&place, &done);
+    }
+    place.set("NATS_MONITOR_PASSWORD", format!("{}wrong", password()));
+    let done = place.gate(&[&["--broker", &url][..], &user].concat());
+    done.fails(4, &["--monitor-user: cannot connect"]);
+    no_secret(&place, &done);
+    let context = serde_json::json!({"url": server.url(), "user": "sys", "password": password()});
+    let file = place.write("sys.json", context.to_string());
+    place.set("NATS_MONITOR_PASSWORD", "");
+    let done = place.gate(&[&["--broker", &url, "--monitor-context", &file][..], &SHORT].concat());
+    done.ends(0);
+    no_secret(&place, &done);
+}
+
+#[test]
 fn each_side_of_a_comparison_has_credentials_of_its_own() {
     let (one, other) =
         (guarded(), NatsServer::with("authorization { user: \"you\", password: \"another one\" }"));
