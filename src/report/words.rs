@@ -111,10 +111,14 @@ pub fn nodes(record: &Record) -> String {
     )
 }
 
+/// Version of the rules since which a record's report names an unknown use of a broker.
+const SAYS_UNKNOWN: u32 = 2;
+
 /// Why the CPU and memory of a broker that tickgate did not start are not known, and how to know them.
 #[must_use]
 pub fn unknown_use(record: &Record) -> Option<String> {
-    if record.broker.is_own() || !record.resources.brokers.is_empty() {
+    // A record made before says nothing about it, and is shown as it was.
+    if record.rules < SAYS_UNKNOWN || record.broker.is_own() || !record.resources.brokers.is_empty() {
         return None;
     }
     let words = &record.plan.bus.kind.product().words;

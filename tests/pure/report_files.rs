@@ -76,6 +76,23 @@ fn the_summary_for_a_terminal_fits_eighty_columns() {
 const NOT_MARKUP: [&str; 3] = ["timeline.csv", "metrics.om", "latency.hlog"];
 
 #[test]
+fn a_record_made_before_says_nothing_about_an_unknown_use_of_the_broker() {
+    let mut record = records::failing();
+    (record.broker.mode, record.resources.brokers) = ("url".into(), std::collections::BTreeMap::new());
+    let says = |record: &Record| {
+        // Lines of the terminal are wrapped.
+        let text = summary(record, Style { colour: false });
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        [text, file(record, "report.html")]
+            .map(|text| text.contains("the CPU and memory of the servers are not known"))
+    };
+    record.rules = 1;
+    assert_eq!(says(&record), [false; 2]);
+    record.rules = tickgate::verdict::RULES;
+    assert_eq!(says(&record), [true; 2]);
+}
+
+#[test]
 fn no_text_from_outside_leaves_its_place() {
     for (name, text) in files(&records::hostile()) {
         let harmful = ["<img", "</script><img", "\u{0}", "\u{202e}"];
