@@ -94,8 +94,9 @@ fn elsewhere(asked: &Asked, environment: Environment<'_>) -> Result<Elsewhere, S
     let access = access(asked, environment).map_err(SessionError::asked)?;
     access.secrets().for_each(keep_out);
     let (target, mut warnings) = target.completed(access).map_err(SessionError::asked)?;
-    let open = target.sasl.is_some() && !target.tls;
-    let hosts = target.brokers.iter().map(String::as_str).filter(|_| open);
+    let open = (target.sasl.is_some() || target.oauth.is_some()) && !target.tls;
+    let endpoint = target.open_endpoint();
+    let hosts = target.brokers.iter().map(String::as_str).filter(|_| open).chain(endpoint.as_deref());
     warnings.extend(exposure(on_the_command_line, hosts));
     Ok(Elsewhere { target: Box::new(target), mode: "url".into(), warnings })
 }
@@ -110,6 +111,12 @@ fn access(asked: &Asked, environment: Environment<'_>) -> Result<Access, BusErro
         Some(path) => Access::from_properties(path)?,
         None => Access::default(),
     };
+    if let (Some(user), Some(_)) = (&flags.user, &file.oauth) {
+        return Err(BusError::Environment {
+            problem: format!("--user {user} is given, and the properties file asks for a login by a token"),
+            hint: "leave out one of them".to_owned(),
+        });
+    }
     let given = flags.or(file);
     // A file must not choose where the environment's credentials are sent.
     Ok(if asked.by_file() { given } else { given.or(Access::from_env(environment)) })

@@ -5,11 +5,14 @@
 mod file;
 mod jaas;
 mod keys;
+mod oauth;
 mod pem;
 mod properties;
 mod stores;
 
 use std::path::{Path, PathBuf};
+
+pub use oauth::{OAuth, Trust};
 
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, environment};
@@ -102,6 +105,8 @@ pub struct Access {
     pub password: Option<Secret>,
     /// SASL mechanism; default `PLAIN`.
     pub mechanism: Option<String>,
+    /// Login by a token, as a properties file requires it.
+    pub oauth: Option<OAuth>,
     /// TLS files.
     pub files: TlsFiles,
     /// Whether a properties file requires encryption (`true`) or its absence (`false`).
@@ -162,7 +167,8 @@ impl Access {
 
     /// Returns the secrets, for redaction.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.password.iter().chain(self.files.secrets())
+        let client = self.oauth.as_ref().map(|oauth| &oauth.client_secret);
+        self.password.iter().chain(client).chain(self.files.secrets())
     }
 
     /// Returns these settings, with missing ones taken from `other`.
@@ -173,9 +179,13 @@ impl Access {
             Some(user) => (Some(user), self.password.or(other.password)),
             None => (other.user, self.password.or(other.password)),
         };
+        let oauth = self.oauth.or(other.oauth);
+        // A login by a token has no user.
+        let (user, password) = if oauth.is_some() { (None, None) } else { (user, password) };
         Self {
             user,
             password,
+            oauth,
             mechanism: self.mechanism.or(other.mechanism),
             files: self.files.or(other.files),
             tls: self.tls.or(other.tls),
@@ -192,7 +202,7 @@ impl Access {
 pub(super) fn mechanism(name: &str, whence: &str) -> Result<(), BusError> {
     let lacks = match name {
         "PLAIN" | "SCRAM-SHA-256" | "SCRAM-SHA-512" => return Ok(()),
-        "OAUTHBEARER" => "fetching a token takes libcurl, which this build of librdkafka does not have",
+        oauth::MECHANISM => "it takes an endpoint and a client's credentials, in a properties file (--creds)",
         "GSSAPI" => "Kerberos takes Cyrus SASL, which this build of librdkafka does not have",
         "" => "it is empty",
         _ => "librdkafka does not have it",
@@ -201,6 +211,11 @@ pub(super) fn mechanism(name: &str, whence: &str) -> Result<(), BusError> {
         &format!("{whence}: the SASL mechanism `{name}` is not supported: {lacks}"),
         "use a listener and a user of PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512, or a client certificate",
     ))
+}
+
+/// Returns the PEM certificates in a text, one after another.
+pub(super) fn certificates(text: &str) -> Option<String> {
+    pem::certificates(text)
 }
 
 /// Returns whether a text contains a PEM certificate.

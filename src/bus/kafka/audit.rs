@@ -135,6 +135,7 @@ impl Audit<'_> {
             if now >= deadline {
                 return Ok(false);
             }
+            self.watch.log_in(consumer.client());
             let message = match consumer.poll((deadline - now).min(Duration::from_millis(100))) {
                 Some(Ok(message)) => message,
                 Some(Err(error)) if is_final(&error) => return Err(broken(&error)),

@@ -17,8 +17,9 @@ use tokio::runtime::Runtime;
 
 use super::provision::{self, FIXED, PATIENCE, explain};
 use super::target::Target;
+use super::token::Tokens;
 use super::watch::Watch;
-use super::{Watching, end, event_loop};
+use super::{Watching, end, event_loop, log_in};
 use crate::bus::leftover::{Cleaner, ID_LENGTH, Kind, Leftover, Part, Proof, is_run_id};
 use crate::bus::marks::Marks;
 use crate::bus::{BusError, environment};
@@ -36,6 +37,7 @@ pub struct KafkaCleaner {
     target: Target,
     control: BaseConsumer<Watching>,
     admin: AdminClient<Watching>,
+    tokens: Option<Tokens>,
     runtime: Runtime,
 }
 
@@ -58,13 +60,15 @@ impl KafkaCleaner {
     /// When the clients cannot be created.
     pub fn new(target: Target) -> Result<Self, BusError> {
         let marks = Marks::new(Clock::start());
-        let watch = |name: &str| Watching(Watch::new(marks.of(name.to_owned())));
+        let tokens = target.tokens(&marks)?;
+        let watch = |name: &str| Watching(Watch::new(marks.of(name.to_owned()), tokens.clone()));
         let wrong = |error: KafkaError| super::wrong_settings(&target, &error);
         let control = BaseConsumer::from_config_and_context(&target.config("clean")?, watch("control"))
             .map_err(wrong)?;
         let admin = AdminClient::from_config_and_context(&target.config("clean admin")?, watch("admin"))
             .map_err(wrong)?;
-        Ok(Self { control, admin, runtime: event_loop()?, target })
+        log_in(&admin);
+        Ok(Self { control, admin, tokens, runtime: event_loop()?, target })
     }
 
     /// Returns everything named after a run, by run id.
@@ -185,9 +189,11 @@ impl KafkaCleaner {
             .set("group.id", "tickgate-audit")
             .set("enable.auto.commit", "false")
             .set("auto.offset.reset", "error");
-        let watch = Watch::new(Marks::new(Clock::start()).of("reader".to_owned()));
-        BaseConsumer::from_config_and_context(&config, Watching(watch))
-            .map_err(|error| super::wrong_settings(&self.target, &error))
+        let watch = Watch::new(Marks::new(Clock::start()).of("reader".to_owned()), self.tokens.clone());
+        let reader = BaseConsumer::from_config_and_context(&config, Watching(watch.clone()))
+            .map_err(|error| super::wrong_settings(&self.target, &error))?;
+        watch.log_in(reader.client());
+        Ok(reader)
     }
 
     fn leftover(&self, run: String, named: Named) -> Leftover {

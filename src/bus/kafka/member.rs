@@ -146,6 +146,7 @@ impl KafkaMember {
             environment(&format!("cannot make a consumer: {error}"), "check the settings in [bus.kafka]")
         };
         let consumer = BaseConsumer::from_config_and_context(&config, seat).map_err(wrong)?;
+        consumer.context().watch.log_in(consumer.client());
         let topics = names.subscribed(group);
         if !topics.is_empty() {
             consumer.subscribe(&topics).map_err(wrong)?;
@@ -214,6 +215,7 @@ impl Member for KafkaMember {
         let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, .. } = self else {
             return Ok(0);
         };
+        consumer.context().watch.log_in(consumer.client());
         let mut received = 0;
         let mut next = consumer.poll(wait);
         while let Some(polled) = next {

@@ -10,11 +10,13 @@ mod bell;
 mod clean;
 mod member;
 mod names;
+mod post;
 mod progress;
 mod provision;
 mod publisher;
 mod target;
 mod throttle;
+mod token;
 mod watch;
 
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{ClientContext, Offset};
 use tokio::runtime::Runtime;
 
-pub use access::{Access, Pem, Sasl, TlsFiles};
+pub use access::{Access, OAuth, Pem, Sasl, TlsFiles, Trust};
 pub use clean::KafkaCleaner;
 pub use member::KafkaMember;
 pub use publisher::KafkaPublisher;
@@ -38,6 +40,7 @@ use self::audit::{Audit, Ends};
 use self::names::Names;
 use self::progress::Progress;
 use self::provision::{Admin, Made, explain};
+use self::token::Tokens;
 use self::watch::Watch;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
@@ -97,6 +100,12 @@ impl ClientContext for Watching {
 
 impl ConsumerContext for Watching {}
 
+/// Gives an admin client, which nobody polls, the newest token of a login by tokens.
+fn log_in(admin: &AdminClient<Watching>) {
+    let client = admin.inner();
+    client.context().0.log_in(client);
+}
+
 /// Closes a consumer. It leaves its group, but an unreachable broker must not block the caller for longer than
 /// [`GOODBYE`].
 fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
@@ -137,6 +146,7 @@ pub struct KafkaBus {
     progress: Vec<Arc<Progress>>,
     clock: Clock,
     marks: Marks,
+    tokens: Option<Tokens>,
     facts: BusFacts,
     store: Option<PathBuf>,
     keep: bool,
@@ -154,15 +164,17 @@ impl KafkaBus {
         let marks = Marks::new(setup.clock);
         let runtime = event_loop()?;
         let wrong = |error: KafkaError| wrong_settings(&target, &error);
+        let tokens = target.tokens(&marks)?;
         let control = target.config("control")?;
-        let watch = Watch::new(marks.of("control".to_owned()));
+        let watch = Watch::new(marks.of("control".to_owned()), tokens.clone());
         let control: BaseConsumer<Watching> =
             BaseConsumer::from_config_and_context(&control, Watching(watch)).map_err(wrong)?;
         let metadata = provision::reach(&control, &target)?;
         provision::check(&metadata, &target, &plan, setup.here_only)?;
-        let watch = Watch::new(marks.of("admin".to_owned()));
+        let watch = Watch::new(marks.of("admin".to_owned()), tokens.clone());
         let admin =
             AdminClient::from_config_and_context(&target.config("admin")?, Watching(watch)).map_err(wrong)?;
+        log_in(&admin);
         let mut facts = Admin { client: &admin, runtime: &runtime, names: &names }.facts(
             &metadata,
             &target,
@@ -187,6 +199,7 @@ impl KafkaBus {
             symbols: setup.symbols.into(),
             clock: setup.clock,
             marks,
+            tokens,
             facts,
             store: setup.store.clone(),
             keep: setup.keep,
@@ -201,12 +214,13 @@ impl KafkaBus {
     }
 
     fn admin(&self) -> Admin<'_> {
+        log_in(&self.admin);
         Admin { client: &self.admin, runtime: &self.runtime, names: &self.names }
     }
 
     /// Returns a client's configuration and its watch.
     fn client(&self, name: &str) -> Result<(ClientConfig, Watch), BusError> {
-        Ok((self.target.config(name)?, Watch::new(self.marks.of(name.to_owned()))))
+        Ok((self.target.config(name)?, Watch::new(self.marks.of(name.to_owned()), self.tokens.clone())))
     }
 
     /// Returns the bytes of the run's logs on disk for a broker that tickgate started; `None` for others.

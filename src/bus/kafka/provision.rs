@@ -29,6 +29,7 @@ const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Makes the client report its events, which it does only when polled, one at a time.
 pub(super) fn listen(control: &BaseConsumer<Watching>) {
+    control.context().0.log_in(control.client());
     for _ in 0..64 {
         let _ = control.poll(Duration::ZERO);
     }
@@ -37,6 +38,7 @@ pub(super) fn listen(control: &BaseConsumer<Watching>) {
 /// Requests the cluster's metadata until it answers or has reported a permanent error.
 pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result<Metadata, BusError> {
     let watch = &control.context().0;
+    watch.log_in(control.client());
     let start = Instant::now();
     let mut wait = Duration::from_millis(300);
     loop {
@@ -97,6 +99,10 @@ pub(super) fn explain(watch: &Watch, what: &str) -> BusError {
     let text = said.as_ref().map_or("", |said| said.text.as_str());
     let has = |word: &str| text.contains(word);
     let hint = match said.as_ref().map(|said| said.code) {
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) if watch.has_token() => {
+            "the endpoint issued a token, and the broker does not accept it: check its scope and audience against the \
+             broker's configuration"
+        }
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
             "check the user, $KAFKA_PASSWORD and the mechanism ($KAFKA_SASL_MECHANISM) against the broker's"
         }

@@ -167,6 +167,7 @@ impl KafkaPublisher {
         let producer = BaseProducer::from_config_and_context(&config, reports).map_err(|error| {
             environment(&format!("cannot make a producer: {error}"), "check the settings in [bus.kafka]")
         })?;
+        watch.log_in(producer.client());
         // Fetches metadata, so that the first event does not wait for it.
         producer
             .client()
@@ -196,6 +197,7 @@ impl KafkaPublisher {
 
     /// Handles the available reports, and fills the places they free.
     fn serve(&mut self) {
+        self.producer.context().watch.log_in(self.producer.client());
         while self.bell.has_rung() {
             // Serves a single report, however many there are.
             self.producer.poll(Timeout::After(Duration::ZERO));

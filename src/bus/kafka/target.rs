@@ -8,7 +8,9 @@ use std::path::Path;
 use rdkafka::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 
-use super::access::{self, Access, Asks, Pem, Sasl, TlsFiles};
+use super::access::{self, Access, Asks, OAuth, Pem, Sasl, TlsFiles};
+use super::token::{self, Tokens};
+use crate::bus::marks::Marks;
 use crate::bus::secret::{Secret, decode, redact, split};
 use crate::bus::{BusError, environment};
 
@@ -23,6 +25,8 @@ pub struct Target {
     pub files: TlsFiles,
     /// SASL credentials, if any.
     pub sasl: Option<Sasl>,
+    /// Login by tokens, in place of credentials for the brokers.
+    pub oauth: Option<OAuth>,
     /// Name for reports; contains no secret.
     pub label: String,
 }
@@ -55,13 +59,13 @@ impl Target {
             Sasl { mechanism: "PLAIN".to_owned(), user: decode(user), password }
         });
         let label = format!("{scheme}://{}", brokers.join(","));
-        Ok(Self { brokers, tls, files: TlsFiles::default(), sasl, label })
+        Ok(Self { brokers, tls, files: TlsFiles::default(), sasl, oauth: None, label })
     }
 
     /// Returns the target with a user's or the environment's settings applied.
     #[must_use]
     pub fn with(self, access: Access) -> Self {
-        let Access { user, password, mechanism, files, tls, .. } = access;
+        let Access { user, password, mechanism, oauth, files, tls, .. } = access;
         let named = user.map(|user| Sasl {
             mechanism: "PLAIN".to_owned(),
             user,
@@ -72,7 +76,7 @@ impl Target {
             sasl.mechanism = mechanism;
         }
         let tls = tls.unwrap_or(false) || self.tls || files.are_named();
-        Self { tls, files, sasl, ..self }
+        Self { tls, files, sasl, oauth, ..self }
     }
 
     /// Returns the target with all access settings applied, and warnings about unused ones. Each contradiction and
@@ -82,7 +86,7 @@ impl Target {
     /// When a login is required but no user is given, when a password would be sent unencrypted without a protocol that
     /// allows it, or when a file cannot be used.
     pub fn completed(self, access: Access) -> Result<(Self, Vec<String>), BusError> {
-        if let Some(mechanism) = &access.mechanism {
+        if let Some(mechanism) = access.mechanism.as_ref().filter(|_| access.oauth.is_none()) {
             access::mechanism(mechanism, "$KAFKA_SASL_MECHANISM")?;
         }
         let (asks, named) = (access.asks.clone(), access.mechanism.is_some());
@@ -98,15 +102,49 @@ impl Target {
                 "set $KAFKA_PASSWORD, or give it in the properties file",
             ));
         }
+        target.check_token()?;
         target.check_files()?;
         Ok((target, warnings))
+    }
+
+    /// Checks a login by tokens as far as that takes no connection.
+    fn check_token(&self) -> Result<(), BusError> {
+        let Some(oauth) = &self.oauth else { return Ok(()) };
+        if let Some(sasl) = &self.sasl {
+            return Err(environment(
+                &format!(
+                    "the user `{}` is named, and the properties file asks for a login by a token",
+                    sasl.user
+                ),
+                "leave out the user in the address, or `sasl.mechanism=OAUTHBEARER`",
+            ));
+        }
+        if token::endpoint(oauth)?.tls {
+            token::trusting(&oauth.trust)?;
+        }
+        Ok(())
+    }
+
+    /// Requests the first token, if the login is by tokens.
+    ///
+    /// # Errors
+    /// When the endpoint issues none.
+    pub(super) fn tokens(&self, marks: &Marks) -> Result<Option<Tokens>, BusError> {
+        self.oauth.as_ref().map(|oauth| Tokens::start(oauth, marks.of("token".to_owned()))).transpose()
+    }
+
+    /// Returns the endpoint to which a secret is sent unencrypted, as `host:port`.
+    #[must_use]
+    pub fn open_endpoint(&self) -> Option<String> {
+        let endpoint = token::endpoint(self.oauth.as_ref()?).ok()?;
+        (!endpoint.tls).then(|| endpoint.authority())
     }
 
     /// Checks that a login required by a file has a user, a mechanism and a suitable connection.
     fn is_as_asked(&self, asks: &Asks, mechanism: bool) -> Result<(), BusError> {
         let Some(login) = &asks.login else { return Ok(()) };
         let wrong = |problem: &str, hint: &str| environment(&format!("{}: {problem}", asks.file), hint);
-        if self.sasl.is_none() {
+        if self.sasl.is_none() && self.oauth.is_none() {
             return Err(wrong(
                 &format!("it asks for a login ({login}) and names no user"),
                 "add `sasl.jaas.config` with `username` and `password`, or give --user and $KAFKA_PASSWORD",
@@ -161,6 +199,7 @@ impl Target {
         }
         let mut config = self.config("check")?;
         config.remove("bootstrap.servers");
+        config.set("security.protocol", "ssl");
         // Creates the TLS context without connecting.
         let made: Result<BaseConsumer, _> = config.create();
         made.map(drop).map_err(|error| {
@@ -186,7 +225,7 @@ impl Target {
             .set("reconnect.backoff.max.ms", "500")
             // A cluster may briefly have no broker at all; asking again only after 5 min would be too late.
             .set("metadata.recovery.rebootstrap.trigger.ms", "3000");
-        let protocol = match (self.sasl.is_some(), self.tls) {
+        let protocol = match (self.sasl.is_some() || self.oauth.is_some(), self.tls) {
             (false, false) => "plaintext",
             (false, true) => "ssl",
             (true, false) => "sasl_plaintext",
@@ -197,6 +236,9 @@ impl Target {
             config.set("sasl.mechanism", &sasl.mechanism);
             config.set("sasl.username", &sasl.user).set("sasl.password", sasl.password.expose());
         }
+        if self.oauth.is_some() {
+            config.set("sasl.mechanism", "OAUTHBEARER");
+        }
         if self.tls {
             encrypt(&mut config, &self.files)?;
         }
@@ -205,7 +247,8 @@ impl Target {
 
     /// Returns the secrets, for redaction: passwords and keys.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
-        self.sasl.iter().map(|sasl| &sasl.password).chain(self.files.secrets())
+        let client = self.oauth.as_ref().map(|oauth| &oauth.client_secret);
+        self.sasl.iter().map(|sasl| &sasl.password).chain(client).chain(self.files.secrets())
     }
 
     /// Removes secrets from a text that might quote them.

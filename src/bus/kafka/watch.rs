@@ -1,14 +1,16 @@
 //! What a Kafka client reports apart from results: errors become marks, and the last error that explains a failed
 //! connection is kept.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::ClientContext;
+use rdkafka::client::Client;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use super::throttle::{self, Step, Throttle};
+use super::token::Tokens;
 use crate::bus::marks::Notes;
 use crate::record::quota::Side;
 
@@ -21,6 +23,10 @@ struct Inner {
     down: AtomicBool,
     said: Mutex<Option<Said>>,
     throttle: Mutex<Throttle>,
+    /// `Some` if the client logs in by tokens.
+    tokens: Option<Tokens>,
+    /// Number of the token that the client has.
+    token: AtomicU64,
 }
 
 /// Why a client cannot connect.
@@ -43,13 +49,29 @@ impl Said {
 }
 
 impl Watch {
-    pub(super) fn new(notes: Notes) -> Self {
+    pub(super) fn new(notes: Notes, tokens: Option<Tokens>) -> Self {
         Self(Arc::new(Inner {
             notes,
             down: AtomicBool::new(false),
             said: Mutex::new(None),
             throttle: Mutex::default(),
+            tokens,
+            token: AtomicU64::new(0),
         }))
+    }
+
+    /// Returns whether the client logs in by tokens.
+    pub(super) fn has_token(&self) -> bool {
+        self.0.tokens.is_some()
+    }
+
+    /// Gives the client the newest token if it logs in by tokens and has another; a single comparison if not.
+    pub(super) fn log_in<C: ClientContext>(&self, client: &Client<C>) {
+        if let Some(tokens) = &self.0.tokens
+            && let Err(problem) = tokens.give(client, &self.0.token)
+        {
+            self.failed(RDKafkaErrorCode::Authentication, &format!("the token cannot be used: {problem}"));
+        }
     }
 
     /// Returns the last error that explains why the client cannot connect: a rejected password is kept when "all
@@ -132,7 +154,7 @@ mod tests {
     #[test]
     fn an_outage_is_two_marks_and_its_reason_is_kept() {
         let marks = Marks::new(Clock::start());
-        let watch = Watch::new(marks.of("control".to_owned()));
+        let watch = Watch::new(marks.of("control".to_owned()), None);
         watch.came_through();
         for _ in 0..2 {
             watch.failed(RDKafkaErrorCode::Authentication, "Invalid username or password");

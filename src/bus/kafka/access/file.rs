@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::keys::{self, Fate, Part};
 use super::stores;
-use super::{Access, Asks, TlsFiles, jaas, mechanism, properties};
+use super::{Access, Asks, OAuth, TlsFiles, jaas, mechanism, oauth, properties};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, environment};
 
@@ -58,7 +58,11 @@ struct User {
     mechanism: Option<String>,
     name: Option<String>,
     password: Option<Secret>,
+    oauth: Option<OAuth>,
 }
+
+/// Ending of the class name of the login module for tokens.
+const TOKEN_MODULE: &str = ".OAuthBearerLoginModule";
 
 struct File<'a> {
     name: &'a str,
@@ -81,7 +85,7 @@ impl File<'_> {
 
     /// Java reads the file as bytes, so that a UTF-8 character becomes two or more characters.
     fn foreign_letters(&mut self, bytes: &[u8]) {
-        let used = |(key, value): (&String, &String)| keys::fate(key) == Fate::Used && !value.is_ascii();
+        let used = |(key, value): (&String, &String)| keys::fate(key) != Fate::Named && !value.is_ascii();
         if std::str::from_utf8(bytes).is_ok()
             && let Some(key) = self.values.iter().find(|&entry| used(entry)).map(|(key, _)| key.clone())
         {
@@ -119,6 +123,7 @@ impl File<'_> {
         Ok(Access {
             user: user.name,
             password: user.password,
+            oauth: user.oauth,
             mechanism: user.mechanism,
             files,
             tls: protocol.map(|protocol| protocol.tls),
@@ -147,11 +152,16 @@ impl File<'_> {
         };
         for (key, value) in self.values.iter().filter(|(key, value)| !value.is_empty() && matters(key)) {
             // The mechanism's name is more informative than the class that implements its login.
-            if let ("sasl.mechanism" | "sasl.mechanisms", value) = (key.as_str(), value) {
+            if let ("sasl.mechanism" | "sasl.mechanisms", value) = (key.as_str(), value)
+                && value != oauth::MECHANISM
+            {
                 mechanism(value, self.name)?;
             }
         }
-        for key in self.values.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| key) {
+        for (key, value) in self.values.iter().filter(|(_, value)| !value.is_empty()) {
+            if self.is_by_token() && oauth::is_done_here(key, value) {
+                continue;
+            }
             if let Fate::Refused(why) = keys::fate(key)
                 && matters(key)
             {
@@ -162,6 +172,11 @@ impl File<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Returns whether the file asks for a login by a token.
+    fn is_by_token(&self) -> bool {
+        ["sasl.mechanism", "sasl.mechanisms"].iter().any(|key| self.get(key) == Some(oauth::MECHANISM))
     }
 
     /// Returns the single value of two equivalent keys.
@@ -181,15 +196,14 @@ impl File<'_> {
             mechanism,
             name: self.get("sasl.username").map(str::to_owned),
             password: self.get("sasl.password").map(Secret::new),
+            oauth: None,
         };
+        if self.is_by_token() {
+            return self.token(user.mechanism);
+        }
         let Some(text) = self.get("sasl.jaas.config") else { return Ok(user) };
-        let login = jaas::parse(text).map_err(|why| {
-            self.wrong(
-                &format!("`sasl.jaas.config`: {why}"),
-                "write it as MODULE required username=\"…\" password=\"…\"; on one line, or on lines that end in a backslash",
-            )
-        })?;
-        self.is_supported(&login)?;
+        let login = self.login(text, "username=\"…\" password=\"…\"")?;
+        self.is_supported(&login, user.mechanism.as_deref())?;
         let name = login.option("username").map(str::to_owned);
         let password = login.option("password").map(Secret::new);
         let differs =
@@ -201,20 +215,63 @@ impl File<'_> {
             ));
         }
         (user.name, user.password) = (name, password);
-        let mut unused: Vec<&str> = login.options.iter().map(|(key, _)| key.as_str()).collect();
-        unused.retain(|key| !["username", "password", "tokenauth", "serviceName"].contains(key));
+        self.name_options(&login, &["username", "password", "tokenauth", "serviceName"]);
+        Ok(user)
+    }
+
+    /// Returns the login by a token.
+    fn token(&mut self, mechanism: Option<String>) -> Result<User, BusError> {
+        let login =
+            self.get("sasl.jaas.config").map(|text| self.login(text, "clientId=\"…\" clientSecret=\"…\""));
+        let login = login.transpose()?;
+        if let Some(login) = login.as_ref().filter(|login| !login.module.ends_with(TOKEN_MODULE)) {
+            return Err(self.wrong(
+                &format!("the login module `{}` is not for OAUTHBEARER", login.module),
+                &format!("expected org.apache.kafka.common.security.oauthbearer{TOKEN_MODULE}"),
+            ));
+        }
+        let keys = self.values.iter().filter(|(_, value)| !value.is_empty()).map(|(key, _)| key.as_str());
+        let oauth = oauth::read(self.name, keys, &|key| self.get(key), login.as_ref())?;
+        if let Some(login) = login {
+            self.name_options(&login, &["clientId", "clientSecret", "scope", "extension_*", "ssl.*"]);
+        }
+        Ok(User { mechanism, oauth: Some(oauth), ..User::default() })
+    }
+
+    fn login(&self, text: &str, options: &str) -> Result<jaas::Login, BusError> {
+        jaas::parse(text).map_err(|why| {
+            self.wrong(
+                &format!("`sasl.jaas.config`: {why}"),
+                &format!(
+                    "write it as MODULE required {options}; on one line, or on lines that end in a backslash"
+                ),
+            )
+        })
+    }
+
+    /// Lists the options of a login module that are not among the used ones; `*` stands for any ending.
+    fn name_options(&mut self, login: &jaas::Login, used: &[&str]) {
+        let is_used = |key: &str| {
+            used.iter()
+                .any(|used| used.strip_suffix('*').map_or(key == *used, |begin| key.starts_with(begin)))
+        };
+        let unused: Vec<&str> =
+            login.options.iter().map(|(key, _)| key.as_str()).filter(|key| !is_used(key)).collect();
         if !unused.is_empty() {
             let text = format!("not used of `sasl.jaas.config`: {}", unused.join(", "));
             self.warn(&text);
         }
-        Ok(user)
     }
 
     /// Checks that a login module only provides a user and a password.
-    fn is_supported(&self, login: &jaas::Login) -> Result<(), BusError> {
+    fn is_supported(&self, login: &jaas::Login, asked: Option<&str>) -> Result<(), BusError> {
         let module = login.module.as_str();
-        if module.ends_with(".OAuthBearerLoginModule") {
-            return mechanism("OAUTHBEARER", self.name);
+        if module.ends_with(TOKEN_MODULE) {
+            let asked = asked.map_or_else(|| "a login without `sasl.mechanism`".to_owned(), str::to_owned);
+            return Err(self.wrong(
+                &format!("the login module `{module}` is not for {asked}"),
+                "set `sasl.mechanism=OAUTHBEARER`",
+            ));
         }
         if module.ends_with(".Krb5LoginModule") {
             return mechanism("GSSAPI", self.name);
@@ -342,6 +399,7 @@ impl File<'_> {
             match out {
                 Some(list) if !value.is_empty() => list.push(key.as_str()),
                 None if keys::fate(key) == Fate::Named => other.push(key.as_str()),
+                None if keys::fate(key) == Fate::OfToken && !self.is_by_token() => other.push(key.as_str()),
                 _ => {}
             }
         }

@@ -7,6 +7,8 @@ pub(super) enum Fate {
     Used,
     /// Ignoring it would weaken security or log in another user: the file is refused, with this reason.
     Refused(&'static str),
+    /// It is used by the login with a token, else listed in a warning.
+    OfToken,
     /// It is listed in a warning.
     Named,
 }
@@ -70,6 +72,21 @@ pub(super) fn fate(key: &str) -> Fate {
         | "ssl.curves.list"
         | "ssl.sigalgs.list"
         | "enable.ssl.certificate.verification" => Fate::Used,
+        "sasl.oauthbearer.token.endpoint.url"
+        | "sasl.oauthbearer.client.credentials.client.id"
+        | "sasl.oauthbearer.client.credentials.client.secret"
+        | "sasl.oauthbearer.client.id"
+        | "sasl.oauthbearer.client.secret"
+        | "sasl.oauthbearer.scope"
+        | "sasl.oauthbearer.extensions"
+        | "sasl.oauthbearer.method"
+        | "sasl.oauthbearer.grant.type"
+        | "sasl.oauthbearer.header.urlencode"
+        | "sasl.oauthbearer.sub.claim.name"
+        | "sasl.oauthbearer.jwt.retriever.class"
+        | "sasl.oauthbearer.jwt.validator.class"
+        | "enable.sasl.oauthbearer.unsecure.jwt"
+        | "https.ca.location" => Fate::OfToken,
         "sasl.login.class"
         | "sasl.login.callback.handler.class"
         | "sasl.client.callback.handler.class"

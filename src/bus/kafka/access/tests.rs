@@ -132,7 +132,10 @@ fn what_would_change_who_logs_in_or_weaken_security_is_refused_by_name() {
             "security.protocol=SASL_SSL\nsasl.mechanism=GSSAPI".to_owned(),
             ["`GSSAPI` is not supported", "Kerberos"],
         ),
-        ("security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER".to_owned(), ["`OAUTHBEARER`", "libcurl"]),
+        (
+            "security.protocol=SASL_SSL\nsasl.mechanism=OAUTHBEARER".to_owned(),
+            ["how a token is fetched", "OAuthBearerLoginCallbackHandler"],
+        ),
         (
             "security.protocol=SASL_SSL\nsasl.mechanism=AWS_MSK_IAM".to_owned(),
             ["`AWS_MSK_IAM`", "librdkafka does not"],
@@ -148,7 +151,10 @@ fn what_would_change_who_logs_in_or_weaken_security_is_refused_by_name() {
         (file("sasl.mechanisms=SCRAM-SHA-256"), ["`sasl.mechanism` and `sasl.mechanisms`", "one of them"]),
         (file("a=\\u00"), ["line 3", "hexadecimal"]),
         (jaas("a.IAMLoginModule required;"), ["the login module `a.IAMLoginModule`", "PlainLoginModule"]),
-        (jaas("x.OAuthBearerLoginModule required a=\"s3cret\";"), ["`OAUTHBEARER`", "libcurl"]),
+        (
+            jaas("x.OAuthBearerLoginModule required a=\"s3cret\";"),
+            ["`x.OAuthBearerLoginModule` is not for PLAIN", "`sasl.mechanism=OAUTHBEARER`"],
+        ),
         (jaas("com.sun.security.auth.module.Krb5LoginModule required;"), ["`GSSAPI`", "Kerberos"]),
         (jaas(&format!("{PLAIN} required username=\"u\" password=\"s3cret\"")), ["`;`", "backslash"]),
         (

@@ -59,7 +59,7 @@ impl World {
             names: Arc::clone(&self.names),
             symbols: ["AAPL".to_owned(), "MSFT".to_owned()].into(),
             clock: Clock::start(),
-            watch: Watch::new(self.marks.of("publisher 0".to_owned())),
+            watch: Watch::new(self.marks.of("publisher 0".to_owned()), None),
         })
         .expect("connects")
     }
