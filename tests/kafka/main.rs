@@ -9,6 +9,8 @@ mod driver;
 #[cfg(feature = "kafka")]
 mod gate;
 #[cfg(feature = "kafka")]
+mod login;
+#[cfg(feature = "kafka")]
 mod properties;
 #[path = "../support/mod.rs"]
 mod support;

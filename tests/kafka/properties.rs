@@ -19,11 +19,18 @@ use crate::support::outside;
 use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
-fn referee(args: &[&str]) -> Vec<String> {
+pub(super) fn referee(args: &[&str]) -> Vec<String> {
+    referee_with(&[], args)
+}
+
+/// The same with more options of Java.
+pub(super) fn referee_with(options: &[&str], args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
-        .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
+        .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"])
+        .args(options)
+        .arg("-cp")
         .arg(format!("{}/*", libs.join("libs").display()))
         .arg(outside::root().join("tests/java/Referee.java"))
         .args(args)
@@ -90,7 +97,7 @@ impl Cluster {
 }
 
 /// What tickgate says of a file: whether it gets in, and if not, why.
-fn attempt(port: u16, file: &Path) -> Result<(), String> {
+pub(super) fn attempt(port: u16, file: &Path) -> Result<(), String> {
     let plan = support::plan();
     let access = Access::from_properties(file).map_err(|error| error.to_string())?;
     let target = Target::parse(&format!("kafka://127.0.0.1:{port}")).unwrap();
