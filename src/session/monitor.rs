@@ -96,9 +96,13 @@ fn system(
 
 impl SystemAccount {
     fn watch(&self, bus: &nats::Target, clock: Clock) -> Result<Nodes, BusError> {
-        let system = System::connect(&self.target)?;
-        let of = if self.elsewhere { System::server_at(bus)? } else { system.server_id() };
-        watch_system(system, &of, clock)
+        // An error here is the bus's own, and is not of this flag.
+        let of = self.elsewhere.then(|| System::server_at(bus)).transpose()?;
+        let watched = System::connect(&self.target).and_then(|system| {
+            let of = of.unwrap_or_else(|| system.server_id());
+            watch_system(system, &of, clock)
+        });
+        watched.map_err(|error| self.explain(error))
     }
 
     /// Names the flag in an error.
@@ -164,9 +168,7 @@ impl Target for Monitored {
                 BrokerError::SameNode { .. } => SessionError::asked(format!("--monitor: {error}")),
                 error => BusError::Environment { problem: error.to_string(), hint: HINT.into() }.into(),
             }),
-            Source::System(system) => {
-                system.watch(&self.target, clock).map_err(|error| system.explain(error).into())
-            }
+            Source::System(system) => system.watch(&self.target, clock).map_err(SessionError::from),
         }
     }
 }

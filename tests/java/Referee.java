@@ -40,6 +40,7 @@ final class Referee {
             case "user" -> user(args[1], args[2], args[3]);
             case "quota" -> quota(args[1], args[2], Double.parseDouble(args[3]));
             case "acls" -> acls(args[1], List.of(args).subList(2, args.length));
+            case "store" -> store(args[1], args[2], args[3], args[4]);
             case "admit" -> admit(List.of(args).subList(1, args.length));
             default -> throw new IllegalArgumentException(args[0]);
         }
@@ -135,6 +136,22 @@ final class Referee {
         ClientQuotaAlteration.Op op = new ClientQuotaAlteration.Op(key, rate);
         try (Admin admin = admin(brokers)) {
             admin.alterClientQuotas(List.of(new ClientQuotaAlteration(new ClientQuotaEntity(everybody), List.of(op)))).all().get();
+        }
+    }
+
+    /** Puts a key and a certificate in PEM into a key store of PKCS #12. */
+    private static void store(String key, String certificate, String store, String password) throws Exception {
+        String body = Files.readString(Path.of(key)).replaceAll("-----[A-Z ]+-----|\\s", "");
+        java.security.spec.PKCS8EncodedKeySpec spec =
+                new java.security.spec.PKCS8EncodedKeySpec(java.util.Base64.getDecoder().decode(body));
+        java.security.PrivateKey secret = java.security.KeyFactory.getInstance("EC").generatePrivate(spec);
+        java.security.KeyStore all = java.security.KeyStore.getInstance("PKCS12");
+        all.load(null, null);
+        try (var in = Files.newInputStream(Path.of(certificate)); var out = Files.newOutputStream(Path.of(store))) {
+            java.security.cert.Certificate[] chain =
+                    {java.security.cert.CertificateFactory.getInstance("X.509").generateCertificate(in)};
+            all.setKeyEntry("client", secret, password.toCharArray(), chain);
+            all.store(out, password.toCharArray());
         }
     }
 

@@ -11,6 +11,8 @@ mod driver;
 #[cfg(feature = "kafka")]
 mod gate;
 #[cfg(feature = "kafka")]
+mod login;
+#[cfg(feature = "kafka")]
 mod own_topic;
 #[cfg(feature = "kafka")]
 mod permissions;

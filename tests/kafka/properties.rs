@@ -20,10 +20,17 @@ use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
 pub(crate) fn referee(args: &[&str]) -> Vec<String> {
+    referee_with(&[], args)
+}
+
+/// The same with more options of Java.
+pub(super) fn referee_with(options: &[&str], args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
-        .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
+        .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"])
+        .args(options)
+        .arg("-cp")
         .arg(format!("{}/*", libs.join("libs").display()))
         .arg(outside::root().join("tests/java/Referee.java"))
         .args(args)

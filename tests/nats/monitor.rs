@@ -249,7 +249,8 @@ fn credentials_that_are_not_of_the_system_account_end_before_the_load() {
         let file = server.folder().join("sys.json");
         let text = format!(r#"{{"url":"{}","user":"sys","password":"s3cret"}}"#, server.url());
         std::fs::write(&file, text).expect("a context");
-        Asked { at: Some(url.clone()), monitor_context: Some(file.display().to_string()), ..Asked::default() }
+        let context = Some(file.display().to_string());
+        Asked { monitor_user: None, monitor_context: context, ..by_system_account(&url, "") }
     };
     let run = |asked: &Asked| run_as(asked, None, &plan, &mut Watching::default());
     let error = run(&context(&other)).unwrap_err();

@@ -86,7 +86,9 @@ impl File<'_> {
     /// Java reads the file as bytes, so that a UTF-8 character becomes two or more characters.
     fn foreign_letters(&mut self, bytes: &[u8]) {
         let used = |(key, value): (&String, &String)| keys::fate(key) != Fate::Named && !value.is_ascii();
+        // In a file of ASCII alone they are escapes.
         if std::str::from_utf8(bytes).is_ok()
+            && !bytes.is_ascii()
             && let Some(key) = self.values.iter().find(|&entry| used(entry)).map(|(key, _)| key.clone())
         {
             self.warn(&format!(

@@ -213,6 +213,7 @@ fn what_is_not_used_is_named() {
         warned("sasl.username=\u{e4}\nsasl.mechanism=PLAIN")
             .contains("`sasl.username` has characters outside ASCII")
     );
+    assert_eq!(warned("sasl.username=\\u00e4\nsasl.mechanism=PLAIN"), "");
     let fine = "security.protocol=SASL_SSL \nssl.protocol=TLSv1.3\nssl.enabled.protocols=TLSv1.2,TLSv1.3\n\
                 ssl.endpoint.identification.algorithm=https\nsasl.mechanism=PLAIN\nssl.provider=\n";
     assert_eq!(warned(fine), "");
