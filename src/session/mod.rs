@@ -111,7 +111,7 @@ fn measure(
     plan: &Plan,
     choice: &Choice,
     order: Order<'_>,
-    options: Options,
+    mut options: Options,
     log: &Log,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, SessionError> {
@@ -123,7 +123,7 @@ fn measure(
     tell(observers, &Event::Planned { plan, subjects: &subjects });
     let of_model = model.as_ref().map(|model| model.warnings(plan)).unwrap_or_default();
     warn(observers, choice.warnings.iter().chain(&of_model).chain(&warning));
-    let options = Options { store: choice.store().map(ToOwned::to_owned), ..options };
+    options.store = choice.store().map(ToOwned::to_owned);
     let job = Job { plan, identity, clock, options: &options, interrupt };
     match &choice.place {
         Place::Simulated => sim::run(job, observers),
