@@ -162,7 +162,7 @@ fn like(cluster: &Cluster, nats: &NatsCli, address: &str, before: &[Value; 3]) {
 /// The run publishes into the stream itself.
 fn attach(nats: &NatsCli, address: &str, before: &[Value; 3]) {
     let place = Place::new();
-    place.write("own.toml", &GATE.replace("consumer = \"billing\"\n", ""));
+    place.write("own.toml", GATE.replace("consumer = \"billing\"\n", ""));
     let attach = ["--broker", address, "--set", "bus.nats.attach=ORDERS", "--allow-attach"];
     place.run(&[&["run", "./own.toml"], &attach[..]].concat()).ends(0);
     let record = place.record();
