@@ -16,4 +16,4 @@ mod texts;
 
 pub use event::event;
 pub use files::{journal, journal_cut_at, record};
-pub use texts::{objective, outside, pattern, profile};
+pub use texts::{model, objective, outside, pattern, profile};

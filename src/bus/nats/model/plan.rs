@@ -16,7 +16,7 @@ const HEADER_BYTES: u64 = 128;
 pub struct Applied {
     /// The plan to run.
     pub plan: Plan,
-    /// One message for each key of the profile that the model overrides.
+    /// One message for each key of the profile that the model overrides, and each default of the model's source.
     pub differs: Vec<String>,
 }
 
@@ -42,7 +42,7 @@ impl Model {
     /// When the plan cannot run on such a stream: the reason, and what to do.
     pub fn applied(&self, plan: &Plan) -> Result<Applied, String> {
         let mut plan = plan.clone();
-        let mut changes = Changes { of: &self.of, differs: Vec::new() };
+        let mut changes = Changes { of: &self.of, differs: self.defaults.clone() };
         self.apply_stream(&mut plan, &mut changes);
         for group in &mut plan.groups {
             self.apply_consumer(group, &mut changes)?;
