@@ -333,10 +333,12 @@ impl Broker {
 /// Whose configuration the run's stream and consumers copy.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Like {
-    /// Make the run's stream like this one: a file with what "nats stream info NAME --json" prints
+    /// Make the run's stream like this one: a file with what "nats stream info NAME --json" prints, or a
+    /// Stream of NACK; FILE#NAME takes one of several
     #[arg(long, value_name = "FILE")]
     pub(super) stream_config: Option<PathBuf>,
-    /// Make the groups' consumers like these: a file with what "nats consumer info STREAM NAME --json" prints; may be repeated
+    /// Make the groups' consumers like these: a file with what "nats consumer info STREAM NAME --json" prints, or
+    /// Consumers of NACK; may be repeated
     #[arg(long, value_name = "FILE")]
     pub(super) consumer_config: Vec<PathBuf>,
 }

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::asked::Asked;
 use super::driver::Flag;
@@ -24,10 +24,19 @@ pub(crate) fn of_files(asked: &Asked) -> Result<Option<Model>, SessionError> {
     }
     let named = |path: &Path| path.display().to_string();
     let read = |path: &Path| text(path).map(|text| (named(path), text));
-    let stream = asked.stream_config.as_deref().map(read).transpose()?;
+    let (stream, only) = asked.stream_config.as_deref().map_or((None, None), chosen);
+    let stream = stream.as_deref().map(read).transpose()?;
     let consumers = asked.consumer_config.iter().map(|path| read(path)).collect::<Result<Vec<_>, _>>()?;
     let consumers: Vec<(&str, &str)> = consumers.iter().map(pair).collect();
-    Model::read(stream.as_ref().map(pair), &consumers).map(Some).map_err(SessionError::Asked)
+    Model::read(stream.as_ref().map(pair), only.as_deref(), &consumers).map(Some).map_err(SessionError::Asked)
+}
+
+/// Splits `FILE#NAME`, which names one of the streams in a file.
+fn chosen(path: &Path) -> (Option<PathBuf>, Option<String>) {
+    match path.to_str().and_then(|path| path.rsplit_once('#')) {
+        Some((file, name)) if !path.exists() => (Some(PathBuf::from(file)), Some(name.to_owned())),
+        _ => (Some(path.to_owned()), None),
+    }
 }
 
 /// Returns whether a configuration for this kind of bus can be given in files.

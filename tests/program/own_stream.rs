@@ -176,6 +176,70 @@ fn files_say_the_configuration_where_the_bus_has_none() {
     assert_eq!((record.plan.bus.replicas, record.broker.durability.as_str()), (1, "page cache"));
 }
 
+/// Two streams and a consumer, as NACK takes them.
+const MANIFEST: &str = "\
+apiVersion: jetstream.nats.io/v1beta2
+kind: Stream
+metadata: {name: orders}
+spec: {name: ORDERS, subjects: [orders.>], retention: interest, maxAge: 1h, replicas: 1, servers: [nats://nats:4222]}
+---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Stream
+metadata: {name: payments}
+spec: {name: PAYMENTS, subjects: [payments.>], storage: file}
+---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Consumer
+metadata: {name: desk}
+spec:
+  streamName: ORDERS
+  durableName: trading-engine
+  deliverSubject: desk.orders
+  deliverGroup: desk
+  flowControl: true
+  heartbeatInterval: 1s
+  ackPolicy: explicit
+  ackWait: 20s
+  maxAckPending: 400
+";
+
+#[test]
+fn resources_of_nack_say_the_configuration_as_well() {
+    let place = place();
+    let file = place.write("orders.yaml", MANIFEST);
+    let unnamed = run(&place, &["--stream-config", &file]);
+    let said = "./orders.yaml has 2 streams; expected one, such as `./orders.yaml#ORDERS` or `./orders.yaml#PAYMENTS`";
+    assert!(unnamed.code == 2 && unnamed.err.contains(said), "{}", unnamed.err);
+    let named = format!("{file}#ORDERS");
+    let files = ["--stream-config", named.as_str(), "--consumer-config", file.as_str()];
+
+    let check = place.run(&[&["check", "./own.toml"], &files[..]].concat());
+    check.ends(0);
+    for part in [
+        "# like ./orders.yaml: Stream orders of ./orders.yaml has no `storage`, and NACK's default is memory",
+        "storage = \"memory\"",
+        "max_ack_pending = 400",
+        "# not copied from ./orders.yaml: `servers`: the run connects by options of its own",
+    ] {
+        assert!(check.out.contains(part), "`{part}` is not in:\n{}", check.out);
+    }
+    run(&place, &files).ends(0);
+    let record = place.record();
+    whole(&record);
+    let made = record.broker.made.as_ref().expect("what was made");
+    let default = "Stream orders of ./orders.yaml has no `storage`, and NACK's default is memory";
+    assert_eq!(made.differences, [default]);
+    for (name, value) in [
+        ("retention", json!("interest")),
+        ("storage", json!("memory")),
+        ("max_age", json!(3_600_000_000_000_u64)),
+    ] {
+        assert_eq!(made.stream[name], value, "{name}");
+    }
+    let consumer = &made.consumers[0];
+    assert_eq!((&consumer["deliver_group"], &consumer["flow_control"]), (&json!("desk"), &json!(true)));
+}
+
 #[test]
 fn what_a_stream_removes_by_its_limits_is_no_loss_of_the_bus() {
     let place = place();

@@ -80,6 +80,11 @@ fn patterns() {
 }
 
 #[test]
+fn models() {
+    holds("model", targets::model, 500);
+}
+
+#[test]
 fn texts_from_outside() {
     holds("outside", targets::outside, 2000);
 }

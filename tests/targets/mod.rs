@@ -22,4 +22,4 @@ pub use files::{journal, journal_cut_at, record};
 #[cfg(feature = "kafka")]
 pub use kafka::{jaas, properties};
 pub use nats::frames;
-pub use texts::{objective, outside, pattern, profile};
+pub use texts::{model, objective, outside, pattern, profile};

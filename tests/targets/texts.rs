@@ -1,11 +1,38 @@
 //! What people and brokers write: profiles, objectives, subject patterns, addresses, and any text.
 
+use tickgate::bus::Model;
 use tickgate::bus::nats::{Auth, Secret, Target};
 use tickgate::plan::Plan;
 use tickgate::plan::grammar::{self, Side};
 use tickgate::profile::{self, ProfileError, ProfileErrors, Source};
 use tickgate::report::outside;
 use tickgate::topology::Pattern;
+
+/// The configuration of a stream or of consumers is the same when its JSON is read again, and can be held against a plan.
+pub fn model(bytes: &[u8]) {
+    let text = String::from_utf8_lossy(bytes);
+    let plan = profile::read(&Source::find("quick").unwrap(), &[]).unwrap();
+    let file = "f.yaml";
+    let either = [Model::read(Some((file, &text)), None, &[]), Model::read(None, None, &[(file, &text)])];
+    for read in either {
+        let model = match read {
+            Ok(model) => model,
+            Err(error) => {
+                assert!(error.contains(file), "{error}");
+                continue;
+            }
+        };
+        drop(model.applied(&plan));
+        drop(model.not_copied(&plan));
+        let written = serde_json::json!({"config": model.stream}).to_string();
+        let written = (!model.stream.is_empty()).then_some((file, &*written));
+        let wrapped = |config| serde_json::json!({"stream_name": "S", "config": config}).to_string();
+        let consumers: Vec<String> = model.consumers.iter().map(wrapped).collect();
+        let consumers: Vec<(&str, &str)> = consumers.iter().map(|text| (file, &**text)).collect();
+        let again = Model::read(written, None, &consumers).unwrap();
+        assert_eq!((&again.stream, &again.consumers), (&model.stream, &model.consumers));
+    }
+}
 
 /// Stands between a profile and each `--set` in the bytes of [`profile`].
 const SEPARATOR: u8 = 0x1e;

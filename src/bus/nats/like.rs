@@ -127,6 +127,7 @@ pub(super) async fn provision(
     let mut made = Made {
         of: model.of.clone(),
         not_copied: model.notes.iter().cloned().chain(model.without_consumer(plan)).collect(),
+        differences: model.defaults.clone(),
         ..Made::default()
     };
     let copy = model::stream(&model.stream, &own);

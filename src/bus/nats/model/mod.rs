@@ -1,11 +1,13 @@
 //! The configuration of an existing stream and its consumers, as a model for those of a run.
 //!
 //! Kept as the JSON of the server's API, field by field, so that fields of newer servers are copied too. The input is
-//! the output of the `nats` command line: `info --json`, or the `config` alone. Nothing here connects to a server.
+//! the output of the `nats` command line: `info --json`, or the `config` alone; or resources of NACK. Nothing here connects
+//! to a server.
 
 mod copy;
 mod delivery;
 mod fields;
+mod nack;
 mod plan;
 mod read;
 
@@ -28,6 +30,8 @@ pub struct Model {
     pub consumers: Vec<Fields>,
     /// Notes for the user on how the configuration was obtained.
     pub notes: Vec<String>,
+    /// Values that the source does not say, and that are set all the same.
+    pub defaults: Vec<String>,
     /// Whether the run uses this very stream; a group then reads through one of its consumers only if it names it.
     pub attached: bool,
 }

@@ -18,6 +18,7 @@ impl Model {
     pub fn applied(&self, plan: &Plan) -> Result<Applied, String> {
         let mut plan = plan.clone();
         let mut changes = Changes::of(&self.of);
+        changes.differs.clone_from(&self.defaults);
         self.apply_stream(&mut plan, &mut changes);
         for group in &mut plan.groups {
             self.apply_consumer(group, &mut changes)?;

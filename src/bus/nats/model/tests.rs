@@ -19,7 +19,7 @@ fn model(stream: &Value, consumers: &[Value]) -> Model {
     let texts: Vec<String> = consumers.iter().map(ToString::to_string).collect();
     let consumers: Vec<(&str, &str)> = texts.iter().map(|text| ("c.json", text.as_str())).collect();
     let stream = stream.to_string();
-    Model::read(Some(("s.json", &stream)), &consumers).unwrap()
+    Model::read(Some(("s.json", &stream)), None, &consumers).unwrap()
 }
 
 fn own(consumers: u64) -> OwnStream {
@@ -42,7 +42,7 @@ fn what_the_command_line_and_the_api_print_is_read() {
         json!({"streams": [{"config": stream}], "total": 1}).to_string(),
         format!("\u{feff}[{stream}]\r\n"),
     ] {
-        let model = Model::read(Some(("s.json", &text)), &[]).unwrap();
+        let model = Model::read(Some(("s.json", &text)), None, &[]).unwrap();
         assert_eq!((model.retention(), model.of.as_str()), ("workqueue", "s.json"), "{text}");
     }
     let other = json!({"config": {"name": "audit"}, "stream_name": "ORDERS"});
@@ -51,7 +51,7 @@ fn what_the_command_line_and_the_api_print_is_read() {
         json!([consumer, other]).to_string(),
         json!({"consumers": [{"stream_name": "ORDERS", "config": consumer}, other]}).to_string(),
     ] {
-        let model = Model::read(None, &[("c.json", &text)]).unwrap();
+        let model = Model::read(None, None, &[("c.json", &text)]).unwrap();
         assert_eq!(model.names(), "billing, audit", "{text}");
     }
 }
@@ -71,6 +71,13 @@ fn what_is_no_configuration_is_refused_with_its_file() {
         ),
         ("{\"durable_name\": \"x\"}", "s.json is of a consumer; give it with --consumer-config"),
         ("{\"subjects\": []} {\"subjects\": []}", "s.json has 2 streams; expected one"),
+        (
+            "[{\"name\": \"A\", \"subjects\": []}, {\"name\": \"B\", \"subjects\": []}]",
+            "s.json has 2 streams; expected one, such as `s.json#A` or `s.json#B`",
+        ),
+        ("a: [b", "s.json is no JSON (expected value at line 1 column 1), and no YAML ("),
+        ("name: {{ .Values.name }}", "s.json is a template; give what `helm template` makes of it"),
+        ("- 1\n- 2", "s.json is no JSON"),
         ("{\"max_msgs\": \"100\"}", "`max_msgs` in s.json is \"100\"; expected a whole number"),
         ("{\"max_age\": 1.5}", "`max_age` in s.json is 1.5"),
         (
@@ -78,13 +85,13 @@ fn what_is_no_configuration_is_refused_with_its_file() {
             "`retention` in s.json is `queue`; expected `limits`, `interest` or `workqueue`",
         ),
     ] {
-        let error = Model::read(Some(("s.json", text)), &[]).unwrap_err();
+        let error = Model::read(Some(("s.json", text)), None, &[]).unwrap_err();
         assert!(error.contains(said), "{text}: {error}");
     }
-    let error = Model::read(None, &[("c.json", "{\"storage\": \"file\"}")]).unwrap_err();
+    let error = Model::read(None, None, &[("c.json", "{\"storage\": \"file\"}")]).unwrap_err();
     assert!(error.contains("give it with --stream-config"), "{error}");
     let deep = "[".repeat(50_000);
-    assert!(Model::read(Some(("s.json", &deep)), &[]).is_err());
+    assert!(Model::read(Some(("s.json", &deep)), None, &[]).is_err());
 }
 
 #[test]
@@ -131,7 +138,7 @@ fn a_group_has_the_consumer_that_it_names_or_that_has_its_name_or_the_only_one()
     let said = two.without_consumer(&plain).join("\n");
     assert!(said.contains("(it has x, y); name one with `groups."), "{said}");
     let error = pending(&two, &[group, "groups.y.consumer=z"]).unwrap_err();
-    assert!(error.contains("names consumer z, and s.json and c.json and c.json has x, y"), "{error}");
+    assert!(error.contains("names consumer z, and s.json and c.json has x, y"), "{error}");
 }
 
 #[test]
@@ -292,7 +299,7 @@ fn a_group_that_a_pushing_consumer_cannot_serve_is_refused_by_name() {
     assert!(both.unwrap_err().contains("pushes and has a `priority_policy`"));
     for bad in ["a b", "a\r\nPUB", "a*"] {
         let text = consumer(json!({"deliver_group": bad})).to_string();
-        let error = Model::read(None, &[("c.json", &text)]).unwrap_err();
+        let error = Model::read(None, None, &[("c.json", &text)]).unwrap_err();
         assert!(error.contains("`deliver_group` in consumer x of c.json is"), "{error}");
     }
 }
@@ -352,4 +359,228 @@ fn a_priority_group_is_copied_where_the_members_can_ask_in_it() {
     assert!(copy.left[0].1.starts_with("priority_timeout 2s: "), "{:?}", copy.left);
     assert_eq!(priority(None, &pinned).unwrap().group, "members");
     assert_eq!(priority(None, &group(1, Delivery::Shared)), None);
+}
+
+/// A manifest as platform teams keep it: the documents of one application.
+const MANIFEST: &str = r#"---
+# The orders of the shop.
+apiVersion: jetstream.nats.io/v1beta2
+kind: Stream
+metadata:
+  name: orders
+  labels: {team: shop}
+spec:
+  name: ORDERS
+  description: what was ordered
+  subjects: ["orders.>"]
+  storage: file
+  retention: interest
+  discard: new
+  discardPerSubject: true
+  replicas: 3
+  maxMsgs: -1
+  maxBytes: 1073741824
+  maxAge: 72h
+  maxMsgsPerSubject: 0
+  maxMsgSize: 1048576
+  maxConsumers: 20
+  duplicateWindow: 2m30s
+  compression: s2
+  allowDirect: true
+  allowRollup: true
+  allowMsgTtl: true
+  subjectDeleteMarkerTtl: 15m
+  allowAtomicPublish: true
+  persistMode: ""
+  denyDelete: true
+  firstSequence: 7
+  placement: {cluster: prod, tags: [ssd]}
+  consumerLimits: {inactiveThreshold: 1h, maxAckPending: 500}
+  metadata: {owner: shop}
+  servers: ["nats://nats:4222"]
+  creds: /etc/creds
+  preventDelete: false
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: settings}
+data: {a: b}
+---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Consumer
+metadata:
+  name: billing
+spec:
+  streamName: ORDERS
+  durableName: billing
+  deliverPolicy: byStartSequence
+  optStartSeq: 10
+  ackPolicy: explicit
+  ackWait: 1m
+  maxDeliver: 5
+  backoff: [1s, 1.5s, 1m]
+  maxAckPending: 300
+  maxRequestBatch: 50
+  maxRequestExpires: 1m
+  maxRequestMaxBytes: 1000000
+  filterSubjects: [orders.eu, orders.us]
+  sampleFreq: "10%"
+  memStorage: true
+  inactiveThreshold: 1h
+  priorityPolicy: pinned_client
+  priorityGroups: [jobs]
+  pinnedTtl: 2m
+---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Consumer
+metadata: {name: mail}
+spec:
+  streamName: ORDERS
+  durableName: mail
+  deliverSubject: mail.orders
+  deliverGroup: mail
+  flowControl: true
+  heartbeatInterval: 5s
+  rateLimitBps: 1000000
+  deliverPolicy: lastPerSubject
+  replayPolicy: original
+---
+apiVersion: jetstream.nats.io/v1beta2
+kind: Consumer
+metadata: {name: other}
+spec: {streamName: PAYMENTS, durableName: other, ackPolicy: all}
+...
+"#;
+
+#[test]
+fn the_resources_of_nack_are_read_as_the_controller_asks_for_them() {
+    let model = Model::read(Some(("o.yaml", MANIFEST)), None, &[("o.yaml", MANIFEST)]).unwrap();
+    let stream = json!({
+        "name": "ORDERS", "description": "what was ordered", "subjects": ["orders.>"], "storage": "file",
+        "retention": "interest", "discard": "new", "discard_new_per_subject": true, "num_replicas": 3, "max_msgs": -1,
+        "max_bytes": 1_073_741_824, "max_age": 259_200_000_000_000_u64, "max_msg_size": 1_048_576, "max_consumers": 20,
+        "duplicate_window": 150_000_000_000_u64, "compression": "s2", "allow_direct": true, "allow_rollup_hdrs": true,
+        "allow_msg_ttl": true, "subject_delete_marker_ttl": 900_000_000_000_u64, "allow_atomic": true, "deny_delete": true,
+        "first_seq": 7, "placement": {"cluster": "prod", "tags": ["ssd"]},
+        "consumer_limits": {"inactive_threshold": 3_600_000_000_000_u64, "max_ack_pending": 500}, "metadata": {"owner": "shop"},
+    });
+    assert_eq!(Value::Object(model.stream.clone()), stream);
+    let billing = json!({
+        "durable_name": "billing", "deliver_policy": "by_start_sequence", "opt_start_seq": 10, "ack_policy": "explicit",
+        "ack_wait": 60_000_000_000_u64, "max_deliver": 5, "backoff": [1_000_000_000, 1_500_000_000, 60_000_000_000_u64],
+        "max_ack_pending": 300, "max_batch": 50, "max_expires": 60_000_000_000_u64, "max_bytes": 1_000_000,
+        "filter_subjects": ["orders.eu", "orders.us"], "sample_freq": "10%", "mem_storage": true,
+        "inactive_threshold": 3_600_000_000_000_u64, "priority_policy": "pinned_client", "priority_groups": ["jobs"],
+        "priority_timeout": 120_000_000_000_u64,
+    });
+    assert_eq!(Value::Object(model.consumers[0].clone()), billing);
+    let mail = json!({
+        "durable_name": "mail", "deliver_subject": "mail.orders", "deliver_group": "mail", "flow_control": true,
+        "idle_heartbeat": 5_000_000_000_u64, "rate_limit_bps": 1_000_000, "deliver_policy": "last_per_subject",
+        "replay_policy": "original", "ack_policy": "none",
+    });
+    assert_eq!(Value::Object(model.consumers[1].clone()), mail);
+    assert_eq!(model.consumers.len(), 2);
+    assert_eq!(
+        model.notes,
+        [
+            "`servers`, `creds`: the run connects by options of its own",
+            "other of stream PAYMENTS: of another stream than the run's"
+        ]
+    );
+    assert_eq!(model.defaults, ["Consumer mail of o.yaml has no `ackPolicy`, and NACK's default is none"]);
+    let said = model.applied(&plan(&[])).unwrap().differs.join("\n");
+    assert!(
+        said.contains("NACK's default is none") && said.contains("`bus.replicas` is 1 in the profile, and 3"),
+        "{said}"
+    );
+    let left = stream_left(&model);
+    assert!(left.contains("first_seq 7: the run's stream is empty"), "{left}");
+    // Consumers that nobody asked for are named.
+    let alone = Model::read(Some(("o.yaml", MANIFEST)), None, &[]).unwrap();
+    assert!(
+        alone.notes[0].starts_with("Consumer billing, Consumer mail, Consumer other: "),
+        "{:?}",
+        alone.notes
+    );
+}
+
+fn stream_left(model: &Model) -> String {
+    stream(&model.stream, &own(1)).left.into_iter().map(|(_, line)| line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_resource_without_a_value_has_the_default_of_nack() {
+    let text = "apiVersion: jetstream.nats.io/v1beta2\nkind: KIND\nmetadata: {name: x}\nspec: {SPEC}\n";
+    let of = |kind: &str, spec: &str| text.replace("KIND", kind).replace("SPEC", spec);
+    let stream = of("Stream", "name: X, subjects: [x]");
+    let consumer = of("Consumer", "streamName: X, durableName: c, ackPolicy: explicit");
+    let model = Model::read(Some(("s.yaml", &stream)), None, &[("c.yaml", &consumer)]).unwrap();
+    assert_eq!((&model.stream["storage"], &model.consumers[0]["ack_wait"]), (&json!("memory"), &json!(1)));
+    assert_eq!(
+        model.defaults,
+        [
+            "Stream x of s.yaml has no `storage`, and NACK's default is memory",
+            "Consumer x of c.yaml has no `ackWait`, and NACK's default is 1ns"
+        ]
+    );
+    // The same as `kubectl get -o json` prints it, alone and in a list.
+    let one = json!({"apiVersion": "jetstream.nats.io/v1beta2", "kind": "Stream", "metadata": {"name": "x"},
+        "spec": {"name": "X", "subjects": ["x"]}, "status": {"observedGeneration": 1}});
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": [one]});
+    for text in [one.to_string(), list.to_string()] {
+        assert_eq!(Model::read(Some(("s.json", &text)), None, &[]).unwrap().stream, model.stream);
+    }
+}
+
+#[test]
+fn what_nack_would_not_take_is_refused_by_name() {
+    let of = |kind: &str, spec: &str| {
+        format!("apiVersion: jetstream.nats.io/v1beta2\nkind: {kind}\nmetadata: {{name: x}}\nspec: {spec}\n")
+    };
+    let refused = |text: &str| Model::read(Some(("s.yaml", text)), None, &[]).unwrap_err();
+    for (spec, said) in [
+        ("{max_age: 1h}", "`max_age` in Stream x of s.yaml is not known"),
+        ("{maxAges: 1h}", "`maxAges` in Stream x of s.yaml is not known; did you mean `maxAge`?"),
+        ("{maxAge: 3600}", "`maxAge` in Stream x of s.yaml is 3600; expected a duration such as \"5m\""),
+        ("{maxAge: 3d}", "`maxAge` in Stream x of s.yaml is \"3d\"; expected a duration"),
+        ("{replicas: three}", "`num_replicas` in s.yaml is \"three\"; expected a whole number"),
+        ("{retention: work}", "`retention` in s.yaml is `work`; expected"),
+        (
+            "{consumerLimits: {a: 1}}",
+            "`consumerLimits` in Stream x of s.yaml is {\"a\":1}; expected `inactiveThreshold` or",
+        ),
+        ("orders", "Stream x of s.yaml has no `spec`"),
+    ] {
+        let error = refused(&of("Stream", spec));
+        assert!(error.contains(said), "{spec}: {error}");
+    }
+    let consumer = of("Consumer", "{durableName: c, deliverPolicy: first}");
+    let error = Model::read(None, None, &[("c.yaml", &consumer)]).unwrap_err();
+    assert!(
+        error.contains("`deliverPolicy` in Consumer x of c.yaml is \"first\"; expected `all`, `last`"),
+        "{error}"
+    );
+    let none = refused(&format!("{}---\n{}", of("Consumer", "{}"), of("KeyValue", "{}")));
+    assert!(
+        none.contains("s.yaml has no configuration of a stream (it has Consumer x, KeyValue x); expected"),
+        "{none}"
+    );
+    // Another application's kind of that name.
+    let foreign = refused("apiVersion: example.com/v1\nkind: Stream\nmetadata: {name: z}\nspec: {}\n");
+    assert!(foreign.contains("(it has Stream z)"), "{foreign}");
+
+    let two = format!(
+        "{}---\n{}",
+        of("Stream", "{name: A, storage: file}"),
+        of("Stream", "{name: B, storage: memory}")
+    );
+    assert!(refused(&two).contains("s.yaml has 2 streams; expected one, such as `s.yaml#A` or `s.yaml#B`"));
+    let b = Model::read(Some(("s.yaml", &two)), Some("B"), &[]).unwrap();
+    assert_eq!(b.stream["storage"], json!("memory"));
+    let c = Model::read(Some(("s.yaml", &two)), Some("C"), &[]).unwrap_err();
+    assert_eq!(c, "s.yaml has no stream C; it has A, B");
+    let other = of("Consumer", "{streamName: A, durableName: c}");
+    let error = Model::read(Some(("s.yaml", &two)), Some("B"), &[("c.yaml", &other)]).unwrap_err();
+    assert_eq!(error, "c.yaml has no consumer of stream B; it has c of stream A");
 }
