@@ -30,7 +30,7 @@ use super::shared::Calendar;
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 use super::threads::Threads;
 
-/// Executes a plan on a bus and returns the judged record.
+/// Executes a plan on a bus and returns the judged record; that of a rehearsal has only the facts known before the load.
 ///
 /// # Errors
 /// When the load could not be started. Any later failure is in the record.
@@ -61,11 +61,16 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let (reports, inbox) = channel();
 
     let mut crew = Threads::new(plan, clock, run_identity.clone(), reports);
-    let bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
+    let mut bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
 
     let record = begun(&job, &facts, &broker.record, started, calendar);
+    if job.options.rehearsal {
+        dismiss(crew);
+        bus.teardown()?;
+        return Ok(record);
+    }
     // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
@@ -80,6 +85,13 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         carry_out(&job, &mut crew, supervisor, &BeforeLoad { run: run_identity, calendar, subscriptions })?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
+}
+
+/// Ends a crew that has sent no load. A group that still has members cannot be removed from every bus.
+fn dismiss(mut crew: impl Crew) {
+    crew.end_generators();
+    crew.stop_receiving();
+    crew.finish();
 }
 
 /// What is known before the load.

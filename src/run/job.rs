@@ -65,6 +65,8 @@ pub struct Options {
     pub audit_within: Duration,
     /// The directory of the broker's store, whose file system the record names.
     pub store: Option<PathBuf>,
+    /// End when every group is ready: send no load, and remove what was created.
+    pub rehearsal: bool,
 }
 
 impl Default for Options {
@@ -74,6 +76,7 @@ impl Default for Options {
             ready_within: Duration::from_secs(15),
             audit_within: Duration::from_mins(2),
             store: None,
+            rehearsal: false,
         }
     }
 }

@@ -45,7 +45,7 @@ pub use terms::Terms;
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::plan::Plan;
-use crate::record::Record;
+use crate::record::{self, Record};
 use crate::run::{Event, Identity, Job, Observer, Options};
 use choice::Place;
 use own::Log;
@@ -86,7 +86,8 @@ pub fn run(
     for observer in observers {
         all.push(&mut **observer);
     }
-    let record = Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, &log, &mut all));
+    let record =
+        Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, false, &log, &mut all));
     if let (Err(_), Some(folder)) = (&record, folder) {
         // Nothing was measured: remove an empty folder, but keep one with the broker's log.
         folder.discard_if_empty();
@@ -94,10 +95,21 @@ pub fn run(
     Ok(door::clean_record(record?)?)
 }
 
+/// Does everything that a run does before its load: starts or reaches the bus, provisions it, and proves that every group
+/// receives. Then removes what it created, stops the broker that it started, and returns the facts of the broker.
+///
+/// # Errors
+/// When a run could not start its load.
+pub fn rehearse(plan: &Plan, choice: &Choice, order: Order<'_>) -> Result<record::Broker, SessionError> {
+    let log = Log::of(None, order.identity)?;
+    Ok(measure(plan, choice, order, true, &log, &mut [])?.broker)
+}
+
 fn measure(
     plan: &Plan,
     choice: &Choice,
     order: Order<'_>,
+    rehearsal: bool,
     log: &Log,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, SessionError> {
@@ -108,7 +120,8 @@ fn measure(
     let subjects = choice.subjects(plan, &identity.id);
     tell(observers, &Event::Planned { plan, subjects: &subjects });
     warn(observers, choice.warnings.iter().chain(&warning));
-    let options = Options { keep, store: choice.store().map(ToOwned::to_owned), ..Options::default() };
+    let store = choice.store().map(ToOwned::to_owned);
+    let options = Options { keep, store, rehearsal, ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     match &choice.place {
         Place::Simulated => sim::run(job, observers),
