@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::compare::MOST_SIDES;
 use crate::plan::Span;
 use crate::profile::comparison;
 use crate::session::{Asked, ContextName, NamedBy};
@@ -90,19 +91,40 @@ pub(super) struct Compare {
     /// Name of a shipped comparison (see "tickgate profiles") or path to one; or a profile, with --a and --b; or a folder with the runs of side A
     #[arg(value_name = "PROFILE|COMPARISON|FOLDER")]
     pub(super) what: String,
-    /// Folder with the runs of side B; each folder is a run folder or contains run folders
-    #[arg(value_name = "FOLDER")]
-    pub(super) other: Option<PathBuf>,
+    /// Folders with the runs of side B, C and so on; each folder is a run folder or contains run folders
+    #[arg(value_name = "FOLDER", num_args = 0..=7)]
+    pub(super) others: Vec<PathBuf>,
     /// Side A: override a profile key, or set broker=…, context=…, creds=…, monitor=…, profile=… or label=…; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) a: Vec<String>,
-    /// Side B: as --a
+    /// Side B: as --a; more sides as --c, --d … --h
     #[arg(long, value_name = "KEY=VALUE")]
     pub(super) b: Vec<String>,
-    /// Override a profile key for both sides; may be repeated
+    /// Side C: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) c: Vec<String>,
+    /// Side D: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) d: Vec<String>,
+    /// Side E: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) e: Vec<String>,
+    /// Side F: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) f: Vec<String>,
+    /// Side G: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) g: Vec<String>,
+    /// Side H: as --a
+    #[arg(long, value_name = "KEY=VALUE", hide = true)]
+    pub(super) h: Vec<String>,
+    /// Side that the others are compared with, by its letter or label [default: a]
+    #[arg(long, value_name = "SIDE")]
+    pub(super) reference: Option<String>,
+    /// Override a profile key for all sides; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Number of pairs of runs [default: 8; a verdict needs at least 6]
+    /// Number of pairs of runs; with more sides, of rounds with a run of each [default: 8, or what several sides need; a verdict needs at least 6]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(super) pairs: Option<u32>,
     /// Pause before each run [default: 2s]
@@ -126,7 +148,7 @@ pub(super) struct Compare {
     /// Compare the sides even if their workloads differ
     #[arg(long)]
     pub(super) allow_different_workload: bool,
-    /// Use the broker addresses and images named in a comparison file; they get no credentials except from --a creds=FILE and --b creds=FILE
+    /// Use the broker addresses and images named in a comparison file; they get no credentials except from --a creds=FILE, --b creds=FILE and so on
     #[arg(long)]
     pub(super) allow_broker: bool,
     /// Create the comparison's folder in this directory
@@ -148,6 +170,13 @@ pub(super) struct Compare {
     pub(super) like: Like,
     #[command(flatten)]
     pub(super) broker: Broker,
+}
+
+impl Compare {
+    /// The flags of each side, by its place.
+    pub(super) fn sides(&self) -> [&[String]; MOST_SIDES] {
+        [&self.a, &self.b, &self.c, &self.d, &self.e, &self.f, &self.g, &self.h]
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! `tickgate compare`: runs two sides in turns, or reads existing runs, and judges which side is better.
+//! `tickgate compare`: runs sides in turns, or reads existing runs, and judges which is better than the reference.
 
 mod folders;
 mod task;
@@ -23,8 +23,8 @@ const SCHEMA: Schema = Schema {
 };
 
 pub(super) fn run(args: &Compare) -> Result<Exit, Failure> {
-    if let Some(other) = &args.other {
-        return folders::compare(args, other);
+    if !args.others.is_empty() {
+        return folders::compare(args);
     }
     let folder = Path::new(&args.what);
     let folder = if folder.ends_with(ACCOUNT) { folder.parent().unwrap_or(folder) } else { folder };
@@ -68,8 +68,10 @@ fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result
             Exit::Inconclusive => Some("warning"),
             _ => None,
         };
-        let sentence = &comparison.verdict.sentence;
-        let annotation = level.and_then(|level| job.annotation(level, &comparison.about.name, sentence));
+        let sentences: Vec<String> =
+            comparison.contrasts().into_iter().map(|contrast| contrast.verdict.sentence).collect();
+        let sentence = sentences.join(" ");
+        let annotation = level.and_then(|level| job.annotation(level, &comparison.about.name, &sentence));
         for line in annotation.into_iter().chain(job.summarise(&report::compare::markdown(comparison))) {
             paint!("{line}\n");
         }
@@ -78,13 +80,24 @@ fn finish(comparison: &Comparison, folder: &RunFolder, format: Format) -> Result
     Ok(exit(comparison))
 }
 
-/// Exit code 1 means that B is worse. If equivalence was required, "no difference shown" is inconclusive.
-const fn exit(comparison: &Comparison) -> Exit {
+/// Exit code 1 means that a side is worse than the reference; else 3 that one is inconclusive. If equivalence was required,
+/// "no difference shown" is inconclusive.
+fn exit(comparison: &Comparison) -> Exit {
     let Design { equivalence_asked, .. } = comparison.design;
-    match comparison.verdict.finding {
-        Finding::Worse => Exit::Missed,
-        Finding::Inconclusive => Exit::Inconclusive,
-        Finding::NoDifferenceShown if equivalence_asked => Exit::Inconclusive,
-        Finding::Better | Finding::Equivalent | Finding::NoDifferenceShown => Exit::Pass,
+    let findings = || {
+        let others = comparison.others.iter().map(|other| other.verdict.finding);
+        std::iter::once(comparison.verdict.finding).chain(others)
+    };
+    let open = |finding: Finding| match finding {
+        Finding::Inconclusive => true,
+        Finding::NoDifferenceShown => equivalence_asked,
+        Finding::Better | Finding::Equivalent | Finding::Worse => false,
+    };
+    if findings().any(|finding| finding == Finding::Worse) {
+        Exit::Missed
+    } else if findings().any(open) {
+        Exit::Inconclusive
+    } else {
+        Exit::Pass
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::contrast::Contrast;
 use super::cost::Cost;
 use super::groups::GroupResult;
 use super::load::Load;
@@ -14,10 +15,11 @@ use crate::plan::Span;
 use crate::record;
 use crate::verdict::claims::Claim;
 
-/// Two sides, their pairs of runs, and what follows from them.
+/// Two sides, their pairs of runs, and what follows from them. With more sides: the first contrast, and the others in
+/// `others`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Comparison {
-    /// `tickgate.compare/1`.
+    /// `tickgate.compare/1` for B against A; `tickgate.compare/2` with more sides, or another reference.
     pub schema: String,
     /// Version of the rules by which it was judged; 0 for results older than these versions.
     #[serde(default)]
@@ -26,7 +28,7 @@ pub struct Comparison {
     pub about: About,
     /// The design, fixed before the first run.
     pub design: Design,
-    /// The two sides.
+    /// The reference and the first side that is compared with it.
     pub sides: Sides,
     /// Settings and conditions of both sides, those that differ first.
     pub fairness: Vec<Row>,
@@ -44,7 +46,70 @@ pub struct Comparison {
     pub cost: Option<Cost>,
     /// ADR-002's claims on NATS and Kafka, if these are the sides.
     pub claims: Vec<Claim>,
-    /// The verdict.
+    /// The verdict on the first side.
+    pub verdict: Verdict,
+    /// The other sides, each compared with the same reference; none if there are two sides.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<ContrastResult>,
+    /// The finding on all sides, which decides the exit code; absent if there are two sides: then it is that of `verdict`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overall: Option<Finding>,
+}
+
+impl Comparison {
+    /// Each side that is compared with the reference, as a comparison of two sides.
+    #[must_use]
+    pub fn contrasts(&self) -> Vec<Self> {
+        let of = |part: ContrastResult| Self {
+            schema: self.schema.clone(),
+            rules: self.rules,
+            about: self.about.clone(),
+            design: self.design.clone(),
+            sides: part.sides,
+            fairness: part.fairness,
+            workload: part.workload,
+            pairs: part.pairs,
+            metrics: part.metrics,
+            groups: part.groups,
+            cost: part.cost,
+            claims: part.claims,
+            verdict: part.verdict,
+            others: vec![],
+            overall: None,
+        };
+        let first = Self { others: vec![], overall: None, ..self.clone() };
+        std::iter::once(first).chain(self.others.iter().cloned().map(of)).collect()
+    }
+
+    /// The finding that decides the exit code: that on the one side, or that on all sides.
+    #[must_use]
+    pub fn finding(&self) -> Finding {
+        self.overall.unwrap_or(self.verdict.finding)
+    }
+}
+
+/// One more side, compared with the reference: the parts of a comparison that are about two sides.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContrastResult {
+    /// The reference as `a`, and the side as `b`.
+    pub sides: Sides,
+    /// Settings and conditions of both sides, those that differ first.
+    pub fairness: Vec<Row>,
+    /// Differences of the workload; legal only if the design allows them.
+    pub workload: Vec<Difference>,
+    /// Every pair, in run order; the runs of the reference are those of every contrast.
+    pub pairs: Vec<Pair>,
+    /// Every metric; a family for Holm's correction has the metrics of all contrasts.
+    pub metrics: Vec<MetricResult>,
+    /// Figures per group, if there are several groups; shown, not judged.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<GroupResult>,
+    /// Monthly cost of both sides, if prices were given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// ADR-002's claims on NATS and Kafka, if these are the sides.
+    pub claims: Vec<Claim>,
+    /// The verdict on the side.
     pub verdict: Verdict,
 }
 
@@ -78,7 +143,7 @@ pub struct About {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
-    /// Pairs that tickgate ran one after the other, in a seeded ABBA order.
+    /// Runs that tickgate made one after the other, in a seeded ABBA order.
     #[default]
     Interleaved,
     /// Existing runs, whose times and order tickgate did not choose.
@@ -103,7 +168,7 @@ pub struct Design {
     /// Why existing runs are not paired evidence; absent if they are, or if tickgate made the runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_in_turns: Option<String>,
-    /// Requested number of pairs.
+    /// Requested number of pairs: with more sides, of rounds with one run of each side.
     pub pairs: u32,
     /// Seed of the run order.
     pub seed: u64,
@@ -144,13 +209,25 @@ impl Default for Design {
     }
 }
 
-/// Both sides.
+/// Both sides of a contrast. The names `a` and `b` mean the reference and the side in all figures of the contrast.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sides {
-    /// The baseline.
+    /// The letters of the two sides; absent for B against A.
+    #[serde(default, skip_serializing_if = "Contrast::is_default")]
+    pub contrast: Contrast,
+    /// The reference.
     pub a: Side,
-    /// The side compared with the baseline.
+    /// The side compared with the reference.
     pub b: Side,
+}
+
+impl Sides {
+    /// The reference and the side, each with its letter.
+    #[must_use]
+    pub fn lettered(&self) -> [(&'static str, &Side); 2] {
+        let [a, b] = self.contrast.letters();
+        [(a, &self.a), (b, &self.b)]
+    }
 }
 
 /// One side, over all its runs.
@@ -356,7 +433,7 @@ pub struct MetricResult {
     pub unit: Unit,
     /// The family in which it is corrected for multiple tests.
     pub family: Family,
-    /// Number of metrics in the family with data.
+    /// Number of tests in the family: its metrics with data, of all contrasts.
     pub family_size: u32,
     /// Pairs with a figure on both sides.
     pub pairs: u32,

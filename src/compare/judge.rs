@@ -15,23 +15,35 @@ const BLIND: f64 = 1.5;
 /// Separates the evidence for a finding from the reason why it is not given.
 const NOT_RANKED: &str = "; not ranked: ";
 
-/// Computes and judges every metric.
-pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> Vec<MetricResult> {
-    let mut all: Vec<MetricResult> = METRICS.iter().map(|metric| measured(metric, design, pairs)).collect();
+/// The evidence of one contrast.
+pub(super) struct Evidence<'a> {
+    pub(super) standing: &'a Standing,
+    pub(super) pairs: &'a [Pair],
+}
+
+/// Computes and judges every metric of every contrast. A family has the metrics of all contrasts, and Holm's correction
+/// covers all of them.
+pub(super) fn metrics(design: &Design, contrasts: &[Evidence<'_>]) -> Vec<Vec<MetricResult>> {
+    let of = |evidence: &Evidence<'_>| {
+        METRICS.iter().map(|metric| measured(metric, design, evidence)).collect::<Vec<_>>()
+    };
+    let mut all: Vec<Vec<MetricResult>> = contrasts.iter().map(of).collect();
     for family in [Family::Deciding, Family::Latency, Family::Ack, Family::Resources, Family::Stock] {
         let of_family = |m: &&mut MetricResult| m.family == family && m.p.is_some();
-        let p: Vec<f64> = all.iter_mut().filter(of_family).filter_map(|m| m.p).collect();
+        let p: Vec<f64> = all.iter_mut().flatten().filter(of_family).filter_map(|m| m.p).collect();
         let size = num::count32(p.len());
-        for (metric, adjusted) in all.iter_mut().filter(of_family).zip(stats::holm(&p)) {
+        for (metric, adjusted) in all.iter_mut().flatten().filter(of_family).zip(stats::holm(&p)) {
             metric.p_adjusted = Some(adjusted);
             metric.family_size = size;
         }
     }
-    for metric in &mut all {
-        (metric.finding, metric.why) = judge(design, metric);
-        if let Some(why) = withheld(metric, standing, pairs) {
-            metric.finding = Finding::Inconclusive;
-            metric.why = format!("{}{NOT_RANKED}{why}", metric.why);
+    for (metrics, evidence) in all.iter_mut().zip(contrasts) {
+        for metric in metrics {
+            (metric.finding, metric.why) = judge(design, contrasts.len(), metric);
+            if let Some(why) = withheld(metric, evidence) {
+                metric.finding = Finding::Inconclusive;
+                metric.why = format!("{}{NOT_RANKED}{why}", metric.why);
+            }
         }
     }
     all
@@ -39,7 +51,8 @@ pub(super) fn metrics(design: &Design, standing: &Standing, pairs: &[Pair]) -> V
 
 /// Why a metric must not favour a side: that side carried less, its runs are missing, or it lacks a figure that the other
 /// side has, and the missing figure may be its worst.
-fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Option<String> {
+fn withheld(metric: &MetricResult, evidence: &Evidence<'_>) -> Option<String> {
+    let Evidence { standing, pairs } = evidence;
     let (which, bars): (Which, &[About]) = match metric.finding {
         Finding::Better => (Which::B, &[About::Load, About::Runs]),
         // A gate checks that B is as good as A, so these findings favour B too.
@@ -59,12 +72,14 @@ fn withheld(metric: &MetricResult, standing: &Standing, pairs: &[Pair]) -> Optio
     let lacks = num::count32(lacks.count());
     (lacks > 0).then(|| {
         let pairs = show::several(u64::from(lacks), "pair");
-        format!("{} has no figure in {pairs} where the other side has one", which.letter())
+        let letter = which.letter(standing.contrast);
+        format!("{letter} has no figure in {pairs} where the other side has one")
     })
 }
 
 /// Computes the figures of a metric, without a finding.
-fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
+fn measured(metric: &Metric, design: &Design, evidence: &Evidence<'_>) -> MetricResult {
+    let pairs = evidence.pairs;
     let decides = design.decide.iter().any(|name| name == metric.name);
     let used: Vec<(u32, f64, f64)> = pairs
         .iter()
@@ -104,30 +119,33 @@ fn measured(metric: &Metric, design: &Design, pairs: &[Pair]) -> MetricResult {
         p_student: stats::paired_t(&logs).map(|t| t.p).filter(|p| p.is_finite()),
         ratios,
         finding: Finding::Inconclusive,
-        why: missing(metric, pairs),
+        why: missing(metric, evidence),
     }
 }
 
 /// Describes which side lacks a figure, and why.
-fn missing(metric: &Metric, pairs: &[Pair]) -> String {
+fn missing(metric: &Metric, evidence: &Evidence<'_>) -> String {
+    let Evidence { standing, pairs } = evidence;
+    let [a, b] = standing.contrast.letters();
     let of = |name: &str, of: fn(&Pair) -> &Trial| {
         let used = pairs.iter().filter(|pair| pair.excluded.is_none()).map(of);
         let without: Vec<&Trial> = used.filter(|t| !t.figures.contains_key(metric.name)).collect();
         let why = without.first()?.missing.get(metric.name).map_or("not measured", String::as_str);
         Some(format!("{name} has no figure in {} runs: {why}", without.len()))
     };
-    let both: Vec<String> = of("A", |p| &p.a).into_iter().chain(of("B", |p| &p.b)).collect();
+    let both: Vec<String> = of(a, |p| &p.a).into_iter().chain(of(b, |p| &p.b)).collect();
     both.join("; ")
 }
 
-/// Pairs needed for a family of this many metrics to be able to reach α.
-fn pairs_needed(family: u32, alpha: f64) -> u32 {
+/// Pairs needed for a family of this many tests to be able to reach α.
+#[must_use]
+pub fn pairs_needed(family: u32, alpha: f64) -> u32 {
     let reaches = |pairs: &u32| stats::smallest_p(num::index32(*pairs)) * f64::from(family) <= alpha;
     (FEWEST_PAIRS..64).find(reaches).unwrap_or(64)
 }
 
 /// The finding on one metric: better or worse needs significance after correction *and* a sufficient size.
-fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
+fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, String) {
     use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
     let said = |text: String| if metric.why.is_empty() { text } else { format!("{text}; {}", metric.why) };
     let (Some(ratio), Some(p)) = (metric.ratio, metric.p_adjusted) else {
@@ -165,11 +183,15 @@ fn judge(design: &Design, metric: &MetricResult) -> (Finding, String) {
     }
     let needed = pairs_needed(metric.family_size, design.alpha);
     if metric.pairs < needed {
-        let of = show::several(u64::from(metric.family_size), "metric");
+        let of = show::several(u64::from(metric.family_size), if contrasts > 1 { "test" } else { "metric" });
         return (Inconclusive, said(format!("{} of {needed} pairs that {of} need together", metric.pairs)));
     }
     if !within(interval, BLIND - 1.0) {
         let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
+        if interval.low > 1.0 || interval.high < 1.0 {
+            let of = show::several(u64::from(metric.family_size), "test");
+            return (Inconclusive, said(format!("p {} after the correction for {of}", words::p(p))));
+        }
         return (Inconclusive, said(format!("too noisy: the ratio may be anything from {low} to {high}")));
     }
     (NoDifferenceShown, said(format!("p {}", words::p(p))))
@@ -191,12 +213,13 @@ pub(super) fn verdict(grounds: &Grounds<'_>) -> Verdict {
     let used = num::count32(pairs.iter().filter(|pair| pair.excluded.is_none()).count());
     let ranked = ranked(design, sides);
     let deciding: Vec<&MetricResult> = metrics.iter().filter(|m| m.family == Family::Deciding).collect();
+    let findings: Vec<Finding> = deciding.iter().map(|metric| metric.finding).collect();
     let finding = if used < FEWEST_PAIRS || !ranked || design.kind == Kind::Folders {
         Finding::Inconclusive
     } else if standing.b_is_behind {
         Finding::Worse
     } else {
-        allowed(standing, worst(&deciding), deciding.iter().any(|metric| higher(design, metric)))
+        allowed(standing, worst(&findings), deciding.iter().any(|metric| higher(design, metric)))
     };
     Verdict {
         finding,
@@ -228,10 +251,10 @@ fn higher(design: &Design, metric: &MetricResult) -> bool {
     sure && metric.ratio.is_some_and(|ratio| ratio > 1.0 + design.min_effect)
 }
 
-/// The overall finding of several metrics: worse, else inconclusive, else better, else the remaining one.
-fn worst(deciding: &[&MetricResult]) -> Finding {
+/// The overall finding of several: worse, else inconclusive, else better, else the remaining one.
+pub(super) fn worst(findings: &[Finding]) -> Finding {
     use Finding::{Better, Equivalent, Inconclusive, NoDifferenceShown, Worse};
-    let any = |finding: Finding| deciding.iter().any(|metric| metric.finding == finding);
+    let any = |finding: Finding| findings.contains(&finding);
     [Worse, Inconclusive, Better, NoDifferenceShown]
         .into_iter()
         .find(|f| any(*f))
@@ -241,6 +264,7 @@ fn worst(deciding: &[&MetricResult]) -> Finding {
 fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&MetricResult]) -> Vec<Reason> {
     let Grounds { design, sides, standing, pairs, interrupted, .. } = *grounds;
     let mut all = Vec::new();
+    let [a, b] = sides.contrast.letters();
     let mut say = |what: String, next: &str| all.push(Reason { what, next: next.to_owned() });
     if let Some(why) = interrupted {
         say(format!("the comparison was not completed: {why}"), "run it again to the end");
@@ -248,7 +272,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     if !ranked(design, sides) {
         say(
             format!(
-                "the sides are not ranked: an acknowledgement means `{}` on A, `{}` on B",
+                "the sides are not ranked: an acknowledgement means `{}` on {a}, `{}` on {b}",
                 sides.a.durability, sides.b.durability
             ),
             "set the same durability for both (bus.storage, bus.sync, bus.replicas), or use --allow-unequal",
@@ -293,7 +317,7 @@ fn reasons(grounds: &Grounds<'_>, finding: Finding, used: u32, deciding: &[&Metr
     let shown = |bar: &&Bar| (decided && finding == Finding::Inconclusive) || bar.about == About::Load;
     let bars = standing.bars(Which::B).iter().chain(standing.bars(Which::A));
     all.extend(bars.filter(shown).map(|bar| bar.reason.clone()));
-    all.extend([("A", &sides.a), ("B", &sides.b)].iter().filter_map(|(name, side)| unsteady(name, side)));
+    all.extend(sides.lettered().iter().filter_map(|(name, side)| unsteady(name, side)));
     all
 }
 

@@ -6,9 +6,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Pair, Trial};
+use super::{Design, Interval, Pair, Trial};
 use crate::num;
 use crate::record::Record;
+use crate::stats;
 
 /// The load of measure phases, summed over runs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -89,6 +90,16 @@ impl Load {
 pub(super) fn of_pairs(pairs: &[Pair]) -> Vec<(Load, Load)> {
     let counted = pairs.iter().filter(|pair| pair.excluded.is_none());
     counted.filter_map(|pair| Some((pair.a.load?, pair.b.load?))).collect()
+}
+
+/// The median ratio B / A of the events carried a second in the pairs that count, and its confidence interval at 1 − α.
+#[must_use]
+pub fn carried_ratio(design: &Design, pairs: &[Pair]) -> Option<(f64, Option<Interval>)> {
+    let ratios = of_pairs(pairs).into_iter().map(|(a, b)| b.carried_rate() / a.carried_rate());
+    let logs: Vec<f64> = ratios.map(f64::ln).filter(|log| log.is_finite()).collect();
+    let interval = stats::interval(&logs, 1.0 - design.alpha);
+    let interval = interval.map(|(low, high)| Interval { low: low.exp(), high: high.exp() });
+    Some((stats::hodges_lehmann(&logs)?.exp(), interval))
 }
 
 /// The load of a side over the pairs that count.

@@ -1,4 +1,7 @@
-//! Comparison of two sides from pairs of runs: which is better, by how much, and with what confidence.
+//! Comparison of sides with a reference from pairs of runs: which is better, by how much, and with what confidence.
+//!
+//! A [`Contrast`] is one side against the reference; two sides are one contrast. Each contrast is inferred from its own pairs,
+//! and Holm's correction covers the metrics of all contrasts.
 //!
 //! The run is the unit of replication: each pair gives one ratio B / A per metric, and all inference is about the median of
 //! these ratios. A comparison ends when its pairs have run; the figures are not looked at before, since stopping as soon as
@@ -7,7 +10,9 @@
 mod account;
 mod again;
 mod claims;
+mod contrast;
 mod cost;
+mod durability;
 mod fairness;
 mod groups;
 mod judge;
@@ -21,32 +26,36 @@ mod turns;
 mod words;
 
 pub use account::{
-    About, Comparison, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome, Pair, Reason,
-    Row, Side, Sides, Steady, Trial, Verdict,
+    About, Comparison, ContrastResult, Design, Finding, Interval, Kind, Ledger, MetricResult, Order, Outcome,
+    Pair, Reason, Row, Side, Sides, Steady, Trial, Verdict,
 };
 pub use again::contradiction;
+pub use contrast::{Contrast, Letter, MOST_SIDES, Round, Setups};
 pub use cost::{Bill, Cost, Prices};
+pub use durability::second_is_more_durable;
 pub(crate) use fairness::in_words;
 pub use groups::GroupResult;
-pub use load::Load;
+pub use judge::pairs_needed;
+pub use load::{Load, carried_ratio};
 pub use metrics::{Family, METRICS, Metric, Unit, named};
-pub use order::order;
+pub use order::{order, orders};
 pub use plans::{Difference, durability_differences, workload_differences};
 pub use trial::is_measured;
 pub use turns::{Made, not_in_turns};
 pub use words::ratio;
 
-use judge::Grounds;
+use judge::{Evidence, Grounds};
 use standing::Standing;
 
 use crate::record::Record;
 
-/// The schema that this version writes.
+/// The schema of two sides. It stays what every version reads; more sides, or another reference than A, are of
+/// [`SCHEMA_VERSION`], which a version that knows two sides only does not read.
 pub const SCHEMA: &str = "tickgate.compare/1";
 /// Its family.
 pub const SCHEMA_FAMILY: &str = "tickgate.compare";
-/// Its version.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The newest version.
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// Version of the rules. It changes with every change that can lead to another finding, so that a stored comparison is
 /// checked only against the rules by which it was judged.
@@ -66,48 +75,122 @@ pub struct SideInput {
     pub sample: Option<Record>,
 }
 
-/// Compares two sides by their pairs, given in run order.
+/// Compares two sides by their pairs, given in run order: B with A.
 #[must_use]
 pub fn compare(
     about: About,
     design: Design,
     prices: Option<&Prices>,
     setups: [&SideInput; 2],
-    mut pairs: Vec<Pair>,
+    pairs: Vec<Pair>,
 ) -> Comparison {
-    for pair in &mut pairs {
-        pair.excluded = trial::exclusion(pair);
-    }
-    let [a, b] = setups;
-    let sides = Sides { a: fairness::side(a, &pairs, |p| &p.a), b: fairness::side(b, &pairs, |p| &p.b) };
-    let standing = Standing::of(&design, &sides, &pairs);
-    let metrics = judge::metrics(&design, &standing, &pairs);
-    let verdict = judge::verdict(&Grounds {
-        design: &design,
-        sides: &sides,
-        standing: &standing,
-        pairs: &pairs,
-        metrics: &metrics,
-        interrupted: about.interrupted.as_deref(),
-    });
-    let samples = a.sample.as_ref().zip(b.sample.as_ref());
-    let cost = prices.zip(samples).and_then(|(prices, samples)| cost::cost(prices, samples, &pairs));
-    let claims = samples.map_or_else(Vec::new, |samples| {
-        claims::claims(samples, standing.unequal_load, &metrics, cost.as_ref())
-    });
+    let rounds: Vec<Round> = pairs.into_iter().map(Round::of_pair).collect();
+    compare_all(about, design, prices, &Setups::two(setups), &rounds)
+}
+
+/// Compares each side with the reference by their rounds, given in run order.
+#[must_use]
+pub fn compare_all(
+    about: About,
+    design: Design,
+    prices: Option<&Prices>,
+    setups: &Setups<'_>,
+    rounds: &[Round],
+) -> Comparison {
+    let (first, others) = setups.contrasts();
+    let count = others.len() + 1;
+    let of = |contrast: Contrast| Seen::of(&design, count, contrast, setups, rounds);
+    let (first, others) = (of(first), others.into_iter().map(of).collect::<Vec<_>>());
+    let evidence: Vec<_> = std::iter::once(&first).chain(&others).map(Seen::evidence).collect();
+    let mut metrics = judge::metrics(&design, &evidence).into_iter();
+    let mut judged = |seen: &Seen<'_>| {
+        let metrics = metrics.next().unwrap_or_default();
+        seen.judged(&design, prices, about.interrupted.as_deref(), metrics)
+    };
+    let first = judged(&first);
+    let others: Vec<ContrastResult> = others.iter().map(judged).collect();
+    let several = !others.is_empty();
+    let findings: Vec<Finding> =
+        std::iter::once(&first).chain(&others).map(|result| result.verdict.finding).collect();
+    let version = if several || !first.sides.contrast.is_default() { SCHEMA_VERSION } else { 1 };
     Comparison {
-        schema: SCHEMA.into(),
+        schema: format!("{SCHEMA_FAMILY}/{version}"),
         rules: RULES,
-        workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),
-        fairness: fairness::rows(samples, &pairs),
-        groups: groups::results(&design, &pairs),
         about,
         design,
-        sides,
-        pairs,
-        metrics,
-        cost,
-        claims,
-        verdict,
+        sides: first.sides,
+        fairness: first.fairness,
+        workload: first.workload,
+        pairs: first.pairs,
+        metrics: first.metrics,
+        groups: first.groups,
+        cost: first.cost,
+        claims: first.claims,
+        verdict: first.verdict,
+        others,
+        overall: several.then(|| judge::worst(&findings)),
+    }
+}
+
+/// A contrast before its metrics are judged.
+struct Seen<'a> {
+    inputs: [&'a SideInput; 2],
+    pairs: Vec<Pair>,
+    sides: Sides,
+    standing: Standing,
+}
+
+impl<'a> Seen<'a> {
+    fn of(
+        design: &Design,
+        contrasts: usize,
+        contrast: Contrast,
+        setups: &Setups<'a>,
+        rounds: &[Round],
+    ) -> Self {
+        let mut pairs: Vec<Pair> = rounds.iter().map(|round| round.pair(contrast)).collect();
+        for pair in &mut pairs {
+            pair.excluded = trial::exclusion(pair, contrast);
+        }
+        let inputs = setups.of(contrast);
+        let sides = Sides {
+            contrast,
+            a: fairness::side(inputs[0], &pairs, |p| &p.a),
+            b: fairness::side(inputs[1], &pairs, |p| &p.b),
+        };
+        let standing = Standing::of(design, contrasts, &sides, &pairs);
+        Self { inputs, pairs, sides, standing }
+    }
+
+    fn evidence(&self) -> Evidence<'_> {
+        Evidence { standing: &self.standing, pairs: &self.pairs }
+    }
+
+    fn judged(
+        &self,
+        design: &Design,
+        prices: Option<&Prices>,
+        interrupted: Option<&str>,
+        metrics: Vec<MetricResult>,
+    ) -> ContrastResult {
+        let Self { inputs: [a, b], pairs, sides, standing } = self;
+        let verdict =
+            judge::verdict(&Grounds { design, sides, standing, pairs, metrics: &metrics, interrupted });
+        let samples = a.sample.as_ref().zip(b.sample.as_ref());
+        let cost = prices.zip(samples).and_then(|(prices, samples)| cost::cost(prices, samples, pairs));
+        let claims = samples.map_or_else(Vec::new, |samples| {
+            claims::claims(samples, standing.unequal_load, &metrics, cost.as_ref())
+        });
+        ContrastResult {
+            sides: sides.clone(),
+            fairness: fairness::rows(samples, pairs),
+            workload: samples.map(|(a, b)| workload_differences(&a.plan, &b.plan)).unwrap_or_default(),
+            pairs: pairs.clone(),
+            metrics,
+            groups: groups::results(design, pairs),
+            cost,
+            claims,
+            verdict,
+        }
     }
 }

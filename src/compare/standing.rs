@@ -3,6 +3,7 @@
 //! Figures have a survivorship bias: they come only from delivered events and measured runs. So a side that carries less,
 //! has more delivery faults, or fails more often is never called better for its remaining figures.
 
+use super::contrast::Contrast;
 use super::load::{Load, of_pairs};
 use super::{Design, Ledger, Outcome, Pair, Reason, Sides, Trial, words};
 use crate::num::{self, show};
@@ -19,7 +20,7 @@ const BY_CHANCE: f64 = 4.0;
 /// A factor between fault counts that one burst of faults does not explain.
 const MANY_TIMES: f64 = 10.0;
 
-/// A side of a comparison.
+/// A side of a contrast: the reference is A.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Which {
     A,
@@ -27,10 +28,11 @@ pub(super) enum Which {
 }
 
 impl Which {
-    pub(super) const fn letter(self) -> &'static str {
+    /// Its letter in a contrast.
+    pub(super) const fn letter(self, contrast: Contrast) -> &'static str {
         match self {
-            Self::A => "A",
-            Self::B => "B",
+            Self::A => contrast.reference.as_str(),
+            Self::B => contrast.side.as_str(),
         }
     }
 }
@@ -56,6 +58,8 @@ pub(super) struct Bar {
 /// The comparison of the sides before any ratio.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Standing {
+    /// The letters of the two sides.
+    pub(super) contrast: Contrast,
     /// B is worse, regardless of its figures.
     pub(super) b_is_behind: bool,
     /// A significantly carries less: B is better, unless its figures contradict.
@@ -73,9 +77,12 @@ pub(super) struct Standing {
 }
 
 impl Standing {
-    /// Evaluates the pairs.
-    pub(super) fn of(design: &Design, sides: &Sides, pairs: &[Pair]) -> Self {
-        let mut standing = Self::default();
+    /// Evaluates the pairs of one of several contrasts. These tests come before any correction, so each contrast has an
+    /// equal share of the probability of a false alarm (Bonferroni).
+    pub(super) fn of(design: &Design, contrasts: usize, sides: &Sides, pairs: &[Pair]) -> Self {
+        let share = design.alpha / num::f64_of(num::count(contrasts.max(1)));
+        let design = &Design { alpha: share, ..design.clone() };
+        let mut standing = Self { contrast: sides.contrast, ..Self::default() };
         standing.offered(sides);
         standing.carried(design, sides, pairs);
         standing.faults(design, sides, pairs);
@@ -108,9 +115,10 @@ impl Standing {
         let of = |load: &Load| {
             format!("{:.0} events and {:.0} deliveries", load.offered_rate(), load.delivery_rate())
         };
+        let [letter_a, letter_b] = self.contrast.letters();
         let what = format!(
-            "{} was offered less: A {} a second, B {}; its lower figures prove nothing",
-            less.letter(),
+            "{} was offered less: {letter_a} {} a second, {letter_b} {}; its lower figures prove nothing",
+            less.letter(self.contrast),
             of(&a),
             of(&b)
         );
@@ -121,7 +129,7 @@ impl Standing {
     /// called better.
     fn carried(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
         let (Some(a), Some(b)) = (sides.a.load, sides.b.load) else { return };
-        let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
+        let [name_a, name_b] = words::names(sides);
         let [said_a, said_b] = [&a, &b].map(|load| show::part(load.carried, load.due));
         let sentence = |first: &str, carried: &str, second: &str, other: &str| {
             format!("{first} carried {carried} of the due events, {second} {other}.")
@@ -153,7 +161,7 @@ impl Standing {
         }
         let what = format!(
             "{} carried less: {} of the due events, against {}; its figures cover only the events it carried",
-            less.letter(),
+            less.letter(self.contrast),
             own,
             other
         );
@@ -165,7 +173,8 @@ impl Standing {
     /// Compares delivery faults: those of one side only, and those of which one side has far or significantly more.
     fn faults(&mut self, design: &Design, sides: &Sides, pairs: &[Pair]) {
         let (a, b) = (&sides.a.ledger, &sides.b.ledger);
-        let (name_a, name_b) = (words::name("A", &sides.a), words::name("B", &sides.b));
+        let [name_a, name_b] = words::names(sides);
+        let [letter_a, letter_b] = self.contrast.letters();
         let (mut only_a, mut only_b, mut both) = (Vec::new(), Vec::new(), Vec::new());
         for fault in &FAULTS {
             let (of_a, of_b) = ((fault.count)(a), (fault.count)(b));
@@ -181,8 +190,12 @@ impl Standing {
                 _ => both.push(fault.of_both((&name_a, of_a), (&name_b, of_b))),
             }
             self.b_is_behind |= more == Which::B && far;
-            let what =
-                format!("{} {} more events{}: A {of_a}, B {of_b}", more.letter(), fault.verb, fault.rest);
+            let what = format!(
+                "{} {} more events{}: {letter_a} {of_a}, {letter_b} {of_b}",
+                more.letter(self.contrast),
+                fault.verb,
+                fault.rest
+            );
             self.is_not_better(more, About::Faults, what, "see the ledgers in the reports of the runs");
         }
         let one = |side: &str, other: &str, what: &[String]| {
@@ -200,9 +213,11 @@ impl Standing {
             return;
         }
         let which = if b > a { Which::B } else { Which::A };
+        let [letter_a, letter_b] = self.contrast.letters();
         let what = format!(
-            "{} broke off or could not begin in more runs (A {a}, B {b}, of {}); its remaining runs are those that went well",
-            which.letter(),
+            "{} broke off or could not begin in more runs ({letter_a} {a}, {letter_b} {b}, of {}); its remaining runs are those \
+             that went well",
+            which.letter(self.contrast),
             show::several(num::count(pairs.len()), "pair")
         );
         self.is_not_better(
@@ -223,10 +238,12 @@ impl Standing {
         });
         let alone: Vec<f64> = alone.collect();
         let Some(which) = lower(design, &alone) else { return };
+        let [letter_a, letter_b] = self.contrast.letters();
         let of = |sign: f64| alone.iter().filter(|one| **one * sign > 0.0).count();
         let what = format!(
-            "{} alone was unfit to measure in more pairs than chance explains (A {}, B {}); the remaining pairs may be its best",
-            which.letter(),
+            "{} alone was unfit to measure in more pairs than chance explains ({letter_a} {}, {letter_b} {}); the remaining \
+             pairs may be its best",
+            which.letter(self.contrast),
             of(1.0),
             of(-1.0)
         );

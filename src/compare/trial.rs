@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::contrast::Contrast;
 use super::groups;
 use super::load::Load;
 use super::metrics::Measured;
@@ -109,7 +110,7 @@ fn outcome(record: &Record) -> (Outcome, Option<String>) {
 ///
 /// A stored comparison is checked against this text ([`super::contradiction`]), so it must not change within a version of
 /// the rules.
-pub(super) fn exclusion(pair: &Pair) -> Option<String> {
+pub(super) fn exclusion(pair: &Pair, contrast: Contrast) -> Option<String> {
     let why = |name: &str, trial: &Trial| {
         let what = match trial.outcome {
             Outcome::Measured => return None,
@@ -119,7 +120,8 @@ pub(super) fn exclusion(pair: &Pair) -> Option<String> {
         };
         Some(format!("{name} {what}: {}", trial.reason.as_deref().unwrap_or("no reason is known")))
     };
-    let both: Vec<String> = why("A", &pair.a).into_iter().chain(why("B", &pair.b)).collect();
+    let [a, b] = contrast.letters();
+    let both: Vec<String> = why(a, &pair.a).into_iter().chain(why(b, &pair.b)).collect();
     (!both.is_empty()).then(|| both.join("; "))
 }
 

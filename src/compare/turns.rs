@@ -1,5 +1,6 @@
 //! Checks whether existing runs were made in turns, so that their pairs are evidence.
 
+use super::Letter;
 use crate::num;
 use crate::record::Record;
 
@@ -22,37 +23,49 @@ impl Made {
     }
 }
 
-/// Why runs, sorted by start on each side, are not pairs made in turns; `None` if they are: equally many on each side, no
-/// two overlap, both runs of a pair precede the next pair, and each side is first in at least a third of the pairs.
+/// Why runs, sorted by start on each side, are not rounds made in turns; `None` if they are: equally many on each side, no
+/// two overlap, all runs of a round precede the next round, and of the reference and each other side each is first in at
+/// least a third of the rounds.
 #[must_use]
-pub fn not_in_turns(a: &[Made], b: &[Made]) -> Option<String> {
-    if a.len() != b.len() {
-        return Some(format!("A has {} runs, B {}", a.len(), b.len()));
+pub fn not_in_turns(sides: &[Vec<Made>], reference: Letter) -> Option<String> {
+    let name = |at: usize| Letter::ALL.get(at).map_or("?", |letter| letter.as_str());
+    let of_reference = sides.get(reference.index())?;
+    let rounds = of_reference.len();
+    if let Some((at, side)) = sides.iter().enumerate().find(|(_, side)| side.len() != rounds) {
+        return Some(format!("{} has {rounds} runs, {} {}", reference.as_str(), name(at), side.len()));
     }
-    if a.len() < 2 {
+    if rounds < 2 {
         return Some("one pair has no order of turns".into());
     }
-    let mut all: Vec<Made> = a.iter().chain(b).copied().collect();
+    let mut all: Vec<Made> = sides.iter().flatten().copied().collect();
     all.sort_by_key(|made| made.start_ns);
     // A run that overlaps any other overlaps the one that starts next.
     let overlapping = all.windows(2).filter(|two| two[1].start_ns < two[0].end_ns).count();
     if overlapping > 0 {
         return Some(format!("{overlapping} of {} runs began before the previous run had ended", all.len()));
     }
-    let pairs: Vec<(u64, u64)> = a.iter().zip(b).map(|(a, b)| (a.start_ns, b.start_ns)).collect();
-    let mixed = pairs.windows(2).position(|two| two[0].0.max(two[0].1) >= two[1].0.min(two[1].1));
+    let starts = |round: usize| sides.iter().map(move |side| side[round].start_ns);
+    let mixed = (1..rounds).find(|&round| starts(round - 1).max() >= starts(round).min());
+    let noun = if sides.len() > 2 { "round" } else { "pair" };
     if let Some(at) = mixed {
-        return Some(format!("a run of pair {} was made before pair {} was complete", at + 2, at + 1));
+        return Some(format!("a run of {noun} {} was made before {noun} {at} was complete", at + 1));
     }
-    let a_first = pairs.iter().filter(|(a, b)| a < b).count();
-    let fewest = a_first.min(pairs.len() - a_first);
-    (num::count(fewest) * 3 < num::count(pairs.len())).then(|| {
-        let (side, times) =
-            if a_first * 2 > pairs.len() { ("A", a_first) } else { ("B", pairs.len() - a_first) };
-        format!(
-            "{side} was first in {times} of {} pairs, so a drift of the machine looks like a difference",
-            pairs.len()
-        )
+    sides.iter().enumerate().filter(|(at, _)| *at != reference.index()).find_map(|(at, side)| {
+        let first = of_reference.iter().zip(side).filter(|(one, other)| one.start_ns < other.start_ns).count();
+        let fewest = first.min(rounds - first);
+        (num::count(fewest) * 3 < num::count(rounds)).then(|| {
+            let (first_name, times) =
+                if first * 2 > rounds { (reference.as_str(), first) } else { (name(at), rounds - first) };
+            let before = if sides.len() > 2 {
+                format!(" before {}", if first * 2 > rounds { name(at) } else { reference.as_str() })
+            } else {
+                String::new()
+            };
+            format!(
+                "{first_name} was first{before} in {times} of {rounds} {noun}s, so a drift of the machine looks like a \
+                 difference"
+            )
+        })
     })
 }
 
@@ -62,16 +75,34 @@ mod tests {
 
     /// Runs of ten seconds, one a minute, in this order.
     fn made(order: &str) -> (Vec<Made>, Vec<Made>) {
-        let of = |side: char| {
-            let starts = (0_u64..).zip(order.chars()).filter(|(_, c)| *c == side).map(|(n, _)| n * 60);
-            starts.map(|start| Made { start_ns: start, end_ns: start + 10 }).collect()
+        (side(order, 'a'), side(order, 'b'))
+    }
+
+    fn side(order: &str, side: char) -> Vec<Made> {
+        let starts = (0_u64..).zip(order.chars()).filter(|(_, c)| *c == side).map(|(n, _)| n * 60);
+        starts.map(|start| Made { start_ns: start, end_ns: start + 10 }).collect()
+    }
+
+    #[test]
+    fn three_sides_are_in_turns_when_each_is_with_the_reference() {
+        let why = |order: &str, reference| {
+            let sides: Vec<Vec<Made>> = ['a', 'b', 'c'].map(|name| side(order, name)).to_vec();
+            not_in_turns(&sides, reference)
         };
-        (of('a'), of('b'))
+        for order in ["cabbac", "cabbacabccba", "abccbabaccab"] {
+            assert_eq!(why(order, Letter::A), None, "{order}");
+        }
+        let said = |order, reference| why(order, reference).unwrap_or_default();
+        assert_eq!(said("cabbaccab", Letter::A), "");
+        assert!(said("acbbac", Letter::A).starts_with("A was first before C in 2 of 2 rounds"));
+        assert!(said("cabcba", Letter::B).starts_with("C was first before B in 2 of 2 rounds"));
+        assert!(said("abcabacc", Letter::A).contains("A has 3 runs, B 2"));
+        assert_eq!(said("abacbc", Letter::A), "a run of round 2 was made before round 1 was complete");
     }
 
     fn why(order: &str) -> Option<String> {
         let (a, b) = made(order);
-        not_in_turns(&a, &b)
+        not_in_turns(&[a, b], Letter::A)
     }
 
     #[test]
@@ -101,13 +132,13 @@ mod tests {
     fn runs_at_the_same_time_are_no_turns() {
         let (mut a, b) = made("abbaabba");
         a[1].end_ns = a[1].start_ns + 60;
-        assert_eq!(not_in_turns(&a, &b), None, "the next begins as it ends");
+        assert_eq!(not_in_turns(&[a.clone(), b.clone()], Letter::A), None, "the next begins as it ends");
         a[1].end_ns += 1;
         assert_eq!(
-            not_in_turns(&a, &b).unwrap_or_default(),
+            not_in_turns(&[a, b], Letter::A).unwrap_or_default(),
             "1 of 8 runs began before the previous run had ended"
         );
         let (a, _) = made("abbaabba");
-        assert!(not_in_turns(&a, &a).is_some(), "a run is no partner of its own");
+        assert!(not_in_turns(&[a.clone(), a], Letter::A).is_some(), "a run is no partner of its own");
     }
 }

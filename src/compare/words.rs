@@ -26,12 +26,17 @@ pub fn ratio(ratio: f64) -> String {
 }
 
 /// `A (file)`.
-pub(super) fn name(letter: &str, side: &Side) -> String {
+fn name(letter: &str, side: &Side) -> String {
     if side.label.is_empty() || side.label == letter {
         letter.to_owned()
     } else {
         format!("{letter} ({})", side.label)
     }
+}
+
+/// `A (file)` and `B (memory)`.
+pub(super) fn names(sides: &Sides) -> [String; 2] {
+    sides.lettered().map(|(letter, side)| name(letter, side))
 }
 
 /// The verdict in one or two sentences.
@@ -65,7 +70,7 @@ pub(super) fn sentence(
 
 /// `B's p99 is 1.8 to 2.3 times A's, 8 pairs, p = 0.008.`
 fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
-    let (a, b) = (name("A", &sides.a), name("B", &sides.b));
+    let [a, b] = names(sides);
     let size = match (metric.interval, metric.ratio) {
         (Some(i), _) => format!("{} to {} times", ratio(i.low), ratio(i.high)),
         (None, Some(r)) => format!("{} times", ratio(r)),
@@ -101,6 +106,7 @@ pub(super) fn remarks(
     metrics: &[MetricResult],
 ) -> Vec<String> {
     let mut all = standing.remarks.clone();
+    let [_, of_b] = names(sides);
     for finding in [Finding::Worse, Finding::Better] {
         let named: Vec<String> = metrics
             .iter()
@@ -111,10 +117,10 @@ pub(super) fn remarks(
             })
             .collect();
         if !named.is_empty() {
-            all.push(format!("{} is {} in: {}.", name("B", &sides.b), finding.as_str(), named.join(", ")));
+            all.push(format!("{} is {} in: {}.", of_b, finding.as_str(), named.join(", ")));
         }
     }
-    for (letter, side) in [("A", &sides.a), ("B", &sides.b)] {
+    for (letter, side) in sides.lettered() {
         if side.failed > 0 {
             all.push(format!(
                 "{} failed in {} of {}.",
@@ -139,9 +145,10 @@ pub(super) fn remarks(
             ));
         }
     }
+    let [a, b] = sides.contrast.letters();
     if design.allow_unequal && sides.a.durability != sides.b.durability {
         all.push(format!(
-            "Unequal durability, allowed: an acknowledgement means `{}` on A, `{}` on B.",
+            "Unequal durability, allowed: an acknowledgement means `{}` on {a}, `{}` on {b}.",
             sides.a.durability, sides.b.durability
         ));
     }

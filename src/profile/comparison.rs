@@ -1,4 +1,4 @@
-//! Comparison files: a profile, two sides that change it, and how they are to be compared.
+//! Comparison files: a profile, sides that change it, and how they are to be compared.
 //!
 //! The keys of a side are those of the profile, as `--set` takes them, and three more: `label`, `broker`, `profile`.
 
@@ -8,13 +8,14 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::compare::{METRICS, Prices, named};
+use crate::compare::{Letter, METRICS, Prices, named};
 use crate::plan::Span;
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::report::outside::{address, masked};
 
-const SHIPPED: [(&str, &str); 9] = [
+const SHIPPED: [(&str, &str); 10] = [
     ("file-vs-memory", include_str!("../../profiles/compare/file-vs-memory.toml")),
+    ("durability", include_str!("../../profiles/compare/durability.toml")),
     ("sync-default-vs-always", include_str!("../../profiles/compare/sync-default-vs-always.toml")),
     ("ack-explicit-vs-none", include_str!("../../profiles/compare/ack-explicit-vs-none.toml")),
     ("publish-async-vs-fast", include_str!("../../profiles/compare/publish-async-vs-fast.toml")),
@@ -36,12 +37,12 @@ pub struct ComparisonFile {
     pub profile: String,
     /// What readers of the result should know.
     pub notes: Vec<String>,
-    /// Overrides of both sides, each as `--set` takes it.
+    /// Overrides of all sides, each as `--set` takes it.
     pub sets: Vec<String>,
-    /// What is there.
-    pub a: SideFile,
-    /// What is held against it.
-    pub b: SideFile,
+    /// The sides, in the order of their letters.
+    pub sides: Vec<SideFile>,
+    /// The side that the others are compared with, by its letter or label; the first if absent.
+    pub reference: Option<String>,
     /// Pairs of runs.
     pub pairs: Option<u32>,
     /// Pause before each run.
@@ -56,7 +57,7 @@ pub struct ComparisonFile {
     pub allow_different_workload: bool,
     /// The metrics that decide.
     pub decide: Vec<String>,
-    /// Prices, for what both cost.
+    /// Prices, for the monthly cost of each side.
     pub prices: Option<Prices>,
 }
 
@@ -113,6 +114,13 @@ struct Raw {
     set: Table,
     a: Table,
     b: Table,
+    c: Option<Table>,
+    d: Option<Table>,
+    e: Option<Table>,
+    f: Option<Table>,
+    g: Option<Table>,
+    h: Option<Table>,
+    reference: Option<String>,
     pairs: Option<u32>,
     cool_down: Option<Span>,
     min_effect: Option<String>,
@@ -180,14 +188,16 @@ pub fn read(name: &str, text: &str) -> Result<ComparisonFile, ComparisonError> {
             .map(|text| share(text).map_err(|problem| wrong(format!("`{key}`: {problem}"))))
             .transpose()
     };
+    let more = [raw.c, raw.d, raw.e, raw.f, raw.g, raw.h];
+    let sides = sides([Some(raw.a), Some(raw.b)].into_iter().chain(more)).map_err(wrong)?;
     let file = ComparisonFile {
         name: raw.name.unwrap_or_else(|| name.to_owned()),
         description: raw.description,
         profile: raw.profile,
         notes: raw.notes,
         sets: flags(&raw.set),
-        a: side(raw.a).map_err(|problem| wrong(format!("[a]: {problem}")))?,
-        b: side(raw.b).map_err(|problem| wrong(format!("[b]: {problem}")))?,
+        sides,
+        reference: raw.reference,
         pairs: raw.pairs,
         cool_down: raw.cool_down,
         min_effect: share_of("min_effect", &raw.min_effect)?,
@@ -307,6 +317,19 @@ impl SideFile {
     }
 }
 
+/// The sides of the tables `[a]`, `[b]` and so on, which leave no letter out.
+fn sides(tables: impl Iterator<Item = Option<Table>>) -> Result<Vec<SideFile>, String> {
+    let mut sides = Vec::new();
+    for (at, (letter, table)) in Letter::ALL.into_iter().zip(tables).enumerate() {
+        let Some(table) = table else { continue };
+        if let Some(missing) = Letter::ALL.get(sides.len()).filter(|_| sides.len() < at) {
+            return Err(format!("there is a side [{}] and no [{}]", letter.lower(), missing.lower()));
+        }
+        sides.push(side(table).map_err(|problem| format!("[{}]: {problem}", letter.lower()))?);
+    }
+    Ok(sides)
+}
+
 fn side(mut table: Table) -> Result<SideFile, String> {
     let mut text = |key: &str| match table.remove(key) {
         None => Ok(None),
@@ -345,16 +368,27 @@ mod tests {
     fn sides_become_flags_whether_keys_are_nested_or_quoted() {
         let file = read("x", SMALL).unwrap();
         assert_eq!((file.name.as_str(), file.profile.as_str()), ("x", "quick"));
-        assert_eq!(file.a.sets, ["bus.storage=\"file\""]);
-        assert_eq!(file.b.sets, ["bus.storage=\"memory\""]);
-        assert_eq!(file.b.broker.as_deref(), Some("local"));
-        assert_eq!(file.b.said(), ["broker=local", "bus.storage=\"memory\""]);
+        assert_eq!(file.sides[0].sets, ["bus.storage=\"file\""]);
+        assert_eq!(file.sides[1].sets, ["bus.storage=\"memory\""]);
+        assert_eq!(file.sides[1].broker.as_deref(), Some("local"));
+        assert_eq!(file.sides[1].said(), ["broker=local", "bus.storage=\"memory\""]);
         let flags = ["label=x y".to_owned(), "load.rate=1k/s".into(), "broker = sim".into()];
         let side = SideFile::of_flags(&flags);
         assert_eq!((side.label.as_deref(), side.broker.as_deref()), (Some("x y"), Some("sim")));
-        assert_eq!(file.b.clone().with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
+        assert_eq!(file.sides[1].clone().with(side).sets, ["bus.storage=\"memory\"", "load.rate=1k/s"]);
         let side = SideFile::of_flags(&["context=prod".to_owned(), "creds=b.creds".into()]);
-        assert_eq!(file.b.with(side).said(), ["context=prod", "creds=b.creds", "bus.storage=\"memory\""]);
+        assert_eq!(
+            file.sides[1].clone().with(side).said(),
+            ["context=prod", "creds=b.creds", "bus.storage=\"memory\""]
+        );
+    }
+
+    #[test]
+    fn a_file_may_have_more_sides_and_name_its_reference() {
+        let file = read("x", &format!("reference = \"c\"\n{SMALL}[c]\nlabel = \"third\"\n")).unwrap();
+        assert_eq!((file.sides.len(), file.reference.as_deref()), (3, Some("c")));
+        assert_eq!(file.sides[2].label.as_deref(), Some("third"));
+        assert_eq!(read("x", SMALL).unwrap().reference, None);
     }
 
     #[test]
@@ -367,6 +401,9 @@ mod tests {
             (&format!("min_effect = \"5 parts\"\n{SMALL}"), "`min_effect`: `5 parts` is not a share"),
             (&format!("decide = [\"latency.p98\"]\n{SMALL}"), "did you mean `latency.p99`"),
             (&format!("cool_down = \"2\"\n{SMALL}"), "is not a duration"),
+            (&format!("{SMALL}[d]"), "there is a side [d] and no [c]"),
+            (&format!("{SMALL}[c]\nlabel = 3"), "[c]: `label` is 3; expected a text"),
+            (&format!("{SMALL}[i]"), "unknown field `i`"),
             (&format!("{SMALL}label = 3"), "[b]: `label` is 3; expected a text"),
             (&format!("{SMALL}[prices]\ncore = -1\ngib_memory = 1\ngb_disk = 1"), "a price that is none"),
             (&format!("{SMALL}[prices]\ncores = 1"), "unknown field `cores`"),
@@ -385,7 +422,7 @@ mod tests {
         for (name, description) in shipped() {
             let file = read(name, shipped_text(name).unwrap()).unwrap();
             assert!(!description.is_empty() && file.name == name, "{name}");
-            assert_ne!(file.a, file.b, "{name}");
+            assert_ne!(file.sides[0], file.sides[1], "{name}");
             assert!(crate::profile::builtin::get(name).is_none(), "{name} is a profile, too");
             let plan = |side: &SideFile| {
                 let profile = side.profile.as_ref().unwrap_or(&file.profile);
@@ -393,9 +430,13 @@ mod tests {
                 crate::profile::read(&crate::profile::Source::find(profile).unwrap(), &sets)
                     .unwrap_or_else(|e| panic!("{name}: {e}"))
             };
-            let (a, b) = (plan(&file.a), plan(&file.b));
-            assert_eq!(crate::compare::workload_differences(&a, &b), [], "{name}");
-            let unequal = !crate::compare::durability_differences(&a, &b).is_empty();
+            let plans: Vec<_> = file.sides.iter().map(plan).collect();
+            let others = || plans[1..].iter();
+            assert!(
+                others().all(|b| crate::compare::workload_differences(&plans[0], b).is_empty()),
+                "{name}"
+            );
+            let unequal = others().any(|b| !crate::compare::durability_differences(&plans[0], b).is_empty());
             assert_eq!(unequal, file.allow_unequal, "{name}");
         }
     }

@@ -6,6 +6,7 @@ mod csv;
 mod hlog;
 mod html;
 mod junit;
+pub(crate) mod labels;
 mod markdown;
 mod openmetrics;
 pub mod outside;

@@ -93,6 +93,74 @@ fn two_sides_run_in_turns_and_everything_is_kept() {
 }
 
 #[test]
+fn three_sides_run_in_rounds_against_one_reference() {
+    let place = Place::new();
+    let sides = [
+        "--a",
+        "bus.storage=file",
+        "--b",
+        "bus.storage=memory",
+        "--c",
+        "bus.sync=always",
+        "--c",
+        "label=forced",
+        "--reference",
+        "forced",
+    ];
+    let more = ["--allow-unequal", "--pairs", "2", "--seed", "3"];
+    let done = compare(&place, &[&sides[..], &more, &SHORT].concat());
+    done.ends(3);
+    let before = done.err.split("round 1 of 2").next().unwrap();
+    for part in ["the reference is C", "2 rounds, about", "checked A:", "checked B:", "checked C:", "fsync"] {
+        assert!(before.contains(part), "`{part}` is not before the first run:\n{}", done.err);
+    }
+    assert!(done.err.contains("round 2 of 2, "), "{}", done.err);
+    for part in
+        ["A (", "against C (forced)", "Price of durability", "verdict: A INCONCLUSIVE, B INCONCLUSIVE"]
+    {
+        assert!(done.out.contains(part), "`{part}` is not in:\n{}", done.out);
+    }
+    let account = account(&place);
+    assert_eq!(
+        (account.schema.as_str(), account.overall),
+        ("tickgate.compare/2", Some(Finding::Inconclusive))
+    );
+    let letters: Vec<String> = account.contrasts().iter().map(|c| c.sides.contrast.ratio()).collect();
+    assert_eq!(letters, ["A / C", "B / C"]);
+    let folders: Vec<&str> = account.others[0].pairs.iter().map(|pair| pair.a.folder.as_str()).collect();
+    assert_eq!(folders, ["c-01", "c-02"], "the reference's runs are those of every contrast");
+    let folder = place.run_folder();
+    for file in ["a-01/record.json", "b-02/report.html", "c-02/record.json", "charts/ratios-b.svg"] {
+        assert!(folder.join(file).is_file(), "{file}");
+    }
+    let schema = serde_json::to_value(schemars::schema_for!(Comparison)).unwrap();
+    let validator = jsonschema::validator_for(&schema).expect("a schema");
+    let text = std::fs::read_to_string(folder.join("compare.json")).unwrap();
+    let errors: Vec<_> =
+        validator.iter_errors(&serde_json::from_str(&text).unwrap()).map(|e| e.to_string()).collect();
+    assert_eq!(errors, [""; 0]);
+    place.run(&["compare", folder.to_str().unwrap()]).ends(3);
+
+    let runs = ["a-01", "b-01", "c-01"].map(|name| folder.join(name).display().to_string());
+    let three = place.run(&["compare", &runs[0], &runs[1], &runs[2], "--out", "other", "--allow-unequal"]);
+    three.ends(3);
+    assert!(three.out.contains("C (c-01) against A (a-01)"), "{}", three.out);
+}
+
+#[test]
+fn sides_have_letters_without_a_gap_and_one_of_them_is_the_reference() {
+    let place = Place::new();
+    let refused = |more: &[&str], parts: &[&str]| {
+        compare(&place, &[more, &["--cool-down", "0s"]].concat()).fails(2, parts);
+    };
+    refused(&["--b", "bus.ack=none", "--d", "bus.window=9"], &["there is a side --d and no --c"]);
+    refused(&["--b", "bus.ack=none", "--reference", "z"], &["`z` is not a side", "a (", "b (bus.ack=none)"]);
+    refused(&["--b", "bus.ack=none", "--c", "load.rate=2k/s"], &["sides A and C do not have the same load"]);
+    refused(&["--c", "bus.storage=memory"], &["sides A and C are not equally durable"]);
+    refused(&["--c", "bus.stroage=memory"], &["side C:", "unknown key `stroage`"]);
+}
+
+#[test]
 fn six_pairs_end_in_what_the_account_says() {
     let place = Place::new();
     let more = [
@@ -161,7 +229,7 @@ fn what_compares_nothing_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_side_that_fails_takes_its_pairs_out() {
+fn a_side_that_cannot_run_is_found_before_the_first_run() {
     let place = Place::new();
     let more = [
         "--a",
@@ -175,21 +243,14 @@ fn a_side_that_fails_takes_its_pairs_out() {
         "1",
     ];
     let done = compare(&place, &[&more[..], &SHORT].concat());
-    done.ends(3);
-    let account = account(&place);
-    assert!(account.pairs.len() < 6, "five to come cannot make six");
-    assert_eq!(account.pairs[0].b.outcome, Outcome::Failed);
-    assert!(
-        account.pairs[0].excluded.as_ref().unwrap().contains("B failed"),
-        "{:?}",
-        account.pairs[0].excluded
-    );
-    assert!(done.out.contains("No pair of runs can be compared"), "{}", done.out);
-    assert!(done.out.contains("failed in 1 of 1 run"), "{}", done.out);
+    done.fails(4, &["side B:", "127.0.0.1:1"]);
+    assert!(done.err.contains("checked A: nats-server"), "{}", done.err);
+    assert!(!done.err.contains("pair 1 of 6"), "no run was made: {}", done.err);
+    assert!(place.runs().is_empty(), "nothing was measured, and nothing is left");
 
     let nowhere = Place::new();
     let done = compare(&nowhere, &["--broker", "nats://127.0.0.1:1", "--b", "bus.ack=none", "--pairs", "6"]);
-    done.fails(4, &["127.0.0.1:1"]);
+    done.fails(4, &["side A:", "127.0.0.1:1"]);
     assert!(nowhere.runs().is_empty(), "nothing was measured, and nothing is left");
 }
 
@@ -323,6 +384,13 @@ fn folders_of_runs_are_inferred_from_only_if_they_were_made_in_turns() {
     let turns = place.run(&["compare", "turns-a", "turns-b", "--a", "label=before"]);
     turns.ends(1);
     assert!(turns.out.contains("A (before)") && turns.out.contains("verdict: B IS WORSE"), "{}", turns.out);
+
+    made_in_order(&place, "three", "abccbaabccbaabccbaabccba", 60);
+    let three = place.run(&["compare", "three-a", "three-b", "three-c"]);
+    three.ends(1);
+    assert!(three.out.contains("verdict: B IS WORSE, C IS WORSE"), "{}", three.out);
+    let three = place.run(&["compare", "three-a", "three-b", "three-c", "--reference", "three-b"]);
+    assert!(three.out.contains("verdict: A IS BETTER, C EQUIVALENT"), "{}", three.out);
 
     for (name, order, apart, why) in [
         ("row", "aaaaaabbbbbb", 60, "a run of pair 2 was made before pair 1 was complete"),

@@ -4,13 +4,14 @@
 
 use proptest::prelude::*;
 use tickgate::compare::{
-    About, Comparison, Design, Finding, Ledger, Load, MetricResult, Outcome, Pair, Prices, SideInput, Trial,
-    Unit, compare, durability_differences, workload_differences,
+    About, Comparison, Design, Finding, Ledger, Letter, Load, MetricResult, Outcome, Pair, Prices, Round,
+    Setups, SideInput, Trial, Unit, compare, compare_all, contradiction, durability_differences, orders,
+    workload_differences,
 };
 use tickgate::plan::Span;
 use tickgate::record::{Broker, Record};
 
-use crate::support::pairs::{around, normal, pairs};
+use crate::support::pairs::{around, normal, pairs, rounds};
 use crate::support::records;
 
 fn run(design: Design, pairs: Vec<Pair>) -> Comparison {
@@ -333,13 +334,113 @@ fn a_figure_is_that_of_the_slowest_group_and_needs_its_samples() {
     assert!(Trial::of("x", &record).missing["broker.memory"].contains("could not be measured"));
 }
 
+/// Eight rounds of three sides: B is always slower than A; C is slower but for the two smallest differences.
+fn three_sides() -> Vec<Round> {
+    let ratios_c = [0.99, 0.98, 1.2, 1.3, 1.4, 1.5, 1.6, 1.7];
+    let figures: Vec<[f64; 3]> = (0..8_u32)
+        .zip(ratios_c)
+        .map(|(k, c)| {
+            let a = 1e6 + f64::from(k) * 1e4;
+            [a, a * 2.0 * (1.0 + 0.001 * f64::from(k)), a * c]
+        })
+        .collect();
+    rounds(&figures)
+}
+
+fn run_all(design: Design, sides: usize, reference: Letter, rounds: &[Round]) -> Comparison {
+    let input = SideInput::default();
+    let setups = Setups::new(vec![&input; sides], reference).unwrap();
+    compare_all(About::default(), design, None, &setups, rounds)
+}
+
+/// By hand: of 2^8 signs two are as extreme as B's (p = 2/256), and ten as C's, whose negative ranks 1 and 2 sum to 3: the
+/// sets of ranks with a sum up to 3 are {}, {1}, {2}, {3} and {1, 2} (p = 10/256).
+#[test]
+fn holm_covers_the_metrics_of_all_sides() {
+    let c = run_all(Design::default(), 3, Letter::A, &three_sides());
+    let [b, other]: [Comparison; 2] = c.contrasts().try_into().unwrap_or_else(|_| unreachable!());
+    let (p_b, p_c) = (2.0 / 256.0, 10.0 / 256.0);
+    for (name, size, adjusted_b, adjusted_c) in [
+        ("latency.p99", 2, 2.0 * p_b, p_c),
+        ("latency.p50", 4, 4.0 * p_b, 2.0 * p_c),
+        ("broker.cpu", 6, 6.0 * p_b, 3.0 * p_c),
+    ] {
+        let (b, c) = (of(&b, name), of(&other, name));
+        assert_eq!((b.family_size, c.family_size), (size, size), "{name}");
+        assert!((b.p.unwrap() - p_b).abs() < 1e-12 && (c.p.unwrap() - p_c).abs() < 1e-12, "{name}");
+        assert!((b.p_adjusted.unwrap() - adjusted_b).abs() < 1e-12, "{name}: {:?}", b.p_adjusted);
+        assert!((c.p_adjusted.unwrap() - adjusted_c).abs() < 1e-12, "{name}: {:?}", c.p_adjusted);
+    }
+    assert_eq!((b.verdict.finding, other.verdict.finding), (Finding::Worse, Finding::Worse));
+    assert_eq!(of(&b, "latency.p50").finding, Finding::Worse);
+    assert_eq!(
+        of(&other, "latency.p50").finding,
+        Finding::Inconclusive,
+        "not after the correction for both sides"
+    );
+    assert!(other.verdict.sentence.starts_with("C's end-to-end p99 is"), "{}", other.verdict.sentence);
+    assert_eq!((c.schema.as_str(), c.overall), ("tickgate.compare/2", Some(Finding::Worse)));
+}
+
+#[test]
+fn two_sides_are_the_case_of_one_contrast() {
+    let pairs = around(2.0, 8);
+    let two = run(Design::default(), pairs.clone());
+    let rounds: Vec<Round> = pairs.into_iter().map(Round::of_pair).collect();
+    assert_eq!(run_all(Design::default(), 2, Letter::A, &rounds), two);
+    assert_eq!((two.schema.as_str(), two.overall, two.others.len()), ("tickgate.compare/1", None, 0));
+    let json = serde_json::to_value(&two).unwrap();
+    for absent in ["others", "overall"] {
+        assert!(json.get(absent).is_none(), "{absent} is new to readers of two sides");
+    }
+    assert!(json["sides"].get("contrast").is_none());
+    let back = run_all(Design::default(), 2, Letter::B, &rounds);
+    assert_eq!(back.verdict.finding, Finding::Better, "A against B");
+    assert_eq!(back.schema, "tickgate.compare/2", "a reader of two sides would take it for B against A");
+    assert!(back.verdict.sentence.starts_with("A's end-to-end p99 is"), "{}", back.verdict.sentence);
+}
+
+#[test]
+fn a_side_that_fails_takes_out_its_own_pairs_only() {
+    let mut rounds = three_sides();
+    for round in &mut rounds[..3] {
+        round.trials[2] = Trial::failed("c", "the server ended");
+    }
+    let c = run_all(Design::default(), 3, Letter::A, &rounds);
+    assert_eq!(c.verdict.finding, Finding::Worse, "B has all its pairs");
+    assert_eq!(c.others[0].verdict.finding, Finding::Inconclusive, "five pairs are too few");
+    assert_eq!(c.others[0].pairs[0].excluded.as_deref(), Some("C failed: the server ended"));
+    assert_eq!((c.overall, c.pairs[0].excluded.clone()), (Some(Finding::Worse), None));
+}
+
+#[test]
+fn an_account_of_three_sides_is_held_to_its_runs() {
+    let good = run_all(Design::default(), 3, Letter::A, &three_sides());
+    assert_eq!(contradiction(&good), None);
+    let said = |change: &dyn Fn(&mut Comparison)| {
+        let mut account = good.clone();
+        change(&mut account);
+        contradiction(&account).unwrap_or_default()
+    };
+    assert!(said(&|c| c.overall = Some(Finding::Better)).contains("its overall finding is `better`"));
+    assert!(said(&|c| c.overall = None).contains("its overall finding is `none`"));
+    assert!(said(&|c| c.others[0].verdict.finding = Finding::Better).contains("its verdict is `better`"));
+    assert!(said(&|c| c.others[0].sides.b.measured = 3).contains("the sums of side C"));
+    assert!(
+        said(&|c| c.others.clear()).contains("but"),
+        "a family of fewer tests, or another overall finding"
+    );
+    let other_runs = said(&|c| c.others[0].pairs[0].a.curve = vec![(0.5, 7)]);
+    assert!(other_runs.contains("the same runs of the reference"), "{other_runs}");
+}
+
 /// How latency of identical systems moves (facts of real machines): a run's figure varies by 4 % from run to run, the
 /// host drifts slowly over the hours, and within a run seconds resemble their neighbours (AR(1), φ = 0.9), so that even
 /// the mean over a run is not exact. Everything in logarithms.
-fn simulated(seed: u64, effect: f64) -> Vec<(f64, f64)> {
+fn machine(seed: u64) -> impl FnMut(f64) -> f64 {
     let mut drift = 0.0;
     let mut time = 0_u64;
-    let mut run = |shift: f64| {
+    move |shift: f64| {
         time += 1;
         let random = |k: u64| normal(seed, time * 1000 + k);
         drift += 0.02 * random(0);
@@ -350,25 +451,28 @@ fn simulated(seed: u64, effect: f64) -> Vec<(f64, f64)> {
         });
         let within = within.sum::<f64>() / 30.0;
         1e6 * (shift + drift + 0.04 * random(40) + 0.3 * within).exp()
-    };
-    tickgate::compare::order(seed, 8)
+    }
+}
+
+/// Eight rounds of sides whose effects are given, in the order of the seed.
+fn simulated<const N: usize>(seed: u64, effects: [f64; N]) -> Vec<[f64; N]> {
+    let mut run = machine(seed);
+    orders(seed, N, 8)
         .into_iter()
-        .map(|order| match order {
-            tickgate::compare::Order::Ab => {
-                let a = run(0.0);
-                (a, run(effect.ln()))
+        .map(|order| {
+            let mut figures = [0.0; N];
+            for side in order {
+                figures[side] = run(effects[side].ln());
             }
-            tickgate::compare::Order::Ba => {
-                let b = run(effect.ln());
-                (run(0.0), b)
-            }
+            figures
         })
         .collect()
 }
 
 fn share(runs: u32, effect: f64, finding: impl Fn(Finding) -> bool) -> f64 {
     let found = (0..runs).filter(|seed| {
-        let pairs = pairs(&simulated(u64::from(*seed), effect));
+        let figures = simulated(u64::from(*seed), [1.0, effect]);
+        let pairs = pairs(&figures.into_iter().map(|[a, b]| (a, b)).collect::<Vec<_>>());
         finding(run(Design::default(), pairs).verdict.finding)
     });
     f64::from(u32::try_from(found.count()).unwrap()) / f64::from(runs)
@@ -381,6 +485,32 @@ fn identical_sides_are_told_apart_at_most_as_often_as_is_stated() {
     // Nominal 5 %; 2,000 comparisons have a standard error of 0.5 %.
     assert!(alarms <= 0.05, "{alarms}");
     assert!(alarms > 0.0, "the simulation has no noise");
+}
+
+/// The share of comparisons of three identical sides in which any side is called better or worse.
+#[test]
+fn three_identical_sides_are_told_apart_at_most_as_often_as_is_stated() {
+    let wrong = |seed: &u32| {
+        let rounds = rounds(&simulated(u64::from(*seed), [1.0; 3]));
+        let c = run_all(Design::default(), 3, Letter::A, &rounds);
+        c.contrasts().iter().any(|c| matches!(c.verdict.finding, Finding::Worse | Finding::Better))
+    };
+    let alarms = f64::from(u32::try_from((0..1000_u32).filter(wrong).count()).unwrap()) / 1000.0;
+    println!("false alarms in three sides: {alarms}");
+    assert!(alarms <= 0.05, "{alarms}");
+    assert!(alarms > 0.0, "the simulation has no noise");
+}
+
+#[test]
+fn a_fifth_more_of_one_side_is_found_among_three() {
+    let found = (0..300_u32).filter(|seed| {
+        let rounds = rounds(&simulated(u64::from(*seed), [1.0, 1.0, 1.2]));
+        let c = run_all(Design::default(), 3, Letter::A, &rounds);
+        c.others[0].verdict.finding == Finding::Worse
+    });
+    let found = f64::from(u32::try_from(found.count()).unwrap()) / 300.0;
+    println!("found +20 % in one of three: {found}");
+    assert!(found >= 0.8, "{found}");
 }
 
 #[test]

@@ -20,11 +20,13 @@ fn summaries_and_tables() {
         ("few", comparisons::few()),
         ("folders", comparisons::folders()),
         ("lighter", comparisons::lighter()),
+        ("three", comparisons::three()),
     ] {
         insta::assert_snapshot!(format!("terminal_{name}"), terminal(&c, Style { colour: false }));
     }
     insta::assert_snapshot!("markdown_worse", file(&comparisons::worse(), "compare.md"));
     insta::assert_snapshot!("junit_worse", file(&comparisons::worse(), "compare.junit.xml"));
+    insta::assert_snapshot!("junit_three", file(&comparisons::three(), "compare.junit.xml"));
 }
 
 #[test]
@@ -80,6 +82,40 @@ fn the_page_says_what_is_unequal_in_its_title() {
     for part in ["id=\"cost\"", "id=\"claims\"", "id=\"ratios\"", "id=\"curves\"", "id=\"pairs\""] {
         assert!(worse.contains(part), "{part}");
     }
+}
+
+#[test]
+fn each_side_has_its_part_of_the_page_and_its_charts() {
+    let c = comparisons::three();
+    let page = file(&c, "compare.html");
+    for part in [
+        "id=\"first\"",
+        "id=\"side\"",
+        "id=\"side-c\"",
+        "id=\"metrics\"",
+        "id=\"metrics-c\"",
+        "id=\"ratios-c\"",
+        "B (nats-one-replica-sync-always) against A (nats-one-replica-sync-2m)",
+        "C (nats-one-replica-sync-2m-again) against A (nats-one-replica-sync-2m)",
+        "C / A",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+    let names: Vec<String> = files(&c).into_iter().map(|(name, _)| name).collect();
+    for chart in ["charts/ratios.svg", "charts/ratios-c.svg", "charts/pairs-c.svg"] {
+        assert!(names.iter().any(|name| name == chart), "{chart}: {names:?}");
+    }
+    let two = file(&comparisons::worse(), "compare.html");
+    assert!(two.contains("id=\"first\"") && !two.contains("id=\"side"), "two sides need no parts");
+}
+
+#[test]
+fn the_first_screen_shows_labels_where_they_differ() {
+    let shown = terminal(&comparisons::three(), Style { colour: false });
+    let head = shown.lines().find(|line| line.starts_with("        ") && line.contains("B ("));
+    assert!(head.is_some_and(|line| line.contains("2m)") && line.contains("always)")), "{shown}");
+    let crowded = terminal(&comparisons::crowded(), Style { colour: false });
+    assert!(crowded.contains("bea)") && crowded.contains("beb)"), "{crowded}");
 }
 
 #[test]

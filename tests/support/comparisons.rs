@@ -1,7 +1,8 @@
 //! Comparisons of fixed runs.
 
 use tickgate::compare::{
-    About, Comparison, Design, Kind, Order, Pair, Prices, SideInput, Trial, compare, order,
+    About, Comparison, Design, Kind, Letter, Order, Pair, Prices, Round, Setups, SideInput, Trial, compare,
+    compare_all, order, orders,
 };
 use tickgate::measure;
 use tickgate::plan::Span;
@@ -19,6 +20,7 @@ pub fn all() -> Vec<(&'static str, Comparison)> {
         ("crowded", crowded()),
         ("groups", two_groups()),
         ("lighter", lighter()),
+        ("three", three()),
     ]
 }
 
@@ -171,6 +173,37 @@ pub fn worse() -> Comparison {
 /// B takes half the time for the fifth of its load that it does not refuse.
 pub fn lighter() -> Comparison {
     compared(eight(|k| carrying(DUE, 400_000, k), |k| carrying(DUE / 5, 200_000, k)))
+}
+
+/// Three sides of one durability each: B twice as slow as A and safer, C as fast as A.
+pub fn three() -> Comparison {
+    let side = |at: usize, k: u64| {
+        let median = [400_000, 800_000, 400_000][at];
+        let mut record = run("quick", median, if at == 2 { k + 1 } else { k });
+        let durability = ["page cache", "fsync", "page cache"][at];
+        record.broker.durability = durability.into();
+        record
+    };
+    let rounds: Vec<Round> = (1..=8)
+        .zip(orders(5, 3, 8))
+        .map(|(number, order)| Round {
+            number,
+            order,
+            trials: (0..3)
+                .map(|at| {
+                    Trial::of(&format!("{}-{number:02}", ["a", "b", "c"][at]), &side(at, number.into()))
+                })
+                .collect(),
+        })
+        .collect();
+    let setups = [
+        setup("nats-one-replica-sync-2m", side(0, 1)),
+        setup("nats-one-replica-sync-always", side(1, 1)),
+        setup("nats-one-replica-sync-2m-again", side(2, 1)),
+    ];
+    let setups = Setups::new(setups.iter().collect(), Letter::A).unwrap();
+    let design = Design { allow_unequal: true, ..Design::default() };
+    compare_all(about("three-sides"), design, Some(&prices()), &setups, &rounds)
 }
 
 /// Two groups, of which B keeps one waiting twice as long.

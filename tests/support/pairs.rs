@@ -1,6 +1,6 @@
 //! Pairs of runs with given figures.
 
-use tickgate::compare::{METRICS, Order, Outcome, Pair, Trial, order};
+use tickgate::compare::{METRICS, Order, Outcome, Pair, Round, Trial, order, orders};
 
 /// A run with the same figure for every metric.
 pub fn trial(figure: f64) -> Trial {
@@ -22,6 +22,17 @@ pub fn pairs(figures: &[(f64, f64)]) -> Vec<Pair> {
         excluded: None,
     };
     (1..).zip(order).zip(figures).map(pair).collect()
+}
+
+/// Rounds of given figures, one of each side.
+pub fn rounds<const N: usize>(figures: &[[f64; N]]) -> Vec<Round> {
+    let orders = orders(1, N, u32::try_from(figures.len()).unwrap());
+    let round = |((number, order), figures): ((u32, Vec<usize>), &[f64; N])| Round {
+        number,
+        order,
+        trials: figures.map(trial).to_vec(),
+    };
+    (1..).zip(orders).zip(figures).map(round).collect()
 }
 
 /// The given number of pairs with B at `ratio` times A, within a percent, and no two differences the same.

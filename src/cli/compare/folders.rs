@@ -2,13 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use super::task;
 use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::report::sound;
 use crate::cli::run::{no_folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
-    self, About, Design, Kind, Order, Pair, SideInput, Trial, not_in_turns, workload_differences,
+    self, About, Design, Kind, Letter, Round, Setups, SideInput, Trial, not_in_turns, workload_differences,
 };
 use crate::host::clock::{Clock, utc};
 use crate::num;
@@ -23,28 +24,30 @@ struct Made {
     record: Record,
 }
 
-pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
-    let (a, b) = (runs(Path::new(&args.what))?, runs(other)?);
-    let first_a = a.first().ok_or_else(nothing)?;
-    same_load(args, first_a, a.iter().chain(&b))?;
-    same_durability(args, &a).and_then(|()| same_durability(args, &b))?;
+/// The runs of one side.
+struct Side {
+    runs: Vec<Made>,
+    setup: SideInput,
+}
+
+pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
+    let paths = || std::iter::once(Path::new(&args.what)).chain(args.others.iter().map(PathBuf::as_path));
+    let sides: Vec<Side> =
+        paths().zip(args.sides()).map(|(path, flags)| side(path, flags)).collect::<Result<_, _>>()?;
+    let first = sides.iter().find_map(|side| side.runs.first()).ok_or_else(nothing)?;
+    same_load(args, first, sides.iter().flat_map(|side| &side.runs))?;
+    sides.iter().try_for_each(|side| same_durability(args, &side.runs))?;
+    let reference = reference(args, &sides)?;
     let clock = Clock::start();
     let identity = Identity::new();
-    let setup = |flags: &[String], path: &Path, sample: &Made| SideInput {
-        label: SideFile::of_flags(flags).label.unwrap_or_else(|| {
-            path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned())
-        }),
-        overrides: vec![],
-        sample: Some(sample.record.clone()),
-    };
-    let setups = [setup(&args.a, Path::new(&args.what), typical(&a)?), setup(&args.b, other, typical(&b)?)];
+    let spans =
+        |side: &Side| side.runs.iter().map(|made| compare::Made::of(&made.record)).collect::<Vec<_>>();
+    let not_in_turns = not_in_turns(&sides.iter().map(spans).collect::<Vec<_>>(), reference);
     let default = Design::default();
-    let spans = |side: &[Made]| side.iter().map(|made| compare::Made::of(&made.record)).collect::<Vec<_>>();
-    let not_in_turns = not_in_turns(&spans(&a), &spans(&b));
     let design = Design {
         kind: if not_in_turns.is_none() { Kind::Interleaved } else { Kind::Folders },
         not_in_turns,
-        pairs: num::count32(a.len().max(b.len())),
+        pairs: num::count32(most(&sides)),
         seed: 0,
         cool_down: Span::seconds(0),
         min_effect: args.min_effect.unwrap_or(default.min_effect),
@@ -55,16 +58,19 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
         decide: if args.decide.is_empty() { default.decide.clone() } else { args.decide.clone() },
         ..default
     };
+    let labels: Vec<&str> = sides.iter().map(|side| side.setup.label.as_str()).collect();
     let about = About {
         id: identity.id.clone(),
-        name: format!("{} and {}", setups[0].label, setups[1].label),
-        profile: first_a.record.plan.name.clone(),
+        name: labels.join(" and "),
+        profile: first.record.plan.name.clone(),
         tickgate: env!("CARGO_PKG_VERSION").into(),
-        started: first_a.record.run.started.clone(),
+        started: first.record.run.started.clone(),
         ended: utc(clock.unix_ns_at_epoch()),
         ..About::default()
     };
-    let comparison = compare::compare(about, design, None, [&setups[0], &setups[1]], pairs(&a, &b));
+    let setups =
+        Setups::new(sides.iter().map(|side| &side.setup).collect(), reference).ok_or_else(nothing)?;
+    let comparison = compare::compare_all(about, design, None, &setups, &rounds(&sides));
     let folder = RunFolder::create(
         &args.out,
         clock.unix_ns_at_epoch(),
@@ -74,6 +80,29 @@ pub(super) fn compare(args: &Compare, other: &Path) -> Result<Exit, Failure> {
     )
     .map_err(|error| no_folder(&error))?;
     super::finish(&comparison, &folder, args.format)
+}
+
+/// A side of a folder, with its flags.
+fn side(path: &Path, flags: &[String]) -> Result<Side, Failure> {
+    let runs = runs(path)?;
+    let name = || path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let setup = SideInput {
+        label: SideFile::of_flags(flags).label.unwrap_or_else(name),
+        overrides: vec![],
+        sample: Some(typical(&runs)?.record.clone()),
+    };
+    Ok(Side { runs, setup })
+}
+
+/// The side that a letter or a label names; the first if nothing does.
+fn reference(args: &Compare, sides: &[Side]) -> Result<Letter, Failure> {
+    let labels: Vec<&str> = sides.iter().map(|side| side.setup.label.as_str()).collect();
+    task::reference(args.reference.as_ref(), &labels)
+}
+
+/// The most runs of a side.
+fn most(sides: &[Side]) -> usize {
+    sides.iter().map(|side| side.runs.len()).max().unwrap_or(0)
 }
 
 /// The runs of a folder, sorted by start time: the folder itself, or the run folders in it.
@@ -141,20 +170,15 @@ fn same_load<'a>(args: &Compare, first: &Made, all: impl Iterator<Item = &'a Mad
     Ok(())
 }
 
-fn pairs(a: &[Made], b: &[Made]) -> Vec<Pair> {
+fn rounds(sides: &[Side]) -> Vec<Round> {
     let trial =
         |made: Option<&Made>| made.map_or_else(Trial::default, |made| Trial::of(&made.folder, &made.record));
-    (0..a.len().max(b.len()))
+    (0..most(sides))
         .map(|at| {
-            let (a, b) = (a.get(at), b.get(at));
-            let start = |made: Option<&Made>| made.map(|made| made.record.run.epoch_unix_ns);
-            Pair {
-                number: num::count32(at) + 1,
-                order: if start(a) <= start(b) { Order::Ab } else { Order::Ba },
-                a: trial(a),
-                b: trial(b),
-                excluded: None,
-            }
+            let made: Vec<Option<&Made>> = sides.iter().map(|side| side.runs.get(at)).collect();
+            let mut order: Vec<usize> = (0..sides.len()).collect();
+            order.sort_by_key(|side| made[*side].map(|made| made.record.run.epoch_unix_ns));
+            Round { number: num::count32(at) + 1, order, trials: made.into_iter().map(trial).collect() }
         })
         .collect()
 }

@@ -7,13 +7,19 @@ use crate::cli::args::Compare;
 use crate::cli::outside::shown;
 use crate::cli::{Exit, Failure, check, environment, with_sources};
 use crate::compare::{
-    Design, Difference, FEWEST_PAIRS, Prices, Unit, durability_differences, named, workload_differences,
+    Design, Difference, FEWEST_PAIRS, Letter, Prices, Unit, durability_differences, named, pairs_needed,
+    workload_differences,
 };
+use crate::num;
 use crate::plan::Plan;
 use crate::profile::comparison::{self, ComparisonFile, SideFile};
+use crate::report::labels::distinct;
 use crate::report::outside::address;
 use crate::report::show;
 use crate::session::{Asked, Choice, NamedBy, Way};
+
+/// The longest label of a side.
+const LABEL: usize = 40;
 
 /// A checked comparison, ready to start.
 pub(super) struct Task {
@@ -24,7 +30,10 @@ pub(super) struct Task {
     pub(super) notes: Vec<String>,
     pub(super) design: Design,
     pub(super) prices: Option<Prices>,
-    pub(super) sides: [Side; 2],
+    /// Two or more, in the order of their letters.
+    pub(super) sides: Vec<Side>,
+    /// The side that the others are compared with.
+    pub(super) reference: Letter,
     /// Warnings to show before the first run.
     pub(super) warnings: Vec<String>,
 }
@@ -39,7 +48,7 @@ pub(super) struct Side {
 }
 
 impl Task {
-    /// Reads the comparison or the profile, applies the flags, and checks both sides.
+    /// Reads the comparison or the profile, applies the flags, and checks all sides.
     pub(super) fn resolve(args: &Compare) -> Result<Self, Failure> {
         let found = comparison::find(&args.what).map_err(|error| Failure::usage(with_sources(&error)))?;
         let is_file = found.is_some();
@@ -49,12 +58,9 @@ impl Task {
             let name = args.what.rsplit('/').next().unwrap_or_default();
             name.trim_end_matches(".toml").clone_into(&mut file.name);
         }
-        let flags = [SideFile::of_flags(&args.a), SideFile::of_flags(&args.b)];
-        let by_file = [by_file("a", &file.a, &flags[0], args)?, by_file("b", &file.b, &flags[1], args)?];
-        let [a, b] = flags;
-        (file.a, file.b) = (file.a.with(a), file.b.with(b));
+        let by_file = over_file(&mut file, args)?;
         file.sets.extend(args.sets.iter().cloned());
-        if !is_file && args.a.is_empty() && args.b.is_empty() {
+        if !is_file && args.sides().iter().all(|flags| flags.is_empty()) {
             let text = format!(
                 "say how the sides of `{}` differ, for example --a bus.storage=file --b bus.storage=memory, or name a \
                  comparison ({})",
@@ -63,41 +69,125 @@ impl Task {
             );
             return Err(Failure { exit: Exit::Usage, text });
         }
-        let (a, prices) = side("A", &file, &file.a, args, by_file[0])?;
-        let (b, other) = side("B", &file, &file.b, args, by_file[1])?;
-        let prices = match (prices, other) {
-            (Some(a), Some(b)) if a != b => {
-                return Err(Failure::usage(
-                    "the sides have different [prices], so their costs cannot be compared; set them for both, for example \
-                     --set prices.core=20",
-                ));
-            }
-            (a, b) => a.or(b),
-        };
+        let mut sides = Vec::new();
+        let mut prices: Option<Prices> = None;
+        for ((letter, of), by_file) in Letter::ALL.into_iter().zip(&file.sides).zip(by_file) {
+            let (side, own) = side(letter, &file, of, args, by_file)?;
+            prices = one_price(prices, own)?;
+            sides.push(side);
+        }
         file.name = shown(&file.name);
-        let sides = [a, b];
-        both_by_environment(&sides)?;
+        let labels: Vec<String> = sides.iter().map(|side: &Side| side.label.clone()).collect();
+        let named = args.reference.as_ref().or(file.reference.as_ref());
+        let reference = reference(named, &labels.iter().map(String::as_str).collect::<Vec<_>>())?;
+        for (side, short) in sides.iter_mut().zip(distinct(&labels, LABEL)) {
+            side.label = short;
+        }
+        all_by_environment(&sides)?;
         let design = design(&file, args);
-        let mut warnings = refused(&design, &sides)?;
-        if design.pairs < FEWEST_PAIRS {
-            warnings.push(format!(
-                "with fewer than {FEWEST_PAIRS} pairs the comparison is always inconclusive: see --pairs"
-            ));
-        }
-        let times = design.decide.iter().any(|name| named(name).is_some_and(|m| m.unit == Unit::Time));
-        if times && sides.iter().any(|side| side.plan.load.is_closed()) {
-            warnings.push(
-                "a closed load (`load.rate = \"max\"`) has no latencies to compare: choose a metric that decides, for example \
-                 --decide broker.cpu"
-                    .into(),
-            );
-        }
-        if sides[0].plan == sides[1].plan && sides[0].asked.same_bus(&sides[1].asked) {
-            warnings.push("both sides are the same: this shows how much runs vary without any change".into());
-        }
+        let mut warnings = refused(&design, &sides, reference)?;
+        warnings.extend(warned(&design, &sides));
         let ComparisonFile { name, description, profile, sets, notes, .. } = file;
-        Ok(Self { name, description, profile, sets, notes, design, prices, sides, warnings })
+        Ok(Self { name, description, profile, sets, notes, design, prices, sides, reference, warnings })
     }
+
+    /// Each side with its letter.
+    pub(super) fn lettered(&self) -> impl Iterator<Item = (&'static str, &Side)> {
+        Letter::ALL.into_iter().map(Letter::as_str).zip(&self.sides)
+    }
+}
+
+/// Lays the flags of each side over the file; returns for each side whether the file chooses its broker.
+fn over_file(file: &mut ComparisonFile, args: &Compare) -> Result<Vec<bool>, Failure> {
+    let least = file.sides.len().max(2);
+    file.sides.resize_with(least, SideFile::default);
+    for (at, (letter, flags)) in Letter::ALL.into_iter().zip(args.sides()).enumerate() {
+        if flags.is_empty() || at < file.sides.len() {
+            continue;
+        }
+        if let Some(missing) = Letter::ALL.get(file.sides.len()).filter(|missing| **missing != letter) {
+            return Err(Failure::usage(format!(
+                "there is a side --{} and no --{}; give the sides in the order of their letters",
+                letter.lower(),
+                missing.lower()
+            )));
+        }
+        file.sides.push(SideFile::default());
+    }
+    let mut all = Vec::new();
+    for ((letter, side), flags) in Letter::ALL.into_iter().zip(&mut file.sides).zip(args.sides()) {
+        let flags = SideFile::of_flags(flags);
+        all.push(by_file(letter.lower(), side, &flags, args)?);
+        *side = std::mem::take(side).with(flags);
+    }
+    Ok(all)
+}
+
+/// The prices of all sides.
+fn one_price(prices: Option<Prices>, own: Option<Prices>) -> Result<Option<Prices>, Failure> {
+    match (prices, own) {
+        (Some(a), Some(b)) if a != b => Err(Failure::usage(
+            "the sides have different [prices], so their costs cannot be compared; set them for all, for example \
+             --set prices.core=20",
+        )),
+        (a, b) => Ok(a.or(b)),
+    }
+}
+
+/// The side that a letter or a label names; the first if nothing does.
+pub(super) fn reference(named: Option<&String>, labels: &[&str]) -> Result<Letter, Failure> {
+    let Some(named) = named.map(|named| shown(named.trim())) else { return Ok(Letter::A) };
+    let lettered = || Letter::ALL.into_iter().zip(labels);
+    let by_letter = lettered().find(|(letter, _)| letter.as_str().eq_ignore_ascii_case(&named));
+    let found = by_letter.or_else(|| lettered().find(|(_, label)| **label == named));
+    found.map(|(letter, _)| letter).ok_or_else(|| {
+        let all: Vec<String> =
+            lettered().map(|(letter, label)| format!("{} ({label})", letter.lower())).collect();
+        Failure::usage(format!("`{named}` is not a side; the reference is one of {}", all.join(", ")))
+    })
+}
+
+/// Warnings about a design and its sides.
+fn warned(design: &Design, sides: &[Side]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let contrasts = sides.len() - 1;
+    let needed = needed(design.decide.len(), contrasts);
+    if design.pairs < FEWEST_PAIRS {
+        warnings.push(format!(
+            "with fewer than {FEWEST_PAIRS} pairs the comparison is always inconclusive: see --pairs"
+        ));
+    } else if contrasts > 1 && design.pairs < needed {
+        warnings.push(format!(
+            "{contrasts} sides that are compared with the reference need {needed} rounds to distinguish a difference from \
+             chance: see --pairs"
+        ));
+    }
+    let times = design.decide.iter().any(|name| named(name).is_some_and(|m| m.unit == Unit::Time));
+    if times && sides.iter().any(|side| side.plan.load.is_closed()) {
+        warnings.push(
+            "a closed load (`load.rate = \"max\"`) has no latencies to compare: choose a metric that decides, for example \
+             --decide broker.cpu"
+                .into(),
+        );
+    }
+    let same = |one: &Side, other: &Side| one.plan == other.plan && one.asked.same_bus(&other.asked);
+    for (at, (letter, one)) in Letter::ALL.into_iter().zip(sides).enumerate() {
+        let mut later = Letter::ALL.into_iter().zip(sides).skip(at + 1);
+        if let Some((other, _)) = later.find(|(_, other)| same(one, other)) {
+            let which = if contrasts == 1 {
+                "both sides".to_owned()
+            } else {
+                format!("sides {} and {}", letter.as_str(), other.as_str())
+            };
+            warnings.push(format!("{which} are the same: this shows how much runs vary without any change"));
+        }
+    }
+    warnings
+}
+
+/// The rounds that the deciding metrics of all contrasts need together.
+fn needed(decide: usize, contrasts: usize) -> u32 {
+    pairs_needed(num::count32(decide * contrasts), Design::default().alpha)
 }
 
 /// Does the comparison file set the broker address or image of this side? An error unless the command line allows it.
@@ -120,12 +210,13 @@ fn by_file(letter: &str, file: &SideFile, flags: &SideFile, args: &Compare) -> R
 }
 
 fn side(
-    letter: &str,
+    letter: Letter,
     file: &ComparisonFile,
     side: &SideFile,
     args: &Compare,
     by_file: bool,
 ) -> Result<(Side, Option<Prices>), Failure> {
+    let letter = letter.as_str();
     let profile = side.profile.as_ref().unwrap_or(&file.profile);
     // The comparison's prices override the profile's; `--set` overrides both.
     let sets: Vec<String> =
@@ -178,7 +269,7 @@ fn side(
     let said = side.said();
     let label = side.label.clone().or_else(|| said.first().map(|first| label(first))).unwrap_or_default();
     let label = shown(&label);
-    Ok((Side { label: show::fit(&label, 40), overrides: said, plan, asked, choice }, prices))
+    Ok((Side { label, overrides: said, plan, asked, choice }, prices))
 }
 
 /// Default label of a side: the value of its first flag, without TOML quotes.
@@ -186,18 +277,22 @@ fn label(flag: &str) -> String {
     flag.trim().replace('"', "")
 }
 
-/// The environment names the bus of both sides or of none: else one of them would run where nobody has asked for it.
-fn both_by_environment([a, b]: &[Side; 2]) -> Result<(), Failure> {
-    let (by, letter) = match (a.choice.is_by_environment(), b.choice.is_by_environment()) {
-        (true, false) => (a, "a"),
-        (false, true) => (b, "b"),
-        _ => return Ok(()),
+/// The environment names the bus of all sides or of none: else one of them would run where nobody has asked for it.
+fn all_by_environment(sides: &[Side]) -> Result<(), Failure> {
+    if sides.iter().all(|side| side.choice.is_by_environment()) {
+        return Ok(());
+    }
+    let mut lettered = Letter::ALL.into_iter().zip(sides);
+    let Some((letter, by)) = lettered.find(|(_, side)| side.choice.is_by_environment()) else {
+        return Ok(());
     };
+    let others = if sides.len() > 2 { "another side" } else { "the other side" };
     Err(Failure::usage(format!(
-        "side {} would run on {}, and the other side elsewhere; say where it is to run: --{letter} broker=local, or \
-         --{letter} broker= with an address",
-        letter.to_uppercase(),
-        by.choice.target()
+        "side {} would run on {}, and {others} elsewhere; say where it is to run: --{low} broker=local, or \
+         --{low} broker= with an address",
+        letter.as_str(),
+        by.choice.target(),
+        low = letter.lower(),
     )))
 }
 
@@ -205,8 +300,12 @@ fn design(file: &ComparisonFile, args: &Compare) -> Design {
     let default = Design::default();
     let decide = if args.decide.is_empty() { &file.decide } else { &args.decide };
     let equivalent = args.equivalent.or(file.equivalent);
+    // Two sides have the default, whatever decides.
+    let contrasts = file.sides.len().saturating_sub(1);
+    let needed = if contrasts > 1 { needed(decide.len().max(1), contrasts) } else { 0 };
+    let pairs = default.pairs.max(needed);
     Design {
-        pairs: args.pairs.or(file.pairs).unwrap_or(default.pairs),
+        pairs: args.pairs.or(file.pairs).unwrap_or(pairs),
         seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one("order") >> 12),
         cool_down: args.cool_down.or(file.cool_down).unwrap_or(default.cool_down),
         min_effect: args.min_effect.or(file.min_effect).unwrap_or(default.min_effect),
@@ -220,25 +319,32 @@ fn design(file: &ComparisonFile, args: &Compare) -> Design {
 }
 
 /// Rejects sides with different load or durability before anything is sent. Differences that a flag allows are warnings.
-fn refused(design: &Design, [a, b]: &[Side; 2]) -> Result<Vec<String>, Failure> {
+fn refused(design: &Design, sides: &[Side], reference: Letter) -> Result<Vec<String>, Failure> {
     let mut warnings = Vec::new();
-    let workload = workload_differences(&a.plan, &b.plan);
-    if !workload.is_empty() {
-        let text = format!("the sides do not have the same load: {}", list(&workload));
-        if !design.allow_different_workload {
+    let a = &sides[reference.index()];
+    for (letter, b) in Letter::ALL.into_iter().zip(sides).filter(|(letter, _)| *letter != reference) {
+        let which = match sides.len() {
+            2 => "the sides".to_owned(),
+            _ => format!("sides {} and {}", reference.as_str(), letter.as_str()),
+        };
+        let workload = workload_differences(&a.plan, &b.plan);
+        if !workload.is_empty() {
+            let text = format!("{which} do not have the same load: {}", list(&workload));
+            if !design.allow_different_workload {
+                return Err(Failure::usage(format!(
+                    "{text}; set the same for all (--set), or use --allow-different-workload"
+                )));
+            }
+            warnings.push(text);
+        }
+        let durability = durability_differences(&a.plan, &b.plan);
+        if !durability.is_empty() && !design.allow_unequal {
             return Err(Failure::usage(format!(
-                "{text}; set the same for both (--set), or use --allow-different-workload"
+                "{which} are not equally durable, so neither can be called better: {}; set the same for all, or use \
+                 --allow-unequal",
+                list(&durability)
             )));
         }
-        warnings.push(text);
-    }
-    let durability = durability_differences(&a.plan, &b.plan);
-    if !durability.is_empty() && !design.allow_unequal {
-        return Err(Failure::usage(format!(
-            "the sides are not equally durable, so neither can be called better: {}; set the same for both, or use \
-             --allow-unequal",
-            list(&durability)
-        )));
     }
     Ok(warnings)
 }

@@ -5,7 +5,9 @@ use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
 use crate::cli::{Exit, Failure, pause, run};
-use crate::compare::{self, About, FEWEST_PAIRS, Order, Outcome, Pair, SideInput, Trial, order};
+use crate::compare::{
+    self, About, Contrast, FEWEST_PAIRS, Letter, Outcome, Round, Setups, SideInput, Trial, orders,
+};
 use crate::host::clock::{Clock, utc};
 use crate::host::signal::Interrupt;
 use crate::host::sleep::Sleeper;
@@ -27,7 +29,7 @@ struct Turns<'a> {
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
     progress: Progress,
-    setups: [SideInput; 2],
+    setups: Vec<SideInput>,
     /// The first failure before the load of a run began.
     failure: Option<Failure>,
 }
@@ -50,18 +52,19 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         folder: &folder,
         interrupt: &interrupt,
         progress: Progress::brief(args.quiet),
-        setups: [setup(&task.sides[0]), setup(&task.sides[1])],
+        setups: task.sides.iter().map(setup).collect(),
         failure: None,
     };
     turns.announce();
-    if let Err(failure) = turns.pause(args) {
+    if let Err(failure) = turns.pause(args).and_then(|()| turns.check_all()) {
+        turns.progress.end_line();
         folder.discard_if_empty();
         return Err(failure);
     }
-    let done = turns.pairs(clock);
+    let done = turns.rounds(clock);
     turns.progress.end_line();
     let Turns { setups, failure, .. } = turns;
-    let (pairs, stopped) = match done {
+    let (rounds, stopped) = match done {
         Ok(done) => done,
         Err(failure) => {
             folder.discard_if_empty();
@@ -70,9 +73,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     };
     if setups.iter().all(|setup| setup.sample.is_none()) {
         folder.discard_if_empty();
-        let nothing =
-            || Failure { exit: Exit::Interrupted, text: "interrupted before anything was measured".into() };
-        return Err(failure.unwrap_or_else(nothing));
+        return Err(failure.unwrap_or_else(interrupted));
     }
     let about = About {
         id: identity.id,
@@ -86,20 +87,23 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         ended: utc(clock.unix_ns_at_epoch() + clock.now()),
         interrupted: stopped,
     };
-    let [a, b] = &setups;
-    let comparison = compare::compare(about, task.design.clone(), task.prices.as_ref(), [a, b], pairs);
+    let setups = Setups::new(setups.iter().collect(), task.reference)
+        .ok_or_else(|| Failure::usage("expected 2 to 8 sides"))?;
+    let comparison = compare::compare_all(about, task.design.clone(), task.prices.as_ref(), &setups, &rounds);
     let exit = super::finish(&comparison, &folder, args.format)?;
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
+fn interrupted() -> Failure {
+    Failure { exit: Exit::Interrupted, text: "interrupted before anything was measured".into() }
+}
+
 /// Where the runs of each side send how much.
 fn targets(task: &Task) -> impl Iterator<Item = String> {
-    ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| !side.choice.is_simulated()).map(
-        |(letter, side)| {
-            let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
-            format!("each run of {letter} sends to {}: {volume}", side.choice.target())
-        },
-    )
+    task.lettered().filter(|(_, side)| !side.choice.is_simulated()).map(|(letter, side)| {
+        let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
+        format!("each run of {letter} sends to {}: {volume}", side.choice.target())
+    })
 }
 
 impl Turns<'_> {
@@ -108,7 +112,7 @@ impl Turns<'_> {
         for warning in &self.task.warnings {
             self.progress.say(&format!("warning: {warning}"));
         }
-        for (side, name) in self.task.sides.iter().zip(["A", "B"]) {
+        for (name, side) in self.task.lettered() {
             if let Some(bound) = session::store_bound(&side.plan) {
                 self.progress.say(&format!("{name}: {bound}"));
             }
@@ -118,12 +122,17 @@ impl Turns<'_> {
             (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
         });
         let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
+        let sides: Vec<String> =
+            self.task.lettered().map(|(letter, side)| format!("{letter} ({})", side.label)).collect();
+        let reference = match self.task.reference {
+            Letter::A if sides.len() == 2 => String::new(),
+            letter => format!("; the reference is {}", letter.as_str()),
+        };
         self.progress.say(&format!(
-            "{}: A ({}) against B ({}), {} pairs, about {} min; seed {}",
+            "{}: {}{reference}, {}, about {} min; seed {}",
             self.task.name,
-            self.task.sides[0].label,
-            self.task.sides[1].label,
-            design.pairs,
+            sides.join(" against "),
+            show::several(u64::from(design.pairs), words::noun(sides.len())),
             seconds.div_ceil(60),
             design.seed
         ));
@@ -142,14 +151,37 @@ impl Turns<'_> {
         pause::pause(&lines, self.interrupt)
     }
 
-    /// Runs the pairs: all of them, or up to an interruption or to the point where more runs cannot change the result. The
+    /// Starts or reaches the bus of each side once, and proves that every group receives, so that no run is wasted on a
+    /// side that cannot run.
+    fn check_all(&mut self) -> Result<(), Failure> {
+        for (letter, side) in self.task.lettered() {
+            if self.interrupt.level() > 0 {
+                return Err(interrupted());
+            }
+            let (identity, clock) = (Identity::new(), Clock::start());
+            let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
+            let broker = session::rehearse(&side.plan, &side.choice, order).map_err(|error| {
+                let failure = Failure::from(error);
+                Failure { text: format!("side {letter}: {}", failure.text), ..failure }
+            })?;
+            let line = format!(
+                "checked {letter}: {} {}, an acknowledgement means {}",
+                broker.product, broker.version, broker.durability
+            );
+            self.progress.say(&show::plain(&line));
+        }
+        Ok(())
+    }
+
+    /// Runs the rounds: all of them, or up to an interruption or to the point where more runs cannot change the result. The
     /// measured figures never stop it.
-    fn pairs(&mut self, clock: Clock) -> Result<(Vec<Pair>, Option<String>), Failure> {
+    fn rounds(&mut self, clock: Clock) -> Result<(Vec<Round>, Option<String>), Failure> {
         let design = &self.task.design;
-        let mut pairs: Vec<Pair> = Vec::new();
-        for (number, order) in (1..).zip(order(design.seed, design.pairs)) {
-            let mut pair = Pair { number, order, a: Trial::default(), b: Trial::default(), excluded: None };
-            for at in if order == Order::Ab { [0, 1] } else { [1, 0] } {
+        let sides = self.task.sides.len();
+        let mut rounds: Vec<Round> = Vec::new();
+        for (number, order) in (1..).zip(orders(design.seed, sides, design.pairs)) {
+            let mut round = Round { number, order: order.clone(), trials: vec![Trial::default(); sides] };
+            for at in order {
                 if self.interrupt.level() == 0 {
                     self.cool_down(clock);
                 }
@@ -157,34 +189,50 @@ impl Turns<'_> {
                     break;
                 }
                 let trial = self.one(at, number)?;
-                self.progress.say(&words::progress(&trial, number, design.pairs));
-                *(if at == 0 { &mut pair.a } else { &mut pair.b }) = trial;
+                self.progress.say(&words::progress(&trial, words::noun(sides), number, design.pairs));
+                round.trials[at] = trial;
             }
-            if pair.a.outcome != Outcome::NotRun || pair.b.outcome != Outcome::NotRun {
-                pairs.push(pair);
+            if round.trials.iter().any(|trial| trial.outcome != Outcome::NotRun) {
+                rounds.push(round);
             }
-            if let Some(why) = self.stops(&pairs) {
-                return Ok((pairs, Some(why)));
+            if let Some(why) = self.stops(&rounds) {
+                return Ok((rounds, Some(why)));
             }
         }
-        Ok((pairs, None))
+        Ok((rounds, None))
     }
 
-    /// The reason to stop, if there is one.
-    fn stops(&self, pairs: &[Pair]) -> Option<String> {
-        let design = &self.task.design;
+    /// The reason to stop, if there is one: no contrast can come to a finding any more.
+    fn stops(&self, rounds: &[Round]) -> Option<String> {
         if self.interrupt.level() > 0 {
             return Some("interrupted".into());
         }
-        let durability = |at: usize| self.setups[at].sample.as_ref().map(|record| &record.broker.durability);
-        if let (Some(a), Some(b), false) = (durability(0), durability(1), design.allow_unequal)
+        let setups = Setups::new(self.setups.iter().collect(), self.task.reference)?;
+        let (first, others) = setups.contrasts();
+        let mut hopeless = None;
+        for contrast in std::iter::once(first).chain(others) {
+            hopeless = Some(self.hopeless(contrast, rounds)?);
+        }
+        hopeless
+    }
+
+    /// Why no more rounds can lead to a finding on this contrast.
+    fn hopeless(&self, contrast: Contrast, rounds: &[Round]) -> Option<String> {
+        let design = &self.task.design;
+        let durability =
+            |at: Letter| self.setups[at.index()].sample.as_ref().map(|record| &record.broker.durability);
+        if let (Some(a), Some(b), false) =
+            (durability(contrast.reference), durability(contrast.side), design.allow_unequal)
             && a != b
         {
             return Some("the sides turned out to differ in durability".into());
         }
-        let measured = |trial: &Trial| trial.outcome == Outcome::Measured;
-        let whole = num::count32(pairs.iter().filter(|pair| measured(&pair.a) && measured(&pair.b)).count());
-        let left = design.pairs - num::count32(pairs.len());
+        let measured = |round: &&Round| {
+            let of = |letter: Letter| round.trials[letter.index()].outcome == Outcome::Measured;
+            of(contrast.reference) && of(contrast.side)
+        };
+        let whole = num::count32(rounds.iter().filter(measured).count());
+        let left = design.pairs - num::count32(rounds.len());
         (left > 0 && design.pairs >= FEWEST_PAIRS && whole + left < FEWEST_PAIRS)
             .then(|| format!("usable pairs so far: {whole}; remaining: {left}; needed: {FEWEST_PAIRS}"))
     }
@@ -202,9 +250,10 @@ impl Turns<'_> {
     /// Makes one run of a side. A failed broker is a result of the run; a plan that the broker rejects is an error.
     fn one(&mut self, at: usize, number: u32) -> Result<Trial, Failure> {
         let side = &self.task.sides[at];
-        let name = format!("{}-{number:02}", ["a", "b"][at]);
+        let letter = Letter::ALL.get(at).map_or("a", |letter| letter.lower());
+        let name = format!("{letter}-{number:02}");
         let folder = self.folder.inside(&name).map_err(|error| Failure::environment(&error))?;
-        // Each pair has its own event schedule, the same for both runs: else the peculiarities of one schedule affect all pairs.
+        // Each round has its own event schedule, the same for all its runs: else the peculiarities of one schedule affect all rounds.
         let mut plan = side.plan.clone();
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
         let (identity, clock) = (Identity::new(), Clock::start());

@@ -129,8 +129,8 @@ fn percentiles(record: &Record) -> Chart {
         backdrop: None,
     };
     Chart {
-        id: "latency-percentiles",
-        title: "Latency by percentile",
+        id: "latency-percentiles".to_owned(),
+        title: "Latency by percentile".to_owned(),
         about: "Share of the load by latency. A line that stays low on the right has no tail.".into(),
         seen,
         picture: if spreads.is_empty() { Err(no_samples(record)) } else { Ok(plot.picture()) },
@@ -226,7 +226,7 @@ fn over_time(time: &Time<'_>, words: &Words, wanted: &[Wanted<'_>], limits: Vec<
     } else {
         words.about.to_owned()
     };
-    Chart { id: words.id, title: words.title, about, seen, picture, table }
+    Chart { id: words.id.to_owned(), title: words.title.to_owned(), about, seen, picture, table }
 }
 
 fn latency_over_time(record: &Record, time: &Time<'_>) -> Chart {
@@ -326,8 +326,8 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
         .picture())
     };
     Chart {
-        id: "latency-heat",
-        title: "Latency heat map",
+        id: "latency-heat".to_owned(),
+        title: "Latency heat map".to_owned(),
         about: "Number of events by time and latency: the stronger the colour, the more events per second (log). Two bands are two populations, which no percentile shows; a vertical column of dots is a stall.".into(),
         seen,
         picture,

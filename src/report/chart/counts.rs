@@ -106,5 +106,5 @@ fn bars(
     } else {
         Ok(Bars { title: axis, series, rows }.picture())
     };
-    Chart { id, title, about: about.to_owned(), seen, picture, table }
+    Chart { id: id.to_owned(), title: title.to_owned(), about: about.to_owned(), seen, picture, table }
 }

@@ -20,9 +20,9 @@ use plot::Picture;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chart {
     /// Name of its file and its HTML anchor.
-    pub(crate) id: &'static str,
+    pub(crate) id: String,
     /// Title.
-    pub(crate) title: &'static str,
+    pub(crate) title: String,
     /// How to read it.
     pub(crate) about: String,
     /// Text alternative of the picture.
@@ -50,13 +50,13 @@ impl Chart {
     }
 
     fn svg(&self, (width, height, elements): &(u32, u32, String), size: &str) -> String {
-        let id = self.id;
+        let id = &self.id;
         format!(
             "<svg class=\"chart {size}\" viewBox=\"0 0 {} {}\" role=\"img\" aria-labelledby=\"{id}-{size}-t {id}-{size}-d\">\n\
              <title id=\"{id}-{size}-t\">{}</title>\n<desc id=\"{id}-{size}-d\">{}</desc>\n{elements}</svg>",
             width * 10,
             height * 10,
-            escaped(self.title),
+            escaped(&self.title),
             escaped(&self.seen),
         )
     }
@@ -83,7 +83,7 @@ impl Chart {
             style::of_file(),
             height * 10 + 180,
             escaped(&pen::fit(under, 950.0)),
-            title = escaped(self.title),
+            title = escaped(&self.title),
         )
     }
 }

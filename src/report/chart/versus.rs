@@ -4,9 +4,9 @@ use super::Chart;
 use super::pen::{Ink, Pen, Side, draw, fit, width};
 use super::plot::{Across, Line, Picture, Plot};
 use super::scale::{Scale, percentile, short};
-use crate::compare::{Comparison, Family, Finding, MetricResult, Outcome, Pair, Trial};
+use crate::compare::{Comparison, Family, Finding, MetricResult, Order, Outcome, Pair, Trial};
 use crate::num;
-use crate::report::compare::{figure, finding_word, interval, ratio, side_name};
+use crate::report::compare::{figure, finding_word, interval, ratio, side_name, side_names};
 use crate::report::show;
 use crate::report::table::Table;
 use crate::stats;
@@ -22,11 +22,25 @@ const TICKS: [f64; 21] = [
     100.0, 1000.0,
 ];
 
+/// The longest name of a side in a legend, in characters.
+const LEGEND: usize = 44;
+
 const A: u8 = 0;
 const B: u8 = 1;
 
-/// Builds all charts; a chart without data has the reason.
+/// Builds all charts of a contrast; a chart without data has the reason. Those of other contrasts than B against A have the
+/// letter of the side in their names.
 pub(crate) fn all(c: &Comparison) -> Vec<Chart> {
+    let mut charts = of_contrast(c);
+    if !c.sides.contrast.is_default() {
+        for chart in &mut charts {
+            chart.id = format!("{}-{}", chart.id, c.sides.contrast.side.lower());
+        }
+    }
+    charts
+}
+
+fn of_contrast(c: &Comparison) -> Vec<Chart> {
     let deciding = c.metrics.iter().find(|m| m.family == Family::Deciding);
     let median = c.metrics.iter().find(|m| m.name == "latency.p50");
     let mut charts = vec![ratios(c), curves(c)];
@@ -66,7 +80,8 @@ const fn ink(finding: Finding) -> Ink {
 
 fn ratios(c: &Comparison) -> Chart {
     let shown: Vec<&MetricResult> = c.metrics.iter().filter(|m| m.ratio.is_some()).collect();
-    let mut table = Table::new(["metric", "B / A", "interval", "p adjusted", "finding"]);
+    let ratio_of = c.sides.contrast.ratio();
+    let mut table = Table::new(["metric", &ratio_of, "interval", "p adjusted", "finding"]);
     for m in &shown {
         let p = m.p_adjusted.map_or_else(|| "–".into(), |p| format!("{p:.4}"));
         table.row([
@@ -90,11 +105,12 @@ fn ratios(c: &Comparison) -> Chart {
         Ok(Picture { wide: size(WIDE), narrow: size(NARROW) })
     };
     Chart {
-        id: "ratios",
-        title: "Ratios B / A",
+        id: "ratios".to_owned(),
+        title: format!("Ratios {ratio_of}"),
         about: format!(
-            "The large dot is the median ratio, the bar its {:.0} % interval, each small dot a pair. Left of 1, B is lower, which is better; the shaded band is the minimum effect. Orange: worse. Green: better. Blue: equivalent. Grey: not shown or inconclusive.",
-            (1.0 - c.design.alpha) * 100.0
+            "The large dot is the median ratio, the bar its {:.0} % interval, each small dot a pair. Left of 1, {} is lower, which is better; the shaded band is the minimum effect. Orange: worse. Green: better. Blue: equivalent. Grey: not shown or inconclusive.",
+            (1.0 - c.design.alpha) * 100.0,
+            c.sides.contrast.side.as_str()
         ),
         seen: seen.collect::<Vec<_>>().join("; "),
         picture,
@@ -121,7 +137,12 @@ fn draw_ratios(c: &Comparison, shown: &[&MetricResult], total: f64) -> (f64, Str
     let bottom = top + step * f64::from(num::count32(shown.len()));
     let height = bottom + 28.0;
     let elements = draw((total, height), |pen| {
-        let title = fit("B / A (log): to the left B is lower, to the right higher", total);
+        let contrast = c.sides.contrast;
+        let side = contrast.side.as_str();
+        let title = fit(
+            &format!("{} (log): to the left {side} is lower, to the right higher", contrast.ratio()),
+            total,
+        );
         pen.text((0.0, ROW / 2.0), &title, Side::Start, Ink::Muted);
         let band = 1.0 + c.design.min_effect;
         pen.rect((axis.x(1.0 / band), top), (axis.x(band), bottom), Ink::Phase);
@@ -206,32 +227,31 @@ fn value_at(curve: &[(f64, f64)], nines: f64) -> Option<f64> {
 }
 
 fn curves(c: &Comparison) -> Chart {
-    let sides = [(A, "A", &c.sides.a, used(c, |p| &p.a)), (B, "B", &c.sides.b, used(c, |p| &p.b))];
+    let [letter_a, letter_b] = c.sides.contrast.letters();
+    let sides = [(A, letter_a, used(c, |p| &p.a)), (B, letter_b, used(c, |p| &p.b))];
+    // A name has a row of its own in a narrow chart.
+    let names = legend(c, NARROW - 40.0);
     let mut lines: Vec<Line> = Vec::new();
-    for (n, _, _, trials) in &sides {
+    for (n, _, trials) in &sides {
         for trial in trials {
             let points = trial.curve.iter().map(|(x, y)| (*x, num::f64_of((*y).max(1)))).collect();
             lines.push(Line { name: String::new(), ink: Ink::Thin(*n), stretches: vec![points] });
         }
     }
-    let mut table =
-        Table::new(["percentile".to_owned(), side_name("A", &c.sides.a), side_name("B", &c.sides.b)]);
-    let middles: Vec<Vec<(f64, f64)>> = sides.iter().map(|(_, _, _, trials)| middle(trials)).collect();
+    let full = c.sides.lettered().map(|(letter, side)| side_name(letter, side));
+    let mut table = Table::new(std::iter::once("percentile".to_owned()).chain(full));
+    let middles: Vec<Vec<(f64, f64)>> = sides.iter().map(|(_, _, trials)| middle(trials)).collect();
     let nines = middles.iter().filter_map(|m| m.last()).map(|(x, _)| *x).fold(1.0, f64::max);
     for tick in (Scale::Nines { nines }).ticks(9) {
         let cells = middles.iter().map(|m| value_at(m, tick).map_or_else(|| "–".into(), ns));
         table.row(std::iter::once(percentile(tick)).chain(cells));
     }
-    for ((n, letter, side, _), points) in sides.iter().zip(&middles) {
+    for (((n, ..), name), points) in sides.iter().zip(&names).zip(&middles) {
         if !points.is_empty() {
-            lines.push(Line {
-                name: side_name(letter, side),
-                ink: Ink::Series(*n),
-                stretches: vec![points.clone()],
-            });
+            lines.push(Line { name: name.clone(), ink: Ink::Series(*n), stretches: vec![points.clone()] });
         }
     }
-    let seen = sides.iter().zip(&middles).filter_map(|((_, letter, ..), m)| {
+    let seen = sides.iter().zip(&middles).filter_map(|((_, letter, _), m)| {
         Some(format!("{letter}: median {}, 99% within {}", ns(value_at(m, 0.301)?), ns(value_at(m, 2.0)?)))
     });
     let seen = seen.collect::<Vec<_>>().join("; ");
@@ -249,8 +269,8 @@ fn curves(c: &Comparison) -> Chart {
     let picture =
         if values.is_empty() { Err("No pair of runs has latencies.".to_owned()) } else { Ok(plot.picture()) };
     Chart {
-        id: "curves",
-        title: "Latency by percentile, both sides",
+        id: "curves".to_owned(),
+        title: "Latency by percentile, both sides".to_owned(),
         about: "Thick: the median over the runs; thin: each run. Where the thin lines of one side are far apart, runs vary without any change.".into(),
         seen,
         picture,
@@ -264,15 +284,19 @@ fn ns(value: f64) -> String {
 
 // --- Every pair.
 
-fn paired(c: &Comparison, metric: &MetricResult, id: &'static str, title: &'static str) -> Chart {
+fn paired(c: &Comparison, metric: &MetricResult, id: &str, title: &str) -> Chart {
+    let [letter_a, letter_b] = c.sides.contrast.letters();
     let of = |trial: &Trial| trial.figures.get(&metric.name).copied().filter(|v| *v > 0.0);
     let points: Vec<(&Pair, Option<f64>, Option<f64>)> =
         c.pairs.iter().map(|p| (p, of(&p.a), of(&p.b))).collect();
-    let mut table = Table::new(["pair", "first", "A", "B", "B / A", ""]);
+    let mut table = Table::new(["pair", "first", letter_a, letter_b, &c.sides.contrast.ratio(), ""]);
     for (pair, a, b) in &points {
         let cell = |v: &Option<f64>| v.map_or_else(|| "–".to_owned(), |v| figure(metric.unit, v));
         let quotient = a.zip(*b).map_or_else(|| "–".to_owned(), |(a, b)| ratio(b / a));
-        let first = format!("{:?}", pair.order).to_uppercase();
+        let first = match pair.order {
+            Order::Ab => format!("{letter_a}{letter_b}"),
+            Order::Ba => format!("{letter_b}{letter_a}"),
+        };
         let out = pair.excluded.as_ref().map_or("", |_| "left out");
         table.row([pair.number.to_string(), first, cell(a), cell(b), quotient, out.to_owned()]);
     }
@@ -293,15 +317,27 @@ fn paired(c: &Comparison, metric: &MetricResult, id: &'static str, title: &'stat
         Ok(Picture { wide: size(WIDE, 220.0), narrow: size(NARROW, 190.0) })
     };
     Chart {
-        id,
-        title,
+        id: id.to_owned(),
+        title: title.to_owned(),
         about: format!(
             "{}: each pair as it ran, from left to right; a line joins the two runs. Small and grey: left out.",
             metric.title
         ),
-        seen: format!("B is lower in {lower} of {counted} pairs"),
+        seen: format!("{letter_b} is lower in {lower} of {counted} pairs"),
         picture,
         table,
+    }
+}
+
+/// The names of both sides in this many pixels each; what differs is not cut.
+fn legend(c: &Comparison, pixels: f64) -> [String; 2] {
+    let mut letters = LEGEND;
+    loop {
+        let names = side_names(&c.sides, letters);
+        if letters <= 8 || names.iter().all(|name| width(name) <= pixels) {
+            return names;
+        }
+        letters -= 1;
     }
 }
 
@@ -320,17 +356,12 @@ fn draw_pairs(
     let y = |v: f64| bottom - up.position(v) * plot;
     let step = (right - left) / f64::from(num::count32(points.len()).max(1));
     let elements = draw((total, bottom + 44.0), |pen| {
-        for (n, (ink, letter, side)) in
-            [(Ink::Series(A), "A", &c.sides.a), (Ink::Series(B), "B", &c.sides.b)].into_iter().enumerate()
-        {
+        let room = total / 2.0 - 26.0;
+        let names = legend(c, room);
+        for (n, (ink, name)) in [Ink::Series(A), Ink::Series(B)].into_iter().zip(&names).enumerate() {
             let x = f64::from(num::count32(n)) * total / 2.0;
             pen.dot((x + 8.0, ROW / 2.0), 5, ink);
-            pen.text(
-                (x + 20.0, ROW / 2.0),
-                &fit(&side_name(letter, side), total / 2.0 - 26.0),
-                Side::Start,
-                Ink::Text,
-            );
+            pen.text((x + 20.0, ROW / 2.0), &fit(name, room), Side::Start, Ink::Text);
         }
         pen.text((0.0, 1.5 * ROW), &fit(&format!("{} (log)", metric.title), total), Side::Start, Ink::Muted);
         for (value, text) in &marks {

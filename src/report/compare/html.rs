@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::first::{Answer, First, first, tag};
 use super::{figure, interval, ratio, sections};
 use crate::compare::{Comparison, Finding, MetricResult, Reason};
 use crate::report::chart::{self, Chart};
@@ -22,10 +23,28 @@ struct Page<'a> {
     under: String,
     banners: Vec<String>,
     class: &'static str,
-    word: &'static str,
+    word: String,
+    answers: Vec<(Answer, &'static str, &'static str)>,
+    note: String,
+    notes: Vec<String>,
+    parts: Vec<Part<'a>>,
+    design: String,
+    command: String,
+    version: String,
+    schema: String,
+}
+
+/// One side against the reference.
+struct Part<'a> {
+    /// Title, if there are several.
+    title: Option<String>,
+    /// End of its anchors: empty for B against A.
+    id: String,
+    a: &'static str,
+    b: &'static str,
+    ratio: String,
     sentence: String,
     remarks: Vec<String>,
-    notes: Vec<String>,
     key: Vec<(String, String)>,
     fairness: Table,
     one_sided: Table,
@@ -39,10 +58,6 @@ struct Page<'a> {
     claims: Vec<(Claim, &'static str)>,
     pairs: Table,
     runs: Vec<String>,
-    design: String,
-    command: String,
-    version: String,
-    schema: String,
 }
 
 struct Metric {
@@ -90,24 +105,21 @@ fn metric(m: &MetricResult) -> Metric {
     }
 }
 
-/// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
-pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
-    let style = style::of_page() + UNFOLDED;
-    let plain = |texts: &[String]| texts.iter().map(|text| show::plain(text)).collect::<Vec<_>>();
-    let page = Page {
-        style_hash: hash(&style),
-        style,
-        script: SCRIPT,
-        script_hash: hash(SCRIPT),
-        name: show::plain(&c.about.name),
-        description: show::plain(&c.about.description),
-        under: sections::under(c),
-        banners: sections::banners(c),
-        class: class(c.verdict.finding),
-        word: sections::word(c.verdict.finding),
+fn part<'a>(c: &Comparison, several: bool, charts: &'a [Chart]) -> Part<'a> {
+    let [a, b] = c.sides.contrast.letters();
+    let [name_a, name_b] = sections::names(c);
+    Part {
+        title: several.then(|| format!("{name_b} against {name_a}")),
+        id: if c.sides.contrast.is_default() {
+            String::new()
+        } else {
+            format!("-{}", c.sides.contrast.side.lower())
+        },
+        a,
+        b,
+        ratio: c.sides.contrast.ratio(),
         sentence: show::plain(&c.verdict.sentence),
         remarks: plain(&c.verdict.remarks),
-        notes: plain(&c.about.notes),
         key: sections::key(c),
         fairness: sections::fairness(c, sections::Rows::Important),
         one_sided: sections::one_sided(c),
@@ -122,10 +134,45 @@ pub(super) fn page(c: &Comparison, charts: &[Chart]) -> String {
         groups: sections::groups(c),
         charts,
         ledger: sections::ledger(c),
-        cost: c.cost.as_ref().map(sections::cost),
+        cost: sections::cost(c),
         claims: c.claims.iter().map(plain_claim).collect(),
         pairs: sections::pairs(c),
         runs: sections::runs(c),
+    }
+}
+
+fn plain(texts: &[String]) -> Vec<String> {
+    texts.iter().map(|text| show::plain(text)).collect()
+}
+
+/// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
+pub(super) fn page(c: &Comparison, contrasts: &[Comparison], charts: &[Vec<Chart>]) -> String {
+    let style = style::of_page() + UNFOLDED;
+    let First { answers, note } = first(c);
+    let answers = answers.into_iter().map(|answer| {
+        let (class, tag) = (class(answer.finding), tag(answer.finding));
+        (answer, class, tag)
+    });
+    let several = contrasts.len() > 1;
+    let page = Page {
+        style_hash: hash(&style),
+        style,
+        script: SCRIPT,
+        script_hash: hash(SCRIPT),
+        name: show::plain(&c.about.name),
+        description: show::plain(&c.about.description),
+        under: sections::under(c),
+        banners: sections::banners(c),
+        class: class(c.finding()),
+        word: sections::word(c),
+        answers: answers.collect(),
+        note,
+        notes: plain(&c.about.notes),
+        parts: contrasts
+            .iter()
+            .zip(charts)
+            .map(|(contrast, charts)| part(contrast, several, charts))
+            .collect(),
         design: show::plain(&sections::design(c)),
         command: sections::command(c),
         version: show::plain(&c.about.tickgate),

@@ -1,5 +1,6 @@
 //! The comparison as Markdown for a CI job, the verdict first.
 
+use super::first::{first, tag};
 use super::sections;
 use crate::compare::{Comparison, Finding};
 use crate::report::markdown::{escaped, table};
@@ -12,17 +13,45 @@ pub fn markdown(c: &Comparison) -> String {
         out.push_str(text);
         out.push('\n');
     };
-    let sign = match c.verdict.finding {
+    let sign = match c.finding() {
         Finding::Worse => "❌",
         Finding::Inconclusive => "❔",
         Finding::Better | Finding::Equivalent | Finding::NoDifferenceShown => "✅",
     };
-    say(&format!("## {sign} {}: {}\n", sections::word(c.verdict.finding), escaped(&c.about.name)));
+    say(&format!("## {sign} {}: {}\n", sections::word(c), escaped(&c.about.name)));
     for banner in sections::banners(c) {
         say(&format!("> **{}**\n", escaped(&banner)));
     }
-    say(&format!("**{}**\n", escaped(&c.verdict.sentence)));
+    let first = first(c);
+    for answer in &first.answers {
+        say(&format!("**{}: {}**\n", escaped(&answer.title), tag(answer.finding)));
+        for line in &answer.lines {
+            say(&format!("- {}", escaped(line)));
+        }
+        say("");
+    }
+    say(&format!("{}\n", escaped(&first.note)));
     say(&format!("{}\n", escaped(&sections::under(c))));
+    let contrasts = c.contrasts();
+    for contrast in &contrasts {
+        if contrasts.len() > 1 {
+            let [a, b] = sections::names(contrast);
+            say(&format!("### {}\n", escaped(&format!("{b} against {a}"))));
+        }
+        say(&details(contrast));
+    }
+    say(&escaped(&sections::design(c)));
+    out
+}
+
+/// One contrast in full.
+fn details(c: &Comparison) -> String {
+    let mut out = String::new();
+    let mut say = |text: &str| {
+        out.push_str(text);
+        out.push('\n');
+    };
+    say(&format!("**{}**\n", escaped(&c.verdict.sentence)));
     say(&table(&sections::fairness(c, sections::Rows::Important)));
     let one_sided = sections::one_sided(c);
     if !one_sided.rows.is_empty() {
@@ -44,17 +73,15 @@ pub fn markdown(c: &Comparison) -> String {
     }
     say("");
     say(&table(&sections::ledger(c)));
-    if let Some(cost) = &c.cost {
-        let (bill, said) = sections::cost(cost);
+    if let Some((bill, said)) = sections::cost(c) {
         say(&table(&bill));
         say(&format!("{}\n", escaped(&said)));
     }
     for claim in &c.claims {
         say(&format!("- {} → {} (**{}**)", escaped(&claim.says), escaped(&claim.measured), claim.support));
     }
-    say("\n<details><summary>Every pair, and the method</summary>\n");
+    say("\n<details><summary>Every pair</summary>\n");
     say(&table(&sections::pairs(c)));
-    say(&format!("{}\n", escaped(&sections::design(c))));
-    say("</details>");
+    say("</details>\n");
     out
 }

@@ -1,5 +1,6 @@
 //! Renderers of a comparison: they turn a [`Comparison`] into files and text.
 
+mod first;
 mod html;
 mod markdown;
 mod sections;
@@ -11,28 +12,39 @@ pub use terminal::terminal;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::chart;
+use super::labels::distinct;
 use super::show;
 pub(crate) use crate::compare::ratio;
-use crate::compare::{Comparison, Family, Finding, Interval, Outcome, Side, Trial, Unit};
+use crate::compare::{Comparison, Family, Finding, Interval, Outcome, Side, Sides, Trial, Unit, Verdict};
 use crate::num;
 
 /// Every file of a comparison's report except `compare.json`; the same comparison gives the same bytes.
 #[must_use]
 pub fn files(c: &Comparison) -> Vec<(String, Vec<u8>)> {
-    let charts = chart::of_comparison(c);
+    let contrasts = c.contrasts();
+    let charts: Vec<Vec<chart::Chart>> = contrasts.iter().map(chart::of_comparison).collect();
     let under = sections::under(c);
-    let mut files = vec![("compare.html".to_owned(), html::page(c, &charts).into_bytes())];
+    let mut files = vec![("compare.html".to_owned(), html::page(c, &contrasts, &charts).into_bytes())];
     files.extend(
-        charts.iter().map(|chart| (format!("charts/{}.svg", chart.id), chart.file(&under).into_bytes())),
+        charts
+            .iter()
+            .flatten()
+            .map(|chart| (format!("charts/{}.svg", chart.id), chart.file(&under).into_bytes())),
     );
     files.push(("compare.md".into(), markdown(c).into_bytes()));
     files.push(("compare.junit.xml".into(), junit(c).into_bytes()));
     files
 }
 
-/// A progress line about a run that has ended.
+/// Runs next to each other in time: a pair of two sides, or a round of more.
 #[must_use]
-pub fn progress(trial: &Trial, pair: u32, pairs: u32) -> String {
+pub const fn noun(sides: usize) -> &'static str {
+    if sides > 2 { "round" } else { "pair" }
+}
+
+/// A progress line about a run that has ended, in a pair or a round.
+#[must_use]
+pub fn progress(trial: &Trial, noun: &str, number: u32, of: u32) -> String {
     let what = match trial.outcome {
         Outcome::Measured => {
             let figure =
@@ -52,7 +64,7 @@ pub fn progress(trial: &Trial, pair: u32, pairs: u32) -> String {
         format!(", {} of {} carried", show::count(load.carried), show::count(load.due))
     });
     let why = trial.reason.as_ref().map_or_else(String::new, |why| format!(": {}", show::fit(why, 200)));
-    format!("pair {pair} of {pairs}, {}: {what}{lost}{carried}{why}", trial.folder)
+    format!("{noun} {number} of {of}, {}: {what}{lost}{carried}{why}", trial.folder)
 }
 
 /// Formats a figure with its unit.
@@ -83,7 +95,24 @@ pub(crate) fn side_name(letter: &str, side: &Side) -> String {
     if side.label.is_empty() { letter.to_owned() } else { show::plain(&format!("{letter} ({})", side.label)) }
 }
 
-/// `JUnit` XML: a test case for each deciding metric, one for delivery faults, and one for the whole comparison.
+/// The names of both sides in at most `width` characters each, which differ as their labels do.
+pub(crate) fn side_names(sides: &Sides, width: usize) -> [String; 2] {
+    // Letter, space and brackets.
+    let [a, b] = both(&sides.a.label, &sides.b.label, width.saturating_sub(4));
+    let [letter_a, letter_b] = sides.contrast.letters();
+    let name = |letter: &str, label: String| {
+        if label.is_empty() { letter.to_owned() } else { format!("{letter} ({label})") }
+    };
+    [name(letter_a, a), name(letter_b, b)]
+}
+
+/// Two texts beside each other, in at most `width` characters each: what they have in common is cut, not what differs.
+pub(crate) fn both(a: &str, b: &str, width: usize) -> [String; 2] {
+    let mut short = distinct(&[a.to_owned(), b.to_owned()], width).into_iter();
+    [short.next().unwrap_or_default(), short.next().unwrap_or_default()]
+}
+
+/// `JUnit` XML: a test case for each deciding metric of each side, and one for the comparison of the side.
 fn junit(c: &Comparison) -> String {
     let mut suite = TestSuite::new(show::plain(&c.about.name));
     suite.add_property(("comparison".to_owned(), show::plain(&c.about.id)));
@@ -108,10 +137,16 @@ fn junit(c: &Comparison) -> String {
         case.set_system_out(show::plain(message));
         case
     };
-    for m in c.metrics.iter().filter(|m| m.family == Family::Deciding) {
-        suite.add_test_case(case(&m.title, m.finding, &m.why));
+    for contrast in c.contrasts() {
+        // The names of two sides have no letters.
+        let side =
+            if c.others.is_empty() { String::new() } else { format!("{}: ", sections::names(&contrast)[1]) };
+        for m in contrast.metrics.iter().filter(|m| m.family == Family::Deciding) {
+            suite.add_test_case(case(&format!("{side}{}", m.title), m.finding, &m.why));
+        }
+        let Verdict { finding, sentence, .. } = &contrast.verdict;
+        suite.add_test_case(case(&format!("{side}the comparison"), *finding, sentence));
     }
-    suite.add_test_case(case("the comparison", c.verdict.finding, &c.verdict.sentence));
     let mut report = Report::new("tickgate");
     report.add_test_suite(suite);
     super::junit::text(&report)

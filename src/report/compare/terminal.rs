@@ -1,27 +1,62 @@
 //! The comparison as text for a terminal, in 80 columns.
 
-use super::{figure, finding_word, interval, ratio, sections, side_name};
+use super::first::{first, tag};
+use super::{both, figure, finding_word, interval, ratio, sections, side_name, side_names};
 use crate::compare::{Comparison, Finding, Side};
 use crate::report::show;
 use crate::report::terminal::Style;
 
 const WIDTH: usize = 80;
+/// Width of a setting's value.
+const VALUE: usize = 24;
 /// Maximum number of settings listed; the HTML page has all.
 const SETTINGS: usize = 24;
 
-/// Renders the comparison, ending with the verdict.
+/// Renders the comparison: the first screen, each side against the reference, and the verdict at the end.
 #[must_use]
 pub fn terminal(c: &Comparison, style: Style) -> String {
-    let wrapped = |text: &str| show::wrap(text, WIDTH, "");
+    let contrasts = c.contrasts();
     let mut lines: Vec<String> = sections::banners(c).iter().map(|banner| wrapped(banner)).collect();
     lines.push(wrapped(&format!("{}: {}", c.about.name, sections::under(c))));
     lines.push(String::new());
-    lines.extend(settings(c));
+    lines.extend(first_screen(c));
+    for contrast in &contrasts {
+        lines.push(String::new());
+        if contrasts.len() > 1 {
+            let [a, b] = sections::names(contrast);
+            lines.push(wrapped(&format!("== {b} against {a}")));
+        }
+        lines.extend(details(contrast));
+    }
+    lines.push(String::new());
+    lines.extend(contrasts.iter().map(|contrast| wrapped(&contrast.verdict.sentence)));
+    lines.push(format!("verdict: {}", coloured(&sections::word(c), c.finding(), style)));
+    lines.join("\n") + "\n"
+}
+
+fn wrapped(text: &str) -> String {
+    show::wrap(text, WIDTH, "")
+}
+
+fn first_screen(c: &Comparison) -> Vec<String> {
+    let first = first(c);
+    let mut lines = Vec::new();
+    for answer in &first.answers {
+        lines.push(wrapped(&format!("{}: {}", answer.title, tag(answer.finding))));
+        lines.extend(answer.lines.iter().map(|line| show::wrap(line, WIDTH, "  ")));
+    }
+    lines.push(wrapped(&first.note));
+    lines
+}
+
+/// One contrast in full.
+fn details(c: &Comparison) -> Vec<String> {
+    let mut lines = settings(c);
     lines.push(String::new());
     lines.extend(metrics(c));
     lines.push(String::new());
-    lines.extend([("A", &c.sides.a), ("B", &c.sides.b)].map(|(letter, side)| wrapped(&runs(letter, side))));
-    lines.extend(c.cost.iter().map(|cost| wrapped(&sections::cost(cost).1)));
+    lines.extend(c.sides.lettered().map(|(letter, side)| wrapped(&runs(letter, side))));
+    lines.extend(sections::cost(c).iter().map(|(_, said)| wrapped(said)));
     let claims = c.claims.iter();
     lines.extend(
         claims.map(|claim| wrapped(&format!("{}: {} ({})", claim.says, claim.measured, claim.support))),
@@ -31,18 +66,18 @@ pub fn terminal(c: &Comparison, style: Style) -> String {
         lines.push(wrapped(&reason.what));
         lines.push(show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
     }
-    lines.push(String::new());
-    lines.push(wrapped(&c.verdict.sentence));
-    lines.push(format!("verdict: {}", coloured(c.verdict.finding, style)));
-    lines.join("\n") + "\n"
+    lines
 }
 
 fn settings(c: &Comparison) -> Vec<String> {
+    // What differs stands beside each other, so it is not cut there.
     let line = |name: &str, a: &str, b: &str| {
-        format!("{:<30} {:<24} {:<24}", show::fit(name, 30), show::fit(a, 24), show::fit(b, 24))
+        let [a, b] = both(a, b, VALUE);
+        format!("{:<30} {a:<VALUE$} {b:<VALUE$}", show::fit(name, 30))
     };
     let table = sections::fairness(c, sections::Rows::Differing);
-    let head = line("", &side_name("A", &c.sides.a), &side_name("B", &c.sides.b));
+    let [a, b] = side_names(&c.sides, VALUE);
+    let head = line("", &a, &b);
     let rows = table.rows.iter().take(SETTINGS).map(|row| line(&row[0], &row[1], &row[2]));
     let alone = sections::fairness(c, sections::Rows::OneSided).rows.len();
     let more = (alone > 0).then(|| format!("settings of one side only: {alone}, in the report"));
@@ -50,8 +85,10 @@ fn settings(c: &Comparison) -> Vec<String> {
 }
 
 fn metrics(c: &Comparison) -> Vec<String> {
+    let contrast = c.sides.contrast;
+    let [a, b] = contrast.letters();
     let head =
-        format!("{:<20} {:>8} {:>8} {:>6} {:>13} {:>6} finding", "", "A", "B", "B / A", "interval", "p adj");
+        format!("{:<20} {a:>8} {b:>8} {:>6} {:>13} {:>6} finding", "", contrast.ratio(), "interval", "p adj");
     let row = c.metrics.iter().map(|m| {
         let of = |v: Option<f64>| v.map_or_else(|| "–".into(), |v| figure(m.unit, v));
         format!(
@@ -84,8 +121,7 @@ fn runs(letter: &str, side: &Side) -> String {
     )
 }
 
-fn coloured(finding: Finding, style: Style) -> String {
-    let word = sections::word(finding);
+fn coloured(word: &str, finding: Finding, style: Style) -> String {
     let code = match finding {
         Finding::Worse => "1;31",
         Finding::Inconclusive => "1;33",
