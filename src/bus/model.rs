@@ -20,17 +20,22 @@ pub enum Model {
 pub struct Applied {
     /// The plan to run.
     pub plan: Plan,
-    /// One message for each key of the profile that the model overrides.
+    /// One message for each key of the profile that the model overrides, and each default of the model's source.
     pub differs: Vec<String>,
 }
 
 impl Model {
-    /// Reads the configuration of a stream and of consumers from files, each with its name and its text.
+    /// Reads the configuration of a stream and of consumers from files, each with its name and its text. `only` names the
+    /// stream to take from a file with several.
     ///
     /// # Errors
     /// When a text holds no such configuration; the message names the file.
-    pub fn read(stream: Option<(&str, &str)>, consumers: &[(&str, &str)]) -> Result<Self, String> {
-        StreamModel::read(stream, consumers).map(Self::Stream)
+    pub fn read(
+        stream: Option<(&str, &str)>,
+        only: Option<&str>,
+        consumers: &[(&str, &str)],
+    ) -> Result<Self, String> {
+        StreamModel::read(stream, only, consumers).map(Self::Stream)
     }
 
     /// Returns the source of the configuration.

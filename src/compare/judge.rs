@@ -188,6 +188,10 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
     }
     if !within(interval, BLIND - 1.0) {
         let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
+        if interval.low > 1.0 || interval.high < 1.0 {
+            let of = show::several(u64::from(metric.family_size), "test");
+            return (Inconclusive, said(format!("p {} after the correction for {of}", words::p(p))));
+        }
         return (Inconclusive, said(format!("too noisy: the ratio may be anything from {low} to {high}")));
     }
     (NoDifferenceShown, said(format!("p {}", words::p(p))))

@@ -15,6 +15,10 @@ pub(crate) fn distinct(labels: &[String], width: usize) -> Vec<String> {
     if labels.iter().all(|label| fits(label)) {
         return labels;
     }
+    if labels.iter().all(|label| Some(label) == labels.first()) {
+        // Nothing differs, and the start says the most.
+        return labels.iter().map(|label| super::show::fit(label, width)).collect();
+    }
     let letters: Vec<Vec<char>> = labels.iter().map(|label| label.chars().collect()).collect();
     let attempts = [Common::in_words(&letters), Common::of(&letters)];
     let mut found = attempts.iter().filter_map(|common| {

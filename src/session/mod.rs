@@ -86,9 +86,8 @@ pub fn run(
     for observer in observers {
         all.push(&mut **observer);
     }
-    let options = Options { keep: order.keep, ..Options::default() };
     let record =
-        Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, options, &log, &mut all));
+        Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, false, &log, &mut all));
     if let (Err(_), Some(folder)) = (&record, folder) {
         // Nothing was measured: remove an empty folder, but keep one with the broker's log.
         folder.discard_if_empty();
@@ -102,20 +101,19 @@ pub fn run(
 /// # Errors
 /// When a run could not start its load.
 pub fn rehearse(plan: &Plan, choice: &Choice, order: Order<'_>) -> Result<record::Broker, SessionError> {
-    let options = Options { rehearsal: true, ..Options::default() };
     let log = Log::of(None, order.identity)?;
-    Ok(measure(plan, choice, order, options, &log, &mut [])?.broker)
+    Ok(measure(plan, choice, order, true, &log, &mut [])?.broker)
 }
 
 fn measure(
     plan: &Plan,
     choice: &Choice,
     order: Order<'_>,
-    mut options: Options,
+    rehearsal: bool,
     log: &Log,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, SessionError> {
-    let Order { identity, clock, interrupt, .. } = order;
+    let Order { identity, clock, interrupt, keep } = order;
     let (plan, model) = choice.modelled(plan)?;
     let plan = &plan;
     let warning = admit(plan, choice.whereabouts())?;
@@ -123,7 +121,8 @@ fn measure(
     tell(observers, &Event::Planned { plan, subjects: &subjects });
     let of_model = model.as_ref().map(|model| model.warnings(plan)).unwrap_or_default();
     warn(observers, choice.warnings.iter().chain(&of_model).chain(&warning));
-    options.store = choice.store().map(ToOwned::to_owned);
+    let store = choice.store().map(ToOwned::to_owned);
+    let options = Options { keep, store, rehearsal, ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     match &choice.place {
         Place::Simulated => sim::run(job, observers),

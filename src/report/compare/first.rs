@@ -73,9 +73,9 @@ fn deciding(c: &Comparison) -> impl Iterator<Item = &MetricResult> {
     c.metrics.iter().filter(|metric| metric.family == Family::Deciding)
 }
 
-/// ` (1.60–2.10)`, and nothing without an interval.
+/// ` (1.60–2.10)`, or that there are too few pairs for an interval.
 fn brackets(interval: Option<Interval>) -> String {
-    interval.map_or_else(String::new, |i| format!(" ({}–{})", ratio(i.low), ratio(i.high)))
+    interval.map_or_else(|| " (no interval)".to_owned(), |i| format!(" ({}–{})", ratio(i.low), ratio(i.high)))
 }
 
 /// The other way round: A / B for B / A.
