@@ -1,5 +1,6 @@
 //! `tickgate compare`: runs two sides in turns, or reads existing runs, and judges which side is better.
 
+mod dry;
 mod folders;
 mod task;
 mod turns;

@@ -34,6 +34,7 @@ mod tests;
 pub use check::warnings;
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
+pub use overrides::key_of;
 pub use source::{Source, SourceError};
 pub use write::{prices_to_toml, to_toml};
 

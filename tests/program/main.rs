@@ -21,8 +21,11 @@ mod report_command;
 mod report_readback;
 mod safety;
 mod saturation;
+mod scripts;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+mod tags;
 mod target;
+mod terminal;
 mod verdicts;

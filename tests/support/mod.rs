@@ -22,6 +22,7 @@ pub mod outside;
 pub mod pairs;
 pub mod program;
 pub mod proxy;
+pub mod pty;
 pub mod records;
 pub mod rig;
 pub mod strangers;

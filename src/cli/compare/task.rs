@@ -53,7 +53,7 @@ impl Task {
         let by_file = [by_file("a", &file.a, &flags[0], args)?, by_file("b", &file.b, &flags[1], args)?];
         let [a, b] = flags;
         (file.a, file.b) = (file.a.with(a), file.b.with(b));
-        file.sets.extend(args.sets.iter().cloned());
+        file.sets.extend(args.short.with(&args.sets, &[("--a", &args.a[..]), ("--b", &args.b[..])])?);
         if !is_file && args.a.is_empty() && args.b.is_empty() {
             let text = format!(
                 "say how the sides of `{}` differ, for example --a bus.storage=file --b bus.storage=memory, or name a \

@@ -1,5 +1,7 @@
 //! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and its own folder.
 
+use std::collections::BTreeMap;
+
 use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
@@ -27,6 +29,8 @@ struct Turns<'a> {
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
     progress: Progress,
+    /// Tags of each run.
+    tags: BTreeMap<String, String>,
     setups: [SideInput; 2],
     /// The first failure before the load of a run began.
     failure: Option<Failure>,
@@ -34,12 +38,14 @@ struct Turns<'a> {
 
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let task = Task::resolve(args)?;
+    if args.dry_run {
+        return Ok(super::dry::show(&task));
+    }
+    let tags = crate::cli::tags::tags(&args.about.tags, &crate::cli::environment)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let (identity, clock) = (Identity::new(), Clock::start());
     let name = format!("compare-{}", task.name);
-    let folder =
-        RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
-            .map_err(|error| run::no_folder(&error))?;
+    let folder = run::folder(&args.about, &args.out, run::readers(args.share), clock, (&name, &identity.id))?;
     let setup = |side: &Side| SideInput {
         label: side.label.clone(),
         overrides: side.overrides.clone(),
@@ -50,6 +56,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         folder: &folder,
         interrupt: &interrupt,
         progress: Progress::brief(args.quiet),
+        tags,
         setups: [setup(&task.sides[0]), setup(&task.sides[1])],
         failure: None,
     };
@@ -60,7 +67,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     }
     let done = turns.pairs(clock);
     turns.progress.end_line();
-    let Turns { setups, failure, .. } = turns;
+    let Turns { setups, failure, mut progress, .. } = turns;
     let (pairs, stopped) = match done {
         Ok(done) => done,
         Err(failure) => {
@@ -81,7 +88,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         profile: task.profile.clone(),
         sets: task.sets.clone(),
         notes: task.notes.clone(),
-        tickgate: env!("CARGO_PKG_VERSION").into(),
+        tickgate: crate::host::build::VERSION.into(),
         started: utc(clock.unix_ns_at_epoch()),
         ended: utc(clock.unix_ns_at_epoch() + clock.now()),
         interrupted: stopped,
@@ -89,11 +96,12 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let [a, b] = &setups;
     let comparison = compare::compare(about, task.design.clone(), task.prices.as_ref(), [a, b], pairs);
     let exit = super::finish(&comparison, &folder, args.format)?;
+    run::latest(&args.about, &folder, &mut progress);
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
 /// Where the runs of each side send how much.
-fn targets(task: &Task) -> impl Iterator<Item = String> {
+pub(super) fn targets(task: &Task) -> impl Iterator<Item = String> {
     ["A", "B"].into_iter().zip(&task.sides).filter(|(_, side)| !side.choice.is_simulated()).map(
         |(letter, side)| {
             let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
@@ -102,9 +110,27 @@ fn targets(task: &Task) -> impl Iterator<Item = String> {
     )
 }
 
+/// The comparison in a line: sides, pairs, time and seed.
+pub(super) fn head(task: &Task) -> String {
+    let design = &task.design;
+    let seconds = task.sides.iter().map(|side| {
+        // Broker start, readiness, drain and audit add a few seconds.
+        (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
+    });
+    let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
+    format!(
+        "{}: A ({}) against B ({}), {} pairs, about {} min; seed {}",
+        task.name,
+        task.sides[0].label,
+        task.sides[1].label,
+        design.pairs,
+        seconds.div_ceil(60),
+        design.seed
+    )
+}
+
 impl Turns<'_> {
     fn announce(&mut self) {
-        let design = &self.task.design;
         for warning in &self.task.warnings {
             self.progress.say(&format!("warning: {warning}"));
         }
@@ -113,20 +139,7 @@ impl Turns<'_> {
                 self.progress.say(&format!("{name}: {bound}"));
             }
         }
-        let seconds = self.task.sides.iter().map(|side| {
-            // Broker start, readiness, drain and audit add a few seconds.
-            (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
-        });
-        let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
-        self.progress.say(&format!(
-            "{}: A ({}) against B ({}), {} pairs, about {} min; seed {}",
-            self.task.name,
-            self.task.sides[0].label,
-            self.task.sides[1].label,
-            design.pairs,
-            seconds.div_ceil(60),
-            design.seed
-        ));
+        self.progress.say(&head(self.task));
         for line in targets(self.task) {
             self.progress.say(&line);
         }
@@ -207,7 +220,7 @@ impl Turns<'_> {
         // Each pair has its own event schedule, the same for both runs: else the peculiarities of one schedule affect all pairs.
         let mut plan = side.plan.clone();
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
-        let (identity, clock) = (Identity::new(), Clock::start());
+        let (identity, clock) = (Identity::new().tagged(self.tags.clone()), Clock::start());
         let mut journal = Keeping::new(&folder);
         let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
         let done = session::run(&plan, &side.choice, order, Some(&mut journal), &mut [&mut self.progress]);
