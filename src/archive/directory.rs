@@ -10,7 +10,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use rustix::fs::{self, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{self, AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 /// Attempts to find an unused file name.
@@ -58,13 +58,36 @@ impl Directory {
         done.and_then(|()| Ok(fs::fsync(&self.0)?))
     }
 
+    /// Makes a link of that name to `target`, in one step. A link is replaced; anything else of that name is an error.
+    pub(super) fn link(&self, name: &Path, target: &Path) -> io::Result<()> {
+        match fs::statat(&self.0, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) if !FileType::from_raw_mode(found.st_mode).is_symlink() => {
+                return Err(io::Error::other("it exists and is not a link"));
+            }
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let (new, ()) = Self::unused(|new| fs::symlinkat(target, &self.0, new))?;
+        let done = fs::renameat(&self.0, &new, &self.0, name);
+        if done.is_err() {
+            let _ = fs::unlinkat(&self.0, &new, AtFlags::empty());
+        }
+        Ok(done?)
+    }
+
     /// A new file with an unpredictable name.
     fn unnamed(&self) -> io::Result<(String, File)> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = Self::unused(|name| fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666)))?;
+        Ok((made.0, made.1.into()))
+    }
+
+    /// Makes something under an unpredictable name that is not in use.
+    fn unused<T>(make: impl Fn(&str) -> Result<T, Errno>) -> io::Result<(String, T)> {
         for turn in 0..TRIES {
             let name = format!(".new-{:016x}", RandomState::new().hash_one(turn));
-            match fs::openat(&self.0, &name, flags, Mode::from_raw_mode(0o666)) {
-                Ok(file) => return Ok((name, file.into())),
+            match make(&name) {
+                Ok(made) => return Ok((name, made)),
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }

@@ -16,6 +16,8 @@ const NEEDED: u64 = 64 << 20;
 
 /// The file to which a run appends a line each second.
 pub const JOURNAL: &str = "journal.jsonl";
+/// Name of the link to the newest run in a folder of runs.
+pub const LATEST: &str = "latest";
 /// The file from which a comparison is rendered.
 pub const ACCOUNT: &str = "compare.json";
 
@@ -53,15 +55,53 @@ impl RunFolder {
         readers: Readers,
     ) -> Result<Self, ArchiveError> {
         let name = format!("{}-{}-{}", stamp(unix_ns), slug(profile), slug(id));
-        let path = parent.join(&name);
+        Self::make(parent, &name, readers)
+    }
+
+    /// Creates the folder of a run at exactly this path, or takes an empty one that is there.
+    ///
+    /// # Errors
+    /// When it has files, cannot be created or written to, or its disk is almost full.
+    pub fn at(path: &Path, readers: Readers) -> Result<Self, ArchiveError> {
+        if fs::read_dir(path).is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(ArchiveError::Occupied { path: path.to_owned() });
+        }
+        if path.is_dir() {
+            let folder = Self { readers, ..Self::open(path)? };
+            folder.try_out()?;
+            return Ok(folder);
+        }
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| ArchiveError::Name { name: path.display().to_string() })?;
+        Self::make(parent, name, readers).map(|made| Self { path: path.to_owned(), ..made })
+    }
+
+    fn make(parent: &Path, name: &str, readers: Readers) -> Result<Self, ArchiveError> {
+        let path = parent.join(name);
         fs::create_dir_all(parent).map_err(ArchiveError::io("make", parent))?;
         let made = Directory::open(parent)
-            .and_then(|parent| parent.create(Path::new(&name), readers == Readers::Owner));
+            .and_then(|parent| parent.create(Path::new(name), readers == Readers::Owner));
         let folder = Self { directory: made.map_err(ArchiveError::io("make", &path))?, path, readers };
         folder.try_out().inspect_err(|_| {
             let _ = fs::remove_dir_all(&folder.path);
         })?;
         Ok(folder)
+    }
+
+    /// Lets the link [`LATEST`] beside this folder point to it. The link is replaced in one step; anything else of that name is
+    /// left alone.
+    ///
+    /// # Errors
+    /// When there is something else of that name, or the link cannot be made.
+    pub fn becomes_latest(&self) -> Result<(), ArchiveError> {
+        let parent =
+            self.path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let link = parent.join(LATEST);
+        let Some(name) = self.path.file_name() else { return Ok(()) };
+        Directory::open(parent)
+            .and_then(|parent| parent.link(Path::new(LATEST), Path::new(name)))
+            .map_err(ArchiveError::io("link", link))
     }
 
     /// Creates the folder of a run inside this one.
@@ -92,6 +132,19 @@ impl RunFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Its name, also where it was named by a link or as `.`, and after the name of the comparison that it belongs to; empty if
+    /// that is not known.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
+        let last = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = last(&path).unwrap_or_default();
+        match path.parent().and_then(last).filter(|_| is_of_a_side(&name)) {
+            Some(comparison) => format!("{comparison}/{name}"),
+            None => name,
+        }
     }
 
     /// The path of a file in it.
@@ -162,6 +215,16 @@ impl RunFolder {
     }
 }
 
+/// Is it the name of a run in a comparison, such as `a-01`?
+fn is_of_a_side(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(side, number)| {
+        side.len() == 1
+            && side.chars().all(|c| c.is_ascii_lowercase())
+            && number.len() >= 2
+            && number.chars().all(|c| c.is_ascii_digit())
+    })
+}
+
 /// A UTC time as `20261124T081803Z`: sorts by time, and needs no quoting.
 fn stamp(unix_ns: u64) -> String {
     // Cannot fail: u64 nanoseconds end in the year 2554.
@@ -214,6 +277,55 @@ mod tests {
         let error = RunFolder::create(&file, 0, "p", "i", Readers::Owner).unwrap_err().to_string();
         assert!(error.contains(&file.display().to_string()), "{error}");
         assert!(RunFolder::create(Path::new("/proc/reports"), 0, "p", "i", Readers::Owner).is_err());
+    }
+
+    #[test]
+    fn a_folder_of_a_given_name_is_made_or_taken_if_empty() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("below/pr");
+        let made = RunFolder::at(&path, Readers::Owner).unwrap();
+        assert_eq!(made.path(), path);
+        assert!(RunFolder::at(&path, Readers::Owner).is_ok(), "it is empty");
+        made.write_whole("record.json", b"mine").unwrap();
+        let error = RunFolder::at(&path, Readers::Owner).unwrap_err().to_string();
+        assert!(error.contains("is not empty"), "{error}");
+        assert!(RunFolder::at(&made.file("record.json"), Readers::Owner).is_err(), "it is a file");
+        assert!(RunFolder::at(Path::new("/"), Readers::Owner).is_err());
+        assert_eq!(fs::read(made.file("record.json")).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn a_folder_knows_its_name_by_whatever_path_it_was_opened() {
+        let parent = tempfile::tempdir().unwrap();
+        let made = RunFolder::at(&parent.path().join("pr"), Readers::Owner).unwrap();
+        assert_eq!(made.name(), "pr");
+        assert_eq!(made.inside("a-01").unwrap().name(), "pr/a-01");
+        assert_eq!(made.inside("ab-01").unwrap().name(), "ab-01");
+        made.becomes_latest().unwrap();
+        for path in ["latest", "pr/.", "pr/../latest"] {
+            assert_eq!(RunFolder::open(&parent.path().join(path)).unwrap().name(), "pr", "{path}");
+        }
+    }
+
+    #[test]
+    fn the_latest_folder_is_linked_and_what_is_not_a_link_stays() {
+        let parent = tempfile::tempdir().unwrap();
+        let link = parent.path().join(LATEST);
+        let (first, second) =
+            (folder(parent.path()), RunFolder::at(&parent.path().join("b"), Readers::Owner).unwrap());
+        for made in [&first, &second, &second] {
+            made.becomes_latest().unwrap();
+            assert_eq!(fs::read_link(&link).unwrap(), Path::new(made.path().file_name().unwrap()));
+        }
+        assert_eq!(fs::read_dir(parent.path()).unwrap().count(), 3, "no temporary link stays");
+        fs::remove_file(&link).unwrap();
+        fs::write(&link, "mine").unwrap();
+        assert!(first.becomes_latest().is_err());
+        assert_eq!(fs::read(&link).unwrap(), b"mine");
+        fs::remove_file(&link).unwrap();
+        fs::create_dir(&link).unwrap();
+        assert!(first.becomes_latest().unwrap_err().to_string().contains("not a link"));
+        assert!(link.is_dir() && !link.is_symlink());
     }
 
     #[test]

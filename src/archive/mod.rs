@@ -14,7 +14,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use consistent::contradiction;
-pub use folder::{ACCOUNT, JOURNAL, Readers, RunFolder};
+pub use folder::{ACCOUNT, JOURNAL, LATEST, Readers, RunFolder};
 pub use journal::{Journal, Journalled, each_entry, read_journal};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};
@@ -45,6 +45,12 @@ pub enum ArchiveError {
         free: u64,
         /// Required bytes.
         needed: u64,
+    },
+    /// The folder named for a run has files.
+    #[error("{} is not empty, and a run overwrites nothing: name another folder, or empty it first", path.display())]
+    Occupied {
+        /// The folder.
+        path: PathBuf,
     },
     /// A file name leads out of the run folder.
     #[error("`{name}` is not the name of a file inside a run folder")]

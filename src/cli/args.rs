@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::compare::MOST_SIDES;
+use crate::host::build::LONG_VERSION;
 use crate::plan::Span;
 use crate::profile::comparison;
 use crate::session::{Asked, ContextName, NamedBy};
@@ -18,7 +19,7 @@ use crate::topology::Pattern;
 /// Exit codes: 0 pass, 1 an objective missed, 2 usage or profile error, 3 inconclusive, 4 the broker or the
 /// environment failed, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "tickgate", version, disable_help_subcommand = true)]
+#[command(name = "tickgate", version, long_version = LONG_VERSION, disable_help_subcommand = true)]
 pub(super) struct Args {
     #[command(subcommand)]
     pub(super) command: Command,
@@ -44,6 +45,16 @@ pub(super) enum Command {
     Compare(Box<Compare>),
     /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
+    /// Print the completion script for a shell; to load it in bash: source <(tickgate completions bash)
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write the page of every command into a directory
+    Man {
+        /// Directory for the pages, for example ~/.local/share/man/man1
+        folder: Option<PathBuf>,
+    },
     /// Remove a container when stdin closes; started by runs that use a container
     #[command(hide = true)]
     ReapContainer {
@@ -61,9 +72,16 @@ pub(super) struct Run {
     /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
-    /// Create the run folder in this directory
+    #[command(flatten)]
+    pub(super) short: Short,
+    /// Show what would run, where and how much: resolved profile, target, volume and duration; sends nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    /// Create the run folder in this directory; its link "latest" points to the newest one
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) about: About,
     /// Let other users read the run folders, as the umask allows [default: owner only]
     #[arg(long)]
     pub(super) share: bool,
@@ -124,6 +142,11 @@ pub(super) struct Compare {
     /// Override a profile key for all sides; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
+    #[command(flatten)]
+    pub(super) short: Short,
+    /// Show what would run, where and how much; sends nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Number of pairs of runs; with more sides, of rounds with a run of each [default: 8, or what several sides need; a verdict needs at least 6]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(super) pairs: Option<u32>,
@@ -151,9 +174,11 @@ pub(super) struct Compare {
     /// Use the broker addresses and images named in a comparison file; they get no credentials except from --a creds=FILE, --b creds=FILE and so on
     #[arg(long)]
     pub(super) allow_broker: bool,
-    /// Create the comparison's folder in this directory
+    /// Create the comparison's folder in this directory; its link "latest" points to the newest one
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) about: About,
     /// Let other users read the run folders, as the umask allows [default: owner only]
     #[arg(long)]
     pub(super) share: bool,
@@ -197,6 +222,28 @@ pub(super) struct Clean {
     pub(super) broker: Broker,
 }
 
+/// Short forms of the profile keys that are set most often.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Short {
+    /// Rate of the load, for example 20k/s: short for --set load.rate=RATE
+    #[arg(long, value_name = "RATE", value_parser = super::short::rate)]
+    pub(super) rate: Option<String>,
+    /// Length of the measure phase, for example 30s: short for --set load.duration=TIME
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = super::short::duration)]
+    pub(super) duration: Option<String>,
+}
+
+/// What is noted about a run, and where its files go.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct About {
+    /// Put the files into exactly this folder, which must be new or empty, instead of one named by the time in --out
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    pub(super) run_dir: Option<PathBuf>,
+    /// Note KEY=VALUE in the record, JUnit's properties and the metrics; may be repeated [default in CI: commit, branch, job and pipeline, from GitHub's, GitLab's, Buildkite's or Jenkins's variables]
+    #[arg(long = "tag", value_name = "KEY=VALUE", value_parser = super::tags::parse)]
+    pub(super) tags: Vec<(String, String)>,
+}
+
 fn share(text: &str) -> Result<f64, String> {
     comparison::share(text)
 }
@@ -218,7 +265,15 @@ fn prefix(text: &str) -> Result<String, String> {
 pub(super) struct Broker {
     /// local (start a server), container:IMAGE[:TAG] (start a container, for example nats:2.15.1 or apache/kafka:4.3.1), sim (simulated bus), or a URL: nats://HOST:PORT, tls://HOST:PORT; with bus.kind = "kafka": kafka://HOST:PORT, kafka+tls://HOST:PORT
     /// [default: what $NATS_URL and $NATS_CONTEXT name, with bus.kind = "kafka" $KAFKA_BOOTSTRAP_SERVERS; else local]
-    #[arg(id = "broker", long, value_name = "BROKER", conflicts_with = "context", verbatim_doc_comment)]
+    #[arg(
+        id = "broker",
+        long,
+        short = 's',
+        visible_alias = "server",
+        value_name = "BROKER",
+        conflicts_with = "context",
+        verbatim_doc_comment
+    )]
     pub(super) at: Option<String>,
     /// Context of the nats command line; without a name the selected one (nats context select)
     #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "")]
@@ -366,6 +421,8 @@ pub(super) struct Check {
     /// Override a profile key, for example load.rate=20k/s; may be repeated
     #[arg(long = "set", value_name = "KEY=VALUE")]
     pub(super) sets: Vec<String>,
+    #[command(flatten)]
+    pub(super) short: Short,
     #[command(flatten)]
     pub(super) like: Like,
     /// Print the plan as TOML (text) or JSON

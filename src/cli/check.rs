@@ -6,7 +6,7 @@ use crate::compare::Prices;
 use crate::load;
 use crate::plan::Plan;
 use crate::profile::{self, Source};
-use crate::report::{outside, show};
+use crate::report::{outside, show as figures};
 use crate::run::memory::Where;
 use crate::session::{self, Asked};
 use crate::topology::{Severity, lint};
@@ -24,7 +24,7 @@ pub(super) fn with_prices(profile: &str, sets: &[String]) -> Result<(Plan, Optio
 }
 
 pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
-    let (plan, prices) = with_prices(&args.profile, &args.sets)?;
+    let (plan, prices) = with_prices(&args.profile, &args.short.with(&args.sets, &[])?)?;
     let (plan, differs) = like(&args.like, plan)?;
     if args.format == Format::Json {
         let json = serde_json::to_string_pretty(&plan).map_err(|error| Failure::environment(&error))?;
@@ -32,30 +32,7 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
         session::admit(&plan, Where::Elsewhere)?;
         return Ok(Exit::Pass);
     }
-    println!(
-        "{}{}",
-        profile::to_toml(&plan),
-        prices.as_ref().map(profile::prices_to_toml).unwrap_or_default()
-    );
-    let totals = load::totals(&plan.load);
-    println!(
-        "# {} events: {} of warm-up and {} measured, about {} in the store",
-        show::count(totals.warmup_events + totals.measure_events),
-        show::count(totals.warmup_events),
-        show::count(totals.measure_events),
-        show::size(load::volume_bytes(&plan)),
-    );
-    for finding in lint(&plan.topology, &plan.groups) {
-        if finding.severity != Severity::Note {
-            println!("# warning: {}; {}", finding.message, finding.hint);
-        }
-    }
-    for note in profile::notes(&plan) {
-        println!("# note: {note}");
-    }
-    for warning in profile::warnings(&plan) {
-        println!("# warning: {warning}");
-    }
+    show(&plan, prices.as_ref());
     for line in differs {
         println!("# {line}");
     }
@@ -68,9 +45,44 @@ pub(super) fn run(args: &Check) -> Result<Exit, Failure> {
     let seconds = plan.load.sending().ns / 1_000_000_000;
     println!(
         "# ready to run: {seconds} s of load, peak {}",
-        show::rate(load::peak_rate(&plan.load).per_second)
+        figures::rate(load::peak_rate(&plan.load).per_second)
     );
     Ok(Exit::Pass)
+}
+
+/// Shows a plan as a profile, and as comments what follows from it.
+pub(super) fn show(plan: &Plan, prices: Option<&Prices>) {
+    println!("{}{}", profile::to_toml(plan), prices.map(profile::prices_to_toml).unwrap_or_default());
+    let totals = load::totals(&plan.load);
+    println!(
+        "# {} events: {} of warm-up and {} measured, about {} in the store",
+        figures::count(totals.warmup_events + totals.measure_events),
+        figures::count(totals.warmup_events),
+        figures::count(totals.measure_events),
+        figures::size(load::volume_bytes(plan)),
+    );
+    for warning in lint_warnings(plan, &[Severity::Warning, Severity::Error]) {
+        println!("# warning: {warning}");
+    }
+    for note in profile::notes(plan) {
+        println!("# note: {note}");
+    }
+    for warning in profile::warnings(plan) {
+        println!("# warning: {warning}");
+    }
+}
+
+/// The warnings of the lint; what holds for several groups is said once.
+pub(super) fn lint_warnings(plan: &Plan, of: &[Severity]) -> Vec<String> {
+    let mut said: Vec<String> = Vec::new();
+    let mut warnings = Vec::new();
+    for finding in lint(&plan.topology, &plan.groups) {
+        if of.contains(&finding.severity) && !said.contains(&finding.message) {
+            warnings.push(format!("{}; {}", finding.message, finding.hint));
+            said.push(finding.message);
+        }
+    }
+    warnings
 }
 
 /// The plan with the configuration that files say, and where it differs from the profile.

@@ -1,5 +1,6 @@
 //! `tickgate compare`: runs sides in turns, or reads existing runs, and judges which is better than the reference.
 
+mod dry;
 mod folders;
 mod task;
 mod turns;

@@ -29,6 +29,7 @@ mod check;
 mod clean;
 mod compare;
 mod doctor;
+mod dry;
 mod github;
 mod outside;
 mod pause;
@@ -36,7 +37,10 @@ mod profiles;
 mod progress;
 mod report;
 mod run;
+mod scripts;
 mod selftest;
+mod short;
+mod tags;
 mod topology;
 mod volume;
 
@@ -208,6 +212,8 @@ pub fn main() -> ExitCode {
         Command::Profiles(args) => profiles::run(&args),
         Command::Doctor(args) => doctor::run(&args),
         Command::Selftest => selftest::run(),
+        Command::Completions { shell } => Ok(scripts::completions(shell)),
+        Command::Man { folder } => scripts::man(folder.as_deref()),
         Command::ReapContainer { name } => reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),

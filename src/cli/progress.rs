@@ -4,16 +4,27 @@ use std::io::{IsTerminal, Write, stderr, stdout};
 use std::path::Path;
 
 use crate::archive::JOURNAL;
-use crate::record::PhaseName;
+use crate::record::{PhaseName, Row};
+use crate::report::progress::{self, Stage};
 use crate::report::terminal::Style;
-use crate::report::{progress, show, words};
+use crate::report::{show, words};
 use crate::run::{Event, Observer};
 use crate::session;
+use crate::verdict::so_far::SoFar;
 
 use super::volume;
 
 /// Seconds between lines if stderr is not a terminal.
 const PLAIN_EVERY_S: u64 = 5;
+/// Width of a terminal that does not say how wide it is.
+const COLUMNS: usize = 80;
+
+/// Characters that fit on a line of the terminal now. The last column stays free: after a character in it, some terminals go on to
+/// the next line.
+fn room() -> usize {
+    let columns = rustix::termios::tcgetwinsize(stderr()).map_or(0, |size| usize::from(size.ws_col));
+    if columns == 0 { COLUMNS - 1 } else { columns.saturating_sub(1).max(1) }
+}
 
 /// Colours if stdout is a terminal and `NO_COLOR` is not set.
 pub(super) fn style_of_stdout() -> Style {
@@ -37,7 +48,12 @@ pub(super) struct Progress {
     volume: String,
     load_s: u64,
     elapsed_s: u64,
-    open_line: bool,
+    /// Characters of the line that is overwritten next; 0 where there is none.
+    open: usize,
+    /// Second of the load in which the drain ends at the latest, once it has begun.
+    drain_until_s: Option<u64>,
+    /// The objectives, as far as they are known.
+    so_far: SoFar,
     /// The audit has begun: rows that arrive now belong to earlier seconds and are not shown.
     audit: bool,
     at_start: Vec<String>,
@@ -52,7 +68,9 @@ impl Progress {
             volume: String::new(),
             load_s: 0,
             elapsed_s: 0,
-            open_line: false,
+            open: 0,
+            drain_until_s: None,
+            so_far: SoFar::default(),
             audit: false,
             at_start: Vec::new(),
         }
@@ -88,16 +106,41 @@ impl Progress {
 
     /// Ends a line that would be overwritten.
     pub(super) fn end_line(&mut self) {
-        if std::mem::take(&mut self.open_line) {
+        if std::mem::take(&mut self.open) > 0 {
             eprintln!();
         }
     }
 
-    fn over(&mut self, text: &str) {
+    fn over(&mut self, text: &str, room: usize) {
+        // On a terminal that has become narrower, the old line covers several rows: it stays.
+        if self.open > room {
+            self.end_line();
+        }
         // Carriage return, the text, and erase to the end of the line.
         super::paint_err(format_args!("\r{text}\u{1b}[K"));
         let _ = stderr().flush();
-        self.open_line = true;
+        self.open = text.chars().count();
+    }
+
+    /// Shows a second.
+    fn second(&mut self, row: &Row) {
+        self.elapsed_s += 1;
+        self.so_far.add(row);
+        if self.audit {
+            return;
+        }
+        if self.terminal {
+            let stage = match self.drain_until_s {
+                Some(until_s) => Stage::Drain { left_s: until_s.saturating_sub(self.elapsed_s) },
+                None => Stage::Load { elapsed_s: self.elapsed_s, of_s: self.load_s },
+            };
+            let (states, room) = (self.so_far.states().collect::<Vec<_>>(), room());
+            self.over(&progress::live(row, stage, &states, room), room);
+        } else if self.detail == Detail::All
+            && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
+        {
+            self.say(&progress::line(row, self.elapsed_s, self.load_s));
+        }
     }
 }
 
@@ -119,7 +162,8 @@ impl Observer for Progress {
             Event::Ready(record) => {
                 self.load_s = record.plan.load.sending().ns.div_ceil(1_000_000_000);
                 self.elapsed_s = 0;
-                self.audit = false;
+                (self.audit, self.drain_until_s) = (false, None);
+                self.so_far = SoFar::of(&record.plan);
                 let at_start = std::mem::take(&mut self.at_start);
                 if self.detail == Detail::All {
                     let broker = &record.broker;
@@ -142,24 +186,15 @@ impl Observer for Progress {
                     self.say("auditing: reading the stream back");
                 }
             }
-            Event::PhaseStarted { name: PhaseName::Drain, .. } if self.detail == Detail::Brief => {}
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
-                self.say(&format!("draining, at most {} s", length_ns / 1_000_000_000));
-            }
-            Event::Second(rows) => {
-                self.elapsed_s += 1;
-                let line = progress::line(&rows.row, self.elapsed_s, self.load_s);
-                if self.audit {
-                    return;
-                }
-                if self.terminal {
-                    self.over(&line);
-                } else if self.detail == Detail::All
-                    && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
-                {
-                    self.say(&line);
+                let most_s = length_ns / 1_000_000_000;
+                self.drain_until_s = Some(self.elapsed_s + most_s);
+                if self.detail == Detail::All {
+                    self.say(&format!("draining, at most {most_s} s"));
                 }
             }
+            Event::SoFar(counters) => self.so_far.count(counters),
+            Event::Second(rows) => self.second(&rows.row),
             Event::Mark(mark) => self.say(&show::plain(&format!("{}: {}", mark.kind, mark.detail))),
             Event::PhaseStarted { .. } | Event::PhaseEnded(_) => {}
         }

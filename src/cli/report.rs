@@ -109,7 +109,8 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
     let plan_toml = profile::to_toml(&record.plan);
     let seconds = seconds(folder)?;
     let kept = if seconds.is_empty() && folder.file(report::HLOG).exists() { report::HLOG } else { "" };
-    let files = report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds });
+    let files =
+        report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds, folder: &folder.name() });
     for (name, bytes) in files.into_iter().filter(|(name, _)| name != kept) {
         folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
     }

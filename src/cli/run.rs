@@ -1,6 +1,8 @@
 //! `tickgate run`: one run, from a profile to a verdict.
 
-use super::args::{Format, Run};
+use std::path::Path;
+
+use super::args::{About, Format, Run};
 use super::progress::{Progress, style_of_stdout};
 use super::volume::volume;
 use super::{Exit, Failure, environment, pause};
@@ -11,23 +13,25 @@ use crate::record::Record;
 use crate::report::{self, terminal};
 use crate::run::Identity;
 use crate::session::{self, Choice, Keeping, Order};
-use crate::topology::{Severity, lint};
+use crate::topology::Severity;
 
 pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
-    let plan = super::check::plan(&args.profile, &args.sets)?;
+    let (plan, prices) = super::check::with_prices(&args.profile, &args.short.with(&args.sets, &[])?)?;
     let choice = Choice::resolve(&args.like.over(args.broker.asked()), &plan, &environment)?;
+    let tags = super::tags::tags(&args.about.tags, &environment)?;
+    if args.dry_run {
+        return super::dry::show(args, &plan, prices.as_ref(), &choice);
+    }
     let mut progress = Progress::new(args.quiet);
     progress.say(&format!("target: {}", choice.target()));
-    for finding in lint(&plan.topology, &plan.groups) {
-        if finding.severity == Severity::Warning {
-            progress.say(&format!("warning: {}; {}", finding.message, finding.hint));
-        }
+    for warning in super::check::lint_warnings(&plan, &[Severity::Warning]) {
+        progress.say(&format!("warning: {warning}"));
     }
     for note in crate::profile::notes(&plan) {
         progress.say(&format!("note: {note}"));
     }
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
-    let identity = Identity::new();
+    let identity = Identity::new().tagged(tags);
     if choice.is_by_environment() && !args.yes {
         let load = format!("load: {}", volume(&plan, &choice.subjects(&plan, &identity.id)));
         // Unless it is quiet, the target stands there already.
@@ -35,15 +39,41 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
         pause::pause(&target.into_iter().chain([load]).collect::<Vec<_>>(), &interrupt)?;
     }
     let clock = Clock::start();
-    let folder =
-        RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &plan.name, &identity.id, readers(args.share))
-            .map_err(|error| no_folder(&error))?;
+    let folder = folder(&args.about, &args.out, readers(args.share), clock, (&plan.name, &identity.id))?;
     let mut journal = Keeping::new(&folder);
     progress.keeps_journal_in(folder.path());
     let order = Order { identity: &identity, clock, interrupt: &interrupt, keep: args.keep };
     let done = session::run(&plan, &choice, order, Some(&mut journal), &mut [&mut progress]);
     progress.end_line();
     finish(args, &done?, journal, &mut progress)
+}
+
+/// Creates the folder that `--run-dir` names, else a new one for a run of that name and id in `--out`.
+pub(super) fn folder(
+    about: &About,
+    out: &Path,
+    readers: Readers,
+    clock: Clock,
+    (name, id): (&str, &str),
+) -> Result<RunFolder, Failure> {
+    match &about.run_dir {
+        Some(folder) => RunFolder::at(folder, readers).map_err(|error| match error {
+            ArchiveError::Occupied { .. } => Failure::usage(format!("--run-dir: {error}")),
+            error => Failure::environment(&error),
+        }),
+        None => RunFolder::create(out, clock.unix_ns_at_epoch(), name, id, readers)
+            .map_err(|error| no_folder(&error)),
+    }
+}
+
+/// Lets the link to the newest run point to this folder. Nothing depends on the link, so a failure is only a note.
+pub(super) fn latest(about: &About, folder: &RunFolder, progress: &mut Progress) {
+    // A folder of a fixed name is found without it.
+    if about.run_dir.is_none()
+        && let Err(error) = folder.becomes_latest()
+    {
+        progress.say(&format!("note: {}", super::with_sources(&error)));
+    }
 }
 
 /// Who may read the run folders.
@@ -84,7 +114,9 @@ fn finish(
         let text = format!("{}; the record is on stdout above", super::with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
     }
-    if write_report(record, journal, progress) && args.format == Format::Text {
+    let whole = write_report(record, journal, progress);
+    latest(&args.about, folder, progress);
+    if whole && args.format == Format::Text {
         super::report::announce(record, folder);
     }
     Ok(Exit::of(record))

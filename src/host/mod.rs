@@ -1,6 +1,7 @@
 //! The machine: clock, hiccups, resources and facts.
 
 pub mod addresses;
+pub mod build;
 pub mod cgroup;
 pub mod clock;
 pub mod docker;

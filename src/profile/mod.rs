@@ -36,6 +36,7 @@ pub use check::warnings;
 pub use closed::notes;
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
+pub use overrides::key_of;
 pub use source::{Source, SourceError};
 pub use write::{prices_to_toml, to_toml};
 

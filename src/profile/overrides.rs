@@ -37,6 +37,13 @@ pub(super) fn apply(root: &mut Table, sets: &[String], reader: &mut Reader) {
     }
 }
 
+/// The key of `KEY=VALUE`, without quotes and spaces around its steps; `None` if it is not a valid one.
+#[must_use]
+pub fn key_of(set: &str) -> Option<String> {
+    let path = steps(&set[..unquoted_equals(set)?], 0)?;
+    Some(path.into_iter().map(|(step, _)| step).collect::<Vec<_>>().join("."))
+}
+
 /// The first `=` that stands outside quotes.
 fn unquoted_equals(set: &str) -> Option<usize> {
     let mut quote = None;

@@ -101,6 +101,12 @@ pub struct Run {
     pub profile: String,
     /// Version of tickgate.
     pub tickgate: String,
+    /// Commit that tickgate was built from, with `-dirty` after uncommitted changes; absent where the build did not know it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tickgate_commit: Option<String>,
+    /// Tags from `--tag`, and commit, branch and job from the variables of a CI system.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tags: BTreeMap<String, String>,
     /// The run's tag in event ids (12 bits).
     pub tag: u16,
     /// Start, RFC 3339, UTC.

@@ -25,6 +25,7 @@ struct Page<'a> {
     profile: String,
     target: String,
     under: String,
+    tags: Option<String>,
     banner: Option<&'static str>,
     verdict: &'static str,
     verdict_word: String,
@@ -107,6 +108,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         profile: show::plain(&record.plan.name),
         target: words::target(record),
         under: sections::under(record),
+        tags: words::tags(&record.run),
         banner: words::banner(record),
         verdict: record.verdict.as_str(),
         verdict_word: record.verdict.as_str().to_uppercase(),
@@ -136,7 +138,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         run: sections::run(record),
         command: sections::command(record),
         toml: show::source(beside.plan_toml),
-        version: show::plain(&record.run.tickgate),
+        version: words::built(&record.run),
         schema: show::plain(&record.schema),
     };
     page.render().unwrap_or_else(|error| {

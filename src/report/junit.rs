@@ -7,14 +7,23 @@ use crate::record::{ObjectiveResult, Record, Verdict};
 
 /// Renders the verdict. A missed objective is a failure with observed value and limit; an inconclusive one is an error
 /// with its reason, so that CI shows it red but distinct from a miss. A run that cannot be judged has its own test case.
-pub(crate) fn xml(record: &Record) -> String {
-    let mut suite = TestSuite::new(show::plain(&record.plan.name));
+///
+/// The suite is named by the profile and the run's folder: several runs of a profile in one job are several suites, and a run with
+/// a folder of a fixed name has the same suite in every pipeline.
+pub(crate) fn xml(record: &Record, folder: &str) -> String {
+    let name = &record.plan.name;
+    let name = if folder.is_empty() { name.clone() } else { format!("{name} ({folder})") };
+    let mut suite = TestSuite::new(show::plain(&name));
     suite.add_property(("run".to_owned(), show::plain(&record.run.id)));
     suite.add_property((
         "broker".to_owned(),
         show::plain(&format!("{} {}", record.broker.product, record.broker.version)),
     ));
     suite.add_property(("durability".to_owned(), show::plain(&record.broker.durability)));
+    suite.add_property(("tickgate".to_owned(), words::built(&record.run)));
+    for (key, value) in &record.run.tags {
+        suite.add_property((show::plain(key), show::plain(value)));
+    }
     if let Some(why) = record.load.why_refused() {
         let refused = format!("{}: {why}", show::count(record.load.refused));
         suite.add_property(("refused".to_owned(), show::plain(&refused)));

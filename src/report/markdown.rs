@@ -25,6 +25,9 @@ pub(crate) fn summary(record: &Record) -> String {
     say(format!("**{}**\n", escaped(&words::verdict(record))));
     say(format!("Target: {}\n", escaped(&words::target(record))));
     say(format!("{}\n", escaped(&sections::under(record))));
+    if let Some(tags) = words::tags(&record.run) {
+        say(format!("Tags: {}\n", escaped(&tags)));
+    }
     let mut objectives = Table::new(["", "objective", "limit", "observed", "margin", "samples"]);
     for o in record.objectives.iter().take(LISTED) {
         let margin = o.margin.map_or_else(String::new, show::margin);

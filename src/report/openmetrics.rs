@@ -1,10 +1,15 @@
-//! The final figures as `OpenMetrics` text, for a push gateway or textfile collector of Prometheus.
+//! The final figures as `OpenMetrics` text, for a push gateway or textfile collector of Prometheus, and for GitLab.
+//!
+//! GitLab compares metrics by their names and labels, so the labels of two runs of a plan are the same. What belongs to one run
+//! are values (its start), or the labels of `tickgate_run_info`, which GitLab's file does not have.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::show;
 use crate::num;
-use crate::record::{Latency, Record, Verdict};
+use crate::plan::{Kind, Objective};
+use crate::record::{Latency, ObjectiveResult, Record, Verdict};
 
 /// The text so far; writing to memory does not fail.
 struct Out {
@@ -21,14 +26,13 @@ impl Out {
         let _ = writeln!(self.text, "# HELP {name} {help}");
     }
 
+    /// A sample; a figure that the run does not have is `NaN`, so that two runs have the same samples.
     fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        if !value.is_finite() {
-            return;
-        }
         let mut all = self.common.clone();
         for (label, value) in labels {
             let _ = write!(all, ",{label}=\"{}\"", escaped(value));
         }
+        let value = if value.is_finite() { value.to_string() } else { "NaN".to_owned() };
         let _ = writeln!(self.text, "{name}{{{all}}} {value}");
     }
 }
@@ -37,24 +41,31 @@ fn escaped(text: &str) -> String {
     show::plain(text).replace('\\', "\\\\").replace('"', "\\\"")
 }
 
-/// Renders the metrics; every sample has the labels `run` and `profile`.
+/// Renders the metrics; every sample has the label `profile`.
 pub(crate) fn text(record: &Record) -> String {
-    let common = format!("run=\"{}\",profile=\"{}\"", escaped(&record.run.id), escaped(&record.plan.name));
+    rendered(record, true)
+}
+
+/// The metrics for GitLab's report: without the run's info, whose labels (commit, branch, versions) differ between the runs that it
+/// compares.
+pub(crate) fn gitlab(record: &Record) -> String {
+    rendered(record, false)
+}
+
+fn rendered(record: &Record, with_info: bool) -> String {
+    let common = format!("profile=\"{}\"", escaped(&record.plan.name));
     let mut out = Out { text: String::new(), common };
-    out.family("tickgate_run", "info", "", "The run and its bus.");
-    let broker = &record.broker;
-    let product = format!("{} {}", broker.product, broker.version);
-    let labels = [
-        ("tickgate", record.run.tickgate.as_str()),
-        ("broker", &product),
-        ("durability", &broker.durability),
-    ];
-    out.sample("tickgate_run_info", &labels, 1.0);
-    out.family("tickgate_verdict", "gauge", "", "1 for the verdict of the run, 0 for the others.");
-    for verdict in [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail] {
-        let is = if record.verdict == verdict { 1.0 } else { 0.0 };
-        out.sample("tickgate_verdict", &[("verdict", verdict.as_str())], is);
+    if with_info {
+        info(&mut out, record);
     }
+    out.family(
+        "tickgate_run_start_time_seconds",
+        "gauge",
+        "seconds",
+        "Start of the run, in seconds since 1970.",
+    );
+    out.sample("tickgate_run_start_time_seconds", &[], num::f64_of(record.run.epoch_unix_ns) / 1e9);
+    verdict(&mut out, record);
     objectives(&mut out, record);
     latencies(&mut out, record);
     ledger(&mut out, record);
@@ -63,18 +74,110 @@ pub(crate) fn text(record: &Record) -> String {
     out.text
 }
 
+fn info(out: &mut Out, record: &Record) {
+    out.family("tickgate_run", "info", "", "tickgate, the bus, and the tags of the run.");
+    let broker = &record.broker;
+    let product = format!("{} {}", broker.product, broker.version);
+    let mut labels: BTreeMap<&str, &str> =
+        record.run.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+    labels.retain(|key, _| is_label(key));
+    labels.extend([
+        ("tickgate", record.run.tickgate.as_str()),
+        ("broker", &product),
+        ("durability", &broker.durability),
+    ]);
+    labels.remove("profile");
+    out.sample("tickgate_run_info", &labels.into_iter().collect::<Vec<_>>(), 1.0);
+}
+
+/// Is it the name of a label that Prometheus does not reserve? A record may have been made elsewhere.
+fn is_label(key: &str) -> bool {
+    !key.starts_with("__")
+        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn verdict(out: &mut Out, record: &Record) {
+    out.family("tickgate_verdict", "gauge", "", "1 for the verdict of the run, 0 for the others.");
+    for (verdict, is) in states(record.verdict) {
+        out.sample("tickgate_verdict", &[("verdict", verdict)], is);
+    }
+}
+
+/// Every verdict, with 1 for this one.
+fn states(of: Verdict) -> [(&'static str, f64); 3] {
+    [Verdict::Pass, Verdict::Inconclusive, Verdict::Fail]
+        .map(|verdict| (verdict.as_str(), if verdict == of { 1.0 } else { 0.0 }))
+}
+
+/// The unit of a family of objectives: its suffix, and how many of the record's units it has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Unit {
+    suffix: &'static str,
+    per: u32,
+}
+
+/// The units of objectives, in the order of their families.
+const UNITS: [Unit; 6] = [
+    Unit { suffix: "seconds", per: 1_000_000_000 },
+    Unit { suffix: "events_per_second", per: 1 },
+    Unit { suffix: "events", per: 1 },
+    Unit { suffix: "bytes", per: 1 },
+    Unit { suffix: "ratio", per: 1 },
+    Unit { suffix: "cores", per: 1 },
+];
+
+const fn unit(objective: &Objective) -> Unit {
+    if objective.scope.windows {
+        return UNITS[4];
+    }
+    match objective.metric.kind() {
+        Kind::Time => UNITS[0],
+        Kind::Rate => UNITS[1],
+        Kind::Count => UNITS[2],
+        Kind::Size => UNITS[3],
+        Kind::Share => UNITS[4],
+        Kind::Cores => UNITS[5],
+    }
+}
+
+/// Observed figures, limits and verdicts of the objectives: a family for each unit, since a family has one.
 fn objectives(out: &mut Out, record: &Record) {
-    out.family(
-        "tickgate_objective",
-        "gauge",
-        "",
-        "Observed figure of an objective: nanoseconds, events/s, events, bytes, a share or cores.",
-    );
+    let judged: Vec<(Unit, &ObjectiveResult)> = record
+        .objectives
+        .iter()
+        .filter_map(|result| {
+            let planned = record.plan.objectives.iter().find(|planned| planned.name() == result.name)?;
+            Some((unit(planned), result))
+        })
+        .collect();
+    for unit in UNITS {
+        let of_unit = || judged.iter().filter(|(of, _)| *of == unit).map(|(_, result)| *result);
+        if of_unit().next().is_none() {
+            continue;
+        }
+        let per = f64::from(unit.per);
+        let (observed, limit) = (
+            format!("tickgate_objective_{}", unit.suffix),
+            format!("tickgate_objective_limit_{}", unit.suffix),
+        );
+        out.family(&observed, "gauge", unit.suffix, "Observed figure of an objective.");
+        for o in of_unit() {
+            out.sample(&observed, &[("objective", &o.name)], o.observed_value.unwrap_or(f64::NAN) / per);
+        }
+        out.family(&limit, "gauge", unit.suffix, "Limit of an objective.");
+        for o in of_unit() {
+            out.sample(&limit, &[("objective", &o.name)], o.limit_value / per);
+        }
+    }
+    if record.objectives.is_empty() {
+        return;
+    }
+    let help = "1 for the verdict on an objective, 0 for the others.";
+    out.family("tickgate_objective_verdict", "gauge", "", help);
     for o in &record.objectives {
-        let labels =
-            [("objective", o.name.as_str()), ("limit", o.limit.as_str()), ("verdict", o.verdict.as_str())];
-        if let Some(value) = o.observed_value {
-            out.sample("tickgate_objective", &labels, value);
+        for (verdict, is) in states(o.verdict) {
+            out.sample("tickgate_objective_verdict", &[("objective", &o.name), ("verdict", verdict)], is);
         }
     }
 }
@@ -100,11 +203,10 @@ fn summary(out: &mut Out, time: &str, group: &str, l: &Latency) {
         ("0.999", l.p99_9_ns),
         ("0.9999", l.p99_99_ns),
     ];
-    if l.count > 0 {
-        for (quantile, ns) in quantiles {
-            let labels = [labels[0], labels[1], ("quantile", quantile)];
-            out.sample("tickgate_time_seconds", &labels, num::f64_of(ns) / 1e9);
-        }
+    for (quantile, ns) in quantiles {
+        let labels = [labels[0], labels[1], ("quantile", quantile)];
+        let seconds = if l.count > 0 { num::f64_of(ns) / 1e9 } else { f64::NAN };
+        out.sample("tickgate_time_seconds", &labels, seconds);
     }
     out.sample("tickgate_time_seconds_count", &labels, num::f64_of(l.count));
     // A summary must not have a negative sum (clocks that disagree).
@@ -121,10 +223,10 @@ fn ledger(out: &mut Out, record: &Record) {
         ("refused", load.refused),
         ("unsent", load.unsent),
         ("unconfirmed", load.unconfirmed),
+        // Only a recovered run has any.
+        ("open", load.open),
     ];
-    // Only in a recovered run.
-    let open = Some(("open", load.open)).filter(|(_, open)| *open > 0);
-    for (outcome, n) in published.into_iter().chain(open) {
+    for (outcome, n) in published {
         out.sample("tickgate_published_total", &[("outcome", outcome)], num::f64_of(n));
     }
     out.family("tickgate_delivered", "counter", "", "Events of each group, over the whole run.");

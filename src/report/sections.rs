@@ -545,8 +545,11 @@ pub(crate) fn run(record: &Record) -> Facts {
         ("started", show::plain(&run.started)),
         ("ended", show::plain(&run.ended)),
         ("end", run.end.to_string()),
-        ("tickgate", show::plain(&run.tickgate)),
+        ("tickgate", words::built(run)),
     ]);
+    if let Some(tags) = words::tags(run) {
+        all.push(("tags".into(), tags));
+    }
     if let Some(payload) = payload(record) {
         all.push(("payload".into(), payload));
     }

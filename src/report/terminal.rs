@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{sections, show, words};
+use super::{reasons, sections, show, words};
 use crate::num;
 use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
@@ -73,6 +73,9 @@ fn head(out: &mut String, record: &Record) {
     line!(out, "{}", show::wrap(&head, WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("target: {}", words::target(record)), WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("an acknowledgement means: {}", broker.durability), WIDTH, ""));
+    if let Some(tags) = words::tags(&record.run) {
+        line!(out, "{}", show::wrap(&format!("tags: {tags}"), WIDTH, ""));
+    }
     line!(out);
 }
 
@@ -309,10 +312,12 @@ fn total(record: &Record) -> Option<Process> {
 }
 
 fn health(out: &mut String, record: &Record) {
-    for reason in sections::reasons(record) {
-        line!(out, "{}", show::wrap(&format!("{}: {}", reason.what, reason.why), WIDTH, ""));
-        if !reason.next.is_empty() {
-            line!(out, "{}", show::wrap(&format!("next: {}", reason.next), WIDTH, "  "));
+    for advice in reasons::advice(record) {
+        for reason in advice.reasons {
+            line!(out, "{}", show::wrap(&reason, WIDTH, ""));
+        }
+        if !advice.next.is_empty() {
+            line!(out, "{}", show::wrap(&format!("next: {}", advice.next), WIDTH, "  "));
         }
     }
     let abnormal = !record.marks.is_empty();
@@ -320,7 +325,9 @@ fn health(out: &mut String, record: &Record) {
         line!(out, "marks");
         for mark in record.marks.iter().take(12) {
             let at = num::f64_of(mark.at_ns) / 1e9;
-            line!(out, "{}", show::wrap(&format!("{at:.3}s {}: {}", mark.kind, mark.detail), WIDTH, "  "));
+            let detail = reasons::mark_detail(record, &mark.detail);
+            let detail = detail.map_or_else(String::new, |detail| format!(": {detail}"));
+            line!(out, "{}", show::wrap(&format!("{at:.3}s {}{detail}", mark.kind), WIDTH, "  "));
         }
         if record.marks.len() > 12 {
             line!(out, "  and {} more in record.json", record.marks.len() - 12);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::show;
-use crate::record::{End, Node, ObjectiveResult, Process, Record, Verdict};
+use crate::record::{End, Node, ObjectiveResult, Process, Record, Run, Verdict};
 
 /// The objective that decided the verdict: the worst one, and among equals the one with the smallest margin.
 #[must_use]
@@ -116,6 +116,21 @@ pub fn target(record: &Record) -> String {
         }
     };
     show::plain(&said)
+}
+
+/// The tickgate that made a run: its version, and its commit where that is known.
+#[must_use]
+pub fn built(run: &Run) -> String {
+    let commit =
+        run.tickgate_commit.as_ref().map_or_else(String::new, |commit| format!(" (commit {commit})"));
+    show::plain(&format!("{}{commit}", run.tickgate))
+}
+
+/// The tags of a run, `commit=1a2b, branch=main`; `None` if it has none.
+#[must_use]
+pub fn tags(run: &Run) -> Option<String> {
+    let all: Vec<String> = run.tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
+    (!all.is_empty()).then(|| show::plain(&all.join(", ")))
 }
 
 /// What a bus calls itself: its cluster and its server, in brackets.

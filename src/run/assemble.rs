@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::bus::{BusFacts, Refusal};
+use crate::host::build;
 use crate::host::clock::utc;
 use crate::host::facts::Facts;
 use crate::market;
@@ -45,7 +46,9 @@ pub(super) fn empty(
         run: Run {
             id: identity.id.clone(),
             profile: plan.name.clone(),
-            tickgate: env!("CARGO_PKG_VERSION").into(),
+            tickgate: build::VERSION.into(),
+            tickgate_commit: build::commit().map(str::to_owned),
+            tags: identity.tags.clone(),
             tag: identity.tag,
             started: utc(epoch_unix_ns),
             ended: String::new(),

@@ -1,5 +1,6 @@
 //! The engine's events.
 
+use crate::measure::Counters;
 use crate::plan::Plan;
 use crate::record::{Mark, Phase, PhaseName, Record, Rows};
 
@@ -29,6 +30,8 @@ pub enum Event<'a> {
     },
     /// A phase ended.
     PhaseEnded(&'a Phase),
+    /// The exact counters of the measure phase so far; comes before each second.
+    SoFar(&'a Counters),
     /// A second is complete.
     Second(&'a Rows),
     /// A mark was recorded.

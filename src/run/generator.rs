@@ -8,7 +8,7 @@ use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
 use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, EventId, Market};
-use crate::measure::{Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
+use crate::measure::{Counted, Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
 use crate::num;
 use crate::plan::{Keys, Ns, Plan};
 use crate::verdict::limits;
@@ -115,6 +115,8 @@ pub(super) struct GeneratorReport {
     pub(super) steps: Vec<(Ns, Step)>,
     /// No later report has anything before this time.
     pub(super) until: Ns,
+    /// The counters of the measure phase so far: acknowledgement, service, send lag.
+    pub(super) so_far: [Counted; 3],
 }
 
 fn fresh(steps: usize) -> GeneratorReport {
@@ -123,6 +125,7 @@ fn fresh(steps: usize) -> GeneratorReport {
         in_flight: 0,
         steps: Vec::with_capacity(steps),
         until: 0,
+        so_far: Default::default(),
     }
 }
 
@@ -374,6 +377,7 @@ impl<P: Publisher> Generator<P> {
         let mut taken = std::mem::replace(&mut self.interval, fresh(room));
         taken.in_flight = num::count(self.open.len());
         taken.until = until;
+        taken.so_far = [&self.done.ack, &self.done.service, &self.done.send_lag].map(Counted::of);
         // Some drivers stamp answers on threads of their own, and abandoned events are stamped when given up.
         taken.steps.sort_by_key(|&(at, _)| at);
         taken

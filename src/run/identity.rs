@@ -1,16 +1,20 @@
-//! The identity of a run: its id, and the tag of its events.
+//! The identity of a run: its id, the tag of its events, and the tags of its record.
+
+use std::collections::BTreeMap;
 
 use crate::bus::leftover::{ID_ALPHABET, ID_LENGTH};
 use crate::market::RunIdentity;
 use crate::plan::Plan;
 
-/// A run's id and event tag.
+/// A run's id, event tag and tags.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// Eight lower-case characters, unique among the runs of a team.
     pub id: String,
     /// 12 bits, part of every event id of the run.
     pub tag: u16,
+    /// Tags of the run for its record; the bus does not see them.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Identity {
@@ -20,7 +24,7 @@ impl Identity {
         let id = (0..ID_LENGTH)
             .map(|at| char::from(ID_ALPHABET[crate::num::index((random >> (at * 5)) & 31)]))
             .collect();
-        Self { id, tag: crate::num::low16((random >> 40) & 0xfff) }
+        Self { id, tag: crate::num::low16((random >> 40) & 0xfff), tags: BTreeMap::new() }
     }
 
     /// Draws an identity from the operating system's random numbers.
@@ -28,6 +32,12 @@ impl Identity {
     pub fn new() -> Self {
         use std::hash::{BuildHasher, RandomState};
         Self::from_random(RandomState::new().hash_one(std::process::id()))
+    }
+
+    /// The same identity with these tags.
+    #[must_use]
+    pub fn tagged(self, tags: BTreeMap<String, String>) -> Self {
+        Self { tags, ..self }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The record of a run while it grows, and the observers that are notified of each addition.
 
 use crate::bus::BusSample;
+use crate::measure::Counters;
 use crate::plan::Ns;
 use crate::record::{End, Made, Mark, Phase, PhaseName, Record, Rows};
 
@@ -73,8 +74,9 @@ impl<'o, 'p> RunLog<'o, 'p> {
         self.record.phases.push(phase);
     }
 
-    /// Records a second.
-    pub(super) fn second(&mut self, rows: Rows) {
+    /// Records a second; `counters` are those of the run so far.
+    pub(super) fn second(&mut self, rows: Rows, counters: &Counters) {
+        self.notify(&Event::SoFar(counters));
         self.notify(&Event::Second(&rows));
         self.record.timeline.push(rows.row);
     }

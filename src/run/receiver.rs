@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use crate::bus::{Delivery, Position};
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{
-    Excess, Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, Step, StoreLedger,
-    Windows,
+    Counted, Excess, Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, Step,
+    StoreLedger, Windows,
 };
 use crate::num;
 use crate::plan::{self, Keys, Ns, Plan, Span};
@@ -81,6 +81,8 @@ pub(super) struct GroupReport {
     pub(super) steps: Vec<(Ns, Step)>,
     /// No later report has anything before this time.
     pub(super) until: Ns,
+    /// The counters of the measure phase so far.
+    pub(super) latency: Counted,
 }
 
 /// The results of a group.
@@ -255,6 +257,7 @@ impl Receiver {
             interval: std::mem::replace(&mut self.interval, fresh()),
             steps: std::mem::replace(&mut self.steps, steps),
             until,
+            latency: Counted::of(&self.done.latency),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::{Backlog, GeneratorInterval, GroupInterval, Latency, Limits};
+use crate::measure::{Backlog, Counted, Counters, GeneratorInterval, GroupInterval, Latency, Limits};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{Brief, GroupRow, Measured, PhaseName, Row, Rows, heat_bucket};
@@ -48,6 +48,8 @@ pub(super) struct RowMaker {
     open: BTreeMap<u64, Open>,
     next_second: u64,
     backlog: Backlog,
+    /// The last counters of each group, and of each generator.
+    counted: (Vec<Counted>, BTreeMap<usize, [Counted; 3]>),
 }
 
 #[derive(Default)]
@@ -59,7 +61,16 @@ struct Open {
 
 impl RowMaker {
     pub(super) fn new(load_start: Ns, backlog: Backlog) -> Self {
-        Self { load_start, groups: backlog.groups(), open: BTreeMap::new(), next_second: 0, backlog }
+        let groups = backlog.groups();
+        let counted = (vec![Counted::default(); groups], BTreeMap::new());
+        Self { load_start, groups, open: BTreeMap::new(), next_second: 0, backlog, counted }
+    }
+
+    /// The counters of the run so far.
+    pub(super) fn counters(&self) -> Counters {
+        let (groups, generators) = &self.counted;
+        let sum = |at: usize| Counted::sum(generators.values().map(|counted| &counted[at]));
+        Counters { latency: groups.clone(), ack: sum(0), service: sum(1), send_lag: sum(2) }
     }
 
     /// Enters a report. A report for a second whose row is already complete counts in the next one, so that
@@ -71,10 +82,14 @@ impl RowMaker {
         match report {
             Report::Generator { generator, mut report, .. } => {
                 self.backlog.generator(generator, std::mem::take(&mut report.steps), report.until);
+                self.counted.1.insert(generator, std::mem::take(&mut report.so_far));
                 open.generators.push(*report);
             }
             Report::Group { group, report, .. } => {
-                let GroupReport { interval, steps, until } = *report;
+                let GroupReport { interval, steps, until, latency } = *report;
+                if let Some(counted) = self.counted.0.get_mut(group) {
+                    *counted = latency;
+                }
                 self.backlog.group(group, steps, until);
                 match &mut open.groups[group] {
                     Some(so_far) => so_far.add_later(&interval),

@@ -85,13 +85,14 @@ impl Timeline {
     /// Emits the rows before a second.
     fn emit(&mut self, until: u64, log: &mut RunLog<'_, '_>) {
         let measure_start = self.calendar.measure_start;
+        let counters = self.rows.counters();
         let load_end = log.measure_end().unwrap_or(self.calendar.measure_end);
         while let Some(rows) = self.rows.next_before(until, |at| match at {
             at if at < measure_start => PhaseName::Warmup,
             at if at < load_end => PhaseName::Measure,
             _ => PhaseName::Drain,
         }) {
-            log.second(rows);
+            log.second(rows, &counters);
         }
     }
 }

@@ -115,7 +115,7 @@ pub struct Choice {
     pub(super) place: Place,
     pub(super) product: &'static Product,
     pub(super) terms: Terms,
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
     /// Configuration, read from files, that the run's stream and consumers copy.
     pub(super) model: Option<Model>,
     /// Source of the name of a bus that tickgate did not start.
@@ -285,7 +285,7 @@ impl Choice {
     }
 
     /// Returns the machine whose memory the broker uses.
-    pub(super) const fn whereabouts(&self) -> Where {
+    pub(crate) const fn whereabouts(&self) -> Where {
         match &self.place {
             Place::Simulated => Where::Within,
             Place::Own(_) => Where::Beside,

@@ -68,7 +68,11 @@ impl Observer for Keeping<'_> {
             Event::PhaseEnded(phase) => self.write(&Line::Phase((*phase).clone())),
             Event::Second(rows) => self.write(&Line::Second((*rows).clone())),
             Event::Mark(mark) => self.write_clean(&Line::Mark((*mark).clone())),
-            Event::Planned { .. } | Event::Note(_) | Event::Warning(_) | Event::PhaseStarted { .. } => {}
+            Event::Planned { .. }
+            | Event::Note(_)
+            | Event::Warning(_)
+            | Event::PhaseStarted { .. }
+            | Event::SoFar(_) => {}
         }
     }
 }

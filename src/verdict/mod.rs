@@ -9,6 +9,7 @@ mod confidence;
 mod miss;
 mod observe;
 mod quota;
+pub mod so_far;
 mod validity;
 
 pub use confidence::samples_needed;

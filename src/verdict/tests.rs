@@ -75,6 +75,8 @@ fn empty(objectives: &[(&str, &str)]) -> Record {
             id: "0".into(),
             profile: plan.name.clone(),
             tickgate: "0".into(),
+            tickgate_commit: None,
+            tags: std::collections::BTreeMap::new(),
             tag: 0,
             started: String::new(),
             ended: String::new(),

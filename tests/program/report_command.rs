@@ -101,6 +101,7 @@ fn the_command_writes_every_file_and_its_exit_is_the_verdicts() {
         "summary.md",
         "latency.hlog",
         "timeline.csv",
+        "metrics-gitlab.txt",
         "metrics.om",
         "charts/rates.svg",
     ] {

@@ -118,7 +118,7 @@ fn the_log_of_a_run_in_real_time_holds_the_records_events() {
             .output()
             .unwrap();
         assert!(done.status.code().is_some_and(|code| code != 2), "{done:?}");
-        let run = std::fs::read_dir(&out).unwrap().next().unwrap().unwrap().path();
+        let run = out.join(tickgate::archive::LATEST);
         let record: Record =
             serde_json::from_slice(&std::fs::read(run.join("record.json")).unwrap()).unwrap();
         assert!(record.load.send_lag.count > 3000 && record.groups[0].latency.count > 3000, "{done:?}");

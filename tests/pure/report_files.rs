@@ -13,7 +13,7 @@ use crate::support::records;
 
 fn files(record: &Record) -> Vec<(String, String)> {
     let toml = profile::to_toml(&record.plan);
-    let files = report::files(record, &Beside { plan_toml: &toml, seconds: &[] });
+    let files = report::files(record, &Beside { plan_toml: &toml, ..Beside::default() });
     files.into_iter().map(|(name, bytes)| (name, String::from_utf8(bytes).unwrap())).collect()
 }
 
@@ -47,6 +47,77 @@ fn summaries_and_tables() {
     }
 }
 
+/// Names and labels of the samples, as GitLab compares them.
+fn keys(metrics: &str) -> Vec<&str> {
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    samples.map(|line| line.rsplit_once(' ').unwrap().0).collect()
+}
+
+/// The same plan, run again elsewhere, with another outcome.
+fn again(record: &Record) -> Record {
+    let mut again = record.clone();
+    again.run.id = "zzzzzzzz".into();
+    again.run.epoch_unix_ns += 86_400_000_000_000;
+    again.run.tags.insert("commit".into(), "other".into());
+    again.verdict = Verdict::Inconclusive;
+    for objective in &mut again.objectives {
+        (objective.observed_value, objective.verdict) = (None, Verdict::Inconclusive);
+    }
+    for group in &mut again.groups {
+        group.latency.count = 0;
+    }
+    again
+}
+
+#[test]
+fn two_runs_of_a_plan_have_the_same_metrics() {
+    for (name, record) in records::all() {
+        let [one, other] = [&record, &again(&record)].map(|record| file(record, "metrics-gitlab.txt"));
+        assert!(keys(&one).len() > 20 && keys(&one) == keys(&other), "{name}");
+        let [one, other] = [&record, &again(&record)].map(|record| file(record, "metrics.om"));
+        let differing = keys(&one).iter().zip(keys(&other)).filter(|(one, other)| **one != *other).count();
+        assert_eq!(differing, 1, "{name}: only the info, whose labels are the tags");
+    }
+}
+
+#[test]
+fn each_family_has_one_unit_and_its_name_says_which() {
+    for (name, record) in records::all() {
+        let metrics = file(&record, "metrics.om");
+        let units: Vec<_> = metrics.lines().filter_map(|line| line.strip_prefix("# UNIT ")).collect();
+        assert!(units.len() > 3, "{name}: {units:?}");
+        for unit in units {
+            let (family, unit) = unit.split_once(' ').unwrap();
+            assert!(family.ends_with(&format!("_{unit}")), "{name}: {family} in {unit}");
+        }
+    }
+}
+
+#[test]
+fn suites_of_several_runs_differ_and_have_the_tags() {
+    let mut record = records::failing();
+    record.run.tags.insert("commit".into(), "1a2b".into());
+    let suite = |folder| {
+        let files = report::files(&record, &Beside { folder, ..Beside::default() });
+        let junit = files.into_iter().find(|(name, _)| name == "junit.xml").unwrap().1;
+        String::from_utf8(junit).unwrap()
+    };
+    assert_ne!(suite("pr"), suite("main"));
+    for part in [format!("<testsuite name=\"{} (pr)\"", record.plan.name), "\"commit\" value=\"1a2b\"".into()]
+    {
+        assert!(suite("pr").contains(&part), "{part}: {}", suite("pr"));
+    }
+    for (name, part) in [
+        ("summary.md", "commit=1a2b"),
+        ("report.html", "Tags: commit=1a2b"),
+        ("metrics.om", "commit=\"1a2b\""),
+    ] {
+        assert!(file(&record, name).contains(part), "{name}");
+    }
+    assert!(!file(&record, "metrics-gitlab.txt").contains("1a2b"));
+    assert!(summary(&record, Style { colour: false }).contains("tags: commit=1a2b\n"));
+}
+
 #[test]
 fn charts_of_a_failing_run() {
     for (name, svg) in files(&records::failing()).into_iter().filter(|(name, _)| name.starts_with("charts/"))
@@ -73,7 +144,7 @@ fn the_summary_for_a_terminal_fits_eighty_columns() {
 }
 
 /// What no program takes for markup.
-const NOT_MARKUP: [&str; 3] = ["timeline.csv", "metrics.om", "latency.hlog"];
+const NOT_MARKUP: [&str; 4] = ["timeline.csv", "metrics.om", "metrics-gitlab.txt", "latency.hlog"];
 
 #[test]
 fn a_record_made_before_says_nothing_about_an_unknown_use_of_the_broker() {
@@ -136,7 +207,7 @@ fn intervals(record: &Record, seconds: usize) -> (usize, u64) {
     let seconds: Vec<Rows> = rows
         .map(|row| Rows { row: row.clone(), load: vec![], groups: vec![histogram.clone()], measured: None })
         .collect();
-    let files = report::files(record, &Beside { plan_toml: "", seconds: &seconds });
+    let files = report::files(record, &Beside { seconds: &seconds, ..Beside::default() });
     let log = &files.iter().find(|(name, _)| name == report::HLOG).unwrap().1;
     let lines: Vec<_> = std::str::from_utf8(log).unwrap().lines().filter(|l| l.starts_with("Tag=")).collect();
     let samples = |line: &&str| measure::decode(line.rsplit(',').next().unwrap()).unwrap().len();

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import pathlib
 import sys
 
@@ -71,8 +72,15 @@ def openmetrics(folder, expected):
     assert published["sent"] == expected["sent"], folder
     delivered = [s for s in families["tickgate_delivered"].samples if s.labels["outcome"] == "delivered"]
     assert [s.value for s in delivered] == [count for _, count in expected["groups"]], folder
-    observed = sum("observed_value" in o for o in expected["objectives"])
-    assert len(families["tickgate_objective"].samples) == observed, (folder, observed)
+    verdicts = [s for s in families["tickgate_objective_verdict"].samples if s.value == 1]
+    assert len(verdicts) == len(expected["objectives"]), folder
+    units = ["seconds", "events_per_second", "events", "bytes", "ratio", "cores"]
+    observed = [families[f"tickgate_objective_{unit}"] for unit in units if f"tickgate_objective_{unit}" in families]
+    assert all(family.unit and family.name.endswith(family.unit) for family in observed), folder
+    judged = [s for family in observed for s in family.samples]
+    assert len(judged) == len(expected["objectives"]), (folder, len(judged))
+    known = sum("observed_value" in o for o in expected["objectives"])
+    assert sum(not math.isnan(s.value) for s in judged) == known, (folder, known)
 
 
 folders = sorted(path.parent for path in pathlib.Path(sys.argv[1]).glob("*/expected.json"))

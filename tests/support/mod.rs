@@ -25,6 +25,7 @@ pub mod outside;
 pub mod pairs;
 pub mod program;
 pub mod proxy;
+pub mod pty;
 pub mod records;
 pub mod rig;
 pub mod spelling;

@@ -342,6 +342,8 @@ pub fn of(recipe: &Recipe) -> Record {
             id: "3tej5694".into(),
             profile: plan.name.clone(),
             tickgate: "0.1.0".into(),
+            tickgate_commit: None,
+            tags: std::collections::BTreeMap::new(),
             tag: 39,
             started: "2026-11-24T08:54:13.983Z".into(),
             ended: "2026-11-24T08:54:30.001Z".into(),

@@ -1,6 +1,6 @@
 //! What people and brokers write: profiles, objectives, subject patterns, addresses, and any text.
 
-use tickgate::bus::Model;
+use tickgate::bus::nats::model::Model;
 use tickgate::bus::nats::{Auth, Secret, Target};
 use tickgate::plan::Plan;
 use tickgate::plan::grammar::{self, Side};

@@ -3,10 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use super::task;
-use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::report::sound;
-use crate::cli::run::{no_folder, readers};
+use crate::cli::run::{folder, readers};
 use crate::cli::{Exit, Failure};
 use crate::compare::{
     self, About, Design, Kind, Letter, Round, Setups, SideInput, Trial, not_in_turns, workload_differences,
@@ -63,7 +62,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         id: identity.id.clone(),
         name: labels.join(" and "),
         profile: first.record.plan.name.clone(),
-        tickgate: env!("CARGO_PKG_VERSION").into(),
+        tickgate: crate::host::build::VERSION.into(),
         started: first.record.run.started.clone(),
         ended: utc(clock.unix_ns_at_epoch()),
         ..About::default()
@@ -71,14 +70,8 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let setups =
         Setups::new(sides.iter().map(|side| &side.setup).collect(), reference).ok_or_else(nothing)?;
     let comparison = compare::compare_all(about, design, None, &setups, &rounds(&sides));
-    let folder = RunFolder::create(
-        &args.out,
-        clock.unix_ns_at_epoch(),
-        "compare-folders",
-        &identity.id,
-        readers(args.share),
-    )
-    .map_err(|error| no_folder(&error))?;
+    let name = ("compare-folders", identity.id.as_str());
+    let folder = folder(&args.about, &args.out, readers(args.share), clock, name)?;
     super::finish(&comparison, &folder, args.format)
 }
 
@@ -116,7 +109,11 @@ fn runs(path: &Path) -> Result<Vec<Made>, Failure> {
     };
     let entries: Result<Vec<PathBuf>, _> =
         std::fs::read_dir(path).map_err(unreadable)?.map(|entry| entry.map(|entry| entry.path())).collect();
-    let folders = entries.map_err(unreadable)?.into_iter().filter(|path| path.join("record.json").is_file());
+    // A link, such as `latest`, is one of the other folders.
+    let folders = entries
+        .map_err(unreadable)?
+        .into_iter()
+        .filter(|path| !path.is_symlink() && path.join("record.json").is_file());
     let mut all: Vec<Made> = folders.map(|path| made(&path)).collect::<Result<_, Failure>>()?;
     if all.is_empty() {
         let text = format!(

@@ -1,5 +1,7 @@
 //! The runs of a comparison: one after the other, in the seeded order, each with a fresh broker and its own folder.
 
+use std::collections::BTreeMap;
+
 use crate::archive::RunFolder;
 use crate::cli::args::Compare;
 use crate::cli::progress::Progress;
@@ -29,6 +31,8 @@ struct Turns<'a> {
     folder: &'a RunFolder,
     interrupt: &'a Interrupt,
     progress: Progress,
+    /// Tags of each run.
+    tags: BTreeMap<String, String>,
     setups: Vec<SideInput>,
     /// The first failure before the load of a run began.
     failure: Option<Failure>,
@@ -36,12 +40,14 @@ struct Turns<'a> {
 
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let task = Task::resolve(args)?;
+    if args.dry_run {
+        return Ok(super::dry::show(&task));
+    }
+    let tags = crate::cli::tags::tags(&args.about.tags, &crate::cli::environment)?;
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let (identity, clock) = (Identity::new(), Clock::start());
     let name = format!("compare-{}", task.name);
-    let folder =
-        RunFolder::create(&args.out, clock.unix_ns_at_epoch(), &name, &identity.id, run::readers(args.share))
-            .map_err(|error| run::no_folder(&error))?;
+    let folder = run::folder(&args.about, &args.out, run::readers(args.share), clock, (&name, &identity.id))?;
     let setup = |side: &Side| SideInput {
         label: side.label.clone(),
         overrides: side.overrides.clone(),
@@ -52,6 +58,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         folder: &folder,
         interrupt: &interrupt,
         progress: Progress::brief(args.quiet),
+        tags,
         setups: task.sides.iter().map(setup).collect(),
         failure: None,
     };
@@ -63,7 +70,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     }
     let done = turns.rounds(clock);
     turns.progress.end_line();
-    let Turns { setups, failure, .. } = turns;
+    let Turns { setups, failure, mut progress, .. } = turns;
     let (rounds, stopped) = match done {
         Ok(done) => done,
         Err(failure) => {
@@ -82,7 +89,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         profile: task.profile.clone(),
         sets: task.sets.clone(),
         notes: task.notes.clone(),
-        tickgate: env!("CARGO_PKG_VERSION").into(),
+        tickgate: crate::host::build::VERSION.into(),
         started: utc(clock.unix_ns_at_epoch()),
         ended: utc(clock.unix_ns_at_epoch() + clock.now()),
         interrupted: stopped,
@@ -91,6 +98,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         .ok_or_else(|| Failure::usage("expected 2 to 8 sides"))?;
     let comparison = compare::compare_all(about, task.design.clone(), task.prices.as_ref(), &setups, &rounds);
     let exit = super::finish(&comparison, &folder, args.format)?;
+    run::latest(&args.about, &folder, &mut progress);
     Ok(if interrupt.level() > 0 { Exit::Interrupted } else { exit })
 }
 
@@ -99,16 +107,39 @@ fn interrupted() -> Failure {
 }
 
 /// Where the runs of each side send how much.
-fn targets(task: &Task) -> impl Iterator<Item = String> {
+pub(super) fn targets(task: &Task) -> impl Iterator<Item = String> {
     task.lettered().filter(|(_, side)| !side.choice.is_simulated()).map(|(letter, side)| {
         let volume = volume(&side.plan, &side.choice.subjects(&side.plan, "RUN"));
         format!("each run of {letter} sends to {}: {volume}", side.choice.target())
     })
 }
 
+/// The comparison in a line: sides, rounds, time and seed.
+pub(super) fn head(task: &Task) -> String {
+    let design = &task.design;
+    let seconds = task.sides.iter().map(|side| {
+        // Broker start, readiness, drain and audit add a few seconds.
+        (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
+    });
+    let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
+    let sides: Vec<String> =
+        task.lettered().map(|(letter, side)| format!("{letter} ({})", side.label)).collect();
+    let reference = match task.reference {
+        Letter::A if sides.len() == 2 => String::new(),
+        letter => format!("; the reference is {}", letter.as_str()),
+    };
+    format!(
+        "{}: {}{reference}, {}, about {} min; seed {}",
+        task.name,
+        sides.join(" against "),
+        show::several(u64::from(design.pairs), words::noun(sides.len())),
+        seconds.div_ceil(60),
+        design.seed
+    )
+}
+
 impl Turns<'_> {
     fn announce(&mut self) {
-        let design = &self.task.design;
         for warning in &self.task.warnings {
             self.progress.say(&format!("warning: {warning}"));
         }
@@ -117,25 +148,7 @@ impl Turns<'_> {
                 self.progress.say(&format!("{name}: {bound}"));
             }
         }
-        let seconds = self.task.sides.iter().map(|side| {
-            // Broker start, readiness, drain and audit add a few seconds.
-            (side.plan.load.sending().ns + design.cool_down.ns) / 1_000_000_000 + 3
-        });
-        let seconds = seconds.sum::<u64>() * u64::from(design.pairs);
-        let sides: Vec<String> =
-            self.task.lettered().map(|(letter, side)| format!("{letter} ({})", side.label)).collect();
-        let reference = match self.task.reference {
-            Letter::A if sides.len() == 2 => String::new(),
-            letter => format!("; the reference is {}", letter.as_str()),
-        };
-        self.progress.say(&format!(
-            "{}: {}{reference}, {}, about {} min; seed {}",
-            self.task.name,
-            sides.join(" against "),
-            show::several(u64::from(design.pairs), words::noun(sides.len())),
-            seconds.div_ceil(60),
-            design.seed
-        ));
+        self.progress.say(&head(self.task));
         for line in targets(self.task) {
             self.progress.say(&line);
         }
@@ -256,7 +269,7 @@ impl Turns<'_> {
         // Each round has its own event schedule, the same for all its runs: else the peculiarities of one schedule affect all rounds.
         let mut plan = side.plan.clone();
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
-        let (identity, clock) = (Identity::new(), Clock::start());
+        let (identity, clock) = (Identity::new().tagged(self.tags.clone()), Clock::start());
         let mut journal = Keeping::new(&folder);
         let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
         let done = session::run(&plan, &side.choice, order, Some(&mut journal), &mut [&mut self.progress]);
