@@ -69,6 +69,7 @@ mod tests {
         ObjectiveResult {
             name: "ack.p99".into(),
             limit: "< 5ms".into(),
+            means: None,
             observed: Some("9ms".into()),
             observed_value: Some(9e6),
             limit_value: 5e6,

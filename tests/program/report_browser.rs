@@ -26,7 +26,7 @@ fn pages_are_sound_in_a_browser() {
     let folder = tempfile::tempdir().unwrap();
     for (name, record) in records::all() {
         let toml = profile::to_toml(&record.plan);
-        let files = report::files(&record, &Beside { plan_toml: &toml, seconds: &[] });
+        let files = report::files(&record, &Beside { plan_toml: &toml, ..Beside::default() });
         for (file, bytes) in files.iter().filter(|(file, _)| {
             // The charts of the others are drawn alike.
             file == "report.html" || (file.starts_with("charts/") && ["failing", "crowded"].contains(&name))

@@ -62,7 +62,7 @@ fn times(record: &Record) -> Vec<(String, &Latency)> {
 }
 
 fn write(record: &Record, seconds: &[Rows], folder: &Path) {
-    for (name, bytes) in report::files(record, &Beside { plan_toml: "", seconds }) {
+    for (name, bytes) in report::files(record, &Beside { seconds, ..Beside::default() }) {
         let path = folder.join(name);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();

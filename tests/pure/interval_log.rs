@@ -26,7 +26,7 @@ fn add(to: &mut Distributions, tag: &str, histogram: &str) {
 }
 
 fn log(record: &Record, seconds: &[Rows]) -> String {
-    let files = report::files(record, &Beside { plan_toml: "", seconds });
+    let files = report::files(record, &Beside { seconds, ..Beside::default() });
     let (_, log) = files.into_iter().find(|(name, _)| name == report::HLOG).unwrap();
     String::from_utf8(log).unwrap()
 }
