@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::chart::{self, Chart};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, show, style, words};
+use super::{Beside, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -116,7 +116,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         reasons: sections::reasons(record),
         claims: claims::of_run(record).iter().map(plain_claim).collect(),
         no_objectives: words::no_objectives(record),
-        rates: sections::rates(record),
+        rates: rates::rates(record),
         flows: sections::flows(record),
         ledger: sections::ledger(record),
         lost,

@@ -10,6 +10,7 @@ mod markdown;
 mod openmetrics;
 pub mod outside;
 pub mod progress;
+mod rates;
 mod sections;
 pub mod show;
 mod style;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{sections, show, words};
+use super::{rates, sections, show, words};
 use crate::num;
 use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
@@ -105,7 +105,7 @@ fn objectives(out: &mut String, record: &Record, style: Style) {
 
 /// What was offered, sent, confirmed and delivered a second.
 fn rates(out: &mut String, record: &Record) {
-    let rates = sections::rates(record);
+    let rates = rates::rates(record);
     if rates.rows.is_empty() {
         return;
     }

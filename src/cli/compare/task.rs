@@ -92,7 +92,7 @@ impl Task {
                     .into(),
             );
         }
-        for note in sides.iter().flat_map(|side| crate::profile::notes(&side.plan)) {
+        for note in sides.iter().flat_map(|side| crate::profile::left_out(&side.plan)) {
             if !warnings.contains(&note) {
                 warnings.push(note);
             }
