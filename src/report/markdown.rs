@@ -38,10 +38,11 @@ pub(crate) fn summary(record: &Record) -> String {
     if let Some(reasons) = reasons(record) {
         say(reasons);
     }
-    let rates = rates::rates(record);
-    if !rates.rows.is_empty() {
-        say("### Rates\n".into());
-        say(table(&rates));
+    for (title, of) in [("Rates", rates::rates(record)), ("Steps", rates::steps(record))] {
+        if !of.rows.is_empty() {
+            say(format!("### {title}\n"));
+            say(table(&of));
+        }
     }
     say("### Latency\n".into());
     say(table(&sections::times(record)));
