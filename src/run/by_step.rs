@@ -58,7 +58,8 @@ pub(super) struct Sent {
     /// Slots by topic, and those of them that it failed to send without the bus.
     due: Vec<u64>,
     unsent_own: Vec<u64>,
-    sent: u64,
+    /// Events that the client took.
+    taken: u64,
     acked: u64,
     finished_late_ns: u64,
     send_lag: Latency,
@@ -76,7 +77,7 @@ impl Sent {
         BySteps::new(parts, calendar, |start, length| Self {
             due: vec![0; topics],
             unsent_own: vec![0; topics],
-            sent: 0,
+            taken: 0,
             acked: 0,
             finished_late_ns: 0,
             send_lag: Latency::new(&limits.send_lag),
@@ -93,7 +94,7 @@ impl Sent {
 
     /// The client took it.
     pub(super) fn sent(&mut self, intended: Ns, sent: Ns) {
-        self.sent += 1;
+        self.taken += 1;
         self.send_lag.record_between(intended, sent);
     }
 
@@ -152,7 +153,9 @@ fn step(parts: &Parts<'_>, own: &OwnDelays, limits: &Limits, at: usize, part: Pa
     let all: Vec<&Sent> = parts.ended.generated.iter().filter_map(|g| g.by_step.steps.get(at)).collect();
     let sum = |of: fn(&Sent) -> u64| all.iter().map(|sent| of(sent)).sum::<u64>();
     let mut send_lag = Latency::new(&limits.send_lag);
-    all.iter().for_each(|sent| send_lag.merge(&sent.send_lag));
+    for sent in &all {
+        send_lag.merge(&sent.send_lag);
+    }
     let offered = parts.ended.generated.iter().filter_map(|g| offered_in(g, part.number));
     let rate = parts.plan.load.steps.as_ref().and_then(|steps| steps.rates.get(at));
     Step {
@@ -161,7 +164,7 @@ fn step(parts: &Parts<'_>, own: &OwnDelays, limits: &Limits, at: usize, part: Pa
         until_ns: part.until.min(measured_ns),
         planned_rate: rate.map_or(0.0, |rate| rate.per_second),
         due: sum(|sent| sent.due.iter().sum()),
-        sent: sum(|sent| sent.sent),
+        sent: sum(|sent| sent.taken),
         acked: sum(|sent| sent.acked),
         unsent_own: sum(|sent| sent.unsent_own.iter().sum()),
         offered: offered.min_by(|a, b| a.reached().total_cmp(&b.reached())).map(offered_words),

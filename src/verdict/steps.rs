@@ -29,12 +29,11 @@ pub(super) fn judged(record: &Record) -> Vec<Step> {
 fn applies(plan: &Plan, objective: &Objective) -> bool {
     match (objective.metric, objective.limit) {
         _ if objective.scope.windows => false,
-        (Metric::Time(..), _) => true,
         (Metric::Throughput(Throughput::Offered), _) => false,
         (Metric::Throughput(_), Value::Rate(limit)) => {
             compare(offered(plan, objective), objective.op, limit.per_second)
         }
-        (Metric::Throughput(_), _) => true,
+        (Metric::Time(..) | Metric::Throughput(_), _) => true,
         _ => false,
     }
 }
