@@ -46,6 +46,12 @@ fn judged_otherwise(record: &Record) -> Option<String> {
         let (is, should) = (record.verdict.as_str(), again.verdict.as_str());
         return Some(format!("its verdict is {is}, but by its figures it is {should}"));
     }
+    let differs = record.steps.iter().zip(&again.steps).find(|(is, should)| is.verdict != should.verdict);
+    if let Some((is, should)) = differs {
+        let word = |verdict: Option<Verdict>| verdict.map_or("not judged", Verdict::as_str);
+        let (number, is, should) = (is.number, word(is.verdict), word(should.verdict));
+        return Some(format!("its step {number} is {is}, but by its figures it is {should}"));
+    }
     let fit = |valid: bool| if valid { "fit" } else { "unfit" };
     (record.health.valid != again.health.valid).then(|| {
         let (is, should) = (fit(record.health.valid), fit(again.health.valid));

@@ -72,6 +72,7 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
         marks: parts.marks,
         audit: None,
         windows: vec![],
+        steps: vec![],
         resources: resources(&rows, measured),
         health: Health { hiccups: hiccups(&rows), ..Health::default() },
         timeline: rows,

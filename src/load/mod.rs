@@ -12,7 +12,7 @@ mod volume;
 
 pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
-pub use parts::{OfferedParts, Part, PartKind, PartOffered};
+pub use parts::{OfferedParts, Part, PartKind, PartOffered, steps};
 pub use pick::{Picker, busiest_share, shares};
 pub use planned::{any_due, expected_events, planned_rate};
 pub use volume::{largest_event_bytes, volume_bytes};

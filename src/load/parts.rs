@@ -49,8 +49,7 @@ impl Part {
                     num::u64_floor(num::f64_of(since_start) / num::f64_of(end.max(1)) * num::f64_of(of));
                 let near = guess.saturating_sub(1)..=guess.saturating_add(1);
                 let number = near.rev().find(|&n| n < of && edge(n) <= since_start).unwrap_or(0);
-                let until = if number + 1 == of { end } else { edge(number + 1) };
-                Self { kind: PartKind::Step, number: number + 1, of, from: edge(number), until }
+                step(load, number, of)
             }
             (Arrival::Burst, Some(burst), _) if burst.every.ns > 0 => {
                 let number = since_start / burst.every.ns;
@@ -80,6 +79,22 @@ impl Part {
     }
 }
 
+/// The steps of a load of steps, in order; none of another load.
+#[must_use]
+pub fn steps(load: &Load) -> Vec<Part> {
+    let rates = load.steps.as_ref().filter(|_| load.arrival == Arrival::Steps);
+    let of = num::count(rates.map_or(0, |steps| steps.rates.len()));
+    (0..of).map(|number| step(load, number, of)).collect()
+}
+
+/// A step, numbered from 0.
+fn step(load: &Load, number: u64, of: u64) -> Part {
+    let end = load.duration.ns;
+    let edge = |n: u64| num::u64_of(Curve::step_start(load, n) * 1e9).min(end);
+    let until = if number + 1 == of { end } else { edge(number + 1) };
+    Part { kind: PartKind::Step, number: number + 1, of, from: edge(number), until }
+}
+
 /// How much of a part was offered while it lasted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartOffered {
@@ -104,19 +119,21 @@ impl PartOffered {
 }
 
 /// Follows a generator's events in the order of their intended times, and keeps the part with the smallest
-/// share offered. It holds one part at a time.
+/// share offered, and every step.
 #[derive(Debug, Clone)]
 pub struct OfferedParts {
     load: Load,
     current: Option<PartOffered>,
     least: Option<PartOffered>,
+    steps: Vec<PartOffered>,
 }
 
 impl OfferedParts {
     /// Starts before the first event.
     #[must_use]
     pub fn new(load: &Load) -> Self {
-        Self { load: load.clone(), current: None, least: None }
+        let steps = Vec::with_capacity(steps(load).len());
+        Self { load: load.clone(), current: None, least: None, steps }
     }
 
     /// Enters an event of the measure phase that was due at `due` and fired at `at`, both since the start of
@@ -146,13 +163,16 @@ impl OfferedParts {
         if self.least.is_none_or(|least| done.reached() < least.reached()) {
             self.least = Some(done);
         }
+        if done.part.kind == PartKind::Step {
+            self.steps.push(done);
+        }
     }
 
-    /// The part with the smallest share offered; `None` where nothing was due.
+    /// The part with the smallest share offered, `None` where nothing was due; and the steps in which something was.
     #[must_use]
-    pub fn least(mut self) -> Option<PartOffered> {
+    pub fn ended(mut self) -> (Option<PartOffered>, Vec<PartOffered>) {
         self.close();
-        self.least
+        (self.least, self.steps)
     }
 }
 
@@ -194,7 +214,7 @@ mod tests {
                 }
                 parts.fired((second * 1000 + 500) * MS, Some((second * 1000 + 999) * MS));
             }
-            parts.least().unwrap()
+            parts.ended().0.unwrap()
         };
         assert!(least(&|_| Some(0)).reached() >= 1.0);
         // 4 ms late: the last four of a hundred are sent after the burst, 96 % within it.
@@ -214,10 +234,37 @@ mod tests {
         let mut parts = OfferedParts::new(&load);
         parts.fired(40 * MS, Some(40 * MS));
         parts.fired(99 * MS, Some(102 * MS));
-        assert!(parts.least().unwrap().reached() >= 0.95);
+        assert!(parts.ended().0.unwrap().reached() >= 0.95);
+    }
+
+    #[test]
+    fn every_step_that_was_offered_is_kept() {
+        let load = steps(&[1.0, 5.0, 2.0], Span::seconds(9));
+        let mut parts = OfferedParts::new(&load);
+        for ms in [0, 2999, 3000, 3001, 8000] {
+            parts.fired(ms * MS, (ms != 3001).then_some(ms * MS));
+        }
+        let (least, steps) = parts.ended();
+        let seen: Vec<_> = steps.iter().map(|step| (step.part.number, step.due, step.offered)).collect();
+        assert_eq!(seen, [(1, 2, 2), (2, 2, 1), (3, 1, 1)]);
+        assert_eq!(least.map(|least| least.part.number), Some(2));
     }
 
     proptest! {
+        #[test]
+        fn steps_cover_the_phase_and_are_those_of_their_moments(load in any_load()) {
+            prop_assume!(load.duration > Span::millis(1));
+            let all = super::steps(&load);
+            prop_assert_eq!(all.is_empty(), load.arrival != Arrival::Steps);
+            let mut at = 0;
+            for step in &all {
+                prop_assert_eq!(step.from, at);
+                prop_assert_eq!(Part::at(&load, step.from), *step);
+                at = step.until;
+            }
+            prop_assert!(all.is_empty() || at == load.duration.ns);
+        }
+
         #[test]
         fn each_moment_lies_in_one_part(load in any_load(), moments in proptest::collection::vec(0.0..1.0_f64, 1..50)) {
             for moment in moments {

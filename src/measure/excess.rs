@@ -119,8 +119,9 @@ impl Excess {
             let second = num::index(slot * self.width / 1_000_000_000);
             for (count, (least, most)) in cell.iter().zip((0..BUCKETS).map(edges)) {
                 let until = to.saturating_add(limit).saturating_add(most);
-                let late =
-                    harness.lateness.late_by(from).saturating_add(harness.lateness.paused(from, until));
+                // A step of the load may begin within a slot of the lateness.
+                let late = harness.lateness.late_by(from).max(harness.lateness.late_by(to - 1));
+                let late = late.saturating_add(harness.lateness.paused(from, until));
                 // Without lateness, a value on the limit is not explained.
                 let explained = late > 0 && least <= late;
                 excused[second].add(u64::from(*count), explained, usage);

@@ -136,6 +136,17 @@ pub fn part(part: u64, whole: u64) -> String {
     }
 }
 
+/// A small part of a whole: `0.013 %`, rounded up, so that only none is shown as 0 %.
+#[must_use]
+pub fn small_part(part: u64, whole: u64) -> String {
+    let thousandths = u128::from(part) * 100_000;
+    let thousandths = thousandths.div_ceil(u128::from(whole.max(1)));
+    match thousandths {
+        n if n % 1000 == 0 => format!("{} %", n / 1000),
+        n => format!("{}.{:03} %", n / 1000, n % 1000),
+    }
+}
+
 /// The margin to a limit, rounded to the unfavourable side: `99 % to spare`, `12 % beyond`.
 #[must_use]
 pub fn margin(margin: f64) -> String {
@@ -154,6 +165,13 @@ mod tests {
     fn a_full_rate_has_every_event() {
         let all = [0.0, 7.0, 499.5, 6.993, 9_990.0, 1_000_000.25].map(full_rate);
         assert_eq!(all, ["0/s", "7/s", "499.5/s", "6.99/s", "9,990/s", "1,000,000.25/s"]);
+    }
+
+    #[test]
+    fn only_none_is_shown_as_zero_percent() {
+        let all =
+            [(0, 10), (1, 10_000_000), (13, 100_000), (1, 3), (10, 10)].map(|(n, of)| small_part(n, of));
+        assert_eq!(all, ["0 %", "0.001 %", "0.013 %", "33.334 %", "100 %"]);
     }
 
     #[test]

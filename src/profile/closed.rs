@@ -58,18 +58,22 @@ pub(super) fn objectives(plan: &mut Plan) {
     }));
 }
 
+const WITH: &str = "load.rate = \"max\"";
+
 /// What a plan leaves out of its profile, a line each.
 #[must_use]
+pub fn left_out(plan: &Plan) -> Vec<String> {
+    let line = |dropped: &Dropped| format!("left out with {WITH}: {}: {}", dropped.what, dropped.why);
+    plan.dropped.iter().map(line).collect()
+}
+
+/// The same for a run, whose verdict follows from the objectives that are left.
+#[must_use]
 pub fn notes(plan: &Plan) -> Vec<String> {
-    let with = "load.rate = \"max\"";
-    let mut notes: Vec<String> = plan
-        .dropped
-        .iter()
-        .map(|dropped| format!("left out with {with}: {}: {}", dropped.what, dropped.why))
-        .collect();
+    let mut notes = left_out(plan);
     if plan.objectives.is_empty() && !notes.is_empty() {
         notes.push(format!(
-            "no objective is left that a load with {with} can be judged by: the run ends inconclusive (exit code 3)"
+            "no objective is left that a load with {WITH} can be judged by: the run ends inconclusive (exit code 3)"
         ));
     }
     notes

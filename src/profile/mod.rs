@@ -33,7 +33,7 @@ mod write;
 mod tests;
 
 pub use check::warnings;
-pub use closed::notes;
+pub use closed::{left_out, notes};
 pub use error::{ProfileError, ProfileErrors};
 pub use keys::all_keys;
 pub use overrides::key_of;

@@ -8,6 +8,7 @@ mod figures;
 mod journal;
 pub mod quota;
 mod node;
+mod step;
 mod timeline;
 
 pub use figures::{
@@ -16,6 +17,7 @@ pub use figures::{
 };
 pub use journal::{Line, Measured, Rows};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
+pub use step::{Step, StepGroup};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;
@@ -59,6 +61,9 @@ pub struct Record {
     /// Exact per-window results, one for each `windows.` objective.
     #[serde(default)]
     pub windows: Vec<Window>,
+    /// Each step of a load of steps, as far as the run came; absent for other loads.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
     /// One row a second.
     pub timeline: Vec<Row>,
     /// CPU, memory and store.

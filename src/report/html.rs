@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::chart::{self, Chart};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, show, style, words};
+use super::{Beside, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -36,6 +36,7 @@ struct Page<'a> {
     claims: Vec<(Claim, &'static str)>,
     no_objectives: &'static str,
     rates: Table,
+    steps: Table,
     flows: Vec<Flow>,
     ledger: Table,
     lost: Table,
@@ -118,7 +119,8 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         reasons: sections::reasons(record),
         claims: claims::of_run(record).iter().map(plain_claim).collect(),
         no_objectives: words::no_objectives(record),
-        rates: sections::rates(record),
+        rates: rates::rates(record),
+        steps: rates::steps(record),
         flows: sections::flows(record),
         ledger: sections::ledger(record),
         lost,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::Table;
-use super::{sections, show, words};
+use super::{rates, sections, show, words};
 use crate::record::{Record, Verdict};
 use crate::verdict::claims;
 
@@ -38,27 +38,14 @@ pub(crate) fn summary(record: &Record) -> String {
     if !objectives.rows.is_empty() {
         say(table(&objectives));
     }
-    let reasons = sections::reasons(record);
-    if !reasons.is_empty() {
-        say("### Why, and what to do next\n".into());
-        for reason in reasons.iter().take(LISTED) {
-            let next = if reason.next.is_empty() {
-                String::new()
-            } else {
-                format!(" *Next:* {}", escaped(&reason.next))
-            };
-            say(format!(
-                "- **{}**: {}.{next}",
-                escaped(&reason.what),
-                escaped(reason.why.trim_end_matches('.'))
-            ));
-        }
-        say(String::new());
+    if let Some(reasons) = reasons(record) {
+        say(reasons);
     }
-    let rates = sections::rates(record);
-    if !rates.rows.is_empty() {
-        say("### Rates\n".into());
-        say(table(&rates));
+    for (title, of) in [("Rates", rates::rates(record)), ("Steps", rates::steps(record))] {
+        if !of.rows.is_empty() {
+            say(format!("### {title}\n"));
+            say(table(&of));
+        }
     }
     say("### Latency\n".into());
     say(table(&sections::times(record)));
@@ -83,6 +70,26 @@ pub(crate) fn summary(record: &Record) -> String {
     say(table(&facts));
     say(format!("{}</details>", nodes(record)));
     out
+}
+
+/// Why something did not pass, and the next steps.
+fn reasons(record: &Record) -> Option<String> {
+    let reasons = sections::reasons(record);
+    let mut out = "### Why, and what to do next\n\n".to_owned();
+    for reason in reasons.iter().take(LISTED) {
+        let next = if reason.next.is_empty() {
+            String::new()
+        } else {
+            format!(" *Next:* {}", escaped(&reason.next))
+        };
+        let _ = writeln!(
+            out,
+            "- **{}**: {}.{next}",
+            escaped(&reason.what),
+            escaped(reason.why.trim_end_matches('.'))
+        );
+    }
+    (!reasons.is_empty()).then_some(out)
 }
 
 /// What the ADR claims, where the run has its topology.

@@ -11,6 +11,7 @@ mod markdown;
 mod openmetrics;
 pub mod outside;
 pub mod progress;
+mod rates;
 mod reasons;
 mod sections;
 pub mod show;

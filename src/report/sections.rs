@@ -50,32 +50,6 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// What was offered, sent, confirmed and delivered in the measure phase; no rows where nothing was due.
-pub(crate) fn rates(record: &Record) -> Table {
-    let mut table = Table::new(["rate", "a second", "events", "of those due"]);
-    let (load, seconds) = (&record.load, record.measured_seconds());
-    if load.measured_intended == 0 || seconds <= 0.0 {
-        return table;
-    }
-    let mut row = |name: String, rate: f64, events: u64, due: u64| {
-        table.row([name, show::fine_rate(rate), show::count(events), show::part(events, due)]);
-    };
-    let due = load.measured_intended;
-    row("offered".into(), load.offered_rate, due, due);
-    row("sent".into(), load.sent_rate, load.measured_sent, due);
-    row("confirmed".into(), load.acked_rate, load.measured_acked, due);
-    for group in record.groups.iter().filter(|group| group.measured_intended > 0) {
-        let rate = num::f64_of(group.measured_in_time) / seconds;
-        row(
-            show::plain(&format!("in time to {}", group.name)),
-            rate,
-            group.measured_in_time,
-            group.measured_intended,
-        );
-    }
-    table
-}
-
 /// Every reason why something did not pass, and the harness's own part in the figures; each only once.
 pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
     let mut all: Vec<Reason> = Vec::new();
@@ -97,12 +71,7 @@ pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
             None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
         }
     }
-    all.extend(record.plan.dropped.iter().map(|dropped| Reason {
-        kind: "note",
-        what: show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what)),
-        why: show::plain(&dropped.why),
-        next: String::new(),
-    }));
+    all.extend(words::left_out(record));
     for reason in &record.health.reasons {
         let why = show::plain(&reason.seen);
         if all.iter().all(|known| known.why != why) {

@@ -3,7 +3,9 @@
 use crate::num;
 
 pub use super::outside::{plain, source};
-pub use crate::num::show::{count, fine_rate, full_rate, margin, part, percent, rate, several, size, time};
+pub use crate::num::show::{
+    count, fine_rate, full_rate, margin, part, percent, rate, several, size, small_part, time,
+};
 
 /// Sanitises a text to one line of at most `width` characters, shortened with an ellipsis.
 #[must_use]

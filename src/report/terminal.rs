@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{reasons, sections, show, words};
+use super::{rates, reasons, sections, show, words};
 use crate::num;
 use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
@@ -43,6 +43,7 @@ pub fn summary(record: &Record, style: Style) -> String {
     head(&mut out, record);
     objectives(&mut out, record, style);
     rates(&mut out, record);
+    steps(&mut out, record, style);
     ledger(&mut out, record);
     latencies(&mut out, record);
     resources(&mut out, record);
@@ -108,7 +109,7 @@ fn objectives(out: &mut String, record: &Record, style: Style) {
 
 /// What was offered, sent, confirmed and delivered a second.
 fn rates(out: &mut String, record: &Record) {
-    let rates = sections::rates(record);
+    let rates = rates::rates(record);
     if rates.rows.is_empty() {
         return;
     }
@@ -116,6 +117,29 @@ fn rates(out: &mut String, record: &Record) {
     for row in &rates.rows {
         let [name, rate, events, share] = &row[..] else { continue };
         line!(out, "  {:<25} {:>12} {:>16} {:>10}", show::fit(name, 25), rate, events, share);
+    }
+    line!(out);
+}
+
+/// A line for each step of a load of steps.
+fn steps(out: &mut String, record: &Record, style: Style) {
+    let table = rates::steps(record);
+    let cells = |row: &[String], indent: &str| {
+        let [step, planned, sent, in_time, p50, p99, over, _] = row else { return String::new() };
+        let step = format!("{indent}{step}");
+        format!("{step:<11} {planned:>10} {sent:>10} {in_time:>10} {p50:>7} {p99:>7} {over:>11}")
+    };
+    if table.rows.is_empty() {
+        return;
+    }
+    line!(out, "{}  verdict", cells(&table.head, ""));
+    for (row, step) in table.rows.iter().zip(&record.steps) {
+        let sign = step.verdict.map_or_else(|| "–".to_owned(), |verdict| style.sign(verdict));
+        line!(out, "{}  {sign}", cells(row, "  "));
+        let missed = rates::missed(step);
+        if !missed.is_empty() {
+            line!(out, "{}", show::wrap(&missed, WIDTH, "      "));
+        }
     }
     line!(out);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::sections::Reason;
 use super::show;
 use crate::record::{End, Node, ObjectiveResult, Process, Record, Run, Verdict};
 
@@ -37,6 +38,16 @@ pub fn short_limit(objective: &ObjectiveResult) -> String {
 
 fn comparison(objective: &ObjectiveResult) -> &str {
     objective.limit.split_whitespace().next().unwrap_or_default()
+}
+
+/// What the plan leaves out of its profile, and why.
+pub(crate) fn left_out(record: &Record) -> impl Iterator<Item = Reason> {
+    record.plan.dropped.iter().map(|dropped| Reason {
+        kind: "note",
+        what: show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what)),
+        why: show::plain(&dropped.why),
+        next: String::new(),
+    })
 }
 
 /// Why a record has no objectives.

@@ -15,6 +15,7 @@ use crate::record::{
     TopicCount, Verdict,
 };
 
+use super::by_step;
 use super::explain::{OwnDelays, windows};
 use super::generator::Generated;
 use super::identity::Identity;
@@ -65,6 +66,7 @@ pub(super) fn empty(
         groups: Vec::new(),
         audit: None,
         windows: Vec::new(),
+        steps: Vec::new(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),
@@ -104,6 +106,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     let seconds = record.measured_seconds();
     record.load = load(parts, &own, seconds);
     record.windows = windows(parts, &own);
+    record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let stored =
         parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
@@ -160,12 +163,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
         measured_sent,
         measured_acked,
         measured_unsent_own: all.iter().flat_map(|g| &g.measured_unsent_own).sum(),
-        least_offered: least.map(|least| record::Offered {
-            part: least.part.name(),
-            due: least.due,
-            offered: least.offered,
-            soon_after: least.soon_after,
-        }),
+        least_offered: least.map(by_step::offered_words),
         offered_rate: rate(measured_intended),
         sent_rate: rate(measured_sent),
         acked_rate: rate(measured_acked),

@@ -6,13 +6,14 @@ use std::collections::BTreeMap;
 
 use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
-use crate::load::{Due, OfferedParts, PartOffered, Picker, Schedule};
+use crate::load::{self, Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, EventId, Market};
 use crate::measure::{Counted, Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
 use crate::num;
 use crate::plan::{Keys, Ns, Plan};
 use crate::verdict::limits;
 
+use super::by_step::{BySteps, Sent};
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 
@@ -68,6 +69,9 @@ pub(super) struct Generated {
     pub(super) lateness: Lateness,
     /// The part of the load with the smallest share offered.
     pub(super) least_offered: Option<PartOffered>,
+    /// Of a load of steps: each step in which something was due.
+    pub(super) offered_steps: Vec<PartOffered>,
+    pub(super) by_step: BySteps<Sent>,
     /// Slots by topic, over the whole run.
     pub(super) by_topic: Vec<u64>,
     /// Slots by topic of the measure phase.
@@ -180,6 +184,8 @@ impl<P: Publisher> Generator<P> {
                 ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
                 least_offered: None,
+                offered_steps: Vec::new(),
+                by_step: Sent::of(&load::steps(&plan.load), plan, calendar),
                 ledger: PublishLedger::new(plan.keys().count()),
                 send_lag: Latency::new(&limits.send_lag),
                 ack: Latency::new(&limits.ack),
@@ -261,6 +267,9 @@ impl<P: Publisher> Generator<P> {
             self.done.finished_late_ns = sent.saturating_sub(intended);
             self.done.lateness.sent(intended, sent.saturating_sub(intended));
             self.parts.fired(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));
+            if let Some((step, _)) = self.done.by_step.of(intended) {
+                step.due(topic, sent.saturating_sub(intended));
+            }
         }
         match accepted {
             Ok(()) => {
@@ -271,24 +280,33 @@ impl<P: Publisher> Generator<P> {
                 if measured {
                     self.done.measured_sent += 1;
                     self.done.send_lag.record_between(intended, sent);
+                    if let Some((step, _)) = self.done.by_step.of(intended) {
+                        step.sent(intended, sent);
+                    }
                 }
             }
             Err(refused) => {
                 self.open.take(token);
                 self.done.too_large += u64::from(refused == crate::bus::Refused::TooLarge);
-                self.unsent(key, sequence, measured, refused == crate::bus::Refused::TooLarge);
+                let own = refused == crate::bus::Refused::TooLarge;
+                self.unsent(key, sequence, measured.then_some(intended), own);
             }
         }
         sent
     }
 
-    /// Counts an event that was not sent; `own` if the bus had no part in it.
-    fn unsent(&mut self, key: usize, sequence: u32, measured: bool, own: bool) {
+    /// Counts an event that was not sent, with its intended time if that is in the measure phase; `own` if the bus had no
+    /// part in it.
+    fn unsent(&mut self, key: usize, sequence: u32, measured: Option<Ns>, own: bool) {
         self.done.ledger.unsent(key, sequence);
         self.interval.counts.unsent += 1;
         self.done.unsent_own += u64::from(own);
-        if measured && own {
-            self.done.measured_unsent_own[self.keys.topic(key)] += 1;
+        if let Some(intended) = measured.filter(|_| own) {
+            let topic = self.keys.topic(key);
+            self.done.measured_unsent_own[topic] += 1;
+            if let Some((step, _)) = self.done.by_step.of(intended) {
+                step.unsent_own(topic);
+            }
         }
     }
 
@@ -307,13 +325,16 @@ impl<P: Publisher> Generator<P> {
             self.interval.counts.intended += 1;
             let intended = self.calendar.load_start + due.at;
             let measured = self.calendar.measured(intended);
-            self.unsent(key, sequence, measured, true);
+            self.unsent(key, sequence, measured.then_some(intended), true);
             if measured {
                 let since_start = intended - self.calendar.measure_start;
                 self.interval.counts.measured_intended += 1;
                 self.done.due(topic, since_start);
                 self.done.finished_late_ns = now.saturating_sub(intended);
                 self.parts.fired(since_start, None);
+                if let Some((step, _)) = self.done.by_step.of(intended) {
+                    step.due(topic, now.saturating_sub(intended));
+                }
             }
         }
     }
@@ -350,6 +371,9 @@ impl<P: Publisher> Generator<P> {
                     self.done.ack_excess.record(open.intended, ack.at);
                     self.done.service.record_between(open.sent, ack.at);
                     self.interval.counts.service.record_between(open.sent, ack.at);
+                    if let Some((step, _)) = self.done.by_step.of(open.intended) {
+                        step.acked(open.intended, open.sent, ack.at);
+                    }
                 }
             }
             Answer::Refused(why) => {
@@ -392,7 +416,7 @@ impl<P: Publisher> Generator<P> {
                 self.done.ledger.unconfirmed(num::index32(open.key), open.sequence);
             }
         }
-        self.done.least_offered = self.parts.least();
+        (self.done.least_offered, self.done.offered_steps) = self.parts.ended();
         self.done
     }
 }

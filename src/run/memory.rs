@@ -8,6 +8,8 @@ use crate::load::{self, volume_bytes};
 use crate::num;
 use crate::plan::{Content, Plan, Storage};
 
+use super::by_step::histograms;
+
 /// Where the broker runs, as far as its memory counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Where {
@@ -211,6 +213,15 @@ impl<'a> Numbers<'a> {
         seconds.saturating_mul(second)
     }
 
+    /// What is counted of each step: its histograms, and the exceedances of its limits by time.
+    fn steps_of_load(&self) -> u64 {
+        let steps = num::count(load::steps(&self.plan.load).len());
+        let topics = num::count(self.plan.topology.topics.len());
+        let each =
+            histograms(self.plan) * HISTOGRAM + SECOND * (1 + self.groups) + 16 * topics * self.generators;
+        if steps == 0 { 0 } else { steps.saturating_mul(each).saturating_add(self.timeline()) }
+    }
+
     /// Events whose times wait to be paired.
     fn steps(&self) -> u64 {
         let load = &self.plan.load;
@@ -255,6 +266,7 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
     let workers = numbers.generators + numbers.groups + 2;
     part("histograms", "load.generators", workers * HISTOGRAMS);
     part("the timeline", "load.duration", numbers.timeline());
+    part("figures of each step", "load.steps", numbers.steps_of_load());
     part("answers and deliveries of a second", "load.rate", numbers.steps());
     part("program and threads", "", BASE + threads * THREAD);
     let kept_in_memory = plan.bus.kind.product().in_memory && plan.bus.storage == Storage::Memory;
@@ -347,6 +359,23 @@ mod tests {
         let ten = 10 * (900 << 10);
         let open = of(&plan, "events that are open");
         assert!((ten..8 * ten).contains(&open), "{open}");
+    }
+
+    #[test]
+    fn each_step_has_its_histograms() {
+        let mut plan = plan();
+        assert_eq!(of(&plan, "figures of each step"), 0);
+        let rates =
+            |n: usize| Some(crate::plan::Steps { rates: vec![crate::plan::Rate::per_second(1e3); n] });
+        plan.load.arrival = crate::plan::Arrival::Steps;
+        plan.load.steps = rates(10);
+        let ten = of(&plan, "figures of each step");
+        plan.load.steps = rates(100);
+        let hundred = of(&plan, "figures of each step");
+        // A group and a generator: two histograms a step.
+        assert!(hundred - ten >= 90 * 2 * HISTOGRAM, "{ten} {hundred}");
+        plan.objectives = vec![crate::plan::grammar::parse("ack.p99", "< 1s").unwrap()];
+        assert!(of(&plan, "figures of each step") >= hundred + 100 * HISTOGRAM, "its acknowledgements too");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::bus::{Delivery, Position};
+use crate::load::{Part, steps};
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{
     Counted, Excess, Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, Step,
@@ -18,6 +19,7 @@ use crate::record;
 use crate::topology::TopicSet;
 use crate::verdict::limits;
 
+use super::by_step::{BySteps, Got};
 use super::shared::{Calendar, GroupSignals, Switches};
 
 /// Width of the windows of `windows.` objectives.
@@ -98,6 +100,7 @@ pub(super) struct Received {
     pub(super) by_topic: Vec<u64>,
     /// When the first and the last event of the load were received.
     pub(super) between: Option<(Ns, Ns)>,
+    pub(super) by_step: BySteps<Got>,
     pub(super) measured_in_time: u64,
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
@@ -118,6 +121,7 @@ pub(super) struct Receiver {
     positions: Positions,
     limits: Vec<u64>,
     duration: Span,
+    step_parts: Vec<Part>,
     done: Received,
     interval: GroupInterval,
     steps: Vec<(Ns, Step)>,
@@ -151,6 +155,7 @@ impl Receiver {
                 excess: Excess::new(0, Span::default(), &limits),
                 by_topic: vec![0; subscribed.of_topics()],
                 between: None,
+                by_step: BySteps::none(),
                 measured_in_time: 0,
                 corrupt: 0,
                 foreign: 0,
@@ -160,6 +165,7 @@ impl Receiver {
             steps: Vec::new(),
             limits,
             duration: plan.load.duration,
+            step_parts: steps(&plan.load),
             subscribed,
         }
     }
@@ -224,6 +230,7 @@ impl Receiver {
             self.calendar = Some(calendar);
             self.done.windows = Windows::new(calendar.measure_start, self.duration, WINDOW, &self.limits);
             self.done.excess = Excess::new(calendar.measure_start, self.duration, &self.limits);
+            self.done.by_step = Got::of(&self.step_parts, &self.limits, calendar);
         }
         let measured = self.calendar.filter(|calendar| calendar.measured(intended));
         self.interval.latency.record_between(measured.is_some(), intended, received);
@@ -232,6 +239,9 @@ impl Receiver {
             self.done.windows.record(intended, num::difference(received, intended));
             self.done.excess.record(intended, received);
             self.done.measured_in_time += u64::from(received <= calendar.in_time_until);
+            if let Some((step, end)) = self.done.by_step.of(intended) {
+                step.first(intended, received, end + (calendar.in_time_until - calendar.measure_end));
+            }
         }
     }
 

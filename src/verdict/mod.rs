@@ -10,6 +10,7 @@ mod miss;
 mod observe;
 mod quota;
 pub mod so_far;
+mod steps;
 mod validity;
 
 pub use confidence::samples_needed;
@@ -18,7 +19,7 @@ pub use validity::{HICCUP_SHARE, SEND_LAG_SHARE, Unfit, lowest_limit_ns, reasons
 use crate::measure::Limits;
 use crate::num::{self, show};
 use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
-use crate::record::{self, End, Health, ObjectiveResult, Record, Verdict};
+use crate::record::{self, End, Health, ObjectiveResult, Record, Step, Verdict};
 
 use observe::{Counts, Observed};
 
@@ -33,6 +34,8 @@ pub struct Assessment {
     pub health: Health,
     /// Each objective, in the plan's order.
     pub objectives: Vec<ObjectiveResult>,
+    /// Each step of a load of steps, with its own objectives.
+    pub steps: Vec<Step>,
     /// The worst of the objectives' verdicts.
     pub verdict: Verdict,
 }
@@ -48,14 +51,14 @@ pub fn assess(record: &Record) -> Assessment {
         End::Completed => verdict,
         _ => verdict.max(Verdict::Inconclusive),
     };
-    Assessment { health, objectives, verdict }
+    Assessment { health, objectives, steps: steps::judged(record), verdict }
 }
 
 /// Returns the record with its judgement.
 #[must_use]
 pub fn judged(record: Record) -> Record {
-    let Assessment { health, objectives, verdict } = assess(&record);
-    Record { rules: RULES, health, objectives, verdict, ..record }
+    let Assessment { health, objectives, steps, verdict } = assess(&record);
+    Record { rules: RULES, health, objectives, steps, verdict, ..record }
 }
 
 /// Judges one objective.

@@ -311,12 +311,16 @@ fn measured(record: &Record) -> Span {
 
 /// The planned rate in an objective's scope, in events per second; `None` under a closed load, which has none.
 pub(super) fn offered(record: &Record, objective: &Objective) -> Option<f64> {
-    if record.plan.load.is_closed() || record.measured_seconds() == 0.0 {
+    if record.plan.load.is_closed() {
         return None;
     }
+    let over = match measured(record) {
+        Span { ns: 0 } => record.plan.load.duration,
+        measured => measured,
+    };
     let group = groups(record, objective).next().filter(|_| objective.scope.group.is_some());
     let wanted = |topic: &str| group.is_none_or(|group| group.topics.iter().any(|own| own == topic));
-    Some(planned_rate(&record.plan, measured(record), wanted))
+    Some(planned_rate(&record.plan, over, wanted))
 }
 
 /// A throughput: the share of the due events that were carried, times the planned rate. The number of slots in a

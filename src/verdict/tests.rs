@@ -93,6 +93,7 @@ fn empty(objectives: &[(&str, &str)]) -> Record {
         load: Load::default(),
         audit: None,
         windows: Vec::new(),
+        steps: Vec::new(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),

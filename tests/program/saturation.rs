@@ -64,6 +64,26 @@ fn a_load_without_a_rate_and_any_objective_left_says_so() {
 }
 
 #[test]
+fn steps_have_a_line_each() {
+    let place = Place::new();
+    let steps = ["--set", "load.arrival=steps", "--set", "load.steps.rates=[\"200/s\", \"1k/s\"]"];
+    let judged =
+        ["--set", "objectives.latency.p99=< 1h", "--set", "objectives.throughput.delivered=>= 1% of offered"];
+    let done = place.start_gate(&[&steps[..], &judged].concat()).wait();
+    done.ends(0);
+    for part in ["1 of 2", "2 of 2", "200.0/s", "1.000k/s"] {
+        assert!(done.out.contains(part), "{part}: {}", done.out);
+    }
+    let record = place.record();
+    assert_eq!(record.steps.iter().map(|step| step.due).collect::<Vec<_>>(), [200, 1000]);
+    for step in &record.steps {
+        assert_eq!((step.sent, step.acked, step.groups[0].latency.count), (step.due, step.due, step.due));
+        assert_eq!(step.objectives.len(), 2);
+        assert_eq!(step.verdict, Some(Verdict::Pass), "{:?}", step.objectives);
+    }
+}
+
+#[test]
 fn publishing_alone_is_a_run() {
     let place = Place::new();
     // Objectives on deliveries have no data, which is never a pass.

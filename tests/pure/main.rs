@@ -14,6 +14,7 @@ mod report_files;
 mod stats_golden;
 #[path = "../support/mod.rs"]
 mod support;
+mod steps;
 mod swarm;
 #[path = "../targets/mod.rs"]
 mod targets;

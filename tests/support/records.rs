@@ -438,6 +438,7 @@ pub fn of(recipe: &Recipe) -> Record {
             ..Audit::default()
         }),
         windows: vec![],
+        steps: vec![],
         timeline: (0..load_s).map(row).collect(),
         resources: Resources {
             harness: Process {

@@ -89,7 +89,7 @@ impl Task {
         let design = design(&file, args);
         let mut warnings = refused(&design, &sides, reference)?;
         warnings.extend(warned(&design, &sides));
-        for note in sides.iter().flat_map(|side| crate::profile::notes(&side.plan)) {
+        for note in sides.iter().flat_map(|side| crate::profile::left_out(&side.plan)) {
             if !warnings.contains(&note) {
                 warnings.push(note);
             }

@@ -4,6 +4,7 @@
 //! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
+mod steps;
 mod verdict;
 
 use crate::market;
@@ -30,6 +31,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     audit(&mut found, record, &figures);
     timeline(&mut found, record);
     verdict::check(&mut found, record, &figures);
+    steps::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
     found.0
 }

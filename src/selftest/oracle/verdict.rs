@@ -9,27 +9,44 @@ use super::figures::{Figures, GroupFigures, tightest};
 use super::{Findings, quantile};
 use crate::num;
 use crate::plan::{self, Load, Metric, Objective, Op, Outcome, Plan, Stat, Throughput, Timing, Value};
-use crate::record::{Health, Record, Verdict};
+use crate::record::{Health, ObjectiveResult, Record, Verdict};
 use crate::topology;
 
 /// Compares every objective's verdict, and the run's.
 pub(super) fn check(found: &mut Findings, record: &Record, figures: &Figures) {
     let mut worst = None;
     for (objective, result) in record.plan.objectives.iter().zip(&record.objectives) {
-        let allowed = allowed(record, figures, objective);
-        if !allowed.contains(&result.verdict) {
-            found.0.push(format!(
-                "verdict on {} {}: {allowed:?} is right, {:?} is reported ({})",
-                objective.name(),
-                objective.requirement(),
-                result.verdict,
-                result.reason.as_deref().unwrap_or("no reason")
-            ));
-        }
+        one(found, record, figures, objective, result);
         worst = worst.max(Some(result.verdict));
     }
     found.equal("objectives judged", record.plan.objectives.len(), record.objectives.len());
     found.equal("the run's verdict", worst.unwrap_or(Verdict::Inconclusive), record.verdict);
+}
+
+/// Compares an objective's verdict.
+pub(super) fn one(
+    found: &mut Findings,
+    record: &Record,
+    figures: &Figures,
+    objective: &Objective,
+    result: &ObjectiveResult,
+) {
+    let allowed = allowed(record, figures, objective);
+    if !allowed.contains(&result.verdict) {
+        found.0.push(format!(
+            "verdict on {} {}: {allowed:?} is right, {:?} is reported ({})",
+            objective.name(),
+            objective.requirement(),
+            result.verdict,
+            result.reason.as_deref().unwrap_or("no reason")
+        ));
+    }
+}
+
+/// Does a bus that carries the whole load of a plan meet this limit on a throughput?
+pub(super) fn reachable(plan: &Plan, objective: &Objective, limit: f64) -> bool {
+    let planned = mean_rate(&plan.load) * part_of_the_mix(plan, objective);
+    compare((planned * 1e6).round() / 1e6, objective.op, limit)
 }
 
 /// The right verdicts for an objective; usually one.
