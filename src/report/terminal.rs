@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{rates, reasons, sections, show, words};
+use super::{rates, reasons, show, words};
 use crate::num;
 use crate::record::{End, Group, Latency, Process, Record, Verdict};
 
