@@ -143,7 +143,7 @@ pub(crate) enum Load {
 
 impl Load {
     /// How long the first event of a write waits for others: Kafka takes a request of a connection at a time, so a request for each
-    /// event is no load that it carries. The same as tickgate's `bus.kafka.linger`, whose send lag ends before it.
+    /// event is not a load that it carries. The same as tickgate's `bus.kafka.linger`, whose send lag ends before it.
     const fn linger_ns(&self) -> u64 {
         match self {
             Self::Nats { .. } => 0,

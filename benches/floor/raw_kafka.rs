@@ -124,10 +124,10 @@ fn create(address: &str, topic: &str) {
     let mut request = Request::start(Vec::new(), CREATE_TOPICS, 1);
     request.i32(1).text(topic).i32(1).i16(1).i32(0).i32(0).i32(10_000).i8(0);
     stream.write_all(&request.whole()).expect("written");
-    let told = answer(&mut stream);
+    let shown = answer(&mut stream);
     // Correlation, throttle time, number of topics, name, error.
     let at = 4 + 4 + 4 + 2 + topic.len();
-    assert_eq!(told[at..at + 2], [0, 0], "the topic is made");
+    assert_eq!(shown[at..at + 2], [0, 0], "the topic is made");
     // Until its leader is known.
     std::thread::sleep(Duration::from_secs(1));
 }
@@ -176,11 +176,11 @@ fn acknowledged(mut stream: TcpStream, topic: String, shared: Arc<Shared>) -> Jo
     let work = move || {
         let mut times = Vec::with_capacity(shared.events());
         while times.len() < shared.events() && !shared.over.load(Ordering::Relaxed) {
-            let told = answer(&mut stream);
+            let shown = answer(&mut stream);
             let at = now();
-            let first = number_of(&told[..4]);
+            let first = number_of(&shown[..4]);
             let error = 4 + 4 + 2 + topic.len() + 4 + 4;
-            assert_eq!(told[error..error + 2], [0, 0], "stored: the error code of Kafka's protocol");
+            assert_eq!(shown[error..error + 2], [0, 0], "stored: the error code of Kafka's protocol");
             for event in first..first + shared.count(first) {
                 times.push((event, at.saturating_sub(shared.due(event))));
             }
@@ -204,11 +204,11 @@ fn receive(mut stream: TcpStream, topic: String, shared: Arc<Shared>) -> JoinHan
             request.i32(0).i64(offset).i32(50 << 20);
             room = request.whole();
             stream.write_all(&room).expect("written");
-            let told = answer(&mut stream);
+            let shown = answer(&mut stream);
             let at = now();
             // Correlation, throttle, topics, name, partitions, index, error, two offsets, aborted, length of the records.
             let records = 4 + 4 + 4 + 2 + topic.len() + 4 + 4 + 2 + 8 + 8 + 4 + 4;
-            let mut rest = &told[records..];
+            let mut rest = &shown[records..];
             while rest.len() > 61 {
                 let (base, length) = (number_of(&rest[..8]), number_of(&rest[8..12]));
                 let Some(batch) = rest.get(..12 + length) else { break };

@@ -28,7 +28,7 @@ pub struct Nats {
     /// The stream whose configuration, with that of its consumers, the run's own copy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub like: Option<String>,
-    /// The stream of somebody's that the run publishes into and reads from.
+    /// The stream of a user's that the run publishes into and reads from.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attach: Option<String>,
 }

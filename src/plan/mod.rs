@@ -273,7 +273,7 @@ pub struct Group {
     /// How the members share.
     pub delivery: Delivery,
     /// The consumer whose configuration the group's own copy, by default the one of the group's name; where the run is in
-    /// somebody's stream, the consumer that the group reads through.
+    /// a user's stream, the consumer that the group reads through.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub consumer: Option<String>,
 }

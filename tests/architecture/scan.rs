@@ -148,7 +148,7 @@ fn raw_string_end(chars: &[char], from: usize) -> usize {
     find(chars, from + 2 + hashes, closes) + 1 + hashes
 }
 
-/// How many lines have code that is no test's. What has only a part of a literal is as bare as an empty line: it belongs to
+/// How many lines have code that is not a test's. What has only a part of a literal is as bare as an empty line: it belongs to
 /// what stands before it.
 fn lines_of_code(bare: &str, without_tests: &str, without_comments: &str) -> usize {
     let mut in_test = false;

@@ -147,14 +147,14 @@ fn several_topics_and_partitions_have_positions_of_their_own() {
     }
     let mut acks = Vec::new();
     settle(&mut publisher, &mut acks);
-    let told: std::collections::BTreeMap<u64, _> = acks
+    let shown: std::collections::BTreeMap<u64, _> = acks
         .iter()
         .filter_map(|ack| match ack.outcome {
             Answer::Stored { position, .. } => Some((ack.token, position)),
             _ => None,
         })
         .collect();
-    assert_eq!(told.len(), 300);
+    assert_eq!(shown.len(), 300);
     let mut read = std::collections::BTreeMap::new();
     let number = |payload: &[u8]| std::str::from_utf8(payload).unwrap()[2..].parse::<u64>().unwrap();
     let whole = bus
@@ -168,7 +168,7 @@ fn several_topics_and_partitions_have_positions_of_their_own() {
         })
         .unwrap();
     assert!(whole);
-    assert_eq!(read, told, "the audit finds each event where its acknowledgement says");
+    assert_eq!(read, shown, "the audit finds each event where its acknowledgement says");
 }
 
 #[test]
@@ -247,7 +247,7 @@ fn a_backlog_that_grows_while_a_member_holds_is_received_whole_and_in_order() {
 }
 
 #[test]
-fn a_topic_that_somebody_removes_is_a_refusal() {
+fn a_topic_that_a_user_removes_is_a_refusal() {
     if !is_there() {
         return;
     }

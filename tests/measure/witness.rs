@@ -67,9 +67,9 @@ fn optimised() -> PathBuf {
     // What cargo tells a test about its own package would be news to build scripts, and they would build anew.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
-        let told =
+        let shown =
             ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_EXE_", "CARGO_CRATE_", "CARGO_PRIMARY_", "OUT_DIR"];
-        if told.iter().any(|start| name.starts_with(start)) {
+        if shown.iter().any(|start| name.starts_with(start)) {
             cargo.env_remove(&*name);
         }
     }
@@ -190,7 +190,7 @@ fn agree(record: &Record, testimony: &Testimony) {
 }
 
 /// Whether the medians agree, or why the run cannot tell. The two have the same clock, anchored once: beside the wall clock's
-/// own movement over the run, which the record tells, its error is below a microsecond, and an id's time is exact.
+/// own movement over the run, which the record holds, its error is below a microsecond, and an id's time is exact.
 fn apart(record: &Record, testimony: &Testimony) -> Result<(), Miss> {
     let judged = record.objectives.iter().find(|objective| objective.name == "latency.p50").expect("judged");
     if judged.verdict == Verdict::Inconclusive {

@@ -348,7 +348,7 @@ fn three_replicas_on_one_server() {
 }
 
 #[test]
-fn somebody_elses_stream() {
+fn another_users_stream() {
     let server = NatsServer::start();
     server.make_stream("ORDERS", "orders.>");
     one_event_passes(target(&server));

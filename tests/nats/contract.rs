@@ -28,7 +28,7 @@ clauses!(nats, super::Nats:
     nothing_is_left_behind,
 );
 
-// Fast ingest tells no positions, so what compares them is left out; driver.rs has the rest.
+// Fast ingest reports no positions, so what compares them is left out; driver.rs has the rest.
 clauses!(nats_fast, super::NatsInBatches<false>:
     every_group_hears_everything_once,
     a_full_client_refuses_and_never_blocks,

@@ -55,14 +55,14 @@ fn a_repeated_id_is_a_duplicate_at_the_first_position() {
         publisher.publish(&event).unwrap();
         settle(&mut publisher, &mut acks);
     }
-    let told: Vec<(u64, bool)> = acks
+    let shown: Vec<(u64, bool)> = acks
         .iter()
         .map(|ack| match ack.outcome {
             Answer::Stored { position, duplicate } => (position.offset, duplicate),
             other => unreachable!("{other:?}"),
         })
         .collect();
-    assert_eq!(told, [(1, false), (2, false), (1, true)]);
+    assert_eq!(shown, [(1, false), (2, false), (1, true)]);
     assert_eq!(audit(&mut bus).len(), 2);
 }
 
@@ -232,7 +232,7 @@ fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, us
     let mut plan = support::plan();
     plan.bus.publish = publish_as;
     plan.bus.nats.batch = 10;
-    // A thread that stands still for so long while it fills a batch would end it.
+    // A thread that stands still for that long while it fills a batch would end it.
     plan.bus.nats.linger = Span::seconds(1);
     plan.bus.max_bytes = Size { bytes: max_bytes };
     let mut bus = rig.provisioned(&plan);

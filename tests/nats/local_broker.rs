@@ -192,11 +192,11 @@ fn many_start_at_once_and_none_takes_the_others_ports() {
 #[test]
 fn a_panic_of_the_owner_leaves_nothing() {
     let place = Place::new();
-    let (told, process) = std::sync::mpsc::channel();
+    let (shown, process) = std::sync::mpsc::channel();
     let config = place.config();
     let owner = std::thread::spawn(move || {
         let nats = LocalNats::start(config).unwrap();
-        told.send(nats.process().unwrap()).unwrap();
+        shown.send(nats.process().unwrap()).unwrap();
         panic!("this panic is part of the test");
     });
     assert!(owner.join().is_err());

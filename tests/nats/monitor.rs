@@ -94,7 +94,7 @@ fn every_node_of_a_cluster_is_in_the_record_of_a_run_on_it() {
         assert!(text.contains(part), "{part} is not in\n{text}");
     }
 
-    // A part of the cluster is no sum over it.
+    // A part of the cluster is not a sum over it.
     let mut watching = Watching::default();
     let record = run(&url, &urls[..1], &plan(), &mut watching).unwrap();
     assert!(watching.warnings.iter().any(|text| text.contains("1 of 3 servers")), "{:?}", watching.warnings);

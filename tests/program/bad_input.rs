@@ -142,7 +142,7 @@ fn a_stream_holds_our_subjects_already() {
     let place = Place::new();
     let url = server.url();
     refused(&place, &["--broker", &url, "--allow-prefix", "ai-trader"], 4, &parts);
-    assert_eq!(server.streams(), stays, "somebody else's stream is as it was");
+    assert_eq!(server.streams(), stays, "another user's stream is as it was");
     // Private subjects are a way out, and so is another prefix.
     let short = ["--broker", &url, "--set", "load.duration=1s"];
     place.gate(&short).ends(0);

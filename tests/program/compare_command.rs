@@ -394,7 +394,7 @@ fn cost_is_computed_from_the_prices_of_the_profile() {
     assert!(done.out.contains("[prices]\ncurrency = \"EUR\"\ncore = 10.0\n"), "{}", done.out);
 
     let sides = ["--a", "bus.window=500", "--b", "bus.window=1000", "--pairs", "1"];
-    // A pair in which the machine paused is no measurement, and has no bill: on one that always does, none is seen.
+    // A pair in which the machine paused is not a measurement, and has no cost: on one that always does, none is seen.
     let bill = |more: &[&str]| {
         let args = [more, &sides, &SHORT, &["--format", "json"]].concat();
         (0..4).find_map(|_| {

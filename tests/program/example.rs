@@ -9,7 +9,7 @@ use assert_cmd::Command;
 use tickgate::measure;
 use tickgate::record::{End, Record, Verdict};
 
-const HOW: &str = "`scripts/example.sh picture` renders it anew, `make example` makes another run";
+const HOW: &str = "`scripts/example.sh picture` renders it again, `make example` makes another run";
 
 fn example() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/example")

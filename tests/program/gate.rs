@@ -65,7 +65,7 @@ fn a_run_passes_and_its_record_holds_the_whole_truth() {
         validator.iter_errors(&serde_json::from_str(&text).unwrap()).map(|error| error.to_string()).collect();
     assert_eq!(errors, [""; 0]);
 
-    // All that the journal told is in the record and in the log of distributions: it is gone.
+    // All that the journal held is in the record and in the log of distributions: it is gone.
     assert!(!place.run_folder().join("journal.jsonl").exists());
     let log = std::fs::read(place.run_folder().join("latency.hlog")).unwrap();
     let intervals = String::from_utf8_lossy(&log).matches("Tag=latency.trading-engine,").count();
@@ -143,7 +143,7 @@ fn the_servers_own_count_is_the_records_and_keep_leaves_it() {
 }
 
 #[test]
-fn nothing_is_left_on_somebody_elses_server() {
+fn nothing_is_left_on_another_users_server() {
     let server = NatsServer::start();
     let place = Place::new();
     place.gate(&["--broker", &server.url(), "--set", "load.duration=1s"]).ends(0);

@@ -181,7 +181,7 @@ fn a_missed_objective_outranks_the_brokers_death() {
 }
 
 /// A server that tickgate did not start fails for good while it measures: stopped, or killed.
-fn somebody_elses(fail: impl FnOnce(&mut NatsServer)) -> Record {
+fn another_users(fail: impl FnOnce(&mut NatsServer)) -> Record {
     let mut server = NatsServer::start();
     let place = Place::new();
     let mut running = place.start_gate(&["--broker", &server.url(), "--set", "load.drain=2s"]);
@@ -208,8 +208,8 @@ fn somebody_elses(fail: impl FnOnce(&mut NatsServer)) -> Record {
 }
 
 #[test]
-fn somebody_elses_server_that_is_killed_ends_the_run_within_its_deadlines() {
-    let record = somebody_elses(NatsServer::kill);
+fn another_users_server_that_is_killed_ends_the_run_within_its_deadlines() {
+    let record = another_users(NatsServer::kill);
     assert!(kinds(&record).contains(&"disconnected"), "{:?}", record.marks);
     // But for what the client was handed before it noticed, which waits for a connection that never comes.
     let load = &record.load;
@@ -217,8 +217,8 @@ fn somebody_elses_server_that_is_killed_ends_the_run_within_its_deadlines() {
 }
 
 #[test]
-fn somebody_elses_server_that_stops_answering_ends_the_run_within_its_deadlines() {
-    let load = somebody_elses(|server| server.pause()).load;
+fn another_users_server_that_stops_answering_ends_the_run_within_its_deadlines() {
+    let load = another_users(|server| server.pause()).load;
     assert_eq!(
         (load.unconfirmed, load.unconfirmed_disconnected),
         (512, 0),

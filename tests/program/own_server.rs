@@ -1,4 +1,4 @@
-//! A run on somebody's nats-server and nats-server.conf, which tickgate starts.
+//! A run on a user's nats-server and nats-server.conf, which tickgate starts.
 
 use crate::support;
 use crate::support::program::{Place, balances};

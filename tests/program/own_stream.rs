@@ -1,4 +1,4 @@
-//! A run on a stream like somebody's own: made by hand, by the `nats` command line, by Terraform.
+//! A run on a stream like a user's own: made by hand, by the `nats` command line, by Terraform.
 
 #![expect(clippy::expect_used, reason = "tests")]
 
@@ -48,7 +48,7 @@ pub(super) fn make_consumer(server: &NatsServer, stream: &str, config: &Value) {
     api(server, &format!("CONSUMER.CREATE.{stream}.{name}"), &request);
 }
 
-/// All that is known of somebody's stream and its consumers, but for what a client only looks at.
+/// All that is known of a user's stream and its consumers, but for what a client only looks at.
 pub(super) fn known(server: &NatsServer, stream: &str) -> (Value, Value) {
     let mut info = api(server, &format!("STREAM.INFO.{stream}"), &json!({}));
     let mut consumers = api(server, &format!("CONSUMER.LIST.{stream}"), &json!({}));
@@ -301,7 +301,7 @@ fn what_cannot_be_copied_at_all_is_refused_before_the_load() {
     let two = "groups=[{name=\"a\",subscribe=[\">\"]},{name=\"b\",subscribe=[\">\"]}]";
     let url = server.url();
     for (more, said) in [
-        (vec!["--stream-config", file.as_str()], "./bad.json is no JSON"),
+        (vec!["--stream-config", file.as_str()], "./bad.json is not JSON"),
         (vec!["--stream-config", "./none.json"], "cannot read ./none.json"),
         (
             vec!["--stream-config", pair.as_str(), "--set", two],
@@ -347,7 +347,7 @@ pub(super) fn publish(server: &NatsServer, messages: usize) {
 }
 
 #[test]
-fn a_run_in_somebodys_stream_leaves_all_that_was_there_as_it_was() {
+fn a_run_in_a_users_stream_leaves_all_that_was_there_as_it_was() {
     let server = NatsServer::start();
     let config = json!({"name": "ORDERS", "subjects": ["ai-trader.>"], "retention": "limits", "discard": "old", "max_msgs": 1_000_000});
     orders(&server, &config);

@@ -104,7 +104,7 @@ fn java_reads_the_records_distributions_from_the_log() {
         add(&format!("{name}-record"), &record, &[]);
         add(&format!("{name}-journal"), &record, &seconds(&record));
     }
-    // Runs in virtual time: a warm-up that is no whole second, a server that is too slow, and whatever seeds draw.
+    // Runs in virtual time: a warm-up that is not a whole number of seconds, a server that is too slow, and whatever seeds draw.
     let mut plan = base(7);
     plan.load.warmup = Span::millis(500);
     let slow = Faults { service: Delay::Fixed(1_500_000), ..Faults::default() };

@@ -16,14 +16,14 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 /// Records the events that it received.
 #[derive(Default)]
-struct Told {
+struct Seen {
     planned: Vec<String>,
     warnings: Vec<String>,
     /// All toys die when the load begins to be measured.
     kills: bool,
 }
 
-impl Observer for Told {
+impl Observer for Seen {
     fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::Planned { subjects, .. } => self.planned.push((*subjects).to_owned()),
@@ -48,19 +48,19 @@ fn resolve(asked: &Asked, plan: &Plan) -> Result<Choice, SessionError> {
     Choice::among(&toy::PRODUCTS, asked, plan, &|_| None)
 }
 
-fn run(asked: &Asked, told: &mut Told) -> Result<Record, SessionError> {
+fn run(asked: &Asked, seen: &mut Seen) -> Result<Record, SessionError> {
     let plan = plan();
     let choice = resolve(asked, &plan)?;
     let (identity, interrupt) = (Identity::new(), Interrupt::default());
     let order = Order { identity: &identity, clock: Clock::start(), interrupt: &interrupt, keep: false };
-    session::run(&plan, &choice, order, None, &mut [told])
+    session::run(&plan, &choice, order, None, &mut [seen])
 }
 
 #[test]
 fn a_product_runs_on_a_server_that_is_started_for_it_and_ends_with_the_run() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut told = Told::default();
-    let record = run(&Asked::default(), &mut told).unwrap();
+    let mut seen = Seen::default();
+    let record = run(&Asked::default(), &mut seen).unwrap();
     assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
     let broker = &record.broker;
     assert_eq!(
@@ -69,29 +69,29 @@ fn a_product_runs_on_a_server_that_is_started_for_it_and_ends_with_the_run() {
     );
     assert_eq!(record.plan.bus.kind, toy::KIND);
     assert_eq!((record.load.acked, record.groups[0].lost), (1000, 0));
-    assert_eq!(told.warnings, ["it is a toy"]);
+    assert_eq!(seen.warnings, ["it is a toy"]);
     assert_eq!(toy::running(), 0, "the server ends with its run");
 }
 
 #[test]
 fn an_open_server_is_warned_of() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut told = Told::default();
-    run(&Asked { open: true, ..Asked::default() }, &mut told).unwrap();
-    assert!(told.warnings.iter().any(|text| text.contains("asks for no password")), "{:?}", told.warnings);
+    let mut seen = Seen::default();
+    run(&Asked { open: true, ..Asked::default() }, &mut seen).unwrap();
+    assert!(seen.warnings.iter().any(|text| text.contains("asks for no password")), "{:?}", seen.warnings);
 }
 
 #[test]
-fn a_server_of_somebody_elses_is_used_under_private_names_and_left_running() {
+fn a_server_of_another_user_is_used_under_private_names_and_left_running() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let server = toy::ToyServer::start();
-    let mut told = Told::default();
-    let record = run(&at(&tickgate::broker::Server::url(&server)), &mut told).unwrap();
+    let mut seen = Seen::default();
+    let record = run(&at(&tickgate::broker::Server::url(&server)), &mut seen).unwrap();
     assert_eq!((record.run.end, record.broker.mode.as_str()), (End::Completed, "url"));
     assert!(
-        told.planned[0].starts_with("tickgate-") && told.planned[0].ends_with(".>"),
+        seen.planned[0].starts_with("tickgate-") && seen.planned[0].ends_with(".>"),
         "{:?}",
-        told.planned
+        seen.planned
     );
     assert_eq!(toy::running(), 1, "it is not ours to end");
 }
@@ -99,7 +99,7 @@ fn a_server_of_somebody_elses_is_used_under_private_names_and_left_running() {
 #[test]
 fn what_cannot_be_connected_to_is_an_error_and_leaves_no_server() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let error = run(&at("toy://4000000000"), &mut Told::default()).unwrap_err();
+    let error = run(&at("toy://4000000000"), &mut Seen::default()).unwrap_err();
     assert!(error.to_string().contains("there is no toy 4000000000"), "{error}");
     assert_eq!(toy::running(), 0);
 }
@@ -107,8 +107,8 @@ fn what_cannot_be_connected_to_is_an_error_and_leaves_no_server() {
 #[test]
 fn a_server_that_dies_in_the_run_is_to_blame_and_gone() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut told = Told { kills: true, ..Told::default() };
-    let record = run(&Asked::default(), &mut told).unwrap();
+    let mut seen = Seen { kills: true, ..Seen::default() };
+    let record = run(&Asked::default(), &mut seen).unwrap();
     assert_eq!(record.run.end, End::BrokerFailed);
     let reason = record.run.reason.unwrap();
     assert!(reason.contains("toy ended (killed) while it was needed; broker.log"), "{reason}");

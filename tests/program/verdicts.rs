@@ -157,7 +157,7 @@ fn the_highest_backlog_is_that_of_any_moment() {
     assert_eq!((record.load.acked, record.groups[0].backlog_max), (3000, 3000));
 }
 
-/// Somebody deletes the consumer of a run: its member ends, and what it did not receive is no loss of the bus's.
+/// A user deletes the consumer of a run: its member ends, and what it did not receive is not a loss of the bus.
 #[test]
 fn what_a_member_that_ended_did_not_receive_is_not_known_to_be_lost() {
     let _beside = beside_others();

@@ -178,9 +178,9 @@ fn a_recovered_run_has_the_measure_phases_events_and_rates_over_what_it_covers()
 fn a_log_says_where_it_lacks_what_the_record_has() {
     let (record, _, seconds) = simulate_with_seconds(&base(1), &Faults::demo().into(), 1).expect("simulates");
     let part = log(&record, &seconds[1..]);
-    let told = seconds[1].measured.unwrap().sent;
-    assert!(part.contains(&format!("#[send_lag: {told} events here, 2000 in the record]")), "{part}");
-    // An earlier version told whole seconds, and could not tell its events apart.
+    let shown = seconds[1].measured.unwrap().sent;
+    assert!(part.contains(&format!("#[send_lag: {shown} events here, 2000 in the record]")), "{part}");
+    // An earlier version reported whole seconds, so that events could not be told apart.
     let before: Vec<Rows> = seconds.into_iter().map(|rows| Rows { measured: None, ..rows }).collect();
     assert!(log(&record, &before).contains("#[From the journal of an earlier version"));
 }

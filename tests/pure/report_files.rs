@@ -255,16 +255,16 @@ fn what_never_left_and_what_left_on_a_lost_connection_is_told_apart() {
     load.refusals = vec![refusal("overload", 4), refusal(Load::NOT_SENT, 6)];
     let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
     let terminal = words(&summary(&record, Style { colour: false }));
-    let told = "+ 10 refused (6 × never left the client, 4 × the broker's queue was full) + 20 unconfirmed (15 on a connection that was lost)";
-    assert!(terminal.contains(told), "{terminal}");
+    let shown = "+ 10 refused (6 × never left the client, 4 × the broker's queue was full) + 20 unconfirmed (15 on a connection that was lost)";
+    assert!(terminal.contains(shown), "{terminal}");
     let page = file(&record, "report.html");
-    for told in [
+    for shown in [
         "4 refused by the broker (4 × the broker",
         "6 never left the client",
         "5 without an answer",
         "15 sent on a connection that was lost",
     ] {
-        assert!(page.contains(told), "{told}");
+        assert!(page.contains(shown), "{shown}");
     }
     // A record that knows nothing of it reads as it did.
     let mut old = serde_json::to_value(&record).unwrap();

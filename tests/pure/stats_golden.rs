@@ -33,7 +33,7 @@ struct Case {
     p: f64,
     estimate: f64,
     t: Student,
-    /// `interval_95` and `interval_90`, where there is something to compare with; null where there is no interval.
+    /// `interval_95` and `interval_90`, where there is something to compare with; null where none is given.
     #[serde(flatten)]
     intervals: BTreeMap<String, Option<(f64, f64)>>,
 }

@@ -1,4 +1,4 @@
-"""An independent witness: subscribes to a NATS server while tickgate loads it, and tells what it saw.
+"""An independent witness: subscribes to a NATS server while tickgate loads it, and reports what it saw.
 
 Written from the documentation alone, without any of tickgate's code. The events are counted, and their order judged,
 by the client of the NATS project (a core subscription). The times are taken by a few lines of the protocol on a

@@ -35,7 +35,7 @@ name = "trading-engine"
 "replay.complete" = "== 100%"
 "#;
 
-/// Longer than any run of a test takes, however slow and busy the machine: only a test that fails waits for so long.
+/// Longer than any run of a test takes, however slow and busy the machine: only a test that fails waits for that long.
 const PATIENCE: Duration = Duration::from_mins(6);
 
 /// At most this many programs of a test binary run at once: each paces a load, and most start a server.

@@ -35,9 +35,9 @@ pub enum Direction {
 /// What happens to the bytes of a direction for as long as it is set; nothing by default.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Shape {
-    /// Each chunk takes so long, without holding up the next one.
+    /// Each chunk takes this long, without holding up the next one.
     pub delay_ns: Ns,
-    /// And up to so long more, evenly distributed; a chunk never overtakes another.
+    /// And up to this much longer, evenly distributed; a chunk never overtakes another.
     pub jitter_ns: Ns,
     /// Bytes a second that each connection carries; 0 is unlimited.
     pub bytes_a_second: u64,

@@ -96,8 +96,8 @@ fn sent(rest: &mut Rest<'_>) {
     any_payload(&event);
 
     let value: Value = serde_json::from_slice(&event).unwrap();
-    let anew = serde_json::to_vec_pretty(&value).unwrap();
-    assert_eq!(decode(&anew, &RUN), Decoded::Unverified(probe), "written anew");
+    let again = serde_json::to_vec_pretty(&value).unwrap();
+    assert_eq!(decode(&again, &RUN), Decoded::Unverified(probe), "written again");
 
     let changed = changed(event.clone(), rest);
     if changed != event {

@@ -31,7 +31,7 @@ fn read(path: &Path) -> Result<Record, ArchiveError> {
 }
 
 /// A record that is read is the same when it is written and read again, and can be judged and shown. The bytes are
-/// the record, or say what to put in place of which of its values where they begin with none.
+/// the record, or say which of its values to replace, and by what where they begin with none.
 pub fn record(bytes: &[u8]) {
     let path = scratch("record.json");
     match bytes {
@@ -110,7 +110,7 @@ fn leaves(value: &mut Value) -> Vec<&mut Value> {
 }
 
 /// A journal, cut at every byte where it is short and at some where it is long. The bytes are the journal, or say
-/// what to put in place of which of its values where they begin with none.
+/// which of its values to replace, and by what where they begin with none.
 pub fn journal(bytes: &[u8]) {
     const SHORT: usize = 1024;
     if let [0, changes @ ..] = bytes {
@@ -208,7 +208,10 @@ fn recover(entries: &[Line]) {
         (Ok(record), Some(Line::Start { .. })) => {
             assert_eq!((record.run.end, record.schema.as_str()), (End::Recovered, SCHEMA));
             assert_ne!(record.verdict, Verdict::Pass, "what is not known cannot pass");
-            assert!(record.timeline.iter().eq(rows.iter().copied()), "the told seconds and no more");
+            assert!(
+                record.timeline.iter().eq(rows.iter().copied()),
+                "the seconds that were reported, and no more"
+            );
             whole(&record);
         }
         (Err(RecoverError::Schema(found)), Some(Line::Start { schema, .. })) => {

@@ -179,7 +179,7 @@ fn naive(pattern: &[&str], subject: &[&str]) -> bool {
     }
 }
 
-/// Whatever a text from outside holds, what is shown of it moves no cursor, is no command to a CI system, forges no
+/// Whatever a text from outside holds, what is shown of it moves no cursor, gives a CI system no command, forges no
 /// line where it has one, and what stands before the `@` of a URL is gone.
 pub fn outside(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes).into_owned();

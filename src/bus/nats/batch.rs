@@ -149,7 +149,7 @@ impl Batches {
         batch: u64,
         sequence: u64,
         word: BatchWord,
-        mut told: impl FnMut(Ticket, Answer),
+        mut settled: impl FnMut(Ticket, Answer),
     ) {
         let Some(at) = self.open.iter().position(|open| open.number == batch) else { return };
         let Some(open) = self.open.get_mut(at) else { return };
@@ -157,7 +157,7 @@ impl Batches {
             BatchWord::Nothing => {}
             BatchWord::Stored { up_to } => {
                 let stored = Answer::Stored { position: UNTOLD, duplicate: false };
-                open.take(up_to.saturating_sub(open.answered), |ticket| told(ticket, stored));
+                open.take(up_to.saturating_sub(open.answered), |ticket| settled(ticket, stored));
             }
             BatchWord::Fault(refusal) => {
                 open.fault = Some(refusal);
@@ -173,15 +173,15 @@ impl Batches {
                     } else {
                         UNTOLD
                     };
-                    told(ticket, Answer::Stored { position, duplicate });
+                    settled(ticket, Answer::Stored { position, duplicate });
                 });
                 // The remaining events are not part of the batch: the server drops them.
                 let refused = Answer::Refused(open.fault.unwrap_or(INCOMPLETE));
-                open.take(u64::MAX, |ticket| told(ticket, refused));
+                open.take(u64::MAX, |ticket| settled(ticket, refused));
                 self.open.remove(at);
             }
             BatchWord::Refused(refusal) if self.atomic => {
-                open.take(u64::MAX, |ticket| told(ticket, Answer::Refused(refusal)));
+                open.take(u64::MAX, |ticket| settled(ticket, Answer::Refused(refusal)));
                 self.open.remove(at);
             }
             BatchWord::Refused(refusal) => {
@@ -190,7 +190,7 @@ impl Batches {
                 if sequence > open.sent {
                     self.open.remove(at);
                 } else if let Some(ticket) = open.drop_one(sequence) {
-                    told(ticket, Answer::Refused(refusal));
+                    settled(ticket, Answer::Refused(refusal));
                 }
             }
         }
@@ -357,7 +357,7 @@ mod tests {
             steps in prop::collection::vec((0_u8..6, 1_u64..4, 0_u64..8), 1..60)
         ) {
             let mut all = batches(if atomic { Publish::Atomic } else { Publish::Fast }, size);
-            let (mut next, mut told) = (0, std::collections::BTreeMap::<u32, Vec<Answer>>::new());
+            let (mut next, mut settled) = (0, std::collections::BTreeMap::<u32, Vec<Answer>>::new());
             for (what, batch, n) in steps {
                 let word = match what {
                     0 | 1 => {
@@ -372,10 +372,10 @@ mod tests {
                 };
                 for (slot, answer) in answers(&mut all, (batch, n), word) {
                     prop_assert!(u64::from(slot) < next);
-                    told.entry(slot).or_default().push(answer);
+                    settled.entry(slot).or_default().push(answer);
                 }
             }
-            for (slot, answers) in told {
+            for (slot, answers) in settled {
                 let again = answers.len() > 1;
                 prop_assert!(!again || matches!(answers[0], Answer::Refused(_)), "{slot}: {answers:?}");
             }

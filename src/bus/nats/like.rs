@@ -204,7 +204,7 @@ fn note(made: &mut Made, copy: &Copy, theirs: &Fields, got: &Fields, consumer: b
 pub(super) fn fields(config: &impl Serialize) -> Result<Fields, BusError> {
     match serde_json::to_value(config) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(_) | Err(_) => Err(environment("a configuration is no JSON object", "report this")),
+        Ok(_) | Err(_) => Err(environment("a configuration is not a JSON object", "report this")),
     }
 }
 

@@ -78,7 +78,7 @@ fn compare_within(record: &Record, figures: &[Figure], below: f64, above: f64) -
 }
 
 /// The same after a stall, whose backlog takes time to be let through, the more the slower and busier the machine is. The run
-/// tells how much: what was due as the stall ended waited for that alone, and nothing waited for more of it.
+/// gives how much: what was due as the stall ended waited for that alone, and nothing waited for more of it.
 fn compare_after(record: &Record, figures: &[Figure], stall: f64, phase: f64) -> Result<(), Miss> {
     const TOLERATED: f64 = 0.05;
     let at_its_end = 1.0 - stall / phase;

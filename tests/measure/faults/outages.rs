@@ -56,8 +56,8 @@ fn a_cut_loses_what_was_under_way_and_nothing_that_was_confirmed() {
         load.unconfirmed, load.unconfirmed_disconnected,
         "nobody waits for an answer on a dead connection"
     );
-    let told = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(told.contains("on a connection that was lost)"), "{told}");
+    let shown = done.out.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(shown.contains("on a connection that was lost)"), "{shown}");
     assert_eq!(group.recovered, audit.unconfirmed_stored, "all that is stored arrives, confirmed or not");
     assert_eq!((group.duplicate, audit.stored_twice, audit.out_of_order), (0, 0, 0));
     assert!(group.reordered > 0, "deliveries that the cut destroyed came again, later than others");

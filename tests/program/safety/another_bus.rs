@@ -426,7 +426,7 @@ mod on_kafka {
     }
 
     #[test]
-    fn a_topic_of_somebody_elses_is_neither_written_to_nor_removed() {
+    fn a_topic_of_another_user_is_neither_written_to_nor_removed() {
         if !is_there() {
             return;
         }

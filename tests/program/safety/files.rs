@@ -150,7 +150,7 @@ fn a_record_whose_figures_do_not_make_its_verdict_is_named() {
 #[test]
 fn an_account_whose_pairs_do_not_make_its_finding_is_named() {
     let place = Place::new();
-    let told = |change: &dyn Fn(&mut tickgate::compare::Comparison)| {
+    let altered = |change: &dyn Fn(&mut tickgate::compare::Comparison)| {
         let mut account = comparisons::worse();
         change(&mut account);
         let folder = place.path().join("account");
@@ -158,20 +158,21 @@ fn an_account_whose_pairs_do_not_make_its_finding_is_named() {
         fs::write(folder.join("compare.json"), serde_json::to_string(&account).unwrap()).unwrap();
         place.run(&["compare", "account"])
     };
-    told(&|_| ()).ends(1);
-    let done = told(&|account| account.verdict.finding = Finding::Better);
+    altered(&|_| ()).ends(1);
+    let done = altered(&|account| account.verdict.finding = Finding::Better);
     done.fails(
         4,
         &["account/compare.json contradicts itself", "its verdict is `better`, but its pairs give `worse`"],
     );
     assert_eq!(done.out, "", "nothing is shown as if it were true");
-    told(&|account| account.metrics[0].finding = Finding::Better).fails(4, &["its metric", "is `better` at"]);
-    told(&|account| account.pairs[0].excluded = Some("it pleased somebody".into()))
+    altered(&|account| account.metrics[0].finding = Finding::Better)
+        .fails(4, &["its metric", "is `better` at"]);
+    altered(&|account| account.pairs[0].excluded = Some("it suited a user".into()))
         .fails(4, &["leaves out pair 1"]);
-    told(&|account| account.sides.b.ledger.lost = 9).fails(4, &["the sums of side B"]);
-    told(&|account| account.pairs.truncate(4)).fails(4, &["contradicts itself"]);
+    altered(&|account| account.sides.b.ledger.lost = 9).fails(4, &["the sums of side B"]);
+    altered(&|account| account.pairs.truncate(4)).fails(4, &["contradicts itself"]);
     // An account of other rules is shown as it says.
-    told(&|account| {
+    altered(&|account| {
         account.rules = 0;
         account.verdict.finding = Finding::Better;
     })

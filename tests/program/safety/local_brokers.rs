@@ -194,7 +194,7 @@ fn a_program_that_others_can_change_is_named_and_not_started() {
     }
     assert!(!mark.exists());
     place.gate(&SHORT).ends(4);
-    assert!(mark.exists(), "one that is ours alone is started, and this one is no server");
+    assert!(mark.exists(), "one that is ours alone is started, and this one is not a server");
 }
 
 #[test]
@@ -228,5 +228,5 @@ fn what_lies_in_a_folder_of_others_is_named_and_not_started() {
         place.set("SUDO_UID", NOBODY.to_string());
     }
     place.gate(&SHORT).ends(4);
-    assert!(mark.exists(), "it is started, and is no server");
+    assert!(mark.exists(), "it is started, and is not a server");
 }

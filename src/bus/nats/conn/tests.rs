@@ -30,14 +30,14 @@ type Way = fn(TcpStream, BufReader<TcpStream>, &Sender<String>);
 fn server(ways: Vec<Way>) -> (String, Receiver<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let url = format!("nats://{}", listener.local_addr().expect("an address"));
-    let (tell, told) = channel();
+    let (tell, heard_by_server) = channel();
     std::thread::spawn(move || {
         for way in ways {
             let (stream, lines) = let_in(&listener);
             way(stream, lines, &tell);
         }
     });
-    (url, told)
+    (url, heard_by_server)
 }
 
 fn open(url: &str, marks: &Marks) -> Conn {
@@ -71,7 +71,7 @@ fn line(lines: &mut BufReader<TcpStream>) -> String {
 
 #[test]
 fn it_listens_answers_pings_and_marks_what_the_server_says() {
-    let (url, told) = server(vec![|mut stream, mut lines, tell| {
+    let (url, heard_by_server) = server(vec![|mut stream, mut lines, tell| {
         tell.send(line(&mut lines)).expect("heard");
         let said = b"PING\r\n-ERR 'Stale Connection'\r\nINFO {\"ldm\":true}\r\nMSG in.a 1 2\r\nhi\r\n+OK\r\n";
         // In pieces, as a network may deliver it.
@@ -90,7 +90,7 @@ fn it_listens_answers_pings_and_marks_what_the_server_says() {
     assert_eq!(conn.send("out", |out| out.extend_from_slice(b"re"), b"", b"yes"), 1);
     conn.flush();
     assert_eq!((conn.written(), conn.gone()), (1, 0));
-    let heard: Vec<_> = (0..4).map(|_| told.recv().expect("told")).collect();
+    let heard: Vec<_> = (0..4).map(|_| heard_by_server.recv().expect("told")).collect();
     assert_eq!(heard, ["SUB in.> 1", "PONG", "PUB out re 3", "yes"]);
     let details: Vec<_> = kinds(&marks).into_iter().map(|mark| (mark.kind, mark.detail)).collect();
     assert_eq!(details[0], ("server-error", "test: Stale Connection".to_owned()));
@@ -126,7 +126,7 @@ fn what_was_given_to_a_connection_goes_with_it_and_another_one_is_made() {
 
 #[test]
 fn a_server_that_does_not_read_takes_a_bounded_number_of_bytes() {
-    let (url, told) = server(vec![|stream, mut lines, tell| {
+    let (url, heard_by_server) = server(vec![|stream, mut lines, tell| {
         std::thread::sleep(Duration::from_millis(300));
         let mut read = 0;
         while let Ok(length @ 1..) = lines.fill_buf().map(<[u8]>::len) {
@@ -157,7 +157,7 @@ fn a_server_that_does_not_read_takes_a_bounded_number_of_bytes() {
         }
         conn.wait(conn.clock.now());
     }
-    told.recv().expect("20 MB have come");
+    heard_by_server.recv().expect("20 MB have come");
 }
 
 #[test]

@@ -85,7 +85,7 @@ pub(super) const STREAM: &[Field] = &[
         "the run publishes its events itself, so that the cost of the mirror is not measured",
     ),
     left("first_seq", Number, "the run's stream is empty, and starts at 1"),
-    left("mirror_direct", Switch, "the copy is no mirror"),
+    left("mirror_direct", Switch, "the copy is not a mirror"),
     left("sources", List, "they would bring foreign events into the run, so that their cost is not measured"),
     left("republish", Table, "it would send the run's events to subjects that others listen to"),
     left("subject_transform", Table, "the run's subjects are its own"),

@@ -189,20 +189,20 @@ fn documents(name: &str, text: &str, wanted: Of) -> Result<Vec<Value>, String> {
     };
     let begins_as_json = text.trim_start().starts_with(['{', '[']) && !text.trim_start().starts_with("{{");
     if begins_as_json {
-        return Err(format!("{name} is no JSON ({error}); {}", print(wanted)));
+        return Err(format!("{name} is not JSON ({error}); {}", print(wanted)));
     }
     match serde_saphyr::from_multiple::<Value>(text) {
         Ok(values) if values.iter().any(Value::is_object) => {
             Ok(values.into_iter().filter(|value| !value.is_null()).collect())
         }
-        Ok(_) => Err(format!("{name} is no JSON ({error}); {}", print(wanted))),
+        Ok(_) => Err(format!("{name} is not JSON ({error}); {}", print(wanted))),
         Err(_) if text.contains("{{") => {
             Err(format!("{name} is a template; give what `helm template` makes of it"))
         }
         Err(yaml) => {
             let yaml = yaml.to_string();
             let yaml = yaml.lines().next().unwrap_or_default();
-            Err(format!("{name} is no JSON ({error}), and no YAML ({yaml}); {}", print(wanted)))
+            Err(format!("{name} is not JSON ({error}), and no YAML ({yaml}); {}", print(wanted)))
         }
     }
 }

@@ -60,7 +60,7 @@ fn what_the_command_line_and_the_api_print_is_read() {
 fn what_is_no_configuration_is_refused_with_its_file() {
     for (text, said) in [
         ("", "s.json has no configuration of a stream; expected what `nats stream info NAME --json` prints"),
-        ("Information for Stream ORDERS", "s.json is no JSON"),
+        ("Information for Stream ORDERS", "s.json is not JSON"),
         ("3", "s.json holds something else"),
         ("[\"ORDERS\"]", "s.json holds something else"),
         ("{\"a\": 1}", "s.json holds something else"),
@@ -75,9 +75,9 @@ fn what_is_no_configuration_is_refused_with_its_file() {
             "[{\"name\": \"A\", \"subjects\": []}, {\"name\": \"B\", \"subjects\": []}]",
             "s.json has 2 streams; expected one, such as `s.json#A` or `s.json#B`",
         ),
-        ("a: [b", "s.json is no JSON (expected value at line 1 column 1), and no YAML ("),
+        ("a: [b", "s.json is not JSON (expected value at line 1 column 1), and no YAML ("),
         ("name: {{ .Values.name }}", "s.json is a template; give what `helm template` makes of it"),
-        ("- 1\n- 2", "s.json is no JSON"),
+        ("- 1\n- 2", "s.json is not JSON"),
         ("{\"max_msgs\": \"100\"}", "`max_msgs` in s.json is \"100\"; expected a whole number"),
         ("{\"max_age\": 1.5}", "`max_age` in s.json is 1.5"),
         (
