@@ -4,8 +4,6 @@
 //! names the commit, or the changed commit, that it was built from. A release build also follows the checked-out commit.
 //! Without Git, `$TICKGATE_COMMIT` or the note that `cargo package` leaves names the commit; else it is unknown.
 
-#![expect(clippy::print_stdout, reason = "a build script answers cargo on stdout")]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};

@@ -87,7 +87,7 @@ impl Directory {
         for turn in 0..TRIES {
             let name = format!(".new-{:016x}", RandomState::new().hash_one(turn));
             match make(&name) {
-                Ok(made) => return Ok((name, made)),
+                Ok(entry) => return Ok((name, entry)),
                 Err(Errno::EXIST) => {}
                 Err(error) => return Err(error.into()),
             }

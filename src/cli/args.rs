@@ -75,8 +75,8 @@ pub(super) struct Run {
     #[command(flatten)]
     pub(super) short: Short,
     /// Show what would run, where and how much: resolved profile, target, volume and duration; sends nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
+    #[arg(long = "dry-run")]
+    pub(super) dry: bool,
     /// Create the run folder in this directory; its link "latest" points to the newest one
     #[arg(long, value_name = "DIR", default_value = "reports")]
     pub(super) out: PathBuf,
@@ -145,8 +145,8 @@ pub(super) struct Compare {
     #[command(flatten)]
     pub(super) short: Short,
     /// Show what would run, where and how much; sends nothing
-    #[arg(long)]
-    pub(super) dry_run: bool,
+    #[arg(long = "dry-run")]
+    pub(super) dry: bool,
     /// Number of pairs of runs; with more sides, of rounds with a run of each [default: 8, or what several sides need; a verdict needs at least 6]
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=200))]
     pub(super) pairs: Option<u32>,

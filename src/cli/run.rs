@@ -19,7 +19,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let (plan, prices) = super::check::with_prices(&args.profile, &args.short.with(&args.sets, &[])?)?;
     let choice = Choice::resolve(&args.like.over(args.broker.asked()), &plan, &environment)?;
     let tags = super::tags::tags(&args.about.tags, &environment)?;
-    if args.dry_run {
+    if args.dry {
         return super::dry::show(args, &plan, prices.as_ref(), &choice);
     }
     let mut progress = Progress::new(args.quiet);

@@ -63,7 +63,9 @@ mod tests {
     fn counters_of_several_distributions_add_up() {
         let counted = |values: &[i64]| {
             let mut latency = Latency::new(&[5, 9]);
-            values.iter().for_each(|&value| latency.record(value));
+            for &value in values {
+                latency.record(value);
+            }
             Counted::of(&latency)
         };
         let sum = Counted::sum([&counted(&[1, 5, 6]), &counted(&[10]), &Counted::default()]);

@@ -59,8 +59,8 @@ impl Task {
             name.trim_end_matches(".toml").clone_into(&mut file.name);
         }
         let by_file = over_file(&mut file, args)?;
-        let names = Letter::ALL.map(|letter| format!("--{}", letter.lower()));
-        let sides: Vec<(&str, &[String])> = names.iter().map(String::as_str).zip(args.sides()).collect();
+        let letters = Letter::ALL.map(|letter| format!("--{}", letter.lower()));
+        let sides: Vec<(&str, &[String])> = letters.iter().map(String::as_str).zip(args.sides()).collect();
         file.sets.extend(args.short.with(&args.sets, &sides)?);
         if !is_file && args.sides().iter().all(|flags| flags.is_empty()) {
             let text = format!(

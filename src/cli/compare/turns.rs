@@ -40,7 +40,7 @@ struct Turns<'a> {
 
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
     let task = Task::resolve(args)?;
-    if args.dry_run {
+    if args.dry {
         return Ok(super::dry::show(&task));
     }
     let tags = crate::cli::tags::tags(&args.about.tags, &crate::cli::environment)?;
