@@ -223,7 +223,7 @@ fn like(url: &str, others: &Others) {
     assert!(done.err.contains("partitions is 2 in the run, and 3 in the model"), "{}", done.err);
     let run = kept.record().run.id;
     assert_eq!(others.topics().len(), 2);
-    kept.run(&["clean", "--broker", url, "--run", &run, "--yes"]).ends(0);
+    kept.run(&["clean", "--broker", url, "--run", &run, "--older-than", "0s", "--yes"]).ends(0);
     assert_eq!(others.topics(), ["trades.live"]);
 }
 

@@ -480,13 +480,13 @@ pub(super) fn topic_settings(plan: &Plan) -> Vec<(String, String)> {
 fn left_behind(names: &Names, what: &[String]) -> BusError {
     let what = what.join(", ");
     let right = if what.contains("authorization failed") {
-        format!("{}, and ", rights::delete())
+        format!(" ({})", rights::delete())
     } else {
         String::new()
     };
     environment(
-        &format!("left behind on the cluster: {what}"),
-        &format!("{right}remove them with `tickgate clean --run {}` and the same --broker", names.run()),
+        &format!("left behind on the cluster{right}: {what}"),
+        &format!("remove them with `tickgate clean --run {}` and the same --broker", names.run()),
     )
 }
 
