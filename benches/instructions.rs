@@ -37,7 +37,7 @@ fn once_a_run() -> impl Iterator<Item = Step> {
     let judged = record.clone();
     let judge = Box::new(move |_| drop(black_box(verdict::assess(&judged))));
     let render = Box::new(move |_| {
-        drop(black_box(report::files(&record, &Beside { plan_toml: &plan_toml, seconds: &[] })));
+        drop(black_box(report::files(&record, &Beside { plan_toml: &plan_toml, ..Beside::default() })));
     });
     [Step { name: "judge a run", take: judge }, Step { name: "render a run", take: render }].into_iter()
 }

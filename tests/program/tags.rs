@@ -1,5 +1,7 @@
 //! What people type and expect around a run: short flags, a dry run, a folder of a fixed name, the link to the newest run, tags.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 
 use tickgate::record::Record;
