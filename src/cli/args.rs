@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use super::short::Short;
 use crate::compare::MOST_SIDES;
 use crate::host::build::LONG_VERSION;
 use crate::plan::Span;
@@ -220,17 +221,6 @@ pub(super) struct Clean {
     pub(super) format: Format,
     #[command(flatten)]
     pub(super) broker: Broker,
-}
-
-/// Short forms of the profile keys that are set most often.
-#[derive(Debug, Clone, Default, clap::Args)]
-pub(super) struct Short {
-    /// Rate of the load, for example 20k/s: short for --set load.rate=RATE
-    #[arg(long, value_name = "RATE", value_parser = super::short::rate)]
-    pub(super) rate: Option<String>,
-    /// Length of the measure phase, for example 30s: short for --set load.duration=TIME
-    #[arg(long, short = 'd', value_name = "TIME", value_parser = super::short::duration)]
-    pub(super) duration: Option<String>,
 }
 
 /// What is noted about a run, and where its files go.

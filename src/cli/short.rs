@@ -1,9 +1,19 @@
 //! Short flags for profile keys: `--rate` and `--duration` become `--set`.
 
 use super::Failure;
-use super::args::Short;
 use crate::plan::{Rate, Span};
 use crate::profile;
+
+/// Short forms of the profile keys that are set most often.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(super) struct Short {
+    /// Rate of the load, for example 20k/s: short for --set load.rate=RATE
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(super) rate: Option<String>,
+    /// Length of the measure phase, for example 30s: short for --set load.duration=TIME
+    #[arg(long, short = 'd', value_name = "TIME", value_parser = duration)]
+    pub(super) duration: Option<String>,
+}
 
 /// Reads a rate; a number alone is events per second, as other load tools take it.
 pub(super) fn rate(text: &str) -> Result<String, String> {
