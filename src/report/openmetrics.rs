@@ -143,14 +143,9 @@ const fn unit(objective: &Objective) -> Unit {
 
 /// Observed figures, limits and verdicts of the objectives: a family for each unit, since a family has one.
 fn objectives(out: &mut Out, record: &Record) {
-    let judged: Vec<(Unit, &ObjectiveResult)> = record
-        .objectives
-        .iter()
-        .filter_map(|result| {
-            let planned = record.plan.objectives.iter().find(|planned| planned.name() == result.name)?;
-            Some((unit(planned), result))
-        })
-        .collect();
+    // The results are in the order of the plan.
+    let judged: Vec<(Unit, &ObjectiveResult)> =
+        record.plan.objectives.iter().map(unit).zip(&record.objectives).collect();
     for unit in UNITS {
         let of_unit = || judged.iter().filter(|(of, _)| *of == unit).map(|(_, result)| *result);
         if of_unit().next().is_none() {

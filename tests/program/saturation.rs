@@ -68,14 +68,16 @@ fn steps_have_a_line_each() {
     let place = Place::new();
     let steps = ["--set", "load.arrival=steps", "--set", "load.steps.rates=[\"200/s\", \"1k/s\"]"];
     let judged =
-        ["--set", "objectives.latency.p99=< 1h", "--set", "objectives.throughput.delivered=>= 1% of offered"];
+        ["--set", "objectives.latency.p90=< 1h", "--set", "objectives.throughput.delivered=>= 1% of offered"];
     let done = place.start_gate(&[&steps[..], &judged].concat()).wait();
     done.ends(0);
     for part in ["1 of 2", "2 of 2", "200.0/s", "1.000k/s"] {
         assert!(done.out.contains(part), "{part}: {}", done.out);
     }
     let record = place.record();
-    assert_eq!(record.steps.iter().map(|step| step.due).collect::<Vec<_>>(), [200, 1000]);
+    // Random gaps: only the number of events of the whole phase is exact.
+    assert_eq!(record.steps.iter().map(|step| step.due).sum::<u64>(), record.load.measured_intended);
+    assert!(record.steps[0].due < 300 && record.steps[1].due > 900, "{:?}", record.steps);
     for step in &record.steps {
         assert_eq!((step.sent, step.acked, step.groups[0].latency.count), (step.due, step.due, step.due));
         assert_eq!(step.objectives.len(), 2);

@@ -42,7 +42,7 @@ fn every_shell_has_its_completions() {
     for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
         let script = place.run(&["completions", shell]);
         script.ends(0);
-        assert!(script.err.is_empty() && script.out.contains("--run-dir"), "{shell}");
+        assert!(script.err.is_empty() && script.out.contains("run-dir"), "{shell}");
         if let (Some((whole, said)), false) =
             (output_of(shell, &["--version"]), ["elvish", "powershell"].contains(&shell))
             && whole
@@ -68,7 +68,9 @@ fn each_command_has_a_manual_page() {
         let text = std::fs::read_to_string(page(name)).unwrap();
         assert!(text.contains(part), "{name}");
         // No warning of the formatter, where there is one.
-        if let Some((formatted, said)) = output_of("groff", &["-man", "-Tutf8", "-ww", "-z", &page(name)]) {
+        if let Some((formatted, said)) =
+            output_of("groff", &["-Kutf8", "-man", "-Tutf8", "-ww", "-z", &page(name)])
+        {
             assert!(formatted && said.is_empty(), "{name}: {said}");
         }
     }
