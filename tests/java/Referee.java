@@ -175,8 +175,8 @@ final class Referee {
         try (var in = Files.newInputStream(file)) {
             properties.load(in);
             properties.put("bootstrap.servers", brokers);
-            properties.put("default.api.timeout.ms", "6000");
-            properties.put("request.timeout.ms", "5000");
+            properties.put("default.api.timeout.ms", "30000");
+            properties.put("request.timeout.ms", "25000");
             try (Admin admin = Admin.create(properties)) {
                 admin.describeCluster().clusterId().get(8, TimeUnit.SECONDS);
             }

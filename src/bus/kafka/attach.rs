@@ -1,13 +1,12 @@
 //! A run in an existing topic: notes where the topic ends before the run, and lets the run's groups start there. Does not
 //! create, change or delete any topic, and no group but the run's own.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _, ConsumerContext};
+use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode as Code};
-use rdkafka::{ClientContext, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 
 use super::Watching;
 use super::audit::{Ends, partitions};
@@ -19,6 +18,8 @@ use crate::bus::{BusError, environment};
 
 /// Maximum time until the coordinator of a new group answers.
 const COORDINATED_WITHIN: Duration = Duration::from_secs(20);
+/// Maximum time until an error beside a failed commit is reported.
+const BESIDE_WITHIN: Duration = Duration::from_millis(300);
 
 /// Returns the ends of all partitions of the topic.
 ///
@@ -35,34 +36,6 @@ pub(super) fn ends(control: &BaseConsumer<Watching>, names: &Names) -> Result<En
             _ => explain(&control.context().0, &what),
         }
     })
-}
-
-/// Context of a consumer that commits once for its group.
-struct Starter {
-    watch: Watch,
-    done: Mutex<Option<KafkaResult<()>>>,
-}
-
-impl ClientContext for Starter {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
-        self.watch.log(level, facility, text);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        self.watch.error(error, reason);
-    }
-}
-
-impl ConsumerContext for Starter {
-    fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
-        let each = || {
-            offsets
-                .elements()
-                .iter()
-                .try_for_each(rdkafka::topic_partition_list::TopicPartitionListElem::error)
-        };
-        *self.done.lock().unwrap_or_else(PoisonError::into_inner) = Some(result.and_then(|()| each()));
-    }
 }
 
 /// Lets a group of the run start at these offsets, by committing them for it.
@@ -93,35 +66,36 @@ pub(super) fn start_at(
         }
     }
     // The client keeps a commit without a coordinator for as long as a session.
-    config.set("group.id", &name).set("enable.auto.commit", "false").set("session.timeout.ms", "10000");
-    let starter = Starter { watch: watch.clone(), done: Mutex::default() };
-    let consumer = BaseConsumer::from_config_and_context(config, starter).map_err(|error| failed(&error))?;
+    config.set("group.id", &name).set("enable.auto.commit", "false").set("session.timeout.ms", "3000");
+    let consumer: BaseConsumer<Watching> =
+        BaseConsumer::from_config_and_context(config, Watching(watch.clone()))
+            .map_err(|error| failed(&error))?;
+    watch.log_in(consumer.client());
     let done = commit(&consumer, &list).map_err(|error| failed(&error));
     super::end(consumer);
     done
 }
 
 /// Commits until the coordinator has confirmed it, or an error is final.
-fn commit(consumer: &BaseConsumer<Starter>, list: &TopicPartitionList) -> KafkaResult<()> {
+fn commit(consumer: &BaseConsumer<Watching>, list: &TopicPartitionList) -> KafkaResult<()> {
     let deadline = Instant::now() + COORDINATED_WITHIN;
     let is_final = |error: &KafkaError| error.rdkafka_error_code().is_some_and(is_denial);
-    consumer.commit(list, CommitMode::Async)?;
     loop {
-        // A missing right to the group is reported beside the commit.
-        if let Some(Err(error)) = consumer.poll(Duration::from_millis(50))
-            && is_final(&error)
-        {
+        let Err(error) = consumer.commit(list, CommitMode::Sync) else { return Ok(()) };
+        if is_final(&error) {
             return Err(error);
         }
-        let done = consumer.context().done.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match done {
-            Some(Ok(())) => return Ok(()),
-            Some(Err(error)) if is_final(&error) || Instant::now() >= deadline => return Err(error),
-            Some(Err(_)) => consumer.commit(list, CommitMode::Async)?,
-            None if Instant::now() >= deadline => {
-                return Err(KafkaError::ConsumerCommit(Code::WaitingForCoordinator));
+        // A missing right to the group is reported beside the commit.
+        let until = Instant::now() + BESIDE_WITHIN;
+        while Instant::now() < until {
+            if let Some(Err(denial)) = consumer.poll(Duration::from_millis(50))
+                && is_final(&denial)
+            {
+                return Err(denial);
             }
-            None => {}
+        }
+        if Instant::now() >= deadline {
+            return Err(error);
         }
     }
 }

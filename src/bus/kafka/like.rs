@@ -15,7 +15,7 @@ use crate::bus::{BusError, environment};
 use crate::num;
 
 /// Maximum time until every broker knows a topic that was just made.
-const KNOWN_WITHIN: Duration = Duration::from_secs(10);
+const KNOWN_WITHIN: Duration = Duration::from_secs(5);
 
 /// The clients that a topic's configuration is read with.
 pub(super) struct Reader<'a> {
@@ -43,13 +43,18 @@ impl Reader<'_> {
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let answer = self.runtime.block_on(self.admin.describe_configs(asked.iter(), &options));
         let answer = answer.map_err(|error| failed(&error))?.into_iter().next();
+        let denied = |why: &dyn std::fmt::Display| BusError::Refused {
+            problem: format!("cannot {what}: {why}"),
+            hint: rights::describe_configs(topic),
+        };
         let resource = match answer {
+            // The client library drops the error of a single resource. Every topic has settings, so there was one.
+            Some(Ok(resource)) if resource.entries.is_empty() => {
+                return Err(denied(&"the cluster shows none of its settings"));
+            }
             Some(Ok(resource)) => resource,
             Some(Err(Code::UnknownTopicOrPartition | Code::UnknownTopic)) => return Ok(None),
-            Some(Err(code @ Code::TopicAuthorizationFailed)) => {
-                let problem = format!("cannot {what}: {code}");
-                return Err(BusError::Refused { problem, hint: rights::describe_configs(topic) });
-            }
+            Some(Err(code @ Code::TopicAuthorizationFailed)) => return Err(denied(&code)),
             Some(Err(code)) => return Err(failed(&code)),
             None => return Err(failed(&"no answer")),
         };
@@ -87,10 +92,14 @@ impl Reader<'_> {
     pub(super) fn made(&self, topic: &str) -> Result<TopicModel, BusError> {
         let deadline = Instant::now() + KNOWN_WITHIN;
         loop {
-            match self.read(topic)? {
-                Some(made) if made.partitions > 0 => return Ok(made),
-                _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-                _ => {
+            match self.read(topic) {
+                Ok(Some(made)) if made.partitions > 0 => return Ok(made),
+                // A broker that does not know the topic yet shows no settings, either.
+                Ok(_) | Err(BusError::Refused { .. }) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(50));
+                }
+                Err(error) => return Err(error),
+                Ok(_) => {
                     let problem = format!("topic {topic} was made, and the cluster does not know it");
                     return Err(environment(&problem, "see the broker's log"));
                 }
