@@ -22,7 +22,8 @@ if [ "${1:-}" != picture ]; then
         sleep 10
     done
     rm -rf -- "$example"
-    mv -- "$new"/* "$example"
+    # Beside the run's folder there is the link `latest`.
+    mv -- "$new"/*-*/ "$example"
 fi
 target/release/tickgate report "$example" >/dev/null
 .venv/bin/python tests/browser/picture.py "$example/report.html" docs/report.png
