@@ -15,7 +15,8 @@ if [ -z "$folder" ]; then
     # A side that is worse ends it with exit code 1: what it found is on the picture.
     target/release/tickgate compare durability --broker local --out "$new" --quiet \
         --set load.warmup=2s --set load.duration=5s || [ $? = 1 ]
-    folder=$(echo "$new"/*)
+    # Beside the folder there is the link `latest`.
+    folder=$(echo "$new"/*-*)
 fi
 .venv/bin/python tests/browser/picture.py "$folder/compare.html" docs/compare.png '#first'
 du --apparent-size --bytes docs/compare.png
