@@ -274,8 +274,8 @@ fn refusals(url: &str, others: &Others) {
     let two = "topology.topics=[\"a\",\"b\"]";
     let one = "groups=[{name=\"g\",subscribe=[\"a\"]}]";
     for (sets, said) in [
-        (vec!["bus.kafka.like=nope"], "there is no topic nope on this cluster"),
-        (vec!["bus.kafka.attach=nope"], "there is no topic nope on this cluster"),
+        (vec!["bus.kafka.like=nope"], "topic nope does not exist on this cluster"),
+        (vec!["bus.kafka.attach=nope"], "topic nope does not exist on this cluster"),
         (vec!["bus.kafka.attach=state"], "topic state is compacted"),
         (vec!["bus.kafka.attach=orders", two, one], "group g does not subscribe to b"),
         (vec!["bus.kafka.attach=orders", "bus.kafka.like=orders"], "takes the topic as it is"),

@@ -79,7 +79,7 @@ impl Reader<'_> {
     /// As [`Self::read`], and when there is no such topic.
     pub(super) fn model(&self, topic: &str) -> Result<TopicModel, BusError> {
         self.read(topic)?.ok_or_else(|| BusError::Plan {
-            problem: format!("there is no topic {topic} on this cluster that the user may describe"),
+            problem: format!("topic {topic} does not exist on this cluster, or the user may not describe it"),
             hint: "name one of those that `kafka-topics --list` shows, or leave `bus.kafka.like` and `bus.kafka.attach` out"
                 .to_owned(),
         })

@@ -27,7 +27,7 @@ pub struct Target {
     pub sasl: Option<Sasl>,
     /// Whether the bootstrap brokers are looked up by their canonical names.
     pub canonical: bool,
-    /// Login by tokens, in place of credentials for the brokers.
+    /// Login by tokens instead of credentials for the brokers.
     pub oauth: Option<OAuth>,
     /// Name for reports; contains no secret.
     pub label: String,
