@@ -65,19 +65,22 @@ fn it_is_small_and_this_version_makes_the_same_of_it() {
     let committed = files(&example());
     let size: usize = committed.values().map(Vec::len).sum();
     assert!(size <= 1_200_000, "{size} bytes: {HOW}");
-    let folder = tempfile::tempdir().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    // The test suite of junit.xml has the folder's name.
+    let folder = place.path().join("example");
+    std::fs::create_dir(&folder).unwrap();
     for name in ["record.json", "latency.hlog", "broker.log"] {
-        std::fs::write(folder.path().join(name), &committed[Path::new(name)]).unwrap();
+        std::fs::write(folder.join(name), &committed[Path::new(name)]).unwrap();
     }
     Command::cargo_bin("tickgate")
         .unwrap()
         .arg("report")
-        .arg(folder.path())
+        .arg(&folder)
         .env_remove("GITHUB_STEP_SUMMARY")
         .env_remove("GITHUB_ACTIONS")
         .assert()
         .code(0);
-    let made = files(folder.path());
+    let made = files(&folder);
     assert_eq!(committed.keys().collect::<Vec<_>>(), made.keys().collect::<Vec<_>>(), "{HOW}");
     let other: Vec<_> = committed.keys().filter(|name| committed[*name] != made[*name]).collect();
     assert!(other.is_empty(), "this version makes something else of {other:?}: {HOW}");
