@@ -159,7 +159,10 @@ fn the_published_acls_are_enough_and_each_is_needed() {
         );
         if without.operation == "Describe" {
             assert!(
-                done.code == 2 && said.contains("topic orders does not exist on this cluster, or the user may not describe it"),
+                done.code == 2
+                    && said.contains(
+                        "topic orders does not exist on this cluster, or the user may not describe it"
+                    ),
                 "{said}"
             );
             continue;
