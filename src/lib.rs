@@ -65,6 +65,8 @@ pub mod verdict;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod compare;
 #[cfg_attr(not(internals), doc(hidden))]
+pub mod capacity;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod report;
 
 // `--cfg pure` builds the half above alone: nothing in it can depend on the half below, and it compiles in a second.

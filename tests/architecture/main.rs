@@ -11,12 +11,12 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 20] = [
+const ORDER: [&str; 21] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "report", "host", "archive", "bus", "profile", "broker", "run", "session", "selftest", "cli",
+    "capacity", "report", "host", "archive", "bus", "profile", "broker", "run", "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 11;
+const PURE: usize = 12;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 18] = [
     "tokio",

@@ -1,0 +1,28 @@
+//! The search for the capacity of a bus: the highest rate that still meets the objectives.
+//!
+//! A *trial* is one run of the profile at one rate, with a fresh broker and events of its own; it passes or does not. The
+//! *capacity* is the rate at which a trial passes as often as not, as a posterior median with a 95 % interval; the *floor* is a
+//! rate at which fresh trials in a row passed, the *ceiling* one at which they did not. All of it is about this machine, in
+//! this session.
+
+mod account;
+mod answer;
+mod design;
+mod posterior;
+mod search;
+mod trial;
+
+pub use account::{About, Bill, Capacity, Cost, First, Growth, Resource, Target, Use, limited_by};
+pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use design::{Design, FEWEST_NARROWING};
+pub use search::{Next, Search, Step, next};
+pub use trial::{Figures, Limit, Outcome, Stage, Trial};
+
+/// The schema that this version writes.
+pub const SCHEMA: &str = "tickgate.capacity/1";
+/// Its family.
+pub const SCHEMA_FAMILY: &str = "tickgate.capacity";
+/// The newest version.
+pub const SCHEMA_VERSION: u32 = 1;
+/// Version of the rules.
+pub const RULES: u32 = 1;
