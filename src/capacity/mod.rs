@@ -8,6 +8,8 @@
 mod account;
 mod answer;
 mod design;
+mod outcome;
+mod plan;
 mod posterior;
 mod search;
 mod trial;
@@ -15,6 +17,7 @@ mod trial;
 pub use account::{About, Bill, Capacity, Cost, First, Growth, Resource, Target, Use, limited_by};
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
 pub use design::{Design, FEWEST_NARROWING};
+pub use plan::{Highest, Purpose, beyond, highest_rate, lowest_rate, refusal, trial_plan};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
 
