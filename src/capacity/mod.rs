@@ -9,6 +9,8 @@ mod account;
 mod answer;
 mod conclude;
 mod design;
+mod outcome;
+mod plan;
 mod posterior;
 mod search;
 mod trial;
@@ -18,6 +20,7 @@ pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
 pub use conclude::{Inputs, conclude};
 pub use design::{Design, FEWEST_NARROWING};
+pub use plan::{Highest, Purpose, beyond, highest_rate, lowest_rate, refusal, trial_plan};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
 pub use words::minutes;
