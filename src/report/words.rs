@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sections::Reason;
+use super::reasons::Reason;
 use super::show;
 use crate::record::{End, Node, ObjectiveResult, Process, Record, Run, Verdict};
 
@@ -42,11 +42,9 @@ fn comparison(objective: &ObjectiveResult) -> &str {
 
 /// What the plan leaves out of its profile, and why.
 pub(crate) fn left_out(record: &Record) -> impl Iterator<Item = Reason> {
-    record.plan.dropped.iter().map(|dropped| Reason {
-        kind: "note",
-        what: show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what)),
-        why: show::plain(&dropped.why),
-        next: String::new(),
+    record.plan.dropped.iter().map(|dropped| {
+        let what = show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what));
+        Reason::new("note", what, &dropped.why, "")
     })
 }
 
