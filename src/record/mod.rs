@@ -293,6 +293,9 @@ pub const AUDIT_FAILED: &str = "audit-failed";
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";
 
+/// Kind of the [`Mark`] of a load that was ended early, since an objective could not be met any more; its detail says which.
+pub const CURTAILED: &str = "curtailed";
+
 /// Something that happened during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Mark {
