@@ -146,23 +146,9 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
         return Judgement::Unknown(unfit);
     }
     Judgement::Fail {
-        reason: explain(record, objective, observed),
+        reason: explain::of(record, objective, observed).to_string(),
         next: next_step(record, objective, observed),
     }
-<<<<<<< HEAD
-    (
-        Verdict::Fail,
-        Some(explain::of(record, objective, observed).to_string()),
-        Some(next_step(record, objective, observed).to_owned()),
-    )
-||||||| 81deadd
-    (
-        Verdict::Fail,
-        Some(explain(record, objective, observed)),
-        Some(next_step(record, objective, observed).to_owned()),
-    )
-=======
->>>>>>> trial
 }
 
 /// The next step after a miss: for events without a time, the ledger shows their outcome.
