@@ -2,6 +2,7 @@
 
 PROFILE ?= quick
 SEEDS ?= 2000
+SEARCHES ?= 100
 FIRST ?= 0
 PART ?=
 TARGET ?= profile objective pattern outside event record journal properties jaas frames model
@@ -25,7 +26,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -62,6 +63,9 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
+
+searches: ## searches for the capacity of simulated queues, against theory (SEARCHES=100)
+	TICKGATE_SEARCHES=$(SEARCHES) $(CARGO) test --release --test pure -- capacity:: --nocapture
 
 campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \

@@ -28,7 +28,7 @@ const MOST_BROKEN: u32 = 3;
 const MOST_UNFIT: u32 = 3;
 /// Disturbed trials in a row, before the first that is evidence and before a longer pause.
 const DISTURBED_IN_A_ROW: u32 = 3;
-/// Disturbed trials in all.
+/// Disturbed trials in a row that end a search, and how many more of them than trials that are evidence.
 const MOST_DISTURBED: u32 = 6;
 /// Trials in all that tickgate itself limited.
 const MOST_CLIENT: u32 = 8;
@@ -288,7 +288,8 @@ impl<'a> Search<'a> {
             return Some(Ended::Unfit);
         }
         let before_any = self.counted == 0 && self.disturbed >= DISTURBED_IN_A_ROW;
-        if before_any || self.disturbed_in_all >= MOST_DISTURBED {
+        let most = self.disturbed >= MOST_DISTURBED || self.disturbed_in_all >= self.counted + MOST_DISTURBED;
+        if before_any || most {
             return Some(Ended::Disturbed);
         }
         let nothing_below = self.client_at.is_some_and(|at| at * (-FINE).exp() < self.design.min);
