@@ -54,6 +54,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	$(CARGO) build --release
 	@scripts/test.sh $(THREADS)
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
+	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/natscli.sh check || echo "left out: runs on streams that the nats command line has made"
