@@ -4,6 +4,7 @@ mod bad_profiles;
 mod compare;
 mod compare_load;
 mod compare_report;
+mod counted;
 mod interval_log;
 mod known_answers;
 mod laws;
