@@ -55,6 +55,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	$(CARGO) build --release
 	@scripts/test.sh $(THREADS)
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
+	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/natscli.sh check || echo "left out: runs on streams that the nats command line has made"
@@ -82,8 +83,8 @@ ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo 
 	TICKGATE_REQUIRE=nats,python,install $(CARGO) test --test program -- ci_docs::
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
-	cargo fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --lib
 	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
@@ -106,7 +107,7 @@ busy: compiler brokers ## count the verdicts of this machine under background lo
 	$(CARGO) build --release
 	PROFILE=$(PROFILE) scripts/busy.sh $(RUNS)
 
-instructions: ## count the instructions of each step of an event's path, against benches/instructions.txt
+instructions: ## count the instructions of each step of an event's path, against benches/instructions/counts.txt
 	scripts/instructions.sh
 
 memory: compiler brokers ## check that tickgate's memory stays flat (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)

@@ -5,6 +5,7 @@ mod capacity;
 mod compare;
 mod compare_load;
 mod compare_report;
+mod counted;
 mod interval_log;
 mod known_answers;
 mod laws;
