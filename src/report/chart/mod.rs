@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod counts;
+mod frame;
 mod over_time;
 mod pen;
 mod plot;
