@@ -7,7 +7,9 @@
 
 mod account;
 mod answer;
+mod beside;
 mod conclude;
+mod counts;
 mod design;
 mod posterior;
 mod search;
@@ -16,7 +18,9 @@ mod words;
 
 pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use beside::{Apart, Beside, beside};
 pub use conclude::{Inputs, conclude};
+pub use counts::{Count, by_rate};
 pub use design::{Design, FEWEST_NARROWING};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
