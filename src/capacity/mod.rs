@@ -11,6 +11,8 @@ mod beside;
 mod conclude;
 mod counts;
 mod design;
+mod outcome;
+mod plan;
 mod posterior;
 mod search;
 mod trial;
@@ -22,6 +24,7 @@ pub use beside::{Apart, Beside, beside};
 pub use conclude::{Inputs, conclude};
 pub use counts::{Count, by_rate};
 pub use design::{Design, FEWEST_NARROWING};
+pub use plan::{Highest, Purpose, beyond, highest_rate, lowest_rate, refusal, trial_plan};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
 pub use words::minutes;
@@ -34,3 +37,6 @@ pub const SCHEMA_FAMILY: &str = "tickgate.capacity";
 pub const SCHEMA_VERSION: u32 = 1;
 /// Version of the rules.
 pub const RULES: u32 = 1;
+
+#[cfg(test)]
+mod worlds;
