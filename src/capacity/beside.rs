@@ -162,8 +162,8 @@ fn apart(a: &Capacity, b: &Capacity) -> (Apart, String) {
             "The intervals do not overlap: the capacity of {high} is higher than that of {low}, by a factor of at least \
              {:.2} ({} against {}).",
             higher.0 / lower.1,
-            show::rate(higher.0),
-            show::rate(lower.1)
+            show::short_rate(higher.0),
+            show::short_rate(lower.1)
         )
     };
     if of_a.1 < of_b.0 {
@@ -178,7 +178,7 @@ fn apart(a: &Capacity, b: &Capacity) -> (Apart, String) {
 /// A rate that both hold is where a comparison of latency is fair.
 fn next(a: &Capacity, b: &Capacity) -> String {
     let both = a.answer.floor.zip(b.answer.floor).map(|(a, b)| a.rate.min(b.rate));
-    let rate = both.map_or_else(String::new, |rate| format!(" ({} or less)", show::rate(rate)));
+    let rate = both.map_or_else(String::new, |rate| format!(" ({} or less)", show::short_rate(rate)));
     format!("Use `tickgate compare` at a rate that both hold{rate}.")
 }
 
@@ -197,8 +197,8 @@ fn without_interval(a: &Capacity, b: &Capacity) -> String {
         (one.interval().is_none() && floor.rate > interval.1).then(|| {
             format!(
                 " The floor of {letter}, {}, is above the interval of {other}, which ends at {}.",
-                show::rate(floor.rate),
-                show::rate(interval.1)
+                show::short_rate(floor.rate),
+                show::short_rate(interval.1)
             )
         })
     };
