@@ -32,7 +32,7 @@ fn skeleton(page: &str) -> String {
     ] {
         let (before, after) = rest.split_once(from).unwrap();
         out.push_str(before);
-        out.push_str("…");
+        out.push('…');
         rest = after.split_once(to).unwrap().1;
     }
     let policy = out.find("<meta http-equiv").unwrap();
@@ -116,6 +116,30 @@ fn no_text_from_outside_leaves_its_place() {
     }
 }
 
+/// An account may come from a file.
+#[test]
+fn any_figures_are_shown() {
+    for strange in [0.0, -1.0, f64::MIN_POSITIVE, 1e300, f64::INFINITY, f64::NAN] {
+        let mut c = capacities::priced();
+        let estimate = c.answer.estimate.as_mut().unwrap();
+        (estimate.low, estimate.high, estimate.spread) = (strange, strange, strange);
+        c.answer.floor.as_mut().unwrap().rate = strange;
+        c.answer.curve.iter_mut().step_by(2).for_each(|point| point.rate = strange);
+        c.targets[0].rate = strange;
+        c.growth.as_mut().unwrap().to_floor = Some(strange);
+        c.cost.as_mut().unwrap().at[0].rate = strange;
+        (c.design.precision, c.design.level) = (strange, strange);
+        for trial in c.trials.iter_mut().step_by(2) {
+            (trial.rate, trial.number) = (strange, u32::MAX);
+            let figures = trial.figures.as_mut().unwrap();
+            (figures.offered, figures.achieved, figures.p99_ns) = (strange, strange, Some(u64::MAX));
+            (figures.broker_cores, figures.usable_cores) = (Some(strange), Some(strange));
+        }
+        assert!(files(&c).len() > 8 && terminal(&c, PLAIN).len() > 100);
+        assert!(!side_by_side(&beside(&c, &c, false).unwrap()).html.is_empty());
+    }
+}
+
 #[test]
 fn a_terminal_has_eighty_columns() {
     let all = capacities::all();
@@ -148,7 +172,7 @@ fn what_a_page_refers_to_is_in_it() {
 #[test]
 fn the_reason_of_an_irregular_answer_stands_beside_every_figure() {
     let c = capacities::one_sided();
-    let why = "the search goes to 100.0k/s only, and that rate passed";
+    let why = "the search goes to 100k/s only, and that rate passed";
     let [text, markdown, page, junit] =
         [terminal(&c, PLAIN), file(&c, "capacity.md"), file(&c, "capacity.html"), file(&c, "junit.xml")];
     // Head, floor, capacity, ceiling, machines.
@@ -168,11 +192,18 @@ fn without_an_estimate_a_report_says_what_was_seen() {
     for part in [
         "No estimate: others used the machine in too many trials",
         "Seen: no trial passed; no rate was missed; trials: 3 disturbed.",
-        "whether the target 20.0k/s is held is not known",
+        "whether the target 20k/s is held is not known",
     ] {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(file(&c, "capacity.html").contains("No estimate: "));
+}
+
+#[test]
+fn the_reason_of_a_limit_is_that_of_its_trials() {
+    let c = capacities::client();
+    let why = "tickgate itself was the limit before the bus was: the thread gen-0 used 0.97 of a core";
+    assert_eq!(c.answer.irregular, [why]);
 }
 
 #[test]
@@ -200,7 +231,7 @@ fn two_searches_beside_each_other() {
     let open = capacities::one_sided();
     let one = beside(&open, &b, false).unwrap();
     assert_eq!(one.finding, Apart::NotDistinguished, "a floor is no interval");
-    assert!(one.why.contains("The floor of A, 100.0k/s, is above the interval of B"), "{}", one.why);
+    assert!(one.why.contains("The floor of A, 100k/s, is above the interval of B"), "{}", one.why);
 }
 
 #[test]

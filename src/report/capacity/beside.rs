@@ -71,14 +71,14 @@ fn figures(pair: &Beside<'_>) -> Table {
         None => text,
     };
     let bound = |c: &Capacity, bound: Option<Bound>| {
-        let said = bound.map_or_else(|| "none".to_owned(), |b| show::rate(b.rate));
+        let said = bound.map_or_else(|| "none".to_owned(), |b| show::short_rate(b.rate));
         let fit =
             bound.and_then(|b| b.passing).map_or_else(String::new, |p| format!(", {} pass", percent(p)));
         marked(c, format!("{said}{fit}"))
     };
     row("floor: holds", &|c| bound(c, c.answer.floor));
     row("capacity", &|c| {
-        marked(c, c.answer.stated().map_or_else(|| "no estimate".to_owned(), |e| show::rate(e.median)))
+        marked(c, c.answer.stated().map_or_else(|| "no estimate".to_owned(), |e| show::short_rate(e.median)))
     });
     row("95 % interval", &|c| marked(c, c.answer.interval().map_or_else(|| "none".to_owned(), range)));
     row("ceiling: fails", &|c| bound(c, c.answer.ceiling));
@@ -87,7 +87,7 @@ fn figures(pair: &Beside<'_>) -> Table {
         limit.map_or_else(|| "–".to_owned(), |limit| limit.words().to_owned())
     });
     for target in &pair.a.targets {
-        row(&format!("target {}", show::rate(target.rate)), &|c| {
+        row(&format!("target {}", show::short_rate(target.rate)), &|c| {
             let same = c.targets.iter().find(|of| (of.rate / target.rate - 1.0).abs() < 1e-9);
             same.map_or_else(
                 || "–".to_owned(),
@@ -115,7 +115,12 @@ fn notes(pair: &Beside<'_>) -> Vec<String> {
     let machines =
         "Machines for 1M/s: by the floor, if streams can be split and scale linearly; not measured."
             .to_owned();
-    coverage.into_iter().chain([machines, sections::objectives(pair.a)]).collect()
+    let objectives = [sections::objectives(pair.a), sections::objectives(pair.b)];
+    let objectives = match objectives {
+        [a, b] if a == b => vec![a],
+        [a, b] => vec![format!("A: {a}"), format!("B: {b}")],
+    };
+    coverage.into_iter().chain([machines]).chain(objectives).collect()
 }
 
 fn terminal(pair: &Beside<'_>) -> String {
@@ -140,7 +145,10 @@ fn terminal(pair: &Beside<'_>) -> String {
 
 fn markdown(pair: &Beside<'_>) -> String {
     let mut out = format!("## {}: {}\n\n", word(pair.finding), escaped(&heads(pair).join(" and ")));
-    let mut say = |text: &str| out.push_str(&format!("{text}\n\n"));
+    let mut say = |text: &str| {
+        out.push_str(text);
+        out.push_str("\n\n");
+    };
     for remark in &pair.remarks {
         say(&format!("> **{}**", escaped(remark)));
     }

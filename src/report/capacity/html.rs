@@ -48,6 +48,10 @@ struct Page<'a> {
     schema: String,
 }
 
+/// Lets the reasons of trials wrap: they are sentences in a table of figures.
+const REASONS: &str =
+    ".trials td:last-child,.trials th:last-child{white-space:normal;text-align:left;min-width:26ch}\n";
+
 /// CSS class of a verdict.
 pub(super) const fn class(verdict: Verdict) -> &'static str {
     match verdict {
@@ -59,7 +63,7 @@ pub(super) const fn class(verdict: Verdict) -> &'static str {
 
 /// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(super) fn page(c: &Capacity, charts: &[Chart]) -> String {
-    let style = style::of_page();
+    let style = style::of_page() + REASONS;
     let page = Page {
         style_hash: hash(&style),
         style,

@@ -26,7 +26,7 @@ pub(super) fn xml(c: &Capacity) -> String {
     for target in asked() {
         suite.add_test_case(case(
             c,
-            &format!("holds {}", show::rate(target.rate)),
+            &format!("holds {}", show::short_rate(target.rate)),
             target.verdict,
             &said(c, target),
             "",
@@ -43,11 +43,11 @@ pub(super) fn xml(c: &Capacity) -> String {
 /// The floor and the ceiling beside a target.
 fn said(c: &Capacity, target: &Target) -> String {
     let of = |name: &str, bound: Option<crate::capacity::Bound>| {
-        bound.map_or_else(|| format!("no {name}"), |bound| format!("{name} {}", show::rate(bound.rate)))
+        bound.map_or_else(|| format!("no {name}"), |bound| format!("{name} {}", show::short_rate(bound.rate)))
     };
     let text = format!(
         "target {}: {}, {}",
-        show::rate(target.rate),
+        show::short_rate(target.rate),
         of("floor", c.answer.floor),
         of("ceiling", c.answer.ceiling)
     );

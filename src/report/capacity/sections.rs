@@ -72,7 +72,7 @@ pub(super) fn bounds(c: &Capacity) -> Table {
     match &answer.floor {
         Some(floor) => table.row([
             "floor: holds".to_owned(),
-            show::rate(floor.rate),
+            show::short_rate(floor.rate),
             format!("{0} of {0} passed", floor.confirmed_by),
             fit(floor),
             beside(answer, &format!("{}.", by_row_alone(floor, "pass"))),
@@ -86,7 +86,7 @@ pub(super) fn bounds(c: &Capacity) -> Table {
             let text = format!("At its trials, {limit}. {}.", by_row_alone(ceiling, "do not pass"));
             table.row([
                 "ceiling: fails".to_owned(),
-                show::rate(ceiling.rate),
+                show::short_rate(ceiling.rate),
                 format!("0 of {} passed", ceiling.confirmed_by),
                 fit(ceiling),
                 beside(answer, &text),
@@ -112,8 +112,11 @@ fn capacity_row(c: &Capacity) -> [String; 5] {
         Some(interval) => format!("95 % interval {}", range(interval)),
         None => "no interval is claimed".to_owned(),
     };
-    let text = format!("A trial here passes as often as not; {interval}.");
-    [name, show::rate(estimate.median), counted, "50 %".into(), beside(answer, &text)]
+    let text = format!(
+        "A trial here passes as often as not; {interval}. Single trials scatter by {} around it.",
+        percent(estimate.spread)
+    );
+    [name, show::short_rate(estimate.median), counted, "50 %".into(), beside(answer, &text)]
 }
 
 /// How far the interval may be trusted, and what it is about; `None` where none is claimed.
@@ -134,8 +137,8 @@ pub(super) fn coverage(c: &Capacity) -> Option<String> {
 /// The key figures: a name and a value.
 pub(super) fn key(c: &Capacity) -> Vec<(String, String)> {
     let answer = &c.answer;
-    let bound = |bound: Option<Bound>| bound.map_or_else(|| "none".to_owned(), |b| show::rate(b.rate));
-    let estimate = answer.stated().map_or_else(|| "no estimate".to_owned(), |e| show::rate(e.median));
+    let bound = |bound: Option<Bound>| bound.map_or_else(|| "none".to_owned(), |b| show::short_rate(b.rate));
+    let estimate = answer.stated().map_or_else(|| "no estimate".to_owned(), |e| show::short_rate(e.median));
     let interval = answer.interval().map_or_else(|| "not claimed".to_owned(), range);
     let irregular = if answer.irregular.is_empty() { "" } else { ", irregular" };
     let mut all = vec![
@@ -149,7 +152,7 @@ pub(super) fn key(c: &Capacity) -> Vec<(String, String)> {
     let headroom = c.targets.iter().filter_map(|target| {
         let headroom = target.headroom?;
         (target.verdict == Verdict::Pass)
-            .then(|| (format!("headroom over {}{irregular}", show::rate(target.rate)), times(headroom)))
+            .then(|| (format!("headroom over {}{irregular}", show::short_rate(target.rate)), times(headroom)))
     });
     all.extend(headroom.take(2));
     all
@@ -164,7 +167,7 @@ pub(super) fn targets(c: &Capacity) -> Table {
     for target in &c.targets {
         let asked = if target.asked { "" } else { " (not asked for)" };
         table.row([
-            format!("{}{asked}", show::rate(target.rate)),
+            format!("{}{asked}", show::short_rate(target.rate)),
             held(target.verdict).to_owned(),
             factor(target.headroom),
             factor(target.by_estimate.filter(|_| stated)),
@@ -178,15 +181,17 @@ pub(super) fn growth(c: &Capacity) -> Option<String> {
     let growth = c.growth.as_ref()?;
     let reaches = |name: &str, bound: Option<Bound>, time: Option<f64>| match (bound, time) {
         (Some(bound), Some(time)) if time >= 0.0 => {
-            format!("the {name}, {}, in {}", show::rate(bound.rate), months(time))
+            format!("the {name}, {}, in {}", show::short_rate(bound.rate), months(time))
         }
-        (Some(bound), Some(_)) => format!("the {name}, {}, is below today's rate", show::rate(bound.rate)),
-        (Some(bound), None) => format!("the {name}, {}, never", show::rate(bound.rate)),
+        (Some(bound), Some(_)) => {
+            format!("the {name}, {}, is below today's rate", show::short_rate(bound.rate))
+        }
+        (Some(bound), None) => format!("the {name}, {}, never", show::short_rate(bound.rate)),
         (None, _) => format!("no {name} is known"),
     };
     let text = format!(
         "From {} today with {} a month, the load reaches {}, and {}.",
-        show::rate(growth.now),
+        show::short_rate(growth.now),
         show::percent(growth.monthly),
         reaches("floor", c.answer.floor, growth.to_floor),
         reaches("ceiling", c.answer.ceiling, growth.to_ceiling)
@@ -204,7 +209,7 @@ pub(super) fn cost(c: &Capacity) -> Option<(Table, String)> {
         let bill = &at.bill;
         let disk = bill.disk_is.map_or_else(|| "not known".to_owned(), |_| format!("{:.1} GB", bill.disk_gb));
         table.row([
-            format!("{}{}", show::rate(at.rate), if number == 0 { " (floor)" } else { "" }),
+            format!("{}{}", show::short_rate(at.rate), if number == 0 { " (floor)" } else { "" }),
             format!("{:.2}", bill.cores),
             format!("{:.2} GiB", bill.memory_gib),
             disk,
@@ -256,7 +261,7 @@ pub(super) fn resources(c: &Capacity) -> Table {
         None => "–".to_owned(),
     };
     for used in &c.resources {
-        let head = [show::rate(used.rate), format!("{} of {}", used.passed, used.trials)];
+        let head = [show::short_rate(used.rate), format!("{} of {}", used.passed, used.trials)];
         table.row(head.into_iter().chain(known.iter().map(|resource| cell(used, *resource))));
     }
     table
@@ -264,18 +269,21 @@ pub(super) fn resources(c: &Capacity) -> Table {
 
 /// The first resource that was used up.
 pub(super) fn first(c: &Capacity) -> String {
+    let up_to = if c.answer.ceiling.is_some() { "up to the ceiling" } else { "at the rates that were tried" };
     match &c.first {
         Some(first) => format!(
-            "First over its threshold, up to the ceiling: {}, {:.0} % at {}. This is an association, not a cause.",
+            "First over its threshold, {up_to}: {}, {:.0} % at {}. This is an association, not a cause.",
             resource_word(first.resource),
             first.share * 100.0,
-            show::rate(first.rate)
+            show::short_rate(first.rate)
         ),
         None if c.resources.iter().all(|used| used.shares.is_empty()) => {
             "The use of resources is not known.".to_owned()
         }
-        None => "No resource was over its threshold up to the ceiling: the events waited for something else."
-            .to_owned(),
+        None if c.answer.ceiling.is_none() => format!("No resource was over its threshold {up_to}."),
+        None => {
+            format!("No resource was over its threshold {up_to}: the events waited for something else.")
+        }
     }
 }
 
@@ -311,12 +319,12 @@ fn row(trial: &Trial) -> [String; 11] {
     [
         trial.number.to_string(),
         stage_word(trial.stage).to_owned(),
-        show::rate(trial.rate),
+        show::short_rate(trial.rate),
         format!("{}{early}", outcome_word(trial.outcome)),
         time(figures.and_then(|figures| figures.p50_ns)),
         time(figures.and_then(|figures| figures.p99_ns)),
         time(figures.and_then(|figures| figures.p99_9_ns)),
-        figures.map_or_else(|| "–".to_owned(), |figures| show::rate(figures.achieved)),
+        figures.map_or_else(|| "–".to_owned(), |figures| show::short_rate(figures.achieved)),
         cpu.unwrap_or_else(|| "–".to_owned()),
         minutes(trial.took),
         reason(trial),
@@ -347,9 +355,9 @@ pub(super) fn design(c: &Capacity) -> String {
          most {}. The floor takes {}, where by the fit at least {} pass, and the ceiling {}, where at most \
          {} do, in at most {}. Each trial has a fresh broker and events of its own (seeds from {}), after a pause of {}; a \
          confirming trial has {} of warm-up and {} of measurement; load.arrival is {}.{within}",
-        show::rate(d.start),
-        show::rate(d.min),
-        show::rate(d.max),
+        show::short_rate(d.start),
+        show::short_rate(d.min),
+        show::short_rate(d.max),
         show::percent(d.precision),
         show::several(u64::from(d.most_narrowing), "trial"),
         in_a_row(d.passes, "pass"),

@@ -81,5 +81,5 @@ pub fn progress(trial: &Trial, so_far: &Answer) -> String {
     };
     let interval = so_far.stated().map(|estimate| range((estimate.low, estimate.high)));
     let interval = interval.map_or_else(String::new, |range| format!(" · {range}"));
-    format!("{} {stage} {} {outcome}{p99}{reason}{interval}", trial.number, show::rate(trial.rate))
+    format!("{} {stage} {} {outcome}{p99}{reason}{interval}", trial.number, show::short_rate(trial.rate))
 }

@@ -60,7 +60,7 @@ pub(crate) fn caveat(answer: &Answer) -> Option<String> {
 
 /// `36.9–40.2k/s`.
 pub(super) fn range((low, high): (f64, f64)) -> String {
-    let (low, high) = (show::rate(low), show::rate(high));
+    let (low, high) = (show::short_rate(low), show::short_rate(high));
     let unit = |text: &str| {
         text.find(|c: char| !c.is_ascii_digit() && c != '.').map_or("", |at| &text[at..]).to_owned()
     };
@@ -134,7 +134,12 @@ pub(super) fn seen(c: &Capacity) -> String {
         found.map_or_else(
             || none.to_owned(),
             |count| {
-                format!("{what} {} ({} of {} passed)", show::rate(count.rate), count.passed, count.trials)
+                format!(
+                    "{what} {} ({} of {} passed)",
+                    show::short_rate(count.rate),
+                    count.passed,
+                    count.trials
+                )
             },
         )
     };
@@ -165,7 +170,7 @@ mod tests {
     #[test]
     fn a_range_names_its_unit_once() {
         assert_eq!(range((36_900.0, 40_210.0)), "36.9–40.2k/s");
-        assert_eq!(range((980.0, 1_040.0)), "980/s–1.0k/s");
+        assert_eq!(range((980.0, 1_040.0)), "980/s–1.04k/s");
         assert_eq!(range((410.0, 480.0)), "410–480/s");
     }
 

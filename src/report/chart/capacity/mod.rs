@@ -89,12 +89,14 @@ fn bands(c: &Capacity, upright: bool) -> Vec<Band> {
     between.into_iter().chain(interval).collect()
 }
 
-/// The rates that an axis of these trials shows: theirs, those of the answer, and those of targets that are near.
+/// An axis of the rates of these trials and those of the answer.
 fn axis_of_rates<'a>(c: &Capacity, trials: impl Iterator<Item = &'a Trial>) -> Scale {
-    let rates: Vec<f64> = trials.map(|trial| trial.rate).collect();
-    let answer = [c.answer.floor, c.answer.ceiling].into_iter().flatten().map(|bound| bound.rate);
-    let targets: Vec<f64> = near(c, &rates).into_iter().map(|(target, _)| target).collect();
-    Scale::spread(rates.iter().copied().chain(answer).chain(targets))
+    Scale::spread(trials.map(|trial| trial.rate).chain(of_answer(c)))
+}
+
+/// The rates of floor and ceiling.
+fn of_answer(c: &Capacity) -> impl Iterator<Item = f64> {
+    [c.answer.floor, c.answer.ceiling].into_iter().flatten().map(|bound| bound.rate)
 }
 
 /// Targets near these rates, with their names.
@@ -104,7 +106,7 @@ fn near(c: &Capacity, rates: &[f64]) -> Vec<(f64, String)> {
     let targets = c.targets.iter().filter(|target| target.rate >= low && target.rate <= high);
     targets
         .map(|target| {
-            let name = show::rate(target.rate);
+            let name = show::short_rate(target.rate);
             (target.rate, if target.asked { format!("target {name}") } else { name })
         })
         .collect()
@@ -156,15 +158,13 @@ fn latency(c: &Capacity) -> Chart {
         .collect();
     let limits = limits(&c.plan.objectives, Timing::Latency, |_| true);
     let rates: Vec<f64> = trials().map(|(trial, _)| trial.rate).collect();
+    let targets = near(c, &rates);
+    let on_axis = rates.iter().copied().chain(of_answer(c)).chain(targets.iter().map(|(target, _)| *target));
     let colours =
         QUANTILES.iter().map(|(name, ink, _)| Key { name: (*name).to_owned(), shape: Shape::Dot, ink: *ink });
     let values = points.iter().map(|point| point.at.1).chain(limits.iter().map(|(value, _)| *value));
     let scatter = Scatter {
-        across: Axis {
-            scale: axis_of_rates(c, trials().map(|(trial, _)| trial)),
-            title: "rate offered",
-            write: rate,
-        },
+        across: Axis { scale: Scale::spread(on_axis), title: "rate offered", write: rate },
         up: Axis {
             scale: Scale::log(values),
             title: "end-to-end latency of the slowest group (log)",
@@ -174,7 +174,7 @@ fn latency(c: &Capacity) -> Chart {
         area: None,
         lines: vec![],
         keys: colours.chain(keys(trials().map(|(trial, _)| trial), Some(GREY))).collect(),
-        targets: near(c, &rates),
+        targets,
         limits,
         stretches: vec![],
         points,
@@ -182,7 +182,8 @@ fn latency(c: &Capacity) -> Chart {
     let mut table = Table::new(["trial", "rate", "outcome", "p50", "p99", "p99.9"]);
     for (trial, figures) in trials() {
         let cells = QUANTILES.iter().map(|(.., of)| of(figures).map_or_else(|| "–".to_owned(), show::time));
-        let head = [trial.number.to_string(), show::rate(trial.rate), outcome_word(trial.outcome).to_owned()];
+        let head =
+            [trial.number.to_string(), show::short_rate(trial.rate), outcome_word(trial.outcome).to_owned()];
         table.row(head.into_iter().chain(cells));
     }
     let about = "Each trial is a point for each percentile, at its rate; colour: the percentile, shape: the outcome. A \
@@ -202,7 +203,7 @@ fn seen_of_latency(c: &Capacity) -> String {
     let at = |wanted: f64| {
         let same = figured(c).filter(|(trial, _)| (trial.rate / wanted - 1.0).abs() < 1e-6);
         let values: Vec<f64> = same.filter_map(|(_, figures)| Some(num::f64_of(figures.p99_ns?))).collect();
-        Some(format!("p99 {} at {}", ns(stats::median(&values)?), show::rate(wanted)))
+        Some(format!("p99 {} at {}", ns(stats::median(&values)?), show::short_rate(wanted)))
     };
     shown.into_iter().filter_map(at).collect::<Vec<_>>().join("; ")
 }

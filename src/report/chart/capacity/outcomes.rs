@@ -54,7 +54,9 @@ pub(super) fn passing(c: &Capacity) -> Chart {
     };
     let level = c.design.level;
     let has_fit = !curve.is_empty();
+    let targets: Vec<_> = near(c, &rates).into_iter().filter(|(target, _)| is_shown(*target)).collect();
     let in_axis = ends.into_iter().flat_map(|(from, to)| [from, to]).chain(rates.iter().copied());
+    let in_axis = in_axis.chain(targets.iter().map(|(target, _)| *target));
     let scatter = Scatter {
         across: Axis { scale: Scale::spread(in_axis), title: "rate offered", write: rate },
         up: Axis {
@@ -66,7 +68,7 @@ pub(super) fn passing(c: &Capacity) -> Chart {
         area: has_fit.then(|| ("its 95 % band".to_owned(), outline)),
         lines: if has_fit { vec![fit] } else { vec![] },
         keys: vec![],
-        targets: near(c, &rates).into_iter().filter(|(target, _)| is_shown(*target)).collect(),
+        targets,
         limits: if has_fit {
             vec![
                 (level, format!("floor: at least {}", show::percent(level))),
@@ -105,7 +107,7 @@ fn said_of_passing(c: &Capacity) -> Said {
         let fit = fit_at(c, of.rate);
         let percent = |value: f64| format!("{:.0} %", value * 100.0);
         table.row([
-            show::rate(of.rate),
+            show::short_rate(of.rate),
             of.passed.to_string(),
             of.trials.to_string(),
             fit.map_or_else(|| "–".to_owned(), |(share, ..)| percent(share)),
@@ -118,8 +120,8 @@ fn said_of_passing(c: &Capacity) -> Said {
     let passed = counts.iter().rfind(|of| of.passed == of.trials).map(|of| of.rate);
     let missed = counts.iter().find(|of| of.passed == 0).map(|of| of.rate);
     let said = [
-        passed.map(|rate| format!("highest rate at which all trials passed: {}", show::rate(rate))),
-        missed.map(|rate| format!("lowest rate at which none did: {}", show::rate(rate))),
+        passed.map(|rate| format!("highest rate at which all trials passed: {}", show::short_rate(rate))),
+        missed.map(|rate| format!("lowest rate at which none did: {}", show::short_rate(rate))),
     ];
     Said { seen: said.into_iter().flatten().collect::<Vec<_>>().join("; "), table }
 }
@@ -162,7 +164,7 @@ pub(super) fn search(c: &Capacity) -> Chart {
         table.row([
             trial.number.to_string(),
             stage_word(trial.stage).to_owned(),
-            show::rate(trial.rate),
+            show::short_rate(trial.rate),
             outcome_word(trial.outcome).to_owned(),
         ]);
     }
@@ -172,8 +174,8 @@ pub(super) fn search(c: &Capacity) -> Chart {
     let seen = ends.map_or_else(String::new, |(first, last)| {
         format!(
             "from {} in trial 1 to {} in trial {}",
-            show::rate(first.rate),
-            show::rate(last.rate),
+            show::short_rate(first.rate),
+            show::short_rate(last.rate),
             last.number
         )
     });

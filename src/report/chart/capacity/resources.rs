@@ -73,7 +73,7 @@ pub(super) fn cpu(c: &Capacity) -> Chart {
     for (trial, figures) in figured(c) {
         let users = USERS.iter().map(|(.., of)| cell(of(figures), cores));
         let rest = [figures.others_cores, figures.stolen_cores, figures.usable_cores];
-        let head = [trial.number.to_string(), show::rate(trial.rate)];
+        let head = [trial.number.to_string(), show::short_rate(trial.rate)];
         table.row(head.into_iter().chain(users).chain(rest.map(|value| cell(value, cores))));
     }
     let most = |of: fn(&Figures) -> Option<f64>| figured(c).filter_map(|(_, f)| of(f)).reduce(f64::max);
@@ -97,7 +97,7 @@ pub(super) fn per_event(c: &Capacity) -> Chart {
     for (trial, value) in trials() {
         table.row([
             trial.number.to_string(),
-            show::rate(trial.rate),
+            show::short_rate(trial.rate),
             outcome_word(trial.outcome).to_owned(),
             micros(value),
         ]);
@@ -143,13 +143,13 @@ pub(super) fn achieved(c: &Capacity) -> Chart {
         table.row([
             trial.number.to_string(),
             outcome_word(trial.outcome).to_owned(),
-            show::rate(figures.offered),
-            show::rate(figures.achieved),
+            show::short_rate(figures.offered),
+            show::short_rate(figures.achieved),
             format!("{:.1} %", share * 100.0),
         ]);
     }
     let most = figured(c).map(|(_, figures)| figures.achieved).reduce(f64::max);
-    let seen = most.map_or_else(String::new, |most| format!("at most {} confirmed", show::rate(most)));
+    let seen = most.map_or_else(String::new, |most| format!("at most {} confirmed", show::short_rate(most)));
     let about = "On the line, the broker confirmed all that was offered; below it, the load fell behind.";
     chart(c, ("achieved", "Achieved rate against offered", about), &scatter, Said { seen, table })
 }
