@@ -74,6 +74,21 @@ pub struct Bound {
     pub limit: Option<Limit>,
 }
 
+impl Answer {
+    /// The estimate, unless it is an extrapolation: where only the highest rate, or tickgate, ended a search, its trials say how
+    /// much the bus holds at least.
+    #[must_use]
+    pub fn stated(&self) -> Option<&Estimate> {
+        self.estimate.as_ref().filter(|_| !matches!(self.ended, Ended::AtMost | Ended::AtClient))
+    }
+
+    /// The 95 % interval, where it may be claimed.
+    #[must_use]
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.stated().filter(|estimate| estimate.claimed).map(|estimate| (estimate.low, estimate.high))
+    }
+}
+
 impl Bound {
     /// The smallest share of passing (of a ceiling: of missing) trials that such a row leaves credible: 0.05^(1/k), since
     /// with a smaller one a row of k has a probability below 5 %.
@@ -164,22 +179,33 @@ pub fn answer(design: &Design, trials: &[Trial]) -> Answer {
 impl Ended {
     /// Why an answer with this end is irregular.
     fn irregular(self, design: &Design, trials: &[Trial]) -> Option<String> {
-        let last = || trials.iter().rev().find_map(|trial| trial.reason.clone());
-        let because = |what: &str| match last() {
-            Some(reason) => format!("{what}: {reason}"),
-            None => what.to_owned(),
+        // The reason of the last trial that ended so.
+        let because = |what: &str, is: fn(Outcome) -> bool| {
+            let mut those = trials.iter().rev().filter(|trial| is(trial.outcome));
+            match those.find_map(|trial| trial.reason.as_ref()) {
+                Some(reason) => format!("{what}: {reason}"),
+                None => what.to_owned(),
+            }
         };
         Some(match self {
             Self::Confirmed => return None,
             Self::AtMost => {
                 format!("the search goes to {} only, and that rate passed", num::show::short_rate(design.max))
             }
-            Self::AtClient => because("tickgate itself was the limit before the bus was"),
-            Self::AtLeast => because(&format!("even {} did not pass", num::show::short_rate(design.min))),
+            Self::AtClient => {
+                because("tickgate itself was the limit before the bus was", |of| of == Outcome::Client)
+            }
+            Self::AtLeast => {
+                because(&format!("even {} did not pass", num::show::short_rate(design.min)), |of| {
+                    of.evidence() == Some(false)
+                })
+            }
             Self::Budget => "the time was used up before floor and ceiling were confirmed".to_owned(),
-            Self::Disturbed => because("others used the machine in too many trials"),
-            Self::Unfit => because("the trials could not be judged"),
-            Self::Broken => because("the broker could not be started or reached"),
+            Self::Disturbed => {
+                because("others used the machine in too many trials", |of| of == Outcome::Disturbed)
+            }
+            Self::Unfit => because("the trials could not be judged", |of| of == Outcome::Unfit),
+            Self::Broken => because("the broker could not be started or reached", |of| of == Outcome::Broken),
             Self::Unconfirmed => format!(
                 "floor and ceiling were not confirmed within {}",
                 num::show::several(u64::from(design.most_confirming), "trial")

@@ -7,7 +7,9 @@
 
 mod account;
 mod answer;
+mod beside;
 mod conclude;
+mod counts;
 mod design;
 mod outcome;
 mod plan;
@@ -18,7 +20,9 @@ mod words;
 
 pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use beside::{Apart, Beside, beside};
 pub use conclude::{Inputs, conclude};
+pub use counts::{Count, by_rate};
 pub use design::{Design, FEWEST_NARROWING};
 pub use plan::{Highest, Purpose, beyond, highest_rate, lowest_rate, refusal, trial_plan};
 pub use search::{Next, Search, Step, next};

@@ -2,6 +2,7 @@
 
 mod bad_profiles;
 mod capacity;
+mod capacity_report;
 mod compare;
 mod compare_load;
 mod compare_report;
