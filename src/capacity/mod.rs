@@ -7,6 +7,7 @@
 
 mod account;
 mod answer;
+mod at;
 mod design;
 mod posterior;
 mod search;
@@ -14,6 +15,7 @@ mod trial;
 
 pub use account::{About, Bill, Capacity, Cost, First, Growth, Resource, Target, Use, limited_by};
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use at::{At, FEWEST_PASSES, MOST_TRIALS};
 pub use design::{Design, FEWEST_NARROWING};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
