@@ -8,17 +8,21 @@
 mod account;
 mod answer;
 mod at;
+mod conclude;
 mod design;
 mod posterior;
 mod search;
 mod trial;
+mod words;
 
-pub use account::{About, Bill, Capacity, Cost, First, Growth, Resource, Target, Use, limited_by};
+pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
 pub use at::{At, FEWEST_PASSES, MOST_TRIALS};
+pub use conclude::{Inputs, conclude};
 pub use design::{Design, FEWEST_NARROWING};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
+pub use words::minutes;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.capacity/1";
