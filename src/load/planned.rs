@@ -1,12 +1,16 @@
 //! The load that a plan offers: expected events and rates. A run's own schedule comes as close to them as whole
 //! slots and random topics allow. Throughput objectives are checked and judged against them.
 
-use super::curve::Curve;
+use super::curve::{Curve, peak_rate};
 use super::pick::Picker;
 use super::{Schedule, shares, totals};
 use crate::num;
 use crate::plan::{Load, Plan, Span};
 
+/// The highest rate that a plan may ask for, in events per second.
+pub const FASTEST: f64 = 1e6;
+/// Events per second for each generator, unless a profile sets their number.
+const PER_GENERATOR: f64 = 100_000.0;
 /// Slots whose topics are drawn to find out whether a topic has events at all.
 const LOOKED_AT: u64 = 100_000;
 
@@ -34,6 +38,15 @@ pub fn planned_rate(plan: &Plan, over: Span, wanted: impl Fn(&str) -> bool) -> f
     let share = if all > 0.0 { (own / all).abs() } else { 0.0 };
     let rate = curve.integral(seconds) / seconds * share;
     (rate * 1e6).round() / 1e6
+}
+
+/// The generators of a load where a profile does not set their number: as many as its highest rate needs, one where the bus
+/// sets the pace, and no more than symbols, since each needs its own.
+#[must_use]
+pub fn usual_generators(load: &Load, symbols: u32) -> u32 {
+    let paced = if load.is_closed() { 0.0 } else { peak_rate(load).per_second };
+    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
+    u32::try_from(num::u64_of(enough)).unwrap_or(1).min(symbols.max(1))
 }
 
 /// Does the schedule have an event in the measure phase on a topic that is `wanted`? Assumed for a schedule

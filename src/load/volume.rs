@@ -3,12 +3,15 @@
 use super::totals;
 use crate::market;
 use crate::num;
-use crate::plan::{Content, Market, Plan};
+use crate::plan::{Content, Market, Plan, Size};
 
 /// Events of each topic, and symbols, that are encoded to estimate the mean size.
 const SAMPLE: u32 = 32;
 /// Overhead of a broker's store for each event: record header, subject, checksum.
 const OVERHEAD: u64 = 64;
+const MIB: u64 = 1 << 20;
+/// The least bound of a store where a profile has none.
+pub const LEAST_STORE: Size = Size { bytes: 64 * MIB };
 
 /// Bytes that a run's events take in the store: the planned events of each topic times the mean size of a
 /// sample, without compression and replicas. Independent of the seed, so that runs that differ only in their
@@ -23,6 +26,13 @@ pub fn volume_bytes(plan: &Plan) -> u64 {
         topic.weight / all * events * bytes
     };
     if all > 0.0 { num::u64_of(topics(plan).iter().map(stored).sum()) } else { 0 }
+}
+
+/// The bound of the store where a profile has none: half as much again as the run's events take, in whole mebibytes.
+#[must_use]
+pub fn usual_max_bytes(plan: &Plan) -> Size {
+    let bytes = volume_bytes(plan).saturating_add(volume_bytes(plan) / 2);
+    Size { bytes: bytes.div_ceil(MIB).saturating_mul(MIB) }.max(LEAST_STORE)
 }
 
 /// Size of the largest event of a sample, in bytes.
@@ -95,7 +105,6 @@ fn sample_bytes(plan: &Plan, lines: &[Box<str>]) -> (f64, u64) {
 mod tests {
     use super::*;
     use crate::load::{Picker, Schedule, shares};
-    use crate::plan::Size;
     use crate::profile::{self, Source};
 
     fn plan(sets: &[&str]) -> Plan {

@@ -55,8 +55,8 @@ pub struct Plan {
     #[serde(with = "objective::as_map")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]
     pub objectives: Vec<Objective>,
-    /// Keys and objectives of the profile that the plan leaves out because `load.rate = "max"` contradicts them, each with
-    /// the reason.
+    /// Keys and objectives of the profile that the plan leaves out, each with the reason: `load.rate = "max"` contradicts
+    /// them, or a trial of a capacity search cannot be judged by them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dropped: Vec<Dropped>,
 }

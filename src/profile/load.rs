@@ -3,17 +3,12 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
-use crate::load::peak_rate;
-use crate::num;
+use crate::load::{FASTEST, usual_generators};
 use crate::plan::{Arrival, Burst, Consume, Load, Pacing, Ramp, Rate, Spacing, Span, Steps};
 
-/// The highest rate that a plan may ask for, in events per second.
-const FASTEST: f64 = 1e6;
 /// The drain, at the least, where the profile does not say.
 pub(super) const DRAIN: Span = Span::seconds(15);
 const MAX_STEPS: usize = 100;
-/// Events per second for each generator, unless the profile sets their number.
-const PER_GENERATOR: f64 = 100_000.0;
 const RATES: &str = "a rate above 0/s and at most 1M/s";
 
 /// The section; each generator needs its own symbol, so their number follows from `symbols` too.
@@ -64,16 +59,9 @@ pub(super) fn read(root: &Table, reader: &mut Reader, symbols: u32) -> Load {
         pacing: section.word("pacing", Pacing::Sleep),
         consume: section.word("consume", Consume::Live),
     };
-    let generators = generators(&load).min(symbols.max(1));
+    let generators = usual_generators(&load, symbols);
     let generators = section.checked("generators", generators, "1 to 64", |n| (1..=64).contains(n));
     Load { generators, ..load }
-}
-
-/// As many generators as the highest rate needs; one where the bus sets the pace.
-fn generators(load: &Load) -> u32 {
-    let paced = if load.is_closed() { 0.0 } else { peak_rate(load).per_second };
-    let enough = (paced / PER_GENERATOR).ceil().clamp(1.0, 64.0);
-    u32::try_from(num::u64_of(enough)).unwrap_or(1)
 }
 
 /// `rate = "max"`: as fast as the window lets it.

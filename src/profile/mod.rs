@@ -41,6 +41,7 @@ pub use source::{Source, SourceError};
 pub use write::{prices_to_toml, to_toml};
 
 use crate::compare::Prices;
+use crate::load::usual_max_bytes;
 use crate::plan::{Dropped, Plan};
 use section::{Reader, Section};
 
@@ -87,7 +88,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
     let mut plan =
         Plan { name, description, load, market, payload, topology, mix, bus, groups, objectives, dropped };
     if !reader.written("bus.max_bytes") && reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES) {
-        plan.bus.max_bytes = setting::max_bytes(&plan);
+        plan.bus.max_bytes = usual_max_bytes(&plan);
     }
     plan.objectives = objectives::read(root, reader, &plan);
     closed::objectives(&mut plan);

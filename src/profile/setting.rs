@@ -3,16 +3,15 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::{Table, Value};
-use crate::load::volume_bytes;
+use crate::load::LEAST_STORE;
 use crate::market::MAX_SYMBOLS;
 use crate::plan::{
-    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Plan, Popularity, Publish, Size, Span,
+    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Popularity, Publish, Size, Span,
     Storage, Sync,
 };
 
 const MIB: u64 = 1 << 20;
 /// The smallest default for the bound of a store.
-const LEAST_STORE: Size = Size { bytes: 64 * MIB };
 const DAY: Span = Span::seconds(86_400);
 /// The time of a redelivery after `ack_wait`, on a busy broker.
 const AFTER_ACK_WAIT: Span = Span::seconds(5);
@@ -33,7 +32,7 @@ pub(super) fn market(root: &Table, reader: &mut Reader) -> Market {
 }
 
 /// `[bus]`; Kafka's partitions follow from the groups. The bound of the store is the least one where the profile has none: see
-/// [`max_bytes`].
+/// [`crate::load::usual_max_bytes`].
 pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, groups: &[Group]) -> Bus {
     let mut section = Section::open(root, "bus", keys::BUS, reader);
     let kind = section.word("kind", BusKind::Nats);
@@ -160,12 +159,6 @@ fn number(section: &mut Section<'_>, key: &str, default: u32, from: u32, to: u32
 
 /// The keys that decide how large events are.
 pub(super) const SIZES: [&str; 4] = ["market", "payload", "topology", "mix"];
-
-/// The bound of the store where the profile has none: half as much again as the run's events take, in whole mebibytes.
-pub(super) fn max_bytes(plan: &Plan) -> Size {
-    let bytes = volume_bytes(plan).saturating_add(volume_bytes(plan) / 2);
-    Size { bytes: bytes.div_ceil(MIB).saturating_mul(MIB) }.max(LEAST_STORE)
-}
 
 /// The drain where the profile has none: long enough for a delivery that the bus repeats because its acknowledgement got
 /// lost, or else what was on the wire of a broken connection would not be there when the account is made. It is the same for

@@ -42,9 +42,10 @@ fn comparison(objective: &ObjectiveResult) -> &str {
 
 /// What the plan leaves out of its profile, and why.
 pub(crate) fn left_out(record: &Record) -> impl Iterator<Item = Reason> {
-    record.plan.dropped.iter().map(|dropped| Reason {
+    let with = if record.plan.load.is_closed() { "with load.rate = \"max\"" } else { "of this trial" };
+    record.plan.dropped.iter().map(move |dropped| Reason {
         kind: "note",
-        what: show::plain(&format!("Left out with load.rate = \"max\": {}", dropped.what)),
+        what: show::plain(&format!("Left out {with}: {}", dropped.what)),
         why: show::plain(&dropped.why),
         next: String::new(),
     })
