@@ -6,6 +6,7 @@
 //! this session.
 
 mod account;
+mod again;
 mod answer;
 mod at;
 mod conclude;
@@ -18,6 +19,7 @@ mod trial;
 mod words;
 
 pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
+pub use again::contradiction;
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
 pub use at::{At, FEWEST_PASSES, MOST_TRIALS};
 pub use conclude::{Inputs, conclude};

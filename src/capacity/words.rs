@@ -107,11 +107,7 @@ fn bounds(capacity: &Capacity) -> String {
             format!("{bus} {here} holds at least {} ({}).", rate(floor.rate), of(floor))
         }
         (None, Some(ceiling)) => {
-            format!(
-                "{bus} {here} does not hold {} ({}).",
-                rate(ceiling.rate),
-                missed(ceiling, capacity)
-            )
+            format!("{bus} {here} does not hold {} ({}).", rate(ceiling.rate), missed(ceiling, capacity))
         }
         (None, None) => match &answer.at {
             Some(at) => format!(
