@@ -151,7 +151,7 @@ pub fn answer(design: &Design, trials: &[Trial]) -> Answer {
         );
     }
     let died = died_twice(trials);
-    irregular.extend(died.map(|rate| format!("the broker died twice at {}", num::show::rate(rate))));
+    irregular.extend(died.map(|rate| format!("the broker died twice at {}", num::show::short_rate(rate))));
     Answer {
         ended,
         irregular,
@@ -177,10 +177,10 @@ impl Ended {
         Some(match self {
             Self::Confirmed => return None,
             Self::AtMost => {
-                format!("the search goes to {} only, and that rate passed", num::show::rate(design.max))
+                format!("the search goes to {} only, and that rate passed", num::show::short_rate(design.max))
             }
             Self::AtClient => because("tickgate itself was the limit before the bus was"),
-            Self::AtLeast => because(&format!("even {} did not pass", num::show::rate(design.min))),
+            Self::AtLeast => because(&format!("even {} did not pass", num::show::short_rate(design.min))),
             Self::Budget if design.at.is_some() => {
                 "the time was used up before the trials decided".to_owned()
             }

@@ -97,7 +97,7 @@ fn faults(answer: &Answer, trials: &[Trial]) -> Vec<String> {
             faults.push(format!(
                 "trial {} at {}: {}",
                 trial.number,
-                num::show::rate(trial.rate),
+                num::show::short_rate(trial.rate),
                 seen.join(", ")
             ));
         }
@@ -238,4 +238,172 @@ fn first(answer: &Answer, uses: &[Use]) -> Option<First> {
         let most = over.max_by(|a, b| (a.1 / a.0.threshold()).total_cmp(&(b.1 / b.0.threshold())));
         most.map(|(resource, share)| First { resource: *resource, rate: used.rate, share: *share })
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::capacity::{Search, Step};
+    use crate::compare::Ledger;
+    use crate::plan::Span;
+    use crate::profile::{self, Source};
+    use crate::record::Thread;
+
+    fn plan() -> Plan {
+        let text = crate::profile::builtin::get("quick").unwrap();
+        profile::read(&Source::new("quick", text.to_owned()), &[]).unwrap()
+    }
+
+    fn design() -> Design {
+        Design { start: 10_000.0, min: 100.0, max: 1e6, ..Design::default() }
+    }
+
+    /// A search on a bus that carries 40k/s and no more, with figures that grow with the rate.
+    fn inputs(limit: Limit) -> Inputs {
+        let design = design();
+        let mut state = Search::new(&design);
+        let mut trials = Vec::new();
+        while let Step::Try(next) = state.step() {
+            let passed = next.rate <= 40_000.0;
+            let figures = Figures {
+                seconds: 5.0,
+                offered: next.rate,
+                achieved: next.rate.min(40_000.0),
+                usable_cores: Some(2.0),
+                busy_cores: Some((next.rate / 20_000.0).min(2.0)),
+                broker_cores: Some(next.rate / 40_000.0),
+                broker_memory_bytes: Some(1 << 29),
+                stored_bytes_per_event: Some(1000.0),
+                busiest_thread: Some(Thread { name: "gen-0".into(), cores: next.rate / 100_000.0 }),
+                ..Figures::default()
+            };
+            trials.push(Trial {
+                number: next.number,
+                stage: next.stage,
+                rate: next.rate,
+                outcome: if passed { Outcome::Passed } else { Outcome::NotPassed },
+                limit: (!passed).then_some(limit),
+                reason: (!passed).then(|| "latency.p99 142ms, < 100ms required".to_owned()),
+                took: Span::seconds(10),
+                figures: Some(figures),
+                ..Trial::default()
+            });
+            state.take(&trials[trials.len() - 1]);
+        }
+        Inputs {
+            about: About::default(),
+            design,
+            plan: plan(),
+            broker: Some(Broker {
+                product: "nats-server".into(),
+                version: "2.11".into(),
+                durability: "page cache".into(),
+                ..Broker::default()
+            }),
+            environment: None,
+            prices: None,
+            targets: vec![],
+            growth: None,
+            trials,
+        }
+    }
+
+    #[test]
+    fn a_whole_search_says_what_holds_and_what_does_not() {
+        let capacity = conclude(inputs(Limit::Machine));
+        let (floor, ceiling) = (capacity.answer.floor.unwrap().rate, capacity.answer.ceiling.unwrap().rate);
+        assert!(floor <= 40_000.0 && floor > 35_000.0 && ceiling > 40_000.0 && ceiling < 45_000.0);
+        assert_eq!((capacity.verdict, capacity.reasons.len()), (Verdict::Pass, 0));
+        let expected = format!(
+            "nats-server 2.11 (file, R1, page cache) on this machine holds {} (5 of 5); {} it does not (0 of 3: the machine \
+             was used up; latency.p99 142ms, < 100ms required). Capacity ",
+            num::show::short_rate(floor),
+            num::show::short_rate(ceiling)
+        );
+        assert!(capacity.sentence.starts_with(&expected), "{}", capacity.sentence);
+        assert!(
+            capacity.sentence.ends_with("Headroom over 10k/s: × 3.8. 100k/s: not here."),
+            "{}",
+            capacity.sentence
+        );
+        assert_eq!(capacity.first.map(|first| first.resource), Some(Resource::Cpu));
+    }
+
+    #[test]
+    fn a_target_is_held_below_the_floor_missed_above_the_ceiling_and_open_between() {
+        let of = |targets: &[f64], limit| conclude(Inputs { targets: targets.to_vec(), ..inputs(limit) });
+        assert_eq!(of(&[10_000.0, 30_000.0], Limit::Bus).verdict, Verdict::Pass);
+        for limit in [Limit::Bus, Limit::Machine, Limit::Window, Limit::Unknown] {
+            let missed = of(&[10_000.0, 50_000.0], limit);
+            assert_eq!(missed.verdict, Verdict::Fail, "{limit}");
+            assert_eq!(missed.reasons.len(), 1);
+        }
+        let own = of(&[50_000.0], Limit::Client);
+        assert_eq!(own.verdict, Verdict::Inconclusive, "tickgate's own limit says nothing about the bus");
+        let between = of(&[40_000.0], Limit::Bus);
+        assert_eq!(between.verdict, Verdict::Inconclusive);
+        assert!(between.reasons[0].contains("is between the floor"), "{:?}", between.reasons);
+    }
+
+    #[test]
+    fn a_search_that_is_not_finished_is_open_unless_its_floor_covers_what_was_asked() {
+        let cut = |trials: usize, targets: &[f64]| {
+            let whole = inputs(Limit::Bus);
+            conclude(Inputs { trials: whole.trials[..trials].to_vec(), targets: targets.to_vec(), ..whole })
+        };
+        let early = cut(4, &[]);
+        assert_eq!((early.verdict, early.answer.ended), (Verdict::Inconclusive, Ended::Interrupted));
+        assert_eq!(early.reasons, ["the search was interrupted"]);
+        let none = cut(0, &[10_000.0]);
+        assert_eq!(none.verdict, Verdict::Inconclusive);
+        assert!(none.sentence.contains("no rate was confirmed"), "{}", none.sentence);
+        // The ceiling is confirmed first where it needs fewer trials, so the last trial is the floor's.
+        let whole = inputs(Limit::Bus).trials.len();
+        let late = cut(whole - 1, &[10_000.0]);
+        assert_eq!(late.verdict, Verdict::Inconclusive, "{}", late.sentence);
+        assert_eq!(cut(whole, &[10_000.0]).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn a_fault_below_the_floor_fails_whatever_the_capacity_is() {
+        let mut lossy = inputs(Limit::Bus);
+        let figures = lossy.trials[0].figures.as_mut().unwrap();
+        figures.ledger = Ledger { lost: 12, reordered: 3, ..Ledger::default() };
+        let capacity = conclude(Inputs { targets: vec![10_000.0], ..lossy });
+        assert_eq!(capacity.verdict, Verdict::Fail);
+        assert_eq!(capacity.faults, ["trial 1 at 10k/s: 12 lost, 3 out of order"]);
+        assert!(
+            capacity.sentence.contains("Events went wrong below the floor: trial 1"),
+            "{}",
+            capacity.sentence
+        );
+        // Above the ceiling it is the reason of a miss.
+        let mut beyond = inputs(Limit::Bus);
+        let above = beyond.trials.iter_mut().find(|trial| trial.rate > 45_000.0).unwrap();
+        above.figures.as_mut().unwrap().ledger.lost = 7;
+        assert_eq!(conclude(beyond).verdict, Verdict::Pass);
+    }
+
+    #[test]
+    fn growth_and_cost_follow_from_the_floor() {
+        let prices = Prices {
+            core: 20.0,
+            gib_memory: 4.0,
+            gb_disk: 0.1,
+            retention: Span::seconds(86_400),
+            ..Prices::default()
+        };
+        let capacity = conclude(Inputs { growth: Some(0.05), prices: Some(prices), ..inputs(Limit::Bus) });
+        let floor = capacity.answer.floor.unwrap().rate;
+        let growth = capacity.growth.unwrap();
+        assert!((growth.to_floor.unwrap() - (floor / 10_000.0).ln() / 1.05_f64.ln()).abs() < 1e-9);
+        assert!(growth.to_ceiling.unwrap() > growth.to_floor.unwrap());
+        let cost = capacity.cost.unwrap();
+        assert_eq!(cost.at.len(), 2, "the floor, and the usual target below it");
+        let (at_floor, at_target) = (cost.at[0], cost.at[1]);
+        let disk = 1000.0 * floor * 86_400.0 / 1e9;
+        assert!((at_floor.bill.total() - (floor / 40_000.0 * 20.0 + 2.0 + disk * 0.1)).abs() < 1e-6);
+        assert!((at_target.idle - (1.0 - 10_000.0 / floor)).abs() < 1e-12);
+        assert!(at_target.bill.per_million() > at_floor.bill.per_million(), "idle resources cost as well");
+    }
 }

@@ -4,7 +4,7 @@ use super::account::{Capacity, Target};
 use super::answer::{Answer, Bound, Ended};
 use super::search::rounded;
 use super::trial::{Limit, Stage, Trial};
-use crate::num::show::{rate, several};
+use crate::num::show::{several, short_rate as rate};
 use crate::plan::Span;
 use crate::record::Verdict;
 
