@@ -6,7 +6,7 @@ use super::*;
 use crate::num;
 use crate::plan::Span;
 
-/// A generator of random numbers (SplitMix64).
+/// A generator of random numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {

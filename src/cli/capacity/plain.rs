@@ -4,8 +4,12 @@ use crate::capacity::{Capacity, Search, Trial};
 use crate::report::show;
 
 pub(super) fn terminal(capacity: &Capacity) -> String {
-    let reasons: String = capacity.reasons.iter().map(|reason| format!("  {reason}\n")).collect();
-    format!("{}\nverdict: {}\n{reasons}", show::wrap(&capacity.sentence, 100, ""), capacity.verdict.as_str())
+    let reasons = capacity.reasons.join("\n");
+    format!(
+        "{}\nverdict: {}\n{reasons}\n",
+        show::wrap(&capacity.sentence, 100, ""),
+        capacity.verdict.as_str()
+    )
 }
 
 pub(super) fn progress(trial: &Trial, _: &Search<'_>) -> String {

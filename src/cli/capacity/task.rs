@@ -203,7 +203,7 @@ fn design(args: &Capacity, ground: &Ground<'_>) -> Result<Design, Failure> {
             top.holds("--at", at)?;
             design.only_at(at)
         }
-        None => ranged(args, design, ground, &top)?,
+        None => ranged(args, &design, ground, &top)?,
     };
     let took = |purpose| {
         let sending = ground.trial(design.start, purpose).load.sending();
@@ -217,7 +217,7 @@ fn design(args: &Capacity, ground: &Ground<'_>) -> Result<Design, Failure> {
 }
 
 /// The rates of a search.
-fn ranged(args: &Capacity, design: Design, ground: &Ground<'_>, top: &Top) -> Result<Design, Failure> {
+fn ranged(args: &Capacity, design: &Design, ground: &Ground<'_>, top: &Top) -> Result<Design, Failure> {
     let own = ground.plan.load.rate.per_second;
     let max = args.max.unwrap_or(top.rate);
     top.holds("--max", max)?;
@@ -248,7 +248,7 @@ fn ranged(args: &Capacity, design: Design, ground: &Ground<'_>, top: &Top) -> Re
         }
     }
     let start = args.from.unwrap_or(own).clamp(min, max);
-    Ok(Design { start, min, max, ..design })
+    Ok(Design { start, min, max, ..design.clone() })
 }
 
 impl Top {

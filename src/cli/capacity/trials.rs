@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use crate::archive::{Lines, RunFolder};
-use crate::capacity::{About, Ended, Inputs, Next, Outcome, Purpose, Search, Stage, Step, Trial, conclude};
+use crate::capacity::{
+    self, About, Ended, Inputs, Next, Outcome, Purpose, Search, Stage, Step, Trial, conclude,
+};
 use crate::cli::args::Capacity;
 use crate::cli::progress::Progress;
 use crate::cli::volume::volume;
@@ -21,6 +23,9 @@ use super::begun::{self, Begun};
 use super::task::{Task, usual_minutes, usual_trials};
 use super::{plain, shown};
 
+/// Broker and machine of a trial.
+type Facts = (record::Broker, record::Environment);
+
 /// The state of a search while its trials go on.
 struct Trials<'a> {
     task: &'a Task,
@@ -32,7 +37,7 @@ struct Trials<'a> {
     lines: Lines,
     made: Vec<Trial>,
     /// Broker and machine of the first trial that has a record.
-    facts: Option<(record::Broker, record::Environment)>,
+    facts: Option<Facts>,
     /// The last failure before the load of a trial began.
     failure: Option<Failure>,
 }
@@ -95,37 +100,30 @@ fn go(args: &Capacity, task: &Task, begun: &Begun, folder: &RunFolder, new: bool
         progress.say("note: the last trial was not stored whole; it is made again");
     }
     if !held.entries.is_empty() {
-        progress.say(&format!(
-            "continuing after {}",
-            show::several(crate::num::count(held.entries.len()), "trial")
-        ));
+        let made = show::several(crate::num::count(held.entries.len()), "trial");
+        progress.say(&format!("continuing after {made}"));
     }
     let facts = held.entries.iter().find_map(|trial| facts_of(folder, trial));
-    let tags = begun.tags.clone();
-    let made = held.entries;
-    let mut trials =
-        Trials { task, folder, interrupt: &interrupt, progress, tags, lines, made, facts, failure: None };
+    let (tags, made, interrupt) = (begun.tags.clone(), held.entries, &interrupt);
+    let mut trials = Trials { task, folder, interrupt, progress, tags, lines, made, facts, failure: None };
     let done = trials.all();
     trials.progress.end_line();
+    let ended = done.map_err(|failure| Failure {
+        text: format!("{}; the trials so far are kept: {}", failure.text, how_to_continue(folder)),
+        ..failure
+    })?;
     let Trials { made, facts, failure, mut progress, .. } = trials;
-    let ended = done.map_err(|failure| continued(failure, folder))?;
-    let (broker, environment) = facts.unzip();
-    let inputs = Inputs {
-        about: about(begun),
-        design: task.design.clone(),
-        plan: task.trial(task.plan.load.rate.per_second, task.design.seed, Purpose::Confirming),
-        broker,
-        environment,
-        prices: task.prices.clone(),
-        targets: task.targets.clone(),
-        growth: task.growth,
-        trials: made,
-    };
-    let exit = shown::finish(&conclude(inputs), folder, args.format)?;
-    run::latest(&args.about, folder, &mut progress);
+    if made.is_empty() && ended == Ended::Interrupted {
+        let text = format!("interrupted before the end of the first trial; {}", how_to_continue(folder));
+        return Err(Failure { exit: Exit::Interrupted, text });
+    }
+    let exit = shown::finish(&account(task, begun, made, facts), folder, args.format)?;
+    if new {
+        run::latest(&args.about, folder, &mut progress);
+    }
     match (ended, failure) {
         (Ended::Interrupted, _) => {
-            eprintln!("interrupted; continue with: tickgate capacity --resume {}", folder.path().display());
+            eprintln!("interrupted; {}", how_to_continue(folder));
             Ok(Exit::Interrupted)
         }
         (Ended::Broken, Some(failure)) => Err(failure),
@@ -138,13 +136,25 @@ fn go(args: &Capacity, task: &Task, begun: &Begun, folder: &RunFolder, new: bool
     }
 }
 
-/// The same failure, with the way to go on after it.
-fn continued(failure: Failure, folder: &RunFolder) -> Failure {
-    let how = format!(
-        "the trials so far are kept; continue with: tickgate capacity --resume {}",
-        folder.path().display()
-    );
-    Failure { text: format!("{}; {how}", failure.text), ..failure }
+/// The account of these trials.
+fn account(task: &Task, begun: &Begun, trials: Vec<Trial>, facts: Option<Facts>) -> capacity::Capacity {
+    let (broker, environment) = facts.unzip();
+    conclude(Inputs {
+        about: about(begun),
+        design: task.design.clone(),
+        plan: task.trial(task.plan.load.rate.per_second, task.design.seed, Purpose::Confirming),
+        broker,
+        environment,
+        prices: task.prices.clone(),
+        targets: task.targets.clone(),
+        growth: task.growth,
+        trials,
+    })
+}
+
+/// How to go on with a search.
+fn how_to_continue(folder: &RunFolder) -> String {
+    format!("continue with: tickgate capacity --resume {}", folder.path().display())
 }
 
 fn about(begun: &Begun) -> About {
@@ -160,7 +170,7 @@ fn about(begun: &Begun) -> About {
 }
 
 /// Broker and machine, from the record of a trial.
-fn facts_of(folder: &RunFolder, trial: &Trial) -> Option<(record::Broker, record::Environment)> {
+fn facts_of(folder: &RunFolder, trial: &Trial) -> Option<Facts> {
     let path = folder.path().join(&trial.folder);
     let record = (!trial.folder.is_empty()).then(|| crate::cli::report::sound(&path).ok())??;
     Some((record.broker, record.environment))
@@ -332,11 +342,10 @@ impl Trials<'_> {
         folder.write_whole("record.json", json.as_bytes()).map_err(|error| Failure::environment(&error))?;
         let confirms = matches!(trial.stage, Stage::Floor | Stage::Ceiling);
         let usual = matches!(trial.outcome, Outcome::Passed | Outcome::NotPassed);
-        if confirms || !usual {
-            if let Err(failure) = crate::cli::report::page(record, folder) {
-                self.progress
-                    .say(&format!("warning: the page of {} is missing: {}", trial.folder, failure.text));
-            }
+        if (confirms || !usual)
+            && let Err(failure) = crate::cli::report::page(record, folder)
+        {
+            self.progress.say(&format!("warning: the page of {} is missing: {}", trial.folder, failure.text));
         }
         if let Some(error) = journal.end() {
             self.progress
