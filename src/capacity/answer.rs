@@ -78,6 +78,21 @@ pub struct Bound {
     pub limit: Option<Limit>,
 }
 
+impl Answer {
+    /// The estimate, unless it is an extrapolation: where only the highest rate, or tickgate, ended a search, its trials say how
+    /// much the bus holds at least.
+    #[must_use]
+    pub fn stated(&self) -> Option<&Estimate> {
+        self.estimate.as_ref().filter(|_| !matches!(self.ended, Ended::AtMost | Ended::AtClient))
+    }
+
+    /// The 95 % interval, where it may be claimed.
+    #[must_use]
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.stated().filter(|estimate| estimate.claimed).map(|estimate| (estimate.low, estimate.high))
+    }
+}
+
 impl Bound {
     /// The smallest share of passing (of a ceiling: of missing) trials that such a row leaves credible: 0.05^(1/k), since
     /// with a smaller one a row of k has a probability below 5 %.

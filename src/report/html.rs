@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use super::chart::{self, Chart};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, rates, show, style, words};
+use super::{Beside, command, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -138,7 +138,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         nodes,
         nodes_note,
         run: sections::run(record),
-        command: sections::command(record),
+        command: command::again(record),
         toml: show::source(beside.plan_toml),
         version: words::built(&record.run),
         schema: show::plain(&record.schema),

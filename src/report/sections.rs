@@ -6,7 +6,8 @@ use super::words;
 use crate::num;
 use crate::plan::Content;
 use crate::record::{
-    Brief, End, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources, StoreBytes, Verdict,
+    Brief, Broker, End, Environment, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources,
+    StoreBytes, Verdict,
 };
 
 /// Pairs of name and value.
@@ -403,13 +404,21 @@ fn with_map(mut facts: Facts, map: &std::collections::BTreeMap<String, String>) 
 
 /// The machine.
 pub(crate) fn machine(record: &Record) -> Facts {
-    let e = &record.environment;
+    of_machine(&record.environment)
+}
+
+/// A machine.
+pub(crate) fn of_machine(e: &Environment) -> Facts {
     with_map(facts([("cores", e.cores.to_string()), ("memory", show::size(e.memory_bytes))]), &e.facts)
 }
 
 /// The bus, its configuration and its durability.
 pub(crate) fn broker(record: &Record) -> Facts {
-    let b = &record.broker;
+    of_broker(&record.broker)
+}
+
+/// A bus, its configuration and its durability.
+pub(crate) fn of_broker(b: &Broker) -> Facts {
     let head = facts([
         ("product", show::plain(&format!("{} {}", b.product, b.version))),
         ("mode", show::plain(&b.mode)),
@@ -527,33 +536,4 @@ pub(crate) fn run(record: &Record) -> Facts {
         all.push((phase.name.as_str().to_owned(), took));
     }
     all
-}
-
-/// The command to run the plan again.
-pub(crate) fn command(record: &Record) -> String {
-    // Text from outside is quoted for the shell.
-    let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
-    let broker = match record.broker.mode.as_str() {
-        "local" => "--broker local".to_owned(),
-        "sim" => "--broker sim".to_owned(),
-        "container" => {
-            let image = record.broker.settings.get("container.image").map_or("", String::as_str);
-            format!("--broker container:{}", show::plain(image))
-        }
-        mode => {
-            let prefix = &record.plan.topology.prefix;
-            let subjects = record.broker.settings.get("subjects").map(String::as_str).unwrap_or_default();
-            // The profile's own prefix, which had to be allowed.
-            let is_allowed =
-                subjects.strip_prefix(prefix.as_str()).is_some_and(|tail| [".>", ".*"].contains(&tail));
-            let allowed =
-                if is_allowed { format!(" --allow-prefix {}", quoted(prefix)) } else { String::new() };
-            let named = match mode.strip_prefix("context ") {
-                Some(context) => format!("--context {}", quoted(context)),
-                None => format!("--broker {}", quoted(&record.broker.address)),
-            };
-            format!("{named}{allowed}")
-        }
-    };
-    format!("tickgate run ./profile.toml {broker}")
 }

@@ -1,6 +1,7 @@
 //! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
+mod capacity_report;
 mod compare;
 mod compare_load;
 mod compare_report;
