@@ -3,7 +3,6 @@
 
 mod begun;
 mod dry;
-mod plain;
 mod shown;
 mod task;
 mod trials;

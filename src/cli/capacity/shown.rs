@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, CAPACITY, RunFolder, Schema};
-use crate::capacity::{Capacity, SCHEMA_FAMILY, SCHEMA_VERSION, contradiction};
+use crate::capacity::{Capacity, SCHEMA_FAMILY, SCHEMA_VERSION, beside, contradiction};
 use crate::cli::args::{self, Format};
 use crate::cli::outside::clean;
-use crate::cli::{Exit, Failure, github, with_sources};
+use crate::cli::progress::style_of_stdout;
+use crate::cli::{Exit, Failure, github, run, with_sources};
+use crate::host::clock::Clock;
 use crate::record::Verdict;
 use crate::report;
-
-use super::plain;
+use crate::run::Identity;
 
 /// The accepted schema of a `capacity.json`.
 const SCHEMA: Schema = Schema {
@@ -57,7 +58,7 @@ pub(super) fn finish(capacity: &Capacity, folder: &RunFolder, format: Format) ->
     let written = folder.write_whole(CAPACITY, json.as_bytes());
     match format {
         Format::Json => paint!("{}\n", report::outside::json(&json)),
-        Format::Text => paint!("{}", plain::terminal(capacity)),
+        Format::Text => paint!("{}", report::capacity::terminal(capacity, style_of_stdout())),
     }
     if let Err(error) = written {
         if format == Format::Text {
@@ -66,9 +67,12 @@ pub(super) fn finish(capacity: &Capacity, folder: &RunFolder, format: Format) ->
         let text = format!("{}; the result is on stdout above", with_sources(&error));
         return Err(Failure { exit: Exit::Environment, text });
     }
+    for (name, bytes) in report::capacity::files(capacity) {
+        folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
+    }
     if format == Format::Text {
         annotate(capacity);
-        println!("report:  {}", folder.file(CAPACITY).display());
+        println!("report:  {}", folder.file("capacity.html").display());
     }
     Ok(exit(capacity.verdict))
 }
@@ -83,7 +87,7 @@ fn annotate(capacity: &Capacity) {
     };
     let annotation =
         level.and_then(|level| job.annotation(level, &capacity.about.profile, &capacity.sentence));
-    for line in annotation.into_iter().chain(job.summarise(&plain::terminal(capacity))) {
+    for line in annotation.into_iter().chain(job.summarise(&report::capacity::markdown(capacity))) {
         paint!("{line}\n");
     }
 }
@@ -96,12 +100,30 @@ const fn exit(verdict: Verdict) -> Exit {
     }
 }
 
-/// Shows two searches side by side.
+/// Shows two searches side by side, and writes that into a folder of its own. It judges nothing: a target is one of each search.
 pub(super) fn side_by_side(args: &args::Capacity, a: &Path, b: &Path) -> Result<Exit, Failure> {
-    let (a, b) = (read(a)?, read(b)?);
-    for capacity in [&a, &b] {
-        paint!("{}", plain::terminal(&clean(capacity)?));
+    let (a, b) = (clean(&read(a)?)?, clean(&read(b)?)?);
+    let pair = beside(&a, &b, args.allow_unequal).map_err(Failure::usage)?;
+    let shown = report::capacity::side_by_side(&pair);
+    let (identity, clock) = (Identity::new(), Clock::start());
+    let name = ("capacity-side-by-side", identity.id.as_str());
+    let folder = run::folder(&args.about, &args.out, run::readers(args.share), clock, name)?;
+    for (name, text) in [("beside.html", &shown.html), ("beside.md", &shown.markdown)] {
+        folder.write_whole(name, text.as_bytes()).map_err(|error| Failure::environment(&error))?;
     }
-    let _ = args.allow_unequal;
+    match args.format {
+        Format::Json => {
+            let both =
+                serde_json::to_string_pretty(&[&a, &b]).map_err(|error| Failure::environment(&error))?;
+            paint!("{}\n", report::outside::json(&both));
+        }
+        Format::Text => {
+            paint!("{}", shown.terminal);
+            if let Some(line) = github::Job::of_environment().summarise(&shown.markdown) {
+                paint!("{line}\n");
+            }
+            println!("report:  {}", folder.file("beside.html").display());
+        }
+    }
     Ok(Exit::Pass)
 }

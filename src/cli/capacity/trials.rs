@@ -15,13 +15,13 @@ use crate::host::signal::Interrupt;
 use crate::host::sleep::Sleeper;
 use crate::plan::{Pacing, Rate, Span};
 use crate::record::{self, Record};
-use crate::report::show;
+use crate::report::{self, show};
 use crate::run::Identity;
 use crate::session::{self, Keeping};
 
 use super::begun::{self, Begun};
+use super::shown;
 use super::task::{Task, usual_minutes, usual_trials};
-use super::{plain, shown};
 
 /// Broker and machine of a trial.
 type Facts = (record::Broker, record::Environment);
@@ -267,8 +267,9 @@ impl Trials<'_> {
             let trial = outside::clean(&trial)?;
             self.lines.append(&trial).map_err(|error| Failure::environment(&error))?;
             search.take(&trial);
-            self.progress.say(&plain::progress(&trial, &search));
-            self.made.push(trial);
+            self.made.push(trial.clone());
+            let so_far = capacity::answer(&self.task.design, &self.made);
+            self.progress.say(&report::capacity::progress(&trial, &so_far));
         }
     }
 
