@@ -29,7 +29,7 @@ pub use positions::{Known, Positions};
 pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
-pub use so_far::{Counted, Counters};
+pub use so_far::{Counted, Counters, Reach};
 pub use store::{Audit, StoreLedger, audit};
 pub use timeline::{GeneratorInterval, GroupInterval, Limits, Times};
 pub use windows::{Due, Met, Windows};

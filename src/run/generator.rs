@@ -339,6 +339,12 @@ impl<P: Publisher> Generator<P> {
         }
     }
 
+    /// Ends the load: what was due by `now` and was never sent counts as unsent, and nothing later is due.
+    pub(super) fn end_load(&mut self, now: Ns) {
+        self.skip_until(now);
+        self.next = None;
+    }
+
     /// Processes the answers that have arrived.
     pub(super) fn absorb(&mut self) {
         self.publisher.acks(&mut self.answers);

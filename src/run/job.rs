@@ -67,6 +67,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// End when every group is ready: send no load, and remove what was created.
     pub rehearsal: bool,
+    /// End the load as soon as the run cannot pass any more.
+    pub curtail: bool,
 }
 
 impl Default for Options {
@@ -77,6 +79,7 @@ impl Default for Options {
             audit_within: Duration::from_mins(2),
             store: None,
             rehearsal: false,
+            curtail: false,
         }
     }
 }

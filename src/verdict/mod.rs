@@ -6,6 +6,7 @@
 mod advice;
 pub mod claims;
 mod confidence;
+mod curtail;
 mod miss;
 mod observe;
 mod quota;
@@ -14,6 +15,7 @@ mod steps;
 mod validity;
 
 pub use confidence::samples_needed;
+pub use curtail::Curtailment;
 pub use quota::QUOTA;
 pub use validity::{
     HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
@@ -133,6 +135,7 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
             .or_else(|| miss::unseen(record, objective))
             .or_else(|| miss::still_to_come(record, objective, observed.value))
             .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)))
+            .or_else(|| ended_early(record, objective))
             .or_else(|| miss::said_beside(record));
         return doubt.map_or(Judgement::Pass, Judgement::Unknown);
     }
@@ -246,9 +249,17 @@ fn cut_short(record: &Record) -> Unfit {
         _ if store_was_full(record) => "make room for the store",
         End::BrokerFailed if denied => "allow what the broker refused, then run again",
         End::BrokerFailed => "see the marks and the broker's log for why it failed, then run again",
+        End::Completed => "see the objective that was missed",
         _ => "let the run complete",
     };
     Unfit::new("cut-short", why, next)
+}
+
+/// An event counts as delivered if it came by the planned end of the phase and a little: in a load that was ended early, more
+/// events had that time.
+fn ended_early(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let early = record.marks.iter().any(|mark| mark.kind == record::CURTAILED);
+    (early && objective.metric == Metric::Throughput(Throughput::Delivered)).then(|| cut_short(record))
 }
 
 /// Why the store was not read back, where events are removed from it by its own rules.
