@@ -5,6 +5,7 @@
 mod backlog;
 mod decode;
 mod excess;
+mod full;
 mod histogram;
 mod ledger;
 mod limit;
@@ -21,6 +22,7 @@ mod windows;
 pub use backlog::{Backlog, Step};
 pub use decode::decode;
 pub use excess::{Excess, Excused, Harness, Lateness, Pauses, Seconds, Usage, slot_of};
+pub use full::FullWindow;
 pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, encode, sum};
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};

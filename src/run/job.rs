@@ -43,6 +43,8 @@ pub struct Broker {
     pub alive: Option<Alive>,
     /// The log of a broker that tickgate started.
     pub log: Option<PathBuf>,
+    /// The folder of its store on a disk of this machine, where that is known.
+    pub store: Option<PathBuf>,
     /// The nodes of a broker that tickgate did not start, where they can be watched.
     pub nodes: Nodes,
 }

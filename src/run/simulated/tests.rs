@@ -92,6 +92,23 @@ fn a_fault_that_the_objectives_do_not_allow_ends_the_load() {
     assert!(record.measured_seconds() >= 1.0 && record.load.measured_intended > 400);
 }
 
+#[test]
+fn the_share_of_the_time_in_which_the_window_was_full_is_known() {
+    let full = |rate: f64, window: u32, curtail: bool| {
+        let mut plan = plan(rate, &[("latency.p99", "< 100ms")]);
+        (plan.load.spacing, plan.bus.window) = (Spacing::Constant, window);
+        run(&plan, &Scenario::from(served(Faults::default())), curtail).0.load.window_full.unwrap()
+    };
+    // One event at a time for one of every two milliseconds.
+    assert!((full(500.0, 1, false) - 0.5).abs() < 0.001, "{}", full(500.0, 1, false));
+    assert!(full(500.0, 2, false) < 1e-9);
+    assert!(full(2000.0, 10, false) > 0.99);
+    assert!(full(2000.0, 10, true) > 0.99, "of the second that was measured");
+    // It is full from 1,000 events on, of which one more comes in each millisecond.
+    let grows = full(2000.0, 3000, false);
+    assert!((0.75..0.85).contains(&grows), "{grows}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
