@@ -131,16 +131,15 @@ fn finding(record: &Record) -> Finding {
     match record.run.end {
         End::Interrupted => Finding::nothing(Outcome::Interrupted, reason()),
         End::Recovered => Finding::nothing(Outcome::Interrupted, Some("tickgate was killed".to_owned())),
-        // The environment's doing, at whatever rate.
-        End::BrokerFailed => match marked(STORE_FULL).or_else(|| marked(DENIED)) {
-            Some(mark) => {
-                Finding::nothing(Outcome::Unfit, Some(reason().unwrap_or_else(|| mark.detail.clone())))
-            }
-            None => {
-                let why = reason().unwrap_or_else(|| "the broker failed".to_owned());
-                Finding::missed(Outcome::Died, Limit::Bus, &why)
-            }
-        },
+        End::BrokerFailed => {
+            let why = |otherwise: &str| reason().unwrap_or_else(|| otherwise.to_owned());
+            // The environment's doing, at whatever rate.
+            let environment = marked(STORE_FULL).or_else(|| marked(DENIED));
+            environment.map_or_else(
+                || Finding::missed(Outcome::Died, Limit::Bus, &why("the broker failed")),
+                |mark| Finding::nothing(Outcome::Unfit, Some(why(&mark.detail))),
+            )
+        }
         End::HarnessFailed => Finding::nothing(
             Outcome::Unfit,
             Some(reason().unwrap_or_else(|| "a part of tickgate failed".to_owned())),
