@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answer::Answer;
 use super::design::Design;
-use super::trial::{Limit, Trial};
-use crate::compare::Prices;
+use super::trial::Trial;
+use crate::compare::{self, Prices};
 use crate::plan::Plan;
 use crate::record::{Broker, Environment, Verdict};
 
@@ -29,7 +29,7 @@ pub struct Capacity {
     /// The machine, by the same trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    /// The plan of a confirming trial at the start rate.
+    /// The plan of a confirming trial at the rate of the profile.
     pub plan: Plan,
     /// All trials, in their order.
     pub trials: Vec<Trial>,
@@ -116,27 +116,19 @@ pub struct Cost {
     /// The prices.
     pub prices: Prices,
     /// At the floor, then at each target that the floor covers.
-    pub at: Vec<Bill>,
+    pub at: Vec<BillAt>,
 }
 
-/// The cost at one rate. Cores, memory and disk are those of the broker at the floor; a lower rate keeps cores and memory.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Bill {
+/// The cost at one rate. Cores and memory are those of the broker at the floor, also at a lower rate; the disk holds the
+/// events of the retention at this rate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BillAt {
     /// Events/s.
     pub rate: f64,
-    /// Cores.
-    pub cores: f64,
-    /// GiB of memory.
-    pub memory_gib: f64,
-    /// GB on disk for the retention; absent if stored bytes are not known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub disk_gb: Option<f64>,
-    /// Price a month.
-    pub month: f64,
-    /// Price of a million events.
-    pub million: f64,
-    /// Share of the capacity that this rate leaves idle: 1 − rate / floor.
+    /// Share of the floor that this rate leaves idle: 1 − rate / floor.
     pub idle: f64,
+    /// Resources and their price a month, and by it that of a million events.
+    pub bill: compare::Bill,
 }
 
 /// The use of each resource at one rate: means over its trials, in shares of what is there.
@@ -196,16 +188,4 @@ pub struct First {
     pub rate: f64,
     /// Its share there.
     pub share: f64,
-}
-
-/// What limited the trials at the ceiling, in words.
-#[must_use]
-pub const fn limited_by(limit: Limit) -> &'static str {
-    match limit {
-        Limit::Bus => "the bus",
-        Limit::Machine => "the machine was used up",
-        Limit::Window => "bus.window was full",
-        Limit::Client => "tickgate itself",
-        Limit::Unknown => "the limiting part is not known",
-    }
 }

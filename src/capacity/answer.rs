@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::At;
 use super::design::Design;
 use super::posterior::Posterior;
 use super::search::{Search, Step, rounded};
@@ -28,6 +29,9 @@ pub struct Answer {
     /// The rate at which a trial passes as often as not; absent until a trial passed and one did not, and if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// The sequential test of one rate, of an account without a search. `floor` or `ceiling` are its rate then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
     /// The rate at which fresh trials in a row passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Bound>,
@@ -72,6 +76,21 @@ pub struct Bound {
     /// What limited the trials here; only of a ceiling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Limit>,
+}
+
+impl Answer {
+    /// The estimate, unless it is an extrapolation: where only the highest rate, or tickgate, ended a search, its trials say how
+    /// much the bus holds at least.
+    #[must_use]
+    pub fn stated(&self) -> Option<&Estimate> {
+        self.estimate.as_ref().filter(|_| !matches!(self.ended, Ended::AtMost | Ended::AtClient))
+    }
+
+    /// The 95 % interval, where it may be claimed.
+    #[must_use]
+    pub fn interval(&self) -> Option<(f64, f64)> {
+        self.stated().filter(|estimate| estimate.claimed).map(|estimate| (estimate.low, estimate.high))
+    }
 }
 
 impl Bound {
@@ -147,11 +166,12 @@ pub fn answer(design: &Design, trials: &[Trial]) -> Answer {
         );
     }
     let died = died_twice(trials);
-    irregular.extend(died.map(|rate| format!("the broker died twice at {}", num::show::rate(rate))));
+    irregular.extend(died.map(|rate| format!("the broker died twice at {}", num::show::short_rate(rate))));
     Answer {
         ended,
         irregular,
         estimate,
+        at: search.at(),
         floor: floor(&search, design, bracketed),
         ceiling: ceiling(&search, design, bracketed, trials),
         curve: if bracketed { curve(&search.posterior) } else { Vec::new() },
@@ -164,22 +184,40 @@ pub fn answer(design: &Design, trials: &[Trial]) -> Answer {
 impl Ended {
     /// Why an answer with this end is irregular.
     fn irregular(self, design: &Design, trials: &[Trial]) -> Option<String> {
-        let last = || trials.iter().rev().find_map(|trial| trial.reason.clone());
-        let because = |what: &str| match last() {
-            Some(reason) => format!("{what}: {reason}"),
-            None => what.to_owned(),
+        // The reason of the last trial that ended so.
+        let because = |what: &str, is: fn(Outcome) -> bool| {
+            let mut those = trials.iter().rev().filter(|trial| is(trial.outcome));
+            match those.find_map(|trial| trial.reason.as_ref()) {
+                Some(reason) => format!("{what}: {reason}"),
+                None => what.to_owned(),
+            }
         };
         Some(match self {
             Self::Confirmed => return None,
             Self::AtMost => {
-                format!("the search goes to {} only, and that rate passed", num::show::rate(design.max))
+                format!("the search goes to {} only, and that rate passed", num::show::short_rate(design.max))
             }
-            Self::AtClient => because("tickgate itself was the limit before the bus was"),
-            Self::AtLeast => because(&format!("even {} did not pass", num::show::rate(design.min))),
+            Self::AtClient => {
+                because("tickgate itself was the limit before the bus was", |of| of == Outcome::Client)
+            }
+            Self::AtLeast => {
+                because(&format!("even {} did not pass", num::show::short_rate(design.min)), |of| {
+                    of.evidence() == Some(false)
+                })
+            }
+            Self::Budget if design.at.is_some() => {
+                "the time was used up before the trials decided".to_owned()
+            }
             Self::Budget => "the time was used up before floor and ceiling were confirmed".to_owned(),
-            Self::Disturbed => because("others used the machine in too many trials"),
-            Self::Unfit => because("the trials could not be judged"),
-            Self::Broken => because("the broker could not be started or reached"),
+            Self::Disturbed => {
+                because("others used the machine in too many trials", |of| of == Outcome::Disturbed)
+            }
+            Self::Unfit => because("the trials could not be judged", |of| of == Outcome::Unfit),
+            Self::Broken => because("the broker could not be started or reached", |of| of == Outcome::Broken),
+            Self::Unconfirmed if design.at.is_some() => format!(
+                "{} did not decide: the share of trials that pass is near the middle of the test",
+                num::show::several(u64::from(design.most_confirming), "trial")
+            ),
             Self::Unconfirmed => format!(
                 "floor and ceiling were not confirmed within {}",
                 num::show::several(u64::from(design.most_confirming), "trial")
@@ -212,6 +250,10 @@ fn is_misfit(search: &Search<'_>) -> bool {
 }
 
 fn floor(search: &Search<'_>, design: &Design, bracketed: bool) -> Option<Bound> {
+    if let Some(at) = search.at() {
+        let bound = Bound { rate: at.rate, confirmed_by: at.passes, ..Bound::default() };
+        return (at.holds == Some(true)).then_some(bound);
+    }
     let (rate, confirmed_by) = match &search.confirm {
         Some(confirm) => (confirm.floor.0.exp(), confirm.floor.1),
         None if search.passed_at.is_some() && !bracketed => search.edge,
@@ -226,6 +268,11 @@ fn floor(search: &Search<'_>, design: &Design, bracketed: bool) -> Option<Bound>
 }
 
 fn ceiling(search: &Search<'_>, design: &Design, bracketed: bool, trials: &[Trial]) -> Option<Bound> {
+    if let Some(at) = search.at() {
+        let limit = Some(limit_at(rounded(at.rate), trials));
+        let bound = Bound { rate: at.rate, confirmed_by: at.misses, limit, ..Bound::default() };
+        return (at.holds == Some(false)).then_some(bound);
+    }
     let (rate, confirmed_by) = match &search.confirm {
         Some(confirm) => (confirm.ceiling.0.exp(), confirm.ceiling.1),
         None if search.missed_at.is_some() && !bracketed => search.edge,

@@ -6,20 +6,32 @@
 //! this session.
 
 mod account;
+mod again;
 mod answer;
+mod at;
+mod beside;
+mod conclude;
+mod counts;
 mod design;
 mod outcome;
 mod plan;
 mod posterior;
 mod search;
 mod trial;
+mod words;
 
-pub use account::{About, Bill, Capacity, Cost, First, Growth, Resource, Target, Use, limited_by};
+pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
+pub use again::contradiction;
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use at::{At, FEWEST_PASSES, MOST_TRIALS};
+pub use beside::{Apart, Beside, beside};
+pub use conclude::{Inputs, conclude};
+pub use counts::{Count, by_rate};
 pub use design::{Design, FEWEST_NARROWING};
 pub use plan::{Highest, Purpose, beyond, highest_rate, lowest_rate, refusal, trial_plan};
 pub use search::{Next, Search, Step, next};
 pub use trial::{Figures, Limit, Outcome, Stage, Trial};
+pub use words::minutes;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.capacity/1";
@@ -29,3 +41,6 @@ pub const SCHEMA_FAMILY: &str = "tickgate.capacity";
 pub const SCHEMA_VERSION: u32 = 1;
 /// Version of the rules.
 pub const RULES: u32 = 1;
+
+#[cfg(test)]
+mod worlds;

@@ -25,6 +25,8 @@ const SPREAD_SIGMA: f64 = 0.6;
 const BEYOND: f64 = 0.7;
 /// Cells that weigh less than this are left out of sums.
 const NEGLIGIBLE: f64 = 1e-9;
+/// Cells that weigh less than this are gone for good: fifteen trials that speak against all others do not bring them back.
+const GONE: f64 = 1e-30;
 
 /// The probability of a standard normal below z, from a table: to 5 · 10⁻⁷.
 fn below(z: f64) -> f64 {
@@ -71,7 +73,7 @@ impl Posterior {
     fn normalise(&mut self) {
         let sum: f64 = self.weights.iter().sum();
         for weight in &mut self.weights {
-            *weight /= sum;
+            *weight = if *weight < GONE * sum { 0.0 } else { *weight / sum };
         }
     }
 
@@ -86,6 +88,9 @@ impl Posterior {
         let columns = self.spreads.len();
         for (row, weights) in self.weights.chunks_mut(columns).enumerate() {
             let m = self.first + STEP * num::f64_of(num::count(row));
+            if weights.iter().all(|weight| *weight <= 0.0) {
+                continue;
+            }
             for (weight, s) in weights.iter_mut().zip(&self.spreads) {
                 let p = LUCKY + (1.0 - LUCKY - FREAK) * below((m - x) / s);
                 *weight *= if passed { p } else { 1.0 - p };

@@ -179,7 +179,7 @@ pub struct Figures {
     pub memory_used: Option<f64>,
     /// Highest number of confirmed events that were not delivered yet, of the group with most.
     pub backlog_max: u64,
-    /// Bytes of one event in the broker's store; absent where it is not known.
+    /// Bytes of one event in the broker's stores, all copies; absent where they are not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stored_bytes_per_event: Option<f64>,
     /// Faults: losses, duplicates, damage, order.

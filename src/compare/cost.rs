@@ -153,7 +153,8 @@ fn bill(prices: &Prices, trial: &Trial, replicas: f64) -> Option<Bill> {
     Some(Bill { carried_rate: load.carried_rate(), ..bill })
 }
 
-fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
+/// The monthly cost of these resources, before anything is carried.
+pub(crate) fn priced(prices: &Prices, cores: f64, memory_gib: f64, disk_gb: f64) -> Bill {
     Bill {
         cores,
         memory_gib,

@@ -32,6 +32,7 @@ pub use account::{
 };
 pub use again::contradiction;
 pub use contrast::{Contrast, Letter, MOST_SIDES, Round, Setups};
+pub(crate) use cost::priced;
 pub use cost::{Bill, Cost, Prices};
 pub use durability::second_is_more_durable;
 pub(crate) use fairness::in_words;

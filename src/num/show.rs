@@ -59,6 +59,24 @@ pub fn rate(per_second: f64) -> String {
     rate_with(per_second, [0, 1, 2])
 }
 
+/// A rate in a sentence, three significant digits without zeros at their end: `10k/s`, `38.7k/s`, `100k/s`, `1.5M/s`.
+#[must_use]
+pub fn short_rate(per_second: f64) -> String {
+    let (value, unit) = match per_second {
+        r if r < 999.5 => (r, ""),
+        r if r < 999.5e3 => (r / 1e3, "k"),
+        r => (r / 1e6, "M"),
+    };
+    let digits = match value {
+        v if v >= 99.95 => 0,
+        v if v >= 9.995 => 1,
+        _ => 2,
+    };
+    let text = format!("{value:.digits$}");
+    let text = if digits > 0 { text.trim_end_matches('0').trim_end_matches('.') } else { &text };
+    format!("{text}{unit}/s")
+}
+
 /// A rate to compare with a limit, with two more digits: `9.998k/s`.
 #[must_use]
 pub fn fine_rate(per_second: f64) -> String {
@@ -165,6 +183,13 @@ mod tests {
     fn a_full_rate_has_every_event() {
         let all = [0.0, 7.0, 499.5, 6.993, 9_990.0, 1_000_000.25].map(full_rate);
         assert_eq!(all, ["0/s", "7/s", "499.5/s", "6.99/s", "9,990/s", "1,000,000.25/s"]);
+    }
+
+    #[test]
+    fn a_short_rate_has_three_digits_and_no_zeros_behind_them() {
+        let all = [0.0, 1.234, 50.0, 999.6, 10_000.0, 38_674.0, 99_950.0, 333_000.0, 1.5e6].map(short_rate);
+        let expected = ["0/s", "1.23/s", "50/s", "1k/s", "10k/s", "38.7k/s", "100k/s", "333k/s", "1.5M/s"];
+        assert_eq!(all, expected);
     }
 
     #[test]

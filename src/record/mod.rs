@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Ns, Plan, choices};
+use crate::plan::{Ns, Plan, Pushed, choices};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.record/1";
@@ -207,6 +207,19 @@ pub struct Made {
     pub not_copied: Vec<String>,
     /// What was copied, and made otherwise by the server.
     pub differences: Vec<String>,
+}
+
+impl Broker {
+    /// The run's consumers that the broker pushes to. Those of a stream that is like no other are pulled from.
+    #[must_use]
+    pub fn pushed(&self) -> Pushed {
+        let consumers = self.made.iter().flat_map(|made| &made.consumers);
+        let subject = |consumer: &serde_json::Map<_, _>| consumer.get("deliver_subject").cloned();
+        let pushed = consumers.clone().filter_map(subject).filter(|subject: &serde_json::Value| {
+            subject.as_str().is_some_and(|subject| !subject.is_empty())
+        });
+        Pushed { consumers: pushed.count(), of: consumers.count() }
+    }
 }
 
 impl Made {

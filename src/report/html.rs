@@ -6,9 +6,10 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::chart::{self, Chart};
+use super::reasons::{self, Reason};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, rates, show, style, words};
+use super::{Beside, command, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -32,7 +33,7 @@ struct Page<'a> {
     sentence: String,
     key: Vec<(&'static str, String)>,
     objectives: Vec<Objective>,
-    reasons: Vec<sections::Reason>,
+    reasons: Vec<Reason>,
     claims: Vec<(Claim, &'static str)>,
     no_objectives: &'static str,
     rates: Table,
@@ -116,7 +117,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         sentence: words::verdict(record),
         key: sections::key(record),
         objectives: record.objectives.iter().map(objective).collect(),
-        reasons: sections::reasons(record),
+        reasons: reasons::reasons(record),
         claims: claims::of_run(record).iter().map(plain_claim).collect(),
         no_objectives: words::no_objectives(record),
         rates: rates::rates(record),
@@ -138,7 +139,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         nodes,
         nodes_note,
         run: sections::run(record),
-        command: sections::command(record),
+        command: command::again(record),
         toml: show::source(beside.plan_toml),
         version: words::built(&record.run),
         schema: show::plain(&record.schema),

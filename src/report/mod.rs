@@ -1,6 +1,8 @@
 //! Renderers: they turn a record into files and text, without any I/O.
 
+pub mod capacity;
 mod chart;
+mod command;
 pub mod compare;
 mod csv;
 mod hlog;

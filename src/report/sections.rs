@@ -6,7 +6,8 @@ use super::words;
 use crate::num;
 use crate::plan::Content;
 use crate::record::{
-    Brief, End, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources, StoreBytes, Verdict,
+    Brief, Broker, End, Environment, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources,
+    StoreBytes,
 };
 
 /// Pairs of name and value.
@@ -16,15 +17,6 @@ pub(crate) type Facts = Vec<(String, String)>;
 const LOST: usize = 50;
 /// Maximum number of marks listed.
 const MARKS: usize = 100;
-
-/// A reason and the next step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reason {
-    pub(crate) kind: &'static str,
-    pub(crate) what: String,
-    pub(crate) why: String,
-    pub(crate) next: String,
-}
 
 /// The line below the title: broker, acknowledgement, time and run id.
 pub(crate) fn under(record: &Record) -> String {
@@ -48,42 +40,6 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
         ("lost", sum(|g| g.lost)),
         ("reordered", sum(|g| g.reordered)),
     ]
-}
-
-/// Every reason why something did not pass, and the harness's own part in the figures; each only once.
-pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
-    let mut all: Vec<Reason> = Vec::new();
-    if let Some(reason) = &record.run.reason {
-        all.push(Reason {
-            kind: "inconclusive",
-            what: "The run did not complete".into(),
-            why: show::plain(reason),
-            next: String::new(),
-        });
-    }
-    for o in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
-        let why = show::plain(o.reason.as_deref().unwrap_or("no reason given"));
-        let next = show::plain(o.next.as_deref().unwrap_or(""));
-        let name = show::plain(&format!("{} {}", o.name, words::limit(o)));
-        match all.iter_mut().find(|r| r.why == why) {
-            Some(known) if known.what == "The run did not complete" => {}
-            Some(known) => known.what = format!("{}; {name}", known.what),
-            None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
-        }
-    }
-    all.extend(words::left_out(record));
-    for reason in &record.health.reasons {
-        let why = show::plain(&reason.seen);
-        if all.iter().all(|known| known.why != why) {
-            all.push(Reason {
-                kind: "note",
-                what: format!("The harness's own part ({})", show::plain(&reason.rule)),
-                why,
-                next: show::plain(&reason.next),
-            });
-        }
-    }
-    all
 }
 
 /// A path of events through the run, as stages.
@@ -403,13 +359,21 @@ fn with_map(mut facts: Facts, map: &std::collections::BTreeMap<String, String>) 
 
 /// The machine.
 pub(crate) fn machine(record: &Record) -> Facts {
-    let e = &record.environment;
+    of_machine(&record.environment)
+}
+
+/// A machine.
+pub(crate) fn of_machine(e: &Environment) -> Facts {
     with_map(facts([("cores", e.cores.to_string()), ("memory", show::size(e.memory_bytes))]), &e.facts)
 }
 
 /// The bus, its configuration and its durability.
 pub(crate) fn broker(record: &Record) -> Facts {
-    let b = &record.broker;
+    of_broker(&record.broker)
+}
+
+/// A bus, its configuration and its durability.
+pub(crate) fn of_broker(b: &Broker) -> Facts {
     let head = facts([
         ("product", show::plain(&format!("{} {}", b.product, b.version))),
         ("mode", show::plain(&b.mode)),
@@ -537,33 +501,4 @@ pub(crate) fn run(record: &Record) -> Facts {
         all.push((phase.name.as_str().to_owned(), took));
     }
     all
-}
-
-/// The command to run the plan again.
-pub(crate) fn command(record: &Record) -> String {
-    // Text from outside is quoted for the shell.
-    let quoted = |text: &str| format!("'{}'", show::plain(text).replace('\'', "'\\''"));
-    let broker = match record.broker.mode.as_str() {
-        "local" => "--broker local".to_owned(),
-        "sim" => "--broker sim".to_owned(),
-        "container" => {
-            let image = record.broker.settings.get("container.image").map_or("", String::as_str);
-            format!("--broker container:{}", show::plain(image))
-        }
-        mode => {
-            let prefix = &record.plan.topology.prefix;
-            let subjects = record.broker.settings.get("subjects").map(String::as_str).unwrap_or_default();
-            // The profile's own prefix, which had to be allowed.
-            let is_allowed =
-                subjects.strip_prefix(prefix.as_str()).is_some_and(|tail| [".>", ".*"].contains(&tail));
-            let allowed =
-                if is_allowed { format!(" --allow-prefix {}", quoted(prefix)) } else { String::new() };
-            let named = match mode.strip_prefix("context ") {
-                Some(context) => format!("--context {}", quoted(context)),
-                None => format!("--broker {}", quoted(&record.broker.address)),
-            };
-            format!("{named}{allowed}")
-        }
-    };
-    format!("tickgate run ./profile.toml {broker}")
 }

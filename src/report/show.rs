@@ -4,7 +4,7 @@ use crate::num;
 
 pub use super::outside::{plain, source};
 pub use crate::num::show::{
-    count, fine_rate, full_rate, margin, part, percent, rate, several, size, small_part, time,
+    count, fine_rate, full_rate, margin, part, percent, rate, several, short_rate, size, small_part, time,
 };
 
 /// Sanitises a text to one line of at most `width` characters, shortened with an ellipsis.

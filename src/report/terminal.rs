@@ -16,7 +16,8 @@ pub struct Style {
 const WIDTH: usize = 80;
 
 impl Style {
-    fn verdict(self, verdict: Verdict) -> String {
+    /// The verdict in capitals.
+    pub(crate) fn verdict(self, verdict: Verdict) -> String {
         let (word, code) = match verdict {
             Verdict::Pass => ("PASS", "1;32"),
             Verdict::Inconclusive => ("INCONCLUSIVE", "1;33"),

@@ -7,6 +7,7 @@ mod advice;
 pub mod claims;
 mod confidence;
 mod curtail;
+mod explain;
 mod miss;
 mod observe;
 mod quota;
@@ -16,6 +17,7 @@ mod validity;
 
 pub use confidence::samples_needed;
 pub use curtail::Curtailment;
+pub use explain::{Explanation, Place, Untimed, explanation};
 pub use quota::QUOTA;
 pub use validity::{
     HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
@@ -147,7 +149,7 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
         return Judgement::Unknown(unfit);
     }
     Judgement::Fail {
-        reason: explain(record, objective, observed),
+        reason: explain::of(record, objective, observed).to_string(),
         next: next_step(record, objective, observed),
     }
 }
@@ -327,29 +329,6 @@ fn no_audit(record: &Record) -> Unfit {
         }
         None => Unfit::new("no-data", seen, "see the marks for why, and give the drain more time"),
     }
-}
-
-/// Explains why an objective is missed.
-fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
-    let finite = observed.value.is_finite();
-    let by = match margin(record, objective, observed.value).filter(|_| finite) {
-        Some(margin) if margin < 0.0 => {
-            format!(", {} the limit", show::margin(margin))
-        }
-        _ => String::new(),
-    };
-    let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
-    let missing =
-        observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
-    let cause = miss::cause(record, objective, observed);
-    let seen = if finite {
-        format!("{} observed", observed.text)
-    } else {
-        "it lies among the events that never came".to_owned()
-    };
-    let means = observe::offered(record, objective).and_then(|offered| means(objective, offered));
-    let means = means.map_or_else(String::new, |means| format!(" ({means})"));
-    format!("{seen}, {}{means} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 
 /// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where the

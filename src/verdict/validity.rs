@@ -385,10 +385,10 @@ pub fn others_are_material(machine: &Machine) -> bool {
 }
 
 /// Tickgate and the broker used up the machine.
-pub(super) fn saturated(record: &Record) -> String {
-    record.health.machine.as_ref().map_or_else(String::new, |machine| {
+pub(super) fn saturated(record: &Record) -> Option<String> {
+    record.health.machine.as_ref().map(|machine| {
         format!(
-            "; saturated: this machine (tickgate and the broker used {:.1} of {} usable cores)",
+            "saturated: this machine (tickgate and the broker used {:.1} of {} usable cores)",
             machine.busy_cores,
             cores(machine.usable_cores)
         )

@@ -1,6 +1,6 @@
 """Opens reports in headless Chromium and looks for what a reader would stumble over.
 
-usage: look.py REPORTS PICTURES     (REPORTS/*/report.html, REPORTS/*/compare.html and REPORTS/*/charts/*.svg)
+usage: look.py REPORTS PICTURES     (REPORTS/*/{report,compare,capacity}.html and REPORTS/*/charts/*.svg)
 """
 
 import base64
@@ -27,7 +27,7 @@ VIEWS = [
     ("print", 688, "print", "dark"),
 ]
 # Charts that a page has at least.
-FEWEST = {"report.html": 12, "compare.html": 4}
+FEWEST = {"report.html": 12, "compare.html": 4, "capacity.html": 6}
 # Finds every complaint about the page as it is shown; runs in the page.
 LOOK = (pathlib.Path(__file__).parent / "look.js").read_text("utf-8")
 # The accessibility checker, which the driver brings into the page: its own policy lets nothing in.
@@ -142,7 +142,7 @@ class Look:
 
 
 def main(reports, pictures):
-    pages = sorted([*reports.glob("*/report.html"), *reports.glob("*/compare.html")])
+    pages = sorted(page for name in FEWEST for page in reports.glob(f"*/{name}"))
     with tempfile.TemporaryDirectory() as profile:
         driver = browser(profile)
         look = Look(driver, pictures)

@@ -5,6 +5,7 @@
 use tickgate::profile;
 use tickgate::report::{self, Beside};
 
+use crate::support::capacities;
 use crate::support::comparisons;
 use crate::support::machine;
 use crate::support::outside;
@@ -43,9 +44,16 @@ fn pages_are_sound_in_a_browser() {
             std::fs::write(path, bytes).unwrap();
         }
     }
+    for (name, account) in capacities::all() {
+        for (file, bytes) in report::capacity::files(&account) {
+            let path = folder.path().join(format!("capacity-{name}")).join(file);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, bytes).unwrap();
+        }
+    }
     let pictures = outside::root().join("target/report-pages");
     std::fs::create_dir_all(&pictures).unwrap();
     let said = outside::python("tests/browser/look.py", &[folder.path(), &pictures]);
-    let all = records::all().len() + comparisons::all().len();
+    let all = records::all().len() + comparisons::all().len() + capacities::all().len();
     assert!(said.contains(&format!("{all} reports are sound")), "{said}");
 }

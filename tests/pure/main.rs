@@ -1,14 +1,18 @@
 //! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
+mod capacity;
+mod capacity_report;
 mod compare;
 mod compare_load;
 mod compare_report;
+mod counted;
 mod interval_log;
 mod known_answers;
 mod laws;
 mod market_schema;
 mod own_broker;
+mod reasons;
 mod record_schema;
 mod report_files;
 mod stats_golden;

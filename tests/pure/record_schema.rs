@@ -4,7 +4,7 @@
 
 use tickgate::record::{Record, SCHEMA};
 
-use crate::support::records;
+use crate::support::{capacities, records};
 
 const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/record.json");
 
@@ -37,6 +37,35 @@ fn the_published_schema_of_comparisons_is_the_account() {
         published == text,
         "docs/schema/compare.json is out of date: TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema"
     );
+}
+
+#[test]
+fn the_published_schema_of_searches_is_the_account() {
+    const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/capacity.json");
+    let mut schema = schemars::schema_for!(tickgate::capacity::Capacity);
+    schema.insert("title".into(), tickgate::capacity::SCHEMA.into());
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("TICKGATE_WRITE_SCHEMA").is_some() {
+        std::fs::write(PATH, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(PATH).unwrap_or_default();
+    assert!(
+        published == text,
+        "docs/schema/capacity.json is out of date: TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema"
+    );
+    let whole: serde_json::Value = serde_json::from_str(&published).unwrap();
+    let validator = jsonschema::validator_for(&whole).unwrap();
+    // A line of `trials.jsonl` is the part that an account has for each trial.
+    let line = serde_json::json!({ "$ref": "#/$defs/Trial", "$defs": whole["$defs"] });
+    let lines = jsonschema::validator_for(&line).unwrap();
+    for (name, account) in capacities::all() {
+        let json = serde_json::to_value(&account).unwrap();
+        let errors: Vec<_> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{name}: {errors:?}");
+        for trial in &account.trials {
+            assert!(lines.is_valid(&serde_json::to_value(trial).unwrap()), "{name}: {trial:?}");
+        }
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@
 )]
 
 pub mod attempts;
+pub mod capacities;
 pub mod certificates;
 pub mod cluster;
 pub mod comparisons;

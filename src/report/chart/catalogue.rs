@@ -8,7 +8,7 @@ use super::plot::{Across, Cell, Line, Plot};
 use super::scale::{Scale, percentile};
 use super::spread::Spread;
 use crate::num;
-use crate::plan::{Metric, Stat, Timing, Value};
+use crate::plan::{Metric, Objective, Stat, Timing, Value};
 use crate::record::{Brief, Record, Row, heat_floor_ns};
 use crate::report::show;
 use crate::report::table::Table;
@@ -60,14 +60,17 @@ fn series(n: usize) -> Ink {
 }
 
 /// The limits on a timing as lines; `only` selects the statistics.
-fn limits(record: &Record, timing: Timing, only: impl Fn(Stat) -> bool) -> Vec<(f64, String)> {
-    let all =
-        record.plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
-            (Metric::Time(of, stat), Value::Time(span)) if of == timing && only(stat) => {
-                Some((num::f64_of(span.ns), show::plain(&objective.name()), objective.requirement()))
-            }
-            _ => None,
-        });
+pub(super) fn limits(
+    objectives: &[Objective],
+    timing: Timing,
+    only: impl Fn(Stat) -> bool,
+) -> Vec<(f64, String)> {
+    let all = objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+        (Metric::Time(of, stat), Value::Time(span)) if of == timing && only(stat) => {
+            Some((num::f64_of(span.ns), show::plain(&objective.name()), objective.requirement()))
+        }
+        _ => None,
+    });
     let mut merged: Vec<(f64, Vec<String>, String)> = Vec::new();
     for (value, name, requirement) in all {
         match merged.iter_mut().find(|(known, _, of)| (known - value).abs() < 1.0 && *of == requirement) {
@@ -98,7 +101,7 @@ fn percentiles(record: &Record) -> Chart {
     let spreads: Vec<Spread> =
         record.groups.iter().filter_map(|group| Spread::of(&group.name, &group.latency)).collect();
     let lines: Vec<Line> = spreads.iter().enumerate().map(|(n, spread)| spread.line(series(n))).collect();
-    let limits = limits(record, Timing::Latency, |_| true);
+    let limits = limits(&record.plan.objectives, Timing::Latency, |_| true);
     let nines = spreads.iter().map(Spread::nines).fold(1.0, f64::max);
     let mut table = Table::new(std::iter::once("percentile").chain(spreads.iter().map(|s| s.name.as_str())));
     for tick in (Scale::Nines { nines }).ticks(9) {
@@ -240,7 +243,7 @@ fn latency_over_time(record: &Record, time: &Time<'_>) -> Chart {
         nothing: "No event was received.",
     };
     let all = QUANTILES.map(|(name, of)| wanted(name, Fold::Worst, move |row| slowest(row, of)));
-    over_time(time, &words, &all, limits(record, Timing::Latency, |_| true))
+    over_time(time, &words, &all, limits(&record.plan.objectives, Timing::Latency, |_| true))
 }
 
 fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
@@ -262,7 +265,7 @@ fn latency_by_group(record: &Record, time: &Time<'_>) -> Chart {
         record.groups.iter().enumerate().map(|(n, group)| wanted(&group.name, Fold::Worst, of(n))).collect();
     // Only limits on the statistic that is drawn.
     let p99 = |stat| matches!(stat, Stat::Quantile(q) if (q - 0.99).abs() < 1e-9);
-    over_time(time, &words, &all, limits(record, Timing::Latency, p99))
+    over_time(time, &words, &all, limits(&record.plan.objectives, Timing::Latency, p99))
 }
 
 /// A cell of the heat map: its seconds, its bucket and its events per second.
@@ -290,7 +293,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
         let share = (1.0 + density).ln() / (1.0 + densest).ln().max(1e-9);
         num::low8(num::u64_of((share * 7.0).ceil())).clamp(1, 7)
     };
-    let limits = limits(record, Timing::Latency, |_| true);
+    let limits = limits(&record.plan.objectives, Timing::Latency, |_| true);
     let edges = rows.keys().flat_map(|b| [heat_floor_ns(*b), heat_floor_ns(b.saturating_add(1))]);
     let up = Scale::log(edges.chain(limits.iter().map(|(v, _)| *v)));
     let cells = cells.iter().map(|(x, bucket, density)| Cell {
@@ -395,7 +398,7 @@ fn ack_and_latency(record: &Record, time: &Time<'_>) -> Chart {
         wanted("received p50", Fold::Worst, |row| slowest(row, |b| b.p50_ns)),
         wanted("received p99", Fold::Worst, |row| slowest(row, |b| b.p99_ns)),
     ];
-    over_time(time, &words, &all, limits(record, Timing::Ack, |_| true))
+    over_time(time, &words, &all, limits(&record.plan.objectives, Timing::Ack, |_| true))
 }
 
 fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
@@ -417,7 +420,7 @@ fn lag_and_hiccups(record: &Record, time: &Time<'_>) -> Chart {
             (row.hiccup_max_ns > 0).then(|| num::f64_of(row.hiccup_max_ns))
         }),
     ];
-    over_time(time, &words, &all, limits(record, Timing::SendLag, |_| true))
+    over_time(time, &words, &all, limits(&record.plan.objectives, Timing::SendLag, |_| true))
 }
 
 fn cpu(time: &Time<'_>) -> Chart {

@@ -1,14 +1,18 @@
 //! Charts: each has a picture at two sizes, texts and a table of its numbers.
 
+mod capacity;
 mod catalogue;
 mod counts;
+mod frame;
 mod over_time;
 mod pen;
 mod plot;
 mod scale;
+mod scatter;
 mod spread;
 mod versus;
 
+pub(crate) use capacity::all as of_capacity;
 pub(crate) use catalogue::all;
 pub(crate) use versus::all as of_comparison;
 

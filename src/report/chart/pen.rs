@@ -155,9 +155,20 @@ impl Pen<'_> {
         let _ = self.backend.draw_rect(at(from.0, from.1), at(to.0, to.1), &style, true);
     }
 
-    pub(crate) fn dot(&mut self, (x, y): (f64, f64), radius: u32, ink: Ink) {
+    /// Fills the area inside of an outline.
+    pub(crate) fn area(&mut self, outline: &[(f64, f64)], ink: Ink) {
         let style = ShapeStyle { color: ink.sentinel().to_rgba(), filled: true, stroke_width: 0 };
-        let _ = self.backend.draw_circle(at(x, y), radius * 10, &style, true);
+        let _ = self.backend.fill_polygon(outline.iter().map(|(x, y)| at(*x, *y)), &style);
+    }
+
+    pub(crate) fn dot(&mut self, at: (f64, f64), radius: u32, ink: Ink) {
+        self.circle(at, f64::from(radius), ink);
+    }
+
+    /// A dot of any size.
+    pub(crate) fn circle(&mut self, (x, y): (f64, f64), radius: f64, ink: Ink) {
+        let style = ShapeStyle { color: ink.sentinel().to_rgba(), filled: true, stroke_width: 0 };
+        let _ = self.backend.draw_circle(at(x, y), num::low32(num::u64_of(radius * UNITS)), &style, true);
     }
 
     /// Draws text, vertically centred at `y`.
@@ -205,8 +216,7 @@ fn compact(svg: &str) -> String {
             continue;
         }
         close(&mut out, open.take());
-        let is_markup =
-            line.starts_with("<polyline") || line.starts_with("<circle") || line.starts_with("<text");
+        let is_markup = ["<polyline", "<polygon", "<circle", "<text"].iter().any(|tag| line.starts_with(tag));
         if is_markup {
             out.push_str(&element(line));
         } else {
@@ -296,6 +306,7 @@ mod tests {
             pen.rect((2.0, 0.0), (3.0, 2.0), Ink::Heat(3));
             pen.line(&[(0.0, 0.0), (1.5, 2.5)], Ink::Series(8));
             pen.dot((1.0, 1.0), 3, Ink::Series(1));
+            pen.area(&[(0.0, 0.0), (1.0, 0.0), (1.0, 1.5)], Ink::Series(8));
             pen.text((5.0, 5.0), "<b> & \"q\"", Side::End, Ink::Text);
         });
         insta::assert_snapshot!(svg);

@@ -1,6 +1,7 @@
 //! A picture with axes: cells, lines, limits, phases, marks, and labels that never overlap.
 
-use super::pen::{FONT, Ink, Pen, Side, draw, fit, width};
+use super::frame::{Frame, NARROW, ROW, WIDE, legend};
+use super::pen::{Ink, Pen, Side, draw, fit, width};
 use super::scale::{Scale, clock, clock_ticks, percentile, short};
 
 /// Formats a value of an axis.
@@ -65,68 +66,6 @@ pub(crate) struct Picture {
     pub(crate) narrow: (u32, u32, String),
 }
 
-/// Width of a picture and height of its plot, for the two sizes.
-const WIDE: (f64, f64) = (960.0, 240.0);
-const NARROW: (f64, f64) = (350.0, 210.0);
-const ROW: f64 = 20.0;
-
-/// An occupied box.
-type Taken = (f64, f64, f64, f64);
-
-struct Frame {
-    left: f64,
-    right: f64,
-    top: f64,
-    bottom: f64,
-    taken: Vec<Taken>,
-}
-
-impl Frame {
-    fn x(&self, share: f64) -> f64 {
-        self.left + share * (self.right - self.left)
-    }
-
-    fn y(&self, share: f64) -> f64 {
-        self.bottom - share * (self.bottom - self.top)
-    }
-
-    /// Reserves the space of a text if it is on the canvas and overlaps no other.
-    fn take(&mut self, x: f64, y: f64, text: &str, side: Side) -> bool {
-        let w = width(text);
-        let start = match side {
-            Side::Start => x,
-            Side::Middle => x - w / 2.0,
-            Side::End => x - w,
-        };
-        let new = (start - 3.0, y - FONT * 0.6, start + w + 3.0, y + FONT * 0.6);
-        let hits = |old: &Taken| new.0 < old.2 && old.0 < new.2 && new.1 < old.3 && old.1 < new.3;
-        if self.taken.iter().any(hits) {
-            return false;
-        }
-        self.taken.push(new);
-        true
-    }
-}
-
-/// Lays out the names of lines in rows that fit the width: (row, x, shortened name).
-fn legend(names: &[&str], total: f64) -> Vec<(usize, f64, String)> {
-    const SWATCH: f64 = 30.0;
-    let (mut row, mut x) = (0, 0.0);
-    names
-        .iter()
-        .map(|name| {
-            let shown = fit(name, total - SWATCH - 8.0);
-            let needed = SWATCH + width(&shown) + 16.0;
-            if x > 0.0 && x + needed - 16.0 > total {
-                (row, x) = (row + 1, 0.0);
-            }
-            let at = x;
-            x += needed;
-            (row, at, shown)
-        })
-        .collect()
-}
-
 impl Plot<'_> {
     /// Draws it at both sizes.
     pub(crate) fn picture(&self) -> Picture {
@@ -143,13 +82,7 @@ impl Plot<'_> {
         let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
         let strip = if self.backdrop.is_some() { ROW } else { 4.0 };
         let top = rows * ROW + 4.0 + ROW + strip;
-        let mut frame = Frame {
-            left: widest.min(total / 4.0) + 12.0,
-            right: total - 12.0,
-            top,
-            bottom: top + plot,
-            taken: vec![],
-        };
+        let mut frame = Frame::new((widest.min(total / 4.0) + 12.0, total - 12.0), (top, top + plot));
         let height = frame.bottom + 46.0;
         let elements = draw((total, height), |pen| {
             for ((row, x, name), line) in legend.iter().zip(&named) {
@@ -170,7 +103,7 @@ impl Plot<'_> {
             for line in &self.lines {
                 self.line(pen, &frame, line);
             }
-            self.limits(pen, &mut frame);
+            frame.limits(pen, self.up, &self.limits);
         });
         let pixels = |v: f64| crate::num::low32(crate::num::u64_of(v));
         (pixels(total), pixels(height), elements)
@@ -200,36 +133,16 @@ impl Plot<'_> {
     }
 
     fn grid(&self, pen: &mut Pen<'_>, frame: &mut Frame, up: &[(f64, String)], wanted: u32) {
-        let mut last = f64::INFINITY;
-        for (share, text) in up {
-            let y = frame.y(*share);
-            pen.line(&[(frame.left, y), (frame.right, y)], Ink::Grid);
-            if last - y >= ROW * 0.8 {
-                pen.text((frame.left - 6.0, y), text, Side::End, Ink::Muted);
-                last = y;
-            }
-        }
+        frame.rows(pen, up);
         let across = self.across();
         let named: Vec<(f64, String)> = match self.across {
             Across::Time(to) => clock_ticks(to, wanted).into_iter().map(|t| (t, clock(t, to))).collect(),
             Across::Nines(_) => across.ticks(wanted).into_iter().map(|n| (n, percentile(n))).collect(),
         };
-        let y = frame.bottom + 14.0;
         for (value, text) in named {
-            let x = frame.x(across.position(value));
-            pen.line(&[(x, frame.bottom), (x, frame.bottom + 4.0)], Ink::Axis);
-            // Must not cross the right edge of the canvas.
-            let middle = x.min(frame.right + 12.0 - width(&text) / 2.0 - 1.0);
-            if frame.take(middle, y, &text, Side::Middle) {
-                pen.text((middle, y), &text, Side::Middle, Ink::Muted);
-            }
+            frame.tick(pen, across.position(value), &text);
         }
-        pen.line(
-            &[(frame.left, frame.top), (frame.left, frame.bottom), (frame.right, frame.bottom)],
-            Ink::Axis,
-        );
-        let title = fit(self.titles.0, frame.right - frame.left);
-        pen.text((frame.right, frame.bottom + 34.0), &title, Side::End, Ink::Muted);
+        frame.edge(pen, self.titles.0);
     }
 
     fn cells(&self, pen: &mut Pen<'_>, frame: &Frame) {
@@ -268,29 +181,6 @@ impl Plot<'_> {
                 [] => {}
                 [one] => pen.dot(*one, 3, line.ink),
                 many => pen.line(&straight(many), line.ink),
-            }
-        }
-    }
-
-    fn limits(&self, pen: &mut Pen<'_>, frame: &mut Frame) {
-        let height = |frame: &Frame, value: f64| frame.y(self.up.position(value));
-        let heights: Vec<f64> = self.limits.iter().map(|(value, _)| height(frame, *value)).collect();
-        for y in &heights {
-            pen.line(&[(frame.left, *y), (frame.right, *y)], Ink::Limit);
-        }
-        let (top, bottom) = (frame.top, frame.bottom);
-        for (&y, (_, name)) in heights.iter().zip(&self.limits) {
-            let name = fit(name, frame.right - frame.left - 12.0);
-            // Above or below the line, on the right or left, or no label; never struck through by another limit's line.
-            let struck = |at: f64| heights.iter().any(|line| (line - at).abs() < ROW / 2.0);
-            let places = [(frame.right - 4.0, Side::End), (frame.left + 6.0, Side::Start)];
-            let free = [-9.0, 10.0]
-                .into_iter()
-                .flat_map(|off| places.map(|(x, side)| (x, y + off, side)))
-                .filter(|(_, y, _)| *y > top + 6.0 && *y < bottom - 6.0 && !struck(*y))
-                .find(|(x, y, side)| frame.take(*x, *y, &name, *side));
-            if let Some((x, y, side)) = free {
-                pen.text((x, y), &name, side, Ink::Limit);
             }
         }
     }

@@ -2,11 +2,16 @@
 
 use crate::num;
 
+/// Values that span more than this factor are on a logarithmic axis.
+const MOST_EVEN: f64 = 4.0;
+
 /// An axis; positions are fractions of its length, from its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Scale {
     /// From 0 to a value above it.
     Linear { to: f64 },
+    /// From one value to a larger one, evenly.
+    Between { from: f64, to: f64 },
     /// As `Linear`, with ticks at powers of two.
     Bytes { to: f64 },
     /// From one positive value to a larger one.
@@ -40,10 +45,29 @@ impl Scale {
         Self::Log { from: 10_f64.powf(from), to: 10_f64.powf(to) }
     }
 
+    /// An axis for the positive `values`: logarithmic if they span more than a factor of four. It does not start at 0.
+    pub(crate) fn spread(values: impl IntoIterator<Item = f64>) -> Self {
+        let (mut low, mut high) = (f64::INFINITY, 0.0_f64);
+        for value in values.into_iter().filter(|v| v.is_finite() && *v > 0.0) {
+            low = low.min(value);
+            high = high.max(value);
+        }
+        if high == 0.0 {
+            return Self::Linear { to: 1.0 };
+        }
+        if high > low * MOST_EVEN {
+            let margin = (high / low).powf(0.04);
+            return Self::Log { from: low / margin, to: high * margin };
+        }
+        let margin = ((high - low) * 0.08).max(high * 0.05);
+        Self::Between { from: (low - margin).max(0.0), to: high + margin }
+    }
+
     /// The position of a value, 0 to 1; a value outside is at the edge.
     pub(crate) fn position(self, value: f64) -> f64 {
         let share = match self {
             Self::Linear { to } | Self::Bytes { to } => value / to,
+            Self::Between { from, to } => (value - from) / (to - from),
             Self::Log { from, to } => (value.max(from) / from).log10() / (to / from).log10(),
             Self::Nines { nines } => value / nines,
         };
@@ -54,6 +78,13 @@ impl Scale {
     pub(crate) fn ticks(self, wanted: u32) -> Vec<f64> {
         match self {
             Self::Linear { to } => steps(to, round_step(to / f64::from(wanted.max(1)))),
+            Self::Between { from, to } => {
+                let step = round_step((to - from) / f64::from(wanted.max(1)));
+                let first = (from / step - 1e-9).ceil();
+                // Never −0.
+                let at = |n: f64| (first + n) * step + 0.0;
+                steps((to / step - first).max(0.0), 1.0).into_iter().map(at).collect()
+            }
             Self::Bytes { to } => {
                 steps(to, 2_f64.powf((to / f64::from(wanted.max(1))).max(1.0).log2().ceil()))
             }
@@ -152,8 +183,17 @@ mod tests {
         assert_eq!(Scale::Linear { to: 10_800.0 }.ticks(5), [0.0, 5000.0, 10_000.0]);
         assert_eq!(Scale::Log { from: 90.0, to: 3000.0 }.ticks(5), [100.0, 200.0, 500.0, 1000.0, 2000.0]);
         assert_eq!(Scale::Log { from: 1.0, to: 3.6e12 }.ticks(6), [1.0, 1e3, 1e6, 1e9, 1e12]);
+        assert_eq!(Scale::Between { from: 35_300.0, to: 41_900.0 }.ticks(4), [36_000.0, 38_000.0, 40_000.0]);
         assert_eq!(clock_ticks(62.0, 6), [0.0, 15.0, 30.0, 45.0, 60.0]);
         assert_eq!(clock(3905.0, 7200.0), "1:05:05");
+    }
+
+    #[test]
+    fn a_spread_of_more_than_four_is_logarithmic() {
+        assert!(matches!(Scale::spread([10_000.0, 38_000.0]), Scale::Between { .. }));
+        assert!(matches!(Scale::spread([10_000.0, 42_000.0]), Scale::Log { .. }));
+        let one = Scale::spread([38_000.0]);
+        assert!((one.position(38_000.0) - 0.5).abs() < 1e-9 && one.ticks(4).len() > 1, "{one:?}");
     }
 
     #[test]
@@ -182,7 +222,7 @@ mod tests {
             values in proptest::collection::vec(0.0..4e12_f64, 0..9),
             wanted in 2_u32..9,
         ) {
-            for scale in [Scale::linear(values.clone()), Scale::log(values.clone())] {
+            for scale in [Scale::linear(values.clone()), Scale::log(values.clone()), Scale::spread(values.clone())] {
                 let ticks = scale.ticks(wanted);
                 prop_assert!(ticks.len() <= 14, "{ticks:?}");
                 for at in values.iter().chain(&ticks) {
