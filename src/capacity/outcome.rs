@@ -1,7 +1,7 @@
 //! From the record of a run to a trial: what came of it, and what limited it, by recorded evidence alone.
 //!
 //! A run whose verdict is `pass` has passed, whatever the machine did: lateness of the harness only makes figures worse. A run
-//! that others disturbed so far that it is unfit or inconclusive is no evidence, whether it passed or not, so that the choice
+//! that others disturbed so far that it is unfit or inconclusive does not count, whether it passed or not, so that the choice
 //! does not depend on the result.
 
 use super::account::Resource;
@@ -108,7 +108,7 @@ struct Finding {
 }
 
 impl Finding {
-    /// A run that is no evidence.
+    /// A run that says nothing about the bus.
     fn nothing(outcome: Outcome, reason: Option<String>) -> Self {
         Self { outcome, limit: None, reason: reason.map(|reason| sentence(&reason)) }
     }
@@ -220,8 +220,8 @@ fn why(record: &Record) -> String {
         .unwrap_or_else(|| "the run could not be judged".to_owned())
 }
 
-/// Cores that tickgate, the broker on this machine and the kernel on their behalf used; `None` where they cannot be told from
-/// those of others.
+/// Cores that tickgate, the broker on this machine and the kernel on their behalf used; `None` where they cannot be
+/// distinguished from those of others.
 fn own_cores(record: &Record) -> Option<f64> {
     let machine = record.health.machine.as_ref()?;
     Some((machine.busy_cores - (machine.others_cores? - machine.stolen_cores)).max(0.0))
