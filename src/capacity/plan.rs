@@ -373,3 +373,6 @@ fn without_audit(plan: &mut Plan) {
 fn dropped(objective: &Objective, why: &str) -> Dropped {
     Dropped { what: format!("{} {}", objective.name(), objective.requirement()), why: why.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

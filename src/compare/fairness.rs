@@ -70,7 +70,7 @@ const IN_WORDS: [InWords; 5] = [
     ("an event is confirmed by", |r| (words(r).confirmed_by)(&r.plan.bus)),
     ("the disk is forced", |r| (words(r).forced)(&r.plan.bus, &r.broker.mode)),
     ("events sent together", |r| (words(r).sent)(&r.plan.bus)),
-    ("events fetched together", |r| (words(r).fetched)(&r.plan)),
+    ("events fetched together", |r| (words(r).fetched)(&r.plan.bus, r.broker.pushed())),
     ("handled events are acknowledged", |r| (words(r).acknowledged)(&r.plan.bus)),
 ];
 
@@ -141,6 +141,9 @@ fn settings(record: &Record) -> BTreeMap<String, String> {
         None => true,
     });
     all.retain(|key, _| !IDLE.contains(&key.as_str()));
+    if record.broker.pushed().all() {
+        all.remove(&format!("bus.{kind}.pull_batch"));
+    }
     let asked = |name: &str| {
         [format!("bus.{name}"), format!("bus.{kind}.{name}")].iter().any(|key| all.contains_key(key))
     };

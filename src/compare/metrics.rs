@@ -57,6 +57,14 @@ pub struct Metric {
     pub(super) of: fn(&Record) -> Figure,
 }
 
+impl Metric {
+    /// The figure of a run; `None` where it has none.
+    #[must_use]
+    pub fn figure(&self, record: &Record) -> Option<f64> {
+        (self.of)(record).ok()
+    }
+}
+
 const fn metric(
     name: &'static str,
     title: &'static str,

@@ -6,19 +6,13 @@ use super::contrast::Contrast;
 use super::groups;
 use super::load::Load;
 use super::metrics::Measured;
-use super::{Ledger, METRICS, Outcome, Pair, Steady, Trial};
+use super::steady::steady;
+use super::{Ledger, METRICS, Outcome, Pair, Trial};
 use crate::num;
-use crate::record::{End, Group, PhaseName, Record, Row};
-use crate::stats;
+use crate::record::{End, Group, Record};
 
 /// Points of a percentile curve.
 const POINTS: u32 = 64;
-/// A trend counts if its p-value is at most this …
-const TREND_P: f64 = 0.01;
-/// … and if the halves of the measure phase differ by this factor.
-const TREND_SIZE: f64 = 1.25;
-/// Fewest measured seconds for a trend test.
-const TREND_SECONDS: usize = 8;
 
 impl Trial {
     /// A run with a record.
@@ -45,7 +39,7 @@ impl Trial {
             reason,
             verdict: Some(record.verdict),
             load: Load::of(record),
-            ledger: ledger(record),
+            ledger: Ledger::of(record),
             figures,
             missing,
             groups: groups::figures(record),
@@ -68,19 +62,22 @@ impl Trial {
     }
 }
 
-/// The ledger of a run; undelivered events count as lost only if it completed with all workers alive.
-fn ledger(record: &Record) -> Ledger {
-    let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum::<u64>();
-    let undelivered = sum(|g| g.lost);
-    let claimed = record.run.end == End::Completed && record.health.dead_workers.is_empty();
-    Ledger {
-        lost: if claimed { undelivered } else { 0 },
-        open: sum(|g| g.pending) + if claimed { 0 } else { undelivered },
-        corrupt: sum(|g| g.corrupt),
-        duplicate: sum(|g| g.duplicate),
-        reordered: sum(|g| g.reordered),
-        expected: if claimed { sum(|g| g.expected) } else { 0 },
-        delivered: sum(|g| g.delivered),
+impl Ledger {
+    /// The ledger of a run; undelivered events count as lost only if it completed with all workers alive.
+    #[must_use]
+    pub fn of(record: &Record) -> Self {
+        let sum = |of: fn(&Group) -> u64| record.groups.iter().map(of).sum::<u64>();
+        let undelivered = sum(|g| g.lost);
+        let claimed = record.run.end == End::Completed && record.health.dead_workers.is_empty();
+        Self {
+            lost: if claimed { undelivered } else { 0 },
+            open: sum(|g| g.pending) + if claimed { 0 } else { undelivered },
+            corrupt: sum(|g| g.corrupt),
+            duplicate: sum(|g| g.duplicate),
+            reordered: sum(|g| g.reordered),
+            expected: if claimed { sum(|g| g.expected) } else { 0 },
+            delivered: sum(|g| g.delivered),
+        }
     }
 }
 
@@ -143,27 +140,4 @@ fn curve(record: &Record) -> Vec<(f64, u64)> {
     };
     let points = (0..=POINTS).map(|point| f64::from(point) / f64::from(POINTS) * end);
     points.map_while(|nines| Some((nines, at(nines)?))).collect()
-}
-
-/// Tests the latency of the measured seconds for a trend. Neighbouring seconds are correlated, so the test alone raises
-/// false alarms: a trend must be large too.
-fn steady(timeline: &[Row]) -> Option<Steady> {
-    let measured = timeline.iter().filter(|row| row.phase == PhaseName::Measure);
-    let medians: Vec<f64> = measured
-        .filter_map(|row| {
-            row.groups
-                .iter()
-                .filter(|g| g.latency.count > 0)
-                .map(|g| num::f64_of(g.latency.p50_ns))
-                .reduce(f64::max)
-        })
-        .collect();
-    if medians.len() < TREND_SECONDS {
-        return None;
-    }
-    let trend = stats::trend(&medians)?;
-    let (first, second) = medians.split_at(medians.len() / 2);
-    let halves = stats::median(second)? / stats::median(first)?.max(1.0);
-    let large = !(1.0 / TREND_SIZE..=TREND_SIZE).contains(&halves);
-    Some(Steady { tau: trend.tau, p: trend.p, halves, steady: !(large && trend.p <= TREND_P) })
 }

@@ -16,7 +16,7 @@ pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
-pub use product::{BusKind, Product, Words};
+pub use product::{BusKind, Product, Pushed, Words};
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;

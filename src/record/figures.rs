@@ -139,6 +139,10 @@ pub struct Load {
     /// The step, burst or phase with the smallest share offered before its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub least_offered: Option<Offered>,
+    /// Share of the measure phase in which as many events were in flight as `bus.window` allows, of the generator with most;
+    /// absent in a record of an earlier version, and where the driver does not report it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window_full: Option<f64>,
     /// Events/s of the schedule over the measure phase.
     pub offered_rate: f64,
     /// Events/s handed to the client over the measure phase.
@@ -452,6 +456,13 @@ pub struct Resources {
     /// Events in the run's stream at the end of the drain, by the broker's account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_events: Option<u64>,
+    /// Share of the measure phase in which the disk of the broker's store was busy, by any process; absent where it is not a
+    /// disk of this machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk_busy: Option<f64>,
+    /// Share of the memory of this machine, or of its control group, that tickgate and the broker used at their peak.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub memory_used: Option<f64>,
 }
 
 /// What a figure of stored bytes counts.

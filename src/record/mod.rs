@@ -25,7 +25,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::plan::{Ns, Plan, choices};
+use crate::plan::{Ns, Plan, Pushed, choices};
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.record/1";
@@ -209,6 +209,19 @@ pub struct Made {
     pub differences: Vec<String>,
 }
 
+impl Broker {
+    /// The run's consumers that the broker pushes to. Those of a stream that is like no other are pulled from.
+    #[must_use]
+    pub fn pushed(&self) -> Pushed {
+        let consumers = self.made.iter().flat_map(|made| &made.consumers);
+        let subject = |consumer: &serde_json::Map<_, _>| consumer.get("deliver_subject").cloned();
+        let pushed = consumers.clone().filter_map(subject).filter(|subject: &serde_json::Value| {
+            subject.as_str().is_some_and(|subject| !subject.is_empty())
+        });
+        Pushed { consumers: pushed.count(), of: consumers.count() }
+    }
+}
+
 impl Made {
     /// What the user should know before the load.
     #[must_use]
@@ -279,6 +292,9 @@ pub const AUDIT_FAILED: &str = "audit-failed";
 
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";
+
+/// Kind of the [`Mark`] of a load that was ended early, since an objective could not be met any more; its detail says which.
+pub const CURTAILED: &str = "curtailed";
 
 /// Something that happened during the run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

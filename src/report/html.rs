@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use sha2::{Digest as _, Sha256};
 
 use super::chart::{self, Chart};
+use super::reasons::{self, Reason};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
 use super::{Beside, command, rates, show, style, words};
@@ -32,7 +33,7 @@ struct Page<'a> {
     sentence: String,
     key: Vec<(&'static str, String)>,
     objectives: Vec<Objective>,
-    reasons: Vec<sections::Reason>,
+    reasons: Vec<Reason>,
     claims: Vec<(Claim, &'static str)>,
     no_objectives: &'static str,
     rates: Table,
@@ -116,7 +117,7 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         sentence: words::verdict(record),
         key: sections::key(record),
         objectives: record.objectives.iter().map(objective).collect(),
-        reasons: sections::reasons(record),
+        reasons: reasons::reasons(record),
         claims: claims::of_run(record).iter().map(plain_claim).collect(),
         no_objectives: words::no_objectives(record),
         rates: rates::rates(record),

@@ -74,7 +74,7 @@ pub(crate) fn summary(record: &Record) -> String {
 
 /// Why something did not pass, and the next steps.
 fn reasons(record: &Record) -> Option<String> {
-    let reasons = sections::reasons(record);
+    let reasons = super::reasons::reasons(record);
     let mut out = "### Why, and what to do next\n\n".to_owned();
     for reason in reasons.iter().take(LISTED) {
         let next = if reason.next.is_empty() {

@@ -1,8 +1,29 @@
-//! The reasons of a result for a terminal, where objectives and ledger are just above: each thing is said once.
+//! Why a run did not pass, and what to do next: each thing is said once, in a terminal also what the tables above say.
 
-use super::sections::{self, Reason};
 use super::show;
-use crate::record::{ObjectiveResult, Record};
+use super::words;
+use crate::plan::Objective;
+use crate::record::{ObjectiveResult, Record, Verdict};
+use crate::verdict::{self, Explanation, Untimed};
+
+/// A reason and the next step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Reason {
+    pub(crate) kind: &'static str,
+    pub(crate) what: String,
+    pub(crate) why: String,
+    /// `why` without what the table of objectives and the ledger show; may be empty.
+    pub(crate) beyond: String,
+    pub(crate) next: String,
+}
+
+impl Reason {
+    /// A reason that no table shows. Texts from outside are sanitised.
+    pub(crate) fn new(kind: &'static str, what: String, why: &str, next: &str) -> Self {
+        let why = show::plain(why);
+        Self { kind, what, beyond: why.clone(), why, next: show::plain(next) }
+    }
+}
 
 /// Reasons with the same next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,86 +34,163 @@ pub(crate) struct Advice {
     pub(crate) next: String,
 }
 
-/// The reasons by their next step, in the order of their first mention.
+/// The reasons by their next step, in the order of their first mention, for a terminal.
 pub(crate) fn advice(record: &Record) -> Vec<Advice> {
-    let mut all: Vec<Advice> = Vec::new();
-    for reason in sections::reasons(record) {
-        let line = line(record, &reason);
-        match all.iter_mut().find(|known| !known.next.is_empty() && known.next == reason.next) {
-            Some(known) => known.reasons.push(line),
-            None => all.push(Advice { reasons: vec![line], next: reason.next }),
+    let mut all: Vec<(Vec<(String, String)>, String)> = Vec::new();
+    for Reason { what, beyond, next, .. } in reasons(record) {
+        match all.iter_mut().find(|(_, known)| !known.is_empty() && *known == next) {
+            Some((lines, _)) => match lines.iter_mut().find(|(_, why)| *why == beyond) {
+                Some((known, _)) => *known = format!("{known}; {what}"),
+                None => lines.push((what, beyond)),
+            },
+            None => all.push((vec![(what, beyond)], next)),
+        }
+    }
+    let line = |(what, why): (String, String)| {
+        if why.is_empty() { format!("{what}: missed") } else { format!("{what}: {why}") }
+    };
+    let advice = |(lines, next): (Vec<_>, _)| Advice { reasons: lines.into_iter().map(line).collect(), next };
+    all.into_iter().map(advice).collect()
+}
+
+/// Every reason why something did not pass, and the harness's own part in the figures; each only once.
+pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
+    let mut all: Vec<Reason> = Vec::new();
+    if let Some(reason) = &record.run.reason {
+        all.push(Reason::new("inconclusive", "The run did not complete".into(), reason, ""));
+    }
+    let missed = missed(record);
+    let untimed: Vec<&Missed<'_>> = missed.iter().filter(|missed| missed.only_untimed().is_some()).collect();
+    for of in &missed {
+        let reason = of.reason();
+        match all.iter_mut().find(|r| r.why == reason.why) {
+            Some(known) if known.what == "The run did not complete" => {}
+            Some(known) if of.only_untimed().is_none() => known.what = format!("{}; {}", known.what, of.name),
+            // All objectives of this kind are in the reason of the first.
+            _ if untimed.len() > 1 && of.only_untimed().is_some() => {
+                if untimed.first().is_some_and(|first| std::ptr::eq(*first, of)) {
+                    all.push(of_untimed(&untimed));
+                }
+            }
+            _ => all.push(reason),
+        }
+    }
+    once(record, &mut all);
+    all.extend(words::left_out(record));
+    for reason in &record.health.reasons {
+        let what = format!("The harness's own part ({})", show::plain(&reason.rule));
+        let reason = Reason::new("note", what, &reason.seen, &reason.next);
+        if all.iter().all(|known| known.why != reason.why) {
+            all.push(reason);
         }
     }
     all
 }
 
-fn line(record: &Record, reason: &Reason) -> String {
-    let objective = record
-        .objectives
-        .iter()
-        .find(|o| o.reason.as_deref().is_some_and(|why| show::plain(why) == reason.why));
-    let why = objective.map_or(reason.why.as_str(), |objective| beyond_the_table(objective, &reason.why));
-    let why = without_refusals(record, why);
-    if why.is_empty() { format!("{}: missed", reason.what) } else { format!("{}: {why}", reason.what) }
+/// An objective that did not pass.
+struct Missed<'a> {
+    result: &'a ObjectiveResult,
+    name: String,
+    /// The parts of its reason, where it is that of this version.
+    explanation: Option<Explanation>,
 }
 
-/// A reason without the observation, the limit and the margin, which are a row of the table of objectives.
-fn beyond_the_table<'a>(objective: &ObjectiveResult, why: &'a str) -> &'a str {
-    let Some(observed) = &objective.observed else { return why };
-    let known = show::plain(&format!("{observed} observed, {} wanted", objective.limit));
-    let Some(rest) = why.strip_prefix(&known) else { return why };
-    let margin = objective.margin.map(|margin| format!(", {} the limit", show::margin(margin)));
-    let rest = margin.and_then(|margin| rest.strip_prefix(&margin)).unwrap_or(rest);
-    rest.trim_start_matches([',', ';', ' '])
+impl Missed<'_> {
+    /// The events without a time, where there is no other reason.
+    fn only_untimed(&self) -> Option<&Untimed> {
+        self.explanation.as_ref().and_then(Explanation::only_untimed)
+    }
+
+    fn reason(&self) -> Reason {
+        let why = self.result.reason.as_deref().unwrap_or("no reason given");
+        let next = self.result.next.as_deref().unwrap_or_default();
+        let reason = Reason::new(self.result.verdict.as_str(), self.name.clone(), why, next);
+        let beyond = self.explanation.as_ref().map(|parts| show::plain(&parts.beyond_the_tables()));
+        Reason { beyond: beyond.unwrap_or_else(|| reason.beyond.clone()), ..reason }
+    }
 }
 
-/// A reason without why events were refused, which the ledger says.
-fn without_refusals(record: &Record, why: &str) -> String {
-    record
-        .load
-        .why_refused()
-        .map_or_else(|| why.to_owned(), |refused| why.replace(&format!(" ({})", show::plain(&refused)), ""))
+/// The objectives that did not pass. Results are in the order of the plan's objectives.
+fn missed(record: &Record) -> Vec<Missed<'_>> {
+    let of_plan = |at: usize, result: &ObjectiveResult| -> Option<&Objective> {
+        record.plan.objectives.get(at).filter(|objective| objective.name() == result.name)
+    };
+    let results = record.objectives.iter().enumerate();
+    results
+        .filter(|(_, result)| result.verdict != Verdict::Pass)
+        .map(|(at, result)| Missed {
+            result,
+            name: show::plain(&format!("{} {}", result.name, words::limit(result))),
+            explanation: of_plan(at, result)
+                .filter(|_| result.verdict == Verdict::Fail)
+                .and_then(|objective| verdict::explanation(record, objective))
+                .filter(|parts| result.reason.as_ref().is_some_and(|reason| *reason == parts.to_string())),
+        })
+        .collect()
+}
+
+/// One reason for all objectives about times whose due events do not all have one. The counts differ between what is
+/// published once and what is due to several groups.
+fn of_untimed(missed: &[&Missed<'_>]) -> Reason {
+    let mut by_count: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut of_run: Vec<Option<&str>> = Vec::new();
+    let mut silent: Vec<String> = Vec::new();
+    for (of, untimed) in missed.iter().filter_map(|of| Some((of, of.only_untimed()?))) {
+        let count = format!("{} of {} due events", untimed.events, untimed.due);
+        match by_count.iter_mut().find(|(known, _)| *known == count) {
+            Some((_, names)) => names.push(&of.name),
+            None => by_count.push((count, vec![&of.name])),
+        }
+        of_run.push(untimed.of_run.as_deref());
+        for name in &untimed.silent {
+            if !silent.contains(name) {
+                silent.push(name.clone());
+            }
+        }
+    }
+    of_run.dedup();
+    let (what, count) = match &by_count[..] {
+        [(count, names)] => (names.join("; "), count.clone()),
+        _ => {
+            let what = by_count.iter().map(|(count, names)| format!("{} ({count})", names.join("; ")));
+            (what.collect::<Vec<_>>().join("; "), "these events".to_owned())
+        }
+    };
+    // Losses are counted in the scope of an objective, so that they may differ.
+    let of_run = match of_run[..] {
+        [Some(of_run)] => format!(" (in the whole run {of_run})"),
+        _ => String::new(),
+    };
+    let silent = if silent.is_empty() {
+        String::new()
+    } else {
+        format!("; {} received nothing", silent.join(" and "))
+    };
+    let next = missed.first().and_then(|first| first.result.next.as_deref()).unwrap_or_default();
+    let why = format!("{count} have no time{of_run}{silent}");
+    let beyond = show::plain(&format!("{count} have no time{silent}"));
+    Reason { beyond, ..Reason::new(Verdict::Fail.as_str(), what, &why, next) }
+}
+
+/// Leaves out why events were refused where the ledger says it, and where an earlier reason does.
+fn once(record: &Record, all: &mut [Reason]) {
+    let Some(refused) = record.load.why_refused() else { return };
+    let refused = show::plain(&refused);
+    let forms = [format!(" ({refused})"), format!("; {refused}")];
+    let without = |text: &str| forms.iter().fold(text.to_owned(), |text, form| text.replace(form, ""));
+    let mut said = false;
+    for reason in all {
+        reason.beyond = without(&reason.beyond);
+        let has = reason.why.contains(&refused);
+        if said {
+            reason.why = without(&reason.why);
+        }
+        said |= has;
+    }
 }
 
 /// What a mark says, unless the reason of the run's end says it too.
 pub(crate) fn mark_detail<'a>(record: &Record, detail: &'a str) -> Option<&'a str> {
     let said = record.run.reason.as_ref().is_some_and(|reason| reason.contains(detail));
     (!said && !detail.is_empty()).then_some(detail)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::record::Verdict;
-
-    fn result(reason: &str) -> ObjectiveResult {
-        ObjectiveResult {
-            name: "ack.p99".into(),
-            limit: "< 5ms".into(),
-            means: None,
-            observed: Some("9ms".into()),
-            observed_value: Some(9e6),
-            limit_value: 5e6,
-            samples: 10,
-            margin: Some(-0.8),
-            verdict: Verdict::Fail,
-            reason: Some(reason.into()),
-            next: None,
-        }
-    }
-
-    #[test]
-    fn what_the_table_says_is_not_said_again() {
-        let of = |why: &'static str| beyond_the_table(&result(why), why);
-        assert_eq!(of("9ms observed, < 5ms wanted, 80 % beyond the limit"), "");
-        assert_eq!(
-            of("9ms observed, < 5ms wanted, 80 % beyond the limit; most in second 7"),
-            "most in second 7"
-        );
-        assert_eq!(
-            of("9ms observed, < 5ms wanted; 3 of 9 due events have no time"),
-            "3 of 9 due events have no time"
-        );
-        assert_eq!(of("others used 1.6 of 2 cores"), "others used 1.6 of 2 cores");
-    }
 }

@@ -7,7 +7,7 @@ use crate::num;
 use crate::plan::Content;
 use crate::record::{
     Brief, Broker, End, Environment, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources,
-    StoreBytes, Verdict,
+    StoreBytes,
 };
 
 /// Pairs of name and value.
@@ -17,15 +17,6 @@ pub(crate) type Facts = Vec<(String, String)>;
 const LOST: usize = 50;
 /// Maximum number of marks listed.
 const MARKS: usize = 100;
-
-/// A reason and the next step.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Reason {
-    pub(crate) kind: &'static str,
-    pub(crate) what: String,
-    pub(crate) why: String,
-    pub(crate) next: String,
-}
 
 /// The line below the title: broker, acknowledgement, time and run id.
 pub(crate) fn under(record: &Record) -> String {
@@ -49,42 +40,6 @@ pub(crate) fn key(record: &Record) -> Vec<(&'static str, String)> {
         ("lost", sum(|g| g.lost)),
         ("reordered", sum(|g| g.reordered)),
     ]
-}
-
-/// Every reason why something did not pass, and the harness's own part in the figures; each only once.
-pub(crate) fn reasons(record: &Record) -> Vec<Reason> {
-    let mut all: Vec<Reason> = Vec::new();
-    if let Some(reason) = &record.run.reason {
-        all.push(Reason {
-            kind: "inconclusive",
-            what: "The run did not complete".into(),
-            why: show::plain(reason),
-            next: String::new(),
-        });
-    }
-    for o in record.objectives.iter().filter(|o| o.verdict != Verdict::Pass) {
-        let why = show::plain(o.reason.as_deref().unwrap_or("no reason given"));
-        let next = show::plain(o.next.as_deref().unwrap_or(""));
-        let name = show::plain(&format!("{} {}", o.name, words::limit(o)));
-        match all.iter_mut().find(|r| r.why == why) {
-            Some(known) if known.what == "The run did not complete" => {}
-            Some(known) => known.what = format!("{}; {name}", known.what),
-            None => all.push(Reason { kind: o.verdict.as_str(), what: name, why, next }),
-        }
-    }
-    all.extend(words::left_out(record));
-    for reason in &record.health.reasons {
-        let why = show::plain(&reason.seen);
-        if all.iter().all(|known| known.why != why) {
-            all.push(Reason {
-                kind: "note",
-                what: format!("The harness's own part ({})", show::plain(&reason.rule)),
-                why,
-                next: show::plain(&reason.next),
-            });
-        }
-    }
-    all
 }
 
 /// A path of events through the run, as stages.

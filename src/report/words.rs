@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::sections::Reason;
+use super::reasons::Reason;
 use super::show;
 use crate::record::{End, Node, ObjectiveResult, Process, Record, Run, Verdict};
 
@@ -43,11 +43,9 @@ fn comparison(objective: &ObjectiveResult) -> &str {
 /// What the plan leaves out of its profile, and why.
 pub(crate) fn left_out(record: &Record) -> impl Iterator<Item = Reason> {
     let with = if record.plan.load.is_closed() { "with load.rate = \"max\"" } else { "of this trial" };
-    record.plan.dropped.iter().map(move |dropped| Reason {
-        kind: "note",
-        what: show::plain(&format!("Left out {with}: {}", dropped.what)),
-        why: show::plain(&dropped.why),
-        next: String::new(),
+    record.plan.dropped.iter().map(move |dropped| {
+        let what = show::plain(&format!("Left out {with}: {}", dropped.what));
+        Reason::new("note", what, &dropped.why, "")
     })
 }
 

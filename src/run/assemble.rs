@@ -164,6 +164,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
         measured_acked,
         measured_unsent_own: all.iter().flat_map(|g| &g.measured_unsent_own).sum(),
         least_offered: least.map(by_step::offered_words),
+        window_full: None,
         offered_rate: rate(measured_intended),
         sent_rate: rate(measured_sent),
         acked_rate: rate(measured_acked),

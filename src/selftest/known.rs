@@ -2,7 +2,7 @@
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, Stretch};
 use crate::num;
-use crate::plan::{Arrival, Burst, Ns, Plan, Rate, Span, grammar};
+use crate::plan::{Arrival, Burst, Ns, Plan, Rate, Spacing, Span, Steps, grammar};
 use crate::record::{Record, Verdict};
 use crate::run::RunError;
 use crate::run::simulated::{Scenario, simulate};
@@ -32,13 +32,14 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 11] = [
+pub const ALL: [Known; 12] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
     ("M/D/1 queue", queue),
     ("reordering (RFC 4737)", reordering),
     ("burst", burst),
+    ("load of steps", steps),
     ("tail loss", tail_loss),
     ("loss of a symbol", symbol_loss),
     ("duplicate across a reconnect", reconnect),
@@ -60,6 +61,29 @@ impl Answers {
             reported: show(reported_ns),
             right: (expected_ns - reported_ns).abs() <= within_ns,
         });
+    }
+
+    /// A number of events that may be off by `within`.
+    fn events(&mut self, figure: &str, expected: u64, reported: u64, within: u64) {
+        self.1.push(Answer {
+            run: self.0,
+            figure: figure.to_owned(),
+            expected: format!("{expected} ± {within}"),
+            reported: reported.to_string(),
+            right: expected.abs_diff(reported) <= within,
+        });
+    }
+
+    /// The mean wait of an M/D/1 queue, against the means of ten independent runs: they give the error of their mean,
+    /// without assumptions on how waits depend on each other.
+    fn mean_wait(&mut self, utilisation: f64, service_ns: f64, means: [f64; 10]) {
+        /// Student's t of 9 degrees of freedom at 99.9 %, two-sided.
+        const T9: f64 = 4.781;
+        let mean = means.iter().sum::<f64>() / 10.0;
+        let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / 9.0;
+        let expected = utilisation / (2.0 * (1.0 - utilisation)) * service_ns;
+        let figure = format!("mean wait at utilisation {utilisation}");
+        self.time(&figure, expected, mean, T9 * (variance / 10.0).sqrt() + GRID_NS);
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "called with values made on the spot")]
@@ -158,29 +182,21 @@ fn mixture() -> Result<Vec<Answer>, RunError> {
 }
 
 /// Poisson arrivals, one server with a fixed service time s: the mean wait is ρ·s / 2(1 − ρ) (Pollaczek and
-/// Khinchine). Ten independent runs give the error of their mean, without assumptions on how waits depend on
-/// each other.
+/// Khinchine).
 fn queue() -> Result<Vec<Answer>, RunError> {
-    /// Student's t of 9 degrees of freedom at 99.9 %, two-sided.
-    const T9: f64 = 4.781;
     let mut answers = Answers("M/D/1 queue", Vec::new());
     for utilisation in [0.3, 0.6, 0.9] {
-        let mut means = Vec::new();
-        for seed in 1..=10 {
+        let mut means = [0.0; 10];
+        for (seed, mean) in (1..).zip(&mut means) {
             let mut plan = steady(1000.0 * utilisation, Span::seconds(16));
             plan.load.arrival = Arrival::Poisson;
             plan.load.warmup = Span::seconds(2);
             plan.market.seed = seed;
             let service = Delay::Fixed(1_000_000);
-            means.push(
-                record_of(&plan, Faults { service, ..Faults::default() })?.groups[0].latency.mean_ns - MS,
-            );
+            let record = record_of(&plan, Faults { service, ..Faults::default() })?;
+            *mean = record.groups[0].latency.mean_ns - MS;
         }
-        let mean = means.iter().sum::<f64>() / 10.0;
-        let variance = means.iter().map(|m| (m - mean).powi(2)).sum::<f64>() / 9.0;
-        let expected = utilisation / (2.0 * (1.0 - utilisation)) * MS;
-        let figure = format!("mean wait at utilisation {utilisation}");
-        answers.time(&figure, expected, mean, T9 * (variance / 10.0).sqrt() + GRID_NS);
+        answers.mean_wait(utilisation, MS, means);
     }
     Ok(answers.1)
 }
@@ -221,6 +237,66 @@ fn burst() -> Result<Vec<Answer>, RunError> {
     answers.time("latency.max, (λ/μ − 1)·t + s", 1001.0 * MS, max, 1.5 * MS);
     answers.equal("delivered", 2300, record.groups[0].delivered);
     Ok(answers.1)
+}
+
+/// A plan of steps of two seconds each.
+fn stairs(rates: &[f64], spacing: Spacing) -> Plan {
+    let mut plan = steady(0.0, Span::seconds(2 * num::count(rates.len())));
+    plan.load.arrival = Arrival::Steps;
+    plan.load.spacing = spacing;
+    plan.load.steps = Some(Steps { rates: rates.iter().copied().map(Rate::per_second).collect() });
+    plan
+}
+
+/// Steps of t each at λ₁ < μ, λ₂ > μ and λ₃ < μ at a server of rate μ. In the first step no event waits; in the second the
+/// wait grows from 0 to W = (λ₂/μ − 1)·t; in the third it falls by 1 − λ₃/μ until it is 0. By the end of the second
+/// step plus the limit L the server has carried μ·(t + L) of its events. In the third the wait is longer than L for
+/// (W − L) / (1 − λ₃/μ).
+///
+/// With random gaps each step is a queue of its own: its mean wait is that of its rate.
+fn steps() -> Result<Vec<Answer>, RunError> {
+    let mut answers = Answers("load of steps", Vec::new());
+    let mut plan = stairs(&[800.0, 1200.0, 500.0], Spacing::Constant);
+    plan.objectives.extend(grammar::parse("latency.p99", "< 100ms"));
+    let record = record_of(&plan, Faults { service: Delay::Fixed(1_000_000), ..Faults::default() })?;
+    answers.equal("due", vec![1600, 2400, 1000], record.steps.iter().map(|step| step.due).collect());
+    // Events are half a spacing from the edges of a step, and their own service takes 1 ms.
+    let expected = [("first", 1.0, 1.0), ("second", 401.0, 201.0), ("third", 401.0, 81.0)];
+    for ((name, max, mean), step) in expected.into_iter().zip(&record.steps) {
+        let latency = &step.groups[0].latency;
+        let within = if name == "first" { GRID_NS } else { 1.5 * MS };
+        let reported = num::f64_of_signed(latency.max_ns);
+        answers.time(&format!("latency.max of the {name} step"), max * MS, reported, within);
+        answers.time(&format!("latency.mean of the {name} step"), mean * MS, latency.mean_ns, within);
+    }
+    let [_, second, third] = &record.steps[..] else { return Ok(answers.1) };
+    answers.events("in time of the second step, μ·(t + L)", 2100, second.groups[0].in_time, 2);
+    let over = third.groups[0].over(100_000_000).unwrap_or(u64::MAX);
+    answers.events("over 100 ms of the third step, λ₃·(W − L) / (1 − λ₃/μ)", 300, over, 2);
+    let verdicts = record.steps.iter().filter_map(|step| step.verdict).collect();
+    answers.equal("verdicts", vec![Verdict::Pass, Verdict::Fail, Verdict::Fail], verdicts);
+    waits_of_steps(&mut answers)?;
+    Ok(answers.1)
+}
+
+/// The mean wait in each of two steps with random gaps; a queue of this length forgets the step before within
+/// milliseconds.
+fn waits_of_steps(answers: &mut Answers) -> Result<(), RunError> {
+    const SERVICE_NS: Ns = 250_000;
+    let utilisations = [0.6, 0.3];
+    let mut means = utilisations.map(|_| [0.0; 10]);
+    for run in 0..10 {
+        let mut plan = stairs(&utilisations.map(|of| of * 4000.0), Spacing::Poisson);
+        plan.market.seed = num::count(run) + 1;
+        let record = record_of(&plan, Faults { service: Delay::Fixed(SERVICE_NS), ..Faults::default() })?;
+        for (means, step) in means.iter_mut().zip(&record.steps) {
+            means[run] = step.groups[0].latency.mean_ns - ns(SERVICE_NS);
+        }
+    }
+    for (utilisation, means) in utilisations.into_iter().zip(means) {
+        answers.mean_wait(utilisation, ns(SERVICE_NS), means);
+    }
+    Ok(())
 }
 
 /// The last ten events get lost: no later event reveals the gap.

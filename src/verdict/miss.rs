@@ -310,11 +310,11 @@ fn unsent(record: &Record, objective: &Objective) -> Option<Unfit> {
 }
 
 /// The cause of a miss that stands, if the record shows it.
-pub(super) fn cause(record: &Record, objective: &Objective, observed: &Observed) -> String {
+pub(super) fn cause(record: &Record, objective: &Objective, observed: &Observed) -> Option<String> {
     let saturated = match (objective.scope.windows, observed.counts) {
         (true, _) => observe::window(record, objective).is_some_and(|window| window.saturated > 0),
         (false, Some(counts)) => counts.saturated > 0,
         (false, None) => false,
     };
-    if saturated { validity::saturated(record) } else { String::new() }
+    saturated.then(|| validity::saturated(record)).flatten()
 }

@@ -6,6 +6,7 @@
 mod advice;
 pub mod claims;
 mod confidence;
+mod explain;
 mod miss;
 mod observe;
 mod quota;
@@ -14,7 +15,12 @@ mod steps;
 mod validity;
 
 pub use confidence::samples_needed;
-pub use validity::{HICCUP_SHARE, SEND_LAG_SHARE, Unfit, lowest_limit_ns, reasons, tightest_limit_ns, usage};
+pub use explain::{Explanation, Place, Untimed, explanation};
+pub use quota::QUOTA;
+pub use validity::{
+    HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
+    tightest_limit_ns, usage,
+};
 
 use crate::measure::Limits;
 use crate::num::{self, show};
@@ -26,6 +32,9 @@ use observe::{Counts, Observed};
 /// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
 /// that a stored verdict can be checked against the rules that produced it.
 pub const RULES: u32 = 2;
+
+/// Rule of an objective on a quantile that has too few events.
+pub const TOO_FEW: &str = "too-few-samples";
 
 /// The result of [`assess`]: the parts of a record that are judgement rather than measurement.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,7 +73,11 @@ pub fn judged(record: Record) -> Record {
 /// Judges one objective.
 fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
     let observed = observe::observe(record, objective);
-    let (verdict, reason, next) = decide(record, objective, observed.as_ref());
+    let (verdict, reason, next) = match decide(record, objective, observed.as_ref()) {
+        Judgement::Pass => (Verdict::Pass, None, None),
+        Judgement::Unknown(unfit) => (Verdict::Inconclusive, Some(unfit.seen), Some(unfit.next)),
+        Judgement::Fail { reason, next } => (Verdict::Fail, Some(reason), Some(next.to_owned())),
+    };
     let value = observed.as_ref().map(|o| o.value).filter(|value| value.is_finite());
     ObjectiveResult {
         name: objective.name(),
@@ -81,18 +94,31 @@ fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
     }
 }
 
-/// The verdict on one objective, its reason and the next step.
-fn decide(
-    record: &Record,
-    objective: &Objective,
-    observed: Option<&Observed>,
-) -> (Verdict, Option<String>, Option<String>) {
-    let inconclusive = |unfit: Unfit| (Verdict::Inconclusive, Some(unfit.seen), Some(unfit.next));
+/// Why each objective that is inconclusive cannot be judged, with its name.
+#[must_use]
+pub fn unknown(record: &Record) -> Vec<(String, Unfit)> {
+    let of =
+        |objective: &Objective| match decide(record, objective, observe::observe(record, objective).as_ref())
+        {
+            Judgement::Unknown(unfit) => Some((objective.name(), unfit)),
+            Judgement::Pass | Judgement::Fail { .. } => None,
+        };
+    record.plan.objectives.iter().filter_map(of).collect()
+}
+
+/// The judgement on one objective.
+enum Judgement {
+    Pass,
+    Unknown(Unfit),
+    Fail { reason: String, next: &'static str },
+}
+
+fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
     let Some(observed) = observed else {
-        return inconclusive(no_data(record, objective));
+        return Judgement::Unknown(no_data(record, objective));
     };
     if let Some(unfit) = validity::not_open(record, objective) {
-        return inconclusive(unfit);
+        return Judgement::Unknown(unfit);
     }
     // Lateness can only make it worse: a limit that is met stands, and a miss is examined.
     let one_sided = one_sided(objective);
@@ -100,7 +126,7 @@ fn decide(
         && !one_sided
         && let Some(unfit) = validity::unfit(record, objective)
     {
-        return inconclusive(unfit);
+        return Judgement::Unknown(unfit);
     }
     if observed.holds {
         let doubt = if one_sided { miss::doubt(record, objective) } else { None };
@@ -110,20 +136,19 @@ fn decide(
             .or_else(|| miss::still_to_come(record, objective, observed.value))
             .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)))
             .or_else(|| miss::said_beside(record));
-        return doubt.map_or((Verdict::Pass, None, None), inconclusive);
+        return doubt.map_or(Judgement::Pass, Judgement::Unknown);
     }
     if open(record, objective, observed) {
-        return inconclusive(cut_short(record));
+        return Judgement::Unknown(cut_short(record));
     }
     let excuse = few(objective, observed, false).or_else(|| miss::excuse(record, objective, observed));
     if let Some(unfit) = excuse {
-        return inconclusive(unfit);
+        return Judgement::Unknown(unfit);
     }
-    (
-        Verdict::Fail,
-        Some(explain(record, objective, observed)),
-        Some(next_step(record, objective, observed).to_owned()),
-    )
+    Judgement::Fail {
+        reason: explain::of(record, objective, observed).to_string(),
+        next: next_step(record, objective, observed),
+    }
 }
 
 /// The next step after a miss: for events without a time, the ledger shows their outcome.
@@ -162,7 +187,7 @@ fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit>
     };
     let beyond = if broken == 0 { String::new() } else { format!(", {broken} of them beyond the limit") };
     Some(Unfit::new(
-        "too-few-samples",
+        TOO_FEW,
         format!("{due} events{beyond}: {} needs {needed} of them at 95 % confidence", objective.name()),
         "run longer or faster, or ask for a lower quantile",
     ))
@@ -293,29 +318,6 @@ fn no_audit(record: &Record) -> Unfit {
         }
         None => Unfit::new("no-data", seen, "see the marks for why, and give the drain more time"),
     }
-}
-
-/// Explains why an objective is missed.
-fn explain(record: &Record, objective: &Objective, observed: &Observed) -> String {
-    let finite = observed.value.is_finite();
-    let by = match margin(record, objective, observed.value).filter(|_| finite) {
-        Some(margin) if margin < 0.0 => {
-            format!(", {} the limit", show::margin(margin))
-        }
-        _ => String::new(),
-    };
-    let where_ = observe::locate(record, objective).map_or_else(String::new, |place| format!("; {place}"));
-    let missing =
-        observed.counts.map_or_else(String::new, |counts| observe::without_time(record, objective, &counts));
-    let cause = miss::cause(record, objective, observed);
-    let seen = if finite {
-        format!("{} observed", observed.text)
-    } else {
-        "it lies among the events that never came".to_owned()
-    };
-    let means = observe::offered(record, objective).and_then(|offered| means(objective, offered));
-    let means = means.map_or_else(String::new, |means| format!(" ({means})"));
-    format!("{seen}, {}{means} wanted{by}{missing}{where_}{cause}", objective.requirement())
 }
 
 /// How far inside the limit an observation lies, as a share of the limit; negative beyond it; `None` where the

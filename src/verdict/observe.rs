@@ -6,7 +6,7 @@ use crate::num::{self, show};
 use crate::plan::{
     Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value,
 };
-use crate::record::{Group, Latency, Load, PhaseName, Record, Window};
+use crate::record::{Group, Latency, PhaseName, Record, Window};
 
 use super::{compare, number};
 
@@ -223,36 +223,6 @@ fn due(record: &Record, objective: &Objective, timing: Timing) -> (u64, u64, u64
     }
 }
 
-/// The outcome of the events in an objective's scope that have no time.
-pub(super) fn without_time(record: &Record, objective: &Objective, counts: &Counts) -> String {
-    if counts.missing == 0 {
-        return String::new();
-    }
-    let load = &record.load;
-    let silent = groups(record, objective).filter(|g| g.measured_intended > 0 && g.latency.count == 0);
-    let silent: Vec<&str> = silent.map(|g| g.name.as_str()).collect();
-    let nothing = match objective.metric {
-        Metric::Time(Timing::Latency, _) if !silent.is_empty() => {
-            format!("; {} received nothing", silent.join(" and "))
-        }
-        _ => String::new(),
-    };
-    let of_run: Vec<String> = [
-        ("unsent", load.unsent),
-        ("refused", load.refused),
-        ("unconfirmed", load.unconfirmed),
-        ("lost", num::sum(groups(record, objective).map(|g| g.lost))),
-        ("pending", num::sum(groups(record, objective).map(|g| g.pending))),
-    ]
-    .into_iter()
-    .filter(|(_, count)| *count > 0)
-    .map(|(what, count)| if what == "refused" { refused(load) } else { format!("{count} {what}") })
-    .collect();
-    let of_run =
-        if of_run.is_empty() { String::new() } else { format!(" (in the whole run {})", of_run.join(", ")) };
-    format!("; {} of {} due events have no time{of_run}{nothing}", counts.missing, counts.due)
-}
-
 /// The exact counters around the objective's limit, over all parts.
 fn tally(parts: &[&Latency], limit: Value) -> Option<Tally> {
     let Value::Time(span) = limit else { return None };
@@ -416,48 +386,4 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
         Resource::HarnessMemory => Some(Value::Size(Size { bytes: harness.peak_memory_bytes })),
         Resource::HarnessCpu => (!harness.cpu_unknown).then_some(Value::Cores(harness.cpu_cores)),
     }
-}
-
-/// Where the trouble is, for the reason of a miss.
-pub(super) fn locate(record: &Record, objective: &Objective) -> Option<String> {
-    match objective.metric {
-        Metric::Count(Outcome::Lost) => {
-            let parts: Vec<String> = groups(record, objective)
-                .filter(|g| g.lost > 0)
-                .map(|g| format!("{}: {}", g.name, blame(record, g)))
-                .collect();
-            (!parts.is_empty()).then(|| parts.join("; "))
-        }
-        Metric::Throughput(Throughput::Delivered) => {
-            let load = &record.load;
-            (num::sum([load.unsent, load.refused, load.unconfirmed]) > 0).then(|| {
-                let refused = refused(&record.load);
-                format!("{} unsent, {refused}, {} unconfirmed", load.unsent, load.unconfirmed)
-            })
-        }
-        Metric::Count(Outcome::Refused) => record.load.why_refused(),
-        _ => None,
-    }
-}
-
-fn blame(record: &Record, group: &Group) -> String {
-    if let Some(why) = super::unaudited(record) {
-        return format!("{} confirmed and never delivered; {why}", group.lost);
-    }
-    if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
-        return format!("{} lost; without a complete audit it is unknown where", group.lost);
-    }
-    match (group.lost_not_stored, group.lost_not_delivered) {
-        (0, n) => format!("{n} stored and never delivered: the delivery lost them"),
-        (n, 0) => format!("{n} confirmed and not stored: the bus lost them"),
-        (s, d) => {
-            format!("{s} confirmed and not stored (the bus), {d} stored and never delivered (the delivery)")
-        }
-    }
-}
-
-/// How many events were refused, and why.
-fn refused(load: &Load) -> String {
-    let why = load.why_refused().map_or_else(String::new, |why| format!(" ({why})"));
-    format!("{} refused{why}", load.refused)
 }

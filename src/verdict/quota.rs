@@ -7,13 +7,16 @@ use crate::record::{PhaseName, Record};
 
 use super::validity::Unfit;
 
+/// Rule of an objective that a quota may have made miss its limit.
+pub const QUOTA: &str = "quota";
+
 /// The quota that held clients of these sides back within the measure phase.
 fn held_back(record: &Record, sides: &[(Side, &str)]) -> Option<Unfit> {
     let phase = record.phase(PhaseName::Measure)?;
     let length = show::time(phase.end_ns.saturating_sub(phase.start_ns));
     sides.iter().map(|&(side, who)| (held_ns(record, side), who)).find(|&(held, _)| held > 0).map(|(held, who)| {
         Unfit::new(
-            "quota",
+            QUOTA,
             format!(
                 "the cluster's quota held the {who} back for {} of {length}: the figures are the quota's, not the bus's",
                 show::time(held)

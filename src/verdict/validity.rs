@@ -327,12 +327,18 @@ pub(super) fn is_used_up(record: &Record) -> bool {
         && !others_are_material(machine)
 }
 
+/// Did a CPU quota hold tickgate's threads back for a material part of so many seconds?
+#[must_use]
+pub fn is_throttled(machine: &Machine, seconds: f64) -> bool {
+    seconds > 0.0 && num::f64_of(machine.throttled_ns) / 1e9 > THROTTLED_SHARE * seconds
+}
+
 /// The harness did not get enough of the machine: a miss may be its own.
 pub(super) fn starved(record: &Record) -> Option<Unfit> {
     let machine = record.health.machine.as_ref()?;
     let seconds = record.measured_seconds();
     let throttled = num::f64_of(machine.throttled_ns) / 1e9;
-    if throttled > THROTTLED_SHARE * seconds && seconds > 0.0 {
+    if is_throttled(machine, seconds) {
         return Some(Unfit::new(
             "throttled",
             format!(
@@ -366,16 +372,23 @@ pub(super) fn disturbed(record: &Record, events: &str) -> Option<Unfit> {
     ))
 }
 
+/// How much of the machine others used, in words; `None` where it is not known.
+#[must_use]
+pub fn others(record: &Record) -> Option<String> {
+    disturbed(record, "").map(|unfit| unfit.seen)
+}
+
 /// Did others use a material part of the machine, over the whole measure phase?
-pub(super) fn others_are_material(machine: &Machine) -> bool {
+#[must_use]
+pub fn others_are_material(machine: &Machine) -> bool {
     machine.others_cores.is_some_and(|others| others >= OTHERS_SHARE * machine.usable_cores)
 }
 
 /// Tickgate and the broker used up the machine.
-pub(super) fn saturated(record: &Record) -> String {
-    record.health.machine.as_ref().map_or_else(String::new, |machine| {
+pub(super) fn saturated(record: &Record) -> Option<String> {
+    record.health.machine.as_ref().map(|machine| {
         format!(
-            "; saturated: this machine (tickgate and the broker used {:.1} of {} usable cores)",
+            "saturated: this machine (tickgate and the broker used {:.1} of {} usable cores)",
             machine.busy_cores,
             cores(machine.usable_cores)
         )

@@ -8,8 +8,8 @@ use tickgate::compare::{
     Setups, SideInput, Trial, Unit, compare, compare_all, contradiction, durability_differences, orders,
     workload_differences,
 };
-use tickgate::plan::Span;
-use tickgate::record::{Broker, Record};
+use tickgate::plan::{BusKind, Span};
+use tickgate::record::{Broker, Made, Record};
 
 use crate::support::pairs::{around, normal, pairs, rounds};
 use crate::support::records;
@@ -169,6 +169,31 @@ fn sides_of_unequal_durability_are_not_ranked_unless_allowed() {
     assert_eq!(allowed.verdict.finding, Finding::Worse);
     assert!(allowed.verdict.remarks.iter().any(|r| r.starts_with("Unequal durability, allowed")));
     assert_eq!(compared("fsync", "fsync", Design::default(), None).verdict.finding, Finding::Worse);
+}
+
+#[test]
+fn events_are_fetched_together_from_consumers_that_are_pulled_from() {
+    let fetched = |subjects: &[&str]| {
+        let mut a = sample("nats", "x");
+        let consumer = |subject: &&str| {
+            let fields = [("deliver_subject".to_owned(), (*subject).into())];
+            fields.into_iter().filter(|(_, subject)| *subject != "").collect::<serde_json::Map<_, _>>()
+        };
+        a.broker.made = Some(Made { consumers: subjects.iter().map(consumer).collect(), ..Made::default() });
+        let mut b = sample("kafka", "x");
+        b.plan.bus.kind = BusKind::Kafka;
+        let sides = [a, b].map(|record| SideInput { sample: Some(record), ..SideInput::default() });
+        let [a, b] = &sides;
+        let table = compare(About::default(), Design::default(), None, [a, b], around(2.0, 8)).fairness;
+        let row = |name: &str| table.iter().find(|row| row.name == name).map(|row| row.a.clone());
+        (row("events fetched together").unwrap(), row("bus.nats.pull_batch"))
+    };
+    let batch = || Some("1000".to_owned());
+    let pulled = "up to 1000, as soon as there is one".to_owned();
+    assert_eq!(fetched(&[]), (pulled.clone(), batch()));
+    assert_eq!(fetched(&["", ""]), (pulled.clone(), batch()));
+    assert_eq!(fetched(&["", "to.here"]), (format!("{pulled}; 1 of 2 consumers are pushed to"), batch()));
+    assert_eq!(fetched(&["to.here", "there"]), ("none: the server pushes each".to_owned(), None));
 }
 
 #[test]

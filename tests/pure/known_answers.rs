@@ -26,6 +26,7 @@ known!(
     waits_are_those_of_queueing_theory: "M/D/1 queue",
     extents_are_those_of_rfc_4737: "reordering (RFC 4737)",
     a_burst_queues: "burst",
+    each_step_has_its_own_figures: "load of steps",
     a_lost_tail_is_lost: "tail loss",
     a_lost_symbol_is_named: "loss of a symbol",
     a_reconnect_makes_duplicates: "duplicate across a reconnect",

@@ -10,6 +10,7 @@ mod known_answers;
 mod laws;
 mod market_schema;
 mod own_broker;
+mod reasons;
 mod record_schema;
 mod report_files;
 mod stats_golden;

@@ -54,7 +54,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
         confirmed_by: |_| "memory".to_owned(),
         forced: |_, _| "never".to_owned(),
         sent: |_| "none".to_owned(),
-        fetched: |_| "all there are".to_owned(),
+        fetched: |_, _| "all there are".to_owned(),
         acknowledged: |_| "each".to_owned(),
         unseen: "the CPU and memory of toys are not known",
         to_see: "look elsewhere",

@@ -1,7 +1,7 @@
 //! Kafka, as a plan sees it.
 
-use super::{Product, Words};
-use crate::plan::{AckMode, Acks, Bus, Plan, Sync};
+use super::{Product, Pushed, Words};
+use crate::plan::{AckMode, Acks, Bus, Sync};
 
 pub(super) static PRODUCT: Product = Product {
     name: "kafka",
@@ -50,7 +50,7 @@ fn sent(bus: &Bus) -> String {
     )
 }
 
-fn fetched(_: &Plan) -> String {
+fn fetched(_: &Bus, _: Pushed) -> String {
     "all there are, as soon as there is one".into()
 }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Bus, Plan};
+use super::Bus;
 
 /// A product, as a plan sees it. The parts that only a run needs are in `session::PRODUCTS`.
 #[derive(Debug)]
@@ -44,13 +44,30 @@ pub struct Words {
     /// Which events are sent together.
     pub sent: fn(&Bus) -> String,
     /// Which events are fetched together.
-    pub fetched: fn(&Plan) -> String,
+    pub fetched: fn(&Bus, Pushed) -> String,
     /// How handled events are acknowledged.
     pub acknowledged: fn(&Bus) -> String,
     /// Why CPU and memory of a broker that tickgate did not start are unknown.
     pub unseen: &'static str,
     /// What to do about that.
     pub to_see: &'static str,
+}
+
+/// The consumers of a run that the broker pushes to; the others are pulled from.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Their number.
+    pub consumers: usize,
+    /// Of all.
+    pub of: usize,
+}
+
+impl Pushed {
+    /// Is nothing pulled?
+    #[must_use]
+    pub const fn all(self) -> bool {
+        self.consumers > 0 && self.consumers == self.of
+    }
 }
 
 /// Which kind of bus: a product, by its row.

@@ -1,7 +1,7 @@
 //! NATS, as a plan sees it.
 
-use super::{Product, Words};
-use crate::plan::{AckMode, Bus, Plan, Publish, Sync};
+use super::{Product, Pushed, Words};
+use crate::plan::{AckMode, Bus, Publish, Sync};
 
 pub(super) static PRODUCT: Product = Product {
     name: "nats",
@@ -48,8 +48,13 @@ fn sent(bus: &Bus) -> String {
     }
 }
 
-fn fetched(plan: &Plan) -> String {
-    format!("up to {}, as soon as there is one", plan.bus.nats.pull_batch)
+fn fetched(bus: &Bus, pushed: Pushed) -> String {
+    let pulled = format!("up to {}, as soon as there is one", bus.nats.pull_batch);
+    match pushed {
+        Pushed { consumers: 0, .. } => pulled,
+        _ if pushed.all() => "none: the server pushes each".into(),
+        Pushed { consumers, of } => format!("{pulled}; {consumers} of {of} consumers are pushed to"),
+    }
 }
 
 fn acknowledged(bus: &Bus) -> String {
