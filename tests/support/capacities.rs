@@ -7,7 +7,7 @@ use tickgate::capacity::{
     About, Capacity, Design, Figures, Inputs, Limit, Next, Outcome, Stage, Step, Trial, conclude, next,
 };
 use tickgate::compare::{Ledger, Prices};
-use tickgate::plan::{Rate, Span};
+use tickgate::plan::{Dropped, Rate, Span};
 use tickgate::record::{Record, Thread};
 
 use super::records::{Recipe, hostile as hostile_record, of};
@@ -195,6 +195,11 @@ fn sample(world: &World) -> Record {
     let mut record = of(&Recipe::default());
     record.plan.load.rate = Rate::per_second(10_000.0);
     record.broker.product = world.product.into();
+    if world.prices.is_some() {
+        let what = "\"throughput.offered\" = \">= 9900/s\"".to_owned();
+        let why = "the offered rate is what the search varies".to_owned();
+        record.plan.dropped = vec![Dropped { what, why }];
+    }
     record
 }
 

@@ -41,7 +41,7 @@ pub fn markdown(capacity: &Capacity) -> String {
     }
     say(&table(&sections::bounds(c)));
     let coverage = sections::coverage(c);
-    let texts = coverage.into_iter().chain([sections::objectives(c)]);
+    let texts = coverage.into_iter().chain([sections::objectives(c)]).chain(sections::left_out(c));
     for text in texts {
         say(&format!("{}\n", escaped(&text)));
     }

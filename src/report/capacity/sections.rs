@@ -345,6 +345,12 @@ pub(super) fn objectives(c: &Capacity) -> String {
     show::plain(&format!("A trial passes if all objectives are met: {}.", all.join(", ")))
 }
 
+/// What the trials leave out of the profile, each with the reason.
+pub(super) fn left_out(c: &Capacity) -> Vec<String> {
+    let dropped = c.plan.dropped.iter();
+    dropped.map(|dropped| show::plain(&format!("Left out: {} ({}).", dropped.what, dropped.why))).collect()
+}
+
 /// What the search did.
 pub(super) fn design(c: &Capacity) -> String {
     let d = &c.design;

@@ -33,6 +33,7 @@ pub fn terminal(capacity: &Capacity, style: Style) -> String {
     lines.push(wrapped(&sections::first(c)));
     lines.push(String::new());
     lines.push(wrapped(&sections::objectives(c)));
+    lines.extend(sections::left_out(c).iter().map(|text| wrapped(text)));
     lines.push(wrapped("Every trial, the use of resources by rate and the charts: capacity.html"));
     lines.push(verdict);
     lines.join("\n") + "\n"
