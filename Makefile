@@ -2,6 +2,7 @@
 
 PROFILE ?= quick
 SEEDS ?= 2000
+SEARCHES ?= 100
 FIRST ?= 0
 PART ?=
 TARGET ?= profile objective pattern outside event record journal properties jaas frames model
@@ -25,7 +26,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -54,6 +55,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	$(CARGO) build --release
 	@scripts/test.sh $(THREADS)
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
+	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/natscli.sh check || echo "left out: runs on streams that the nats command line has made"
@@ -62,6 +64,9 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
 	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
+
+searches: ## searches for the capacity of simulated queues, against theory (SEARCHES=100)
+	TICKGATE_SEARCHES=$(SEARCHES) $(CARGO) test --release --test pure -- capacity:: --nocapture
 
 campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \
@@ -78,8 +83,8 @@ ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo 
 	TICKGATE_REQUIRE=nats,python,install $(CARGO) test --test program -- ci_docs::
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
-	cargo fmt --check
-	$(CARGO) clippy --all-targets -- -D warnings
+	cargo fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --lib
 	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
@@ -102,7 +107,7 @@ busy: compiler brokers ## count the verdicts of this machine under background lo
 	$(CARGO) build --release
 	PROFILE=$(PROFILE) scripts/busy.sh $(RUNS)
 
-instructions: ## count the instructions of each step of an event's path, against benches/instructions.txt
+instructions: ## count the instructions of each step of an event's path, against benches/instructions/counts.txt
 	scripts/instructions.sh
 
 memory: compiler brokers ## check that tickgate's memory stays flat (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)

@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# How many instructions each step of an event's way takes, counted by valgrind, against benches/instructions.txt:
+# How many instructions each step of an event's way takes, counted by valgrind, against benches/instructions/counts.txt:
 #   scripts/instructions.sh          compare; a step that differs by more than 10 %, and by more than 150 instructions, fails
 #   scripts/instructions.sh accept   write the counts down as the new baseline
 # Instructions and not time, since they hardly depend on what else a machine is doing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-baseline=benches/instructions.txt
+baseline=benches/instructions/counts.txt
 allowed=10
 # What one call more or less that is inlined comes to: it differs from folder to folder of the same source.
 slack=150
@@ -21,19 +21,15 @@ if ! command -v valgrind >/dev/null; then
     fi
 fi
 
-# As one unit of code, without optimisation across crates: what is inlined, and so the counts, changes less with the folder that
-# the checkout lies in. Nothing counted here needs Kafka or containers.
-export CARGO_PROFILE_BENCH_CODEGEN_UNITS=1 CARGO_PROFILE_BENCH_LTO=off
+# The pure half alone, in which all steps are: see benches/instructions. As one unit of code, without optimisation across crates:
+# what is inlined, and so the counts, changes less with the folder that the checkout lies in.
+export CARGO_PROFILE_BENCH_CODEGEN_UNITS=1 CARGO_PROFILE_BENCH_LTO=off CARGO_PROFILE_BENCH_DEBUG=false
 # None of these crates is on a counted step: they are built without optimisation, which is faster.
 unused=()
-for crate in aho-corasick async-nats bstr chrono clap clap_builder clap_lex console curve25519-dalek der ed25519-dalek \
-    fancy-regex fluent-uri fraction icu_collections icu_locale_core icu_normalizer icu_properties icu_provider idna insta jsonschema \
-    jsonschema-regex jsonschema-value nom num-bigint num-complex num-rational pkcs8 predicates proptest rcgen referencing regex \
-    regex-automata regex-syntax ring rustls rustls-webpki schemars similar socket2 strum sysinfo tokio tokio-rustls tokio-util \
-    tracing-core url yasna; do
+for crate in chrono nom schemars; do
     unused+=(--config "profile.bench.package.$crate.opt-level=0")
 done
-program=$(cargo --locked "${unused[@]}" bench --no-default-features --quiet --bench instructions --no-run --message-format=json |
+program=$(cargo --locked "${unused[@]}" build --profile bench --package tickgate-instructions --quiet --message-format=json |
     sed -n 's/.*"executable":"\([^"]*instructions[^"]*\)".*/\1/p' | tail -1)
 
 # count STEP EVENTS: instructions of the whole program.

@@ -11,7 +11,6 @@ use tickgate::measure::{
     Fate, GroupInterval, GroupLedger, Latency, Limits, Positions, PublishLedger, Windows,
 };
 use tickgate::plan::{Arrival, Plan, Spacing, Span};
-use tickgate::profile::{self, Source};
 
 const EPOCH: u64 = 1_795_507_200_123_000_000;
 const GAP_NS: u64 = 100_000;
@@ -38,10 +37,19 @@ pub(crate) fn steps() -> Vec<Step> {
     ]
 }
 
-fn plan() -> Plan {
+/// The plan of the profile `quick`, with more symbols and time.
+#[cfg(not(pure))]
+pub(crate) fn plan() -> Plan {
+    use tickgate::profile::{self, Source};
     let sets = ["load.duration=1h".to_owned(), format!("market.symbols={SYMBOLS}")];
     let source = Source::find("quick").expect("it is shipped");
     profile::read(&source, &sets).expect("a plan")
+}
+
+/// The same plan, where no profile can be read.
+#[cfg(pure)]
+fn plan() -> Plan {
+    serde_json::from_str(include_str!("../instructions/plans/steps.json")).expect("a plan")
 }
 
 fn intended(n: u32) -> u64 {

@@ -100,6 +100,11 @@ impl Directory {
         append_at(&self.0, name)
     }
 
+    /// Waits until the names of its files are on the disk.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(fs::fsync(&self.0)?)
+    }
+
     /// Removes a file.
     pub(super) fn remove(&self, name: &Path) -> io::Result<()> {
         Ok(fs::unlinkat(&self.0, name, AtFlags::empty())?)

@@ -4,10 +4,11 @@ use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use time::OffsetDateTime;
 
 use super::directory::Directory;
-use super::{ArchiveError, Journal};
+use super::{ArchiveError, Held, Journal, Lines};
 use crate::host::resources::free_bytes;
 
 /// Free space required for a run's files, approximately: a record and a report are a few megabytes, and the
@@ -20,6 +21,8 @@ pub const JOURNAL: &str = "journal.jsonl";
 pub const LATEST: &str = "latest";
 /// The file from which a comparison is rendered.
 pub const ACCOUNT: &str = "compare.json";
+/// The file from which a search is rendered.
+pub const CAPACITY: &str = "capacity.json";
 
 /// Who may read a new folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +190,23 @@ impl RunFolder {
         let path = self.file(JOURNAL);
         let file = self.directory.append(Path::new(JOURNAL)).map_err(ArchiveError::io("open", &path))?;
         Ok(Journal::of(file, path))
+    }
+
+    /// Opens a file of lines for this process alone, with the lines that it has; creates it if it is missing. `what` describes it
+    /// in errors.
+    ///
+    /// # Errors
+    /// When another process has it, it cannot be read or created, or a line before its end is damaged.
+    pub fn lines<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        what: &'static str,
+    ) -> Result<(Lines, Held<T>), ArchiveError> {
+        let path = self.file(name);
+        let file = self.directory.append(Path::new(name)).map_err(ArchiveError::io("open", &path))?;
+        let opened = Lines::of(file, path, what)?;
+        self.directory.sync().map_err(ArchiveError::io("write", &self.path))?;
+        Ok(opened)
     }
 
     /// Removes the journal of a run whose record and report are written: its rows are in the record's timeline,

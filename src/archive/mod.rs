@@ -7,6 +7,7 @@ mod consistent;
 mod directory;
 mod folder;
 mod journal;
+mod lines;
 mod read;
 mod recover;
 
@@ -14,8 +15,9 @@ use std::io;
 use std::path::PathBuf;
 
 pub use consistent::contradiction;
-pub use folder::{ACCOUNT, JOURNAL, LATEST, Readers, RunFolder};
+pub use folder::{ACCOUNT, CAPACITY, JOURNAL, LATEST, Readers, RunFolder};
 pub use journal::{Journal, Journalled, each_entry, read_journal};
+pub use lines::{Held, Lines};
 pub use read::{Schema, read_record};
 pub use recover::{RecoverError, recover};
 

@@ -29,7 +29,7 @@ pub struct Capacity {
     /// The machine, by the same trial.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<Environment>,
-    /// The plan of a confirming trial at the start rate.
+    /// The plan of a confirming trial at the rate of the profile.
     pub plan: Plan,
     /// All trials, in their order.
     pub trials: Vec<Trial>,

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::At;
 use super::design::Design;
 use super::posterior::Posterior;
 use super::search::{Search, Step, rounded};
@@ -28,6 +29,9 @@ pub struct Answer {
     /// The rate at which a trial passes as often as not; absent until a trial passed and one did not, and if none did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
+    /// The sequential test of one rate, of an account without a search. `floor` or `ceiling` are its rate then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<At>,
     /// The rate at which fresh trials in a row passed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub floor: Option<Bound>,
@@ -167,6 +171,7 @@ pub fn answer(design: &Design, trials: &[Trial]) -> Answer {
         ended,
         irregular,
         estimate,
+        at: search.at(),
         floor: floor(&search, design, bracketed),
         ceiling: ceiling(&search, design, bracketed, trials),
         curve: if bracketed { curve(&search.posterior) } else { Vec::new() },
@@ -200,12 +205,19 @@ impl Ended {
                     of.evidence() == Some(false)
                 })
             }
+            Self::Budget if design.at.is_some() => {
+                "the time was used up before the trials decided".to_owned()
+            }
             Self::Budget => "the time was used up before floor and ceiling were confirmed".to_owned(),
             Self::Disturbed => {
                 because("others used the machine in too many trials", |of| of == Outcome::Disturbed)
             }
             Self::Unfit => because("the trials could not be judged", |of| of == Outcome::Unfit),
             Self::Broken => because("the broker could not be started or reached", |of| of == Outcome::Broken),
+            Self::Unconfirmed if design.at.is_some() => format!(
+                "{} did not decide: the share of trials that pass is near the middle of the test",
+                num::show::several(u64::from(design.most_confirming), "trial")
+            ),
             Self::Unconfirmed => format!(
                 "floor and ceiling were not confirmed within {}",
                 num::show::several(u64::from(design.most_confirming), "trial")
@@ -238,6 +250,10 @@ fn is_misfit(search: &Search<'_>) -> bool {
 }
 
 fn floor(search: &Search<'_>, design: &Design, bracketed: bool) -> Option<Bound> {
+    if let Some(at) = search.at() {
+        let bound = Bound { rate: at.rate, confirmed_by: at.passes, ..Bound::default() };
+        return (at.holds == Some(true)).then_some(bound);
+    }
     let (rate, confirmed_by) = match &search.confirm {
         Some(confirm) => (confirm.floor.0.exp(), confirm.floor.1),
         None if search.passed_at.is_some() && !bracketed => search.edge,
@@ -252,6 +268,11 @@ fn floor(search: &Search<'_>, design: &Design, bracketed: bool) -> Option<Bound>
 }
 
 fn ceiling(search: &Search<'_>, design: &Design, bracketed: bool, trials: &[Trial]) -> Option<Bound> {
+    if let Some(at) = search.at() {
+        let limit = Some(limit_at(rounded(at.rate), trials));
+        let bound = Bound { rate: at.rate, confirmed_by: at.misses, limit, ..Bound::default() };
+        return (at.holds == Some(false)).then_some(bound);
+    }
     let (rate, confirmed_by) = match &search.confirm {
         Some(confirm) => (confirm.ceiling.0.exp(), confirm.ceiling.1),
         None if search.missed_at.is_some() && !bracketed => search.edge,

@@ -21,7 +21,7 @@ pub struct Inputs {
     pub about: About,
     /// What the search did.
     pub design: Design,
-    /// The plan of a confirming trial at the start rate.
+    /// The plan of a confirming trial at the rate of the profile.
     pub plan: Plan,
     /// The bus.
     pub broker: Option<Broker>,

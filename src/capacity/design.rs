@@ -3,11 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::at::{FEWEST_PASSES, MOST_TRIALS};
 use crate::plan::Span;
 
 /// The parameters of a search. They are stored before its first trial, and a search that goes on has the same.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Design {
+    /// The only rate to try, in events/s: a sequential test without a search.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<f64>,
     /// First rate to try, in events/s.
     pub start: f64,
     /// Lowest rate to try, in events/s.
@@ -43,6 +47,7 @@ pub struct Design {
 impl Default for Design {
     fn default() -> Self {
         Self {
+            at: None,
             start: 1000.0,
             min: 1.0,
             max: 1e7,
@@ -88,15 +93,25 @@ impl Design {
         }
     }
 
+    /// A sequential test of this rate alone.
+    #[must_use]
+    pub fn only_at(self, rate: f64) -> Self {
+        Self { at: Some(rate), start: rate, min: rate, max: rate, most_confirming: MOST_TRIALS, ..self }
+    }
+
     /// The time that the confirmation needs if no trial disappoints.
     #[must_use]
     pub fn reserve(&self) -> Span {
         Span { ns: self.confirming.ns.saturating_mul(u64::from(self.passes) + u64::from(self.misses)) }
     }
 
-    /// The least time limit: a first trial, eight that search, and the confirmation.
+    /// The least time limit: a first trial, eight that search, and the confirmation; of a sequential test, the passes that
+    /// decide it.
     #[must_use]
     pub fn least(&self) -> Span {
+        if self.at.is_some() {
+            return Span { ns: self.confirming.ns.saturating_mul(u64::from(FEWEST_PASSES)) };
+        }
         let searching = self.searching.ns.saturating_mul(1 + FEWEST_SEARCHING);
         Span { ns: searching.saturating_add(self.reserve().ns) }
     }

@@ -6,7 +6,9 @@
 //! this session.
 
 mod account;
+mod again;
 mod answer;
+mod at;
 mod beside;
 mod conclude;
 mod counts;
@@ -20,7 +22,9 @@ mod trial;
 mod words;
 
 pub use account::{About, BillAt, Capacity, Cost, First, Growth, Resource, Target, Use};
+pub use again::contradiction;
 pub use answer::{Answer, Bound, Ended, Estimate, Point, answer};
+pub use at::{At, FEWEST_PASSES, MOST_TRIALS};
 pub use beside::{Apart, Beside, beside};
 pub use conclude::{Inputs, conclude};
 pub use counts::{Count, by_rate};

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Ended;
+use super::at::At;
 use super::design::{Design, FEWEST_NARROWING};
 use super::posterior::Posterior;
 use super::trial::{Outcome, Stage, Trial};
@@ -28,7 +29,7 @@ const MOST_BROKEN: u32 = 3;
 const MOST_UNFIT: u32 = 3;
 /// Disturbed trials in a row, before the first that is evidence and before a longer pause.
 const DISTURBED_IN_A_ROW: u32 = 3;
-/// Disturbed trials in all.
+/// Disturbed trials in a row that end a search, and how many more of them than trials that are evidence.
 const MOST_DISTURBED: u32 = 6;
 /// Trials in all that tickgate itself limited.
 const MOST_CLIENT: u32 = 8;
@@ -194,6 +195,9 @@ impl<'a> Search<'a> {
         self.posterior.add(trial.rate, passed);
         let seen = self.outcomes.entry(trial.rate.to_bits()).or_default();
         seen[usize::from(!passed)] += 1;
+        if self.design.at.is_some() {
+            return;
+        }
         let edge = if passed { &mut self.passed_at } else { &mut self.missed_at };
         *edge = Some(match *edge {
             Some(at) if passed => at.max(trial.rate),
@@ -271,12 +275,27 @@ impl<'a> Search<'a> {
         if let Some(ended) = self.given_up() {
             return Step::Done(ended);
         }
+        if let Some(at) = self.at() {
+            return match at.holds {
+                Some(_) => Step::Done(Ended::Confirmed),
+                None if at.trials() >= self.design.most_confirming => Step::Done(Ended::Unconfirmed),
+                None => self.attempt(Stage::Floor, at.rate.ln()),
+            };
+        }
         match (self.passed_at, self.missed_at) {
             (None, None) => self.attempt(Stage::Probe, self.design.start.ln()),
             (Some(passed), None) => self.upwards(passed),
             (None, Some(missed)) => self.downwards(missed),
             (Some(_), Some(_)) => self.between(),
         }
+    }
+
+    /// The sequential test, if there is no search.
+    pub(super) fn at(&self) -> Option<At> {
+        let rate = self.design.at?;
+        let seen = self.outcomes.values();
+        let [passes, misses] = seen.fold([0; 2], |sum: [u32; 2], seen| [sum[0] + seen[0], sum[1] + seen[1]]);
+        Some(At::of(rate, passes, misses))
     }
 
     /// Too many trials that say nothing.
@@ -288,7 +307,8 @@ impl<'a> Search<'a> {
             return Some(Ended::Unfit);
         }
         let before_any = self.counted == 0 && self.disturbed >= DISTURBED_IN_A_ROW;
-        if before_any || self.disturbed_in_all >= MOST_DISTURBED {
+        let most = self.disturbed >= MOST_DISTURBED || self.disturbed_in_all >= self.counted + MOST_DISTURBED;
+        if before_any || most {
             return Some(Ended::Disturbed);
         }
         let nothing_below = self.client_at.is_some_and(|at| at * (-FINE).exp() < self.design.min);

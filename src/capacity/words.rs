@@ -88,45 +88,63 @@ fn bounds(capacity: &Capacity) -> String {
     let answer = &capacity.answer;
     let here = "on this machine";
     let bus = bus(capacity);
-    let of = |bound: &Bound| format!("{0} of {0}", bound.confirmed_by);
+    let of = |bound: &Bound| match &answer.at {
+        Some(at) => format!("{} of {} trials passed", at.passes, at.trials()),
+        None => format!("{0} of {0}", bound.confirmed_by),
+    };
     match (&answer.floor, &answer.ceiling) {
         (Some(floor), Some(ceiling)) => format!(
             "{bus} {here} holds {} ({}); {} it does not ({}).",
             rate(floor.rate),
             of(floor),
             rate(ceiling.rate),
-            missed(ceiling, &capacity.trials)
+            missed(ceiling, capacity)
         ),
+        (Some(floor), None) if answer.at.is_some() => {
+            format!("{bus} {here} holds {} ({}).", rate(floor.rate), of(floor))
+        }
         (Some(floor), None) => {
             format!("{bus} {here} holds at least {} ({}).", rate(floor.rate), of(floor))
         }
         (None, Some(ceiling)) => {
-            format!(
-                "{bus} {here} does not hold {} ({}).",
-                rate(ceiling.rate),
-                missed(ceiling, &capacity.trials)
-            )
+            format!("{bus} {here} does not hold {} ({}).", rate(ceiling.rate), missed(ceiling, capacity))
         }
-        (None, None) => format!("{bus} {here}: no rate was confirmed."),
+        (None, None) => match &answer.at {
+            Some(at) => format!(
+                "{bus} {here}: whether it holds {} is open ({} of {} passed).",
+                rate(at.rate),
+                at.passes,
+                several(u64::from(at.trials()), "trial")
+            ),
+            None => format!("{bus} {here}: no rate was confirmed."),
+        },
     }
 }
 
 /// `0 of 3: the machine was used up`, with the most frequent reason of the trials there.
-fn missed(ceiling: &Bound, trials: &[Trial]) -> String {
+fn missed(ceiling: &Bound, capacity: &Capacity) -> String {
+    let trials: &[Trial] = &capacity.trials;
     let limit = ceiling.limit.unwrap_or(Limit::Unknown).words();
     let here = |trial: &&Trial| {
-        let same = rounded(trial.rate).total_cmp(&ceiling.rate).is_eq();
-        same && trial.stage == Stage::Ceiling && trial.outcome.evidence() == Some(false)
+        let same = rounded(trial.rate).total_cmp(&rounded(ceiling.rate)).is_eq();
+        let at_ceiling = trial.stage == Stage::Ceiling || capacity.answer.at.is_some();
+        same && at_ceiling && trial.outcome.evidence() == Some(false)
     };
     let reason = trials.iter().filter(here).find_map(|trial| trial.reason.as_deref());
     let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
-    format!("0 of {}: {limit}{reason}", ceiling.confirmed_by)
+    match &capacity.answer.at {
+        Some(at) => format!("{} of {} trials passed: {limit}{reason}", at.passes, at.trials()),
+        None => format!("0 of {}: {limit}{reason}", ceiling.confirmed_by),
+    }
 }
 
 fn estimate(answer: &Answer) -> Option<String> {
     let tried = format!("{} in {}", several(u64::from(answer.trials), "trial"), minutes(answer.took));
     let Some(estimate) = &answer.estimate else {
-        return (answer.trials > 0).then(|| format!("No estimate: {tried}."));
+        return (answer.trials > 0).then(|| match answer.at {
+            Some(_) => format!("{tried}."),
+            None => format!("No estimate: {tried}."),
+        });
     };
     let interval = if estimate.claimed {
         format!("95 % interval {} to {}", rate(estimate.low), rate(estimate.high))

@@ -6,7 +6,7 @@ use super::*;
 use crate::num;
 use crate::plan::Span;
 
-/// A generator of random numbers (SplitMix64).
+/// A generator of random numbers (`SplitMix64`).
 struct Random(u64);
 
 impl Random {
@@ -221,7 +221,7 @@ fn a_client_at_its_limit_gives_a_lower_bound() {
     }
     let answer = answer(&design, &trials);
     assert_eq!(answer.ended, Ended::AtClient);
-    let floor = answer.floor.expect("a floor").rate;
+    let floor = answer.floor.unwrap().rate;
     assert!((40_000.0..60_000.0).contains(&floor), "{floor}");
 }
 
@@ -252,6 +252,8 @@ fn a_broken_or_disturbed_trial_is_repeated_at_its_rate_with_other_events() {
     let passed = Trial { number: 1, rate: 10_000.0, outcome: Outcome::Passed, ..Trial::default() };
     let Step::Try(again) = next(&design, &[passed.clone(), disturbed(2)]) else { panic!("a repetition") };
     assert_eq!((again.cool_down, again.stage), (Span::seconds(2), Stage::Climb));
+    let six: Vec<Trial> = std::iter::once(passed.clone()).chain((2..8).map(disturbed)).collect();
+    assert_eq!(next(&design, &six), Step::Done(Ended::Disturbed));
     let three = [passed, disturbed(2), disturbed(3), disturbed(4)];
     let Step::Try(again) = next(&design, &three) else { panic!("a repetition") };
     assert!((again.rate - 20_000.0).abs() < f64::EPSILON);

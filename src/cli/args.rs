@@ -10,7 +10,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use super::short::Short;
 use crate::compare::MOST_SIDES;
 use crate::host::build::LONG_VERSION;
-use crate::plan::Span;
+use crate::plan::{Rate, Span};
 use crate::profile::comparison;
 use crate::session::{Asked, ContextName, NamedBy};
 use crate::topology::Pattern;
@@ -44,6 +44,8 @@ pub(super) enum Command {
     Report(Report),
     /// Compare two configurations: which is better, by how much, and with what confidence
     Compare(Box<Compare>),
+    /// Search for the highest rate that still meets a profile's objectives, with an interval, and confirm it
+    Capacity(Box<Capacity>),
     /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
     /// Print the completion script for a shell; to load it in bash: source <(tickgate completions bash)
@@ -206,6 +208,100 @@ impl Compare {
 }
 
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "flags")]
+pub(super) struct Capacity {
+    /// Name of a shipped profile, or path to one; or the folder of a search, to show its result again [default: quick; with --resume the profile of that search]
+    #[arg(value_name = "PROFILE|FOLDER")]
+    pub(super) what: Option<String>,
+    /// Folder of a second search, to show both side by side
+    #[arg(value_name = "FOLDER")]
+    pub(super) other: Option<PathBuf>,
+    /// Override a profile key for all trials, for example load.duration=30s; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    pub(super) sets: Vec<String>,
+    #[command(flatten)]
+    pub(super) short: Short,
+    /// Rate of the first trial [default: the profile's]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(super) from: Option<f64>,
+    /// Lowest rate to try [default: that at which a trial of a minute has enough events]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(super) min: Option<f64>,
+    /// Highest rate to try [default: the highest that this plan, this machine and --allow-rate permit]
+    #[arg(long, value_name = "RATE", value_parser = rate)]
+    pub(super) max: Option<f64>,
+    /// Stop narrowing when the 95 % interval is this wide [default: 10%; --quick 15%, --thorough 7%]
+    #[arg(long, value_name = "SHARE", value_parser = precision)]
+    pub(super) precision: Option<f64>,
+    /// A wider interval from fewer trials: 3 passes and 2 misses in a row confirm floor and ceiling instead of 5 and 3
+    #[arg(long, conflicts_with = "thorough")]
+    pub(super) quick: bool,
+    /// A narrower interval from more trials: 10 passes and 5 misses in a row confirm floor and ceiling
+    #[arg(long)]
+    pub(super) thorough: bool,
+    /// Time for all trials; the time to confirm floor and ceiling is kept free [default: no limit]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) within: Option<Span>,
+    /// Rate that the bus has to hold, or the exit code is 1 or 3; may be repeated [default: 10k/s and 100k/s, shown only]
+    #[arg(long = "target", value_name = "RATE", value_parser = rate)]
+    pub(super) targets: Vec<f64>,
+    /// Growth of the load, to say when it outgrows the capacity: 5%/month or 40%/year
+    #[arg(long, value_name = "GROWTH", value_parser = growth)]
+    pub(super) growth: Option<f64>,
+    /// Try this rate only, without a search: 2 to 20 trials decide whether the bus holds it
+    #[arg(long, value_name = "RATE", value_parser = rate, conflicts_with_all = ["from", "min", "max", "precision", "quick", "thorough", "targets"])]
+    pub(super) at: Option<f64>,
+    /// Pause before each trial [default: 2s]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) cool_down: Option<Span>,
+    /// Seed of the events; each trial has events of its own [default: random; recorded in the result]
+    #[arg(long)]
+    pub(super) seed: Option<u64>,
+    /// Which trials read the stream back
+    #[arg(long, value_enum, default_value_t = Audit::Confirm)]
+    pub(super) audit: Audit,
+    /// Continue the search in this folder, after an interruption or a kill; its design and profile stay
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["other", "sets", "rate", "duration", "from", "min", "max", "precision", "quick", "thorough", "within", "targets", "growth", "at", "cool_down", "seed", "audit", "out", "run_dir", "tags", "share", "allow_unequal"])]
+    pub(super) resume: Option<PathBuf>,
+    /// With two searches: show them side by side even if their acknowledgements give different durability
+    #[arg(long)]
+    pub(super) allow_unequal: bool,
+    /// Show what would run, where and how long; sends nothing
+    #[arg(long = "dry-run")]
+    pub(super) dry: bool,
+    /// Create the search's folder in this directory; its link "latest" points to the newest one
+    #[arg(long, value_name = "DIR", default_value = "reports")]
+    pub(super) out: PathBuf,
+    #[command(flatten)]
+    pub(super) about: About,
+    /// Let other users read the run folders, as the umask allows [default: owner only]
+    #[arg(long)]
+    pub(super) share: bool,
+    /// What to print on stdout when done
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
+    /// Print no progress on stderr
+    #[arg(long, short)]
+    pub(super) quiet: bool,
+    /// Start at once where the environment names the bus, without the 3 seconds that show it on a terminal
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) like: Like,
+    #[command(flatten)]
+    pub(super) broker: Broker,
+}
+
+/// Which trials read the stream back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Audit {
+    /// Those that confirm floor and ceiling
+    Confirm,
+    /// All of them
+    All,
+}
+
+#[derive(Debug, clap::Args)]
 pub(super) struct Clean {
     /// Remove only what has been unused for this long; 0s: everything that is not in use now
     #[arg(long, value_name = "DURATION", default_value = "1h")]
@@ -236,6 +332,33 @@ pub(super) struct About {
 
 fn share(text: &str) -> Result<f64, String> {
     comparison::share(text)
+}
+
+/// A rate in events/s; a number alone is events per second.
+fn rate(text: &str) -> Result<f64, String> {
+    let rate: Rate = super::short::rate(text)?
+        .parse()
+        .map_err(|_| format!("`{text}` is not a rate to try; expected one such as `20k/s`"))?;
+    if rate.per_second > 0.0 { Ok(rate.per_second) } else { Err("a rate is above 0".to_owned()) }
+}
+
+fn precision(text: &str) -> Result<f64, String> {
+    let share = share(text)?;
+    if (0.02..=0.5).contains(&share) { Ok(share) } else { Err("expected 2% to 50%".to_owned()) }
+}
+
+/// Growth a month.
+fn growth(text: &str) -> Result<f64, String> {
+    let wrong = || format!("`{text}` is not a growth; expected one such as `5%/month` or `40%/year`");
+    let (share, span) = text.split_once('/').ok_or_else(wrong)?;
+    let share = share.trim().strip_suffix('%').and_then(|percent| percent.trim().parse::<f64>().ok());
+    let share = share.map(|percent| percent / 100.0).filter(|share| *share > 0.0 && *share <= 100.0);
+    let share = share.ok_or_else(wrong)?;
+    match span.trim() {
+        "month" => Ok(share),
+        "year" => Ok((share.ln_1p() / 12.0).exp_m1()),
+        _ => Err(wrong()),
+    }
 }
 
 fn metric(name: &str) -> Result<String, String> {
@@ -462,4 +585,25 @@ pub(super) struct Report {
     /// What to print on stdout
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_and_growths_are_read_as_people_write_them() {
+        assert_eq!((rate("20k/s"), rate("500")), (Ok(20_000.0), Ok(500.0)));
+        for bad in ["0", "max", "fast", "-1/s"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+        assert_eq!(growth("5%/month"), Ok(0.05));
+        let yearly = growth("40 % / year").unwrap();
+        assert!(((1.0 + yearly).powi(12) - 1.4).abs() < 1e-9, "{yearly}");
+        for bad in ["5%", "0%/month", "-5%/month", "5%/week", "x%/year", "NaN%/year"] {
+            assert!(growth(bad).unwrap_err().contains("5%/month"), "{bad}");
+        }
+        assert_eq!(precision("10%"), Ok(0.1));
+        assert!(precision("1%").is_err() && precision("60%").is_err());
+    }
 }

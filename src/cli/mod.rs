@@ -25,6 +25,7 @@ macro_rules! eprintln {
 }
 
 mod args;
+mod capacity;
 mod check;
 mod clean;
 mod compare;
@@ -217,6 +218,7 @@ pub fn main() -> ExitCode {
         Command::ReapContainer { name } => reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
+        Command::Capacity(args) => capacity::run(&args),
         Command::Clean(args) => clean::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {

@@ -6,12 +6,13 @@ use std::path::Path;
 use super::args::{Format, Report};
 use super::outside::clean_record;
 use super::{Exit, Failure};
-use crate::archive::{self, ACCOUNT, ArchiveError, JOURNAL, RunFolder, Schema};
+use crate::archive::{self, ACCOUNT, ArchiveError, CAPACITY, JOURNAL, RunFolder, Schema};
 use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
 
 const RECORD: &str = "record.json";
+const PAGE: &str = "report.html";
 
 /// The accepted schema of a `record.json`.
 const SCHEMA: Schema = Schema {
@@ -58,6 +59,14 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         let text = format!(
             "{folder} contains a comparison: `tickgate compare {folder}` renders it, `tickgate report {folder}/a-01` its \
              first run"
+        );
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    if !folder.file(RECORD).exists() && folder.file(CAPACITY).exists() {
+        let folder = folder.path().display();
+        let text = format!(
+            "{folder} contains a search: `tickgate capacity {folder}` renders it, `tickgate report {folder}/t-001` its first \
+             trial"
         );
         return Err(Failure { exit: Exit::Environment, text });
     }
@@ -112,6 +121,16 @@ pub(super) fn write(record: &Record, folder: &RunFolder) -> Result<(), Failure> 
     let files =
         report::files(record, &Beside { plan_toml: &plan_toml, seconds: &seconds, folder: &folder.name() });
     for (name, bytes) in files.into_iter().filter(|(name, _)| name != kept) {
+        folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
+    }
+    Ok(())
+}
+
+/// Writes the page of a run alone; `tickgate report` makes the other files.
+pub(super) fn page(record: &Record, folder: &RunFolder) -> Result<(), Failure> {
+    let (plan_toml, seconds) = (profile::to_toml(&record.plan), seconds(folder)?);
+    let beside = Beside { plan_toml: &plan_toml, seconds: &seconds, folder: &folder.name() };
+    for (name, bytes) in report::files(record, &beside).into_iter().filter(|(name, _)| name == PAGE) {
         folder.write_whole(&name, &bytes).map_err(|error| Failure::environment(&error))?;
     }
     Ok(())

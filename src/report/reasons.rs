@@ -149,12 +149,11 @@ fn of_untimed(missed: &[&Missed<'_>]) -> Reason {
         }
     }
     of_run.dedup();
-    let (what, count) = match &by_count[..] {
-        [(count, names)] => (names.join("; "), count.clone()),
-        _ => {
-            let what = by_count.iter().map(|(count, names)| format!("{} ({count})", names.join("; ")));
-            (what.collect::<Vec<_>>().join("; "), "these events".to_owned())
-        }
+    let (what, count) = if let [(count, names)] = &by_count[..] {
+        (names.join("; "), count.clone())
+    } else {
+        let what = by_count.iter().map(|(count, names)| format!("{} ({count})", names.join("; ")));
+        (what.collect::<Vec<_>>().join("; "), "these events".to_owned())
     };
     // Losses are counted in the scope of an objective, so that they may differ.
     let of_run = match of_run[..] {

@@ -5,4 +5,5 @@
 
 pub mod known;
 pub mod oracle;
+pub mod searches;
 pub mod swarm;

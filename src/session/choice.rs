@@ -197,14 +197,18 @@ impl Choice {
     /// Describes the destination of the events, and the source of its name.
     #[must_use]
     pub fn target(&self) -> String {
+        let by = self.named_by.as_ref().map(|by| format!(", named by {by}")).unwrap_or_default();
+        format!("{}{by}", self.bus())
+    }
+
+    /// Describes the destination of the events, however it was named.
+    #[must_use]
+    pub fn bus(&self) -> String {
         let product = self.product.title();
         match &self.place {
             Place::Simulated => "the simulated bus".to_owned(),
             Place::Own(own) => format!("a server of tickgate's own ({product}, {})", own.in_words()),
-            Place::Elsewhere(elsewhere) => {
-                let by = self.named_by.as_ref().map(|by| format!(", named by {by}")).unwrap_or_default();
-                format!("{}{by}", elsewhere.target.label())
-            }
+            Place::Elsewhere(elsewhere) => elsewhere.target.label().to_owned(),
         }
     }
 

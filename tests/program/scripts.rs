@@ -2,6 +2,7 @@
 
 use std::process::{Command, Stdio};
 
+use crate::support::outside;
 use crate::support::program::Place;
 
 /// The output of a program, if it is there.
@@ -53,6 +54,53 @@ fn every_shell_has_its_completions() {
         }
     }
     place.run(&["completions", "cmd"]).fails(2, &["cmd", "possible values"]);
+}
+
+/// A folder with the completions of a shell in a file of this name, where the shells are there.
+fn completions(shell: &str, file: &str) -> Option<Place> {
+    let how = "as root on Debian, run scripts/shells.sh";
+    outside::brought("shells", "scripts/shells.sh check", how).then(|| {
+        let place = Place::new();
+        place.write(file, place.run(&["completions", shell]).out);
+        place
+    })
+}
+
+#[test]
+fn zsh_completes_commands_flags_and_values() {
+    let Some(place) = completions("zsh", "_tickgate") else { return };
+    let script = outside::root().join("tests/shells/complete.zsh").display().to_string();
+    let folder = place.path().display().to_string();
+    let lines = ["tickgate pro", "tickgate run --dr", "tickgate profiles s", "tickgate completions el"];
+    let (whole, said) = output_of("zsh", &[&["-f", &script, &folder][..], &lines].concat()).unwrap();
+    let expected = [
+        "loaded:",
+        "tickgate profiles ",
+        "tickgate run --dry-run ",
+        "tickgate profiles show ",
+        "tickgate completions elvish ",
+    ];
+    assert_eq!((whole, said.lines().collect::<Vec<_>>()), (true, expected.to_vec()));
+}
+
+#[test]
+fn fish_completes_commands_and_flags() {
+    let Some(place) = completions("fish", "tickgate.fish") else { return };
+    let file = place.path().join("tickgate.fish").display().to_string();
+    for (words, expected) in [
+        ("tickgate com", &["compare", "completions"][..]),
+        ("tickgate run --dr", &["--dry-run"]),
+        ("tickgate run --format ", &["text", "json"]),
+        ("tickgate profiles sh", &["show"]),
+    ] {
+        let code = format!("source {file}; and complete --do-complete '{words}'");
+        let (whole, said) = output_of("fish", &["--no-config", "-c", &code]).unwrap();
+        let mut found: Vec<&str> = said.lines().filter_map(|line| line.split('\t').next()).collect();
+        let mut expected = expected.to_vec();
+        found.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!((whole, found), (true, expected), "{words}: {said}");
+    }
 }
 
 #[test]

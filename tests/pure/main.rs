@@ -1,10 +1,12 @@
 //! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
+mod capacity;
 mod capacity_report;
 mod compare;
 mod compare_load;
 mod compare_report;
+mod counted;
 mod interval_log;
 mod known_answers;
 mod laws;

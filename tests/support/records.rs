@@ -14,10 +14,8 @@
 )]
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
-
 use tickgate::measure;
-use tickgate::profile::{self, Source};
+use tickgate::plan::Plan;
 use tickgate::record::*;
 use tickgate::verdict;
 
@@ -247,7 +245,10 @@ fn brief(median: u64, count: u64, k: u64) -> Brief {
 }
 
 /// The plan of a recipe.
-pub fn plan(recipe: &Recipe) -> tickgate::plan::Plan {
+#[cfg(not(pure))]
+pub fn plan(recipe: &Recipe) -> Plan {
+    use std::fmt::Write as _;
+    use tickgate::profile::{self, Source};
     let mut text = format!(
         "name = \"{}\"\ndescription = \"a fixed run\"\n[load]\nrate = \"{}/s\"\nduration = \"{}s\"\nwarmup = \"2s\"\n\
          arrival = \"constant\"\n[objectives]\n",
@@ -263,6 +264,12 @@ pub fn plan(recipe: &Recipe) -> tickgate::plan::Plan {
         let _ = writeln!(text, "[[groups]]\nname = \"{group}\"\nsubscribe = [\"market.quote.>\"]");
     }
     profile::read(&Source::new("fixed", text), &[]).unwrap_or_else(|errors| panic!("{errors}"))
+}
+
+/// The plan of the default recipe, where no profile can be read.
+#[cfg(pure)]
+pub fn plan(_: &Recipe) -> Plan {
+    serde_json::from_str(include_str!("../../benches/instructions/plans/run.json")).unwrap()
 }
 
 /// A record by its recipe.

@@ -3,7 +3,7 @@
 use super::words::{
     caveat, held, money, months, outcome_word, percent, range, resource_word, seen, stage_word, times,
 };
-use crate::capacity::{Answer, BillAt, Bound, Capacity, Limit, Resource, Trial, Use, minutes};
+use crate::capacity::{Answer, At, BillAt, Bound, Capacity, Limit, Resource, Trial, Use, minutes};
 use crate::num;
 use crate::record::Verdict;
 use crate::report::command::{destination, quoted};
@@ -67,6 +67,9 @@ fn by_row_alone(bound: &Bound, of: &str) -> String {
 /// Floor, capacity and ceiling, with what each word means.
 pub(super) fn bounds(c: &Capacity) -> Table {
     let answer = &c.answer;
+    if let Some(at) = &answer.at {
+        return one_rate(c, at);
+    }
     let mut table = Table::new(["", "rate", "trials", "pass by the fit", "what it means"]);
     let fit = |bound: &Bound| bound.passing.map_or_else(|| "–".to_owned(), percent);
     match &answer.floor {
@@ -96,6 +99,28 @@ pub(super) fn bounds(c: &Capacity) -> Table {
             table.row(["ceiling: fails".to_owned(), "–".into(), "–".into(), "–".into(), no_bound(answer)]);
         }
     }
+    table
+}
+
+/// The sequential test of one rate.
+fn one_rate(c: &Capacity, at: &At) -> Table {
+    let mut table = Table::new(["", "rate", "trials", "pass by the fit", "what it means"]);
+    let (what, says) = match at.holds {
+        Some(true) => ("holds", "accepted".to_owned()),
+        Some(false) => {
+            let limit = c.answer.ceiling.and_then(|ceiling| ceiling.limit).unwrap_or(Limit::Unknown);
+            ("fails", format!("rejected; at its trials, {}", limit.words()))
+        }
+        None => ("open", "the trials do not decide".to_owned()),
+    };
+    let test = "a sequential test of 50 % against 95 % passing trials, with errors of 5 %";
+    table.row([
+        what.to_owned(),
+        show::rate(at.rate),
+        format!("{} of {} passed", at.passes, at.trials()),
+        "–".into(),
+        beside(&c.answer, &format!("By {test}: {says}.")),
+    ]);
     table
 }
 
@@ -141,14 +166,15 @@ pub(super) fn key(c: &Capacity) -> Vec<(String, String)> {
     let estimate = answer.stated().map_or_else(|| "no estimate".to_owned(), |e| show::short_rate(e.median));
     let interval = answer.interval().map_or_else(|| "not claimed".to_owned(), range);
     let irregular = if answer.irregular.is_empty() { "" } else { ", irregular" };
-    let mut all = vec![
-        (format!("floor: holds{irregular}"), bound(answer.floor)),
-        (format!("capacity{irregular}"), estimate),
-        (format!("its 95 % interval{irregular}"), interval),
-        (format!("ceiling: fails{irregular}"), bound(answer.ceiling)),
-        ("trials".to_owned(), answer.trials.to_string()),
-        ("time of all trials".to_owned(), minutes(answer.took)),
-    ];
+    let mut all = vec![(format!("floor: holds{irregular}"), bound(answer.floor))];
+    // A test of one rate estimates nothing.
+    if answer.at.is_none() {
+        all.push((format!("capacity{irregular}"), estimate));
+        all.push((format!("its 95 % interval{irregular}"), interval));
+    }
+    all.push((format!("ceiling: fails{irregular}"), bound(answer.ceiling)));
+    all.push(("trials".to_owned(), answer.trials.to_string()));
+    all.push(("time of all trials".to_owned(), minutes(answer.took)));
     let headroom = c.targets.iter().filter_map(|target| {
         let headroom = target.headroom?;
         (target.verdict == Verdict::Pass)

@@ -1,17 +1,23 @@
 //! Takes one step so many times, and nothing else: to be counted by `scripts/instructions.sh`. Without arguments it
 //! lists the steps, each with how many events one turn of it stands for.
+//!
+//! Its plans are files: the reader of profiles is no part of the half of tickgate that this program is built with.
 
 #![expect(clippy::expect_used, clippy::print_stdout, reason = "a program for a script")]
 
+#[path = "../paths/mod.rs"]
 mod paths;
-#[path = "../tests/support/records.rs"]
+#[path = "../../tests/support/records.rs"]
 mod records;
 
 use std::hint::black_box;
 
 use paths::Step;
 use tickgate::report::{self, Beside};
-use tickgate::{profile, verdict};
+use tickgate::verdict;
+
+/// The plan of the run, as its page shows it.
+const PLAN: &str = include_str!("plans/run.toml");
 
 /// A run is judged and rendered once, however many events it has.
 const RUN: u32 = 1000;
@@ -32,12 +38,11 @@ fn main() {
 }
 
 fn once_a_run() -> impl Iterator<Item = Step> {
-    let (_, record) = records::all().swap_remove(0);
-    let plan_toml = profile::to_toml(&record.plan);
+    let record = records::of(&records::Recipe::default());
     let judged = record.clone();
     let judge = Box::new(move |_| drop(black_box(verdict::assess(&judged))));
     let render = Box::new(move |_| {
-        drop(black_box(report::files(&record, &Beside { plan_toml: &plan_toml, ..Beside::default() })));
+        drop(black_box(report::files(&record, &Beside { plan_toml: PLAN, ..Beside::default() })));
     });
     [Step { name: "judge a run", take: judge }, Step { name: "render a run", take: render }].into_iter()
 }
