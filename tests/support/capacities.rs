@@ -69,6 +69,8 @@ fn made() -> Vec<(&'static str, Capacity)> {
         ("hostile", hostile()),
         ("slow", slow()),
         ("untried", untried()),
+        ("held", at(20_000.0)),
+        ("rejected", at(60_000.0)),
     ]
 }
 
@@ -126,6 +128,12 @@ pub fn slow() -> Capacity {
 /// Interrupted before the first trial.
 pub fn untried() -> Capacity {
     searched(World { patience: 0, ..World::default() })
+}
+
+/// A test of one rate.
+pub fn at(rate: f64) -> Capacity {
+    let design = World::default().design.only_at(rate);
+    searched(World { design, targets: vec![rate], ..World::default() })
 }
 
 /// Another product, with another capacity.
