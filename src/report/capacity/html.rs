@@ -36,7 +36,7 @@ struct Page<'a> {
     targets: Table,
     growth: Option<String>,
     cost: Option<(Table, String)>,
-    machines: String,
+    machines: Option<String>,
     first: String,
     resources: Table,
     charts: &'a [Chart],

@@ -119,7 +119,7 @@ fn one_rate(c: &Capacity, at: &At) -> Table {
     let test = "a sequential test of 50 % against 95 % passing trials, with errors of 5 %";
     table.row([
         what.to_owned(),
-        show::rate(at.rate),
+        show::short_rate(at.rate),
         format!("{} of {} passed", at.passes, at.trials()),
         "–".into(),
         beside(&c.answer, &format!("By {test}: {says}.")),
@@ -261,8 +261,11 @@ pub(super) fn cost(c: &Capacity) -> Option<(Table, String)> {
     Some((table, beside(&c.answer, &text)))
 }
 
-/// Machines for a million events a second.
-pub(super) fn machines(c: &Capacity) -> String {
+/// Machines for a million events a second. A test of one rate does not say how many: the bus may hold more.
+pub(super) fn machines(c: &Capacity) -> Option<String> {
+    if c.answer.at.is_some() {
+        return None;
+    }
     let text = match c.answer.floor.filter(|floor| floor.rate > 0.0) {
         Some(floor) => format!(
             "A million events a second: {} like this one, by the floor. This assumes that streams can be split and scale \
@@ -271,7 +274,7 @@ pub(super) fn machines(c: &Capacity) -> String {
         ),
         None => "A million events a second: the number of machines is not known without a floor.".to_owned(),
     };
-    beside(&c.answer, &text)
+    Some(beside(&c.answer, &text))
 }
 
 /// The use of each resource by rate; `▲` marks one over its threshold.

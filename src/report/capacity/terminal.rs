@@ -29,7 +29,7 @@ pub fn terminal(capacity: &Capacity, style: Style) -> String {
     lines.extend(caveat(&c.answer).map(|why| wrapped(&why)));
     lines.extend(sections::growth(c).map(|text| wrapped(&text)));
     lines.extend(sections::cost(c).map(|(_, text)| wrapped(&text)));
-    lines.push(wrapped(&sections::machines(c)));
+    lines.extend(sections::machines(c).map(|text| wrapped(&text)));
     lines.push(wrapped(&sections::first(c)));
     lines.push(String::new());
     lines.push(wrapped(&sections::objectives(c)));
