@@ -232,6 +232,9 @@ fn ranged(args: &Capacity, design: &Design, ground: &Ground<'_>, top: &Top) -> R
             if args.max.is_some() { "give another --min or --max" } else { &top.why }
         )));
     }
+    if args.from.is_none() && args.max.is_none() {
+        top.holds("load.rate", own)?;
+    }
     let from = args.from.map(|rate| ("--from", rate)).into_iter();
     for (flag, rate) in from.chain(args.targets.iter().map(|rate| ("--target", *rate))) {
         if args.max.is_none() {

@@ -85,17 +85,22 @@ pub(super) fn resume(args: &Capacity, path: &std::path::Path) -> Result<Exit, Fa
 fn go(args: &Capacity, task: &Task, begun: &Begun, folder: &RunFolder, new: bool) -> Result<Exit, Failure> {
     let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
     let mut progress = Progress::brief(args.quiet);
-    announce(task, &mut progress);
-    let before = pause(args, task, &interrupt).and_then(|()| rehearse(task, &mut progress, &interrupt));
-    if let Err(failure) = before {
-        progress.end_line();
-        folder.discard_if_empty();
-        return Err(failure);
+    // A search that goes on is taken before anything is started, so that no other process does.
+    let kept = if new { None } else { Some(begun::trials(folder)?) };
+    let is_over = |made: &[Trial]| matches!(capacity::next(&task.design, made), Step::Done(_));
+    if !kept.as_ref().is_some_and(|(_, held)| is_over(&held.entries)) {
+        announce(task, &mut progress);
+        let before = pause(args, task, &interrupt).and_then(|()| rehearse(task, &mut progress, &interrupt));
+        if let Err(failure) = before {
+            progress.end_line();
+            folder.discard_if_empty();
+            return Err(failure);
+        }
     }
-    if new {
-        begun.write(folder)?;
-    }
-    let (lines, held) = begun::trials(folder)?;
+    let (lines, held) = match kept {
+        Some(kept) => kept,
+        None => begun.write(folder).and_then(|()| begun::trials(folder))?,
+    };
     if held.torn {
         progress.say("note: the last trial was not stored whole; it is made again");
     }
