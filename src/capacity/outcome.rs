@@ -16,6 +16,10 @@ use crate::verdict::{QUOTA, TOO_FEW, is_throttled, others, others_are_material, 
 
 /// Fewest measured seconds that show whether a queue grows.
 const SECONDS: usize = 5;
+/// The machine is contended if tickgate and the broker use this share of its cores …
+const HALF: f64 = 0.5;
+/// … and threads wait for a core in this share of the time.
+const WAITING: f64 = 0.5;
 /// A queue counts as growing if it grows by this share of the offered events.
 const GROWTH: f64 = 0.001;
 
@@ -232,16 +236,31 @@ fn is_used_up(record: &Record) -> bool {
     let Some(machine) = record.health.machine.as_ref() else { return false };
     let used =
         |own: f64| own >= Resource::Cpu.threshold() * machine.usable_cores && machine.usable_cores > 0.0;
-    own_cores(record).is_some_and(used) || is_throttled(machine, record.measured_seconds())
+    own_cores(record).is_some_and(used)
+        || is_throttled(machine, record.measured_seconds())
+        || waited(record).is_some()
+}
+
+/// The share of the time in which threads waited for a core, where tickgate and the broker are in each other's way: cores are
+/// idle at times, since both work in bursts, and yet threads wait at others.
+fn waited(record: &Record) -> Option<f64> {
+    let machine = record.health.machine.as_ref()?;
+    let own = own_cores(record)?;
+    let pressure = machine.pressure.filter(|pressure| *pressure >= WAITING)?;
+    let others = machine.others_cores?;
+    (own >= HALF * machine.usable_cores && others < own / 10.0 && machine.usable_cores > 0.0)
+        .then_some(pressure)
 }
 
 fn use_of_the_machine(record: &Record) -> Option<String> {
     let machine = record.health.machine.as_ref()?;
     let whose = if machine.broker_here { "tickgate and the broker" } else { "tickgate" };
     let quota = if is_throttled(machine, record.measured_seconds()) {
-        ", as far as a CPU quota let them"
+        ", as far as a CPU quota let them".to_owned()
     } else {
-        ""
+        waited(record).map_or_else(String::new, |share| {
+            format!(", and threads waited for a core in {} of the time", show::percent(share))
+        })
     };
     let own = own_cores(record).map_or_else(|| "all".to_owned(), |own| format!("{own:.1}"));
     Some(format!("{whose} used {own} of {:.1} usable cores{quota}", machine.usable_cores))

@@ -135,6 +135,23 @@ fn an_unfit_run_that_passes_has_passed() {
 }
 
 #[test]
+fn a_machine_on_which_threads_wait_is_used_up_unless_others_cause_it() {
+    let waits = |own: f64, pressure: f64, others: f64| {
+        outcome(move |record: &mut Record| {
+            inconclusive(record);
+            let machine = machine(record);
+            (machine.busy_cores, machine.others_cores) = (own + others, Some(others));
+            machine.pressure = Some(pressure);
+        })
+    };
+    assert_eq!(waits(1.0, 0.5, 0.0), (Outcome::Saturated, Some(Limit::Machine)));
+    assert_eq!(waits(0.99, 0.5, 0.0), (Outcome::Unfit, None));
+    assert_eq!(waits(1.0, 0.49, 0.0), (Outcome::Unfit, None));
+    assert_eq!(waits(1.0, 0.9, 0.11), (Outcome::Unfit, None), "others may be the reason");
+    assert_eq!(waits(1.0, 0.9, 0.3), (Outcome::Disturbed, None));
+}
+
+#[test]
 fn a_machine_that_is_used_up_did_not_pass() {
     let used = |cores: f64, change: fn(&mut Record)| {
         outcome(move |record| {
