@@ -79,7 +79,9 @@ mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, 
 fuzz: ## fuzz the readers of external input, SECONDS=60 for each target (TARGET=journal for one of them)
 	scripts/fuzz.sh $(SECONDS) $(TARGET)
 
-ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo install` of this commit included
+# Cargo takes what was built of another commit of the same repository for this one.
+ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo install` of this commit included (ten minutes)
+	rm -rf target/ci-docs
 	TICKGATE_REQUIRE=nats,python,install $(CARGO) test --test program -- ci_docs::
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies

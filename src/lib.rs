@@ -18,7 +18,7 @@
 //! let choice = Choice::resolve(&asked, &plan, &|variable| std::env::var(variable).ok())?;
 //!
 //! let (identity, interrupt) = (Identity::new(), Interrupt::default());
-//! let order = Order { identity: &identity, clock: Clock::start(), interrupt: &interrupt, keep: false };
+//! let order = Order::new(&identity, Clock::start(), &interrupt);
 //! let record = tickgate::run(&plan, &choice, order, None, &mut [])?;
 //!
 //! assert_eq!(record.verdict, Verdict::Pass);

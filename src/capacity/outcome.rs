@@ -1,7 +1,7 @@
 //! From the record of a run to a trial: what came of it, and what limited it, by recorded evidence alone.
 //!
 //! A run whose verdict is `pass` has passed, whatever the machine did: lateness of the harness only makes figures worse. A run
-//! that others disturbed so far that it is unfit or inconclusive is no evidence, whether it passed or not, so that the choice
+//! that others disturbed so far that it is unfit or inconclusive does not count, whether it passed or not, so that the choice
 //! does not depend on the result.
 
 use super::account::Resource;
@@ -108,7 +108,7 @@ struct Finding {
 }
 
 impl Finding {
-    /// A run that is no evidence.
+    /// A run that says nothing about the bus.
     fn nothing(outcome: Outcome, reason: Option<String>) -> Self {
         Self { outcome, limit: None, reason: reason.map(|reason| sentence(&reason)) }
     }
@@ -131,16 +131,15 @@ fn finding(record: &Record) -> Finding {
     match record.run.end {
         End::Interrupted => Finding::nothing(Outcome::Interrupted, reason()),
         End::Recovered => Finding::nothing(Outcome::Interrupted, Some("tickgate was killed".to_owned())),
-        // The environment's doing, at whatever rate.
-        End::BrokerFailed => match marked(STORE_FULL).or_else(|| marked(DENIED)) {
-            Some(mark) => {
-                Finding::nothing(Outcome::Unfit, Some(reason().unwrap_or_else(|| mark.detail.clone())))
-            }
-            None => {
-                let why = reason().unwrap_or_else(|| "the broker failed".to_owned());
-                Finding::missed(Outcome::Died, Limit::Bus, &why)
-            }
-        },
+        End::BrokerFailed => {
+            let why = |otherwise: &str| reason().unwrap_or_else(|| otherwise.to_owned());
+            // The environment's doing, at whatever rate.
+            let environment = marked(STORE_FULL).or_else(|| marked(DENIED));
+            environment.map_or_else(
+                || Finding::missed(Outcome::Died, Limit::Bus, &why("the broker failed")),
+                |mark| Finding::nothing(Outcome::Unfit, Some(why(&mark.detail))),
+            )
+        }
         End::HarnessFailed => Finding::nothing(
             Outcome::Unfit,
             Some(reason().unwrap_or_else(|| "a part of tickgate failed".to_owned())),
@@ -221,8 +220,8 @@ fn why(record: &Record) -> String {
         .unwrap_or_else(|| "the run could not be judged".to_owned())
 }
 
-/// Cores that tickgate, the broker on this machine and the kernel on their behalf used; `None` where they cannot be told from
-/// those of others.
+/// Cores that tickgate, the broker on this machine and the kernel on their behalf used; `None` where they cannot be
+/// distinguished from those of others.
 fn own_cores(record: &Record) -> Option<f64> {
     let machine = record.health.machine.as_ref()?;
     Some((machine.busy_cores - (machine.others_cores? - machine.stolen_cores)).max(0.0))

@@ -63,7 +63,8 @@ pub struct Highest {
 pub fn refusal(plan: &Plan) -> Option<String> {
     if plan.load.is_closed() {
         return Some(
-            "the load is closed: the bus sets the pace, so there is no rate to search; give `load.rate` a rate".to_owned(),
+            "the load is closed: the bus sets the pace, so no rate can be searched; give `load.rate` a rate"
+                .to_owned(),
         );
     }
     if plan.load.consume == Consume::Backlog {
@@ -80,7 +81,7 @@ pub fn refusal(plan: &Plan) -> Option<String> {
     }
     if let Some(objective) = plan.objectives.iter().find(|objective| bearing(objective) == Bearing::Against) {
         return Some(format!(
-            "a higher rate can meet `{} {}`, which a lower one misses, so there is no highest rate that passes; leave this \
+            "a higher rate can meet `{} {}`, which a lower one misses, so no rate is the highest that passes; leave this \
              objective out",
             objective.name(),
             objective.requirement()

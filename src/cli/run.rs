@@ -42,7 +42,7 @@ pub(super) fn run(args: &Run) -> Result<Exit, Failure> {
     let folder = folder(&args.about, &args.out, readers(args.share), clock, (&plan.name, &identity.id))?;
     let mut journal = Keeping::new(&folder);
     progress.keeps_journal_in(folder.path());
-    let order = Order { identity: &identity, clock, interrupt: &interrupt, keep: args.keep };
+    let order = Order { keep: args.keep, ..Order::new(&identity, clock, &interrupt) };
     let done = session::run(&plan, &choice, order, Some(&mut journal), &mut [&mut progress]);
     progress.end_line();
     finish(args, &done?, journal, &mut progress)

@@ -88,6 +88,21 @@ fn at(root: &Path) -> Vec<Room> {
     machine.into_iter().chain(groups).collect()
 }
 
+/// All memory that tickgate and what runs beside it may use: the machine's, or the lowest limit of a control group.
+#[must_use]
+pub fn whole() -> Option<u64> {
+    whole_of(Path::new("/"))
+}
+
+fn whole_of(root: &Path) -> Option<u64> {
+    let machine = fs::read_to_string(root.join("proc/meminfo")).unwrap_or_default();
+    let limits = control_groups(root, "memory").into_iter().filter_map(|group| {
+        let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
+        number("memory.max").or_else(|| number("memory.limit_in_bytes"))
+    });
+    kib_field(&machine, "MemTotal:").into_iter().chain(limits).min()
+}
+
 /// Memory left in a control group: its limit minus its use without reclaimable page cache. `None` if it has no limit.
 fn left_in(group: &Path) -> Option<u64> {
     let number = |name: &str| fs::read_to_string(group.join(name)).ok()?.trim().parse::<u64>().ok();
@@ -130,6 +145,7 @@ mod tests {
         ]);
         let jobs = "sys/fs/cgroup/jobs".to_owned();
         assert_eq!(found(&root), [("Machine".to_owned(), 51_200), (jobs, 10_000)]);
+        assert_eq!(whole_of(root.path()), Some(20_000));
     }
 
     #[test]
@@ -143,7 +159,7 @@ mod tests {
             ("sys/fs/cgroup/memory/docker/ab/memory.stat", "inactive_file 9\ntotal_inactive_file 1500\n"),
         ]);
         assert_eq!(found(&root), [("sys/fs/cgroup/memory/docker/ab".to_owned(), 500)]);
-        assert_eq!(found(&machine(&[])), []);
+        assert_eq!((found(&machine(&[])), whole_of(machine(&[]).path())), (vec![], None));
     }
 
     #[test]

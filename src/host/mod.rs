@@ -4,6 +4,7 @@ pub mod addresses;
 pub mod build;
 pub mod cgroup;
 pub mod clock;
+pub mod disk;
 pub mod docker;
 pub mod doctor;
 pub mod facts;

@@ -14,5 +14,5 @@ pub use arrival::{Due, Schedule, Totals, expected, split, totals};
 pub use curve::{peak_rate, rate_at};
 pub use parts::{OfferedParts, Part, PartKind, PartOffered, steps};
 pub use pick::{Picker, busiest_share, shares};
-pub use planned::{FASTEST, any_due, expected_events, planned_rate, usual_generators};
+pub use planned::{FASTEST, any_due, expected_by, expected_events, planned_rate, usual_generators};
 pub use volume::{LEAST_STORE, largest_event_bytes, usual_max_bytes, volume_bytes};

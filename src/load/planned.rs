@@ -22,6 +22,13 @@ pub fn expected_events(load: &Load) -> (f64, f64) {
     (of(Curve::measure(load)), of(Curve::warmup(load)))
 }
 
+/// Expected events of the measure phase up to a time since its start.
+#[must_use]
+pub fn expected_by(load: &Load, since_start: Span) -> f64 {
+    let curve = Curve::measure(load);
+    curve.integral(since_start.as_seconds().min(curve.seconds()))
+}
+
 /// Events per second that a plan offers on the topics that are `wanted`, on average over the first `over` of
 /// its measure phase: the integral of the rate, times the topics' part of the mix. Rounded to a millionth of an
 /// event, so that the rounding of shares that add up to 1 never decides against a limit.

@@ -2,6 +2,7 @@
 
 use super::histogram::Latency;
 use super::limit::{Limit, Tally};
+use crate::plan::Ns;
 
 /// The counters of a distribution, without the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -23,6 +24,15 @@ pub struct Counters {
     pub service: Counted,
     /// sent − intended.
     pub send_lag: Counted,
+}
+
+/// How far counters go: they hold everything before these times, counted from the start of the load.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reach {
+    /// Deliveries, for each group.
+    pub groups: Vec<Ns>,
+    /// Answers, for each generator that has reported.
+    pub generators: Vec<Ns>,
 }
 
 impl Counted {

@@ -293,7 +293,7 @@ pub const AUDIT_FAILED: &str = "audit-failed";
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";
 
-/// Kind of the [`Mark`] of a load that was ended early, since an objective could not be met any more; its detail says which.
+/// Kind of the [`Mark`] of a run whose load or drain was ended early, since it could not pass any more; its detail says why.
 pub const CURTAILED: &str = "curtailed";
 
 /// Something that happened during the run.

@@ -398,6 +398,16 @@ pub(crate) fn resources(record: &Record) -> Facts {
     all.push(("stored".into(), stored(r).unwrap_or_else(unknown)));
     all.push(("events stored".into(), r.store_events.map_or_else(unknown, show::count)));
     all.push(("sent".into(), show::size(record.load.bytes)));
+    let shares = [
+        ("window full", record.load.window_full, "of the measure phase"),
+        ("disk of the store busy", r.disk_busy, "of the measure phase"),
+        ("memory of the machine", r.memory_used, "used by tickgate and the broker"),
+    ];
+    let some = |(what, share, of): (&str, Option<f64>, &str)| {
+        let share = share.filter(|share| *share >= 0.001)?;
+        Some((what.to_owned(), format!("{} {of}", show::percent(share))))
+    };
+    all.extend(shares.into_iter().filter_map(some));
     all
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::reasons::Reason;
 use super::show;
-use crate::record::{End, Node, ObjectiveResult, Process, Record, Run, Verdict};
+use crate::record::{CURTAILED, End, Node, ObjectiveResult, Process, Record, Run, Verdict};
 
 /// The objective that decided the verdict: the worst one, and among equals the one with the smallest margin.
 #[must_use]
@@ -63,6 +63,9 @@ pub fn no_objectives(record: &Record) -> &'static str {
 #[must_use]
 pub fn verdict(record: &Record) -> String {
     let end = match record.run.end {
+        End::Completed if record.marks.iter().any(|mark| mark.kind == CURTAILED) => {
+            " It was ended early, since it could not pass any more."
+        }
         End::Completed => "",
         End::Interrupted => " The run was interrupted.",
         End::BrokerFailed => " The broker failed.",

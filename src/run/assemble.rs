@@ -132,6 +132,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
     let limits: Limits = crate::verdict::limits(parts.plan);
     let ack = own.explained_of_all(&limits.ack, all);
     let least = all.iter().filter_map(|g| g.least_offered).min_by(|a, b| a.reached().total_cmp(&b.reached()));
+    let full = all.iter().map(|g| g.window_full_ns).max();
     let measured_intended = all.iter().flat_map(|g| &g.measured_by_topic).sum();
     let (measured_sent, measured_acked) = (sum(|g| g.measured_sent), sum(|g| g.measured_acked));
     let mut refusals: BTreeMap<Refusal, u64> = BTreeMap::new();
@@ -164,7 +165,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
         measured_acked,
         measured_unsent_own: all.iter().flat_map(|g| &g.measured_unsent_own).sum(),
         least_offered: least.map(by_step::offered_words),
-        window_full: None,
+        window_full: full.filter(|_| seconds > 0.0).map(|ns| (num::f64_of(ns) / 1e9 / seconds).min(1.0)),
         offered_rate: rate(measured_intended),
         sent_rate: rate(measured_sent),
         acked_rate: rate(measured_acked),

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crate::bus::{BusError, BusSample};
 use crate::market::RunIdentity;
-use crate::num;
 use crate::plan::{AckMode, Ns, Plan};
 use crate::record::{AUDIT_FAILED, End, PhaseName, UNAUDITED};
 
@@ -17,8 +16,10 @@ use super::supervisor::{Stop, Supervisor};
 /// Lowest assumed reading rate of an audit, in events per second: a quarter of what nats-server delivers on a
 /// busy machine.
 const AUDIT_RATE: u64 = 50_000;
-/// How long to wait for a broker that is gone, or after the user interrupts.
+/// How long to wait for a broker that is gone, after the user interrupts, or for a run that cannot pass any more.
 const BRIEF: Duration = Duration::from_secs(2);
+/// The same, for a drain.
+pub(super) const BRIEF_NS: Ns = 2_000_000_000;
 /// How long a broker that does not answer at the end of the drain may take to come back for the audit.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// How long to wait for further deliveries after the last confirmed one; they can only be of unconfirmed
@@ -33,11 +34,11 @@ pub(super) fn drain(
     supervisor: &mut Supervisor<'_, '_, '_>,
     crew: &mut dyn Crew,
     plan: &Plan,
-    brief: bool,
+    mut brief: bool,
 ) -> bool {
     let start = supervisor.now();
-    let length = if brief { num::count(2_000_000_000).min(plan.load.drain.ns) } else { plan.load.drain.ns };
-    let deadline = start + length;
+    let length = if brief { BRIEF_NS.min(plan.load.drain.ns) } else { plan.load.drain.ns };
+    let mut deadline = start + length;
     supervisor.start_phase(PhaseName::Drain, start, deadline);
     let mut broker_died = supervisor.broker_is_dead();
     while !crew.generators_done()
@@ -46,14 +47,16 @@ pub(super) fn drain(
         && !broker_died
     {
         broker_died = matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
+        deadline = sooner(supervisor, deadline, &mut brief);
     }
     let published = crew.end_generators();
     let open = published.totals().unconfirmed + published.totals().refused > 0;
     // The receivers need a moment to count what is missing, even past the deadline.
-    let deadline = deadline.max(supervisor.now() + QUIET_NS);
+    deadline = deadline.max(supervisor.now() + QUIET_NS);
     let mut silence = Silence::new(supervisor.now());
     while supervisor.now() < deadline && supervisor.interrupt_level() < 2 {
         broker_died |= matches!(supervisor.step(), Some(Stop::BrokerDied(_)));
+        deadline = sooner(supervisor, deadline, &mut brief);
         silence.look(supervisor.now(), crew.deliveries());
         let quiet = silence.lasts(supervisor.now());
         let missing = crew.missing().iter().any(|&missing| missing > 0);
@@ -71,6 +74,17 @@ pub(super) fn drain(
     let now = supervisor.now();
     supervisor.end_phase(now);
     quiet
+}
+
+/// The deadline of a drain: soon, once it shows that the run cannot pass any more, where such a run is to be ended.
+fn sooner(supervisor: &mut Supervisor<'_, '_, '_>, deadline: Ns, brief: &mut bool) -> Ns {
+    if *brief {
+        return deadline;
+    }
+    let Some(why) = supervisor.hopeless() else { return deadline };
+    *brief = true;
+    supervisor.curtailed(&why);
+    deadline.min(supervisor.now() + BRIEF_NS)
 }
 
 /// Has everything arrived that can still arrive? An event without an answer may be stored, and delivered, at

@@ -10,7 +10,7 @@ use crate::num;
 use crate::plan::Ns;
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology::Subscriptions;
-use crate::verdict::judged;
+use crate::verdict::{Curtailment, judged};
 
 use super::agenda::{Agenda, AgendaThread};
 use super::assemble;
@@ -75,7 +75,8 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
     let backlog = Backlog::new(&subscriptions, plan.keys(), num::index32(plan.load.generators));
-    let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar);
+    let curtailment = job.options.curtail.then(|| Curtailment::of(plan));
+    let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar, curtailment);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
     let watch = BrokerWatch::new(broker, control);
     let log = RunLog::start(record, observers);
@@ -112,8 +113,8 @@ fn carry_out(
     let BeforeLoad { ref run, calendar, ref subscriptions } = *before;
     crew.start(calendar)?;
     let stop = load(&mut supervisor, crew, calendar);
-    let (brief, audited) = end_of_load(&mut supervisor, stop);
-    let quiet = ending::drain(&mut supervisor, crew, plan, brief);
+    let After { brief_drain, audited, brief_audit } = end_of_load(&mut supervisor, stop);
+    let quiet = ending::drain(&mut supervisor, crew, plan, brief_drain);
     supervisor.finish_agenda();
     // Only once the members have ended, with all acknowledgements sent, is the broker's account of what it owes
     // final.
@@ -123,7 +124,7 @@ fn carry_out(
     supervisor.broker.settle();
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
-        ending::read_back(&mut supervisor, plan, run.clone(), calendar.epoch_unix_ns, within, brief)
+        ending::read_back(&mut supervisor, plan, run.clone(), calendar.epoch_unix_ns, within, brief_audit)
     } else {
         None
     };
@@ -171,27 +172,47 @@ fn load(supervisor: &mut Supervisor<'_, '_, '_>, crew: &mut dyn Crew, calendar: 
     stop
 }
 
-/// How the end of the load affects the rest of the run: whether the drain is brief, and whether there is
-/// anything to audit.
-fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> (bool, bool) {
+/// How the end of the load affects the rest of the run.
+#[derive(Clone, Copy)]
+struct After {
+    /// Is the drain brief?
+    brief_drain: bool,
+    /// Is there anything to audit?
+    audited: bool,
+    /// Is the audit brief?
+    brief_audit: bool,
+}
+
+impl After {
+    /// The end that the user or the broker made.
+    const fn cut(audited: bool) -> Self {
+        Self { brief_drain: true, audited, brief_audit: true }
+    }
+}
+
+fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> After {
     match stop {
-        Stop::Reached => (false, true),
+        Stop::Reached => After { brief_drain: false, audited: true, brief_audit: false },
+        Stop::Curtailed(why) => {
+            supervisor.curtailed(&why);
+            After { brief_drain: true, audited: true, brief_audit: false }
+        }
         Stop::Interrupted => {
             supervisor.ends_as(
                 End::Interrupted,
                 "interrupted: the load ended early; what was measured until then is valid",
             );
-            (true, supervisor.interrupt_level() < 2)
+            After::cut(supervisor.interrupt_level() < 2)
         }
         Stop::BrokerDied(why) => {
             supervisor.ends_as(End::BrokerFailed, &why);
-            (true, false)
+            After::cut(false)
         }
         // Its words are the reason already.
-        Stop::Denied => (true, true),
+        Stop::Denied => After::cut(true),
         Stop::Lost => {
             supervisor.ends_as(End::HarnessFailed, "a generator ended early");
-            (true, true)
+            After::cut(true)
         }
     }
 }

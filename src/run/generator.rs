@@ -8,9 +8,11 @@ use crate::bus::{Ack, Answer, Doubt, Outgoing, Publisher, Refusal};
 use crate::host::sleep::Sleeper;
 use crate::load::{self, Due, OfferedParts, PartOffered, Picker, Schedule};
 use crate::market::{self, EventId, Market};
-use crate::measure::{Counted, Excess, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step};
+use crate::measure::{
+    Counted, Excess, FullWindow, GeneratorInterval, Latency, Lateness, Limits, PublishLedger, Step,
+};
 use crate::num;
-use crate::plan::{Keys, Ns, Plan};
+use crate::plan::{Keys, Ns, Plan, Publish};
 use crate::verdict::limits;
 
 use super::by_step::{BySteps, Sent};
@@ -90,6 +92,8 @@ pub(super) struct Generated {
     pub(super) unconfirmed_disconnected: u64,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
+    /// Time in the measure phase in which as many events were open as the window allows.
+    pub(super) window_full_ns: Ns,
     /// Slots that the generator itself failed to send; the bus had no part in it.
     pub(super) unsent_own: u64,
     /// The same for the measure phase, by topic.
@@ -133,6 +137,12 @@ fn fresh(steps: usize) -> GeneratorReport {
     }
 }
 
+/// Places of the window: events that may be sent and not answered.
+fn places(plan: &Plan) -> usize {
+    let window = if plan.bus.publish == Publish::Sync { 1 } else { u64::from(plan.bus.window) };
+    num::index(window.min(plan.bus.fitting(plan.largest_event())))
+}
+
 /// A generator with its publisher.
 pub(super) struct Generator<P> {
     publisher: P,
@@ -146,6 +156,7 @@ pub(super) struct Generator<P> {
     closed: bool,
     next: Option<Due>,
     open: OpenEvents,
+    full: FullWindow,
     payload: Vec<u8>,
     answers: Vec<Ack>,
     parts: OfferedParts,
@@ -177,6 +188,7 @@ impl<P: Publisher> Generator<P> {
             window: num::index(u64::from(plan.bus.window).min(plan.bus.fitting(plan.largest_event()))),
             closed: plan.load.is_closed(),
             open: OpenEvents::default(),
+            full: FullWindow::new(places(plan), calendar.measure_start, calendar.measure_end),
             payload: Vec::with_capacity(2048),
             answers: Vec::with_capacity(1024),
             parts: OfferedParts::new(&plan.load),
@@ -200,6 +212,7 @@ impl<P: Publisher> Generator<P> {
                 refusals: BTreeMap::new(),
                 unconfirmed_disconnected: 0,
                 too_large: 0,
+                window_full_ns: 0,
                 unsent_own: 0,
                 measured_unsent_own: vec![0; topics],
             },
@@ -274,6 +287,7 @@ impl<P: Publisher> Generator<P> {
         match accepted {
             Ok(()) => {
                 self.open.slots[num::index(token)].sent = sent;
+                self.full.sent(self.open.len(), sent);
                 self.done.bytes += num::count(self.payload.len());
                 self.interval.counts.sent += 1;
                 self.interval.counts.send_lag.record_between(measured, intended, sent);
@@ -312,6 +326,7 @@ impl<P: Publisher> Generator<P> {
 
     /// Counts every slot due by `now` that was never sent as unsent: the load ends here.
     pub(super) fn skip_until(&mut self, now: Ns) {
+        self.full.ended(now);
         if self.closed {
             // Events that were not offered were not due.
             self.next = None;
@@ -339,12 +354,19 @@ impl<P: Publisher> Generator<P> {
         }
     }
 
+    /// Ends the load: what was due by `now` and was never sent counts as unsent, and nothing later is due.
+    pub(super) fn end_load(&mut self, now: Ns) {
+        self.skip_until(now);
+        self.next = None;
+    }
+
     /// Processes the answers that have arrived.
     pub(super) fn absorb(&mut self) {
         self.publisher.acks(&mut self.answers);
         for at in 0..self.answers.len() {
             let ack = self.answers[at];
             if let Some(open) = self.open.take(ack.token) {
+                self.full.answered(self.open.len(), ack.at);
                 self.answered(open, &ack);
             }
         }
@@ -417,6 +439,7 @@ impl<P: Publisher> Generator<P> {
             }
         }
         (self.done.least_offered, self.done.offered_steps) = self.parts.ended();
+        self.done.window_full_ns = self.full.full_ns();
         self.done
     }
 }

@@ -43,6 +43,8 @@ pub struct Broker {
     pub alive: Option<Alive>,
     /// The log of a broker that tickgate started.
     pub log: Option<PathBuf>,
+    /// The folder of its store on a disk of this machine, where that is known.
+    pub store: Option<PathBuf>,
     /// The nodes of a broker that tickgate did not start, where they can be watched.
     pub nodes: Nodes,
 }
@@ -67,6 +69,8 @@ pub struct Options {
     pub store: Option<PathBuf>,
     /// End when every group is ready: send no load, and remove what was created.
     pub rehearsal: bool,
+    /// End the load as soon as the run cannot pass any more.
+    pub curtail: bool,
 }
 
 impl Default for Options {
@@ -77,6 +81,7 @@ impl Default for Options {
             audit_within: Duration::from_mins(2),
             store: None,
             rehearsal: false,
+            curtail: false,
         }
     }
 }

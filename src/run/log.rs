@@ -3,7 +3,7 @@
 use crate::bus::BusSample;
 use crate::measure::Counters;
 use crate::plan::Ns;
-use crate::record::{End, Made, Mark, Phase, PhaseName, Record, Rows};
+use crate::record::{CURTAILED, End, Made, Mark, Phase, PhaseName, Record, Rows};
 
 use super::events::{Event, Observer};
 use super::marks::Marks;
@@ -39,6 +39,12 @@ impl<'o, 'p> RunLog<'o, 'p> {
             self.record.run.end = end;
             self.record.run.reason = Some(why.to_owned());
         }
+    }
+
+    /// Records that the run was ended early, since it cannot pass any more.
+    pub(super) fn curtailed(&mut self, at_ns: Ns, why: &str) {
+        self.mark(at_ns, CURTAILED, why);
+        self.record.run.reason.get_or_insert_with(|| ended_early(why));
     }
 
     pub(super) fn mark(&mut self, at_ns: Ns, kind: &str, detail: &str) {
@@ -106,4 +112,9 @@ impl<'o, 'p> RunLog<'o, 'p> {
         self.record.marks.sort_by_key(|mark| mark.at_ns);
         self.record
     }
+}
+
+/// The reason of a run that was ended early, since it cannot pass any more.
+pub(super) fn ended_early(why: &str) -> String {
+    format!("ended early, since it could not pass any more: {why}")
 }

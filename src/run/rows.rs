@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::measure::{Backlog, Counted, Counters, GeneratorInterval, GroupInterval, Latency, Limits};
+use crate::measure::{Backlog, Counted, Counters, GeneratorInterval, GroupInterval, Latency, Limits, Reach};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{Brief, GroupRow, Measured, PhaseName, Row, Rows, heat_bucket};
@@ -50,6 +50,8 @@ pub(super) struct RowMaker {
     backlog: Backlog,
     /// The last counters of each group, and of each generator.
     counted: (Vec<Counted>, BTreeMap<usize, [Counted; 3]>),
+    /// How far they go.
+    until: (Vec<Ns>, BTreeMap<usize, Ns>),
 }
 
 #[derive(Default)]
@@ -63,7 +65,8 @@ impl RowMaker {
     pub(super) fn new(load_start: Ns, backlog: Backlog) -> Self {
         let groups = backlog.groups();
         let counted = (vec![Counted::default(); groups], BTreeMap::new());
-        Self { load_start, groups, open: BTreeMap::new(), next_second: 0, backlog, counted }
+        let until = (vec![0; groups], BTreeMap::new());
+        Self { load_start, groups, open: BTreeMap::new(), next_second: 0, backlog, counted, until }
     }
 
     /// The counters of the run so far.
@@ -71,6 +74,16 @@ impl RowMaker {
         let (groups, generators) = &self.counted;
         let sum = |at: usize| Counted::sum(generators.values().map(|counted| &counted[at]));
         Counters { latency: groups.clone(), ack: sum(0), service: sum(1), send_lag: sum(2) }
+    }
+
+    /// How far the counters go.
+    pub(super) fn reach(&self) -> Reach {
+        let since_start = |until: &Ns| until.saturating_sub(self.load_start);
+        let (groups, generators) = &self.until;
+        Reach {
+            groups: groups.iter().map(since_start).collect(),
+            generators: generators.values().map(since_start).collect(),
+        }
     }
 
     /// Enters a report. A report for a second whose row is already complete counts in the next one, so that
@@ -81,6 +94,7 @@ impl RowMaker {
         open.groups.resize_with(self.groups, || None);
         match report {
             Report::Generator { generator, mut report, .. } => {
+                self.until.1.insert(generator, report.until);
                 self.backlog.generator(generator, std::mem::take(&mut report.steps), report.until);
                 self.counted.1.insert(generator, std::mem::take(&mut report.so_far));
                 open.generators.push(*report);
@@ -89,6 +103,9 @@ impl RowMaker {
                 let GroupReport { interval, steps, until, latency } = *report;
                 if let Some(counted) = self.counted.0.get_mut(group) {
                     *counted = latency;
+                }
+                if let Some(so_far) = self.until.0.get_mut(group) {
+                    *so_far = until;
                 }
                 self.backlog.group(group, steps, until);
                 match &mut open.groups[group] {

@@ -10,6 +10,7 @@ use crate::host::signal::Interrupt;
 use crate::measure::Pauses;
 use crate::plan::Ns;
 use crate::record::{End, Mark, PhaseName, Record};
+use crate::verdict::Curtailment;
 
 use super::agenda::AgendaThread;
 use super::broker_watch::BrokerWatch;
@@ -32,10 +33,14 @@ pub(super) enum Stop {
     Denied,
     /// A worker ended early.
     Lost,
+    /// The run cannot pass any more.
+    Curtailed(String),
 }
 
 /// The longest wait of a step for a report.
 const STEP: Duration = Duration::from_millis(20);
+/// A run has measured this long before it is ended since it cannot pass any more, so that it has figures.
+pub(super) const MEASURED_NS: Ns = 1_000_000_000;
 /// Delay of rows in seconds, so that the reports of all workers are in.
 const ROWS_LATE: u64 = 1;
 /// How long the control side of the bus may take to end.
@@ -48,17 +53,42 @@ pub(super) struct Timeline {
     calendar: Calendar,
     /// The end of the current second.
     next_second: Ns,
+    /// Watches whether the run can still pass, where it is to be ended otherwise.
+    curtailment: Option<Curtailment>,
+    /// Has a report come since the curtailment last looked?
+    news: bool,
 }
 
 impl Timeline {
-    pub(super) const fn new(inbox: Inbox<Report>, rows: RowMaker, calendar: Calendar) -> Self {
-        Self { inbox, rows, calendar, next_second: calendar.load_start + 1_000_000_000 }
+    pub(super) const fn new(
+        inbox: Inbox<Report>,
+        rows: RowMaker,
+        calendar: Calendar,
+        curtailment: Option<Curtailment>,
+    ) -> Self {
+        let next_second = calendar.load_start + 1_000_000_000;
+        Self { inbox, rows, calendar, next_second, curtailment, news: false }
+    }
+
+    fn enter(&mut self, report: Report) {
+        self.rows.enter(report);
+        self.news = true;
+    }
+
+    /// Why the run cannot pass any more, once it has measured for a moment.
+    fn hopeless(&mut self, now: Ns) -> Option<String> {
+        let curtailment = self.curtailment.as_mut()?;
+        if now < self.calendar.measure_start + MEASURED_NS || !std::mem::take(&mut self.news) {
+            return None;
+        }
+        curtailment.count(self.rows.counters(), self.rows.reach());
+        curtailment.reason()
     }
 
     /// Waits for a report, up to `longest`.
     fn wait(&mut self, longest: Duration) {
         match self.inbox.recv_timeout(longest) {
-            Ok(report) => self.rows.enter(report),
+            Ok(report) => self.enter(report),
             Err(RecvTimeoutError::Timeout) => {}
             // All workers have ended; no report will come.
             Err(RecvTimeoutError::Disconnected) => std::thread::sleep(longest),
@@ -68,7 +98,7 @@ impl Timeline {
     /// Takes all reports that have arrived.
     fn gather(&mut self) {
         while let Ok(report) = self.inbox.try_recv() {
-            self.rows.enter(report);
+            self.enter(report);
         }
     }
 
@@ -92,6 +122,9 @@ impl Timeline {
             at if at < load_end => PhaseName::Measure,
             _ => PhaseName::Drain,
         }) {
+            if let Some(curtailment) = &mut self.curtailment {
+                curtailment.add(&rows.row);
+            }
             log.second(rows, &counters);
         }
     }
@@ -165,8 +198,21 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
             if lost() {
                 return Stop::Lost;
             }
+            if let Some(why) = self.hopeless() {
+                return Stop::Curtailed(why);
+            }
         }
         Stop::Reached
+    }
+
+    /// Why the run cannot pass any more, if it is to be ended then.
+    pub(super) fn hopeless(&mut self) -> Option<String> {
+        self.timeline.hopeless(self.clock.now())
+    }
+
+    /// Records that the load or the drain ended early, since the run cannot pass any more.
+    pub(super) fn curtailed(&mut self, why: &str) {
+        self.log.curtailed(self.clock.now(), why);
     }
 
     /// One step of up to 20 ms.
@@ -229,7 +275,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         }
         let mut sample = self.machine.sample(now);
         sample.store_bytes = self.broker.stored_bytes();
-        self.timeline.rows.enter(Report::Sample { second, sample });
+        self.timeline.enter(Report::Sample { second, sample });
         self.timeline.emit(second.saturating_sub(ROWS_LATE - 1), &mut self.log);
     }
 

@@ -1,15 +1,15 @@
-//! Runs with an agenda, on the simulated bus in real time.
+//! Runs on the simulated bus in real time: with an agenda, and such as are ended early.
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use super::{Action, Agenda, Broker, Event, Identity, Job, Observer, Options, run_with_agenda};
-use crate::bus::sim::{Setup, SimBus, Time};
+use crate::bus::sim::{Delay, Faults, Setup, SimBus, Time};
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;
 use crate::market;
-use crate::plan::Span;
-use crate::record::{End, Mark, PhaseName, Record};
+use crate::plan::{Span, grammar};
+use crate::record::{CURTAILED, End, Mark, PhaseName, Record, Verdict};
 use crate::selftest::swarm::base;
 
 /// Blocks until it is released.
@@ -97,4 +97,30 @@ fn an_interruption_undoes_what_was_done_and_drops_the_rest() {
     let record = go(Span::seconds(3600), agenda, &interrupt, &mut observer);
     assert_eq!(of_the_agenda(&record), ["action-begun", "action-done", "action-undone", "action-dropped"]);
     assert_eq!(record.run.end, End::Interrupted);
+}
+
+#[test]
+fn a_run_that_cannot_pass_any_more_ends_soon() {
+    let mut plan = base(1);
+    (plan.load.duration, plan.load.drain) = (Span::seconds(30), Span::seconds(30));
+    plan.objectives = vec![grammar::parse("latency.p99", "< 20ms").unwrap()];
+    let clock = Clock::start();
+    // Half of the events are served in time.
+    let faults = Faults { service: Delay::Fixed(2_000_000), ..Faults::default() };
+    let setup = Setup { origin: clock.now(), faults, ..Setup::default() };
+    let bus = SimBus::new(&plan, setup, &market::names(&plan.market), Time::Real(clock));
+    let (identity, interrupt) = (Identity::new(), Interrupt::default());
+    let options = Options { curtail: true, ..Options::default() };
+    let job = Job { plan: &plan, identity: &identity, clock, options: &options, interrupt: &interrupt };
+    let record = run_with_agenda(job, bus, Broker::default(), Agenda::default(), &mut []).unwrap();
+    assert_eq!(record.run.end, End::Completed);
+    assert!(record.marks.iter().any(|mark| mark.kind == CURTAILED), "{:?}", record.marks);
+    assert!(record.run.reason.as_ref().unwrap().starts_with("ended early"));
+    assert_ne!(record.verdict, Verdict::Pass);
+    // It has figures of what was due, and no more than that.
+    let due = record.load.measured_intended;
+    assert!((900..25_000).contains(&due), "{due}");
+    assert_eq!(record.groups[0].measured_intended, due);
+    let drain = record.phase(PhaseName::Drain).unwrap();
+    assert!(drain.end_ns - drain.start_ns < 15_000_000_000, "{drain:?}");
 }

@@ -379,7 +379,7 @@ fn draw_scenario(dice: &mut Dice, plan: &Plan) -> Scenario {
         let stalls = [draw_stretches(dice, length / 3), draw_stretches(dice, length / 3)];
         host.stalls = stalls.into_iter().max_by_key(Vec::len).unwrap_or_default();
     }
-    Scenario { faults, host, clock_error_ns, dead_workers, machine }
+    Scenario { faults, host, clock_error_ns, dead_workers, machine, curtail: false }
 }
 
 fn draw_mishap(dice: &mut Dice) -> Mishap {

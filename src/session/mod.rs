@@ -62,6 +62,16 @@ pub struct Order<'a> {
     pub interrupt: &'a Interrupt,
     /// Leave streams and groups on the bus.
     pub keep: bool,
+    /// End the load as soon as the run cannot pass any more: for a trial, of which only that is of interest.
+    pub curtail: bool,
+}
+
+impl<'a> Order<'a> {
+    /// A run that goes on to its end and leaves nothing on the bus.
+    #[must_use]
+    pub const fn new(identity: &'a Identity, clock: Clock, interrupt: &'a Interrupt) -> Self {
+        Self { identity, clock, interrupt, keep: false, curtail: false }
+    }
 }
 
 /// Runs a plan on the chosen broker and returns the record, judged and safe to show.
@@ -113,7 +123,7 @@ fn measure(
     log: &Log,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, SessionError> {
-    let Order { identity, clock, interrupt, keep } = order;
+    let Order { identity, clock, interrupt, keep, curtail } = order;
     let (plan, model) = choice.modelled(plan)?;
     let plan = &plan;
     let warning = admit(plan, choice.whereabouts())?;
@@ -122,7 +132,7 @@ fn measure(
     let of_model = model.as_ref().map(|model| model.warnings(plan)).unwrap_or_default();
     warn(observers, choice.warnings.iter().chain(&of_model).chain(&warning));
     let store = choice.store().map(ToOwned::to_owned);
-    let options = Options { keep, store, rehearsal, ..Options::default() };
+    let options = Options { keep, store, rehearsal, curtail, ..Options::default() };
     let job = Job { plan, identity, clock, options: &options, interrupt };
     match &choice.place {
         Place::Simulated => sim::run(job, observers),

@@ -23,7 +23,7 @@ use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
 use crate::num;
-use crate::plan::Sync;
+use crate::plan::{Storage, Sync};
 use crate::record::{self, Record};
 use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
 
@@ -127,11 +127,18 @@ impl Own {
             ..record::Broker::default()
         };
         let meters = server.meters();
+        let store = server.store().filter(|_| job.plan.bus.storage == Storage::File);
         let server = Shared::new(server);
         let watched = server.clone();
         let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
-        let broker =
-            Broker { record, meters, alive: Some(alive), log: Some(log.to_owned()), nodes: Nodes::default() };
+        let broker = Broker {
+            record,
+            meters,
+            alive: Some(alive),
+            log: Some(log.to_owned()),
+            store,
+            nodes: Nodes::default(),
+        };
         let placed = placement.as_ref().map(Placement::begin);
         let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });
         drop(placed);

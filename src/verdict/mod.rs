@@ -6,6 +6,7 @@
 mod advice;
 pub mod claims;
 mod confidence;
+mod curtail;
 mod explain;
 mod miss;
 mod observe;
@@ -15,6 +16,7 @@ mod steps;
 mod validity;
 
 pub use confidence::samples_needed;
+pub use curtail::Curtailment;
 pub use explain::{Explanation, Place, Untimed, explanation};
 pub use quota::QUOTA;
 pub use validity::{
@@ -135,6 +137,7 @@ fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -
             .or_else(|| miss::unseen(record, objective))
             .or_else(|| miss::still_to_come(record, objective, observed.value))
             .or_else(|| (record.run.end != End::Completed).then(|| cut_short(record)))
+            .or_else(|| ended_early(record, objective))
             .or_else(|| miss::said_beside(record));
         return doubt.map_or(Judgement::Pass, Judgement::Unknown);
     }
@@ -248,9 +251,17 @@ fn cut_short(record: &Record) -> Unfit {
         _ if store_was_full(record) => "make room for the store",
         End::BrokerFailed if denied => "allow what the broker refused, then run again",
         End::BrokerFailed => "see the marks and the broker's log for why it failed, then run again",
+        End::Completed => "see the objective that was missed",
         _ => "let the run complete",
     };
     Unfit::new("cut-short", why, next)
+}
+
+/// An event counts as delivered if it came by the planned end of the phase and a little: in a load that was ended early, more
+/// events had that time.
+fn ended_early(record: &Record, objective: &Objective) -> Option<Unfit> {
+    let early = record.marks.iter().any(|mark| mark.kind == record::CURTAILED);
+    (early && objective.metric == Metric::Throughput(Throughput::Delivered)).then(|| cut_short(record))
 }
 
 /// Why the store was not read back, where events are removed from it by its own rules.

@@ -1,6 +1,6 @@
 //! The objectives of a run that goes on: met or missed so far, by exact counters, or not known before its end.
 //!
-//! For display only: the verdict follows from the record.
+//! For display, and to end a trial that cannot pass any more: the verdict follows from the record.
 
 use super::{compare, number};
 use crate::measure::{Counted, Counters};
@@ -86,7 +86,12 @@ impl SoFar {
         self.objectives.iter().map(|objective| (objective.name(), self.state(objective)))
     }
 
-    fn state(&self, objective: &Objective) -> State {
+    /// The objectives, in the plan's order.
+    pub(super) fn objectives(&self) -> &[Objective] {
+        &self.objectives
+    }
+
+    pub(super) fn state(&self, objective: &Objective) -> State {
         if objective.scope.windows || !self.begun {
             return State::Open;
         }
@@ -131,7 +136,7 @@ impl SoFar {
     }
 
     /// A count of the ledger that only grows; `None` for one that is known only at the end.
-    fn counted(&self, scope: &Scope, outcome: Outcome) -> Option<u64> {
+    pub(super) fn counted(&self, scope: &Scope, outcome: Outcome) -> Option<u64> {
         let sum = |of: fn(&GroupSums) -> u64| Some(self.in_scope(scope, &self.of_groups).map(of).sum());
         match outcome {
             Outcome::Refused => Some(self.refused),

@@ -60,7 +60,7 @@ fn run_as(
     };
     let choice = Choice::resolve(asked, plan, &variable).map_err(|error| error.to_string())?;
     let (identity, interrupt) = (Identity::new(), Interrupt::default());
-    let order = Order { identity: &identity, clock: Clock::start(), interrupt: &interrupt, keep: false };
+    let order = Order::new(&identity, Clock::start(), &interrupt);
     session::run(plan, &choice, order, None, &mut [watching]).map_err(|error| error.to_string())
 }
 

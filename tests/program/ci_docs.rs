@@ -208,6 +208,17 @@ impl Place {
         self.files("reports/*-*/record.json").iter().map(|file| file.parent().unwrap().to_owned()).collect()
     }
 
+    /// What is installed is this commit, however often others were built before.
+    fn assert_installed(&self) {
+        if installs_for_real() {
+            let program = self.path().join(".gate/bin/tickgate");
+            let said = Command::new(program).arg("--version").output().unwrap().stdout;
+            let said = String::from_utf8(said).unwrap();
+            let commit: String = self.value("TICKGATE_REV").chars().take(12).collect();
+            assert!(said.contains(&commit), "{commit} is asked for: {said}");
+        }
+    }
+
     fn assert_kept(&self) {
         for pattern in &self.job.files {
             assert!(!self.files(pattern).is_empty(), "{pattern} is kept, and not there");
@@ -229,6 +240,7 @@ impl Place {
                 "as red as its verdict"
             );
             self.assert_kept();
+            self.assert_installed();
             last = Some(record);
         }
         if !installs_for_real() {
@@ -471,6 +483,7 @@ fn the_comparisons_with_the_base_run() {
         place.set(variable, base);
         for round in 1..=2 {
             let codes = place.run();
+            place.assert_installed();
             // One pair decides nothing, where it is one.
             assert!(installs_for_real() || codes.contains(&3), "{codes:?}");
             let made = place.files("reports/*-*/compare.json");

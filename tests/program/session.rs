@@ -52,7 +52,7 @@ fn run(asked: &Asked, seen: &mut Seen) -> Result<Record, SessionError> {
     let plan = plan();
     let choice = resolve(asked, &plan)?;
     let (identity, interrupt) = (Identity::new(), Interrupt::default());
-    let order = Order { identity: &identity, clock: Clock::start(), interrupt: &interrupt, keep: false };
+    let order = Order::new(&identity, Clock::start(), &interrupt);
     session::run(&plan, &choice, order, None, &mut [seen])
 }
 
@@ -121,7 +121,7 @@ fn a_journal_is_kept_where_there_is_one_and_an_empty_folder_is_not() {
     let parent = tempfile::tempdir().unwrap();
     let keep = |choice: &Choice, plan: &Plan| {
         let (identity, interrupt, clock) = (Identity::new(), Interrupt::default(), Clock::start());
-        let order = Order { identity: &identity, clock, interrupt: &interrupt, keep: false };
+        let order = Order::new(&identity, clock, &interrupt);
         let at = clock.unix_ns_at_epoch();
         let folder = RunFolder::create(parent.path(), at, "x", &identity.id, Readers::Owner).unwrap();
         let done = session::run(plan, choice, order, Some(&mut Keeping::new(&folder)), &mut []);

@@ -49,8 +49,10 @@ fn concluded(design: &Design, plan: &Plan, trials: &[Trial]) -> Capacity {
 
 /// Does the interval hold the truth; error of the estimate; is the truth between floor and ceiling?
 fn against(answer: &Answer, truth: f64) -> (bool, f64, bool) {
-    let estimate = answer.estimate.unwrap();
-    let (floor, ceiling) = (answer.floor.unwrap().rate, answer.ceiling.unwrap().rate);
+    let (Some(estimate), Some(floor), Some(ceiling)) = (answer.estimate, answer.floor, answer.ceiling) else {
+        panic!("a whole answer: {answer:?}")
+    };
+    let (floor, ceiling) = (floor.rate, ceiling.rate);
     let covers = estimate.low <= truth && truth <= estimate.high;
     (covers, (estimate.median / truth).ln(), floor <= truth && truth <= ceiling)
 }

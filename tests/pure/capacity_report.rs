@@ -55,6 +55,8 @@ fn the_searches_are_what_their_names_say() {
         Ended::Confirmed,
         Ended::Confirmed,
         Ended::Interrupted,
+        Ended::Confirmed,
+        Ended::Confirmed,
     ];
     assert_eq!(ended, expected);
     assert_eq!(capacities::missed().verdict, Verdict::Fail);
@@ -197,6 +199,26 @@ fn without_an_estimate_a_report_says_what_was_seen() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(file(&c, "capacity.html").contains("No estimate: "));
+}
+
+#[test]
+fn the_command_repeats_the_search() {
+    let of = |c: &Capacity| {
+        let page = file(c, "capacity.html");
+        let command = page.split("<pre id=\"command\">").nth(1).unwrap().split("</pre>").next().unwrap();
+        command.replace("&#39;", "'")
+    };
+    let head = "tickgate capacity 'adr-002' --set 'bus.sync=always' --broker local";
+    let expected = [
+        (capacities::regular(), "--seed 7"),
+        (capacities::slow(), "--quick --from 400/s --seed 7"),
+        (capacities::one_sided(), "--max 100k/s --seed 7"),
+        (capacities::priced(), "--target 10k/s --growth 5%/month --seed 7"),
+        (capacities::at(20_000.0), "--at 20k/s --seed 7"),
+    ];
+    for (c, tail) in expected {
+        assert_eq!(of(&c), format!("{head} {tail}"));
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use tickgate::capacity::{
     About, Capacity, Design, Figures, Inputs, Limit, Next, Outcome, Stage, Step, Trial, conclude, next,
 };
 use tickgate::compare::{Ledger, Prices};
-use tickgate::plan::{Rate, Span};
+use tickgate::plan::{Dropped, Rate, Span};
 use tickgate::record::{Record, Thread};
 
 use super::records::{Recipe, hostile as hostile_record, of};
@@ -69,6 +69,8 @@ fn made() -> Vec<(&'static str, Capacity)> {
         ("hostile", hostile()),
         ("slow", slow()),
         ("untried", untried()),
+        ("held", at(20_000.0)),
+        ("rejected", at(60_000.0)),
     ]
 }
 
@@ -126,6 +128,12 @@ pub fn slow() -> Capacity {
 /// Interrupted before the first trial.
 pub fn untried() -> Capacity {
     searched(World { patience: 0, ..World::default() })
+}
+
+/// A test of one rate.
+pub fn at(rate: f64) -> Capacity {
+    let design = World::default().design.only_at(rate);
+    searched(World { design, targets: vec![rate], ..World::default() })
 }
 
 /// Another product, with another capacity.
@@ -195,6 +203,11 @@ fn sample(world: &World) -> Record {
     let mut record = of(&Recipe::default());
     record.plan.load.rate = Rate::per_second(10_000.0);
     record.broker.product = world.product.into();
+    if world.prices.is_some() {
+        let what = "\"throughput.offered\" = \">= 9900/s\"".to_owned();
+        let why = "the offered rate is what the search varies".to_owned();
+        record.plan.dropped = vec![Dropped { what, why }];
+    }
     record
 }
 

@@ -73,7 +73,7 @@ fn inconclusive(record: &mut Record) {
 }
 
 #[test]
-fn a_run_that_ended_early_is_told_by_how_it_ended() {
+fn a_run_that_ended_early_is_named_by_how_it_ended() {
     let ended = |end: End| {
         move |record: &mut Record| {
             record.run.end = end;
@@ -96,10 +96,11 @@ fn a_run_that_ended_early_is_told_by_how_it_ended() {
 }
 
 #[test]
-fn a_run_that_others_disturbed_is_no_evidence_whether_or_not_it_passed() {
+fn a_run_that_others_disturbed_does_not_count_whether_or_not_it_passed() {
     let others = |cores: f64| move |record: &mut Record| machine(record).others_cores = Some(cores);
     assert_eq!(outcome(others(2.0)), (Outcome::Passed, None), "a fit run stands");
-    for change in [|_: &mut Record| (), missed as fn(&mut Record)] {
+    let changes: [fn(&mut Record); 2] = [|_| (), missed];
+    for change in changes {
         let disturbed = |cores: f64| {
             move |record: &mut Record| {
                 change(record);

@@ -243,7 +243,7 @@ fn pause(args: &Capacity, task: &Task, interrupt: &Interrupt) -> Result<(), Fail
 /// Starts or reaches the bus once, and proves that every group receives, so that no trial is wasted on a bus that cannot run.
 fn rehearse(task: &Task, progress: &mut Progress, interrupt: &Interrupt) -> Result<(), Failure> {
     let (identity, clock) = (Identity::new(), Clock::start());
-    let order = session::Order { identity: &identity, clock, interrupt, keep: false };
+    let order = session::Order::new(&identity, clock, interrupt);
     let plan = task.trial(task.design.start, task.design.seed, Purpose::Confirming);
     let broker = session::rehearse(&plan, &task.choice, order)?;
     progress.say(&show::plain(&format!(
@@ -305,7 +305,7 @@ impl Trials<'_> {
             folder.path().file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         let (identity, clock) = (Identity::new().tagged(self.tags.clone()), Clock::start());
         let mut journal = Keeping::new(&folder);
-        let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
+        let order = session::Order { curtail: true, ..session::Order::new(&identity, clock, self.interrupt) };
         let done =
             session::run(&plan, &self.task.choice, order, Some(&mut journal), &mut [&mut self.progress]);
         self.progress.end_line();

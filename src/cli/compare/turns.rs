@@ -172,7 +172,7 @@ impl Turns<'_> {
                 return Err(interrupted());
             }
             let (identity, clock) = (Identity::new(), Clock::start());
-            let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
+            let order = session::Order::new(&identity, clock, self.interrupt);
             let broker = session::rehearse(&side.plan, &side.choice, order).map_err(|error| {
                 let failure = Failure::from(error);
                 Failure { text: format!("side {letter}: {}", failure.text), ..failure }
@@ -271,7 +271,7 @@ impl Turns<'_> {
         plan.market.seed = plan.market.seed.wrapping_add(u64::from(number - 1)) & SEEDS;
         let (identity, clock) = (Identity::new().tagged(self.tags.clone()), Clock::start());
         let mut journal = Keeping::new(&folder);
-        let order = session::Order { identity: &identity, clock, interrupt: self.interrupt, keep: false };
+        let order = session::Order::new(&identity, clock, self.interrupt);
         let done = session::run(&plan, &side.choice, order, Some(&mut journal), &mut [&mut self.progress]);
         self.progress.end_line();
         match done {

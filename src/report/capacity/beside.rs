@@ -99,7 +99,7 @@ fn figures(pair: &Beside<'_>) -> Table {
         });
     }
     row("machines for 1M/s", &|c| {
-        let machines = c.answer.floor.filter(|floor| floor.rate > 0.0);
+        let machines = c.answer.floor.filter(|floor| floor.rate > 0.0 && c.answer.at.is_none());
         machines.map_or_else(|| "–".to_owned(), |f| marked(c, num::u64_of((1e6 / f.rate).ceil()).to_string()))
     });
     row("durability", &|c| c.broker.as_ref().map_or_else(|| "–".to_owned(), |b| show::plain(&b.durability)));

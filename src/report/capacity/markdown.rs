@@ -41,7 +41,7 @@ pub fn markdown(capacity: &Capacity) -> String {
     }
     say(&table(&sections::bounds(c)));
     let coverage = sections::coverage(c);
-    let texts = coverage.into_iter().chain([sections::objectives(c)]);
+    let texts = coverage.into_iter().chain([sections::objectives(c)]).chain(sections::left_out(c));
     for text in texts {
         say(&format!("{}\n", escaped(&text)));
     }
@@ -56,8 +56,9 @@ pub fn markdown(capacity: &Capacity) -> String {
         say(&table(&bill));
         say(&format!("{}\n", escaped(&text)));
     }
-    say(&format!("{}\n", escaped(&sections::machines(c))));
-    say(&format!("{}\n", escaped(&sections::first(c))));
+    for text in sections::machines(c).into_iter().chain([sections::first(c)]) {
+        say(&format!("{}\n", escaped(&text)));
+    }
     say(&folded("Use of resources by rate", &table(&sections::resources(c))));
     say(&folded("Every trial", &table(&sections::trials(c))));
     say(&folded(

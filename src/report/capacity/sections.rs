@@ -3,8 +3,11 @@
 use super::words::{
     caveat, held, money, months, outcome_word, percent, range, resource_word, seen, stage_word, times,
 };
-use crate::capacity::{Answer, At, BillAt, Bound, Capacity, Limit, Resource, Trial, Use, minutes};
+use crate::capacity::{
+    Answer, At, BillAt, Bound, Capacity, Design, Ended, Limit, Resource, Trial, Use, minutes,
+};
 use crate::num;
+use crate::plan::Rate;
 use crate::record::Verdict;
 use crate::report::command::{destination, quoted};
 use crate::report::sections::{Facts, of_broker, of_machine};
@@ -116,7 +119,7 @@ fn one_rate(c: &Capacity, at: &At) -> Table {
     let test = "a sequential test of 50 % against 95 % passing trials, with errors of 5 %";
     table.row([
         what.to_owned(),
-        show::rate(at.rate),
+        show::short_rate(at.rate),
         format!("{} of {} passed", at.passes, at.trials()),
         "–".into(),
         beside(&c.answer, &format!("By {test}: {says}.")),
@@ -258,8 +261,11 @@ pub(super) fn cost(c: &Capacity) -> Option<(Table, String)> {
     Some((table, beside(&c.answer, &text)))
 }
 
-/// Machines for a million events a second.
-pub(super) fn machines(c: &Capacity) -> String {
+/// Machines for a million events a second. A test of one rate does not say how many: the bus may hold more.
+pub(super) fn machines(c: &Capacity) -> Option<String> {
+    if c.answer.at.is_some() {
+        return None;
+    }
     let text = match c.answer.floor.filter(|floor| floor.rate > 0.0) {
         Some(floor) => format!(
             "A million events a second: {} like this one, by the floor. This assumes that streams can be split and scale \
@@ -268,7 +274,7 @@ pub(super) fn machines(c: &Capacity) -> String {
         ),
         None => "A million events a second: the number of machines is not known without a floor.".to_owned(),
     };
-    beside(&c.answer, &text)
+    Some(beside(&c.answer, &text))
 }
 
 /// The use of each resource by rate; `▲` marks one over its threshold.
@@ -371,16 +377,39 @@ pub(super) fn objectives(c: &Capacity) -> String {
     show::plain(&format!("A trial passes if all objectives are met: {}.", all.join(", ")))
 }
 
+/// What the trials leave out of the profile, each with the reason.
+pub(super) fn left_out(c: &Capacity) -> Vec<String> {
+    let dropped = c.plan.dropped.iter();
+    dropped.map(|dropped| show::plain(&format!("Left out: {} ({}).", dropped.what, dropped.why))).collect()
+}
+
 /// What the search did.
 pub(super) fn design(c: &Capacity) -> String {
     let d = &c.design;
     let load = &c.plan.load;
+    let rates = match d.at {
+        Some(rate) => format!(
+            "A sequential test of {} alone (Wald): 50 % against 95 % of passing trials, with errors of 5 % each, in at most \
+             {}.",
+            show::short_rate(rate),
+            show::several(u64::from(d.most_confirming), "trial")
+        ),
+        None => of_search(d),
+    };
     let within = d.within.map_or_else(String::new, |within| format!(" Time limit: {}.", minutes(within)));
     show::plain(&format!(
+        "{rates} Each trial has a fresh broker and events of its own (seeds from {}), after a pause of {}; a confirming trial \
+         has {} of warm-up and {} of measurement; load.arrival is {}.{within}",
+        d.seed, d.cool_down, load.warmup, load.duration, load.arrival,
+    ))
+}
+
+/// The rates that a search tries, and when it stops.
+fn of_search(d: &Design) -> String {
+    format!(
         "The search begins at {} and stays between {} and {}. It narrows until the 95 % interval is at most {} wide, in at \
-         most {}. The floor takes {}, where by the fit at least {} pass, and the ceiling {}, where at most \
-         {} do, in at most {}. Each trial has a fresh broker and events of its own (seeds from {}), after a pause of {}; a \
-         confirming trial has {} of warm-up and {} of measurement; load.arrival is {}.{within}",
+         most {}. The floor takes {}, where by the fit at least {} pass, and the ceiling {}, where at most {} do, in at most \
+         {}.",
         show::short_rate(d.start),
         show::short_rate(d.min),
         show::short_rate(d.max),
@@ -391,12 +420,7 @@ pub(super) fn design(c: &Capacity) -> String {
         in_a_row(d.misses, "miss"),
         show::percent(1.0 - d.level),
         show::several(u64::from(d.most_confirming), "trial"),
-        d.seed,
-        d.cool_down,
-        load.warmup,
-        load.duration,
-        load.arrival,
-    ))
+    )
 }
 
 /// `5 passes in a row`, `one pass`.
@@ -406,13 +430,43 @@ fn in_a_row(count: u32, one: &str) -> String {
 
 /// The command to search again.
 pub(super) fn command(c: &Capacity) -> String {
+    let rate = Rate::per_second;
     let mut words = vec!["tickgate capacity".to_owned(), quoted(&c.about.profile)];
     words.extend(c.about.sets.iter().map(|set| format!("--set {}", quoted(set))));
     words.extend(c.broker.as_ref().map(|broker| destination(broker, &c.plan)));
-    let asked = c.targets.iter().filter(|target| target.asked);
-    words.extend(asked.map(|target| format!("--target {}", target.rate)));
+    words.extend(c.design.at.map(|at| format!("--at {}", rate(at))));
+    words.extend(c.design.at.is_none().then(|| flags(c)).into_iter().flatten());
+    let asked = c.targets.iter().filter(|target| target.asked && c.design.at.is_none());
+    words.extend(asked.map(|target| format!("--target {}", rate(target.rate))));
+    words
+        .extend(c.growth.as_ref().map(|growth| format!("--growth {}%/month", short_percent(growth.monthly))));
+    words.extend(c.design.within.map(|within| format!("--within {within}")));
     words.push(format!("--seed {}", c.design.seed));
     words.join(" ")
+}
+
+/// The flags of a search that change its design.
+fn flags(c: &Capacity) -> Vec<String> {
+    let d = &c.design;
+    let base = Design::default();
+    let is = |of: &Design| (of.level, of.passes, of.misses) == (d.level, d.passes, d.misses);
+    let named = [("--quick", base.clone().quick()), ("--thorough", base.clone().thorough())];
+    let named = named.into_iter().find(|(_, design)| is(design));
+    let precision = named.as_ref().map_or(base.precision, |(_, design)| design.precision);
+    let is_other = |a: f64, b: f64| (a / b - 1.0).abs() > 1e-9;
+    let precision =
+        is_other(d.precision, precision).then(|| format!("--precision {}%", short_percent(d.precision)));
+    let from = is_other(d.start, c.plan.load.rate.per_second)
+        .then(|| format!("--from {}", Rate::per_second(d.start)));
+    // A search that no limit stopped does the same with a higher one.
+    let max = (c.answer.ended == Ended::AtMost).then(|| format!("--max {}", Rate::per_second(d.max)));
+    let named = named.map(|(flag, _)| flag.to_owned());
+    named.into_iter().chain(precision).chain(from).chain(max).collect()
+}
+
+/// `12.5` for 0.125.
+fn short_percent(share: f64) -> f64 {
+    (share * 1e4).round() / 1e2
 }
 
 /// The bus.

@@ -29,10 +29,11 @@ pub fn terminal(capacity: &Capacity, style: Style) -> String {
     lines.extend(caveat(&c.answer).map(|why| wrapped(&why)));
     lines.extend(sections::growth(c).map(|text| wrapped(&text)));
     lines.extend(sections::cost(c).map(|(_, text)| wrapped(&text)));
-    lines.push(wrapped(&sections::machines(c)));
+    lines.extend(sections::machines(c).map(|text| wrapped(&text)));
     lines.push(wrapped(&sections::first(c)));
     lines.push(String::new());
     lines.push(wrapped(&sections::objectives(c)));
+    lines.extend(sections::left_out(c).iter().map(|text| wrapped(text)));
     lines.push(wrapped("Every trial, the use of resources by rate and the charts: capacity.html"));
     lines.push(verdict);
     lines.join("\n") + "\n"

@@ -6,7 +6,9 @@ mod drift;
 mod processes;
 
 use crate::host::clock::Clock;
+use crate::host::disk::Disk;
 use crate::host::hiccup::HiccupMeter;
+use crate::host::memory;
 use crate::measure::Pauses;
 use crate::num;
 use crate::plan::Ns;
@@ -25,6 +27,10 @@ pub(super) struct MachineWatch {
     meter: HiccupMeter,
     cpu: CpuWatch,
     processes: Vec<Watched>,
+    /// The disk of the broker's store.
+    disk: Option<Disk>,
+    /// When it was busy so far, in milliseconds, at the start and at the end of the measure phase.
+    disk_busy_ms: [Option<(Ns, u64)>; 2],
     sampled_at: Ns,
     wall_drift_ns: i64,
 }
@@ -41,6 +47,8 @@ impl MachineWatch {
             meter,
             cpu: CpuWatch::new(&broker.record, broker_seen, clock.now()),
             processes,
+            disk: broker.store.as_deref().and_then(Disk::under),
+            disk_busy_ms: [None; 2],
             sampled_at: clock.now(),
             wall_drift_ns: clock.wall_drift_ns(),
         })
@@ -49,12 +57,18 @@ impl MachineWatch {
     pub(super) fn start_measuring(&mut self) {
         processes::read(&mut self.processes, |watched, used| watched.at_measure_start = Some(used));
         self.cpu.start_measuring(self.clock.now());
+        self.disk_busy_ms[0] = self.disk_busy();
+    }
+
+    fn disk_busy(&self) -> Option<(Ns, u64)> {
+        Some((self.clock.now(), self.disk.as_ref()?.busy_ms()?))
     }
 
     pub(super) fn end_measuring(&mut self, end_ns: Ns) {
         self.meter.end_phase(end_ns);
         processes::read(&mut self.processes, |watched, used| watched.at_measure_end = Some(used));
         self.cpu.end_measuring(self.clock.now());
+        self.disk_busy_ms[1] = self.disk_busy();
     }
 
     /// A warning if the wall clock was stepped since the last call.
@@ -97,6 +111,9 @@ impl MachineWatch {
         let seconds = record.measured_seconds();
         let ours = processes::note(&self.processes, seconds, &mut record.resources);
         record.health.machine = self.cpu.finish(ours);
+        record.resources.disk_busy = busy_share(self.disk_busy_ms);
+        record.resources.memory_used =
+            memory::whole().map(|whole| num::share(processes::peak(&self.processes), whole));
         let (times, pauses) = self.meter.finish();
         record.health.hiccups = record::Hiccups {
             count: times.count,
@@ -106,5 +123,26 @@ impl MachineWatch {
             max_ns: times.max_ns,
         };
         pauses
+    }
+}
+
+/// The share of the time between two readings in which a disk was busy.
+fn busy_share(readings: [Option<(Ns, u64)>; 2]) -> Option<f64> {
+    let [Some((start, before)), Some((end, after))] = readings else { return None };
+    let (busy, all) = (after.saturating_sub(before).saturating_mul(1_000_000), end.saturating_sub(start));
+    (all > 0).then(|| num::share(busy, all).min(1.0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_busy_for_a_share_of_the_phase() {
+        let of = |before, after| busy_share([Some((1_000_000_000, before)), Some((3_000_000_000, after))]);
+        assert_eq!(of(100, 600), Some(0.25));
+        assert_eq!(of(100, 2101), Some(1.0), "both are rounded");
+        assert_eq!(busy_share([None, Some((1, 1))]), None);
+        assert_eq!(busy_share([Some((1, 1)), Some((1, 1))]), None);
     }
 }

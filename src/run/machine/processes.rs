@@ -93,6 +93,11 @@ pub(super) fn note(all: &[Watched], seconds: f64, resources: &mut Resources) -> 
     ours
 }
 
+/// Largest memory of all that is on this machine, together.
+pub(super) fn peak(all: &[Watched]) -> u64 {
+    num::sum(all.iter().filter(|watched| !watched.apart).map(|watched| watched.peak_bytes))
+}
+
 pub(super) const fn cpu_ns(used: &ProcessUse) -> u64 {
     used.user_ns + used.system_ns
 }
@@ -122,6 +127,7 @@ mod tests {
         let mut resources = Resources::default();
         let ours = note(&all, 2.0, &mut resources);
         assert!((ours - 2.0).abs() < 1e-9, "{ours}");
+        assert_eq!(peak(&all), 21);
         let known = |name: &str| (!resources.brokers[name].cpu_unknown, resources.brokers[name].cpu_seconds);
         let known = ["seen", "late", "died", "apart"].map(known);
         assert_eq!(known, [(true, 1.0), (false, 0.0), (true, 3.0), (true, 4.0)]);

@@ -19,7 +19,9 @@ use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
 use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
+use crate::run::supervisor::MEASURED_NS;
 use crate::topology::Subscriptions;
+use crate::verdict::Curtailment;
 
 use super::{Scenario, stalls};
 
@@ -72,6 +74,11 @@ pub(super) struct Clockwork {
     next_poll: Ns,
     dead: Vec<String>,
     quiet: bool,
+    /// The planned end of the load, or the moment at which it was ended.
+    load_end: Ns,
+    curtailment: Option<Curtailment>,
+    /// Has a second ended since the curtailment last looked?
+    news: bool,
 }
 
 impl Clockwork {
@@ -129,6 +136,9 @@ impl Clockwork {
             next_poll: calendar.load_start,
             dead: Vec::new(),
             quiet: true,
+            load_end: calendar.measure_end,
+            curtailment: scenario.curtail.then(|| Curtailment::of(plan)),
+            news: false,
         })
     }
 
@@ -146,11 +156,31 @@ impl Clockwork {
         self.host.late.as_ref().map_or(0, |late| late.at(self.random, due))
     }
 
-    /// Runs until a time.
-    pub(super) fn until(&mut self, end: Ns) {
+    /// Runs until a time, or until the run cannot pass any more, and then ends the load and returns why.
+    pub(super) fn until(&mut self, end: Ns) -> Option<String> {
         while self.now() < end {
             self.step(end);
+            if let Some(why) = self.hopeless() {
+                self.load_end = self.now();
+                self.generators.iter_mut().for_each(|own| own.end_load(self.load_end - 1));
+                return Some(why);
+            }
         }
+        None
+    }
+
+    /// When the load ended.
+    pub(super) const fn load_end(&self) -> Ns {
+        self.load_end
+    }
+
+    fn hopeless(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.news) || self.now() < self.calendar.measure_start + MEASURED_NS {
+            return None;
+        }
+        let curtailment = self.curtailment.as_mut()?;
+        curtailment.count(self.rows.counters(), self.rows.reach());
+        curtailment.reason()
     }
 
     /// One step: to the next due event, second, poll or the end, whichever is first.
@@ -206,6 +236,7 @@ impl Clockwork {
 
     fn report(&mut self, second: u64) {
         let now = self.now();
+        self.news = true;
         for (generator, own) in self.generators.iter_mut().enumerate() {
             let report = Box::new(own.take_interval(now));
             self.rows.enter(Report::Generator { generator, second, report });
@@ -219,13 +250,16 @@ impl Clockwork {
     }
 
     fn emit(&mut self, until: u64) {
-        let Calendar { measure_start, measure_end, .. } = self.calendar;
+        let (measure_start, load_end) = (self.calendar.measure_start, self.load_end);
         let phase = |at| match at {
             at if at < measure_start => PhaseName::Warmup,
-            at if at < measure_end => PhaseName::Measure,
+            at if at < load_end => PhaseName::Measure,
             _ => PhaseName::Drain,
         };
         while let Some(rows) = self.rows.next_before(until, phase) {
+            if let Some(curtailment) = &mut self.curtailment {
+                curtailment.add(&rows.row);
+            }
             self.seconds.push(rows);
         }
     }

@@ -6,6 +6,8 @@
 
 mod clockwork;
 
+use std::ops::Range;
+
 use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
 use crate::bus::{Bus, Mark};
 use crate::host::clock::utc;
@@ -20,7 +22,9 @@ use crate::verdict::judged;
 use super::RunError;
 use super::assemble;
 use super::crew::Ended;
+use super::ending::BRIEF_NS;
 use super::identity::{Identity, run_identity};
+use super::log::ended_early;
 use super::parts::Parts;
 use super::receiver::{Stored, read};
 use super::shared::Calendar;
@@ -43,6 +47,8 @@ pub struct Scenario {
     pub dead_workers: Vec<String>,
     /// Assumed CPU use of the machine, second by second from the start of the load; the last entry repeats.
     pub machine: Vec<MachineSecond>,
+    /// End the load as soon as the run cannot pass any more.
+    pub curtail: bool,
 }
 
 /// CPU use of the simulated two-core machine in a second.
@@ -99,10 +105,12 @@ pub fn simulate_with_seconds(
     note(PhaseName::Provision, 0, calendar.load_start);
     work.until(calendar.measure_start);
     note(PhaseName::Warmup, calendar.load_start, calendar.measure_start);
-    work.until(calendar.measure_end);
-    note(PhaseName::Measure, calendar.measure_start, calendar.measure_end);
-    let Drained { generated, published, at } = work.drain(plan.load.drain.ns);
-    note(PhaseName::Drain, calendar.measure_end, at);
+    let curtailed = work.until(calendar.measure_end);
+    let load_end = work.load_end();
+    note(PhaseName::Measure, calendar.measure_start, load_end);
+    let drain = if curtailed.is_some() { BRIEF_NS.min(plan.load.drain.ns) } else { plan.load.drain.ns };
+    let Drained { generated, published, at } = work.drain(drain);
+    note(PhaseName::Drain, load_end, at);
     let (received, mut dead, rows) = work.finish();
 
     let audit = if plan.bus.audit { Some(read_back(plan, identity.tag, &mut bus)?) } else { None };
@@ -115,6 +123,7 @@ pub fn simulate_with_seconds(
         .into_iter()
         .map(|Mark { at, kind, detail }| record::Mark { at_ns: at, kind: kind.into(), detail })
         .collect();
+    note_curtailed(&mut record, curtailed, load_end);
     let owed = owed(&mut record, plan, &mut bus, rows.quiet);
     record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     note_machine(&mut record, scenario);
@@ -132,9 +141,17 @@ pub fn simulate_with_seconds(
         pauses: pauses(&stalls(scenario, calendar), calendar),
         calendar,
     };
-    record.health.hiccups = hiccups(&stalls(scenario, calendar), calendar);
+    record.health.hiccups = hiccups(&stalls(scenario, calendar), calendar.measure_start..load_end);
     assemble::fill(&mut record, &parts);
     Ok((judged(record), bus.truth(), rows.seconds))
+}
+
+/// Records that the load was ended early, as the engine does.
+fn note_curtailed(record: &mut Record, why: Option<String>, at_ns: Ns) {
+    let Some(detail) = why else { return };
+    record.run.reason = Some(ended_early(&detail));
+    record.marks.push(record::Mark { at_ns, kind: record::CURTAILED.to_owned(), detail });
+    record.marks.sort_by_key(|mark| mark.at_ns);
 }
 
 /// Reads the simulated store back.
@@ -206,8 +223,8 @@ fn note_machine(record: &mut Record, scenario: &Scenario) {
 
 /// What the hiccup meter would have recorded over the measure phase: a wake-up each millisecond, those during a
 /// stall late by the rest of the stall.
-fn hiccups(stalls: &[Stretch], calendar: Calendar) -> Hiccups {
-    let wakes = (calendar.measure_start..calendar.measure_end).step_by(1_000_000);
+fn hiccups(stalls: &[Stretch], phase: Range<Ns>) -> Hiccups {
+    let wakes = phase.step_by(1_000_000);
     let mut late: Vec<Ns> = wakes.map(|due| Stretch::after(stalls, due) - due).collect();
     late.sort_unstable();
     let count = num::count(late.len());
@@ -216,3 +233,6 @@ fn hiccups(stalls: &[Stretch], calendar: Calendar) -> Hiccups {
     };
     Hiccups { count, p50_ns: at(500), p99_ns: at(990), p99_9_ns: at(999), max_ns: at(1000) }
 }
+
+#[cfg(test)]
+mod tests;

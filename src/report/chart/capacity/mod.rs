@@ -8,7 +8,7 @@ use super::catalogue::limits;
 use super::pen::Ink;
 use super::scale::Scale;
 use super::scatter::{Axis, Band, Key, Point, RADIUS, Scatter, Shape};
-use crate::capacity::{Capacity, Figures, Outcome, Trial};
+use crate::capacity::{Capacity, Figures, Outcome, Trial, knee};
 use crate::num;
 use crate::plan::Timing;
 use crate::report::capacity::{caveat, outcome_word};
@@ -188,8 +188,15 @@ fn latency(c: &Capacity) -> Chart {
     }
     let about = "Each trial is a point for each percentile, at its rate; colour: the percentile, shape: the outcome. A \
                  percentile is missing where more events never came.";
+    let knee = knee(&c.trials).map_or_else(String::new, |rate| {
+        let at = show::short_rate(rate);
+        format!(
+            " Description, no answer: the knee of p99 (Kneedle, of the rates that were carried) is at {at}."
+        )
+    });
+    let about = format!("{about}{knee}");
     let said = Said { seen: seen_of_latency(c), table };
-    chart(c, ("latency-by-rate", "Latency against rate", about), &scatter, said)
+    chart(c, ("latency-by-rate", "Latency against rate", &about), &scatter, said)
 }
 
 /// The p99 at the lowest and the highest rate, and at floor and ceiling.
