@@ -191,6 +191,32 @@ fn one_rate_that_is_not_held_is_found_by_two_trials_of_a_real_server() {
 }
 
 #[test]
+fn a_search_whose_broker_went_away_goes_on_when_there_is_one_again() {
+    let place = Place::new();
+    let folder = place.path().join("search");
+    let program = place.path().join("nats-server");
+    let link = || std::os::unix::fs::symlink(crate::support::nats_server(), &program).expect("a link");
+    link();
+    let broker = format!("local:{}", program.display());
+    let at = ["capacity", "./gate.toml", "--at", "500/s", "--set", "load.warmup=0s", "--cool-down", "0s"];
+    let mut running = place.start(&[&at[..], &["--run-dir", "search", "--broker", &broker]].concat());
+    running.until_it_says("\n1 ");
+    std::fs::remove_file(&program).expect("removes");
+    running.wait().fails(4, &["nats-server", "continue with: tickgate capacity --resume search"]);
+    let found = account(&folder);
+    assert_eq!((found.answer.ended, found.verdict), (Ended::Broken, Verdict::Inconclusive));
+    assert_eq!(found.trials.iter().filter(|trial| trial.outcome == Outcome::Broken).count(), 3);
+    assert_eq!(trials(&folder).len() + 1, found.trials.len(), "the last attempt is not stored");
+
+    link();
+    let mut running = place.start(&["capacity", "--resume", "search", "--broker", &broker]);
+    running.until_it_says(&format!("\n{} ", found.trials.len()));
+    running.signal(Signal::INT);
+    running.wait().ends(130);
+    assert!(trials(&folder).len() >= found.trials.len(), "it went on");
+}
+
+#[test]
 fn a_dry_run_says_what_would_be_done_and_does_nothing() {
     let place = Place::new();
     let done = capacity(&place, &["--dry-run", "--target", "5k/s", "--seed", "3", "--within", "1h"]);

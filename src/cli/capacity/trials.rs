@@ -131,7 +131,9 @@ fn go(args: &Capacity, task: &Task, begun: &Begun, folder: &RunFolder, new: bool
             eprintln!("interrupted; {}", how_to_continue(folder));
             Ok(Exit::Interrupted)
         }
-        (Ended::Broken, Some(failure)) => Err(failure),
+        (Ended::Broken, Some(failure)) => {
+            Err(Failure { text: format!("{}; {}", failure.text, how_to_continue(folder)), ..failure })
+        }
         (Ended::Broken, None) => Ok(Exit::Environment),
         (Ended::Disturbed | Ended::Unfit, _) => {
             eprintln!("`tickgate doctor` shows whether this machine is fit to measure");
@@ -270,8 +272,12 @@ impl Trials<'_> {
                 return Ok(Ended::Interrupted);
             }
             let trial = outside::clean(&trial)?;
-            self.lines.append(&trial).map_err(|error| Failure::environment(&error))?;
             search.take(&trial);
+            let gives_up = trial.outcome == Outcome::Broken && matches!(search.step(), Step::Done(_));
+            // The last attempt without a broker is not stored, so that the search can go on when there is one again.
+            if !gives_up {
+                self.lines.append(&trial).map_err(|error| Failure::environment(&error))?;
+            }
             self.made.push(trial.clone());
             let so_far = capacity::answer(&self.task.design, &self.made);
             self.progress.say(&report::capacity::progress(&trial, &so_far));
