@@ -31,6 +31,9 @@ pub(super) struct MachineWatch {
     disk: Option<Disk>,
     /// When it was busy so far, in milliseconds, at the start and at the end of the measure phase.
     disk_busy_ms: [Option<(Ns, u64)>; 2],
+    /// When the use of processes was read at the start and at the end of the measure phase: later than these, where the
+    /// supervisor is late.
+    read_at: [Option<Ns>; 2],
     sampled_at: Ns,
     wall_drift_ns: i64,
 }
@@ -49,6 +52,7 @@ impl MachineWatch {
             processes,
             disk: broker.store.as_deref().and_then(Disk::under),
             disk_busy_ms: [None; 2],
+            read_at: [None; 2],
             sampled_at: clock.now(),
             wall_drift_ns: clock.wall_drift_ns(),
         })
@@ -56,6 +60,7 @@ impl MachineWatch {
 
     pub(super) fn start_measuring(&mut self) {
         processes::read(&mut self.processes, |watched, used| watched.at_measure_start = Some(used));
+        self.read_at[0] = Some(self.clock.now());
         self.cpu.start_measuring(self.clock.now());
         self.disk_busy_ms[0] = self.disk_busy();
     }
@@ -67,6 +72,7 @@ impl MachineWatch {
     pub(super) fn end_measuring(&mut self, end_ns: Ns) {
         self.meter.end_phase(end_ns);
         processes::read(&mut self.processes, |watched, used| watched.at_measure_end = Some(used));
+        self.read_at[1] = Some(self.clock.now());
         self.cpu.end_measuring(self.clock.now());
         self.disk_busy_ms[1] = self.disk_busy();
     }
@@ -108,7 +114,7 @@ impl MachineWatch {
         if !self.meter.alive() {
             record.health.dead_workers.push("the hiccup meter".into());
         }
-        let seconds = record.measured_seconds();
+        let seconds = seconds_between(self.read_at).unwrap_or_else(|| record.measured_seconds());
         let ours = processes::note(&self.processes, seconds, &mut record.resources);
         record.health.machine = self.cpu.finish(ours);
         record.resources.disk_busy = busy_share(self.disk_busy_ms);
@@ -124,6 +130,12 @@ impl MachineWatch {
         };
         pauses
     }
+}
+
+/// The time between two readings, in seconds.
+fn seconds_between(readings: [Option<Ns>; 2]) -> Option<f64> {
+    let [Some(start), Some(end)] = readings else { return None };
+    (end > start).then(|| num::f64_of(end - start) / 1e9)
 }
 
 /// The share of the time between two readings in which a disk was busy.
@@ -142,6 +154,8 @@ mod tests {
         let of = |before, after| busy_share([Some((1_000_000_000, before)), Some((3_000_000_000, after))]);
         assert_eq!(of(100, 600), Some(0.25));
         assert_eq!(of(100, 2101), Some(1.0), "both are rounded");
+        assert_eq!(seconds_between([Some(1_000_000_000), Some(3_500_000_000)]), Some(2.5));
+        assert_eq!((seconds_between([Some(7), Some(7)]), seconds_between([Some(7), None])), (None, None));
         assert_eq!(busy_share([None, Some((1, 1))]), None);
         assert_eq!(busy_share([Some((1, 1)), Some((1, 1))]), None);
     }
