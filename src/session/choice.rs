@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::asked::{Asked, LOCAL, NamedBy, SIM};
 use super::attach;
+use super::cluster::{self, Site};
 use super::driver::Flag;
 use super::error::SessionError;
 use super::model;
@@ -134,6 +135,17 @@ pub(super) enum Place {
     Elsewhere(Elsewhere),
 }
 
+impl Place {
+    fn site(&self) -> Site<'_> {
+        match self {
+            Self::Simulated => Site::Simulated,
+            Self::Own(own) if own.in_container() => Site::Container,
+            Self::Own(_) => Site::Processes,
+            Self::Elsewhere(elsewhere) => Site::Elsewhere(elsewhere.target.label()),
+        }
+    }
+}
+
 impl Choice {
     /// Resolves a request for the plan's kind of bus, without connecting to or starting anything.
     ///
@@ -156,6 +168,8 @@ impl Choice {
         let product = of_kind(products, plan.bus.kind)?;
         let asked = &asked.settled(product, environment)?;
         let place = place(products, product, asked, environment)?;
+        let model = model::of_files(asked)?;
+        cluster::check(plan, place.site(), product, model.is_some())?;
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
@@ -188,7 +202,6 @@ impl Choice {
             warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
             terms.naming = Naming::Profile;
         }
-        let model = model::of_files(asked)?;
         let choice = Self { place, product, terms, warnings, model, named_by, by_environment };
         choice.check_model(plan)?;
         Ok(choice)
@@ -272,8 +285,8 @@ impl Choice {
         let Some(model) = model else { return Ok((plan.clone(), None)) };
         let mut plan = model::applied(&model, plan)?.plan;
         if matches!(self.place, Place::Own(_)) {
-            // A server that tickgate starts has no peers.
-            plan.bus.replicas = 1;
+            // Servers that tickgate starts keep no more copies than there are servers.
+            plan.bus.replicas = plan.bus.replicas.min(plan.cluster.nodes);
         }
         Ok((plan, Some(model)))
     }
