@@ -37,8 +37,7 @@ pub trait Server: Send {
     /// When too few run: with the exit status and the last lines of the log of one that has ended.
     fn alive(&mut self) -> Result<(), BrokerError>;
 
-    /// Returns the nodes of a cluster that have ended since the last call although nobody asked them to. Returns
-    /// immediately.
+    /// Returns the nodes of a cluster that have ended by themselves since the last call. Returns immediately.
     fn died(&mut self) -> Vec<Died> {
         Vec::new()
     }

@@ -1,5 +1,7 @@
 //! A run on a cluster that tickgate starts.
 
+#![expect(clippy::expect_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use rustix::process::{Pid, Signal, kill_process};

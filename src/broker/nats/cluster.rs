@@ -32,7 +32,7 @@ pub struct LocalCluster {
 #[derive(Debug)]
 struct Member {
     nats: LocalNats,
-    /// Somebody ended it through [`Server`], or its end is already reported.
+    /// It was ended through [`Server`], or its end is already reported.
     known_ended: bool,
 }
 
