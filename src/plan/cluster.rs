@@ -27,6 +27,15 @@ impl Cluster {
         self.nodes <= 1
     }
 
+    /// Describes what is started: `a server`, `a cluster of 3 servers`.
+    #[must_use]
+    pub fn in_words(self) -> String {
+        match self.nodes {
+            0 | 1 => "a server".to_owned(),
+            nodes => format!("a cluster of {nodes} servers"),
+        }
+    }
+
     /// Returns the smallest number of servers that can keep `replicas` copies, if there is one.
     #[must_use]
     pub fn for_replicas(replicas: u32) -> Option<Self> {
@@ -48,6 +57,8 @@ mod tests {
     fn the_smallest_cluster_for_each_number_of_copies() {
         let nodes = |replicas| Cluster::for_replicas(replicas).map(|cluster| cluster.nodes);
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(nodes), [1, 1, 3, 3, 5, 5, 0].map(|n| (n > 0).then_some(n)));
+        assert_eq!(Cluster::default().in_words(), "a server");
+        assert_eq!(Cluster { nodes: 3 }.in_words(), "a cluster of 3 servers");
         assert_eq!([1, 3, 5].map(Cluster::majority), [1, 2, 3]);
     }
 }

@@ -13,7 +13,7 @@ use super::product::{PRODUCTS, Product};
 use super::target::{Elsewhere, Environment};
 use super::terms::{Terms, terms};
 use crate::bus::Model;
-use crate::plan::{BusKind, Plan};
+use crate::plan::{BusKind, Cluster, Plan};
 use crate::report::outside::address;
 use crate::run::memory::Where;
 use crate::topology::Naming;
@@ -122,6 +122,8 @@ pub struct Choice {
     /// Source of the name of a bus that tickgate did not start.
     pub(super) named_by: Option<String>,
     by_environment: bool,
+    /// The servers to start, if tickgate starts them.
+    cluster: Cluster,
 }
 
 /// Location of the broker.
@@ -202,7 +204,8 @@ impl Choice {
             warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
             terms.naming = Naming::Profile;
         }
-        let choice = Self { place, product, terms, warnings, model, named_by, by_environment };
+        let cluster = plan.cluster;
+        let choice = Self { place, product, terms, warnings, model, named_by, by_environment, cluster };
         choice.check_model(plan)?;
         Ok(choice)
     }
@@ -213,7 +216,10 @@ impl Choice {
         let product = self.product.title();
         match &self.place {
             Place::Simulated => "the simulated bus".to_owned(),
-            Place::Own(own) => format!("a server of tickgate's own ({product}, {})", own.in_words()),
+            Place::Own(own) => {
+                let servers = self.cluster.in_words();
+                format!("{servers} of tickgate's own ({product}, {})", own.in_words())
+            }
             Place::Elsewhere(elsewhere) => {
                 let by = self.named_by.as_ref().map(|by| format!(", named by {by}")).unwrap_or_default();
                 format!("{}{by}", elsewhere.target.label())

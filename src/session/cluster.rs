@@ -100,7 +100,8 @@ mod tests {
             assert!(error.contains("tickgate starts a single Kafka"), "{error}");
         }
         for (nodes, replicas) in [(3, 1), (3, 2), (3, 3), (5, 5)] {
-            assert!(resolved("local", BusKind::Nats, nodes, replicas).is_ok());
+            let choice = resolved("local", BusKind::Nats, nodes, replicas).unwrap();
+            assert!(choice.target().starts_with(&format!("a cluster of {nodes} servers of tickgate's own")));
         }
     }
 
