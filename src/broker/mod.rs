@@ -20,13 +20,14 @@ pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
 pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 pub use nats::{
-    ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalConfig, LocalNats, Meta,
-    Monitor, Places, Program, TESTED_VERSION, Varz, locate, locate_at, watch, watch_system,
+    ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
+    LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, watch,
+    watch_system,
 };
 pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
-pub use server::{Node, Server, Shared};
+pub use server::{Died, Node, Server, Shared, node_log};
 
 /// Error of a broker: the cause and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -114,6 +115,31 @@ pub enum BrokerError {
         program: &'static str,
         /// Time that it had, seconds.
         seconds: u64,
+        /// Last lines of its log.
+        log: String,
+    },
+    /// The nodes of a cluster do not agree in time.
+    #[error(
+        "the cluster of {nodes} nats-servers was not ready within {seconds} s: {missing}; see the nodes' logs, and check \
+         that the machine has CPU time for {nodes} servers"
+    )]
+    ClusterNotReady {
+        /// Number of nodes.
+        nodes: usize,
+        /// Time that they had, seconds.
+        seconds: u64,
+        /// The nodes that are not ready, and what each of them lacks.
+        missing: String,
+    },
+    /// Too few nodes of a cluster are left.
+    #[error("no majority of the {nodes} nodes is left: {ended}; the last lines of the log of {node}:\n{log}")]
+    NoMajority {
+        /// Number of nodes.
+        nodes: usize,
+        /// The nodes that have ended, each with its exit code or signal.
+        ended: String,
+        /// The last one of them.
+        node: String,
         /// Last lines of its log.
         log: String,
     },

@@ -1,6 +1,7 @@
 //! A broker that tickgate started: the operations of a run, a fault or a user of the library, for any product.
 
-use std::path::PathBuf;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::BrokerError;
@@ -29,11 +30,17 @@ pub trait Server: Send {
     /// Returns the URL for clients.
     fn url(&self) -> String;
 
-    /// Checks that every node still runs (a paused one does). Returns immediately.
+    /// Checks that enough nodes still run (a paused one does): the only one, or a majority of a cluster. Returns
+    /// immediately.
     ///
     /// # Errors
-    /// When a node has ended: with its exit status and the last lines of its log.
+    /// When too few run: with the exit status and the last lines of the log of one that has ended.
     fn alive(&mut self) -> Result<(), BrokerError>;
+
+    /// Returns the nodes of a cluster that have ended by themselves since the last call. Returns immediately.
+    fn died(&mut self) -> Vec<Died> {
+        Vec::new()
+    }
 
     /// Pauses a node: connections stay open, and nothing answers.
     ///
@@ -82,10 +89,30 @@ pub trait Server: Send {
         None
     }
 
-    /// Returns the directory of the event store, if it is visible from here.
-    fn store(&self) -> Option<PathBuf> {
-        None
+    /// Returns the directories of the event stores of all nodes, as far as they are visible from here.
+    fn stores(&self) -> Vec<PathBuf> {
+        Vec::new()
     }
+}
+
+/// A node that has ended by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Died {
+    /// Name of the node.
+    pub node: String,
+    /// Its exit code or signal.
+    pub status: String,
+    /// Its log.
+    pub log: PathBuf,
+}
+
+/// Returns the log of one node of a cluster, by its index: `broker-1.log` for `broker.log` and 0.
+#[must_use]
+pub fn node_log(log: &Path, node: usize) -> PathBuf {
+    let part =
+        |part: Option<&OsStr>| part.map(|part| part.to_string_lossy().into_owned()).unwrap_or_default();
+    let (stem, ending) = (part(log.file_stem()), part(log.extension()));
+    log.with_file_name(format!("{stem}-{}.{ending}", node + 1))
 }
 
 /// Refuses any index but 0, for a server with only one node.
@@ -118,6 +145,16 @@ impl Shared {
             Ok(mut server) => server.alive(),
             Err(TryLockError::Poisoned(server)) => server.into_inner().alive(),
             Err(TryLockError::WouldBlock) => Ok(()),
+        }
+    }
+
+    /// Like [`Server::died`], without waiting: returns nothing while another thread acts on the server.
+    #[must_use]
+    pub fn died(&self) -> Vec<Died> {
+        match self.0.try_lock() {
+            Ok(mut server) => server.died(),
+            Err(TryLockError::Poisoned(server)) => server.into_inner().died(),
+            Err(TryLockError::WouldBlock) => Vec::new(),
         }
     }
 }
@@ -170,6 +207,15 @@ mod tests {
         assert!(shared.alive().is_ok());
         drop(held);
         assert!(std::thread::scope(|scope| scope.spawn(|| shared.alive().is_err()).join().unwrap()));
+    }
+
+    #[test]
+    fn each_node_has_a_log_beside_the_others() {
+        assert_eq!(node_log(Path::new("/r/broker.log"), 0), Path::new("/r/broker-1.log"));
+        assert_eq!(
+            node_log(Path::new("/t/tickgate-x-broker.log"), 2),
+            Path::new("/t/tickgate-x-broker-3.log")
+        );
     }
 
     #[test]

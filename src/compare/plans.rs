@@ -74,6 +74,8 @@ pub(super) fn flat(plan: &Plan) -> BTreeMap<String, String> {
         }
     }
     flatten("", &Value::Object(top), &mut out);
+    // A plan does not mention a single server.
+    out.entry("cluster.nodes".to_owned()).or_insert_with(|| plan.cluster.nodes.to_string());
     out.retain(|key, _| !NAMES.contains(&key.as_str()));
     out
 }

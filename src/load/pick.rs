@@ -126,7 +126,7 @@ mod tests {
     use super::*;
     use crate::load::curve::tests::load;
     use crate::plan::{
-        AckMode, Bus, BusKind, Kafka, Nats, Payload, Publish, Size, Span, Storage, Sync, Topology,
+        AckMode, Bus, BusKind, Cluster, Kafka, Nats, Payload, Publish, Size, Span, Storage, Sync, Topology,
     };
 
     fn plan(symbols: u32, popularity: Popularity, generators: u32, mix: &[(&str, f64)]) -> Plan {
@@ -171,6 +171,7 @@ mod tests {
             },
             groups: Vec::new(),
             objectives: Vec::new(),
+            cluster: Cluster::default(),
             dropped: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 //! written back as a profile and run again. This module checks nothing across fields: `profile` does.
 
 mod bus;
+mod cluster;
 pub mod grammar;
 mod keys;
 mod objective;
@@ -13,6 +14,7 @@ mod units;
 mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
+pub use cluster::Cluster;
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
@@ -49,6 +51,9 @@ pub struct Plan {
     pub mix: Vec<(String, f64)>,
     /// The settings of the bus.
     pub bus: Bus,
+    /// The servers, if tickgate starts the broker; one server where a record has none.
+    #[serde(default, skip_serializing_if = "Cluster::is_single")]
+    pub cluster: Cluster,
     /// Who listens.
     pub groups: Vec<Group>,
     /// What must hold.

@@ -2,17 +2,18 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 5] = [
+const ALL: [(&str, &str); 6] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
+    ("cluster", include_str!("../../profiles/cluster.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
 ];
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 5] {
+pub fn names() -> [&'static str; 6] {
     ALL.map(|(name, _)| name)
 }
 

@@ -1,7 +1,7 @@
 //! Checks across keys: the combinations that a plan must not have.
 
 use super::section::Reader;
-use super::{kafka, load, nats, payload, setting};
+use super::{cluster, kafka, load, nats, payload, setting};
 use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
 use crate::plan::{BusKind, Plan};
@@ -29,6 +29,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     load(plan, reader);
     volume(plan, reader);
     payload::check(plan, reader);
+    cluster::check(plan, reader);
     if let Some(checks) = of(plan) {
         (checks.plan)(plan, reader);
     }

@@ -11,6 +11,7 @@ pub(super) const TOP: &[&str] = &[
     "payload",
     "mix",
     "bus",
+    "cluster",
     "groups",
     "objectives",
     "prices",
@@ -81,10 +82,11 @@ pub(super) const KAFKA: &[&str] = &[
     "attach",
 ];
 
+pub(super) const CLUSTER: &[&str] = &["nodes"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 13] = [
+const TABLES: [(&str, &[&str]); 14] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
@@ -97,6 +99,7 @@ const TABLES: [(&str, &[&str]); 13] = [
     ("bus", BUS),
     ("bus.nats", NATS),
     ("bus.kafka", KAFKA),
+    ("cluster", CLUSTER),
     ("prices", PRICES),
 ];
 

@@ -9,6 +9,7 @@
 pub mod builtin;
 mod check;
 mod closed;
+mod cluster;
 pub mod comparison;
 mod error;
 mod groups;
@@ -84,9 +85,21 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
     let bus = setting::bus(root, reader, &load, &groups);
-    let objectives = Vec::new();
-    let mut plan =
-        Plan { name, description, load, market, payload, topology, mix, bus, groups, objectives, dropped };
+    let cluster = cluster::read(root, reader);
+    let mut plan = Plan {
+        name,
+        description,
+        load,
+        market,
+        payload,
+        topology,
+        mix,
+        bus,
+        cluster,
+        groups,
+        objectives: Vec::new(),
+        dropped,
+    };
     if !reader.written("bus.max_bytes") && reader.sound(&load::VOLUME) && reader.sound(&setting::SIZES) {
         plan.bus.max_bytes = usual_max_bytes(&plan);
     }

@@ -24,6 +24,10 @@ pub fn to_toml(plan: &Plan) -> String {
     }
     plan.groups.iter().for_each(|one| group(&mut out, one));
     bus(&mut out, &plan.bus);
+    if !plan.cluster.is_single() {
+        out.header("[cluster]");
+        out.line("nodes", &plan.cluster.nodes);
+    }
     out.header("[objectives]");
     for objective in &plan.objectives {
         out.line(&quoted(&objective.name()), &quoted(&objective.requirement()));

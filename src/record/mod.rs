@@ -290,6 +290,9 @@ pub const DENIED: &str = "denied";
 /// Kind of the [`Mark`] of why the audit did not read the whole store.
 pub const AUDIT_FAILED: &str = "audit-failed";
 
+/// Kind of the [`Mark`] of a node of tickgate's own cluster that ended by itself while a majority was left.
+pub const NODE_DIED: &str = "node-died";
+
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";
 

@@ -117,7 +117,10 @@ pub fn verdict(record: &Record) -> String {
 pub fn target(record: &Record) -> String {
     let broker = &record.broker;
     let said = match broker.mode.as_str() {
-        "local" => "a server of tickgate's own, started on this machine for this run".to_owned(),
+        "local" => {
+            let servers = record.plan.cluster.in_words();
+            format!("{servers} of tickgate's own, started on this machine for this run")
+        }
         "container" => {
             let image = broker.settings.get("container.image").map(|image| format!(" of {image}"));
             format!("a server of tickgate's own, in a container{}", image.unwrap_or_default())

@@ -5,7 +5,7 @@ use crate::broker::StoreWatch;
 use crate::bus::BusSample;
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{End, Mark, Record, STORE_FULL};
+use crate::record::{End, Mark, NODE_DIED, Record, STORE_FULL};
 
 use super::control::Control;
 use super::job::Broker;
@@ -18,8 +18,8 @@ pub(super) struct BrokerWatch {
     pub(super) control: Control,
     broker: Broker,
     dead: Option<String>,
-    /// Looks for a full store in the log of a broker that tickgate started.
-    store: Option<StoreWatch>,
+    /// Look for a full store in the logs of a broker that tickgate started.
+    stores: Vec<StoreWatch>,
     stream_leader: Option<String>,
     /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
@@ -31,12 +31,12 @@ pub(super) struct BrokerWatch {
 
 impl BrokerWatch {
     pub(super) fn new(mut broker: Broker, control: Control) -> Self {
-        let store = broker.log.take().map(StoreWatch::new);
+        let stores = broker.logs.drain(..).map(StoreWatch::new).collect();
         Self {
             control,
             broker,
             dead: None,
-            store,
+            stores,
             stream_leader: None,
             silent: None,
             denied: None,
@@ -90,6 +90,11 @@ impl BrokerWatch {
             }
             _ => {}
         }
+        if self.dead.is_none() {
+            for why in self.broker.died() {
+                log.mark(now, NODE_DIED, &why);
+            }
+        }
         if self.dead.is_none()
             && let Some(why) = self.broker.death()
         {
@@ -100,8 +105,8 @@ impl BrokerWatch {
 
     /// Checks for a full store: a broker that accepts no more events is treated as dead.
     pub(super) fn look_at_the_store(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
-        let Some(line) = self.store.as_mut().and_then(StoreWatch::full) else { return };
-        self.store = None;
+        let Some(line) = self.stores.iter_mut().find_map(StoreWatch::full) else { return };
+        self.stores.clear();
         log.mark(now, STORE_FULL, &line);
         let why = format!(
             "the broker's store is full: it said `{line}`; make room, or name another directory with --store"

@@ -22,6 +22,8 @@ const BRIEF: Duration = Duration::from_secs(2);
 pub(super) const BRIEF_NS: Ns = 2_000_000_000;
 /// How long a broker that does not answer at the end of the drain may take to come back for the audit.
 const LAST_CHANCE: Duration = Duration::from_secs(5);
+/// The same where copies elect a leader first, which takes up to 9 s on NATS, and may take a second attempt.
+const LAST_CHANCE_OF_COPIES: Duration = Duration::from_secs(20);
 /// How long to wait for further deliveries after the last confirmed one; they can only be of unconfirmed
 /// events.
 pub(super) const QUIET_NS: Ns = 300_000_000;
@@ -174,7 +176,7 @@ pub(super) fn read_back(
     let _ = supervisor.record_store();
     let within = match (brief, supervisor.broker.silence()) {
         (true, _) => BRIEF,
-        (false, Some(_)) => LAST_CHANCE,
+        (false, Some(_)) => last_chance(plan),
         (false, None) => {
             audit_within + Duration::from_secs(supervisor.stored_events().unwrap_or(0) / AUDIT_RATE)
         }
@@ -226,6 +228,11 @@ pub(super) fn read_back(
     stored
 }
 
+const fn last_chance(plan: &Plan) -> Duration {
+    if plan.bus.replicas > 1 { LAST_CHANCE_OF_COPIES } else { LAST_CHANCE }
+}
+
+/// Removes the streams of the run.
 pub(super) fn tear_down(supervisor: &mut Supervisor<'_, '_, '_>) {
     if supervisor.broker_is_dead() {
         return;

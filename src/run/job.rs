@@ -32,6 +32,10 @@ pub struct Job<'a> {
 /// Checks that a broker lives; the error says why it is dead.
 pub type Alive = Box<dyn Fn() -> Result<(), String> + Send>;
 
+/// Returns the nodes of a broker that have ended by themselves since the last call, while the broker lives; each as a
+/// sentence. Returns at once.
+pub type Died = Box<dyn Fn() -> Vec<String> + Send>;
+
 /// What a run knows of its broker's processes.
 #[derive(Default)]
 pub struct Broker {
@@ -41,8 +45,10 @@ pub struct Broker {
     pub meters: Vec<(String, Meter)>,
     /// Checks that the broker lives, where possible; returns at once.
     pub alive: Option<Alive>,
-    /// The log of a broker that tickgate started.
-    pub log: Option<PathBuf>,
+    /// Nodes that end while the broker lives, where possible.
+    pub died: Option<Died>,
+    /// The logs of a broker that tickgate started, one for each node.
+    pub logs: Vec<PathBuf>,
     /// The folder of its store on a disk of this machine, where that is known.
     pub store: Option<PathBuf>,
     /// The nodes of a broker that tickgate did not start, where they can be watched.
@@ -53,6 +59,11 @@ impl Broker {
     /// Why the broker is dead, if that can be determined.
     pub(super) fn death(&self) -> Option<String> {
         self.alive.as_ref()?().err()
+    }
+
+    /// The nodes that have ended since the last call.
+    pub(super) fn died(&self) -> Vec<String> {
+        self.died.as_ref().map_or_else(Vec::new, |died| died())
     }
 }
 

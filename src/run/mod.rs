@@ -37,7 +37,7 @@ pub use agenda::{Action, Agenda};
 pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
-pub use job::{Alive, Broker, Job, Options, RunError};
+pub use job::{Alive, Broker, Died, Job, Options, RunError};
 
 #[cfg(test)]
 mod tests;

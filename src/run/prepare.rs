@@ -102,9 +102,10 @@ fn acknowledged<B: Bus>(bus: &mut B, ended: &dyn Fn(&B) -> Option<RunError>) -> 
     }
 }
 
-/// Why the broker is dead, if it is.
+/// Why the broker is dead, if it is. Before the load the loss of any node counts: the run is to measure all of them.
 fn death(broker: &Broker) -> Option<RunError> {
-    Some(RunError::BrokerDied { why: broker.death()? })
+    let why = broker.death().or_else(|| broker.died().into_iter().next())?;
+    Some(RunError::BrokerDied { why })
 }
 
 fn connect<B: Bus>(mut bus: B, plan: &Plan, messages: &Sender<Connected<B>>) {

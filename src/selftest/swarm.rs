@@ -3,8 +3,8 @@
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
 use crate::num;
 use crate::plan::{
-    AckMode, Arrival, Burst, Bus, BusKind, Delivery, Draw, Group, Kafka, Lines, Load, Market, Nats, Ns,
-    Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage,
+    AckMode, Arrival, Burst, Bus, BusKind, Cluster, Delivery, Draw, Group, Kafka, Lines, Load, Market, Nats,
+    Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage,
     Sync, Topology, grammar,
 };
 
@@ -164,6 +164,7 @@ pub fn base(seed: u64) -> Plan {
             consumer: None,
         }],
         objectives: Vec::new(),
+        cluster: Cluster::default(),
         dropped: Vec::new(),
     }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::asked::{Asked, LOCAL, NamedBy, SIM};
 use super::attach;
+use super::cluster::{self, Site};
 use super::driver::Flag;
 use super::error::SessionError;
 use super::model;
@@ -12,7 +13,7 @@ use super::product::{PRODUCTS, Product};
 use super::target::{Elsewhere, Environment};
 use super::terms::{Terms, terms};
 use crate::bus::Model;
-use crate::plan::{BusKind, Plan};
+use crate::plan::{BusKind, Cluster, Plan};
 use crate::report::outside::address;
 use crate::run::memory::Where;
 use crate::topology::Naming;
@@ -121,6 +122,8 @@ pub struct Choice {
     /// Source of the name of a bus that tickgate did not start.
     pub(super) named_by: Option<String>,
     by_environment: bool,
+    /// The servers to start, if tickgate starts them.
+    cluster: Cluster,
 }
 
 /// Location of the broker.
@@ -132,6 +135,17 @@ pub(super) enum Place {
     Own(Own),
     /// A bus that tickgate did not start.
     Elsewhere(Elsewhere),
+}
+
+impl Place {
+    fn site(&self) -> Site<'_> {
+        match self {
+            Self::Simulated => Site::Simulated,
+            Self::Own(own) if own.in_container() => Site::Container,
+            Self::Own(_) => Site::Processes,
+            Self::Elsewhere(elsewhere) => Site::Elsewhere(elsewhere.target.label()),
+        }
+    }
 }
 
 impl Choice {
@@ -156,6 +170,8 @@ impl Choice {
         let product = of_kind(products, plan.bus.kind)?;
         let asked = &asked.settled(product, environment)?;
         let place = place(products, product, asked, environment)?;
+        let model = model::of_files(asked)?;
+        cluster::check(plan, place.site(), product, model.is_some())?;
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
@@ -188,8 +204,8 @@ impl Choice {
             warnings.extend(attach::allowed(asked, plan, stream, product, hosts.is_some())?);
             terms.naming = Naming::Profile;
         }
-        let model = model::of_files(asked)?;
-        let choice = Self { place, product, terms, warnings, model, named_by, by_environment };
+        let cluster = plan.cluster;
+        let choice = Self { place, product, terms, warnings, model, named_by, by_environment, cluster };
         choice.check_model(plan)?;
         Ok(choice)
     }
@@ -207,7 +223,10 @@ impl Choice {
         let product = self.product.title();
         match &self.place {
             Place::Simulated => "the simulated bus".to_owned(),
-            Place::Own(own) => format!("a server of tickgate's own ({product}, {})", own.in_words()),
+            Place::Own(own) => {
+                let servers = self.cluster.in_words();
+                format!("{servers} of tickgate's own ({product}, {})", own.in_words())
+            }
             Place::Elsewhere(elsewhere) => elsewhere.target.label().to_owned(),
         }
     }
@@ -276,8 +295,8 @@ impl Choice {
         let Some(model) = model else { return Ok((plan.clone(), None)) };
         let mut plan = model::applied(&model, plan)?.plan;
         if matches!(self.place, Place::Own(_)) {
-            // A server that tickgate starts has no peers.
-            plan.bus.replicas = 1;
+            // Servers that tickgate starts keep no more copies than there are servers.
+            plan.bus.replicas = plan.bus.replicas.min(plan.cluster.nodes);
         }
         Ok((plan, Some(model)))
     }

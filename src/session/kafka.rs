@@ -39,7 +39,7 @@ impl Target for kafka::Target {
             symbols: &market::names(&job.plan.market),
             clock: job.clock,
             version: going.known.version.clone(),
-            store: going.known.store.clone(),
+            store: going.known.stores.first().cloned(),
             model: going.known.model.as_ref().and_then(Model::topic),
             keep: job.options.keep,
         };

@@ -8,6 +8,7 @@ mod admit;
 mod asked;
 mod attach;
 mod choice;
+mod cluster;
 #[cfg(feature = "containers")]
 mod container;
 pub(crate) mod door;
@@ -96,8 +97,8 @@ pub fn run(
     for observer in observers {
         all.push(&mut **observer);
     }
-    let record =
-        Log::of(folder, order.identity).and_then(|log| measure(plan, choice, order, false, &log, &mut all));
+    let record = Log::of(folder, order.identity, plan.cluster)
+        .and_then(|log| measure(plan, choice, order, false, &log, &mut all));
     if let (Err(_), Some(folder)) = (&record, folder) {
         // Nothing was measured: remove an empty folder, but keep one with the broker's log.
         folder.discard_if_empty();
@@ -111,7 +112,7 @@ pub fn run(
 /// # Errors
 /// When a run could not start its load.
 pub fn rehearse(plan: &Plan, choice: &Choice, order: Order<'_>) -> Result<record::Broker, SessionError> {
-    let log = Log::of(None, order.identity)?;
+    let log = Log::of(None, order.identity, plan.cluster)?;
     Ok(measure(plan, choice, order, true, &log, &mut [])?.broker)
 }
 
@@ -148,6 +149,6 @@ fn measure(
                 observers,
             })
         }
-        Place::Own(own) => own.run(choice.product, job, choice.terms, model, log.path(), observers),
+        Place::Own(own) => own.run(choice.product, job, choice.terms, model, log, observers),
     }
 }

@@ -6,12 +6,15 @@ use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{BrokerError, Entry, LocalConfig, LocalNats, Server, locate, locate_at};
+use crate::broker::{
+    BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate, locate_at,
+};
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Api, Auth, NatsBus, NatsCleaner, Setup, TlsFiles, Way};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::market;
+use crate::num;
 use crate::plan::{Compression, Plan, Storage};
 use crate::record::Record;
 use crate::run;
@@ -42,8 +45,8 @@ impl Target for nats::Target {
             sync_always: going.known.sync_always,
             keep: job.options.keep,
         };
-        let store = going.known.store.clone();
-        let bus = NatsBus::connect(self.clone(), &setup).map(|bus| bus.with_store(store));
+        let stores = going.known.stores.clone();
+        let bus = NatsBus::connect(self.clone(), &setup).map(|bus| bus.with_stores(stores));
         going.on(bus)
     }
 
@@ -75,7 +78,14 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     }
     config.theirs = theirs.map(ToOwned::to_owned);
     config.needed = needed_bytes(plan);
-    Ok((Box::new(LocalNats::start(config)?), program.warning))
+    let server: Box<dyn Server> = if plan.cluster.is_single() {
+        Box::new(LocalNats::start(config)?)
+    } else {
+        let routes = Password::random()?;
+        keep_out(&Secret::new(routes.text()));
+        Box::new(LocalCluster::start(&config, num::index32(plan.cluster.nodes), &routes)?)
+    };
+    Ok((server, program.warning))
 }
 
 /// Returns the disk space that a plan's events take, in bytes; 0 with compression, whose result is not known in

@@ -18,14 +18,14 @@ use super::terms::Terms;
 use crate::archive::RunFolder;
 #[cfg(feature = "containers")]
 use crate::broker::Image;
-use crate::broker::{BrokerError, Entry, Nodes, Password, Server, Shared};
+use crate::broker::{self, BrokerError, Entry, Nodes, Password, Server, Shared};
 use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
 use crate::num;
-use crate::plan::{Storage, Sync};
+use crate::plan::{Cluster, Storage, Sync};
 use crate::record::{self, Record};
-use crate::run::{Alive, Broker, Event, Identity, Job, Observer};
+use crate::run::{Alive, Broker, Died, Event, Identity, Job, Observer};
 
 /// Warning about a server without a password.
 const OPEN: &str = "the broker asks for no password (--open): every user of this machine can read, add and delete events \
@@ -96,7 +96,7 @@ impl Own {
         job: Job<'_>,
         terms: Terms,
         model: Option<Model>,
-        log: &Path,
+        log: &Log,
         observers: &mut [&mut dyn Observer],
     ) -> Result<Record, SessionError> {
         let driver = product.driver()?;
@@ -105,7 +105,7 @@ impl Own {
             tell(observers, &Event::Note(&doing));
         }
         let placement = self.placement()?;
-        let start = || self.start(driver, &entry, job, log);
+        let start = || self.start(driver, &entry, job, log.path());
         let (server, program) =
             placement.as_ref().map_or_else(start, |placement| placement.start_broker(start))?;
         let open = (entry == Entry::Open).then(|| OPEN.to_owned());
@@ -114,7 +114,7 @@ impl Own {
         let known = Known {
             sync_always: Some(job.plan.bus.sync == Sync::Always || always(server.facts())),
             version: server.version(),
-            store: server.store(),
+            stores: server.stores(),
             model,
         };
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
@@ -129,13 +129,15 @@ impl Own {
         let meters = server.meters();
         let store = server.store().filter(|_| job.plan.bus.storage == Storage::File);
         let server = Shared::new(server);
-        let watched = server.clone();
+        let (watched, nodes) = (server.clone(), server.clone());
         let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
+        let died: Died = Box::new(move || nodes.died().iter().map(end_of_node).collect());
         let broker = Broker {
             record,
             meters,
             alive: Some(alive),
-            log: Some(log.to_owned()),
+            died: Some(died),
+            logs: log.paths().to_vec(),
             store,
             nodes: Nodes::default(),
         };
@@ -199,6 +201,11 @@ impl Own {
         }
     }
 
+    /// Returns whether the server runs in a container.
+    pub(super) const fn in_container(&self) -> bool {
+        !matches!(self.how, How::Process)
+    }
+
     /// Returns the connection mode for the record.
     const fn mode(&self) -> &'static str {
         match self.how {
@@ -250,36 +257,71 @@ fn death(error: &BrokerError) -> String {
         BrokerError::Ended { program, status, moment, .. } => {
             format!("{program} ended ({status}) {moment}; broker.log in the run's folder has its last words")
         }
+        BrokerError::NoMajority { nodes, ended, .. } => format!(
+            "no majority of the {nodes} nodes is left: {ended}; broker-1.log and the others in the run's folder have their last \
+             words"
+        ),
         other => with_sources(other),
     }
 }
 
-/// The log of a server that tickgate starts: in the run's folder, or a file that is removed with the run.
+/// Describes in one line how a node of a cluster ended, while the others go on.
+fn end_of_node(died: &broker::Died) -> String {
+    let log = died.log.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    format!(
+        "{} ended ({}) while it was needed; {log} in the run's folder has its last words",
+        died.node, died.status
+    )
+}
+
+/// The log of a server that tickgate starts, or of each of its nodes: in the run's folder, or files that are removed with
+/// the run.
 pub(super) struct Log {
+    /// Of the only node; those of several nodes are named after it.
     path: PathBuf,
+    paths: Vec<PathBuf>,
     temporary: bool,
 }
 
 impl Log {
-    pub(super) fn of(folder: Option<&RunFolder>, identity: &Identity) -> Result<Self, SessionError> {
+    pub(super) fn of(
+        folder: Option<&RunFolder>,
+        identity: &Identity,
+        cluster: Cluster,
+    ) -> Result<Self, SessionError> {
+        let paths = |path: &Path| match cluster.nodes {
+            0 | 1 => vec![path.to_owned()],
+            nodes => (0..num::index32(nodes)).map(|node| broker::node_log(path, node)).collect(),
+        };
         if let Some(folder) = folder {
-            return Ok(Self { path: folder.file("broker.log"), temporary: false });
+            let path = folder.file("broker.log");
+            return Ok(Self { paths: paths(&path), path, temporary: false });
         }
         let path = std::env::temp_dir().join(format!("tickgate-{}-broker.log", identity.id));
-        let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
-        made.map_err(SessionError::Log)?;
-        Ok(Self { path, temporary: true })
+        let mut log = Self { path, paths: Vec::new(), temporary: true };
+        for path in paths(&log.path) {
+            let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+            made.map_err(SessionError::Log)?;
+            log.paths.push(path);
+        }
+        Ok(log)
     }
 
+    /// Returns the path of the log, after which the logs of several nodes are named.
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Returns the paths of the logs of all nodes.
+    pub(super) fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 }
 
 impl Drop for Log {
     fn drop(&mut self) {
-        if self.temporary {
-            let _ = fs::remove_file(&self.path);
+        for path in self.paths.iter().filter(|_| self.temporary) {
+            let _ = fs::remove_file(path);
         }
     }
 }

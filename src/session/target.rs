@@ -90,8 +90,8 @@ pub struct Known {
     pub sync_always: Option<bool>,
     /// Version, if the protocol does not report it.
     pub version: Option<String>,
-    /// Location of the event store.
-    pub store: Option<PathBuf>,
+    /// Locations of the event stores of all nodes.
+    pub stores: Vec<PathBuf>,
     /// Configuration that what the run creates copies, or of what it attaches to.
     pub model: Option<Model>,
 }

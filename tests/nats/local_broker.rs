@@ -20,7 +20,7 @@ use crate::support::strangers::NatsClient;
 /// Generous: only a test that fails waits this long.
 const DEADLINE: Duration = Duration::from_mins(3);
 
-fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
     let end = Instant::now() + DEADLINE;
     while !reached() {
         assert!(Instant::now() < end, "not in time: {what}");
@@ -29,12 +29,12 @@ fn eventually(what: &str, mut reached: impl FnMut() -> bool) {
 }
 
 /// A place for one server, with its log and its store's parent.
-struct Place {
-    folder: tempfile::TempDir,
+pub(crate) struct Place {
+    pub(crate) folder: tempfile::TempDir,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::Builder::new().prefix("tickgate-test-").tempdir_in("/var/tmp").unwrap() }
     }
 
@@ -46,12 +46,12 @@ impl Place {
         fs::read_to_string(self.folder.path().join("broker.log")).unwrap()
     }
 
-    fn assert_empty(&self) {
+    pub(crate) fn assert_empty(&self) {
         assert_eq!(stores(self.folder.path()), Vec::<PathBuf>::new());
     }
 }
 
-fn config_in(folder: &Path) -> LocalConfig {
+pub(crate) fn config_in(folder: &Path) -> LocalConfig {
     let server = locate().unwrap_or_else(|error| panic!("{error}"));
     LocalConfig {
         store_parent: folder.to_owned(),
@@ -60,7 +60,7 @@ fn config_in(folder: &Path) -> LocalConfig {
 }
 
 /// The private directories of servers in a folder.
-fn stores(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn stores(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     entries.filter(|path| path.is_dir()).collect()
 }

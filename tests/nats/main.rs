@@ -1,6 +1,7 @@
 //! The NATS driver and the local nats-server, on a real server; and the simulated bus, which keeps the same contract.
 
 mod auth;
+mod cluster;
 mod contract;
 mod driver;
 mod local_broker;

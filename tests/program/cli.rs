@@ -30,7 +30,7 @@ fn check_shows_the_plan_with_every_default_and_the_load_to_come() {
     };
     assert_eq!(plan("./gate.toml"), plan(&again));
     place.run(&["check", "./gate.toml", "--set", "load.rate=1"]).fails(2, &["load.rate"]);
-    for profile in ["quick", "adr-002", "ci-gate", "soak", "market-open"] {
+    for profile in ["quick", "adr-002", "ci-gate", "cluster", "soak", "market-open"] {
         place.run(&["check", profile]).ends(0);
     }
 }
@@ -57,7 +57,7 @@ fn profiles_are_listed_and_shown_as_they_are() {
     let list = place.run(&["profiles"]);
     list.ends(0);
     let names: Vec<_> = list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for name in ["quick", "adr-002", "ci-gate", "soak", "market-open"] {
+    for name in ["quick", "adr-002", "ci-gate", "cluster", "soak", "market-open"] {
         assert!(names.contains(&name), "{names:?}");
         let shown = place.run(&["profiles", "show", name]);
         shown.ends(0);

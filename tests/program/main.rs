@@ -14,6 +14,7 @@ mod image;
 mod interruption;
 mod own_cluster;
 mod own_consumers;
+mod own_nodes;
 mod own_server;
 mod own_stream;
 mod pause;

@@ -158,7 +158,7 @@ fn a_full_store_ends_the_run_with_a_mark_and_is_not_held_against_the_bus() {
         plan.objectives.push(grammar::parse(name, limit).unwrap());
     }
     let log = tempfile::NamedTempFile::new().unwrap();
-    let full = Broker { log: Some(log.path().to_owned()), ..broker(|| Ok(())) };
+    let full = Broker { logs: vec![log.path().to_owned()], ..broker(|| Ok(())) };
     let record = go(&plan, Waits::Nowhere, full, &mut Filling(log)).unwrap();
     assert_eq!(record.run.end, End::BrokerFailed);
     assert!(record.measured_seconds() < 29.0, "it went on for {} s", record.measured_seconds());

@@ -36,8 +36,8 @@ pub mod toy;
 use std::path::PathBuf;
 
 use tickgate::plan::{
-    AckMode, Arrival, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Payload, Plan,
-    Popularity, Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
+    AckMode, Arrival, Bus, BusKind, Cluster, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Payload,
+    Plan, Popularity, Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
 };
 
 /// The `nats-server` to test with.
@@ -116,6 +116,7 @@ pub fn plan() -> Plan {
             consumer: None,
         }],
         objectives: Vec::new(),
+        cluster: Cluster::default(),
         dropped: Vec::new(),
     }
 }

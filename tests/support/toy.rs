@@ -48,6 +48,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     partitioned: false,
     batching: false,
     in_memory: true,
+    most_nodes: 1,
     log: "stream",
     size_limit: "max_payload",
     words: Words {

@@ -345,7 +345,7 @@ impl Server for LocalKafka {
     }
 
     fn meters(&self) -> Vec<(String, Meter)> {
-        self.child.meter().map(|meter| (NAME.into(), meter)).into_iter().collect()
+        vec![(NAME.into(), self.child.meter())]
     }
 
     fn warnings(&self) -> &[String] {
@@ -356,8 +356,8 @@ impl Server for LocalKafka {
         Some(self.version().to_owned())
     }
 
-    fn store(&self) -> Option<PathBuf> {
-        Some(self.store())
+    fn stores(&self) -> Vec<PathBuf> {
+        vec![self.store()]
     }
 }
 

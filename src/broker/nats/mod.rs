@@ -1,9 +1,12 @@
-//! A nats-server that tickgate starts: a child process on free loopback ports, with a store that is removed with it.
+//! A nats-server that tickgate starts: a child process on free loopback ports, with a store that is removed with it;
+//! alone, or as a node of a cluster.
 
+mod cluster;
 mod endpoint;
 mod locate;
 mod monitor;
 mod node;
+mod quorum;
 pub(super) mod settings;
 mod theirs;
 
@@ -11,9 +14,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use cluster::LocalCluster;
 pub use endpoint::Endpoint;
 pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
-pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Varz};
+pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Peer, Varz};
 pub use node::{watch, watch_system};
 
 use super::BrokerError;
@@ -24,7 +28,7 @@ use super::process::ports::{Ports, random};
 use super::server::{Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Storage, Sync};
-use settings::{Settings, quoted};
+use settings::{Membership, Settings, quoted};
 use theirs::{SYNC, Theirs};
 
 /// Name in records, logs and errors.
@@ -90,6 +94,8 @@ pub struct LocalNats {
     config: LocalConfig,
     name: String,
     ports: Ports,
+    /// Place in a cluster; `None` for a single server.
+    cluster: Option<Membership>,
     theirs: Option<Theirs>,
     facts: Vec<(String, String)>,
     child: Child,
@@ -104,25 +110,13 @@ impl LocalNats {
     pub fn start(config: LocalConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, config.storage, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
-        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
-        child.warn(warning);
-        let theirs = config.theirs.as_deref().map(Theirs::read).transpose()?;
-        child.warn(theirs.as_ref().and_then(Theirs::warning));
-        let mut facts = theirs.as_ref().map(Theirs::facts).unwrap_or_default();
-        if let Some(interval) = theirs.as_ref().and_then(|theirs| theirs.stores(&SYNC)) {
-            facts.push(("sync_interval".to_owned(), interval.to_owned()));
-        }
-        let mut nats = Self {
-            theirs,
-            facts,
-            name: format!("tickgate-{:016x}", random()),
-            ports: Ports::free(config.port).map_err(BrokerError::io("find a free port"))?,
-            child,
-            config,
-        };
+        let name = format!("tickgate-{:016x}", random());
+        let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
+        let mut nats = Self::prepare(config, name, ports, None)?;
+        nats.child.warn(warning);
         let mut attempt = 1;
         loop {
-            match nats.launch() {
+            match nats.launch().and_then(|()| nats.until_ready()) {
                 Err(BrokerError::Ended { log, .. })
                     if log.contains("address already in use")
                         && nats.config.port.is_none()
@@ -134,6 +128,23 @@ impl LocalNats {
                 done => return done.map(|()| nats),
             }
         }
+    }
+
+    /// Prepares a server without starting it: reads the user's configuration and creates the private directory.
+    fn prepare(
+        config: LocalConfig,
+        name: String,
+        ports: Ports,
+        cluster: Option<Membership>,
+    ) -> Result<Self, BrokerError> {
+        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
+        let theirs = config.theirs.as_deref().map(Theirs::read).transpose()?;
+        child.warn(theirs.as_ref().and_then(Theirs::warning));
+        let mut facts = theirs.as_ref().map(Theirs::facts).unwrap_or_default();
+        if let Some(interval) = theirs.as_ref().and_then(|theirs| theirs.stores(&SYNC)) {
+            facts.push(("sync_interval".to_owned(), interval.to_owned()));
+        }
+        Ok(Self { config, name, ports, cluster, theirs, facts, child })
     }
 
     /// Returns the URL for clients: `nats://127.0.0.1:PORT`.
@@ -230,12 +241,13 @@ impl LocalNats {
     /// When it is not ready again within 30 s.
     pub fn restart(&mut self) -> Result<(), BrokerError> {
         self.stop()?;
-        self.launch()
+        self.launch()?;
+        self.until_ready()
     }
 
+    /// Starts the process, without waiting until it is ready.
     fn launch(&mut self) -> Result<(), BrokerError> {
-        let directory = self.child.directory();
-        let ports_directory = directory.join("ports");
+        let (directory, ports_directory) = (self.child.directory(), self.ports_directory());
         // A killed server leaves its ports file behind.
         let _ = fs::remove_dir_all(&ports_directory);
         fs::create_dir(&ports_directory).map_err(BrokerError::io("make a directory for the broker"))?;
@@ -244,11 +256,24 @@ impl LocalNats {
             .map_err(BrokerError::io("write the broker's configuration"))?;
         let mut command = command(&self.config.server);
         command.arg("--config").arg(file);
-        let pid = self.child.launch(command)?;
+        self.child.launch(command).map(|_| ())
+    }
+
+    /// Waits until the server accepts clients and is healthy.
+    fn until_ready(&mut self) -> Result<(), BrokerError> {
+        let (pid, ports_directory, monitor) = (self.pid(), self.ports_directory(), self.monitor());
         // The ports file shows that *this* process owns the ports; the health check, that `JetStream` works.
-        let monitor = self.monitor();
-        self.child
-            .until_ready(READY_WITHIN, || has_ports_file(&ports_directory, pid) && monitor.healthy().is_ok())
+        let opened = || pid.is_some_and(|pid| has_ports_file(&ports_directory, pid));
+        self.child.until_ready(READY_WITHIN, || opened() && monitor.healthy().is_ok())
+    }
+
+    /// Returns whether the process has opened its ports.
+    fn has_opened(&self) -> bool {
+        self.pid().is_some_and(|pid| has_ports_file(&self.ports_directory(), pid))
+    }
+
+    fn ports_directory(&self) -> PathBuf {
+        self.child.directory().join("ports")
     }
 
     fn configuration(&self) -> Result<String, BrokerError> {
@@ -260,12 +285,9 @@ impl LocalNats {
             max_file_store: self.config.max_file_store,
             sync: self.config.sync,
             entry: &self.config.entry,
+            cluster: self.cluster.as_ref(),
             theirs: self.theirs.as_ref(),
-            extra: &format!(
-                "ports_file_dir: {}\n{}",
-                quoted(&self.child.directory().join("ports"))?,
-                self.config.extra
-            ),
+            extra: &format!("ports_file_dir: {}\n{}", quoted(&self.ports_directory())?, self.config.extra),
         }
         .text()
     }
@@ -310,7 +332,7 @@ impl Server for LocalNats {
     }
 
     fn meters(&self) -> Vec<(String, Meter)> {
-        self.child.meter().map(|meter| (NAME.into(), meter)).into_iter().collect()
+        vec![(NAME.into(), self.child.meter())]
     }
 
     fn warnings(&self) -> &[String] {
@@ -321,8 +343,8 @@ impl Server for LocalNats {
         &self.facts
     }
 
-    fn store(&self) -> Option<PathBuf> {
-        Some(self.store())
+    fn stores(&self) -> Vec<PathBuf> {
+        vec![self.store()]
     }
 }
 

@@ -97,6 +97,20 @@ pub struct Meta {
     pub leader: String,
     /// Number of servers.
     pub cluster_size: u32,
+    /// The other servers, as this one sees them: only the leader knows their states.
+    pub replicas: Vec<Peer>,
+}
+
+/// Another server of the group that decides where streams are placed.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Peer {
+    /// Name of the server.
+    pub name: String,
+    /// Whether it has everything that the leader has.
+    pub current: bool,
+    /// Whether it is not connected.
+    pub offline: bool,
 }
 
 /// The configuration of `JetStream`.

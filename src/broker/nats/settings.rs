@@ -3,9 +3,35 @@
 use std::path::Path;
 
 use super::super::BrokerError;
-use super::super::entry::Entry;
+use super::super::entry::{Entry, Password};
 use super::theirs::{MAX_FILE, SYNC, Theirs};
 use crate::plan::Sync;
+
+/// The place of a server in a cluster: routes between the servers on 127.0.0.1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::broker) struct Membership {
+    /// Port for the routes of the other servers.
+    pub(in crate::broker) port: u16,
+    /// Ports of the routes of all servers; one of them may be its own.
+    pub(in crate::broker) routes: Vec<u16>,
+    /// Password of the routes, so that no other server can join.
+    pub(in crate::broker) password: Password,
+}
+
+impl Membership {
+    /// Returns the block of the configuration file.
+    fn text(&self) -> String {
+        let (user, password) = (self.password.user(), self.password.text());
+        let route = |port: &u16| format!("\"nats-route://{user}:{password}@127.0.0.1:{port}\"");
+        let routes: Vec<String> = self.routes.iter().map(route).collect();
+        format!(
+            "cluster {{\n  name: tickgate\n  listen: \"127.0.0.1:{port}\"\n  authorization {{\n    user: \"{user}\"\n    \
+             password: \"{password}\"\n    timeout: 30\n  }}\n  routes: [{routes}]\n}}\n",
+            port = self.port,
+            routes = routes.join(", ")
+        )
+    }
+}
 
 /// Settings of a server that tickgate starts.
 #[derive(Debug, Clone, Copy)]
@@ -24,6 +50,8 @@ pub(in crate::broker) struct Settings<'a> {
     pub(in crate::broker) sync: Sync,
     /// Who may use the server.
     pub(in crate::broker) entry: &'a Entry,
+    /// Place in a cluster; `None` for a single server.
+    pub(in crate::broker) cluster: Option<&'a Membership>,
     /// User's server configuration, whose settings apply too.
     pub(in crate::broker) theirs: Option<&'a Theirs>,
     /// Additional lines in the server's syntax.
@@ -58,11 +86,12 @@ impl Settings<'_> {
         Ok(format!(
             "server_name: {name}\nlisten: \"{listen}\"\nhttp: \"{http}\"\n\
              jetstream {{\n  store_dir: {store}\n{max}{jetstream}{sync}}}\n\
-             {authorization}{kept}{extra}\n",
+             {authorization}{cluster}{kept}{extra}\n",
             name = self.name,
             listen = self.listen,
             http = self.http,
             store = quoted(self.store)?,
+            cluster = self.cluster.map(Membership::text).unwrap_or_default(),
             extra = self.extra,
         ))
     }
@@ -106,6 +135,7 @@ mod tests {
                 max_file_store: 1,
                 sync: Sync::Default,
                 entry,
+                cluster: None,
                 theirs: None,
                 extra: "",
             };
@@ -117,6 +147,18 @@ mod tests {
             "{closed}"
         );
         assert!(!text(&Entry::Open).contains("authorization"));
+    }
+
+    #[test]
+    fn the_servers_of_a_cluster_know_each_other_by_a_password() {
+        let peer = Membership { port: 2, routes: vec![1, 2, 3], password: Password::of("c0ffee") };
+        let text = peer.text();
+        assert!(text.starts_with("cluster {\n  name: tickgate\n  listen: \"127.0.0.1:2\"\n"), "{text}");
+        assert!(
+            text.contains("authorization {\n    user: \"tickgate\"\n    password: \"c0ffee\"\n"),
+            "{text}"
+        );
+        assert_eq!(text.matches("\"nats-route://tickgate:c0ffee@127.0.0.1:").count(), 3, "{text}");
     }
 
     #[test]

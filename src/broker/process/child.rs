@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::super::BrokerError;
+use super::account::Account;
 use super::guard::{Reaper, spawn};
 use super::log::last_lines;
 use super::ports::random;
@@ -41,6 +42,8 @@ pub(in crate::broker) struct Child {
     directory: PathBuf,
     end_within: Duration,
     running: Option<Running>,
+    /// CPU time and memory of this process and of those before it.
+    account: Account,
     log_from: u64,
     warnings: Vec<String>,
     /// Dropped last, so that the reaper ends after the server and the directory are gone.
@@ -79,6 +82,7 @@ impl Child {
             directory,
             end_within,
             running: None,
+            account: Account::default(),
             log_from: 0,
             warnings,
             reaper: reaper.ok(),
@@ -110,10 +114,14 @@ impl Child {
         self.running.as_ref().map(|running| running.process)
     }
 
-    /// Reads the resource use of the process so far.
-    pub(in crate::broker) fn meter(&self) -> Option<Meter> {
-        let process = self.process()?;
-        Some(Box::new(move || process.usage().ok()))
+    /// Reads the resource use so far, of every process since the first start.
+    pub(in crate::broker) fn meter(&self) -> Meter {
+        self.account.meter()
+    }
+
+    /// Returns whether a process runs, a paused one included.
+    pub(in crate::broker) fn runs(&mut self) -> bool {
+        self.running.is_some() && self.exit_status().is_ok_and(|status| status.is_none())
     }
 
     /// Redirects a command's output to the log and sets the directory as its working directory.
@@ -148,6 +156,7 @@ impl Child {
                 });
             }
         };
+        self.account.begin(process);
         self.running = Some(Running { child, process });
         if self.reaper.as_mut().is_some_and(|reaper| reaper.watch(process).is_err()) {
             self.warnings.push(format!("the reaper has died: {} may stay behind", self.directory.display()));
@@ -219,7 +228,24 @@ impl Child {
         let doing = self.doing("kill");
         let Some(running) = &mut self.running else { return Ok(()) };
         running.child.kill().map_err(BrokerError::io(doing.clone()))?;
+        self.account.read();
         running.child.wait().map(|_| ()).map_err(BrokerError::io(doing))
+    }
+
+    /// Asks the process to end in an orderly way (SIGTERM); does not wait for it. A paused one is resumed.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(in crate::broker) fn ask_to_end(&mut self) -> Result<(), BrokerError> {
+        if !self.runs() {
+            return Ok(());
+        }
+        let paused = self.process().is_some_and(|process| process.is_stopped());
+        self.signal(Signal::TERM, "stop")?;
+        if paused {
+            self.signal(Signal::CONT, "resume")?;
+        }
+        Ok(())
     }
 
     /// Stops the process in an orderly way (SIGTERM), or kills it if that takes too long. Its store stays.
@@ -230,13 +256,10 @@ impl Child {
         if self.running.is_none() || self.exit_status()?.is_some() {
             return Ok(());
         }
-        let paused = self.process().is_some_and(|process| process.is_stopped());
-        self.signal(Signal::TERM, "stop")?;
-        if paused {
-            self.signal(Signal::CONT, "resume")?;
-        }
+        self.ask_to_end()?;
         let deadline = Instant::now() + self.end_within;
         while Instant::now() < deadline {
+            self.account.read();
             if self.exit_status()?.is_some() {
                 return Ok(());
             }
@@ -249,7 +272,11 @@ impl Child {
         format!("{what} {}", self.program)
     }
 
-    fn exit_status(&mut self) -> Result<Option<ExitStatus>, BrokerError> {
+    /// Returns how the process has ended, if it has.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub(in crate::broker) fn exit_status(&mut self) -> Result<Option<ExitStatus>, BrokerError> {
         let doing = self.doing("wait for");
         let Some(running) = &mut self.running else { return Ok(None) };
         running.child.try_wait().map_err(BrokerError::io(doing))
@@ -284,7 +311,8 @@ impl Child {
         }
     }
 
-    fn last_lines(&self) -> String {
+    /// Returns the last lines that the process has logged.
+    pub(in crate::broker) fn last_lines(&self) -> String {
         last_lines(&self.log, self.log_from)
     }
 }

@@ -20,12 +20,8 @@ pub(in crate::broker) struct Ports {
 impl Ports {
     /// Returns two ports that are free at the moment; another process may still take them before the server does.
     pub(in crate::broker) fn free(client: Option<u16>) -> io::Result<Self> {
-        let range = below_ephemeral();
-        let client = match client {
-            Some(port) => port,
-            None => free_port(&range, None)?,
-        };
-        Ok(Self { client, monitor: free_port(&range, Some(client))? })
+        let [client, monitor] = free_ports(client)?;
+        Ok(Self { client, monitor })
     }
 
     pub(in crate::broker) fn monitor_address(self) -> SocketAddr {
@@ -33,11 +29,26 @@ impl Ports {
     }
 }
 
-fn free_port(range: &Range<u16>, other_than: Option<u16>) -> io::Result<u16> {
+/// Returns different ports that are free at the moment; the first one is `first`, if given.
+pub(in crate::broker) fn free_ports<const N: usize>(first: Option<u16>) -> io::Result<[u16; N]> {
+    let (range, mut ports) = (below_ephemeral(), [0; N]);
+    for at in 0..N {
+        let port = match first.filter(|_| at == 0) {
+            Some(port) => port,
+            None => free_port(&range, &ports)?,
+        };
+        if let Some(place) = ports.get_mut(at) {
+            *place = port;
+        }
+    }
+    Ok(ports)
+}
+
+fn free_port(range: &Range<u16>, other_than: &[u16]) -> io::Result<u16> {
     let span = u64::from(range.end - range.start);
     for _ in 0..1000 {
         let port = range.start + num::low16(random() % span);
-        if Some(port) != other_than && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+        if !other_than.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
             return Ok(port);
         }
     }
@@ -80,7 +91,7 @@ mod tests {
     fn a_port_in_use_is_not_given_out() {
         let taken = Ports::free(None).unwrap().client;
         let _held = TcpListener::bind((Ipv4Addr::LOCALHOST, taken)).unwrap();
-        assert!(free_port(&(taken..taken + 1), None).is_err());
-        assert!(free_port(&(taken..taken + 1), Some(taken)).is_err());
+        assert!(free_port(&(taken..taken + 1), &[]).is_err());
+        assert!(free_port(&(taken..taken + 1), &[taken]).is_err());
     }
 }

@@ -28,6 +28,9 @@ const STALL: Ns = 2_000_000_000;
 /// Pause before a retry.
 const PAUSE: Ns = 200_000_000;
 
+/// The server's error code while the copies of a stream elect a leader: it answers again after the election.
+const NO_LEADER: u64 = 10_008;
+
 /// Everything that reading back a run's stream needs.
 pub(super) struct Audit<'a> {
     pub(super) runtime: &'a Runtime,
@@ -112,7 +115,9 @@ impl Audit<'_> {
                     return Ok((state.messages > 0 && first <= last).then_some((first, last)));
                 }
                 Err(error) => match error.kind() {
-                    GetStreamErrorKind::JetStream(api) => return Err(self.refused(&api)),
+                    GetStreamErrorKind::JetStream(api) if api.error_code().0 != NO_LEADER => {
+                        return Err(self.refused(&api));
+                    }
                     _ => tokio::time::sleep(Duration::from_nanos(PAUSE)).await,
                 },
             }
@@ -171,7 +176,7 @@ impl Audit<'_> {
         };
         let made = self.jetstream.create_consumer_on_stream(config, self.stream.as_str()).await;
         let made = made.map_err(|error| match error.kind() {
-            ConsumerErrorKind::JetStream(api) => self.refused(&api),
+            ConsumerErrorKind::JetStream(api) if api.error_code().0 != NO_LEADER => self.refused(&api),
             _ => self.unreadable(&error.to_string()),
         })?;
         // Zero means no limit.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::codes::refused;
 use super::model::{self, Copy, Fields, Model, OwnStream};
-use super::provision::{self, failed};
+use super::provision::{self, Attempts, failed};
 use super::subjects::Layout;
 use super::target::environment;
 use crate::bus::BusError;
@@ -131,13 +131,14 @@ pub(super) async fn provision(
         ..Made::default()
     };
     let copy = model::stream(&model.stream, &own);
-    let name = provision::stream_name(run);
+    let (name, attempts) = (provision::stream_name(run), Attempts::of(plan));
     let stream: Info = create(
         jetstream,
         &format!("STREAM.CREATE.{name}"),
         &copy.config,
         &format!("create stream {name} like {}", model.of),
         layout,
+        &attempts,
     )
     .await?;
     note(&mut made, &copy, &model.stream, &stream.config, false);
@@ -160,6 +161,7 @@ pub(super) async fn provision(
                 &json!({ "stream_name": name, "config": copy.config, "action": "create" }),
                 &format!("create consumer {named} like one of {}", model.of),
                 layout,
+                &attempts,
             )
             .await?;
             // All durables of a group are alike.
@@ -178,16 +180,15 @@ async fn create<V: serde::de::DeserializeOwned>(
     request: &(impl Serialize + ?Sized),
     action: &str,
     layout: &Layout,
+    attempts: &Attempts,
 ) -> Result<V, BusError> {
-    let mut tries = 0;
     loop {
-        match ask(jetstream, subject, request, action).await? {
-            Response::Ok(answer) => return Ok(answer),
-            Response::Err { error } if provision::comes_to_pass(&error, tries) => {
-                tries += 1;
-                tokio::time::sleep(provision::RETRY_AFTER).await;
-            }
-            Response::Err { error } => return Err(refused(action, &error, layout.naming())),
+        match ask(jetstream, subject, request, action).await {
+            Ok(Response::Ok(answer)) => return Ok(answer),
+            Ok(Response::Err { error }) if attempts.again(&error).await => {}
+            Ok(Response::Err { error }) => return Err(refused(action, &error, layout.naming())),
+            Err(_) if attempts.again_unanswered().await => {}
+            Err(error) => return Err(error),
         }
     }
 }

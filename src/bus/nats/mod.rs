@@ -107,8 +107,8 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
-    /// Store directory of a server that tickgate started.
-    store: Option<PathBuf>,
+    /// Store directories of the servers that tickgate started.
+    stores: Vec<PathBuf>,
     // Declared last, so that everything that uses the runtime is dropped first.
     runtime: Runtime,
 }
@@ -163,15 +163,16 @@ impl NatsBus {
             model: setup.model.cloned(),
             attached,
             keep: setup.keep,
-            store: None,
+            stores: Vec::new(),
             runtime,
         })
     }
 
-    /// Sets the store directory of a server that tickgate started, so that the stream's disk usage can be measured.
+    /// Sets the store directories of the servers that tickgate started, so that the disk usage of all copies of the stream
+    /// can be measured.
     #[must_use]
-    pub fn with_store(self, store: Option<PathBuf>) -> Self {
-        Self { store, ..self }
+    pub fn with_stores(self, stores: Vec<PathBuf>) -> Self {
+        Self { stores, ..self }
     }
 
     /// Reads the configuration of a stream and its consumers as a model.
@@ -266,7 +267,7 @@ impl NatsBus {
             },
             // An attached stream also stores events of other publishers.
             stored_bytes: self.attached.is_none().then_some(state.bytes),
-            disk_bytes: self.store.as_deref().and_then(|store| disk::bytes(store, &self.stream())),
+            disk_bytes: disk::bytes(&self.stores, &self.stream()),
             pending: vec![0; groups],
             ack_pending: vec![0; groups],
             owed: Vec::new(),

@@ -4,7 +4,7 @@
 //! ones would lose acknowledged events silently.
 
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy};
@@ -30,10 +30,54 @@ pub(super) const PRIORITY_GROUP: &str = "members";
 pub(super) const MARK: &str = "tickgate.run";
 /// Time, in addition to the length of the run, after which the server removes an unused consumer.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
-/// Retries of a failed store creation (10049): right after a delete, the server may still be removing the folder.
-const RETRIES: u32 = 10;
+/// How long a failed store creation (10049) is repeated: right after a delete, the server may still be removing the folder.
+const WITHIN: Duration = Duration::from_secs(1);
+/// How long what a new cluster refuses or does not answer is repeated, right after its start.
+const WITHIN_OF_CLUSTER: Duration = Duration::from_secs(15);
 /// Pause before a retry.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(100);
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Repeats a request that a broker refuses, or does not answer, for a moment only.
+#[derive(Debug)]
+pub(super) struct Attempts {
+    began: Instant,
+    /// The run is on a cluster that tickgate has just started.
+    cluster: bool,
+}
+
+impl Attempts {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self { began: Instant::now(), cluster: !plan.cluster.is_single() }
+    }
+
+    /// Returns whether a refused request may succeed soon; then waits a moment.
+    pub(super) async fn again(&self, error: &async_nats::jetstream::Error) -> bool {
+        let again = passes(error.error_code().0, self.cluster, self.began.elapsed());
+        self.wait(again).await
+    }
+
+    /// Returns whether a request without an answer may succeed soon; then waits a moment.
+    pub(super) async fn again_unanswered(&self) -> bool {
+        self.wait(self.cluster && self.began.elapsed() < WITHIN_OF_CLUSTER).await
+    }
+
+    async fn wait(&self, again: bool) -> bool {
+        if again {
+            tokio::time::sleep(RETRY_AFTER).await;
+        }
+        again
+    }
+}
+
+/// Returns whether what the server has refused for `elapsed` may come to pass. A new cluster may still lack a peer (10005)
+/// or a leader (10008).
+fn passes(error: u64, cluster: bool, elapsed: Duration) -> bool {
+    if cluster {
+        elapsed < WITHIN_OF_CLUSTER && matches!(error, 10_005 | 10_008 | 10_049)
+    } else {
+        elapsed < WITHIN && error == 10_049
+    }
+}
 
 /// Returns the name of the run's stream.
 pub(super) fn stream_name(run: &str) -> String {
@@ -95,22 +139,13 @@ pub(super) async fn provision(
     api: &str,
 ) -> Result<(), BusError> {
     check_overlap(jetstream, run, layout).await?;
-    create_stream(jetstream, stream_config(run, plan, layout), layout.naming()).await?;
+    create_stream(jetstream, plan, stream_config(run, plan, layout), layout.naming()).await?;
     let stream = stream_name(run);
     for group in 0..plan.groups.len() {
         for durable in 0..layout.durables(group) {
             let config = consumer_config(run, plan, layout, group, durable);
-            let name = config.durable_name.clone().unwrap_or_default();
-            let made =
-                jetstream.create_consumer_on_stream(config, stream.as_str()).await.map_err(|error| {
-                    match error.kind() {
-                        ConsumerErrorKind::JetStream(api) => {
-                            refused(&format!("create consumer {name}"), &api, layout.naming())
-                        }
-                        _ => failed(&format!("create consumer {name} ({api})"), &error.to_string()),
-                    }
-                })?;
-            check_batch(plan, made.cached_info().config.max_batch)?;
+            let most = create_consumer(jetstream, plan, config, &stream, layout.naming(), api).await?;
+            check_batch(plan, most)?;
         }
     }
     Ok(())
@@ -132,25 +167,52 @@ fn check_batch(plan: &Plan, most: i64) -> Result<(), BusError> {
     }
 }
 
-async fn create_stream(jetstream: &Context, config: Config, naming: Naming) -> Result<(), BusError> {
-    let action = format!("create stream {}", config.name);
-    let mut tries = 0;
+/// Creates a consumer and returns the server's limit on messages per request.
+async fn create_consumer(
+    jetstream: &Context,
+    plan: &Plan,
+    config: pull::Config,
+    stream: &str,
+    naming: Naming,
+    api: &str,
+) -> Result<i64, BusError> {
+    let name = config.durable_name.clone().unwrap_or_default();
+    let attempts = Attempts::of(plan);
     loop {
-        let Err(error) = jetstream.create_stream(config.clone()).await else { return Ok(()) };
+        let error = match jetstream.create_consumer_on_stream(config.clone(), stream).await {
+            Ok(made) => return Ok(made.cached_info().config.max_batch),
+            Err(error) => error,
+        };
         match error.kind() {
-            CreateStreamErrorKind::JetStream(api) if comes_to_pass(&api, tries) => {
-                tries += 1;
-                tokio::time::sleep(RETRY_AFTER).await;
+            ConsumerErrorKind::JetStream(error) if attempts.again(&error).await => {}
+            ConsumerErrorKind::JetStream(error) => {
+                return Err(refused(&format!("create consumer {name}"), &error, naming));
             }
-            CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api, naming)),
-            _ => return Err(failed(&action, &error.to_string())),
+            ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request if attempts.again_unanswered().await => {
+            }
+            _ => return Err(failed(&format!("create consumer {name} ({api})"), &error.to_string())),
         }
     }
 }
 
-/// Returns whether a retry of the refused request may succeed.
-pub(super) fn comes_to_pass(error: &async_nats::jetstream::Error, tries: u32) -> bool {
-    error.error_code().0 == 10_049 && tries < RETRIES
+async fn create_stream(
+    jetstream: &Context,
+    plan: &Plan,
+    config: Config,
+    naming: Naming,
+) -> Result<(), BusError> {
+    let action = format!("create stream {}", config.name);
+    let attempts = Attempts::of(plan);
+    loop {
+        let Err(error) = jetstream.create_stream(config.clone()).await else { return Ok(()) };
+        match error.kind() {
+            CreateStreamErrorKind::JetStream(api) if attempts.again(&api).await => {}
+            CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable
+                if attempts.again_unanswered().await => {}
+            CreateStreamErrorKind::JetStream(api) => return Err(refused(&action, &api, naming)),
+            _ => return Err(failed(&action, &error.to_string())),
+        }
+    }
 }
 
 pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
@@ -271,4 +333,21 @@ pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusEr
 
 pub(super) fn failed(action: &str, why: &str) -> BusError {
     environment(&format!("cannot {action}: {why}"), "check that the server runs and answers, and see its log")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_new_cluster_lacks_is_asked_for_again_and_what_is_wrong_is_not() {
+        let seconds = Duration::from_secs;
+        for error in [10_005, 10_008, 10_049] {
+            assert!(passes(error, true, seconds(14)), "{error}");
+            assert!(!passes(error, true, seconds(15)), "{error}");
+        }
+        assert!(!passes(10_023, true, seconds(0)), "its store is full");
+        assert!(passes(10_049, false, seconds(0)) && !passes(10_049, false, seconds(1)));
+        assert!(!passes(10_005, false, seconds(0)), "a running cluster has no more peers soon");
+    }
 }

@@ -10,6 +10,7 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: true,
     batching: true,
     in_memory: false,
+    most_nodes: 1,
     log: "topic",
     size_limit: "max.message.bytes",
     words: Words {

@@ -26,6 +26,8 @@ pub struct Product {
     pub batching: bool,
     /// It can keep its events in memory.
     pub in_memory: bool,
+    /// The most servers of it that tickgate can start as a cluster; 1 if it starts no cluster.
+    pub most_nodes: u32,
     /// What holds its events: `stream`.
     pub log: &'static str,
     /// Its own name of the limit on the size of an event.
@@ -85,6 +87,12 @@ impl BusKind {
 impl BusKind {
     /// All that a profile or a record can name.
     pub const ALL: [Self; 2] = [Self::Nats, Self::Kafka];
+
+    /// The name of a kind of which tickgate can start a cluster, for advice.
+    #[must_use]
+    pub fn of_clusters() -> &'static str {
+        Self::ALL.iter().find(|kind| kind.0.most_nodes > 1).map_or("", |kind| kind.0.name)
+    }
 
     /// The kind of a product of one's own.
     #[must_use]

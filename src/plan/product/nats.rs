@@ -10,6 +10,7 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: false,
     batching: false,
     in_memory: true,
+    most_nodes: 5,
     log: "stream",
     size_limit: "max_payload",
     words: Words {

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    AckMode, Arrival, Burst, Choice, Compression, Consume, Delivery, Group, Metric, Pacing, Padding, Plan,
-    Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology,
+    AckMode, Arrival, Burst, Choice, Cluster, Compression, Consume, Delivery, Group, Metric, Pacing, Padding,
+    Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage, Sync, Topology,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -127,6 +127,9 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
             bus.buffer_bytes = Some(Size { bytes: u64::from(bus.partitions) << 20 });
             bus.max_bytes = Size { bytes: 1 << 50 };
             bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
+            if bus.partitions % 2 == 1 {
+                plan.cluster = Cluster::for_replicas(bus.replicas).expect("at most 5 replicas");
+            }
             plan
         },
     )

@@ -27,6 +27,30 @@ fn two_keys_are_enough() {
 }
 
 #[test]
+fn a_cluster_has_an_odd_number_of_servers_and_one_for_each_copy() {
+    let nodes = |sets: &[&str]| plan_of(LEAST, sets).cluster.nodes;
+    assert_eq!(nodes(&[]), 1);
+    for sets in [&["bus.replicas=3"][..], &["bus.replicas=3", "cluster.nodes=1"]] {
+        assert_eq!(nodes(sets), 1, "the copies may be on a running cluster");
+    }
+    let plan = plan_of(LEAST, &["cluster.nodes=3", "bus.replicas=2"]);
+    assert_eq!(plan.cluster.nodes, 3);
+    assert!(to_toml(&plan).contains("\n[cluster]\nnodes = 3\n"));
+    assert!(!to_toml(&plan_of(LEAST, &["cluster.nodes=1"])).contains("[cluster]"));
+    for (sets, said) in [
+        (&["cluster.nodes=2"][..], "`cluster.nodes` is `2`; expected 1, 3 or 5 (an even number"),
+        (&["cluster.nodes=4"], "expected 1, 3 or 5"),
+        (&["cluster.nodes=7"], "expected 1, 3 or 5"),
+        (&["cluster.nodes=3", "bus.replicas=4"], "or `nodes = 5` in [cluster]"),
+        (&["cluster.nodes=3", "bus.kind=kafka"], "tickgate starts a single Kafka"),
+        (&["cluster.node=3"], "`nodes`"),
+    ] {
+        let errors = errors_of(LEAST, sets);
+        assert!(errors.contains(said), "{errors}");
+    }
+}
+
+#[test]
 fn every_shipped_profile_is_a_plan_that_describes_itself() {
     for (name, description) in builtin::descriptions() {
         let source = Source::find(name).expect("shipped");
@@ -208,6 +232,7 @@ fn every_legal_key_is_written() {
                 "bus.kafka.like=a.b",
                 "bus.kafka.attach=a.b",
                 "bus.partitions=3",
+                "cluster.nodes=3",
                 "groups.trading-engine.consumer=C",
             ],
         )) + &prices_to_toml(&Prices::default());

@@ -1,0 +1,47 @@
+//! Reads `[cluster]`: the servers of a broker that tickgate starts.
+
+use super::keys;
+use super::section::{Reader, Section};
+use super::tree::Table;
+use crate::plan::{BusKind, Cluster, Plan};
+
+const NODES: &str = "cluster.nodes";
+/// Legal numbers of servers, in words.
+const EXPECTED: &str =
+    "1, 3 or 5 (an even number of servers survives no more failures than one server fewer)";
+
+/// `[cluster]`.
+pub(super) fn read(root: &Table, reader: &mut Reader) -> Cluster {
+    let mut section = Section::open(root, "cluster", keys::CLUSTER, reader);
+    let legal = |nodes: &u32| Cluster::SIZES.contains(nodes);
+    Cluster { nodes: section.checked("nodes", Cluster::default().nodes, EXPECTED, legal) }
+}
+
+/// Checks that tickgate can start such a cluster, and that it has a server for each copy. Without a cluster the copies may
+/// be on servers that tickgate does not start.
+pub(super) fn check(plan: &Plan, reader: &mut Reader) {
+    let (nodes, replicas) = (plan.cluster.nodes, plan.bus.replicas);
+    if plan.cluster.is_single() || !reader.sound(&[NODES, "bus.kind", "bus.replicas"]) {
+        return;
+    }
+    let product = plan.bus.kind.product();
+    if nodes > product.most_nodes {
+        let at = reader.at(NODES);
+        reader.wrong(at, || {
+            format!(
+                "`{NODES}` is {nodes}, but tickgate starts a single {}; expected `nodes = 1`, or `kind = \"{}\"` in [bus]",
+                product.title,
+                BusKind::of_clusters()
+            )
+        });
+    } else if replicas > nodes {
+        let at = reader.at("bus.replicas");
+        reader.wrong(at, || {
+            let enough = Cluster::for_replicas(replicas).map_or(nodes, |cluster| cluster.nodes);
+            format!(
+                "`bus.replicas` is {replicas}, but `{NODES}` is {nodes}; expected at most one copy a server, or \
+                 `nodes = {enough}` in [cluster]"
+            )
+        });
+    }
+}
