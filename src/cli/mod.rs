@@ -31,6 +31,7 @@ mod compare;
 mod doctor;
 mod dry;
 mod github;
+mod lint;
 mod outside;
 mod pause;
 mod profiles;
@@ -218,6 +219,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Clean(args) => clean::run(&args),
+        Command::Lint(args) => lint::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("tickgate: {}", failure.text.trim_end());

@@ -4,6 +4,7 @@ mod endpoint;
 mod locate;
 mod monitor;
 mod node;
+mod observe;
 pub(super) mod settings;
 mod theirs;
 
@@ -15,6 +16,7 @@ pub use endpoint::Endpoint;
 pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
 pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Varz};
 pub use node::{watch, watch_system};
+pub use observe::{observe, observe_system};
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};
