@@ -68,6 +68,8 @@ pub mod compare;
 pub mod capacity;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod report;
+#[cfg_attr(not(internals), doc(hidden))]
+pub mod lint;
 
 // `--cfg pure` builds the half above alone: nothing in it can depend on the half below, and it compiles in a second.
 // Linux only: on another system the error above is the only one.

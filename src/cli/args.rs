@@ -38,6 +38,8 @@ pub(super) enum Command {
     Profiles(Profiles),
     /// Check whether this machine is fit to measure, and which brokers it can start
     Doctor(Doctor),
+    /// Find what will fail or bite in a nats-server.conf, or in running NATS servers
+    Lint(Lint),
     /// Check this build against known answers on the simulated bus
     Selftest,
     /// Show the result of a run again
@@ -573,6 +575,37 @@ pub(super) struct Doctor {
     /// Directory whose disk to measure
     #[arg(long, value_name = "DIR")]
     pub(super) store: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Lint {
+    /// nats-server.conf; several files are those of the servers of one cluster, and are compared with each other
+    #[arg(value_name = "FILE", required_unless_present = "live")]
+    pub(super) files: Vec<PathBuf>,
+    /// Lint running servers: the monitoring endpoint of each, http://HOST:8222; or, with credentials of the system account, the address of one, nats://HOST:4222, for all of its cluster; may be repeated
+    #[arg(long, value_name = "URL", value_delimiter = ',', conflicts_with = "files")]
+    pub(super) live: Vec<String>,
+    /// Hold the settings against what this profile needs: copies, durability, size of events and store, connections [default: what ADR-002 needs]
+    #[arg(long, value_name = "PROFILE")]
+    pub(super) profile: Option<String>,
+    /// Override a key of the profile; may be repeated
+    #[arg(long = "set", value_name = "KEY=VALUE", requires = "profile")]
+    pub(super) sets: Vec<String>,
+    /// Credentials file of a user of the system account
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub(super) monitor_creds: Option<PathBuf>,
+    /// Context of the nats command line with a user of the system account
+    #[arg(long, value_name = "NAME", requires = "live")]
+    pub(super) monitor_context: Option<String>,
+    /// Name of a user of the system account; the password comes from $NATS_MONITOR_PASSWORD
+    #[arg(long, value_name = "NAME", requires = "live")]
+    pub(super) monitor_user: Option<String>,
+    /// CA certificate for the server (also $NATS_CA)
+    #[arg(long, value_name = "FILE", requires = "live")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(super) format: Format,
 }
 
 #[derive(Debug, clap::Args)]

@@ -35,6 +35,19 @@ impl Job {
         self.annotates.then(|| command(level, title, message))
     }
 
+    /// An annotation at a place of a file, if the job interprets workflow commands.
+    pub(super) fn annotation_at(
+        &self,
+        level: &str,
+        (file, line, column): (&str, u32, u32),
+        title: &str,
+        message: &str,
+    ) -> Option<String> {
+        let place = format!("file={},line={line},col={column},", property(file));
+        self.annotates
+            .then(|| command(level, title, message).replacen("title=", &format!("{place}title="), 1))
+    }
+
     /// Appends Markdown to the job summary; returns a line to print if that fails.
     pub(super) fn summarise(&self, markdown: &str) -> Option<String> {
         let path = self.summary.as_ref()?;
@@ -67,10 +80,15 @@ fn annotations(record: &Record) -> Vec<String> {
 
 /// A workflow command, escaped so that text from outside can neither end it nor start another.
 fn command(level: &str, title: &str, message: &str) -> String {
-    let data =
-        |text: &str| outside::lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
-    let property = data(&outside::plain(title)).replace(':', "%3A").replace(',', "%2C");
-    format!("::{level} title={property}::{}", data(message))
+    format!("::{level} title={}::{}", property(title), data(message))
+}
+
+fn data(text: &str) -> String {
+    outside::lines(text).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+fn property(text: &str) -> String {
+    data(&outside::plain(text)).replace(':', "%3A").replace(',', "%2C")
 }
 
 #[cfg(test)]
@@ -83,5 +101,8 @@ mod tests {
             command("error", "a,b: c", "100%\n::error::x"),
             "::error title=a%2Cb%3A c::100%25%0A: :error::x"
         );
+        let job = Job { annotates: true, ..Job::default() };
+        let line = job.annotation_at("warning", ("a,b.conf", 3, 1), "t", "m").unwrap();
+        assert_eq!(line, "::warning file=a%2Cb.conf,line=3,col=1,title=t::m");
     }
 }

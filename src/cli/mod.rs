@@ -32,6 +32,7 @@ mod compare;
 mod doctor;
 mod dry;
 mod github;
+mod lint;
 mod outside;
 mod pause;
 mod profiles;
@@ -220,6 +221,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Capacity(args) => capacity::run(&args),
         Command::Clean(args) => clean::run(&args),
+        Command::Lint(args) => lint::run(&args),
     };
     let exit = done.unwrap_or_else(|failure| {
         eprintln!("tickgate: {}", failure.text.trim_end());

@@ -17,6 +17,7 @@ mod error;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;
+pub(crate) mod lint;
 pub(crate) mod model;
 mod monitor;
 mod named;

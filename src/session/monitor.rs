@@ -5,12 +5,13 @@ use super::asked::Asked;
 use super::door::keep_out;
 use super::error::SessionError;
 use super::target::{Environment, Going, Target, exposure};
-use crate::broker::{BrokerError, Endpoint, Nodes, watch, watch_system};
+use crate::broker::{BrokerError, Endpoint, Nodes, observe_system, watch, watch_system};
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Api, Auth, Found, System};
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::host::clock::Clock;
+use crate::lint::live::Server;
 use crate::record::Record;
 
 /// What to do when an endpoint does not answer.
@@ -95,6 +96,12 @@ fn system(
 }
 
 impl SystemAccount {
+    /// Asks all servers that the account reports for what a lint looks at.
+    pub(super) fn observe(&self) -> Result<Vec<Server>, BusError> {
+        let observed = System::connect(&self.target).and_then(|system| observe_system(&system));
+        observed.map_err(|error| self.explain(error))
+    }
+
     fn watch(&self, bus: &nats::Target, clock: Clock) -> Result<Nodes, BusError> {
         // An error here is the bus's own, and is not of this flag.
         let of = self.elsewhere.then(|| System::server_at(bus)).transpose()?;
@@ -121,7 +128,7 @@ impl SystemAccount {
 }
 
 /// Parses the named endpoints and removes duplicates.
-fn endpoints(asked: &Asked) -> Result<Vec<Endpoint>, SessionError> {
+pub(super) fn endpoints(asked: &Asked) -> Result<Vec<Endpoint>, SessionError> {
     let mut all: Vec<Endpoint> = Vec::new();
     for text in &asked.monitor {
         let endpoint: Endpoint =

@@ -11,12 +11,13 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 21] = [
+const ORDER: [&str; 22] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "capacity", "report", "host", "archive", "bus", "profile", "broker", "run", "session", "selftest", "cli",
+    "capacity", "report", "lint", "host", "archive", "bus", "profile", "broker", "run", "session",
+    "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 12;
+const PURE: usize = 13;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 18] = [
     "tokio",
@@ -240,7 +241,7 @@ fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
 }
 
 /// Where a product is named outside its own files, and why. The rest of the code knows products by their rows.
-const NAMING: [(&str, &str); 31] = [
+const NAMING: [(&str, &str); 34] = [
     ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
     ("src/session/product.rs", "the rows of the products, for those who run"),
     ("src/session/mod.rs", "their modules"),
@@ -260,6 +261,9 @@ const NAMING: [(&str, &str); 31] = [
     ("src/profile/write.rs", "writes their tables"),
     ("src/profile/check.rs", "the rows of their checks"),
     ("src/profile/comparison.rs", "the name of a shipped comparison"),
+    ("src/lint/", "it lints the configuration of a NATS server"),
+    ("src/session/lint.rs", "asks NATS servers what a lint needs"),
+    ("src/cli/lint.rs", "lints the configuration of a NATS server"),
     ("src/topology/mod.rs", "the module of the names that Kafka allows"),
     ("src/topology/lint.rs", "a topology of subjects is linted as NATS reads it"),
     ("src/report/claims.rs", "the ADR claims it of them by name"),

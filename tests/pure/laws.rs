@@ -85,6 +85,11 @@ fn models() {
 }
 
 #[test]
+fn configurations_of_nats_servers() {
+    holds("conf", targets::conf, 2000);
+}
+
+#[test]
 fn texts_from_outside() {
     holds("outside", targets::outside, 2000);
 }

@@ -16,7 +16,7 @@ pub struct Cluster {
 }
 
 /// Six ports that nobody uses: all are held until each has its number.
-fn free_ports() -> Vec<u16> {
+pub fn free_ports() -> Vec<u16> {
     let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
     held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }

@@ -10,6 +10,7 @@
     reason = "for tests and for the fuzzer, which are to fail where a law is broken"
 )]
 
+mod conf;
 mod event;
 mod files;
 #[cfg(feature = "kafka")]
@@ -17,6 +18,7 @@ mod kafka;
 mod nats;
 mod texts;
 
+pub use conf::conf;
 pub use event::event;
 pub use files::{journal, journal_cut_at, record};
 #[cfg(feature = "kafka")]

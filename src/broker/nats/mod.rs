@@ -6,6 +6,7 @@ mod endpoint;
 mod locate;
 mod monitor;
 mod node;
+mod observe;
 mod quorum;
 pub(super) mod settings;
 mod theirs;
@@ -19,6 +20,7 @@ pub use endpoint::Endpoint;
 pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
 pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Peer, Varz};
 pub use node::{watch, watch_system};
+pub use observe::{observe, observe_system};
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};

@@ -1,5 +1,6 @@
 //! Reads a server's figures from its monitoring endpoint (plain HTTP, on loopback or elsewhere).
 
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::time::{Duration, Instant};
@@ -51,6 +52,16 @@ pub struct Varz {
     pub connections: u64,
     /// Maximum payload size, bytes.
     pub max_payload: u64,
+    /// Host that clients connect to.
+    pub host: String,
+    /// Host of the monitoring endpoint.
+    pub http_host: String,
+    /// Port of the monitoring endpoint; 0 if there is none.
+    pub http_port: u16,
+    /// Whether clients need credentials.
+    pub auth_required: bool,
+    /// Whether clients need TLS.
+    pub tls_required: bool,
     /// Clients disconnected because they read too slowly.
     pub slow_consumers: u64,
     /// Hash of the configuration.
@@ -65,6 +76,32 @@ pub struct Varz {
 pub struct ClusterName {
     /// Name of the cluster; empty if the server is in none.
     pub name: String,
+    /// Routes of the configuration, `host:port`, whether they exist or not.
+    pub urls: Vec<String>,
+}
+
+/// The used fields of `/routez`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Routez {
+    /// Its connections to other servers, several for each.
+    pub routes: Vec<Route>,
+}
+
+/// A connection to another server.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Route {
+    /// Name of the other server.
+    pub remote_name: String,
+}
+
+impl Routez {
+    /// Returns the names of the servers that the routes lead to.
+    #[must_use]
+    pub fn names(self) -> BTreeSet<String> {
+        self.routes.into_iter().map(|route| route.remote_name).collect()
+    }
 }
 
 /// The used fields of `/varz` about `JetStream`.
@@ -187,6 +224,14 @@ impl Monitor {
     /// When the server does not answer with JSON within 2 s.
     pub fn jsz(&self) -> Result<Jsz, BrokerError> {
         self.json("/jsz")
+    }
+
+    /// Reads the routes to other servers.
+    ///
+    /// # Errors
+    /// When the server does not answer with JSON within 2 s.
+    pub fn routez(&self) -> Result<Routez, BrokerError> {
+        self.json("/routez")
     }
 
     /// Checks that the server reports itself healthy, streams included.

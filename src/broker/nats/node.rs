@@ -60,7 +60,7 @@ pub fn watch_system(system: System, of: &str, clock: Clock) -> Result<Nodes, Bus
 }
 
 /// Returns whether the servers that have answered are all of a cluster, as far as one of them says how many there are.
-fn is_whole(found: &[Answer<Varz>]) -> bool {
+pub(super) fn is_whole(found: &[Answer<Varz>]) -> bool {
     let meta = |answer: &Answer<Varz>| answer.data.jetstream.meta.as_ref().map(|meta| meta.cluster_size);
     let all = found.iter().filter_map(meta).max().unwrap_or(1);
     num::count(found.len()) >= u64::from(all)
