@@ -8,6 +8,8 @@ use crate::plan::{Plan, Rate};
 
 /// Keys of a plan that give the length of a trial.
 const LENGTHS: [&str; 3] = ["load.warmup", "load.duration", "load.drain"];
+/// Facts that differ from minute to minute.
+const PASSING: [&str; 1] = ["load average"];
 /// Facts about a machine that are said if they differ.
 const MOST_FACTS: usize = 6;
 
@@ -132,7 +134,7 @@ fn unlike_machines(a: &Capacity, b: &Capacity) -> Option<String> {
         unlike.push(format!("memory {} / {}", show::size(of_a.memory_bytes), show::size(of_b.memory_bytes)));
     }
     let facts = of_a.facts.iter().filter_map(|(name, value)| Some((name, value, of_b.facts.get(name)?)));
-    let facts = facts.filter(|(_, a, b)| a != b);
+    let facts = facts.filter(|(name, a, b)| a != b && !PASSING.contains(&name.replace('_', " ").as_str()));
     unlike.extend(facts.map(|(name, a, b)| format!("{} {a} / {b}", name.replace('_', " "))));
     unlike.truncate(MOST_FACTS);
     (!unlike.is_empty()).then(|| {
@@ -188,7 +190,9 @@ fn without_interval(a: &Capacity, b: &Capacity) -> String {
     let missing = sides.iter().filter(|(_, answer)| answer.interval().is_none());
     let missing: Vec<String> = missing
         .map(|(letter, answer)| {
-            let why = answer.irregular.first().map_or("the search is not over", String::as_str);
+            let none =
+                if answer.at.is_some() { "it is a test of one rate" } else { "the search is not over" };
+            let why = answer.irregular.first().map_or(none, String::as_str);
             format!("{letter} has no interval ({why})")
         })
         .collect();

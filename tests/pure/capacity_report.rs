@@ -250,6 +250,13 @@ fn two_searches_beside_each_other() {
     let same = beside(&a, &a, false).unwrap();
     assert_eq!(same.finding, Apart::NotDistinguished);
     assert!(same.why.contains("Use `tickgate compare` at a rate that both hold"), "{}", same.why);
+    let mut tested = capacities::at(20_000.0);
+    tested.environment.as_mut().unwrap().facts.insert("load average".into(), "2.09".into());
+    let mut busy = a.clone();
+    busy.environment.as_mut().unwrap().facts.insert("load average".into(), "1.81".into());
+    let one_rate = beside(&busy, &tested, false).unwrap();
+    assert!(one_rate.why.contains("B has no interval (it is a test of one rate)"), "{}", one_rate.why);
+    assert!(one_rate.remarks.is_empty(), "the load of a minute is no other machine: {:?}", one_rate.remarks);
     let open = capacities::one_sided();
     let one = beside(&open, &b, false).unwrap();
     assert_eq!(one.finding, Apart::NotDistinguished, "a floor is no interval");
