@@ -414,7 +414,7 @@ mod running {
         let lazy = found(|all| all[0].jetstream = Some(JetStream { sync_always: false, ..jetstream(all) }));
         assert_eq!(lazy, [("sync-interval", Bite), ("settings-differ", Bite)]);
         let store = found(|all| {
-            all[0].jetstream = Some(JetStream { store_dir: "/tmp/nats".into(), ..jetstream(all) })
+            all[0].jetstream = Some(JetStream { store_dir: "/tmp/nats".into(), ..jetstream(all) });
         });
         assert_eq!(store, [("store-in-tmp", Bite)]);
         assert_eq!(found(|all| all[0].jetstream = None), [("no-jetstream", Fail)]);
@@ -423,10 +423,10 @@ mod running {
         assert_eq!(found(|all| all[0].meta = leader("")), [("no-meta-leader", Fail)]);
         let four = found(|all| {
             all.push(server(4));
-            all.iter_mut().for_each(|server| {
+            for server in all.iter_mut() {
                 server.meta = Some(Meta { leader: "n2".into(), size: 4 });
                 server.routes = None;
-            });
+            }
         });
         assert_eq!(four, [("even-cluster", Bite)]);
     }

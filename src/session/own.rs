@@ -127,7 +127,8 @@ impl Own {
             ..record::Broker::default()
         };
         let meters = server.meters();
-        let store = server.store().filter(|_| job.plan.bus.storage == Storage::File);
+        // The stores of a cluster are on one disk.
+        let store = server.stores().into_iter().next().filter(|_| job.plan.bus.storage == Storage::File);
         let server = Shared::new(server);
         let (watched, nodes) = (server.clone(), server.clone());
         let alive: Alive = Box::new(move || watched.alive().map_err(|error| death(&error)));
