@@ -125,15 +125,15 @@ fn sums(world: World, design: &Design, seeds: u64) -> Sums {
     sums
 }
 
-/// 100 searches, the rules of the estimate's known answer: the 95 % interval holds the truth in at least 89, the median error
-/// is at most 2 %.
+/// Of 40 searches the 95 % interval holds the truth in at least 34 (fewer would come by chance in one of 100 tests), and the
+/// median error is at most 2 %.
 #[test]
 fn the_interval_holds_the_truth_as_often_as_it_says() {
-    let sums = sums(PLAIN, &Design::default(), 100);
-    assert!(sums.covered >= 89, "{sums:?}");
-    assert!(sums.errors[50] <= 0.02, "{sums:?}");
-    assert!(sums.confirmed >= 97 && sums.between >= 95, "{sums:?}");
-    assert!(sums.trials <= 100 * 36, "{sums:?}");
+    let sums = sums(PLAIN, &Design::default(), 40);
+    assert!(sums.covered >= 34, "{sums:?}");
+    assert!(sums.errors[20] <= 0.02, "{sums:?}");
+    assert!(sums.confirmed >= 38 && sums.between >= 37, "{sums:?}");
+    assert!(sums.trials <= 40 * 36, "{sums:?}");
 }
 
 #[test]

@@ -265,8 +265,11 @@ fn whoever_kafkas_own_client_logs_in_with_a_token_gets_in_and_others_hear_why() 
     compare(&tries, &[&allowed], "s3cret");
 }
 
+/// The beginning of each token is its header in base64, as a whole: three letters of it are in other base64 by chance, such as
+/// that of distributions.
 fn is_clean(text: &str) -> bool {
-    !text.contains("s3cret") && !text.contains("eyJ") && !text.contains("Z2F0ZTpzM2")
+    const HEADER: &str = "eyJhbGciOiJSUzI1NiIsInR5cCI6IkpXVCJ9";
+    !text.contains("s3cret") && !text.contains(HEADER) && !text.contains("Z2F0ZTpzM2")
 }
 
 /// No file below a folder holds the secret or a token.

