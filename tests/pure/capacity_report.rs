@@ -284,3 +284,18 @@ fn unequal_searches_are_refused() {
     let other_start = beside(&a, &b, false).unwrap();
     assert!(other_start.remarks[0].starts_with("The objectives differ"), "{:?}", other_start.remarks);
 }
+
+/// The shipped search is a real one, sound by the rules, and what this version makes of its account.
+#[test]
+fn the_shipped_search_is_rendered_as_it_lies_there() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("reports/example-capacity");
+    let text = std::fs::read_to_string(folder.join("capacity.json")).unwrap();
+    let account: tickgate::capacity::Capacity = serde_json::from_str(&text).unwrap();
+    assert_eq!(tickgate::capacity::contradiction(&account), None);
+    let files = tickgate::report::capacity::files(&account);
+    for name in ["capacity.html", "capacity.md", "junit.xml"] {
+        let (_, made) = files.iter().find(|(file, _)| file == name).unwrap();
+        let there = std::fs::read(folder.join(name)).unwrap();
+        assert_eq!(String::from_utf8_lossy(made), String::from_utf8_lossy(&there), "{name}");
+    }
+}
