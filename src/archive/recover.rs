@@ -73,6 +73,7 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
         audit: None,
         windows: vec![],
         steps: vec![],
+        faults: crate::record::Faults::default(),
         resources: resources(&rows, measured),
         health: Health { hiccups: hiccups(&rows), ..Health::default() },
         timeline: rows,

@@ -172,6 +172,7 @@ mod tests {
             groups: Vec::new(),
             objectives: Vec::new(),
             cluster: Cluster::default(),
+            faults: Vec::new(),
             dropped: Vec::new(),
         }
     }

@@ -136,7 +136,7 @@ fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
             nearest: None,
         });
     }
-    Ok((Scope { group: group.map(str::to_owned), windows }, metric))
+    Ok((Scope { group: group.map(str::to_owned), windows, ..Scope::default() }, metric))
 }
 
 fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {

@@ -5,6 +5,7 @@
 
 mod bus;
 mod cluster;
+mod fault;
 pub mod grammar;
 mod keys;
 mod objective;
@@ -15,6 +16,7 @@ mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use cluster::Cluster;
+pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
@@ -56,6 +58,9 @@ pub struct Plan {
     pub cluster: Cluster,
     /// Who listens.
     pub groups: Vec<Group>,
+    /// What the run breaks, and when, in the order of their starts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
     /// What must hold.
     #[serde(with = "objective::as_map")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]

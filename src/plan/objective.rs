@@ -14,6 +14,7 @@
 
 use std::fmt;
 
+use super::fault::When;
 use super::units::{Rate, Size, Span};
 
 /// One SLO line.
@@ -36,6 +37,8 @@ pub struct Objective {
 pub struct Scope {
     /// One group; all groups together where it is `None`.
     pub group: Option<String>,
+    /// The part of the measure phase, by the faults in it.
+    pub when: When,
     /// Each 1 s window of intended time separately, instead of the whole measure phase.
     pub windows: bool,
 }

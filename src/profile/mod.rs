@@ -97,6 +97,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
         bus,
         cluster,
         groups,
+        faults: Vec::new(),
         objectives: Vec::new(),
         dropped,
     };

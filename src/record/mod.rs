@@ -4,6 +4,7 @@
 //! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials, and no wall-clock
 //! times except the run's start and end, and the starts of watched nodes.
 
+mod fault;
 mod figures;
 mod journal;
 pub mod quota;
@@ -11,6 +12,10 @@ mod node;
 mod step;
 mod timeline;
 
+pub use fault::{
+    Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, ScopeFigures,
+    StartedNode,
+};
 pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
@@ -64,6 +69,9 @@ pub struct Record {
     /// Each step of a load of steps, as far as the run came; absent for other loads.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<Step>,
+    /// The faults of the plan, and what they did to the bus; absent of a run without faults.
+    #[serde(default, skip_serializing_if = "Faults::is_empty")]
+    pub faults: Faults,
     /// One row a second.
     pub timeline: Vec<Row>,
     /// CPU, memory and store.

@@ -67,6 +67,7 @@ pub(super) fn empty(
         audit: None,
         windows: Vec::new(),
         steps: Vec::new(),
+        faults: record::Faults::default(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),

@@ -165,6 +165,7 @@ pub fn base(seed: u64) -> Plan {
         }],
         objectives: Vec::new(),
         cluster: Cluster::default(),
+        faults: Vec::new(),
         dropped: Vec::new(),
     }
 }

@@ -94,6 +94,7 @@ fn empty(objectives: &[(&str, &str)]) -> Record {
         audit: None,
         windows: Vec::new(),
         steps: Vec::new(),
+        faults: record::Faults::default(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),

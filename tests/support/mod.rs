@@ -117,6 +117,7 @@ pub fn plan() -> Plan {
         }],
         objectives: Vec::new(),
         cluster: Cluster::default(),
+        faults: Vec::new(),
         dropped: Vec::new(),
     }
 }

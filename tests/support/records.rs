@@ -446,6 +446,7 @@ pub fn of(recipe: &Recipe) -> Record {
         }),
         windows: vec![],
         steps: vec![],
+        faults: Default::default(),
         timeline: (0..load_s).map(row).collect(),
         resources: Resources {
             harness: Process {

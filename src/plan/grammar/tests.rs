@@ -30,7 +30,10 @@ fn a_line_is_a_metric_a_comparison_and_a_limit() {
         })
     );
     let objective = parse("trading-engine.windows.latency.p99.9", "<=  5ms in 99.5%").expect("an objective");
-    assert_eq!(objective.scope, Scope { group: Some("trading-engine".to_owned()), windows: true });
+    assert_eq!(
+        objective.scope,
+        Scope { group: Some("trading-engine".to_owned()), windows: true, ..Scope::default() }
+    );
     assert_eq!(objective.metric, Metric::Time(Timing::Latency, Stat::Quantile(0.999)));
     assert!((objective.share - 0.995).abs() < 1e-15);
     for (name, requirement) in [
@@ -196,7 +199,7 @@ pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
                 limit(metric.kind(), n)
             };
             Objective {
-                scope: Scope { group: group.filter(|_| metric.of_a_group()), windows },
+                scope: Scope { group: group.filter(|_| metric.of_a_group()), windows, ..Scope::default() },
                 metric,
                 op,
                 limit,
