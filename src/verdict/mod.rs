@@ -235,7 +235,7 @@ fn store_was_full(record: &Record) -> bool {
 /// Does a full store affect this figure? Order, copies and content are not affected.
 const fn moved_by_a_full_store(metric: Metric) -> bool {
     match metric {
-        Metric::Time(..) | Metric::Throughput(_) => true,
+        Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) | Metric::Recovery(_) => true,
         Metric::Count(outcome) => !matches!(
             outcome,
             Outcome::Reordered | Outcome::Extent | Outcome::Duplicate | Outcome::Corrupt | Outcome::Foreign

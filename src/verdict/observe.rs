@@ -83,6 +83,7 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
             Some(plain(Value::Count(count), samples))
         }
         Metric::Resource(resource) => Some(plain(used(record, resource)?, 1)),
+        Metric::Unavailable(_) | Metric::Recovery(_) => None,
     }
 }
 
