@@ -255,11 +255,10 @@ impl Metric {
     /// that of a fault.
     #[must_use]
     pub const fn of_a_part(self, when: &When) -> bool {
-        match (self, when) {
-            (_, When::Whole) => true,
-            (Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_), _) => true,
-            (Self::Recovery(_), when) => matches!(when, When::Fault(_)),
-            (Self::Count(_) | Self::Resource(_), _) => false,
+        match self {
+            Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
+            Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
+            Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
     }
 }
