@@ -67,23 +67,24 @@ struct Side {
 struct Levels {
     start: Ns,
     by_window: Vec<u32>,
-    /// The window up to which the level is known.
-    reached: usize,
+    /// Up to when the level is known, since the start.
+    since: Ns,
 }
 
 impl Levels {
-    /// The level was `now` until this time.
-    fn carry(&mut self, at: Ns, now: u64) {
-        let Some(since) = at.checked_sub(self.start) else { return };
-        let window = num::index(since / WINDOW_NS).min(self.by_window.len());
-        let now = num::low32(now.min(u64::from(u32::MAX)));
-        let from = self.reached.min(window);
-        if let Some(passed) = self.by_window.get_mut(from..=window) {
-            passed.iter_mut().for_each(|level| *level = (*level).max(now));
-        } else if let Some(passed) = self.by_window.get_mut(from..) {
-            passed.iter_mut().for_each(|level| *level = (*level).max(now));
+    /// The level was `now` until just before this time; one that lasted no time does not count.
+    fn held(&mut self, until: Ns, now: u64) {
+        let Some(since) = until.checked_sub(self.start).filter(|since| *since > self.since) else { return };
+        let from = num::index(self.since / WINDOW_NS).min(self.by_window.len());
+        let end = num::index(since.div_ceil(WINDOW_NS)).min(self.by_window.len());
+        if let Some(passed) = self.by_window.get_mut(from..end) {
+            passed.iter_mut().for_each(|level| *level = (*level).max(Self::low(now)));
         }
-        self.reached = window;
+        self.since = since;
+    }
+
+    fn low(level: u64) -> u32 {
+        u32::try_from(level).unwrap_or(u32::MAX)
     }
 }
 
@@ -111,7 +112,7 @@ impl Backlog {
     pub fn by_window(mut self, start: Ns, duration: Span) -> Self {
         let windows = num::index(duration.ns.div_ceil(WINDOW_NS));
         for side in &mut self.groups {
-            side.levels = Some(Levels { start, by_window: vec![0; windows], reached: 0 });
+            side.levels = Some(Levels { start, by_window: vec![0; windows], since: 0 });
         }
         self
     }
@@ -120,7 +121,7 @@ impl Backlog {
     pub fn take_levels(&mut self) -> Vec<Vec<u32>> {
         let take = |side: &mut Side| {
             let mut levels = side.levels.take()?;
-            levels.carry(Ns::MAX, side.now);
+            levels.held(Ns::MAX, side.now);
             Some(levels.by_window)
         };
         self.groups.iter_mut().filter_map(take).collect()
@@ -171,12 +172,9 @@ impl Backlog {
 impl Side {
     fn step(&mut self, at: Ns, step: Step) {
         if let Some(levels) = &mut self.levels {
-            levels.carry(at, self.now);
+            levels.held(at, self.now);
         }
         self.take(step);
-        if let Some(levels) = &mut self.levels {
-            levels.carry(at, self.now);
-        }
     }
 
     fn take(&mut self, step: Step) {
@@ -259,7 +257,7 @@ mod tests {
         backlog.generator(0, answers, Ns::MAX);
         backlog.group(0, received, Ns::MAX);
         assert_eq!(backlog.finish(), [3]);
-        assert_eq!(backlog.take_levels(), [[1, 3, 2, 2, 0, 0]]);
+        assert_eq!(backlog.take_levels(), [[1, 3, 2, 0, 0, 0]]);
         assert!(backlog.take_levels().is_empty());
     }
 

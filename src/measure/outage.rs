@@ -10,7 +10,7 @@ use crate::num;
 use crate::plan::{Ns, Span};
 
 /// The length of a slot.
-pub const SLOT_NS: u64 = 10_000_000;
+const SLOT_NS: u64 = 10_000_000;
 /// The length of a window.
 pub const WINDOW_NS: u64 = 100_000_000;
 /// Of 100 events of a normal window, at least this many are handled.

@@ -6,7 +6,7 @@ use crate::num;
 use crate::plan::Ns;
 
 /// How long all must be normal.
-pub const CALM_NS: u64 = 5_000_000_000;
+const CALM_NS: u64 = 5_000_000_000;
 
 /// How a recovery went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
