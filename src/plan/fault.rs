@@ -257,6 +257,19 @@ impl When {
         parts.into_iter().chain(plan.faults.iter().map(|fault| Self::Fault(fault.name.clone()))).collect()
     }
 
+    /// The stretches of the measure phase that the scope consists of, in order; neighbours are joined.
+    #[must_use]
+    pub fn stretches(&self, plan: &Plan) -> Vec<Segment> {
+        let mut all: Vec<Segment> = Vec::new();
+        for segment in segments(plan).into_iter().filter(|segment| self.holds(plan, segment.from)) {
+            match all.last_mut().filter(|last| last.until == segment.from) {
+                Some(last) => last.until = segment.until,
+                None => all.push(segment),
+            }
+        }
+        all
+    }
+
     /// Is this instant, relative to the start of the measure phase, in the scope?
     #[must_use]
     pub fn holds(&self, plan: &Plan, at: Ns) -> bool {
@@ -434,6 +447,12 @@ mod tests {
         assert_eq!(of(&When::After), [45, 75]);
         assert_eq!(of(&When::Fault("one".into())), [20, 30]);
         assert_eq!(of(&When::Fault("two".into())), [60]);
+        let stretches = |when: &When| -> Vec<(u64, u64)> {
+            let seconds = |ns: Ns| ns / 1_000_000_000;
+            when.stretches(&plan).iter().map(|of| (seconds(of.from), seconds(of.until))).collect()
+        };
+        assert_eq!(stretches(&When::Fault("one".into())), [(20, 45)], "neighbours are one");
+        assert_eq!(stretches(&When::After), [(45, 60), (75, 100)]);
     }
 
     #[test]

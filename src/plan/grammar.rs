@@ -7,7 +7,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{
-    Kind, Metric, Objective, Op, Outcome, Rate, Resource, Scope, Size, Span, Stat, Throughput, Timing, Value,
+    Kind, Metric, Objective, Op, Outcome, Rate, Recovery, Resource, Scope, Size, Span, Stat, Throughput,
+    Timing, Unavailable, Value,
 };
 use crate::num;
 
@@ -39,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 24] = [
+const FIGURES: [Metric; 28] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -64,6 +65,10 @@ const FIGURES: [Metric; 24] = [
     Metric::Resource(Resource::BrokerStore),
     Metric::Resource(Resource::HarnessMemory),
     Metric::Resource(Resource::HarnessCpu),
+    Metric::Unavailable(Unavailable::Time),
+    Metric::Unavailable(Unavailable::Longest),
+    Metric::Recovery(Recovery::Time),
+    Metric::Recovery(Recovery::AfterUndo),
 ];
 
 const STATS: &str = "`min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`";

@@ -18,7 +18,10 @@ pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
 pub use cluster::Cluster;
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
-pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use objective::{
+    Kind, Metric, Objective, Op, Outcome, Recovery, Resource, Scope, Stat, Throughput, Timing, Unavailable,
+    Value,
+};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Pushed, Words};
 pub use units::{Rate, Size, Span, UnitError};

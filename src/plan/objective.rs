@@ -54,6 +54,10 @@ pub enum Metric {
     Count(Outcome),
     /// A figure of the machine.
     Resource(Resource),
+    /// How long the bus was unavailable.
+    Unavailable(Unavailable),
+    /// How long the bus took to be normal again after a fault.
+    Recovery(Recovery),
 }
 
 /// The four times of an event, as differences.
@@ -145,6 +149,24 @@ pub enum Resource {
     HarnessCpu,
 }
 
+/// Time without service, in slots of 10 ms of intended time: for publishing, or for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unavailable {
+    /// All of it.
+    Time,
+    /// Its longest stretch.
+    Longest,
+}
+
+/// The time from a fault to the first instant from which all is normal for 5 s; over several faults the longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// From the planned start of the fault.
+    Time,
+    /// From the end of its undo.
+    AfterUndo,
+}
+
 /// How a figure is compared with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
@@ -201,7 +223,7 @@ impl Metric {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Time(..) => Kind::Time,
+            Self::Time(..) | Self::Unavailable(_) | Self::Recovery(_) => Kind::Time,
             Self::Throughput(_) => Kind::Rate,
             Self::Count(Outcome::Replayed) => Kind::Share,
             Self::Count(_) => Kind::Count,
@@ -224,7 +246,19 @@ impl Metric {
                     | Outcome::Unconfirmed
                     | Outcome::Replayed
             ),
-            Self::Resource(_) => false,
+            Self::Unavailable(_) => true,
+            Self::Resource(_) | Self::Recovery(_) => false,
+        }
+    }
+
+    /// Has it a figure within this part of the measure phase? Ledgers and resources are of the whole run, and a recovery is
+    /// that of a fault.
+    #[must_use]
+    pub const fn of_a_part(self, when: &When) -> bool {
+        match self {
+            Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
+            Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
+            Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
     }
 }
@@ -262,6 +296,14 @@ impl fmt::Display for Metric {
                 Resource::BrokerStore => "broker.store",
                 Resource::HarnessMemory => "harness.memory",
                 Resource::HarnessCpu => "harness.cpu",
+            }),
+            Self::Unavailable(unavailable) => f.write_str(match unavailable {
+                Unavailable::Time => "unavailable.time",
+                Unavailable::Longest => "unavailable.longest",
+            }),
+            Self::Recovery(recovery) => f.write_str(match recovery {
+                Recovery::Time => "recovery.time",
+                Recovery::AfterUndo => "recovery.after_undo",
             }),
         }
     }

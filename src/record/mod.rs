@@ -13,8 +13,8 @@ mod step;
 mod timeline;
 
 pub use fault::{
-    Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, ScopeFigures,
-    StartedNode,
+    Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, Recovered,
+    ScopeFigures, StartedNode,
 };
 pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,

@@ -5,8 +5,6 @@ use std::sync::mpsc::channel;
 use crate::bus::{Bus, BusFacts};
 use crate::host::facts::Facts;
 use crate::market::RunIdentity;
-use crate::measure::Backlog;
-use crate::num;
 use crate::plan::Ns;
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology::Subscriptions;
@@ -15,6 +13,7 @@ use crate::verdict::{Curtailment, judged};
 use super::agenda::{Agenda, AgendaThread};
 use super::assemble;
 use super::broker_watch::BrokerWatch;
+use super::by_fault;
 use super::control::Control;
 use super::crew::Crew;
 use super::ending::{self, SETTLING_NS};
@@ -74,7 +73,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
-    let backlog = Backlog::new(&subscriptions, plan.keys(), num::index32(plan.load.generators));
+    let backlog = by_fault::backlog(plan, &subscriptions, calendar);
     let curtailment = job.options.curtail.then(|| Curtailment::of(plan));
     let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar, curtailment);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
@@ -132,8 +131,8 @@ fn carry_out(
     if !options.keep {
         ending::tear_down(&mut supervisor);
     }
-    let Supervised { mut record, backlog_max, pauses } = supervisor.finish(&ended.dead);
-    let parts = Parts { plan, subscriptions, ended, audit, owed, backlog_max, pauses, calendar };
+    let Supervised { mut record, backlogs, pauses } = supervisor.finish(&ended.dead);
+    let parts = Parts { plan, subscriptions, ended, audit, owed, backlogs, pauses, calendar };
     assemble::fill(&mut record, &parts);
     Ok(record)
 }

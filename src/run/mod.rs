@@ -7,6 +7,7 @@
 mod agenda;
 mod assemble;
 mod broker_watch;
+mod by_fault;
 mod by_step;
 mod control;
 mod crew;

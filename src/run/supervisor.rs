@@ -17,7 +17,7 @@ use super::broker_watch::BrokerWatch;
 use super::control::Reply;
 use super::log::RunLog;
 use super::machine::MachineWatch;
-use super::rows::{Report, RowMaker, next_second_start, second_of};
+use super::rows::{Backlogs, Report, RowMaker, next_second_start, second_of};
 use super::shared::Calendar;
 
 /// Why a wait ended.
@@ -350,7 +350,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         if !control_lives {
             record.health.dead_workers.push("the control side of the bus".into());
         }
-        Supervised { record, backlog_max: self.timeline.rows.backlog_max(), pauses }
+        Supervised { record, backlogs: self.timeline.rows.backlogs(), pauses }
     }
 }
 
@@ -358,8 +358,8 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
 pub(super) struct Supervised {
     /// The record, without the workers' figures.
     pub(super) record: Record,
-    /// The highest backlog of each group.
-    pub(super) backlog_max: Vec<u64>,
+    /// The backlogs of the groups.
+    pub(super) backlogs: Backlogs,
     /// The harness's own pauses.
     pub(super) pauses: Pauses,
 }

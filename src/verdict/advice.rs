@@ -48,6 +48,9 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         }
         Metric::Count(_) => "see the group's ledger in record.json",
         Metric::Resource(_) => "see the resources in the timeline",
+        Metric::Unavailable(_) | Metric::Recovery(_) => {
+            "see the faults in the report for when it was, and the marks and the broker's log for what happened then"
+        }
     }
 }
 

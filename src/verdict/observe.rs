@@ -8,7 +8,7 @@ use crate::plan::{
 };
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
-use super::{compare, number};
+use super::{compare, number, scopes};
 
 /// The observation for an objective.
 pub(super) struct Observed {
@@ -83,6 +83,8 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
             Some(plain(Value::Count(count), samples))
         }
         Metric::Resource(resource) => Some(plain(used(record, resource)?, 1)),
+        Metric::Unavailable(unavailable) => scopes::unavailable(record, objective, unavailable),
+        Metric::Recovery(recovery) => scopes::recovery(record, objective, recovery),
     }
 }
 

@@ -14,7 +14,7 @@ mod slots;
 mod truth;
 mod world;
 
-pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, Mishap, Stretch};
+pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use random::Random;
 pub use truth::{Copy, Delivered, Event, Outcome, Truth};
 pub use world::Host;

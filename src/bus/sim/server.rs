@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::faults::{Fault, Stretch};
+use super::faults::{Fault, How, Stretch};
 use super::truth::Copy;
 use super::world::{Happening, NOT_STORED, Reply, World};
 use crate::num;
@@ -51,6 +51,13 @@ impl World {
         if let Some(held) = &mut self.server.stopped {
             held.push((event, slot));
             return;
+        }
+        if self.outage(at, How::Refuse).is_some() {
+            self.reply(at, event, slot, Reply::Refused);
+            return self.slots.release(slot);
+        }
+        if self.outage(at, How::Unanswered { stored: false }).is_some() {
+            return self.slots.release(slot);
         }
         let copy = self.lives[num::index32(event)].copy;
         if self.terms.msg_id && copy != NOT_STORED {
@@ -155,7 +162,8 @@ impl World {
     /// Sends an answer to the publisher. If a cut takes it, a client that resends does so.
     fn reply(&mut self, at: Ns, event: u32, slot: u32, reply: Reply) {
         let name = u64::from(event);
-        if self.suffers(Some(event), name, Fault::AckLost) {
+        let silent = self.outage(at, How::Unanswered { stored: true }).is_some();
+        if silent || self.suffers(Some(event), name, Fault::AckLost) {
             return;
         }
         let due = at + self.faults.answer.draw(self.random, [name, 4], at);

@@ -4,7 +4,7 @@
 use std::collections::VecDeque;
 
 use super::agenda::Agenda;
-use super::faults::{Cut, Delay, Fault, Faults, Hits, Stretch};
+use super::faults::{Cut, Delay, Fault, Faults, Hits, How, Stretch};
 use super::groups::GroupSide;
 use super::random::Random;
 use super::server::Server;
@@ -140,6 +140,11 @@ impl World {
         let later = |stretch: &mut Stretch| stretch.from += origin;
         faults.stalls.iter_mut().for_each(later);
         faults.cuts.iter_mut().for_each(|cut| cut.time.from += origin);
+        faults.outages.iter_mut().for_each(|outage| outage.time.from += origin);
+        let held = faults.outages.iter().filter(|outage| outage.how == How::Hold);
+        faults.stalls.extend(held.map(|outage| outage.time).collect::<Vec<_>>());
+        // In order, since whatever is postponed by one may fall into the next.
+        faults.stalls.sort_unstable_by_key(|stall| stall.from);
         faults.deaths.iter_mut().for_each(|death| death.at += origin);
         host.stalls.iter_mut().for_each(later);
         let window = if plan.bus.publish == Publish::Sync { 1 } else { plan.bus.window.max(1) };
@@ -253,6 +258,13 @@ impl World {
     pub(super) fn suffers(&self, event: Option<u32>, name: u64, fault: Fault) -> bool {
         !self.faults.mishaps.is_empty()
             && self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
+    }
+
+    /// Returns the outage of a kind at a moment.
+    #[inline]
+    pub(super) fn outage(&self, at: Ns, how: How) -> Option<Stretch> {
+        let mut of_kind = self.faults.outages.iter().filter(|outage| outage.how == how);
+        of_kind.find(|outage| outage.time.contains(at)).map(|outage| outage.time)
     }
 
     /// Returns the cut that takes what is on the wire from `sent` to `arriving`.

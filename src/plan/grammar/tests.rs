@@ -126,10 +126,10 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
         ]
         .join("\n"),
         @r#"
-    `latncy.p99` is not a metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker` or `harness`; did you mean `latency.p99`?
+    `latncy.p99` is not a metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker`, `harness`, `unavailable` or `recovery`; did you mean `latency.p99`?
     `p9999` is not a statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
     `losst` is not a figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
-    `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`
+    `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`, `unavailable.time`, `unavailable.longest`
     `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of latency, such as `windows.latency.p99`
     `=` is not a comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
     `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"

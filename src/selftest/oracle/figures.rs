@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::bus::sim::{Delivered, Event, Outcome, Truth};
 use crate::num;
-use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value};
+use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value, When};
 use crate::record::{PhaseName, Record};
 use crate::topology;
 
@@ -170,9 +170,11 @@ impl Phase {
     }
 }
 
-/// The tightest limit on a tail of the latency, or 100 ms.
+/// The tightest limit on a tail of the latency outside of faults, or 100 ms.
 pub(super) fn tightest(plan: &Plan) -> Ns {
-    let limits = plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+    let in_a_fault = |when: &When| matches!(when, When::During | When::Recovery | When::Fault(_));
+    let outside = plan.objectives.iter().filter(|objective| !in_a_fault(&objective.scope.when));
+    let limits = outside.filter_map(|objective| match (objective.metric, objective.limit) {
         (Metric::Time(Timing::Latency, stat), Value::Time(limit)) if is_tail(stat) => Some(limit.ns),
         _ => None,
     });

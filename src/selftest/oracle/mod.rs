@@ -4,6 +4,7 @@
 //! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
+mod outages;
 mod steps;
 mod verdict;
 
@@ -32,6 +33,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     timeline(&mut found, record);
     verdict::check(&mut found, record, &figures);
     steps::check(&mut found, record, truth);
+    outages::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
     found.0
 }

@@ -377,7 +377,7 @@ fn observed(
             Some(compared(share * (planned * 1e6).round() / 1e6))
         }
         Metric::Count(outcome) => counted(record, figures, outcome, groups).map(compared),
-        Metric::Resource(_) => None,
+        Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => None,
     }
 }
 
