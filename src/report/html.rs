@@ -101,7 +101,7 @@ pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
 
 /// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> String {
-    let style = style::of_page();
+    let style = style::of_page(charts.iter().any(Chart::has_bands));
     let (marks, marks_more) = sections::marks(record);
     let (nodes, nodes_note) = sections::nodes(record);
     let (lost, lost_more) = sections::lost(record);
