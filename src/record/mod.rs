@@ -6,6 +6,7 @@
 
 mod fault;
 mod figures;
+mod injected;
 mod journal;
 pub mod quota;
 mod node;
@@ -20,6 +21,7 @@ pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
+pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
 pub use step::{Step, StepGroup};
