@@ -4,8 +4,8 @@ use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Rand
 use crate::num;
 use crate::plan::{
     AckMode, Arrival, Burst, Bus, BusKind, Cluster, Delivery, Draw, Group, Kafka, Lines, Load, Market, Nats,
-    Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage,
-    Sync, Topology, grammar,
+    Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing, Span,
+    Steps, Storage, Sync, Topology, grammar,
 };
 
 use super::oracle;
@@ -143,6 +143,9 @@ pub fn base(seed: u64) -> Plan {
             buffer: 100_000,
             buffer_bytes: None,
             publish_timeout: Span::seconds(10),
+            retry: Span::default(),
+            retry_after: Bus::RETRY_AFTER,
+            retry_order: RetryOrder::PerSymbol,
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 1 << 30 },
             max_age: Span::seconds(3600),

@@ -10,7 +10,7 @@ use super::random::Random;
 use super::server::Server;
 use super::slots::Slots;
 use super::truth::{Event, Outcome, Truth, intended_unix_ns};
-use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused};
+use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused, Tries};
 use crate::load;
 use crate::market::Form;
 use crate::num;
@@ -380,7 +380,7 @@ impl World {
         truth.answer_arrived = at;
         let sender = num::index32(truth.publisher);
         let own = &mut self.senders[sender];
-        own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });
+        own.answers.push(Ack { token: truth.token, at: seen, outcome: answer, tries: Tries::ONCE });
         own.open -= 1;
         own.bytes -= bytes;
         while own.left.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
