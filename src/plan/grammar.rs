@@ -39,7 +39,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 24] = [
+const FIGURES: [Metric; 26] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -55,6 +55,8 @@ const FIGURES: [Metric; 24] = [
     Metric::Count(Outcome::Refused),
     Metric::Count(Outcome::Unsent),
     Metric::Count(Outcome::Unconfirmed),
+    Metric::Count(Outcome::GaveUp),
+    Metric::Count(Outcome::Resent),
     Metric::Count(Outcome::Reordered),
     Metric::Count(Outcome::Extent),
     Metric::Count(Outcome::Replayed),

@@ -364,6 +364,12 @@ impl Bus {
     /// The usual time without an answer after which a copy is sent again.
     pub const RETRY_AFTER: Span = Span::seconds(2);
 
+    /// Returns whether tickgate itself sends events again, so that it knows how often; a client that batches does so by itself.
+    #[must_use]
+    pub fn counts_copies(&self) -> bool {
+        self.retries() && !self.kind.product().batching
+    }
+
     /// Returns whether events are sent again.
     #[must_use]
     pub const fn retries(&self) -> bool {

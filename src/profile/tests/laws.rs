@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    AckMode, Arrival, Burst, Choice, Cluster, Compression, Consume, Delivery, Group, Metric, Pacing, Padding,
-    Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing, Span, Steps, Storage, Sync, Topology,
+    AckMode, Arrival, Burst, Choice, Cluster, Compression, Consume, Delivery, Group, Metric, Outcome, Pacing,
+    Padding, Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing, Span, Steps, Storage, Sync,
+    Topology,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -166,7 +167,9 @@ fn plans() -> impl Strategy<Value = Plan> {
                 objective.scope.group = objective.scope.group.map(|_| name.clone());
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
-                if !known && judged && !matches!(objective.metric, Metric::Throughput(_)) {
+                let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
+                let counted = !of_copies || plan.bus.counts_copies();
+                if !known && judged && counted && !matches!(objective.metric, Metric::Throughput(_)) {
                     plan.objectives.push(objective);
                 }
             }

@@ -70,6 +70,8 @@ fn what_is_sent_again_is_stored_once_and_has_the_time_for_it() {
         (&["bus.retry=9m", "bus.max_age=9m"], "expected at least 570s"),
         (&["bus.retry_order=per-symbl"], "did you mean `per-symbol`?"),
         (&["bus.kind=kafka", "bus.kafka.idempotence=false"], "expected `idempotence = true`"),
+        (&["bus.kind=kafka", "objectives.\"publish.resent\"=\"< 9\""], "sends again by itself"),
+        (&["bus.retry=0s", "objectives.\"publish.gave_up\"=\"== 0\""], "expected `retry` in [bus]"),
     ] {
         let said = set(more);
         assert!(said.contains(problem), "{more:?}: {said}");
