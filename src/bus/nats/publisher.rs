@@ -454,7 +454,12 @@ impl Publisher for NatsPublisher {
                 return Err(Refused::Full);
             }
         }
+        // In a block, an event that stays open for long would keep the memory of all others.
+        let apart = matches!(self.account, Account::Again(_));
         let mut keep = |bytes: &[u8]| {
+            if apart {
+                return Bytes::copy_from_slice(bytes);
+            }
             self.block.extend_from_slice(bytes);
             self.block.split().freeze()
         };
