@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 28] = [
+const FIGURES: [Metric; 30] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -56,6 +56,8 @@ const FIGURES: [Metric; 28] = [
     Metric::Count(Outcome::Refused),
     Metric::Count(Outcome::Unsent),
     Metric::Count(Outcome::Unconfirmed),
+    Metric::Count(Outcome::GaveUp),
+    Metric::Count(Outcome::Resent),
     Metric::Count(Outcome::Reordered),
     Metric::Count(Outcome::Extent),
     Metric::Count(Outcome::Replayed),

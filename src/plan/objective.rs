@@ -126,6 +126,10 @@ pub enum Outcome {
     Unsent,
     /// Without an answer.
     Unconfirmed,
+    /// Not confirmed within the time for which it was sent again.
+    GaveUp,
+    /// Copies beyond the first of each event.
+    Resent,
     /// Share of the acked events that the audit read back from the start, exactly once and in order.
     Replayed,
     /// Highest backlog of a group: confirmed and not yet delivered.
@@ -244,6 +248,8 @@ impl Metric {
                     | Outcome::Refused
                     | Outcome::Unsent
                     | Outcome::Unconfirmed
+                    | Outcome::GaveUp
+                    | Outcome::Resent
                     | Outcome::Replayed
             ),
             Self::Unavailable(_) => true,
@@ -285,6 +291,8 @@ impl fmt::Display for Metric {
                 Outcome::Refused => "publish.refused",
                 Outcome::Unsent => "publish.unsent",
                 Outcome::Unconfirmed => "publish.unconfirmed",
+                Outcome::GaveUp => "publish.gave_up",
+                Outcome::Resent => "publish.resent",
                 Outcome::Reordered => "ordering.reordered",
                 Outcome::Extent => "ordering.extent",
                 Outcome::Replayed => "replay.complete",

@@ -61,6 +61,9 @@ pub(crate) fn summary(record: &Record) -> String {
         });
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
     }
+    for note in sections::ledger_notes(record) {
+        say(format!("{}\n", escaped(&note)));
+    }
     say(table(&sections::ledger(record)));
     if let Some(claims) = claims_of_the_adr(record) {
         say(claims);

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{faults, rates, reasons, show, words};
+use super::{faults, rates, reasons, sections, show, words};
 use crate::num;
 use crate::record::{Effect, End, Group, Latency, Process, Record, ScopeFigures, StepGroup, Verdict};
 use crate::verdict::claims;
@@ -241,6 +241,9 @@ fn ledger(out: &mut String, record: &Record) {
         }
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));
+    for note in sections::ledger_notes(record) {
+        line!(out, "{}", show::wrap(note.trim_end_matches('.'), WIDTH, "  "));
+    }
     if let Some(audit) = &record.audit {
         let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
         let stored = if audit.complete {

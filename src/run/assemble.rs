@@ -131,6 +131,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
     let totals = parts.ended.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
+    let counted = parts.plan.bus.counts_copies();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
     let ack = own.explained_of_all(&limits.ack, all);
@@ -161,6 +162,8 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
         unsent_own: sum(|g| g.unsent_own),
         unconfirmed: totals.unconfirmed,
         unconfirmed_disconnected: sum(|g| g.unconfirmed_disconnected),
+        resent: counted.then(|| sum(|g| g.resent)),
+        gave_up: counted.then(|| sum(|g| g.gave_up)),
         open: 0,
         refusals,
         measured_intended,

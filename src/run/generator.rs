@@ -93,6 +93,9 @@ pub(super) struct Generated {
     pub(super) refusals: BTreeMap<Refusal, u64>,
     /// Unconfirmed events whose connection was lost.
     pub(super) unconfirmed_disconnected: u64,
+    /// Copies beyond the first of each event, and events whose time for being sent again is over.
+    pub(super) resent: u64,
+    pub(super) gave_up: u64,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
     /// Time in the measure phase in which as many events were open as the window allows.
@@ -215,6 +218,8 @@ impl<P: Publisher> Generator<P> {
                 finished_late_ns: 0,
                 refusals: BTreeMap::new(),
                 unconfirmed_disconnected: 0,
+                resent: 0,
+                gave_up: 0,
                 too_large: 0,
                 window_full_ns: 0,
                 unsent_own: 0,
@@ -395,6 +400,8 @@ impl<P: Publisher> Generator<P> {
             let measured = self.calendar.measured(open.intended);
             around.answered(measured, open.intended, open.sent, ack);
         }
+        self.done.resent += u64::from(ack.tries.copies.saturating_sub(1));
+        self.done.gave_up += u64::from(ack.tries.gave_up);
         match ack.outcome {
             Answer::Stored { duplicate, .. } => {
                 self.done.ledger.acked(duplicate);

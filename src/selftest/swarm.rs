@@ -4,8 +4,8 @@ use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap,
 use crate::num;
 use crate::plan::{
     self, AckMode, Arrival, Burst, Bus, BusKind, Cluster, Delivery, Draw, Group, Kafka, Lines, Load, Market,
-    Nats, Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps,
-    Storage, Sync, Topology, grammar,
+    Nats, Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing,
+    Span, Steps, Storage, Sync, Topology, grammar,
 };
 
 use super::oracle;
@@ -152,6 +152,36 @@ pub fn findings(seed: u64) -> Vec<String> {
     }
 }
 
+/// The settings of the bus of a plain plan.
+fn base_bus() -> Bus {
+    Bus {
+        kind: BusKind::Nats,
+        replicas: 1,
+        storage: Storage::Memory,
+        sync: Sync::Default,
+        publish: Publish::Async,
+        window: 100_000,
+        buffer: 100_000,
+        buffer_bytes: None,
+        publish_timeout: Span::seconds(10),
+        retry: Span::default(),
+        retry_after: Bus::RETRY_AFTER,
+        retry_order: RetryOrder::PerSymbol,
+        ack: AckMode::Explicit,
+        max_bytes: Size { bytes: 1 << 30 },
+        max_age: Span::seconds(3600),
+        partitions: 8,
+        audit: true,
+        nats: Nats {
+            ack_wait: Span::millis(500),
+            max_ack_pending: 100_000,
+            pull_batch: 100,
+            ..Nats::default()
+        },
+        kafka: Kafka::default(),
+    }
+}
+
 /// A plain plan: 1000 quotes/s of ten symbols for two seconds, to one group, on a bus without faults.
 #[must_use]
 pub fn base(seed: u64) -> Plan {
@@ -187,29 +217,7 @@ pub fn base(seed: u64) -> Plan {
             symbol_in_subject: false,
         },
         mix: vec![("market.quote.received".into(), 1.0)],
-        bus: Bus {
-            kind: BusKind::Nats,
-            replicas: 1,
-            storage: Storage::Memory,
-            sync: Sync::Default,
-            publish: Publish::Async,
-            window: 100_000,
-            buffer: 100_000,
-            buffer_bytes: None,
-            publish_timeout: Span::seconds(10),
-            ack: AckMode::Explicit,
-            max_bytes: Size { bytes: 1 << 30 },
-            max_age: Span::seconds(3600),
-            partitions: 8,
-            audit: true,
-            nats: Nats {
-                ack_wait: Span::millis(500),
-                max_ack_pending: 100_000,
-                pull_batch: 100,
-                ..Nats::default()
-            },
-            kafka: Kafka::default(),
-        },
+        bus: base_bus(),
         groups: vec![Group {
             name: "engine".into(),
             subscribe: vec![">".into()],

@@ -363,6 +363,8 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
         Outcome::Refused => published(load.refused),
         Outcome::Unsent => published(load.unsent),
         Outcome::Unconfirmed => published(load.unconfirmed),
+        Outcome::GaveUp => load.gave_up.and_then(published),
+        Outcome::Resent => load.resent.and_then(published),
         Outcome::Backlog => highest(|g| g.backlog_max),
         Outcome::Extent => highest(|g| g.extents.max),
         // A share, observed by the caller.

@@ -48,11 +48,9 @@ pub(super) fn excuse(record: &Record, objective: &Objective) -> Option<Unfit> {
         }
         Metric::Throughput(Throughput::Delivered) if !at_most => any(record),
         Metric::Time(Timing::Ack | Timing::Service, _)
-        | Metric::Count(Outcome::Unsent | Outcome::Unconfirmed | Outcome::Refused)
-            if at_most =>
-        {
-            held_back(record, &[PRODUCER])
-        }
+        | Metric::Count(
+            Outcome::Unsent | Outcome::Unconfirmed | Outcome::Refused | Outcome::GaveUp | Outcome::Resent,
+        ) if at_most => held_back(record, &[PRODUCER]),
         Metric::Throughput(Throughput::Offered) => None,
         Metric::Throughput(_) if !at_most => held_back(record, &[PRODUCER]),
         _ => None,

@@ -150,7 +150,9 @@ impl SoFar {
             Outcome::Corrupt => sum(|group| group.corrupt),
             Outcome::Foreign => sum(|group| group.foreign),
             Outcome::Backlog => self.in_scope(scope, &self.of_groups).map(|group| group.backlog_max).max(),
-            Outcome::Lost
+            Outcome::GaveUp
+            | Outcome::Resent
+            | Outcome::Lost
             | Outcome::NotStored
             | Outcome::NotDelivered
             | Outcome::Recovered

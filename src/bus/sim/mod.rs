@@ -9,6 +9,7 @@ mod agenda;
 mod faults;
 mod groups;
 mod random;
+mod retrying;
 mod server;
 mod slots;
 mod truth;
@@ -222,6 +223,7 @@ impl Bus for SimBus {
         if world.senders.len() < needed {
             world.senders.resize_with(needed, world::Sender::default);
         }
+        world.prepare(num::index32(generator));
         drop(world);
         Ok(SimPublisher { shared: Arc::clone(&self.shared), sender: generator })
     }

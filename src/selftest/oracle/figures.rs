@@ -22,6 +22,9 @@ pub struct Figures {
     pub unsent: u64,
     pub unconfirmed: u64,
     pub unconfirmed_disconnected: u64,
+    /// Copies beyond the first of each event, and events whose time for being sent again was over.
+    pub resent: u64,
+    pub gave_up: u64,
     /// Of the refused ones, those that never left the client.
     pub not_sent: u64,
     pub measured_intended: u64,
@@ -246,6 +249,8 @@ impl Figures {
                 }
             }
         }
+        own.resent = truth.events.iter().map(|event| u64::from(event.copies.saturating_sub(1))).sum();
+        own.gave_up = num::count(truth.events.iter().filter(|event| event.gave_up).count());
         own.offered = offered(record, truth, phase);
         own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
         let stored: HashSet<u32> =
