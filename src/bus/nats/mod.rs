@@ -46,7 +46,7 @@ use self::audit::Audit;
 use self::conn::Conn;
 use self::denial::Terms;
 use self::dial::Dialer;
-use self::intake::{Intake, Mode, Push, Source};
+use self::intake::{Beat, Intake, Mode, Push, Source};
 use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
@@ -387,6 +387,7 @@ impl Bus for NatsBus {
             mode: self.mode(described, &consumer),
             consumer,
             batch: self.at_once(bus.nats.pull_batch),
+            beat: if self.plan.faults.is_empty() { Beat::USUAL } else { Beat::QUICK },
         };
         let name = format!("member {member} of {}", described.name);
         let intake = self.intake(&name, source)?;
