@@ -1,6 +1,7 @@
 //! A broker that tickgate started: the operations of a run, a fault or a user of the library, for any product.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
@@ -174,6 +175,12 @@ pub(super) fn only(node: usize) -> Result<(), BrokerError> {
 /// A server that several threads share: one monitors it, others act on it.
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Box<dyn Server>>>);
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
 
 impl Shared {
     /// Shares a server; dropping the last reference ends it.

@@ -105,6 +105,11 @@ pub(super) struct Setup<'a> {
     pub(super) marks: &'a Marks,
 }
 
+/// Returns the name of a generator's connection.
+pub(super) fn connection_name(generator: u32) -> String {
+    format!("publisher {generator}")
+}
+
 impl NatsPublisher {
     /// Connects.
     ///
@@ -113,7 +118,7 @@ impl NatsPublisher {
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { dialer, inbox, bus, layout, symbols, clock, marks } = setup;
         let timeout = bus.publish_timeout.ns;
-        let notes = marks.of(format!("publisher {generator}"));
+        let notes = marks.of(connection_name(generator));
         let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox), None)?;
         Ok(Self {
             sending: Sending::new(conn, inbox),
