@@ -77,8 +77,9 @@ impl BrokerWatch {
     pub(super) fn look(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
         let seen = self.control.look();
         for mark in seen.marks {
-            log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+            log.hold(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
+        log.release(now);
         for mark in self.scene.iter().flat_map(Scene::marks) {
             log.keep(mark);
         }
