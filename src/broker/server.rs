@@ -195,6 +195,7 @@ impl Shared {
     }
 
     /// Locks the server unless another thread acts on it.
+    #[must_use]
     pub fn try_hold(&self) -> Option<MutexGuard<'_, Box<dyn Server>>> {
         match self.0.try_lock() {
             Ok(server) => Some(server),

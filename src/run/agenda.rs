@@ -233,7 +233,8 @@ impl<'t> Work<'t> {
             self.happened(Outcome::Skipped, &*entry.action, planned, why);
             return;
         }
-        self.happened(Outcome::Begun, &*entry.action, planned, String::new());
+        let until = entry.until.map(|until| format!("to be undone at {:.3} s", num::f64_of(until) / 1e9));
+        self.happened(Outcome::Begun, &*entry.action, planned, until.unwrap_or_default());
         self.open.push(Open { until: entry.until.unwrap_or(Ns::MAX), entry });
         let acted = self.open.last_mut().map(|open| guarded(|| open.entry.action.act()));
         let Some(open) = self.open.pop() else { return };

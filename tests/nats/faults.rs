@@ -9,89 +9,27 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
-use tickgate::host::clock::Clock;
 use tickgate::host::resources::Process;
 use tickgate::host::signal::Interrupt;
-use tickgate::plan::{Action, Expect, Fault, Plan, Rate, Span, Target};
-use tickgate::record::{self, End, Injection, NodeState, Record};
-use tickgate::run::{Event, Identity, Observer};
-use tickgate::session::{self, Asked, Choice, Order};
+use tickgate::plan::{Action, Expect, Fault, Plan, Target};
+use tickgate::record::{End, Injection, NodeState, Record};
+use tickgate::run::Event;
 
 use crate::local_broker::{Place, eventually, stores};
-use crate::support::{self, machine};
-
-fn fault(name: &str, at: u64, action: Action, target: Target, length: u64) -> Fault {
-    Fault {
-        name: name.to_owned(),
-        at: Span::seconds(at),
-        action,
-        target: Some(target),
-        between: None,
-        length: Span::seconds(length),
-        settle: Span::seconds(4),
-        how: None,
-        way: None,
-        delay: None,
-        jitter: None,
-        rate: None,
-        expect: Expect::Service,
-    }
-}
-
-fn plan(seconds: u64, faults: Vec<Fault>) -> Plan {
-    let mut plan = support::plan();
-    plan.load.rate = Rate::per_second(500.0);
-    plan.load.duration = Span::seconds(seconds);
-    plan.load.drain = Span::seconds(20);
-    plan.bus.replicas = 3;
-    plan.cluster.nodes = 3;
-    plan.faults = faults;
-    plan
-}
-
-/// Runs a plan on a cluster of its own, with its stores below a folder.
-fn run(plan: &Plan, folder: &Path, observer: &mut dyn Observer) -> Record {
-    let asked = Asked { at: Some("local".to_owned()), store: Some(folder.to_owned()), ..Asked::default() };
-    let choice = Choice::resolve(&asked, plan, &|_| None).unwrap();
-    let (identity, interrupt) = (Identity::new(), Interrupt::default());
-    let order = Order::new(&identity, Clock::start(), &interrupt);
-    session::run(plan, &choice, order, None, &mut [observer]).unwrap()
-}
-
-/// Does nothing with events.
-struct Deaf;
-
-impl Observer for Deaf {
-    fn event(&mut self, _: &Event<'_>) {}
-}
+use crate::support::faults::{On, carried_out, fault, of, plan, run};
+use crate::support::machine;
 
 fn record_of(plan: &Plan) -> Record {
     let _machine = machine::beside_others();
     let place = Place::new();
-    let record = run(plan, place.folder.path(), &mut Deaf);
+    let record = run(plan, place.folder.path(), &Interrupt::default(), &mut On(|_| {}));
     place.assert_empty();
+    for mark in &record.marks {}
     assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
     assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
     assert!(record.load.acked > record.load.intended / 4, "{:?}", record.load);
     assert!(record.marks.iter().all(|mark| mark.kind != "node-died" && mark.kind != "broker-died"));
     record
-}
-
-fn of<'r>(record: &'r Record, name: &str) -> &'r record::Fault {
-    record.faults.injected.iter().find(|fault| fault.name == name).unwrap()
-}
-
-/// The fault was injected and undone: on a busy machine perhaps late, and then it says so.
-#[track_caller]
-fn carried_out(fault: &record::Fault) {
-    assert!(matches!(fault.outcome, Injection::Done | Injection::Late), "{fault:?}");
-    let (begun, verified) = (fault.begun_ns.unwrap(), fault.verified_ns.unwrap());
-    assert!(fault.planned_ns <= begun && begun <= verified, "{fault:?}");
-    let off = |at: Option<u64>, planned: Option<u64>| at.zip(planned).map_or(0, |(at, due)| at.abs_diff(due));
-    let late =
-        begun - fault.planned_ns > 250_000_000 || off(fault.undone_ns, fault.undo_planned_ns) > 250_000_000;
-    assert_eq!(late, fault.outcome == Injection::Late, "{fault:?}");
-    assert_eq!(fault.reason.is_some(), late, "{fault:?}");
 }
 
 /// The states of a node by its name.
@@ -177,17 +115,33 @@ fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
     }
 }
 
-/// Writes a file when a fault is done.
-struct Signals(PathBuf);
-
-impl Observer for Signals {
-    fn event(&mut self, event: &Event<'_>) {
-        if let Event::Mark(mark) = event
-            && mark.kind == "fault-done"
-        {
-            fs::write(&self.0, &mark.detail).unwrap();
+#[test]
+fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
+    let _machine = machine::beside_others();
+    let place = Place::new();
+    let mut all = fault("all", 1, Action::Kill, Target::All, 600);
+    all.expect = Expect::Outage;
+    let (interrupt, mut seconds) = (Interrupt::default(), None);
+    let mut observer = On(|event: &Event<'_>| match event {
+        Event::Mark(mark) if mark.kind == "fault-done" => seconds = Some(0),
+        Event::Second(_) => {
+            seconds = seconds.map(|seconds| seconds + 1);
+            if seconds == Some(3) {
+                interrupt.raise();
+            }
         }
+        _ => {}
+    });
+    let record = run(&plan(1200, vec![all]), place.folder.path(), &interrupt, &mut observer);
+    place.assert_empty();
+    assert_eq!(record.run.end, End::Interrupted, "{:?}", record.run.reason);
+    let fault = of(&record, "all");
+    assert_eq!(fault.outcome, Injection::Late, "it is undone long before its time: {fault:?}");
+    assert!(fault.undone_ns < fault.undo_planned_ns && fault.begun_ns < fault.undone_ns, "{fault:?}");
+    for node in &record.faults.nodes {
+        assert_eq!(states(&record, &node.name), [NodeState::Down, NodeState::Up]);
     }
+    assert_eq!(record.groups[0].lost, 0);
 }
 
 /// Not a separate test: a process that runs with a fault, started by the test below.
@@ -198,7 +152,14 @@ fn owner() {
     let action = fs::read_to_string(folder.join("action")).unwrap();
     let action: Action = serde_json::from_str(&action).unwrap();
     let faults = vec![fault("fault", 1, action, Target::StreamLeader, 600)];
-    run(&plan(1200, faults), &folder, &mut Signals(folder.join("done")));
+    let mut observer = On(|event: &Event<'_>| {
+        if let Event::Mark(mark) = event
+            && mark.kind == "fault-done"
+        {
+            fs::write(folder.join("done"), &mark.detail).unwrap();
+        }
+    });
+    run(&plan(1200, faults), &folder, &Interrupt::default(), &mut observer);
 }
 
 #[test]

@@ -386,7 +386,7 @@ impl Server for LocalKafka {
     fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
         only(node).and_then(|()| match deed {
             Deed::Terminate => self.child.carry_out(deed),
-            // There is no such mode, and no test of failing writes.
+            // It has no such mode, and how it takes failing writes is not known.
             Deed::LameDuck | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
         })
     }

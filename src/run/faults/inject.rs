@@ -220,6 +220,19 @@ impl Injector {
         Ok(())
     }
 
+    /// Makes the writes of nodes fail, and waits until they notice it: a node writes only what it is sent.
+    fn fail_writes(&self) -> Result<(), String> {
+        self.each(None, |server, node| server.carry_out(node, Deed::FailWrites))?;
+        let deadline = Instant::now() + EFFECT_WITHIN.min(Duration::from_nanos(self.fault.length.ns));
+        while !self.stage.roles.healthy(&self.nodes, ANSWER).is_empty() {
+            if Instant::now() >= deadline {
+                return Err("a node has written nothing meanwhile, and reports itself healthy".to_owned());
+            }
+            std::thread::sleep(AGAIN);
+        }
+        Ok(())
+    }
+
     /// Starts the lame duck mode of nodes: they accept no more clients, and end by themselves later.
     fn lame_duck(&self) -> Result<(), String> {
         for node in &self.nodes {
@@ -250,7 +263,8 @@ impl Injector {
         });
         let role = role.ok_or("there is nothing that elects a leader")?;
         step_down(&role.asset)?;
-        let (deadline, all) = (Instant::now() + EFFECT_WITHIN, Vec::from_iter(0..roles.nodes.len()));
+        let all: Vec<usize> = (0..roles.nodes.len()).collect();
+        let deadline = Instant::now() + EFFECT_WITHIN;
         loop {
             let leader = roles.leader(role, &roles.claims(&all, ANSWER));
             if leader.is_some_and(|(node, _)| !self.nodes.contains(&node)) {
@@ -291,7 +305,7 @@ impl Injector {
             Do::RollingRestart => self.restart_in_turn(),
             Do::LameDuck => self.lame_duck(),
             Do::StepDown => self.step_down(),
-            Do::WriteError => self.each(None, |server, node| server.carry_out(node, Deed::FailWrites)),
+            Do::WriteError => self.fail_writes(),
             Do::Partition | Do::Slow | Do::CrashMember | Do::RestartGroup => self.possible(),
         }
     }

@@ -99,7 +99,7 @@ impl Scene {
             // It waits for nodes for a second at most, and never for the server.
             let _ = thread.join();
         }
-        let (faults, marks) = self.account.with(|book| book.conclude());
+        let (faults, marks) = self.account.with(account::Book::conclude);
         record.faults.injected = faults.injected;
         record.faults.nodes = faults.nodes;
         record.faults.leaders = faults.leaders;

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::mpsc::channel;
 use std::thread::Builder;
 use std::time::{Duration, Instant};
 
@@ -112,11 +112,9 @@ impl Roles {
         }
         drop(answer);
         let (deadline, mut all) = (Instant::now() + within, Vec::new());
-        loop {
-            match answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(said) => all.push(said),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
-            }
+        // Until all have answered, or the time is over.
+        while let Ok(said) = answers.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            all.push(said);
         }
         all.sort_by_key(|(node, _)| *node);
         all
