@@ -296,6 +296,17 @@ pub struct BusFacts {
     pub made: Option<Made>,
 }
 
+/// How servers call what belongs to a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The run's stream.
+    pub stream: String,
+    /// A consumer of each group, in the order of the plan.
+    pub consumers: Vec<String>,
+    /// The connection of the first generator.
+    pub publisher: String,
+}
+
 /// The control side of a bus, for one run.
 pub trait Bus {
     /// The sending end.
@@ -305,6 +316,11 @@ pub trait Bus {
 
     /// Returns facts about the broker.
     fn facts(&self) -> &BusFacts;
+
+    /// Returns how the servers call what belongs to the run, where they elect leaders for it.
+    fn names(&self) -> Names {
+        Names::default()
+    }
 
     /// Creates streams, topics and groups under names that belong to this run, after checking that they do not
     /// collide with existing objects of other users.

@@ -18,6 +18,7 @@ use super::control::Control;
 use super::crew::Crew;
 use super::ending::{self, SETTLING_NS};
 use super::events::Observer;
+use super::faults::Scene;
 use super::identity::run_identity;
 use super::job::{Broker, Job, RunError};
 use super::log::RunLog;
@@ -50,7 +51,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     job: Job<'_>,
     bus: B,
     mut broker: Broker,
-    agenda: Agenda,
+    mut agenda: Agenda,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
     let Job { plan, identity, clock, interrupt, .. } = job;
@@ -71,13 +72,15 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         return Ok(record);
     }
     // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
+    let (server, names) = ((broker.server.take(), broker.step_down.take()), bus.names());
+    let scene = Scene::begin(plan, server, &names, clock, calendar.measure_start, &mut agenda)?;
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
     let backlog = by_fault::backlog(plan, &subscriptions, calendar);
     let curtailment = job.options.curtail.then(|| Curtailment::of(plan));
     let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar, curtailment);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
-    let watch = BrokerWatch::new(broker, control);
+    let watch = BrokerWatch::new(broker, control, scene);
     let log = RunLog::start(record, observers);
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
     let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);

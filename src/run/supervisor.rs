@@ -338,7 +338,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         let control_lives = self.broker.control.alive();
         let ended = utc(self.timeline.calendar.epoch_unix_ns + self.clock.now());
         for mark in self.broker.control.end(CONTROL_ENDS_WITHIN) {
-            self.log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+            self.log.hold(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
         let now = self.clock.now();
         self.broker.look_at_the_nodes(now, &mut self.log);

@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod comparisons;
 pub mod contract;
 pub mod draw;
+pub mod faults;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -217,6 +217,11 @@ pub(super) struct Setup<'a> {
     pub(super) marks: &'a Marks,
 }
 
+/// Returns the name of a generator's connection.
+pub(super) fn connection_name(generator: u32) -> String {
+    format!("publisher {generator}")
+}
+
 impl NatsPublisher {
     /// Connects.
     ///
@@ -224,7 +229,7 @@ impl NatsPublisher {
     /// When the connection cannot be made.
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { dialer, inbox, bus, layout, symbols, clock, marks } = setup;
-        let notes = marks.of(format!("publisher {generator}"));
+        let notes = marks.of(connection_name(generator));
         let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox), None)?;
         Ok(Self {
             sending: Sending::new(conn, inbox),
