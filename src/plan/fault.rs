@@ -278,6 +278,29 @@ impl When {
     }
 }
 
+impl When {
+    /// The length of the scope: zero where the plan has no such part.
+    #[must_use]
+    pub fn length(&self, plan: &Plan) -> Span {
+        self.ranges(plan)
+            .iter()
+            .fold(Span::default(), |sum, range| Span { ns: sum.ns + range.until - range.from })
+    }
+
+    /// The stretches of the scope, neighbours joined.
+    #[must_use]
+    pub fn ranges(&self, plan: &Plan) -> Vec<Segment> {
+        let mut joined: Vec<Segment> = Vec::new();
+        for segment in segments(plan).into_iter().filter(|segment| self.holds(plan, segment.from)) {
+            match joined.last_mut() {
+                Some(last) if last.until == segment.from => last.until = segment.until,
+                _ => joined.push(segment),
+            }
+        }
+        joined
+    }
+}
+
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -288,24 +311,6 @@ impl fmt::Display for When {
             Self::After => f.write_str("after"),
             Self::Fault(name) => write!(f, "fault.{name}"),
         }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kill => "kill",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-            Self::LameDuck => "lame-duck",
-            Self::RollingRestart => "rolling-restart",
-            Self::StepDown => "step-down",
-            Self::Partition => "partition",
-            Self::Slow => "slow",
-            Self::WriteError => "write-error",
-            Self::CrashMember => "crash-member",
-            Self::RestartGroup => "restart-group",
-        })
     }
 }
 
@@ -434,6 +439,14 @@ mod tests {
         assert_eq!(of(&When::After), [45, 75]);
         assert_eq!(of(&When::Fault("one".into())), [20, 30]);
         assert_eq!(of(&When::Fault("two".into())), [60]);
+        let seconds = |when: &When| when.length(&plan).ns / 1_000_000_000;
+        assert_eq!(
+            [When::Before, When::After, When::Fault("one".into())].map(|when| seconds(&when)),
+            [20, 40, 25]
+        );
+        let after = When::After.ranges(&plan);
+        assert_eq!(after.iter().map(|range| range.from / 1_000_000_000).collect::<Vec<_>>(), [45, 75]);
+        assert_eq!(When::Fault("one".into()).ranges(&plan).len(), 1, "neighbours are joined");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod keys;
 mod objective;
 mod payload;
 mod product;
+mod quorum;
 mod units;
 mod words;
 
@@ -21,6 +22,7 @@ pub use keys::Keys;
 pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Pushed, Words};
+pub use quorum::Quorum;
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;
