@@ -3,7 +3,8 @@
 //! Grammar of a line, `NAME = "OP VALUE [in SHARE]"`:
 //!
 //! ```text
-//! NAME   = [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//! NAME   = [part "."] [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//! part   = "before" | "during" | "recovery" | "after" | "fault." fault      after.trading-engine.latency.p99
 //! OP     = "<" | "<=" | "==" | ">=" | ">"
 //! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
 //!          or, for a throughput, SHARE "of offered": a share of the planned rate
@@ -229,6 +230,19 @@ impl Metric {
     }
 }
 
+impl Metric {
+    /// Can it be limited to a part of the measure phase? Counts and resources are of the whole run, and the offered rate is the
+    /// schedule's.
+    #[must_use]
+    pub const fn of_a_part(self) -> bool {
+        match self {
+            Self::Time(..) => true,
+            Self::Throughput(throughput) => !matches!(throughput, Throughput::Offered),
+            Self::Count(_) | Self::Resource(_) => false,
+        }
+    }
+}
+
 impl fmt::Display for Metric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -331,8 +345,9 @@ impl Objective {
     /// The left side of its line, `trading-engine.latency.p99`.
     #[must_use]
     pub fn name(&self) -> String {
-        let group = self.scope.group.as_ref().map_or_else(String::new, |group| format!("{group}."));
-        format!("{group}{}{}", if self.scope.windows { "windows." } else { "" }, self.metric)
+        let Scope { group, when, windows } = &self.scope;
+        let group = group.as_ref().map_or_else(String::new, |group| format!("{group}."));
+        format!("{}{group}{}{}", when.prefix(), if *windows { "windows." } else { "" }, self.metric)
     }
 
     /// The right side of its line, `< 100ms`.

@@ -218,13 +218,11 @@ fn between(section: &mut Section<'_>, action: Action) -> Option<[Target; 2]> {
     };
     let ends: Vec<Target> =
         section.texts("between", 2)?.into_iter().map(|(word, _)| target_of(&word)).collect();
-    match <[Target; 2]>::try_from(ends) {
-        Ok(ends) => Some(ends),
-        Err(_) => {
-            section.wrong("between", entry.node.at, |path| format!("`{path}` has one end; expected {ENDS}"));
-            None
-        }
+    let ends = <[Target; 2]>::try_from(ends).ok();
+    if ends.is_none() {
+        section.wrong("between", entry.node.at, |path| format!("`{path}` has one end; expected {ENDS}"));
     }
+    ends
 }
 
 /// How long it lasts; zero for an action that ends by itself.

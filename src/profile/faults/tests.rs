@@ -373,3 +373,43 @@ fn a_buffer_too_small_for_the_outage_is_a_warning_with_the_number() {
     assert!(said(&["load.rate=50/s"]).contains("slots of 10 ms"));
     assert_eq!(said(&[]), "");
 }
+
+#[test]
+fn objectives_are_of_the_parts_that_the_faults_make() {
+    let with =
+        |text: &str, keys: &str, line: &str| try_plan(&format!("{text}{keys}[objectives]\n{line}\n"), &[]);
+    for line in [
+        "\"before.latency.p99\" = \"< 100ms\"",
+        "\"after.trading-engine.latency.p99\" = \"< 100ms\"",
+        "\"during.ack.max\" = \"< 10s\"",
+        "\"fault.kill-stream-leader.throughput.acked\" = \">= 50% of offered\"",
+        "\"recovery.throughput.delivered\" = \">= 900/s\"",
+        "after.latency.p99 = \"< 100ms\"",
+        "fault.kill-stream-leader.analytics.latency.p99 = \"< 100ms\"",
+    ] {
+        with(BASE, KILL, line).unwrap_or_else(|text| panic!("{text}"));
+    }
+    let instant = "[[faults]]\nat = \"0s\"\ndo = \"restart\"\ntarget = \"any\"\nsettle = \"60s\"\n";
+    for (keys, line, said) in [
+        (
+            "",
+            "\"before.latency.p99\" = \"< 1ms\"",
+            "the profile has none; expected [[faults]], or `latency.p99`",
+        ),
+        ("", "\"fault.x.latency.p99\" = \"< 1ms\"", "`fault.x` is a part of a measure phase with faults"),
+        (KILL, "\"fault.kil-stream-leader.latency.p99\" = \"< 1ms\"", "did you mean `kill-stream-leader`?"),
+        (KILL, "\"durin.latency.p99\" = \"< 1ms\"", "did you mean `during`?"),
+        (KILL, "\"after.analytic.latency.p99\" = \"< 1ms\"", "did you mean `analytics`?"),
+        (KILL, "\"after.delivery.lost\" = \"== 0\"", "counts events of the whole run"),
+        (KILL, "\"after.windows.latency.p99\" = \"< 1ms\"", "not of `after`"),
+        (KILL, "\"after.throughput.acked\" = \">= 2k/s\"", "out of reach"),
+        (instant, "\"during.latency.p99\" = \"< 1ms\"", "`during` is empty"),
+        (instant, "\"before.latency.p99\" = \"< 1ms\"", "`before` is empty"),
+        (instant, "\"after.latency.p99\" = \"< 1ms\"", "`after` is empty"),
+    ] {
+        let text = with(BASE, keys, line).unwrap_err();
+        assert!(text.contains(said), "`{said}` is not in:\n{text}");
+    }
+    let named = try_plan(&format!("{BASE}[groups.recovery]\nsubscribe = [\">\"]\n"), &[]).unwrap_err();
+    assert!(named.contains("`recovery` cannot be the name of a group"), "{named}");
+}

@@ -6,7 +6,7 @@ use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
     Group, Metric, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate, Size, Spacing, Span,
-    Steps, Storage, Sync, Target, Topology, Way,
+    Steps, Storage, Sync, Target, Topology, Way, When,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -160,6 +160,7 @@ fn plans() -> impl Strategy<Value = Plan> {
             let name = plan.groups[0].name.clone();
             for mut objective in objectives {
                 objective.scope.group = objective.scope.group.map(|_| name.clone());
+                objective.scope.when = part(&plan, objective.scope.when);
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
                 if !known && judged && !matches!(objective.metric, Metric::Throughput(_)) {
@@ -208,9 +209,9 @@ fn fault(
     name: &str,
     action: Action,
     (pick, part): (usize, u8),
-    slot: (u64, u64),
+    stretch: (u64, u64),
 ) -> Option<Fault> {
-    let (from, width) = slot;
+    let (from, width) = stretch;
     let least = if action == Action::LameDuck { 5_000_000_000 } else { 1 };
     let length = if action.is_instant() { 0 } else { (width / 4).max(least) };
     let legal = targets(plan, action);
@@ -251,6 +252,15 @@ fn faulty(mut plan: Plan, drawn: &[(Action, usize, u8)]) -> Plan {
             .collect();
     }
     plan
+}
+
+/// A part of the plan's measure phase, by one of any plan.
+fn part(plan: &Plan, when: When) -> When {
+    let when = match (when, plan.faults.first()) {
+        (When::Fault(_), Some(fault)) => When::Fault(fault.name.clone()),
+        (when, _) => when,
+    };
+    if when.length(plan).is_zero() { When::Whole } else { when }
 }
 
 /// Pieces that a profile is made of, and some that break it.
