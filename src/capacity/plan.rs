@@ -74,6 +74,13 @@ pub fn refusal(plan: &Plan) -> Option<String> {
                 .to_owned(),
         );
     }
+    if !plan.faults.is_empty() {
+        return Some(
+            "the profile has faults, so no rate can be searched: what a bus carries without one is asked; leave [[faults]] out \
+             (`--set 'faults=[]'`) with the objectives of their parts"
+                .to_owned(),
+        );
+    }
     if plan.objectives.is_empty() {
         return Some(
             "the profile has no objectives, so every rate passes; add some, such as `\"latency.p99\" = \"< 100ms\"`".to_owned(),

@@ -435,6 +435,9 @@ pub(super) struct Broker {
     /// Publish into the stream or topic that bus.nats.attach or bus.kafka.attach names, where its other consumers receive the events
     #[arg(long)]
     pub(super) allow_attach: bool,
+    /// On a bus that tickgate did not start: inject the profile's faults, of which only some are possible there (step-down of the run's own stream, members of groups)
+    #[arg(long)]
+    pub(super) allow_faults: bool,
     /// With bus.nats.attach: let a group read through this consumer and acknowledge what it delivers; may be repeated
     #[arg(long, value_name = "NAME")]
     pub(super) allow_consumer: Vec<String>,
@@ -485,6 +488,7 @@ impl Broker {
             allow_rate: this.allow_rate,
             server_config: this.server_config,
             allow_attach: this.allow_attach,
+            allow_faults: this.allow_faults,
             allow_consumer: this.allow_consumer,
             port: this.port,
             open: this.open,

@@ -4,7 +4,7 @@ use super::args::{Check, Format, Like};
 use super::{Exit, Failure};
 use crate::compare::Prices;
 use crate::load;
-use crate::plan::Plan;
+use crate::plan::{Fault, Plan, Span, When};
 use crate::profile::{self, Source};
 use crate::report::{outside, show as figures};
 use crate::run::memory::Where;
@@ -61,6 +61,9 @@ pub(super) fn show(plan: &Plan, prices: Option<&Prices>) {
         figures::count(totals.measure_events),
         figures::size(load::volume_bytes(plan)),
     );
+    for line in faults(plan) {
+        println!("# {line}");
+    }
     for warning in lint_warnings(plan, &[Severity::Warning, Severity::Error]) {
         println!("# warning: {warning}");
     }
@@ -70,6 +73,33 @@ pub(super) fn show(plan: &Plan, prices: Option<&Prices>) {
     for warning in profile::warnings(plan) {
         println!("# warning: {warning}");
     }
+}
+
+/// The faults of a plan in order, and the parts of the measure phase that they make.
+fn faults(plan: &Plan) -> Vec<String> {
+    let span = |ns: u64| Span { ns };
+    let fault = |fault: &Fault| {
+        let undone = if fault.length.is_zero() {
+            String::new()
+        } else {
+            format!(", undone at {}", span(fault.undo_at()))
+        };
+        format!(
+            "fault {}: {} at {}{undone}, settled by {}",
+            fault.name,
+            fault.in_words(),
+            fault.at,
+            span(fault.settled_at())
+        )
+    };
+    let part = |when: &When| {
+        let ranges = when.stretches(plan).into_iter();
+        let ranges: Vec<String> =
+            ranges.map(|range| format!("{} to {}", span(range.from), span(range.until))).collect();
+        let ranges = if ranges.is_empty() { "empty".to_owned() } else { ranges.join(", ") };
+        format!("part {when}: {ranges}")
+    };
+    plan.faults.iter().map(fault).chain(When::of(plan).iter().map(part)).collect()
 }
 
 /// The warnings of the lint; what holds for several groups is said once.

@@ -26,7 +26,7 @@ const CONFIGURATION: [&str; 4] =
 /// Keys with text for people.
 const NAMES: [&str; 5] = ["name", "description", "topology.name", "payload.name", "payload.samples"];
 
-/// Differences in the load: rate, phases, arrival, market, mix, topics, and subscriptions.
+/// Differences in the load: rate, phases, arrival, market, mix, topics, subscriptions, and faults.
 #[must_use]
 pub fn workload_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
     differences(a, b).into_iter().filter(|difference| is_workload(&difference.key)).collect()
@@ -44,8 +44,9 @@ pub fn durability_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
 
 fn is_workload(key: &str) -> bool {
     let of_group = key.starts_with("groups.") && key.ends_with(".subscribe");
-    let of_load =
-        ["load.", "market.", "payload.", "mix.", "topology."].iter().any(|part| key.starts_with(part));
+    let of_load = ["load.", "market.", "payload.", "mix.", "topology.", "faults."]
+        .iter()
+        .any(|part| key.starts_with(part));
     of_group || (of_load && !CONFIGURATION.contains(&key))
 }
 
@@ -60,17 +61,18 @@ pub(super) fn differences(a: &Plan, b: &Plan) -> Vec<Difference> {
         .collect()
 }
 
-/// Flattens a plan to dotted keys and values; groups are keyed by name.
+/// Flattens a plan to dotted keys and values; groups and faults are keyed by name.
 pub(super) fn flat(plan: &Plan) -> BTreeMap<String, String> {
     let mut out = BTreeMap::new();
     // A plan always serialises to a JSON object.
     let Ok(Value::Object(mut top)) = serde_json::to_value(plan) else { return out };
-    if let Some(Value::Array(groups)) = top.remove("groups") {
-        for group in groups {
-            let name = group.get("name").and_then(Value::as_str).unwrap_or("?").to_owned();
-            let Value::Object(mut keys) = group else { continue };
+    for list in ["groups", "faults"] {
+        let Some(Value::Array(items)) = top.remove(list) else { continue };
+        for item in items {
+            let name = item.get("name").and_then(Value::as_str).unwrap_or("?").to_owned();
+            let Value::Object(mut keys) = item else { continue };
             keys.remove("name");
-            flatten(&format!("groups.{name}"), &Value::Object(keys), &mut out);
+            flatten(&format!("{list}.{name}"), &Value::Object(keys), &mut out);
         }
     }
     flatten("", &Value::Object(top), &mut out);
@@ -100,4 +102,28 @@ fn flatten(path: &str, value: &Value, out: &mut BTreeMap<String, String>) {
 
 fn word(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::{Source, read};
+
+    #[test]
+    fn other_faults_are_another_load() {
+        let plan = |sets: &[&str]| {
+            let sets: Vec<String> = sets.iter().map(ToString::to_string).collect();
+            read(&Source::find("failover").expect("shipped"), &sets).expect("a plan")
+        };
+        let keys = |sets: &[&str]| -> Vec<String> {
+            workload_differences(&plan(&[]), &plan(sets)).into_iter().map(|one| one.key).collect()
+        };
+        assert_eq!(keys(&[]), [""; 0]);
+        assert_eq!(keys(&["market.seed=9"]), [""; 0], "the seed differs in each pair");
+        assert_eq!(keys(&["faults.leader.for=5s"]), ["faults.leader.for"]);
+        assert!(
+            keys(&["objectives.before.latency.p99=none", "objectives.after.latency.p99=none", "faults=[]"])
+                .contains(&"faults.leader.do".to_owned())
+        );
+    }
 }

@@ -40,6 +40,15 @@ impl Random {
     }
 }
 
+/// Separates the starts of faults from the other random numbers of a plan.
+const STARTS: u64 = u64::MAX - 1;
+
+/// A number below `bound` (0 for a bound of 0) that follows from a plan's seed: where the `nth` fault of a random start begins.
+#[must_use]
+pub fn random_start(seed: u64, nth: u64, bound: u64) -> u64 {
+    Random::new(seed, [STARTS, nth]).at(0).checked_rem(bound).unwrap_or(0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -149,7 +149,6 @@ pub enum Expect {
 impl Expect {
     /// Returns whether the bus is expected to go on.
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub const fn is_service(&self) -> bool {
         matches!(self, Self::Service)
     }
@@ -194,6 +193,16 @@ impl Fault {
     #[must_use]
     pub const fn undo_at(&self) -> Ns {
         self.at.ns.saturating_add(self.length.ns)
+    }
+
+    /// What is done to whom: `kill of stream-leader`, `partition between clients and all`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match (&self.between, &self.target) {
+            (Some([one, other]), _) => format!("{} between {one} and {other}", self.action),
+            (None, Some(target)) => format!("{} of {target}", self.action),
+            (None, None) => self.action.to_string(),
+        }
     }
 
     /// Until when everything must be normal again.
@@ -253,8 +262,10 @@ impl When {
         if plan.faults.is_empty() {
             return Vec::new();
         }
-        let parts = [Self::Before, Self::During, Self::Recovery, Self::After];
-        parts.into_iter().chain(plan.faults.iter().map(|fault| Self::Fault(fault.name.clone()))).collect()
+        Self::PARTS
+            .into_iter()
+            .chain(plan.faults.iter().map(|fault| Self::Fault(fault.name.clone())))
+            .collect()
     }
 
     /// The stretches of the measure phase that the scope consists of, in order; neighbours are joined.
@@ -291,6 +302,27 @@ impl When {
     }
 }
 
+impl When {
+    /// The parts of a measure phase that have a word of their own; such a word is no name of a group.
+    pub const PARTS: [Self; 4] = [Self::Before, Self::During, Self::Recovery, Self::After];
+    /// The word before the name of a fault.
+    pub const FAULT: &str = "fault";
+
+    /// What stands in front of an objective: `before.`, `fault.NAME.`; nothing for the whole measure phase.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        if *self == Self::Whole { String::new() } else { format!("{self}.") }
+    }
+
+    /// The length of the scope: zero where the plan has no such part.
+    #[must_use]
+    pub fn length(&self, plan: &Plan) -> Span {
+        self.stretches(plan)
+            .iter()
+            .fold(Span::default(), |sum, range| Span { ns: sum.ns + range.until - range.from })
+    }
+}
+
 impl fmt::Display for When {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -299,26 +331,8 @@ impl fmt::Display for When {
             Self::During => f.write_str("during"),
             Self::Recovery => f.write_str("recovery"),
             Self::After => f.write_str("after"),
-            Self::Fault(name) => write!(f, "fault.{name}"),
+            Self::Fault(name) => write!(f, "{}.{name}", Self::FAULT),
         }
-    }
-}
-
-impl fmt::Display for Action {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Kill => "kill",
-            Self::Stop => "stop",
-            Self::Restart => "restart",
-            Self::LameDuck => "lame-duck",
-            Self::RollingRestart => "rolling-restart",
-            Self::StepDown => "step-down",
-            Self::Partition => "partition",
-            Self::Slow => "slow",
-            Self::WriteError => "write-error",
-            Self::CrashMember => "crash-member",
-            Self::RestartGroup => "restart-group",
-        })
     }
 }
 
@@ -453,6 +467,11 @@ mod tests {
         };
         assert_eq!(stretches(&When::Fault("one".into())), [(20, 45)], "neighbours are one");
         assert_eq!(stretches(&When::After), [(45, 60), (75, 100)]);
+        let seconds = |when: &When| when.length(&plan).ns / 1_000_000_000;
+        assert_eq!(
+            [When::Before, When::After, When::Fault("one".into())].map(|when| seconds(&when)),
+            [20, 40, 25]
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::{
     Kind, Metric, Objective, Op, Outcome, Rate, Recovery, Resource, Scope, Size, Span, Stat, Throughput,
-    Timing, Unavailable, Value,
+    Timing, Unavailable, Value, When,
 };
 use crate::num;
 
@@ -116,39 +116,92 @@ pub fn parse(name: &str, requirement: &str) -> Result<Objective, GrammarError> {
     Ok(Objective { scope, metric, op, limit, share })
 }
 
-/// `[group "."] ["windows."] metric`; the metric is recognised at the end, so that what is before it may
+/// `[part "."] [group "."] ["windows."] metric`; the metric is recognised at the end, so that what is before it may
 /// be any word.
 fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
     let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
     let found = starts.clone().find_map(|start| metric(&name[start..]).map(|metric| (start, metric)));
     let Some((start, metric)) = found else { return Err(no_metric(name)) };
-    let before = name[..start].strip_suffix('.').unwrap_or_default();
-    let (group, windows) = match (start, before.strip_suffix("windows")) {
-        (0, _) => (None, false),
-        (_, Some("")) => (None, true),
-        (_, Some(group)) if group.ends_with('.') => (group.strip_suffix('.'), true),
-        _ => (Some(before), false),
+    let before = start.checked_sub(1).map(|end| &name[..end]);
+    let (when, rest) = before.map_or(Ok((When::Whole, None)), |before| part(before, metric))?;
+    let (group, windows) = match rest.and_then(|from| before?.get(from..)) {
+        None => (None, false),
+        Some("windows") => (None, true),
+        Some(words) => {
+            words.strip_suffix(".windows").map_or((Some(words), false), |group| (Some(group), true))
+        }
     };
     if let Some(group) = group {
-        check_group(group, metric)?;
+        check_group(group, rest.unwrap_or_default(), metric)?;
     }
+    let wrong = |problem: String, expected: &str| {
+        let at = start.saturating_sub("windows.".len())..name.len();
+        Err(GrammarError { side: Side::Name, at, problem, expected: expected.to_owned(), nearest: None })
+    };
     if windows && !matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max)) {
-        let from = start - "windows.".len();
-        return Err(GrammarError {
-            side: Side::Name,
-            at: from..name.len(),
-            problem: format!("`{metric}` cannot be judged window by window"),
-            expected: "`windows.` with `max` or a percentile of latency, such as `windows.latency.p99`"
-                .to_owned(),
-            nearest: None,
-        });
+        return wrong(
+            format!("`{metric}` cannot be judged window by window"),
+            "`windows.` with `max` or a percentile of latency, such as `windows.latency.p99`",
+        );
     }
-    Ok((Scope { group: group.map(str::to_owned), windows, ..Scope::default() }, metric))
+    if windows && when != When::Whole {
+        return wrong(
+            format!("`windows.` takes each second of the measure phase, not of `{when}`"),
+            "either a part of the measure phase or `windows.`",
+        );
+    }
+    Ok((Scope { group: group.map(str::to_owned), when, windows }, metric))
 }
 
-fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
+/// The part of the measure phase that a name begins with, and where its other words begin, if there are some.
+fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarError> {
+    let (first, rest) = words.split_once('.').map_or((words, None), |(first, rest)| (first, Some(rest)));
+    let error = |at: Range<usize>, problem: String, expected: String| {
+        Err(GrammarError { side: Side::Name, at, problem, expected, nearest: None })
+    };
+    let (when, end) = match (When::PARTS.into_iter().find(|part| part.to_string() == first), rest) {
+        (Some(part), _) => (part, first.len()),
+        (None, rest) if first == When::FAULT => {
+            let name = rest.map_or("", |rest| rest.split_once('.').map_or(rest, |(name, _)| name));
+            let from = (first.len() + 1).min(words.len());
+            if name.is_empty() || name.contains(|c: char| c.is_whitespace() || c.is_control()) {
+                let problem = match name {
+                    "" => "the name of a fault is missing".to_owned(),
+                    name => format!("`{name}` is not a valid name of a fault"),
+                };
+                return error(
+                    from..from + name.len(),
+                    problem,
+                    format!("`fault.NAME.{metric}` with the name of a fault of the profile"),
+                );
+            }
+            (When::Fault(name.to_owned()), from + name.len())
+        }
+        (None, _) => return Ok((When::Whole, Some(0))),
+    };
+    if !metric.of_a_part(&when) {
+        let why = match metric {
+            Metric::Count(_) => {
+                "counts events of the whole run, since an event of one part may arrive in another"
+            }
+            Metric::Resource(_) => "is a figure of the whole run",
+            Metric::Recovery(_) => "is the recovery from a fault, or from all of them",
+            Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) => "is the rate of the schedule, which no fault changes",
+        };
+        return error(
+            0..end,
+            format!("`{metric}` {why}"),
+            format!("`{metric}` without `{when}.`, or a time or a throughput, such as `{when}.latency.p99`"),
+        );
+    }
+    Ok((when, (end < words.len()).then_some(end + 1)))
+}
+
+/// Checks the name of a group, which begins at a byte of the whole name.
+fn check_group(group: &str, from: usize, metric: Metric) -> Result<(), GrammarError> {
     let error = |problem: String, expected: String| {
-        Err(GrammarError { side: Side::Name, at: 0..group.len(), problem, expected, nearest: None })
+        let at = from..from + group.len();
+        Err(GrammarError { side: Side::Name, at, problem, expected, nearest: None })
     };
     if group.is_empty() || group.contains(|c: char| c == '.' || c.is_whitespace() || c.is_control()) {
         return error(
@@ -232,7 +285,7 @@ fn no_metric(name: &str) -> GrammarError {
         side: Side::Name,
         at: 0..name.len(),
         problem: format!("`{name}` is not a metric"),
-        expected: format!("[group.][windows.]metric, the metric beginning with {}", list(families)),
+        expected: format!("[part.][group.][windows.]metric, the metric beginning with {}", list(families)),
         nearest: near.map(str::to_owned),
     }
 }

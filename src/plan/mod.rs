@@ -11,6 +11,7 @@ mod keys;
 mod objective;
 mod payload;
 mod product;
+mod quorum;
 mod units;
 mod words;
 
@@ -24,6 +25,7 @@ pub use objective::{
 };
 pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Pushed, Words};
+pub use quorum::Quorum;
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;

@@ -3,7 +3,8 @@
 //! Grammar of a line, `NAME = "OP VALUE [in SHARE]"`:
 //!
 //! ```text
-//! NAME   = [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//! NAME   = [part "."] [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//! part   = "before" | "during" | "recovery" | "after" | "fault." fault      after.trading-engine.latency.p99
 //! OP     = "<" | "<=" | "==" | ">=" | ">"
 //! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
 //!          or, for a throughput, SHARE "of offered": a share of the planned rate
@@ -262,7 +263,10 @@ impl Metric {
     #[must_use]
     pub const fn of_a_part(self, when: &When) -> bool {
         match self {
-            Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
+            Self::Time(..) | Self::Unavailable(_) => true,
+            // The offered rate is the schedule's, which no fault changes.
+            Self::Throughput(Throughput::Offered) => matches!(when, When::Whole),
+            Self::Throughput(_) => true,
             Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
             Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
@@ -381,8 +385,9 @@ impl Objective {
     /// The left side of its line, `trading-engine.latency.p99`.
     #[must_use]
     pub fn name(&self) -> String {
-        let group = self.scope.group.as_ref().map_or_else(String::new, |group| format!("{group}."));
-        format!("{group}{}{}", if self.scope.windows { "windows." } else { "" }, self.metric)
+        let Scope { group, when, windows } = &self.scope;
+        let group = group.as_ref().map_or_else(String::new, |group| format!("{group}."));
+        format!("{}{group}{}{}", when.prefix(), if *windows { "windows." } else { "" }, self.metric)
     }
 
     /// The right side of its line, `< 100ms`.

@@ -116,7 +116,6 @@ pub struct Span {
 impl Span {
     /// Is it no time at all?
     #[must_use]
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
     pub const fn is_zero(&self) -> bool {
         self.ns == 0
     }

@@ -1,7 +1,7 @@
 //! Checks across keys: the combinations that a plan must not have.
 
 use super::section::Reader;
-use super::{cluster, kafka, load, nats, payload, setting};
+use super::{cluster, faults, kafka, load, nats, payload, setting};
 use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
 use crate::plan::{BusKind, Plan};
@@ -35,6 +35,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
         (checks.plan)(plan, reader);
     }
     store(plan, reader);
+    faults::check(plan, reader);
 }
 
 /// Combinations that are allowed, but probably a mistake.
@@ -60,6 +61,7 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
             bus.window
         ));
     }
+    found.extend(faults::regrets(plan));
     found
 }
 

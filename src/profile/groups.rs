@@ -13,6 +13,8 @@ use crate::plan::{Delivery, Group, Topology};
 const MAX_GROUPS: usize = 64;
 const MAX_PATTERNS: usize = 64;
 const MAX_NAME: usize = 64;
+/// Words before a metric that are not the name of a group.
+const RESERVED: [&str; 6] = ["windows", "before", "during", "recovery", "after", "fault"];
 
 /// What decides whether a group receives anything.
 struct Feed<'a> {
@@ -163,9 +165,12 @@ fn adjusted(table: &Table, reader: &mut Reader, base: Vec<Group>, feed: &Feed<'_
 }
 
 fn check_name(name: &str, at: At, reader: &mut Reader) {
-    if name.len() > MAX_NAME || !is_token(name) || name == "windows" {
+    if name.len() > MAX_NAME || !is_token(name) || RESERVED.contains(&name) {
         reader.wrong_key("groups", at, || {
-            let expected = "1 to 64 letters, digits, `-` and `_`, and not the word `windows`";
+            let reserved = keys::list(RESERVED);
+            let expected = format!(
+                "1 to 64 letters, digits, `-` and `_`, and not {reserved}, which objectives begin with"
+            );
             format!(
                 "{} cannot be the name of a group (the broker makes a consumer of it); expected {expected}",
                 quoted(name)

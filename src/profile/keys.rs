@@ -13,6 +13,7 @@ pub(super) const TOP: &[&str] = &[
     "bus",
     "cluster",
     "groups",
+    "faults",
     "objectives",
     "prices",
 ];
@@ -85,11 +86,15 @@ pub(super) const KAFKA: &[&str] = &[
     "attach",
 ];
 
+pub(super) const FAULT: &[&str] = &[
+    "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
+    "jitter", "rate", "expect",
+];
 pub(super) const CLUSTER: &[&str] = &["nodes"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 14] = [
+const TABLES: [(&str, &[&str]); 15] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
@@ -103,6 +108,7 @@ const TABLES: [(&str, &[&str]); 14] = [
     ("bus.nats", NATS),
     ("bus.kafka", KAFKA),
     ("cluster", CLUSTER),
+    ("faults", FAULT),
     ("prices", PRICES),
 ];
 

@@ -12,6 +12,7 @@ mod closed;
 mod cluster;
 pub mod comparison;
 mod error;
+mod faults;
 mod groups;
 mod kafka;
 mod keys;
@@ -86,6 +87,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
     let bus = setting::bus(root, reader, &load, &groups);
     let cluster = cluster::read(root, reader);
+    let faults = faults::read(root, reader, load.duration, market.seed);
     let mut plan = Plan {
         name,
         description,
@@ -97,7 +99,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
         bus,
         cluster,
         groups,
-        faults: Vec::new(),
+        faults,
         objectives: Vec::new(),
         dropped,
     };

@@ -6,9 +6,9 @@ use super::place::{At, quoted};
 use super::section::Reader;
 use super::tree::{Entry, Table, Value};
 use super::wiring::receives;
-use crate::load::{any_due, planned_rate};
+use crate::load::{any_due, peak_rate, planned_rate};
 use crate::plan::grammar::{self, Side, did_you_mean, nearest};
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Rate, Span, Throughput, Value as Limit};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Rate, Span, Throughput, Value as Limit, When};
 use crate::verdict::compare;
 
 const MAX_OBJECTIVES: usize = 200;
@@ -73,13 +73,18 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
         && reader.sound(&["groups"])
         && !plan.groups.iter().any(|known| known.name == *group)
     {
-        let at = reader.within(entry.key_at, &entry.key, &(0..group.len()));
+        let from = objective.scope.when.prefix().len();
+        let at = reader.within(entry.key_at, &entry.key, &(from..from + group.len()));
         let names: Vec<&str> = plan.groups.iter().map(|group| group.name.as_str()).collect();
-        let near = did_you_mean(nearest(group, names.iter().copied()));
+        // A mistyped part of the measure phase is read as a group.
+        let parts: &[&str] =
+            if plan.faults.is_empty() || from > 0 { &[] } else { &["before", "during", "recovery", "after"] };
+        let near = did_you_mean(nearest(group, names.iter().chain(parts).copied()));
         reader.wrong(at, || {
             format!("no group {}; expected {}{near}", quoted(group), super::keys::list(&names))
         });
     }
+    check_part(objective, entry, reader, plan);
     let audited = matches!(
         objective.metric,
         Metric::Count(Outcome::Replayed | Outcome::NotStored | Outcome::NotDelivered)
@@ -114,6 +119,44 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
     check_throughput(objective, entry.node.at, reader, plan);
 }
 
+/// Does the plan have this part of the measure phase, and is it longer than no time?
+fn check_part(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan) {
+    let when = &objective.scope.when;
+    if *when == When::Whole || !reader.sound(&["faults", "load.duration"]) {
+        return;
+    }
+    let known: Vec<&str> = plan.faults.iter().map(|fault| fault.name.as_str()).collect();
+    let word = when.to_string();
+    if let When::Fault(name) = when
+        && !known.is_empty()
+        && !known.contains(&name.as_str())
+    {
+        let at = reader.within(entry.key_at, &entry.key, &(word.len() - name.len()..word.len()));
+        let near = did_you_mean(nearest(name, known.iter().copied()));
+        reader
+            .wrong(at, || format!("no fault {}; expected {}{near}", quoted(name), super::keys::list(&known)));
+        return;
+    }
+    let why = match when {
+        _ if known.is_empty() => format!(
+            "{} is a part of a measure phase with faults, and the profile has none; expected [[faults]], or `{}`",
+            quoted(&word),
+            objective.metric
+        ),
+        when if !when.length(plan).is_zero() => return,
+        When::Before => "`before` is empty, since a fault begins with the measure phase; expected a later `at`".to_owned(),
+        When::During => {
+            "`during` is empty, since every fault of the profile ends by itself; expected `recovery`, or `fault.NAME`".to_owned()
+        }
+        _ => format!(
+            "`{word}` is empty, since the last fault is settled at the end of the measure phase; expected a longer `load.duration`, or \
+             a shorter `settle`"
+        ),
+    };
+    let at = reader.within(entry.key_at, &entry.key, &(0..word.len()));
+    reader.wrong(at, || why);
+}
+
 /// What a bus that delivers everything in time reaches is the planned rate (see [`crate::verdict`]): a limit that this
 /// misses is missed by every run. A closed load has no rate except the highest that a plan may request.
 fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &Plan) {
@@ -127,13 +170,16 @@ fn check_throughput(objective: &Objective, at: At, reader: &mut Reader, plan: &P
     let received = |topic: &str| {
         group.is_none_or(|group| group.subscribe.iter().any(|pattern| receives(pattern, topic)))
     };
-    let planned = planned_rate(plan, plan.load.duration, received);
+    // A part of the measure phase has at most its highest rate.
+    let whole = objective.scope.when == When::Whole;
+    let rate = planned_rate(plan, plan.load.duration, received);
+    let planned = if whole { rate } else { peak_rate(&plan.load).per_second };
     let whom = group.map_or_else(String::new, |group| format!(" to `{}`", group.name));
     let closed = plan.load.is_closed();
-    let op = if closed && objective.op == Op::Equal { Op::AtLeast } else { objective.op };
+    let op = if (closed || !whole) && objective.op == Op::Equal { Op::AtLeast } else { objective.op };
     let upper = matches!(op, Op::Below | Op::AtMost);
     let reached = match objective.limit {
-        Limit::Rate(limit) => closed && upper || compare(planned, op, limit.per_second),
+        Limit::Rate(limit) => (closed || !whole) && upper || compare(planned, op, limit.per_second),
         Limit::OfOffered(share) => closed || compare(1.0, op, share),
         _ => true,
     };

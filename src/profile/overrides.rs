@@ -2,6 +2,7 @@
 
 use toml::de::{DeTable, DeValue};
 
+use super::faults;
 use super::keys;
 use super::place::{At, quoted};
 use super::section::Reader;
@@ -88,6 +89,12 @@ fn value(set: &str, from: usize, text: usize) -> Node {
 }
 
 fn set_path(root: &mut Table, path: &[Step], node: Node, reader: &mut Reader) {
+    if let [(key, _), (name, at), rest @ ..] = path
+        && let Some(list) = LISTS.iter().find(|list| list.key == key)
+        && matches!(root.get(key).map(|entry| &entry.node.value), Some(Value::Array(_)))
+    {
+        return set_listed(root, list, (name, *at), rest, node, reader);
+    }
     match path {
         [(first, at), rest @ ..] if !rest.is_empty() && (first == "objectives" || first == "mix") => {
             let key = rest.iter().map(|(step, _)| step.as_str()).collect::<Vec<_>>().join(".");
@@ -99,12 +106,6 @@ fn set_path(root: &mut Table, path: &[Step], node: Node, reader: &mut Reader) {
             } else {
                 table.set(Entry { key, key_at, node });
             }
-        }
-        [(groups, _), (name, name_at), rest @ ..]
-            if groups == "groups"
-                && matches!(root.get("groups").map(|e| &e.node.value), Some(Value::Array(_))) =>
-        {
-            set_listed_group(root, (name, *name_at), rest, node, reader);
         }
         [(topology, _), _, ..] if topology == "topology" => {
             // A topology given by name is the base of the changes to it.
@@ -140,35 +141,52 @@ fn remove_objective(table: &mut Table, key: &str, key_at: At, reader: &mut Reade
     }
 }
 
+/// A list of tables, of which each has a name.
+struct List {
+    key: &'static str,
+    one: &'static str,
+    example: &'static str,
+    name_of: fn(&Node) -> Option<String>,
+}
+
+const LISTS: [List; 2] = [
+    List { key: "groups", one: "group", example: "members", name_of: name_of_group },
+    List { key: "faults", one: "fault", example: "for", name_of: faults::name_of },
+];
+
+fn name_of_group(item: &Node) -> Option<String> {
+    let Value::Table(table) = &item.value else { return None };
+    match table.get("name").map(|entry| &entry.node.value) {
+        Some(Value::Text(name)) => Some(name.clone()),
+        _ => None,
+    }
+}
+
 /// `groups.NAME.KEY` in a profile that lists its groups.
-fn set_listed_group(
+fn set_listed(
     root: &mut Table,
+    list: &List,
     (name, at): (&str, At),
     rest: &[Step],
     node: Node,
     reader: &mut Reader,
 ) {
-    let Some(Entry { node: Node { value: Value::Array(items), .. }, .. }) = root.get_mut("groups") else {
+    let List { key, one, example, name_of } = list;
+    let Some(Entry { node: Node { value: Value::Array(items), .. }, .. }) = root.get_mut(key) else {
         return;
-    };
-    let name_of = |item: &Node| match &item.value {
-        Value::Table(table) => match table.get("name").map(|entry| &entry.node.value) {
-            Some(Value::Text(name)) => Some(name.clone()),
-            _ => None,
-        },
-        _ => None,
     };
     let names: Vec<String> = items.iter().take(64).filter_map(name_of).collect();
     let found = items.iter_mut().find(|item| name_of(item).as_deref() == Some(name));
     match found.map(|item| &mut item.value) {
         Some(Value::Table(table)) if !rest.is_empty() => descend(table, rest, node, reader),
         Some(_) => reader.wrong(at, || {
-            format!("a whole group cannot be set; expected a key, such as `groups.{name}.members`")
+            format!("a whole {one} cannot be set; expected a key, such as `{key}.{name}.{example}`")
         }),
         None => reader.wrong(at, || {
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let near = did_you_mean(nearest(name, names.iter().copied()));
-            format!("the profile lists no group {}; expected {}{near}", quoted(name), keys::list(&names))
+            let expected = if names.is_empty() { format!("`[[{key}]]` tables") } else { keys::list(&names) };
+            format!("the profile lists no {one} {}; expected {expected}{near}", quoted(name))
         }),
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use crate::compare::Prices;
-use crate::plan::{Bus, Group, Load, Market, Padding, Payload, Plan, Topology};
+use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Plan, Topology};
 
 /// The profile of a plan, as TOML.
 #[must_use]
@@ -28,6 +28,7 @@ pub fn to_toml(plan: &Plan) -> String {
         out.header("[cluster]");
         out.line("nodes", &plan.cluster.nodes);
     }
+    plan.faults.iter().for_each(|one| fault(&mut out, one));
     out.header("[objectives]");
     for objective in &plan.objectives {
         out.line(&quoted(&objective.name()), &quoted(&objective.requirement()));
@@ -159,6 +160,36 @@ fn group(out: &mut Out, group: &Group) {
     out.text("delivery", &group.delivery);
     if let Some(consumer) = &group.consumer {
         out.text("consumer", consumer);
+    }
+}
+
+fn fault(out: &mut Out, fault: &Fault) {
+    out.header("[[faults]]");
+    out.text("name", &fault.name);
+    out.text("at", &fault.at);
+    out.text("do", &fault.action);
+    if let Some(target) = &fault.target {
+        out.text("target", target);
+    }
+    if let Some(ends) = &fault.between {
+        out.line("between", &list(ends));
+    }
+    if !fault.length.is_zero() {
+        out.text("for", &fault.length);
+    }
+    out.text("settle", &fault.settle);
+    let texts = [
+        ("how", fault.how.map(|how| how.to_string())),
+        ("way", fault.way.map(|way| way.to_string())),
+        ("delay", fault.delay.map(|delay| delay.to_string())),
+        ("jitter", fault.jitter.map(|jitter| jitter.to_string())),
+        ("rate", fault.rate.map(|rate| rate.to_string())),
+        ("expect", (!fault.expect.is_service()).then(|| fault.expect.to_string())),
+    ];
+    for (key, text) in texts {
+        if let Some(text) = text {
+            out.text(key, &text);
+        }
     }
 }
 

@@ -93,6 +93,8 @@ pub struct Asked {
     pub server_config: Option<PathBuf>,
     /// Allow publishing into the existing stream that the profile names.
     pub allow_attach: bool,
+    /// Allow the profile's faults on a bus that tickgate did not start.
+    pub allow_faults: bool,
     /// Consumers of that stream that groups may read through.
     pub allow_consumer: Vec<String>,
     /// File with the stream configuration that the run's stream copies.

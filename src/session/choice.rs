@@ -7,6 +7,7 @@ use super::attach;
 use super::cluster::{self, Site};
 use super::driver::Flag;
 use super::error::SessionError;
+use super::faults;
 use super::model;
 use super::own::Own;
 use super::product::{PRODUCTS, Product};
@@ -172,6 +173,7 @@ impl Choice {
         let place = place(products, product, asked, environment)?;
         let model = model::of_files(asked)?;
         cluster::check(plan, place.site(), product, model.is_some())?;
+        faults::check(plan, place.site(), product, asked)?;
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",

@@ -14,6 +14,7 @@ mod container;
 pub(crate) mod door;
 mod driver;
 mod error;
+mod faults;
 mod journal;
 #[cfg(feature = "kafka")]
 mod kafka;

@@ -30,7 +30,25 @@ fn check_shows_the_plan_with_every_default_and_the_load_to_come() {
     };
     assert_eq!(plan("./gate.toml"), plan(&again));
     place.run(&["check", "./gate.toml", "--set", "load.rate=1"]).fails(2, &["load.rate"]);
-    for profile in ["quick", "adr-002", "ci-gate", "cluster", "soak", "market-open"] {
+    let faults = place.run(&["check", "failover"]);
+    faults.ends(0);
+    for line in [
+        "# fault leader: kill of stream-leader at 15s, undone at 23s, settled by 38s",
+        "# part before: 0s to 15s",
+        "# part during: 15s to 23s",
+        "# part recovery: 23s to 38s",
+        "# part after: 38s to 50s",
+        "# part fault.leader: 15s to 38s",
+    ] {
+        assert!(faults.out.lines().any(|shown| shown == line), "{line}: {}", faults.out);
+    }
+    let single = ["run", "failover", "--set", "cluster.nodes=1", "--set", "bus.replicas=1"];
+    place.run(&single).fails(2, &["expect = \"outage\""]);
+    let sim = ["--set", "faults.leader.expect=outage", "--broker", "sim"];
+    place.run(&[&single[..], &sim].concat()).fails(2, &["the simulated bus injects no faults"]);
+    for profile in
+        ["quick", "adr-002", "ci-gate", "cluster", "failover", "rolling-restart", "soak", "market-open"]
+    {
         place.run(&["check", profile]).ends(0);
     }
 }
@@ -57,7 +75,9 @@ fn profiles_are_listed_and_shown_as_they_are() {
     let list = place.run(&["profiles"]);
     list.ends(0);
     let names: Vec<_> = list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for name in ["quick", "adr-002", "ci-gate", "cluster", "soak", "market-open"] {
+    for name in
+        ["quick", "adr-002", "ci-gate", "cluster", "failover", "rolling-restart", "soak", "market-open"]
+    {
         assert!(names.contains(&name), "{names:?}");
         let shown = place.run(&["profiles", "show", name]);
         shown.ends(0);

@@ -49,6 +49,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     batching: false,
     in_memory: true,
     most_nodes: 1,
+    faults: &[],
     log: "stream",
     size_limit: "max_payload",
     words: Words {

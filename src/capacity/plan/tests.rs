@@ -53,6 +53,11 @@ fn a_profile_that_no_rate_can_change_is_refused_with_what_to_do() {
         &profile("rate = \"1k/s\"\nconsume = \"backlog\"\nduration = \"5s\"", P99),
         "only after the load",
     );
+    let fault = "[[faults]]\nat = \"1s\"\ndo = \"kill\"\ntarget = \"any\"\nfor = \"1s\"\nsettle = \"1s\"\nexpect = \"outage\"";
+    refused(
+        &profile("rate = \"1k/s\"\nduration = \"5s\"", &format!("{P99}\n{fault}")),
+        "the profile has faults",
+    );
     refused(&steady("\"latency.p99\" = \"> 1ms\""), "`latency.p99 > 1ms`");
     refused(&steady("\"delivery.lost\" = \">= 1\""), "leave this objective out");
     refused(&steady("\"throughput.offered\" = \">= 9k/s\""), "no rate can miss");

@@ -50,6 +50,11 @@ fn a_line_is_a_metric_a_comparison_and_a_limit() {
         ("throughput.sent", ">= 99.9% of offered"),
         ("throughput.acked", "== 100 %  of  offered "),
         ("g.throughput.delivered", ">95%of offered"),
+        ("before.latency.p99", "< 100ms"),
+        ("during.send_lag.max", "< 1ms"),
+        ("after.trading-engine.latency.p99", "< 100ms"),
+        ("fault.leader.throughput.acked", ">= 50% of offered"),
+        ("fault.latency.ack.p99", "< 1s"), // so may a fault
     ] {
         assert!(parse(name, requirement).is_ok(), "{name} {requirement}");
     }
@@ -80,6 +85,32 @@ fn errors_point_at_the_bad_part_of_a_name() {
     assert_eq!(pointed("g.windows.latency.mean", "< 1ms"), at("windows.latency.mean"));
     assert_eq!(pointed("windows.ack.p99", "< 1ms"), at("windows.ack.p99"));
     assert_eq!(pointed("", "< 1ms"), at(""));
+    assert_eq!(pointed("after.delivery.lost", "== 0"), at("after"));
+    assert_eq!(pointed("fault.leader.broker.cpu", "< 1"), at("fault.leader"));
+    assert_eq!(pointed("fault.x.g.throughput.offered", "> 1/s"), at("fault.x"));
+    assert_eq!(pointed("fault.latency.p99", "< 1ms"), at(""));
+    assert_eq!(pointed("fault..latency.p99", "< 1ms"), at(""));
+    assert_eq!(pointed("after..latency.p99", "< 1ms"), at(""));
+    assert_eq!(pointed("after.a.b.latency.p99", "< 1ms"), at("a.b"));
+    assert_eq!(pointed("after.g.ack.p99", "< 1ms"), at("g"));
+    assert_eq!(pointed("after.g.windows.latency.p99", "< 1ms"), at("windows.latency.p99"));
+}
+
+#[test]
+fn a_part_of_the_measure_phase_stands_in_front() {
+    let scope = |name: &str| parse(name, "< 1ms").expect("an objective").scope;
+    let group = |name: &str| Some(name.to_owned());
+    let leader = || When::Fault("leader".to_owned());
+    for (name, when, of) in [
+        ("latency.p99", When::Whole, None),
+        ("before.latency.p99", When::Before, None),
+        ("recovery.g.latency.p99", When::Recovery, group("g")),
+        ("fault.leader.latency.p99", leader(), None),
+        ("fault.leader.after.latency.p99", leader(), group("after")),
+        ("g.latency.p99", When::Whole, group("g")),
+    ] {
+        assert_eq!(scope(name), Scope { group: of, when, windows: false }, "{name}");
+    }
 }
 
 #[test]
@@ -117,6 +148,10 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
             text("delivery.losst", "== 0"),
             text("trading-engine.publish.unsent", "== 0"),
             text("windows.delivery.lost", "== 0"),
+            text("after.delivery.lost", "== 0"),
+            text("during.broker.cpu", "< 1"),
+            text("fault.latency.p99", "< 1ms"),
+            text("during.windows.latency.p99", "< 1ms"),
             text("delivery.lost", "= 0"),
             text("latency.p99", "< 100"),
             text("latency.p99", "< 10k/s"),
@@ -126,11 +161,15 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
         ]
         .join("\n"),
         @r#"
-    `latncy.p99` is not a metric; expected [group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker`, `harness`, `unavailable` or `recovery`; did you mean `latency.p99`?
+    `latncy.p99` is not a metric; expected [part.][group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker`, `harness`, `unavailable` or `recovery`; did you mean `latency.p99`?
     `p9999` is not a statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
     `losst` is not a figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
     `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`, `unavailable.time`, `unavailable.longest`
     `delivery.lost` cannot be judged window by window; expected `windows.` with `max` or a percentile of latency, such as `windows.latency.p99`
+    `delivery.lost` counts events of the whole run, since an event of one part may arrive in another; expected `delivery.lost` without `after.`, or a time or a throughput, such as `after.latency.p99`
+    `broker.cpu` is a figure of the whole run; expected `broker.cpu` without `during.`, or a time or a throughput, such as `during.latency.p99`
+    the name of a fault is missing; expected `fault.NAME.latency.p99` with the name of a fault of the profile
+    `windows.` takes each second of the measure phase, not of `during`; expected either a part of the measure phase or `windows.`
     `=` is not a comparison; expected `<`, `<=`, `==`, `>=` or `>` in front of the limit; did you mean `==`?
     `100` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
     `10k/s` does not fit `latency.p99`; expected a duration such as "100ms", "3s", "5m" or "1h"
@@ -182,15 +221,27 @@ fn limit(kind: Kind, n: u32) -> Value {
     }
 }
 
+fn reserved(group: &str) -> bool {
+    ["windows", "before", "during", "recovery", "after", "fault"].contains(&group)
+}
+
 pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
     let group = proptest::option::of(
-        "[a-z][a-z0-9-]{0,12}".prop_filter("`windows` is not a group", |g| g != "windows"),
+        "[a-z][a-z0-9-]{0,12}".prop_filter("a word of the grammar is not a group", |g| !reserved(g)),
     );
     let ops = prop::sample::select(OPS.to_vec());
-    (group, any::<bool>(), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
-        |(group, windows, metric, op, n, share)| {
-            let windows =
-                windows && matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max));
+    let fault = "[a-z][a-z0-9-]{0,12}".prop_map(When::Fault);
+    let part = prop_oneof![
+        2 => Just(When::Whole),
+        1 => prop::sample::select(When::PARTS.to_vec()),
+        1 => fault,
+    ];
+    (group, (any::<bool>(), part), metrics(), ops, 1_u32.., 1_u64..=100_000).prop_map(
+        |(group, (windows, part), metric, op, n, share)| {
+            let when = if metric.of_a_part(&part) { part } else { When::Whole };
+            let windows = windows
+                && when == When::Whole
+                && matches!(metric, Metric::Time(Timing::Latency, Stat::Quantile(_) | Stat::Max));
             let relative = share % 2 == 0
                 && matches!(metric, Metric::Throughput(throughput) if throughput != Throughput::Offered);
             let limit = if relative {
@@ -199,7 +250,7 @@ pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
                 limit(metric.kind(), n)
             };
             Objective {
-                scope: Scope { group: group.filter(|_| metric.of_a_group()), windows, ..Scope::default() },
+                scope: Scope { group: group.filter(|_| metric.of_a_group()), when, windows },
                 metric,
                 op,
                 limit,
@@ -227,7 +278,7 @@ proptest! {
 
     #[test]
     fn near_misses_point_into_the_text(
-        name in "(windows|latency|delivery|g|p99|lost|\\.){0,7}",
+        name in "(windows|after|fault|latency|delivery|g|p99|lost|\\.){0,7}",
         requirement in "(<|=|>| |1|ms|in|%|99|/s|\\.|é){0,9}",
     ) {
         if let Err(error) = parse(&name, &requirement) {

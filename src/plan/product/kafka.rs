@@ -1,7 +1,7 @@
 //! Kafka, as a plan sees it.
 
 use super::{Product, Pushed, Words};
-use crate::plan::{AckMode, Acks, Bus, Sync};
+use crate::plan::{AckMode, Acks, Action, Bus, Sync};
 
 pub(super) static PRODUCT: Product = Product {
     name: "kafka",
@@ -11,6 +11,7 @@ pub(super) static PRODUCT: Product = Product {
     batching: true,
     in_memory: false,
     most_nodes: 1,
+    faults: &[Action::Kill, Action::Stop, Action::Restart],
     log: "topic",
     size_limit: "max.message.bytes",
     words: Words {

@@ -8,7 +8,7 @@ use std::fmt;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::Bus;
+use super::{Action, Bus};
 
 /// A product, as a plan sees it. The parts that only a run needs are in `session::PRODUCTS`.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub struct Product {
     pub in_memory: bool,
     /// The most servers of it that tickgate can start as a cluster; 1 if it starts no cluster.
     pub most_nodes: u32,
+    /// The faults that this version carries out on it, apart from the place of its servers.
+    pub faults: &'static [Action],
     /// What holds its events: `stream`.
     pub log: &'static str,
     /// Its own name of the limit on the size of an event.

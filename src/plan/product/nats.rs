@@ -1,7 +1,7 @@
 //! NATS, as a plan sees it.
 
 use super::{Product, Pushed, Words};
-use crate::plan::{AckMode, Bus, Publish, Sync};
+use crate::plan::{AckMode, Action, Bus, Publish, Sync};
 
 pub(super) static PRODUCT: Product = Product {
     name: "nats",
@@ -11,6 +11,17 @@ pub(super) static PRODUCT: Product = Product {
     batching: false,
     in_memory: true,
     most_nodes: 5,
+    faults: &[
+        Action::Kill,
+        Action::Stop,
+        Action::Restart,
+        Action::LameDuck,
+        Action::RollingRestart,
+        Action::StepDown,
+        Action::WriteError,
+        Action::CrashMember,
+        Action::RestartGroup,
+    ],
     log: "stream",
     size_limit: "max_payload",
     words: Words {

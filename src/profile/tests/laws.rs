@@ -4,9 +4,9 @@ use proptest::prelude::*;
 
 use super::{LEAST, plan_of};
 use crate::plan::{
-    AckMode, Arrival, Burst, Choice, Cluster, Compression, Consume, Delivery, Group, Metric, Outcome, Pacing,
-    Padding, Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing, Span, Steps, Storage, Sync,
-    Topology,
+    AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
+    Group, Metric, Outcome, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate, RetryOrder, Size,
+    Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -149,8 +149,9 @@ fn plans() -> impl Strategy<Value = Plan> {
     let groups = prop::collection::btree_set("g[a-z0-9-]{0,8}", 1..5);
     let objectives = prop::collection::vec(crate::plan::grammar::tests::objectives(), 0..8);
     let plan = loads(base).prop_flat_map(markets).prop_flat_map(buses);
-    (plan, groups, objectives, 1_u32..=64, one_of::<Delivery>()).prop_map(
-        |(mut plan, names, objectives, members, delivery)| {
+    let faults = prop::collection::vec((one_of::<Action>(), 0_usize..100, any::<u8>()), 0..4);
+    (plan, groups, objectives, (1_u32..=64, one_of::<Delivery>()), faults).prop_map(
+        |(mut plan, names, objectives, (members, delivery), faults)| {
             let partitioned = delivery == Delivery::Partitioned;
             let members = match (partitioned, plan.topology.symbol_in_subject) {
                 (true, false) => 1,
@@ -162,9 +163,11 @@ fn plans() -> impl Strategy<Value = Plan> {
                 .into_iter()
                 .map(|name| Group { name, subscribe: subscribe.clone(), members, delivery, consumer: None })
                 .collect();
+            let mut plan = faulty(plan, &faults);
             let name = plan.groups[0].name.clone();
             for mut objective in objectives {
                 objective.scope.group = objective.scope.group.map(|_| name.clone());
+                objective.scope.when = part(&plan, objective.scope.when);
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
                 let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
@@ -178,8 +181,99 @@ fn plans() -> impl Strategy<Value = Plan> {
     )
 }
 
+/// The targets that an action can have in a plan; links have pairs of them.
+fn targets(plan: &Plan, action: Action) -> Vec<Target> {
+    let group = &plan.groups[0];
+    let member = Target::Group(group.name.clone(), Some(group.members));
+    let mut nodes =
+        vec![Target::Any, Target::Connected, Target::Node(plan.cluster.nodes), Target::StreamLeader];
+    nodes.push(Target::ConsumerLeader(group.name.clone()));
+    if plan.cluster.nodes > 1 {
+        nodes.extend([Target::MetaLeader]);
+    }
+    if plan.cluster.nodes > 1 && plan.bus.replicas > 1 {
+        nodes.push(Target::Follower);
+    }
+    match action {
+        Action::CrashMember => vec![member],
+        Action::RestartGroup => vec![Target::Group(group.name.clone(), None)],
+        Action::RollingRestart => vec![Target::All],
+        Action::StepDown => {
+            let leaders = [Target::StreamLeader, Target::MetaLeader];
+            let many = plan.cluster.nodes > 1 && plan.bus.replicas > 1;
+            leaders.into_iter().filter(|_| many).collect()
+        }
+        Action::LameDuck => nodes,
+        _ => {
+            nodes.extend([Target::All, Target::Majority]);
+            nodes.extend((plan.cluster.nodes > 1).then_some(Target::Minority));
+            nodes
+        }
+    }
+}
+
+/// A legal fault of a plan in a stretch of its measure phase, if the action is possible there.
+fn fault(
+    plan: &Plan,
+    name: &str,
+    action: Action,
+    (pick, part): (usize, u8),
+    stretch: (u64, u64),
+) -> Option<Fault> {
+    let (from, width) = stretch;
+    let least = if action == Action::LameDuck { 5_000_000_000 } else { 1 };
+    let length = if action.is_instant() { 0 } else { (width / 4).max(least) };
+    let legal = targets(plan, action);
+    let target = legal.get(pick % legal.len().max(1))?.clone();
+    let links = action.is_of_links();
+    let slow = action == Action::Slow;
+    let mut fault = Fault {
+        name: name.to_owned(),
+        at: Span { ns: from + width / 8 },
+        action,
+        target: (!links).then(|| target.clone()),
+        between: links.then(|| [target, if part % 2 == 0 { Target::Others } else { Target::Clients }]),
+        length: Span { ns: length },
+        settle: Span { ns: width / 4 },
+        how: (action == Action::Partition).then_some(if part % 2 == 0 { Cut::Cut } else { Cut::Hole }),
+        way: links.then_some([Way::Both, Way::To, Way::From][usize::from(part) % 3]),
+        delay: (slow && part % 3 == 0).then_some(Span::millis(u64::from(part) + 1)),
+        jitter: (slow && part % 3 == 1).then_some(Span::millis(u64::from(part) + 1)),
+        rate: (slow && part % 3 != 1).then_some(Rate::per_second(f64::from(part) + 1.0)),
+        expect: Expect::Service,
+    };
+    if fault.quorum(plan) == Quorum::Lost {
+        fault.expect = Expect::Outage;
+    }
+    (fault.settled_at() <= from + width).then_some(fault)
+}
+
+/// Faults in a plan whose load they can be judged under.
+fn faulty(mut plan: Plan, drawn: &[(Action, usize, u8)]) -> Plan {
+    let steady = matches!(plan.load.arrival, Arrival::Constant | Arrival::Poisson | Arrival::Burst);
+    if steady && plan.load.consume == Consume::Live && !drawn.is_empty() {
+        let width = plan.load.duration.ns / u64::try_from(drawn.len()).unwrap();
+        plan.faults = (0_u64..)
+            .zip(drawn)
+            .filter_map(|(nth, &(action, pick, part))| {
+                fault(&plan, &format!("f-{nth}"), action, (pick, part), (nth * width, width))
+            })
+            .collect();
+    }
+    plan
+}
+
+/// A part of the plan's measure phase, by one of any plan.
+fn part(plan: &Plan, when: When) -> When {
+    let when = match (when, plan.faults.first()) {
+        (When::Fault(_), Some(fault)) => When::Fault(fault.name.clone()),
+        (when, _) => when,
+    };
+    if when.length(plan).is_zero() { When::Whole } else { when }
+}
+
 /// Pieces that a profile is made of, and some that break it.
-const PIECES: [&str; 34] = [
+const PIECES: [&str; 37] = [
     "\n",
     " ",
     "=",
@@ -205,6 +299,9 @@ const PIECES: [&str; 34] = [
     "[load]",
     "[[groups]]",
     "[groups.x]",
+    "[[faults]]",
+    "\ndo = \"kill\"\ntarget = \"any\"\nfor = \"1s\"\n",
+    "\nat = \"random\"\n",
     "[objectives]",
     "latency.p99",
     "< 1ms",
@@ -282,7 +379,7 @@ proptest! {
     }
 
     #[test]
-    fn any_override_never_panics(sets in prop::collection::vec("\\PC{0,30}|[a-z_.\"=\\[\\]{} 0-9]{0,30}|(load|groups|mix|objectives|topology|bus|x)\\.[a-z.\"=]{0,10}=.{0,10}", 0..4)) {
+    fn any_override_never_panics(sets in prop::collection::vec("\\PC{0,30}|[a-z_.\"=\\[\\]{} 0-9]{0,30}|(load|groups|faults|mix|objectives|topology|bus|x)\\.[a-z.\"=]{0,10}=.{0,10}", 0..4)) {
         read_any(builtin::get("quick").expect("shipped"), &sets)?;
     }
 }

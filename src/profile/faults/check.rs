@@ -1,0 +1,329 @@
+//! Holds faults against the plan: their times, their targets, what they leave of the bus, and whether the load lets them be
+//! judged.
+
+use super::ROLES;
+use crate::load::{peak_rate, shares};
+use crate::num::u64_of;
+use crate::plan::grammar::{did_you_mean, list, nearest};
+use crate::plan::{Action, Arrival, Consume, Expect, Fault, Group, Plan, Quorum, Span, Target};
+use crate::profile::place::quoted;
+use crate::profile::section::Reader;
+
+/// A node in lame duck mode has ended after a few seconds: 2.7 s with two clients.
+pub(super) const LAME_DUCK: Span = Span::seconds(5);
+/// How long a bus may take to go on after the undo, for the size of a buffer.
+const HEALING: Span = Span::seconds(10);
+/// The most events that `bus.buffer` may hold.
+const MOST_BUFFER: u64 = 1_000_000;
+/// Availability is counted in slots of 10 ms: below this rate some have no event.
+const LEAST_RATE: f64 = 100.0;
+
+/// Checks the faults of a plan. Mistakes of single keys come first: with one of them the rest is left out.
+pub(in crate::profile) fn check(plan: &Plan, reader: &mut Reader) {
+    if plan.faults.is_empty() || !reader.sound(&["faults"]) {
+        return;
+    }
+    load(plan, reader);
+    if reader.sound(&["load.duration"]) {
+        times(plan, reader);
+    }
+    for fault in &plan.faults {
+        if !product(fault, plan, reader) || !reader.sound(&["groups", "cluster", "bus.replicas"]) {
+            continue;
+        }
+        let path = format!("faults.{}", fault.name);
+        let unfit = match &fault.between {
+            Some(ends) => ends.iter().find_map(|end| end_of_link(end, plan).map(|why| ("between", why))),
+            None => {
+                fault.target.as_ref().and_then(|target| unfit(fault, target, plan)).map(|why| ("target", why))
+            }
+        };
+        match unfit {
+            Some((key, why)) => {
+                let at = reader.at(&format!("{path}.{key}"));
+                reader.wrong(at, || why);
+            }
+            None => quorum(fault, plan, reader),
+        }
+    }
+}
+
+/// Refuses loads under which the parts of the measure phase cannot be compared, or have no times.
+fn load(plan: &Plan, reader: &mut Reader) {
+    let (key, why) = match plan.load.arrival {
+        _ if plan.load.consume == Consume::Backlog => (
+            "load.consume",
+            "`consume = \"backlog\"` receives only after the load, so no group shows when the bus was available; expected `\"live\"`",
+        ),
+        Arrival::Closed => (
+            "load.rate",
+            "with `rate = \"max\"` the bus sets the pace and a bus that fails is offered nothing, so nothing shows how long it was \
+             unavailable; expected a rate",
+        ),
+        Arrival::Ramp | Arrival::Steps => (
+            "load.arrival",
+            "the rate differs before and after a fault, so a difference in latency may come from either; expected `\"poisson\"`, \
+             `\"constant\"` or `\"burst\"`",
+        ),
+        Arrival::Constant | Arrival::Poisson | Arrival::Burst => return,
+    };
+    if reader.sound(&["load"]) {
+        let at = reader.at(key);
+        reader.wrong(at, || format!("a profile with faults cannot be judged: {why}, or no [[faults]]"));
+    }
+}
+
+/// Each fault is settled before the next one and before the end.
+fn times(plan: &Plan, reader: &mut Reader) {
+    for pair in plan.faults.windows(2) {
+        if let [first, next] = pair
+            && first.settled_at() > next.at.ns
+        {
+            let at = reader.at(&format!("faults.{}.at", next.name));
+            reader.wrong(at, || too_soon(first, next));
+        }
+    }
+    let duration = plan.load.duration;
+    for fault in plan.faults.iter().filter(|fault| fault.settled_at() > duration.ns) {
+        let at = reader.at(&format!("faults.{}.at", fault.name));
+        reader.wrong(at, || too_late(fault, duration));
+    }
+}
+
+fn too_soon(first: &Fault, next: &Fault) -> String {
+    let (undo, settled) = (Span { ns: first.undo_at() }, Span { ns: first.settled_at() });
+    let what = if undo > next.at {
+        format!("overlaps `{}`, which lasts until {undo} and", first.name)
+    } else {
+        format!("leaves `{}` no time to settle, which", first.name)
+    };
+    format!(
+        "`{}` begins at {} and {what} is settled at {settled}; expected `at` of at least {settled}, or a shorter `settle` or `for` \
+         of `{}`",
+        next.name, next.at, first.name
+    )
+}
+
+fn too_late(fault: &Fault, duration: Span) -> String {
+    let (name, needed) = (&fault.name, Span { ns: fault.settled_at() });
+    let takes = needed.ns.saturating_sub(fault.at.ns);
+    let earlier = match duration.ns.checked_sub(takes) {
+        Some(latest) => format!("`at` of at most {}, ", Span { ns: latest }),
+        None => String::new(),
+    };
+    let what = if fault.at >= duration {
+        format!("`{name}` begins at {}, outside the measure phase of {duration}", fault.at)
+    } else {
+        format!(
+            "`{name}` is settled at {needed} (`at` + `for` + `settle`), and the measure phase ends at {duration}"
+        )
+    };
+    format!(
+        "{what}; expected {earlier}`duration` of at least {needed} in [load], or a shorter `for` or `settle`"
+    )
+}
+
+/// Can this version do it to such a product? Faults of links are refused where the broker is known, for any product.
+fn product(fault: &Fault, plan: &Plan, reader: &mut Reader) -> bool {
+    let product = plan.bus.kind.product();
+    let action = fault.action;
+    if action.is_of_links() || product.faults.contains(&action) || !reader.sound(&["bus.kind"]) {
+        return true;
+    }
+    let at = reader.at(&format!("faults.{}.do", fault.name));
+    reader.wrong(at, || {
+        format!("this version injects no `{action}` on {}; expected {}", product.title, list(product.faults))
+    });
+    false
+}
+
+/// Why an end of a link does not exist.
+fn end_of_link(end: &Target, plan: &Plan) -> Option<String> {
+    match end {
+        Target::Others | Target::Clients => None,
+        Target::Group(word, _) => Some(unknown_role(word, plan, &["others", "clients"])),
+        end => missing(end, plan),
+    }
+}
+
+/// Why a target does not exist, or does not fit the action, and what would.
+fn unfit(fault: &Fault, target: &Target, plan: &Plan) -> Option<String> {
+    let action = fault.action;
+    let nodes = plan.cluster.nodes.max(1);
+    match (action, target) {
+        (Action::CrashMember | Action::RestartGroup, target) => member(action, target, &plan.groups),
+        (_, Target::Group(word, _)) => Some(unknown_role(word, plan, &[])),
+        (_, Target::Others | Target::Clients) => Some(format!(
+            "`{target}` is an end of a link, for `between` of `partition` and `slow`; expected {}",
+            list(ROLES)
+        )),
+        (Action::StepDown, Target::StreamLeader) if plan.bus.replicas < 2 => Some(
+            "`bus.replicas` is 1, so no other server can lead the stream; expected `replicas = 3` in [bus] for `step-down`"
+                .to_owned(),
+        ),
+        (Action::StepDown, Target::StreamLeader | Target::MetaLeader) => missing(target, plan),
+        (Action::StepDown, _) => {
+            Some(format!("`{target}` cannot step down; expected `stream-leader` or `meta-leader`"))
+        }
+        (Action::RollingRestart, target) => (*target != Target::All)
+            .then(|| format!("`rolling-restart` restarts every node in turn, not `{target}`; expected `all`, or `restart`")),
+        (Action::LameDuck, Target::Minority | Target::Majority | Target::All) if target.of_nodes(nodes) > 1 => {
+            Some(format!("`lame-duck` acts on one node, and `{target}` is {}; expected a single one", target.of_nodes(nodes)))
+        }
+        (_, target) => missing(target, plan),
+    }
+}
+
+/// Why a node does not exist in the plan.
+fn missing(target: &Target, plan: &Plan) -> Option<String> {
+    let (nodes, replicas) = (plan.cluster.nodes.max(1), plan.bus.replicas);
+    match target {
+        Target::Node(number) if !(1..=nodes).contains(number) => {
+            let expected = if nodes == 1 { "`node-1`".to_owned() } else { format!("`node-1` to `node-{nodes}`") };
+            Some(format!("`{target}` does not exist, since `cluster.nodes` is {nodes}; expected {expected}"))
+        }
+        Target::Follower | Target::MetaLeader | Target::Minority if nodes == 1 => Some(format!(
+            "a single server has no `{target}`; expected `node-1`, or `nodes = 3` in [cluster] with `replicas = 3` in [bus]"
+        )),
+        Target::Follower if replicas < 2 => Some(
+            "`bus.replicas` is 1, so no node follows the leader of the stream; expected `replicas = 3` in [bus], or another target"
+                .to_owned(),
+        ),
+        Target::ConsumerLeader(group) => {
+            unknown_group(group, &plan.groups, |group| format!("consumer-leader:{group}"))
+        }
+        _ => None,
+    }
+}
+
+/// Why a member or a group does not exist.
+fn member(action: Action, target: &Target, groups: &[Group]) -> Option<String> {
+    let whole = action == Action::RestartGroup;
+    let word = |group: &str| if whole { group.to_owned() } else { format!("{group}/1") };
+    let Target::Group(name, number) = target else {
+        let legal = groups.iter().map(|group| word(&group.name));
+        return Some(format!(
+            "`{action}` acts on a group's members, not on `{target}`; expected {}",
+            list(legal)
+        ));
+    };
+    let Some(group) = groups.iter().find(|group| group.name == *name) else {
+        return unknown_group(name, groups, word);
+    };
+    let members = group.members;
+    let all = if members == 1 { format!("`{name}/1`") } else { format!("`{name}/1` to `{name}/{members}`") };
+    match number {
+        Some(number) if whole => Some(format!(
+            "`restart-group` restarts all members of a group, not member {number}; expected `{name}`, or `crash-member`"
+        )),
+        None if !whole => {
+            Some(format!("`crash-member` acts on one member; expected {all}, or `restart-group`"))
+        }
+        Some(number) if !(1..=members).contains(number) => {
+            Some(format!("`{target}` does not exist, since `{name}` has {members} members; expected {all}"))
+        }
+        _ => None,
+    }
+}
+
+fn unknown_group(name: &str, groups: &[Group], word: impl Fn(&str) -> String) -> Option<String> {
+    if groups.iter().any(|group| group.name == name) {
+        return None;
+    }
+    let near = nearest(name, groups.iter().map(|group| group.name.as_str())).map(&word);
+    let words = groups.iter().map(|group| word(&group.name));
+    let expected = if groups.is_empty() { "a profile with groups".to_owned() } else { list(words) };
+    Some(format!("no group {}; expected {expected}{}", quoted(name), did_you_mean(near.as_deref())))
+}
+
+/// The message for a word that is not a node of the broker.
+fn unknown_role(word: &str, plan: &Plan, more: &[&str]) -> String {
+    let legal: Vec<&str> = ROLES.iter().chain(more).copied().collect();
+    if plan.groups.iter().any(|group| group.name == word) {
+        return format!(
+            "`{word}` is a group, not a node of the broker; expected {}, or `do` of `crash-member` or `restart-group`",
+            list(legal)
+        );
+    }
+    let near = did_you_mean(nearest(word, legal.iter().copied()));
+    format!("{} is not a node of the broker; expected {}{near}", quoted(word), list(legal))
+}
+
+/// A fault that takes the bus away must say so, and one that says so must do it.
+fn quorum(fault: &Fault, plan: &Plan, reader: &mut Reader) {
+    let (nodes, replicas) = (plan.cluster.nodes.max(1), plan.bus.replicas);
+    let (name, action) = (&fault.name, fault.action);
+    let target = fault.target.as_ref().map(ToString::to_string).unwrap_or_default();
+    match (fault.quorum(plan), fault.expect) {
+        (Quorum::Lost, Expect::Service) => {
+            let what = match fault.target.as_ref().map_or(0, |target| target.of_nodes(nodes)) {
+                _ if nodes == 1 => "there is only one server".to_owned(),
+                hit if hit < nodes - nodes / 2 => {
+                    format!("the stream has copies on {replicas} of {nodes} servers")
+                }
+                hit => format!("{hit} of {nodes} servers are no minority"),
+            };
+            let at = reader.at(&format!("faults.{name}.target"));
+            reader.wrong(at, || {
+                format!(
+                    "`{action}` of `{target}` leaves no majority, since {what}: nothing is confirmed until the undo; expected \
+                     `expect = \"outage\"` in this table, or a target that leaves a majority"
+                )
+            });
+        }
+        (Quorum::Kept, Expect::Outage) => {
+            let at = reader.at(&format!("faults.{name}.expect"));
+            reader.wrong(at, || {
+                let of = if target.is_empty() { String::new() } else { format!(" of `{target}`") };
+                format!(
+                    "`{action}`{of} leaves a majority of the {nodes} servers, so the bus is expected to go on; expected no `expect`"
+                )
+            });
+        }
+        _ => {}
+    }
+}
+
+/// What is allowed in a plan with faults, and probably a mistake.
+pub(in crate::profile) fn regrets(plan: &Plan) -> Vec<String> {
+    if plan.faults.is_empty() {
+        return Vec::new();
+    }
+    let mut found: Vec<String> = buffer(plan).into_iter().collect();
+    let rate = plan.load.rate;
+    if rate.per_second < LEAST_RATE {
+        found.push(format!(
+            "`load.rate` is {rate}: the time without service is counted in slots of 10 ms that have an event, and many have none, \
+             so it is too short; take at least {LEAST_RATE}/s"
+        ));
+    }
+    let links: Vec<&str> =
+        plan.faults.iter().filter(|f| f.action.is_of_links()).map(|fault| fault.name.as_str()).collect();
+    if !links.is_empty() {
+        found.push(format!("{}: this version injects no faults of links, and a run is refused", list(links)));
+    }
+    found
+}
+
+/// A buffer that the longest fault fills: the rest of its events are never sent.
+fn buffer(plan: &Plan) -> Option<String> {
+    let publishing = plan.faults.iter().filter(|fault| !fault.action.is_of_members());
+    let longest = publishing.max_by_key(|fault| fault.length)?;
+    let most = shares(plan).into_iter().fold(0.0, f64::max);
+    let open = Span { ns: longest.length.ns.saturating_add(HEALING.ns) };
+    let peak = peak_rate(&plan.load);
+    let needed = u64_of((peak.per_second * most * open.as_seconds()).ceil());
+    if needed <= u64::from(plan.bus.buffer) {
+        return None;
+    }
+    let what = if needed > MOST_BUFFER {
+        format!("lower `load.rate` or the `for` of `{}`, since it can be at most {MOST_BUFFER}", longest.name)
+    } else {
+        format!("set `buffer = {needed}` in [bus]")
+    };
+    Some(format!(
+        "`bus.buffer` is {}, and in {open} (`for` of `{}` and 10 s to heal) a generator has up to {needed} events to send: what does not \
+         fit is unsent; {what}",
+        plan.bus.buffer, longest.name
+    ))
+}
