@@ -1,15 +1,19 @@
 //! A Kafka that tickgate starts: one node that is broker and controller, as a child process on free loopback ports.
 
+mod cluster;
 mod locate;
+mod quorum;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::time::Duration;
 
 use base64::Engine as _;
 
+pub use cluster::KafkaCluster;
+use quorum::Leader;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 
 use super::BrokerError;
@@ -75,11 +79,47 @@ impl KafkaConfig {
     }
 }
 
+/// The place of a node in a cluster.
+#[derive(Debug, Clone)]
+struct Membership {
+    /// ID of the node, from 1.
+    id: usize,
+    /// Controller ports of all nodes, in the order of their IDs.
+    controllers: Vec<u16>,
+    /// ID of the cluster, which all stores have.
+    cluster: String,
+}
+
+impl Membership {
+    /// The only node.
+    fn alone(controller: u16) -> Self {
+        Self { id: 1, controllers: vec![controller], cluster: cluster_id() }
+    }
+
+    /// Returns the voters of the cluster's own group.
+    fn voters(&self) -> String {
+        let voter = |(id, port): (usize, &u16)| format!("{id}@127.0.0.1:{port}");
+        (1..).zip(&self.controllers).map(voter).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Returns a new ID of a cluster.
+fn cluster_id() -> String {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&random().to_be_bytes());
+    id[8..].copy_from_slice(&random().to_be_bytes());
+    // Kafka's tools would take a leading `-` for an option.
+    id[0] &= 0x7f;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
+}
+
 /// A running Kafka with its store; dropping it ends the process and removes the store.
 #[derive(Debug)]
 pub struct LocalKafka {
+    name: String,
     config: KafkaConfig,
     ports: Ports,
+    membership: Membership,
     child: Child,
 }
 
@@ -92,26 +132,36 @@ impl LocalKafka {
     pub fn start(config: KafkaConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, Storage::File, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
-        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
-        child.warn(warning);
-        child.warn(config.kafka.warning.clone());
         let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
-        let mut kafka = Self { config, ports, child };
-        kafka.format()?;
+        let mut kafka = Self::prepare(config, NAME.to_owned(), ports, Membership::alone(ports.monitor))?;
+        kafka.child.warn(warning);
+        kafka.child.warn(kafka.config.kafka.warning.clone());
+        let formatting = kafka.begin_format()?;
+        kafka.end_format(formatting)?;
         let mut attempt = 1;
         loop {
-            match kafka.launch() {
+            match kafka.launch_until_ready() {
                 Err(BrokerError::Ended { log, .. })
-                    if log.contains("Address already in use")
-                        && kafka.config.port.is_none()
-                        && attempt < PORT_ATTEMPTS =>
+                    if is_clash(&log) && kafka.config.port.is_none() && attempt < PORT_ATTEMPTS =>
                 {
                     attempt += 1;
                     kafka.ports = Ports::free(None).map_err(BrokerError::io("find a free port"))?;
+                    kafka.membership.controllers = vec![kafka.ports.monitor];
                 }
                 done => return done.map(|()| kafka),
             }
         }
+    }
+
+    /// Creates the directory of a node; formats and starts nothing.
+    fn prepare(
+        config: KafkaConfig,
+        name: String,
+        ports: Ports,
+        membership: Membership,
+    ) -> Result<Self, BrokerError> {
+        let child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
+        Ok(Self { name, config, ports, membership, child })
     }
 
     /// Returns the URL for clients: `kafka://127.0.0.1:PORT`.
@@ -202,7 +252,7 @@ impl LocalKafka {
     /// When it is not ready again in time.
     pub fn restart(&mut self) -> Result<(), BrokerError> {
         self.stop()?;
-        self.launch()
+        self.launch_until_ready()
     }
 
     /// Returns a command that runs Java with Kafka's jars; it writes only to its private directory.
@@ -222,23 +272,30 @@ impl LocalKafka {
         command
     }
 
-    /// Gives the store its identity, without which Kafka does not start.
-    fn format(&mut self) -> Result<(), BrokerError> {
+    /// Starts the tool that gives the store its identity, without which Kafka does not start.
+    fn begin_format(&mut self) -> Result<process::Child, BrokerError> {
         let file = self.write_configuration()?;
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&random().to_be_bytes());
-        id[8..].copy_from_slice(&random().to_be_bytes());
-        // Kafka's tools would take a leading `-` for an option.
-        id[0] &= 0x7f;
-        let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
         let mut command = self.java();
-        command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &id, "-c"]).arg(file);
+        // A short program: the optimising compiler would only cost.
+        command.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]);
+        command.args(["-t", &self.membership.cluster, "-c"]).arg(file);
         self.child.equip(&mut command)?;
         let starting = format!("start {}", self.config.kafka.java.display());
-        let status = spawn(command).and_then(|mut tool| tool.wait()).map_err(BrokerError::io(starting))?;
+        spawn(command).map_err(BrokerError::io(starting))
+    }
+
+    fn end_format(&self, mut tool: process::Child) -> Result<(), BrokerError> {
+        let status = tool.wait().map_err(BrokerError::io("wait for the tool that formats Kafka's store"))?;
         if status.success() { Ok(()) } else { Err(self.child.ended(status, "while it formatted its store")) }
     }
 
+    fn launch_until_ready(&mut self) -> Result<(), BrokerError> {
+        self.launch()?;
+        let (address, plain) = (self.address(), self.is_plain());
+        self.child.until_ready(READY_WITHIN, || answers(address, plain))
+    }
+
+    /// Starts the process, and does not wait until it is ready.
     fn launch(&mut self) -> Result<(), BrokerError> {
         let file = self.write_configuration()?;
         let megabytes = self.config.heap.bytes >> 20;
@@ -254,11 +311,27 @@ impl LocalKafka {
         command
             .args(["-XX:+ExplicitGCInvokesConcurrent", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka"])
             .arg(file);
-        self.child.launch(command)?;
-        let address = (Ipv4Addr::LOCALHOST, self.ports.client).into();
-        let plain =
-            !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
-        self.child.until_ready(READY_WITHIN, || answers(address, plain))
+        self.child.launch(command).map(|_| ())
+    }
+
+    fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.client).into()
+    }
+
+    fn is_plain(&self) -> bool {
+        !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL")
+    }
+
+    /// Asks the node who leads the cluster's own group.
+    fn leader(&self) -> Result<Leader, String> {
+        if !answers(self.address(), self.is_plain()) {
+            return Err("does not answer".to_owned());
+        }
+        let password = match &self.config.entry {
+            Entry::Open => None,
+            Entry::Password(password) => Some(password),
+        };
+        quorum::leader(self.address(), password).map_err(|error| format!("sees no controller ({error})"))
     }
 
     fn write_configuration(&self) -> Result<PathBuf, BrokerError> {
@@ -270,14 +343,17 @@ impl LocalKafka {
 
     fn configuration(&self) -> String {
         let Ports { client, monitor: controller } = self.ports;
+        let nodes = self.membership.controllers.len();
+        // As many copies of Kafka's own topics as of the run's, and as many in step as make a majority.
+        let (copies, in_step) = (nodes.min(3), nodes.min(3) / 2 + 1);
         let (protocol, users) = match &self.config.entry {
             Entry::Open => ("PLAINTEXT", String::new()),
             Entry::Password(password) => ("SASL_PLAINTEXT", users(password)),
         };
         format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             node.id={id}\n\
+             controller.quorum.voters={voters}\n\
              controller.listener.names=CONTROLLER\n\
              inter.broker.listener.name=CLIENT\n\
              listeners=CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}\n\
@@ -286,16 +362,18 @@ impl LocalKafka {
              {users}\
              log.dirs={store}\n\
              auto.create.topics.enable=false\n\
-             offsets.topic.replication.factor=1\n\
+             offsets.topic.replication.factor={copies}\n\
              offsets.topic.num.partitions=4\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
-             share.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\n\
+             transaction.state.log.replication.factor={copies}\n\
+             transaction.state.log.min.isr={in_step}\n\
+             share.coordinator.state.topic.replication.factor={copies}\n\
+             share.coordinator.state.topic.min.isr={in_step}\n\
              group.initial.rebalance.delay.ms=0\n\
              broker.session.timeout.ms={SESSION_MS}\n\
              broker.heartbeat.interval.ms=500\n\
              {extra}\n",
+            id = self.membership.id,
+            voters = self.membership.voters(),
             store = escaped(&self.store()),
             extra = self
                 .config
@@ -309,7 +387,7 @@ impl LocalKafka {
 impl Server for LocalKafka {
     fn nodes(&self) -> Vec<Node> {
         vec![Node {
-            name: NAME.into(),
+            name: self.name.clone(),
             address: format!("127.0.0.1:{}", self.ports.client),
             pid: self.pid(),
             container: None,
@@ -345,7 +423,7 @@ impl Server for LocalKafka {
     }
 
     fn meters(&self) -> Vec<(String, Meter)> {
-        vec![(NAME.into(), self.child.meter())]
+        vec![(self.name.clone(), self.child.meter())]
     }
 
     fn warnings(&self) -> &[String] {
@@ -359,6 +437,11 @@ impl Server for LocalKafka {
     fn stores(&self) -> Vec<PathBuf> {
         vec![self.store()]
     }
+}
+
+/// Returns whether a node ended because another process took a port that was free before.
+fn is_clash(log: &str) -> bool {
+    log.contains("Address already in use")
 }
 
 /// Returns the line of a broker's JAAS configuration for one password, which is used by the only user and by the broker
