@@ -5,11 +5,13 @@
 
 #[cfg(feature = "containers")]
 mod container;
+mod cluster;
 mod entry;
 mod kafka;
 mod nats;
 mod nodes;
 mod process;
+mod roles;
 mod server;
 
 use std::io;
@@ -18,7 +20,9 @@ use std::path::PathBuf;
 #[cfg(feature = "containers")]
 pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
-pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
+pub use kafka::{
+    Kafka, KafkaCluster, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka,
+};
 pub use nats::{
     ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
     LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, observe,
@@ -27,7 +31,8 @@ pub use nats::{
 pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
-pub use server::{Died, Node, Server, Shared, node_log};
+pub use roles::{Asset, Claim, Known, Probe, leader};
+pub use server::{Deed, Died, Node, Server, Shared, node_log};
 
 /// Error of a broker: the cause and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +125,12 @@ pub enum BrokerError {
     },
     /// The nodes of a cluster do not agree in time.
     #[error(
-        "the cluster of {nodes} nats-servers was not ready within {seconds} s: {missing}; see the nodes' logs, and check \
+        "the cluster of {nodes} {servers} was not ready within {seconds} s: {missing}; see the nodes' logs, and check \
          that the machine has CPU time for {nodes} servers"
     )]
     ClusterNotReady {
+        /// The product, in the plural.
+        servers: &'static str,
         /// Number of nodes.
         nodes: usize,
         /// Time that they had, seconds.
@@ -219,6 +226,9 @@ pub enum BrokerError {
         /// Number of nodes.
         nodes: usize,
     },
+    /// The broker's nodes cannot be acted on in that way.
+    #[error("nodes of this broker cannot be acted on in that way")]
+    NoSuchControl,
     /// Interrupted before the broker was ready.
     #[error("interrupted while the broker was started; nothing was measured")]
     Interrupted,

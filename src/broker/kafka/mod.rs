@@ -8,20 +8,22 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 
 pub use cluster::KafkaCluster;
-use quorum::Leader;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
+use quorum::Leader;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
 use super::process::child::{Child, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
-use super::server::{Node, Server, only};
+use super::roles::{Asset, Claim, Probe};
+use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
 
@@ -140,7 +142,7 @@ impl LocalKafka {
         kafka.end_format(formatting)?;
         let mut attempt = 1;
         loop {
-            match kafka.launch_until_ready() {
+            match kafka.launch() {
                 Err(BrokerError::Ended { log, .. })
                     if is_clash(&log) && kafka.config.port.is_none() && attempt < PORT_ATTEMPTS =>
                 {
@@ -252,7 +254,7 @@ impl LocalKafka {
     /// When it is not ready again in time.
     pub fn restart(&mut self) -> Result<(), BrokerError> {
         self.stop()?;
-        self.launch_until_ready()
+        self.launch()
     }
 
     /// Returns a command that runs Java with Kafka's jars; it writes only to its private directory.
@@ -289,14 +291,27 @@ impl LocalKafka {
         if status.success() { Ok(()) } else { Err(self.child.ended(status, "while it formatted its store")) }
     }
 
-    fn launch_until_ready(&mut self) -> Result<(), BrokerError> {
-        self.launch()?;
-        let (address, plain) = (self.address(), self.is_plain());
-        self.child.until_ready(READY_WITHIN, || answers(address, plain))
+    /// Starts the process, and waits until it is ready.
+    fn launch(&mut self) -> Result<(), BrokerError> {
+        self.begin()?;
+        let endpoint = self.endpoint();
+        self.child.until_ready(READY_WITHIN, || endpoint.answers())
     }
 
-    /// Starts the process, and does not wait until it is ready.
-    fn launch(&mut self) -> Result<(), BrokerError> {
+    /// Returns where clients reach it, and how they get in.
+    fn endpoint(&self) -> KafkaEndpoint {
+        let plain =
+            !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
+        KafkaEndpoint {
+            name: self.name.clone(),
+            address: (Ipv4Addr::LOCALHOST, self.ports.client).into(),
+            plain,
+            entry: self.config.entry.clone(),
+        }
+    }
+
+    /// Starts the process, without waiting until it is ready.
+    fn begin(&mut self) -> Result<(), BrokerError> {
         let file = self.write_configuration()?;
         let megabytes = self.config.heap.bytes >> 20;
         let mut command = self.java();
@@ -312,26 +327,6 @@ impl LocalKafka {
             .args(["-XX:+ExplicitGCInvokesConcurrent", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka"])
             .arg(file);
         self.child.launch(command).map(|_| ())
-    }
-
-    fn address(&self) -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, self.ports.client).into()
-    }
-
-    fn is_plain(&self) -> bool {
-        !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL")
-    }
-
-    /// Asks the node who leads the cluster's own group.
-    fn leader(&self) -> Result<Leader, String> {
-        if !answers(self.address(), self.is_plain()) {
-            return Err("does not answer".to_owned());
-        }
-        let password = match &self.config.entry {
-            Entry::Open => None,
-            Entry::Password(password) => Some(password),
-        };
-        quorum::leader(self.address(), password).map_err(|error| format!("sees no controller ({error})"))
     }
 
     fn write_configuration(&self) -> Result<PathBuf, BrokerError> {
@@ -384,6 +379,63 @@ impl LocalKafka {
     }
 }
 
+/// Where clients reach a Kafka, and how they get in.
+#[derive(Debug, Clone)]
+struct KafkaEndpoint {
+    name: String,
+    address: SocketAddr,
+    plain: bool,
+    entry: Entry,
+}
+
+impl KafkaEndpoint {
+    fn answers(&self) -> bool {
+        answers(self.address, self.plain)
+    }
+
+    /// Asks the node who leads the cluster's own group: the active controller.
+    fn leader(&self) -> Result<Leader, String> {
+        if !self.answers() {
+            return Err("does not answer".to_owned());
+        }
+        let password = match &self.entry {
+            Entry::Open => None,
+            Entry::Password(password) => Some(password),
+        };
+        quorum::leader(self.address, password).map_err(|error| format!("sees no controller ({error})"))
+    }
+}
+
+impl Probe for KafkaEndpoint {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, BrokerError> {
+        // A single node leads everything. With TLS the question cannot be asked.
+        if self.name == NAME || !self.plain {
+            return Ok(Vec::new());
+        }
+        let leader = self
+            .leader()
+            .map_err(|problem| BrokerError::Monitor { url: self.address.to_string(), problem })?;
+        Ok(vec![Claim {
+            by: self.name.clone(),
+            asset: Asset::Meta,
+            leader: format!("{NAME}-{}", leader.id),
+            since: None,
+        }])
+    }
+
+    fn clients(&self) -> Result<Vec<String>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    fn is_healthy(&self) -> bool {
+        if self.name == NAME { self.answers() } else { self.leader().is_ok() }
+    }
+}
+
 impl Server for LocalKafka {
     fn nodes(&self) -> Vec<Node> {
         vec![Node {
@@ -399,7 +451,7 @@ impl Server for LocalKafka {
     }
 
     fn alive(&mut self) -> Result<(), BrokerError> {
-        self.alive()
+        self.child.alive_unless_expected()
     }
 
     fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
@@ -416,6 +468,38 @@ impl Server for LocalKafka {
 
     fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
         only(node).and_then(|()| self.restart())
+    }
+
+    fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
+        only(node).and_then(|()| match deed {
+            Deed::Terminate => self.child.carry_out(deed),
+            // There is no such mode, and no test of failing writes.
+            Deed::LameDuck | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+        })
+    }
+
+    fn expect_end(&mut self, _: usize, expected: bool) {
+        self.child.expect_end(expected);
+    }
+
+    fn launch(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.begin())
+    }
+
+    fn is_open(&mut self, node: usize) -> Result<bool, BrokerError> {
+        only(node)?;
+        match self.child.exit_status()? {
+            Some(status) => Err(self.child.ended(status, "before it was ready")),
+            None => Ok(self.endpoint().answers()),
+        }
+    }
+
+    fn runs(&mut self, _: usize) -> bool {
+        self.child.runs()
+    }
+
+    fn probes(&self) -> Vec<Arc<dyn Probe>> {
+        vec![Arc::new(self.endpoint())]
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

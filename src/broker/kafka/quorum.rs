@@ -120,7 +120,8 @@ fn read_leader(answer: &[u8]) -> io::Result<Leader> {
     let [0, rest @ ..] = answer else { return Err(invalid()) };
     no_error(rest)?;
     // One topic, of which one partition.
-    let rest = rest.get(2..).and_then(|rest| rest.strip_prefix(&[2, compact(TOPIC.len())])).ok_or_else(invalid)?;
+    let rest =
+        rest.get(2..).and_then(|rest| rest.strip_prefix(&[2, compact(TOPIC.len())])).ok_or_else(invalid)?;
     let rest = rest.strip_prefix(TOPIC).and_then(|rest| rest.strip_prefix(&[2])).ok_or_else(invalid)?;
     let rest = rest.strip_prefix(&[0, 0, 0, 0]).ok_or_else(invalid)?;
     no_error(rest)?;
@@ -138,13 +139,15 @@ pub(in crate::broker) fn missing(views: &[(String, Result<Leader, String>)]) -> 
         .iter()
         .filter_map(|(name, seen)| seen.as_ref().err().map(|problem| format!("{name} {problem}")))
         .collect();
-    let mut ids: Vec<i32> = views.iter().filter_map(|(_, seen)| seen.as_ref().ok().map(|leader| leader.id)).collect();
+    let mut ids: Vec<i32> =
+        views.iter().filter_map(|(_, seen)| seen.as_ref().ok().map(|leader| leader.id)).collect();
     ids.dedup();
     if ids.len() > 1 {
         let each = views.iter().filter_map(|(name, seen)| {
             seen.as_ref().ok().map(|leader| format!("{name} sees node {}", leader.id))
         });
-        missing.push(format!("the nodes see different controllers ({})", each.collect::<Vec<_>>().join(", ")));
+        missing
+            .push(format!("the nodes see different controllers ({})", each.collect::<Vec<_>>().join(", ")));
     }
     missing
 }
@@ -183,8 +186,15 @@ mod tests {
         };
         assert_eq!(missing(&[view("kafka-1", Ok(2)), view("kafka-2", Ok(2))]), Vec::<String>::new());
         assert_eq!(
-            missing(&[view("kafka-1", Ok(2)), view("kafka-2", Ok(1)), view("kafka-3", Err("does not answer"))]),
-            ["kafka-3 does not answer", "the nodes see different controllers (kafka-1 sees node 2, kafka-2 sees node 1)"]
+            missing(&[
+                view("kafka-1", Ok(2)),
+                view("kafka-2", Ok(1)),
+                view("kafka-3", Err("does not answer"))
+            ]),
+            [
+                "kafka-3 does not answer",
+                "the nodes see different controllers (kafka-1 sees node 2, kafka-2 sees node 1)"
+            ]
         );
     }
 }
