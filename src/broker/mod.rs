@@ -5,6 +5,7 @@
 
 #[cfg(feature = "containers")]
 mod container;
+mod cluster;
 mod entry;
 mod kafka;
 mod nats;
@@ -19,7 +20,9 @@ use std::path::PathBuf;
 #[cfg(feature = "containers")]
 pub use container::{Container, ContainerConfig, Image, reap};
 pub use entry::{Entry, Password};
-pub use kafka::{Kafka, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka};
+pub use kafka::{
+    Kafka, KafkaCluster, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka,
+};
 pub use nats::{
     ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
     LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, observe,
@@ -122,10 +125,12 @@ pub enum BrokerError {
     },
     /// The nodes of a cluster do not agree in time.
     #[error(
-        "the cluster of {nodes} nats-servers was not ready within {seconds} s: {missing}; see the nodes' logs, and check \
+        "the cluster of {nodes} {servers} was not ready within {seconds} s: {missing}; see the nodes' logs, and check \
          that the machine has CPU time for {nodes} servers"
     )]
     ClusterNotReady {
+        /// The product, in the plural.
+        servers: &'static str,
         /// Number of nodes.
         nodes: usize,
         /// Time that they had, seconds.

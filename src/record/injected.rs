@@ -1,6 +1,6 @@
 //! A recorded fault in words and as a stretch of time, for claims and reports.
 
-use super::{Effect, Fault, GroupOutage, Injection};
+use super::{Effect, Fault, GroupOutage, Injection, Recovered};
 use crate::num::show;
 use crate::plan::Ns;
 
@@ -67,12 +67,10 @@ impl Fault {
     #[must_use]
     pub fn recovery(&self) -> Recovery {
         let Some(effect) = &self.effect else { return Recovery::Unknown };
-        match effect.recovery_ns {
-            Some(after) => Recovery::Reached(after),
-            None if effect.observed_ns >= self.settled_ns.saturating_sub(self.planned_ns) => {
-                Recovery::NotReached(effect.observed_ns)
-            }
-            None => Recovery::Unknown,
+        match (effect.recovered, effect.recovery_ns) {
+            (Recovered::Yes, Some(after)) => Recovery::Reached(after),
+            (Recovered::No, _) => Recovery::NotReached(effect.observed_ns),
+            _ => Recovery::Unknown,
         }
     }
 

@@ -7,12 +7,13 @@ use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
-use crate::broker::{BrokerError, Entry, KafkaConfig, LocalKafka, Server, locate_kafka};
+use crate::broker::{BrokerError, Entry, KafkaCluster, KafkaConfig, LocalKafka, Server, locate_kafka};
 use crate::bus::kafka::{self, Access, KafkaBus, KafkaCleaner, Pem, Sasl, Setup, TlsFiles};
 use crate::bus::leftover::Cleaner;
 use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::market;
+use crate::num;
 use crate::plan::BatchCompression;
 use crate::record::Record;
 use crate::run;
@@ -75,7 +76,12 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     // The stored size of compressed events is not known in advance.
     let known = plan.bus.kafka.compression == BatchCompression::None;
     config.needed = if known { run::memory::store(plan).needed() } else { 0 };
-    Ok((Box::new(LocalKafka::start(config)?), None))
+    let server: Box<dyn Server> = if plan.cluster.is_single() {
+        Box::new(LocalKafka::start(config)?)
+    } else {
+        Box::new(KafkaCluster::start(&config, num::index32(plan.cluster.nodes))?)
+    };
+    Ok((server, None))
 }
 
 fn own(url: &str, entry: &Entry) -> Result<Box<dyn Target>, SessionError> {

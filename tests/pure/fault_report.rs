@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tickgate::plan::{Objective, Scope, When};
-use tickgate::record::{Fault, Faults, Fine, Injection, Record, Verdict};
+use tickgate::record::{Fault, Faults, Fine, Injection, Record, Recovered, Verdict};
 use tickgate::report::terminal::{Style, summary};
 use tickgate::report::{self, Beside};
 use tickgate::verdict::claims::{self, Support};
@@ -140,9 +140,13 @@ fn a_cluster_carries_on_if_it_recovers_in_time() {
     record.faults.injected[0].effect.as_mut().unwrap().groups[0].outage.unavailable_ns = 10_000_000_001;
     assert_eq!(claim(&record, "clusters").1, Support::Contradicted);
     let mut record = faulted::three();
-    record.faults.injected[2].effect.as_mut().unwrap().recovery_ns = None;
+    let recovered = |record: &mut Record, recovered| {
+        let effect = record.faults.injected[2].effect.as_mut().unwrap();
+        (effect.recovered, effect.recovery_ns) = (recovered, None);
+    };
+    recovered(&mut record, Recovered::No);
     assert_eq!(claim(&record, "clusters").1, Support::Contradicted, "observed to its end");
-    record.faults.injected[2].effect.as_mut().unwrap().observed_ns = 1;
+    recovered(&mut record, Recovered::Unknown);
     assert_eq!(claim(&record, "clusters").1, Support::NotTested);
     assert_eq!(claim(&record, "before and after").1, Support::Supported);
 }

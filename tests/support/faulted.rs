@@ -67,6 +67,7 @@ fn effect(groups: &[String], length: u64, refused: u64) -> Effect {
         resent: refused / 3,
         publishing: down.publishing,
         groups: down.groups,
+        recovered: tickgate::record::Recovered::Yes,
         recovery_ns: Some(length * SECOND + 1_300 * MS),
         after_undo_ns: Some(1_260 * MS),
         observed_ns: length * SECOND + 10 * SECOND,
@@ -216,8 +217,12 @@ pub fn outcomes() -> Record {
     let (mut record, groups) = base("outcomes", 60);
     let all = Injection::ALL.into_iter().zip(0..).map(|(outcome, n)| {
         let whole = fault(outcome.as_str(), "kill", "node-2", 5 + n * 9, 3, 5);
-        let effect =
-            (n < 2).then(|| Effect { recovery_ns: None, after_undo_ns: None, ..effect(&groups, 3, 900) });
+        let effect = (n < 2).then(|| Effect {
+            recovered: tickgate::record::Recovered::No,
+            recovery_ns: None,
+            after_undo_ns: None,
+            ..effect(&groups, 3, 900)
+        });
         Fault {
             outcome,
             reason: (outcome != Injection::Done).then(|| format!("why it was {}", outcome.as_str())),

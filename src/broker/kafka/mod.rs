@@ -1,24 +1,28 @@
 //! A Kafka that tickgate starts: one node that is broker and controller, as a child process on free loopback ports.
 
+mod cluster;
 mod locate;
+mod quorum;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{self, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
 
+pub use cluster::KafkaCluster;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
+use quorum::Leader;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
 use super::process::child::{Child, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
-use super::roles::{Claim, Probe};
+use super::roles::{Asset, Claim, Probe};
 use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
@@ -77,11 +81,47 @@ impl KafkaConfig {
     }
 }
 
+/// The place of a node in a cluster.
+#[derive(Debug, Clone)]
+struct Membership {
+    /// ID of the node, from 1.
+    id: usize,
+    /// Controller ports of all nodes, in the order of their IDs.
+    controllers: Vec<u16>,
+    /// ID of the cluster, which all stores have.
+    cluster: String,
+}
+
+impl Membership {
+    /// The only node.
+    fn alone(controller: u16) -> Self {
+        Self { id: 1, controllers: vec![controller], cluster: cluster_id() }
+    }
+
+    /// Returns the voters of the cluster's own group.
+    fn voters(&self) -> String {
+        let voter = |(id, port): (usize, &u16)| format!("{id}@127.0.0.1:{port}");
+        (1..).zip(&self.controllers).map(voter).collect::<Vec<_>>().join(",")
+    }
+}
+
+/// Returns a new ID of a cluster.
+fn cluster_id() -> String {
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(&random().to_be_bytes());
+    id[8..].copy_from_slice(&random().to_be_bytes());
+    // Kafka's tools would take a leading `-` for an option.
+    id[0] &= 0x7f;
+    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id)
+}
+
 /// A running Kafka with its store; dropping it ends the process and removes the store.
 #[derive(Debug)]
 pub struct LocalKafka {
+    name: String,
     config: KafkaConfig,
     ports: Ports,
+    membership: Membership,
     child: Child,
 }
 
@@ -94,26 +134,36 @@ impl LocalKafka {
     pub fn start(config: KafkaConfig) -> Result<Self, BrokerError> {
         let warning = check_store(&config.store_parent, Storage::File, config.sync)?;
         check_room(&config.store_parent, config.needed)?;
-        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
-        child.warn(warning);
-        child.warn(config.kafka.warning.clone());
         let ports = Ports::free(config.port).map_err(BrokerError::io("find a free port"))?;
-        let mut kafka = Self { config, ports, child };
-        kafka.format()?;
+        let mut kafka = Self::prepare(config, NAME.to_owned(), ports, Membership::alone(ports.monitor))?;
+        kafka.child.warn(warning);
+        kafka.child.warn(kafka.config.kafka.warning.clone());
+        let formatting = kafka.begin_format()?;
+        kafka.end_format(formatting)?;
         let mut attempt = 1;
         loop {
             match kafka.launch() {
                 Err(BrokerError::Ended { log, .. })
-                    if log.contains("Address already in use")
-                        && kafka.config.port.is_none()
-                        && attempt < PORT_ATTEMPTS =>
+                    if is_clash(&log) && kafka.config.port.is_none() && attempt < PORT_ATTEMPTS =>
                 {
                     attempt += 1;
                     kafka.ports = Ports::free(None).map_err(BrokerError::io("find a free port"))?;
+                    kafka.membership.controllers = vec![kafka.ports.monitor];
                 }
                 done => return done.map(|()| kafka),
             }
         }
+    }
+
+    /// Creates the directory of a node; formats and starts nothing.
+    fn prepare(
+        config: KafkaConfig,
+        name: String,
+        ports: Ports,
+        membership: Membership,
+    ) -> Result<Self, BrokerError> {
+        let child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
+        Ok(Self { name, config, ports, membership, child })
     }
 
     /// Returns the URL for clients: `kafka://127.0.0.1:PORT`.
@@ -224,34 +274,40 @@ impl LocalKafka {
         command
     }
 
-    /// Gives the store its identity, without which Kafka does not start.
-    fn format(&mut self) -> Result<(), BrokerError> {
+    /// Starts the tool that gives the store its identity, without which Kafka does not start.
+    fn begin_format(&mut self) -> Result<process::Child, BrokerError> {
         let file = self.write_configuration()?;
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(&random().to_be_bytes());
-        id[8..].copy_from_slice(&random().to_be_bytes());
-        // Kafka's tools would take a leading `-` for an option.
-        id[0] &= 0x7f;
-        let id = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(id);
         let mut command = self.java();
-        command.args(["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", &id, "-c"]).arg(file);
+        // A short program: the optimising compiler would only cost.
+        command.args(["-XX:TieredStopAtLevel=1", "kafka.tools.StorageTool", "format", "--ignore-formatted"]);
+        command.args(["-t", &self.membership.cluster, "-c"]).arg(file);
         self.child.equip(&mut command)?;
         let starting = format!("start {}", self.config.kafka.java.display());
-        let status = spawn(command).and_then(|mut tool| tool.wait()).map_err(BrokerError::io(starting))?;
+        spawn(command).map_err(BrokerError::io(starting))
+    }
+
+    fn end_format(&self, mut tool: process::Child) -> Result<(), BrokerError> {
+        let status = tool.wait().map_err(BrokerError::io("wait for the tool that formats Kafka's store"))?;
         if status.success() { Ok(()) } else { Err(self.child.ended(status, "while it formatted its store")) }
     }
 
+    /// Starts the process, and waits until it is ready.
     fn launch(&mut self) -> Result<(), BrokerError> {
         self.begin()?;
         let endpoint = self.endpoint();
         self.child.until_ready(READY_WITHIN, || endpoint.answers())
     }
 
-    /// Returns where clients reach it.
+    /// Returns where clients reach it, and how they get in.
     fn endpoint(&self) -> KafkaEndpoint {
         let plain =
             !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
-        KafkaEndpoint { address: (Ipv4Addr::LOCALHOST, self.ports.client).into(), plain }
+        KafkaEndpoint {
+            name: self.name.clone(),
+            address: (Ipv4Addr::LOCALHOST, self.ports.client).into(),
+            plain,
+            entry: self.config.entry.clone(),
+        }
     }
 
     /// Starts the process, without waiting until it is ready.
@@ -282,14 +338,17 @@ impl LocalKafka {
 
     fn configuration(&self) -> String {
         let Ports { client, monitor: controller } = self.ports;
+        let nodes = self.membership.controllers.len();
+        // As many copies of Kafka's own topics as of the run's, and as many in step as make a majority.
+        let (copies, in_step) = (nodes.min(3), nodes.min(3) / 2 + 1);
         let (protocol, users) = match &self.config.entry {
             Entry::Open => ("PLAINTEXT", String::new()),
             Entry::Password(password) => ("SASL_PLAINTEXT", users(password)),
         };
         format!(
             "process.roles=broker,controller\n\
-             node.id=1\n\
-             controller.quorum.voters=1@127.0.0.1:{controller}\n\
+             node.id={id}\n\
+             controller.quorum.voters={voters}\n\
              controller.listener.names=CONTROLLER\n\
              inter.broker.listener.name=CLIENT\n\
              listeners=CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}\n\
@@ -298,16 +357,18 @@ impl LocalKafka {
              {users}\
              log.dirs={store}\n\
              auto.create.topics.enable=false\n\
-             offsets.topic.replication.factor=1\n\
+             offsets.topic.replication.factor={copies}\n\
              offsets.topic.num.partitions=4\n\
-             transaction.state.log.replication.factor=1\n\
-             transaction.state.log.min.isr=1\n\
-             share.coordinator.state.topic.replication.factor=1\n\
-             share.coordinator.state.topic.min.isr=1\n\
+             transaction.state.log.replication.factor={copies}\n\
+             transaction.state.log.min.isr={in_step}\n\
+             share.coordinator.state.topic.replication.factor={copies}\n\
+             share.coordinator.state.topic.min.isr={in_step}\n\
              group.initial.rebalance.delay.ms=0\n\
              broker.session.timeout.ms={SESSION_MS}\n\
              broker.heartbeat.interval.ms=500\n\
              {extra}\n",
+            id = self.membership.id,
+            voters = self.membership.voters(),
             store = escaped(&self.store()),
             extra = self
                 .config
@@ -318,26 +379,52 @@ impl LocalKafka {
     }
 }
 
-/// Where clients reach a Kafka of a single node, which therefore leads everything.
-#[derive(Debug, Clone, Copy)]
+/// Where clients reach a Kafka, and how they get in.
+#[derive(Debug, Clone)]
 struct KafkaEndpoint {
+    name: String,
     address: SocketAddr,
     plain: bool,
+    entry: Entry,
 }
 
 impl KafkaEndpoint {
     fn answers(&self) -> bool {
         answers(self.address, self.plain)
     }
+
+    /// Asks the node who leads the cluster's own group: the active controller.
+    fn leader(&self) -> Result<Leader, String> {
+        if !self.answers() {
+            return Err("does not answer".to_owned());
+        }
+        let password = match &self.entry {
+            Entry::Open => None,
+            Entry::Password(password) => Some(password),
+        };
+        quorum::leader(self.address, password).map_err(|error| format!("sees no controller ({error})"))
+    }
 }
 
 impl Probe for KafkaEndpoint {
     fn name(&self) -> &str {
-        NAME
+        &self.name
     }
 
     fn claims(&self) -> Result<Vec<Claim>, BrokerError> {
-        Ok(Vec::new())
+        // A single node leads everything. With TLS the question cannot be asked.
+        if self.name == NAME || !self.plain {
+            return Ok(Vec::new());
+        }
+        let leader = self
+            .leader()
+            .map_err(|problem| BrokerError::Monitor { url: self.address.to_string(), problem })?;
+        Ok(vec![Claim {
+            by: self.name.clone(),
+            asset: Asset::Meta,
+            leader: format!("{NAME}-{}", leader.id),
+            since: None,
+        }])
     }
 
     fn clients(&self) -> Result<Vec<String>, BrokerError> {
@@ -345,14 +432,14 @@ impl Probe for KafkaEndpoint {
     }
 
     fn is_healthy(&self) -> bool {
-        self.answers()
+        if self.name == NAME { self.answers() } else { self.leader().is_ok() }
     }
 }
 
 impl Server for LocalKafka {
     fn nodes(&self) -> Vec<Node> {
         vec![Node {
-            name: NAME.into(),
+            name: self.name.clone(),
             address: format!("127.0.0.1:{}", self.ports.client),
             pid: self.pid(),
             container: None,
@@ -420,7 +507,7 @@ impl Server for LocalKafka {
     }
 
     fn meters(&self) -> Vec<(String, Meter)> {
-        vec![(NAME.into(), self.child.meter())]
+        vec![(self.name.clone(), self.child.meter())]
     }
 
     fn warnings(&self) -> &[String] {
@@ -434,6 +521,11 @@ impl Server for LocalKafka {
     fn stores(&self) -> Vec<PathBuf> {
         vec![self.store()]
     }
+}
+
+/// Returns whether a node ended because another process took a port that was free before.
+fn is_clash(log: &str) -> bool {
+    log.contains("Address already in use")
 }
 
 /// Returns the line of a broker's JAAS configuration for one password, which is used by the only user and by the broker

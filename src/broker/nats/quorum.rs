@@ -5,13 +5,13 @@ use super::monitor::Meta;
 
 /// What one server of a cluster says of itself.
 #[derive(Debug, Clone, Default)]
-pub(super) struct View {
+pub(in crate::broker) struct View {
     /// Name of the server.
-    pub(super) name: String,
+    pub(in crate::broker) name: String,
     /// Why it does not count as healthy, after its name: `is not healthy (status 503)`.
-    pub(super) problem: Option<String>,
+    pub(in crate::broker) problem: Option<String>,
     /// The group that decides where streams are placed, as this server sees it.
-    pub(super) meta: Meta,
+    pub(in crate::broker) meta: Meta,
 }
 
 /// Returns what these servers lack to be ready, each with the server's name; empty if they are ready.

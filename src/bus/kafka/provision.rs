@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::metadata::Metadata;
+use rdkafka::metadata::{Metadata, MetadataTopic};
 use tokio::runtime::Runtime;
 
 use super::audit::partitions;
@@ -25,6 +25,8 @@ use crate::topology::Naming;
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum time until each partition of a new topic has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
+/// Maximum time until all copies of a new topic are in step.
+const IN_STEP_WITHIN: Duration = Duration::from_secs(60);
 /// Maximum time for the last members to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -69,6 +71,18 @@ pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result
             }
         }
     }
+}
+
+/// Describes the first partition of a topic with a copy that is not in step.
+fn behind(topic: &MetadataTopic) -> Option<String> {
+    let mut partitions = topic.partitions().iter();
+    let partition = partitions.find(|partition| partition.isr().len() < partition.replicas().len())?;
+    Some(format!(
+        "{} of {} of partition {}",
+        partition.isr().len(),
+        partition.replicas().len(),
+        partition.id()
+    ))
 }
 
 /// Returns the error for a cluster that answered with an address that cannot be reached. The client's messages begin
@@ -256,7 +270,10 @@ impl Admin<'_> {
                     std::thread::sleep(Duration::from_millis(200));
                 }
                 Some((topic, code)) => return Err(refused(&topic, code, plan, self.names)),
-                None => return self.until_led(control),
+                None => {
+                    self.until_led(control)?;
+                    return if plan.bus.replicas > 1 { self.until_in_step(control) } else { Ok(()) };
+                }
             }
         }
     }
@@ -270,8 +287,7 @@ impl Admin<'_> {
         let metadata = control.fetch_metadata(None, PATIENCE).map_err(|error| {
             explain(&control.context().0, &format!("cannot ask for the cluster's topics: {error}"))
         })?;
-        let there: BTreeSet<&str> =
-            metadata.topics().iter().map(rdkafka::metadata::MetadataTopic::name).collect();
+        let there: BTreeSet<&str> = metadata.topics().iter().map(MetadataTopic::name).collect();
         match self.names.topics().iter().find(|topic| there.contains(topic.as_str())) {
             Some(topic) => Err(refused(topic, Code::TopicAlreadyExists, plan, self.names)),
             None => Ok(()),
@@ -305,6 +321,26 @@ impl Admin<'_> {
                     // Refreshes the client's cached metadata, which dates from before the leader election.
                     let _ = control.fetch_metadata(Some(topic), Duration::from_secs(1));
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until all copies of each partition are in step: before that, a confirmed event has fewer copies than planned.
+    fn until_in_step(&self, control: &BaseConsumer<Watching>) -> Result<(), BusError> {
+        let deadline = Instant::now() + IN_STEP_WITHIN;
+        for topic in self.names.topics() {
+            loop {
+                let behind = match control.fetch_metadata(Some(topic), PATIENCE) {
+                    Ok(metadata) => metadata.topics().iter().find_map(behind),
+                    Err(error) => Some(error.to_string()),
+                };
+                let Some(behind) = behind else { break };
+                if Instant::now() > deadline {
+                    let what = format!("the copies of topic {topic} are not in step: {behind}");
+                    return Err(explain(&control.context().0, &what));
+                }
+                std::thread::sleep(Duration::from_millis(50));
             }
         }
         Ok(())

@@ -10,7 +10,7 @@ pub(super) static PRODUCT: Product = Product {
     partitioned: true,
     batching: true,
     in_memory: false,
-    most_nodes: 1,
+    most_nodes: 5,
     faults: &[Action::Kill, Action::Stop, Action::Restart],
     log: "topic",
     size_limit: "max.message.bytes",

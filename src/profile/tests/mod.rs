@@ -42,7 +42,6 @@ fn a_cluster_has_an_odd_number_of_servers_and_one_for_each_copy() {
         (&["cluster.nodes=4"], "expected 1, 3 or 5"),
         (&["cluster.nodes=7"], "expected 1, 3 or 5"),
         (&["cluster.nodes=3", "bus.replicas=4"], "or `nodes = 5` in [cluster]"),
-        (&["cluster.nodes=3", "bus.kind=kafka"], "tickgate starts a single Kafka"),
         (&["cluster.node=3"], "`nodes`"),
     ] {
         let errors = errors_of(LEAST, sets);
