@@ -93,7 +93,7 @@ fn faults(plan: &Plan) -> Vec<String> {
         )
     };
     let part = |when: &When| {
-        let ranges = when.ranges(plan).into_iter();
+        let ranges = when.stretches(plan).into_iter();
         let ranges: Vec<String> =
             ranges.map(|range| format!("{} to {}", span(range.from), span(range.until))).collect();
         let ranges = if ranges.is_empty() { "empty".to_owned() } else { ranges.join(", ") };

@@ -121,7 +121,9 @@ mod tests {
         assert_eq!(keys(&[]), [""; 0]);
         assert_eq!(keys(&["market.seed=9"]), [""; 0], "the seed differs in each pair");
         assert_eq!(keys(&["faults.leader.for=5s"]), ["faults.leader.for"]);
-        assert!(keys(&["objectives.before.latency.p99=none", "objectives.after.latency.p99=none", "faults=[]"])
-            .contains(&"faults.leader.do".to_owned()));
+        assert!(
+            keys(&["objectives.before.latency.p99=none", "objectives.after.latency.p99=none", "faults=[]"])
+                .contains(&"faults.leader.do".to_owned())
+        );
     }
 }

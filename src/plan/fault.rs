@@ -262,10 +262,21 @@ impl When {
         if plan.faults.is_empty() {
             return Vec::new();
         }
-        Self::PARTS
-            .into_iter()
-            .chain(plan.faults.iter().map(|fault| Self::Fault(fault.name.clone())))
-            .collect()
+        let parts = [Self::Before, Self::During, Self::Recovery, Self::After];
+        parts.into_iter().chain(plan.faults.iter().map(|fault| Self::Fault(fault.name.clone()))).collect()
+    }
+
+    /// The stretches of the measure phase that the scope consists of, in order; neighbours are joined.
+    #[must_use]
+    pub fn stretches(&self, plan: &Plan) -> Vec<Segment> {
+        let mut all: Vec<Segment> = Vec::new();
+        for segment in segments(plan).into_iter().filter(|segment| self.holds(plan, segment.from)) {
+            match all.last_mut().filter(|last| last.until == segment.from) {
+                Some(last) => last.until = segment.until,
+                None => all.push(segment),
+            }
+        }
+        all
     }
 
     /// Is this instant, relative to the start of the measure phase, in the scope?
@@ -304,22 +315,9 @@ impl When {
     /// The length of the scope: zero where the plan has no such part.
     #[must_use]
     pub fn length(&self, plan: &Plan) -> Span {
-        self.ranges(plan)
+        self.stretches(plan)
             .iter()
             .fold(Span::default(), |sum, range| Span { ns: sum.ns + range.until - range.from })
-    }
-
-    /// The stretches of the scope, neighbours joined.
-    #[must_use]
-    pub fn ranges(&self, plan: &Plan) -> Vec<Segment> {
-        let mut joined: Vec<Segment> = Vec::new();
-        for segment in segments(plan).into_iter().filter(|segment| self.holds(plan, segment.from)) {
-            match joined.last_mut() {
-                Some(last) if last.until == segment.from => last.until = segment.until,
-                _ => joined.push(segment),
-            }
-        }
-        joined
     }
 }
 
@@ -461,14 +459,12 @@ mod tests {
         assert_eq!(of(&When::After), [45, 75]);
         assert_eq!(of(&When::Fault("one".into())), [20, 30]);
         assert_eq!(of(&When::Fault("two".into())), [60]);
-        let seconds = |when: &When| when.length(&plan).ns / 1_000_000_000;
-        assert_eq!(
-            [When::Before, When::After, When::Fault("one".into())].map(|when| seconds(&when)),
-            [20, 40, 25]
-        );
-        let after = When::After.ranges(&plan);
-        assert_eq!(after.iter().map(|range| range.from / 1_000_000_000).collect::<Vec<_>>(), [45, 75]);
-        assert_eq!(When::Fault("one".into()).ranges(&plan).len(), 1, "neighbours are joined");
+        let stretches = |when: &When| -> Vec<(u64, u64)> {
+            let seconds = |ns: Ns| ns / 1_000_000_000;
+            when.stretches(&plan).iter().map(|of| (seconds(of.from), seconds(of.until))).collect()
+        };
+        assert_eq!(stretches(&When::Fault("one".into())), [(20, 45)], "neighbours are one");
+        assert_eq!(stretches(&When::After), [(45, 60), (75, 100)]);
     }
 
     #[test]
@@ -493,5 +489,15 @@ mod tests {
         }
         assert_eq!("x/1".parse::<Target>(), Ok(Target::Group("x".into(), Some(1))));
         assert_eq!("node-x".parse::<Target>(), Ok(Target::Group("node-x".into(), None)));
+    }
+
+    #[test]
+    fn a_scope_is_as_long_as_its_stretches() {
+        let mut plan = base(1);
+        assert_eq!(When::Before.length(&plan), Span::default(), "without faults");
+        plan.load.duration = Span::seconds(100);
+        plan.faults = vec![fault("one", 20, 0, 15), fault("two", 60, 0, 15)];
+        let lengths = [When::Before, When::During, When::After, When::Fault("x".into())];
+        assert_eq!(lengths.map(|when| when.length(&plan).ns / 1_000_000_000), [20, 0, 50, 0]);
     }
 }

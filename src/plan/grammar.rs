@@ -6,9 +6,9 @@
 use std::fmt;
 use std::ops::Range;
 
+use super::fault::When;
 use super::{
     Kind, Metric, Objective, Op, Outcome, Rate, Resource, Scope, Size, Span, Stat, Throughput, Timing, Value,
-    When,
 };
 use crate::num;
 
@@ -173,13 +173,14 @@ fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarErr
         }
         (None, _) => return Ok((When::Whole, Some(0))),
     };
-    if !metric.of_a_part() {
+    let offered = metric == Metric::Throughput(Throughput::Offered);
+    if offered || !metric.of_a_part(&when) {
         let why = match metric {
+            Metric::Throughput(_) => "is the rate of the schedule, which no fault changes".to_owned(),
             Metric::Count(_) => {
-                "counts events of the whole run, since an event of one part may arrive in another"
+                "counts events of the whole run, since an event of one part may arrive in another".to_owned()
             }
-            Metric::Resource(_) => "is a figure of the whole run",
-            Metric::Time(..) | Metric::Throughput(_) => "is the rate of the schedule, which no fault changes",
+            _ => format!("has no figure of `{when}` alone"),
         };
         return error(
             0..end,

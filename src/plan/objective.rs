@@ -228,17 +228,14 @@ impl Metric {
             Self::Resource(_) => false,
         }
     }
-}
 
-impl Metric {
-    /// Can it be limited to a part of the measure phase? Counts and resources are of the whole run, and the offered rate is the
-    /// schedule's.
+    /// Has it a figure within this part of the measure phase? Ledgers and resources are of the whole run, and a recovery is
+    /// that of a fault.
     #[must_use]
-    pub const fn of_a_part(self) -> bool {
+    pub const fn of_a_part(self, when: &When) -> bool {
         match self {
-            Self::Time(..) => true,
-            Self::Throughput(throughput) => !matches!(throughput, Throughput::Offered),
-            Self::Count(_) | Self::Resource(_) => false,
+            Self::Time(..) | Self::Throughput(_) => true,
+            Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
     }
 }
