@@ -10,6 +10,7 @@ mod kafka;
 mod nats;
 mod nodes;
 mod process;
+mod roles;
 mod server;
 
 use std::io;
@@ -27,7 +28,8 @@ pub use nats::{
 pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
-pub use server::{Died, Node, Server, Shared, node_log};
+pub use roles::{Asset, Claim, Known, Probe, leader};
+pub use server::{Deed, Died, Node, Server, Shared, node_log};
 
 /// Error of a broker: the cause and what to do next.
 #[derive(Debug, thiserror::Error)]
@@ -219,6 +221,9 @@ pub enum BrokerError {
         /// Number of nodes.
         nodes: usize,
     },
+    /// The broker's nodes cannot be acted on in that way.
+    #[error("nodes of this broker cannot be acted on in that way")]
+    NoSuchControl,
     /// Interrupted before the broker was ready.
     #[error("interrupted while the broker was started; nothing was measured")]
     Interrupted,

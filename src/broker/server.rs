@@ -1,10 +1,12 @@
 //! A broker that tickgate started: the operations of a run, a fault or a user of the library, for any product.
 
 use std::ffi::OsStr;
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::BrokerError;
+use super::roles::Probe;
 use crate::host::resources::Meter;
 
 /// One broker process of a server, which can be paused, killed and restarted separately.
@@ -18,6 +20,19 @@ pub struct Node {
     pub pid: Option<u32>,
     /// Name of the container, if the node runs in one.
     pub container: Option<String>,
+}
+
+/// What is done to the process of a node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It is asked to end (SIGTERM), and killed if that takes too long; returns when it has ended.
+    Terminate,
+    /// It is asked to move its clients and to end by itself (SIGUSR2); returns at once.
+    LameDuck,
+    /// From now on its writes to files fail.
+    FailWrites,
+    /// Its writes are possible again.
+    AllowWrites,
 }
 
 /// A broker that tickgate started; dropping it ends all of its nodes and removes their stores.
@@ -66,6 +81,43 @@ pub trait Server: Send {
     /// # Errors
     /// When the node is not ready again in time.
     fn restart(&mut self, node: usize) -> Result<(), BrokerError>;
+
+    /// Does something to the process of a node.
+    ///
+    /// # Errors
+    /// When the node has ended, when the system refuses, or when the broker cannot do this.
+    fn carry_out(&mut self, _node: usize, _deed: Deed) -> Result<(), BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
+
+    /// Sets whether the end of a node is planned: then it counts neither as the node's death nor against the majority.
+    fn expect_end(&mut self, _node: usize, _expected: bool) {}
+
+    /// Starts a node that has ended, with the same store and the same address; does not wait until it accepts clients.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    fn launch(&mut self, _node: usize) -> Result<(), BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
+
+    /// Returns whether a node that was launched accepts clients.
+    ///
+    /// # Errors
+    /// When it has ended.
+    fn is_open(&mut self, _node: usize) -> Result<bool, BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
+
+    /// Returns whether the process of a node runs, a paused one included. Returns immediately.
+    fn runs(&mut self, _node: usize) -> bool {
+        true
+    }
+
+    /// Returns how to ask each node for its state, in the order of [`Self::nodes`]; they stay valid over restarts.
+    fn probes(&self) -> Vec<Arc<dyn Probe>> {
+        Vec::new()
+    }
 
     /// Stops all nodes in an orderly way, or kills them if that takes too long. Stored data stays.
     ///
@@ -124,6 +176,12 @@ pub(super) fn only(node: usize) -> Result<(), BrokerError> {
 #[derive(Clone)]
 pub struct Shared(Arc<Mutex<Box<dyn Server>>>);
 
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Shared")
+    }
+}
+
 impl Shared {
     /// Shares a server; dropping the last reference ends it.
     #[must_use]
@@ -136,26 +194,28 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Locks the server unless another thread acts on it.
+    #[must_use]
+    pub fn try_hold(&self) -> Option<MutexGuard<'_, Box<dyn Server>>> {
+        match self.0.try_lock() {
+            Ok(server) => Some(server),
+            Err(TryLockError::Poisoned(server)) => Some(server.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
     /// Like [`Server::alive`], without waiting: returns success while another thread acts on the server.
     ///
     /// # Errors
     /// As [`Server::alive`].
     pub fn alive(&self) -> Result<(), BrokerError> {
-        match self.0.try_lock() {
-            Ok(mut server) => server.alive(),
-            Err(TryLockError::Poisoned(server)) => server.into_inner().alive(),
-            Err(TryLockError::WouldBlock) => Ok(()),
-        }
+        self.try_hold().map_or(Ok(()), |mut server| server.alive())
     }
 
     /// Like [`Server::died`], without waiting: returns nothing while another thread acts on the server.
     #[must_use]
     pub fn died(&self) -> Vec<Died> {
-        match self.0.try_lock() {
-            Ok(mut server) => server.died(),
-            Err(TryLockError::Poisoned(server)) => server.into_inner().died(),
-            Err(TryLockError::WouldBlock) => Vec::new(),
-        }
+        self.try_hold().map_or_else(Vec::new, |mut server| server.died())
     }
 }
 

@@ -13,6 +13,7 @@ pub mod leftover;
 mod marks;
 mod model;
 pub mod nats;
+mod retry;
 pub(crate) mod secret;
 pub mod sim;
 mod window;
@@ -64,6 +65,22 @@ pub struct Ack {
     pub at: Ns,
     /// The answer.
     pub outcome: Answer,
+    /// How often it was sent.
+    pub tries: Tries,
+}
+
+/// How often an event was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tries {
+    /// Number of copies that the publisher sent. What a client library sends again by itself is not known.
+    pub copies: u32,
+    /// Whether the time for sending it again ended without a confirmation.
+    pub gave_up: bool,
+}
+
+impl Tries {
+    /// An event that is sent once at most.
+    pub const ONCE: Self = Self { copies: 1, gave_up: false };
 }
 
 /// The broker's answer to an event.
@@ -89,6 +106,8 @@ pub enum Doubt {
     NoAnswer,
     /// The connection it was sent on ended first.
     Disconnected,
+    /// The broker is still storing another copy with the same id.
+    InProcess,
 }
 
 /// Why an event is known not to be stored.
@@ -193,6 +212,11 @@ fn environment(problem: &str, hint: &str) -> BusError {
 /// - When events are given up, or the connection has ended permanently, waiting events are `Refused(NotSent)` and the
 ///   others `Unconfirmed`.
 ///
+/// With a plan that sends events again (`bus.retry`), a driver that does so by itself ([`retry`]) counts from the acceptance:
+/// for that time an event whose copy is refused for a passing reason, unanswered for `bus.retry_after`, or sent on a connection
+/// that ended, is sent again with the same id; then it is `Refused(NotSent)` if no copy left, `Unconfirmed` if a copy may be
+/// stored, or else `Refused`. The publish timeout does not apply.
+///
 /// A broker's response to an event that already has its answer is ignored.
 pub trait Publisher: Send {
     /// Hands an event to the client. Never blocks and never awaits; copies the payload if it keeps it. If there is
@@ -203,7 +227,7 @@ pub trait Publisher: Send {
     fn publish(&mut self, event: &Outgoing<'_>) -> Result<(), Refused>;
 
     /// Appends the answers that have arrived, without waiting, and moves waiting events into the window. Every
-    /// accepted event gets exactly one answer, no later than twice the publish timeout after its acceptance.
+    /// accepted event gets exactly one answer, no later than twice the publish timeout, or `bus.retry`, after its acceptance.
     fn acks(&mut self, into: &mut Vec<Ack>);
 
     /// Waits until `until` while serving the connection. A generator spends its idle time here, so a driver needs no
@@ -272,6 +296,17 @@ pub struct BusFacts {
     pub made: Option<Made>,
 }
 
+/// How servers call what belongs to a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Names {
+    /// The run's stream.
+    pub stream: String,
+    /// A consumer of each group, in the order of the plan.
+    pub consumers: Vec<String>,
+    /// The connection of the first generator.
+    pub publisher: String,
+}
+
 /// The control side of a bus, for one run.
 pub trait Bus {
     /// The sending end.
@@ -281,6 +316,11 @@ pub trait Bus {
 
     /// Returns facts about the broker.
     fn facts(&self) -> &BusFacts;
+
+    /// Returns how the servers call what belongs to the run, where they elect leaders for it.
+    fn names(&self) -> Names {
+        Names::default()
+    }
 
     /// Creates streams, topics and groups under names that belong to this run, after checking that they do not
     /// collide with existing objects of other users.

@@ -18,7 +18,7 @@ use crate::num;
 use crate::plan::{Bus, Ns, Publish};
 
 /// Identifies one use of a slot; no two events ever share a ticket.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket {
     pub(super) slot: u32,
     pub(super) generation: u32,

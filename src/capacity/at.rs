@@ -8,6 +8,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::num::show::several;
+
 /// Share of passing trials of a rate that the bus does not hold.
 const DOES_NOT: f64 = 0.50;
 /// Share of passing trials of a rate that it holds.
@@ -44,6 +46,15 @@ impl At {
     #[must_use]
     pub const fn trials(&self) -> u32 {
         self.passes.saturating_add(self.misses)
+    }
+
+    /// `5 of 6 trials passed`, or that no trial counts.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        match self.trials() {
+            0 => "no trial counts".to_owned(),
+            trials => format!("{} of {} passed", self.passes, several(u64::from(trials), "trial")),
+        }
     }
 }
 
@@ -122,6 +133,11 @@ mod tests {
         assert_eq!((holds(0, 1), holds(0, 2)), (None, Some(false)));
         assert_eq!((holds(8, 1), holds(9, 1)), (None, Some(true)));
         assert_eq!(At::of(5.0, 5, 0).holds, Some(true));
+        let words = |passes, misses| At::of(5.0, passes, misses).in_words();
+        assert_eq!(
+            [words(0, 0), words(1, 0), words(2, 1)],
+            ["no trial counts", "1 of 1 trial passed", "2 of 3 trials passed"]
+        );
     }
 
     fn trials(design: &Design, outcomes: &[Outcome]) -> (Vec<Trial>, Step) {

@@ -120,7 +120,7 @@ fn bearing(objective: &Objective) -> Bearing {
         Metric::Throughput(_) => true,
         Metric::Count(Outcome::Replayed) => !upper,
         Metric::Count(_) => upper || (objective.op == Op::Equal && number(objective.limit) <= 0.0),
-        Metric::Time(..) | Metric::Resource(_) => upper,
+        Metric::Time(..) | Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => upper,
     };
     if towards { Bearing::Towards } else { Bearing::Against }
 }

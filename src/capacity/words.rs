@@ -89,7 +89,7 @@ fn bounds(capacity: &Capacity) -> String {
     let here = "on this machine";
     let bus = bus(capacity);
     let of = |bound: &Bound| match &answer.at {
-        Some(at) => format!("{} of {} trials passed", at.passes, at.trials()),
+        Some(at) => at.in_words(),
         None => format!("{0} of {0}", bound.confirmed_by),
     };
     match (&answer.floor, &answer.ceiling) {
@@ -110,12 +110,9 @@ fn bounds(capacity: &Capacity) -> String {
             format!("{bus} {here} does not hold {} ({}).", rate(ceiling.rate), missed(ceiling, capacity))
         }
         (None, None) => match &answer.at {
-            Some(at) => format!(
-                "{bus} {here}: whether it holds {} is open ({} of {} passed).",
-                rate(at.rate),
-                at.passes,
-                several(u64::from(at.trials()), "trial")
-            ),
+            Some(at) => {
+                format!("{bus} {here}: whether it holds {} is open ({}).", rate(at.rate), at.in_words())
+            }
             None => format!("{bus} {here}: no rate was confirmed."),
         },
     }
@@ -133,7 +130,7 @@ fn missed(ceiling: &Bound, capacity: &Capacity) -> String {
     let reason = trials.iter().filter(here).find_map(|trial| trial.reason.as_deref());
     let reason = reason.map(|reason| format!("; {reason}")).unwrap_or_default();
     match &capacity.answer.at {
-        Some(at) => format!("{} of {} trials passed: {limit}{reason}", at.passes, at.trials()),
+        Some(at) => format!("{}: {limit}{reason}", at.in_words()),
         None => format!("0 of {}: {limit}{reason}", ceiling.confirmed_by),
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use crate::archive::JOURNAL;
 use crate::record::{PhaseName, Row};
-use crate::report::progress::{self, Stage};
+use crate::report::progress::{self, Lasting, Stage};
 use crate::report::terminal::Style;
 use crate::report::{show, words};
 use crate::run::{Event, Observer};
@@ -54,6 +54,8 @@ pub(super) struct Progress {
     drain_until_s: Option<u64>,
     /// The objectives, as far as they are known.
     so_far: SoFar,
+    /// The faults that last now.
+    lasting: Lasting,
     /// The audit has begun: rows that arrive now belong to earlier seconds and are not shown.
     audit: bool,
     at_start: Vec<String>,
@@ -71,6 +73,7 @@ impl Progress {
             open: 0,
             drain_until_s: None,
             so_far: SoFar::default(),
+            lasting: Lasting::default(),
             audit: false,
             at_start: Vec::new(),
         }
@@ -135,7 +138,7 @@ impl Progress {
                 None => Stage::Load { elapsed_s: self.elapsed_s, of_s: self.load_s },
             };
             let (states, room) = (self.so_far.states().collect::<Vec<_>>(), room());
-            self.over(&progress::live(row, stage, &states, room), room);
+            self.over(&progress::live(row, stage, &states, &self.lasting, room), room);
         } else if self.detail == Detail::All
             && (self.elapsed_s.is_multiple_of(PLAIN_EVERY_S) || self.elapsed_s == 1)
         {
@@ -164,6 +167,7 @@ impl Observer for Progress {
                 self.elapsed_s = 0;
                 (self.audit, self.drain_until_s) = (false, None);
                 self.so_far = SoFar::of(&record.plan);
+                self.lasting = Lasting::of(&record.plan);
                 let at_start = std::mem::take(&mut self.at_start);
                 if self.detail == Detail::All {
                     let broker = &record.broker;
@@ -195,7 +199,10 @@ impl Observer for Progress {
             }
             Event::SoFar(counters) => self.so_far.count(counters),
             Event::Second(rows) => self.second(&rows.row),
-            Event::Mark(mark) => self.say(&show::plain(&format!("{}: {}", mark.kind, mark.detail))),
+            Event::Mark(mark) => {
+                self.lasting.note(mark);
+                self.say(&progress::mark(mark));
+            }
             Event::PhaseStarted { .. } | Event::PhaseEnded(_) => {}
         }
     }

@@ -75,7 +75,8 @@ const fn metric(
     Metric { name, title, unit, family, of }
 }
 
-/// Every metric, in display order.
+/// Every metric, in display order. Unavailable times and recoveries are not among them: they are 0 in a run without trouble, and a
+/// ratio needs a figure; objectives judge them.
 pub const METRICS: [Metric; 11] = [
     metric("latency.p50", "end-to-end p50", Unit::Time, Family::Latency, |r| slowest(r, 0.5, |l| l.p50_ns)),
     metric("latency.p99", "end-to-end p99", Unit::Time, Family::Latency, |r| slowest(r, 0.99, |l| l.p99_ns)),

@@ -126,7 +126,8 @@ mod tests {
     use super::*;
     use crate::load::curve::tests::load;
     use crate::plan::{
-        AckMode, Bus, BusKind, Cluster, Kafka, Nats, Payload, Publish, Size, Span, Storage, Sync, Topology,
+        AckMode, Bus, BusKind, Cluster, Kafka, Nats, Payload, Publish, RetryOrder, Size, Span, Storage, Sync,
+        Topology,
     };
 
     fn plan(symbols: u32, popularity: Popularity, generators: u32, mix: &[(&str, f64)]) -> Plan {
@@ -161,6 +162,9 @@ mod tests {
                 buffer: 1,
                 buffer_bytes: None,
                 publish_timeout: Span::seconds(1),
+                retry: Span::default(),
+                retry_after: Bus::RETRY_AFTER,
+                retry_order: RetryOrder::PerSymbol,
                 ack: AckMode::None,
                 max_bytes: Size { bytes: 1 },
                 max_age: Span::seconds(1),

@@ -5,9 +5,10 @@
 //! order of their times. Memory follows the number of events with only one of the two.
 
 use crate::measure::merge::Merger;
+use crate::measure::outage::WINDOW_NS;
 use crate::measure::ranges::Ranges;
 use crate::num;
-use crate::plan::{Keys, Ns};
+use crate::plan::{Keys, Ns, Span};
 use crate::topology::{Subscriptions, TopicSet};
 
 /// Limit on the steps held back until their order is certain.
@@ -57,6 +58,34 @@ struct Side {
     early: Ranges,
     now: u64,
     max: u64,
+    /// The largest backlog of each window, where it is wanted.
+    levels: Option<Levels>,
+}
+
+/// The largest backlog of a group in each window of the measure phase.
+#[derive(Debug)]
+struct Levels {
+    start: Ns,
+    by_window: Vec<u32>,
+    /// Up to when the level is known, since the start.
+    since: Ns,
+}
+
+impl Levels {
+    /// The level was `now` until just before this time; one that lasted no time does not count.
+    fn held(&mut self, until: Ns, now: u64) {
+        let Some(since) = until.checked_sub(self.start).filter(|since| *since > self.since) else { return };
+        let from = num::index(self.since / WINDOW_NS).min(self.by_window.len());
+        let end = num::index(since.div_ceil(WINDOW_NS)).min(self.by_window.len());
+        if let Some(passed) = self.by_window.get_mut(from..end) {
+            passed.iter_mut().for_each(|level| *level = (*level).max(Self::low(now)));
+        }
+        self.since = since;
+    }
+
+    fn low(level: u64) -> u32 {
+        u32::try_from(level).unwrap_or(u32::MAX)
+    }
 }
 
 impl Backlog {
@@ -70,11 +99,32 @@ impl Backlog {
             early: Ranges::default(),
             now: 0,
             max: 0,
+            levels: None,
         };
         Self {
             merger: Merger::new(subscriptions.groups().len() + generators, HELD_BACK),
             groups: subscriptions.groups().iter().map(side).collect(),
         }
+    }
+
+    /// Keeps the largest backlog of each window of a phase, too.
+    #[must_use]
+    pub fn by_window(mut self, start: Ns, duration: Span) -> Self {
+        let windows = num::index(duration.ns.div_ceil(WINDOW_NS));
+        for side in &mut self.groups {
+            side.levels = Some(Levels { start, by_window: vec![0; windows], since: 0 });
+        }
+        self
+    }
+
+    /// Takes each group's largest backlog by window, once all steps are paired; empty where it was not wanted.
+    pub fn take_levels(&mut self) -> Vec<Vec<u32>> {
+        let take = |side: &mut Side| {
+            let mut levels = side.levels.take()?;
+            levels.held(Ns::MAX, side.now);
+            Some(levels.by_window)
+        };
+        self.groups.iter_mut().filter_map(take).collect()
     }
 
     /// The number of groups.
@@ -97,12 +147,12 @@ impl Backlog {
     pub fn settle(&mut self) -> Vec<u64> {
         let Self { merger, groups } = self;
         let sides = groups.len();
-        merger.release(|who, _, step| {
+        merger.release(|who, at, step| {
             if who < sides {
-                groups[who].take(step);
+                groups[who].step(at, step);
             } else {
                 for side in &mut *groups {
-                    side.take(step);
+                    side.step(at, step);
                 }
             }
         });
@@ -120,6 +170,13 @@ impl Backlog {
 }
 
 impl Side {
+    fn step(&mut self, at: Ns, step: Step) {
+        if let Some(levels) = &mut self.levels {
+            levels.held(at, self.now);
+        }
+        self.take(step);
+    }
+
     fn take(&mut self, step: Step) {
         match step {
             Step::Delivered { key, sequence } => {
@@ -186,6 +243,22 @@ mod tests {
         let generator = [(4, acked(3)), (5, settled), (10, acked(0)), (11, acked(1)), (12, acked(4))];
         assert_eq!(backlog(&generator, &group), 2);
         assert_eq!(backlog(&[(7, acked(0))], &[(7, delivered(0))]), 0, "in the same moment");
+    }
+
+    #[test]
+    fn the_largest_backlog_of_each_window_is_kept() {
+        const W: Ns = WINDOW_NS;
+        let phase = (1000, Span { ns: 6 * W });
+        let mut backlog = Backlog::new(&of([[true]]), Keys::new(1, 1), 1).by_window(phase.0, phase.1);
+        let at = |window: Ns| 1000 + window * W;
+        // One in the warm-up, two more in the second window, of which one leaves there and two in the fourth.
+        let answers = [(500, acked(0)), (at(1), acked(1)), (at(1) + 5, acked(2)), (at(9), acked(3))];
+        let received = [(at(1) + 9, delivered(0)), (at(3), delivered(1)), (at(3), delivered(2))];
+        backlog.generator(0, answers, Ns::MAX);
+        backlog.group(0, received, Ns::MAX);
+        assert_eq!(backlog.finish(), [3]);
+        assert_eq!(backlog.take_levels(), [[1, 3, 2, 0, 0, 0]]);
+        assert!(backlog.take_levels().is_empty());
     }
 
     #[test]

@@ -10,9 +10,11 @@ mod histogram;
 mod ledger;
 mod limit;
 mod merge;
+mod outage;
 mod positions;
 mod publish;
 mod ranges;
+mod recovery;
 mod settle;
 mod so_far;
 mod store;
@@ -27,9 +29,14 @@ pub use histogram::{HIGHEST_NS, HistogramError, Latency, Summary, encode, sum};
 pub use ledger::{Deliveries, Fate, GroupLedger, Trouble};
 pub use limit::{Limit, Tally, rank};
 pub use merge::Merger;
+pub use outage::{
+    Answers, Confirmations, Down, FirstDeliveries, GroupSide, Slots, Topics, WINDOW_NS,
+    bytes as outage_bytes, topics_of,
+};
 pub use positions::{Known, Positions};
 pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
+pub use recovery::{Recovery, Watched, mark_backlog, recovery};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
 pub use so_far::{Counted, Counters, Reach};
 pub use store::{Audit, StoreLedger, audit};

@@ -33,6 +33,14 @@ pub struct Nats {
     pub attach: Option<String>,
 }
 
+impl Nats {
+    /// Returns how long the server must remember ids where events are sent again for `retry`: a copy may be on its way.
+    #[must_use]
+    pub const fn remembers(retry: Span) -> Span {
+        Span { ns: retry.ns.saturating_add(Span::seconds(30).ns) }
+    }
+}
+
 impl Default for Nats {
     fn default() -> Self {
         Self {
@@ -58,6 +66,26 @@ pub enum Compression {
     None,
     /// The S2 algorithm.
     S2,
+}
+
+/// Which events wait for each other while events are sent again.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RetryOrder {
+    /// An event waits for the answer to the one before it of its topic and symbol.
+    #[default]
+    PerSymbol,
+    /// None does: an event that is sent again may be stored behind later ones.
+    None,
+}
+
+impl RetryOrder {
+    /// Returns whether it is the default.
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+    #[must_use]
+    pub(super) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What only Kafka is asked for.

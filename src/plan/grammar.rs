@@ -6,9 +6,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use super::fault::When;
 use super::{
-    Kind, Metric, Objective, Op, Outcome, Rate, Resource, Scope, Size, Span, Stat, Throughput, Timing, Value,
+    Kind, Metric, Objective, Op, Outcome, Rate, Recovery, Resource, Scope, Size, Span, Stat, Throughput,
+    Timing, Unavailable, Value, When,
 };
 use crate::num;
 
@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 24] = [
+const FIGURES: [Metric; 30] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -56,6 +56,8 @@ const FIGURES: [Metric; 24] = [
     Metric::Count(Outcome::Refused),
     Metric::Count(Outcome::Unsent),
     Metric::Count(Outcome::Unconfirmed),
+    Metric::Count(Outcome::GaveUp),
+    Metric::Count(Outcome::Resent),
     Metric::Count(Outcome::Reordered),
     Metric::Count(Outcome::Extent),
     Metric::Count(Outcome::Replayed),
@@ -65,6 +67,10 @@ const FIGURES: [Metric; 24] = [
     Metric::Resource(Resource::BrokerStore),
     Metric::Resource(Resource::HarnessMemory),
     Metric::Resource(Resource::HarnessCpu),
+    Metric::Unavailable(Unavailable::Time),
+    Metric::Unavailable(Unavailable::Longest),
+    Metric::Recovery(Recovery::Time),
+    Metric::Recovery(Recovery::AfterUndo),
 ];
 
 const STATS: &str = "`min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`";
@@ -173,14 +179,14 @@ fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarErr
         }
         (None, _) => return Ok((When::Whole, Some(0))),
     };
-    let offered = metric == Metric::Throughput(Throughput::Offered);
-    if offered || !metric.of_a_part(&when) {
+    if !metric.of_a_part(&when) {
         let why = match metric {
-            Metric::Throughput(_) => "is the rate of the schedule, which no fault changes".to_owned(),
             Metric::Count(_) => {
-                "counts events of the whole run, since an event of one part may arrive in another".to_owned()
+                "counts events of the whole run, since an event of one part may arrive in another"
             }
-            _ => format!("has no figure of `{when}` alone"),
+            Metric::Resource(_) => "is a figure of the whole run",
+            Metric::Recovery(_) => "is the recovery from a fault, or from all of them",
+            Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) => "is the rate of the schedule, which no fault changes",
         };
         return error(
             0..end,

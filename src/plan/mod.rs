@@ -15,11 +15,14 @@ mod quorum;
 mod units;
 mod words;
 
-pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats};
+pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats, RetryOrder};
 pub use cluster::Cluster;
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
-pub use objective::{Kind, Metric, Objective, Op, Outcome, Resource, Scope, Stat, Throughput, Timing, Value};
+pub use objective::{
+    Kind, Metric, Objective, Op, Outcome, Recovery, Resource, Scope, Stat, Throughput, Timing, Unavailable,
+    Value,
+};
 pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Pushed, Words};
 pub use quorum::Quorum;
@@ -326,6 +329,15 @@ pub struct Bus {
     pub buffer_bytes: Option<Size>,
     /// An event without an answer for this long is `unconfirmed`.
     pub publish_timeout: Span,
+    /// How long from its acceptance an event that is refused or unanswered is sent again with the same id; 0 sends each once.
+    #[serde(default, skip_serializing_if = "Span::is_zero")]
+    pub retry: Span,
+    /// A copy without an answer for this long is sent again.
+    #[serde(default = "retry_after", skip_serializing_if = "is_retry_after")]
+    pub retry_after: Span,
+    /// Whether events of a symbol wait for the answer to the one before.
+    #[serde(default, skip_serializing_if = "RetryOrder::is_default")]
+    pub retry_order: RetryOrder,
     /// How deliveries are acknowledged.
     pub ack: AckMode,
     /// The stream's bound in bytes; chosen from the plan's volume where the profile does not say.
@@ -344,7 +356,31 @@ pub struct Bus {
     pub kafka: Kafka,
 }
 
+/// The usual time without an answer after which a copy is sent again.
+const fn retry_after() -> Span {
+    Bus::RETRY_AFTER
+}
+
+fn is_retry_after(span: &Span) -> bool {
+    *span == Bus::RETRY_AFTER
+}
+
 impl Bus {
+    /// The usual time without an answer after which a copy is sent again.
+    pub const RETRY_AFTER: Span = Span::seconds(2);
+
+    /// Returns whether tickgate itself sends events again, so that it knows how often; a client that batches does so by itself.
+    #[must_use]
+    pub fn counts_copies(&self) -> bool {
+        self.retries() && !self.kind.product().batching
+    }
+
+    /// Returns whether events are sent again.
+    #[must_use]
+    pub const fn retries(&self) -> bool {
+        self.retry.ns > 0
+    }
+
     /// Bytes that a generator may have open.
     #[must_use]
     pub const fn most_bytes(&self) -> u64 {

@@ -55,6 +55,10 @@ pub enum Metric {
     Count(Outcome),
     /// A figure of the machine.
     Resource(Resource),
+    /// How long the bus was unavailable.
+    Unavailable(Unavailable),
+    /// How long the bus took to be normal again after a fault.
+    Recovery(Recovery),
 }
 
 /// The four times of an event, as differences.
@@ -123,6 +127,10 @@ pub enum Outcome {
     Unsent,
     /// Without an answer.
     Unconfirmed,
+    /// Not confirmed within the time for which it was sent again.
+    GaveUp,
+    /// Copies beyond the first of each event.
+    Resent,
     /// Share of the acked events that the audit read back from the start, exactly once and in order.
     Replayed,
     /// Highest backlog of a group: confirmed and not yet delivered.
@@ -144,6 +152,24 @@ pub enum Resource {
     HarnessMemory,
     /// CPU of tickgate in cores, over the measure phase.
     HarnessCpu,
+}
+
+/// Time without service, in slots of 10 ms of intended time: for publishing, or for a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Unavailable {
+    /// All of it.
+    Time,
+    /// Its longest stretch.
+    Longest,
+}
+
+/// The time from a fault to the first instant from which all is normal for 5 s; over several faults the longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Recovery {
+    /// From the planned start of the fault.
+    Time,
+    /// From the end of its undo.
+    AfterUndo,
 }
 
 /// How a figure is compared with its limit.
@@ -202,7 +228,7 @@ impl Metric {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Time(..) => Kind::Time,
+            Self::Time(..) | Self::Unavailable(_) | Self::Recovery(_) => Kind::Time,
             Self::Throughput(_) => Kind::Rate,
             Self::Count(Outcome::Replayed) => Kind::Share,
             Self::Count(_) => Kind::Count,
@@ -223,9 +249,12 @@ impl Metric {
                     | Outcome::Refused
                     | Outcome::Unsent
                     | Outcome::Unconfirmed
+                    | Outcome::GaveUp
+                    | Outcome::Resent
                     | Outcome::Replayed
             ),
-            Self::Resource(_) => false,
+            Self::Unavailable(_) => true,
+            Self::Resource(_) | Self::Recovery(_) => false,
         }
     }
 
@@ -234,7 +263,11 @@ impl Metric {
     #[must_use]
     pub const fn of_a_part(self, when: &When) -> bool {
         match self {
-            Self::Time(..) | Self::Throughput(_) => true,
+            Self::Time(..) | Self::Unavailable(_) => true,
+            // The offered rate is the schedule's, which no fault changes.
+            Self::Throughput(Throughput::Offered) => matches!(when, When::Whole),
+            Self::Throughput(_) => true,
+            Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
             Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
     }
@@ -262,6 +295,8 @@ impl fmt::Display for Metric {
                 Outcome::Refused => "publish.refused",
                 Outcome::Unsent => "publish.unsent",
                 Outcome::Unconfirmed => "publish.unconfirmed",
+                Outcome::GaveUp => "publish.gave_up",
+                Outcome::Resent => "publish.resent",
                 Outcome::Reordered => "ordering.reordered",
                 Outcome::Extent => "ordering.extent",
                 Outcome::Replayed => "replay.complete",
@@ -273,6 +308,14 @@ impl fmt::Display for Metric {
                 Resource::BrokerStore => "broker.store",
                 Resource::HarnessMemory => "harness.memory",
                 Resource::HarnessCpu => "harness.cpu",
+            }),
+            Self::Unavailable(unavailable) => f.write_str(match unavailable {
+                Unavailable::Time => "unavailable.time",
+                Unavailable::Longest => "unavailable.longest",
+            }),
+            Self::Recovery(recovery) => f.write_str(match recovery {
+                Recovery::Time => "recovery.time",
+                Recovery::AfterUndo => "recovery.after_undo",
             }),
         }
     }

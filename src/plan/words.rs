@@ -47,6 +47,7 @@ choices! {
     super::Storage: File, Memory;
     super::Sync: Default, Always;
     super::Publish: Async, Sync, Fast, Atomic;
+    super::RetryOrder: PerSymbol, None;
     super::AckMode: Explicit, All, None;
     super::Compression: None, S2;
     super::Acks: All, Leader, None;

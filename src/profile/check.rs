@@ -27,6 +27,7 @@ fn of(plan: &Plan) -> Option<&'static Checks> {
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     name(plan, reader);
     load(plan, reader);
+    retry(plan, reader);
     volume(plan, reader);
     payload::check(plan, reader);
     cluster::check(plan, reader);
@@ -43,6 +44,13 @@ pub fn warnings(plan: &Plan) -> Vec<String> {
     let mut found = Vec::new();
     found.extend(of(plan).and_then(|checks| (checks.regret)(plan)));
     let (bus, event) = (&plan.bus, plan.market.event_size);
+    if bus.retry > plan.load.drain {
+        found.push(format!(
+            "`load.drain` is {} and `bus.retry` {}: what is due last has less time than the rest; give the drain more than \
+             `bus.retry`",
+            plan.load.drain, bus.retry
+        ));
+    }
     let fitting = bus.fitting(event.bytes);
     if let Some(bytes) = bus.buffer_bytes
         && fitting < u64::from(bus.window)
@@ -88,6 +96,21 @@ fn load(plan: &Plan, reader: &mut Reader) {
             format!(
                 "{} generators for {} symbols; expected no more, for no two generators share a symbol",
                 load.generators, plan.market.symbols
+            )
+        });
+    }
+}
+
+/// Copies that would leave only when the time for them is over.
+fn retry(plan: &Plan, reader: &mut Reader) {
+    let bus = &plan.bus;
+    if bus.retries() && bus.retry_after >= bus.retry && reader.sound(&["bus.retry", "bus.retry_after"]) {
+        let at = reader.at("bus.retry_after");
+        reader.wrong(at, || {
+            format!(
+                "`bus.retry_after` is {}: an event without an answer is never sent again within `bus.retry`, {}; expected less \
+                 than that",
+                bus.retry_after, bus.retry
             )
         });
     }

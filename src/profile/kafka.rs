@@ -137,6 +137,14 @@ fn producer(plan: &Plan, reader: &mut Reader) {
                 .to_owned()
         });
     }
+    if plan.bus.retries() && !kafka.idempotence && reader.sound(&["bus.retry"]) {
+        let at = reader.at("bus.retry");
+        reader.wrong(at, || {
+            "without `idempotence` a batch that is sent again may be stored twice and out of order; expected `idempotence = true`, \
+             or `retry = \"0s\"`"
+                .to_owned()
+        });
+    }
     if kafka.linger >= plan.bus.publish_timeout {
         let at = reader.at("bus.kafka.linger");
         reader.wrong(at, || {

@@ -1,12 +1,13 @@
 //! The combinations that a plan for NATS must not have.
 
 use super::section::Reader;
-use crate::plan::{AckMode, Compression, Delivery, Plan, Storage, Sync};
+use crate::plan::{AckMode, Compression, Delivery, Nats, Plan, Storage, Sync};
 
 /// Checks a plan for NATS across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     members(plan, reader);
     times(plan, reader);
+    retries(plan, reader);
     memory(plan, reader);
 }
 
@@ -83,6 +84,43 @@ fn times(plan: &Plan, reader: &mut Reader) {
             format!(
                 "a batch that waits for {} is answered after `publish_timeout = \"{}\"`; expected less than that",
                 nats.linger, bus.publish_timeout
+            )
+        });
+    }
+}
+
+/// Events that are sent again, and would be stored twice or never.
+fn retries(plan: &Plan, reader: &mut Reader) {
+    let bus = &plan.bus;
+    if !bus.retries() {
+        return;
+    }
+    if bus.publish.in_batches() && reader.sound(&["bus.retry", "bus.publish"]) {
+        let at = reader.at("bus.retry");
+        reader.wrong(at, || {
+            format!(
+                "the events of a batch are confirmed together and cannot be sent again one by one (`publish = \"{}\"`); \
+                 expected `publish = \"async\"` or `\"sync\"`, or `retry = \"0s\"`",
+                bus.publish
+            )
+        });
+    }
+    if !bus.nats.msg_id && reader.sound(&["bus.retry", "bus.nats.msg_id"]) {
+        let at = reader.at("bus.retry");
+        reader.wrong(at, || {
+            "an event that is sent again is stored twice unless the server knows its id; expected `msg_id = true` in \
+             [bus.nats], or `retry = \"0s\"`"
+                .to_owned()
+        });
+    }
+    let window = Nats::remembers(bus.retry);
+    if bus.max_age < window && reader.sound(&["bus.retry", "bus.max_age"]) {
+        let at = reader.at("bus.max_age");
+        reader.wrong(at, || {
+            format!(
+                "the server remembers ids for at most `bus.max_age`, {}, and events are sent again for {}; expected at least \
+                 {window}",
+                bus.max_age, bus.retry
             )
         });
     }

@@ -97,6 +97,17 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
             )
         });
     }
+    let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
+    if of_copies && !plan.bus.counts_copies() && reader.sound(&["bus.retry", "bus.kind"]) {
+        reader.wrong(entry.key_at, || {
+            let name = objective.metric;
+            if plan.bus.retries() {
+                format!("`{name}` is not known: the client of this bus sends again by itself; expected no such objective")
+            } else {
+                format!("`{name}` counts what is sent again; expected `retry` in [bus], or no such objective")
+            }
+        });
+    }
     if objective.scope.windows && plan.load.duration < Span::seconds(1) && reader.sound(&["load.duration"]) {
         reader.wrong(entry.key_at, || {
             format!(

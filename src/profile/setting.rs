@@ -6,10 +6,12 @@ use super::tree::{Table, Value};
 use crate::load::LEAST_STORE;
 use crate::market::MAX_SYMBOLS;
 use crate::plan::{
-    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Popularity, Publish, Size, Span,
-    Storage, Sync,
+    AckMode, Bus, BusKind, Delivery, Group, Kafka, Load, Market, Nats, Popularity, Publish, RetryOrder, Size,
+    Span, Storage, Sync,
 };
 
+/// The longest time for which an event is sent again.
+const LONGEST_RETRY: Span = Span::seconds(600);
 const MIB: u64 = 1 << 20;
 /// The smallest default for the bound of a store.
 const DAY: Span = Span::seconds(86_400);
@@ -55,6 +57,11 @@ pub(super) fn bus(root: &Table, reader: &mut Reader, load: &Load, groups: &[Grou
             |size| (MIB..=64 * 1024 * MIB).contains(&size.bytes),
         )),
         publish_timeout: time(&mut section, "publish_timeout", Span::seconds(10), Span::seconds(600)),
+        retry: section.checked("retry", Span::default(), &format!("at most {LONGEST_RETRY}"), |span| {
+            *span <= LONGEST_RETRY
+        }),
+        retry_after: time(&mut section, "retry_after", Bus::RETRY_AFTER, LONGEST_RETRY),
+        retry_order: section.word("retry_order", RetryOrder::PerSymbol),
         ack: section.word("ack", AckMode::Explicit),
         max_bytes: section.checked("max_bytes", LEAST_STORE, "at least 1MiB", |size| size.bytes >= MIB),
         max_age: time(

@@ -206,6 +206,9 @@ fn bus(out: &mut Out, bus: &Bus) {
         out.text("buffer_bytes", &bytes);
     }
     out.text("publish_timeout", &bus.publish_timeout);
+    out.text("retry", &bus.retry);
+    out.text("retry_after", &bus.retry_after);
+    out.text("retry_order", &bus.retry_order);
     out.text("ack", &bus.ack);
     out.text("max_bytes", &bus.max_bytes);
     out.text("max_age", &bus.max_age);

@@ -95,15 +95,31 @@ pub struct Effect {
     pub publishing: Outage,
     /// Availability for each group, in the order of the plan.
     pub groups: Vec<GroupOutage>,
+    /// Whether all was normal again for 5 s before it had to be settled.
+    #[serde(default)]
+    pub recovered: Recovered,
     /// From the planned start to the first instant from which all is normal for 5 s; absent where that was not reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery_ns: Option<u64>,
     /// From the end of the undo to that instant; absent as above, and without an undo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_undo_ns: Option<u64>,
-    /// What was observed of the recovery: with no recovery, how long there was none; fewer than 5 s of observation left are
-    /// too few to say.
+    /// Until when the recovery was observed, from the planned start: that instant, or, without one, the time by which there was
+    /// none.
     pub observed_ns: u64,
+}
+
+/// Whether the bus recovered from a fault.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Recovered {
+    /// It was normal again for 5 s, from an instant before it had to be settled.
+    Yes,
+    /// Not before it had to be settled.
+    No,
+    /// The run, or the time until the next fault, ended within 5 s of the last trouble.
+    #[default]
+    Unknown,
 }
 
 /// How long a side of the bus was unavailable: 10 ms slots of intended time with events, none of which was handled within the
@@ -229,10 +245,10 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Returns whether the run had no faults.
+    /// Returns whether nothing was recorded: a run without faults, and without an objective on its availability.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.injected.is_empty()
+        *self == Self::default()
     }
 
     /// The figures of a scope by its name.

@@ -122,6 +122,12 @@ pub struct Load {
     /// Of these, sent on a connection that ended before the answer came.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unconfirmed_disconnected: u64,
+    /// Copies sent beyond the first of each event, where the plan sends events again and tickgate counts them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resent: Option<u64>,
+    /// Events that were not confirmed within the time for which they were sent again; counted as refused or unconfirmed, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gave_up: Option<u64>,
     /// Sent and not answered yet when the run was cut short, in a record recovered from its journal.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub open: u64,

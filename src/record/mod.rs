@@ -6,6 +6,7 @@
 
 mod fault;
 mod figures;
+mod injected;
 mod journal;
 pub mod quota;
 mod node;
@@ -13,13 +14,14 @@ mod step;
 mod timeline;
 
 pub use fault::{
-    Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, ScopeFigures,
-    StartedNode,
+    Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, Recovered,
+    ScopeFigures, StartedNode,
 };
 pub use figures::{
     Audit, Extents, Group, Hiccups, Latency, Limit, Load, LostRange, Machine, Offered, Process, Refusal,
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
+pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
 pub use step::{Step, StepGroup};

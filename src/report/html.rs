@@ -9,7 +9,7 @@ use super::chart::{self, Chart};
 use super::reasons::{self, Reason};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, command, rates, show, style, words};
+use super::{Beside, command, faults, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -38,7 +38,11 @@ struct Page<'a> {
     no_objectives: &'static str,
     rates: Table,
     steps: Table,
+    faults: Table,
+    faults_note: String,
+    scopes: Table,
     flows: Vec<Flow>,
+    ledger_notes: Vec<String>,
     ledger: Table,
     lost: Table,
     lost_more: String,
@@ -98,7 +102,7 @@ pub(crate) fn plain_claim(claim: &Claim) -> (Claim, &'static str) {
 
 /// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> String {
-    let style = style::of_page();
+    let style = style::of_page(charts.iter().any(Chart::has_bands));
     let (marks, marks_more) = sections::marks(record);
     let (nodes, nodes_note) = sections::nodes(record);
     let (lost, lost_more) = sections::lost(record);
@@ -122,7 +126,11 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         no_objectives: words::no_objectives(record),
         rates: rates::rates(record),
         steps: rates::steps(record),
+        faults: faults::faults(record),
+        faults_note: faults::note(record),
+        scopes: faults::scopes(record),
         flows: sections::flows(record),
+        ledger_notes: sections::ledger_notes(record),
         ledger: sections::ledger(record),
         lost,
         lost_more,

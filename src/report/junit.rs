@@ -1,9 +1,10 @@
-//! The verdict as `JUnit` XML for CI systems: a test case for each objective.
+//! The verdict as `JUnit` XML for CI systems: a test case for each objective and for each fault.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{show, words};
-use crate::record::{ObjectiveResult, Record, Verdict};
+use super::{faults, show, words};
+use crate::plan::When;
+use crate::record::{Fault, Injection, ObjectiveResult, Record, Verdict};
 
 /// Renders the verdict. A missed objective is a failure with observed value and limit; an inconclusive one is an error
 /// with its reason, so that CI shows it red but distinct from a miss. A run that cannot be judged has its own test case.
@@ -30,6 +31,7 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     }
     let class = show::plain(&format!("tickgate.{}", record.plan.name));
     suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
+    suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(record, fault, &class)));
     let worst = record.objectives.iter().map(|o| o.verdict).max();
     if worst != Some(record.verdict) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -46,11 +48,67 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     text(&report)
 }
 
-/// Serialises the document. Jenkins's schema has no `skipped` attribute on the root element, so it is removed there: no case
-/// is skipped, and quotes in texts are escaped, so the first match is that attribute.
+/// Serialises the document. Jenkins's schema has no `skipped` attribute on the root element, so it is removed there; quotes in
+/// texts are escaped, so the first match is that attribute.
 pub(crate) fn text(report: &Report) -> String {
+    const ATTRIBUTE: &str = " skipped=\"";
     // Writing to memory does not fail.
-    report.to_string().unwrap_or_default().replacen(" skipped=\"0\"", "", 1)
+    let text = report.to_string().unwrap_or_default();
+    let Some((before, rest)) = text.split_once(ATTRIBUTE) else { return text };
+    let Some((_, after)) = rest.split_once('"') else { return text };
+    format!("{before}{after}")
+}
+
+/// The case of a fault. It passes if the fault went as planned and the objectives on its own scope hold; what was not injected is
+/// skipped. Its name is the same in every run of a plan.
+fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
+    let error = |kind: &str| {
+        let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+        status.set_message(faults::outcome(fault)).set_type(kind);
+        status.set_description(faults::details(fault));
+        status
+    };
+    let status = match fault.outcome {
+        Injection::Skipped | Injection::Dropped => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(faults::outcome(fault));
+            status
+        }
+        Injection::Late | Injection::Failed | Injection::NotUndone => error(fault.outcome.as_str()),
+        Injection::Done => scoped(record, fault),
+    };
+    let passed = matches!(status, TestCaseStatus::Success { .. });
+    let name = format!("fault {} ({} of {})", fault.name, fault.action, fault.target);
+    let mut case = TestCase::new(show::plain(&name), status);
+    case.set_classname(class);
+    if passed {
+        case.set_system_out(faults::details(fault));
+    }
+    case
+}
+
+/// By the objectives on the scope of a fault that went as planned.
+fn scoped(record: &Record, fault: &Fault) -> TestCaseStatus {
+    let own = When::Fault(fault.name.clone());
+    // The results are in the order of the plan.
+    let judged = record.plan.objectives.iter().zip(&record.objectives);
+    let open: Vec<&ObjectiveResult> = judged
+        .filter(|(objective, result)| objective.scope.when == own && result.verdict != Verdict::Pass)
+        .map(|(_, result)| result)
+        .collect();
+    let Some(worst) = open.iter().map(|result| result.verdict).max() else {
+        return TestCaseStatus::success();
+    };
+    let (kind, kind_of, said) = match worst {
+        Verdict::Fail => (NonSuccessKind::Failure, "missed", "missed"),
+        _ => (NonSuccessKind::Error, "inconclusive", "cannot be judged"),
+    };
+    let of_worst = open.iter().filter(|result| result.verdict == worst);
+    let names: Vec<&str> = of_worst.map(|result| result.name.as_str()).collect();
+    let mut status = TestCaseStatus::non_success(kind);
+    status.set_message(show::plain(&format!("{said}: {}", names.join(", ")))).set_type(kind_of);
+    status.set_description(open.iter().map(|result| details(result)).collect::<Vec<_>>().join("\n\n"));
+    status
 }
 
 fn case(o: &ObjectiveResult, class: &str) -> TestCase {

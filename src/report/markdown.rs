@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::Table;
-use super::{rates, sections, show, words};
+use super::{faults, rates, sections, show, words};
 use crate::record::{Record, Verdict};
 use crate::verdict::claims;
 
@@ -47,6 +47,9 @@ pub(crate) fn summary(record: &Record) -> String {
             say(table(&of));
         }
     }
+    if let Some(faults) = of_faults(record) {
+        say(faults);
+    }
     say("### Latency\n".into());
     say(table(&sections::times(record)));
     say("### Ledger\n".into());
@@ -57,6 +60,9 @@ pub(crate) fn summary(record: &Record) -> String {
             format!("{} {}{leaks}", s.count, s.name)
         });
         say(format!("{}\n", escaped(&stages.collect::<Vec<_>>().join(" → "))));
+    }
+    for note in sections::ledger_notes(record) {
+        say(format!("{}\n", escaped(&note)));
     }
     say(table(&sections::ledger(record)));
     if let Some(claims) = claims_of_the_adr(record) {
@@ -90,6 +96,17 @@ fn reasons(record: &Record) -> Option<String> {
         );
     }
     (!reasons.is_empty()).then_some(out)
+}
+
+/// The faults and the scopes that they make.
+fn of_faults(record: &Record) -> Option<String> {
+    let injected = faults::faults(record);
+    let mut out = format!("### Faults\n\n{}\n\n{}", escaped(&faults::note(record)), table(&injected));
+    let scopes = faults::scopes(record);
+    if !scopes.rows.is_empty() {
+        let _ = write!(out, "\n### Before, during and after the faults\n\n{}", table(&scopes));
+    }
+    (!injected.rows.is_empty()).then_some(out)
 }
 
 /// What the ADR claims, where the run has its topology.

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+mod faults;
+
 use super::show;
 use crate::num;
 use crate::plan::{Kind, Objective};
@@ -70,6 +72,7 @@ fn rendered(record: &Record, with_info: bool) -> String {
     latencies(&mut out, record);
     ledger(&mut out, record);
     resources(&mut out, record);
+    faults::faults(&mut out, record);
     out.text.push_str("# EOF\n");
     out.text
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use super::show;
 use crate::num;
-use crate::record::Row;
+use crate::plan::Plan;
+use crate::record::{Mark, Row};
 use crate::verdict::so_far::State;
 
 /// Formats the last second: phase and time, rates, latency, backlog, faults.
@@ -54,6 +55,67 @@ fn troubles(row: &Row) -> impl Iterator<Item = (&'static str, u64)> {
     .filter(|(_, n)| *n > 0)
 }
 
+/// Formats a mark as a line that stays. The detail of a mark of a fault begins with the fault's name.
+#[must_use]
+pub fn mark(mark: &Mark) -> String {
+    let word = match mark.kind.as_str() {
+        "fault-begun" => "begins",
+        "fault-undone" => "is undone",
+        "fault-healthy" => "nodes are healthy",
+        "fault-skipped" => "is skipped",
+        "fault-late" => "is off its plan",
+        _ => return show::plain(&format!("{}: {}", mark.kind, mark.detail)),
+    };
+    show::plain(&match named(mark) {
+        (name, "") => format!("fault {name} {word}"),
+        (name, detail) => format!("fault {name} {word}: {detail}"),
+    })
+}
+
+/// The name of a fault's mark, and its detail.
+fn named(mark: &Mark) -> (&str, &str) {
+    mark.detail.split_once(": ").unwrap_or((&mark.detail, ""))
+}
+
+/// The faults that last at the moment.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Lasting {
+    /// Those of the plan that last until they are undone.
+    with_undo: Vec<String>,
+    now: Vec<String>,
+}
+
+impl Lasting {
+    /// Before the first fault of a plan.
+    #[must_use]
+    pub fn of(plan: &Plan) -> Self {
+        let with_undo = plan.faults.iter().filter(|fault| !fault.length.is_zero());
+        Self { with_undo: with_undo.map(|fault| fault.name.clone()).collect(), now: Vec::new() }
+    }
+
+    /// Enters a mark.
+    pub fn note(&mut self, mark: &Mark) {
+        let (name, _) = named(mark);
+        match mark.kind.as_str() {
+            "fault-begun" if self.with_undo.iter().any(|known| known == name) => {
+                self.now.push(name.to_owned())
+            }
+            "fault-undone" | "fault-healthy" | "fault-skipped" => self.now.retain(|known| known != name),
+            _ => {}
+        }
+    }
+
+    /// Their names; empty while there is no fault.
+    #[must_use]
+    pub fn names(&self) -> String {
+        if self.now.is_empty() {
+            String::new()
+        } else {
+            show::plain(&format!("fault {}", self.now.join(", ")))
+        }
+    }
+}
+
 /// Where a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
@@ -77,10 +139,16 @@ struct Part {
     text: String,
 }
 
-/// The line that is overwritten each second, of at most `width` characters: stage and time left, the objectives so far, rates and
-/// latency of the last second, and what should not happen.
+/// The line that is overwritten each second, of at most `width` characters: stage and time left, the objectives so far, the faults
+/// that last, rates and latency of the last second, and what should not happen.
 #[must_use]
-pub fn live(row: &Row, stage: Stage, objectives: &[(String, State)], width: usize) -> String {
+pub fn live(
+    row: &Row,
+    stage: Stage,
+    objectives: &[(String, State)],
+    lasting: &Lasting,
+    width: usize,
+) -> String {
     let mut parts = vec![Part { rank: 0, text: time_left(row, stage) }];
     let mut add = |rank, text: String| {
         if !text.is_empty() {
@@ -88,16 +156,17 @@ pub fn live(row: &Row, stage: Stage, objectives: &[(String, State)], width: usiz
         }
     };
     add(1, states(objectives));
+    add(2, lasting.names());
     let (p50, p99) = latency(row);
-    add(6, p50.map_or_else(String::new, |p50| format!("p50 {}", show::time(p50))));
-    add(2, p99.map_or_else(|| "nothing delivered".to_owned(), |p99| format!("p99 {}", show::time(p99))));
-    add(5, format!("sent {}", show::rate(num::f64_of(row.sent))));
-    add(3, format!("delivered {}", show::rate(num::f64_of(delivered(row)))));
+    add(7, p50.map_or_else(String::new, |p50| format!("p50 {}", show::time(p50))));
+    add(3, p99.map_or_else(|| "nothing delivered".to_owned(), |p99| format!("p99 {}", show::time(p99))));
+    add(6, format!("sent {}", show::rate(num::f64_of(row.sent))));
+    add(4, format!("delivered {}", show::rate(num::f64_of(delivered(row)))));
     let troubles: Vec<String> = troubles(row).map(|(name, n)| format!("{name} {}", show::count(n))).collect();
-    add(4, troubles.join(" "));
+    add(5, troubles.join(" "));
     let missed = objectives.iter().filter(|(_, state)| *state == State::Missed);
     let missed: Vec<String> = missed.map(|(name, _)| show::plain(name)).collect();
-    add(7, if missed.is_empty() { String::new() } else { format!("missed so far: {}", missed.join(", ")) });
+    add(8, if missed.is_empty() { String::new() } else { format!("missed so far: {}", missed.join(", ")) });
     let length = |parts: &[Part]| {
         parts.iter().map(|part| part.text.chars().count() + 2).sum::<usize>().saturating_sub(2)
     };
@@ -185,7 +254,7 @@ mod tests {
     #[test]
     fn the_line_fits_and_drops_the_least_important_part_first() {
         let stage = Stage::Load { elapsed_s: 12, of_s: 60 };
-        let at = |width| live(&row(), stage, &objectives(), width);
+        let at = |width| live(&row(), stage, &objectives(), &Lasting::default(), width);
         let parts = [
             "measure 12/60s, 48s left",
             "objectives 1 met 1 MISSED 1 open",
@@ -210,10 +279,29 @@ mod tests {
 
     #[test]
     fn the_line_says_how_much_time_is_left() {
-        let of = |stage| live(&row(), stage, &[], 40);
+        let of = |stage| live(&row(), stage, &[], &Lasting::default(), 40);
         assert!(of(Stage::Load { elapsed_s: 61, of_s: 60 }).starts_with("measure 61/60s, 0s left"));
         assert!(of(Stage::Load { elapsed_s: 1, of_s: 400 }).starts_with("measure 1/400s, 6m39s left"));
         assert!(of(Stage::Load { elapsed_s: 0, of_s: 86_400 }).starts_with("measure 0/86400s, 24h00m left"));
         assert!(of(Stage::Drain { left_s: 9 }).starts_with("drain, at most 9s left"));
+    }
+
+    #[test]
+    fn a_fault_is_in_the_line_from_its_start_to_its_undo() {
+        let mut lasting = Lasting { with_undo: vec!["leader".into()], now: vec![] };
+        let mut after = |kind: &str, detail: &str| {
+            let of = Mark { at_ns: 0, kind: kind.into(), detail: detail.into() };
+            lasting.note(&of);
+            let line = live(&row(), Stage::Load { elapsed_s: 12, of_s: 60 }, &[], &lasting, 80);
+            (mark(&of), line.contains("  fault leader  "))
+        };
+        assert_eq!(
+            after("fault-begun", "leader: kill of nats-2"),
+            ("fault leader begins: kill of nats-2".into(), true)
+        );
+        assert_eq!(after("fault-begun", "election"), ("fault election begins".into(), true), "an instant");
+        assert_eq!(after("fault-late", "leader: by 0.3 s").0, "fault leader is off its plan: by 0.3 s");
+        assert_eq!(after("fault-undone", "leader"), ("fault leader is undone".into(), false));
+        assert_eq!(after("disconnected", "a: b").0, "disconnected: a: b");
     }
 }

@@ -114,7 +114,11 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
                 ("sent on a connection that was lost", load.unconfirmed_disconnected),
                 ("not answered yet", load.open),
             ],
-            &[("already known to the broker", load.acked_duplicate)],
+            &[
+                ("already known to the broker", load.acked_duplicate),
+                ("copies sent again", load.resent.unwrap_or(0)),
+                ("given up after the time for sending again", load.gave_up.unwrap_or(0)),
+            ],
         ),
     ];
     if let Some(audit) = &record.audit {
@@ -132,6 +136,25 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
     let mut flows = vec![Flow { name: "Published".into(), stages }];
     flows.extend(record.groups.iter().map(|group| group_flow(record, group)));
     flows
+}
+
+/// What the numbers of the ledger do not say by themselves: what was sent again, and what share of the events was refused
+/// where none of the confirmed ones is lost.
+pub(crate) fn ledger_notes(record: &Record) -> Vec<String> {
+    let load = &record.load;
+    let again = load.resent.map(|resent| {
+        let (copies, gave_up) = (show::count(resent), show::several(load.gave_up.unwrap_or(0), "event"));
+        format!("Copies sent again: {copies}; {gave_up} given up after {}.", record.plan.bus.retry)
+    });
+    let none_lost = record.run.end == End::Completed
+        && record.groups.iter().any(|group| group.expected > 0)
+        && record.groups.iter().all(|group| group.lost == 0);
+    let both = (load.refused > 0 && none_lost).then(|| {
+        let small = load.refused < load.intended / 100;
+        let share = if small { show::small_part } else { show::part }(load.refused, load.intended);
+        format!("0 lost of those confirmed; {share} of the due events were refused.")
+    });
+    again.into_iter().chain(both).collect()
 }
 
 fn group_flow(record: &Record, group: &Group) -> Flow {

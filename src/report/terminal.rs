@@ -2,9 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::{rates, reasons, show, words};
+use super::{faults, rates, reasons, sections, show, words};
 use crate::num;
-use crate::record::{End, Group, Latency, Process, Record, Verdict};
+use crate::record::{Effect, End, Group, Latency, Process, Record, ScopeFigures, StepGroup, Verdict};
+use crate::verdict::claims;
 
 /// Options of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct Style {
 }
 
 const WIDTH: usize = 80;
+/// Maximum number of faults and of scopes listed.
+const FAULTS: usize = 12;
 
 impl Style {
     /// The verdict in capitals.
@@ -45,6 +48,7 @@ pub fn summary(record: &Record, style: Style) -> String {
     objectives(&mut out, record, style);
     rates(&mut out, record);
     steps(&mut out, record, style);
+    injected(&mut out, record);
     ledger(&mut out, record);
     latencies(&mut out, record);
     resources(&mut out, record);
@@ -145,6 +149,76 @@ fn steps(out: &mut String, record: &Record, style: Style) {
     line!(out);
 }
 
+/// Two lines for each fault, a line for each scope, and what the faults show of the claims of the ADR.
+fn injected(out: &mut String, record: &Record) {
+    let all = &record.faults.injected;
+    if all.is_empty() {
+        return;
+    }
+    let cells = |row: [&str; 6]| {
+        let [name, at, lasted, down, recovered, refused] = row;
+        format!("{name:<25} {at:>9} {lasted:>10} {down:>11} {recovered:>10} {refused:>10}")
+    };
+    line!(out, "{}", cells(["faults", "at", "lasted", "unavailable", "recovered", "refused"]));
+    for (at, fault) in all.iter().enumerate().take(FAULTS) {
+        let effect = fault.effect.as_ref().filter(|_| fault.happened());
+        let of = |write: fn(&Effect) -> String| effect.map_or_else(|| "–".to_owned(), write);
+        let name = show::fit(&format!("  {} {}", faults::number(at), fault.name), 25);
+        let begun = if fault.happened() { fault.begun() } else { fault.planned_ns };
+        let row = [
+            name,
+            faults::since_load(record, begun),
+            faults::lasted(fault),
+            of(|e| show::time(e.publishing.unavailable_ns)),
+            faults::recovered(fault),
+            of(|e| show::count(e.refused)),
+        ];
+        line!(out, "{}", show::fit(&cells(row.each_ref().map(String::as_str)), WIDTH));
+        line!(out, "{}", show::wrap(&faults::details(fault), WIDTH, "     "));
+    }
+    if all.len() > FAULTS {
+        line!(out, "  and {} more in record.json", all.len() - FAULTS);
+    }
+    line!(out, "{}\n", show::wrap(&faults::lost(record), WIDTH, "  "));
+    scopes(out, record);
+    for claim in claims::of_faults(record) {
+        let said = format!("{}: {} ({})", claim.says, claim.measured, claim.support);
+        line!(out, "{}", show::wrap(&said, WIDTH, ""));
+    }
+    line!(out);
+}
+
+fn scopes(out: &mut String, record: &Record) {
+    let all = &record.faults.scopes;
+    if all.is_empty() {
+        return;
+    }
+    let cells = |row: [&str; 6]| {
+        let [name, due, acked, ack, p99, max] = row;
+        format!("{name:<25} {due:>12} {acked:>10} {ack:>9} {p99:>10} {max:>9}")
+    };
+    line!(out, "{}", cells(["scopes", "due", "confirmed", "ack p99", "p99", "largest"]));
+    for scope in all.iter().take(FAULTS) {
+        let [_, p99, max] = faults::times(slowest(scope).map(|group| &group.latency));
+        let [_, ack, _] = faults::times(scope.ack());
+        let due = scope.figures.due;
+        let acked = if due == 0 { "–".into() } else { show::part(scope.figures.acked, due) };
+        let name = show::fit(&format!("  {}", scope.name), 25);
+        let row = [name, show::count(due), acked, ack, p99, max];
+        line!(out, "{}", show::fit(&cells(row.each_ref().map(String::as_str)), WIDTH));
+    }
+    if all.len() > FAULTS {
+        line!(out, "  and {} more in record.json", all.len() - FAULTS);
+    }
+    line!(out);
+}
+
+/// The group with the largest p99 in a scope.
+fn slowest(scope: &ScopeFigures) -> Option<&StepGroup> {
+    let received = scope.figures.groups.iter().filter(|group| group.latency.count > 0);
+    received.max_by_key(|group| group.latency.p99_ns)
+}
+
 fn ledger(out: &mut String, record: &Record) {
     let load = &record.load;
     let n = show::count;
@@ -167,6 +241,9 @@ fn ledger(out: &mut String, record: &Record) {
         }
     }
     line!(out, "{}", show::wrap(&published, WIDTH, "  "));
+    for note in sections::ledger_notes(record) {
+        line!(out, "{}", show::wrap(note.trim_end_matches('.'), WIDTH, "  "));
+    }
     if let Some(audit) = &record.audit {
         let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
         let stored = if audit.complete {

@@ -6,6 +6,8 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
@@ -19,6 +21,19 @@ use crate::record::Mark;
 pub trait Action: Send {
     /// A short name, e.g. `kill node-2`.
     fn name(&self) -> String;
+
+    /// The first part of the kind of its marks.
+    fn kind(&self) -> &'static str {
+        "action"
+    }
+
+    /// Finds out what to act on, at the time of the action. Changes nothing.
+    ///
+    /// # Errors
+    /// The reason why the action is skipped.
+    fn prepare(&mut self) -> Result<(), String> {
+        Ok(())
+    }
 
     /// Carries out the action and returns the effect that was observed.
     ///
@@ -43,12 +58,33 @@ struct Entry {
 
 /// Actions with their times, relative to the start of the measure phase.
 #[derive(Default)]
-pub struct Agenda(Vec<Entry>);
+pub struct Agenda {
+    entries: Vec<Entry>,
+    ending: Ending,
+}
+
+/// Whether an agenda is to end: an action that takes long is then to be cut short.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    pub(super) fn is_near(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn declare(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
 
 impl Agenda {
+    pub(super) fn ending(&self) -> Ending {
+        self.ending.clone()
+    }
+
     /// Adds an action that begins at `at` and is undone at `until`; without `until` there is nothing to undo.
     pub fn add(&mut self, at: Ns, until: Option<Ns>, action: Box<dyn Action>) {
-        self.0.push(Entry { at, until, action });
+        self.entries.push(Entry { at, until, action });
     }
 }
 
@@ -65,20 +101,23 @@ pub(super) enum Outcome {
     Undone,
     /// It could not be undone.
     NotUndone,
+    /// It was not begun: there was nothing to act on.
+    Skipped,
     /// The run ended before its time came.
     Dropped,
 }
 
 impl Outcome {
-    /// The kind of the mark that records it.
-    const fn kind(self) -> &'static str {
+    /// The second part of the kind of the mark that records it.
+    const fn word(self) -> &'static str {
         match self {
-            Self::Begun => "action-begun",
-            Self::Done => "action-done",
-            Self::Failed => "action-failed",
-            Self::Undone => "action-undone",
-            Self::NotUndone => "action-not-undone",
-            Self::Dropped => "action-dropped",
+            Self::Begun => "begun",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Undone => "undone",
+            Self::NotUndone => "not-undone",
+            Self::Skipped => "skipped",
+            Self::Dropped => "dropped",
         }
     }
 }
@@ -87,6 +126,8 @@ impl Outcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Change {
     pub(super) outcome: Outcome,
+    /// The first part of the kind of its mark.
+    pub(super) kind: &'static str,
     /// The name of the action.
     pub(super) name: String,
     /// The planned time.
@@ -99,12 +140,12 @@ pub(super) struct Change {
 
 impl From<Change> for Mark {
     fn from(change: Change) -> Self {
-        let Change { outcome, name, planned, at, detail } = change;
+        let Change { outcome, kind, name, planned, at, detail } = change;
         let due = num::f64_of(planned) / 1e9;
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         Self {
             at_ns: at,
-            kind: outcome.kind().into(),
+            kind: format!("{kind}-{}", outcome.word()),
             detail: format!("{name} (planned for {due:.3} s){detail}"),
         }
     }
@@ -139,7 +180,7 @@ impl<'t> Work<'t> {
     fn new(agenda: Agenda, origin: Ns, time: &'t dyn Time, report: &'t mut dyn FnMut(Change)) -> Self {
         let later = |at: Ns| origin.saturating_add(at);
         let mut planned: Vec<Entry> = agenda
-            .0
+            .entries
             .into_iter()
             .map(|entry| Entry { at: later(entry.at), until: entry.until.map(later), ..entry })
             .collect();
@@ -181,27 +222,31 @@ impl<'t> Work<'t> {
             self.undo(open);
         }
         while let Some(entry) = self.planned.pop() {
-            let name = entry.action.name();
-            self.happened(Outcome::Dropped, name, entry.at, String::new());
+            self.happened(Outcome::Dropped, &*entry.action, entry.at, String::new());
         }
     }
 
     fn begin(&mut self) {
-        let Some(entry) = self.planned.pop() else { return };
-        let (name, planned) = (entry.action.name(), entry.at);
-        self.happened(Outcome::Begun, name.clone(), planned, String::new());
+        let Some(mut entry) = self.planned.pop() else { return };
+        let planned = entry.at;
+        if let Err(why) = guarded(|| entry.action.prepare().map(|()| String::new())) {
+            self.happened(Outcome::Skipped, &*entry.action, planned, why);
+            return;
+        }
+        let until = entry.until.map(|until| format!("to be undone at {:.3} s", num::f64_of(until) / 1e9));
+        self.happened(Outcome::Begun, &*entry.action, planned, until.unwrap_or_default());
         self.open.push(Open { until: entry.until.unwrap_or(Ns::MAX), entry });
         let acted = self.open.last_mut().map(|open| guarded(|| open.entry.action.act()));
         let Some(open) = self.open.pop() else { return };
         match acted {
             Some(Ok(detail)) => {
-                self.happened(Outcome::Done, name, planned, detail);
+                self.happened(Outcome::Done, &*open.entry.action, planned, detail);
                 if open.entry.until.is_some() {
                     self.open.push(open);
                 }
             }
             Some(Err(why)) => {
-                self.happened(Outcome::Failed, name, planned, why);
+                self.happened(Outcome::Failed, &*open.entry.action, planned, why);
                 if open.entry.until.is_some() {
                     self.undo(open);
                 }
@@ -212,15 +257,15 @@ impl<'t> Work<'t> {
 
     fn undo(&mut self, mut open: Open) {
         let undone = guarded(|| open.entry.action.undo());
-        let name = open.entry.action.name();
         match undone {
-            Ok(detail) => self.happened(Outcome::Undone, name, open.until, detail),
-            Err(why) => self.happened(Outcome::NotUndone, name, open.until, why),
+            Ok(detail) => self.happened(Outcome::Undone, &*open.entry.action, open.until, detail),
+            Err(why) => self.happened(Outcome::NotUndone, &*open.entry.action, open.until, why),
         }
     }
 
-    fn happened(&mut self, outcome: Outcome, name: String, planned: Ns, detail: String) {
-        (self.report)(Change { outcome, name, planned, at: self.time.now(), detail });
+    fn happened(&mut self, outcome: Outcome, action: &dyn Action, planned: Ns, detail: String) {
+        let (kind, name) = (action.kind(), action.name());
+        (self.report)(Change { outcome, kind, name, planned, at: self.time.now(), detail });
     }
 }
 
@@ -265,14 +310,16 @@ pub(super) struct AgendaThread {
     end: Option<Sender<Infallible>>,
     changes: Inbox<Change>,
     thread: Option<JoinHandle<()>>,
+    ending: Ending,
 }
 
 impl AgendaThread {
     /// Starts the thread; an empty agenda needs none.
     pub(super) fn start(agenda: Agenda, clock: Clock, origin: Ns) -> std::io::Result<Self> {
         let (sender, changes) = channel();
-        if agenda.0.is_empty() {
-            return Ok(Self { end: None, changes, thread: None });
+        let ending = agenda.ending();
+        if agenda.entries.is_empty() {
+            return Ok(Self { end: None, changes, thread: None, ending });
         }
         let (end, wanted) = channel();
         let thread = Builder::new().name("agenda".into()).spawn(move || {
@@ -281,7 +328,7 @@ impl AgendaThread {
             let report = &mut |change| drop(sender.send(change));
             Work::new(agenda, origin, &time, report).carry_out();
         })?;
-        Ok(Self { end: Some(end), changes, thread: Some(thread) })
+        Ok(Self { end: Some(end), changes, thread: Some(thread), ending })
     }
 
     /// Returns the changes since the last call.
@@ -291,6 +338,7 @@ impl AgendaThread {
 
     /// Signals the end: the thread drops actions that have not begun and undoes the others. Does not wait.
     pub(super) fn end(&mut self) {
+        self.ending.declare();
         self.end = None;
     }
 

@@ -15,6 +15,7 @@ use crate::record::{
     TopicCount, Verdict,
 };
 
+use super::by_fault;
 use super::by_step;
 use super::explain::{OwnDelays, windows};
 use super::generator::Generated;
@@ -108,6 +109,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.load = load(parts, &own, seconds);
     record.windows = windows(parts, &own);
     record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
+    by_fault::fill(record, parts, &own, num::u64_of(seconds * 1e9));
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let stored =
         parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
@@ -129,6 +131,7 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
     let all = &parts.ended.generated;
     let totals = parts.ended.published.totals();
     let sum = |of: fn(&Generated) -> u64| all.iter().map(of).sum::<u64>();
+    let counted = parts.plan.bus.counts_copies();
     let rate = |events: u64| if seconds > 0.0 { num::f64_of(events) / seconds } else { 0.0 };
     let limits: Limits = crate::verdict::limits(parts.plan);
     let ack = own.explained_of_all(&limits.ack, all);
@@ -159,6 +162,8 @@ fn load(parts: &Parts<'_>, own: &OwnDelays, seconds: f64) -> record::Load {
         unsent_own: sum(|g| g.unsent_own),
         unconfirmed: totals.unconfirmed,
         unconfirmed_disconnected: sum(|g| g.unconfirmed_disconnected),
+        resent: counted.then(|| sum(|g| g.resent)),
+        gave_up: counted.then(|| sum(|g| g.gave_up)),
         open: 0,
         refusals,
         measured_intended,
@@ -258,7 +263,7 @@ fn group_figures(
         measured_in_time: of(|r| r.measured_in_time),
         first_received_ns: received.and_then(|r| r.between).map(|(first, _)| first),
         last_received_ns: received.and_then(|r| r.between).map(|(_, last)| last),
-        backlog_max: parts.backlog_max.get(group).copied().unwrap_or(0),
+        backlog_max: parts.backlogs.max.get(group).copied().unwrap_or(0),
         latency: received.map_or_else(record::Latency::default, |r| own.explained(&r.latency, &r.excess)),
         lost_ranges: ranges.collect(),
         lost_ranges_left_out: unlisted,

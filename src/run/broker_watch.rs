@@ -8,6 +8,7 @@ use crate::plan::Ns;
 use crate::record::{End, Mark, NODE_DIED, Record, STORE_FULL};
 
 use super::control::Control;
+use super::faults::Scene;
 use super::job::Broker;
 use super::log::RunLog;
 
@@ -21,6 +22,8 @@ pub(super) struct BrokerWatch {
     /// Look for a full store in the logs of a broker that tickgate started.
     stores: Vec<StoreWatch>,
     stream_leader: Option<String>,
+    /// The faults of the run.
+    scene: Option<Scene>,
     /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
     /// What the broker has refused for good.
@@ -30,7 +33,7 @@ pub(super) struct BrokerWatch {
 }
 
 impl BrokerWatch {
-    pub(super) fn new(mut broker: Broker, control: Control) -> Self {
+    pub(super) fn new(mut broker: Broker, control: Control, scene: Option<Scene>) -> Self {
         let stores = broker.logs.drain(..).map(StoreWatch::new).collect();
         Self {
             control,
@@ -38,6 +41,7 @@ impl BrokerWatch {
             dead: None,
             stores,
             stream_leader: None,
+            scene,
             silent: None,
             denied: None,
             settled: false,
@@ -73,7 +77,11 @@ impl BrokerWatch {
     pub(super) fn look(&mut self, now: Ns, log: &mut RunLog<'_, '_>) {
         let seen = self.control.look();
         for mark in seen.marks {
-            log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+            log.hold(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+        }
+        log.release(now);
+        for mark in self.scene.iter().flat_map(Scene::marks) {
+            log.keep(mark);
         }
         if let (Some(why), None, false) = (seen.denied, &self.denied, self.settled) {
             log.ends_as(End::BrokerFailed, &why);
@@ -132,8 +140,11 @@ impl BrokerWatch {
         }
     }
 
-    /// Enters the nodes and the leader in the record, and what is not known of their use.
+    /// Enters the nodes, the leader and the faults in the record, and what is not known of the nodes' use.
     pub(super) fn note_nodes(&mut self, now: Ns, record: &mut Record) {
+        if let Some(scene) = self.scene.take() {
+            scene.finish(record);
+        }
         record.broker.stream_leader = self.stream_leader.take();
         self.broker.nodes.end(now);
         let nodes = self.broker.nodes.record();

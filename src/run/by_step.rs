@@ -1,18 +1,18 @@
-//! What a generator and a group count of each step of a load of steps; nothing for other loads.
+//! What a generator and a group count of each part of a measure phase: of each step of a load of steps, and of each part that
+//! the plan's faults make; nothing for other plans.
 //!
 //! Everything is created before the first event: entering one allocates nothing.
 
 use crate::load::{self, Part, PartOffered};
 use crate::measure::{Excess, Latency, Limits};
 use crate::num;
-use crate::plan::{Ns, Plan, Span};
+use crate::plan::{Ns, Plan, Segment, Span};
 use crate::record::{self, Step, StepGroup};
 use crate::verdict::limits;
 
 use super::explain::OwnDelays;
 use super::generator::Generated;
 use super::parts::Parts;
-use super::receiver::Received;
 use super::shared::Calendar;
 
 /// The steps and what is counted of each.
@@ -30,8 +30,9 @@ impl<T> BySteps<T> {
         Self { measure_start: 0, ends: Vec::new(), steps: Vec::new() }
     }
 
-    fn new(parts: &[Part], calendar: Calendar, of: impl Fn(Ns, Span) -> T) -> Self {
-        let count = |part: &Part| of(calendar.measure_start + part.from, Span { ns: part.until - part.from });
+    pub(super) fn new(parts: &[Segment], calendar: Calendar, of: impl Fn(Ns, Span) -> T) -> Self {
+        let count =
+            |part: &Segment| of(calendar.measure_start + part.from, Span { ns: part.until - part.from });
         Self {
             measure_start: calendar.measure_start,
             ends: parts.iter().map(|part| part.until).collect(),
@@ -70,20 +71,25 @@ pub(super) struct Sent {
 
 impl Sent {
     /// The counts of all steps, before the first event.
-    pub(super) fn of(parts: &[Part], plan: &Plan, calendar: Calendar) -> BySteps<Self> {
+    pub(super) fn of(parts: &[Segment], plan: &Plan, calendar: Calendar) -> BySteps<Self> {
         let limits = limits(plan);
+        let ack = !limits.ack.is_empty();
+        BySteps::new(parts, calendar, |start, length| Self::new(plan, &limits, ack, start, length))
+    }
+
+    /// The counts of a part; the times to the acknowledgement only if they are wanted.
+    pub(super) fn new(plan: &Plan, limits: &Limits, ack: bool, start: Ns, length: Span) -> Self {
         let topics = plan.topology.topics.len();
-        let some = |limits: &[u64]| (!limits.is_empty()).then(|| Latency::new(limits));
-        BySteps::new(parts, calendar, |start, length| Self {
+        Self {
             due: vec![0; topics],
             unsent_own: vec![0; topics],
             taken: 0,
             acked: 0,
             finished_late_ns: 0,
             send_lag: Latency::new(&limits.send_lag),
-            ack: some(&limits.ack).map(|latency| (latency, Excess::new(start, length, &limits.ack))),
-            service: some(&limits.service),
-        })
+            ack: ack.then(|| (Latency::new(&limits.ack), Excess::new(start, length, &limits.ack))),
+            service: (!limits.service.is_empty()).then(|| Latency::new(&limits.service)),
+        }
     }
 
     /// An event came due and had its turn so much later.
@@ -96,6 +102,16 @@ impl Sent {
     pub(super) fn sent(&mut self, intended: Ns, sent: Ns) {
         self.taken += 1;
         self.send_lag.record_between(intended, sent);
+    }
+
+    /// Events that came due.
+    pub(super) fn due_events(&self) -> u64 {
+        self.due.iter().sum()
+    }
+
+    /// Events that were confirmed.
+    pub(super) const fn acked_events(&self) -> u64 {
+        self.acked
     }
 
     /// It was not sent, and the bus had no part in that.
@@ -126,12 +142,13 @@ pub(super) struct Got {
 
 impl Got {
     /// The counts of all steps, before the first event.
-    pub(super) fn of(parts: &[Part], limits: &[u64], calendar: Calendar) -> BySteps<Self> {
-        BySteps::new(parts, calendar, |start, length| Self {
-            latency: Latency::new(limits),
-            excess: Excess::new(start, length, limits),
-            in_time: 0,
-        })
+    pub(super) fn of(parts: &[Segment], limits: &[u64], calendar: Calendar) -> BySteps<Self> {
+        BySteps::new(parts, calendar, |start, length| Self::new(limits, start, length))
+    }
+
+    /// The counts of a part.
+    pub(super) fn new(limits: &[u64], start: Ns, length: Span) -> Self {
+        Self { latency: Latency::new(limits), excess: Excess::new(start, length, limits), in_time: 0 }
     }
 
     /// A first delivery.
@@ -151,11 +168,9 @@ pub(super) fn figures(parts: &Parts<'_>, own: &OwnDelays, measured_ns: Ns) -> Ve
 
 fn step(parts: &Parts<'_>, own: &OwnDelays, limits: &Limits, at: usize, part: Part, measured_ns: Ns) -> Step {
     let all: Vec<&Sent> = parts.ended.generated.iter().filter_map(|g| g.by_step.steps.get(at)).collect();
-    let sum = |of: fn(&Sent) -> u64| all.iter().map(|sent| of(sent)).sum::<u64>();
-    let mut send_lag = Latency::new(&limits.send_lag);
-    for sent in &all {
-        send_lag.merge(&sent.send_lag);
-    }
+    let received = parts.ended.received.iter();
+    let got: Vec<Vec<&Got>> =
+        received.map(|own| own.iter().filter_map(|own| own.by_step.steps.get(at)).collect()).collect();
     let offered = parts.ended.generated.iter().filter_map(|g| offered_in(g, part.number));
     let rate = parts.plan.load.steps.as_ref().and_then(|steps| steps.rates.get(at));
     Step {
@@ -163,20 +178,37 @@ fn step(parts: &Parts<'_>, own: &OwnDelays, limits: &Limits, at: usize, part: Pa
         from_ns: part.from,
         until_ns: part.until.min(measured_ns),
         planned_rate: rate.map_or(0.0, |rate| rate.per_second),
+        offered: offered.min_by(|a, b| a.reached().total_cmp(&b.reached())).map(offered_words),
+        ..merged(parts, own, limits, &all, &got)
+    }
+}
+
+/// The figures of what was counted of a part, in one place or in several.
+pub(super) fn merged(
+    parts: &Parts<'_>,
+    own: &OwnDelays,
+    limits: &Limits,
+    all: &[&Sent],
+    got: &[Vec<&Got>],
+) -> Step {
+    let sum = |of: fn(&Sent) -> u64| all.iter().map(|sent| of(sent)).sum::<u64>();
+    let mut send_lag = Latency::new(&limits.send_lag);
+    for sent in all {
+        send_lag.merge(&sent.send_lag);
+    }
+    let none = Vec::new();
+    let of_group = |group: usize| group_of(parts, own, limits, group, all, got.get(group).unwrap_or(&none));
+    Step {
         due: sum(|sent| sent.due.iter().sum()),
         sent: sum(|sent| sent.taken),
         acked: sum(|sent| sent.acked),
         unsent_own: sum(|sent| sent.unsent_own.iter().sum()),
-        offered: offered.min_by(|a, b| a.reached().total_cmp(&b.reached())).map(offered_words),
         finished_late_ns: all.iter().map(|sent| sent.finished_late_ns).max().unwrap_or(0),
         send_lag: record::Latency::from(&send_lag),
-        ack: ack(own, limits, &all),
-        service: service(limits, &all),
-        groups: (0..parts.plan.groups.len())
-            .map(|group| group_of(parts, own, limits, group, at, &all))
-            .collect(),
-        objectives: Vec::new(),
-        verdict: None,
+        ack: ack(own, limits, all),
+        service: service(limits, all),
+        groups: (0..parts.plan.groups.len()).map(of_group).collect(),
+        ..Step::default()
     }
 }
 
@@ -195,16 +227,11 @@ fn offered_in(generated: &Generated, number: u64) -> Option<PartOffered> {
 }
 
 fn ack(own: &OwnDelays, limits: &Limits, all: &[&Sent]) -> Option<record::Latency> {
-    let mut each = all.iter().filter_map(|sent| sent.ack.as_ref());
+    let counted: Vec<_> = all.iter().filter_map(|sent| sent.ack.as_ref()).collect();
     let mut sum = Latency::new(&limits.ack);
-    let (first, excess) = each.next()?;
-    let mut excess = excess.clone();
-    sum.merge(first);
-    for (latency, other) in each {
-        sum.merge(latency);
-        excess.merge(other);
-    }
-    Some(own.explained(&sum, &excess))
+    counted.iter().for_each(|(latency, _)| sum.merge(latency));
+    let excesses: Vec<&Excess> = counted.iter().map(|(_, excess)| excess).collect();
+    (!counted.is_empty()).then(|| own.explained_by(&sum, &excesses))
 }
 
 fn service(limits: &Limits, all: &[&Sent]) -> Option<record::Latency> {
@@ -220,25 +247,28 @@ fn group_of(
     own: &OwnDelays,
     limits: &Limits,
     group: usize,
-    at: usize,
     all: &[&Sent],
+    got: &[&Got],
 ) -> StepGroup {
     let topics = parts.subscriptions.group(group);
     let count = |of: fn(&Sent) -> &Vec<u64>| -> u64 {
         topics.iter().map(|topic| all.iter().map(|sent| of(sent)[topic]).sum::<u64>()).sum()
     };
-    let received: Option<&Received> = parts.ended.received.get(group).and_then(Option::as_ref);
-    let got = received.and_then(|received| received.by_step.steps.get(at));
+    let mut latency = Latency::new(&limits.latency);
+    got.iter().for_each(|got| latency.merge(&got.latency));
+    let excesses: Vec<&Excess> = got.iter().map(|got| &got.excess).collect();
     StepGroup {
         name: parts.plan.groups[group].name.clone(),
         due: count(|sent| &sent.due),
         unsent_own: count(|sent| &sent.unsent_own),
-        in_time: got.map_or(0, |got| got.in_time),
-        latency: got.map_or_else(
-            || record::Latency::from(&Latency::new(&limits.latency)),
-            |got| own.explained(&got.latency, &got.excess),
-        ),
+        in_time: got.iter().map(|got| got.in_time).sum(),
+        latency: own.explained_by(&latency, &excesses),
     }
+}
+
+/// The steps of a load as parts of the measure phase.
+pub(super) fn parts_of(steps: &[Part]) -> Vec<Segment> {
+    steps.iter().map(|part| Segment { from: part.from, until: part.until }).collect()
 }
 
 /// Histograms that a run keeps for each step: of all groups, and of all generators.

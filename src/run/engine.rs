@@ -5,8 +5,6 @@ use std::sync::mpsc::channel;
 use crate::bus::{Bus, BusFacts};
 use crate::host::facts::Facts;
 use crate::market::RunIdentity;
-use crate::measure::Backlog;
-use crate::num;
 use crate::plan::Ns;
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology::Subscriptions;
@@ -15,10 +13,12 @@ use crate::verdict::{Curtailment, judged};
 use super::agenda::{Agenda, AgendaThread};
 use super::assemble;
 use super::broker_watch::BrokerWatch;
+use super::by_fault;
 use super::control::Control;
 use super::crew::Crew;
 use super::ending::{self, SETTLING_NS};
 use super::events::Observer;
+use super::faults::Scene;
 use super::identity::run_identity;
 use super::job::{Broker, Job, RunError};
 use super::log::RunLog;
@@ -51,7 +51,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     job: Job<'_>,
     bus: B,
     mut broker: Broker,
-    agenda: Agenda,
+    mut agenda: Agenda,
     observers: &mut [&mut dyn Observer],
 ) -> Result<Record, RunError> {
     let Job { plan, identity, clock, interrupt, .. } = job;
@@ -72,13 +72,15 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         return Ok(record);
     }
     // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
+    let (server, names) = ((broker.server.take(), broker.step_down.take()), bus.names());
+    let scene = Scene::begin(plan, server, &names, clock, calendar.measure_start, &mut agenda)?;
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
-    let backlog = Backlog::new(&subscriptions, plan.keys(), num::index32(plan.load.generators));
+    let backlog = by_fault::backlog(plan, &subscriptions, calendar);
     let curtailment = job.options.curtail.then(|| Curtailment::of(plan));
     let timeline = Timeline::new(inbox, RowMaker::new(calendar.load_start, backlog), calendar, curtailment);
     let machine = MachineWatch::start(clock, calendar, &mut broker)?;
-    let watch = BrokerWatch::new(broker, control);
+    let watch = BrokerWatch::new(broker, control, scene);
     let log = RunLog::start(record, observers);
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
     let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
@@ -132,8 +134,8 @@ fn carry_out(
     if !options.keep {
         ending::tear_down(&mut supervisor);
     }
-    let Supervised { mut record, backlog_max, pauses } = supervisor.finish(&ended.dead);
-    let parts = Parts { plan, subscriptions, ended, audit, owed, backlog_max, pauses, calendar };
+    let Supervised { mut record, backlogs, pauses } = supervisor.finish(&ended.dead);
+    let parts = Parts { plan, subscriptions, ended, audit, owed, backlogs, pauses, calendar };
     assemble::fill(&mut record, &parts);
     Ok(record)
 }

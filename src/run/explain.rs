@@ -3,7 +3,7 @@
 //! them.
 
 use crate::measure::{Due, Excess, Excused, Harness, Latency, Lateness, Met, Seconds, Windows};
-use crate::plan::{Metric, Objective, Value};
+use crate::plan::{Metric, Objective, Value, When};
 use crate::record::{self, Record};
 
 use super::generator::Generated;
@@ -40,8 +40,13 @@ impl OwnDelays {
 
     /// The figures of a distribution, with the share of each limit's exceedances that the harness explains.
     pub(super) fn explained(&self, measured: &Latency, excess: &Excess) -> record::Latency {
+        self.explained_by(measured, &[excess])
+    }
+
+    /// The same for a distribution whose exceedances are counted in several places.
+    pub(super) fn explained_by(&self, measured: &Latency, excesses: &[&Excess]) -> record::Latency {
         let mut latency = record::Latency::from(measured);
-        self.explain(&mut latency, excess);
+        self.explain(&mut latency, excesses);
         latency
     }
 
@@ -60,10 +65,11 @@ impl OwnDelays {
     }
 
     /// Enters, for each limit of a distribution, how many exceedances the harness explains.
-    fn explain(&self, latency: &mut record::Latency, excess: &Excess) {
+    fn explain(&self, latency: &mut record::Latency, excesses: &[&Excess]) {
         for limit in &mut latency.over_limit {
             let mut sum = Excused::default();
-            self.excused(excess, limit.limit_ns).into_iter().for_each(|second| sum.merge(second));
+            let seconds = excesses.iter().flat_map(|excess| self.excused(excess, limit.limit_ns));
+            seconds.for_each(|second| sum.merge(second));
             limit.explained = sum.explained();
             limit.disturbed = sum.disturbed;
             limit.saturated = sum.saturated;
@@ -74,7 +80,8 @@ impl OwnDelays {
 
 /// The exact result of each `windows.` objective on end-to-end latency.
 pub(super) fn windows(parts: &Parts<'_>, own: &OwnDelays) -> Vec<record::Window> {
-    let wanted = parts.plan.objectives.iter().filter(|objective| objective.scope.windows);
+    let whole = |objective: &&Objective| objective.scope.windows && objective.scope.when == When::Whole;
+    let wanted = parts.plan.objectives.iter().filter(whole);
     wanted.filter_map(|objective| window(parts, own, objective)).collect()
 }
 

@@ -15,7 +15,8 @@ use crate::num;
 use crate::plan::{Keys, Ns, Plan, Publish};
 use crate::verdict::limits;
 
-use super::by_step::{BySteps, Sent};
+use super::by_fault::{AroundFaults, SentAround};
+use super::by_step::{BySteps, Sent, parts_of};
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 
@@ -74,6 +75,8 @@ pub(super) struct Generated {
     /// Of a load of steps: each step in which something was due.
     pub(super) offered_steps: Vec<PartOffered>,
     pub(super) by_step: BySteps<Sent>,
+    /// Only of a plan whose availability is watched.
+    pub(super) around_faults: Option<Box<SentAround>>,
     /// Slots by topic, over the whole run.
     pub(super) by_topic: Vec<u64>,
     /// Slots by topic of the measure phase.
@@ -90,6 +93,9 @@ pub(super) struct Generated {
     pub(super) refusals: BTreeMap<Refusal, u64>,
     /// Unconfirmed events whose connection was lost.
     pub(super) unconfirmed_disconnected: u64,
+    /// Copies beyond the first of each event, and events whose time for being sent again is over.
+    pub(super) resent: u64,
+    pub(super) gave_up: u64,
     /// Events that the client refused as too large.
     pub(super) too_large: u64,
     /// Time in the measure phase in which as many events were open as the window allows.
@@ -197,7 +203,8 @@ impl<P: Publisher> Generator<P> {
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
                 least_offered: None,
                 offered_steps: Vec::new(),
-                by_step: Sent::of(&load::steps(&plan.load), plan, calendar),
+                by_step: Sent::of(&parts_of(&load::steps(&plan.load)), plan, calendar),
+                around_faults: AroundFaults::of(plan).map(|around| Box::new(around.sent(plan, calendar))),
                 ledger: PublishLedger::new(plan.keys().count()),
                 send_lag: Latency::new(&limits.send_lag),
                 ack: Latency::new(&limits.ack),
@@ -211,6 +218,8 @@ impl<P: Publisher> Generator<P> {
                 finished_late_ns: 0,
                 refusals: BTreeMap::new(),
                 unconfirmed_disconnected: 0,
+                resent: 0,
+                gave_up: 0,
                 too_large: 0,
                 window_full_ns: 0,
                 unsent_own: 0,
@@ -284,6 +293,9 @@ impl<P: Publisher> Generator<P> {
                 step.due(topic, sent.saturating_sub(intended));
             }
         }
+        if measured && let Some(around) = &mut self.done.around_faults {
+            around.fired(topic, intended, sent, accepted);
+        }
         match accepted {
             Ok(()) => {
                 self.open.slots[num::index(token)].sent = sent;
@@ -350,6 +362,9 @@ impl<P: Publisher> Generator<P> {
                 if let Some((step, _)) = self.done.by_step.of(intended) {
                     step.due(topic, now.saturating_sub(intended));
                 }
+                if let Some(around) = &mut self.done.around_faults {
+                    around.skipped(topic, intended, now);
+                }
             }
         }
     }
@@ -381,6 +396,12 @@ impl<P: Publisher> Generator<P> {
             _ => Step::Settled { key: name, sequence },
         };
         self.interval.steps.push((ack.at, step));
+        if let Some(around) = &mut self.done.around_faults {
+            let measured = self.calendar.measured(open.intended);
+            around.answered(measured, open.intended, open.sent, ack);
+        }
+        self.done.resent += u64::from(ack.tries.copies.saturating_sub(1));
+        self.done.gave_up += u64::from(ack.tries.gave_up);
         match ack.outcome {
             Answer::Stored { duplicate, .. } => {
                 self.done.ledger.acked(duplicate);
@@ -436,6 +457,11 @@ impl<P: Publisher> Generator<P> {
         for (place, open) in (0_u32..).zip(&self.open.slots) {
             if !free.contains(&place) {
                 self.done.ledger.unconfirmed(num::index32(open.key), open.sequence);
+                if let Some(around) = &mut self.done.around_faults
+                    && self.calendar.measured(open.intended)
+                {
+                    around.unanswered(open.intended);
+                }
             }
         }
         (self.done.least_offered, self.done.offered_steps) = self.parts.ended();

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::broker::Nodes;
+use crate::broker::{Asset, Nodes, Shared};
 use crate::bus::BusError;
 use crate::host::clock::Clock;
 use crate::host::resources::Meter;
@@ -36,6 +36,9 @@ pub type Alive = Box<dyn Fn() -> Result<(), String> + Send>;
 /// sentence. Returns at once.
 pub type Died = Box<dyn Fn() -> Vec<String> + Send>;
 
+/// Makes the leader of something step down; bounded in time. The error says why it does not.
+pub type StepDown = Box<dyn Fn(&Asset) -> Result<(), String> + Send + Sync>;
+
 /// What a run knows of its broker's processes.
 #[derive(Default)]
 pub struct Broker {
@@ -53,6 +56,10 @@ pub struct Broker {
     pub store: Option<PathBuf>,
     /// The nodes of a broker that tickgate did not start, where they can be watched.
     pub nodes: Nodes,
+    /// The server that faults act on: one of processes that tickgate started.
+    pub server: Option<Shared>,
+    /// Makes a leader step down, where that is possible.
+    pub step_down: Option<StepDown>,
 }
 
 impl Broker {

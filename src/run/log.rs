@@ -58,6 +58,18 @@ impl<'o, 'p> RunLog<'o, 'p> {
         }
     }
 
+    /// Records the mark of a connection, which those that repeat it within a second join.
+    pub(super) fn hold(&mut self, mark: Mark) {
+        self.marks.hold(mark);
+    }
+
+    /// Records the marks that nothing can join any more.
+    pub(super) fn release(&mut self, now: Ns) {
+        for mark in self.marks.release(now) {
+            self.keep(mark);
+        }
+    }
+
     fn enter(&mut self, mark: Mark) {
         self.notify(&Event::Mark(&mark));
         self.record.marks.push(mark);
@@ -105,6 +117,7 @@ impl<'o, 'p> RunLog<'o, 'p> {
 
     /// The complete record, with its marks in the order of their times.
     pub(super) fn finish(mut self) -> Record {
+        self.release(Ns::MAX);
         for mark in self.marks.rest() {
             self.enter(mark);
         }

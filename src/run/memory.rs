@@ -5,9 +5,11 @@
 //! exceeds the number of events in the run.
 
 use crate::load::{self, volume_bytes};
+use crate::measure::outage_bytes;
 use crate::num;
 use crate::plan::{Content, Plan, Storage};
 
+use super::by_fault;
 use super::by_step::histograms;
 
 /// Where the broker runs, as far as its memory counts.
@@ -222,6 +224,16 @@ impl<'a> Numbers<'a> {
         if steps == 0 { 0 } else { steps.saturating_mul(each).saturating_add(self.timeline()) }
     }
 
+    /// What is counted around faults: the parts of the measure phase that they make, and the availability.
+    fn around_faults(&self) -> u64 {
+        let Some(parts) = by_fault::parts(self.plan) else { return 0 };
+        let topics = num::count(self.plan.topology.topics.len());
+        let each = (histograms(self.plan) + self.generators) * HISTOGRAM + SECOND * (1 + self.groups);
+        let (generator, group) = outage_bytes(self.plan.load.duration, topics);
+        let slots = generator * (self.generators + 1) + group * self.groups;
+        slots.saturating_add(parts.saturating_mul(each)).saturating_add(self.timeline())
+    }
+
     /// Events whose times wait to be paired.
     fn steps(&self) -> u64 {
         let load = &self.plan.load;
@@ -267,6 +279,7 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
     part("histograms", "load.generators", workers * HISTOGRAMS);
     part("the timeline", "load.duration", numbers.timeline());
     part("figures of each step", "load.steps", numbers.steps_of_load());
+    part("figures around faults", "load.duration", numbers.around_faults());
     part("answers and deliveries of a second", "load.rate", numbers.steps());
     part("program and threads", "", BASE + threads * THREAD);
     let kept_in_memory = plan.bus.kind.product().in_memory && plan.bus.storage == Storage::Memory;

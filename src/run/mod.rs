@@ -7,6 +7,7 @@
 mod agenda;
 mod assemble;
 mod broker_watch;
+mod by_fault;
 mod by_step;
 mod control;
 mod crew;
@@ -14,6 +15,7 @@ mod ending;
 mod engine;
 mod events;
 mod explain;
+mod faults;
 mod generator;
 mod identity;
 mod job;
@@ -37,7 +39,7 @@ pub use agenda::{Action, Agenda};
 pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
-pub use job::{Alive, Broker, Died, Job, Options, RunError};
+pub use job::{Alive, Broker, Died, Job, Options, RunError, StepDown};
 
 #[cfg(test)]
 mod tests;

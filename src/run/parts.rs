@@ -6,6 +6,7 @@ use crate::topology::Subscriptions;
 
 use super::crew::Ended;
 use super::receiver::Stored;
+use super::rows::Backlogs;
 use super::shared::Calendar;
 
 /// The plan, the crew's results, and the observations of broker and machine.
@@ -16,7 +17,7 @@ pub(super) struct Parts<'a> {
     pub(super) audit: Option<Stored>,
     /// Events that may still reach each group, by the broker's account.
     pub(super) owed: Vec<u64>,
-    pub(super) backlog_max: Vec<u64>,
+    pub(super) backlogs: Backlogs,
     /// The harness's own pauses.
     pub(super) pauses: Pauses,
     pub(super) calendar: Calendar,

@@ -169,7 +169,7 @@ pub(super) fn describe(why: Refusal, count: u64) -> record::Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Doubt;
+    use crate::bus::{Doubt, Tries};
     use crate::profile::{self, Source};
 
     /// A client that never has room, or whose events all get this answer.
@@ -189,7 +189,12 @@ mod tests {
         }
 
         fn acks(&mut self, into: &mut Vec<Ack>) {
-            into.extend(self.open.drain(..).map(|token| Ack { token, at: 0, outcome: self.answer }));
+            into.extend(self.open.drain(..).map(|token| Ack {
+                token,
+                at: 0,
+                outcome: self.answer,
+                tries: Tries::ONCE,
+            }));
         }
 
         fn in_flight(&self) -> usize {

@@ -7,19 +7,20 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::bus::{Delivery, Position};
-use crate::load::{Part, steps};
+use crate::load::steps;
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{
     Counted, Excess, Fate, GroupInterval, GroupLedger, Known, Latency, Limits, Missing, Positions, Step,
     StoreLedger, Windows,
 };
 use crate::num;
-use crate::plan::{self, Keys, Ns, Plan, Span};
+use crate::plan::{self, Keys, Ns, Plan, Segment, Span};
 use crate::record;
 use crate::topology::TopicSet;
 use crate::verdict::limits;
 
-use super::by_step::{BySteps, Got};
+use super::by_fault::{AroundFaults, GotAround};
+use super::by_step::{BySteps, Got, parts_of};
 use super::shared::{Calendar, GroupSignals, Switches};
 
 /// Width of the windows of `windows.` objectives.
@@ -101,6 +102,8 @@ pub(super) struct Received {
     /// When the first and the last event of the load were received.
     pub(super) between: Option<(Ns, Ns)>,
     pub(super) by_step: BySteps<Got>,
+    /// Only of a plan whose availability is watched.
+    pub(super) around_faults: Option<Box<GotAround>>,
     pub(super) measured_in_time: u64,
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
@@ -121,7 +124,8 @@ pub(super) struct Receiver {
     positions: Positions,
     limits: Vec<u64>,
     duration: Span,
-    step_parts: Vec<Part>,
+    step_parts: Vec<Segment>,
+    around_faults: Option<AroundFaults>,
     done: Received,
     interval: GroupInterval,
     steps: Vec<(Ns, Step)>,
@@ -156,6 +160,7 @@ impl Receiver {
                 by_topic: vec![0; subscribed.of_topics()],
                 between: None,
                 by_step: BySteps::none(),
+                around_faults: None,
                 measured_in_time: 0,
                 corrupt: 0,
                 foreign: 0,
@@ -165,7 +170,8 @@ impl Receiver {
             steps: Vec::new(),
             limits,
             duration: plan.load.duration,
-            step_parts: steps(&plan.load),
+            step_parts: parts_of(&steps(&plan.load)),
+            around_faults: AroundFaults::of(plan),
             subscribed,
         }
     }
@@ -231,6 +237,8 @@ impl Receiver {
             self.done.windows = Windows::new(calendar.measure_start, self.duration, WINDOW, &self.limits);
             self.done.excess = Excess::new(calendar.measure_start, self.duration, &self.limits);
             self.done.by_step = Got::of(&self.step_parts, &self.limits, calendar);
+            let around = self.around_faults.as_ref();
+            self.done.around_faults = around.map(|around| Box::new(around.got(&self.limits, calendar)));
         }
         let measured = self.calendar.filter(|calendar| calendar.measured(intended));
         self.interval.latency.record_between(measured.is_some(), intended, received);
@@ -242,6 +250,9 @@ impl Receiver {
             if let Some((step, end)) = self.done.by_step.of(intended) {
                 step.first(intended, received, end + (calendar.in_time_until - calendar.measure_end));
             }
+        }
+        if let Some(around) = &mut self.done.around_faults {
+            around.first(measured.is_some(), intended, received);
         }
     }
 

@@ -54,6 +54,15 @@ pub(super) struct RowMaker {
     until: (Vec<Ns>, BTreeMap<usize, Ns>),
 }
 
+/// The backlogs of a run's groups.
+#[derive(Debug, Default)]
+pub(super) struct Backlogs {
+    /// The highest of each group.
+    pub(super) max: Vec<u64>,
+    /// The highest of each group in each window of the measure phase; only of a plan whose availability is watched.
+    pub(super) by_window: Vec<Vec<u32>>,
+}
+
 #[derive(Default)]
 struct Open {
     generators: Vec<GeneratorReport>,
@@ -196,8 +205,9 @@ impl RowMaker {
     }
 
     /// The highest backlog of each group, including seconds without a row.
-    pub(super) fn backlog_max(&mut self) -> Vec<u64> {
-        self.backlog.finish()
+    pub(super) fn backlogs(&mut self) -> Backlogs {
+        let max = self.backlog.finish();
+        Backlogs { max, by_window: self.backlog.take_levels() }
     }
 }
 

@@ -17,7 +17,7 @@ use super::broker_watch::BrokerWatch;
 use super::control::Reply;
 use super::log::RunLog;
 use super::machine::MachineWatch;
-use super::rows::{Report, RowMaker, next_second_start, second_of};
+use super::rows::{Backlogs, Report, RowMaker, next_second_start, second_of};
 use super::shared::Calendar;
 
 /// Why a wait ended.
@@ -338,7 +338,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         let control_lives = self.broker.control.alive();
         let ended = utc(self.timeline.calendar.epoch_unix_ns + self.clock.now());
         for mark in self.broker.control.end(CONTROL_ENDS_WITHIN) {
-            self.log.keep(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
+            self.log.hold(Mark { at_ns: mark.at, kind: mark.kind.to_owned(), detail: mark.detail });
         }
         let now = self.clock.now();
         self.broker.look_at_the_nodes(now, &mut self.log);
@@ -350,7 +350,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
         if !control_lives {
             record.health.dead_workers.push("the control side of the bus".into());
         }
-        Supervised { record, backlog_max: self.timeline.rows.backlog_max(), pauses }
+        Supervised { record, backlogs: self.timeline.rows.backlogs(), pauses }
     }
 }
 
@@ -358,8 +358,8 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
 pub(super) struct Supervised {
     /// The record, without the workers' figures.
     pub(super) record: Record,
-    /// The highest backlog of each group.
-    pub(super) backlog_max: Vec<u64>,
+    /// The backlogs of the groups.
+    pub(super) backlogs: Backlogs,
     /// The harness's own pauses.
     pub(super) pauses: Pauses,
 }

@@ -1,13 +1,13 @@
 //! Known answers: runs whose figures follow from arithmetic, compared with the figures that tickgate reports.
 
-use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, Stretch};
+use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
 use crate::plan::{Arrival, Burst, Ns, Plan, Rate, Spacing, Span, Steps, grammar};
 use crate::record::{Record, Verdict};
 use crate::run::RunError;
 use crate::run::simulated::{Scenario, simulate};
 
-use super::swarm::{base, findings};
+use super::swarm::{base, fault, findings};
 
 const MS: f64 = 1e6;
 /// Event ids hold intended times in steps of 1/4096 ms, rounded down: a time may be too long by this much.
@@ -32,7 +32,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 12] = [
+pub const ALL: [Known; 13] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -44,6 +44,7 @@ pub const ALL: [Known; 12] = [
     ("loss of a symbol", symbol_loss),
     ("duplicate across a reconnect", reconnect),
     ("clock error across hosts", clock_error),
+    ("outages", outages),
     ("seeded runs against the oracle", seeds),
 ];
 
@@ -367,6 +368,59 @@ fn clock_error() -> Result<Vec<Answer>, RunError> {
     answers.time("latency.max", -MS, num::f64_of_signed(latency.max_ns), GRID_NS);
     answers.equal("negative, of", (1000, 1000), (latency.negative, latency.count));
     answers.equal("verdict, the bound of the error being 3 ms", Verdict::Inconclusive, record.verdict);
+    Ok(answers.1)
+}
+
+/// A fault at 5 s that lasts E = 2 s and must be settled at 15 s, and what the bus does meanwhile.
+fn around_a_fault(outages: &[(Stretch, How)]) -> Result<Record, RunError> {
+    let mut plan = steady(1000.0, Span::seconds(20));
+    plan.faults = vec![fault("outage", [5, 2, 8].map(Span::seconds))];
+    let outages = outages.iter().map(|&(time, how)| Outage { time, how }).collect();
+    record_of(&plan, Faults { outages, ..Faults::default() })
+}
+
+/// An outage of length E: refusals and silence make the bus unavailable for E, and a hold for E − L, since what comes within L of
+/// its end is in time. With every second half up, the bus is unavailable for half of the time, and recovers only at the end.
+fn outages() -> Result<Vec<Answer>, RunError> {
+    const S: Ns = 1_000_000_000;
+    let mut answers = Answers("outages", Vec::new());
+    let at = |from: Ns, length: Ns| Stretch { from, length };
+    let whole = |how| [(at(5 * S, 2 * S), how)];
+    let flapping: Vec<(Stretch, How)> = (0..10).map(|n| (at(5 * S + n * S, S / 2), How::Refuse)).collect();
+    let unanswered = |stored| whole(How::Unanswered { stored }).to_vec();
+    // Unavailable for publishing, its longest stretch, and for the group; recovery, and the same after the undo; in ms.
+    let expected: [(&str, Vec<(Stretch, How)>, [u64; 5]); 6] = [
+        ("refused", whole(How::Refuse).to_vec(), [2000, 2000, 2000, 2000, 0]),
+        ("held", whole(How::Hold).to_vec(), [1900, 1900, 1900, 1900, 0]),
+        ("lost", unanswered(false), [2000, 2000, 2000, 2000, 0]),
+        ("stored without an answer", unanswered(true), [2000, 2000, 0, 2000, 0]),
+        ("flapping", flapping, [5000, 500, 5000, 9500, 7500]),
+        ("deliveries withheld", whole(How::Withhold).to_vec(), [0, 0, 1900, 2000, 0]),
+    ];
+    for (name, outages, expected) in expected {
+        let record = around_a_fault(&outages)?;
+        let Some(effect) = record.faults.injected.first().and_then(|fault| fault.effect.as_ref()) else {
+            answers.equal(name, "an effect", "none");
+            continue;
+        };
+        let of_group = effect.groups.first().map_or(0, |group| group.outage.unavailable_ns);
+        let reported = [
+            effect.publishing.unavailable_ns,
+            effect.publishing.longest_ns,
+            of_group,
+            effect.recovery_ns.unwrap_or(Ns::MAX),
+            effect.after_undo_ns.unwrap_or(Ns::MAX),
+        ];
+        let figures =
+            ["unavailable", "unavailable, longest", "unavailable to the group", "recovery", "after the undo"];
+        for ((figure, expected), reported) in figures.into_iter().zip(expected).zip(reported) {
+            answers.time(&format!("{name}: {figure}"), ns(expected) * MS, ns(reported), 0.0);
+        }
+        let parts = |name: &str| record.faults.scope(name).map(|scope| scope.figures.due);
+        let due = ["before", "during", "recovery", "after", "fault.outage"].map(parts);
+        let expected = [5000, 2000, 8000, 5000, 10_000].map(Some);
+        answers.equal(&format!("{name}: events due in each part"), expected, due);
+    }
     Ok(answers.1)
 }
 

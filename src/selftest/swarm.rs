@@ -1,11 +1,11 @@
 //! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
-use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, Mishap, Random, Stretch};
+use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
 use crate::plan::{
-    AckMode, Arrival, Burst, Bus, BusKind, Cluster, Delivery, Draw, Group, Kafka, Lines, Load, Market, Nats,
-    Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, Size, Spacing, Span, Steps, Storage,
-    Sync, Topology, grammar,
+    self, AckMode, Arrival, Burst, Bus, BusKind, Cluster, Delivery, Draw, Group, Kafka, Lines, Load, Market,
+    Nats, Ns, Pacing, Padding, Payload, Plan, Popularity, Publish, Ramp, Rate, RetryOrder, Size, Spacing,
+    Span, Steps, Storage, Sync, Topology, grammar,
 };
 
 use super::oracle;
@@ -62,10 +62,11 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_bus(&mut dice, &mut plan.bus);
     draw_groups(&mut dice, &mut plan);
     draw_objectives(&mut dice, &mut plan);
-    let scenario = draw_scenario(&mut dice, &plan);
+    let mut scenario = draw_scenario(&mut dice, &plan);
     plan.bus.buffer_bytes =
         dice.pick(&[None, Some(64 << 20), Some(50_000), Some(5_000), Some(1)]).map(|bytes| Size { bytes });
     draw_payload(&mut dice, &mut plan);
+    draw_faults(&mut dice, &mut plan, &mut scenario.faults);
     (plan, scenario)
 }
 
@@ -88,6 +89,59 @@ fn draw_payload(dice: &mut Dice, plan: &mut Plan) {
     }
 }
 
+/// Faults of the plan, and outages around them. Drawn last, so that the other draws of a seed do not change.
+fn draw_faults(dice: &mut Dice, plan: &mut Plan, bus: &mut Faults) {
+    if !dice.chance(0.3) {
+        return;
+    }
+    if dice.chance(0.4) {
+        // Long enough to recover.
+        plan.load.duration = Span::seconds(8);
+    }
+    let length = plan.load.duration.ns / MS;
+    let mut from = 0;
+    for name in ["one", "two"] {
+        if length.saturating_sub(from) < 100 || dice.chance(0.3) {
+            continue;
+        }
+        // Not at the very end of the one before: their parts would be one.
+        let at = dice.within(if from > 0 { from + 1 } else { 0 }, from + (length - from) / 2);
+        let lasts = if dice.chance(0.2) { 0 } else { dice.within(0, (length - at) / 3) };
+        let settle = dice.within(1, (length - at - lasts).max(1));
+        from = at + lasts + settle;
+        plan.faults.push(fault(name, [at, lasts, settle].map(Span::millis)));
+        let start = (plan.load.warmup.ns + at * MS).saturating_add(dice.pick(&[0, 0, 7 * MS + 1]));
+        let how = dice.pick(&[
+            How::Refuse,
+            How::Unanswered { stored: true },
+            How::Unanswered { stored: false },
+            How::Withhold,
+        ]);
+        let time = Stretch { from: start, length: dice.within(0, (lasts + settle) * MS) };
+        bus.outages.push(Outage { time, how });
+    }
+}
+
+/// A fault of a plan by its times: start, length, and the time to settle.
+#[must_use]
+pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
+    plan::Fault {
+        name: name.into(),
+        at,
+        action: plan::Action::Kill,
+        target: Some(plan::Target::All),
+        between: None,
+        length,
+        settle,
+        how: None,
+        way: None,
+        delay: None,
+        jitter: None,
+        rate: None,
+        expect: plan::Expect::Outage,
+    }
+}
+
 /// What is wrong with the record of a seed; empty where all is right.
 #[must_use]
 pub fn findings(seed: u64) -> Vec<String> {
@@ -95,6 +149,36 @@ pub fn findings(seed: u64) -> Vec<String> {
     match simulate(&plan, &scenario, seed) {
         Ok((record, truth)) => oracle::differences(&record, &truth),
         Err(error) => vec![format!("the simulation fails: {error}")],
+    }
+}
+
+/// The settings of the bus of a plain plan.
+fn base_bus() -> Bus {
+    Bus {
+        kind: BusKind::Nats,
+        replicas: 1,
+        storage: Storage::Memory,
+        sync: Sync::Default,
+        publish: Publish::Async,
+        window: 100_000,
+        buffer: 100_000,
+        buffer_bytes: None,
+        publish_timeout: Span::seconds(10),
+        retry: Span::default(),
+        retry_after: Bus::RETRY_AFTER,
+        retry_order: RetryOrder::PerSymbol,
+        ack: AckMode::Explicit,
+        max_bytes: Size { bytes: 1 << 30 },
+        max_age: Span::seconds(3600),
+        partitions: 8,
+        audit: true,
+        nats: Nats {
+            ack_wait: Span::millis(500),
+            max_ack_pending: 100_000,
+            pull_batch: 100,
+            ..Nats::default()
+        },
+        kafka: Kafka::default(),
     }
 }
 
@@ -133,29 +217,7 @@ pub fn base(seed: u64) -> Plan {
             symbol_in_subject: false,
         },
         mix: vec![("market.quote.received".into(), 1.0)],
-        bus: Bus {
-            kind: BusKind::Nats,
-            replicas: 1,
-            storage: Storage::Memory,
-            sync: Sync::Default,
-            publish: Publish::Async,
-            window: 100_000,
-            buffer: 100_000,
-            buffer_bytes: None,
-            publish_timeout: Span::seconds(10),
-            ack: AckMode::Explicit,
-            max_bytes: Size { bytes: 1 << 30 },
-            max_age: Span::seconds(3600),
-            partitions: 8,
-            audit: true,
-            nats: Nats {
-                ack_wait: Span::millis(500),
-                max_ack_pending: 100_000,
-                pull_batch: 100,
-                ..Nats::default()
-            },
-            kafka: Kafka::default(),
-        },
+        bus: base_bus(),
         groups: vec![Group {
             name: "engine".into(),
             subscribe: vec![">".into()],

@@ -7,7 +7,7 @@ use super::error::SessionError;
 use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{
-    BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate, locate_at,
+    Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate, locate_at,
 };
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Api, Auth, NatsBus, NatsCleaner, Setup, TlsFiles, Way};
@@ -15,9 +15,12 @@ use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::market;
 use crate::num;
-use crate::plan::{Compression, Plan, Storage};
+use crate::plan::{Action, Compression, Plan, Storage};
 use crate::record::Record;
 use crate::run;
+
+/// The shortest lame duck mode that a server allows; the default takes two minutes.
+const LAME_DUCK: &str = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n";
 
 /// NATS's driver.
 pub(super) const DRIVER: Driver = Driver { program, start, elsewhere, own };
@@ -32,8 +35,12 @@ impl Target for nats::Target {
         self.urls.iter().map(host).collect()
     }
 
-    fn run(&self, going: Going<'_, '_>) -> Result<Record, SessionError> {
+    fn run(&self, mut going: Going<'_, '_>) -> Result<Record, SessionError> {
         let job = going.job;
+        if job.plan.faults.iter().any(|fault| fault.action == Action::StepDown) {
+            let target = self.clone();
+            going.broker.step_down = Some(Box::new(move |asset| step_down(&target, asset)));
+        }
         let setup = Setup {
             plan: job.plan,
             run_id: &job.identity.id,
@@ -59,6 +66,18 @@ impl Target for nats::Target {
     }
 }
 
+/// Makes the leader of a stream or a consumer step down; that of the cluster only for a user of the system account.
+fn step_down(target: &nats::Target, asset: &Asset) -> Result<(), String> {
+    let request = match asset {
+        Asset::Stream(stream) => format!("STREAM.LEADER.STEPDOWN.{stream}"),
+        Asset::Consumer { stream, name } => format!("CONSUMER.LEADER.STEPDOWN.{stream}.{name}"),
+        Asset::Meta => {
+            return Err("only the system account may make the cluster's leader step down".to_owned());
+        }
+    };
+    nats::step_down(target, &request).map_err(|error| error.to_string())
+}
+
 fn program() -> Result<Program, BrokerError> {
     let found = locate()?;
     let what = format!("nats-server {} at {}", found.version, found.path.display());
@@ -78,6 +97,9 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     }
     config.theirs = theirs.map(ToOwned::to_owned);
     config.needed = needed_bytes(plan);
+    if plan.faults.iter().any(|fault| fault.action == Action::LameDuck) {
+        config.extra.push_str(LAME_DUCK);
+    }
     let server: Box<dyn Server> = if plan.cluster.is_single() {
         Box::new(LocalNats::start(config)?)
     } else {

@@ -141,6 +141,8 @@ impl Own {
             logs: log.paths().to_vec(),
             store,
             nodes: Nodes::default(),
+            server: (!self.in_container()).then(|| server.clone()),
+            step_down: None,
         };
         let placed = placement.as_ref().map(Placement::begin);
         let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });

@@ -43,11 +43,20 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
             "the client's window and buffer were full: the bus did not keep up with the rate"
         }
         Metric::Count(Outcome::Refused) => of_refusal(load),
+        Metric::Count(Outcome::GaveUp) => {
+            "the bus took no event for longer than bus.retry: see the refusals in record.json and the marks for how long"
+        }
+        Metric::Count(Outcome::Resent) => {
+            "copies were refused, not answered within bus.retry_after, or lost with their connection: see the marks for when"
+        }
         Metric::Count(Outcome::Unconfirmed) => {
             "see the refusals in record.json, the marks and the broker's log"
         }
         Metric::Count(_) => "see the group's ledger in record.json",
         Metric::Resource(_) => "see the resources in the timeline",
+        Metric::Unavailable(_) | Metric::Recovery(_) => {
+            "see the faults in the report for when it was, and the marks and the broker's log for what happened then"
+        }
     }
 }
 
@@ -72,7 +81,8 @@ fn of_refusal(load: &Load) -> &'static str {
         }
         "overload" => "the broker's queue was full: lower load.rate to what it takes, or bus.window",
         Load::NOT_SENT => {
-            "the window was full for the whole of bus.publish_timeout: the bus did not keep up with the rate"
+            "the window was full for the whole of bus.publish_timeout, or of bus.retry where events are sent again: the bus did \
+             not keep up with the rate"
         }
         "api-10077" if said.contains("bytes") => {
             "the stream was full: raise bus.max_bytes, or lower the rate, the duration or market.event_size"

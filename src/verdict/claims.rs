@@ -1,5 +1,7 @@
 //! Judges the claims of ADR-002 by measurements: of one run, and of a comparison of NATS with Kafka.
 
+mod faults;
+
 use std::fmt;
 
 use schemars::JsonSchema;
@@ -9,6 +11,8 @@ use crate::measure::rank;
 use crate::num::{self, show};
 use crate::record::{Group, Record};
 use crate::topology::adr::is_adr;
+
+pub use faults::{loss, of_faults};
 
 /// The result of a measurement for a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,15 +85,17 @@ const ABOUT_30_PERCENT: f64 = 0.35;
 
 // --- One run.
 
-/// All claims of the ADR, in its order, judged by one run.
+/// All claims of the ADR, in its order, judged by one run; for a run without its topology only what its faults show.
 #[must_use]
 pub fn of_run(record: &Record) -> Vec<Claim> {
+    let mut of_faults = of_faults(record).into_iter();
     if !is_adr(&record.plan.topology) {
-        return Vec::new();
+        return of_faults.collect();
     }
-    vec![
+    let durability = of_faults.next().unwrap_or_else(|| durability(record));
+    let mut claims = vec![
         propagation(record),
-        durability(record),
+        durability,
         order(record),
         replay(record),
         rate(record),
@@ -99,7 +105,9 @@ pub fn of_run(record: &Record) -> Vec<Claim> {
             "NATS takes 1 ms where Kafka takes 5 to 10, and costs about 70 % less",
             "one run on one bus is not a comparison: see `tickgate compare`",
         ),
-    ]
+    ];
+    claims.extend(of_faults);
+    claims
 }
 
 /// A claim about NATS, which a run on Kafka does not test; `there` is the ADR's figure for Kafka.
@@ -211,9 +219,31 @@ fn order(record: &Record) -> Claim {
     let reordered = num::sum(record.groups.iter().map(|g| g.reordered));
     Claim::new(
         says,
-        format!("{} of {} deliveries out of order", show::count(reordered), show::count(delivered)),
+        format!(
+            "{} of {} deliveries out of order{}",
+            show::count(reordered),
+            show::count(delivered),
+            through_faults(record)
+        ),
         Support::of(reordered == 0),
     )
+}
+
+/// The faults that the order was kept through, and the events sent again; nothing for a run without faults.
+fn through_faults(record: &Record) -> String {
+    let injected = record.faults.injected.iter().filter(|fault| fault.happened());
+    let effects = injected.clone().filter_map(|fault| fault.effect.as_ref());
+    let resent = num::sum(effects.map(|effect| effect.resent));
+    match num::count(injected.count()) {
+        0 => String::new(),
+        faults => {
+            format!(
+                ", through {}; {} sent more than once",
+                show::several(faults, "fault"),
+                show::several(resent, "event")
+            )
+        }
+    }
 }
 
 fn replay(record: &Record) -> Claim {

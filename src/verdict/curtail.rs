@@ -9,7 +9,7 @@ use super::so_far::{SoFar, State};
 use crate::load::{expected_by, totals};
 use crate::measure::{Counted, Counters, Reach, rank};
 use crate::num::{self, show};
-use crate::plan::{Load, Metric, Ns, Objective, Plan, Span, Stat, Timing, Value};
+use crate::plan::{Load, Metric, Ns, Objective, Plan, Span, Stat, Timing, Value, When};
 use crate::record::Row;
 use crate::topology;
 
@@ -81,7 +81,9 @@ impl Curtailment {
                 let (name, wanted) = (objective.name(), objective.requirement());
                 missed.then(|| format!("{name}: {} so far, {wanted} wanted", show::count(count)))
             }
-            Metric::Throughput(_) | Metric::Resource(_) => None,
+            Metric::Throughput(_) | Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => {
+                None
+            }
         })
     }
 
@@ -137,7 +139,8 @@ fn allowance(plan: &Plan, shares: &[f64], objective: &Objective) -> Option<Allow
     let (Metric::Time(timing, stat), Value::Time(limit)) = (objective.metric, objective.limit) else {
         return None;
     };
-    if objective.scope.windows || !upper(objective.op) || timing == Timing::SendLag {
+    let part = objective.scope.windows || objective.scope.when != When::Whole;
+    if part || !upper(objective.op) || timing == Timing::SendLag {
         return None;
     }
     let named = |group: &usize| {

@@ -8,6 +8,7 @@ use crate::record::{Group, Load, Record};
 
 use super::miss;
 use super::observe::{self, Counts, Observed};
+use super::scopes;
 
 /// The parts of a reason; as a text, the reason in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +96,8 @@ impl Display for Untimed {
 /// Why an objective that does not hold is missed; `None` where it holds or has no figure.
 #[must_use]
 pub fn explanation(record: &Record, objective: &Objective) -> Option<Explanation> {
+    let view = scopes::view(record, objective);
+    let record = view.as_ref();
     let observed = observe::observe(record, objective).filter(|observed| !observed.holds)?;
     Some(of(record, objective, &observed))
 }
@@ -108,7 +111,7 @@ pub(super) fn of(record: &Record, objective: &Objective, observed: &Observed) ->
         }
         _ => String::new(),
     };
-    let seen = if finite {
+    let seen = if finite || matches!(objective.metric, Metric::Recovery(_)) {
         format!("{} observed", observed.text)
     } else {
         "it lies among the events that never came".to_owned()

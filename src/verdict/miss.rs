@@ -20,6 +20,9 @@ pub(super) fn doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
         let Value::Time(limit) = objective.limit else { return None };
         return validity::doubts(record).into_iter().next().or_else(|| validity::clock(record, limit.ns));
     }
+    if let Metric::Unavailable(_) | Metric::Recovery(_) = objective.metric {
+        return validity::doubts(record).into_iter().next();
+    }
     validity::dead_workers(record).into_iter().next()
 }
 
@@ -75,7 +78,8 @@ fn in_time_perhaps(record: &Record, objective: &Objective) -> u64 {
     num::sum(parts.iter().map(|(open, _)| *open))
 }
 
-/// What the broker said beside the data while the load went on: an event that it concerned may be among those that count.
+/// What the broker said beside the data while the load went on: an event that it concerned may be among those that count. What it
+/// says of an injected fault is expected.
 pub(super) fn said_beside(record: &Record) -> Option<Unfit> {
     let start = record.phase(PhaseName::Warmup)?.start_ns;
     let end = record.phase(PhaseName::Drain).map_or(Ns::MAX, |drain| drain.end_ns);
@@ -83,13 +87,19 @@ pub(super) fn said_beside(record: &Record) -> Option<Unfit> {
     let said = record.marks.iter().filter(counts);
     let said = said.clone().find(|m| m.kind == DENIED).or_else(|| {
         let mut errors = said;
-        errors.find(|m| m.kind == SERVER_ERROR)
+        errors.find(|m| m.kind == SERVER_ERROR && !is_of_a_fault(record, m))
     })?;
     Some(Unfit::new(
         "server-error",
         format!("the broker said beside the data: {}", said.detail),
         "see the marks and the broker's log: remove the cause, then run again",
     ))
+}
+
+/// Does a mark belong to an injected fault, which may last until it is to be settled?
+fn is_of_a_fault(record: &Record, mark: &Mark) -> bool {
+    let mut injected = record.faults.injected.iter().filter(|fault| fault.begun_ns.is_some());
+    injected.any(|fault| (fault.planned_ns..fault.settled_ns).contains(&mark.at_ns))
 }
 
 /// Why a miss may not be the bus's.
@@ -108,7 +118,7 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
             (!breaks(objective, &counts, stands)).then(|| own_unsent(&counts))
         }),
         Metric::Throughput(throughput) => of_throughput(record, objective, observed, throughput),
-        Metric::Count(Outcome::Backlog) => {
+        Metric::Count(Outcome::Backlog) | Metric::Unavailable(_) | Metric::Recovery(_) => {
             super::one_sided(objective).then(|| of_rate(record, objective)).flatten()
         }
         Metric::Count(

@@ -11,6 +11,7 @@ mod explain;
 mod miss;
 mod observe;
 mod quota;
+mod scopes;
 pub mod so_far;
 mod steps;
 mod validity;
@@ -19,6 +20,7 @@ pub use confidence::samples_needed;
 pub use curtail::Curtailment;
 pub use explain::{Explanation, Place, Untimed, explanation};
 pub use quota::QUOTA;
+pub use scopes::FAULT_LATE;
 pub use validity::{
     HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
     tightest_limit_ns, usage,
@@ -33,7 +35,7 @@ use observe::{Counts, Observed};
 
 /// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
 /// that a stored verdict can be checked against the rules that produced it.
-pub const RULES: u32 = 2;
+pub const RULES: u32 = 3;
 
 /// Rule of an objective on a quantile that has too few events.
 pub const TOO_FEW: &str = "too-few-samples";
@@ -74,6 +76,8 @@ pub fn judged(record: Record) -> Record {
 
 /// Judges one objective.
 fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
+    let view = scopes::view(record, objective);
+    let record = view.as_ref();
     let observed = observe::observe(record, objective);
     let (verdict, reason, next) = match decide(record, objective, observed.as_ref()) {
         Judgement::Pass => (Verdict::Pass, None, None),
@@ -99,12 +103,14 @@ fn judge(record: &Record, objective: &Objective) -> ObjectiveResult {
 /// Why each objective that is inconclusive cannot be judged, with its name.
 #[must_use]
 pub fn unknown(record: &Record) -> Vec<(String, Unfit)> {
-    let of =
-        |objective: &Objective| match decide(record, objective, observe::observe(record, objective).as_ref())
-        {
+    let of = |objective: &Objective| {
+        let view = scopes::view(record, objective);
+        let record = view.as_ref();
+        match decide(record, objective, observe::observe(record, objective).as_ref()) {
             Judgement::Unknown(unfit) => Some((objective.name(), unfit)),
             Judgement::Pass | Judgement::Fail { .. } => None,
-        };
+        }
+    };
     record.plan.objectives.iter().filter_map(of).collect()
 }
 
@@ -116,6 +122,9 @@ enum Judgement {
 }
 
 fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
+    if let Some(unfit) = scopes::unjudged(record, objective) {
+        return Judgement::Unknown(unfit);
+    }
     let Some(observed) = observed else {
         return Judgement::Unknown(no_data(record, objective));
     };
@@ -167,9 +176,10 @@ fn next_step(record: &Record, objective: &Objective, observed: &Observed) -> &'s
 /// Can lateness of the harness only make this figure worse?
 const fn one_sided(objective: &Objective) -> bool {
     match objective.metric {
-        Metric::Time(Timing::Latency | Timing::Ack, _) | Metric::Count(Outcome::Backlog) => {
-            observe::upper(objective.op)
-        }
+        Metric::Time(Timing::Latency | Timing::Ack, _)
+        | Metric::Count(Outcome::Backlog)
+        | Metric::Unavailable(_)
+        | Metric::Recovery(_) => observe::upper(objective.op),
         Metric::Throughput(_) => matches!(objective.op, Op::AtLeast | Op::Above),
         _ => false,
     }
@@ -198,7 +208,14 @@ fn few(objective: &Objective, observed: &Observed, holds: bool) -> Option<Unfit>
 
 /// Does a slow harness affect this figure?
 const fn timed(metric: Metric) -> bool {
-    matches!(metric, Metric::Time(..) | Metric::Throughput(_) | Metric::Count(Outcome::Backlog))
+    matches!(
+        metric,
+        Metric::Time(..)
+            | Metric::Throughput(_)
+            | Metric::Count(Outcome::Backlog)
+            | Metric::Unavailable(_)
+            | Metric::Recovery(_)
+    )
 }
 
 /// Is it unknown whether a miss of this figure would have stood? A broker that failed may still hold events
@@ -213,7 +230,10 @@ fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
         Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
             true
         }
-        Metric::Count(Outcome::Unconfirmed) | Metric::Throughput(_)
+        Metric::Count(Outcome::Unconfirmed)
+        | Metric::Throughput(_)
+        | Metric::Unavailable(_)
+        | Metric::Recovery(_)
             if matches!(end, End::Interrupted | End::Recovered) =>
         {
             true
@@ -235,7 +255,7 @@ fn store_was_full(record: &Record) -> bool {
 /// Does a full store affect this figure? Order, copies and content are not affected.
 const fn moved_by_a_full_store(metric: Metric) -> bool {
     match metric {
-        Metric::Time(..) | Metric::Throughput(_) => true,
+        Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) | Metric::Recovery(_) => true,
         Metric::Count(outcome) => !matches!(
             outcome,
             Outcome::Reordered | Outcome::Extent | Outcome::Duplicate | Outcome::Corrupt | Outcome::Foreign

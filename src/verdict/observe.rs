@@ -8,7 +8,7 @@ use crate::plan::{
 };
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
-use super::{compare, number};
+use super::{compare, number, scopes};
 
 /// The observation for an objective.
 pub(super) struct Observed {
@@ -83,6 +83,8 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
             Some(plain(Value::Count(count), samples))
         }
         Metric::Resource(resource) => Some(plain(used(record, resource)?, 1)),
+        Metric::Unavailable(unavailable) => scopes::unavailable(record, objective, unavailable),
+        Metric::Recovery(recovery) => scopes::recovery(record, objective, recovery),
     }
 }
 
@@ -361,6 +363,8 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
         Outcome::Refused => published(load.refused),
         Outcome::Unsent => published(load.unsent),
         Outcome::Unconfirmed => published(load.unconfirmed),
+        Outcome::GaveUp => load.gave_up.and_then(published),
+        Outcome::Resent => load.resent.and_then(published),
         Outcome::Backlog => highest(|g| g.backlog_max),
         Outcome::Extent => highest(|g| g.extents.max),
         // A share, observed by the caller.

@@ -38,14 +38,19 @@ pub(super) fn any(record: &Record) -> Option<Unfit> {
 pub(super) fn excuse(record: &Record, objective: &Objective) -> Option<Unfit> {
     let at_most = !matches!(objective.op, Op::AtLeast | Op::Above);
     match objective.metric {
-        Metric::Time(Timing::Latency, _) | Metric::Count(Outcome::Backlog) if at_most => any(record),
-        Metric::Throughput(Throughput::Delivered) if !at_most => any(record),
-        Metric::Time(Timing::Ack | Timing::Service, _)
-        | Metric::Count(Outcome::Unsent | Outcome::Unconfirmed | Outcome::Refused)
+        Metric::Time(Timing::Latency, _)
+        | Metric::Count(Outcome::Backlog)
+        | Metric::Unavailable(_)
+        | Metric::Recovery(_)
             if at_most =>
         {
-            held_back(record, &[PRODUCER])
+            any(record)
         }
+        Metric::Throughput(Throughput::Delivered) if !at_most => any(record),
+        Metric::Time(Timing::Ack | Timing::Service, _)
+        | Metric::Count(
+            Outcome::Unsent | Outcome::Unconfirmed | Outcome::Refused | Outcome::GaveUp | Outcome::Resent,
+        ) if at_most => held_back(record, &[PRODUCER]),
         Metric::Throughput(Throughput::Offered) => None,
         Metric::Throughput(_) if !at_most => held_back(record, &[PRODUCER]),
         _ => None,

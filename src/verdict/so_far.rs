@@ -5,7 +5,7 @@
 use super::{compare, number};
 use crate::measure::{Counted, Counters};
 use crate::num;
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Scope, Stat, Timing, Value};
+use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Scope, Stat, Timing, Value, When};
 use crate::record::Row;
 
 /// The state of an objective while the run goes on.
@@ -92,7 +92,7 @@ impl SoFar {
     }
 
     pub(super) fn state(&self, objective: &Objective) -> State {
-        if objective.scope.windows || !self.begun {
+        if objective.scope.windows || objective.scope.when != When::Whole || !self.begun {
             return State::Open;
         }
         match objective.metric {
@@ -104,7 +104,9 @@ impl SoFar {
             Metric::Resource(Resource::BrokerMemory) => {
                 self.broker_memory.map_or(State::Open, |bytes| growing(num::f64_of(bytes), objective))
             }
-            Metric::Resource(_) | Metric::Throughput(_) => State::Open,
+            Metric::Resource(_) | Metric::Throughput(_) | Metric::Unavailable(_) | Metric::Recovery(_) => {
+                State::Open
+            }
         }
     }
 
@@ -148,7 +150,9 @@ impl SoFar {
             Outcome::Corrupt => sum(|group| group.corrupt),
             Outcome::Foreign => sum(|group| group.foreign),
             Outcome::Backlog => self.in_scope(scope, &self.of_groups).map(|group| group.backlog_max).max(),
-            Outcome::Lost
+            Outcome::GaveUp
+            | Outcome::Resent
+            | Outcome::Lost
             | Outcome::NotStored
             | Outcome::NotDelivered
             | Outcome::Recovered

@@ -5,7 +5,7 @@
 
 use super::{compare, judge};
 use crate::load::planned_rate;
-use crate::plan::{Arrival, Metric, Objective, Plan, Rate, Span, Throughput, Value};
+use crate::plan::{Arrival, Metric, Objective, Plan, Rate, Span, Throughput, Value, When};
 use crate::record::{Latency, PhaseName, Record, Step};
 
 /// The steps of a record with their objectives and verdicts.
@@ -28,7 +28,7 @@ pub(super) fn judged(record: &Record) -> Vec<Step> {
 /// Has the objective a figure within a step? `plan` is that of the step.
 fn applies(plan: &Plan, objective: &Objective) -> bool {
     match (objective.metric, objective.limit) {
-        _ if objective.scope.windows => false,
+        _ if objective.scope.windows || objective.scope.when != When::Whole => false,
         (Metric::Throughput(Throughput::Offered), _) => false,
         (Metric::Throughput(_), Value::Rate(limit)) => {
             compare(offered(plan, objective), objective.op, limit.per_second)
@@ -50,7 +50,7 @@ fn offered(plan: &Plan, objective: &Objective) -> f64 {
 }
 
 /// Turns a copy of a record into that of a run of one of its steps.
-fn narrow(view: &mut Record, whole: &Record, step: &Step) {
+pub(super) fn narrow(view: &mut Record, whole: &Record, step: &Step) {
     let plan = &mut view.plan.load;
     (plan.arrival, plan.steps) = (Arrival::Constant, None);
     plan.rate = Rate::per_second(step.planned_rate);

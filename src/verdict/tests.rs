@@ -7,6 +7,7 @@ use crate::record::{
     self, Audit, Broker, Environment, Extents, Group, Load, Phase, PhaseName, Resources, Run, Window,
 };
 
+mod faults;
 mod figures;
 mod fitness;
 mod throughput;

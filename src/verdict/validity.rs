@@ -8,7 +8,7 @@
 
 use crate::measure::{Usage, decode};
 use crate::num::{self, show};
-use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value};
+use crate::plan::{Consume, Metric, Objective, Plan, Span, Stat, Throughput, Timing, Value, When};
 use crate::record::{Latency, Machine, Reason, Record, Row};
 
 /// Largest send lag, as a share of a limit.
@@ -60,12 +60,13 @@ impl Unfit {
     }
 }
 
-/// The tightest limit on the tail of end-to-end latency, or 100 ms where the plan has none.
+/// The tightest limit on the tail of end-to-end latency outside of faults, or 100 ms where the plan has none.
 #[must_use]
 pub fn tightest_limit_ns(plan: &Plan) -> u64 {
     plan.objectives
         .iter()
         .filter(|o| matches!(o.metric, Metric::Time(Timing::Latency, stat) if is_tail(stat)))
+        .filter(|o| matches!(o.scope.when, When::Whole | When::Before | When::After))
         .filter_map(limit_ns)
         .min()
         .unwrap_or(DEFAULT_LIMIT_NS)

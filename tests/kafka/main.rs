@@ -9,6 +9,8 @@ mod contract;
 #[cfg(feature = "kafka")]
 mod driver;
 #[cfg(feature = "kafka")]
+mod faults;
+#[cfg(feature = "kafka")]
 mod gate;
 #[cfg(feature = "kafka")]
 mod login;

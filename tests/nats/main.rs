@@ -4,6 +4,7 @@ mod auth;
 mod cluster;
 mod contract;
 mod driver;
+mod faults;
 mod local_broker;
 mod monitor;
 #[path = "../support/mod.rs"]

@@ -30,7 +30,9 @@ fn pages_are_sound_in_a_browser() {
         let files = report::files(&record, &Beside { plan_toml: &toml, ..Beside::default() });
         for (file, bytes) in files.iter().filter(|(file, _)| {
             // The charts of the others are drawn alike.
-            file == "report.html" || (file.starts_with("charts/") && ["failing", "crowded"].contains(&name))
+            file == "report.html"
+                || (file.starts_with("charts/")
+                    && ["failing", "crowded", "three-faults", "many-faults"].contains(&name))
         }) {
             let path = folder.path().join(name).join(file);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -156,5 +156,5 @@ fn other_tools_read_what_a_report_writes() {
         }
     }
     let said = outside::python("tests/python/read_back.py", &[folder.path()]);
-    assert!(said.contains("read 12 reports"), "{said}");
+    assert!(said.contains("read 18 reports"), "{said}");
 }

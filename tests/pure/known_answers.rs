@@ -31,6 +31,7 @@ known!(
     a_lost_symbol_is_named: "loss of a symbol",
     a_reconnect_makes_duplicates: "duplicate across a reconnect",
     clocks_that_differ_show: "clock error across hosts",
+    outages_have_the_lengths_of_arithmetic: "outages",
     a_hundred_seeds_are_right: "seeded runs against the oracle",
 );
 

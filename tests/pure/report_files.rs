@@ -3,7 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use tickgate::measure;
-use tickgate::plan::Plan;
+use tickgate::plan::{Plan, Span};
 use tickgate::profile;
 use tickgate::record::{Load, PhaseName, Record, Refusal, Rows, Verdict};
 use tickgate::report::terminal::{Style, summary};
@@ -243,6 +243,26 @@ fn a_plan_in_a_page_is_the_plan_of_the_record() {
     let toml = toml.replace("&#60;", "<").replace("&#62;", ">").replace("&#34;", "\"").replace("&#38;", "&");
     let read: Plan = profile::read(&profile::Source::new("page", toml), &[]).unwrap();
     assert_eq!(read, record.plan);
+}
+
+#[test]
+fn what_was_refused_and_sent_again_is_said_beside_that_nothing_is_lost() {
+    let said = |record: &Record| {
+        let terminal = summary(record, Style { colour: false });
+        let texts = [terminal, file(record, "summary.md"), file(record, "report.html")];
+        texts.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    let both = "0 lost of those confirmed; 20 % of the due events were refused";
+    let again = "Copies sent again: 12; 1 event given up after 15s";
+    let mut record = records::all()[0].1.clone();
+    assert!(said(&record).iter().all(|text| !text.contains("of those confirmed")));
+    record.load.refused = record.load.intended / 5;
+    assert!(said(&record).iter().all(|text| text.contains(both) && !text.contains("sent again")));
+    record.plan.bus.retry = Span::seconds(15);
+    (record.load.resent, record.load.gave_up) = (Some(12), Some(1));
+    assert!(said(&record).iter().all(|text| text.contains(again)));
+    record.groups[0].lost = 1;
+    assert!(said(&record).iter().all(|text| !text.contains("of those confirmed")));
 }
 
 #[test]

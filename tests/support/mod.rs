@@ -16,6 +16,7 @@ pub mod cluster;
 pub mod comparisons;
 pub mod contract;
 pub mod draw;
+pub mod faults;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 
 use tickgate::plan::{
     AckMode, Arrival, Bus, BusKind, Cluster, Delivery, Group, Kafka, Load, Market, Nats, Pacing, Payload,
-    Plan, Popularity, Publish, Rate, Size, Spacing, Span, Storage, Sync, Topology,
+    Plan, Popularity, Publish, Rate, RetryOrder, Size, Spacing, Span, Storage, Sync, Topology,
 };
 
 /// The `nats-server` to test with.
@@ -100,6 +101,9 @@ pub fn plan() -> Plan {
             buffer: 1024,
             buffer_bytes: Some(Size { bytes: 64 << 20 }),
             publish_timeout: Span::seconds(10),
+            retry: Span::default(),
+            retry_after: Bus::RETRY_AFTER,
+            retry_order: RetryOrder::PerSymbol,
             ack: AckMode::Explicit,
             max_bytes: Size { bytes: 64 << 20 },
             max_age: Span::seconds(3600),

@@ -19,6 +19,9 @@ use tickgate::plan::Plan;
 use tickgate::record::*;
 use tickgate::verdict;
 
+#[path = "faulted.rs"]
+pub mod faulted;
+
 const SECOND: u64 = 1_000_000_000;
 
 /// How a run is to look.
@@ -79,6 +82,9 @@ pub fn all() -> Vec<(&'static str, Record)> {
         ("empty", of(&Recipe { name: "empty", seconds: 0, end: End::BrokerFailed, ..Recipe::default() })),
         ("hostile", hostile()),
         ("crowded", crowded()),
+        ("three-faults", faulted::three()),
+        ("outcomes", faulted::outcomes()),
+        ("many-faults", faulted::many()),
     ]
 }
 
@@ -172,6 +178,7 @@ pub fn hostile() -> Record {
     }];
     record.environment.facts.insert(BAD.into(), BAD.into());
     record.resources.brokers.insert(BAD.into(), Process::default());
+    record.faults = faulted::hostile(BAD, &[BAD.into()]);
     record.marks.push(Mark { at_ns: 2 * SECOND, kind: BAD.into(), detail: BAD.into() });
     record.health.dead_workers.push(BAD.into());
     record.health.reasons.push(Reason { rule: BAD.into(), seen: BAD.into(), next: BAD.into() });

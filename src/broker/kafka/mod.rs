@@ -6,6 +6,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -17,7 +18,8 @@ use super::entry::{Entry, Password, write_private};
 use super::process::child::{Child, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
-use super::server::{Node, Server, only};
+use super::roles::{Claim, Probe};
+use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
 
@@ -240,6 +242,20 @@ impl LocalKafka {
     }
 
     fn launch(&mut self) -> Result<(), BrokerError> {
+        self.begin()?;
+        let endpoint = self.endpoint();
+        self.child.until_ready(READY_WITHIN, || endpoint.answers())
+    }
+
+    /// Returns where clients reach it.
+    fn endpoint(&self) -> KafkaEndpoint {
+        let plain =
+            !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
+        KafkaEndpoint { address: (Ipv4Addr::LOCALHOST, self.ports.client).into(), plain }
+    }
+
+    /// Starts the process, without waiting until it is ready.
+    fn begin(&mut self) -> Result<(), BrokerError> {
         let file = self.write_configuration()?;
         let megabytes = self.config.heap.bytes >> 20;
         let mut command = self.java();
@@ -254,11 +270,7 @@ impl LocalKafka {
         command
             .args(["-XX:+ExplicitGCInvokesConcurrent", "-XX:+ExitOnOutOfMemoryError", "kafka.Kafka"])
             .arg(file);
-        self.child.launch(command)?;
-        let address = (Ipv4Addr::LOCALHOST, self.ports.client).into();
-        let plain =
-            !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
-        self.child.until_ready(READY_WITHIN, || answers(address, plain))
+        self.child.launch(command).map(|_| ())
     }
 
     fn write_configuration(&self) -> Result<PathBuf, BrokerError> {
@@ -306,6 +318,37 @@ impl LocalKafka {
     }
 }
 
+/// Where clients reach a Kafka of a single node, which therefore leads everything.
+#[derive(Debug, Clone, Copy)]
+struct KafkaEndpoint {
+    address: SocketAddr,
+    plain: bool,
+}
+
+impl KafkaEndpoint {
+    fn answers(&self) -> bool {
+        answers(self.address, self.plain)
+    }
+}
+
+impl Probe for KafkaEndpoint {
+    fn name(&self) -> &str {
+        NAME
+    }
+
+    fn claims(&self) -> Result<Vec<Claim>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    fn clients(&self) -> Result<Vec<String>, BrokerError> {
+        Ok(Vec::new())
+    }
+
+    fn is_healthy(&self) -> bool {
+        self.answers()
+    }
+}
+
 impl Server for LocalKafka {
     fn nodes(&self) -> Vec<Node> {
         vec![Node {
@@ -321,7 +364,7 @@ impl Server for LocalKafka {
     }
 
     fn alive(&mut self) -> Result<(), BrokerError> {
-        self.alive()
+        self.child.alive_unless_expected()
     }
 
     fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
@@ -338,6 +381,38 @@ impl Server for LocalKafka {
 
     fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
         only(node).and_then(|()| self.restart())
+    }
+
+    fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
+        only(node).and_then(|()| match deed {
+            Deed::Terminate => self.child.carry_out(deed),
+            // It has no such mode, and how it takes failing writes is not known.
+            Deed::LameDuck | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+        })
+    }
+
+    fn expect_end(&mut self, _: usize, expected: bool) {
+        self.child.expect_end(expected);
+    }
+
+    fn launch(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.begin())
+    }
+
+    fn is_open(&mut self, node: usize) -> Result<bool, BrokerError> {
+        only(node)?;
+        match self.child.exit_status()? {
+            Some(status) => Err(self.child.ended(status, "before it was ready")),
+            None => Ok(self.endpoint().answers()),
+        }
+    }
+
+    fn runs(&mut self, _: usize) -> bool {
+        self.child.runs()
+    }
+
+    fn probes(&self) -> Vec<Arc<dyn Probe>> {
+        vec![Arc::new(self.endpoint())]
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

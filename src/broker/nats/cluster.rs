@@ -2,13 +2,15 @@
 
 use std::path::PathBuf;
 use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::BrokerError;
 use super::super::entry::Password;
 use super::super::process::child::{check_room, check_store};
 use super::super::process::ports::{Ports, free_ports};
-use super::super::server::{Died, Node, Server, node_log};
+use super::super::roles::Probe;
+use super::super::server::{Deed, Died, Node, Server, node_log};
 use super::quorum::{View, missing};
 use super::settings::Membership;
 use super::{LocalConfig, LocalNats, PORT_ATTEMPTS, READY_WITHIN};
@@ -219,7 +221,11 @@ impl Server for LocalCluster {
     }
 
     fn alive(&mut self) -> Result<(), BrokerError> {
-        let ended = self.ended()?;
+        let mut ended = self.ended()?;
+        // Those of a planned end come back.
+        ended.retain(|(index, _)| {
+            self.nodes.get(*index).is_none_or(|member| !member.nats.child.end_is_expected())
+        });
         let nodes = self.nodes.len();
         if nodes - ended.len() >= Cluster::majority(nodes) {
             return Ok(());
@@ -240,6 +246,9 @@ impl Server for LocalCluster {
         for (index, status) in self.ended().unwrap_or_default() {
             if let Some(member) = self.nodes.get_mut(index).filter(|member| !member.known_ended) {
                 member.known_ended = true;
+                if member.nats.child.end_is_expected() {
+                    continue;
+                }
                 died.push(Died {
                     node: member.nats.name.clone(),
                     status: status.to_string(),
@@ -279,6 +288,37 @@ impl Server for LocalCluster {
             return Ok(());
         }
         self.until_ready(&running)
+    }
+
+    fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
+        let member = self.member(node)?;
+        member.known_ended |= deed == Deed::Terminate;
+        member.nats.child.carry_out(deed)
+    }
+
+    fn expect_end(&mut self, node: usize, expected: bool) {
+        if let Some(member) = self.nodes.get_mut(node) {
+            member.nats.child.expect_end(expected);
+        }
+    }
+
+    fn launch(&mut self, node: usize) -> Result<(), BrokerError> {
+        let member = self.member(node)?;
+        member.nats.launch()?;
+        member.known_ended = false;
+        Ok(())
+    }
+
+    fn is_open(&mut self, node: usize) -> Result<bool, BrokerError> {
+        self.member(node)?.nats.is_open()
+    }
+
+    fn runs(&mut self, node: usize) -> bool {
+        self.nodes.get_mut(node).is_some_and(|member| member.nats.child.runs())
+    }
+
+    fn probes(&self) -> Vec<Arc<dyn Probe>> {
+        self.nodes.iter().map(|member| member.nats.probe()).collect()
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

@@ -7,12 +7,14 @@ mod locate;
 mod monitor;
 mod node;
 mod observe;
+mod probe;
 mod quorum;
 pub(super) mod settings;
 mod theirs;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 pub use cluster::LocalCluster;
@@ -27,7 +29,8 @@ use super::entry::{Entry, write_private};
 use super::process::child::{Child, check_room, check_store, default_store_parent};
 use super::process::guard::command;
 use super::process::ports::{Ports, random};
-use super::server::{Node, Server, only};
+use super::roles::Probe;
+use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Storage, Sync};
 use settings::{Membership, Settings, quoted};
@@ -269,6 +272,19 @@ impl LocalNats {
         self.child.until_ready(READY_WITHIN, || opened() && monitor.healthy().is_ok())
     }
 
+    /// Returns whether the process has opened its ports, as long as it runs.
+    fn is_open(&mut self) -> Result<bool, BrokerError> {
+        match self.child.exit_status()? {
+            Some(status) => Err(self.child.ended(status, "before it was ready")),
+            None => Ok(self.has_opened()),
+        }
+    }
+
+    /// Returns how to ask the server for its state; stays valid over restarts.
+    fn probe(&self) -> Arc<dyn Probe> {
+        Arc::new(probe::NatsProbe { name: self.name.clone(), monitor: self.monitor() })
+    }
+
     /// Returns whether the process has opened its ports.
     fn has_opened(&self) -> bool {
         self.pid().is_some_and(|pid| has_ports_file(&self.ports_directory(), pid))
@@ -310,7 +326,7 @@ impl Server for LocalNats {
     }
 
     fn alive(&mut self) -> Result<(), BrokerError> {
-        self.alive()
+        self.child.alive_unless_expected()
     }
 
     fn pause(&mut self, node: usize) -> Result<(), BrokerError> {
@@ -327,6 +343,30 @@ impl Server for LocalNats {
 
     fn restart(&mut self, node: usize) -> Result<(), BrokerError> {
         only(node).and_then(|()| self.restart())
+    }
+
+    fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.child.carry_out(deed))
+    }
+
+    fn expect_end(&mut self, _: usize, expected: bool) {
+        self.child.expect_end(expected);
+    }
+
+    fn launch(&mut self, node: usize) -> Result<(), BrokerError> {
+        only(node).and_then(|()| self.launch())
+    }
+
+    fn is_open(&mut self, node: usize) -> Result<bool, BrokerError> {
+        only(node).and_then(|()| self.is_open())
+    }
+
+    fn runs(&mut self, _: usize) -> bool {
+        self.child.runs()
+    }
+
+    fn probes(&self) -> Vec<Arc<dyn Probe>> {
+        vec![self.probe()]
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

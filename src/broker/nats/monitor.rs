@@ -242,7 +242,7 @@ impl Monitor {
         self.get("/healthz").map(|_| ())
     }
 
-    fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, BrokerError> {
+    pub(super) fn json<T: DeserializeOwned>(&self, path: &str) -> Result<T, BrokerError> {
         let body = self.get(path)?;
         serde_json::from_slice(&body).map_err(|error| self.error(path, format!("not as expected: {error}")))
     }

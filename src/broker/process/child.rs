@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
 
 use super::super::BrokerError;
+use super::super::server::Deed;
 use super::account::Account;
 use super::guard::{Reaper, spawn};
 use super::log::last_lines;
@@ -46,6 +47,8 @@ pub(in crate::broker) struct Child {
     account: Account,
     log_from: u64,
     warnings: Vec<String>,
+    /// Its end is planned.
+    end_expected: bool,
     /// Dropped last, so that the reaper ends after the server and the directory are gone.
     reaper: Option<Reaper>,
 }
@@ -85,6 +88,7 @@ impl Child {
             account: Account::default(),
             log_from: 0,
             warnings,
+            end_expected: false,
             reaper: reaper.ok(),
         })
     }
@@ -122,6 +126,16 @@ impl Child {
     /// Returns whether a process runs, a paused one included.
     pub(in crate::broker) fn runs(&mut self) -> bool {
         self.running.is_some() && self.exit_status().is_ok_and(|status| status.is_none())
+    }
+
+    /// Sets whether the end of the process is planned.
+    pub(in crate::broker) const fn expect_end(&mut self, expected: bool) {
+        self.end_expected = expected;
+    }
+
+    /// Returns whether the end of the process is planned.
+    pub(in crate::broker) const fn end_is_expected(&self) -> bool {
+        self.end_expected
     }
 
     /// Redirects a command's output to the log and sets the directory as its working directory.
@@ -200,6 +214,38 @@ impl Child {
             None => Ok(()),
             Some(status) => Err(self.ended(status, "while it was needed")),
         }
+    }
+
+    /// Like [`Self::alive`], for which a planned end counts as alive.
+    ///
+    /// # Errors
+    /// As [`Self::alive`].
+    pub(in crate::broker) fn alive_unless_expected(&mut self) -> Result<(), BrokerError> {
+        if self.end_expected { Ok(()) } else { self.alive() }
+    }
+
+    /// Does something to the process.
+    ///
+    /// # Errors
+    /// When it has ended, or the system refuses.
+    pub(in crate::broker) fn carry_out(&mut self, deed: Deed) -> Result<(), BrokerError> {
+        match deed {
+            Deed::Terminate => self.stop(),
+            Deed::LameDuck => self.signal(Signal::USR2, "start the lame duck mode of"),
+            Deed::FailWrites => self.limit_writes(Some(0)),
+            Deed::AllowWrites => self.limit_writes(getrlimit(Resource::Fsize).current),
+        }
+    }
+
+    /// Sets how long a file may become that the process writes: a longer one is an error to it, as on a disk that fails.
+    fn limit_writes(&mut self, longest: Option<u64>) -> Result<(), BrokerError> {
+        self.alive()?;
+        let doing = self.doing("limit the files of");
+        let Some(running) = &self.running else { return Ok(()) };
+        // A child inherits the limits of this process; only the soft one changes, so that it can be raised again.
+        let limit = Rlimit { current: longest, maximum: getrlimit(Resource::Fsize).maximum };
+        let set = prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit);
+        set.map(|_| ()).map_err(BrokerError::io(doing))
     }
 
     /// Pauses the process (SIGSTOP) and returns when it has stopped.

@@ -22,7 +22,9 @@ use super::throttle::INTERVAL_MS;
 use super::watch::{Watch, is_denial};
 use super::{MAX_PAYLOAD, explain};
 use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
-use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, environment, words};
+use crate::bus::{
+    Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, Tries, environment, words,
+};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -203,7 +205,7 @@ impl KafkaPublisher {
                 "raise the limit of open files (`ulimit -n`)",
             )
         })?;
-        let room_ns = bus.publish_timeout.ns;
+        let room_ns = time_for(bus);
         let patience = Patience { room_ns, answer_ns: room_ns.saturating_add(GRACE_NS) };
         Ok(Self {
             bell,
@@ -240,7 +242,7 @@ impl KafkaPublisher {
                     },
                     Fate::Other(answer) => answer,
                 };
-                self.answers.push(Ack { token, at: done.at, outcome });
+                self.answers.push(Ack { token, at: done.at, outcome, tries: Tries::ONCE });
             }
         }
         self.pump();
@@ -261,7 +263,9 @@ impl KafkaPublisher {
                 NotTaken::Gone(code) => Sent::Never(refusal(code)),
             }
         };
-        window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
+        window.pump(now, send, |token, outcome| {
+            answers.push(Ack { token, at: now, outcome, tries: Tries::ONCE })
+        });
     }
 }
 
@@ -310,6 +314,11 @@ fn unpack(label: usize) -> (Ticket, usize) {
     (ticket, num::index(label >> 24 & 0xff))
 }
 
+/// Returns how long an event may wait, and then how long the client sends it again by itself.
+const fn time_for(bus: &Bus) -> Ns {
+    if bus.retries() { bus.retry.ns } else { bus.publish_timeout.ns }
+}
+
 /// Sets the producer's settings; all others keep librdkafka's defaults.
 fn settings(config: &mut ClientConfig, bus: &Bus) {
     let kafka = &bus.kafka;
@@ -334,7 +343,7 @@ fn settings(config: &mut ClientConfig, bus: &Bus) {
         .set("compression.type", compression)
         // As Java clients do; librdkafka's default maps the same key to another partition.
         .set("partitioner", "murmur2_random")
-        .set("message.timeout.ms", (bus.publish_timeout.ns / 1_000_000).max(1).to_string())
+        .set("message.timeout.ms", (time_for(bus) / 1_000_000).max(1).to_string())
         .set("message.max.bytes", super::MAX_MESSAGE)
         .set("topic.metadata.propagation.max.ms", "5000")
         // The statistics show whether a quota throttles the client.
@@ -365,7 +374,7 @@ impl Publisher for KafkaPublisher {
                 }
                 NotTaken::Gone(code) => {
                     let outcome = Answer::Refused(refusal(code));
-                    self.answers.push(Ack { token: event.token, at: now, outcome });
+                    self.answers.push(Ack { token: event.token, at: now, outcome, tries: Tries::ONCE });
                     Ok(())
                 }
             };
@@ -386,7 +395,7 @@ impl Publisher for KafkaPublisher {
         self.serve();
         into.append(&mut self.answers);
         let now = self.clock.now();
-        let closed = |token, outcome| into.push(Ack { token, at: now, outcome });
+        let closed = |token, outcome| into.push(Ack { token, at: now, outcome, tries: Tries::ONCE });
         if std::mem::take(&mut self.abandoned) || self.closed {
             self.window.give_up(Doubt::NoAnswer, closed);
         } else {

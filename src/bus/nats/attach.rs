@@ -117,6 +117,7 @@ fn check(plan: &Plan, layout: &Layout, model: &Model, name: &str) -> Result<(), 
             ));
         }
     }
+    provision::check_duplicates(plan, stream, name)?;
     if model.retention() == "workqueue"
         && let Some(group) = plan.groups.iter().find(|group| group.consumer.is_none())
     {

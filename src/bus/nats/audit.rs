@@ -10,7 +10,7 @@ use async_nats::jetstream::stream::ConsumerErrorKind;
 use tokio::runtime::Runtime;
 
 use super::codes::refused;
-use super::intake::{Intake, Mode, Source};
+use super::intake::{Beat, Intake, Mode, Source};
 use super::member::hand_over;
 use super::provision::{MARK, stream_name};
 use super::subjects::Layout;
@@ -187,6 +187,7 @@ impl Audit<'_> {
             consumer: name,
             batch: most.map_or(self.batch, |most| self.batch.min(most)),
             mode: Mode::Pull(None),
+            beat: Beat::USUAL,
         })
     }
 

@@ -85,7 +85,10 @@ fn hint(error: &jetstream::Error, naming: Naming) -> &'static str {
 /// Returns the hint for a stream configuration that the server rejects as invalid.
 fn invalid_stream(words: &str) -> &'static str {
     const WORDS: [(&str, &str); 6] = [
-        ("duplicates window", "set `bus.max_age` to at most the server's limit on the window"),
+        (
+            "duplicates window",
+            "set `bus.max_age` to at most the server's limit on the window, and `bus.retry` to 30 s less than that",
+        ),
         ("max age", "set another `bus.max_age`"),
         ("replicas", "set another `bus.replicas`"),
         ("compression", "set `bus.nats.compression = \"none\"`"),

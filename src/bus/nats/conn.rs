@@ -127,6 +127,11 @@ impl Output {
     }
 }
 
+/// Returns the name by which a server lists a connection.
+pub(super) fn client_name(name: &str) -> String {
+    format!("tickgate {name}")
+}
+
 impl Conn {
     /// Connects and subscribes to a subject, as a member of a queue group if there is one.
     ///
@@ -140,7 +145,7 @@ impl Conn {
         queue: Option<&str>,
     ) -> Result<Self, BusError> {
         let queue = queue.map_or_else(String::new, |queue| format!("{queue} "));
-        let first = dialer.first(&format!("tickgate {}", notes.name))?;
+        let first = dialer.first(&client_name(&notes.name))?;
         let mut conn = Self {
             dialer,
             notes,
@@ -445,7 +450,7 @@ impl Conn {
         let stop = Arc::new(AtomicBool::new(false));
         let (dialer, notes, stopped) = (Arc::clone(&self.dialer), self.notes.clone(), Arc::clone(&stop));
         let work = move || {
-            let name = format!("tickgate {}", notes.name);
+            let name = client_name(&notes.name);
             let mut denials = 0;
             while !stopped.load(Ordering::Relaxed) {
                 match dialer.dial(&name) {

@@ -12,18 +12,32 @@ use crate::bus::BusError;
 use crate::host::clock::Clock;
 use crate::plan::Ns;
 
-/// Lifetime of a request for messages, and interval of the server's idle heartbeats.
-const EXPIRES: (Ns, Ns) = (30_000_000_000, 5_000_000_000);
+/// Lifetime of a request for messages.
+const EXPIRES: Ns = 30_000_000_000;
 /// The same for a pinned consumer, where a request also shows that its member is alive.
 const EXPIRES_PINNED: (Ns, Ns) = (4_000_000_000, 2_000_000_000);
 /// Time without a request from the pinned member after which a standby takes over.
 pub(super) const PIN_TIMEOUT: Duration = Duration::from_secs(6);
-/// Time without a sign from the server after which a request counts as lost.
-const SILENCE: Ns = 11_000_000_000;
 /// Pause after the server refused a request.
 const PAUSE: Ns = 50_000_000;
 /// Delay before another attempt at what the connection did not accept.
 pub(super) const AGAIN: Ns = 1_000_000;
+
+/// The server's idle heartbeats.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Beat {
+    /// Time between two of them.
+    every: Ns,
+    /// Time without a sign from the server after which a request counts as lost.
+    silence: Ns,
+}
+
+impl Beat {
+    /// Of a run in which nothing is to break.
+    pub(super) const USUAL: Self = Self { every: 5_000_000_000, silence: 11_000_000_000 };
+    /// Of a run with faults: a member must notice a lost leader by itself, and no slower than the servers do.
+    pub(super) const QUICK: Self = Self { every: 1_000_000_000, silence: 2_500_000_000 };
+}
 
 /// The consumer to receive from.
 #[derive(Debug, Clone)]
@@ -35,6 +49,7 @@ pub(super) struct Source {
     /// Number of messages per request, and of those that are handed over at once.
     pub(super) batch: u32,
     pub(super) mode: Mode,
+    pub(super) beat: Beat,
 }
 
 /// How the messages of a consumer reach its members.
@@ -161,7 +176,7 @@ impl Intake {
             }
             let now = self.clock.now();
             // A consumer that pushes may have no heartbeat, and nothing could be asked of it again.
-            if now >= self.last_sign + SILENCE && !self.source.pushes() {
+            if now >= self.last_sign + self.source.beat.silence && !self.source.pushes() {
                 self.silent(now);
             }
             if now >= deadline {
@@ -171,7 +186,7 @@ impl Intake {
             }
             let mut wake = deadline;
             if !self.source.pushes() {
-                wake = wake.min(self.last_sign + SILENCE);
+                wake = wake.min(self.last_sign + self.source.beat.silence);
             }
             if self.wants_more() {
                 wake = wake.min(self.not_before.max(now + AGAIN));
@@ -269,7 +284,12 @@ impl Intake {
         {
             return;
         }
-        let (expires, idle_heartbeat) = if self.source.pinned() { EXPIRES_PINNED } else { EXPIRES };
+        let every = self.source.beat.every;
+        let (expires, idle_heartbeat) = if self.source.pinned() {
+            (EXPIRES_PINNED.0, EXPIRES_PINNED.1.min(every))
+        } else {
+            (EXPIRES, every)
+        };
         let mut request = serde_json::json!({
             "batch": self.source.batch,
             "expires": expires,

@@ -118,6 +118,7 @@ pub(super) async fn provision(
     place: &Place<'_>,
 ) -> Result<Made, BusError> {
     provision::check_overlap(jetstream, run, layout).await?;
+    provision::check_duplicates(plan, &model.stream, &model.of)?;
     let durables: u64 = (0..plan.groups.len()).map(|group| u64::from(layout.durables(group))).sum();
     let own = OwnStream {
         config: fields(&provision::stream_config(run, plan, layout))?,

@@ -21,6 +21,7 @@ mod preflight;
 mod provision;
 mod publisher;
 mod sending;
+mod step_down;
 mod subjects;
 mod system;
 mod target;
@@ -38,6 +39,7 @@ pub use clean::NatsCleaner;
 pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
+pub use step_down::step_down;
 pub use system::{Answer, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
@@ -46,12 +48,12 @@ use self::audit::Audit;
 use self::conn::Conn;
 use self::denial::Terms;
 use self::dial::Dialer;
-use self::intake::{Intake, Mode, Push, Source};
+use self::intake::{Beat, Intake, Mode, Push, Source};
 use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark};
+use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{self, Group, Plan};
@@ -333,6 +335,14 @@ impl Bus for NatsBus {
         &self.facts
     }
 
+    fn names(&self) -> Names {
+        Names {
+            stream: self.stream(),
+            consumers: (0..self.plan.groups.len()).map(|group| self.consumer(group, 0)).collect(),
+            publisher: conn::client_name(&publisher::connection_name(0)),
+        }
+    }
+
     fn provision(&mut self) -> Result<(), BusError> {
         let (jetstream, run, plan, layout) = (&self.jetstream, &self.run, &self.plan, &self.layout);
         let Some(model) = &self.model else {
@@ -387,6 +397,7 @@ impl Bus for NatsBus {
             mode: self.mode(described, &consumer),
             consumer,
             batch: self.at_once(bus.nats.pull_batch),
+            beat: if self.plan.faults.is_empty() { Beat::USUAL } else { Beat::QUICK },
         };
         let name = format!("member {member} of {}", described.name);
         let intake = self.intake(&name, source)?;

@@ -16,12 +16,13 @@ use async_nats::jetstream::{Context, ErrorCode};
 
 use super::codes::{other_subjects, refused};
 use super::intake::PIN_TIMEOUT;
+use super::model::Fields;
 use super::subjects::{self, Layout};
 use super::target::environment;
 use crate::bus::BusError;
 use crate::bus::leftover::is_run_id;
 use crate::num;
-use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Storage};
+use crate::plan::{AckMode, Bus, Compression, Delivery, Nats, Plan, Publish, Span, Storage};
 use crate::topology::{Naming, own_name};
 
 /// Name of the only priority group of a pinned consumer without a model.
@@ -34,6 +35,8 @@ const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 const WITHIN: Duration = Duration::from_secs(1);
 /// How long what a new cluster refuses or does not answer is repeated, right after its start.
 const WITHIN_OF_CLUSTER: Duration = Duration::from_secs(15);
+/// For how long a server remembers ids by default.
+const DUPLICATES: Duration = Duration::from_mins(2);
 /// Pause before a retry.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
@@ -242,11 +245,37 @@ pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
         max_age: bus.max_age.as_duration(),
         allow_batch_publish: bus.publish == Publish::Fast,
         allow_atomic_publish: bus.publish == Publish::Atomic,
-        // Zero selects the server's default: two minutes, or less where its limit or the stream's age requires it.
-        duplicate_window: Duration::ZERO,
+        duplicate_window: duplicate_window(bus),
         metadata: mark(run),
         ..Config::default()
     }
+}
+
+/// Returns for how long the server remembers ids. Zero selects its default: two minutes, or less where its limit or the
+/// stream's age requires it.
+fn duplicate_window(bus: &Bus) -> Duration {
+    let needed = Nats::remembers(bus.retry).as_duration();
+    if bus.retries() && needed > DUPLICATES { needed } else { Duration::ZERO }
+}
+
+/// Checks that an existing stream remembers ids for as long as events are sent again.
+///
+/// # Errors
+/// When it forgets them before.
+pub(super) fn check_duplicates(plan: &Plan, stream: &Fields, name: &str) -> Result<(), BusError> {
+    let window = stream.get("duplicate_window").and_then(serde_json::Value::as_u64).filter(|&ns| ns > 0);
+    let window = Span { ns: window.unwrap_or_else(|| num::nanoseconds(DUPLICATES)) };
+    let retry = plan.bus.retry;
+    if !plan.bus.retries() || stream.is_empty() || retry <= window {
+        return Ok(());
+    }
+    Err(BusError::Plan {
+        problem: format!(
+            "stream {name} remembers ids for {window} (`duplicate_window`), and events are sent again for {retry}, so that \
+             one may be stored twice"
+        ),
+        hint: format!("set `bus.retry` to at most {window}, or lengthen the stream's window"),
+    })
 }
 
 pub(super) fn consumer_config(
@@ -338,6 +367,29 @@ pub(super) fn failed(action: &str, why: &str) -> BusError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_server_remembers_ids_for_as_long_as_events_are_sent_again() {
+        let plan = |retry: &str| {
+            let sets = ["bus.nats.msg_id=true".to_owned(), format!("bus.retry={retry}")];
+            crate::profile::read(&crate::profile::Source::find("quick").unwrap(), &sets).unwrap()
+        };
+        let seconds = Duration::from_secs;
+        for (retry, window) in [("0s", 0), ("15s", 0), ("90s", 0), ("91s", 121), ("10m", 630)] {
+            assert_eq!(duplicate_window(&plan(retry).bus), seconds(window), "{retry}");
+        }
+        let stream = |ns: u64| Fields::from_iter([("duplicate_window".to_owned(), ns.into())]);
+        for (retry, stream, fits) in [
+            ("0s", stream(1), true),
+            ("15s", stream(15_000_000_000), true),
+            ("15s", stream(14_000_000_000), false),
+            ("2m", stream(0), true),
+            ("3m", stream(0), false),
+            ("3m", Fields::new(), true),
+        ] {
+            assert_eq!(check_duplicates(&plan(retry), &stream, "s").is_ok(), fits, "{retry} {stream:?}");
+        }
+    }
 
     #[test]
     fn what_a_new_cluster_lacks_is_asked_for_again_and_what_is_wrong_is_not() {

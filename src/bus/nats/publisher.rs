@@ -16,8 +16,9 @@ use super::sending::{self, Event, Sending};
 use super::subjects::Layout;
 use super::wire;
 use crate::bus::marks::Marks;
+use crate::bus::retry::{Retries, Terms};
 use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
-use crate::bus::{Ack, BusError, Doubt, Outgoing, Publisher, Refusal, Refused};
+use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, Tries};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -39,7 +40,7 @@ pub struct NatsPublisher {
     sending: Sending,
     subjects: Subjects,
     clock: Clock,
-    window: Window<Waiting>,
+    account: Account,
     batches: Option<Batches>,
     /// Number of messages on lost connections that are already settled.
     gone_seen: u64,
@@ -53,7 +54,113 @@ pub struct NatsPublisher {
     driven: bool,
 }
 
-/// An event that waits for room.
+/// The open events.
+enum Account {
+    /// Each is sent once.
+    Once(Window<Waiting>),
+    /// Each is sent until it is confirmed or its time is over.
+    Again(Retries<Waiting>),
+}
+
+impl Account {
+    fn of(bus: &plan::Bus) -> Self {
+        let timeout = bus.publish_timeout.ns;
+        let once = || Window::new(Room::of(bus), Patience { room_ns: timeout, answer_ns: timeout });
+        Terms::of(bus)
+            .map_or_else(|| Self::Once(once()), |terms| Self::Again(Retries::new(Room::of(bus), terms)))
+    }
+
+    fn admits(&self, bytes: u64) -> bool {
+        match self {
+            Self::Once(window) => window.admits(bytes),
+            Self::Again(retries) => retries.admits(bytes),
+        }
+    }
+
+    fn waits(&self) -> bool {
+        match self {
+            Self::Once(window) => window.waits(),
+            Self::Again(retries) => retries.waits(),
+        }
+    }
+
+    fn open(&self) -> usize {
+        match self {
+            Self::Once(window) => window.open(),
+            Self::Again(retries) => retries.open(),
+        }
+    }
+
+    /// Sends waiting events, as far as there is room.
+    fn pump(
+        &mut self,
+        now: Ns,
+        send: impl FnMut(Ticket, &Waiting) -> Sent,
+        closed: impl FnMut(u64, Answer, Tries),
+    ) {
+        match self {
+            Self::Once(window) => window.pump(now, send, once(closed)),
+            Self::Again(retries) => retries.pump(now, send, closed),
+        }
+    }
+
+    /// Enters the answer to a message.
+    fn answer(&mut self, ticket: Ticket, at: Ns, answer: Answer, mut closed: impl FnMut(u64, Answer, Tries)) {
+        match self {
+            Self::Once(window) => {
+                if let Some(token) = window.answer(ticket) {
+                    closed(token, answer, Tries::ONCE);
+                }
+            }
+            Self::Again(retries) => retries.answer(ticket, at, answer, wire::may_pass(&answer), closed),
+        }
+    }
+
+    /// Settles what was sent on a lost connection.
+    fn lost(&mut self, up_to: u64, closed: impl FnMut(u64, Answer, Tries)) {
+        match self {
+            Self::Once(window) => window.lost(up_to, once(closed)),
+            Self::Again(retries) => retries.lost(up_to),
+        }
+    }
+
+    /// Settles every event.
+    fn give_up(&mut self, doubt: Doubt, closed: impl FnMut(u64, Answer, Tries)) {
+        match self {
+            Self::Once(window) => window.give_up(doubt, once(closed)),
+            Self::Again(retries) => retries.give_up(doubt, closed),
+        }
+    }
+
+    /// Settles the events whose time is over; returns whether it looked at all of them.
+    fn expire(&mut self, now: Ns, closed: impl FnMut(u64, Answer, Tries)) -> bool {
+        match self {
+            Self::Once(window) => window.expire(now, once(closed)),
+            Self::Again(retries) => {
+                retries.turn(now, closed);
+                false
+            }
+        }
+    }
+
+    /// Notes the number of messages that the socket has accepted.
+    fn written(&mut self, up_to: u64) {
+        if let Self::Once(window) = self {
+            window.written(up_to);
+        }
+    }
+
+    fn is_open(&self, ticket: Ticket) -> bool {
+        matches!(self, Self::Once(window) if window.is_open(ticket))
+    }
+}
+
+/// Reports events that were sent once at most.
+fn once(mut closed: impl FnMut(u64, Answer, Tries)) -> impl FnMut(u64, Answer) {
+    move |token, answer| closed(token, answer, Tries::ONCE)
+}
+
+/// An event that waits for room, or for its answer if it may be sent again.
 #[derive(Debug)]
 struct Waiting {
     key: usize,
@@ -88,6 +195,11 @@ impl Subjects {
         key
     }
 
+    /// Returns the number of a topic's symbol, whatever the subjects name.
+    fn lane(&self, topic: usize, symbol: u32) -> usize {
+        topic * self.symbols.len() + num::index32(symbol)
+    }
+
     fn of(&self, key: usize) -> &str {
         self.made.get(key).and_then(Option::as_deref).unwrap_or_default()
     }
@@ -105,6 +217,11 @@ pub(super) struct Setup<'a> {
     pub(super) marks: &'a Marks,
 }
 
+/// Returns the name of a generator's connection.
+pub(super) fn connection_name(generator: u32) -> String {
+    format!("publisher {generator}")
+}
+
 impl NatsPublisher {
     /// Connects.
     ///
@@ -112,14 +229,13 @@ impl NatsPublisher {
     /// When the connection cannot be made.
     pub(super) fn connect(setup: Setup<'_>, generator: u32) -> Result<Self, BusError> {
         let Setup { dialer, inbox, bus, layout, symbols, clock, marks } = setup;
-        let timeout = bus.publish_timeout.ns;
-        let notes = marks.of(format!("publisher {generator}"));
+        let notes = marks.of(connection_name(generator));
         let conn = Conn::open(dialer, notes, clock, &sending::answers(&inbox), None)?;
         Ok(Self {
             sending: Sending::new(conn, inbox),
             subjects: Subjects::new(layout, symbols),
             clock,
-            window: Window::new(Room::of(bus), Patience { room_ns: timeout, answer_ns: timeout }),
+            account: Account::of(bus),
             batches: Batches::new(bus.publish, &bus.nats),
             gone_seen: 0,
             last_subject: None,
@@ -133,10 +249,11 @@ impl NatsPublisher {
 
     /// Sends an event at once if there is room for it; returns whether it was sent.
     fn send_at_once(&mut self, event: &Outgoing<'_>, key: usize, now: Ns) -> bool {
+        let Account::Once(window) = &mut self.account else { return false };
         if !self.sending.conn.takes() {
             return false;
         }
-        let Some(ticket) = self.window.claim(event.token, now, num::count(event.payload.len())) else {
+        let Some(ticket) = window.claim(event.token, now, num::count(event.payload.len())) else {
             return false;
         };
         let written = Event {
@@ -145,7 +262,7 @@ impl NatsPublisher {
             payload: event.payload,
         };
         let number = send(&mut self.sending, self.batches.as_mut(), ticket, written, now);
-        self.window.number(ticket, number);
+        window.number(ticket, number);
         self.last_subject = Some(key);
         true
     }
@@ -159,8 +276,8 @@ impl NatsPublisher {
 
     /// Sends waiting events, as far as the window and the connection have room.
     fn pump(&mut self) {
-        let Self { window, sending, subjects, batches, clock, last_subject, answers, .. } = self;
-        if !window.waits() || !sending.conn.is_up() {
+        let Self { account, sending, subjects, batches, clock, last_subject, answers, .. } = self;
+        if !account.waits() || !sending.conn.is_up() {
             return;
         }
         let now = clock.now();
@@ -177,7 +294,7 @@ impl NatsPublisher {
             let event = Event { subject: subjects.of(waiting.key), id, payload: &waiting.payload };
             Sent::As(send(sending, batches.as_mut(), ticket, event, now))
         };
-        window.pump(now, send, |token, outcome| answers.push(Ack { token, at: now, outcome }));
+        account.pump(now, send, |token, outcome, tries| answers.push(Ack { token, at: now, outcome, tries }));
     }
 
     /// Settles the events sent on a lost connection, so that their places are free for the next one. Answers that
@@ -188,10 +305,10 @@ impl NatsPublisher {
             return;
         }
         self.gone_seen = gone;
-        let Self { window, batches, clock, answers, sending, .. } = self;
+        let Self { account, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
-        window.written(sending.conn.written());
-        window.lost(gone, |token, outcome| answers.push(Ack { token, at, outcome }));
+        account.written(sending.conn.written());
+        account.lost(gone, |token, outcome, tries| answers.push(Ack { token, at, outcome, tries }));
         if let Some(batches) = batches {
             batches.lost(gone);
         }
@@ -199,23 +316,23 @@ impl NatsPublisher {
 
     /// Settles the events that have waited too long, or all of them.
     fn settle(&mut self, abandoned: bool) {
-        let Self { window, batches, clock, answers, sending, .. } = self;
+        let Self { account, batches, clock, answers, sending, .. } = self;
         let at = clock.now();
-        window.written(sending.conn.written());
-        let closed = |token, outcome| answers.push(Ack { token, at, outcome });
+        account.written(sending.conn.written());
+        let closed = |token, outcome, tries| answers.push(Ack { token, at, outcome, tries });
         let looked = match (abandoned, sending.conn.is_closed()) {
             (_, true) => {
-                window.give_up(Doubt::Disconnected, closed);
+                account.give_up(Doubt::Disconnected, closed);
                 true
             }
             (true, false) => {
-                window.give_up(Doubt::NoAnswer, closed);
+                account.give_up(Doubt::NoAnswer, closed);
                 true
             }
-            (false, false) => window.expire(at, closed),
+            (false, false) => account.expire(at, closed),
         };
         if looked && let Some(batches) = batches {
-            batches.forget(|ticket| window.is_open(ticket));
+            batches.forget(|ticket| account.is_open(ticket));
         }
     }
 
@@ -236,15 +353,15 @@ impl NatsPublisher {
 
     /// Takes the answers that have been read, and fills the places that they free.
     fn collect(&mut self) {
-        let Self { sending, window, batches, answers, .. } = self;
+        let Self { sending, account, batches, answers, .. } = self;
         let at = sending.conn.read_at();
         while let Some(message) = sending.conn.next() {
             let message = sending.conn.message(&message);
             let Some(tail) = Sending::tail(sending.inbox(), message.subject) else { continue };
             let mut answer = |ticket, outcome| {
-                if let Some(token) = window.answer(ticket) {
-                    answers.push(Ack { token, at, outcome });
-                }
+                account.answer(ticket, at, outcome, |token, outcome, tries| {
+                    answers.push(Ack { token, at, outcome, tries });
+                });
             };
             match batches {
                 None => {
@@ -335,20 +452,32 @@ impl Publisher for NatsPublisher {
             return Ok(());
         }
         let bytes = num::count(event.payload.len());
-        if !self.window.admits(bytes) {
+        if !self.account.admits(bytes) {
             // The window may be full only because the socket was not read for a while.
             self.drive();
-            if !self.window.admits(bytes) {
+            if !self.account.admits(bytes) {
                 return Err(Refused::Full);
             }
         }
+        // In a block, an event that stays open for long would keep the memory of all others.
+        let apart = matches!(self.account, Account::Again(_));
         let mut keep = |bytes: &[u8]| {
+            if apart {
+                return Bytes::copy_from_slice(bytes);
+            }
             self.block.extend_from_slice(bytes);
             self.block.split().freeze()
         };
         let id = self.msg_id.then(|| keep(event.id.as_bytes()));
         let waiting = Waiting { key, id, payload: keep(event.payload) };
-        self.window.accept(event.token, now, bytes, waiting);
+        match &mut self.account {
+            Account::Once(window) => window.accept(event.token, now, bytes, waiting),
+            Account::Again(retries) => {
+                let lane = self.subjects.lane(event.topic, event.symbol);
+                retries.accept(event.token, lane, now, bytes, waiting);
+                self.pump();
+            }
+        }
         Ok(())
     }
 
@@ -360,6 +489,9 @@ impl Publisher for NatsPublisher {
         }
         let abandoned = std::mem::take(&mut self.abandoned);
         self.settle(abandoned);
+        if matches!(self.account, Account::Again(_)) {
+            self.pump();
+        }
         into.append(&mut self.answers);
     }
 
@@ -372,7 +504,7 @@ impl Publisher for NatsPublisher {
     }
 
     fn in_flight(&self) -> usize {
-        self.window.open()
+        self.account.open()
     }
 
     fn abandon(&mut self) {

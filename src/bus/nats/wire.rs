@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::bus::{Answer, Position, Refusal, words};
+use crate::bus::{Answer, Doubt, Position, Refusal, words};
 
 /// Data in the reply subject of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +60,9 @@ pub(super) fn answer(status: Option<u16>, payload: &[u8]) -> Answer {
         return answer;
     }
     match serde_json::from_slice::<PubAck<'_>>(payload) {
+        Ok(PubAck { error: Some(error), .. }) if error.err_code == IN_PROCESS => {
+            Answer::Unconfirmed(Doubt::InProcess)
+        }
         Ok(PubAck { error: Some(error), .. }) => Answer::Refused(refusal(status, &error)),
         Ok(PubAck { seq: Some(seq), duplicate, error: None }) => stored(seq, duplicate),
         _ if status == Some(429) => Answer::Refused(Refusal::Overload),
@@ -115,6 +118,21 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
     }
 }
 
+/// Returns whether the reason for an answer may pass: an election, a restart, a full queue, a store in which others may make
+/// room. A stream that is full stays full.
+pub(super) const fn may_pass(answer: &Answer) -> bool {
+    match answer {
+        Answer::Stored { .. } => false,
+        Answer::Unconfirmed(_) | Answer::Refused(Refusal::NoResponders | Refusal::Overload) => true,
+        Answer::Refused(Refusal::Api(code) | Refusal::Said { code, .. }) => {
+            matches!(*code, 503 | 10_008 | 10_009 | 10_023 | 10_118)
+        }
+        Answer::Refused(Refusal::NotSent) => false,
+    }
+}
+
+/// `duplicate message id is in process`: a copy with the same id is being replicated, with an unknown outcome.
+const IN_PROCESS: u32 = 10_158;
 /// `too many requests`: the stream's ingest queue is full.
 const QUEUE_FULL: u32 = 10_167;
 
@@ -194,11 +212,33 @@ mod tests {
                 r#"{"error":{"code":503,"err_code":10077,"description":"maximum bytes exceeded"},"stream":"t","seq":0}"#,
                 said(10_077, "maximum bytes exceeded"),
             ),
+            (
+                None,
+                r#"{"error":{"code":409,"err_code":10158,"description":"duplicate message id is in process"},"stream":"t","seq":0}"#,
+                Answer::Unconfirmed(Doubt::InProcess),
+            ),
             (None, r#"{"stream":"t","seq":0,"error":{"code":400,"description":"x"}}"#, said(400, "x")),
             (None, "not an answer", refused(Refusal::Api(0))),
             (None, r#"{"stream":"t","seq":99999999999999999999}"#, refused(Refusal::Api(0))),
         ] {
             assert_eq!(answer(status, payload.as_bytes()), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_may_pass_is_not_final() {
+        let said = |code| Answer::Refused(Refusal::Said { code, words: "x" });
+        let passing = [
+            Answer::Refused(Refusal::NoResponders),
+            Answer::Refused(Refusal::Overload),
+            Answer::Refused(Refusal::Api(503)),
+            Answer::Unconfirmed(Doubt::InProcess),
+            said(10_008),
+            said(10_023),
+        ];
+        assert!(passing.iter().all(may_pass));
+        for last in [said(10_077), said(10_054), Answer::Refused(Refusal::NotSent), stored(1, false)] {
+            assert!(!may_pass(&last), "{last:?}");
         }
     }
 

@@ -115,6 +115,31 @@ pub struct Cut {
     pub resend: bool,
 }
 
+/// An interval in which the server, or the way from it, is out of order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Outage {
+    /// When it lasts.
+    pub time: Stretch,
+    /// What the server does meanwhile.
+    pub how: How,
+}
+
+/// What a server does in an outage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// It refuses every event that arrives.
+    Refuse,
+    /// It does nothing, and handles at the end what has arrived, like a stopped process.
+    Hold,
+    /// It answers no event, and has stored it, or not.
+    Unanswered {
+        /// Whether it has stored it.
+        stored: bool,
+    },
+    /// It hands nothing to groups until the end.
+    Withhold,
+}
+
 /// A fault that can hit an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -200,6 +225,8 @@ pub struct Faults {
     pub stalls: Vec<Stretch>,
     /// Intervals in which connections are cut.
     pub cuts: Vec<Cut>,
+    /// Intervals in which the server is out of order.
+    pub outages: Vec<Outage>,
     /// Faults that hit events.
     pub mishaps: Vec<Mishap>,
     /// Deaths of members.
@@ -217,6 +244,7 @@ impl Default for Faults {
             queue: usize::MAX,
             stalls: Vec::new(),
             cuts: Vec::new(),
+            outages: Vec::new(),
             mishaps: Vec::new(),
             deaths: Vec::new(),
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::faults::{Death, Fault, Stretch};
+use super::faults::{Death, Fault, How, Stretch};
 use super::truth::Delivered;
 use super::world::{Happening, World};
 use crate::num;
@@ -129,6 +129,10 @@ impl World {
 
     /// Hands a copy to a group; the caller has retained its slot for this.
     pub(super) fn dispatch(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
+        if let Some(outage) = self.outage(at, How::Withhold) {
+            let next = Happening::Dispatch { copy, group: num::count32(group), attempt };
+            return self.foresee(outage.end(), next);
+        }
         let stored = self.server.stored[num::index32(copy)];
         let own = &mut self.groups[group];
         if attempt > 1 {

@@ -9,12 +9,13 @@ mod agenda;
 mod faults;
 mod groups;
 mod random;
+mod retrying;
 mod server;
 mod slots;
 mod truth;
 mod world;
 
-pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, Mishap, Stretch};
+pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use random::Random;
 pub use truth::{Copy, Delivered, Event, Outcome, Truth};
 pub use world::Host;
@@ -222,6 +223,7 @@ impl Bus for SimBus {
         if world.senders.len() < needed {
             world.senders.resize_with(needed, world::Sender::default);
         }
+        world.prepare(num::index32(generator));
         drop(world);
         Ok(SimPublisher { shared: Arc::clone(&self.shared), sender: generator })
     }

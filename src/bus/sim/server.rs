@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::faults::{Fault, Stretch};
+use super::faults::{Fault, How, Stretch};
 use super::truth::Copy;
 use super::world::{Happening, NOT_STORED, Reply, World};
 use crate::num;
@@ -52,12 +52,23 @@ impl World {
             held.push((event, slot));
             return;
         }
+        if self.outage(at, How::Refuse).is_some() {
+            self.reply(at, event, slot, Reply::Refused);
+            return self.slots.release(slot);
+        }
+        if self.outage(at, How::Unanswered { stored: false }).is_some() {
+            return self.slots.release(slot);
+        }
         let copy = self.lives[num::index32(event)].copy;
         if self.terms.msg_id && copy != NOT_STORED {
             self.reply(at, event, slot, Reply::Stored { copy, duplicate: true });
             return self.slots.release(slot);
         }
-        let name = u64::from(event);
+        if self.lives[num::index32(event)].in_process {
+            self.reply(at, event, slot, Reply::InProcess);
+            return self.slots.release(slot);
+        }
+        let name = self.name(event);
         if self.suffers(Some(event), name, Fault::Refused) {
             self.reply(at, event, slot, Reply::Refused);
             return self.slots.release(slot);
@@ -73,6 +84,7 @@ impl World {
         if done == at {
             self.store(at, event, slot, false);
         } else {
+            self.lives[num::index32(event)].in_process = self.terms.retry.is_some() && self.terms.msg_id;
             self.foresee(done, Happening::Store { event, slot, again: false });
         }
     }
@@ -101,7 +113,9 @@ impl World {
     }
 
     pub(super) fn store(&mut self, at: Ns, event: u32, slot: u32, again: bool) {
-        if !again && self.suffers(Some(event), u64::from(event), Fault::Unstored) {
+        let name = self.name(event);
+        self.lives[num::index32(event)].in_process = false;
+        if !again && self.suffers(Some(event), name, Fault::Unstored) {
             self.reply(at, event, slot, Reply::Claimed);
             return self.slots.release(slot);
         }
@@ -113,7 +127,7 @@ impl World {
         if !again {
             self.reply(at, event, slot, Reply::Stored { copy, duplicate: false });
             let twice = |fault| if let Fault::StoredTwice(after) = fault { Some(after) } else { None };
-            if let Some(after) = self.mishap(Some(event), u64::from(event), twice) {
+            if let Some(after) = self.mishap(Some(event), name, twice) {
                 self.slots.retain(slot);
                 self.foresee(at + after, Happening::Store { event, slot, again: true });
             }
@@ -154,8 +168,9 @@ impl World {
 
     /// Sends an answer to the publisher. If a cut takes it, a client that resends does so.
     fn reply(&mut self, at: Ns, event: u32, slot: u32, reply: Reply) {
-        let name = u64::from(event);
-        if self.suffers(Some(event), name, Fault::AckLost) {
+        let name = self.name(event);
+        let silent = self.outage(at, How::Unanswered { stored: true }).is_some();
+        if silent || self.suffers(Some(event), name, Fault::AckLost) {
             return;
         }
         let due = at + self.faults.answer.draw(self.random, [name, 4], at);

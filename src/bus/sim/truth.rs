@@ -45,6 +45,10 @@ pub struct Event {
     pub sent: Ns,
     /// Its outcome.
     pub outcome: Outcome,
+    /// Number of copies that left, where the plan sends events again.
+    pub copies: u32,
+    /// Whether the time for sending it again was over.
+    pub gave_up: bool,
     /// When the publisher saw the answer.
     pub answered: Ns,
     /// When the answer reached the publisher's machine.

@@ -4,13 +4,16 @@
 use std::collections::VecDeque;
 
 use super::agenda::Agenda;
-use super::faults::{Cut, Delay, Fault, Faults, Hits, Stretch};
+use super::faults::{Cut, Delay, Fault, Faults, Hits, How, Stretch};
 use super::groups::GroupSide;
 use super::random::Random;
+use super::retrying::Parcel;
 use super::server::Server;
 use super::slots::Slots;
 use super::truth::{Event, Outcome, Truth, intended_unix_ns};
-use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused};
+use crate::bus::retry::{self, Retries};
+use crate::bus::window::{Room, Ticket};
+use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused, Tries};
 use crate::load;
 use crate::market::Form;
 use crate::num;
@@ -47,6 +50,8 @@ pub(super) enum Happening {
     Answered { event: u32, reply: Reply },
     /// A publisher checks for events that have waited too long.
     Expire { sender: u32 },
+    /// A publisher that sends events again looks after them.
+    Turn { sender: u32 },
     /// The server hands a copy to a group.
     Dispatch { copy: u32, group: u32, attempt: u32 },
     /// A copy reaches a member.
@@ -66,6 +71,8 @@ pub(super) enum Reply {
     Claimed,
     Refused,
     Overload,
+    /// Another copy of it is being stored.
+    InProcess,
 }
 
 /// One publisher's connection and its client's queues.
@@ -86,6 +93,9 @@ pub(super) struct Sender {
     last_arrival: Ns,
     pub(super) last_answer: Ns,
     pub(super) answers: Vec<Ack>,
+    /// The open events of a plan that sends them again.
+    pub(super) retries: Option<Retries<Parcel>>,
+    pub(super) turning: bool,
 }
 
 /// State of an event beyond its truth.
@@ -95,6 +105,10 @@ pub(super) struct Life {
     buffered: bool,
     done: bool,
     pub(super) copy: u32,
+    /// Of an event that may be sent again: where its payload is, and its ticket.
+    pub(super) again: Option<(u32, Ticket)>,
+    /// Whether a copy is being stored.
+    pub(super) in_process: bool,
 }
 
 /// What the plan specifies for the bus.
@@ -107,6 +121,7 @@ pub(super) struct Terms {
     pub(super) ack_wait_ns: Ns,
     pub(super) msg_id: bool,
     pub(super) audit: bool,
+    pub(super) retry: Option<(Room, retry::Terms)>,
     /// Whether an event keeps its place in the client until its answer is taken, as in a real client. In virtual time
     /// answers are taken late, which must not affect the figures.
     pub(super) places_until_taken: bool,
@@ -140,6 +155,11 @@ impl World {
         let later = |stretch: &mut Stretch| stretch.from += origin;
         faults.stalls.iter_mut().for_each(later);
         faults.cuts.iter_mut().for_each(|cut| cut.time.from += origin);
+        faults.outages.iter_mut().for_each(|outage| outage.time.from += origin);
+        let held = faults.outages.iter().filter(|outage| outage.how == How::Hold);
+        faults.stalls.extend(held.map(|outage| outage.time).collect::<Vec<_>>());
+        // In order, since whatever is postponed by one may fall into the next.
+        faults.stalls.sort_unstable_by_key(|stall| stall.from);
         faults.deaths.iter_mut().for_each(|death| death.at += origin);
         host.stalls.iter_mut().for_each(later);
         let window = if plan.bus.publish == Publish::Sync { 1 } else { plan.bus.window.max(1) };
@@ -159,6 +179,7 @@ impl World {
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
                 msg_id: plan.bus.nats.msg_id,
                 audit: plan.bus.audit,
+                retry: retry::Terms::of(&plan.bus).map(|terms| (Room::of(&plan.bus), terms)),
                 places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
             },
@@ -204,6 +225,10 @@ impl World {
             Happening::Store { event, slot, again } => self.store(at, event, slot, again),
             Happening::Answered { event, reply } => self.answered(at, event, reply),
             Happening::Expire { sender } => self.expire(at, num::index32(sender)),
+            Happening::Turn { sender } => {
+                self.senders[num::index32(sender)].turning = false;
+                self.turn(at, num::index32(sender));
+            }
             Happening::Dispatch { copy, group, attempt } => {
                 self.dispatch(at, copy, num::index32(group), attempt);
             }
@@ -255,6 +280,13 @@ impl World {
             && self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
     }
 
+    /// Returns the outage of a kind at a moment.
+    #[inline]
+    pub(super) fn outage(&self, at: Ns, how: How) -> Option<Stretch> {
+        let mut of_kind = self.faults.outages.iter().filter(|outage| outage.how == how);
+        of_kind.find(|outage| outage.time.contains(at)).map(|outage| outage.time)
+    }
+
     /// Returns the cut that takes what is on the wire from `sent` to `arriving`.
     pub(super) fn cut_between(&self, sent: Ns, arriving: Ns) -> Option<Cut> {
         self.faults.cuts.iter().copied().find(|cut| cut.time.from <= arriving && sent < cut.time.end())
@@ -287,10 +319,19 @@ impl World {
             intended_unix_ns: intended_unix_ns(event.id),
             sent: now,
             outcome: refused.map_or(Outcome::Open, Outcome::Unsent),
+            copies: 0,
+            gave_up: false,
             answered: 0,
             answer_arrived: 0,
         });
-        self.lives.push(Life { bytes, buffered: false, done: refused.is_some(), copy: NOT_STORED });
+        self.lives.push(Life {
+            bytes,
+            buffered: false,
+            done: refused.is_some(),
+            copy: NOT_STORED,
+            again: None,
+            in_process: false,
+        });
         if let Some(refused) = refused {
             return Err(refused);
         }
@@ -300,6 +341,11 @@ impl World {
         let own = &mut self.senders[num::index32(sender)];
         own.open += 1;
         own.bytes += u64::from(bytes);
+        if self.terms.retry.is_some() {
+            self.take_in(now, num::index32(sender), number, key, slot);
+            return Ok(());
+        }
+        let own = &mut self.senders[num::index32(sender)];
         own.buffer.push_back((deadline, number, slot));
         self.arm(sender, deadline);
         self.refill(now, num::index32(sender));
@@ -309,6 +355,9 @@ impl World {
     /// Returns whether a publisher has no room for an event of `bytes` bytes. Without a connection there is only the
     /// buffer. A single event always fits.
     fn is_full(&self, at: Ns, own: &Sender, bytes: u32) -> bool {
+        if let Some(retries) = &own.retries {
+            return !retries.admits(u64::from(bytes));
+        }
         let Terms { window, buffer, buffer_bytes, .. } = self.terms;
         if own.bytes > 0 && own.bytes + u64::from(bytes) > buffer_bytes {
             return true;
@@ -330,7 +379,7 @@ impl World {
     pub(super) fn depart(&mut self, at: Ns, event: u32, slot: u32) {
         let cuts = self.faults.cuts.iter().map(|cut| cut.time);
         let start = cuts.fold(at, |at, cut| if cut.contains(at) { cut.end() } else { at });
-        let name = u64::from(event);
+        let name = self.name(event);
         let due = start + self.faults.uplink.draw(self.random, [name, 1], start);
         let own = &mut self.senders[num::index32(self.truth.events[num::index32(event)].publisher)];
         own.last_arrival = own.last_arrival.max(due);
@@ -350,6 +399,12 @@ impl World {
         }
     }
 
+    /// Names the random draws of an event's copy.
+    pub(super) fn name(&self, event: u32) -> u64 {
+        let copies = self.truth.events[num::index32(event)].copies;
+        u64::from(event) | u64::from(copies.saturating_sub(1)) << 40
+    }
+
     fn answered(&mut self, at: Ns, event: u32, reply: Reply) {
         let position = |copy: u32| Position { partition: 0, offset: u64::from(copy) + 1 };
         let (answer, outcome) = match reply {
@@ -361,12 +416,16 @@ impl World {
             }
             Reply::Refused => (Answer::Refused(Refusal::Api(503)), Outcome::Refused),
             Reply::Overload => (Answer::Refused(Refusal::Overload), Outcome::Refused),
+            Reply::InProcess => (Answer::Unconfirmed(Doubt::InProcess), Outcome::Unconfirmed),
         };
-        self.close(at, event, answer, outcome);
+        match self.lives[num::index32(event)].again {
+            Some((_, ticket)) => self.answered_copy(at, event, ticket, answer),
+            None => self.close(at, event, answer, outcome, Tries::ONCE),
+        }
     }
 
     /// Gives an event its one answer; later ones are ignored.
-    fn close(&mut self, at: Ns, event: u32, answer: Answer, outcome: Outcome) {
+    pub(super) fn close(&mut self, at: Ns, event: u32, answer: Answer, outcome: Outcome, tries: Tries) {
         let life = &mut self.lives[num::index32(event)];
         if life.done {
             return;
@@ -380,7 +439,7 @@ impl World {
         truth.answer_arrived = at;
         let sender = num::index32(truth.publisher);
         let own = &mut self.senders[sender];
-        own.answers.push(Ack { token: truth.token, at: seen, outcome: answer });
+        own.answers.push(Ack { token: truth.token, at: seen, outcome: answer, tries });
         own.open -= 1;
         own.bytes -= bytes;
         while own.left.front().is_some_and(|&(_, event)| self.lives[num::index32(event)].done) {
@@ -412,7 +471,7 @@ impl World {
 
     /// Returns whether the connection is down and the client knows it. A client that resends keeps accepting events
     /// meanwhile.
-    fn is_down(&self, at: Ns) -> bool {
+    pub(super) fn is_down(&self, at: Ns) -> bool {
         self.faults.cuts.iter().any(|cut| !cut.resend && cut.time.contains(at))
     }
 
@@ -426,14 +485,24 @@ impl World {
         }
         if up {
             (0..self.senders.len()).for_each(|sender| self.refill(at, sender));
+            (0..self.senders.len()).for_each(|sender| self.turn(at, sender));
         }
     }
 
     /// Ends every connection, and closes the unanswered events on it.
     pub(super) fn disconnect(&mut self, at: Ns) {
         for sender in 0..self.senders.len() {
+            if let Some(retries) = &mut self.senders[sender].retries {
+                retries.lost(u64::MAX);
+            }
             for (_, event) in std::mem::take(&mut self.senders[sender].left) {
-                self.close(at, event, Answer::Unconfirmed(Doubt::Disconnected), Outcome::Disconnected);
+                self.close(
+                    at,
+                    event,
+                    Answer::Unconfirmed(Doubt::Disconnected),
+                    Outcome::Disconnected,
+                    Tries::ONCE,
+                );
             }
         }
     }
@@ -449,7 +518,7 @@ impl World {
         while let Some(&(deadline, event)) = self.senders[sender].left.front()
             && deadline <= at
         {
-            self.close(at, event, Answer::Unconfirmed(Doubt::NoAnswer), Outcome::Unconfirmed);
+            self.close(at, event, Answer::Unconfirmed(Doubt::NoAnswer), Outcome::Unconfirmed, Tries::ONCE);
         }
         let own = &mut self.senders[sender];
         own.armed = false;
@@ -462,18 +531,25 @@ impl World {
 
     fn drop_unsent(&mut self, at: Ns, event: u32, slot: u32) {
         self.slots.release(slot);
-        self.close(at, event, Answer::Refused(Refusal::NotSent), Outcome::NotSent);
+        self.close(at, event, Answer::Refused(Refusal::NotSent), Outcome::NotSent, Tries::ONCE);
     }
 
     /// Gives up every open event of a publisher.
     pub(super) fn abandon(&mut self, now: Ns, sender: u32) {
         self.advance(now);
         let sender = num::index32(sender);
+        self.give_up(self.now, sender);
         for (_, event, slot) in std::mem::take(&mut self.senders[sender].buffer) {
             self.drop_unsent(self.now, event, slot);
         }
         for (_, event) in std::mem::take(&mut self.senders[sender].left) {
-            self.close(self.now, event, Answer::Unconfirmed(Doubt::NoAnswer), Outcome::Unconfirmed);
+            self.close(
+                self.now,
+                event,
+                Answer::Unconfirmed(Doubt::NoAnswer),
+                Outcome::Unconfirmed,
+                Tries::ONCE,
+            );
         }
     }
 }

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
-    Group, Metric, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate, Size, Spacing, Span,
-    Steps, Storage, Sync, Target, Topology, Way, When,
+    Group, Metric, Outcome, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate, RetryOrder, Size,
+    Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -91,14 +91,14 @@ fn markets(plan: Plan) -> impl Strategy<Value = Plan> {
 
 fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
     let words = (one_of::<Storage>(), one_of::<Compression>(), one_of::<Sync>());
-    let modes = (one_of::<Publish>(), one_of::<AckMode>(), any::<bool>());
+    let modes = (one_of::<Publish>(), one_of::<AckMode>(), any::<bool>(), one_of::<RetryOrder>());
     let numbers =
         (1_u32..=5, 1_u32..=60_000, 0_u32..=1_000_000, 1_u32..=1_000_000, 1_u32..=10_000, 1_u32..=256);
     let spans = (1_u64..600_000_000_000, 1_u64..3_600_000_000_000);
     (words, modes, numbers, spans).prop_map(
         move |(
             (storage, compression, sync),
-            (publish, ack, msg_id),
+            (publish, ack, msg_id, retry_order),
             numbers,
             (publish_timeout, ack_wait),
         )| {
@@ -126,6 +126,13 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
                 bus.publish = Publish::Async;
             }
             bus.buffer_bytes = Some(Size { bytes: u64::from(bus.partitions) << 20 });
+            let retried = msg_id && !bus.publish.in_batches();
+            bus.retry = Span { ns: if retried { publish_timeout } else { 0 } };
+            bus.retry_after = Span { ns: (publish_timeout / 2).max(1) };
+            if bus.retry_after >= bus.retry {
+                bus.retry = Span::default();
+            }
+            bus.retry_order = retry_order;
             bus.max_bytes = Size { bytes: 1 << 50 };
             bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
             if bus.partitions % 2 == 1 {
@@ -163,7 +170,9 @@ fn plans() -> impl Strategy<Value = Plan> {
                 objective.scope.when = part(&plan, objective.scope.when);
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
-                if !known && judged && !matches!(objective.metric, Metric::Throughput(_)) {
+                let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
+                let counted = !of_copies || plan.bus.counts_copies();
+                if !known && judged && counted && !matches!(objective.metric, Metric::Throughput(_)) {
                     plan.objectives.push(objective);
                 }
             }

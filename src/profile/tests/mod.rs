@@ -51,6 +51,34 @@ fn a_cluster_has_an_odd_number_of_servers_and_one_for_each_copy() {
 }
 
 #[test]
+fn what_is_sent_again_is_stored_once_and_has_the_time_for_it() {
+    let set = |more: &[&str]| {
+        let sets = [&["bus.retry=15s", "bus.nats.msg_id=true"], more].concat();
+        let sets: Vec<String> = sets.into_iter().map(str::to_owned).collect();
+        let read = read(&Source::find("quick").unwrap(), &sets);
+        read.map_or_else(|errors| errors.to_string(), |plan| plan.bus.retry.to_string())
+    };
+    assert_eq!(set(&[]), "15s");
+    assert_eq!(set(&["bus.publish=sync", "bus.retry_order=none"]), "15s");
+    assert_eq!(set(&["bus.nats.msg_id=false", "bus.kind=kafka"]), "15s");
+    for (more, problem) in [
+        (&["bus.nats.msg_id=false"][..], "expected `msg_id = true` in [bus.nats], or `retry = \"0s\"`"),
+        (&["bus.publish=fast"], "expected `publish = \"async\"` or `\"sync\"`, or `retry = \"0s\"`"),
+        (&["bus.publish=atomic"], "cannot be sent again one by one"),
+        (&["bus.retry_after=15s"], "never sent again within `bus.retry`, 15s; expected less than that"),
+        (&["bus.retry=11m"], "expected at most 10m"),
+        (&["bus.retry=9m", "bus.max_age=9m"], "expected at least 570s"),
+        (&["bus.retry_order=per-symbl"], "did you mean `per-symbol`?"),
+        (&["bus.kind=kafka", "bus.kafka.idempotence=false"], "expected `idempotence = true`"),
+        (&["bus.kind=kafka", "objectives.\"publish.resent\"=\"< 9\""], "sends again by itself"),
+        (&["bus.retry=0s", "objectives.\"publish.gave_up\"=\"== 0\""], "expected `retry` in [bus]"),
+    ] {
+        let said = set(more);
+        assert!(said.contains(problem), "{more:?}: {said}");
+    }
+}
+
+#[test]
 fn every_shipped_profile_is_a_plan_that_describes_itself() {
     for (name, description) in builtin::descriptions() {
         let source = Source::find(name).expect("shipped");

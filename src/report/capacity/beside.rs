@@ -182,7 +182,7 @@ struct Page {
 }
 
 fn page(pair: &Beside<'_>) -> String {
-    let style = style::of_page();
+    let style = style::of_page(false);
     rendered(&Page {
         style_hash: hash(&style),
         style,

@@ -64,7 +64,7 @@ pub(super) const fn class(verdict: Verdict) -> &'static str {
 
 /// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(super) fn page(c: &Capacity, charts: &[Chart]) -> String {
-    let style = style::of_page() + REASONS;
+    let style = style::of_page(false) + REASONS;
     let page = Page {
         style_hash: hash(&style),
         style,

@@ -120,7 +120,7 @@ fn one_rate(c: &Capacity, at: &At) -> Table {
     table.row([
         what.to_owned(),
         show::short_rate(at.rate),
-        format!("{} of {} passed", at.passes, at.trials()),
+        if at.trials() == 0 { at.in_words() } else { format!("{} of {} passed", at.passes, at.trials()) },
         "–".into(),
         beside(&c.answer, &format!("By {test}: {says}.")),
     ]);

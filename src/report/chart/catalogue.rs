@@ -2,11 +2,13 @@
 
 use super::Chart;
 use super::counts::{extents, symbols, topics};
+use super::nodes;
 use super::over_time::{Fold, Time};
 use super::pen::Ink;
 use super::plot::{Across, Cell, Line, Plot};
 use super::scale::{Scale, percentile};
 use super::spread::Spread;
+use super::zoom;
 use crate::num;
 use crate::plan::{Metric, Objective, Stat, Timing, Value};
 use crate::record::{Brief, Record, Row, heat_floor_ns};
@@ -18,11 +20,13 @@ const SINCE: &str = "time since the load began";
 /// Position of the median on an axis of nines.
 const MEDIAN: f64 = std::f64::consts::LOG10_2;
 const HEAT_COLUMNS: u64 = 120;
+/// Number of charts before those of the faults.
+const FIRST: usize = 2;
 
 /// Builds all charts; a chart without data has the reason.
 pub(crate) fn all(record: &Record) -> Vec<Chart> {
     let time = Time::of(record);
-    vec![
+    let mut charts = vec![
         percentiles(record),
         latency_over_time(record, &time),
         latency_by_group(record, &time),
@@ -36,7 +40,11 @@ pub(crate) fn all(record: &Record) -> Vec<Chart> {
         cpu(&time),
         memory(&time),
         symbols(record),
-    ]
+    ];
+    let of_faults: Vec<Chart> = nodes::chart(record, &time).into_iter().chain(zoom::charts(record)).collect();
+    // After the first chart of latency over time.
+    charts.splice(FIRST..FIRST, of_faults);
+    charts
 }
 
 fn ns(value: f64) -> String {
@@ -219,7 +227,7 @@ fn over_time(time: &Time<'_>, words: &Words, wanted: &[Wanted<'_>], limits: Vec<
         let largest = time.rows.iter().filter_map(|row| (w.value)(row)).reduce(f64::max)?;
         Some(format!("{}: at most {}", w.name, (words.write)(largest)))
     });
-    let seen = seen.collect::<Vec<_>>().join("; ");
+    let seen = time.seen(seen.collect::<Vec<_>>().join("; "));
     let each = time.seconds_a_point();
     let about = if each > 1 {
         format!(
@@ -311,6 +319,7 @@ fn heat_map(record: &Record, time: &Time<'_>) -> Chart {
     let seen = common.map_or_else(String::new, |(bucket, events)| {
         format!("Most events, {}, took about {}", show::count(*events), ns(heat_floor_ns(*bucket)))
     });
+    let seen = time.seen(seen);
     let picture = if cells.is_empty() {
         Err(no_samples(record))
     } else {

@@ -1,9 +1,11 @@
 //! Charts: each has a picture at two sizes, texts and a table of its numbers.
 
+mod bands;
 mod capacity;
 mod catalogue;
 mod counts;
 mod frame;
+mod nodes;
 mod over_time;
 mod pen;
 mod plot;
@@ -11,6 +13,7 @@ mod scale;
 mod scatter;
 mod spread;
 mod versus;
+mod zoom;
 
 pub(crate) use capacity::all as of_capacity;
 pub(crate) use catalogue::all;
@@ -41,6 +44,11 @@ impl Chart {
     /// Why there is no picture.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.picture.as_ref().err().map(String::as_str)
+    }
+
+    /// Does it show faults?
+    pub(crate) fn has_bands(&self) -> bool {
+        self.picture.as_ref().is_ok_and(Picture::has_bands)
     }
 
     /// The picture for wide screens, as an SVG element.
@@ -84,7 +92,7 @@ impl Chart {
             w / 10,
             h / 10,
             escaped(&self.seen),
-            style::of_file(),
+            style::of_file(self.has_bands()),
             height * 10 + 180,
             escaped(&pen::fit(under, 950.0)),
             title = escaped(&self.title),

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::bands;
 use super::pen::Ink;
 use super::plot::{Backdrop, Line};
 use crate::num;
@@ -45,7 +46,23 @@ impl<'a> Time<'a> {
             (phase.name.as_str().to_owned(), since(phase.start_ns), since(phase.end_ns).min(to), measured)
         });
         let marks = record.marks.iter().map(|mark| since(mark.at_ns).min(to)).collect();
-        Self { rows, start, to, backdrop: Backdrop { phases: phases.collect(), marks } }
+        let bands = bands::of(record, since, (0.0, to));
+        Self { rows, start, to, backdrop: Backdrop { phases: phases.collect(), marks, bands } }
+    }
+
+    /// Seconds since the load began; 0 before it.
+    pub(super) fn since(&self, at: Ns) -> f64 {
+        num::f64_of(at.saturating_sub(self.start)) / 1e9
+    }
+
+    /// The text alternative of a chart, with the faults that it shows.
+    pub(super) fn seen(&self, of_lines: String) -> String {
+        let of_faults = bands::seen(&self.backdrop.bands);
+        match (of_lines.is_empty(), of_faults.is_empty()) {
+            (_, true) => of_lines,
+            (true, false) => of_faults,
+            (false, false) => format!("{of_lines}; {of_faults}"),
+        }
     }
 
     /// The ranges of seconds of at most `most` points.

@@ -34,6 +34,10 @@ pub(crate) enum Ink {
     Heat(u8),
     /// One of many runs of a series, thin.
     Thin(u8),
+    /// A fault, until it was undone.
+    Band,
+    /// After a fault, until all was normal again.
+    Healing,
 }
 
 /// Colours for series. They have no common divisor with the dashes, so the product is the number of distinct lines.
@@ -55,6 +59,8 @@ impl Ink {
             Self::Series(n) => format!("{}", n % COLOURS + 1),
             Self::Heat(n) => format!("h{n}"),
             Self::Thin(n) => format!("w{}", n % COLOURS + 1),
+            Self::Band => "b".into(),
+            Self::Healing => "e".into(),
         }
     }
 
@@ -71,6 +77,8 @@ impl Ink {
             Self::Series(n) => (8, n),
             Self::Heat(n) => (9, n),
             Self::Thin(n) => (10, n),
+            Self::Band => (11, 0),
+            Self::Healing => (12, 0),
         };
         RGBColor(1, kind, n)
     }
@@ -89,6 +97,8 @@ impl Ink {
             (1, 8) => Self::Series(n),
             (1, 9) => Self::Heat(n),
             (1, 10) => Self::Thin(n),
+            (1, 11) => Self::Band,
+            (1, 12) => Self::Healing,
             _ => return None,
         })
     }
@@ -326,7 +336,9 @@ mod tests {
 
     #[test]
     fn an_ink_is_found_again_from_its_colour() {
-        for ink in [Ink::Text, Ink::Phase, Ink::Series(200), Ink::Heat(7), Ink::Thin(3)] {
+        for ink in
+            [Ink::Text, Ink::Phase, Ink::Series(200), Ink::Heat(7), Ink::Thin(3), Ink::Band, Ink::Healing]
+        {
             let RGBColor(r, g, b) = ink.sentinel();
             assert_eq!(Ink::of_sentinel(&format!("{r:02X}{g:02X}{b:02X}")), Some(ink));
         }

@@ -1,8 +1,9 @@
 //! A picture with axes: cells, lines, limits, phases, marks, and labels that never overlap.
 
+use super::bands::{self, Band};
 use super::frame::{Frame, NARROW, ROW, WIDE, legend};
 use super::pen::{Ink, Pen, Side, draw, fit, width};
-use super::scale::{Scale, clock, clock_ticks, percentile, short};
+use super::scale::{Scale, around, clock, clock_ticks, percentile, short};
 
 /// Formats a value of an axis.
 pub(crate) type Write = fn(f64) -> String;
@@ -14,6 +15,13 @@ pub(crate) enum Across {
     Time(f64),
     /// Percentiles on an axis of nines, up to this value.
     Nines(f64),
+    /// Seconds before and after an instant.
+    Around {
+        /// Start, negative before the instant.
+        from: f64,
+        /// End.
+        to: f64,
+    },
 }
 
 /// A line, with gaps between its stretches.
@@ -40,6 +48,8 @@ pub(crate) struct Backdrop {
     pub(crate) phases: Vec<(String, f64, f64, bool)>,
     /// Times in seconds; numbered from 1 in this order.
     pub(crate) marks: Vec<f64>,
+    /// Faults.
+    pub(crate) bands: Vec<Band>,
 }
 
 /// The content of a picture.
@@ -66,6 +76,24 @@ pub(crate) struct Picture {
     pub(crate) narrow: (u32, u32, String),
 }
 
+impl Picture {
+    /// This picture, and another one below it.
+    pub(crate) fn above(self, other: Self) -> Self {
+        let join = |one: (u32, u32, String), other: (u32, u32, String)| {
+            let height = one.1.saturating_add(other.1);
+            let moved =
+                format!("<g transform=\"translate(0 {})\">\n{}</g>\n", u64::from(one.1) * 10, other.2);
+            (one.0.max(other.0), height, format!("{}{moved}", one.2))
+        };
+        Self { wide: join(self.wide, other.wide), narrow: join(self.narrow, other.narrow) }
+    }
+
+    /// Does it show faults?
+    pub(crate) fn has_bands(&self) -> bool {
+        ["class=\"fb\"", "class=\"fe\""].iter().any(|class| self.wide.2.contains(class))
+    }
+}
+
 impl Plot<'_> {
     /// Draws it at both sizes.
     pub(crate) fn picture(&self) -> Picture {
@@ -77,7 +105,10 @@ impl Plot<'_> {
             self.up.ticks(6).into_iter().map(|v| (self.up.position(v), short(&(self.write)(v)))).collect();
         let widest = ticks.iter().map(|(_, text)| width(text)).fold(0.0, f64::max);
         let named: Vec<&Line> = self.lines.iter().filter(|line| !line.name.is_empty()).collect();
-        let shown: Vec<&str> = named.iter().map(|line| line.name.as_str()).collect();
+        let bands = self.backdrop.map_or(&[][..], |backdrop| &backdrop.bands);
+        let shaded = bands::legend(bands);
+        let lines = named.iter().map(|line| line.name.as_str());
+        let shown: Vec<&str> = lines.chain(shaded.iter().map(|(name, _)| *name)).collect();
         let legend = legend(&shown, total - 8.0);
         let rows = legend.last().map_or(0.0, |(row, ..)| f64::from(crate::num::count32(*row)) + 1.0);
         let strip = if self.backdrop.is_some() { ROW } else { 4.0 };
@@ -90,6 +121,11 @@ impl Plot<'_> {
                 pen.line(&[(x + 2.0, y), (x + 26.0, y)], line.ink);
                 pen.text((x + 30.0, y), name, Side::Start, Ink::Text);
             }
+            for ((row, x, name), (_, ink)) in legend.iter().skip(named.len()).zip(&shaded) {
+                let y = f64::from(crate::num::count32(*row)) * ROW + ROW / 2.0 + 2.0;
+                bands::swatch(pen, (*x, y), *ink);
+                pen.text((x + 30.0, y), name, Side::Start, Ink::Text);
+            }
             pen.text(
                 (0.0, rows * ROW + ROW / 2.0 + 2.0),
                 &fit(self.titles.1, total),
@@ -97,9 +133,11 @@ impl Plot<'_> {
                 Ink::Muted,
             );
             self.phases(pen, &mut frame);
+            bands::draw(pen, &frame, self.across(), bands);
             self.grid(pen, &mut frame, &ticks, wanted);
             self.cells(pen, &frame);
             self.marks(pen, &mut frame);
+            bands::label(pen, &mut frame, self.across(), bands);
             for line in &self.lines {
                 self.line(pen, &frame, line);
             }
@@ -113,6 +151,7 @@ impl Plot<'_> {
         match self.across {
             Across::Time(to) => Scale::Linear { to },
             Across::Nines(nines) => Scale::Nines { nines },
+            Across::Around { from, to } => Scale::Between { from, to },
         }
     }
 
@@ -138,6 +177,7 @@ impl Plot<'_> {
         let named: Vec<(f64, String)> = match self.across {
             Across::Time(to) => clock_ticks(to, wanted).into_iter().map(|t| (t, clock(t, to))).collect(),
             Across::Nines(_) => across.ticks(wanted).into_iter().map(|n| (n, percentile(n))).collect(),
+            Across::Around { .. } => across.ticks(wanted).into_iter().map(|t| (t, around(t))).collect(),
         };
         for (value, text) in named {
             frame.tick(pen, across.position(value), &text);

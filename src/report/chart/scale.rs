@@ -161,6 +161,12 @@ pub(crate) fn clock(seconds: f64, axis_to: f64) -> String {
     }
 }
 
+/// Formats seconds before or after an instant: `−2s`, `0.5s`.
+pub(crate) fn around(seconds: f64) -> String {
+    let sign = if seconds < 0.0 { "−" } else { "" };
+    format!("{sign}{}", short(&format!("{:.2}s", seconds.abs())))
+}
+
 /// Formats a position on the axis of nines as a percentile: `99.9%`.
 pub(crate) fn percentile(nines: f64) -> String {
     if nines < 0.2 {
@@ -186,6 +192,7 @@ mod tests {
         assert_eq!(Scale::Between { from: 35_300.0, to: 41_900.0 }.ticks(4), [36_000.0, 38_000.0, 40_000.0]);
         assert_eq!(clock_ticks(62.0, 6), [0.0, 15.0, 30.0, 45.0, 60.0]);
         assert_eq!(clock(3905.0, 7200.0), "1:05:05");
+        assert_eq!([-2.0, 0.0, 0.5].map(around), ["−2s", "0s", "0.5s"]);
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn plain(texts: &[String]) -> Vec<String> {
 
 /// Renders the page. Only a mistake in the template can cause an error, which is then shown as the page.
 pub(super) fn page(c: &Comparison, contrasts: &[Comparison], charts: &[Vec<Chart>]) -> String {
-    let style = style::of_page() + UNFOLDED;
+    let style = style::of_page(false) + UNFOLDED;
     let First { answers, note } = first(c);
     let answers = answers.into_iter().map(|answer| {
         let (class, tag) = (class(answer.finding), tag(answer.finding));

@@ -28,6 +28,7 @@ enum Way {
     Takes(Ns),
     Fails,
     Panics,
+    Unfit,
 }
 
 struct Scripted(&'static str, Way, Arc<AtomicU64>);
@@ -37,13 +38,17 @@ impl Action for Scripted {
         self.0.into()
     }
 
+    fn prepare(&mut self) -> Result<(), String> {
+        if matches!(self.1, Way::Unfit) { Err("nobody leads".into()) } else { Ok(()) }
+    }
+
     fn act(&mut self) -> Result<String, String> {
         match self.1 {
             Way::Takes(long) => {
                 self.2.fetch_add(long, Ordering::Relaxed);
                 Ok("seen".into())
             }
-            Way::Fails => Err("no such node".into()),
+            Way::Fails | Way::Unfit => Err("no such node".into()),
             Way::Panics => panic!("as it is meant to"),
         }
     }
@@ -129,6 +134,14 @@ fn what_fails_or_panics_is_undone_at_once_and_the_rest_goes_on() {
     assert_eq!(outcome, expected);
 }
 
+#[test]
+fn an_action_without_anything_to_act_on_is_skipped_and_has_no_undo() {
+    use Outcome::{Begun, Done, Skipped};
+    let all = carried_out(Ns::MAX, &[("unfit", 10, Some(90), Way::Unfit), ("good", 30, None, Way::Takes(0))]);
+    let outcome: Vec<_> = all.iter().map(|change| (change.0, change.1.as_str(), change.3)).collect();
+    assert_eq!(outcome, [(Skipped, "unfit", 1010), (Begun, "good", 1030), (Done, "good", 1030)]);
+}
+
 /// Records the calls.
 struct Noted(Arc<Mutex<Vec<&'static str>>>);
 
@@ -172,6 +185,7 @@ fn an_empty_agenda_is_over_and_needs_no_thread() {
 fn a_mark_says_what_happened_and_when_it_was_to_happen() {
     let mark = Mark::from(Change {
         outcome: Outcome::Failed,
+        kind: "action",
         name: "kill node-2".into(),
         planned: 21_500_000_000,
         at: 22_000_000_000,

@@ -8,16 +8,16 @@ use crate::bus::sim::{Host, Random, SimBus, SimMember, SimPublisher, Stretch};
 use crate::bus::{Bus as _, Member as _};
 use crate::load;
 use crate::market::RunIdentity;
-use crate::measure::{Backlog, Merger, PublishLedger};
-use crate::num;
+use crate::measure::{Merger, PublishLedger};
 use crate::plan::{Ns, Plan};
 use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
+use crate::run::by_fault::backlog;
 use crate::run::ending::{QUIET_NS, Silence, settled};
 use crate::run::generator::{Generated, Generator};
 use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
-use crate::run::rows::{Report, RowMaker, Sample, next_second_start, second_of};
+use crate::run::rows::{Backlogs, Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
 use crate::run::supervisor::MEASURED_NS;
 use crate::topology::Subscriptions;
@@ -45,7 +45,7 @@ struct GroupSide {
 /// The results of the timeline.
 pub(super) struct TimelineResult {
     pub(super) seconds: Vec<Rows>,
-    pub(super) backlog_max: Vec<u64>,
+    pub(super) backlogs: Backlogs,
     /// Deliveries had stopped when the drain ended.
     pub(super) quiet: bool,
 }
@@ -127,10 +127,7 @@ impl Clockwork {
             switches,
             generators,
             groups,
-            rows: RowMaker::new(
-                calendar.load_start,
-                Backlog::new(subscriptions, plan.keys(), num::index32(plan.load.generators)),
-            ),
+            rows: RowMaker::new(calendar.load_start, backlog(plan, subscriptions, calendar)),
             seconds: Vec::new(),
             next_second: calendar.load_start + 1_000_000_000,
             next_poll: calendar.load_start,
@@ -328,7 +325,7 @@ impl Clockwork {
         (
             received,
             self.dead,
-            TimelineResult { seconds: self.seconds, backlog_max: self.rows.backlog_max(), quiet: self.quiet },
+            TimelineResult { seconds: self.seconds, backlogs: self.rows.backlogs(), quiet: self.quiet },
         )
     }
 }

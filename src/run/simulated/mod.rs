@@ -21,6 +21,7 @@ use crate::verdict::judged;
 
 use super::RunError;
 use super::assemble;
+use super::by_fault;
 use super::crew::Ended;
 use super::ending::BRIEF_NS;
 use super::identity::{Identity, run_identity};
@@ -127,6 +128,7 @@ pub fn simulate_with_seconds(
     let owed = owed(&mut record, plan, &mut bus, rows.quiet);
     record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     note_machine(&mut record, scenario);
+    record.faults.injected = by_fault::as_planned(plan, calendar);
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
     dead.extend(scenario.dead_workers.iter().cloned());
@@ -136,7 +138,7 @@ pub fn simulate_with_seconds(
         subscriptions: &subscriptions,
         ended: Ended { published, generated, received, dead },
         audit,
-        backlog_max: rows.backlog_max,
+        backlogs: rows.backlogs,
         owed,
         pauses: pauses(&stalls(scenario, calendar), calendar),
         calendar,

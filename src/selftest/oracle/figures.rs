@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::bus::sim::{Delivered, Event, Outcome, Truth};
 use crate::num;
-use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value};
+use crate::plan::{Arrival, Metric, Ns, Plan, Stat, Timing, Value, When};
 use crate::record::{PhaseName, Record};
 use crate::topology;
 
@@ -22,6 +22,9 @@ pub struct Figures {
     pub unsent: u64,
     pub unconfirmed: u64,
     pub unconfirmed_disconnected: u64,
+    /// Copies beyond the first of each event, and events whose time for being sent again was over.
+    pub resent: u64,
+    pub gave_up: u64,
     /// Of the refused ones, those that never left the client.
     pub not_sent: u64,
     pub measured_intended: u64,
@@ -170,9 +173,11 @@ impl Phase {
     }
 }
 
-/// The tightest limit on a tail of the latency, or 100 ms.
+/// The tightest limit on a tail of the latency outside of faults, or 100 ms.
 pub(super) fn tightest(plan: &Plan) -> Ns {
-    let limits = plan.objectives.iter().filter_map(|objective| match (objective.metric, objective.limit) {
+    let in_a_fault = |when: &When| matches!(when, When::During | When::Recovery | When::Fault(_));
+    let outside = plan.objectives.iter().filter(|objective| !in_a_fault(&objective.scope.when));
+    let limits = outside.filter_map(|objective| match (objective.metric, objective.limit) {
         (Metric::Time(Timing::Latency, stat), Value::Time(limit)) if is_tail(stat) => Some(limit.ns),
         _ => None,
     });
@@ -244,6 +249,8 @@ impl Figures {
                 }
             }
         }
+        own.resent = truth.events.iter().map(|event| u64::from(event.copies.saturating_sub(1))).sum();
+        own.gave_up = num::count(truth.events.iter().filter(|event| event.gave_up).count());
         own.offered = offered(record, truth, phase);
         own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
         let stored: HashSet<u32> =

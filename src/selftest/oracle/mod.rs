@@ -4,6 +4,7 @@
 //! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
+mod outages;
 mod steps;
 mod verdict;
 
@@ -32,6 +33,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     timeline(&mut found, record);
     verdict::check(&mut found, record, &figures);
     steps::check(&mut found, record, truth);
+    outages::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
     found.0
 }
@@ -130,6 +132,9 @@ fn load(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("load.unsent", own.unsent, load.unsent);
     found.equal("load.unconfirmed", own.unconfirmed, load.unconfirmed);
     found.equal("load.unconfirmed_disconnected", own.unconfirmed_disconnected, load.unconfirmed_disconnected);
+    let counted = record.plan.bus.retries();
+    found.equal("load.resent", counted.then_some(own.resent), load.resent);
+    found.equal("load.gave_up", counted.then_some(own.gave_up), load.gave_up);
     found.equal("load.refusals", own.refused, load.refusals.iter().map(|r| r.count).sum());
     found.equal("load.refusals: not-sent", own.not_sent, load.not_sent());
     found.equal("load.measured_intended", own.measured_intended, load.measured_intended);

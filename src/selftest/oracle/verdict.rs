@@ -377,7 +377,7 @@ fn observed(
             Some(compared(share * (planned * 1e6).round() / 1e6))
         }
         Metric::Count(outcome) => counted(record, figures, outcome, groups).map(compared),
-        Metric::Resource(_) => None,
+        Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => None,
     }
 }
 
@@ -486,6 +486,8 @@ fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&Grou
         Outcome::Refused => published(figures.refused),
         Outcome::Unsent => published(figures.unsent),
         Outcome::Unconfirmed => published(figures.unconfirmed),
+        Outcome::GaveUp => record.plan.bus.retries().then(|| published(figures.gave_up)).flatten(),
+        Outcome::Resent => record.plan.bus.retries().then(|| published(figures.resent)).flatten(),
         Outcome::Extent => {
             let delivered: u64 = groups.iter().map(|own| own.delivered).sum();
             let extents = groups.iter().flat_map(|own| own.extents.iter().copied());

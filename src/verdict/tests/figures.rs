@@ -23,6 +23,7 @@ fn odd(name: &str, limit: &str) -> Record {
     two.latency = times(&record.plan, Timing::Latency, &[(300, 50)]);
     let load = &mut record.load;
     (load.intended, load.refused, load.unsent, load.unconfirmed) = (5000, 21, 22, 23);
+    (load.gave_up, load.resent) = (Some(24), Some(25));
     (load.measured_intended, load.measured_sent, load.measured_acked) = (600, 500, 400);
     (load.offered_rate, load.sent_rate, load.acked_rate) = (999.94, 1000.0, 1e6);
     load.ack = times(&record.plan, Timing::Ack, &[(600, 2)]);
@@ -41,7 +42,7 @@ fn odd(name: &str, limit: &str) -> Record {
 }
 
 /// Objective, limit, and the expected observation: text and samples.
-const OBSERVED: [(&str, &str, &str, u64); 34] = [
+const OBSERVED: [(&str, &str, &str, u64); 36] = [
     ("latency.min", "< 1s", "10.0ms", 400),
     ("latency.max", "< 1s", "50.0ms", 400),
     ("latency.mean", "< 1s", "40.0ms", 400),
@@ -70,6 +71,8 @@ const OBSERVED: [(&str, &str, &str, u64); 34] = [
     ("publish.refused", "== 0", "21", 5000),
     ("publish.unsent", "== 0", "22", 5000),
     ("publish.unconfirmed", "== 0", "23", 5000),
+    ("publish.gave_up", "== 0", "24", 5000),
+    ("publish.resent", "== 0", "25", 5000),
     ("replay.complete", ">= 100%", "99.975%", 4000),
     ("broker.memory", "< 1GiB", "5.0MiB", 1),
     ("broker.store", "< 1GiB", "3.5MiB", 1),

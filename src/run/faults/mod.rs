@@ -1,0 +1,113 @@
+//! The faults of a run's plan: they are entered in the agenda, carried out on the nodes of a broker that tickgate started, and
+//! recorded with their instants, with the states of the nodes and with the leaders over time.
+//!
+//! The thread of the agenda injects and undoes (`inject`). Another thread asks the nodes for leaders and health (`watch`), so
+//! that neither waits for the other. Both write to one account (`account`), which the supervisor reads.
+
+mod account;
+mod inject;
+mod resolve;
+mod roles;
+mod watch;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
+use std::thread::{Builder, JoinHandle};
+
+use crate::broker::Shared;
+use crate::bus::Names;
+use crate::host::clock::Clock;
+use crate::plan::{Ns, Plan};
+use crate::record::{Mark, Record, StartedNode};
+
+use super::agenda::Agenda;
+use super::job::StepDown;
+use account::Account;
+use inject::Injector;
+use roles::Roles;
+use watch::Watch;
+
+/// Why no fault is injected on a broker that tickgate did not start as processes.
+const NOT_OURS: &str = "tickgate did not start this broker as processes of this machine";
+
+/// What the faults act on.
+#[derive(Debug)]
+struct Stage {
+    server: Shared,
+    roles: Roles,
+    clock: Clock,
+    account: Account,
+}
+
+/// The faults of a run while it lasts.
+pub(super) struct Scene {
+    account: Account,
+    /// Never used to send: dropping it ends the watching thread.
+    end: Option<Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Scene {
+    /// Enters the faults of a plan in the agenda and begins to watch the nodes; `None` for a plan without faults.
+    pub(super) fn begin(
+        plan: &Plan,
+        broker: (Option<Shared>, Option<StepDown>),
+        names: &Names,
+        clock: Clock,
+        measure_start: Ns,
+        agenda: &mut Agenda,
+    ) -> std::io::Result<Option<Self>> {
+        if plan.faults.is_empty() {
+            return Ok(None);
+        }
+        let account = Account::planned(&plan.faults, measure_start);
+        let (server, step_down) = broker;
+        let Some(server) = server else {
+            account.with(|book| book.skip_all(NOT_OURS));
+            return Ok(Some(Self { account, end: None, thread: None }));
+        };
+        let roles = {
+            let server = server.hold();
+            account.with(|book| book.nodes = server.nodes().into_iter().map(started).collect());
+            Roles::new(plan, names, server.nodes(), server.probes())
+        };
+        let stage = Arc::new(Stage { server, roles, clock, account: account.clone() });
+        let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
+        for (index, fault) in plan.faults.iter().enumerate() {
+            let until = (!fault.action.is_instant()).then(|| fault.undo_at());
+            let (stage, ending) = (Arc::clone(&stage), agenda.ending());
+            let seed = plan.market.seed;
+            let injector = Injector::new(index, fault.clone(), seed, stage, ending, step_down.clone());
+            agenda.add(fault.at.ns, until, Box::new(injector));
+        }
+        let (end, ended) = channel();
+        let watch = Watch::new(stage);
+        let thread = Builder::new().name("nodes".into()).spawn(move || watch.go_on_until(&ended))?;
+        Ok(Some(Self { account, end: Some(end), thread: Some(thread) }))
+    }
+
+    /// Returns the marks since the last call.
+    pub(super) fn marks(&self) -> Vec<Mark> {
+        self.account.with(|book| std::mem::take(&mut book.marks))
+    }
+
+    /// Ends the watch and enters the faults, the nodes and the leaders in the record.
+    pub(super) fn finish(mut self, record: &mut Record) {
+        self.end = None;
+        if let Some(thread) = self.thread.take() {
+            // It waits for nodes for a second at most, and never for the server.
+            let _ = thread.join();
+        }
+        let (faults, marks) = self.account.with(account::Book::conclude);
+        record.faults.injected = faults.injected;
+        record.faults.nodes = faults.nodes;
+        record.faults.leaders = faults.leaders;
+        record.marks.extend(marks);
+        record.marks.sort_by_key(|mark| mark.at_ns);
+    }
+}
+
+fn started(node: crate::broker::Node) -> StartedNode {
+    StartedNode { name: node.name, address: node.address, states: Vec::new() }
+}

@@ -1,0 +1,42 @@
+//! Runs with faults on a Kafka of their own: the only node is killed, stopped and restarted.
+
+use tickgate::host::signal::Interrupt;
+use tickgate::plan::{Action, BusKind, Expect, Fault, Size, Target};
+use tickgate::record::{End, Injection, NodeState};
+
+use crate::support::faults::{On, carried_out, fault, of, plan, run};
+use crate::support::kafka::{is_there, starts_beside_others};
+use crate::support::machine;
+
+#[test]
+fn a_kafka_is_killed_and_stopped_by_plan_and_comes_back() {
+    if !is_there() {
+        return;
+    }
+    let (_machine, _beside) = (machine::beside_others(), starts_beside_others());
+    let outage = |fault: Fault| Fault { expect: Expect::Outage, ..fault };
+    let faults = vec![
+        outage(fault("leader", 2, Action::Kill, Target::StreamLeader, 1)),
+        outage(fault("frozen", 16, Action::Stop, Target::Node(1), 1)),
+        outage(fault("again", 20, Action::Restart, Target::Any, 0)),
+        fault("mode", 40, Action::LameDuck, Target::All, 1),
+    ];
+    let mut plan = plan(34, faults);
+    (plan.bus.kind, plan.bus.replicas, plan.cluster.nodes) = (BusKind::Kafka, 1, 1);
+    plan.bus.kafka.heap = Size { bytes: 512 << 20 };
+    let folder = tempfile::Builder::new().prefix("tickgate-test-").tempdir_in("/var/tmp").expect("a folder");
+    let record = run(&plan, folder.path(), &Interrupt::default(), &mut On(|_| {}));
+    assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
+    for name in ["leader", "frozen", "again"] {
+        let fault = of(&record, name);
+        carried_out(fault);
+        assert_eq!((&fault.resolved[..], fault.healthy_ns.is_some()), (&["kafka".to_owned()][..], true));
+    }
+    assert_eq!(of(&record, "leader").how_known, "the only node");
+    assert_eq!(of(&record, "mode").outcome, Injection::Dropped);
+    let states: Vec<_> = record.faults.nodes[0].states.iter().map(|(_, state)| *state).collect();
+    let (down, stopped, up) = (NodeState::Down, NodeState::Stopped, NodeState::Up);
+    assert_eq!(states, [down, up, stopped, up, down, up]);
+    assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0);
+}

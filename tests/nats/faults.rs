@@ -1,0 +1,210 @@
+//! Runs with faults on a cluster of real servers: what was injected when, on whom, and with what effect; and nothing is left
+//! behind by a run that is killed in the middle of a fault.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tickgate::host::resources::Process;
+use tickgate::host::signal::Interrupt;
+use tickgate::plan::{Action, Expect, Fault, Plan, Target};
+use tickgate::record::{End, Injection, NodeState, Record};
+use tickgate::run::Event;
+
+use crate::local_broker::{Place, eventually, stores};
+use crate::support::faults::{On, carried_out, fault, of, plan, run};
+use crate::support::machine;
+
+fn record_of(plan: &Plan) -> Record {
+    let _machine = machine::beside_others();
+    let place = Place::new();
+    let record = run(plan, place.folder.path(), &Interrupt::default(), &mut On(|_| {}));
+    place.assert_empty();
+    for mark in &record.marks {}
+    assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
+    assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
+    assert!(record.load.acked > record.load.intended / 4, "{:?}", record.load);
+    assert!(record.marks.iter().all(|mark| mark.kind != "node-died" && mark.kind != "broker-died"));
+    record
+}
+
+/// The states of a node by its name.
+fn states(record: &Record, node: &str) -> Vec<NodeState> {
+    let node = record.faults.nodes.iter().find(|started| started.name == node).unwrap();
+    assert!(node.states.is_sorted_by_key(|(at, _)| *at), "{node:?}");
+    node.states.iter().map(|(_, state)| *state).collect()
+}
+
+#[test]
+fn a_leader_is_killed_and_a_follower_stopped() {
+    let faults = vec![
+        fault("leader", 2, Action::Kill, Target::StreamLeader, 4),
+        fault("dead", 4, Action::Kill, Target::All, 1),
+        fault("frozen", 15, Action::Stop, Target::Follower, 2),
+    ];
+    let record = record_of(&plan(21, faults));
+    assert_eq!(record.faults.nodes.len(), 3);
+
+    let leader = of(&record, "leader");
+    carried_out(leader);
+    assert_eq!((leader.action.as_str(), leader.target.as_str()), ("kill", "stream-leader"));
+    assert_eq!(leader.resolved, leader.leader_before.iter().cloned().collect::<Vec<_>>());
+    assert!(leader.how_known.starts_with("named by nats-"), "{leader:?}");
+    assert!(leader.leader_after.is_some() && leader.leader_after != leader.leader_before, "{leader:?}");
+    assert!(leader.undone_ns < leader.healthy_ns, "{leader:?}");
+    assert_eq!(states(&record, &leader.resolved[0])[..2], [NodeState::Down, NodeState::Up]);
+    let gone = record.faults.leaders.iter().any(|led| led.what == "stream" && led.who.is_empty());
+    assert!(gone, "an election takes 4 s: {:?}", record.faults.leaders);
+
+    let dead = of(&record, "dead");
+    assert_eq!((dead.outcome, dead.begun_ns), (Injection::Skipped, None));
+    assert!(dead.reason.as_ref().unwrap().ends_with("does not run"), "{dead:?}");
+
+    let frozen = of(&record, "frozen");
+    if frozen.outcome == Injection::Skipped {
+        let why = frozen.reason.as_ref().unwrap();
+        assert!(why.contains("every node leads something"), "{frozen:?}");
+    } else {
+        carried_out(frozen);
+        assert_eq!(frozen.leader_before, frozen.leader_after);
+        assert!(states(&record, &frozen.resolved[0]).ends_with(&[NodeState::Stopped, NodeState::Up]));
+        assert!(frozen.healthy_ns.is_some());
+    }
+    let kinds: Vec<&str> = record.marks.iter().map(|mark| mark.kind.as_str()).collect();
+    for kind in ["fault-begun", "fault-undone", "fault-healthy", "fault-skipped"] {
+        assert!(kinds.contains(&kind), "{kinds:?}");
+    }
+}
+
+#[test]
+fn a_leader_steps_down_and_the_cluster_is_restarted_in_turn() {
+    let faults = vec![
+        fault("hand-over", 1, Action::StepDown, Target::StreamLeader, 0),
+        Fault { target: None, ..fault("rolling", 5, Action::RollingRestart, Target::All, 0) },
+    ];
+    let record = record_of(&plan(22, faults));
+    let step_down = of(&record, "hand-over");
+    carried_out(step_down);
+    assert_ne!(step_down.leader_after, step_down.leader_before);
+    assert_eq!((step_down.undone_ns, step_down.undo_planned_ns), (None, None));
+    let rolling = of(&record, "rolling");
+    carried_out(rolling);
+    assert_eq!(rolling.resolved, ["nats-1", "nats-2", "nats-3"]);
+    assert!(rolling.verified_ns < rolling.undone_ns && rolling.undone_ns < rolling.healthy_ns);
+    for node in &rolling.resolved {
+        assert_eq!(states(&record, node), [NodeState::Down, NodeState::Up], "{node}");
+    }
+}
+
+#[test]
+fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
+    let faults = vec![
+        fault("disk", 2, Action::WriteError, Target::StreamLeader, 3),
+        fault("leaving", 13, Action::LameDuck, Target::Connected, 4),
+    ];
+    let record = record_of(&plan(22, faults));
+    for name in ["disk", "leaving"] {
+        let fault = of(&record, name);
+        carried_out(fault);
+        assert!(fault.undone_ns.is_some(), "{fault:?}");
+        assert!(states(&record, &fault.resolved[0]).ends_with(&[NodeState::Down, NodeState::Up]));
+    }
+}
+
+#[test]
+fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
+    let _machine = machine::beside_others();
+    let place = Place::new();
+    let mut all = fault("all", 1, Action::Kill, Target::All, 600);
+    all.expect = Expect::Outage;
+    let (interrupt, mut seconds) = (Interrupt::default(), None);
+    let mut observer = On(|event: &Event<'_>| match event {
+        Event::Mark(mark) if mark.kind == "fault-done" => seconds = Some(0),
+        Event::Second(_) => {
+            seconds = seconds.map(|seconds| seconds + 1);
+            if seconds == Some(3) {
+                interrupt.raise();
+            }
+        }
+        _ => {}
+    });
+    let record = run(&plan(1200, vec![all]), place.folder.path(), &interrupt, &mut observer);
+    place.assert_empty();
+    assert_eq!(record.run.end, End::Interrupted, "{:?}", record.run.reason);
+    let fault = of(&record, "all");
+    assert_eq!(fault.outcome, Injection::Late, "it is undone long before its time: {fault:?}");
+    assert!(fault.undone_ns < fault.undo_planned_ns && fault.begun_ns < fault.undone_ns, "{fault:?}");
+    for node in &record.faults.nodes {
+        assert_eq!(states(&record, &node.name), [NodeState::Down, NodeState::Up]);
+    }
+    assert_eq!(record.groups[0].lost, 0);
+}
+
+/// Not a separate test: a process that runs with a fault, started by the test below.
+#[test]
+#[ignore = "the test below starts it as a separate process"]
+fn owner() {
+    let Some(folder) = std::env::var_os("TICKGATE_TEST_FAULT").map(PathBuf::from) else { return };
+    let action = fs::read_to_string(folder.join("action")).unwrap();
+    let action: Action = serde_json::from_str(&action).unwrap();
+    let faults = vec![fault("fault", 1, action, Target::StreamLeader, 600)];
+    let mut observer = On(|event: &Event<'_>| {
+        if let Event::Mark(mark) = event
+            && mark.kind == "fault-done"
+        {
+            fs::write(folder.join("done"), &mark.detail).unwrap();
+        }
+    });
+    run(&plan(1200, faults), &folder, &Interrupt::default(), &mut observer);
+}
+
+#[test]
+fn a_run_that_is_killed_in_the_middle_of_a_fault_leaves_nothing() {
+    let _machine = machine::beside_others();
+    for action in [Action::Kill, Action::Stop, Action::Restart, Action::LameDuck, Action::WriteError] {
+        let place = Place::new();
+        let folder = place.folder.path();
+        fs::write(folder.join("action"), serde_json::to_string(&action).unwrap()).unwrap();
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "faults::owner", "--ignored"]);
+        command.env("TICKGATE_TEST_FAULT", folder).env("TMPDIR", folder);
+        let mut owner = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
+        eventually("the fault is done", || folder.join("done").exists());
+        let servers: Vec<Process> = children(owner.id());
+        let ports = ports(folder);
+        assert!(servers.len() >= 2 && ports.len() == 3, "{action}: {servers:?} {ports:?}");
+        kill_process(Pid::from_child(&owner), Signal::KILL).unwrap();
+        owner.wait().unwrap();
+        eventually("all servers are gone", || servers.iter().all(|server| !server.is_alive()));
+        eventually("all stores are gone", || stores(folder).is_empty());
+        for port in ports {
+            TcpListener::bind(("127.0.0.1", port)).unwrap();
+        }
+    }
+}
+
+/// The servers that a process has started, stopped ones included.
+fn children(parent: u32) -> Vec<Process> {
+    let all = fs::read_dir("/proc").unwrap().flatten();
+    let pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let of_parent = |pid: &u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        let rest = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+        stat.contains("(nats-server)") && rest.split_whitespace().nth(1) == Some(&parent.to_string())
+    };
+    pids.filter(of_parent).map(|pid| Process::of(pid).unwrap()).collect()
+}
+
+/// The ports for clients, by the configurations of the servers.
+fn ports(folder: &Path) -> Vec<u16> {
+    let read = |store: PathBuf| {
+        let text = fs::read_to_string(store.join("nats.conf")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("listen: \"127.0.0.1:"))?;
+        line.trim_end_matches('"').parse().ok()
+    };
+    stores(folder).into_iter().filter_map(read).collect()
+}
