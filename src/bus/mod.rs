@@ -279,6 +279,37 @@ pub struct BusSample {
     pub leader: Option<String>,
 }
 
+/// The copies of a run's store, where several servers keep one each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreCopies {
+    /// The copies, in the order of their numbers.
+    pub of: Vec<StoreCopy>,
+    /// First position of the run.
+    pub first: u64,
+    /// Last position, by the account of the copy that leads.
+    pub last: u64,
+}
+
+/// One copy of a run's store.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoreCopy {
+    /// The server that keeps it.
+    pub node: String,
+    /// Why it cannot be read.
+    pub unread: Option<String>,
+}
+
+/// How far a copy has been read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reached {
+    /// To the position that was asked for, or beyond it.
+    Position,
+    /// To its end: it holds nothing further.
+    End,
+    /// The deadline passed.
+    Deadline,
+}
+
 /// Facts about a broker, collected before the load.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BusFacts {
@@ -355,6 +386,32 @@ pub trait Bus {
     /// # Errors
     /// When the store cannot be read.
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError>;
+
+    /// Prepares an audit of each copy of the store, where several servers keep one: waits until the copies are current, and
+    /// finds a reader for each. `None` where the store is one log, which [`Self::audit`] reads.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    fn copies(&mut self, deadline: Duration) -> Result<Option<StoreCopies>, BusError> {
+        let _ = deadline;
+        Ok(None)
+    }
+
+    /// Reads a copy, by its number in [`Self::copies`], from where the last call ended to a position or beyond it, in the
+    /// order of positions.
+    ///
+    /// # Errors
+    /// When this copy cannot be read any further.
+    fn audit_copy(
+        &mut self,
+        copy: usize,
+        to: u64,
+        deadline: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<Reached, BusError> {
+        let _ = (to, deadline, sink);
+        Err(environment(&format!("the store has no copy number {copy}"), "report this"))
+    }
 
     /// Takes the marks recorded since the last call.
     fn marks(&mut self, into: &mut Vec<Mark>);

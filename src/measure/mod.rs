@@ -3,6 +3,7 @@
 //! Everything here is arithmetic on reported values; nothing reads a clock or knows a bus.
 
 mod backlog;
+mod copies;
 mod decode;
 mod excess;
 mod full;
@@ -22,6 +23,7 @@ mod timeline;
 mod windows;
 
 pub use backlog::{Backlog, Step};
+pub use copies::{Copies, Held};
 pub use decode::decode;
 pub use excess::{Excess, Excused, Harness, Lateness, Pauses, Seconds, Usage, slot_of};
 pub use full::FullWindow;

@@ -186,7 +186,9 @@ fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarErr
             }
             Metric::Resource(_) => "is a figure of the whole run",
             Metric::Recovery(_) => "is the recovery from a fault, or from all of them",
-            Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) => "is the rate of the schedule, which no fault changes",
+            Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) => {
+                "is the rate of the schedule, which no fault changes"
+            }
         };
         return error(
             0..end,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::measure;
 use crate::num;
 use crate::plan::{Delivery, Ns};
+use crate::record::Replica;
 
 /// A time distribution over the measure phase.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -403,6 +404,14 @@ pub struct Audit {
     pub corrupt: u64,
     /// Duration of the audit.
     pub took_ns: Ns,
+    /// The copies of the store, where several servers keep one each: what is counted above is of all that were read together.
+    /// Empty for a single log, and in a record of an earlier version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replicas: Vec<Replica>,
+    /// Positions at which the copies that were read differ: one holds an event that another lacks, or holds otherwise. Absent
+    /// for a single log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diverged: Option<u64>,
 }
 
 /// The exact result of one `windows.` objective.

@@ -10,6 +10,7 @@ mod injected;
 mod journal;
 pub mod quota;
 mod node;
+mod replica;
 mod step;
 mod timeline;
 
@@ -24,6 +25,7 @@ pub use figures::{
 pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
+pub use replica::Replica;
 pub use step::{Step, StepGroup};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
@@ -299,6 +301,9 @@ pub const DENIED: &str = "denied";
 
 /// Kind of the [`Mark`] of why the audit did not read the whole store.
 pub const AUDIT_FAILED: &str = "audit-failed";
+
+/// Kind of the [`Mark`] of a copy of the store that the audit did not read to its end.
+pub const REPLICA_UNREAD: &str = "replica-unread";
 
 /// Kind of the [`Mark`] of a node of tickgate's own cluster that ended by itself while a majority was left.
 pub const NODE_DIED: &str = "node-died";

@@ -111,8 +111,8 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
     by_fault::fill(record, parts, &own, num::u64_of(seconds * 1e9));
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
-    let stored =
-        parts.audit.as_ref().filter(|stored| stored.figures.complete).map(|stored| stored.ledger.ledger());
+    let settled = record.audit.as_ref().is_some_and(record::Audit::settles_loss);
+    let stored = parts.audit.as_ref().filter(|_| settled).map(|stored| stored.ledger.ledger());
     let symbols = market::names(&parts.plan.market);
     for (group, received) in parts.ended.received.iter().enumerate() {
         record.groups.push(group_figures(parts, &own, group, received.as_ref(), stored, &symbols));

@@ -12,7 +12,8 @@ use crate::host::clock::Clock;
 use crate::market::RunIdentity;
 use crate::plan::{Ns, Plan};
 
-use super::receiver::{Stored, read};
+use super::audit::read_back;
+use super::receiver::Stored;
 
 /// A request to the control thread.
 enum Order {
@@ -207,8 +208,7 @@ fn serve<B: Bus>(
                 if let Ok(Some(why)) = bus.unaudited() {
                     Reply::Unaudited(why)
                 } else {
-                    let result =
-                        bus.audit(within, &mut |delivery| stored.take(read(delivery, &run, epoch_unix_ns)));
+                    let result = read_back(bus, within, &mut stored, &run, epoch_unix_ns);
                     Reply::Audited { stored, result, took: started.elapsed() }
                 }
             }

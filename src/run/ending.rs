@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::bus::{BusError, BusSample};
 use crate::market::RunIdentity;
 use crate::plan::{AckMode, Ns, Plan};
-use crate::record::{AUDIT_FAILED, End, PhaseName, UNAUDITED};
+use crate::record::{AUDIT_FAILED, Audit, End, PhaseName, REPLICA_UNREAD, UNAUDITED};
 
 use super::control::Reply;
 use super::crew::Crew;
@@ -24,6 +24,8 @@ pub(super) const BRIEF_NS: Ns = 2_000_000_000;
 const LAST_CHANCE: Duration = Duration::from_secs(5);
 /// The same where copies elect a leader first, which takes up to 9 s on NATS, and may take a second attempt.
 const LAST_CHANCE_OF_COPIES: Duration = Duration::from_secs(20);
+/// How long the copies of a store may take to be current, and to have a reader each.
+const READYING_OF_COPIES: Duration = Duration::from_secs(45);
 /// How long to wait for further deliveries after the last confirmed one; they can only be of unconfirmed
 /// events.
 pub(super) const QUIET_NS: Ns = 300_000_000;
@@ -177,9 +179,7 @@ pub(super) fn read_back(
     let within = match (brief, supervisor.broker.silence()) {
         (true, _) => BRIEF,
         (false, Some(_)) => last_chance(plan),
-        (false, None) => {
-            audit_within + Duration::from_secs(supervisor.stored_events().unwrap_or(0) / AUDIT_RATE)
-        }
+        (false, None) => audit_within + reading(plan, supervisor.stored_events().unwrap_or(0)),
     };
     supervisor.start_phase(
         PhaseName::Audit,
@@ -217,6 +217,9 @@ pub(super) fn read_back(
         }
         _ => Some("no answer within the deadline".to_owned()),
     };
+    if let Some(read) = &stored {
+        note_unread(supervisor, &read.figures);
+    }
     if let Some(why) = failed {
         supervisor.mark(AUDIT_FAILED, &why);
         if let Some(silence) = supervisor.broker.silence() {
@@ -226,6 +229,21 @@ pub(super) fn read_back(
         }
     }
     stored
+}
+
+/// How long reading back this many events may take. Each copy is read, after all of them are current.
+fn reading(plan: &Plan, events: u64) -> Duration {
+    let copies = u64::from(plan.bus.replicas.max(1));
+    let readying = if copies > 1 { READYING_OF_COPIES } else { Duration::ZERO };
+    readying + Duration::from_secs((events / AUDIT_RATE).saturating_mul(copies))
+}
+
+/// Marks each copy of the store that was not read to its end.
+fn note_unread(supervisor: &mut Supervisor<'_, '_, '_>, audit: &Audit) {
+    for replica in audit.unread() {
+        let why = replica.why.as_deref().unwrap_or("no reason is known");
+        supervisor.mark(REPLICA_UNREAD, &format!("{}: {why}", replica.node));
+    }
 }
 
 const fn last_chance(plan: &Plan) -> Duration {

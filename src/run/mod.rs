@@ -6,6 +6,7 @@
 
 mod agenda;
 mod assemble;
+mod audit;
 mod broker_watch;
 mod by_fault;
 mod by_step;

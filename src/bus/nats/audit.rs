@@ -24,12 +24,24 @@ use crate::plan::Ns;
 /// Maximum number of messages per request.
 pub(super) const BATCH: u32 = 1000;
 /// Time without a message after which the reader starts again at its position.
-const STALL: Ns = 2_000_000_000;
+pub(super) const STALL: Ns = 2_000_000_000;
 /// Pause before a retry.
-const PAUSE: Ns = 200_000_000;
+pub(super) const PAUSE: Ns = 200_000_000;
+
+/// How long a consumer may be unused before the server removes it.
+const UNUSED: Duration = Duration::from_secs(30);
 
 /// The server's error code while the copies of a stream elect a leader: it answers again after the election.
-const NO_LEADER: u64 = 10_008;
+pub(super) const NO_LEADER: u64 = 10_008;
+
+/// A consumer that was created for the audit.
+pub(super) struct Made {
+    pub(super) source: Source,
+    /// The server that it is on, in a cluster: it reads that server's copy of the stream.
+    pub(super) node: Option<String>,
+    /// Messages that it has to deliver.
+    pub(super) pending: u64,
+}
 
 /// Everything that reading back a run's stream needs.
 pub(super) struct Audit<'a> {
@@ -63,7 +75,8 @@ impl Audit<'_> {
         let Some((first, last)) = state? else { return Ok(true) };
         let (mut next, mut round) = (first, 0);
         while self.clock.now() < deadline {
-            match self.by(deadline, self.consumer(round, next)).map(|source| source.and_then(&open)) {
+            let made = self.by(deadline, self.consumer(round, next, UNUSED));
+            match made.map(|made| made.and_then(|made| open(made.source))) {
                 Some(Ok(intake)) => {
                     if self.read_on(intake, &mut next, last, deadline, sink) {
                         return Ok(true);
@@ -82,7 +95,7 @@ impl Audit<'_> {
     }
 
     /// Runs a future of the control side; `None` if it does not complete by the deadline.
-    fn by<T>(
+    pub(super) fn by<T>(
         &self,
         deadline: Ns,
         work: impl Future<Output = Result<T, BusError>>,
@@ -159,8 +172,8 @@ impl Audit<'_> {
         }
     }
 
-    /// Creates a consumer that reads from sequence `start`.
-    async fn consumer(&self, round: u32, start: u64) -> Result<Source, BusError> {
+    /// Creates a consumer that reads from sequence `start`, and that the server removes when it was unused for a while.
+    pub(super) async fn consumer(&self, round: u32, start: u64, unused: Duration) -> Result<Made, BusError> {
         let name = format!("{}-audit-{round}", stream_name(self.run));
         let config = pull::Config {
             name: Some(name.clone()),
@@ -170,7 +183,7 @@ impl Audit<'_> {
             memory_storage: true,
             num_replicas: 1,
             filter_subjects: if self.from.is_some() { self.layout.stream_subjects() } else { Vec::new() },
-            inactive_threshold: Duration::from_secs(30),
+            inactive_threshold: unused,
             metadata: [(MARK.to_owned(), self.run.to_owned())].into(),
             ..pull::Config::default()
         };
@@ -179,23 +192,26 @@ impl Audit<'_> {
             ConsumerErrorKind::JetStream(api) if api.error_code().0 != NO_LEADER => self.refused(&api),
             _ => self.unreadable(&error.to_string()),
         })?;
+        let info = made.cached_info();
         // Zero means no limit.
-        let most = u32::try_from(made.cached_info().config.max_batch).ok().filter(|most| *most > 0);
-        Ok(Source {
+        let most = u32::try_from(info.config.max_batch).ok().filter(|most| *most > 0);
+        let source = Source {
             api: self.api.clone(),
             stream: self.stream.clone(),
             consumer: name,
             batch: most.map_or(self.batch, |most| self.batch.min(most)),
             mode: Mode::Pull(None),
             beat: Beat::USUAL,
-        })
+        };
+        let node = info.cluster.as_ref().and_then(|cluster| cluster.leader.clone());
+        Ok(Made { source, node, pending: info.num_pending })
     }
 
-    fn refused(&self, error: &async_nats::jetstream::Error) -> BusError {
+    pub(super) fn refused(&self, error: &async_nats::jetstream::Error) -> BusError {
         refused(&format!("read stream {} back", self.stream), error, self.layout.naming())
     }
 
-    fn unreadable(&self, why: &str) -> BusError {
+    pub(super) fn unreadable(&self, why: &str) -> BusError {
         environment(&format!("cannot read stream {} back: {why}", self.stream), "see the server's log")
     }
 }

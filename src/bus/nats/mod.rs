@@ -8,6 +8,7 @@ mod clean;
 mod codes;
 mod conn;
 mod context;
+mod copies;
 mod denial;
 mod dial;
 mod disk;
@@ -46,6 +47,7 @@ pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 use self::attach::Attached;
 use self::audit::Audit;
 use self::conn::Conn;
+use self::copies::Readers;
 use self::denial::Terms;
 use self::dial::Dialer;
 use self::intake::{Beat, Intake, Mode, Push, Source};
@@ -53,10 +55,10 @@ use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names};
+use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies};
 use crate::host::clock::Clock;
 use crate::num;
-use crate::plan::{self, Group, Plan};
+use crate::plan::{self, Group, Ns, Plan};
 use crate::topology::Naming;
 
 /// Name of the control side's connection.
@@ -109,6 +111,8 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
+    /// The readers of the stream's copies, during an audit of several.
+    readers: Option<Readers>,
     /// Store directories of the servers that tickgate started.
     stores: Vec<PathBuf>,
     // Declared last, so that everything that uses the runtime is dropped first.
@@ -165,6 +169,7 @@ impl NatsBus {
             model: setup.model.cloned(),
             attached,
             keep: setup.keep,
+            readers: None,
             stores: Vec::new(),
             runtime,
         })
@@ -233,6 +238,27 @@ impl NatsBus {
             Some(push) => Mode::Push(Push { subject: like::deliver_to(&self.inbox, consumer), ..push }),
             None => Mode::Pull(model::priority(theirs, described)),
         }
+    }
+
+    /// Returns everything that reading the stream back needs.
+    fn reading(&self) -> Audit<'_> {
+        Audit {
+            runtime: &self.runtime,
+            jetstream: &self.jetstream,
+            run: &self.run,
+            stream: self.stream(),
+            from: self.attached.as_ref().map(|attached| attached.before + 1),
+            api: self.api.clone(),
+            layout: &self.layout,
+            clock: self.clock,
+            batch: self.at_once(audit::BATCH),
+            marks: &self.marks,
+        }
+    }
+
+    /// Returns the moment that lies this far ahead.
+    fn at(&self, from_now: Duration) -> Ns {
+        self.clock.now().saturating_add(u64::try_from(from_now.as_nanos()).unwrap_or(u64::MAX))
     }
 
     /// Runs a future of the control side. Its event loop stands still between two calls, so it polls the socket first:
@@ -432,20 +458,29 @@ impl Bus for NatsBus {
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
-        let audit = Audit {
-            runtime: &self.runtime,
-            jetstream: &self.jetstream,
-            run: &self.run,
-            stream: self.stream(),
-            from: self.attached.as_ref().map(|attached| attached.before + 1),
-            api: self.api.clone(),
-            layout: &self.layout,
-            clock: self.clock,
-            batch: self.at_once(audit::BATCH),
-            marks: &self.marks,
-        };
-        let deadline = u64::try_from(deadline.as_nanos()).unwrap_or(u64::MAX);
-        audit.read(|source| self.intake("audit", source), self.clock.now().saturating_add(deadline), sink)
+        self.reading().read(|source| self.intake("audit", source), self.at(deadline), sink)
+    }
+
+    fn copies(&mut self, deadline: Duration) -> Result<Option<StoreCopies>, BusError> {
+        let found = self.reading().copies(self.at(deadline))?;
+        Ok(found.map(|(copies, readers)| {
+            self.readers = Some(readers);
+            copies
+        }))
+    }
+
+    fn audit_copy(
+        &mut self,
+        copy: usize,
+        to: u64,
+        deadline: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<Reached, BusError> {
+        let mut readers = self.readers.take().unwrap_or_default();
+        let open = |source| self.intake("audit", source);
+        let reached = self.reading().read_copy(&mut readers, copy, to, open, self.at(deadline), sink);
+        self.readers = Some(readers);
+        reached
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {

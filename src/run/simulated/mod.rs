@@ -7,6 +7,7 @@
 mod clockwork;
 
 use std::ops::Range;
+use std::time::Duration;
 
 use crate::bus::sim::{Faults, Host, Setup, SimBus, Stretch, Time, Truth};
 use crate::bus::{Bus, Mark};
@@ -21,13 +22,14 @@ use crate::verdict::judged;
 
 use super::RunError;
 use super::assemble;
+use super::audit;
 use super::by_fault;
 use super::crew::Ended;
 use super::ending::BRIEF_NS;
 use super::identity::{Identity, run_identity};
 use super::log::ended_early;
 use super::parts::Parts;
-use super::receiver::{Stored, read};
+use super::receiver::Stored;
 use super::shared::Calendar;
 use clockwork::{Clockwork, Drained};
 
@@ -160,8 +162,7 @@ fn note_curtailed(record: &mut Record, why: Option<String>, at_ns: Ns) {
 fn read_back(plan: &Plan, tag: u16, bus: &mut SimBus) -> Result<Stored, RunError> {
     let run = run_identity(plan, tag, EPOCH_UNIX_NS);
     let mut stored = Stored::new(plan);
-    let sink = &mut |delivery: &crate::bus::Delivery<'_>| stored.take(read(delivery, &run, EPOCH_UNIX_NS));
-    stored.figures.complete = bus.audit(std::time::Duration::MAX, sink)?;
+    stored.figures.complete = audit::read_back(bus, Duration::MAX, &mut stored, &run, EPOCH_UNIX_NS)?;
     Ok(stored)
 }
 
