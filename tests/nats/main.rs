@@ -6,5 +6,6 @@ mod contract;
 mod driver;
 mod local_broker;
 mod monitor;
+mod retry;
 #[path = "../support/mod.rs"]
 mod support;
