@@ -4,6 +4,7 @@
 //! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
+mod retry;
 mod steps;
 mod verdict;
 
@@ -33,6 +34,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     verdict::check(&mut found, record, &figures);
     steps::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
+    retry::check(&mut found, record, truth);
     found.0
 }
 
