@@ -67,6 +67,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
         dice.pick(&[None, Some(64 << 20), Some(50_000), Some(5_000), Some(1)]).map(|bytes| Size { bytes });
     draw_payload(&mut dice, &mut plan);
     draw_faults(&mut dice, &mut plan, &mut scenario.faults);
+    draw_retry(&mut dice, &mut plan);
     (plan, scenario)
 }
 
@@ -139,6 +140,22 @@ pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
         jitter: None,
         rate: None,
         expect: plan::Expect::Outage,
+    }
+}
+
+/// How events are sent again; drawn last, so that the other draws of a seed do not change.
+fn draw_retry(dice: &mut Dice, plan: &mut Plan) {
+    if !dice.chance(0.3) {
+        return;
+    }
+    let bus = &mut plan.bus;
+    bus.retry = Span::millis(dice.pick(&[40, 300, 2000, 10_000]));
+    bus.retry_after = Span { ns: bus.retry.ns / dice.pick(&[2, 5, 10]) };
+    bus.retry_order = dice.pick(&[RetryOrder::PerSymbol, RetryOrder::None]);
+    bus.nats.msg_id = true;
+    for name in ["publish.gave_up", "publish.resent"] {
+        let limit = format!("<= {}", dice.pick(&[0, 10, 1000]));
+        plan.objectives.extend(grammar::parse(name, &limit));
     }
 }
 

@@ -7,5 +7,6 @@ mod driver;
 mod faults;
 mod local_broker;
 mod monitor;
+mod retry;
 #[path = "../support/mod.rs"]
 mod support;

@@ -5,6 +5,7 @@
 
 mod figures;
 mod outages;
+mod retry;
 mod steps;
 mod verdict;
 
@@ -35,6 +36,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     steps::check(&mut found, record, truth);
     outages::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
+    retry::check(&mut found, record, truth);
     found.0
 }
 
