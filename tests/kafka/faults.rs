@@ -2,7 +2,7 @@
 
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Action, BusKind, Expect, Fault, Size, Target};
-use tickgate::record::{End, Injection, NodeState};
+use tickgate::record::{End, NodeState};
 
 use crate::support::faults::{On, carried_out, fault, of, plan, run};
 use crate::support::kafka::{is_there, starts_beside_others};
@@ -19,7 +19,6 @@ fn a_kafka_is_killed_and_stopped_by_plan_and_comes_back() {
         outage(fault("leader", 2, Action::Kill, Target::StreamLeader, 1)),
         outage(fault("frozen", 16, Action::Stop, Target::Node(1), 1)),
         outage(fault("again", 20, Action::Restart, Target::Any, 0)),
-        fault("mode", 40, Action::LameDuck, Target::All, 1),
     ];
     let mut plan = plan(34, faults);
     (plan.bus.kind, plan.bus.replicas, plan.cluster.nodes) = (BusKind::Kafka, 1, 1);
@@ -33,7 +32,6 @@ fn a_kafka_is_killed_and_stopped_by_plan_and_comes_back() {
         assert_eq!((&fault.resolved[..], fault.healthy_ns.is_some()), (&["kafka".to_owned()][..], true));
     }
     assert_eq!(of(&record, "leader").how_known, "the only node");
-    assert_eq!(of(&record, "mode").outcome, Injection::Dropped);
     let states: Vec<_> = record.faults.nodes[0].states.iter().map(|(_, state)| *state).collect();
     let (down, stopped, up) = (NodeState::Down, NodeState::Stopped, NodeState::Up);
     assert_eq!(states, [down, up, stopped, up, down, up]);
