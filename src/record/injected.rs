@@ -206,13 +206,15 @@ mod tests {
     fn a_recovery_is_missed_only_if_it_was_observed_to_the_end() {
         let mut of = fault("kill", "any", &[]);
         assert_eq!(of.recovery(), Recovery::Unknown);
-        let effect =
-            |recovery_ns, observed_ns| Some(Effect { recovery_ns, observed_ns, ..Effect::default() });
-        of.effect = effect(Some(5), 30);
+        let effect = |recovered, observed_ns| {
+            let recovery_ns = (recovered == Recovered::Yes).then_some(5);
+            Some(Effect { recovered, recovery_ns, observed_ns, ..Effect::default() })
+        };
+        of.effect = effect(Recovered::Yes, 30);
         assert_eq!((of.recovery(), of.felt_until()), (Recovery::Reached(5), 15));
-        of.effect = effect(None, 30);
+        of.effect = effect(Recovered::No, 30);
         assert_eq!((of.recovery(), of.felt_until()), (Recovery::NotReached(30), 40));
-        of.effect = effect(None, 29);
+        of.effect = effect(Recovered::Unknown, 29);
         assert_eq!((of.recovery(), of.felt_until()), (Recovery::Unknown, 39));
     }
 }
