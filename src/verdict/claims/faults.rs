@@ -3,6 +3,8 @@
 //! A fault that was late or was not injected shows nothing, and a count of losses never stands without the share of the events that
 //! were refused.
 
+use std::fmt::Write as _;
+
 use super::{Claim, PROPAGATION_NS, Support, timed};
 use crate::num::{self, show};
 use crate::plan::{Expect, Ns};
@@ -109,7 +111,8 @@ fn served(effect: &Effect) -> String {
         }
     };
     if effect.resent > 0 {
-        said.push_str(&format!(", {} sent more than once", show::count(effect.resent)));
+        // Writing to a String cannot fail.
+        let _ = write!(said, ", {} sent more than once", show::count(effect.resent));
     }
     said
 }
