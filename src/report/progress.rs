@@ -98,7 +98,7 @@ impl Lasting {
         let (name, _) = named(mark);
         match mark.kind.as_str() {
             "fault-begun" if self.with_undo.iter().any(|known| known == name) => {
-                self.now.push(name.to_owned())
+                self.now.push(name.to_owned());
             }
             "fault-undone" | "fault-healthy" | "fault-skipped" => self.now.retain(|known| known != name),
             _ => {}

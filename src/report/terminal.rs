@@ -163,7 +163,7 @@ fn injected(out: &mut String, record: &Record) {
     for (at, fault) in all.iter().enumerate().take(FAULTS) {
         let effect = fault.effect.as_ref().filter(|_| fault.happened());
         let of = |write: fn(&Effect) -> String| effect.map_or_else(|| "–".to_owned(), write);
-        let name = show::fit(&format!("  {} {}", faults::number(at), fault.name), 25);
+        let name = format!("  {}", show::fit(&format!("{} {}", faults::number(at), fault.name), 23));
         let begun = if fault.happened() { fault.begun() } else { fault.planned_ns };
         let row = [
             name,
@@ -173,7 +173,7 @@ fn injected(out: &mut String, record: &Record) {
             faults::recovered(fault),
             of(|e| show::count(e.refused)),
         ];
-        line!(out, "{}", show::fit(&cells(row.each_ref().map(String::as_str)), WIDTH));
+        line!(out, "{}", within(&cells(row.each_ref().map(String::as_str))));
         line!(out, "{}", show::wrap(&faults::details(fault), WIDTH, "     "));
     }
     if all.len() > FAULTS {
@@ -186,6 +186,11 @@ fn injected(out: &mut String, record: &Record) {
         line!(out, "{}", show::wrap(&said, WIDTH, ""));
     }
     line!(out);
+}
+
+/// A line of sanitised cells, cut to the width.
+fn within(line: &str) -> String {
+    line.chars().take(WIDTH).collect()
 }
 
 fn scopes(out: &mut String, record: &Record) {
@@ -203,9 +208,9 @@ fn scopes(out: &mut String, record: &Record) {
         let [_, ack, _] = faults::times(scope.ack());
         let due = scope.figures.due;
         let acked = if due == 0 { "–".into() } else { show::part(scope.figures.acked, due) };
-        let name = show::fit(&format!("  {}", scope.name), 25);
+        let name = format!("  {}", show::fit(&scope.name, 23));
         let row = [name, show::count(due), acked, ack, p99, max];
-        line!(out, "{}", show::fit(&cells(row.each_ref().map(String::as_str)), WIDTH));
+        line!(out, "{}", within(&cells(row.each_ref().map(String::as_str))));
     }
     if all.len() > FAULTS {
         line!(out, "  and {} more in record.json", all.len() - FAULTS);

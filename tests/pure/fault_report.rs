@@ -116,7 +116,7 @@ fn claim(record: &Record, says: &str) -> (String, Support) {
 fn a_loss_of_nothing_never_stands_without_the_refused_events() {
     let mut record = faulted::three();
     let (said, support) = claim(&record, "survive");
-    assert!(said.starts_with("0 of 62,000 confirmed events were lost; kill of nats-2 (the stream's leader), 8.04s: publishing was unavailable for 5.20s, of 9,000 due events 21 % refused"), "{said}");
+    assert!(said.starts_with("0 of 62,000 confirmed events were lost; kill of nats-2 (the stream's leader), 8.04s: publishing was unavailable for 5.20s, 21 % of the 9,000 due events were refused"), "{said}");
     assert_eq!(support, Support::NotTested, "refused events were not sent again");
     for effect in record.faults.injected.iter_mut().filter_map(|fault| fault.effect.as_mut()) {
         (effect.acked, effect.refused, effect.unconfirmed) = (effect.due, 0, 0);
@@ -258,7 +258,7 @@ proptest! {
             state.states.iter_mut().for_each(|(of, _)| *of = *at);
         }
         for (name, text) in files(&record) {
-            let is_markup = name.ends_with(".svg") || name.ends_with(".xml");
+            let is_markup = [".svg", ".xml"].iter().any(|end| name.ends_with(end));
             let text = text.split("<style>").last().unwrap();
             prop_assert!(!is_markup || is_balanced(text.split_once("</style>").map_or(text, |(_, rest)| rest).trim_end_matches("</svg>\n")), "{name}");
             prop_assert!(!is_markup || !text.contains("NaN"), "{name}");

@@ -453,7 +453,7 @@ pub fn of(recipe: &Recipe) -> Record {
         }),
         windows: vec![],
         steps: vec![],
-        faults: Default::default(),
+        faults: Faults::default(),
         timeline: (0..load_s).map(row).collect(),
         resources: Resources {
             harness: Process {

@@ -1,5 +1,7 @@
 //! A chart of each fault in steps of 100 ms: what was confirmed, refused and delivered, and the slowest acknowledgement.
 
+use std::fmt::Write as _;
+
 use super::Chart;
 use super::bands;
 use super::pen::Ink;
@@ -39,7 +41,8 @@ pub(super) fn charts(record: &Record) -> Vec<Chart> {
         all.iter().take(CHARTS).map(|(at, fault, fine)| chart(record, *at, fault, fine)).collect();
     if let (Some(last), more @ 1..) = (charts.last_mut(), all.len().saturating_sub(CHARTS)) {
         let more = show::several(num::count(more), "more fault");
-        last.about.push_str(&format!(" The steps of {more} are in record.json."));
+        // Writing to a String cannot fail.
+        let _ = write!(last.about, " The steps of {more} are in record.json.");
     }
     charts
 }

@@ -7,6 +7,11 @@ use crate::record::{Effect, Fault, Injection, Outage, Record};
 /// A fault by its name, and its record where the run has one.
 type Named<'a> = (&'a str, Option<&'a Fault>);
 
+/// Reads a time of an outage.
+type Duration = fn(&Outage) -> u64;
+/// Reads a count of an effect.
+type Count = fn(&Effect) -> u64;
+
 /// The gauges; none for a plan without faults.
 pub(super) fn faults(out: &mut Out, record: &Record) {
     let injected = &record.faults.injected;
@@ -53,7 +58,7 @@ fn effect(fault: Option<&Fault>) -> Option<&Effect> {
 
 /// How long the bus was unavailable: for publishing with an empty group, and for each group.
 fn unavailable(out: &mut Out, record: &Record, all: &[Named<'_>]) {
-    let families: [(&str, &str, fn(&Outage) -> u64); 2] = [
+    let families: [(&str, &str, Duration); 2] = [
         (
             "tickgate_fault_unavailable_seconds",
             "How long a fault made the bus unavailable for a group, or for publishing (an empty group).",
@@ -86,7 +91,7 @@ fn events(out: &mut Out, all: &[Named<'_>]) {
     let family = "tickgate_fault_events";
     let help = "Events due from the planned start of a fault until it had to be settled.";
     out.family(family, "gauge", "events", help);
-    let outcomes: [(&str, fn(&Effect) -> u64); 6] = [
+    let outcomes: [(&str, Count); 6] = [
         ("due", |e| e.due),
         ("acked", |e| e.acked),
         ("refused", |e| e.refused),

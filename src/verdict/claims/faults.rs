@@ -3,6 +3,8 @@
 //! A fault that was late or was not injected shows nothing, and a count of losses never stands without the share of the events that
 //! were refused.
 
+use std::fmt::Write as _;
+
 use super::{Claim, PROPAGATION_NS, Support, timed};
 use crate::num::{self, show};
 use crate::plan::{Expect, Ns};
@@ -98,16 +100,19 @@ fn sentence(parts: &[String]) -> String {
 /// What became of the events due in a fault's scope, other than a confirmation.
 fn served(effect: &Effect) -> String {
     let unserved = effect.unserved().into_iter().filter(|(n, _)| *n > 0);
-    let shares = unserved.map(|(n, what)| format!("{} {what}", show::small_part(n, effect.due)));
-    let shares = shares.collect::<Vec<_>>().join(", ");
+    let shares: Vec<(String, &str)> =
+        unserved.map(|(n, what)| (show::small_part(n, effect.due), what)).collect();
     let due = show::count(effect.due);
-    let mut said = if shares.is_empty() {
-        format!("{} of {due} due events were confirmed", show::count(effect.acked))
-    } else {
-        format!("of {due} due events {shares}")
+    let mut said = match shares.as_slice() {
+        [] => format!("{} of the {due} due events were confirmed", show::count(effect.acked)),
+        [(share, what), rest @ ..] => {
+            let rest: Vec<String> = rest.iter().map(|(share, what)| format!(", {share} {what}")).collect();
+            format!("{share} of the {due} due events were {what}{}", rest.concat())
+        }
     };
     if effect.resent > 0 {
-        said.push_str(&format!(", {} sent more than once", show::count(effect.resent)));
+        // Writing to a String cannot fail.
+        let _ = write!(said, ", {} sent more than once", show::count(effect.resent));
     }
     said
 }
@@ -137,19 +142,24 @@ fn survival(record: &Record) -> Claim {
     let faults = shown(record, &RESTARTS);
     let of_each: Vec<String> = faults.iter().map(|fault| of_publishing(fault)).collect();
     let lost = lost(record);
+    let whole = faults.iter().all(|fault| {
+        fault.effect.as_ref().is_some_and(|effect| effect.unserved().iter().all(|(n, _)| *n == 0))
+    });
+    let untested = if whole || faults.is_empty() {
+        String::new()
+    } else {
+        "events that were not confirmed may be missing, and are not counted as lost".into()
+    };
     let measured = sentence(&[
         loss(record).unwrap_or_else(|| "how many confirmed events were lost is not known".into()),
         if of_each.is_empty() { "nothing was restarted as planned".into() } else { listed(&of_each, "; ") },
+        untested,
         nothing_shown(record),
         format!("an acknowledgement means: {}", record.broker.durability),
     ]);
-    let whole = !faults.is_empty()
-        && faults.iter().all(|fault| {
-            fault.effect.as_ref().is_some_and(|effect| effect.unserved().iter().all(|(n, _)| *n == 0))
-        });
     let support = match lost {
         Some((lost, _)) if lost > 0 => Support::Contradicted,
-        Some(_) if whole => Support::Supported,
+        Some(_) if whole && !faults.is_empty() => Support::Supported,
         // A publisher that does not send a refused event again has not tested whether it would survive.
         _ => Support::NotTested,
     };
@@ -309,11 +319,11 @@ mod tests {
     #[test]
     fn refused_events_stand_beside_the_outage() {
         let mut effect = Effect { due: 1000, acked: 1000, ..Effect::default() };
-        assert_eq!(served(&effect), "1,000 of 1,000 due events were confirmed");
+        assert_eq!(served(&effect), "1,000 of the 1,000 due events were confirmed");
         (effect.acked, effect.refused, effect.unconfirmed, effect.resent) = (780, 210, 10, 4);
         assert_eq!(
             served(&effect),
-            "of 1,000 due events 21 % refused, 1 % not confirmed, 4 sent more than once"
+            "21 % of the 1,000 due events were refused, 1 % not confirmed, 4 sent more than once"
         );
     }
 }
