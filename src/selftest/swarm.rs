@@ -68,6 +68,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_payload(&mut dice, &mut plan);
     draw_faults(&mut dice, &mut plan, &mut scenario.faults);
     draw_retry(&mut dice, &mut plan);
+    draw_availability(&mut dice, &mut plan);
     (plan, scenario)
 }
 
@@ -120,6 +121,17 @@ fn draw_faults(dice: &mut Dice, plan: &mut Plan, bus: &mut Faults) {
         ]);
         let time = Stretch { from: start, length: dice.within(0, (lasts + settle) * MS) };
         bus.outages.push(Outage { time, how });
+    }
+}
+
+/// Objectives on availability and on recovery, with limits that runs meet and miss.
+fn draw_availability(dice: &mut Dice, plan: &mut Plan) {
+    if !dice.chance(if plan.faults.is_empty() { 0.05 } else { 0.7 }) {
+        return;
+    }
+    for name in ["unavailable.time", "engine.unavailable.longest", "recovery.time", "recovery.after_undo"] {
+        let limit = format!("{} {}ms", dice.pick(&["<", "<="]), dice.across(10, 5000));
+        plan.objectives.extend(grammar::parse(name, &limit));
     }
 }
 

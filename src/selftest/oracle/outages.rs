@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 
 use super::Findings;
-use super::figures::tightest;
+use super::figures::{Figures, tightest};
 use crate::bus::Refused;
 use crate::bus::sim::{Outcome, Truth};
 use crate::num;
-use crate::plan::{Fault, Metric, Ns, Plan};
+use crate::plan::{Fault, Metric, Ns, Objective, Plan, Recovery, Unavailable};
 use crate::record::{Availability, Effect, Faults, PhaseName, Record, Recovered, ScopeFigures};
 use crate::topology;
 
@@ -75,6 +75,44 @@ pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
     }
     for fine in &record.faults.fine {
         lists.fine(found, truth, record.run.epoch_unix_ns, fine);
+    }
+}
+
+/// The figure of an objective on availability or recovery, from a record whose faults were compared; `None` without one.
+pub(super) fn figure(record: &Record, figures: &Figures, objective: &Objective) -> Option<f64> {
+    match objective.metric {
+        Metric::Unavailable(unavailable) => {
+            let all = &record.faults.availability;
+            let (outage, due) = match &objective.scope.group {
+                None => (&all.publishing, figures.measured_intended),
+                Some(name) => {
+                    let at = record.plan.groups.iter().position(|group| group.name == *name)?;
+                    (&all.groups.get(at)?.outage, figures.groups.get(at)?.measured_intended)
+                }
+            };
+            let ns = match unavailable {
+                Unavailable::Time => outage.unavailable_ns,
+                Unavailable::Longest => outage.longest_ns,
+            };
+            (due > 0).then(|| num::f64_of(ns))
+        }
+        Metric::Recovery(which) => {
+            let effects: Vec<&Effect> =
+                record.faults.injected.iter().filter_map(|fault| fault.effect.as_ref()).collect();
+            let any = |recovered| effects.iter().any(|effect| effect.recovered == recovered);
+            if any(Recovered::No) {
+                return Some(f64::INFINITY);
+            }
+            if any(Recovered::Unknown) || effects.len() < record.plan.faults.len() {
+                return None;
+            }
+            let of = |effect: &&Effect| match which {
+                Recovery::Time => effect.recovery_ns,
+                Recovery::AfterUndo => effect.after_undo_ns,
+            };
+            effects.iter().filter_map(of).max().map(num::f64_of)
+        }
+        _ => None,
     }
 }
 

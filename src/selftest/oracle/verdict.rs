@@ -6,7 +6,7 @@
 //! offered passes, and one that is missed with a harness that was never late, on an otherwise idle machine, fails.
 
 use super::figures::{Figures, GroupFigures, tightest};
-use super::{Findings, quantile};
+use super::{Findings, outages, quantile};
 use crate::num;
 use crate::plan::{self, Load, Metric, Objective, Op, Outcome, Plan, Stat, Throughput, Timing, Value};
 use crate::record::{Health, ObjectiveResult, Record, Verdict};
@@ -227,7 +227,24 @@ fn up_to(k: u64, n: u64, p: f64) -> f64 {
     sum
 }
 
+/// A time without service, or to a recovery, which lateness can only lengthen.
+fn around_faults(record: &Record, figures: &Figures, objective: &Objective) -> Verdict {
+    let Some(ns) = outages::figure(record, figures, objective) else { return Verdict::Inconclusive };
+    let flattened = figures.offered.iter().any(|&share| share < 0.95);
+    if compare(ns, objective.op, bare(objective.limit)) {
+        let doubtful = !record.health.dead_workers.is_empty() || flattened;
+        if doubtful { Verdict::Inconclusive } else { Verdict::Pass }
+    } else if unfit(record, figures, objective) {
+        Verdict::Inconclusive
+    } else {
+        Verdict::Fail
+    }
+}
+
 fn judge(record: &Record, figures: &Figures, objective: &Objective, groups: &[&GroupFigures]) -> Verdict {
+    if let Metric::Unavailable(_) | Metric::Recovery(_) = objective.metric {
+        return around_faults(record, figures, objective);
+    }
     let Some((holds, enough)) = observed(record, figures, objective, groups) else {
         return Verdict::Inconclusive;
     };
