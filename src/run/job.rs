@@ -36,8 +36,9 @@ pub type Alive = Box<dyn Fn() -> Result<(), String> + Send>;
 /// sentence. Returns at once.
 pub type Died = Box<dyn Fn() -> Vec<String> + Send>;
 
-/// Makes the leader of something step down; bounded in time. The error says why it does not.
-pub type StepDown = Box<dyn Fn(&Asset) -> Result<(), String> + Send + Sync>;
+/// Makes the leader of something step down, and returns the leaders before and after it; bounded in time. The error says why
+/// the leader has not changed.
+pub type StepDown = Box<dyn Fn(&Asset) -> Result<[String; 2], String> + Send + Sync>;
 
 /// What a run knows of its broker's processes.
 #[derive(Default)]

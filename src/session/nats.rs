@@ -67,15 +67,15 @@ impl Target for nats::Target {
 }
 
 /// Makes the leader of a stream or a consumer step down; that of the cluster only for a user of the system account.
-fn step_down(target: &nats::Target, asset: &Asset) -> Result<(), String> {
-    let request = match asset {
-        Asset::Stream(stream) => format!("STREAM.LEADER.STEPDOWN.{stream}"),
-        Asset::Consumer { stream, name } => format!("CONSUMER.LEADER.STEPDOWN.{stream}.{name}"),
+fn step_down(target: &nats::Target, asset: &Asset) -> Result<[String; 2], String> {
+    let (kind, name) = match asset {
+        Asset::Stream(stream) => ("STREAM", stream.clone()),
+        Asset::Consumer { stream, name } => ("CONSUMER", format!("{stream}.{name}")),
         Asset::Meta => {
             return Err("only the system account may make the cluster's leader step down".to_owned());
         }
     };
-    nats::step_down(target, &request).map_err(|error| error.to_string())
+    nats::step_down(target, kind, &name).map_err(|error| error.to_string())
 }
 
 fn program() -> Result<Program, BrokerError> {

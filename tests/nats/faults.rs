@@ -24,7 +24,6 @@ fn record_of(plan: &Plan) -> Record {
     let place = Place::new();
     let record = run(plan, place.folder.path(), &Interrupt::default(), &mut On(|_| {}));
     place.assert_empty();
-    for mark in &record.marks {}
     assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
     assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
     assert!(record.load.acked > record.load.intended / 4, "{:?}", record.load);

@@ -69,16 +69,6 @@ impl Book {
         });
     }
 
-    /// Records that no fault is injected.
-    pub(super) fn skip_all(&mut self, why: &str) {
-        for index in 0..self.faults.len() {
-            self.skip(index, why);
-            let fault = &self.faults[index];
-            let (at_ns, detail) = (fault.planned_ns, format!("{}: {why}", fault.name));
-            self.marks.push(Mark { at_ns, kind: "fault-skipped".into(), detail });
-        }
-    }
-
     /// Records that a fault begins now, which counts as failed until it is done.
     pub(super) fn begin(&mut self, index: usize, now: Ns) {
         self.fault(index, |fault| {
@@ -320,11 +310,5 @@ mod tests {
             (faults.injected[1].outcome, faults.injected[1].reason.as_deref()),
             (Injection::Skipped, Some("nobody leads"))
         );
-        let (faults, marks) = account().with(|book| {
-            book.skip_all("not ours");
-            book.conclude()
-        });
-        assert!(faults.injected.iter().all(|fault| fault.outcome == Injection::Skipped));
-        assert_eq!(marks.iter().filter(|mark| mark.kind == "fault-skipped").count(), 2);
     }
 }

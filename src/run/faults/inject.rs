@@ -12,6 +12,8 @@ use crate::record::{Injection, NodeState};
 use crate::run::agenda::{Action, Ending};
 use crate::run::job::StepDown;
 
+/// Why no leader steps down.
+pub(super) const NO_STEP_DOWN: &str = "this broker has no way to make a leader step down";
 /// How long a target may take to be resolved.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a node may take to answer.
@@ -122,8 +124,9 @@ impl Injector {
     /// Whether the action is one that can be carried out here.
     fn possible(&self) -> Result<(), String> {
         match self.fault.action {
-            Do::StepDown if self.step_down.is_none() => {
-                Err("this broker has no way to make a leader step down".to_owned())
+            Do::StepDown if self.step_down.is_none() => Err(NO_STEP_DOWN.to_owned()),
+            Do::StepDown if !matches!(self.target(), Target::StreamLeader | Target::ConsumerLeader(_)) => {
+                Err(format!("`{}` cannot be made to step down by the run's user", self.target()))
             }
             action if action.is_of_processes() || action == Do::StepDown => Ok(()),
             action => Err(format!("`{action}` cannot be injected on this broker")),
@@ -252,29 +255,16 @@ impl Injector {
         Ok(())
     }
 
-    /// Makes a leader step down and waits until another one leads.
+    /// Makes a leader step down; another one leads then.
     fn step_down(&self) -> Result<(), String> {
-        let step_down = self.step_down.as_ref().ok_or("this broker has no way to make a leader step down")?;
+        let step_down = self.step_down.as_ref().ok_or(NO_STEP_DOWN)?;
         let (roles, target) = (&self.stage.roles, self.target());
         let role = roles.all.iter().find(|role| match &target {
-            Target::MetaLeader => role.what == "meta",
             Target::ConsumerLeader(group) => role.group.as_ref() == Some(group),
             _ => role.what == "stream",
         });
         let role = role.ok_or("there is nothing that elects a leader")?;
-        step_down(&role.asset)?;
-        let all: Vec<usize> = (0..roles.nodes.len()).collect();
-        let deadline = Instant::now() + EFFECT_WITHIN;
-        loop {
-            let leader = roles.leader(role, &roles.claims(&all, ANSWER));
-            if leader.is_some_and(|(node, _)| !self.nodes.contains(&node)) {
-                return Ok(());
-            }
-            if Instant::now() >= deadline {
-                return Err("the leader has not changed".to_owned());
-            }
-            std::thread::sleep(AGAIN);
-        }
+        step_down(&role.asset).map(|_| ())
     }
 
     fn each(

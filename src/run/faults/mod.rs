@@ -5,6 +5,7 @@
 //! that neither waits for the other. Both write to one account (`account`), which the supervisor reads.
 
 mod account;
+mod elsewhere;
 mod inject;
 mod resolve;
 mod roles;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-use crate::broker::Shared;
+use crate::broker::{Asset, Shared};
 use crate::bus::Names;
 use crate::host::clock::Clock;
 use crate::plan::{Ns, Plan};
@@ -24,12 +25,10 @@ use crate::record::{Mark, Record, StartedNode};
 use super::agenda::Agenda;
 use super::job::StepDown;
 use account::Account;
+use elsewhere::Elsewhere;
 use inject::Injector;
 use roles::Roles;
 use watch::Watch;
-
-/// Why no fault is injected on a broker that tickgate did not start as processes.
-const NOT_OURS: &str = "tickgate did not start this broker as processes of this machine";
 
 /// What the faults act on.
 #[derive(Debug)]
@@ -63,8 +62,22 @@ impl Scene {
         }
         let account = Account::planned(&plan.faults, measure_start);
         let (server, step_down) = broker;
+        let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
         let Some(server) = server else {
-            account.with(|book| book.skip_all(NOT_OURS));
+            let asset = Asset::Stream(names.stream.clone());
+            for (index, fault) in plan.faults.iter().enumerate() {
+                let until = (!fault.action.is_instant()).then(|| fault.undo_at());
+                let (account, step_down) = (account.clone(), step_down.clone());
+                let action = Elsewhere {
+                    index,
+                    fault: fault.clone(),
+                    asset: asset.clone(),
+                    clock,
+                    account,
+                    step_down,
+                };
+                agenda.add(fault.at.ns, until, Box::new(action));
+            }
             return Ok(Some(Self { account, end: None, thread: None }));
         };
         let roles = {
@@ -73,7 +86,6 @@ impl Scene {
             Roles::new(plan, names, server.nodes(), server.probes())
         };
         let stage = Arc::new(Stage { server, roles, clock, account: account.clone() });
-        let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
         for (index, fault) in plan.faults.iter().enumerate() {
             let until = (!fault.action.is_instant()).then(|| fault.undo_at());
             let (stage, ending) = (Arc::clone(&stage), agenda.ending());
