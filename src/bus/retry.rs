@@ -188,15 +188,12 @@ impl<P> Retries<P> {
             }
             self.tails.get_mut(lane)?.replace(ticket)
         });
-        let stage = match before.and_then(|before| self.event(before)) {
-            Some(before) => {
-                before.next = Some(ticket);
-                Stage::Behind
-            }
-            None => {
-                self.fresh.push_back(ticket);
-                Stage::Ready
-            }
+        let stage = if let Some(before) = before.and_then(|before| self.event(before)) {
+            before.next = Some(ticket);
+            Stage::Behind
+        } else {
+            self.fresh.push_back(ticket);
+            Stage::Ready
         };
         let event = Event {
             token,

@@ -361,6 +361,7 @@ const fn retry_after() -> Span {
     Bus::RETRY_AFTER
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
 fn is_retry_after(span: &Span) -> bool {
     *span == Bus::RETRY_AFTER
 }

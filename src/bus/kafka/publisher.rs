@@ -264,7 +264,7 @@ impl KafkaPublisher {
             }
         };
         window.pump(now, send, |token, outcome| {
-            answers.push(Ack { token, at: now, outcome, tries: Tries::ONCE })
+            answers.push(Ack { token, at: now, outcome, tries: Tries::ONCE });
         });
     }
 }

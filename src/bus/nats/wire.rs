@@ -122,12 +122,11 @@ pub(super) fn batch_word(status: Option<u16>, payload: &[u8]) -> BatchWord {
 /// room. A stream that is full stays full.
 pub(super) const fn may_pass(answer: &Answer) -> bool {
     match answer {
-        Answer::Stored { .. } => false,
+        Answer::Stored { .. } | Answer::Refused(Refusal::NotSent) => false,
         Answer::Unconfirmed(_) | Answer::Refused(Refusal::NoResponders | Refusal::Overload) => true,
         Answer::Refused(Refusal::Api(code) | Refusal::Said { code, .. }) => {
             matches!(*code, 503 | 10_008 | 10_009 | 10_023 | 10_118)
         }
-        Answer::Refused(Refusal::NotSent) => false,
     }
 }
 

@@ -122,18 +122,18 @@ impl World {
     }
 
     fn pump(&mut self, account: &mut Retries<u64>, room: usize) {
-        let mut sent = Vec::new();
+        let mut gone = Vec::new();
         let send = |ticket, &token: &u64| {
-            if sent.len() >= room {
+            if gone.len() >= room {
                 return Sent::NotYet;
             }
             self.number += 1;
-            sent.push((ticket, token, true));
+            gone.push((ticket, token, true));
             *self.left.entry(token).or_default() += 1;
             Sent::As(self.number)
         };
         account.pump(self.now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
-        self.copies.append(&mut sent);
+        self.copies.append(&mut gone);
     }
 }
 
@@ -215,13 +215,13 @@ proptest! {
 
 /// Sends everything that fits, and returns the tokens with their tickets.
 fn pump(account: &mut Retries<u64>, now: Ns) -> Vec<(u64, Ticket)> {
-    let mut sent = Vec::new();
+    let mut gone = Vec::new();
     let send = |ticket, &token: &u64| {
-        sent.push((token, ticket));
-        Sent::As(num::count(sent.len()))
+        gone.push((token, ticket));
+        Sent::As(num::count(gone.len()))
     };
     account.pump(now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
-    sent
+    gone
 }
 
 fn tokens(sent: &[(u64, Ticket)]) -> Vec<u64> {
