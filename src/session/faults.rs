@@ -37,8 +37,20 @@ pub(super) fn check(
 fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
-    if action.is_of_links() {
-        return Some("this version injects no faults of links".to_owned());
+    if action.is_of_links() || action.is_of_members() {
+        return Some("this version injects no faults of links and members".to_owned());
+    }
+    if action == Action::StepDown && fault.target == Some(Target::MetaLeader) {
+        return Some("in this version only the leader of the run's stream steps down".to_owned());
+    }
+    if !plan.cluster.is_single()
+        && product.kind.product().partitioned
+        && let Some(role) = fault.target.as_ref().filter(|target| is_of_a_partition(target))
+    {
+        return Some(format!(
+            "this version does not find the `{role}` of a cluster of {}; take `meta-leader`, `any` or `node-1`",
+            product.title()
+        ));
     }
     match site {
         Site::Simulated => {
@@ -57,6 +69,11 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Opt
         Site::Elsewhere(label) if action == Action::StepDown => elsewhere(plan, fault, label, product),
         Site::Processes | Site::Container | Site::Elsewhere(_) => None,
     }
+}
+
+/// Returns whether a role needs to know who leads what is in the store.
+const fn is_of_a_partition(target: &Target) -> bool {
+    matches!(target, Target::StreamLeader | Target::ConsumerLeader(_) | Target::Follower | Target::Connected)
 }
 
 /// On a bus of others only the run's own stream may lose its leader.
@@ -120,16 +137,17 @@ mod tests {
 
     #[test]
     fn each_place_has_its_faults() {
-        use Action::{CrashMember, Kill, Restart, RestartGroup, Stop};
+        use Action::{Kill, Restart, Stop};
         let possible = |at: &str, kind: BusKind| -> Vec<Action> {
             let target = Target::StreamLeader;
             ALL.into_iter()
                 .filter(|action| resolved(at, true, kind, fault(*action, target.clone())).is_ok())
                 .collect()
         };
-        let processes: Vec<Action> = ALL.into_iter().filter(|action| !action.is_of_links()).collect();
+        let processes: Vec<Action> =
+            ALL.into_iter().filter(|action| !action.is_of_links() && !action.is_of_members()).collect();
         assert_eq!(possible("local", BusKind::Nats), processes);
-        let few = [Action::StepDown, CrashMember, RestartGroup];
+        let few = [Action::StepDown];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);
@@ -138,6 +156,15 @@ mod tests {
         if cfg!(feature = "kafka") {
             assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart]);
             assert_eq!(possible("kafka://h:1", BusKind::Kafka), []);
+            let mut plan = base(1);
+            (plan.bus.kind, plan.cluster.nodes) = (BusKind::Kafka, 3);
+            let of = |target: Target| {
+                let plan = crate::plan::Plan { faults: vec![fault(Kill, target)], ..plan.clone() };
+                let asked = Asked { at: Some("local".into()), ..Asked::default() };
+                Choice::resolve(&asked, &plan, &|_| None).map(|_| ()).map_err(|error| error.to_string())
+            };
+            assert!(of(Target::Follower).unwrap_err().contains("does not find the `follower` of a cluster"));
+            assert_eq!(of(Target::MetaLeader), Ok(()));
         }
     }
 
@@ -148,7 +175,7 @@ mod tests {
         };
         let links = said("local", true, Action::Partition, Target::Any);
         assert!(
-            links.contains("fault `x` (partition of any): this version injects no faults of links"),
+            links.contains("fault `x` (partition of any): this version injects no faults of links and"),
             "{links}"
         );
         let kill = said("nats://h:1", true, Action::Kill, Target::Any);
@@ -156,8 +183,10 @@ mod tests {
             kill.contains("did not start the servers of nats://h:1") && kill.contains("`--broker local`"),
             "{kill}"
         );
-        let meta = said("nats://h:1", true, Action::StepDown, Target::MetaLeader);
-        assert!(meta.contains("only the leader of the run's own stream"), "{meta}");
+        for at in ["nats://h:1", "local"] {
+            let meta = said(at, true, Action::StepDown, Target::MetaLeader);
+            assert!(meta.contains("only the leader of the run's stream"), "{meta}");
+        }
         let flag = said("nats://h:1", false, Action::StepDown, Target::StreamLeader);
         assert!(flag.contains("--allow-faults") && flag.contains("--set 'faults=[]'"), "{flag}");
         assert!(

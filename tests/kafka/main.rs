@@ -5,6 +5,7 @@ mod campaign;
 #[cfg(feature = "containers")]
 mod containers;
 #[cfg(feature = "kafka")]
+mod cluster;
 mod contract;
 #[cfg(feature = "kafka")]
 mod driver;
