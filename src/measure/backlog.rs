@@ -78,7 +78,9 @@ impl Levels {
         let from = num::index(self.since / WINDOW_NS).min(self.by_window.len());
         let end = num::index(since.div_ceil(WINDOW_NS)).min(self.by_window.len());
         if let Some(passed) = self.by_window.get_mut(from..end) {
-            passed.iter_mut().for_each(|level| *level = (*level).max(Self::low(now)));
+            for level in passed {
+                *level = (*level).max(Self::low(now));
+            }
         }
         self.since = since;
     }

@@ -75,7 +75,9 @@ mod tests {
     /// A phase of 60 s with these abnormal stretches, in windows.
     fn normal(abnormal: &[(usize, usize)]) -> Vec<bool> {
         let mut normal = vec![true; 600];
-        abnormal.iter().for_each(|&(from, until)| normal[from..until].fill(false));
+        for &(from, until) in abnormal {
+            normal[from..until].fill(false);
+        }
         normal
     }
 

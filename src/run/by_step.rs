@@ -229,7 +229,9 @@ fn offered_in(generated: &Generated, number: u64) -> Option<PartOffered> {
 fn ack(own: &OwnDelays, limits: &Limits, all: &[&Sent]) -> Option<record::Latency> {
     let counted: Vec<_> = all.iter().filter_map(|sent| sent.ack.as_ref()).collect();
     let mut sum = Latency::new(&limits.ack);
-    counted.iter().for_each(|(latency, _)| sum.merge(latency));
+    for (latency, _) in &counted {
+        sum.merge(latency);
+    }
     let excesses: Vec<&Excess> = counted.iter().map(|(_, excess)| excess).collect();
     (!counted.is_empty()).then(|| own.explained_by(&sum, &excesses))
 }
@@ -255,7 +257,9 @@ fn group_of(
         topics.iter().map(|topic| all.iter().map(|sent| of(sent)[topic]).sum::<u64>()).sum()
     };
     let mut latency = Latency::new(&limits.latency);
-    got.iter().for_each(|got| latency.merge(&got.latency));
+    for got in got {
+        latency.merge(&got.latency);
+    }
     let excesses: Vec<&Excess> = got.iter().map(|got| &got.excess).collect();
     StepGroup {
         name: parts.plan.groups[group].name.clone(),

@@ -379,6 +379,9 @@ fn around_a_fault(outages: &[(Stretch, How)]) -> Result<Record, RunError> {
     record_of(&plan, Faults { outages, ..Faults::default() })
 }
 
+/// Stretches of time, and what the bus does in them.
+type Outages = Vec<(Stretch, How)>;
+
 /// An outage of length E: refusals and silence make the bus unavailable for E, and a hold for E − L, since what comes within L of
 /// its end is in time. With every second half up, the bus is unavailable for half of the time, and recovers only at the end.
 fn outages() -> Result<Vec<Answer>, RunError> {
@@ -386,10 +389,10 @@ fn outages() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("outages", Vec::new());
     let at = |from: Ns, length: Ns| Stretch { from, length };
     let whole = |how| [(at(5 * S, 2 * S), how)];
-    let flapping: Vec<(Stretch, How)> = (0..10).map(|n| (at(5 * S + n * S, S / 2), How::Refuse)).collect();
+    let flapping: Outages = (0..10).map(|n| (at(5 * S + n * S, S / 2), How::Refuse)).collect();
     let unanswered = |stored| whole(How::Unanswered { stored }).to_vec();
     // Unavailable for publishing, its longest stretch, and for the group; recovery, and the same after the undo; in ms.
-    let expected: [(&str, Vec<(Stretch, How)>, [u64; 5]); 6] = [
+    let expected: [(&str, Outages, [u64; 5]); 6] = [
         ("refused", whole(How::Refuse).to_vec(), [2000, 2000, 2000, 2000, 0]),
         ("held", whole(How::Hold).to_vec(), [1900, 1900, 1900, 1900, 0]),
         ("lost", unanswered(false), [2000, 2000, 2000, 2000, 0]),

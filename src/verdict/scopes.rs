@@ -116,8 +116,8 @@ fn unseen(record: &Record, objective: &Objective) -> Option<Unfit> {
         return None;
     }
     let unknown =
-        |effect: &Option<&Effect>| effect.is_none_or(|effect| effect.recovered == Recovered::Unknown);
-    let (name, effect) = effects().find(|(_, effect)| unknown(effect))?;
+        |effect: Option<&Effect>| effect.is_none_or(|effect| effect.recovered == Recovered::Unknown);
+    let (name, effect) = effects().find(|(_, effect)| unknown(*effect))?;
     let observed = effect.map_or(0, |effect| effect.observed_ns);
     Some(Unfit::new(
         "recovery-unseen",
