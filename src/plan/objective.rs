@@ -263,12 +263,12 @@ impl Metric {
     #[must_use]
     pub const fn of_a_part(self, when: &When) -> bool {
         match self {
-            Self::Time(..) | Self::Unavailable(_) => true,
             // The offered rate is the schedule's, which no fault changes.
-            Self::Throughput(Throughput::Offered) => matches!(when, When::Whole),
-            Self::Throughput(_) => true,
+            Self::Throughput(Throughput::Offered) | Self::Count(_) | Self::Resource(_) => {
+                matches!(when, When::Whole)
+            }
+            Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
             Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
-            Self::Count(_) | Self::Resource(_) => matches!(when, When::Whole),
         }
     }
 }

@@ -26,7 +26,7 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum time until each partition of a new topic has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Maximum time until all copies of a new topic are in step.
-const IN_STEP_WITHIN: Duration = Duration::from_secs(60);
+const IN_STEP_WITHIN: Duration = Duration::from_mins(1);
 /// Maximum time for the last members to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 

@@ -168,7 +168,7 @@ fn lives_by_its_laws(order: Order, size: u32, buffer: u32, steps: Vec<Step>) -> 
                 world.copies.iter_mut().for_each(|copy| copy.2 = false);
             }
             Step::GiveUp => {
-                account.give_up(Doubt::NoAnswer, |token, answer, tries| world.closed(token, answer, tries))
+                account.give_up(Doubt::NoAnswer, |token, answer, tries| world.closed(token, answer, tries));
             }
         }
         assert!(account.under_way <= num::index32(size));

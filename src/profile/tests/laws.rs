@@ -232,7 +232,7 @@ fn fault(
         at: Span { ns: from + width / 8 },
         action,
         target: (!links).then(|| target.clone()),
-        between: links.then(|| [target, if part % 2 == 0 { Target::Others } else { Target::Clients }]),
+        between: links.then_some([target, if part % 2 == 0 { Target::Others } else { Target::Clients }]),
         length: Span { ns: length },
         settle: Span { ns: width / 4 },
         how: (action == Action::Partition).then_some(if part % 2 == 0 { Cut::Cut } else { Cut::Hole }),
