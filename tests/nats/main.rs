@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod contract;
+mod copies;
 mod driver;
 mod local_broker;
 mod monitor;
