@@ -39,7 +39,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 24] = [
+const FIGURES: [Metric; 26] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -57,7 +57,9 @@ const FIGURES: [Metric; 24] = [
     Metric::Count(Outcome::Unconfirmed),
     Metric::Count(Outcome::Reordered),
     Metric::Count(Outcome::Extent),
+    Metric::Count(Outcome::StoredLate),
     Metric::Count(Outcome::Replayed),
+    Metric::Count(Outcome::Diverged),
     Metric::Count(Outcome::Backlog),
     Metric::Resource(Resource::BrokerMemory),
     Metric::Resource(Resource::BrokerCpu),
@@ -161,8 +163,10 @@ fn check_group(group: &str, metric: Metric) -> Result<(), GrammarError> {
 }
 
 fn metric(text: &str) -> Option<Metric> {
-    let (first, rest) = text.split_once('.')?;
-    if let Some(timing) = TIMINGS.into_iter().find(|timing| timing.to_string() == first) {
+    let timed = text.split_once('.').and_then(|(first, rest)| {
+        Some((TIMINGS.into_iter().find(|timing| timing.to_string() == first)?, rest))
+    });
+    if let Some((timing, rest)) = timed {
         return stat(rest).map(|stat| Metric::Time(timing, stat));
     }
     FIGURES.into_iter().find(|figure| figure.to_string() == text)
@@ -206,7 +210,13 @@ fn no_metric(name: &str) -> GrammarError {
             let legal: Vec<&str> =
                 all.iter().filter_map(|m| m.strip_prefix(word)?.strip_prefix('.')).collect();
             let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
-            let expected = if time { STATS.to_owned() } else { list(legal.iter().copied()) };
+            let expected = if time {
+                STATS.to_owned()
+            } else if legal.is_empty() {
+                format!("`{word}` alone")
+            } else {
+                list(legal.iter().copied())
+            };
             let problem = match rest {
                 "" => format!("`{word}` alone is not a metric"),
                 _ if time => format!("`{rest}` is not a statistic"),

@@ -128,6 +128,10 @@ pub enum Outcome {
     Backlog,
     /// Largest reordering extent.
     Extent,
+    /// Stored after an event of its symbol with a higher sequence.
+    StoredLate,
+    /// Positions at which the copies of the store differ.
+    Diverged,
 }
 
 /// A figure of the machine.
@@ -210,6 +214,21 @@ impl Metric {
         }
     }
 
+    /// Does it come from reading the store back?
+    #[must_use]
+    pub const fn of_the_audit(self) -> bool {
+        matches!(
+            self,
+            Self::Count(
+                Outcome::Replayed
+                    | Outcome::NotStored
+                    | Outcome::NotDelivered
+                    | Outcome::StoredLate
+                    | Outcome::Diverged
+            )
+        )
+    }
+
     /// Can it be limited to one group?
     #[must_use]
     pub const fn of_a_group(self) -> bool {
@@ -223,6 +242,8 @@ impl Metric {
                     | Outcome::Unsent
                     | Outcome::Unconfirmed
                     | Outcome::Replayed
+                    | Outcome::StoredLate
+                    | Outcome::Diverged
             ),
             Self::Resource(_) => false,
         }
@@ -253,6 +274,8 @@ impl fmt::Display for Metric {
                 Outcome::Unconfirmed => "publish.unconfirmed",
                 Outcome::Reordered => "ordering.reordered",
                 Outcome::Extent => "ordering.extent",
+                Outcome::StoredLate => "ordering.stored",
+                Outcome::Diverged => "diverged",
                 Outcome::Replayed => "replay.complete",
                 Outcome::Backlog => "backlog.max",
             }),

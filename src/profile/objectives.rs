@@ -8,7 +8,7 @@ use super::tree::{Entry, Table, Value};
 use super::wiring::receives;
 use crate::load::{any_due, planned_rate};
 use crate::plan::grammar::{self, Side, did_you_mean, nearest};
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Rate, Span, Throughput, Value as Limit};
+use crate::plan::{Metric, Objective, Op, Plan, Rate, Span, Throughput, Value as Limit};
 use crate::verdict::compare;
 
 const MAX_OBJECTIVES: usize = 200;
@@ -80,11 +80,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
             format!("no group {}; expected {}{near}", quoted(group), super::keys::list(&names))
         });
     }
-    let audited = matches!(
-        objective.metric,
-        Metric::Count(Outcome::Replayed | Outcome::NotStored | Outcome::NotDelivered)
-    );
-    if audited && !plan.bus.audit && reader.sound(&["bus.audit"]) {
+    if objective.metric.of_the_audit() && !plan.bus.audit && reader.sound(&["bus.audit"]) {
         reader.wrong(entry.key_at, || {
             format!(
                 "`{}` comes from the audit; expected `audit = true` in [bus], or no such objective",
