@@ -361,12 +361,7 @@ fn relative(profile: &Plan, objective: Objective, limit: Rate) -> Objective {
 
 /// Leaves out the audit and what comes from it, unless nothing else is judged.
 fn without_audit(plan: &mut Plan) {
-    let audited = |objective: &Objective| {
-        matches!(
-            objective.metric,
-            Metric::Count(Outcome::Replayed | Outcome::NotStored | Outcome::NotDelivered)
-        )
-    };
+    let audited = |objective: &Objective| objective.metric.of_the_audit();
     let (audited, others): (Vec<_>, Vec<_>) = plan.objectives.iter().cloned().partition(audited);
     if others.is_empty() {
         return;

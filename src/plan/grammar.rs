@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 30] = [
+const FIGURES: [Metric; 32] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -60,7 +60,9 @@ const FIGURES: [Metric; 30] = [
     Metric::Count(Outcome::Resent),
     Metric::Count(Outcome::Reordered),
     Metric::Count(Outcome::Extent),
+    Metric::Count(Outcome::StoredLate),
     Metric::Count(Outcome::Replayed),
+    Metric::Count(Outcome::Diverged),
     Metric::Count(Outcome::Backlog),
     Metric::Resource(Resource::BrokerMemory),
     Metric::Resource(Resource::BrokerCpu),
@@ -223,8 +225,10 @@ fn check_group(group: &str, from: usize, metric: Metric) -> Result<(), GrammarEr
 }
 
 fn metric(text: &str) -> Option<Metric> {
-    let (first, rest) = text.split_once('.')?;
-    if let Some(timing) = TIMINGS.into_iter().find(|timing| timing.to_string() == first) {
+    let timed = text.split_once('.').and_then(|(first, rest)| {
+        Some((TIMINGS.into_iter().find(|timing| timing.to_string() == first)?, rest))
+    });
+    if let Some((timing, rest)) = timed {
         return stat(rest).map(|stat| Metric::Time(timing, stat));
     }
     FIGURES.into_iter().find(|figure| figure.to_string() == text)
@@ -268,7 +272,13 @@ fn no_metric(name: &str) -> GrammarError {
             let legal: Vec<&str> =
                 all.iter().filter_map(|m| m.strip_prefix(word)?.strip_prefix('.')).collect();
             let near = nearest(rest, legal.iter().copied()).map(str::to_owned);
-            let expected = if time { STATS.to_owned() } else { list(legal.iter().copied()) };
+            let expected = if time {
+                STATS.to_owned()
+            } else if legal.is_empty() {
+                format!("`{word}` alone")
+            } else {
+                list(legal.iter().copied())
+            };
             let problem = match rest {
                 "" => format!("`{word}` alone is not a metric"),
                 _ if time => format!("`{rest}` is not a statistic"),

@@ -137,6 +137,10 @@ pub enum Outcome {
     Backlog,
     /// Largest reordering extent.
     Extent,
+    /// Stored after an event of its symbol with a higher sequence.
+    StoredLate,
+    /// Positions at which the copies of the store differ.
+    Diverged,
 }
 
 /// A figure of the machine.
@@ -237,6 +241,21 @@ impl Metric {
         }
     }
 
+    /// Does it come from reading the store back?
+    #[must_use]
+    pub const fn of_the_audit(self) -> bool {
+        matches!(
+            self,
+            Self::Count(
+                Outcome::Replayed
+                    | Outcome::NotStored
+                    | Outcome::NotDelivered
+                    | Outcome::StoredLate
+                    | Outcome::Diverged
+            )
+        )
+    }
+
     /// Can it be limited to one group?
     #[must_use]
     pub const fn of_a_group(self) -> bool {
@@ -252,6 +271,8 @@ impl Metric {
                     | Outcome::GaveUp
                     | Outcome::Resent
                     | Outcome::Replayed
+                    | Outcome::StoredLate
+                    | Outcome::Diverged
             ),
             Self::Unavailable(_) => true,
             Self::Resource(_) | Self::Recovery(_) => false,
@@ -299,6 +320,8 @@ impl fmt::Display for Metric {
                 Outcome::Resent => "publish.resent",
                 Outcome::Reordered => "ordering.reordered",
                 Outcome::Extent => "ordering.extent",
+                Outcome::StoredLate => "ordering.stored",
+                Outcome::Diverged => "diverged",
                 Outcome::Replayed => "replay.complete",
                 Outcome::Backlog => "backlog.max",
             }),

@@ -85,11 +85,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
         });
     }
     check_part(objective, entry, reader, plan);
-    let audited = matches!(
-        objective.metric,
-        Metric::Count(Outcome::Replayed | Outcome::NotStored | Outcome::NotDelivered)
-    );
-    if audited && !plan.bus.audit && reader.sound(&["bus.audit"]) {
+    if objective.metric.of_the_audit() && !plan.bus.audit && reader.sound(&["bus.audit"]) {
         reader.wrong(entry.key_at, || {
             format!(
                 "`{}` comes from the audit; expected `audit = true` in [bus], or no such objective",

@@ -6,8 +6,8 @@ use super::words;
 use crate::num;
 use crate::plan::Content;
 use crate::record::{
-    Brief, Broker, End, Environment, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record, Resources,
-    StoreBytes,
+    Audit, Brief, Broker, End, Environment, Group, Hiccups, JetStreamUse, Latency, Load, Process, Record,
+    Replica, Resources, StoreBytes,
 };
 
 /// Pairs of name and value.
@@ -123,12 +123,13 @@ pub(crate) fn flows(record: &Record) -> Vec<Flow> {
     ];
     if let Some(audit) = &record.audit {
         // Events that were not read may be stored.
-        let missing = if audit.complete { audit.missing } else { 0 };
+        let missing = if audit.settles_loss() { audit.missing } else { 0 };
         let leaks =
             [("not stored", missing), ("out of order", audit.out_of_order), ("corrupt", audit.corrupt)];
         let notes = [
             ("extra copies", audit.stored_twice),
             ("stored without acknowledgement", audit.unconfirmed_stored),
+            ("positions at which copies differ", audit.diverged.unwrap_or(0)),
         ];
         let name = if audit.complete { "stored, read back" } else { "read back, incomplete" };
         stages.push(stage(name, audit.stored_once, load.intended, &leaks, &notes));
@@ -157,8 +158,25 @@ pub(crate) fn ledger_notes(record: &Record) -> Vec<String> {
     again.into_iter().chain(both).collect()
 }
 
+/// The copies of the store, and where they differ; `None` for a single log: `copies nats-1 7,060, nats-2 7,060 events, 0 positions
+/// differ`.
+pub(crate) fn copies(audit: &Audit) -> Option<String> {
+    let diverged = audit.diverged?;
+    let of = |replica: &Replica| {
+        let events = show::count(replica.events);
+        let (node, why) = (show::plain(&replica.node), replica.why.as_deref().map(show::plain));
+        match (replica.read, why) {
+            (false, why) => format!("{node} not read ({})", why.unwrap_or_default()),
+            (true, None) => format!("{node} {events} events"),
+            (true, Some(why)) => format!("{node} {events} events ({why})"),
+        }
+    };
+    let all: Vec<String> = audit.replicas.iter().map(of).collect();
+    Some(format!("copies: {}; they differ at {}", all.join(", "), show::several(diverged, "position")))
+}
+
 fn group_flow(record: &Record, group: &Group) -> Flow {
-    let audited = record.audit.as_ref().is_some_and(|audit| audit.complete);
+    let audited = record.audit.as_ref().is_some_and(Audit::settles_loss);
     let mut stages = vec![stage("acknowledged for it", group.expected, group.expected, &[], &[])];
     if audited {
         let stored = group.expected.saturating_sub(group.lost_not_stored);

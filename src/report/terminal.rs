@@ -251,13 +251,18 @@ fn ledger(out: &mut String, record: &Record) {
     }
     if let Some(audit) = &record.audit {
         let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
-        let stored = if audit.complete {
-            let missing = n(audit.missing);
+        let missing = n(audit.missing);
+        let stored = if audit.settles_loss() {
             format!("stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies")
+        } else if audit.complete {
+            format!("stored {once} of {acked} acked exactly once, {missing} not in the copies that were read")
         } else {
             format!("not read to the end: so far {once} of {acked} acked exactly once, {twice} extra copies")
         };
         line!(out, "{}", show::wrap(&stored, WIDTH, "  "));
+        if let Some(copies) = sections::copies(audit) {
+            line!(out, "{}", show::wrap(&copies, WIDTH, "  "));
+        }
     }
     for group in &record.groups {
         line!(

@@ -231,9 +231,11 @@ pub(super) fn read_back(
     stored
 }
 
-/// How long reading back this many events may take. Each copy is read, after all of them are current.
+/// How long reading back this many events may take. Where the topics are in one log, each copy of it is read, after all of
+/// them are current.
 fn reading(plan: &Plan, events: u64) -> Duration {
-    let copies = u64::from(plan.bus.replicas.max(1));
+    let partitioned = plan.bus.kind.product().partitioned;
+    let copies = if partitioned { 1 } else { u64::from(plan.bus.replicas.max(1)) };
     let readying = if copies > 1 { READYING_OF_COPIES } else { Duration::ZERO };
     readying + Duration::from_secs((events / AUDIT_RATE).saturating_mul(copies))
 }

@@ -202,7 +202,7 @@ fn durability(record: &Record) -> Claim {
     );
     let happened =
         if record.marks.is_empty() { "nothing was restarted" } else { "see the marks for what happened" };
-    let missing = record.audit.as_ref().is_some_and(|audit| audit.complete && audit.missing > 0);
+    let missing = record.audit.as_ref().is_some_and(|audit| audit.settles_loss() && audit.missing > 0);
     Claim::new(
         says,
         format!("{stored}; {happened}; an acknowledgement means: {}", record.broker.durability),
@@ -249,7 +249,7 @@ fn through_faults(record: &Record) -> String {
 fn replay(record: &Record) -> Claim {
     let says = "Events can be replayed";
     match &record.audit {
-        Some(audit) if audit.complete && audit.acked > 0 => Claim::new(
+        Some(audit) if audit.settles_loss() && audit.acked > 0 => Claim::new(
             says,
             format!(
                 "the stream was read back from its start: {} of {} acknowledged events exactly once, {} out of order, in {}",

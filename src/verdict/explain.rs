@@ -184,7 +184,7 @@ fn blame(record: &Record, group: &Group) -> String {
     if let Some(why) = super::unaudited(record) {
         return format!("{} confirmed and never delivered; {why}", group.lost);
     }
-    if record.audit.as_ref().is_none_or(|audit| !audit.complete) {
+    if record.audit.as_ref().is_none_or(|audit| !audit.settles_loss()) {
         return format!("{} lost; without a complete audit it is unknown where", group.lost);
     }
     match (group.lost_not_stored, group.lost_not_delivered) {

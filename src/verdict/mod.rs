@@ -29,7 +29,7 @@ pub use validity::{
 use crate::measure::Limits;
 use crate::num::{self, show};
 use crate::plan::{Metric, Objective, Op, Outcome, Plan, Resource, Throughput, Timing, Value};
-use crate::record::{self, End, Health, ObjectiveResult, Record, Step, Verdict};
+use crate::record::{self, Audit, End, Health, ObjectiveResult, Record, Step, Verdict};
 
 use observe::{Counts, Observed};
 
@@ -258,7 +258,12 @@ const fn moved_by_a_full_store(metric: Metric) -> bool {
         Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) | Metric::Recovery(_) => true,
         Metric::Count(outcome) => !matches!(
             outcome,
-            Outcome::Reordered | Outcome::Extent | Outcome::Duplicate | Outcome::Corrupt | Outcome::Foreign
+            Outcome::Reordered
+                | Outcome::Extent
+                | Outcome::StoredLate
+                | Outcome::Duplicate
+                | Outcome::Corrupt
+                | Outcome::Foreign
         ),
         Metric::Resource(_) => false,
     }
@@ -293,19 +298,17 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
     if record.run.end != End::Completed {
         return cut_short(record);
     }
-    let of_store = matches!(
-        objective.metric,
-        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed)
-    );
-    if let Some(why) = unaudited(record).filter(|_| of_store) {
+    if let Some(why) = unaudited(record).filter(|_| objective.metric.of_the_audit()) {
         let next =
             "leave this objective out for such a stream: `delivery.lost` counts what the groups missed";
         return Unfit::new("no-data", why.to_owned(), next);
     }
     let (seen, next) = match objective.metric {
-        Metric::Count(Outcome::NotStored | Outcome::NotDelivered | Outcome::Replayed) => {
-            return no_audit(record);
-        }
+        Metric::Count(Outcome::Diverged) if record.audit.as_ref().is_some_and(one_log) => (
+            "the store was read as one log",
+            "use it with `bus.replicas` above 1, on a bus whose copies can be read one by one",
+        ),
+        metric if metric.of_the_audit() => return no_audit(record),
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) if record.broker.unwatched() > 0 => (
             "not every server of the cluster is monitored",
             if record.broker.is_seen_by_system_account() {
@@ -334,8 +337,24 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
     Unfit::new("no-data", seen, next)
 }
 
+/// Was the store read as one log?
+const fn one_log(audit: &Audit) -> bool {
+    audit.complete && audit.replicas.is_empty()
+}
+
 /// Nothing is known of the store.
 fn no_audit(record: &Record) -> Unfit {
+    if let Some(audit) = record.audit.as_ref().filter(|audit| audit.complete)
+        && let Some(unread) = audit.why_unread()
+    {
+        let missing = show::several(audit.missing, "acknowledged event");
+        let holds = match audit.missing {
+            0 => "what it holds is not known".to_owned(),
+            _ => format!("it may hold the {missing} that the others lack"),
+        };
+        let next = "run again when every server of the stream is up and current";
+        return Unfit::new("replica-unread", format!("{unread}: {holds}"), next);
+    }
     let why = record.marks.iter().rev().find(|mark| mark.kind == record::AUDIT_FAILED);
     let seen = "the audit did not read the whole stream back";
     match why {

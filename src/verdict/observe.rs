@@ -75,7 +75,7 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
             }
         }
         Metric::Count(Outcome::Replayed) => {
-            let audit = record.audit.as_ref().filter(|audit| audit.complete && audit.acked > 0)?;
+            let audit = record.audit.as_ref().filter(|audit| audit.settles_loss() && audit.acked > 0)?;
             Some(plain(Value::Share(num::share(audit.replayed, audit.acked)), audit.acked))
         }
         Metric::Count(outcome) => {
@@ -339,7 +339,7 @@ fn carried(record: &Record, objective: &Objective, throughput: Throughput) -> Op
 
 fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(u64, u64)> {
     let load = &record.load;
-    let audited = record.audit.as_ref().filter(|audit| audit.complete);
+    let audited = record.audit.as_ref().filter(|audit| audit.settles_loss());
     let of_groups = |what: fn(&Group) -> u64, samples: fn(&Group) -> u64| {
         let looked_at: Vec<&Group> = groups(record, objective).collect();
         let samples = num::sum(looked_at.iter().map(|g| samples(g)));
@@ -365,6 +365,16 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
         Outcome::Unconfirmed => published(load.unconfirmed),
         Outcome::GaveUp => load.gave_up.and_then(published),
         Outcome::Resent => load.resent.and_then(published),
+        // A copy that was not read may hold further events, but does not put those that were read in order.
+        Outcome::StoredLate => record.audit.as_ref().and_then(|audit| {
+            let known = audit.complete && audit.read > 0 && (audit.out_of_order > 0 || audit.settles_loss());
+            known.then_some((audit.out_of_order, audit.read))
+        }),
+        // Copies that were not read may differ, too: only a difference that was seen is known.
+        Outcome::Diverged => record.audit.as_ref().and_then(|audit| {
+            let diverged = audit.diverged.filter(|&seen| seen > 0 || audit.unread().next().is_none())?;
+            audit.complete.then_some((diverged, audit.read))
+        }),
         Outcome::Backlog => highest(|g| g.backlog_max),
         Outcome::Extent => highest(|g| g.extents.max),
         // A share, observed by the caller.

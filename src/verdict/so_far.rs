@@ -157,6 +157,8 @@ impl SoFar {
             | Outcome::NotDelivered
             | Outcome::Recovered
             | Outcome::Replayed
+            | Outcome::StoredLate
+            | Outcome::Diverged
             | Outcome::Extent => None,
         }
     }

@@ -3,6 +3,7 @@
 mod auth;
 mod cluster;
 mod contract;
+mod copies;
 mod driver;
 mod faults;
 mod local_broker;

@@ -35,8 +35,10 @@ pub(super) struct Readers {
     /// The last sequence of the stream, by its leader.
     last: u64,
     all: Vec<Reader>,
-    /// Number of consumers created so far.
+    /// Number of consumers asked for so far.
     made: u32,
+    /// Why the server last refused one.
+    refused: Option<String>,
 }
 
 /// The reader of one copy.
@@ -63,15 +65,24 @@ impl Reader {
     const fn on(node: String, next: u64) -> Self {
         Self { node, placed: None, following: None, next, replaced: 0 }
     }
+
+    const fn is_nowhere(&self) -> bool {
+        self.placed.is_none() && self.following.is_none()
+    }
 }
 
 impl Audit<'_> {
     /// Finds the copies of the stream, waits until they are current, and places a reader on each. `None` where the stream has
-    /// one copy, or nothing in it, or where its state is not known by the deadline.
+    /// one copy, or nothing in it, or where its state is not known by the deadline. `before` are the readers of an earlier call:
+    /// the names of their consumers are not used again, since a consumer goes on where it was.
     ///
     /// # Errors
     /// When the stream cannot be read.
-    pub(super) fn copies(&self, deadline: Ns) -> Result<Option<(StoreCopies, Readers)>, BusError> {
+    pub(super) fn copies(
+        &self,
+        before: &Readers,
+        deadline: Ns,
+    ) -> Result<Option<(StoreCopies, Readers)>, BusError> {
         let Some(info) = self.by(deadline, self.info()) else { return Ok(None) };
         let first_of = |info: &Info| info.state.first_sequence.max(self.from.unwrap_or(1));
         let mut info = info?;
@@ -92,18 +103,15 @@ impl Audit<'_> {
         if of.is_empty() || first > last {
             return Ok(None);
         }
-        let mut readers = Readers { last, made: 0, all: Vec::new() };
+        let mut readers = Readers { last, made: before.made, ..Readers::default() };
         readers.all.extend(of.iter().map(|copy| Reader::on(copy.node.clone(), first)));
         let wanted: Vec<usize> = (0..of.len()).filter(|copy| of[*copy].unread.is_none()).collect();
         let until = deadline.min(self.clock.now().saturating_add(PLACED_WITHIN));
-        let refused = self.place(&mut readers, &wanted, until).err();
-        let none = wanted.iter().all(|copy| readers.all[*copy].placed.is_none());
-        if let Some(error @ BusError::Refused { .. }) = refused.filter(|_| none) {
-            return Err(error);
-        }
+        self.place(&mut readers, &wanted, until)?;
         for copy in wanted.into_iter().filter(|copy| readers.all[*copy].placed.is_none()) {
-            let made = show::several(u64::from(readers.made), "consumer");
-            of[copy].unread = Some(format!("the server placed none of {made} on it"));
+            let made = show::several(u64::from(readers.made - before.made), "consumer");
+            let none = || format!("the server placed none of {made} on it");
+            of[copy].unread = Some(readers.refused.clone().unwrap_or_else(none));
         }
         Ok(Some((StoreCopies { of, first, last }, readers)))
     }
@@ -197,7 +205,7 @@ impl Audit<'_> {
     /// Creates consumers until each of these copies has one, or the time is over.
     ///
     /// # Errors
-    /// When the server refuses one for good.
+    /// When the server refuses one for good while none is placed.
     fn place(&self, readers: &mut Readers, wanted: &[usize], until: Ns) -> Result<(), BusError> {
         let lacks = |readers: &Readers| {
             wanted.iter().copied().find(|copy| readers.all.get(*copy).is_some_and(|r| r.placed.is_none()))
@@ -222,9 +230,15 @@ impl Audit<'_> {
                         reader.placed = Some(made);
                     }
                 }
-                Some(Err(error @ BusError::Refused { .. })) => return Err(error),
+                Some(Err(error @ BusError::Refused { .. })) if readers.all.iter().all(Reader::is_nowhere) => {
+                    return Err(error);
+                }
+                // The number of consumers may be limited, and those that nobody uses are removed after a while.
+                Some(Err(error)) => {
+                    readers.refused = Some(error.to_string());
+                    std::thread::sleep(Duration::from_nanos(PAUSE));
+                }
                 // Not answered: it may have been placed on a server that stands still.
-                Some(Err(_)) => std::thread::sleep(Duration::from_nanos(PAUSE)),
                 None => {}
             }
         }
@@ -314,7 +328,7 @@ mod tests {
             ),
             (
                 r#""current":false,"active":12000000000,"offline":true"#,
-                "its server is offline, last seen 12 s ago",
+                "its server is offline, last seen 12.0s ago",
             ),
         ] {
             let behind = info(&format!(r#"{n1},{{"name":"n3",{peer}}}"#));

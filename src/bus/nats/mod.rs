@@ -462,7 +462,8 @@ impl Bus for NatsBus {
     }
 
     fn copies(&mut self, deadline: Duration) -> Result<Option<StoreCopies>, BusError> {
-        let found = self.reading().copies(self.at(deadline))?;
+        let before = self.readers.take().unwrap_or_default();
+        let found = self.reading().copies(&before, self.at(deadline))?;
         Ok(found.map(|(copies, readers)| {
             self.readers = Some(readers);
             copies

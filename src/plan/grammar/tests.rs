@@ -43,6 +43,8 @@ fn a_line_is_a_metric_a_comparison_and_a_limit() {
         ("delivery.lost", "==0"),
         ("latency.delivery.lost", "== 0"), // a group may be called `latency`
         ("replay.complete", "== 100%"),
+        ("diverged", "== 0"),
+        ("ordering.stored", "== 0"),
         ("broker.memory", "<= 100MB"),
         ("broker.cpu", "< 1.5"),
         ("windows.latency.max", "< 10ms"),
@@ -161,7 +163,7 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
         ]
         .join("\n"),
         @r#"
-    `latncy.p99` is not a metric; expected [part.][group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `backlog`, `broker`, `harness`, `unavailable` or `recovery`; did you mean `latency.p99`?
+    `latncy.p99` is not a metric; expected [part.][group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `diverged`, `backlog`, `broker`, `harness`, `unavailable` or `recovery`; did you mean `latency.p99`?
     `p9999` is not a statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
     `losst` is not a figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
     `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `backlog.max`, `unavailable.time`, `unavailable.longest`
@@ -286,4 +288,16 @@ proptest! {
             prop_assert!(text.get(error.at.clone()).is_some(), "{:?} in {:?}", error, text);
         }
     }
+}
+
+#[test]
+fn a_metric_of_one_word_has_no_figures() {
+    let error = |name: &str| parse(name, "== 0").expect_err(name).to_string();
+    assert_eq!(error("diverged.most"), "`most` is not a figure of `diverged`; expected `diverged` alone");
+    assert!(
+        error("engine.diverged").starts_with("`diverged` is not a figure of a group"),
+        "{}",
+        error("engine.diverged")
+    );
+    assert!(error("divergd").ends_with("did you mean `diverged`?"), "{}", error("divergd"));
 }

@@ -38,7 +38,7 @@ struct Stretch {
 /// The chart; `None` of a run without faults or without anything to show.
 pub(super) fn chart(record: &Record, time: &Time<'_>) -> Option<Chart> {
     let faults = &record.faults;
-    if faults.is_empty() || (faults.nodes.is_empty() && faults.leaders.is_empty()) {
+    if faults.injected.is_empty() || (faults.nodes.is_empty() && faults.leaders.is_empty()) {
         return None;
     }
     let mut led: Vec<&str> = Vec::new();

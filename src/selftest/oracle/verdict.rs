@@ -494,6 +494,12 @@ fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&Grou
             record.audit.as_ref().and_then(|_| sum(|own| own.lost_not_delivered, |own| own.expected))
         }
         Outcome::Replayed => audited.then(|| num::share(figures.audit.perfect, figures.acked)),
+        Outcome::StoredLate => {
+            let read = record.audit.is_some() && figures.audit.read > 0;
+            read.then(|| num::f64_of(figures.audit.out_of_order))
+        }
+        // The simulated store is one log.
+        Outcome::Diverged => None,
         Outcome::Recovered => sum(|own| own.recovered, |own| own.delivered),
         Outcome::Redelivered => sum(|own| own.redelivered, |own| own.delivered),
         Outcome::Duplicate => sum(|own| own.duplicate, |own| own.delivered),

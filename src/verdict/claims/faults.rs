@@ -27,7 +27,7 @@ const OF_MEMBERS: [&str; 2] = ["crash-member", "restart-group"];
 /// The claims that a run with faults says something about; none for a run without faults.
 #[must_use]
 pub fn of_faults(record: &Record) -> Vec<Claim> {
-    if record.faults.is_empty() {
+    if record.faults.injected.is_empty() {
         return Vec::new();
     }
     let mut claims = vec![survival(record)];

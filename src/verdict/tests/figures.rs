@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::plan::{Arrival, Consume};
-use crate::record::Process;
+use crate::record::{Process, Replica};
 
 /// Damages a record.
 type Damage = fn(&mut Record);
@@ -32,6 +32,7 @@ fn odd(name: &str, limit: &str) -> Record {
     record.health.hiccups.count = 10_000;
     record.audit =
         Some(Audit { complete: true, acked: 4000, missing: 31, replayed: 3999, ..Audit::default() });
+    record.audit.iter_mut().for_each(|a| (a.read, a.out_of_order, a.diverged) = (4100, 5, Some(6)));
     let process =
         |cpu_cores, mib: u64| Process { cpu_cores, peak_memory_bytes: mib << 20, ..Process::default() };
     record.resources.harness = process(0.25, 3);
@@ -42,7 +43,7 @@ fn odd(name: &str, limit: &str) -> Record {
 }
 
 /// Objective, limit, and the expected observation: text and samples.
-const OBSERVED: [(&str, &str, &str, u64); 36] = [
+const OBSERVED: [(&str, &str, &str, u64); 38] = [
     ("latency.min", "< 1s", "10.0ms", 400),
     ("latency.max", "< 1s", "50.0ms", 400),
     ("latency.mean", "< 1s", "40.0ms", 400),
@@ -74,6 +75,8 @@ const OBSERVED: [(&str, &str, &str, u64); 36] = [
     ("publish.gave_up", "== 0", "24", 5000),
     ("publish.resent", "== 0", "25", 5000),
     ("replay.complete", ">= 100%", "99.975%", 4000),
+    ("ordering.stored", "== 0", "5", 4100),
+    ("diverged", "== 0", "6", 4100),
     ("broker.memory", "< 1GiB", "5.0MiB", 1),
     ("broker.store", "< 1GiB", "3.5MiB", 1),
     ("broker.cpu", "< 1", "1.25", 1),
@@ -129,6 +132,53 @@ fn nothing_is_observed_where_there_is_nothing() {
     for stat in ["latency.min", "latency.p50"] {
         assert_eq!(observed(stat, "< 1s", one_idle).as_deref(), Some("50.0ms"), "{stat}");
     }
+}
+
+/// A record whose audit read two copies, the second one to its end or not; `missing` acked events are in neither.
+fn copies(objective: (&str, &str), complete: bool, missing: u64, diverged: u64) -> Record {
+    let mut record = good(&[objective]);
+    let why = (!complete).then(|| "its server is offline".to_owned());
+    let one = |node: &str| Replica { node: node.into(), complete: true, ..Replica::default() };
+    record.audit.iter_mut().for_each(|audit| {
+        audit.replicas = vec![one("n1"), Replica { complete, why: why.clone(), ..one("n2") }];
+        (audit.missing, audit.replayed, audit.diverged) = (missing, audit.acked - missing, Some(diverged));
+    });
+    record
+}
+
+#[test]
+fn what_a_copy_that_was_not_read_may_hold_is_not_lost() {
+    let lost = ("delivery.not_stored", "== 0");
+    for (objective, complete, missing, diverged, verdict) in [
+        (lost, true, 0, 0, Verdict::Pass),
+        (lost, true, 7, 0, Verdict::Fail),
+        (lost, false, 0, 0, Verdict::Pass),
+        (lost, false, 7, 0, Verdict::Inconclusive),
+        (("replay.complete", ">= 100%"), false, 7, 0, Verdict::Inconclusive),
+        (("replay.complete", ">= 100%"), false, 0, 0, Verdict::Pass),
+        (("ordering.stored", "== 0"), false, 7, 0, Verdict::Inconclusive),
+        (("diverged", "== 0"), true, 0, 0, Verdict::Pass),
+        (("diverged", "== 0"), true, 0, 3, Verdict::Fail),
+        (("diverged", "== 0"), false, 0, 0, Verdict::Inconclusive),
+        (("diverged", "== 0"), false, 0, 3, Verdict::Fail),
+    ] {
+        let judged = assess(&copies(objective, complete, missing, diverged));
+        let found = &judged.objectives[0];
+        assert_eq!(found.verdict, verdict, "{objective:?} {complete} {missing} {diverged}: {found:?}");
+        if verdict == Verdict::Inconclusive {
+            let why = format!("{:?}", found.reason);
+            assert!(why.contains("the copy on n2 was not read to its end (its server is offline)"), "{why}");
+            assert_eq!(why.contains("may hold the 7 acknowledged events"), missing > 0, "{why}");
+        }
+    }
+}
+
+#[test]
+fn a_single_log_cannot_diverge() {
+    let judged = assess(&good(&[("diverged", "== 0")]));
+    assert_eq!(judged.objectives[0].verdict, Verdict::Inconclusive);
+    let why = format!("{:?}", judged.objectives[0].reason);
+    assert!(why.contains("the store was read as one log"), "{why}");
 }
 
 #[test]
