@@ -122,8 +122,13 @@ mod tests {
         assert_eq!(keys(&["market.seed=9"]), [""; 0], "the seed differs in each pair");
         assert_eq!(keys(&["faults.leader.for=5s"]), ["faults.leader.for"]);
         assert!(
-            keys(&["objectives.before.latency.p99=none", "objectives.after.latency.p99=none", "faults=[]"])
-                .contains(&"faults.leader.do".to_owned())
+            keys(&[
+                "objectives.before.latency.p99=none",
+                "objectives.after.latency.p99=none",
+                "objectives.recovery.time=none",
+                "faults=[]"
+            ])
+            .contains(&"faults.leader.do".to_owned())
         );
     }
 }

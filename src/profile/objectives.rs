@@ -8,7 +8,9 @@ use super::tree::{Entry, Table, Value};
 use super::wiring::receives;
 use crate::load::{any_due, peak_rate, planned_rate};
 use crate::plan::grammar::{self, Side, did_you_mean, nearest};
-use crate::plan::{Metric, Objective, Op, Outcome, Plan, Rate, Span, Throughput, Value as Limit, When};
+use crate::plan::{
+    Fault, Metric, Objective, Op, Outcome, Plan, Rate, Recovery, Span, Throughput, Value as Limit, When,
+};
 use crate::verdict::compare;
 
 const MAX_OBJECTIVES: usize = 200;
@@ -85,6 +87,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
         });
     }
     check_part(objective, entry, reader, plan);
+    check_recovery(objective, entry, reader, plan);
     if objective.metric.of_the_audit() && !plan.bus.audit && reader.sound(&["bus.audit"]) {
         reader.wrong(entry.key_at, || {
             format!(
@@ -151,6 +154,35 @@ fn check_part(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &
     };
     let at = reader.within(entry.key_at, &entry.key, &(0..word.len()));
     reader.wrong(at, || why);
+}
+
+/// A recovery is one from a fault of the plan, and after an undo if the fault has one.
+fn check_recovery(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan) {
+    let Metric::Recovery(recovery) = objective.metric else { return };
+    let when = &objective.scope.when;
+    let concerned = |fault: &&Fault| matches!(when, When::Whole) || *when == When::Fault(fault.name.clone());
+    let mut faults = plan.faults.iter().filter(concerned).peekable();
+    if !reader.sound(&["faults"]) || (plan.faults.is_empty() && *when != When::Whole) {
+        return;
+    }
+    if plan.faults.is_empty() {
+        reader.wrong(entry.key_at, || {
+            format!(
+                "`{}` counts from a fault, and the profile has none; expected [[faults]], or no such objective",
+                objective.metric
+            )
+        });
+    } else if recovery == Recovery::AfterUndo
+        && faults.peek().is_some()
+        && faults.all(|fault| fault.length.is_zero())
+    {
+        reader.wrong(entry.key_at, || {
+            format!(
+                "`{}` counts from an undo, and no such fault has one; expected `recovery.time`",
+                objective.name()
+            )
+        });
+    }
 }
 
 /// What a bus that delivers everything in time reaches is the planned rate (see [`crate::verdict`]): a limit that this

@@ -385,6 +385,9 @@ fn objectives_are_of_the_parts_that_the_faults_make() {
         "\"fault.kill-stream-leader.throughput.acked\" = \">= 50% of offered\"",
         "\"recovery.throughput.delivered\" = \">= 900/s\"",
         "after.latency.p99 = \"< 100ms\"",
+        "\"unavailable.longest\" = \"<= 10s\"",
+        "\"fault.kill-stream-leader.recovery.time\" = \"<= 20s\"",
+        "\"recovery.after_undo\" = \"<= 10s\"",
         "fault.kill-stream-leader.analytics.latency.p99 = \"< 100ms\"",
     ] {
         with(BASE, KILL, line).unwrap_or_else(|text| panic!("{text}"));
@@ -403,6 +406,8 @@ fn objectives_are_of_the_parts_that_the_faults_make() {
         (KILL, "\"after.delivery.lost\" = \"== 0\"", "counts events of the whole run"),
         (KILL, "\"after.windows.latency.p99\" = \"< 1ms\"", "not of `after`"),
         (KILL, "\"after.throughput.acked\" = \">= 2k/s\"", "out of reach"),
+        ("", "\"recovery.time\" = \"< 20s\"", "counts from a fault, and the profile has none"),
+        (instant, "\"recovery.after_undo\" = \"< 20s\"", "counts from an undo, and no such fault has one"),
         (instant, "\"during.latency.p99\" = \"< 1ms\"", "`during` is empty"),
         (instant, "\"before.latency.p99\" = \"< 1ms\"", "`before` is empty"),
         (instant, "\"after.latency.p99\" = \"< 1ms\"", "`after` is empty"),

@@ -172,7 +172,10 @@ fn plans() -> impl Strategy<Value = Plan> {
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
                 let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
                 let counted = !of_copies || plan.bus.counts_copies();
-                if !known && judged && counted && !matches!(objective.metric, Metric::Throughput(_)) {
+                let undone = plan.faults.first().is_some_and(|fault| !fault.length.is_zero());
+                let healed = undone || !matches!(objective.metric, Metric::Recovery(_));
+                if !known && judged && counted && healed && !matches!(objective.metric, Metric::Throughput(_))
+                {
                     plan.objectives.push(objective);
                 }
             }

@@ -45,7 +45,7 @@ pub(super) fn one(
 
 /// Does a bus that carries the whole load of a plan meet this limit on a throughput?
 pub(super) fn reachable(plan: &Plan, objective: &Objective, limit: f64) -> bool {
-    let planned = mean_rate(&plan.load) * part_of_the_mix(plan, objective);
+    let planned = mean_rate(&plan.load, 0.0) * part_of_the_mix(plan, objective);
     compare((planned * 1e6).round() / 1e6, objective.op, limit)
 }
 
@@ -390,7 +390,7 @@ fn observed(
             if let Value::OfOffered(_) = objective.limit {
                 return Some(compared(share));
             }
-            let planned = mean_rate(&record.plan.load) * part;
+            let planned = mean_rate(&record.plan.load, figures.seconds) * part;
             Some(compared(share * (planned * 1e6).round() / 1e6))
         }
         Metric::Count(outcome) => counted(record, figures, outcome, groups).map(compared),
@@ -437,22 +437,28 @@ fn two_sided(times: &Times, objective: &Objective) -> (bool, bool) {
     (holds, enough)
 }
 
-/// A plan's average rate over its measure phase: areas of rectangles and of a trapezium.
-fn mean_rate(load: &Load) -> f64 {
-    let seconds = load.duration.as_seconds();
+/// A plan's average rate over the first seconds of its measure phase, which a load that was ended early has: areas of rectangles
+/// and of a trapezium.
+fn mean_rate(load: &Load, seconds: f64) -> f64 {
+    let whole = load.duration.as_seconds();
+    let seconds = if seconds > 0.0 { seconds.min(whole) } else { whole };
     if let Some(ramp) = load.ramp {
-        return f64::midpoint(ramp.from.per_second, ramp.to.per_second);
+        let last = ramp.from.per_second + (ramp.to.per_second - ramp.from.per_second) * seconds / whole;
+        return f64::midpoint(ramp.from.per_second, last);
     }
     if let Some(burst) = load.burst {
         let (every, length) = (burst.every.as_seconds(), burst.length.as_seconds());
-        let whole = (seconds / every).floor();
-        let in_bursts = whole * length + length.min(seconds - whole * every);
+        let periods = (seconds / every).floor();
+        let in_bursts = periods * length + length.min(seconds - periods * every);
         let events = burst.rate.per_second * in_bursts + load.rate.per_second * (seconds - in_bursts);
         return events / seconds;
     }
     let Some(steps) = &load.steps else { return load.rate.per_second };
-    let sum: f64 = steps.rates.iter().map(|rate| rate.per_second).sum();
-    sum / num::f64_of(num::count(steps.rates.len()))
+    let each = whole / num::f64_of(num::count(steps.rates.len()));
+    let events = (0_u64..)
+        .zip(&steps.rates)
+        .map(|(n, rate)| rate.per_second * (seconds - num::f64_of(n) * each).clamp(0.0, each));
+    events.sum::<f64>() / seconds
 }
 
 /// The part of a plan's events on the topics of an objective's group.
