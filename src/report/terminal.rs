@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{faults, rates, reasons, sections, show, words};
 use crate::num;
-use crate::record::{Effect, End, Group, Latency, Process, Record, ScopeFigures, StepGroup, Verdict};
+use crate::record::{Audit, Effect, End, Group, Latency, Process, Record, ScopeFigures, StepGroup, Verdict};
 use crate::verdict::claims;
 
 /// Options of the output.
@@ -250,16 +250,7 @@ fn ledger(out: &mut String, record: &Record) {
         line!(out, "{}", show::wrap(note.trim_end_matches('.'), WIDTH, "  "));
     }
     if let Some(audit) = &record.audit {
-        let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
-        let missing = n(audit.missing);
-        let stored = if audit.settles_loss() {
-            format!("stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies")
-        } else if audit.complete {
-            format!("stored {once} of {acked} acked exactly once, {missing} not in the copies that were read")
-        } else {
-            format!("not read to the end: so far {once} of {acked} acked exactly once, {twice} extra copies")
-        };
-        line!(out, "{}", show::wrap(&stored, WIDTH, "  "));
+        line!(out, "{}", show::wrap(&stored(audit), WIDTH, "  "));
         if let Some(copies) = sections::copies(audit) {
             line!(out, "{}", show::wrap(&copies, WIDTH, "  "));
         }
@@ -293,6 +284,20 @@ fn ledger(out: &mut String, record: &Record) {
         }
     }
     line!(out);
+}
+
+/// What the audit found of the confirmed events.
+fn stored(audit: &Audit) -> String {
+    let n = show::count;
+    let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
+    let missing = n(audit.missing);
+    if audit.settles_loss() {
+        format!("stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies")
+    } else if audit.complete {
+        format!("stored {once} of {acked} acked exactly once, {missing} not in the copies that were read")
+    } else {
+        format!("not read to the end: so far {once} of {acked} acked exactly once, {twice} extra copies")
+    }
 }
 
 /// The rarer outcomes of a group, if they happened.
