@@ -212,7 +212,7 @@ fn environment(problem: &str, hint: &str) -> BusError {
 /// - When events are given up, or the connection has ended permanently, waiting events are `Refused(NotSent)` and the
 ///   others `Unconfirmed`.
 ///
-/// With a plan that sends events again (`bus.retry`), a driver that does so by itself ([`retry`]) counts from the acceptance:
+/// With a plan that sends events again (`bus.retry`), a driver that does so by itself (module `retry`) counts from the acceptance:
 /// for that time an event whose copy is refused for a passing reason, unanswered for `bus.retry_after`, or sent on a connection
 /// that ended, is sent again with the same id; then it is `Refused(NotSent)` if no copy left, `Unconfirmed` if a copy may be
 /// stored, or else `Refused`. The publish timeout does not apply.

@@ -154,9 +154,10 @@ impl BrokerWatch {
         let measured = record.measured_seconds();
         for node in &nodes {
             let unseen = num::f64_of(node.unseen_ns) / 1e9;
-            if let Some(process) = record.resources.brokers.get_mut(&node.name)
-                && unseen > UNSEEN * measured
-            {
+            let Some(process) = record.resources.brokers.get_mut(&node.name) else { continue };
+            // The node may have answered once more since its meter was read.
+            process.peak_memory_bytes = process.peak_memory_bytes.max(node.memory_bytes);
+            if unseen > UNSEEN * measured {
                 (process.cpu_seconds, process.cpu_cores, process.cpu_unknown) = (0.0, 0.0, true);
             }
         }
