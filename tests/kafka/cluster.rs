@@ -8,13 +8,14 @@ use tickgate::host::resources::Process;
 use tickgate::plan::Size;
 
 use crate::support::kafka::{self, starts_alone};
+use crate::support::machine;
 
 #[test]
 fn it_survives_a_node_and_takes_it_back_and_leaves_nothing() {
     if !kafka::is_there() {
         return;
     }
-    let _turn = starts_alone();
+    let (_machine, _turn) = (machine::alone(), starts_alone());
     let place = tempfile::tempdir().unwrap();
     let entry = Entry::Password(Password::random().unwrap());
     let mut config = KafkaConfig::new(locate_kafka().unwrap(), place.path().join("broker.log"), entry);

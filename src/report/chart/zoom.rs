@@ -15,6 +15,9 @@ use crate::report::{faults, show};
 
 /// Maximum number of faults with a chart of their own.
 const CHARTS: usize = 12;
+/// Longest name of a fault in the title of its chart, and longest words about it; the table has them whole.
+const NAME: usize = 20;
+const WORDS: usize = 40;
 /// Maximum number of points of a line.
 const POINTS: usize = 300;
 /// Maximum number of rows of a table.
@@ -136,7 +139,11 @@ fn chart(record: &Record, at: usize, fault: &Fault, fine: &Fine) -> Chart {
     };
     Chart {
         id: format!("fault-{}", at + 1),
-        title: show::plain(&format!("{number} {}: {}", fault.name, fault.in_words())),
+        title: show::plain(&format!(
+            "{number} {}: {}",
+            show::fit(&fault.name, NAME),
+            show::fit(&fault.in_words(), WORDS)
+        )),
         about: format!(
             "What was confirmed, refused and delivered in each {step} around the fault, and the slowest of the acknowledgements that arrived.{folded}"
         ),
