@@ -1,5 +1,5 @@
 //! Reads `[[faults]]`: what a run breaks. Each table is read by itself, repeated as often as it says, and given its start;
-//! the faults are held against the plan in [`check`].
+//! the faults are held against the plan in the module `check`.
 
 mod check;
 mod start;
