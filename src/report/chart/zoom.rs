@@ -139,11 +139,7 @@ fn chart(record: &Record, at: usize, fault: &Fault, fine: &Fine) -> Chart {
     };
     Chart {
         id: format!("fault-{}", at + 1),
-        title: show::plain(&format!(
-            "{number} {}: {}",
-            show::fit(&fault.name, NAME),
-            show::fit(&fault.in_words(), WORDS)
-        )),
+        title: headline(&number, fault),
         about: format!(
             "What was confirmed, refused and delivered in each {step} around the fault, and the slowest of the acknowledgements that arrived.{folded}"
         ),
@@ -151,6 +147,11 @@ fn chart(record: &Record, at: usize, fault: &Fault, fine: &Fine) -> Chart {
         picture: Ok(upper.picture().above(lower.picture())),
         table: table(fine, zero),
     }
+}
+
+fn headline(number: &str, fault: &Fault) -> String {
+    let (name, words) = (show::fit(&fault.name, NAME), show::fit(&fault.in_words(), WORDS));
+    show::plain(&format!("{number} {name}: {words}"))
 }
 
 fn line(points: &[Point], n: u8, name: &str) -> Line {
