@@ -41,11 +41,12 @@ fn states(record: &Record, node: &str) -> Vec<NodeState> {
 #[test]
 fn a_leader_is_killed_and_a_follower_stopped() {
     let faults = vec![
-        fault("leader", 2, Action::Kill, Target::StreamLeader, 4),
+        // Longer than an election takes: otherwise the node that was killed may lead again.
+        fault("leader", 2, Action::Kill, Target::StreamLeader, 11),
         fault("dead", 4, Action::Kill, Target::All, 1),
-        fault("frozen", 15, Action::Stop, Target::Follower, 2),
+        fault("frozen", 21, Action::Stop, Target::Follower, 2),
     ];
-    let record = record_of(&plan(21, faults));
+    let record = record_of(&plan(27, faults));
     assert_eq!(record.faults.nodes.len(), 3);
 
     let leader = of(&record, "leader");
