@@ -20,7 +20,7 @@ use crate::support::faults::{On, carried_out, fault, of, plan, run};
 use crate::support::machine;
 
 fn record_of(plan: &Plan) -> Record {
-    let _machine = machine::alone();
+    let _machine = machine::beside_one_cluster();
     let place = Place::new();
     let record = run(plan, place.folder.path(), &Interrupt::default(), &mut On(|_| {}));
     place.assert_empty();
@@ -117,7 +117,7 @@ fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
 
 #[test]
 fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
-    let _machine = machine::alone();
+    let _machine = machine::beside_one_cluster();
     let place = Place::new();
     let mut all = fault("all", 1, Action::Kill, Target::All, 600);
     all.expect = Expect::Outage;
@@ -164,7 +164,7 @@ fn owner() {
 
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_fault_leaves_nothing() {
-    let _machine = machine::alone();
+    let _machine = machine::beside_one_cluster();
     for action in [Action::Kill, Action::Stop, Action::Restart, Action::LameDuck, Action::WriteError] {
         let place = Place::new();
         let folder = place.folder.path();

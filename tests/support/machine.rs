@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::fs::{File, OpenOptions};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 
 /// A hold on the machine; its locks end with the value.
 #[derive(Clone)]
@@ -25,6 +25,45 @@ pub fn alone() -> Hold {
     let hold = hold(true);
     assert!(hold.0.alone, "a test that measures takes the machine before it starts anything");
     hold
+}
+
+/// What a test of a cluster holds while it runs.
+pub struct ClusterTurn(Option<Hold>);
+
+/// Tests of clusters at the same time. They wait for elections and restarts more than they compute.
+const CLUSTERS: usize = 2;
+
+static CLUSTER: Mutex<(usize, Weak<Locked>)> = Mutex::new((0, Weak::new()));
+static CLUSTER_ENDED: Condvar = Condvar::new();
+
+/// Waits until nothing but tests of clusters in this process loads the machine, and fewer than two of those: the timers of a
+/// cluster tolerate a second cluster, but no test that needs all CPUs.
+pub fn beside_one_cluster() -> ClusterTurn {
+    let running = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut running =
+        CLUSTER_ENDED.wait_while(running, |(count, _)| *count >= CLUSTERS).unwrap_or_else(PoisonError::into_inner);
+    running.0 += 1;
+    let hold = running.1.upgrade().map_or_else(
+        || {
+            let hold = hold(true);
+            running.1 = Arc::downgrade(&hold.0);
+            hold
+        },
+        |shared| {
+            MINE.set(Arc::downgrade(&shared));
+            Hold(shared)
+        },
+    );
+    ClusterTurn(Some(hold))
+}
+
+impl Drop for ClusterTurn {
+    fn drop(&mut self) {
+        let mut running = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
+        running.0 -= 1;
+        drop(self.0.take());
+        CLUSTER_ENDED.notify_one();
+    }
 }
 
 /// Waits until no test has the machine alone.
