@@ -72,7 +72,7 @@ impl Ending {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn declare(&self) {
+    pub(super) fn declare(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }

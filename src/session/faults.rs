@@ -37,8 +37,8 @@ pub(super) fn check(
 fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
-    if action.is_of_links() || action.is_of_members() {
-        return Some("this version injects no faults of links and members".to_owned());
+    if action.is_of_links() {
+        return Some("this version injects no faults of links".to_owned());
     }
     if action == Action::StepDown && fault.target == Some(Target::MetaLeader) {
         return Some("in this version only the leader of the run's stream steps down".to_owned());
@@ -137,25 +137,25 @@ mod tests {
 
     #[test]
     fn each_place_has_its_faults() {
-        use Action::{Kill, Restart, Stop};
+        use Action::{CrashMember, Kill, Restart, RestartGroup, Stop};
         let possible = |at: &str, kind: BusKind| -> Vec<Action> {
             let target = Target::StreamLeader;
             ALL.into_iter()
                 .filter(|action| resolved(at, true, kind, fault(*action, target.clone())).is_ok())
                 .collect()
         };
-        let processes: Vec<Action> =
-            ALL.into_iter().filter(|action| !action.is_of_links() && !action.is_of_members()).collect();
+        let processes: Vec<Action> = ALL.into_iter().filter(|action| !action.is_of_links()).collect();
         assert_eq!(possible("local", BusKind::Nats), processes);
-        let few = [Action::StepDown];
+        let members = [Action::CrashMember, Action::RestartGroup];
+        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);
         }
         assert_eq!(possible("sim", BusKind::Nats), []);
         if cfg!(feature = "kafka") {
-            assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart]);
-            assert_eq!(possible("kafka://h:1", BusKind::Kafka), []);
+            assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart, CrashMember, RestartGroup]);
+            assert_eq!(possible("kafka://h:1", BusKind::Kafka), members);
             let mut plan = base(1);
             (plan.bus.kind, plan.cluster.nodes) = (BusKind::Kafka, 3);
             let of = |target: Target| {
@@ -175,7 +175,7 @@ mod tests {
         };
         let links = said("local", true, Action::Partition, Target::Any);
         assert!(
-            links.contains("fault `x` (partition of any): this version injects no faults of links and"),
+            links.contains("fault `x` (partition of any): this version injects no faults of links"),
             "{links}"
         );
         let kill = said("nats://h:1", true, Action::Kill, Target::Any);
