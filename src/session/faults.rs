@@ -15,7 +15,7 @@ pub(super) fn check(
     asked: &Asked,
 ) -> Result<(), SessionError> {
     for fault in &plan.faults {
-        let Some(refusal) = refusal(plan, fault, site, product) else { continue };
+        let Some(refusal) = refusal(plan, fault, site, product, asked) else { continue };
         return Err(SessionError::Asked(format!(
             "fault `{}` ({}): {refusal}; leave it out (`--set 'faults=[]'` for a run without faults)",
             fault.name,
@@ -34,14 +34,19 @@ pub(super) fn check(
 }
 
 /// Why a fault cannot be injected there, and where it can.
-fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Option<String> {
+fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked: &Asked) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
     if action.is_of_links() {
         return Some("this version injects no faults of links".to_owned());
     }
-    if action == Action::StepDown && fault.target == Some(Target::MetaLeader) {
-        return Some("in this version only the leader of the run's stream steps down".to_owned());
+    if fault.is_of_the_meta_leader() && matches!(site, Site::Processes) && asked.open {
+        return Some("the system account needs a password; leave --open out".to_owned());
+    }
+    if fault.is_of_the_meta_leader() && matches!(site, Site::Container) {
+        return Some(
+            "tickgate starts a single container, and a single server has no `meta-leader`".to_owned(),
+        );
     }
     if !plan.cluster.is_single()
         && product.kind.product().partitioned
@@ -183,10 +188,14 @@ mod tests {
             kill.contains("did not start the servers of nats://h:1") && kill.contains("`--broker local`"),
             "{kill}"
         );
-        for at in ["nats://h:1", "local"] {
-            let meta = said(at, true, Action::StepDown, Target::MetaLeader);
-            assert!(meta.contains("only the leader of the run's stream"), "{meta}");
-        }
+        let meta = said("nats://h:1", true, Action::StepDown, Target::MetaLeader);
+        assert!(meta.contains("only the leader of the run's own stream may step down"), "{meta}");
+        let meta = fault(Action::StepDown, Target::MetaLeader);
+        assert_eq!(resolved("local", true, BusKind::Nats, meta.clone()), Ok(()));
+        let asked = Asked { at: Some("local".into()), open: true, ..Asked::default() };
+        let plan = crate::plan::Plan { faults: vec![meta], ..base(1) };
+        let open = Choice::resolve(&asked, &plan, &|_| None).unwrap_err().to_string();
+        assert!(open.contains("needs a password; leave --open out"), "{open}");
         let flag = said("nats://h:1", false, Action::StepDown, Target::StreamLeader);
         assert!(flag.contains("--allow-faults") && flag.contains("--set 'faults=[]'"), "{flag}");
         assert!(

@@ -40,7 +40,7 @@ pub use clean::NatsCleaner;
 pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
-pub use step_down::step_down;
+pub use step_down::{step_down, step_down_meta};
 pub use system::{Answer, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
