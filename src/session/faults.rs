@@ -48,15 +48,6 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked:
             "tickgate starts a single container, and a single server has no `meta-leader`".to_owned(),
         );
     }
-    if !plan.cluster.is_single()
-        && product.kind.product().partitioned
-        && let Some(role) = fault.target.as_ref().filter(|target| is_of_a_partition(target))
-    {
-        return Some(format!(
-            "this version does not find the `{role}` of a cluster of {}; take `meta-leader`, `any` or `node-1`",
-            product.title()
-        ));
-    }
     match site {
         Site::Simulated => {
             Some("the simulated bus injects no faults of a profile; take `--broker local`".to_owned())
@@ -74,11 +65,6 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked:
         Site::Elsewhere(label) if action == Action::StepDown => elsewhere(plan, fault, label, product),
         Site::Processes | Site::Container | Site::Elsewhere(_) => None,
     }
-}
-
-/// Returns whether a role needs to know who leads what is in the store.
-const fn is_of_a_partition(target: &Target) -> bool {
-    matches!(target, Target::StreamLeader | Target::ConsumerLeader(_) | Target::Follower | Target::Connected)
 }
 
 /// On a bus of others only the run's own stream may lose its leader.
@@ -168,8 +154,9 @@ mod tests {
                 let asked = Asked { at: Some("local".into()), ..Asked::default() };
                 Choice::resolve(&asked, &plan, &|_| None).map(|_| ()).map_err(|error| error.to_string())
             };
-            assert!(of(Target::Follower).unwrap_err().contains("does not find the `follower` of a cluster"));
-            assert_eq!(of(Target::MetaLeader), Ok(()));
+            for role in [Target::StreamLeader, Target::MetaLeader, Target::Follower, Target::Connected] {
+                assert_eq!(of(role.clone()), Ok(()), "{role}");
+            }
         }
     }
 

@@ -1,11 +1,11 @@
 //! Runs with faults on a Kafka of their own: the only node is killed, stopped and restarted.
 
 use tickgate::host::signal::Interrupt;
-use tickgate::plan::{Action, BusKind, Expect, Fault, Size, Span, Target};
+use tickgate::plan::{Action, BusKind, Expect, Fault, Rate, Size, Span, Target};
 use tickgate::record::{End, NodeState};
 
 use crate::support::faults::{On, carried_out, fault, of, plan, run};
-use crate::support::kafka::{is_there, starts_beside_others};
+use crate::support::kafka::{is_there, starts_alone, starts_beside_others};
 use crate::support::machine;
 
 #[test]
@@ -71,4 +71,39 @@ fn a_member_crashes_and_the_group_is_restarted_and_nothing_is_lost() {
     // Nothing is delivered until the silence of the member is noticed.
     let outage = &of(&record, "crash").effect.as_ref().expect("an effect").groups[0].outage;
     assert!(outage.longest_ns > 2_000_000_000, "{outage:?}");
+}
+
+/// Of a cluster, the leader of a partition is found by what the nodes say, and another node leads after it was killed.
+#[test]
+fn the_leader_of_a_partition_is_killed_and_another_node_leads() {
+    if !is_there() {
+        return;
+    }
+    let (_machine, _turn) = (machine::alone(), starts_alone());
+    let faults = vec![
+        fault("leader", 3, Action::Kill, Target::StreamLeader, 20),
+        fault("coordinator", 40, Action::Stop, Target::ConsumerLeader("engine".into()), 1),
+    ];
+    let mut plan = plan(60, faults);
+    plan.load.rate = Rate::per_second(200.0);
+    plan.load.drain = Span::seconds(60);
+    // One partition of one topic has a single leader; a publisher that waits loses nothing.
+    plan.topology.topics.truncate(1);
+    (plan.bus.partitions, plan.bus.buffer, plan.bus.publish_timeout) = (1, 20_000, Span::seconds(60));
+    (plan.bus.kind, plan.bus.kafka.heap) = (BusKind::Kafka, Size { bytes: 256 << 20 });
+    let folder = tempfile::Builder::new().prefix("tickgate-test-").tempdir_in("/var/tmp").expect("a folder");
+    let record = run(&plan, folder.path(), &Interrupt::default(), &mut On(|_| {}));
+    assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
+    let leader = of(&record, "leader");
+    carried_out(leader);
+    assert_eq!(leader.resolved, leader.leader_before.iter().cloned().collect::<Vec<_>>());
+    assert!(leader.how_known.starts_with("named by kafka-"), "{leader:?}");
+    assert!(leader.leader_after.is_some() && leader.leader_after != leader.leader_before, "{leader:?}");
+    let coordinator = of(&record, "coordinator");
+    carried_out(coordinator);
+    assert!(coordinator.how_known.starts_with("named by kafka-"), "{coordinator:?}");
+    let led = record.faults.leaders.iter().map(|led| led.what.as_str()).collect::<Vec<_>>();
+    assert!(led.contains(&"stream") && led.contains(&"meta") && led.contains(&"consumer engine"), "{led:?}");
+    assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
+    assert!(record.load.acked > record.load.intended / 2, "{:?}", record.load);
 }

@@ -49,6 +49,7 @@ use self::provision::{Admin, Made, explain};
 use self::token::Tokens;
 use self::watch::Watch;
 use crate::bus::kafka_model::TopicModel;
+use crate::bus::kafka_topics;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
 use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Successors, environment};
@@ -373,6 +374,14 @@ impl Bus for KafkaBus {
 
     fn facts(&self) -> &BusFacts {
         &self.facts
+    }
+
+    fn names(&self) -> crate::bus::Names {
+        crate::bus::Names {
+            stream: self.names.topics().first().cloned().unwrap_or_default(),
+            consumers: (0..self.plan.groups.len()).map(|group| self.names.group(group).to_owned()).collect(),
+            publisher: kafka_topics::PRODUCERS.to_owned(),
+        }
     }
 
     fn provision(&mut self) -> Result<(), BusError> {

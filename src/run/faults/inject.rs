@@ -93,10 +93,10 @@ impl Injector {
         };
         let connected = match &target {
             Target::Connected | Target::Follower if nodes > 1 => {
-                let clients = roles.clients(&up, ANSWER);
-                clients.iter().find(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| *node)
+                let clients = roles.clients(&up, ANSWER).into_iter();
+                clients.filter(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| node).collect()
             }
-            _ => (nodes == 1).then_some(0),
+            _ => (0..nodes).filter(|_| nodes == 1).collect(),
         };
         View { nodes, leaders: roles.all.iter().map(seat).collect(), connected, draw: self.draw }
     }
