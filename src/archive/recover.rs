@@ -110,7 +110,8 @@ fn read(lines: impl IntoIterator<Item = Line>) -> Result<Parts, RecoverError> {
             Line::Phase(phase) => parts.phases.push(phase),
             Line::Mark(mark) => parts.marks.push(mark),
             Line::Second(rows) => parts.seconds.push(rows),
-            Line::Start { .. } | Line::End => {}
+            // The death of the program undid it.
+            Line::Undo(_) | Line::Start { .. } | Line::End => {}
         }
     }
     Ok(parts)

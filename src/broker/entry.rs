@@ -25,6 +25,9 @@ pub enum Entry {
 pub struct Password(String);
 
 impl Password {
+    /// The user of a server's system account, who has the same password.
+    pub const SYSTEM_USER: &str = "tickgate-system";
+
     /// Creates a password from the system's source of randomness.
     ///
     /// # Errors

@@ -8,11 +8,11 @@ pub trait Probe: Send + Sync {
     /// Name of the node, as in the claims of all nodes.
     fn name(&self) -> &str;
 
-    /// Returns whom the node sees as leaders; bounded in time.
+    /// Returns whom the node sees as leaders, of these at least; bounded in time.
     ///
     /// # Errors
     /// When the node does not answer.
-    fn claims(&self) -> Result<Vec<Claim>, BrokerError>;
+    fn claims(&self, of: &[Asset]) -> Result<Vec<Claim>, BrokerError>;
 
     /// Returns the names of the clients that are connected to the node; bounded in time.
     ///
@@ -29,9 +29,9 @@ pub trait Probe: Send + Sync {
 pub enum Asset {
     /// The cluster itself.
     Meta,
-    /// A stream.
+    /// A stream; on Kafka the first partition of a topic.
     Stream(String),
-    /// A consumer of a stream.
+    /// A consumer of a stream; on Kafka a group, which a node coordinates.
     Consumer {
         /// The stream.
         stream: String,

@@ -256,7 +256,27 @@ pub trait Member: Send {
 
     /// Pauses reception until [`Self::receive`] is called again: a driver that prefetches stops doing so.
     fn hold(&mut self) {}
+
+    /// Ends the member in order: it requests nothing further, hands over what the broker has already sent to it, and
+    /// acknowledges all of it.
+    fn leave(self, sink: &mut dyn FnMut(&Delivery<'_>))
+    where
+        Self: Sized,
+    {
+        let _ = sink;
+    }
+
+    /// Ends the member as a crash of its process does: its connection is closed without a word, and acknowledgements that wait
+    /// are never sent. What it has not handed over is lost to it.
+    fn crash(self)
+    where
+        Self: Sized,
+    {
+    }
 }
+
+/// Makes another member in the place of one that has ended, by the indices of group and member; it blocks while it connects.
+pub type Successors<M> = Box<dyn Fn(usize, u32) -> Result<M, BusError> + Send + Sync>;
 
 /// A broker's own figures during a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -371,6 +391,12 @@ pub trait Bus {
     /// # Errors
     /// When the connection cannot be made.
     fn member(&mut self, group: usize, member: u32) -> Result<Self::Member, BusError>;
+
+    /// Returns how to make members in the place of others while the control side is busy elsewhere; `None` where members are
+    /// not replaced. To be called after [`Self::provision`].
+    fn successors(&self) -> Option<Successors<Self::Member>> {
+        None
+    }
 
     /// Returns the reason why an audit could not detect losses: the store removes events by its own rules.
     ///

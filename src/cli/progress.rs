@@ -203,7 +203,7 @@ impl Observer for Progress {
                 self.lasting.note(mark);
                 self.say(&progress::mark(mark));
             }
-            Event::PhaseStarted { .. } | Event::PhaseEnded(_) => {}
+            Event::PhaseStarted { .. } | Event::PhaseEnded(_) | Event::Undo(_) => {}
         }
     }
 }

@@ -195,6 +195,12 @@ impl Fault {
         self.at.ns.saturating_add(self.length.ns)
     }
 
+    /// Makes the leader of the cluster's own group give up its place.
+    #[must_use]
+    pub fn is_of_the_meta_leader(&self) -> bool {
+        self.action == Action::StepDown && self.target == Some(Target::MetaLeader)
+    }
+
     /// What is done to whom: `kill of stream-leader`, `partition between clients and all`.
     #[must_use]
     pub fn in_words(&self) -> String {

@@ -45,10 +45,10 @@ pub struct Fault {
     /// Why, unless it went as planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// Leader of the run's stream before it.
+    /// Leader of the run's stream before it; of the cluster's own group, if that one is made to step down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_before: Option<String>,
-    /// Leader of the run's stream when it was to be settled.
+    /// The same when it was to be settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_after: Option<String>,
     /// What it did to the events that were due from its planned start until it was to be settled; absent where the run ended

@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Broker, Environment, Mark, Phase, PhaseName, Row, Run};
-use crate::plan::Plan;
+use crate::plan::{Ns, Plan};
 
 /// One line of `journal.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,10 +28,24 @@ pub enum Line {
     Phase(Phase),
     /// A mark.
     Mark(Mark),
+    /// Something on the surroundings of the run is about to be changed, and is to be undone. Written before it is done.
+    Undo(Undo),
     /// A second of the load.
     Second(Rows),
     /// The record was written; the journal ends here.
     End,
+}
+
+/// What is to be undone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Undo {
+    /// What is about to be done, to whom: `leader: kill of nats-2`.
+    pub action: String,
+    /// When this was entered.
+    pub at_ns: Ns,
+    /// When it is to be undone; absent for what ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until_ns: Option<Ns>,
 }
 
 /// A second of the run with its full distributions, for the recovery of a run and for its log of distributions.

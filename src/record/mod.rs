@@ -23,7 +23,7 @@ pub use figures::{
     Resources, StoreBytes, SymbolTrouble, Thread, TopicCount, Window,
 };
 pub use injected::Recovery;
-pub use journal::{Line, Measured, Rows};
+pub use journal::{Line, Measured, Rows, Undo};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
 pub use replica::Replica;
 pub use step::{Step, StepGroup};

@@ -1,7 +1,9 @@
-//! The timeline as CSV (RFC 4180): one line per second.
+//! The timeline as CSV (RFC 4180): one line per second. The scopes that faults make of the measure phase: a line for the publishing
+//! side of each, and one for each group.
 
 use super::show;
-use crate::record::{Brief, Record, Row};
+use crate::num;
+use crate::record::{Brief, Latency, Outage, Record, Row, ScopeFigures};
 
 /// Renders the timeline. Times are in nanoseconds, counts per second, memory in bytes; an unknown value is empty.
 pub(crate) fn timeline(record: &Record) -> String {
@@ -39,6 +41,58 @@ pub(crate) fn timeline(record: &Record) -> String {
         out.push_str(&line(&fields(second, row, record.groups.len())));
     }
     out
+}
+
+/// Renders the scopes; `None` for a run without. Times are in nanoseconds; an unknown value is empty.
+pub(crate) fn scopes(record: &Record) -> Option<String> {
+    if record.faults.scopes.is_empty() {
+        return None;
+    }
+    let names = ["scope", "group", "length_ns", "due", "served", "unavailable_ns", "longest_unavailable_ns"];
+    let names: Vec<String> = names.map(String::from).into_iter().chain(latency_names()).collect();
+    Some(
+        record.faults.scopes.iter().flat_map(of_scope).fold(line(&names), |all, fields| all + &line(&fields)),
+    )
+}
+
+/// The lines of a scope: the first is that of the publishing side, with an empty group and the times of acknowledgements.
+fn of_scope(scope: &ScopeFigures) -> Vec<Vec<String>> {
+    let (figures, available) = (&scope.figures, &scope.availability);
+    let length = num::sum(scope.ranges.iter().map(|(from, until)| until.saturating_sub(*from)));
+    let fields = |group: &str, [due, served]: [u64; 2], outage: Option<&Outage>, times: Option<&Latency>| {
+        let known = |of: fn(&Outage) -> u64| outage.map_or_else(String::new, |outage| of(outage).to_string());
+        let mut all = vec![show::plain(&scope.name), show::plain(group), length.to_string()];
+        all.extend([due.to_string(), served.to_string()]);
+        all.extend([known(|outage| outage.unavailable_ns), known(|outage| outage.longest_ns)]);
+        all.extend(latency(times));
+        all
+    };
+    let publishing = [figures.due, figures.acked];
+    let mut lines = vec![fields("", publishing, Some(&available.publishing), figures.ack.as_ref())];
+    for group in &figures.groups {
+        let outage = available.groups.iter().find(|of| of.name == group.name).map(|of| &of.outage);
+        lines.push(fields(&group.name, [group.due, group.in_time], outage, Some(&group.latency)));
+    }
+    lines
+}
+
+fn latency_names() -> [String; 6] {
+    ["count", "p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns"].map(|name| format!("time.{name}"))
+}
+
+fn latency(times: Option<&Latency>) -> [String; 6] {
+    match times {
+        Some(l) if l.count > 0 => [
+            l.count.to_string(),
+            l.p50_ns.to_string(),
+            l.p90_ns.to_string(),
+            l.p99_ns.to_string(),
+            l.p99_9_ns.to_string(),
+            l.max_ns.to_string(),
+        ],
+        Some(_) => ["0", "", "", "", "", ""].map(String::from),
+        None => Default::default(),
+    }
 }
 
 fn brief_names(of: &str) -> [String; 5] {

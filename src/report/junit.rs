@@ -3,7 +3,6 @@
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use super::{faults, show, words};
-use crate::plan::When;
 use crate::record::{Fault, Injection, ObjectiveResult, Record, Verdict};
 
 /// Renders the verdict. A missed objective is a failure with observed value and limit; an inconclusive one is an error
@@ -31,7 +30,7 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     }
     let class = show::plain(&format!("tickgate.{}", record.plan.name));
     suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
-    suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(record, fault, &class)));
+    suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(fault, &class)));
     let worst = record.objectives.iter().map(|o| o.verdict).max();
     if worst != Some(record.verdict) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -59,9 +58,9 @@ pub(crate) fn text(report: &Report) -> String {
     format!("{before}{after}")
 }
 
-/// The case of a fault. It passes if the fault went as planned and the objectives on its own scope hold; what was not injected is
-/// skipped. Its name is the same in every run of a plan.
-fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
+/// The case of a fault. It passes if the fault went as planned, whatever became of the objectives on its scope: each of them has its
+/// own case. What was not injected is skipped. Its name is the same in every run of a plan.
+fn of_fault(fault: &Fault, class: &str) -> TestCase {
     let error = |kind: &str| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(faults::outcome(fault)).set_type(kind);
@@ -75,7 +74,7 @@ fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
             status
         }
         Injection::Late | Injection::Failed | Injection::NotUndone => error(fault.outcome.as_str()),
-        Injection::Done => scoped(record, fault),
+        Injection::Done => TestCaseStatus::success(),
     };
     let passed = matches!(status, TestCaseStatus::Success { .. });
     let name = format!("fault {} ({} of {})", fault.name, fault.action, fault.target);
@@ -85,30 +84,6 @@ fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
         case.set_system_out(faults::details(fault));
     }
     case
-}
-
-/// By the objectives on the scope of a fault that went as planned.
-fn scoped(record: &Record, fault: &Fault) -> TestCaseStatus {
-    let own = When::Fault(fault.name.clone());
-    // The results are in the order of the plan.
-    let judged = record.plan.objectives.iter().zip(&record.objectives);
-    let open: Vec<&ObjectiveResult> = judged
-        .filter(|(objective, result)| objective.scope.when == own && result.verdict != Verdict::Pass)
-        .map(|(_, result)| result)
-        .collect();
-    let Some(worst) = open.iter().map(|result| result.verdict).max() else {
-        return TestCaseStatus::success();
-    };
-    let (kind, kind_of, said) = match worst {
-        Verdict::Fail => (NonSuccessKind::Failure, "missed", "missed"),
-        _ => (NonSuccessKind::Error, "inconclusive", "cannot be judged"),
-    };
-    let of_worst = open.iter().filter(|result| result.verdict == worst);
-    let names: Vec<&str> = of_worst.map(|result| result.name.as_str()).collect();
-    let mut status = TestCaseStatus::non_success(kind);
-    status.set_message(show::plain(&format!("{said}: {}", names.join(", ")))).set_type(kind_of);
-    status.set_description(open.iter().map(|result| details(result)).collect::<Vec<_>>().join("\n\n"));
-    status
 }
 
 fn case(o: &ObjectiveResult, class: &str) -> TestCase {

@@ -50,6 +50,7 @@ pub fn files(record: &Record, beside: &Beside<'_>) -> Vec<(String, Vec<u8>)> {
     files.push(("summary.md".into(), markdown::summary(record).into_bytes()));
     files.push((HLOG.into(), hlog::log(record, beside.seconds).into_bytes()));
     files.push(("timeline.csv".into(), csv::timeline(record).into_bytes()));
+    files.extend(csv::scopes(record).map(|scopes| ("scopes.csv".to_owned(), scopes.into_bytes())));
     files.push(("metrics.om".into(), openmetrics::text(record).into_bytes()));
     files.push(("metrics-gitlab.txt".into(), openmetrics::gitlab(record).into_bytes()));
     files

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 mod faults;
+mod scopes;
 
 use super::show;
 use crate::num;
@@ -73,6 +74,7 @@ fn rendered(record: &Record, with_info: bool) -> String {
     ledger(&mut out, record);
     resources(&mut out, record);
     faults::faults(&mut out, record);
+    scopes::scopes(&mut out, record);
     out.text.push_str("# EOF\n");
     out.text
 }
@@ -193,7 +195,11 @@ fn latencies(out: &mut Out, record: &Record) {
 }
 
 fn summary(out: &mut Out, time: &str, group: &str, l: &Latency) {
-    let labels = [("time", time), ("group", group)];
+    times(out, "tickgate_time_seconds", &[("time", time), ("group", group)], l);
+}
+
+/// A summary of a family, with these labels.
+fn times(out: &mut Out, family: &str, labels: &[(&str, &str)], l: &Latency) {
     let quantiles = [
         ("0.5", l.p50_ns),
         ("0.9", l.p90_ns),
@@ -202,13 +208,14 @@ fn summary(out: &mut Out, time: &str, group: &str, l: &Latency) {
         ("0.9999", l.p99_99_ns),
     ];
     for (quantile, ns) in quantiles {
-        let labels = [labels[0], labels[1], ("quantile", quantile)];
         let seconds = if l.count > 0 { num::f64_of(ns) / 1e9 } else { f64::NAN };
-        out.sample("tickgate_time_seconds", &labels, seconds);
+        let labels: Vec<_> = labels.iter().copied().chain([("quantile", quantile)]).collect();
+        out.sample(family, &labels, seconds);
     }
-    out.sample("tickgate_time_seconds_count", &labels, num::f64_of(l.count));
+    out.sample(&format!("{family}_count"), labels, num::f64_of(l.count));
     // A summary must not have a negative sum (clocks that disagree).
-    out.sample("tickgate_time_seconds_sum", &labels, (l.mean_ns * num::f64_of(l.count) / 1e9).max(0.0));
+    let sum = (l.mean_ns * num::f64_of(l.count) / 1e9).max(0.0);
+    out.sample(&format!("{family}_sum"), labels, sum);
 }
 
 fn ledger(out: &mut Out, record: &Record) {

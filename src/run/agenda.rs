@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::Ns;
-use crate::record::Mark;
+use crate::record::{Mark, Undo};
 
 /// An action on the surroundings of a run, e.g. on a node of its broker.
 pub trait Action: Send {
@@ -72,7 +72,7 @@ impl Ending {
         self.0.load(Ordering::Relaxed)
     }
 
-    fn declare(&self) {
+    pub(super) fn declare(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 }
@@ -136,11 +136,31 @@ pub(super) struct Change {
     pub(super) at: Ns,
     /// The observed effect, or the error.
     pub(super) detail: String,
+    /// When it is to be undone, of an action that has just begun.
+    pub(super) until: Option<Ns>,
+}
+
+impl Change {
+    /// What is to be undone of an action that has begun.
+    pub(super) fn undo(&self) -> Option<Undo> {
+        (self.outcome == Outcome::Begun).then(|| Undo {
+            action: self.name.clone(),
+            at_ns: self.at,
+            until_ns: self.until,
+        })
+    }
+}
+
+/// A change, as the supervisor gets it.
+pub(super) struct Told {
+    pub(super) change: Change,
+    /// Dropped once the change is noted: an action is carried out only then.
+    _noted: Option<Sender<Infallible>>,
 }
 
 impl From<Change> for Mark {
     fn from(change: Change) -> Self {
-        let Change { outcome, kind, name, planned, at, detail } = change;
+        let Change { outcome, kind, name, planned, at, detail, .. } = change;
         let due = num::f64_of(planned) / 1e9;
         let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
         Self {
@@ -234,7 +254,8 @@ impl<'t> Work<'t> {
             return;
         }
         let until = entry.until.map(|until| format!("to be undone at {:.3} s", num::f64_of(until) / 1e9));
-        self.happened(Outcome::Begun, &*entry.action, planned, until.unwrap_or_default());
+        let begun = self.change(Outcome::Begun, &*entry.action, planned, until.unwrap_or_default());
+        (self.report)(Change { until: entry.until, ..begun });
         self.open.push(Open { until: entry.until.unwrap_or(Ns::MAX), entry });
         let acted = self.open.last_mut().map(|open| guarded(|| open.entry.action.act()));
         let Some(open) = self.open.pop() else { return };
@@ -264,8 +285,13 @@ impl<'t> Work<'t> {
     }
 
     fn happened(&mut self, outcome: Outcome, action: &dyn Action, planned: Ns, detail: String) {
+        let change = self.change(outcome, action, planned, detail);
+        (self.report)(change);
+    }
+
+    fn change(&self, outcome: Outcome, action: &dyn Action, planned: Ns, detail: String) -> Change {
         let (kind, name) = (action.kind(), action.name());
-        (self.report)(Change { outcome, kind, name, planned, at: self.time.now(), detail });
+        Change { outcome, kind, name, planned, at: self.time.now(), detail, until: None }
     }
 }
 
@@ -301,6 +327,20 @@ impl Time for RunTime {
     }
 }
 
+/// How long an action waits until it is noted that it begins. A supervisor looks every 20 ms.
+const NOTED_WITHIN: Duration = Duration::from_millis(100);
+
+/// Tells the supervisor of a change, and waits until it is noted that an action begins.
+fn tell(to: &Sender<Told>, change: Change) {
+    let (noted, heard) = channel::<Infallible>();
+    let waits = change.outcome == Outcome::Begun;
+    // Without a supervisor, nothing reads the reports.
+    let sent = to.send(Told { change, _noted: waits.then_some(noted) });
+    if waits && sent.is_ok() {
+        let _ = heard.recv_timeout(NOTED_WITHIN);
+    }
+}
+
 /// How long the end of a run waits for actions to be undone.
 const UNDONE_WITHIN: Duration = Duration::from_secs(10);
 
@@ -308,7 +348,7 @@ const UNDONE_WITHIN: Duration = Duration::from_secs(10);
 pub(super) struct AgendaThread {
     /// Never used to send: dropping it signals the end.
     end: Option<Sender<Infallible>>,
-    changes: Inbox<Change>,
+    changes: Inbox<Told>,
     thread: Option<JoinHandle<()>>,
     ending: Ending,
 }
@@ -324,15 +364,14 @@ impl AgendaThread {
         let (end, wanted) = channel();
         let thread = Builder::new().name("agenda".into()).spawn(move || {
             let time = RunTime { clock, end: wanted };
-            // Without a supervisor, nothing reads the reports.
-            let report = &mut |change| drop(sender.send(change));
+            let report = &mut |change| tell(&sender, change);
             Work::new(agenda, origin, &time, report).carry_out();
         })?;
         Ok(Self { end: Some(end), changes, thread: Some(thread), ending })
     }
 
     /// Returns the changes since the last call.
-    pub(super) fn happened(&self) -> impl Iterator<Item = Change> {
+    pub(super) fn happened(&self) -> impl Iterator<Item = Told> {
         self.changes.try_iter()
     }
 

@@ -79,6 +79,7 @@ impl AroundFaults {
             refused: 0,
             unconfirmed: 0,
             unsent: 0,
+            resent: 0,
         };
         SentAround {
             segments: BySteps::new(&self.segments, calendar, part),
@@ -116,6 +117,8 @@ struct SentPart {
     refused: u64,
     unconfirmed: u64,
     unsent: u64,
+    /// Sent more than once.
+    resent: u64,
 }
 
 impl SentAround {
@@ -159,6 +162,7 @@ impl SentAround {
             return;
         }
         let Some((part, _)) = self.segments.of(intended) else { return };
+        part.resent += u64::from(ack.tries.copies > 1);
         match ack.outcome {
             Answer::Stored { .. } => part.sent.acked(intended, sent, ack.at),
             Answer::Refused(_) => part.refused += 1,
@@ -382,7 +386,7 @@ impl<'a> Seen<'a> {
             refused: sum(|part| part.refused),
             unconfirmed: sum(|part| part.unconfirmed),
             unsent: sum(|part| part.unsent),
-            resent: 0,
+            resent: sum(|part| part.resent),
             publishing,
             groups,
             recovered,

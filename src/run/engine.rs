@@ -1,11 +1,12 @@
 //! The engine: takes a plan and a bus through the phases of a run, and ends the run in order whatever stops it.
 
+use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use crate::bus::{Bus, BusFacts};
 use crate::host::facts::Facts;
 use crate::market::RunIdentity;
-use crate::plan::Ns;
+use crate::plan::{Ns, Plan};
 use crate::record::{self, End, PhaseName, Record};
 use crate::topology::Subscriptions;
 use crate::verdict::{Curtailment, judged};
@@ -18,14 +19,15 @@ use super::control::Control;
 use super::crew::Crew;
 use super::ending::{self, SETTLING_NS};
 use super::events::Observer;
-use super::faults::Scene;
+use super::faults::{Means, Scene};
 use super::identity::run_identity;
 use super::job::{Broker, Job, RunError};
 use super::log::RunLog;
 use super::machine::MachineWatch;
 use super::parts::Parts;
-use super::prepare::prepare;
+use super::prepare::{Prepared, prepare};
 use super::rows::RowMaker;
+use super::seat::{Orders, Roster, Staff};
 use super::shared::Calendar;
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 use super::threads::Threads;
@@ -61,7 +63,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let (reports, inbox) = channel();
 
     let mut crew = Threads::new(plan, clock, run_identity.clone(), reports);
-    let mut bus = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
+    let Prepared { mut bus, orders } = prepare(&job, bus, &mut crew, &subscriptions, &broker)?;
     let facts = bus.facts().clone();
     let calendar = Calendar::planned(plan, clock.unix_ns_at_epoch(), clock.now());
 
@@ -72,8 +74,12 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         return Ok(record);
     }
     // A redelivery is due after `ack_wait`, and a busy broker may be a little late.
-    let (server, names) = ((broker.server.take(), broker.step_down.take()), bus.names());
-    let scene = Scene::begin(plan, server, &names, clock, calendar.measure_start, &mut agenda)?;
+    let means = Means {
+        server: broker.server.take(),
+        step_down: broker.step_down.take(),
+        staff: staff(plan, &bus, orders),
+    };
+    let scene = Scene::begin(plan, means, &bus.names(), clock, calendar.measure_start, &mut agenda)?;
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
     let backlog = by_fault::backlog(plan, &subscriptions, calendar);
@@ -88,6 +94,13 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         carry_out(&job, &mut crew, supervisor, &BeforeLoad { run: run_identity, calendar, subscriptions })?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
+}
+
+/// Returns what acts on the members of a plan with such faults, on a bus that can replace them.
+fn staff<B: Bus>(plan: &Plan, bus: &B, orders: Orders<B::Member>) -> Option<Arc<dyn Staff>> {
+    let wanted = plan.faults.iter().any(|fault| fault.action.is_of_members());
+    let successors = bus.successors().filter(|_| wanted)?;
+    Some(Arc::new(Roster::new(orders, successors)))
 }
 
 /// Ends a crew that has sent no load. A group that still has members cannot be removed from every bus.

@@ -2,7 +2,7 @@
 
 use crate::measure::Counters;
 use crate::plan::Plan;
-use crate::record::{Mark, Phase, PhaseName, Record, Rows};
+use crate::record::{Mark, Phase, PhaseName, Record, Rows, Undo};
 
 /// An event that an observer may show or store.
 #[derive(Debug, Clone, Copy)]
@@ -36,6 +36,8 @@ pub enum Event<'a> {
     Second(&'a Rows),
     /// A mark was recorded.
     Mark(&'a Mark),
+    /// Something on the surroundings of the run is about to be changed: it is done once the observers have returned.
+    Undo(&'a Undo),
 }
 
 /// Receives the engine's events.

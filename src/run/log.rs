@@ -3,7 +3,7 @@
 use crate::bus::BusSample;
 use crate::measure::Counters;
 use crate::plan::Ns;
-use crate::record::{CURTAILED, End, Made, Mark, Phase, PhaseName, Record, Rows};
+use crate::record::{CURTAILED, End, Made, Mark, Phase, PhaseName, Record, Rows, Undo};
 
 use super::events::{Event, Observer};
 use super::marks::Marks;
@@ -49,6 +49,11 @@ impl<'o, 'p> RunLog<'o, 'p> {
 
     pub(super) fn mark(&mut self, at_ns: Ns, kind: &str, detail: &str) {
         self.keep(Mark { at_ns, kind: kind.to_owned(), detail: detail.to_owned() });
+    }
+
+    /// Notifies the observers of what is to be undone.
+    pub(super) fn undo(&mut self, undo: &Undo) {
+        self.notify(&Event::Undo(undo));
     }
 
     /// Records a mark, unless there are too many of its kind.

@@ -9,6 +9,7 @@ use crate::measure::outage_bytes;
 use crate::num;
 use crate::plan::{Content, Plan, Storage};
 
+use super::audit::STRETCH;
 use super::by_fault;
 use super::by_step::histograms;
 
@@ -158,6 +159,22 @@ impl<'a> Numbers<'a> {
         each.saturating_mul(self.members.max(u64::from(bus.audit)))
     }
 
+    /// The readers of an audit of every copy: their connections, what each of them has asked for, and what waits of each copy to be
+    /// compared with the others.
+    fn readers_of_copies(&self) -> u64 {
+        const BATCH: u64 = 1000;
+        const CONNECTION: u64 = 256 << 10;
+        /// An event that waits, in a list that doubles.
+        const HELD: u64 = 2 * 80;
+        let bus = &self.plan.bus;
+        if !bus.audit || self.batching() || bus.replicas < 2 {
+            return 0;
+        }
+        let asked_for = (2 * bus.fitting(self.event).min(BATCH)).min(self.events).saturating_mul(self.event);
+        let waits = (STRETCH + BATCH).min(self.events) * HELD;
+        u64::from(bus.replicas).saturating_mul(CONNECTION + Self::roomy(asked_for) + waits)
+    }
+
     /// Ledgers of generators and groups, prices of symbols, subjects.
     fn ledgers(&self) -> u64 {
         let (plan, keys) = (self.plan, self.keys);
@@ -271,6 +288,7 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
         part("the simulated server", "load.duration", numbers.simulated());
     } else {
         part("events that are asked for", "bus.buffer_bytes", numbers.asked_for());
+        part("readers of copies", "bus.replicas", numbers.readers_of_copies());
         part("connections", "load.generators", numbers.clients());
     }
     part("ledgers", "market.symbols", numbers.ledgers());
@@ -372,6 +390,22 @@ mod tests {
         let ten = 10 * (900 << 10);
         let open = of(&plan, "events that are open");
         assert!((ten..8 * ten).contains(&open), "{open}");
+    }
+
+    #[test]
+    fn an_audit_of_every_copy_has_a_reader_for_each() {
+        let mut plan = plan();
+        assert_eq!(of(&plan, "readers of copies"), 0, "a single copy is one log");
+        plan.bus.replicas = 3;
+        let three = of(&plan, "readers of copies");
+        // What was measured of 3 copies of small events is 6 to 8 MB.
+        assert!((6_000_000..10_000_000).contains(&three), "{three}");
+        plan.bus.replicas = 5;
+        assert_eq!(of(&plan, "readers of copies"), three / 3 * 5);
+        plan.bus.audit = false;
+        assert_eq!(of(&plan, "readers of copies"), 0);
+        (plan.bus.audit, plan.bus.kind) = (true, crate::plan::BusKind::Kafka);
+        assert_eq!(of(&plan, "readers of copies"), 0, "its log is read once");
     }
 
     #[test]

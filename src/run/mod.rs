@@ -29,6 +29,7 @@ mod prepare;
 mod ready;
 mod receiver;
 mod rows;
+mod seat;
 mod shared;
 pub mod simulated;
 mod supervisor;

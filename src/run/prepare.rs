@@ -12,6 +12,7 @@ use crate::topology::Subscriptions;
 
 use super::job::{Broker, Job, RunError};
 use super::ready::{Groups, ready};
+use super::seat::Orders;
 use super::threads::Threads;
 
 /// Interval between two checks of the broker.
@@ -30,6 +31,12 @@ enum Connected<B: Bus> {
     Failed(BusError),
 }
 
+/// A bus on which every group receives every topic that it subscribes to, and where to send orders for its members.
+pub(super) struct Prepared<B: Bus> {
+    pub(super) bus: B,
+    pub(super) orders: Orders<B::Member>,
+}
+
 /// Returns the bus and a connected crew in which every group receives every topic that it subscribes to.
 ///
 /// # Errors
@@ -40,16 +47,17 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     crew: &mut Threads<B::Publisher>,
     subscriptions: &Subscriptions,
     broker: &Broker,
-) -> Result<B, RunError> {
+) -> Result<Prepared<B>, RunError> {
     let (plan, options) = (job.plan, job.options);
     let (messages, inbox) = channel();
     let connected_for = plan.clone();
     // A client that waits for a dead broker cannot be stopped: its thread is left to its own timeouts.
     Builder::new().name("provision".into()).spawn(move || connect(bus, &connected_for, &messages))?;
+    let mut orders = Vec::new();
     let (mut bus, mut publishers) = loop {
         match inbox.recv_timeout(LOOK_EVERY) {
             Ok(Connected::Members(group, members)) => {
-                crew.start_group(group, subscriptions.group(group), members)?;
+                orders.push(crew.start_group(group, subscriptions.group(group), members)?);
             }
             Ok(Connected::Done(bus, publishers)) => break (*bus, publishers),
             Ok(Connected::Failed(error)) => return Err(death(broker).unwrap_or_else(|| error.into())),
@@ -74,7 +82,7 @@ pub(super) fn prepare<B: Bus + Send + 'static>(
     match proven {
         Ok(()) => {
             crew.publishers = publishers;
-            Ok(bus)
+            Ok(Prepared { bus, orders })
         }
         Err(error) => {
             if !matches!(error, RunError::BrokerDied { .. }) {

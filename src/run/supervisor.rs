@@ -238,8 +238,11 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
     }
 
     fn note_agenda(&mut self) {
-        for happening in self.agenda.happened() {
-            self.log.keep(happening.into());
+        for told in self.agenda.happened() {
+            if let Some(undo) = told.change.undo() {
+                self.log.undo(&undo);
+            }
+            self.log.keep(told.change.into());
         }
     }
 

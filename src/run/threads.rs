@@ -18,8 +18,18 @@ use super::crew::{Crew, Ended};
 use super::generator::{Generated, Generator};
 use super::receiver::{Received, Receiver};
 use super::rows::Report;
+use super::seat::{Order, Seat};
 use super::shared::{Calendar, GroupSignals, Switches};
 use super::workers::{self, MemberContext, ToGroup};
+
+/// A place for each member, and where to send orders, if any are to be given.
+fn seats<M: Member>(members: Vec<M>, replaced: bool) -> (Vec<Seat<M>>, Vec<Sender<Order<M>>>) {
+    if replaced {
+        members.into_iter().map(Seat::open).unzip()
+    } else {
+        (members.into_iter().map(Seat::of).collect(), Vec::new())
+    }
+}
 
 struct GroupThreads {
     /// Enters the readings in the ledger.
@@ -65,14 +75,16 @@ impl<P: Publisher + 'static> Threads<P> {
     }
 
     /// Starts the threads of a group: one for a single member; otherwise one for each member and one for the
-    /// ledger.
+    /// ledger. Returns where to send orders for each member, if the plan has faults of members.
     pub(super) fn start_group<M: Member + 'static>(
         &mut self,
         group: usize,
         subscribed: TopicSet,
-        mut members: Vec<M>,
-    ) -> std::io::Result<()> {
-        let Some(reports) = self.reports.clone() else { return Ok(()) };
+        members: Vec<M>,
+    ) -> std::io::Result<Vec<Sender<Order<M>>>> {
+        let Some(reports) = self.reports.clone() else { return Ok(Vec::new()) };
+        let (mut members, orders) =
+            seats(members, self.plan.faults.iter().any(|fault| fault.action.is_of_members()));
         let signals = Arc::clone(&self.signals[group]);
         let receiver = Receiver::new(&self.plan, group, subscribed, signals, Arc::clone(&self.switches));
         let context = MemberContext {
@@ -91,7 +103,7 @@ impl<P: Publisher + 'static> Threads<P> {
                 .name(name)
                 .spawn(move || workers::receive_alone(member, receiver, &context))?;
             self.groups.push(GroupThreads { ledger, members: Vec::new() });
-            return Ok(());
+            return Ok(orders);
         }
         let (batches, from_members) = channel();
         let (mut threads, mut back) = (Vec::new(), Vec::new());
@@ -109,7 +121,7 @@ impl<P: Publisher + 'static> Threads<P> {
             .name(name)
             .spawn(move || workers::receive_together(receiver, &context, &from_members, &back))?;
         self.groups.push(GroupThreads { ledger, members: threads });
-        Ok(())
+        Ok(orders)
     }
 
     /// Waits for the generators and merges their ledgers.

@@ -15,7 +15,7 @@ pub(super) fn check(
     asked: &Asked,
 ) -> Result<(), SessionError> {
     for fault in &plan.faults {
-        let Some(refusal) = refusal(plan, fault, site, product) else { continue };
+        let Some(refusal) = refusal(plan, fault, site, product, asked) else { continue };
         return Err(SessionError::Asked(format!(
             "fault `{}` ({}): {refusal}; leave it out (`--set 'faults=[]'` for a run without faults)",
             fault.name,
@@ -34,23 +34,19 @@ pub(super) fn check(
 }
 
 /// Why a fault cannot be injected there, and where it can.
-fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Option<String> {
+fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked: &Asked) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
-    if action.is_of_links() || action.is_of_members() {
-        return Some("this version injects no faults of links and members".to_owned());
+    if action.is_of_links() {
+        return Some("this version injects no faults of links".to_owned());
     }
-    if action == Action::StepDown && fault.target == Some(Target::MetaLeader) {
-        return Some("in this version only the leader of the run's stream steps down".to_owned());
+    if fault.is_of_the_meta_leader() && matches!(site, Site::Processes) && asked.open {
+        return Some("the system account needs a password; leave --open out".to_owned());
     }
-    if !plan.cluster.is_single()
-        && product.kind.product().partitioned
-        && let Some(role) = fault.target.as_ref().filter(|target| is_of_a_partition(target))
-    {
-        return Some(format!(
-            "this version does not find the `{role}` of a cluster of {}; take `meta-leader`, `any` or `node-1`",
-            product.title()
-        ));
+    if fault.is_of_the_meta_leader() && matches!(site, Site::Container) {
+        return Some(
+            "tickgate starts a single container, and a single server has no `meta-leader`".to_owned(),
+        );
     }
     match site {
         Site::Simulated => {
@@ -69,11 +65,6 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Opt
         Site::Elsewhere(label) if action == Action::StepDown => elsewhere(plan, fault, label, product),
         Site::Processes | Site::Container | Site::Elsewhere(_) => None,
     }
-}
-
-/// Returns whether a role needs to know who leads what is in the store.
-const fn is_of_a_partition(target: &Target) -> bool {
-    matches!(target, Target::StreamLeader | Target::ConsumerLeader(_) | Target::Follower | Target::Connected)
 }
 
 /// On a bus of others only the run's own stream may lose its leader.
@@ -137,25 +128,25 @@ mod tests {
 
     #[test]
     fn each_place_has_its_faults() {
-        use Action::{Kill, Restart, Stop};
+        use Action::{CrashMember, Kill, Restart, RestartGroup, Stop};
         let possible = |at: &str, kind: BusKind| -> Vec<Action> {
             let target = Target::StreamLeader;
             ALL.into_iter()
                 .filter(|action| resolved(at, true, kind, fault(*action, target.clone())).is_ok())
                 .collect()
         };
-        let processes: Vec<Action> =
-            ALL.into_iter().filter(|action| !action.is_of_links() && !action.is_of_members()).collect();
+        let processes: Vec<Action> = ALL.into_iter().filter(|action| !action.is_of_links()).collect();
         assert_eq!(possible("local", BusKind::Nats), processes);
-        let few = [Action::StepDown];
+        let members = [Action::CrashMember, Action::RestartGroup];
+        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);
         }
         assert_eq!(possible("sim", BusKind::Nats), []);
         if cfg!(feature = "kafka") {
-            assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart]);
-            assert_eq!(possible("kafka://h:1", BusKind::Kafka), []);
+            assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart, CrashMember, RestartGroup]);
+            assert_eq!(possible("kafka://h:1", BusKind::Kafka), members);
             let mut plan = base(1);
             (plan.bus.kind, plan.cluster.nodes) = (BusKind::Kafka, 3);
             let of = |target: Target| {
@@ -163,8 +154,9 @@ mod tests {
                 let asked = Asked { at: Some("local".into()), ..Asked::default() };
                 Choice::resolve(&asked, &plan, &|_| None).map(|_| ()).map_err(|error| error.to_string())
             };
-            assert!(of(Target::Follower).unwrap_err().contains("does not find the `follower` of a cluster"));
-            assert_eq!(of(Target::MetaLeader), Ok(()));
+            for role in [Target::StreamLeader, Target::MetaLeader, Target::Follower, Target::Connected] {
+                assert_eq!(of(role.clone()), Ok(()), "{role}");
+            }
         }
     }
 
@@ -175,7 +167,7 @@ mod tests {
         };
         let links = said("local", true, Action::Partition, Target::Any);
         assert!(
-            links.contains("fault `x` (partition of any): this version injects no faults of links and"),
+            links.contains("fault `x` (partition of any): this version injects no faults of links"),
             "{links}"
         );
         let kill = said("nats://h:1", true, Action::Kill, Target::Any);
@@ -183,10 +175,14 @@ mod tests {
             kill.contains("did not start the servers of nats://h:1") && kill.contains("`--broker local`"),
             "{kill}"
         );
-        for at in ["nats://h:1", "local"] {
-            let meta = said(at, true, Action::StepDown, Target::MetaLeader);
-            assert!(meta.contains("only the leader of the run's stream"), "{meta}");
-        }
+        let meta = said("nats://h:1", true, Action::StepDown, Target::MetaLeader);
+        assert!(meta.contains("only the leader of the run's own stream may step down"), "{meta}");
+        let meta = fault(Action::StepDown, Target::MetaLeader);
+        assert_eq!(resolved("local", true, BusKind::Nats, meta.clone()), Ok(()));
+        let asked = Asked { at: Some("local".into()), open: true, ..Asked::default() };
+        let plan = crate::plan::Plan { faults: vec![meta], ..base(1) };
+        let open = Choice::resolve(&asked, &plan, &|_| None).unwrap_err().to_string();
+        assert!(open.contains("needs a password; leave --open out"), "{open}");
         let flag = said("nats://h:1", false, Action::StepDown, Target::StreamLeader);
         assert!(flag.contains("--allow-faults") && flag.contains("--set 'faults=[]'"), "{flag}");
         assert!(

@@ -67,6 +67,7 @@ impl Observer for Keeping<'_> {
             }),
             Event::PhaseEnded(phase) => self.write(&Line::Phase((*phase).clone())),
             Event::Second(rows) => self.write(&Line::Second((*rows).clone())),
+            Event::Undo(undo) => self.write_clean(&Line::Undo((*undo).clone())),
             Event::Mark(mark) => self.write_clean(&Line::Mark((*mark).clone())),
             Event::Planned { .. }
             | Event::Note(_)

@@ -15,7 +15,7 @@ use crate::bus::secret::Secret;
 use crate::bus::{BusError, Model};
 use crate::market;
 use crate::num;
-use crate::plan::{Action, Compression, Plan, Storage};
+use crate::plan::{Action, Compression, Fault, Plan, Storage};
 use crate::record::Record;
 use crate::run;
 
@@ -39,7 +39,8 @@ impl Target for nats::Target {
         let job = going.job;
         if job.plan.faults.iter().any(|fault| fault.action == Action::StepDown) {
             let target = self.clone();
-            going.broker.step_down = Some(Box::new(move |asset| step_down(&target, asset)));
+            let system = going.broker.server.is_some().then(|| system(self)).flatten();
+            going.broker.step_down = Some(Box::new(move |asset| step_down(&target, system.as_ref(), asset)));
         }
         let setup = Setup {
             plan: job.plan,
@@ -66,13 +67,25 @@ impl Target for nats::Target {
     }
 }
 
-/// Makes the leader of a stream or a consumer step down; that of the cluster only for a user of the system account.
-fn step_down(target: &nats::Target, asset: &Asset) -> Result<[String; 2], String> {
+/// Returns the target for the system account of a server that tickgate started.
+fn system(own: &nats::Target) -> Option<nats::Target> {
+    let Auth::User { password, .. } = &own.auth else { return None };
+    let user = Password::SYSTEM_USER.to_owned();
+    Some(nats::Target { auth: Auth::User { user, password: password.clone() }, ..own.clone() })
+}
+
+/// Makes the leader of a stream or a consumer step down; that of the cluster only as a user of the system account.
+fn step_down(
+    target: &nats::Target,
+    system: Option<&nats::Target>,
+    asset: &Asset,
+) -> Result<[String; 2], String> {
     let (kind, name) = match asset {
         Asset::Stream(stream) => ("STREAM", stream.clone()),
         Asset::Consumer { stream, name } => ("CONSUMER", format!("{stream}.{name}")),
         Asset::Meta => {
-            return Err("only the system account may make the cluster's leader step down".to_owned());
+            let system = system.ok_or("only the system account may make the cluster's leader step down")?;
+            return nats::step_down_meta(system).map_err(|error| error.to_string());
         }
     };
     nats::step_down(target, kind, &name).map_err(|error| error.to_string())
@@ -100,6 +113,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     if plan.faults.iter().any(|fault| fault.action == Action::LameDuck) {
         config.extra.push_str(LAME_DUCK);
     }
+    config.system = plan.faults.iter().any(Fault::is_of_the_meta_leader);
     let server: Box<dyn Server> = if plan.cluster.is_single() {
         Box::new(LocalNats::start(config)?)
     } else {

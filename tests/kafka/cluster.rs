@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use tickgate::broker::{Entry, KafkaCluster, KafkaConfig, Password, Server as _, locate_kafka};
+use tickgate::broker::{Asset, Entry, KafkaCluster, KafkaConfig, Password, Server as _, locate_kafka};
 use tickgate::host::resources::Process;
 use tickgate::plan::Size;
 
@@ -30,7 +30,7 @@ fn it_survives_a_node_and_takes_it_back_and_leaves_nothing() {
     );
     let addresses: Vec<&str> = nodes.iter().map(|node| node.address.as_str()).collect();
     assert_eq!(cluster.url(), format!("kafka://{}", addresses.join(",")));
-    let claims = |cluster: &KafkaCluster, node: usize| cluster.probes()[node].claims();
+    let claims = |cluster: &KafkaCluster, node: usize| cluster.probes()[node].claims(&[Asset::Meta]);
     let leader = claims(&cluster, 0).unwrap()[0].leader.clone();
     assert!((0..3).all(|node| claims(&cluster, node).unwrap()[0].leader == leader), "all see {leader}");
 

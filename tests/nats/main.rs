@@ -7,6 +7,7 @@ mod copies;
 mod driver;
 mod faults;
 mod local_broker;
+mod member_faults;
 mod monitor;
 mod retry;
 #[path = "../support/mod.rs"]

@@ -167,24 +167,37 @@ fn a_fault_that_did_not_go_as_planned_shows_nothing() {
 }
 
 #[test]
-fn the_case_of_a_fault_fails_with_an_objective_on_its_scope() {
+fn a_missed_objective_on_the_scope_of_a_fault_is_one_failure() {
     let mut record = faulted::three();
     let (mut objective, mut result): (Objective, _) =
         (record.plan.objectives[0].clone(), record.objectives[0].clone());
     objective.scope = Scope { when: When::Fault("frozen".into()), ..Scope::default() };
     (result.name, result.verdict) = ("fault.frozen.latency.p99".into(), Verdict::Fail);
     record.plan.objectives.push(objective);
-    record.objectives.push(result.clone());
+    record.objectives.push(result);
     record.verdict = Verdict::Fail;
-    let case = |record: &Record| {
-        let junit = file(record, "junit.xml");
-        part(&junit, "<testcase name=\"fault frozen", "</testcase>").to_owned()
-    };
-    assert!(case(&record).contains("<failure message=\"missed: fault.frozen.latency.p99\""));
-    record.objectives.last_mut().unwrap().verdict = Verdict::Inconclusive;
-    assert!(case(&record).contains("<error message=\"cannot be judged: fault.frozen.latency.p99\""));
+    let count = |record: &Record, what: &str| file(record, "junit.xml").matches(what).count();
+    let failures = |record: &Record| count(record, "<failure") + count(record, "<error");
+    let with = failures(&record);
+    assert_eq!(count(&record, "<failure message=\"fault.frozen.latency.p99:"), 1);
     record.objectives.last_mut().unwrap().verdict = Verdict::Pass;
-    assert!(!case(&record).contains("message="));
+    assert_eq!(with - failures(&record), 1);
+    let junit = file(&record, "junit.xml");
+    assert!(!part(&junit, "<testcase name=\"fault frozen", "</testcase>").contains("message="));
+}
+
+#[test]
+fn the_scopes_have_figures_in_the_files_for_machines() {
+    let record = faulted::three();
+    let metrics = file(&record, "metrics.om");
+    let of_scopes: Vec<&str> = metrics.lines().filter(|line| line.contains("tickgate_scope_")).collect();
+    insta::assert_snapshot!("metrics_scopes", of_scopes.join("\n"));
+    assert_eq!(of_scopes.iter().filter(|line| line.starts_with("# TYPE")).count(), 3);
+    insta::assert_snapshot!("scopes_csv", file(&record, "scopes.csv"));
+    let mut without = record.clone();
+    without.faults.scopes.clear();
+    assert!(!file(&without, "metrics.om").contains("tickgate_scope_"));
+    assert!(!files(&without).iter().any(|(name, _)| name == "scopes.csv"));
 }
 
 /// Do the elements of an SVG or a page end in the order in which they begin?

@@ -144,7 +144,8 @@ fn the_summary_for_a_terminal_fits_eighty_columns() {
 }
 
 /// What no program takes for markup.
-const NOT_MARKUP: [&str; 4] = ["timeline.csv", "metrics.om", "metrics-gitlab.txt", "latency.hlog"];
+const NOT_MARKUP: [&str; 5] =
+    ["timeline.csv", "scopes.csv", "metrics.om", "metrics-gitlab.txt", "latency.hlog"];
 
 #[test]
 fn a_record_made_before_says_nothing_about_an_unknown_use_of_the_broker() {

@@ -43,7 +43,12 @@ pub fn plan(seconds: u64, faults: Vec<Fault>) -> Plan {
 /// Runs a plan on a broker of its own, with its stores below a folder.
 pub fn run(plan: &Plan, folder: &Path, interrupt: &Interrupt, observer: &mut dyn Observer) -> Record {
     let asked = Asked { at: Some("local".to_owned()), store: Some(folder.to_owned()), ..Asked::default() };
-    let choice = Choice::resolve(&asked, plan, &|_| None).unwrap();
+    run_at(&asked, plan, interrupt, observer)
+}
+
+/// Runs a plan where a command line says.
+pub fn run_at(asked: &Asked, plan: &Plan, interrupt: &Interrupt, observer: &mut dyn Observer) -> Record {
+    let choice = Choice::resolve(asked, plan, &|_| None).unwrap();
     let identity = Identity::new();
     let order = Order::new(&identity, Clock::start(), interrupt);
     session::run(plan, &choice, order, None, &mut [observer]).unwrap()

@@ -36,6 +36,7 @@ fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, Br
         max_file_store: config.max_file_store,
         sync: config.sync,
         entry: &config.entry,
+        system: false,
         cluster: None,
         theirs: None,
         extra: &config.extra,

@@ -3,6 +3,8 @@
 mod cluster;
 mod locate;
 mod quorum;
+mod roles;
+mod wire;
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -16,6 +18,7 @@ use base64::Engine as _;
 pub use cluster::KafkaCluster;
 pub use locate::{Kafka, KafkaPlaces, MIN_JAVA, TESTED_KAFKA, locate_kafka};
 use quorum::Leader;
+use wire::Connection;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
@@ -24,6 +27,7 @@ use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
 use super::roles::{Asset, Claim, Probe};
 use super::server::{Deed, Node, Server, only};
+use crate::bus::kafka_topics::PRODUCERS;
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
 
@@ -398,11 +402,20 @@ impl KafkaEndpoint {
         if !self.answers() {
             return Err("does not answer".to_owned());
         }
+        let leader = self.connect().and_then(|mut node| quorum::leader(&mut node));
+        leader.map_err(|error| format!("sees no controller ({error})"))
+    }
+
+    fn connect(&self) -> std::io::Result<Connection> {
         let password = match &self.entry {
             Entry::Open => None,
             Entry::Password(password) => Some(password),
         };
-        quorum::leader(self.address, password).map_err(|error| format!("sees no controller ({error})"))
+        Connection::open(self.address, password)
+    }
+
+    fn monitored(&self, problem: impl ToString) -> BrokerError {
+        BrokerError::Monitor { url: self.address.to_string(), problem: problem.to_string() }
     }
 }
 
@@ -411,24 +424,42 @@ impl Probe for KafkaEndpoint {
         &self.name
     }
 
-    fn claims(&self) -> Result<Vec<Claim>, BrokerError> {
+    fn claims(&self, of: &[Asset]) -> Result<Vec<Claim>, BrokerError> {
         // A single node leads everything. With TLS the question cannot be asked.
         if self.name == NAME || !self.plain {
             return Ok(Vec::new());
         }
-        let leader = self
-            .leader()
-            .map_err(|problem| BrokerError::Monitor { url: self.address.to_string(), problem })?;
-        Ok(vec![Claim {
-            by: self.name.clone(),
-            asset: Asset::Meta,
-            leader: format!("{NAME}-{}", leader.id),
-            since: None,
-        }])
+        let mut node = self.connect().map_err(|error| self.monitored(error))?;
+        let wanted = of.iter().any(|asset| matches!(asset, Asset::Stream(_)));
+        let topics = if wanted { roles::topics(&mut node) } else { Ok(Vec::new()) };
+        let topics = topics.map_err(|error| self.monitored(error))?;
+        let named = |id: i32| format!("{NAME}-{id}");
+        let mut claims = Vec::new();
+        for asset in of {
+            let leader = match asset {
+                Asset::Meta => quorum::leader(&mut node).ok().map(|leader| leader.id),
+                Asset::Stream(topic) => {
+                    // A topic that a node does not know yet has no leader there.
+                    topics.iter().find(|of| of.name == *topic).and_then(roles::Topic::leader)
+                }
+                Asset::Consumer { name, .. } => roles::coordinator(&mut node, name).ok(),
+            };
+            let leader = leader.map_or_else(String::new, named);
+            claims.push(Claim { by: self.name.clone(), asset: asset.clone(), leader, since: None });
+        }
+        Ok(claims)
     }
 
+    /// A producer is connected to the nodes that lead partitions of its topics, and the run's are the only topics but Kafka's own.
     fn clients(&self) -> Result<Vec<String>, BrokerError> {
-        Ok(Vec::new())
+        if self.name == NAME || !self.plain {
+            return Ok(Vec::new());
+        }
+        let topics = self.connect().and_then(|mut node| roles::topics(&mut node));
+        let topics = topics.map_err(|error| self.monitored(error))?;
+        let led = topics.iter().filter(|topic| !topic.internal).flat_map(|topic| &topic.leaders);
+        let own = led.map(|(_, leader)| format!("{NAME}-{leader}")).any(|leader| leader == self.name);
+        Ok(if own { vec![PRODUCERS.to_owned()] } else { Vec::new() })
     }
 
     fn is_healthy(&self) -> bool {

@@ -1,23 +1,14 @@
-//! Asks a Kafka node who leads the cluster's own group: `DescribeQuorum`, after `SaslHandshake` and `SaslAuthenticate` where a
-//! password is required (KIP-595, KIP-152; the formats are those of the protocol guide).
+//! Asks a Kafka node who leads the cluster's own group: `DescribeQuorum` (KIP-595).
 //!
 //! The controller in an answer to `Metadata` is a random broker, so it says nothing.
 
-use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io;
 
-use super::super::entry::Password;
+use super::wire::{Connection, invalid, no_error};
 
-/// Most bytes of an answer.
-const LARGEST: u32 = 1 << 20;
-/// How long a node may take for one answer.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// The log of the group.
 const TOPIC: &[u8] = b"__cluster_metadata";
 
-const SASL_HANDSHAKE: i16 = 17;
-const SASL_AUTHENTICATE: i16 = 36;
 const DESCRIBE_QUORUM: i16 = 55;
 
 /// The leader of a cluster's own group, as a node sees it.
@@ -29,24 +20,12 @@ pub(in crate::broker) struct Leader {
     pub(in crate::broker) epoch: i32,
 }
 
-/// Asks the node at this address.
+/// Asks a node.
 ///
 /// # Errors
 /// When the node does not answer, refuses, or knows of no leader.
-pub(in crate::broker) fn leader(address: SocketAddr, password: Option<&Password>) -> io::Result<Leader> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
-    if let Some(password) = password {
-        let mut body = Vec::new();
-        short_text(&mut body, b"PLAIN");
-        no_error(&ask(&mut stream, SASL_HANDSHAKE, 1, &body)?)?;
-        let token = format!("\0{}\0{}", password.user(), password.text());
-        let mut body = length(token.len())?.to_be_bytes().to_vec();
-        body.extend(token.as_bytes());
-        no_error(&ask(&mut stream, SASL_AUTHENTICATE, 0, &body)?)?;
-    }
-    read_leader(&ask(&mut stream, DESCRIBE_QUORUM, 0, &question())?)
+pub(super) fn leader(node: &mut Connection) -> io::Result<Leader> {
+    read_leader(&node.ask(DESCRIBE_QUORUM, 0, &question())?)
 }
 
 /// The body of `DescribeQuorum` version 0, with the tags that end a flexible header before it.
@@ -62,56 +41,6 @@ fn question() -> Vec<u8> {
 const fn compact(length: usize) -> u8 {
     // All lengths that are sent are short.
     length.to_be_bytes()[size_of::<usize>() - 1] + 1
-}
-
-fn length(of: usize) -> io::Result<i32> {
-    i32::try_from(of).map_err(io::Error::other)
-}
-
-fn short_text(into: &mut Vec<u8>, text: &[u8]) {
-    into.extend([0, compact(text.len()) - 1]);
-    into.extend(text);
-}
-
-/// Sends a request and returns its answer, after the correlation ID.
-fn ask(stream: &mut TcpStream, key: i16, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
-    const CORRELATION: [u8; 4] = [0, 0, 0, 7];
-    const NO_CLIENT: [u8; 2] = [0xff, 0xff];
-    let mut request = Vec::new();
-    request.extend(key.to_be_bytes());
-    request.extend(version.to_be_bytes());
-    request.extend(CORRELATION);
-    request.extend(NO_CLIENT);
-    request.extend(body);
-    stream.write_all(&length(request.len())?.to_be_bytes())?;
-    stream.write_all(&request)?;
-    let mut size = [0; 4];
-    stream.read_exact(&mut size)?;
-    let size = u32::from_be_bytes(size);
-    if !(4..=LARGEST).contains(&size) {
-        return Err(invalid());
-    }
-    let mut answer = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-    stream.read_exact(&mut answer)?;
-    match answer.split_first_chunk() {
-        Some((&CORRELATION, rest)) => Ok(rest.to_vec()),
-        _ => Err(invalid()),
-    }
-}
-
-fn invalid() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "not an answer of a Kafka")
-}
-
-/// An answer that begins with an error number.
-fn no_error(answer: &[u8]) -> io::Result<()> {
-    match answer {
-        [0, 0, ..] => Ok(()),
-        [high, low, ..] => {
-            Err(io::Error::other(format!("error {} of Kafka's protocol", i16::from_be_bytes([*high, *low]))))
-        }
-        _ => Err(invalid()),
-    }
 }
 
 /// Reads the leader from an answer to `DescribeQuorum` version 0.

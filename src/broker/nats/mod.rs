@@ -66,6 +66,8 @@ pub struct LocalConfig {
     pub port: Option<u16>,
     /// Who may use the server.
     pub entry: Entry,
+    /// Whether the system account has a user, too, with the same password.
+    pub system: bool,
     /// User's server configuration, of which the server gets every applicable setting.
     pub theirs: Option<PathBuf>,
     /// Additional configuration in the server's syntax.
@@ -87,6 +89,7 @@ impl LocalConfig {
             needed: 0,
             port: None,
             entry,
+            system: false,
             theirs: None,
             extra: String::new(),
         }
@@ -303,6 +306,7 @@ impl LocalNats {
             max_file_store: self.config.max_file_store,
             sync: self.config.sync,
             entry: &self.config.entry,
+            system: self.config.system,
             cluster: self.cluster.as_ref(),
             theirs: self.theirs.as_ref(),
             extra: &format!("ports_file_dir: {}\n{}", quoted(&self.ports_directory())?, self.config.extra),

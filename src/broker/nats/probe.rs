@@ -18,7 +18,7 @@ impl Probe for NatsProbe {
         &self.name
     }
 
-    fn claims(&self) -> Result<Vec<Claim>, BrokerError> {
+    fn claims(&self, _: &[Asset]) -> Result<Vec<Claim>, BrokerError> {
         let assets: Assets = self.monitor.json("/jsz?accounts=1&streams=1&consumers=1")?;
         Ok(assets.claims(&self.name))
     }

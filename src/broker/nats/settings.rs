@@ -50,6 +50,8 @@ pub(in crate::broker) struct Settings<'a> {
     pub(in crate::broker) sync: Sync,
     /// Who may use the server.
     pub(in crate::broker) entry: &'a Entry,
+    /// Whether the system account has a user, too ([`Password::SYSTEM_USER`]).
+    pub(in crate::broker) system: bool,
     /// Place in a cluster; `None` for a single server.
     pub(in crate::broker) cluster: Option<&'a Membership>,
     /// User's server configuration, whose settings apply too.
@@ -76,6 +78,14 @@ impl Settings<'_> {
         };
         let authorization = match self.entry {
             Entry::Open => String::new(),
+            // A server with a list of users in one place looks for all of them in lists.
+            Entry::Password(password) if self.system => format!(
+                "authorization {{\n  users: [ {{ user: \"{user}\", password: \"{text}\" }} ]\n  timeout: 30\n}}\n\
+                 accounts {{ $SYS {{ users: [ {{ user: \"{system}\", password: \"{text}\" }} ] }} }}\n",
+                user = password.user(),
+                system = Password::SYSTEM_USER,
+                text = password.text(),
+            ),
             // By default a client has 2 s to authenticate after connecting: too little on a busy machine.
             Entry::Password(password) => format!(
                 "authorization {{\n  user: \"{}\"\n  password: \"{}\"\n  timeout: 30\n}}\n",
@@ -126,7 +136,7 @@ mod tests {
 
     #[test]
     fn a_password_is_asked_for_unless_the_server_is_open() {
-        let text = |entry: &Entry| {
+        let text = |entry: &Entry, system: bool| {
             let settings = Settings {
                 name: "n",
                 listen: "127.0.0.1:1",
@@ -135,18 +145,26 @@ mod tests {
                 max_file_store: 1,
                 sync: Sync::Default,
                 entry,
+                system,
                 cluster: None,
                 theirs: None,
                 extra: "",
             };
             settings.text().unwrap()
         };
-        let closed = text(&Entry::Password(Password::of("c0ffee")));
+        let closed = text(&Entry::Password(Password::of("c0ffee")), false);
         assert!(
             closed.contains("authorization {\n  user: \"tickgate\"\n  password: \"c0ffee\"\n"),
             "{closed}"
         );
-        assert!(!text(&Entry::Open).contains("authorization"));
+        assert!(!closed.contains("$SYS"), "{closed}");
+        let both = text(&Entry::Password(Password::of("c0ffee")), true);
+        assert!(both.contains("users: [ { user: \"tickgate\", password: \"c0ffee\" } ]"), "{both}");
+        assert!(
+            both.contains("$SYS { users: [ { user: \"tickgate-system\", password: \"c0ffee\" } ] }"),
+            "{both}"
+        );
+        assert!(!text(&Entry::Open, true).contains("authorization"));
     }
 
     #[test]

@@ -19,7 +19,9 @@ use super::names::Names;
 use super::progress::Progress;
 use super::rights;
 use super::throttle::INTERVAL_MS;
+use super::token::Tokens;
 use super::watch::{Watch, is_denial};
+use crate::bus::marks::Marks;
 use crate::bus::{BusError, Delivery, Member, environment};
 use crate::host::clock::Clock;
 use crate::num;
@@ -99,14 +101,19 @@ impl ConsumerContext for Seat {
     }
 }
 
-/// What a member needs from its run.
-pub(super) struct Setup<'a> {
+/// Makes the members of one place in a group, one after another.
+pub(super) struct Maker {
+    /// The name of the client.
+    pub(super) name: String,
     pub(super) config: ClientConfig,
-    pub(super) bus: &'a Bus,
+    pub(super) bus: Bus,
     pub(super) names: Arc<Names>,
     pub(super) progress: Arc<Progress>,
     pub(super) clock: Clock,
-    pub(super) watch: Watch,
+    pub(super) marks: Marks,
+    pub(super) tokens: Option<Tokens>,
+    pub(super) group: usize,
+    pub(super) member: u32,
 }
 
 /// One consumer inside a group.
@@ -127,14 +134,16 @@ pub struct KafkaMember {
     topic: usize,
 }
 
-impl KafkaMember {
-    /// Subscribes to the group's topics.
+impl Maker {
+    /// Makes a member, which subscribes to the group's topics.
     ///
     /// # Errors
     /// When the client cannot be created.
-    pub(super) fn join(setup: Setup<'_>, group: usize, member: u32) -> Result<Self, BusError> {
-        let Setup { mut config, bus, names, progress, clock, watch } = setup;
-        settings(&mut config, bus, names.group(group));
+    pub(super) fn make(&self) -> Result<KafkaMember, BusError> {
+        let Self { bus, names, progress, clock, group, member, .. } = self;
+        let watch = Watch::new(self.marks.of(self.name.clone()), self.tokens.clone());
+        let mut config = self.config.clone();
+        settings(&mut config, bus, names.group(*group));
         if names.attached() {
             // An open transaction of another publisher must not hold the run's events back.
             config.set("isolation.level", "read_uncommitted");
@@ -142,9 +151,9 @@ impl KafkaMember {
         let acks = bus.ack != AckMode::None;
         let seat = Seat {
             watch,
-            names: Arc::clone(&names),
-            progress: Arc::clone(&progress),
-            member,
+            names: Arc::clone(names),
+            progress: Arc::clone(progress),
+            member: *member,
             paused: AtomicBool::new(false),
         };
         let wrong = |error: KafkaError| {
@@ -152,16 +161,16 @@ impl KafkaMember {
         };
         let consumer = BaseConsumer::from_config_and_context(&config, seat).map_err(wrong)?;
         consumer.context().watch.log_in(consumer.client());
-        let topics = names.subscribed(group);
+        let topics = names.subscribed(*group);
         if !topics.is_empty() {
             consumer.subscribe(&topics).map_err(wrong)?;
         }
         let deaf = topics.is_empty();
-        Ok(Self {
+        Ok(KafkaMember {
             consumer: Some(consumer),
-            names,
-            progress,
-            clock,
+            names: Arc::clone(names),
+            progress: Arc::clone(progress),
+            clock: *clock,
             acks,
             deaf,
             held: false,
@@ -169,7 +178,9 @@ impl KafkaMember {
             topic: 0,
         })
     }
+}
 
+impl KafkaMember {
     /// Resumes its partitions once the group is balanced.
     fn resume(&self, consumer: &BaseConsumer<Seat>) {
         let seat = consumer.context();
@@ -267,6 +278,13 @@ impl Member for KafkaMember {
             Err(error) => {
                 consumer.context().watch.mark("broker-error", &format!("cannot let a backlog grow: {error}"));
             }
+        }
+    }
+
+    fn crash(mut self) {
+        if let Some(consumer) = self.consumer.take() {
+            self.progress.seat(consumer.context().member, None);
+            super::crash(consumer);
         }
     }
 }

@@ -22,6 +22,7 @@ mod throttle;
 mod token;
 mod watch;
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ use rdkafka::admin::AdminClient;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::{ClientContext, Offset};
+use rdkafka::{ClientContext, Offset, bindings};
 use tokio::runtime::Runtime;
 
 pub use access::{Access, OAuth, Pem, Sasl, TlsFiles, Trust, jaas, properties};
@@ -41,15 +42,17 @@ pub use target::Target;
 
 use self::audit::{Audit, Ends};
 use self::like::Reader;
+use self::member::Maker;
 use self::names::Names;
 use self::progress::Progress;
 use self::provision::{Admin, Made, explain};
 use self::token::Tokens;
 use self::watch::Watch;
 use crate::bus::kafka_model::TopicModel;
+use crate::bus::kafka_topics;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, environment};
+use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Successors, environment};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Plan};
@@ -123,6 +126,27 @@ fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
         let _ = done.send(());
     };
     if std::thread::Builder::new().name("goodbye".to_owned()).spawn(work).is_ok() {
+        let _ = ended.recv_timeout(GOODBYE);
+    }
+}
+
+/// Ends a consumer as a crash of its process does: nothing is committed, and its group learns of it only by its silence.
+/// Returns when its connections are closed, or after [`GOODBYE`].
+fn crash<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
+    // Its end would take leave of the group. What stays in memory is the queue's handle and the context.
+    let consumer = ManuallyDrop::new(consumer);
+    let (done, ended) = std::sync::mpsc::channel();
+    let work = move || {
+        let flags = bindings::RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE;
+        #[expect(unsafe_code, reason = "rdkafka has no call for it")]
+        // SAFETY: the client is destroyed once, since the value that would do so again is never dropped, and nothing uses it
+        // afterwards.
+        unsafe {
+            bindings::rd_kafka_destroy_flags(consumer.client().native_ptr(), flags);
+        }
+        let _ = done.send(());
+    };
+    if std::thread::Builder::new().name("crash".to_owned()).spawn(work).is_ok() {
         let _ = ended.recv_timeout(GOODBYE);
     }
 }
@@ -310,6 +334,27 @@ impl KafkaBus {
         Ok((self.target.config(name)?, Watch::new(self.marks.of(name.to_owned()), self.tokens.clone())))
     }
 
+    /// Returns what makes the members of one place in a group.
+    fn maker(&self, group: usize, member: u32) -> Result<Maker, BusError> {
+        let (Some(described), Some(progress)) = (self.plan.groups.get(group), self.progress.get(group))
+        else {
+            return Err(environment(&format!("the plan has no group number {group}"), "report this"));
+        };
+        let name = format!("member {member} of {}", described.name);
+        Ok(Maker {
+            config: self.target.config(&name)?,
+            name,
+            bus: self.plan.bus.clone(),
+            names: Arc::clone(&self.names),
+            progress: Arc::clone(progress),
+            clock: self.clock,
+            marks: self.marks.clone(),
+            tokens: self.tokens.clone(),
+            group,
+            member,
+        })
+    }
+
     /// Returns the bytes of the run's logs on disk for a broker that tickgate started; `None` for others.
     fn disk_bytes(&self) -> Option<u64> {
         let store = self.store.as_ref()?;
@@ -329,6 +374,14 @@ impl Bus for KafkaBus {
 
     fn facts(&self) -> &BusFacts {
         &self.facts
+    }
+
+    fn names(&self) -> crate::bus::Names {
+        crate::bus::Names {
+            stream: self.names.topics().first().cloned().unwrap_or_default(),
+            consumers: (0..self.plan.groups.len()).map(|group| self.names.group(group).to_owned()).collect(),
+            publisher: kafka_topics::PRODUCERS.to_owned(),
+        }
     }
 
     fn provision(&mut self) -> Result<(), BusError> {
@@ -357,20 +410,19 @@ impl Bus for KafkaBus {
     }
 
     fn member(&mut self, group: usize, member: u32) -> Result<KafkaMember, BusError> {
-        let (Some(described), Some(progress)) = (self.plan.groups.get(group), self.progress.get(group))
-        else {
-            return Err(environment(&format!("the plan has no group number {group}"), "report this"));
-        };
-        let (config, watch) = self.client(&format!("member {member} of {}", described.name))?;
-        let setup = member::Setup {
-            config,
-            bus: &self.plan.bus,
-            names: Arc::clone(&self.names),
-            progress: Arc::clone(progress),
-            clock: self.clock,
-            watch,
-        };
-        KafkaMember::join(setup, group, member)
+        self.maker(group, member)?.make()
+    }
+
+    fn successors(&self) -> Option<Successors<KafkaMember>> {
+        let mut makers = Vec::new();
+        for (group, described) in self.plan.groups.iter().enumerate() {
+            let places = (0..described.members).map(|member| self.maker(group, member));
+            makers.push(places.collect::<Result<Vec<_>, _>>().ok()?);
+        }
+        Some(Box::new(move |group, member| {
+            let place = makers.get(group).and_then(|places| places.get(num::index32(member)));
+            place.ok_or_else(|| environment("the plan has no such member", "report this"))?.make()
+        }))
     }
 
     /// A topic of the run's own cannot remove anything during the run unless a model says so.

@@ -10,6 +10,9 @@ use crate::plan::{Delivery, Group, Topology};
 
 use crate::topology::{receives, subject};
 
+/// How the connection of a generator is named among those of a node: a producer is connected to every node that leads one of its
+/// partitions.
+pub const PRODUCERS: &str = "producers";
 /// Maximum length of a topic name.
 const NAME_MAX: usize = 249;
 /// Room for the prefix of a run's topics, `tickgate-<run>.`.

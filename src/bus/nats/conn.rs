@@ -57,6 +57,13 @@ pub(super) struct Conn {
     pongs: u64,
 }
 
+/// A sign that a server was asked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sign {
+    pongs: u64,
+    connects: u64,
+}
+
 enum State {
     Up(Stream),
     /// A new connection is being made.
@@ -372,15 +379,37 @@ impl Conn {
 
     /// Waits until the server has read everything that was written, or until `until`.
     pub(super) fn settle(&mut self, until: Ns) {
-        let (pongs, connects) = (self.pongs, self.connects);
-        if !self.is_up() {
-            return;
-        }
-        self.output.bytes.extend_from_slice(b"PING\r\n");
-        while self.pongs == pongs && self.connects == connects && self.is_up() && self.clock.now() < until {
-            self.wait(until);
+        let sign = self.ask();
+        while self.awaits(sign, until) {
             while self.next().is_some() {}
         }
+    }
+
+    /// Asks the server to send no further messages; its sign comes behind the last one.
+    pub(super) fn unsubscribe(&mut self) -> Sign {
+        if self.is_up() {
+            self.output.bytes.extend_from_slice(b"UNSUB 1\r\n");
+        }
+        self.ask()
+    }
+
+    fn ask(&mut self) -> Sign {
+        if self.is_up() {
+            self.output.bytes.extend_from_slice(b"PING\r\n");
+        }
+        Sign { pongs: self.pongs, connects: self.connects }
+    }
+
+    /// Waits for input while the sign may still come, until `until`; `false` once it has come or never will. Messages must be
+    /// taken first.
+    pub(super) fn awaits(&mut self, sign: Sign, until: Ns) -> bool {
+        let Sign { pongs, connects } = sign;
+        let open =
+            self.pongs == pongs && self.connects == connects && self.is_up() && self.clock.now() < until;
+        if open {
+            self.wait(until);
+        }
+        open
     }
 
     /// Returns the position of the next message in the input; valid until the next call of [`Self::read`] or

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::conn::Conn;
+use super::conn::{Conn, Sign};
 use super::denial;
 use super::frames::{Message, MessageAt};
 use super::target::environment;
@@ -108,6 +108,8 @@ pub(super) struct Intake {
     last_sign: Ns,
     left: Ns,
     not_before: Ns,
+    /// Nothing further is requested.
+    leaving: bool,
 }
 
 /// A message of the stream that was read, and the data in its reply subject.
@@ -151,7 +153,15 @@ impl Intake {
             last_sign: now,
             left: now,
             not_before: now,
+            leaving: false,
         }
+    }
+
+    /// Requests nothing further; what the server has sent until now can be taken until [`Conn::awaits`] says that all of it
+    /// is there.
+    pub(super) fn leave(&mut self) -> Sign {
+        self.leaving = true;
+        self.conn.unsubscribe()
     }
 
     /// Waits for a message until the deadline.
@@ -273,7 +283,7 @@ impl Intake {
     }
 
     const fn wants_more(&self) -> bool {
-        !self.source.pushes() && self.pending <= self.source.batch / 2
+        !self.leaving && !self.source.pushes() && self.pending <= self.source.batch / 2
     }
 
     /// Requests another batch when half of the last one is used up.

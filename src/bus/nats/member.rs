@@ -3,11 +3,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_nats::Client;
+
 use super::conn::Conn;
+use super::dial::Dialer;
 use super::frames::{Message, push_message};
-use super::intake::{AGAIN, Intake};
+use super::intake::{AGAIN, Intake, Mode, Source};
 use super::subjects::Layout;
 use super::wire::DeliveryInfo;
+use crate::bus::marks::{Marks, Notes};
 use crate::bus::{BusError, Delivery, Member, Position};
 use crate::host::clock::Clock;
 use crate::num;
@@ -85,17 +89,69 @@ pub struct NatsMember {
     acks: Acks,
     layout: Arc<Layout>,
     clock: Clock,
+    /// It ends without a word.
+    crashed: bool,
 }
 
 impl NatsMember {
     pub(super) fn new(intake: Intake, bus: &plan::Bus, layout: Arc<Layout>, clock: Clock) -> Self {
-        Self { intake, acks: Acks::new(bus), layout, clock }
+        Self { intake, acks: Acks::new(bus), layout, clock, crashed: false }
     }
+}
+
+/// Makes the members of one place in a group, one after another.
+pub(super) struct Maker {
+    /// The name of the connection.
+    pub(super) name: String,
+    /// Makes the names of inboxes.
+    pub(super) control: Client,
+    pub(super) dialer: Arc<Dialer>,
+    pub(super) marks: Marks,
+    pub(super) source: Source,
+    pub(super) bus: plan::Bus,
+    pub(super) layout: Arc<Layout>,
+    pub(super) clock: Clock,
+}
+
+impl Maker {
+    /// Connects a member.
+    ///
+    /// # Errors
+    /// When no server accepts the connection.
+    pub(super) fn make(&self) -> Result<NatsMember, BusError> {
+        let intake = intake(
+            &self.control,
+            &self.dialer,
+            self.marks.of(self.name.clone()),
+            self.clock,
+            self.source.clone(),
+        )?;
+        Ok(NatsMember::new(intake, &self.bus, Arc::clone(&self.layout), self.clock))
+    }
+}
+
+/// Connects to a consumer.
+///
+/// # Errors
+/// When no server accepts the connection.
+pub(super) fn intake(
+    control: &Client,
+    dialer: &Arc<Dialer>,
+    notes: Notes,
+    clock: Clock,
+    source: Source,
+) -> Result<Intake, BusError> {
+    let (inbox, queue) = match &source.mode {
+        Mode::Pull(_) => (control.new_inbox(), None),
+        Mode::Push(push) => (push.subject.clone(), push.queue.as_deref()),
+    };
+    let conn = Conn::open(Arc::clone(dialer), notes, clock, &inbox, queue)?;
+    Ok(Intake::new(conn, clock, inbox, source))
 }
 
 impl Member for NatsMember {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let Self { intake, acks, layout, clock } = self;
+        let Self { intake, acks, layout, clock, .. } = self;
         let mut now = clock.now();
         let deadline = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
         let mut next = loop {
@@ -129,10 +185,35 @@ impl Member for NatsMember {
         }
         Ok(received)
     }
+
+    fn leave(mut self, sink: &mut dyn FnMut(&Delivery<'_>)) {
+        let Self { intake, acks, layout, clock, .. } = &mut self;
+        let until = clock.now() + GOODBYE;
+        let sign = intake.leave();
+        loop {
+            // An error means that nothing further can come.
+            while let Ok(Some(taken)) = intake.ready() {
+                let message = intake.message(&taken);
+                hand_over(layout, &message, taken.info, intake.read_at(), sink);
+                acks.push(message.reply, intake.read_at());
+            }
+            if !intake.conn().awaits(sign, until) {
+                break;
+            }
+        }
+        // Its end sends the acknowledgements.
+    }
+
+    fn crash(mut self) {
+        self.crashed = true;
+    }
 }
 
 impl Drop for NatsMember {
     fn drop(&mut self) {
+        if self.crashed {
+            return;
+        }
         let Self { intake, acks, clock, .. } = self;
         acks.send(intake.conn());
         intake.conn().settle(clock.now() + GOODBYE);

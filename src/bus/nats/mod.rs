@@ -40,22 +40,24 @@ pub use clean::NatsCleaner;
 pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
-pub use step_down::step_down;
+pub use step_down::{step_down, step_down_meta};
 pub use system::{Answer, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::attach::Attached;
 use self::audit::Audit;
-use self::conn::Conn;
 use self::copies::Readers;
 use self::denial::Terms;
 use self::dial::Dialer;
 use self::intake::{Beat, Intake, Mode, Push, Source};
+use self::member::Maker;
 use self::model::Model;
 use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies};
+use crate::bus::{
+    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies, Successors,
+};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{self, Group, Ns, Plan};
@@ -221,13 +223,37 @@ impl NatsBus {
 
     /// Connects to a consumer.
     fn intake(&self, name: &str, source: Source) -> Result<Intake, BusError> {
-        let notes = self.marks.of(name.to_owned());
-        let (inbox, queue) = match &source.mode {
-            Mode::Pull(_) => (self.control.new_inbox(), None),
-            Mode::Push(push) => (push.subject.clone(), push.queue.as_deref()),
+        member::intake(&self.control, &self.dialer, self.marks.of(name.to_owned()), self.clock, source)
+    }
+
+    /// Returns what makes the members of one place in a group.
+    fn maker(&self, group: usize, member: u32) -> Result<Maker, BusError> {
+        let Some(described) = self.plan.groups.get(group) else {
+            return Err(environment(&format!("the plan has no group number {group}"), "report this"));
         };
-        let conn = Conn::open(Arc::clone(&self.dialer), notes, self.clock, &inbox, queue)?;
-        Ok(Intake::new(conn, self.clock, inbox, source))
+        let durable = if self.layout.durables(group) > 1 { member } else { 0 };
+        let model = self.model.as_ref();
+        let bus =
+            model.map_or_else(|| self.plan.bus.clone(), |model| model.bus_of(described, &self.plan.bus));
+        let consumer = self.consumer(group, durable);
+        let source = Source {
+            api: self.api.clone(),
+            stream: self.stream(),
+            mode: self.mode(described, &consumer),
+            consumer,
+            batch: self.at_once(bus.nats.pull_batch),
+            beat: if self.plan.faults.is_empty() { Beat::USUAL } else { Beat::QUICK },
+        };
+        Ok(Maker {
+            name: format!("member {member} of {}", described.name),
+            control: self.control.clone(),
+            dialer: Arc::clone(&self.dialer),
+            marks: self.marks.clone(),
+            source,
+            bus,
+            layout: Arc::clone(&self.layout),
+            clock: self.clock,
+        })
     }
 
     /// Returns how the messages of a group's consumer reach its members.
@@ -409,25 +435,19 @@ impl Bus for NatsBus {
     }
 
     fn member(&mut self, group: usize, member: u32) -> Result<NatsMember, BusError> {
-        let Some(described) = self.plan.groups.get(group) else {
-            return Err(environment(&format!("the plan has no group number {group}"), "report this"));
-        };
-        let durable = if self.layout.durables(group) > 1 { member } else { 0 };
-        let model = self.model.as_ref();
-        let bus =
-            model.map_or_else(|| self.plan.bus.clone(), |model| model.bus_of(described, &self.plan.bus));
-        let consumer = self.consumer(group, durable);
-        let source = Source {
-            api: self.api.clone(),
-            stream: self.stream(),
-            mode: self.mode(described, &consumer),
-            consumer,
-            batch: self.at_once(bus.nats.pull_batch),
-            beat: if self.plan.faults.is_empty() { Beat::USUAL } else { Beat::QUICK },
-        };
-        let name = format!("member {member} of {}", described.name);
-        let intake = self.intake(&name, source)?;
-        Ok(NatsMember::new(intake, &bus, self.layout.clone(), self.clock))
+        self.maker(group, member)?.make()
+    }
+
+    fn successors(&self) -> Option<Successors<NatsMember>> {
+        let mut makers = Vec::new();
+        for (group, described) in self.plan.groups.iter().enumerate() {
+            let places = (0..described.members).map(|member| self.maker(group, member));
+            makers.push(places.collect::<Result<Vec<_>, _>>().ok()?);
+        }
+        Some(Box::new(move |group, member| {
+            let place = makers.get(group).and_then(|places| places.get(num::index32(member)));
+            place.ok_or_else(|| environment("the plan has no such member", "report this"))?.make()
+        }))
     }
 
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {

@@ -11,7 +11,7 @@ pub(super) static PRODUCT: Product = Product {
     batching: true,
     in_memory: false,
     most_nodes: 5,
-    faults: &[Action::Kill, Action::Stop, Action::Restart],
+    faults: &[Action::Kill, Action::Stop, Action::Restart, Action::CrashMember, Action::RestartGroup],
     log: "topic",
     size_limit: "max.message.bytes",
     words: Words {

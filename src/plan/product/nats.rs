@@ -19,6 +19,8 @@ pub(super) static PRODUCT: Product = Product {
         Action::RollingRestart,
         Action::StepDown,
         Action::WriteError,
+        Action::CrashMember,
+        Action::RestartGroup,
     ],
     log: "stream",
     size_limit: "max_payload",

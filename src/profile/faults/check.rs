@@ -127,11 +127,7 @@ fn too_late(fault: &Fault, duration: Span) -> String {
 fn product(fault: &Fault, plan: &Plan, reader: &mut Reader) -> bool {
     let product = plan.bus.kind.product();
     let action = fault.action;
-    if action.is_of_links()
-        || action.is_of_members()
-        || product.faults.contains(&action)
-        || !reader.sound(&["bus.kind"])
-    {
+    if action.is_of_links() || product.faults.contains(&action) || !reader.sound(&["bus.kind"]) {
         return true;
     }
     let at = reader.at(&format!("faults.{}.do", fault.name));
@@ -301,13 +297,11 @@ pub(in crate::profile) fn regrets(plan: &Plan) -> Vec<String> {
              so it is too short; take at least {LEAST_RATE}/s"
         ));
     }
-    let refused = |fault: &&Fault| fault.action.is_of_links() || fault.action.is_of_members();
+    let refused = |fault: &&Fault| fault.action.is_of_links();
     let refused: Vec<&str> = plan.faults.iter().filter(refused).map(|fault| fault.name.as_str()).collect();
     if !refused.is_empty() {
         let refused = list(refused);
-        found.push(format!(
-            "{refused}: this version injects no faults of links and members, and a run is refused"
-        ));
+        found.push(format!("{refused}: this version injects no faults of links, and a run is refused"));
     }
     found
 }

@@ -176,6 +176,22 @@ fn a_run_that_is_gone_leaves_nothing_undone() {
 }
 
 #[test]
+fn what_is_to_be_undone_is_told_when_it_begins() {
+    let done = Arc::new(Mutex::new(Vec::new()));
+    let mut agenda = Agenda::default();
+    agenda.add(0, Some(3_600_000_000_000), Box::new(Noted(Arc::clone(&done))));
+    let thread = AgendaThread::start(agenda, Clock::start(), 7).unwrap();
+    let mut undos = Vec::new();
+    while undos.is_empty() || done.lock().unwrap().is_empty() {
+        undos.extend(thread.happened().map(|told| told.change.undo()));
+        std::thread::yield_now();
+    }
+    let undo = undos[0].clone().unwrap();
+    assert_eq!((undo.action.as_str(), undo.until_ns), ("noted", Some(3_600_000_000_007)));
+    assert!(undos[1..].iter().all(Option::is_none), "only what begins");
+}
+
+#[test]
 fn an_empty_agenda_is_over_and_needs_no_thread() {
     let thread = AgendaThread::start(Agenda::default(), Clock::start(), 0).unwrap();
     assert!(thread.is_over() && thread.happened().next().is_none());
@@ -190,6 +206,7 @@ fn a_mark_says_what_happened_and_when_it_was_to_happen() {
         planned: 21_500_000_000,
         at: 22_000_000_000,
         detail: "no such node".into(),
+        until: None,
     });
     assert_eq!((mark.at_ns, mark.kind.as_str()), (22_000_000_000, "action-failed"));
     assert_eq!(mark.detail, "kill node-2 (planned for 21.500 s): no such node");

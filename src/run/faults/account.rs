@@ -194,7 +194,9 @@ impl Book {
                 fault.reason = Some(format!("{what} {} off its plan", seconds(off)));
             }
             if fault.begun_ns.is_some() {
-                let mut until = leaders.iter().filter(|led| led.what == "stream");
+                let meta = fault.action == "step-down" && fault.target == "meta-leader";
+                let what = if meta { "meta" } else { "stream" };
+                let mut until = leaders.iter().filter(|led| led.what == what);
                 let after = until.rfind(|led| led.at_ns <= fault.settled_ns);
                 fault.leader_after = after.map(|led| led.who.clone()).filter(|who| !who.is_empty());
             }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::Stage;
 use super::resolve::{Found, Seat, View, draw, needs_answers, resolve};
-use crate::broker::{BrokerError, Deed, Server};
+use crate::broker::{Asset, BrokerError, Deed, Server};
 use crate::plan::{Action as Do, Fault, Target};
 use crate::record::{Injection, NodeState};
 use crate::run::agenda::{Action, Ending};
@@ -93,10 +93,10 @@ impl Injector {
         };
         let connected = match &target {
             Target::Connected | Target::Follower if nodes > 1 => {
-                let clients = roles.clients(&up, ANSWER);
-                clients.iter().find(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| *node)
+                let clients = roles.clients(&up, ANSWER).into_iter();
+                clients.filter(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| node).collect()
             }
-            _ => (nodes == 1).then_some(0),
+            _ => (0..nodes).filter(|_| nodes == 1).collect(),
         };
         View { nodes, leaders: roles.all.iter().map(seat).collect(), connected, draw: self.draw }
     }
@@ -125,8 +125,13 @@ impl Injector {
     fn possible(&self) -> Result<(), String> {
         match self.fault.action {
             Do::StepDown if self.step_down.is_none() => Err(NO_STEP_DOWN.to_owned()),
-            Do::StepDown if !matches!(self.target(), Target::StreamLeader | Target::ConsumerLeader(_)) => {
-                Err(format!("`{}` cannot be made to step down by the run's user", self.target()))
+            Do::StepDown
+                if !matches!(
+                    self.target(),
+                    Target::StreamLeader | Target::ConsumerLeader(_) | Target::MetaLeader
+                ) =>
+            {
+                Err(format!("`{}` cannot be made to step down", self.target()))
             }
             action if action.is_of_processes() || action == Do::StepDown => Ok(()),
             action => Err(format!("`{action}` cannot be injected on this broker")),
@@ -261,10 +266,14 @@ impl Injector {
         let (roles, target) = (&self.stage.roles, self.target());
         let role = roles.all.iter().find(|role| match &target {
             Target::ConsumerLeader(group) => role.group.as_ref() == Some(group),
+            Target::MetaLeader => role.asset == Asset::Meta,
             _ => role.what == "stream",
         });
         let role = role.ok_or("there is nothing that elects a leader")?;
-        step_down(&role.asset).map(|_| ())
+        let [_, after] = step_down(&role.asset)?;
+        let Stage { clock, account, .. } = &*self.stage;
+        account.with(|book| book.led(clock.now(), &role.what, &after));
+        Ok(())
     }
 
     fn each(
@@ -351,7 +360,9 @@ impl Action for Injector {
         };
         self.nodes = nodes;
         let names = self.names();
-        let leads = (self.target() == Target::StreamLeader).then(|| names.first().cloned()).flatten();
+        let leads = (self.target() == Target::StreamLeader || self.fault.is_of_the_meta_leader())
+            .then(|| names.first().cloned())
+            .flatten();
         self.stage.account.with(|book| {
             let leader = leads.or_else(|| book.leader("stream"));
             book.fault(self.index, |fault| {

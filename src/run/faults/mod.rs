@@ -7,6 +7,7 @@
 mod account;
 mod elsewhere;
 mod inject;
+mod members;
 mod resolve;
 mod roles;
 mod watch;
@@ -22,11 +23,13 @@ use crate::host::clock::Clock;
 use crate::plan::{Ns, Plan};
 use crate::record::{Mark, Record, StartedNode};
 
-use super::agenda::Agenda;
+use super::agenda::{Action, Agenda};
 use super::job::StepDown;
+use super::seat::Staff;
 use account::Account;
 use elsewhere::Elsewhere;
 use inject::Injector;
+use members::OfMembers;
 use roles::Roles;
 use watch::Watch;
 
@@ -37,6 +40,17 @@ struct Stage {
     roles: Roles,
     clock: Clock,
     account: Account,
+}
+
+/// What faults can act with, as far as the broker has it.
+#[derive(Default)]
+pub(super) struct Means {
+    /// The processes of a broker that tickgate started.
+    pub(super) server: Option<Shared>,
+    /// Makes a leader step down.
+    pub(super) step_down: Option<StepDown>,
+    /// Ends members and makes others.
+    pub(super) staff: Option<Arc<dyn Staff>>,
 }
 
 /// The faults of a run while it lasts.
@@ -51,7 +65,7 @@ impl Scene {
     /// Enters the faults of a plan in the agenda and begins to watch the nodes; `None` for a plan without faults.
     pub(super) fn begin(
         plan: &Plan,
-        broker: (Option<Shared>, Option<StepDown>),
+        means: Means,
         names: &Names,
         clock: Clock,
         measure_start: Ns,
@@ -61,38 +75,31 @@ impl Scene {
             return Ok(None);
         }
         let account = Account::planned(&plan.faults, measure_start);
-        let (server, step_down) = broker;
+        let Means { server, step_down, staff } = means;
         let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
-        let Some(server) = server else {
-            let asset = Asset::Stream(names.stream.clone());
-            for (index, fault) in plan.faults.iter().enumerate() {
-                let until = (!fault.action.is_instant()).then(|| fault.undo_at());
-                let (account, step_down) = (account.clone(), step_down.clone());
-                let action = Elsewhere {
-                    index,
-                    fault: fault.clone(),
-                    asset: asset.clone(),
-                    clock,
-                    account,
-                    step_down,
-                };
-                agenda.add(fault.at.ns, until, Box::new(action));
-            }
-            return Ok(Some(Self { account, end: None, thread: None }));
-        };
-        let roles = {
-            let server = server.hold();
-            account.with(|book| book.nodes = server.nodes().into_iter().map(started).collect());
-            Roles::new(plan, names, server.nodes(), server.probes())
-        };
-        let stage = Arc::new(Stage { server, roles, clock, account: account.clone() });
+        let stage = server.map(|server| {
+            let roles = {
+                let server = server.hold();
+                account.with(|book| book.nodes = server.nodes().into_iter().map(started).collect());
+                Roles::new(plan, names, server.nodes(), server.probes())
+            };
+            Arc::new(Stage { server, roles, clock, account: account.clone() })
+        });
         for (index, fault) in plan.faults.iter().enumerate() {
             let until = (!fault.action.is_instant()).then(|| fault.undo_at());
-            let (stage, ending) = (Arc::clone(&stage), agenda.ending());
-            let seed = plan.market.seed;
-            let injector = Injector::new(index, fault.clone(), seed, stage, ending, step_down.clone());
-            agenda.add(fault.at.ns, until, Box::new(injector));
+            let (account, step_down, ending) = (account.clone(), step_down.clone(), agenda.ending());
+            let action: Box<dyn Action> = if fault.action.is_of_members() {
+                Box::new(OfMembers::new(index, plan, staff.clone(), clock, account, ending))
+            } else if let Some(stage) = &stage {
+                let (seed, stage) = (plan.market.seed, Arc::clone(stage));
+                Box::new(Injector::new(index, fault.clone(), seed, stage, ending, step_down))
+            } else {
+                let asset = Asset::Stream(names.stream.clone());
+                Box::new(Elsewhere { index, fault: fault.clone(), asset, clock, account, step_down })
+            };
+            agenda.add(fault.at.ns, until, action);
         }
+        let Some(stage) = stage else { return Ok(Some(Self { account, end: None, thread: None })) };
         let (end, ended) = channel();
         let watch = Watch::new(stage);
         let thread = Builder::new().name("nodes".into()).spawn(move || watch.go_on_until(&ended))?;

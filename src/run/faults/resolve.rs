@@ -12,8 +12,8 @@ pub(super) struct View {
     pub(super) nodes: usize,
     /// Each role, with its group if it is a consumer, and with its leader and how that is known, if it is.
     pub(super) leaders: Vec<Seat>,
-    /// The node that the first generator is connected to.
-    pub(super) connected: Option<usize>,
+    /// The nodes that the first generator is connected to: on some products it is to several.
+    pub(super) connected: Vec<usize>,
     /// Decides where a target leaves the choice.
     pub(super) draw: u64,
 }
@@ -99,13 +99,22 @@ fn drawn(view: &View, count: usize) -> Vec<usize> {
 }
 
 fn connected(view: &View) -> Result<Found, String> {
-    let node = view.connected.ok_or("no node names the first generator among its clients")?;
-    Ok(Found { nodes: vec![node], how: "names the first generator among its clients".to_owned() })
+    const NONE: &str = "no node names the first generator among its clients";
+    let all = &view.connected;
+    let first = all.get(num::index(view.draw % num::count(all.len()).max(1)));
+    let how = match all.len() {
+        0 | 1 => "names the first generator among its clients".to_owned(),
+        several => {
+            format!("drawn from the {several} nodes that name the first generator among their clients")
+        }
+    };
+    Ok(Found { nodes: vec![*first.ok_or(NONE)?], how })
 }
 
 /// A node that leads nothing and that the first generator is not connected to; all of these must be known.
 fn follower(view: &View) -> Result<Found, String> {
-    let mut taken = vec![connected(view)?.nodes[0]];
+    connected(view)?;
+    let mut taken = view.connected.clone();
     for seat in &view.leaders {
         let (node, _) = seat
             .leader
@@ -125,6 +134,7 @@ mod tests {
     use super::*;
 
     fn view(stream: Option<usize>, meta: usize, consumer: usize, connected: Option<usize>) -> View {
+        let connected = connected.into_iter().collect();
         let seat = |what: &str, group: Option<&str>, node: Option<usize>| Seat {
             what: what.into(),
             group: group.map(str::to_owned),
@@ -155,6 +165,11 @@ mod tests {
         assert_eq!(nodes("consumer-leader:g", &known), Ok(vec![0]));
         assert_eq!(nodes("connected", &known), Ok(vec![0]));
         assert_eq!(nodes("follower", &known), Ok(vec![1]), "the only one that is left");
+        let several = View { connected: vec![0, 2], ..known.clone() };
+        assert_eq!(nodes("connected", &several), Ok(vec![2]), "7 modulo 2");
+        assert_eq!(nodes("follower", &several), Ok(vec![1]));
+        let all = View { connected: vec![0, 1, 2], ..known.clone() };
+        assert!(nodes("follower", &all).unwrap_err().contains("every node leads something"));
         assert!(nodes("consumer-leader:h", &known).unwrap_err().contains("the consumer of h"));
     }
 

@@ -66,7 +66,8 @@ impl Roles {
 
     /// Asks these nodes for the leaders that they see.
     pub(super) fn claims(&self, nodes: &[usize], within: Duration) -> Vec<Claim> {
-        let answers = self.ask(nodes, within, |probe| probe.claims());
+        let of: Arc<[Asset]> = self.all.iter().map(|role| role.asset.clone()).collect();
+        let answers = self.ask(nodes, within, move |probe| probe.claims(&of));
         answers.into_iter().flat_map(|(_, claims)| claims).collect()
     }
 
@@ -96,12 +97,12 @@ impl Roles {
         &self,
         nodes: &[usize],
         within: Duration,
-        question: fn(&dyn Probe) -> Result<T, BrokerError>,
+        question: impl Fn(&dyn Probe) -> Result<T, BrokerError> + Clone + Send + 'static,
     ) -> Vec<(usize, T)> {
         let (answer, answers) = channel();
         for node in nodes {
             let Some(probe) = self.probes.get(*node).map(Arc::clone) else { continue };
-            let (node, answer) = (*node, answer.clone());
+            let (node, answer, question) = (*node, answer.clone(), question.clone());
             let ask = move || {
                 if let Ok(said) = question(&*probe) {
                     let _ = answer.send((node, said));

@@ -22,6 +22,8 @@ struct Seen {
     sent: i64,
     topic: usize,
     outcome: Outcome,
+    /// More than one copy left.
+    resent: bool,
     /// acked − intended.
     ack: Option<i64>,
     /// When each group received it first: on its clock since the start of the phase, and after the intended time.
@@ -152,6 +154,7 @@ impl<'a> Lists<'a> {
                 sent: num::difference(event.sent, intended),
                 topic: num::index32(event.topic),
                 outcome: event.outcome,
+                resent: event.copies > 1,
                 ack: matches!(event.outcome, Outcome::Acked(_))
                     .then(|| num::difference(event.answered, intended)),
                 first: first.iter().map(of_group).collect(),
@@ -286,7 +289,7 @@ impl<'a> Lists<'a> {
                 matches!(event.outcome, Outcome::Unconfirmed | Outcome::Disconnected | Outcome::Open)
             }),
             unsent: count(|event| matches!(event.outcome, Outcome::Unsent(_))),
-            resent: 0,
+            resent: count(|event| event.resent),
             publishing,
             groups,
             recovered,

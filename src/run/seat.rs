@@ -1,0 +1,187 @@
+//! The places of members in their groups: who has each of them, and how a fault takes it from one member and gives it to
+//! another while the run goes on.
+//!
+//! The thread of a place stays the same: what a member had handed over before it ended is counted, whatever becomes of the
+//! member, and an empty place still tells its group how far it has got.
+
+use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, TryRecvError, channel};
+use std::time::{Duration, Instant};
+
+use crate::bus::{BusError, Delivery, Member, Successors};
+use crate::num;
+
+/// How long a place may take to carry out an order: several of its waits.
+const OBEYED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What becomes of the member in a place. The answer says that it is done.
+pub(super) enum Order<M> {
+    /// It ends as by a crash.
+    Crash(Sender<()>),
+    /// It ends in order.
+    Leave(Sender<()>),
+    /// Another member takes the empty place.
+    Succeed(M, Sender<()>),
+}
+
+/// A place in a group, on the thread that receives there.
+pub(super) struct Seat<M> {
+    /// The member that has it; `None` between the end of one and the begin of the next.
+    member: Option<M>,
+    /// Orders, where the plan may give some.
+    orders: Option<Inbox<Order<M>>>,
+}
+
+impl<M: Member> Seat<M> {
+    /// A place that one member has for the whole run.
+    pub(super) const fn of(member: M) -> Self {
+        Self { member: Some(member), orders: None }
+    }
+
+    /// A place whose member may be replaced, and where to send orders.
+    pub(super) fn open(member: M) -> (Self, Sender<Order<M>>) {
+        let (send, orders) = channel();
+        (Self { member: Some(member), orders: Some(orders) }, send)
+    }
+
+    fn obey(&mut self, order: Order<M>, sink: &mut dyn FnMut(&Delivery<'_>)) {
+        let done = match order {
+            Order::Crash(done) => {
+                if let Some(member) = self.member.take() {
+                    member.crash();
+                }
+                done
+            }
+            Order::Leave(done) => {
+                if let Some(member) = self.member.take() {
+                    member.leave(sink);
+                }
+                done
+            }
+            Order::Succeed(member, done) => {
+                self.member = Some(member);
+                done
+            }
+        };
+        // The one who gave the order may be gone.
+        let _ = done.send(());
+    }
+
+    /// Waits for an order while the place is empty.
+    fn stay_empty(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) {
+        let order = match &self.orders {
+            Some(orders) => orders.recv_timeout(wait),
+            None => Err(RecvTimeoutError::Disconnected),
+        };
+        match order {
+            Ok(order) => self.obey(order, sink),
+            Err(RecvTimeoutError::Timeout) => {}
+            // No successor will come.
+            Err(RecvTimeoutError::Disconnected) => std::thread::sleep(wait),
+        }
+    }
+}
+
+impl<M: Member> Member for Seat<M> {
+    fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
+        let mut handed = 0;
+        let mut counted = |delivery: &Delivery<'_>| {
+            handed += 1;
+            sink(delivery);
+        };
+        let order = self.orders.as_ref().map_or(Err(TryRecvError::Empty), Inbox::try_recv);
+        if let Ok(order) = order {
+            self.obey(order, &mut counted);
+            return Ok(handed);
+        }
+        match &mut self.member {
+            Some(member) => member.receive(wait, sink),
+            None => {
+                self.stay_empty(wait, &mut counted);
+                Ok(handed)
+            }
+        }
+    }
+
+    fn hold(&mut self) {
+        if let Some(member) = &mut self.member {
+            member.hold();
+        }
+    }
+}
+
+/// The orders of each place, by group and member.
+pub(super) type Orders<M> = Vec<Vec<Sender<Order<M>>>>;
+
+/// Acts on the members of a run's groups, by their indices. Every method is bounded in time, and its error says what has not
+/// been done.
+pub(super) trait Staff: Send + Sync {
+    /// Ends a member as by a crash; returns when its connection is closed.
+    fn crash(&self, group: usize, member: usize) -> Result<(), String>;
+
+    /// Ends members of a group in order, all at the same time; returns when they have ended.
+    fn dismiss(&self, group: usize, members: &[usize]) -> Result<(), String>;
+
+    /// Makes a member for an empty place; returns when it is connected and has the place.
+    fn succeed(&self, group: usize, member: usize) -> Result<(), String>;
+}
+
+/// The members of a run on a bus that can make others in their place.
+pub(super) struct Roster<M> {
+    orders: Orders<M>,
+    successors: Successors<M>,
+}
+
+impl<M: Member> Roster<M> {
+    pub(super) const fn new(orders: Orders<M>, successors: Successors<M>) -> Self {
+        Self { orders, successors }
+    }
+
+    /// Gives an order; the answer comes through what is returned.
+    fn give(
+        &self,
+        group: usize,
+        member: usize,
+        order: impl FnOnce(Sender<()>) -> Order<M>,
+    ) -> Result<Inbox<()>, String> {
+        let place = self.orders.get(group).and_then(|places| places.get(member));
+        let place = place.ok_or("the plan has no such member")?;
+        let (done, answer) = channel();
+        place.send(order(done)).map_err(|_| "the member's thread has ended".to_owned())?;
+        Ok(answer)
+    }
+}
+
+/// Waits until an order is carried out.
+fn done(answer: &Inbox<()>, deadline: Instant) -> Result<(), String> {
+    answer.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(|error| {
+        match error {
+            RecvTimeoutError::Timeout => "the member does not end",
+            RecvTimeoutError::Disconnected => "the member's thread has ended",
+        }
+        .to_owned()
+    })
+}
+
+impl<M: Member> Staff for Roster<M> {
+    fn crash(&self, group: usize, member: usize) -> Result<(), String> {
+        let answer = self.give(group, member, Order::Crash)?;
+        done(&answer, Instant::now() + OBEYED_WITHIN)
+    }
+
+    fn dismiss(&self, group: usize, members: &[usize]) -> Result<(), String> {
+        let answers: Vec<_> = members.iter().map(|member| self.give(group, *member, Order::Leave)).collect();
+        let deadline = Instant::now() + OBEYED_WITHIN;
+        // All are waited for, also after one has failed.
+        let ended: Vec<_> = answers.into_iter().map(|answer| done(&answer?, deadline)).collect();
+        ended.into_iter().collect()
+    }
+
+    fn succeed(&self, group: usize, member: usize) -> Result<(), String> {
+        let successor = (self.successors)(group, num::count32(member)).map_err(|error| error.to_string())?;
+        let answer = self.give(group, member, |done| Order::Succeed(successor, done))?;
+        done(&answer, Instant::now() + OBEYED_WITHIN)
+    }
+}
+
+#[cfg(test)]
+mod tests;
