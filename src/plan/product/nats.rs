@@ -18,8 +18,11 @@ pub(super) static PRODUCT: Product = Product {
         Action::LameDuck,
         Action::RollingRestart,
         Action::StepDown,
+        Action::Partition,
+        Action::Slow,
         Action::WriteError,
     ],
+    no_links: None,
     log: "stream",
     size_limit: "max_payload",
     words: Words {
