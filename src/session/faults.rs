@@ -37,8 +37,8 @@ pub(super) fn check(
 fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
-    if action.is_of_links() || action.is_of_members() {
-        return Some("this version injects no faults of links and members".to_owned());
+    if action.is_of_members() {
+        return Some("this version injects no faults of members".to_owned());
     }
     if action == Action::StepDown && fault.target == Some(Target::MetaLeader) {
         return Some("in this version only the leader of the run's stream steps down".to_owned());
@@ -59,6 +59,10 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product) -> Opt
         _ if !can.contains(&action) => {
             Some(format!("this version injects no `{action}` on {}, only {}", product.title(), list(can)))
         }
+        Site::Container | Site::Elsewhere(_) if action.is_of_links() => Some(
+            "tickgate acts on links through proxies, which only servers have that it starts as processes; take `--broker local`"
+                .to_owned(),
+        ),
         Site::Container if action.is_of_processes() => Some(
             "the server's process is in a container, and tickgate acts on processes of its own only; take `--broker local`"
                 .to_owned(),
@@ -144,8 +148,7 @@ mod tests {
                 .filter(|action| resolved(at, true, kind, fault(*action, target.clone())).is_ok())
                 .collect()
         };
-        let processes: Vec<Action> =
-            ALL.into_iter().filter(|action| !action.is_of_links() && !action.is_of_members()).collect();
+        let processes: Vec<Action> = ALL.into_iter().filter(|action| !action.is_of_members()).collect();
         assert_eq!(possible("local", BusKind::Nats), processes);
         let few = [Action::StepDown];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
@@ -173,11 +176,13 @@ mod tests {
         let said = |at: &str, allow: bool, action: Action, target: Target| {
             resolved(at, allow, BusKind::Nats, fault(action, target)).unwrap_err()
         };
-        let links = said("local", true, Action::Partition, Target::Any);
+        let member = said("local", true, Action::CrashMember, Target::Group("g".into(), Some(1)));
         assert!(
-            links.contains("fault `x` (partition of any): this version injects no faults of links and"),
-            "{links}"
+            member.contains("fault `x` (crash-member of g/1): this version injects no faults of members"),
+            "{member}"
         );
+        let links = said("nats://h:1", true, Action::Partition, Target::Any);
+        assert!(links.contains("through proxies") && links.contains("`--broker local`"), "{links}");
         let kill = said("nats://h:1", true, Action::Kill, Target::Any);
         assert!(
             kill.contains("did not start the servers of nats://h:1") && kill.contains("`--broker local`"),

@@ -7,6 +7,7 @@
 mod account;
 mod elsewhere;
 mod inject;
+mod links;
 mod resolve;
 mod roles;
 mod watch;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-use crate::broker::{Asset, Shared};
+use crate::broker::{Asset, Links, Shared};
 use crate::bus::Names;
 use crate::host::clock::Clock;
 use crate::plan::{Ns, Plan};
@@ -34,6 +35,8 @@ use watch::Watch;
 #[derive(Debug)]
 struct Stage {
     server: Shared,
+    /// The links that go through proxies; they obey while somebody else acts on the server.
+    links: Option<Arc<Links>>,
     roles: Roles,
     clock: Clock,
     account: Account,
@@ -80,12 +83,12 @@ impl Scene {
             }
             return Ok(Some(Self { account, end: None, thread: None }));
         };
-        let roles = {
+        let (roles, links) = {
             let server = server.hold();
             account.with(|book| book.nodes = server.nodes().into_iter().map(started).collect());
-            Roles::new(plan, names, server.nodes(), server.probes())
+            (Roles::new(plan, names, server.nodes(), server.probes()), server.links())
         };
-        let stage = Arc::new(Stage { server, roles, clock, account: account.clone() });
+        let stage = Arc::new(Stage { server, links, roles, clock, account: account.clone() });
         for (index, fault) in plan.faults.iter().enumerate() {
             let until = (!fault.action.is_instant()).then(|| fault.undo_at());
             let (stage, ending) = (Arc::clone(&stage), agenda.ending());
