@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::BrokerError;
+use super::link::Links;
 use super::process::child::Child;
 use super::roles::Probe;
 use super::server::{Deed, Died, Node, Server};
@@ -74,6 +75,7 @@ pub struct ServerCluster<M: Member> {
     version: Option<String>,
     facts: Vec<(String, String)>,
     warnings: Vec<String>,
+    links: Option<Arc<Links>>,
 }
 
 /// A node, and what is known of its end.
@@ -96,7 +98,13 @@ impl<M: Member> ServerCluster<M> {
         let named = |server: &M| format!("{} {}", server.name(), server.address());
         facts.push(("nodes".to_owned(), servers.iter().map(named).collect::<Vec<_>>().join(", ")));
         let nodes = servers.into_iter().map(|server| Placed { server, known_ended: false }).collect();
-        Self { nodes, url, version, facts, warnings: Vec::new() }
+        Self { nodes, url, version, facts, warnings: Vec::new(), links: None }
+    }
+
+    /// With the proxies that the nodes are linked through, if they are.
+    pub(super) fn linked(mut self, links: Option<Links>) -> Self {
+        self.links = links.map(Arc::new);
+        self
     }
 
     /// Starts all servers, and returns when they are ready.
@@ -325,6 +333,10 @@ impl<M: Member> Server for ServerCluster<M> {
 
     fn probes(&self) -> Vec<Arc<dyn Probe>> {
         self.servers().map(Member::probe).collect()
+    }
+
+    fn links(&self) -> Option<Arc<Links>> {
+        self.links.clone()
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

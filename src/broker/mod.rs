@@ -8,6 +8,7 @@ mod container;
 mod cluster;
 mod entry;
 mod kafka;
+mod link;
 mod nats;
 mod nodes;
 mod process;
@@ -23,6 +24,7 @@ pub use entry::{Entry, Password};
 pub use kafka::{
     Kafka, KafkaCluster, KafkaConfig, KafkaPlaces, LocalKafka, MIN_JAVA, TESTED_KAFKA, locate_kafka,
 };
+pub use link::{Direction, End, Flow, Links, Proxy, Shape};
 pub use nats::{
     ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
     LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, observe,

@@ -20,6 +20,14 @@ pub trait Probe: Send + Sync {
     /// When the node does not answer.
     fn clients(&self) -> Result<Vec<String>, BrokerError>;
 
+    /// Returns the names of the nodes that the node is connected to; bounded in time.
+    ///
+    /// # Errors
+    /// When the node does not answer, or when its product does not say.
+    fn peers(&self) -> Result<Vec<String>, BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
+
     /// Returns whether the node answers and reports itself healthy; bounded in time.
     fn is_healthy(&self) -> bool;
 }

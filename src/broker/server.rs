@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::BrokerError;
+use super::link::Links;
 use super::roles::Probe;
 use crate::host::resources::Meter;
 
@@ -117,6 +118,11 @@ pub trait Server: Send {
     /// Returns how to ask each node for its state, in the order of [`Self::nodes`]; they stay valid over restarts.
     fn probes(&self) -> Vec<Arc<dyn Probe>> {
         Vec::new()
+    }
+
+    /// Returns the links that go through proxies, if some do; they stay valid over restarts.
+    fn links(&self) -> Option<Arc<Links>> {
+        None
     }
 
     /// Stops all nodes in an orderly way, or kills them if that takes too long. Stored data stays.

@@ -15,5 +15,5 @@ pub use curve::{peak_rate, rate_at};
 pub use parts::{OfferedParts, Part, PartKind, PartOffered, steps};
 pub use pick::{Picker, busiest_share, shares};
 pub use planned::{FASTEST, any_due, expected_by, expected_events, planned_rate, usual_generators};
-pub use random::random_start;
+pub use random::{random_jitter, random_start};
 pub use volume::{LEAST_STORE, largest_event_bytes, usual_max_bytes, volume_bytes};

@@ -49,6 +49,16 @@ pub fn random_start(seed: u64, nth: u64, bound: u64) -> u64 {
     Random::new(seed, [STARTS, nth]).at(0).checked_rem(bound).unwrap_or(0)
 }
 
+/// Separates the jitter of links from the other random numbers of a plan.
+const JITTER: u64 = u64::MAX - 2;
+
+/// A number from 0 to `most` that follows from a plan's seed: how much longer the `nth` chunk of bytes takes on a lane.
+#[must_use]
+pub fn random_jitter(seed: u64, (lane, nth): (u64, u64), most: u64) -> u64 {
+    let drawn = Random::new(seed, [JITTER, lane]).at(nth);
+    most.checked_add(1).map_or(drawn, |bound| drawn % bound)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

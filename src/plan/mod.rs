@@ -16,7 +16,7 @@ mod units;
 mod words;
 
 pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats, RetryOrder};
-pub use cluster::Cluster;
+pub use cluster::{Cluster, Linking, Proxied};
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
 pub use objective::{
@@ -59,7 +59,7 @@ pub struct Plan {
     /// The settings of the bus.
     pub bus: Bus,
     /// The servers, if tickgate starts the broker; one server where a record has none.
-    #[serde(default, skip_serializing_if = "Cluster::is_single")]
+    #[serde(default, skip_serializing_if = "Cluster::is_plain")]
     pub cluster: Cluster,
     /// Who listens.
     pub groups: Vec<Group>,

@@ -56,6 +56,7 @@ choices! {
     super::Cut: Cut, Hole;
     super::Way: Both, To, From;
     super::Expect: Service, Outage;
+    super::Linking: Auto, Direct, Proxied;
 }
 
 impl Choice for super::BusKind {

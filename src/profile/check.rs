@@ -31,6 +31,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     volume(plan, reader);
     payload::check(plan, reader);
     cluster::check(plan, reader);
+    cluster::check_links(plan, reader);
     if let Some(checks) = of(plan) {
         (checks.plan)(plan, reader);
     }

@@ -3,9 +3,10 @@
 use super::keys;
 use super::section::{Reader, Section};
 use super::tree::Table;
-use crate::plan::{BusKind, Cluster, Plan};
+use crate::plan::{BusKind, Cluster, Linking, Plan};
 
 const NODES: &str = "cluster.nodes";
+const LINKS: &str = "cluster.links";
 /// Legal numbers of servers, in words.
 const EXPECTED: &str =
     "1, 3 or 5 (an even number of servers survives no more failures than one server fewer)";
@@ -14,7 +15,37 @@ const EXPECTED: &str =
 pub(super) fn read(root: &Table, reader: &mut Reader) -> Cluster {
     let mut section = Section::open(root, "cluster", keys::CLUSTER, reader);
     let legal = |nodes: &u32| Cluster::SIZES.contains(nodes);
-    Cluster { nodes: section.checked("nodes", Cluster::default().nodes, EXPECTED, legal) }
+    Cluster {
+        nodes: section.checked("nodes", Cluster::default().nodes, EXPECTED, legal),
+        links: section.word("links", Linking::Auto),
+    }
+}
+
+/// Checks that links can be as the plan wants them. Faults of links are held against the product by themselves.
+pub(super) fn check_links(plan: &Plan, reader: &mut Reader) {
+    if !reader.sound(&[LINKS, "bus.kind", "faults"]) {
+        return;
+    }
+    let product = plan.bus.kind.product();
+    let at = reader.at(LINKS);
+    match (plan.cluster.links, product.no_links) {
+        (Linking::Proxied, Some(why)) => {
+            reader.wrong(at, || {
+                format!("`{LINKS}` is `proxied`, and {why}; expected `\"auto\"` or `\"direct\"`")
+            });
+        }
+        (Linking::Direct, None) => {
+            let Some(fault) = plan.faults.iter().find(|fault| fault.action.is_of_links()) else { return };
+            reader.wrong(at, || {
+                format!(
+                    "`{LINKS}` is `direct`, and `{}` ({}) acts on links through proxies only; expected `\"auto\"`, or no such fault",
+                    fault.name,
+                    fault.in_words()
+                )
+            });
+        }
+        _ => {}
+    }
 }
 
 /// Checks that tickgate can start such a cluster, and that it has a server for each copy. Without a cluster the copies may

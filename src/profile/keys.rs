@@ -90,7 +90,7 @@ pub(super) const FAULT: &[&str] = &[
     "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
     "jitter", "rate", "expect",
 ];
-pub(super) const CLUSTER: &[&str] = &["nodes"];
+pub(super) const CLUSTER: &[&str] = &["nodes", "links"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.

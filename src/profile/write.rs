@@ -24,9 +24,10 @@ pub fn to_toml(plan: &Plan) -> String {
     }
     plan.groups.iter().for_each(|one| group(&mut out, one));
     bus(&mut out, &plan.bus);
-    if !plan.cluster.is_single() {
+    if !plan.cluster.is_plain() {
         out.header("[cluster]");
         out.line("nodes", &plan.cluster.nodes);
+        out.text("links", &plan.cluster.links);
     }
     plan.faults.iter().for_each(|one| fault(&mut out, one));
     out.header("[objectives]");

@@ -221,6 +221,14 @@ pub enum NodeState {
     Cut,
 }
 
+impl NodeState {
+    /// Returns whether its process runs and is not stopped.
+    #[must_use]
+    pub const fn runs(self) -> bool {
+        matches!(self, Self::Up | Self::Cut)
+    }
+}
+
 /// All that a run with faults has recorded of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Faults {

@@ -100,9 +100,14 @@ impl Fault {
             "write-error" => "write errors",
             other => other,
         };
-        let role = role(&self.target);
+        let role = match self.target.split_once(", ") {
+            // The ends of links.
+            Some((one, other)) => format!("between {} and {}", role(one), role(other)),
+            None => role(&self.target),
+        };
         if self.resolved.is_empty() {
-            return format!("{what} of {role}");
+            let of = if role.starts_with("between ") { "" } else { "of " };
+            return format!("{what} {of}{role}");
         }
         let whom = self.resolved.join(", ");
         if role == whom || is_number_of_a_node(&self.target) {
@@ -136,6 +141,7 @@ fn role(target: &str) -> String {
         "minority" => "a minority".into(),
         "majority" => "a majority".into(),
         "all" => "all nodes".into(),
+        "others" => "the others".into(),
         other => match other.strip_prefix("consumer-leader:") {
             Some(group) => format!("the leader of {group}'s consumer"),
             None => other.to_owned(),
@@ -182,6 +188,13 @@ mod tests {
             ("stop", "minority", &["a", "b"], "stop of a, b (a minority)"),
             ("kill", "follower", &[], "kill of a follower"),
             ("crash-member", "trading-engine/1", &["trading-engine/1"], "crash of trading-engine/1"),
+            (
+                "partition",
+                "stream-leader, others",
+                &["nats-2"],
+                "partition of nats-2 (between the stream's leader and the others)",
+            ),
+            ("slow", "clients, node-2", &[], "slow links between clients and node-2"),
             ("kill", "consumer-leader:x", &["n"], "kill of n (the leader of x's consumer)"),
         ] {
             assert_eq!(fault(action, target, resolved).in_words(), expected);

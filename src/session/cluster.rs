@@ -2,7 +2,7 @@
 
 use super::error::SessionError;
 use super::product::Product;
-use crate::plan::{BusKind, Cluster, Plan};
+use crate::plan::{BusKind, Cluster, Linking, Plan};
 
 /// Where a run finds its servers.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +34,12 @@ pub(super) fn check(
              with `bus.kind = \"{}\"`",
             BusKind::of_clusters()
         )));
+    }
+    if plan.cluster.links == Linking::Proxied && !matches!(site, Site::Processes) {
+        return Err(SessionError::asked(
+            "`cluster.links` is `proxied`, and only servers have proxies that tickgate starts as processes; leave it out \
+             (`--set cluster.links=auto`), or take `--broker local`",
+        ));
     }
     match site {
         Site::Container | Site::Processes if replicas > nodes && !modelled => Err(SessionError::Asked(
@@ -71,7 +77,7 @@ fn more_servers(product: &Product, replicas: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::BusKind;
+    use crate::plan::{BusKind, Linking};
     use crate::selftest::swarm::base;
     use crate::session::{Asked, Choice};
 
@@ -101,6 +107,18 @@ mod tests {
         for (kind, (nodes, replicas)) in kinds.flat_map(|kind| sizes.map(|size| (kind, size))) {
             let choice = resolved("local", kind, nodes, replicas).unwrap();
             assert!(choice.target().starts_with(&format!("a cluster of {nodes} servers of tickgate's own")));
+        }
+    }
+
+    #[test]
+    fn proxies_are_for_servers_that_tickgate_starts() {
+        let mut plan = base(1);
+        (plan.bus.kind, plan.cluster.links) = (BusKind::Nats, Linking::Proxied);
+        for (at, possible) in [("local", true), ("sim", false), ("nats://h:1", false)] {
+            let asked = Asked { at: Some(at.to_owned()), ..Asked::default() };
+            let refused = Choice::resolve(&asked, &plan, &|_| None).err().map(|error| error.to_string());
+            assert_eq!(refused.is_none(), possible, "{at}: {refused:?}");
+            assert!(refused.is_none_or(|why| why.contains("--set cluster.links=auto")));
         }
     }
 

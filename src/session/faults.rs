@@ -37,9 +37,6 @@ pub(super) fn check(
 fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked: &Asked) -> Option<String> {
     let action = fault.action;
     let can = product.kind.product().faults;
-    if action.is_of_links() {
-        return Some("this version injects no faults of links".to_owned());
-    }
     if fault.is_of_the_meta_leader() && matches!(site, Site::Processes) && asked.open {
         return Some("the system account needs a password; leave --open out".to_owned());
     }
@@ -55,6 +52,10 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked:
         _ if !can.contains(&action) => {
             Some(format!("this version injects no `{action}` on {}, only {}", product.title(), list(can)))
         }
+        Site::Container | Site::Elsewhere(_) if action.is_of_links() => Some(
+            "tickgate acts on links through proxies, which only servers have that it starts as processes; take `--broker local`"
+                .to_owned(),
+        ),
         Site::Container if action.is_of_processes() => Some(
             "the server's process is in a container, and tickgate acts on processes of its own only; take `--broker local`"
                 .to_owned(),
@@ -135,7 +136,7 @@ mod tests {
                 .filter(|action| resolved(at, true, kind, fault(*action, target.clone())).is_ok())
                 .collect()
         };
-        let processes: Vec<Action> = ALL.into_iter().filter(|action| !action.is_of_links()).collect();
+        let processes = ALL.to_vec();
         assert_eq!(possible("local", BusKind::Nats), processes);
         let members = [Action::CrashMember, Action::RestartGroup];
         let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup];
@@ -165,11 +166,8 @@ mod tests {
         let said = |at: &str, allow: bool, action: Action, target: Target| {
             resolved(at, allow, BusKind::Nats, fault(action, target)).unwrap_err()
         };
-        let links = said("local", true, Action::Partition, Target::Any);
-        assert!(
-            links.contains("fault `x` (partition of any): this version injects no faults of links"),
-            "{links}"
-        );
+        let links = said("nats://h:1", true, Action::Partition, Target::Any);
+        assert!(links.contains("through proxies") && links.contains("`--broker local`"), "{links}");
         let kill = said("nats://h:1", true, Action::Kill, Target::Any);
         assert!(
             kill.contains("did not start the servers of nats://h:1") && kill.contains("`--broker local`"),

@@ -110,6 +110,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     }
     config.theirs = theirs.map(ToOwned::to_owned);
     config.needed = needed_bytes(plan);
+    (config.proxied, config.seed) = (plan.proxied(), plan.market.seed);
     if plan.faults.iter().any(|fault| fault.action == Action::LameDuck) {
         config.extra.push_str(LAME_DUCK);
     }

@@ -1,9 +1,10 @@
 //! Runs with faults on a cluster of real servers: what was injected when, on whom, and with what effect; and nothing is left
 //! behind by a run that is killed in the middle of a fault.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::net::TcpListener;
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -11,7 +12,7 @@ use std::process::{Command, Stdio};
 use rustix::process::{Pid, Signal, kill_process};
 use tickgate::host::resources::Process;
 use tickgate::host::signal::Interrupt;
-use tickgate::plan::{Action, Expect, Fault, Plan, Target};
+use tickgate::plan::{Action, Cut, Expect, Fault, Plan, Span, Target, Way};
 use tickgate::record::{End, Injection, NodeState, Record};
 use tickgate::run::Event;
 
@@ -144,6 +145,113 @@ fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
     assert_eq!(record.groups[0].lost, 0);
 }
 
+/// The same events are accounted for on both sides, and what was confirmed is stored.
+fn account_is_exact(record: &Record) {
+    let load = &record.load;
+    assert_eq!(load.acked + load.refused + load.unconfirmed + load.unsent, load.intended, "{load:?}");
+    let audit = record.audit.as_ref().unwrap();
+    assert_eq!((audit.missing, audit.diverged.unwrap_or(0)), (0, 0), "{audit:?}");
+    assert!(audit.replicas.iter().all(|replica| replica.complete), "{audit:?}");
+}
+
+/// A fault of the links between two ends.
+fn of_links(name: &str, at: u64, action: Action, ends: [Target; 2], length: u64) -> Fault {
+    Fault { target: None, between: Some(ends), ..fault(name, at, action, Target::All, length) }
+}
+
+#[test]
+fn a_leader_is_cut_off_and_comes_back() {
+    let ends = || [Target::StreamLeader, Target::Others];
+    let cut = Fault { how: Some(Cut::Cut), ..of_links("cut", 2, Action::Partition, ends(), 11) };
+    let hole = Fault { how: Some(Cut::Hole), ..of_links("hole", 22, Action::Partition, ends(), 6) };
+    let (mut plan, place) = (plan(36, vec![cut, hole]), Place::new());
+    plan.bus.retry = Span::seconds(30);
+    plan.bus.nats.msg_id = true;
+    let _machine = machine::beside_one_cluster();
+    let mut apart = Vec::new();
+    let mut observer = On(|event: &Event<'_>| match event {
+        Event::Mark(mark) if mark.kind == "fault-done" => {
+            let (name, whom) = mark.detail.split_once(": partition between ").unwrap();
+            let node = whom.split(' ').next().unwrap();
+            apart.push((name.to_owned(), routes(place.folder.path(), node)));
+        }
+        _ => {}
+    });
+    let record = run(&plan, place.folder.path(), &Interrupt::default(), &mut observer);
+    place.assert_empty();
+    assert_eq!(record.run.end, End::Completed, "{:?}", record.run.reason);
+    assert_eq!(record.broker.settings.get("links").unwrap(), "proxied, 6 between the nodes");
+    account_is_exact(&record);
+    assert_eq!((record.groups[0].lost, record.groups[0].corrupt), (0, 0), "{:?}", record.groups[0]);
+    assert_eq!(record.load.acked, record.load.intended, "what was not answered was sent again");
+    let [(cut, none), (hole, some)] = apart.as_slice() else { panic!("{apart:?}") };
+    assert_eq!((cut.as_str(), *none, hole.as_str()), ("cut", 0, "hole"));
+    assert!(*some > 0, "in a hole no connection ends");
+    for name in ["cut", "hole"] {
+        let fault = of(&record, name);
+        carried_out(fault);
+        assert_eq!((fault.target.as_str(), fault.resolved.len()), ("stream-leader, others", 1));
+        assert!(fault.undone_ns < fault.healthy_ns, "{fault:?}");
+        assert!(states(&record, &fault.resolved[0]).ends_with(&[NodeState::Cut, NodeState::Up]));
+    }
+    let cut = of(&record, "cut");
+    assert!(cut.leader_after.is_some() && cut.leader_after != cut.leader_before, "{cut:?}");
+}
+
+#[test]
+fn slow_links_between_servers_delay_acknowledgements_by_both_ways() {
+    let delay = Span::millis(20);
+    let slow = of_links("slow", 3, Action::Slow, [Target::All, Target::All], 4);
+    let record = record_of(&plan(12, vec![Fault { delay: Some(delay), ..slow }]));
+    carried_out(of(&record, "slow"));
+    account_is_exact(&record);
+    let median = |scope: &str| {
+        let scope = record.faults.scope(scope).unwrap();
+        u64::try_from(scope.figures.ack.as_ref().unwrap().p50_ns).unwrap()
+    };
+    // From the leader to a follower, and back.
+    assert!(median("during") >= 2 * delay.ns, "{}", median("during"));
+    assert!(median("before") < median("during"), "{} and {}", median("before"), median("during"));
+}
+
+#[test]
+fn clients_are_cut_off_from_a_server_and_connect_again() {
+    let cut = of_links("cut", 1, Action::Partition, [Target::Clients, Target::Connected], 2);
+    let hole = of_links("hole", 8, Action::Partition, [Target::Node(1), Target::Clients], 2);
+    let hole = Fault { how: Some(Cut::Hole), way: Some(Way::To), ..hole };
+    let mut plan = plan(15, vec![cut, hole]);
+    (plan.cluster.nodes, plan.bus.replicas) = (1, 1);
+    let record = record_of(&plan);
+    assert_eq!(record.broker.settings.get("links").unwrap(), "proxied, 1 of clients");
+    account_is_exact(&record);
+    for name in ["cut", "hole"] {
+        carried_out(of(&record, name));
+    }
+    let node = &record.faults.nodes[0].name;
+    let cut = [NodeState::Cut, NodeState::Up];
+    assert_eq!(states(&record, node), [cut, cut].concat());
+    let kinds: Vec<&str> = record.marks.iter().map(|mark| mark.kind.as_str()).collect();
+    assert!(kinds.contains(&"disconnected") && kinds.contains(&"connected"), "{kinds:?}");
+}
+
+/// The texts of the configurations of all servers.
+fn configurations(folder: &Path) -> Vec<String> {
+    stores(folder).into_iter().filter_map(|store| fs::read_to_string(store.join("nats.conf")).ok()).collect()
+}
+
+/// The number of a node's routes to others, by its monitoring endpoint.
+fn routes(folder: &Path, node: &str) -> u64 {
+    let of_node = |text: &String| text.lines().any(|line| line == format!("server_name: {node}"));
+    let text = configurations(folder).into_iter().find(of_node).unwrap();
+    let http = text.lines().find_map(|line| line.strip_prefix("http: \"")).unwrap().trim_end_matches('"');
+    let mut stream = TcpStream::connect(http).unwrap();
+    write!(stream, "GET /varz HTTP/1.0\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+    serde_json::from_str::<serde_json::Value>(body).unwrap()["routes"].as_u64().unwrap()
+}
+
 /// Not a separate test: a process that runs with a fault, started by the test below.
 #[test]
 #[ignore = "the test below starts it as a separate process"]
@@ -151,7 +259,11 @@ fn owner() {
     let Some(folder) = std::env::var_os("TICKGATE_TEST_FAULT").map(PathBuf::from) else { return };
     let action = fs::read_to_string(folder.join("action")).unwrap();
     let action: Action = serde_json::from_str(&action).unwrap();
-    let faults = vec![fault("fault", 1, action, Target::StreamLeader, 600)];
+    let mut all = vec![fault("fault", 1, action, Target::StreamLeader, 600)];
+    if action.is_of_links() {
+        let ends = [Target::StreamLeader, Target::Others];
+        all = vec![Fault { how: Some(Cut::Hole), ..of_links("fault", 1, action, ends, 600) }];
+    }
     let mut observer = On(|event: &Event<'_>| {
         if let Event::Mark(mark) = event
             && mark.kind == "fault-done"
@@ -159,13 +271,14 @@ fn owner() {
             fs::write(folder.join("done"), &mark.detail).unwrap();
         }
     });
-    run(&plan(1200, faults), &folder, &Interrupt::default(), &mut observer);
+    run(&plan(1200, all), &folder, &Interrupt::default(), &mut observer);
 }
 
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_fault_leaves_nothing() {
     let _machine = machine::beside_one_cluster();
-    for action in [Action::Kill, Action::Stop, Action::Restart, Action::LameDuck, Action::WriteError] {
+    let of_processes = [Action::Kill, Action::Stop, Action::Restart, Action::LameDuck, Action::WriteError];
+    for action in of_processes.into_iter().chain([Action::Partition]) {
         let place = Place::new();
         let folder = place.folder.path();
         fs::write(folder.join("action"), serde_json::to_string(&action).unwrap()).unwrap();
@@ -175,8 +288,14 @@ fn a_run_that_is_killed_in_the_middle_of_a_fault_leaves_nothing() {
         let mut owner = command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap();
         eventually("the fault is done", || folder.join("done").exists());
         let servers: Vec<Process> = children(owner.id());
-        let ports = ports(folder);
+        let mut ports = ports(folder);
         assert!(servers.len() >= 2 && ports.len() == 3, "{action}: {servers:?} {ports:?}");
+        if action.is_of_links() {
+            let proxies = proxies(folder);
+            assert_eq!(proxies.len(), 6, "one for each server and each of its peers");
+            assert!(proxies.iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_err()));
+            ports.extend(proxies);
+        }
         kill_process(Pid::from_child(&owner), Signal::KILL).unwrap();
         owner.wait().unwrap();
         eventually("all servers are gone", || servers.iter().all(|server| !server.is_alive()));
@@ -199,12 +318,18 @@ fn children(parent: u32) -> Vec<Process> {
     pids.filter(of_parent).map(|pid| Process::of(pid).unwrap()).collect()
 }
 
+/// The ports by which servers connect to each other, by their configurations.
+fn proxies(folder: &Path) -> Vec<u16> {
+    let all = configurations(folder);
+    let routes = all.iter().flat_map(|text| text.split("nats-route://").skip(1));
+    routes.map(|route| route.split([':', '"']).nth(2).unwrap().parse().unwrap()).collect()
+}
+
 /// The ports for clients, by the configurations of the servers.
 fn ports(folder: &Path) -> Vec<u16> {
-    let read = |store: PathBuf| {
-        let text = fs::read_to_string(store.join("nats.conf")).ok()?;
+    let port = |text: String| {
         let line = text.lines().find_map(|line| line.strip_prefix("listen: \"127.0.0.1:"))?;
         line.trim_end_matches('"').parse().ok()
     };
-    stores(folder).into_iter().filter_map(read).collect()
+    configurations(folder).into_iter().filter_map(port).collect()
 }

@@ -7,6 +7,19 @@ use tickgate::plan::Plan;
 use crate::support;
 use crate::support::program::{GATE, Place};
 
+/// The profiles that are built in.
+const SHIPPED: [&str; 9] = [
+    "quick",
+    "adr-002",
+    "ci-gate",
+    "cluster",
+    "failover",
+    "rolling-restart",
+    "partition",
+    "soak",
+    "market-open",
+];
+
 /// Shown text with what differs from machine to machine taken out.
 fn snapshot(name: &str, text: &str) {
     insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => true }, {
@@ -46,9 +59,7 @@ fn check_shows_the_plan_with_every_default_and_the_load_to_come() {
     place.run(&single).fails(2, &["expect = \"outage\""]);
     let sim = ["--set", "faults.leader.expect=outage", "--broker", "sim"];
     place.run(&[&single[..], &sim].concat()).fails(2, &["the simulated bus injects no faults"]);
-    for profile in
-        ["quick", "adr-002", "ci-gate", "cluster", "failover", "rolling-restart", "soak", "market-open"]
-    {
+    for profile in SHIPPED {
         place.run(&["check", profile]).ends(0);
     }
 }
@@ -75,9 +86,7 @@ fn profiles_are_listed_and_shown_as_they_are() {
     let list = place.run(&["profiles"]);
     list.ends(0);
     let names: Vec<_> = list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for name in
-        ["quick", "adr-002", "ci-gate", "cluster", "failover", "rolling-restart", "soak", "market-open"]
-    {
+    for name in SHIPPED {
         assert!(names.contains(&name), "{names:?}");
         let shown = place.run(&["profiles", "show", name]);
         shown.ends(0);

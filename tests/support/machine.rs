@@ -40,8 +40,9 @@ static CLUSTER_ENDED: Condvar = Condvar::new();
 /// cluster tolerate a second cluster, but no test that needs all CPUs.
 pub fn beside_one_cluster() -> ClusterTurn {
     let running = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut running =
-        CLUSTER_ENDED.wait_while(running, |(count, _)| *count >= CLUSTERS).unwrap_or_else(PoisonError::into_inner);
+    let mut running = CLUSTER_ENDED
+        .wait_while(running, |(count, _)| *count >= CLUSTERS)
+        .unwrap_or_else(PoisonError::into_inner);
     running.0 += 1;
     let hold = running.1.upgrade().map_or_else(
         || {

@@ -50,6 +50,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     in_memory: true,
     most_nodes: 1,
     faults: &[],
+    no_links: Some("it has no servers"),
     log: "stream",
     size_limit: "max_payload",
     words: Words {

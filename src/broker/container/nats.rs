@@ -31,6 +31,7 @@ fn nats(config: &ContainerConfig, name: &str, ports: Ports) -> Result<Recipe, Br
     let settings = Settings {
         name,
         listen: "0.0.0.0:4222",
+        advertised: None,
         http: "0.0.0.0:8222",
         store: Path::new(STORE),
         max_file_store: config.max_file_store,

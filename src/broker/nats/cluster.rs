@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::super::BrokerError;
 use super::super::cluster::{Member, ServerCluster};
 use super::super::entry::Password;
+use super::super::link::Links;
 use super::super::process::child::{Child, check_room, check_store};
 use super::super::process::ports::{Ports, free_ports};
 use super::super::roles::Probe;
 use super::super::server::{Deed, node_log};
 use super::quorum::{View, missing};
 use super::settings::Membership;
-use super::{LocalConfig, LocalNats, PORT_ATTEMPTS, READY_WITHIN};
+use super::{LINKS, LocalConfig, LocalNats, PORT_ATTEMPTS, READY_WITHIN};
 
 /// Largest number of nodes.
 const MOST: usize = 5;
@@ -53,16 +54,26 @@ impl LocalCluster {
         let ports: [u16; 3 * MOST] = free_ports(config.port).map_err(BrokerError::io("find free ports"))?;
         let ports: Vec<[u16; 3]> = ports.as_chunks::<3>().0.iter().take(nodes.max(1)).copied().collect();
         let all: Vec<u16> = ports.iter().map(|[_, _, route]| *route).collect();
+        let clients: Vec<u16> = ports.iter().map(|[client, ..]| *client).collect();
+        let links = Links::lay(config.proxied, config.seed, &clients, &all)
+            .map_err(BrokerError::io("start the proxies of the broker's links"))?;
         let mut servers = Vec::new();
         for (index, [client, monitor, route]) in ports.into_iter().enumerate() {
             let own = LocalConfig { log: node_log(&config.log, index), ..config.clone() };
-            let place = Membership { port: route, routes: all.clone(), password: routes.clone() };
+            let peers = (0..all.len()).filter_map(|peer| links.as_ref()?.route(index, peer));
+            let peers: Vec<u16> = peers.collect();
+            let proxied = !peers.is_empty();
+            let peers = if proxied { peers } else { all.clone() };
+            let place = Membership { port: route, routes: peers, proxied, password: routes.clone() };
             let name = format!("nats-{}", index + 1);
-            servers.push(LocalNats::prepare(own, name, Ports { client, monitor }, Some(place))?);
+            let mut server = LocalNats::prepare(own, name, Ports { client, monitor }, Some(place))?;
+            server.entrance = links.as_ref().and_then(|links| links.entrance(index));
+            servers.push(server);
         }
-        let facts = servers.first().map(|server| server.facts.clone()).unwrap_or_default();
+        let mut facts = servers.first().map(|server| server.facts.clone()).unwrap_or_default();
+        facts.extend(links.iter().map(|links| (LINKS.to_owned(), links.in_words())));
         let url = servers.iter().map(LocalNats::url).collect::<Vec<_>>().join(",");
-        Ok(Self::of(servers, url, None, facts))
+        Ok(Self::of(servers, url, None, facts).linked(links))
     }
 
     /// Returns the monitoring endpoint of a node.

@@ -26,13 +26,14 @@ pub use observe::{observe, observe_system};
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};
+use super::link::Links;
 use super::process::child::{Child, check_room, check_store, default_store_parent};
 use super::process::guard::command;
 use super::process::ports::{Ports, random};
 use super::roles::Probe;
 use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
-use crate::plan::{Storage, Sync};
+use crate::plan::{Proxied, Storage, Sync};
 use settings::{Membership, Settings, quoted};
 use theirs::{SYNC, Theirs};
 
@@ -42,6 +43,8 @@ pub(super) const NAME: &str = "nats-server";
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Maximum time for an orderly shutdown.
 const END_WITHIN: Duration = Duration::from_secs(5);
+/// Name of the fact about links that go through proxies.
+const LINKS: &str = "links";
 /// Attempts to find free ports, since another process may take them first.
 const PORT_ATTEMPTS: u32 = 5;
 
@@ -68,6 +71,10 @@ pub struct LocalConfig {
     pub entry: Entry,
     /// Whether the system account has a user, too, with the same password.
     pub system: bool,
+    /// Which links go through proxies.
+    pub proxied: Proxied,
+    /// The jitter of these links follows from it.
+    pub seed: u64,
     /// User's server configuration, of which the server gets every applicable setting.
     pub theirs: Option<PathBuf>,
     /// Additional configuration in the server's syntax.
@@ -90,6 +97,8 @@ impl LocalConfig {
             port: None,
             entry,
             system: false,
+            proxied: Proxied::default(),
+            seed: 0,
             theirs: None,
             extra: String::new(),
         }
@@ -104,6 +113,10 @@ pub struct LocalNats {
     ports: Ports,
     /// Place in a cluster; `None` for a single server.
     cluster: Option<Membership>,
+    /// Port of the proxy that clients connect to, if they do not connect to the server itself.
+    entrance: Option<u16>,
+    /// The links of a single server that go through proxies; those of a cluster are the cluster's.
+    links: Option<Arc<Links>>,
     theirs: Option<Theirs>,
     facts: Vec<(String, String)>,
     child: Child,
@@ -124,6 +137,7 @@ impl LocalNats {
         nats.child.warn(warning);
         let mut attempt = 1;
         loop {
+            nats.lay_links()?;
             match nats.launch().and_then(|()| nats.until_ready()) {
                 Err(BrokerError::Ended { log, .. })
                     if log.contains("address already in use")
@@ -136,6 +150,17 @@ impl LocalNats {
                 done => return done.map(|()| nats),
             }
         }
+    }
+
+    /// Starts the proxies of a single server.
+    fn lay_links(&mut self) -> Result<(), BrokerError> {
+        let LocalConfig { proxied, seed, .. } = self.config;
+        let links = Links::lay(proxied, seed, &[self.ports.client], &[]);
+        self.links = links.map_err(BrokerError::io("start the proxies of the broker's links"))?.map(Arc::new);
+        self.entrance = self.links.as_ref().and_then(|links| links.entrance(0));
+        self.facts.retain(|(name, _)| name != LINKS);
+        self.facts.extend(self.links.iter().map(|links| (LINKS.to_owned(), links.in_words())));
+        Ok(())
     }
 
     /// Prepares a server without starting it: reads the user's configuration and creates the private directory.
@@ -152,13 +177,13 @@ impl LocalNats {
         if let Some(interval) = theirs.as_ref().and_then(|theirs| theirs.stores(&SYNC)) {
             facts.push(("sync_interval".to_owned(), interval.to_owned()));
         }
-        Ok(Self { config, name, ports, cluster, theirs, facts, child })
+        Ok(Self { config, name, ports, cluster, entrance: None, links: None, theirs, facts, child })
     }
 
     /// Returns the URL for clients: `nats://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.ports.client)
+        format!("nats://127.0.0.1:{}", self.entrance.unwrap_or(self.ports.client))
     }
 
     /// Returns the monitoring endpoint.
@@ -301,6 +326,7 @@ impl LocalNats {
         Settings {
             name: &self.name,
             listen: &format!("127.0.0.1:{}", self.ports.client),
+            advertised: self.entrance,
             http: &format!("127.0.0.1:{}", self.ports.monitor),
             store: &self.store(),
             max_file_store: self.config.max_file_store,
@@ -371,6 +397,10 @@ impl Server for LocalNats {
 
     fn probes(&self) -> Vec<Arc<dyn Probe>> {
         vec![self.probe()]
+    }
+
+    fn links(&self) -> Option<Arc<Links>> {
+        self.links.clone()
     }
 
     fn stop(&mut self) -> Result<(), BrokerError> {

@@ -28,6 +28,11 @@ impl Probe for NatsProbe {
         Ok(connections.connections.into_iter().map(|connection| connection.name).collect())
     }
 
+    fn peers(&self) -> Result<Vec<String>, BrokerError> {
+        let routes: Routes = self.monitor.json("/routez")?;
+        Ok(routes.peers())
+    }
+
     fn is_healthy(&self) -> bool {
         self.monitor.healthy().is_ok()
     }
@@ -44,6 +49,29 @@ struct Connections {
 #[serde(default)]
 struct Connection {
     name: String,
+}
+
+/// The used fields of `/routez`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Routes {
+    routes: Vec<Route>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Route {
+    remote_name: String,
+}
+
+impl Routes {
+    /// Returns the servers at the other ends, each once: servers have several routes to each other.
+    fn peers(self) -> Vec<String> {
+        let mut peers: Vec<String> = self.routes.into_iter().map(|route| route.remote_name).collect();
+        peers.sort_unstable();
+        peers.dedup();
+        peers
+    }
 }
 
 /// The used fields of `/jsz` with the details of accounts.
@@ -148,6 +176,15 @@ mod tests {
         let two = claims(&ANSWERS[..2]);
         assert_eq!(leader(&two, &Asset::Stream("S".into()), 3).unwrap().how, "named by nats-1, nats-2");
         assert_eq!(leader(&claims(&ANSWERS[..1]), &Asset::Stream("S".into()), 3), None);
+    }
+
+    #[test]
+    fn each_peer_is_named_once_however_many_routes_there_are() {
+        let answer = r#"{"server_id":"NA","server_name":"nats-1","num_routes":3,"routes":[
+            {"rid":7,"remote_id":"NB","remote_name":"nats-3","did_solicit":true,"ip":"127.0.0.1","port":1},
+            {"rid":8,"remote_id":"NC","remote_name":"nats-2"},{"rid":9,"remote_id":"NB","remote_name":"nats-3"}]}"#;
+        assert_eq!(serde_json::from_str::<Routes>(answer).unwrap().peers(), ["nats-2", "nats-3"]);
+        assert_eq!(serde_json::from_str::<Routes>("{}").unwrap().peers(), [""; 0]);
     }
 
     #[test]

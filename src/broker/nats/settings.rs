@@ -12,8 +12,10 @@ use crate::plan::Sync;
 pub(in crate::broker) struct Membership {
     /// Port for the routes of the other servers.
     pub(in crate::broker) port: u16,
-    /// Ports of the routes of all servers; one of them may be its own.
+    /// Ports of the routes of all servers; one of them may be its own. Those of proxies in front of the others where `proxied`.
     pub(in crate::broker) routes: Vec<u16>,
+    /// Servers connect to each other by these ports only.
+    pub(in crate::broker) proxied: bool,
     /// Password of the routes, so that no other server can join.
     pub(in crate::broker) password: Password,
 }
@@ -24,9 +26,11 @@ impl Membership {
         let (user, password) = (self.password.user(), self.password.text());
         let route = |port: &u16| format!("\"nats-route://{user}:{password}@127.0.0.1:{port}\"");
         let routes: Vec<String> = self.routes.iter().map(route).collect();
+        // Servers tell each other where their peers are, and would connect directly. Nobody listens on this port.
+        let advertised = if self.proxied { "  advertise: \"127.0.0.1:1\"\n" } else { "" };
         format!(
             "cluster {{\n  name: tickgate\n  listen: \"127.0.0.1:{port}\"\n  authorization {{\n    user: \"{user}\"\n    \
-             password: \"{password}\"\n    timeout: 30\n  }}\n  routes: [{routes}]\n}}\n",
+             password: \"{password}\"\n    timeout: 30\n  }}\n{advertised}  routes: [{routes}]\n}}\n",
             port = self.port,
             routes = routes.join(", ")
         )
@@ -40,6 +44,8 @@ pub(in crate::broker) struct Settings<'a> {
     pub(in crate::broker) name: &'a str,
     /// Address for clients.
     pub(in crate::broker) listen: &'a str,
+    /// Port of 127.0.0.1 that clients are told instead: a proxy's.
+    pub(in crate::broker) advertised: Option<u16>,
     /// Address of the monitoring endpoint.
     pub(in crate::broker) http: &'a str,
     /// Directory of the streams.
@@ -93,8 +99,11 @@ impl Settings<'_> {
                 password.text()
             ),
         };
+        let advertised = self
+            .advertised
+            .map_or_else(String::new, |port| format!("client_advertise: \"127.0.0.1:{port}\"\n"));
         Ok(format!(
-            "server_name: {name}\nlisten: \"{listen}\"\nhttp: \"{http}\"\n\
+            "server_name: {name}\nlisten: \"{listen}\"\n{advertised}http: \"{http}\"\n\
              jetstream {{\n  store_dir: {store}\n{max}{jetstream}{sync}}}\n\
              {authorization}{cluster}{kept}{extra}\n",
             name = self.name,
@@ -140,6 +149,7 @@ mod tests {
             let settings = Settings {
                 name: "n",
                 listen: "127.0.0.1:1",
+                advertised: None,
                 http: "127.0.0.1:2",
                 store: Path::new("/s"),
                 max_file_store: 1,
@@ -169,7 +179,8 @@ mod tests {
 
     #[test]
     fn the_servers_of_a_cluster_know_each_other_by_a_password() {
-        let peer = Membership { port: 2, routes: vec![1, 2, 3], password: Password::of("c0ffee") };
+        let peer =
+            Membership { port: 2, routes: vec![1, 2, 3], proxied: false, password: Password::of("c0ffee") };
         let text = peer.text();
         assert!(text.starts_with("cluster {\n  name: tickgate\n  listen: \"127.0.0.1:2\"\n"), "{text}");
         assert!(
@@ -177,6 +188,9 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("\"nats-route://tickgate:c0ffee@127.0.0.1:").count(), 3, "{text}");
+        assert!(!text.contains("advertise"), "{text}");
+        let proxied = Membership { proxied: true, ..peer }.text();
+        assert!(proxied.contains("\n  advertise: \"127.0.0.1:1\"\n  routes: ["), "{proxied}");
     }
 
     #[test]

@@ -12,6 +12,9 @@ pub(super) static PRODUCT: Product = Product {
     in_memory: false,
     most_nodes: 5,
     faults: &[Action::Kill, Action::Stop, Action::Restart, Action::CrashMember, Action::RestartGroup],
+    no_links: Some(
+        "a node of Kafka has one address for all of its peers and one for all of its clients, so a proxy cannot tell its peers apart",
+    ),
     log: "topic",
     size_limit: "max.message.bytes",
     words: Words {

@@ -30,6 +30,8 @@ pub struct Product {
     pub most_nodes: u32,
     /// The faults that this version carries out on it, apart from the place of its servers.
     pub faults: &'static [Action],
+    /// Why the links of its servers cannot go through proxies; `None` where they can.
+    pub no_links: Option<&'static str>,
     /// What holds its events: `stream`.
     pub log: &'static str,
     /// Its own name of the limit on the size of an event.

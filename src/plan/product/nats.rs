@@ -18,10 +18,13 @@ pub(super) static PRODUCT: Product = Product {
         Action::LameDuck,
         Action::RollingRestart,
         Action::StepDown,
+        Action::Partition,
+        Action::Slow,
         Action::WriteError,
         Action::CrashMember,
         Action::RestartGroup,
     ],
+    no_links: None,
     log: "stream",
     size_limit: "max_payload",
     words: Words {

@@ -5,7 +5,7 @@ use super::ROLES;
 use crate::load::{peak_rate, shares};
 use crate::num::u64_of;
 use crate::plan::grammar::{did_you_mean, list, nearest};
-use crate::plan::{Action, Arrival, Consume, Expect, Fault, Group, Plan, Quorum, Span, Target};
+use crate::plan::{Action, Arrival, Consume, Cut, Expect, Fault, Group, Plan, Quorum, Span, Target, Way};
 use crate::profile::place::quoted;
 use crate::profile::section::Reader;
 
@@ -33,7 +33,7 @@ pub(in crate::profile) fn check(plan: &Plan, reader: &mut Reader) {
         }
         let path = format!("faults.{}", fault.name);
         let unfit = match &fault.between {
-            Some(ends) => ends.iter().find_map(|end| end_of_link(end, plan).map(|why| ("between", why))),
+            Some(ends) => link(fault, ends, plan),
             None => {
                 fault.target.as_ref().and_then(|target| unfit(fault, target, plan)).map(|why| ("target", why))
             }
@@ -123,18 +123,58 @@ fn too_late(fault: &Fault, duration: Span) -> String {
     )
 }
 
-/// Can this version do it to such a product? Faults of links are refused where the broker is known, for any product.
+/// Can this version do it to such a product?
 fn product(fault: &Fault, plan: &Plan, reader: &mut Reader) -> bool {
     let product = plan.bus.kind.product();
     let action = fault.action;
-    if action.is_of_links() || product.faults.contains(&action) || !reader.sound(&["bus.kind"]) {
+    if product.faults.contains(&action) || !reader.sound(&["bus.kind"]) {
         return true;
     }
     let at = reader.at(&format!("faults.{}.do", fault.name));
     reader.wrong(at, || {
-        format!("this version injects no `{action}` on {}; expected {}", product.title, list(product.faults))
+        let why = product.no_links.filter(|_| action.is_of_links());
+        let why = why.map_or_else(String::new, |why| format!(", since {why}"));
+        format!(
+            "this version injects no `{action}` on {}{why}; expected {}",
+            product.title,
+            list(product.faults)
+        )
     });
     false
+}
+
+/// Why there is no such link, and the key that says so.
+fn link(fault: &Fault, ends: &[Target; 2], plan: &Plan) -> Option<(&'static str, String)> {
+    if let Some(why) = ends.iter().find_map(|end| end_of_link(end, plan)) {
+        return Some(("between", why));
+    }
+    if fault.how == Some(Cut::Cut) && fault.way.is_some_and(|way| way != Way::Both) {
+        let why =
+            "a connection that is reset ends in both directions; expected `how = \"hole\"`, or no `way`";
+        return Some(("way", why.to_owned()));
+    }
+    let nodes = plan.cluster.nodes.max(1);
+    let [one, other] = ends;
+    let why = match (one, other) {
+        (Target::Clients, Target::Clients) | (Target::Others, Target::Others) => {
+            format!("both ends are `{one}`; expected a node or a set of nodes at one of them")
+        }
+        (Target::Clients, Target::Others) | (Target::Others, Target::Clients) => {
+            "`others` is all nodes but those at the other end, which has none; expected `all` instead of it".to_owned()
+        }
+        (Target::Clients, _) | (_, Target::Clients) => return None,
+        _ if nodes == 1 => {
+            "a single server has no links to others; expected `clients` at one end, or `nodes = 3` in [cluster]".to_owned()
+        }
+        (Target::Others, end) | (end, Target::Others) if end.of_nodes(nodes) >= nodes => {
+            format!("`{end}` is all nodes, so there are no `others`; expected a part of the nodes, or `clients`")
+        }
+        (one, other) if one == other && one.of_nodes(nodes) == 1 => {
+            format!("both ends are `{one}`, and a node has no link to itself; expected `others` at one of them")
+        }
+        _ => return None,
+    };
+    Some(("between", why))
 }
 
 /// Why an end of a link does not exist.
@@ -296,12 +336,6 @@ pub(in crate::profile) fn regrets(plan: &Plan) -> Vec<String> {
             "`load.rate` is {rate}: the time without service is counted in slots of 10 ms that have an event, and many have none, \
              so it is too short; take at least {LEAST_RATE}/s"
         ));
-    }
-    let refused = |fault: &&Fault| fault.action.is_of_links();
-    let refused: Vec<&str> = plan.faults.iter().filter(refused).map(|fault| fault.name.as_str()).collect();
-    if !refused.is_empty() {
-        let refused = list(refused);
-        found.push(format!("{refused}: this version injects no faults of links, and a run is refused"));
     }
     found
 }

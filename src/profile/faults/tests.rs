@@ -82,12 +82,13 @@ fn a_fault_has_a_name_and_its_defaults() {
         with("at=\"5s\"\ndo=\"crash-member\"\ntarget=\"trading-engine/2\"\nfor=\"3s\"", &[]).unwrap();
     assert_eq!(names(&member), ["crash-member-trading-engine-2"]);
     let cut = with(
-        "at=\"5s\"\ndo=\"partition\"\nbetween=[\"stream-leader\",\"others\"]\nfor=\"3s\"\nway=\"to\"",
+        "at=\"5s\"\ndo=\"partition\"\nbetween=[\"stream-leader\",\"others\"]\nfor=\"3s\"\nhow=\"hole\"\nway=\"to\"",
         &[],
     );
     let cut = cut.unwrap();
-    assert_eq!((names(&cut), cut.faults[0].how), (vec!["partition-stream-leader-others"], Some(Cut::Cut)));
-    assert!(warnings(&cut).iter().any(|said| said.contains("no faults of links")));
+    assert_eq!((names(&cut), cut.faults[0].how), (vec!["partition-stream-leader-others"], Some(Cut::Hole)));
+    assert_eq!((cut.faults[0].way, warnings(&cut)), (Some(Way::To), Vec::new()));
+    assert!(warnings(&member).iter().any(|said| said.contains("no faults of members")));
     let slow = with(
         "at=\"5s\"\ndo=\"slow\"\nbetween=[\"clients\",\"all\"]\nfor=\"3s\"\ndelay=\"20ms\"\nrate=\"1M/s\"",
         &[],
@@ -305,6 +306,47 @@ fn a_target_must_exist_and_fit() {
         &[],
         &["did you mean `clients`?"],
     );
+}
+
+#[test]
+fn a_link_must_exist_and_go_through_proxies() {
+    let fault =
+        |ends: &str, more: &str| format!("at=\"5s\"\ndo=\"partition\"\nbetween=[{ends}]\nfor=\"1s\"\n{more}");
+    let one = &["cluster.nodes=1", "bus.replicas=1"][..];
+    let kafka = &["bus.kind=kafka"][..];
+    for (ends, more, sets, said) in [
+        ("\"clients\",\"clients\"", "", &[][..], "both ends are `clients`"),
+        ("\"others\",\"others\"", "", &[], "both ends are `others`"),
+        ("\"clients\",\"others\"", "", &[], "expected `all` instead"),
+        ("\"all\",\"others\"", "", &[], "`all` is all nodes, so there are no `others`"),
+        ("\"node-2\",\"node-2\"", "", &[], "both ends are `node-2`, and a node has no link to itself"),
+        ("\"node-1\",\"others\"", "", one, "a single server has no links to others; expected `clients`"),
+        ("\"node-1\",\"all\"", "", one, "a single server has no links"),
+        ("\"node-1\",\"others\"", "way=\"to\"", &[], "ends in both directions; expected `how = \"hole\"`"),
+        ("\"node-1\",\"clients\"", "way=\"from\"", &[], "ends in both directions"),
+        ("\"node-1\",\"others\"", "", &["cluster.links=direct"], "acts on links through proxies only"),
+        ("\"node-1\",\"others\"", "", kafka, "one address for all of its peers"),
+        (
+            "\"node-1\",\"clients\"",
+            "",
+            kafka,
+            "so a proxy cannot tell its peers apart; expected `kill`, `stop`",
+        ),
+    ] {
+        refused(&fault(ends, more), sets, &[said]);
+    }
+    for (ends, more, sets) in [
+        ("\"stream-leader\",\"others\"", "", &[][..]),
+        ("\"all\",\"all\"", "how=\"hole\"\nway=\"from\"", &["cluster.links=proxied"]),
+        ("\"minority\",\"majority\"", "", &["cluster.links=auto"]),
+        ("\"clients\",\"connected\"", "", &[]),
+        ("\"node-1\",\"clients\"", "", one),
+        ("\"all\",\"clients\"", "", one),
+    ] {
+        if let Err(text) = with(&fault(ends, more), sets) {
+            panic!("{ends} {more}: {text}");
+        }
+    }
 }
 
 #[test]

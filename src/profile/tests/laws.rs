@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
-    Group, Metric, Outcome, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate, RetryOrder, Size,
-    Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
+    Group, Linking, Metric, Outcome, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate,
+    RetryOrder, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -137,6 +137,9 @@ fn buses(plan: Plan) -> impl Strategy<Value = Plan> {
             bus.kafka.min_insync_replicas = bus.replicas / 2 + 1;
             if bus.partitions % 2 == 1 {
                 plan.cluster = Cluster::for_replicas(bus.replicas).expect("at most 5 replicas");
+                if bus.kind.product().no_links.is_none() && bus.partitions % 4 == 1 {
+                    plan.cluster.links = Linking::Proxied;
+                }
             }
             plan
         },
@@ -230,16 +233,25 @@ fn fault(
     let target = legal.get(pick % legal.len().max(1))?.clone();
     let links = action.is_of_links();
     let slow = action == Action::Slow;
+    let apart = target.of_nodes(plan.cluster.nodes) < plan.cluster.nodes && part % 2 == 0;
+    let hole = action == Action::Partition && part % 4 > 1;
+    if links && plan.bus.kind.product().no_links.is_some() {
+        return None;
+    }
     let mut fault = Fault {
         name: name.to_owned(),
         at: Span { ns: from + width / 8 },
         action,
         target: (!links).then(|| target.clone()),
-        between: links.then_some([target, if part % 2 == 0 { Target::Others } else { Target::Clients }]),
+        between: links.then_some([target, if apart { Target::Others } else { Target::Clients }]),
         length: Span { ns: length },
         settle: Span { ns: width / 4 },
-        how: (action == Action::Partition).then_some(if part % 2 == 0 { Cut::Cut } else { Cut::Hole }),
-        way: links.then_some([Way::Both, Way::To, Way::From][usize::from(part) % 3]),
+        how: (action == Action::Partition).then_some(if hole { Cut::Hole } else { Cut::Cut }),
+        way: links.then_some(if slow || hole {
+            [Way::Both, Way::To, Way::From][usize::from(part) % 3]
+        } else {
+            Way::Both
+        }),
         delay: (slow && part % 3 == 0).then_some(Span::millis(u64::from(part) + 1)),
         jitter: (slow && part % 3 == 1).then_some(Span::millis(u64::from(part) + 1)),
         rate: (slow && part % 3 != 1).then_some(Rate::per_second(f64::from(part) + 1.0)),

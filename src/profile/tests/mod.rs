@@ -37,12 +37,16 @@ fn a_cluster_has_an_odd_number_of_servers_and_one_for_each_copy() {
     assert_eq!(plan.cluster.nodes, 3);
     assert!(to_toml(&plan).contains("\n[cluster]\nnodes = 3\n"));
     assert!(!to_toml(&plan_of(LEAST, &["cluster.nodes=1"])).contains("[cluster]"));
+    let proxied = to_toml(&plan_of(LEAST, &["cluster.links=proxied"]));
+    assert!(proxied.contains("\n[cluster]\nnodes = 1\nlinks = \"proxied\"\n"), "{proxied}");
     for (sets, said) in [
         (&["cluster.nodes=2"][..], "`cluster.nodes` is `2`; expected 1, 3 or 5 (an even number"),
         (&["cluster.nodes=4"], "expected 1, 3 or 5"),
         (&["cluster.nodes=7"], "expected 1, 3 or 5"),
         (&["cluster.nodes=3", "bus.replicas=4"], "or `nodes = 5` in [cluster]"),
         (&["cluster.node=3"], "`nodes`"),
+        (&["cluster.links=prox"], "expected `auto`, `direct` or `proxied`"),
+        (&["cluster.links=proxied", "bus.kind=kafka"], "one address for all of its peers"),
     ] {
         let errors = errors_of(LEAST, sets);
         assert!(errors.contains(said), "{errors}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stage;
+use super::links::{self, Ends, NO_PROXIES};
 use super::resolve::{Found, Seat, View, draw, needs_answers, resolve};
 use crate::broker::{Asset, BrokerError, Deed, Server};
 use crate::plan::{Action as Do, Fault, Target};
@@ -17,15 +18,15 @@ pub(super) const NO_STEP_DOWN: &str = "this broker has no way to make a leader s
 /// How long a target may take to be resolved.
 const RESOLVED_WITHIN: Duration = Duration::from_secs(2);
 /// How long a node may take to answer.
-const ANSWER: Duration = Duration::from_millis(500);
+pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// Pause before nodes are asked again.
-const AGAIN: Duration = Duration::from_millis(20);
+pub(super) const AGAIN: Duration = Duration::from_millis(20);
 /// How long a node may take to accept clients again; a large store is read back first.
 const OPEN_WITHIN: Duration = Duration::from_secs(90);
 /// How long a node may take to be healthy before the next one is restarted.
 const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 /// How long an effect may take to be observed.
-const EFFECT_WITHIN: Duration = Duration::from_secs(3);
+pub(super) const EFFECT_WITHIN: Duration = Duration::from_secs(3);
 
 /// One fault.
 pub(super) struct Injector {
@@ -38,6 +39,8 @@ pub(super) struct Injector {
     step_down: Option<Arc<StepDown>>,
     /// The nodes that the target was resolved to.
     nodes: Vec<usize>,
+    /// The ends of the links that it acts on, resolved.
+    ends: Option<Ends>,
 }
 
 impl Injector {
@@ -50,7 +53,7 @@ impl Injector {
         step_down: Option<Arc<StepDown>>,
     ) -> Self {
         let draw = draw(seed, &fault.name);
-        Self { index, fault, draw, stage, ending, step_down, nodes: Vec::new() }
+        Self { index, fault, draw, stage, ending, step_down, nodes: Vec::new(), ends: None }
     }
 
     /// The target; a fault without one means all nodes, or the stream's leader.
@@ -62,18 +65,32 @@ impl Injector {
         self.fault.target.clone().unwrap_or_else(default)
     }
 
-    /// Asks the nodes until the target is resolved.
-    fn resolve(&self) -> Result<Found, String> {
+    /// What must be resolved: the target, or both ends of links.
+    fn targets(&self) -> Vec<Target> {
+        self.fault.between.as_ref().map_or_else(|| vec![self.target()], |ends| ends.to_vec())
+    }
+
+    /// Asks the nodes until the target or the ends of the links are resolved.
+    fn resolve(&self) -> Result<(Found, Option<Ends>), String> {
         let deadline = Instant::now() + RESOLVED_WITHIN;
+        let needs_answers = self.targets().iter().any(needs_answers);
         loop {
-            let why = match resolve(&self.target(), &self.view()) {
-                Ok(found) => match self.unfit(&found.nodes) {
+            let view = self.view();
+            let found = match &self.fault.between {
+                Some(between) => Ends::resolve(between, &view).map(|ends| {
+                    let (nodes, how) = (ends.subjects(), ends.how().to_owned());
+                    (Found { nodes, how }, Some(ends))
+                }),
+                None => resolve(&self.target(), &view).map(|found| (found, None)),
+            };
+            let why = match found {
+                Ok(found) => match self.unfit(&found.0.nodes) {
                     None => return Ok(found),
                     Some(why) => why,
                 },
                 Err(why) => why,
             };
-            if Instant::now() >= deadline || self.ending.is_near() || !needs_answers(&self.target()) {
+            if Instant::now() >= deadline || self.ending.is_near() || !needs_answers {
                 return Err(why);
             }
             std::thread::sleep(AGAIN);
@@ -82,21 +99,21 @@ impl Injector {
 
     fn view(&self) -> View {
         let roles = &self.stage.roles;
-        let target = self.target();
+        let targets = self.targets();
         let nodes = roles.nodes.len();
         let up: Vec<usize> = (0..nodes).filter(|node| self.state(*node) == NodeState::Up).collect();
-        let claims = if needs_answers(&target) { roles.claims(&up, ANSWER) } else { Vec::new() };
+        let claims = if targets.iter().any(needs_answers) { roles.claims(&up, ANSWER) } else { Vec::new() };
         let seat = |role: &super::roles::Role| Seat {
             what: role.what.clone(),
             group: role.group.clone(),
             leader: roles.leader(role, &claims),
         };
-        let connected = match &target {
-            Target::Connected | Target::Follower if nodes > 1 => {
-                let clients = roles.clients(&up, ANSWER).into_iter();
-                clients.filter(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| node).collect()
-            }
-            _ => (0..nodes).filter(|_| nodes == 1).collect(),
+        let asked = targets.iter().any(|target| matches!(target, Target::Connected | Target::Follower));
+        let connected = if asked && nodes > 1 {
+            let clients = roles.clients(&up, ANSWER).into_iter();
+            clients.filter(|(_, names)| names.contains(&roles.publisher)).map(|(node, _)| node).collect()
+        } else {
+            (0..nodes).filter(|_| nodes == 1).collect()
         };
         View { nodes, leaders: roles.all.iter().map(seat).collect(), connected, draw: self.draw }
     }
@@ -133,7 +150,8 @@ impl Injector {
             {
                 Err(format!("`{}` cannot be made to step down", self.target()))
             }
-            action if action.is_of_processes() || action == Do::StepDown => Ok(()),
+            action if action.is_of_links() && self.stage.links.is_none() => Err(NO_PROXIES.to_owned()),
+            action if !action.is_of_members() => Ok(()),
             action => Err(format!("`{action}` cannot be injected on this broker")),
         }
     }
@@ -305,7 +323,10 @@ impl Injector {
             Do::LameDuck => self.lame_duck(),
             Do::StepDown => self.step_down(),
             Do::WriteError => self.fail_writes(),
-            Do::Partition | Do::Slow | Do::CrashMember | Do::RestartGroup => self.possible(),
+            Do::Partition | Do::Slow => {
+                self.ends.as_ref().map_or(Ok(()), |ends| links::close(&self.stage, &self.fault, ends))
+            }
+            Do::CrashMember | Do::RestartGroup => self.possible(),
         }
     }
 
@@ -331,6 +352,9 @@ impl Injector {
             // It may not have ended by itself yet.
             Do::LameDuck => self.restart(&self.nodes),
             Do::Kill => self.bring_up(&self.nodes),
+            Do::Partition | Do::Slow => {
+                self.ends.as_ref().map_or(Ok(()), |ends| links::open(&self.stage, self.index, ends))
+            }
             _ => Ok(()),
         }
     }
@@ -339,6 +363,12 @@ impl Injector {
 impl Action for Injector {
     fn name(&self) -> String {
         let Fault { name, action, .. } = &self.fault;
+        if let Some(ends) = &self.ends {
+            return format!("{name}: {action} between {}", ends.in_words(&self.stage.roles.nodes));
+        }
+        if self.fault.between.is_some() {
+            return format!("{name}: {}", self.fault.in_words());
+        }
         if self.nodes.is_empty() {
             return format!("{name}: {action} of {}", self.target());
         }
@@ -351,16 +381,17 @@ impl Action for Injector {
 
     fn prepare(&mut self) -> Result<(), String> {
         let found = self.possible().and_then(|()| self.resolve());
-        let Found { nodes, how } = match found {
+        let (Found { nodes, how }, ends) = match found {
             Ok(found) => found,
             Err(why) => {
                 self.stage.account.with(|book| book.skip(self.index, &why));
                 return Err(why);
             }
         };
-        self.nodes = nodes;
+        (self.nodes, self.ends) = (nodes, ends);
         let names = self.names();
-        let leads = (self.target() == Target::StreamLeader || self.fault.is_of_the_meta_leader())
+        let targets = self.targets();
+        let leads = (targets.first() == Some(&Target::StreamLeader) || self.fault.is_of_the_meta_leader())
             .then(|| names.first().cloned())
             .flatten();
         self.stage.account.with(|book| {

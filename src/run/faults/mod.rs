@@ -7,6 +7,7 @@
 mod account;
 mod elsewhere;
 mod inject;
+mod links;
 mod members;
 mod resolve;
 mod roles;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, JoinHandle};
 
-use crate::broker::{Asset, Shared};
+use crate::broker::{Asset, Links, Shared};
 use crate::bus::Names;
 use crate::host::clock::Clock;
 use crate::plan::{Ns, Plan};
@@ -37,6 +38,8 @@ use watch::Watch;
 #[derive(Debug)]
 struct Stage {
     server: Shared,
+    /// The links that go through proxies; they obey while somebody else acts on the server.
+    links: Option<Arc<Links>>,
     roles: Roles,
     clock: Clock,
     account: Account,
@@ -78,12 +81,12 @@ impl Scene {
         let Means { server, step_down, staff } = means;
         let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
         let stage = server.map(|server| {
-            let roles = {
+            let (roles, links) = {
                 let server = server.hold();
                 account.with(|book| book.nodes = server.nodes().into_iter().map(started).collect());
-                Roles::new(plan, names, server.nodes(), server.probes())
+                (Roles::new(plan, names, server.nodes(), server.probes()), server.links())
             };
-            Arc::new(Stage { server, roles, clock, account: account.clone() })
+            Arc::new(Stage { server, links, roles, clock, account: account.clone() })
         });
         for (index, fault) in plan.faults.iter().enumerate() {
             let until = (!fault.action.is_instant()).then(|| fault.undo_at());

@@ -76,6 +76,16 @@ impl Roles {
         self.ask(nodes, within, |probe| probe.clients())
     }
 
+    /// Asks these nodes which nodes they are connected to, by [`Self::probe_name`].
+    pub(super) fn peers(&self, nodes: &[usize], within: Duration) -> Vec<(usize, Vec<String>)> {
+        self.ask(nodes, within, |probe| probe.peers())
+    }
+
+    /// Returns how nodes call each other.
+    pub(super) fn probe_name(&self, node: usize) -> Option<&str> {
+        self.probes.get(node).map(|probe| probe.name())
+    }
+
     /// Returns which of these nodes are healthy.
     pub(super) fn healthy(&self, nodes: &[usize], within: Duration) -> Vec<usize> {
         let answers = self.ask(nodes, within, |probe| Ok(probe.is_healthy()));

@@ -41,16 +41,15 @@ impl Watch {
         }
     }
 
-    /// The nodes that run and are not stopped: no other is asked anything.
+    /// The nodes that run and are not stopped, those with cut links included: no other is asked anything.
     fn up(&self) -> Vec<usize> {
         let Stage { roles, account, .. } = &*self.stage;
-        account
-            .with(|book| (0..roles.nodes.len()).filter(|node| book.state(*node) == NodeState::Up).collect())
+        account.with(|book| (0..roles.nodes.len()).filter(|node| book.state(*node).runs()).collect())
     }
 
     /// Notes which nodes have ended, planned or not. A node is entered as running by the one who starts it.
     fn note_ends(&self) {
-        let Stage { server, roles, clock, account } = &*self.stage;
+        let Stage { server, roles, clock, account, .. } = &*self.stage;
         // The server is held until the state is entered, so that no start comes in between.
         let Some(mut server) = server.try_hold() else { return };
         for node in 0..roles.nodes.len() {
