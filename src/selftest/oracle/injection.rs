@@ -225,6 +225,6 @@ mod tests {
         assert_eq!(crate::selftest::oracle::differences(&record, &truth), Vec::<String>::new());
         let group = &record.groups[0];
         assert_eq!((group.delivered, group.lost, truth.owed[0]), (2000, 0, 0));
-        assert!(group.redelivered >= 40, "{}", group.redelivered);
+        assert!(group.redelivered > 25, "more than the first change repeats: {}", group.redelivered);
     }
 }
