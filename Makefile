@@ -63,7 +63,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/confined.sh check || echo "left out: a starved tickgate"
 
 sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… for the first seed)
-	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_record --nocapture
+	TICKGATE_SEEDS=$(SEEDS) TICKGATE_FIRST_SEED=$(FIRST) $(CARGO) test --release --test pure -- swarm::every_ --nocapture
 
 searches: ## searches for the capacity of simulated queues, against theory (SEARCHES=100)
 	TICKGATE_SEARCHES=$(SEARCHES) $(CARGO) test --release --test pure -- capacity:: --nocapture

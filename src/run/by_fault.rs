@@ -411,25 +411,32 @@ fn planned_rate(plan: &Plan, stretches: &[Segment], length: u64) -> f64 {
     (events / (num::f64_of(length) / 1e9) * 1e6).round() / 1e6
 }
 
-/// The faults of a plan as they are when each goes as planned.
-pub(super) fn as_planned(plan: &Plan, calendar: Calendar) -> Vec<record::Fault> {
+/// The faults of a plan as they are when each goes as planned, but for those whose time had not come when the load ended.
+pub(super) fn as_planned(plan: &Plan, calendar: Calendar, load_end: Ns) -> Vec<record::Fault> {
     let at = |since: Ns| calendar.measure_start + since;
     let of = |fault: &Fault| {
         let undo = (!fault.length.is_zero()).then(|| at(fault.undo_at()));
         let ends = fault.between.as_ref().map(|[from, to]| format!("{from}, {to}"));
-        record::Fault {
+        let planned = record::Fault {
             name: fault.name.clone(),
             action: fault.action.to_string(),
             target: fault.target.as_ref().map(ToString::to_string).or(ends).unwrap_or_default(),
             planned_ns: at(fault.at.ns),
-            begun_ns: Some(at(fault.at.ns)),
-            verified_ns: Some(at(fault.at.ns)),
             undo_planned_ns: undo,
+            settled_ns: at(fault.settled_at()),
+            outcome: record::Injection::Dropped,
+            ..record::Fault::default()
+        };
+        if load_end <= planned.planned_ns {
+            return planned;
+        }
+        record::Fault {
+            begun_ns: Some(planned.planned_ns),
+            verified_ns: Some(planned.planned_ns),
             undone_ns: undo,
             healthy_ns: undo,
-            settled_ns: at(fault.settled_at()),
             outcome: record::Injection::Done,
-            ..record::Fault::default()
+            ..planned
         }
     };
     plan.faults.iter().map(of).collect()

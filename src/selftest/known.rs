@@ -1,5 +1,7 @@
 //! Known answers: runs whose figures follow from arithmetic, compared with the figures that tickgate reports.
 
+mod cluster;
+
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
 use crate::plan::{Arrival, Burst, Ns, Plan, Rate, Spacing, Span, Steps, grammar};
@@ -32,7 +34,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 13] = [
+pub const ALL: [Known; 17] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -45,6 +47,10 @@ pub const ALL: [Known; 13] = [
     ("duplicate across a reconnect", reconnect),
     ("clock error across hosts", clock_error),
     ("outages", outages),
+    ("election of a leader", cluster::elections),
+    ("change of leaders", cluster::leader_changes),
+    ("stale copies of the store", cluster::stale_copies),
+    ("a fault that is claimed and not injected", cluster::claims),
     ("seeded runs against the oracle", seeds),
 ];
 

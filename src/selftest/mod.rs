@@ -5,5 +5,6 @@
 
 pub mod known;
 pub mod oracle;
+pub mod recovery;
 pub mod searches;
 pub mod swarm;

@@ -1,5 +1,7 @@
 //! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
+mod cluster;
+
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
 use crate::plan::{
@@ -11,16 +13,18 @@ use crate::plan::{
 use super::oracle;
 use crate::run::simulated::{MachineSecond, Scenario, simulate};
 
-const MS: Ns = 1_000_000;
+pub(super) use cluster::draw_leaders;
+
+pub(super) const MS: Ns = 1_000_000;
 
 /// A sequence of random draws.
-struct Dice {
+pub(super) struct Dice {
     random: Random,
     drawn: u64,
 }
 
 impl Dice {
-    const fn new(seed: u64) -> Self {
+    pub(super) const fn new(seed: u64) -> Self {
         Self { random: Random::new(seed), drawn: 0 }
     }
 
@@ -30,24 +34,24 @@ impl Dice {
     }
 
     /// A uniform choice from `from..=to`.
-    fn within(&mut self, from: u64, to: u64) -> u64 {
+    pub(super) fn within(&mut self, from: u64, to: u64) -> u64 {
         from + num::u64_floor(self.unit() * num::f64_of(to - from + 1)).min(to - from)
     }
 
-    fn within32(&mut self, from: u32, to: u32) -> u32 {
+    pub(super) fn within32(&mut self, from: u32, to: u32) -> u32 {
         num::low32(self.within(u64::from(from), u64::from(to)))
     }
 
     /// A choice between the two, with all orders of magnitude equally likely.
-    fn across(&mut self, from: u64, to: u64) -> u64 {
+    pub(super) fn across(&mut self, from: u64, to: u64) -> u64 {
         num::u64_of((num::f64_of(from).ln() + self.unit() * num::f64_of(to / from).ln()).exp())
     }
 
-    fn chance(&mut self, probability: f64) -> bool {
+    pub(super) fn chance(&mut self, probability: f64) -> bool {
         self.unit() <= probability
     }
 
-    fn pick<T: Clone>(&mut self, from: &[T]) -> T {
+    pub(super) fn pick<T: Clone>(&mut self, from: &[T]) -> T {
         from[num::index(self.within(0, num::count(from.len()) - 1))].clone()
     }
 }
@@ -69,6 +73,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_faults(&mut dice, &mut plan, &mut scenario.faults);
     draw_retry(&mut dice, &mut plan);
     draw_availability(&mut dice, &mut plan);
+    cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
     (plan, scenario)
 }
 
@@ -112,14 +117,16 @@ fn draw_faults(dice: &mut Dice, plan: &mut Plan, bus: &mut Faults) {
         let settle = dice.within(1, (length - at - lasts).max(1));
         from = at + lasts + settle;
         plan.faults.push(fault(name, [at, lasts, settle].map(Span::millis)));
-        let start = (plan.load.warmup.ns + at * MS).saturating_add(dice.pick(&[0, 0, 7 * MS + 1]));
+        let start = plan.load.warmup.ns + at * MS;
+        // Within the fault that the plan claims.
+        let start = start + dice.pick(&[0, 0, 7 * MS + 1]).min((lasts + settle) * MS - 1);
         let how = dice.pick(&[
             How::Refuse,
             How::Unanswered { stored: true },
             How::Unanswered { stored: false },
             How::Withhold,
         ]);
-        let time = Stretch { from: start, length: dice.within(0, (lasts + settle) * MS) };
+        let time = Stretch { from: start, length: dice.within(0, (lasts + settle) * MS).max(1) };
         bus.outages.push(Outage { time, how });
     }
 }

@@ -196,7 +196,11 @@ fn durability(record: &Record) -> Claim {
                 "{} of {} acknowledged events were {}",
                 show::count(audit.acked - audit.missing.min(audit.acked)),
                 show::count(audit.acked),
-                if audit.complete { "stored" } else { "read back before the audit broke off" }
+                match (audit.complete, audit.settles_loss()) {
+                    (true, true) => "stored",
+                    (true, false) => "in the copies of the stream that were read",
+                    (false, _) => "read back before the audit broke off",
+                }
             )
         },
     );

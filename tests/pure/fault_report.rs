@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use tickgate::plan::{Objective, Scope, When};
-use tickgate::record::{Fault, Faults, Fine, Injection, Record, Recovered, Verdict};
+use tickgate::record::{Fault, Faults, Fine, Injection, Record, Recovered, Replica, Verdict};
 use tickgate::report::terminal::{Style, summary};
 use tickgate::report::{self, Beside};
 use tickgate::verdict::claims::{self, Support};
@@ -126,6 +126,12 @@ fn a_loss_of_nothing_never_stands_without_the_refused_events() {
     let (said, support) = claim(&record, "survive");
     assert!(said.starts_with("3 of 62,000 confirmed events were lost"), "{said}");
     assert_eq!(support, Support::Contradicted);
+    let away =
+        Replica { node: "nats-3".into(), why: Some("its server is away".into()), ..Replica::default() };
+    record.audit.as_mut().unwrap().replicas = vec![away];
+    let (said, support) = claim(&record, "survive");
+    assert!(said.starts_with("how many confirmed events were lost is not known"), "{said}");
+    assert_eq!(support, Support::NotTested, "the copy that was not read may hold them");
     record.audit = None;
     record.groups[0].lost = 0;
     assert!(claim(&record, "survive").0.contains("the stream was not read back"));

@@ -32,6 +32,10 @@ known!(
     a_reconnect_makes_duplicates: "duplicate across a reconnect",
     clocks_that_differ_show: "clock error across hosts",
     outages_have_the_lengths_of_arithmetic: "outages",
+    an_election_keeps_groups_away_for_longer: "election of a leader",
+    a_new_leader_repeats_what_was_not_acknowledged: "change of leaders",
+    a_stale_copy_is_no_loss: "stale copies of the store",
+    a_claim_without_an_injection_is_found: "a fault that is claimed and not injected",
     a_hundred_seeds_are_right: "seeded runs against the oracle",
 );
 

@@ -17,14 +17,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tickgate::archive::contradiction;
 use tickgate::bus::sim::{Outcome, Truth};
-use tickgate::plan::{Metric, Op, Stat, Timing, Value};
+use tickgate::plan::{Metric, Op, Plan, Stat, Timing, Value};
 use tickgate::record::{Record, Verdict};
 use tickgate::run::simulated::{Scenario, simulate};
-use tickgate::selftest::oracle;
 use tickgate::selftest::swarm::draw;
+use tickgate::selftest::{oracle, recovery};
 
 /// Seeds that a plain `cargo test` runs.
 const FEW: u64 = 300;
+/// The same, of those whose bus is healed.
+const FEW_RECOVERIES: u64 = 60;
 /// Seeds that found a bug, with its description.
 const FOUND: [(u64, &str); 5] = [
     (27, "copies of unconfirmed events made the audit say that acked ones were not stored once"),
@@ -90,17 +92,17 @@ fn count(record: &Record) {
     }
 }
 
-fn complain(seed: u64, wrong: &[String]) -> String {
+fn complain(seed: u64, replay: &str, wrong: &[String]) -> String {
     format!(
-        "seed {seed}:\n  {}\n  replay it: TICKGATE_SEED={seed} cargo test --release --test pure -- swarm::replay --nocapture",
+        "seed {seed}:\n  {}\n  replay it: TICKGATE_SEED={seed} cargo test --release --test pure -- swarm::{replay} --exact --nocapture",
         wrong.join("\n  ")
     )
 }
 
-#[test]
-fn every_record_says_what_happened() {
+/// Runs the seeds that are asked for, or `few`; returns their number and the first.
+fn over_seeds(few: u64, replay: &str, wrong: fn(u64) -> Vec<String>) -> (u64, u64) {
     let first = variable("TICKGATE_FIRST_SEED").unwrap_or(0);
-    let seeds = variable("TICKGATE_SEEDS").unwrap_or(FEW);
+    let seeds = variable("TICKGATE_SEEDS").unwrap_or(few);
     let next = AtomicU64::new(first);
     let complaints = std::thread::scope(|scope| {
         let work = || {
@@ -112,7 +114,7 @@ fn every_record_says_what_happened() {
                 }
                 let wrong = wrong(seed);
                 if !wrong.is_empty() {
-                    complaints.push(complain(seed, &wrong));
+                    complaints.push(complain(seed, replay, &wrong));
                 }
             }
         };
@@ -121,6 +123,12 @@ fn every_record_says_what_happened() {
         all.into_iter().flat_map(|thread| thread.join().expect("a worker panics")).collect::<Vec<_>>()
     });
     assert!(complaints.is_empty(), "\n{}", complaints.join("\n\n"));
+    (seeds, first)
+}
+
+#[test]
+fn every_record_says_what_happened() {
+    let (seeds, first) = over_seeds(FEW, "replay", wrong);
     let [pass, unsure, fail, before] = [0, 1, 2, 3].map(|at: usize| JUDGED[at].load(Ordering::Relaxed));
     println!("{seeds} seeds from {first} on: every record says what happened");
     println!(
@@ -129,11 +137,20 @@ fn every_record_says_what_happened() {
     );
 }
 
+/// Faults at random, and then all is healed: what must happen then does.
+#[test]
+fn every_bus_that_is_healed_recovers() {
+    let recovers =
+        |seed| catch_unwind(|| recovery::findings(seed)).unwrap_or_else(|_| vec!["it panics".to_owned()]);
+    let (seeds, first) = over_seeds(FEW_RECOVERIES, "replay_of_a_recovery", recovers);
+    println!("{seeds} seeds from {first} on: every bus that is healed recovers");
+}
+
 #[test]
 fn seeds_that_found_something_are_right_now() {
     for (seed, what) in FOUND {
         let wrong = wrong(seed);
-        assert!(wrong.is_empty(), "{what}\n{}", complain(seed, &wrong));
+        assert!(wrong.is_empty(), "{what}\n{}", complain(seed, "replay", &wrong));
     }
 }
 
@@ -171,19 +188,30 @@ fn the_schedule_is_a_function_of_the_plan_alone() {
 #[test]
 fn replay() {
     let Some(seed) = variable("TICKGATE_SEED") else { return };
-    let (plan, scenario) = draw(seed);
+    show(seed, draw(seed), |_, _| Vec::new());
+}
+
+/// Shows a seed whose bus is healed.
+#[test]
+fn replay_of_a_recovery() {
+    let Some(seed) = variable("TICKGATE_SEED") else { return };
+    show(seed, recovery::draw(seed), recovery::stuck);
+}
+
+fn show(seed: u64, (plan, scenario): (Plan, Scenario), stuck: fn(&Record, &Truth) -> Vec<String>) {
     println!("seed {seed}\n\n{}\n\n{scenario:#?}\n", toml_of(&plan));
     let (record, truth) = simulate(&plan, &scenario, seed).expect("simulates");
     for phase in &record.phases {
         println!("{:>12} to {:>12}  {}", ms(phase.start_ns), ms(phase.end_ns), phase.name.as_str());
     }
     stories(&record, &truth);
-    let wrong = oracle::differences(&record, &truth);
-    assert!(wrong.is_empty(), "{}", complain(seed, &wrong));
+    let mut wrong = oracle::differences(&record, &truth);
+    wrong.extend(stuck(&record, &truth));
+    assert!(wrong.is_empty(), "seed {seed}:\n  {}", wrong.join("\n  "));
     println!("seed {seed} is right");
 }
 
-fn toml_of(plan: &tickgate::plan::Plan) -> String {
+fn toml_of(plan: &Plan) -> String {
     serde_json::to_string_pretty(plan).expect("JSON")
 }
 

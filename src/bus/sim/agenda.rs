@@ -33,6 +33,11 @@ impl Agenda {
         self.ahead.push(Entry { at, serial: self.foreseen, what });
     }
 
+    /// Returns the current time.
+    pub(super) const fn now(&self) -> Ns {
+        self.now
+    }
+
     /// Returns the time of the next happening.
     pub(super) fn next(&self) -> Option<Ns> {
         let ahead = self.ahead.peek().map(|entry| entry.at);

@@ -1,6 +1,7 @@
 //! Properties and faults of a simulated bus: plain data, so that a test, a fleet's profile or a generated scenario
 //! can specify them.
 
+use super::cluster::{Election, LeaderChange, Replica};
 use super::random::Random;
 use crate::num;
 use crate::plan::Ns;
@@ -231,6 +232,16 @@ pub struct Faults {
     pub mishaps: Vec<Mishap>,
     /// Deaths of members.
     pub deaths: Vec<Death>,
+    /// Delay from a member back to the server for an acknowledgement. The server waits for it however long it takes.
+    pub acknowledgement: Delay,
+    /// Times without a leader.
+    pub elections: Vec<Election>,
+    /// Changes of the server that leads the groups.
+    pub leader_changes: Vec<LeaderChange>,
+    /// Copies of the store, which an audit reads one by one; none if the store is one log.
+    pub replicas: Vec<Replica>,
+    /// From when no mishap hits any more; all other faults have times of their own.
+    pub healed: Option<Ns>,
 }
 
 impl Default for Faults {
@@ -247,6 +258,11 @@ impl Default for Faults {
             outages: Vec::new(),
             mishaps: Vec::new(),
             deaths: Vec::new(),
+            acknowledgement: Delay::Fixed(0),
+            elections: Vec::new(),
+            leader_changes: Vec::new(),
+            replicas: Vec::new(),
+            healed: None,
         }
     }
 }
@@ -270,6 +286,28 @@ impl Faults {
     #[must_use]
     pub fn with(mut self, fault: Fault, hits: Hits) -> Self {
         self.mishaps.push(Mishap { fault, hits });
+        self
+    }
+
+    /// Returns them as the world carries them out: with their times since the bus's epoch, elections as the outages that they cause,
+    /// and outages in which the server holds events as stalls, too.
+    pub(super) fn carried_out(mut self, origin: Ns) -> Self {
+        let later = |stretch: &mut Stretch| stretch.from += origin;
+        for election in std::mem::take(&mut self.elections) {
+            self.outages.push(Outage { time: election.refuses(), how: How::Refuse });
+            self.outages.push(Outage { time: election.withholds(), how: How::Withhold });
+        }
+        let held = self.outages.iter().filter(|outage| outage.how == How::Hold);
+        self.stalls.extend(held.map(|outage| outage.time).collect::<Vec<_>>());
+        // In order, since whatever is postponed by one may fall into the next.
+        self.stalls.sort_unstable_by_key(|stall| stall.from);
+        self.stalls.iter_mut().for_each(later);
+        self.cuts.iter_mut().for_each(|cut| later(&mut cut.time));
+        self.outages.iter_mut().for_each(|outage| later(&mut outage.time));
+        self.replicas.iter_mut().filter_map(|replica| replica.still.as_mut()).for_each(later);
+        self.deaths.iter_mut().for_each(|death| death.at += origin);
+        self.leader_changes.iter_mut().for_each(|change| change.at += origin);
+        self.healed = self.healed.map(|healed| healed.saturating_add(origin));
         self
     }
 }

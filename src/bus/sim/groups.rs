@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 
 use super::faults::{Death, Fault, How, Stretch};
+use super::leading::Unacknowledged;
 use super::truth::Delivered;
 use super::world::{Happening, World};
 use crate::num;
@@ -23,6 +24,8 @@ pub(super) struct GroupSide {
     pub(super) taken: u64,
     /// Number of deliveries still to come, for whatever reason they are waiting.
     pub(super) owed: u64,
+    /// Deliveries whose acknowledgements are on their way, where another leader may take over.
+    pub(super) unacknowledged: VecDeque<Unacknowledged>,
 }
 
 #[derive(Debug)]
@@ -31,6 +34,18 @@ pub(super) struct MemberSide {
     dies_at: Ns,
     last_arrival: Ns,
     pub(super) inbox: VecDeque<Parcel>,
+}
+
+/// A copy on its way to a member.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Underway {
+    copy: u32,
+    group: u16,
+    member: u16,
+    attempt: u32,
+    damaged: bool,
+    /// When it left the server.
+    left: Ns,
 }
 
 /// A copy that has reached a member.
@@ -42,6 +57,10 @@ pub(super) struct Parcel {
     pub(super) arrived: Ns,
     pub(super) attempt: u32,
     pub(super) damaged: bool,
+    /// When it left the server.
+    left: Ns,
+    /// When its acknowledgement reaches the server.
+    acknowledged: Ns,
 }
 
 impl MemberSide {
@@ -76,6 +95,7 @@ impl GroupSide {
                     backlog: VecDeque::new(),
                     taken: 0,
                     owed: 0,
+                    unacknowledged: VecDeque::new(),
                 }
             })
             .collect()
@@ -123,6 +143,7 @@ impl World {
         let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return };
         own.connected = false;
         for parcel in std::mem::take(&mut own.inbox) {
+            self.forget_unacknowledged(group, parcel.copy, parcel.attempt);
             self.again(self.now, parcel.copy, group, parcel.attempt);
         }
     }
@@ -169,13 +190,23 @@ impl World {
             return self.foresee(again, next);
         }
         let (in_group, in_member) = (num::low16(num::count(group)), num::low16(num::count(member)));
-        let next = Happening::Deliver { copy, group: in_group, member: in_member, attempt, damaged };
-        self.foresee(arriving, next);
+        let next = Underway { copy, group: in_group, member: in_member, attempt, damaged, left: at };
+        self.foresee(arriving, Happening::Deliver(next));
         if first && self.suffers(event, name, Fault::DeliveredAgain) {
             self.slots.retain(stored.slot);
             self.groups[group].owed += 1;
             self.again(arriving, copy, group, attempt);
+        } else {
+            let until = self.acknowledged(arriving, copy, group, attempt);
+            self.note_unacknowledged(at, group, Unacknowledged { copy, attempt, until });
         }
+    }
+
+    /// Returns when the server has the acknowledgement of a copy that arrives at a member.
+    fn acknowledged(&self, arriving: Ns, copy: u32, group: usize, attempt: u32) -> Ns {
+        let seen = Stretch::after(&self.host.stalls, arriving);
+        let names = [(num::count(group) << 40) | u64::from(copy), 7 + (u64::from(attempt) << 8)];
+        seen.saturating_add(self.faults.acknowledgement.draw(self.random, names, seen))
     }
 
     /// Schedules another delivery of a copy after the acknowledgement timeout.
@@ -184,28 +215,27 @@ impl World {
         self.foresee(at + self.terms.ack_wait_ns, next);
     }
 
-    pub(super) fn deliver(
-        &mut self,
-        at: Ns,
-        copy: u32,
-        group: usize,
-        member: usize,
-        attempt: u32,
-        damaged: bool,
-    ) {
+    pub(super) fn deliver(&mut self, at: Ns, underway: Underway) {
+        let Underway { copy, attempt, left, .. } = underway;
+        let (group, member) = (usize::from(underway.group), usize::from(underway.member));
         if !self.groups[group].members[member].lives(at) {
-            return self.again(at, copy, group, attempt);
+            return self.missed(at, copy, group, attempt);
         }
         let seen = Stretch::after(&self.host.stalls, at);
         let received = seen.saturating_add_signed(self.host.clock_offset_ns);
-        let damaged = damaged || self.truth.copies[num::index32(copy)].damaged;
-        self.groups[group].members[member].inbox.push_back(Parcel {
-            copy,
-            received,
-            arrived: at,
-            attempt,
-            damaged,
-        });
+        let damaged = underway.damaged || self.truth.copies[num::index32(copy)].damaged;
+        let acknowledged = self.acknowledged(at, copy, group, attempt);
+        let parcel = Parcel { copy, received, arrived: at, attempt, damaged, left, acknowledged };
+        self.groups[group].members[member].inbox.push_back(parcel);
+    }
+
+    /// What reaches no member comes again after the acknowledgement timeout, unless it comes again already.
+    fn missed(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
+        if self.faults.leader_changes.is_empty() || self.forget_unacknowledged(group, copy, attempt) {
+            return self.again(at, copy, group, attempt);
+        }
+        self.groups[group].owed -= 1;
+        self.slots.release(self.server.stored[num::index32(copy)].slot);
     }
 
     /// Returns whether the member is dead now.
@@ -236,7 +266,7 @@ impl World {
                 sink(&parcel, stored.topic, stored.symbol, payload);
             }
             self.slots.release(stored.slot);
-            let Parcel { copy, received, arrived, attempt, damaged } = parcel;
+            let Parcel { copy, received, arrived, attempt, damaged, left, acknowledged } = parcel;
             self.truth.deliveries[group].push(Delivered {
                 copy,
                 member,
@@ -244,6 +274,8 @@ impl World {
                 arrived,
                 attempt,
                 damaged,
+                left,
+                acknowledged,
             });
         }
         let count = inbox.len();

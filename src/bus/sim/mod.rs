@@ -6,8 +6,10 @@
 //! `measure`.
 
 mod agenda;
+mod cluster;
 mod faults;
 mod groups;
+mod leading;
 mod random;
 mod retrying;
 mod server;
@@ -15,9 +17,10 @@ mod slots;
 mod truth;
 mod world;
 
+pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use random::Random;
-pub use truth::{Copy, Delivered, Event, Outcome, Truth};
+pub use truth::{Arrival, Copy, Delivered, Disturbance, Disturbed, Event, Handling, Outcome, Truth};
 pub use world::Host;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +28,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Refused,
+    Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Reached,
+    Refused, StoreCopies, StoreCopy,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -146,8 +150,8 @@ impl SimBus {
     pub fn truth(&self) -> Truth {
         let mut world = self.shared.world();
         let owed = world.groups.iter().map(|group| group.owed).collect();
-        let clock_offset_ns = world.host.clock_offset_ns;
-        Truth { owed, clock_offset_ns, ..std::mem::take(&mut world.truth) }
+        let (clock_offset_ns, replicas) = (world.host.clock_offset_ns, world.held());
+        Truth { owed, clock_offset_ns, replicas, ..std::mem::take(&mut world.truth) }
     }
 
     /// Stops the server immediately (`true`) or resumes it.
@@ -247,6 +251,38 @@ impl Bus for SimBus {
             sink(&Delivery { subject, payload, received, position, attempt: 1 });
         });
         Ok(true)
+    }
+
+    fn copies(&mut self, _: Duration) -> Result<Option<StoreCopies>, BusError> {
+        let mut world = self.shared.world();
+        world.advance(self.shared.time.now());
+        if world.faults.replicas.is_empty() || world.server.stopped.is_some() {
+            return Ok(None);
+        }
+        world.open_copies();
+        let copy = |(number, replica): (usize, &Replica)| StoreCopy {
+            node: format!("sim-{}", number + 1),
+            unread: replica.away.then(|| "its server is away".to_owned()),
+        };
+        let of = world.faults.replicas.iter().enumerate().map(copy).collect();
+        Ok(Some(StoreCopies { of, first: 1, last: num::count(world.server.stored.len()) }))
+    }
+
+    fn audit_copy(
+        &mut self,
+        copy: usize,
+        to: u64,
+        _: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>),
+    ) -> Result<Reached, BusError> {
+        let received = self.shared.time.now();
+        let mut text = String::new();
+        let end = self.shared.world().read_copy(copy, to, |offset, topic, symbol, payload| {
+            let subject = self.shared.subject(topic, symbol, &mut text);
+            let position = Position { partition: 0, offset };
+            sink(&Delivery { subject, payload, received, position, attempt: 1 });
+        });
+        Ok(if end { Reached::End } else { Reached::Position })
     }
 
     fn marks(&mut self, into: &mut Vec<Mark>) {

@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::faults::{Fault, How, Stretch};
-use super::truth::Copy;
+use super::leading::Held;
+use super::truth::{Copy, Handling};
 use super::world::{Happening, NOT_STORED, Reply, World};
 use crate::num;
 use crate::plan::Ns;
@@ -25,12 +26,15 @@ pub(super) struct Server {
     pub(super) stored_bytes: u64,
     /// Events that arrived since the server was stopped; `None` while it runs.
     pub(super) stopped: Option<Vec<(u32, u32)>>,
+    /// What each copy of the store holds.
+    pub(super) replicas: Vec<Held>,
 }
 
 impl Server {
-    /// Creates an empty store with room for this many events.
-    pub(super) fn with_room(events: usize) -> Self {
-        Self { stored: Vec::with_capacity(events), ..Self::default() }
+    /// Creates an empty store with room for this many events, and its copies.
+    pub(super) fn with_room(events: usize, replicas: usize) -> Self {
+        let replicas = std::iter::repeat_with(Held::default).take(replicas).collect();
+        Self { stored: Vec::with_capacity(events), replicas, ..Self::default() }
     }
 }
 
@@ -52,12 +56,13 @@ impl World {
             held.push((event, slot));
             return;
         }
-        if self.outage(at, How::Refuse).is_some() {
-            self.reply(at, event, slot, Reply::Refused);
-            return self.slots.release(slot);
-        }
-        if self.outage(at, How::Unanswered { stored: false }).is_some() {
-            return self.slots.release(slot);
+        match self.handling(at, event) {
+            Handling::Refused => {
+                self.reply(at, event, slot, Reply::Refused);
+                return self.slots.release(slot);
+            }
+            Handling::Ignored => return self.slots.release(slot),
+            Handling::Taken => {}
         }
         let copy = self.lives[num::index32(event)].copy;
         if self.terms.msg_id && copy != NOT_STORED {
@@ -122,7 +127,7 @@ impl World {
         let of = self.truth.events[num::index32(event)];
         let copy = num::count32(self.server.stored.len());
         let damaged = self.suffers(Some(event), u64::from(copy), Fault::StoredCorrupt);
-        self.truth.copies.push(Copy { event: Some(event), damaged });
+        self.truth.copies.push(Copy { event: Some(event), damaged, stored: at });
         self.lives[num::index32(event)].copy = copy;
         if !again {
             self.reply(at, event, slot, Reply::Stored { copy, duplicate: false });
@@ -140,6 +145,7 @@ impl World {
         let copy = num::count32(self.server.stored.len());
         self.server.stored.push(stored);
         self.server.stored_bytes += num::count(self.slots.payload(stored.slot).len());
+        self.copy_out(at, copy);
         for group in 0..self.groups.len() {
             if self.groups[group].subscribes(stored.topic) {
                 self.slots.retain(stored.slot);
@@ -162,7 +168,7 @@ impl World {
     /// Stores an event that does not belong to this run.
     pub(super) fn append_foreign(&mut self, at: Ns, payload: &[u8], topic: u32, symbol: u32) {
         let slot = self.slots.keep(payload);
-        self.truth.copies.push(Copy { event: None, damaged: false });
+        self.truth.copies.push(Copy { event: None, damaged: false, stored: at });
         self.append(at, Stored { slot, topic, symbol });
     }
 

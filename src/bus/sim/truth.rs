@@ -1,6 +1,7 @@
 //! The simulation's own account of what happened, event by event: raw facts in the order in which they occurred, from
 //! which a test independently and naively computes what a record must say.
 
+use super::faults::How;
 use crate::bus::Refused;
 use crate::market::parse_id;
 use crate::plan::Ns;
@@ -62,6 +63,8 @@ pub struct Copy {
     pub event: Option<u32>,
     /// Whether its content is damaged.
     pub damaged: bool,
+    /// When it was stored.
+    pub stored: Ns,
 }
 
 /// A delivery that a member took.
@@ -79,6 +82,55 @@ pub struct Delivered {
     pub attempt: u32,
     /// Whether it arrived damaged, in the store or on the way.
     pub damaged: bool,
+    /// When it left the server.
+    pub left: Ns,
+    /// When the member's acknowledgement reached the server.
+    pub acknowledged: Ns,
+}
+
+/// How the server handled an event that arrived, as far as outages decide it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handling {
+    /// It refused it.
+    Refused,
+    /// It neither stored nor answered it.
+    Ignored,
+    /// It went on with it.
+    Taken,
+}
+
+/// An event that reached the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// When.
+    pub at: Ns,
+    /// Index of the event.
+    pub event: u32,
+    /// How it was handled.
+    pub handling: Handling,
+}
+
+/// What is disturbed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Disturbed {
+    /// The server, or the way from it.
+    Outage(How),
+    /// The leading of the groups: another server takes over at the start, and delivers again at the end what was not
+    /// acknowledged.
+    Leader,
+    /// A copy of the store, which takes nothing in.
+    Copy,
+}
+
+/// A time in which the bus was made to behave otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Disturbance {
+    /// What was disturbed.
+    pub what: Disturbed,
+    /// Its start.
+    pub from: Ns,
+    /// The first moment after it.
+    pub until: Ns,
 }
 
 /// Everything that happened.
@@ -94,6 +146,13 @@ pub struct Truth {
     pub owed: Vec<u64>,
     /// Offset of the members' clock ahead of the generators' clock.
     pub clock_offset_ns: i64,
+    /// What the bus was made to do, in the order in which it began.
+    pub disturbances: Vec<Disturbance>,
+    /// Events in the order in which they reached the server; kept only where there are outages.
+    pub arrivals: Vec<Arrival>,
+    /// For each copy of the store, the positions that it holds at the end; `None` for one whose server is away. Empty if the store is
+    /// one log.
+    pub replicas: Vec<Option<Vec<u64>>>,
 }
 
 impl Truth {

@@ -5,19 +5,20 @@ use std::collections::VecDeque;
 
 use super::agenda::Agenda;
 use super::faults::{Cut, Delay, Fault, Faults, Hits, How, Stretch};
-use super::groups::GroupSide;
+use super::groups::{GroupSide, Underway};
+use super::leading::disturbances;
 use super::random::Random;
 use super::retrying::Parcel;
 use super::server::Server;
 use super::slots::Slots;
-use super::truth::{Event, Outcome, Truth, intended_unix_ns};
+use super::truth::{Disturbance, Event, Outcome, Truth, intended_unix_ns};
 use crate::bus::retry::{self, Retries};
 use crate::bus::window::{Room, Ticket};
 use crate::bus::{Ack, Answer, Doubt, Mark, Outgoing, Position, Refusal, Refused, Tries};
 use crate::load;
 use crate::market::Form;
 use crate::num;
-use crate::plan::{Ns, Plan, Publish};
+use crate::plan::{AckMode, Ns, Plan, Publish};
 
 /// Maximum payload that the simulated server accepts, the same as `nats-server`'s.
 pub(super) const MAX_PAYLOAD: usize = 1 << 20;
@@ -55,7 +56,11 @@ pub(super) enum Happening {
     /// The server hands a copy to a group.
     Dispatch { copy: u32, group: u32, attempt: u32 },
     /// A copy reaches a member.
-    Deliver { copy: u32, group: u16, member: u16, attempt: u32, damaged: bool },
+    Deliver(Underway),
+    /// A copy of the store takes in what was stored at a position.
+    Copied { copy: u32, replica: u32 },
+    /// The bus begins to behave otherwise.
+    Disturb(Disturbance),
     /// Connections are cut or restored.
     Connection { up: bool },
 }
@@ -151,17 +156,12 @@ pub(super) struct World {
 
 impl World {
     /// Creates a world in which the times of faults count from `origin`.
-    pub(super) fn new(plan: &Plan, mut faults: Faults, mut host: Host, seed: u64, origin: Ns) -> Self {
-        let later = |stretch: &mut Stretch| stretch.from += origin;
-        faults.stalls.iter_mut().for_each(later);
-        faults.cuts.iter_mut().for_each(|cut| cut.time.from += origin);
-        faults.outages.iter_mut().for_each(|outage| outage.time.from += origin);
-        let held = faults.outages.iter().filter(|outage| outage.how == How::Hold);
-        faults.stalls.extend(held.map(|outage| outage.time).collect::<Vec<_>>());
-        // In order, since whatever is postponed by one may fall into the next.
-        faults.stalls.sort_unstable_by_key(|stall| stall.from);
-        faults.deaths.iter_mut().for_each(|death| death.at += origin);
-        host.stalls.iter_mut().for_each(later);
+    pub(super) fn new(plan: &Plan, faults: Faults, mut host: Host, seed: u64, origin: Ns) -> Self {
+        let mut faults = faults.carried_out(origin);
+        if plan.bus.ack == AckMode::None {
+            faults.leader_changes.clear();
+        }
+        host.stalls.iter_mut().for_each(|stall| stall.from += origin);
         let window = if plan.bus.publish == Publish::Sync { 1 } else { plan.bus.window.max(1) };
         let totals = load::totals(&plan.load);
         let planned = totals.warmup_events.saturating_add(totals.measure_events);
@@ -188,12 +188,15 @@ impl World {
             slots: Slots::default(),
             senders: (0..plan.load.generators).map(|_| Sender::default()).collect(),
             lives: Vec::with_capacity(room),
-            server: Server::with_room(room),
+            server: Server::with_room(room, faults.replicas.len()),
             published: vec![0; plan.keys().count()],
             truth: Truth::with_room(room, plan.groups.len()),
             marks: Vec::new(),
             faults,
         };
+        for disturbance in disturbances(&world.faults) {
+            world.foresee(disturbance.from, Happening::Disturb(disturbance));
+        }
         for cut in world.faults.cuts.clone() {
             world.foresee(cut.time.from, Happening::Connection { up: false });
             world.foresee(cut.time.end(), Happening::Connection { up: true });
@@ -232,9 +235,9 @@ impl World {
             Happening::Dispatch { copy, group, attempt } => {
                 self.dispatch(at, copy, num::index32(group), attempt);
             }
-            Happening::Deliver { copy, group, member, attempt, damaged } => {
-                self.deliver(at, copy, usize::from(group), usize::from(member), attempt, damaged);
-            }
+            Happening::Deliver(underway) => self.deliver(at, underway),
+            Happening::Copied { copy, replica } => self.copied(copy, replica),
+            Happening::Disturb(what) => self.disturb(at, what),
             Happening::Connection { up } => self.connection(at, up),
         }
     }
@@ -256,6 +259,9 @@ impl World {
         name: u64,
         pick: impl Fn(Fault) -> Option<T>,
     ) -> Option<T> {
+        if self.faults.healed.is_some_and(|healed| healed <= self.agenda.now()) {
+            return None;
+        }
         for (nth, mishap) in (1_u64..).zip(&self.faults.mishaps) {
             let Some(found) = pick(mishap.fault) else { continue };
             let hit = match mishap.hits {

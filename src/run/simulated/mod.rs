@@ -130,7 +130,7 @@ pub fn simulate_with_seconds(
     let owed = owed(&mut record, plan, &mut bus, rows.quiet);
     record.timeline = rows.seconds.iter().map(|second| second.row.clone()).collect();
     note_machine(&mut record, scenario);
-    record.faults.injected = by_fault::as_planned(plan, calendar);
+    record.faults.injected = by_fault::as_planned(plan, calendar, load_end);
     record.run.ended = utc(EPOCH_UNIX_NS + at);
     record.health.clock_error_ns = scenario.clock_error_ns;
     dead.extend(scenario.dead_workers.iter().cloned());

@@ -141,6 +141,12 @@ pub struct AuditFigures {
     pub corrupt: u64,
     /// Acked events stored exactly once and in order.
     pub perfect: u64,
+    /// Positions that one of the copies that were read holds and another one lacks; none for a single log.
+    pub diverged: Option<u64>,
+    /// For each copy, the events in it; none for one that was not read.
+    pub replicas: Vec<Option<u64>>,
+    /// Whether what is missing is lost: no copy was left out that may hold it.
+    pub settled: bool,
 }
 
 /// The times of the measure phase.
@@ -253,15 +259,17 @@ impl Figures {
         own.gave_up = num::count(truth.events.iter().filter(|event| event.gave_up).count());
         own.offered = offered(record, truth, phase);
         own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
-        let stored: HashSet<u32> =
-            truth.copies.iter().filter(|copy| !copy.damaged).filter_map(|copy| copy.event).collect();
-        own.audit = audit(truth, &stored);
+        let kept = kept(truth);
+        let intact = truth.copies.iter().zip(&kept).filter(|(copy, kept)| **kept && !copy.damaged);
+        let stored: HashSet<u32> = intact.filter_map(|(copy, _)| copy.event).collect();
+        own.audit = audit(truth, &kept, &stored);
+        own.audit.settled &= record.audit.is_some();
         for (index, group) in record.plan.groups.iter().enumerate() {
             let topics = topology::receives(group, &record.plan.topology.topics).unwrap_or_default();
             let topics: BTreeSet<u32> = topics.into_iter().map(num::count32).collect();
             let mut figures =
                 of_group(truth, &truth.deliveries[index], &topics, &stored, phase, own.by_topic.len());
-            figures.mark_pending(truth.owed.get(index).copied().unwrap_or(0), record.audit.is_some());
+            figures.mark_pending(truth.owed.get(index).copied().unwrap_or(0), own.audit.settled);
             figures.backlog_max = backlog_max(truth, &truth.deliveries[index], &topics);
             own.groups.push(figures);
         }
@@ -420,12 +428,43 @@ fn of_group(
     own
 }
 
-fn audit(truth: &Truth, stored: &HashSet<u32>) -> AuditFigures {
-    let mut own = AuditFigures::default();
+/// Whether each position is in a copy of the store that can be read.
+fn kept(truth: &Truth) -> Vec<bool> {
+    let mut kept = vec![truth.replicas.is_empty(); truth.copies.len()];
+    for position in truth.replicas.iter().flatten().flatten() {
+        kept[num::index(position - 1)] = true;
+    }
+    kept
+}
+
+/// Positions that some of the copies hold which can be read, and others lack.
+fn diverged(truth: &Truth) -> Option<u64> {
+    if truth.replicas.is_empty() {
+        return None;
+    }
+    let readable: Vec<BTreeSet<u64>> =
+        truth.replicas.iter().flatten().map(|held| held.iter().copied().collect()).collect();
+    let differs = |position: &u64| {
+        let holders = readable.iter().filter(|held| held.contains(position)).count();
+        0 < holders && holders < readable.len()
+    };
+    Some(num::count((1..=num::count(truth.copies.len())).filter(differs).count()))
+}
+
+fn audit(truth: &Truth, kept: &[bool], stored: &HashSet<u32>) -> AuditFigures {
+    let mut own = AuditFigures {
+        diverged: diverged(truth),
+        replicas: truth
+            .replicas
+            .iter()
+            .map(|held| held.as_ref().map(|held| num::count(held.len())))
+            .collect(),
+        ..AuditFigures::default()
+    };
     let mut order = Order::default();
     let mut copies: HashMap<u32, u64> = HashMap::new();
     let mut late: HashSet<u32> = HashSet::new();
-    for (at, copy) in (0..).zip(&truth.copies) {
+    for (at, copy) in (0..).zip(&truth.copies).filter(|(at, _)| kept[num::index(*at)]) {
         own.read += 1;
         match copy.event {
             None => own.foreign += 1,
@@ -453,5 +492,6 @@ fn audit(truth: &Truth, stored: &HashSet<u32>) -> AuditFigures {
             _ => {}
         }
     }
+    own.settled = own.missing == 0 || truth.replicas.iter().all(Option::is_some);
     own
 }

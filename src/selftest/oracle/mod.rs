@@ -4,6 +4,7 @@
 //! and uses no code of `measure`, `verdict` or `load`.
 
 mod figures;
+mod injection;
 mod outages;
 mod retry;
 mod steps;
@@ -28,13 +29,14 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     let mut found = Findings::default();
     load(&mut found, record, &figures);
     for (index, (group, own)) in record.groups.iter().zip(&figures.groups).enumerate() {
-        group_ledger(&mut found, record, index, group, own);
+        group_ledger(&mut found, record, index, group, (own, figures.audit.settled));
     }
     audit(&mut found, record, &figures);
     timeline(&mut found, record);
     verdict::check(&mut found, record, &figures);
     steps::check(&mut found, record, truth);
     outages::check(&mut found, record, truth);
+    injection::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
     retry::check(&mut found, record, truth);
     found.0
@@ -164,10 +166,9 @@ fn group_ledger(
     record: &Record,
     index: usize,
     group: &record::Group,
-    own: &GroupFigures,
+    (own, settled): (&GroupFigures, bool),
 ) {
-    let audited = record.audit.is_some();
-    let if_audited = |count: u64| if audited { count } else { 0 };
+    let if_audited = |count: u64| if settled { count } else { 0 };
     let mut equal = |what: &str, expected: u64, reported: u64| {
         found.equal(&format!("{}.{what}", group.name), expected, reported);
     };
@@ -256,6 +257,10 @@ fn audit(found: &mut Findings, record: &Record, figures: &Figures) {
     found.equal("audit.unconfirmed_stored", own.unconfirmed_stored, audit.unconfirmed_stored);
     found.equal("audit.foreign", own.foreign, audit.foreign);
     found.equal("audit.corrupt", own.corrupt, audit.corrupt);
+    found.equal("audit.diverged", own.diverged, audit.diverged);
+    let replicas = audit.replicas.iter().map(|copy| copy.complete.then_some(copy.events)).collect();
+    found.equal("audit.replicas", own.replicas.clone(), replicas);
+    found.equal("audit: a loss is settled", own.settled, audit.settles_loss());
 }
 
 /// Checks that the seconds add up to the whole.

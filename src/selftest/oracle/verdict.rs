@@ -492,20 +492,25 @@ fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&Grou
         (samples > 0).then(|| num::f64_of(groups.iter().map(|own| of(own)).sum()))
     };
     let published = |count: u64| (figures.intended > 0).then_some(num::f64_of(count));
-    let audited = record.audit.is_some() && figures.acked > 0;
+    let settled = figures.audit.settled;
+    let audited = settled && figures.acked > 0;
     match outcome {
         Outcome::Lost => sum(GroupFigures::lost, |own| own.expected),
         Outcome::NotStored => audited.then_some(num::f64_of(figures.audit.missing)),
         Outcome::NotDelivered => {
-            record.audit.as_ref().and_then(|_| sum(|own| own.lost_not_delivered, |own| own.expected))
+            settled.then(|| sum(|own| own.lost_not_delivered, |own| own.expected)).flatten()
         }
         Outcome::Replayed => audited.then(|| num::share(figures.audit.perfect, figures.acked)),
         Outcome::StoredLate => {
             let read = record.audit.is_some() && figures.audit.read > 0;
-            read.then(|| num::f64_of(figures.audit.out_of_order))
+            (read && (settled || figures.audit.out_of_order > 0))
+                .then(|| num::f64_of(figures.audit.out_of_order))
         }
-        // The simulated store is one log.
-        Outcome::Diverged => None,
+        Outcome::Diverged => {
+            let all_read = figures.audit.replicas.iter().all(Option::is_some);
+            let diverged = figures.audit.diverged.filter(|&seen| seen > 0 || all_read);
+            record.audit.as_ref().and(diverged).map(num::f64_of)
+        }
         Outcome::Recovered => sum(|own| own.recovered, |own| own.delivered),
         Outcome::Redelivered => sum(|own| own.redelivered, |own| own.delivered),
         Outcome::Duplicate => sum(|own| own.duplicate, |own| own.delivered),

@@ -36,7 +36,7 @@ pub fn of_faults(record: &Record) -> Vec<Claim> {
 }
 
 /// How many of the confirmed events were lost: `0 of 24,000 confirmed events were lost`. `None` if neither the stream was read back
-/// nor the run completed.
+/// nor the run completed, or if a copy of the stream that was not read may hold what the others lack.
 #[must_use]
 pub fn loss(record: &Record) -> Option<String> {
     lost(record).map(|(_, said)| said)
@@ -45,6 +45,9 @@ pub fn loss(record: &Record) -> Option<String> {
 /// The number, and the sentence.
 fn lost(record: &Record) -> Option<(u64, String)> {
     if let Some(audit) = record.audit.as_ref().filter(|audit| audit.complete) {
+        if !audit.settles_loss() {
+            return None;
+        }
         let (lost, acked) = (show::count(audit.missing), show::count(audit.acked));
         return Some((audit.missing, format!("{lost} of {acked} confirmed events were lost")));
     }
