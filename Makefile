@@ -9,6 +9,7 @@ TARGET ?= profile objective pattern outside event record journal properties jaas
 SECONDS ?= 60
 MINUTES ?= 5
 ROUNDS ?= 5
+N ?= 100
 RUNS ?= 20
 SEED ?= 1
 COUNT ?= 30
@@ -26,7 +27,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim searches campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches campaign kills mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -72,6 +73,9 @@ campaign: compiler brokers ## drawn accounts and properties files, with nats-py 
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \
 		$(CARGO) test --test program -- campaign:: --nocapture
 	TICKGATE_CAMPAIGN_SEED=$(SEED) $(CARGO) test --test kafka -- campaign:: --nocapture
+
+kills: compiler brokers ## kill a server of three at a random instant, N=100 times; a witness reads what each of them has stored (SEED=… for the first)
+	TICKGATE_REQUIRE=nats,python TICKGATE_KILLS_SEED=$(SEED) TICKGATE_KILLS=$(N) $(CARGO) test --test program -- kills:: --nocapture
 
 mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)

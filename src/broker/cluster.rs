@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::BrokerError;
-use super::process::child::Child;
+use super::process::child::{Child, STORE};
 use super::roles::Probe;
 use super::server::{Deed, Died, Node, Server};
 use crate::host::resources::Meter;
@@ -349,6 +349,12 @@ impl<M: Member> Server for ServerCluster<M> {
 
     fn version(&self) -> Option<String> {
         self.version.clone()
+    }
+
+    fn keep_stores(&mut self) {
+        for placed in &mut self.nodes {
+            placed.server.child_mut().keep(STORE);
+        }
     }
 
     fn stores(&self) -> Vec<PathBuf> {

@@ -141,6 +141,9 @@ pub trait Server: Send {
         None
     }
 
+    /// Leaves the stores of all nodes where they are when the broker is dropped, as far as they are directories of this machine.
+    fn keep_stores(&mut self) {}
+
     /// Returns the directories of the event stores of all nodes, as far as they are visible from here.
     fn stores(&self) -> Vec<PathBuf> {
         Vec::new()

@@ -19,7 +19,7 @@ use quorum::Leader;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
-use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
 use super::roles::{Asset, Claim, Probe};
@@ -193,7 +193,7 @@ impl LocalKafka {
     /// Returns the directory of the partitions' logs, with one folder per partition.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.child.directory().join("store")
+        self.child.directory().join(STORE)
     }
 
     /// Returns the path of the log.
@@ -516,6 +516,10 @@ impl Server for LocalKafka {
 
     fn version(&self) -> Option<String> {
         Some(self.version().to_owned())
+    }
+
+    fn keep_stores(&mut self) {
+        self.child.keep(STORE);
     }
 
     fn stores(&self) -> Vec<PathBuf> {

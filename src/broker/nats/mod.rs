@@ -26,7 +26,7 @@ pub use observe::{observe, observe_system};
 
 use super::BrokerError;
 use super::entry::{Entry, write_private};
-use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::command;
 use super::process::ports::{Ports, random};
 use super::roles::Probe;
@@ -185,7 +185,7 @@ impl LocalNats {
     /// Returns the directory of the streams.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.child.directory().join("store")
+        self.child.directory().join(STORE)
     }
 
     /// Returns the path of the log.
@@ -383,6 +383,10 @@ impl Server for LocalNats {
 
     fn facts(&self) -> &[(String, String)] {
         &self.facts
+    }
+
+    fn keep_stores(&mut self) {
+        self.child.keep(STORE);
     }
 
     fn stores(&self) -> Vec<PathBuf> {
