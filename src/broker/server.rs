@@ -29,6 +29,8 @@ pub enum Deed {
     Terminate,
     /// It is asked to move its clients and to end by itself (SIGUSR2); returns at once.
     LameDuck,
+    /// From its next start on it runs another version of the server.
+    Upgrade,
     /// From now on its writes to files fail.
     FailWrites,
     /// Its writes are possible again.

@@ -2,20 +2,21 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 8] = [
+const ALL: [(&str, &str); 9] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
     ("cluster", include_str!("../../profiles/cluster.toml")),
     ("failover", include_str!("../../profiles/failover.toml")),
     ("rolling-restart", include_str!("../../profiles/rolling-restart.toml")),
+    ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
 ];
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 8] {
+pub fn names() -> [&'static str; 9] {
     ALL.map(|(name, _)| name)
 }
 

@@ -65,7 +65,7 @@ fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
     let error = |kind: &str| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(faults::outcome(fault)).set_type(kind);
-        status.set_description(faults::details(fault));
+        status.set_description(faults::details(record, fault));
         status
     };
     let status = match fault.outcome {
@@ -82,7 +82,7 @@ fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
     let mut case = TestCase::new(show::plain(&name), status);
     case.set_classname(class);
     if passed {
-        case.set_system_out(faults::details(fault));
+        case.set_system_out(faults::details(record, fault));
     }
     case
 }

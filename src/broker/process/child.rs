@@ -262,6 +262,8 @@ impl Child {
         match deed {
             Deed::Terminate => self.stop(),
             Deed::LameDuck => self.signal(Signal::USR2, "start the lame duck mode of"),
+            // The product decides which program is started.
+            Deed::Upgrade => Err(BrokerError::NoSuchControl),
             Deed::FailWrites => self.limit_writes(Some(0)),
             Deed::AllowWrites => self.limit_writes(getrlimit(Resource::Fsize).current),
         }

@@ -121,5 +121,5 @@ impl Scene {
 }
 
 fn started(node: crate::broker::Node) -> StartedNode {
-    StartedNode { name: node.name, address: node.address, states: Vec::new() }
+    StartedNode { name: node.name, address: node.address, states: Vec::new(), versions: Vec::new() }
 }
