@@ -58,6 +58,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
+	@scripts/brokers.sh nats-previous || echo "left out: an upgrade from an earlier nats-server"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/natscli.sh check || echo "left out: runs on streams that the nats command line has made"
 	@scripts/docker.sh check || echo "left out: brokers in containers"
@@ -123,8 +124,9 @@ memory: compiler brokers ## check that tickgate's memory stays flat (five minute
 flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
 	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s
 
-example: ## make reports/example/ and the picture in the README (a run of adr-002; needs a browser)
+example: ## make reports/example/ with the picture in the README (a run of adr-002; needs a browser), and reports/example-failover/
 	scripts/example.sh
+	scripts/example.sh failover
 
 # The tools for building librdkafka; prints how to install them, or how to build without.
 compiler:
