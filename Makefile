@@ -9,6 +9,7 @@ TARGET ?= profile objective pattern outside event record journal properties jaas
 SECONDS ?= 60
 MINUTES ?= 5
 ROUNDS ?= 5
+N ?= 100
 RUNS ?= 20
 SEED ?= 1
 COUNT ?= 30
@@ -26,7 +27,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim searches campaign mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches campaign kills mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -57,6 +58,7 @@ test: compiler brokers ## all tests, on real brokers where a test is about a bro
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
+	@scripts/brokers.sh nats-previous || echo "left out: an upgrade from an earlier nats-server"
 	@scripts/java.sh check || echo "left out: reading the log of distributions back with Java"
 	@scripts/natscli.sh check || echo "left out: runs on streams that the nats command line has made"
 	@scripts/docker.sh check || echo "left out: brokers in containers"
@@ -72,6 +74,9 @@ campaign: compiler brokers ## drawn accounts and properties files, with nats-py 
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \
 		$(CARGO) test --test program -- campaign:: --nocapture
 	TICKGATE_CAMPAIGN_SEED=$(SEED) $(CARGO) test --test kafka -- campaign:: --nocapture
+
+kills: compiler brokers ## kill a server of three at a random instant, N=100 times; a witness reads what each of them has stored (SEED=… for the first)
+	TICKGATE_REQUIRE=nats,python TICKGATE_KILLS_SEED=$(SEED) TICKGATE_KILLS=$(N) $(CARGO) test --test program -- kills:: --nocapture
 
 mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)
@@ -119,8 +124,9 @@ memory: compiler brokers ## check that tickgate's memory stays flat (five minute
 flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
 	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s
 
-example: ## make reports/example/ and the picture in the README (a run of adr-002; needs a browser)
+example: ## make reports/example/ with the picture in the README (a run of adr-002; needs a browser), and reports/example-failover/
 	scripts/example.sh
+	scripts/example.sh failover
 
 # The tools for building librdkafka; prints how to install them, or how to build without.
 compiler:

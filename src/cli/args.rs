@@ -96,7 +96,7 @@ pub(super) struct Run {
     /// Print no progress on stderr
     #[arg(long, short)]
     pub(super) quiet: bool,
-    /// Keep the run's streams and consumers on the bus
+    /// Keep the run's streams and consumers on the bus; of a server that tickgate starts, its store below the directory of --store
     #[arg(long)]
     pub(super) keep: bool,
     /// Start at once where the environment names the bus, without the 3 seconds that show it on a terminal

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::contrast::Contrast;
 use super::cost::Cost;
+use super::faults::Struck;
 use super::groups::GroupResult;
 use super::load::Load;
 use super::metrics::{Family, Unit};
@@ -359,6 +360,9 @@ pub struct Trial {
     /// Figures per group, by group and name.
     #[serde(default)]
     pub groups: BTreeMap<String, BTreeMap<String, f64>>,
+    /// What the faults did that went as planned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Struck>,
     /// End-to-end latency of the slowest group: (−log₁₀(1 − quantile), nanoseconds).
     pub curve: Vec<(f64, u64)>,
     /// Trend test for the steady state.

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::contrast::Contrast;
-use super::groups;
 use super::load::Load;
 use super::metrics::Measured;
 use super::steady::steady;
 use super::{Ledger, METRICS, Outcome, Pair, Trial};
+use super::{faults, groups};
 use crate::num;
 use crate::record::{End, Group, Record};
 
@@ -43,6 +43,7 @@ impl Trial {
             figures,
             missing,
             groups: groups::figures(record),
+            faults: faults::figures(record),
             curve: curve(record),
             steady: steady(&record.timeline),
             send_lag_p99_ns: record.load.send_lag.p99_ns,

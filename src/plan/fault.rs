@@ -66,6 +66,8 @@ pub enum Action {
     LameDuck,
     /// Restarts all nodes in turn, each when the one before it is healthy.
     RollingRestart,
+    /// Restarts all nodes in turn with another version of the server, each when the one before it is healthy.
+    RollingUpgrade,
     /// Makes a leader give up its place.
     StepDown,
     /// Cuts links.
@@ -158,7 +160,10 @@ impl Action {
     /// Returns whether the action ends by itself, without an undo at a planned time.
     #[must_use]
     pub const fn is_instant(self) -> bool {
-        matches!(self, Self::Restart | Self::RollingRestart | Self::StepDown | Self::RestartGroup)
+        matches!(
+            self,
+            Self::Restart | Self::RollingRestart | Self::RollingUpgrade | Self::StepDown | Self::RestartGroup
+        )
     }
 
     /// Returns whether it acts on nodes of the broker by their processes, which only tickgate's own servers allow.
@@ -171,8 +176,15 @@ impl Action {
                 | Self::Restart
                 | Self::LameDuck
                 | Self::RollingRestart
+                | Self::RollingUpgrade
                 | Self::WriteError
         )
+    }
+
+    /// Returns whether it acts on all nodes, one after another.
+    #[must_use]
+    pub const fn is_in_turn(self) -> bool {
+        matches!(self, Self::RollingRestart | Self::RollingUpgrade)
     }
 
     /// Returns whether it acts on links.

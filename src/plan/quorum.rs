@@ -22,7 +22,7 @@ impl Fault {
             Action::Kill | Action::Stop | Action::Restart | Action::LameDuck | Action::WriteError => {
                 self.target.as_ref().map_or(Quorum::Unsure, |target| target.quorum(nodes, plan.bus.replicas))
             }
-            Action::RollingRestart => Target::Any.quorum(nodes, plan.bus.replicas),
+            Action::RollingRestart | Action::RollingUpgrade => Target::Any.quorum(nodes, plan.bus.replicas),
             Action::Partition => Quorum::Unsure,
             Action::Slow | Action::StepDown | Action::CrashMember | Action::RestartGroup => Quorum::Kept,
         }

@@ -189,7 +189,7 @@ fn target(section: &mut Section<'_>, action: Action) -> Option<Target> {
     }
     let written = section.get::<String>("target").map(|word| target_of(&word));
     let default = match action {
-        Action::RollingRestart => Some(Target::All),
+        action if action.is_in_turn() => Some(Target::All),
         Action::StepDown => Some(Target::StreamLeader),
         _ => None,
     };

@@ -204,6 +204,9 @@ pub struct StartedNode {
     pub address: String,
     /// Changes of its state: `up`, `down`, `stopped`, `cut`; it is up at first.
     pub states: Vec<(Ns, NodeState)>,
+    /// Versions of its server, each from the time at which it was seen first; only of a run that upgrades the nodes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<(Ns, String)>,
 }
 
 /// The state of a node.

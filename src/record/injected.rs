@@ -95,6 +95,7 @@ impl Fault {
             "restart-group" => "restart",
             "lame-duck" => "lame duck mode",
             "rolling-restart" => "rolling restart",
+            "rolling-upgrade" => "rolling upgrade",
             "partition" => "partition",
             "slow" => "slow links",
             "write-error" => "write errors",

@@ -93,7 +93,7 @@ fn row(record: &Record, at: usize, fault: &Fault) -> Vec<String> {
     };
     vec![
         show::plain(&format!("{} {}", number(at), fault.name)),
-        show::plain(&fault.in_words()),
+        show::plain(&in_words(record, fault)),
         begun,
         lasted(fault),
         of(|e| show::time(e.publishing.unavailable_ns)),
@@ -113,6 +113,20 @@ fn row(record: &Record, at: usize, fault: &Fault) -> Vec<String> {
         leaders(fault),
         outcome(fault),
     ]
+}
+
+/// What was done to whom; with an upgrade, from which versions to which.
+fn in_words(record: &Record, fault: &Fault) -> String {
+    let of = |pick: fn(&[(Ns, String)]) -> Option<&(Ns, String)>| {
+        let nodes = record.faults.nodes.iter().filter(|node| fault.resolved.contains(&node.name));
+        let mut versions: Vec<&str> =
+            nodes.filter_map(|node| pick(&node.versions)).map(|(_, v)| v.as_str()).collect();
+        versions.dedup();
+        versions.join(", ")
+    };
+    let (before, after) = (of(<[_]>::first), of(<[_]>::last));
+    let said = fault.in_words();
+    if before == after { said } else { format!("{said} from {before} to {after}") }
 }
 
 /// The leaders of the run's stream before and after it.
@@ -197,8 +211,8 @@ fn length_ns(scope: &ScopeFigures) -> u64 {
 }
 
 /// What a fault did besides the columns of a narrow table, for a terminal.
-pub(crate) fn details(fault: &Fault) -> String {
-    let mut parts = vec![fault.in_words(), outcome(fault)];
+pub(crate) fn details(record: &Record, fault: &Fault) -> String {
+    let mut parts = vec![in_words(record, fault), outcome(fault)];
     if let Some(effect) = fault.effect.as_ref().filter(|_| fault.happened()) {
         if let Some(group) = effect.worst_group() {
             let (name, down) = (&group.name, show::time(group.outage.unavailable_ns));

@@ -30,7 +30,7 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     }
     let class = show::plain(&format!("tickgate.{}", record.plan.name));
     suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
-    suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(fault, &class)));
+    suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(record, fault, &class)));
     let worst = record.objectives.iter().map(|o| o.verdict).max();
     if worst != Some(record.verdict) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -60,11 +60,11 @@ pub(crate) fn text(report: &Report) -> String {
 
 /// The case of a fault. It passes if the fault went as planned, whatever became of the objectives on its scope: each of them has its
 /// own case. What was not injected is skipped. Its name is the same in every run of a plan.
-fn of_fault(fault: &Fault, class: &str) -> TestCase {
+fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
     let error = |kind: &str| {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
         status.set_message(faults::outcome(fault)).set_type(kind);
-        status.set_description(faults::details(fault));
+        status.set_description(faults::details(record, fault));
         status
     };
     let status = match fault.outcome {
@@ -81,7 +81,7 @@ fn of_fault(fault: &Fault, class: &str) -> TestCase {
     let mut case = TestCase::new(show::plain(&name), status);
     case.set_classname(class);
     if passed {
-        case.set_system_out(faults::details(fault));
+        case.set_system_out(faults::details(record, fault));
     }
     case
 }

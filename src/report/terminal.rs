@@ -174,7 +174,7 @@ fn injected(out: &mut String, record: &Record) {
             of(|e| show::count(e.refused)),
         ];
         line!(out, "{}", within(&cells(row.each_ref().map(String::as_str))));
-        line!(out, "{}", show::wrap(&faults::details(fault), WIDTH, "     "));
+        line!(out, "{}", show::wrap(&faults::details(record, fault), WIDTH, "     "));
     }
     if all.len() > FAULTS {
         line!(out, "  and {} more in record.json", all.len() - FAULTS);

@@ -87,12 +87,13 @@ mod tests {
     use crate::selftest::swarm::base;
     use crate::session::{Asked, Choice};
 
-    const ALL: [Action; 11] = [
+    const ALL: [Action; 12] = [
         Action::Kill,
         Action::Stop,
         Action::Restart,
         Action::LameDuck,
         Action::RollingRestart,
+        Action::RollingUpgrade,
         Action::StepDown,
         Action::Partition,
         Action::Slow,

@@ -7,7 +7,8 @@ use super::error::SessionError;
 use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{
-    Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate, locate_at,
+    self, Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate,
+    locate_at, locate_previous,
 };
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Api, Auth, NatsBus, NatsCleaner, Setup, TlsFiles, Way};
@@ -101,6 +102,11 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     let Lodging { plan, log, entry, port, store, program, config: theirs } = lodging;
     let program = program.map_or_else(locate, locate_at)?;
     let mut config = LocalConfig::new(&program.path, *log, (*entry).clone());
+    if plan.faults.iter().any(|fault| fault.action == Action::RollingUpgrade) {
+        let previous = locate_previous()?;
+        differs(&previous, &program)?;
+        config.upgrade = Some(std::mem::replace(&mut config.server, previous.path));
+    }
     config.storage = plan.bus.storage;
     config.sync = plan.bus.sync;
     config.port = *port;
@@ -123,6 +129,20 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
         Box::new(LocalCluster::start(&config, num::index32(plan.cluster.nodes), &routes)?)
     };
     Ok((server, program.warning))
+}
+
+/// Refuses an upgrade from a version to itself.
+fn differs(previous: &broker::Program, program: &broker::Program) -> Result<(), SessionError> {
+    if previous.version != program.version {
+        return Ok(());
+    }
+    Err(SessionError::Asked(format!(
+        "a rolling upgrade needs two versions of nats-server, and {} and {} are both {}; name another program with \
+         TICKGATE_NATS_SERVER_PREVIOUS=/path/to/nats-server, or get one with `scripts/brokers.sh nats-previous`",
+        previous.path.display(),
+        program.path.display(),
+        program.version
+    )))
 }
 
 /// Returns the disk space that a plan's events take, in bytes; 0 with compression, whose result is not known in

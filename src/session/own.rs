@@ -34,6 +34,13 @@ const OPEN: &str = "the broker asks for no password (--open): every user of this
 /// Setting in the record that lists the cores of the server and of tickgate.
 const CORES: &str = "cores";
 
+/// Setting in the record that lists the stores that stay after the run.
+const STORES: &str = "kept stores";
+
+/// Warning about a stream that nobody can find after the run.
+const NOT_KEPT: &str = "--keep: the server and its store are removed all the same; name a directory in which the store stays with \
+                        --store";
+
 /// Error in builds without container support.
 #[cfg(not(feature = "containers"))]
 pub(crate) const NO_CONTAINERS: &str = "this tickgate was built without containers; build it with its default features \
@@ -119,6 +126,8 @@ impl Own {
         };
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
         settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));
+        let kept = self.kept(job, &*server, observers);
+        settings.extend(kept.iter().map(|stores| (STORES.to_owned(), stores.clone())));
         let record = record::Broker {
             kind: product.name().into(),
             mode: self.mode().into(),
@@ -150,7 +159,7 @@ impl Own {
         if let (Some(placement), Ok(record)) = (&placement, &record) {
             warn(observers, starved(placement, record).iter());
         }
-        let ended = server.hold().stop();
+        let ended = end(&server, kept.is_some() && record.is_ok());
         if let (Ok(_), Err(error)) = (&record, ended) {
             tell(observers, &Event::Warning(&with_sources(&error)));
         }
@@ -184,6 +193,21 @@ impl Own {
     fn placement(&self) -> Result<Option<Placement>, SessionError> {
         let parted = self.apart.then(Placement::of_this_process).transpose();
         parted.map_err(|why| SessionError::asked(format!("--apart needs two cores: {why}")))
+    }
+
+    /// Returns the stores that stay after the run, each with the name of its node; `None` where none stays, with a warning if
+    /// the user asked for it.
+    fn kept(&self, job: Job<'_>, server: &dyn Server, observers: &mut [&mut dyn Observer]) -> Option<String> {
+        if !job.options.keep {
+            return None;
+        }
+        if self.store.is_none() {
+            tell(observers, &Event::Warning(NOT_KEPT));
+            return None;
+        }
+        let nodes = server.nodes().into_iter().zip(server.stores());
+        let named = nodes.map(|(node, store)| format!("{} {}", node.name, store.display()));
+        Some(named.collect::<Vec<_>>().join(", "))
     }
 
     /// Describes a step that may take long.
@@ -228,6 +252,15 @@ impl Own {
         keep_out(&Secret::new(password.text()));
         Ok(Entry::Password(password))
     }
+}
+
+/// Stops a server; its stores stay if they are kept.
+fn end(server: &Shared, kept: bool) -> Result<(), BrokerError> {
+    let mut server = server.hold();
+    if kept {
+        server.keep_stores();
+    }
+    server.stop()
 }
 
 /// Returns whether the given configuration forces every event to the disk.

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tickgate::broker::{locate, locate_previous};
 use tickgate::host::resources::Process;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Action, Cut, Expect, Fault, Plan, Span, Target, Way};
@@ -18,7 +19,7 @@ use tickgate::run::Event;
 
 use crate::local_broker::{Place, eventually, stores};
 use crate::support::faults::{On, carried_out, fault, of, plan, run};
-use crate::support::machine;
+use crate::support::{machine, outside};
 
 fn record_of(plan: &Plan) -> Record {
     let _machine = machine::beside_one_cluster();
@@ -99,6 +100,28 @@ fn a_leader_steps_down_and_the_cluster_is_restarted_in_turn() {
     for node in &rolling.resolved {
         assert_eq!(states(&record, node), [NodeState::Down, NodeState::Up], "{node}");
     }
+}
+
+#[test]
+fn servers_are_upgraded_in_turn_to_another_version() {
+    let script = "scripts/brokers.sh nats-previous";
+    if !outside::brought("nats-previous", script, script) {
+        return;
+    }
+    let upgrade =
+        Fault { settle: Span::seconds(20), ..fault("upgrade", 3, Action::RollingUpgrade, Target::All, 0) };
+    let record = record_of(&plan(28, vec![upgrade]));
+    let fault = of(&record, "upgrade");
+    carried_out(fault);
+    assert_eq!(fault.resolved, ["nats-1", "nats-2", "nats-3"]);
+    let (before, after) = (locate_previous().unwrap().version, locate().unwrap().version);
+    for node in &record.faults.nodes {
+        let versions: Vec<&String> = node.versions.iter().map(|(_, version)| version).collect();
+        assert_eq!(versions, [&before, &after], "{node:?}");
+        assert_eq!(states(&record, &node.name), [NodeState::Down, NodeState::Up]);
+    }
+    let audit = record.audit.unwrap();
+    assert!(audit.complete && audit.missing == 0 && audit.diverged == Some(0), "{audit:?}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use crate::support;
 use crate::support::program::{GATE, Place};
 
 /// The profiles that are built in.
-const SHIPPED: [&str; 9] = [
+const SHIPPED: [&str; 10] = [
     "quick",
     "adr-002",
     "ci-gate",
@@ -16,6 +16,7 @@ const SHIPPED: [&str; 9] = [
     "failover",
     "rolling-restart",
     "partition",
+    "rolling-upgrade",
     "soak",
     "market-open",
 ];
@@ -240,4 +241,17 @@ fn a_run_outlives_those_who_watch_it() {
     drop((child.stdout.take(), child.stderr.take()));
     assert_eq!(child.wait().unwrap().code(), Some(0));
     support::program::balances(&place.record());
+}
+
+#[test]
+fn an_upgrade_needs_two_versions() {
+    let mut place = Place::new();
+    let same = crate::support::nats_server().display().to_string();
+    place.set("TICKGATE_NATS_SERVER_PREVIOUS", same);
+    place
+        .run(&["run", "rolling-upgrade", "--broker", "local"])
+        .fails(2, &["needs two versions", "are both 2.", "nats-previous"]);
+    place.set("TICKGATE_NATS_SERVER_PREVIOUS", "/nonexistent/nats-server");
+    let done = place.run(&["run", "rolling-upgrade", "--broker", "local"]);
+    assert!(![0, 1, 3].contains(&done.code) && done.err.contains("/nonexistent/nats-server"), "{done:#?}");
 }

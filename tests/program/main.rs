@@ -12,6 +12,7 @@ mod example;
 mod gate;
 mod image;
 mod interruption;
+mod kills;
 mod lint;
 mod own_cluster;
 mod own_consumers;

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 use tickgate::compare::{Comparison, Finding};
+use tickgate::record::{Effect, Fault, Injection, Outage, Record};
 use tickgate::report::compare::{files, terminal};
 use tickgate::report::terminal::Style;
 
@@ -27,6 +28,49 @@ fn summaries_and_tables() {
     insta::assert_snapshot!("markdown_worse", file(&comparisons::worse(), "compare.md"));
     insta::assert_snapshot!("junit_worse", file(&comparisons::worse(), "compare.junit.xml"));
     insta::assert_snapshot!("junit_three", file(&comparisons::three(), "compare.junit.xml"));
+}
+
+/// A run whose leader is killed, after which nothing is confirmed for some seconds; not normal again in time with 0.
+fn struck(seconds: u64, recovered: u64) -> Record {
+    const S: u64 = 1_000_000_000;
+    let mut record = comparisons::carrying(comparisons::DUE, 400_000, 1);
+    let publishing = Outage { unavailable_ns: seconds * S, longest_ns: seconds * S / 2 };
+    let effect = Effect {
+        due: 1000,
+        acked: 990,
+        publishing,
+        recovery_ns: (recovered > 0).then_some(recovered * S),
+        ..Effect::default()
+    };
+    let fault = |outcome, name: &str| Fault {
+        name: name.into(),
+        action: "kill".into(),
+        target: "stream-leader".into(),
+        outcome,
+        effect: Some(effect.clone()),
+        ..Fault::default()
+    };
+    record.faults.injected = vec![fault(Injection::Done, "leader"), fault(Injection::Late, "other")];
+    record
+}
+
+#[test]
+fn what_the_faults_did_stands_beside_each_other() {
+    let pairs = comparisons::eight(|k| struck(4 + k % 3, 9), |k| struck(8, if k == 0 { 0 } else { 12 }));
+    let c = comparisons::compared(pairs);
+    for text in [terminal(&c, Style { colour: false }), file(&c, "compare.md"), file(&c, "compare.html")] {
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "leader: kill of stream-leader",
+            "[4.00s–6.00s]",
+            "8.00s [8.00s–8.00s]",
+            "12.0s [12.0s–12.0s], not seen in",
+        ] {
+            assert!(words.contains(part), "`{part}` is not in:\n{text}");
+        }
+        assert!(!words.contains("other: kill"), "it was late:\n{text}");
+    }
+    assert!(!file(&comparisons::worse(), "compare.html").contains("Under faults"));
 }
 
 #[test]

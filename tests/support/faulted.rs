@@ -13,6 +13,7 @@ fn node(name: &str, states: &[(u64, NodeState)]) -> StartedNode {
         name: name.into(),
         address: "nats://127.0.0.1:4222".into(),
         states: states.iter().map(|(s, state)| (MEASURE + s * SECOND, *state)).collect(),
+        versions: Vec::new(),
     }
 }
 
@@ -315,6 +316,7 @@ pub fn hostile(bad: &str, groups: &[String]) -> Faults {
             name: text(),
             address: text(),
             states: vec![(u64::MAX, NodeState::Down), (0, NodeState::Cut), (5 * SECOND, NodeState::Stopped)],
+            versions: vec![(0, text()), (u64::MAX, "2".into())],
         }],
         leaders: vec![Led { at_ns: 3 * SECOND, what: text(), who: text() }],
         availability: availability(groups, 1, 1),

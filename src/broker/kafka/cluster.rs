@@ -118,8 +118,10 @@ impl Member for LocalKafka {
     fn carry_out(&mut self, deed: Deed) -> Result<(), BrokerError> {
         match deed {
             Deed::Terminate => self.child.carry_out(deed),
-            // There is no such mode, and no test of failing writes.
-            Deed::LameDuck | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+            // There is no such mode, and no test of another version and of failing writes.
+            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => {
+                Err(BrokerError::NoSuchControl)
+            }
         }
     }
 

@@ -22,7 +22,7 @@ use wire::Connection;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
-use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
 use super::roles::{Asset, Claim, Probe};
@@ -197,7 +197,7 @@ impl LocalKafka {
     /// Returns the directory of the partitions' logs, with one folder per partition.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.child.directory().join("store")
+        self.child.directory().join(STORE)
     }
 
     /// Returns the path of the log.
@@ -505,7 +505,9 @@ impl Server for LocalKafka {
         only(node).and_then(|()| match deed {
             Deed::Terminate => self.child.carry_out(deed),
             // It has no such mode, and how it takes failing writes is not known.
-            Deed::LameDuck | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => {
+                Err(BrokerError::NoSuchControl)
+            }
         })
     }
 
@@ -547,6 +549,10 @@ impl Server for LocalKafka {
 
     fn version(&self) -> Option<String> {
         Some(self.version().to_owned())
+    }
+
+    fn keep_stores(&mut self) {
+        self.child.keep(STORE);
     }
 
     fn stores(&self) -> Vec<PathBuf> {

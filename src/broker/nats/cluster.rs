@@ -131,7 +131,7 @@ impl Member for LocalNats {
     }
 
     fn carry_out(&mut self, deed: Deed) -> Result<(), BrokerError> {
-        self.child.carry_out(deed)
+        self.carry_out_on_it(deed)
     }
 
     fn child(&self) -> &Child {

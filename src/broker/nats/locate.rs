@@ -1,4 +1,5 @@
-//! Finds a nats-server program: `$TICKGATE_NATS_SERVER`, then `PATH`, then `.brokers/`.
+//! Finds a nats-server program: `$TICKGATE_NATS_SERVER`, then `PATH`, then `.brokers/`; and the program of an earlier version, for
+//! upgrades.
 
 use std::env;
 use std::ffi::OsString;
@@ -14,6 +15,13 @@ use super::super::process::{brokers_directories, project_of};
 
 /// Version that `scripts/brokers.sh` downloads and the tests run against.
 pub const TESTED_VERSION: &str = "2.15.1";
+
+/// File name of the program.
+const PROGRAM: &str = "nats-server";
+/// File name of the program of an earlier version, in `.brokers/`.
+const PREVIOUS: &str = "nats-server-previous";
+/// Variable that names that program instead.
+const PREVIOUS_VARIABLE: &str = "TICKGATE_NATS_SERVER_PREVIOUS";
 
 /// Oldest version with all required features, as (major, minor).
 const OLDEST: (u32, u32) = (2, 10);
@@ -58,6 +66,23 @@ pub fn locate_at(program: &Path) -> Result<Program, BrokerError> {
     Places { named: Some(program.to_owned()), ..Places::of_this_process() }.locate()
 }
 
+/// Finds the program that nodes run before a rolling upgrade: `$TICKGATE_NATS_SERVER_PREVIOUS`, then
+/// `.brokers/nats-server-previous`.
+///
+/// # Errors
+/// When there is none, or none that can be used.
+pub fn locate_previous() -> Result<Program, BrokerError> {
+    let named = env::var_os(PREVIOUS_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+    let found = Places { named, path: None, ..Places::of_this_process() }.locate_named(PREVIOUS);
+    found.map_err(|error| match error {
+        BrokerError::Untrusted { program, problem, way } => {
+            let way = way.replace("TICKGATE_NATS_SERVER=", &format!("{PREVIOUS_VARIABLE}="));
+            BrokerError::Untrusted { program, problem, way }
+        }
+        error => error,
+    })
+}
+
 impl Places {
     /// Returns the places to search for this process.
     #[must_use]
@@ -75,6 +100,10 @@ impl Places {
     /// # Errors
     /// When there is no server, or none that can be used.
     pub fn locate(&self) -> Result<Program, BrokerError> {
+        self.locate_named(PROGRAM)
+    }
+
+    fn locate_named(&self, name: &'static str) -> Result<Program, BrokerError> {
         if let Some(named) = &self.named {
             // The server starts in another directory, where a relative path would not lead to the program.
             let here = self.current_directory.as_deref().unwrap_or(Path::new(""));
@@ -84,7 +113,7 @@ impl Places {
         }
         let mut refused: Option<BrokerError> = None;
         for (directory, top) in self.directories() {
-            let path = directory.join("nats-server");
+            let path = directory.join(name);
             if is_program(&path) {
                 match trusted(&path, &top).and_then(|()| inspect(&path)) {
                     Ok(mut server) => {
@@ -103,7 +132,11 @@ impl Places {
         Err(refused.unwrap_or_else(|| {
             let brokers = self.brokers_directories();
             let brokers: Vec<_> = brokers.iter().map(|path| path.display().to_string()).collect();
-            BrokerError::Missing { looked: format!("PATH or {}", brokers.join(", ")) }
+            let brokers = brokers.join(", ");
+            if name == PREVIOUS {
+                return BrokerError::NoPrevious { looked: brokers };
+            }
+            BrokerError::Missing { looked: format!("PATH or {brokers}") }
         }))
     }
 
@@ -221,6 +254,25 @@ mod tests {
         assert_eq!(places.locate().unwrap().version, "2.15.1");
         let beside = Places { own_directory: Some(at("project/deep")), ..Places::default() };
         assert_eq!(beside.locate().unwrap().version, "2.15.1");
+    }
+
+    #[test]
+    fn the_earlier_version_of_an_upgrade_is_named_or_in_brokers() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        let places = Places { current_directory: Some(at("project")), ..Places::default() };
+        fs::create_dir_all(at("project/.git")).unwrap();
+        program(&at("project/.brokers/nats-server"), "nats-server: v2.15.1");
+        let error = places.locate_named(PREVIOUS).unwrap_err().to_string();
+        for part in ["of an earlier version", "scripts/brokers.sh nats-previous", PREVIOUS_VARIABLE] {
+            assert!(error.contains(part), "`{part}` is not in: {error}");
+        }
+        program(&at("project/.brokers/nats-server-previous"), "nats-server: v2.14.6");
+        assert_eq!(places.locate_named(PREVIOUS).unwrap().version, "2.14.6");
+        assert_eq!(places.locate().unwrap().version, "2.15.1");
+        program(&at("named"), "nats-server: v2.12.0");
+        let named = Places { named: Some(at("named")), ..places };
+        assert_eq!(named.locate_named(PREVIOUS).unwrap().version, "2.12.0");
     }
 
     #[test]

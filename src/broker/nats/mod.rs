@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use cluster::LocalCluster;
 pub use endpoint::Endpoint;
-pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at};
+pub use locate::{Places, Program, TESTED_VERSION, locate, locate_at, locate_previous};
 pub use monitor::{ClusterName, JetStream, JetStreamConfig, JetStreamStats, Jsz, Meta, Monitor, Peer, Varz};
 pub use node::{watch, watch_system};
 pub use observe::{observe, observe_system};
@@ -27,7 +27,7 @@ pub use observe::{observe, observe_system};
 use super::BrokerError;
 use super::entry::{Entry, write_private};
 use super::link::Links;
-use super::process::child::{Child, check_room, check_store, default_store_parent};
+use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::command;
 use super::process::ports::{Ports, random};
 use super::roles::Probe;
@@ -53,6 +53,8 @@ const PORT_ATTEMPTS: u32 = 5;
 pub struct LocalConfig {
     /// Program, from [`locate()`].
     pub server: PathBuf,
+    /// Program of another version, which [`Deed::Upgrade`] takes from the next start on.
+    pub upgrade: Option<PathBuf>,
     /// Log: created or appended to. The only thing that remains afterwards.
     pub log: PathBuf,
     /// Directory in which a private one for the store is created.
@@ -88,6 +90,7 @@ impl LocalConfig {
     pub fn new(server: impl Into<PathBuf>, log: impl Into<PathBuf>, entry: Entry) -> Self {
         Self {
             server: server.into(),
+            upgrade: None,
             log: log.into(),
             store_parent: default_store_parent(),
             storage: Storage::File,
@@ -213,7 +216,7 @@ impl LocalNats {
     /// Returns the directory of the streams.
     #[must_use]
     pub fn store(&self) -> PathBuf {
-        self.child.directory().join("store")
+        self.child.directory().join(STORE)
     }
 
     /// Returns the path of the log.
@@ -300,6 +303,15 @@ impl LocalNats {
         self.child.until_ready(READY_WITHIN, || opened() && monitor.healthy().is_ok())
     }
 
+    /// Does something to the process, or decides which program is started next.
+    fn carry_out_on_it(&mut self, deed: Deed) -> Result<(), BrokerError> {
+        if deed != Deed::Upgrade {
+            return self.child.carry_out(deed);
+        }
+        self.config.server = self.config.upgrade.take().ok_or(BrokerError::NoSuchControl)?;
+        Ok(())
+    }
+
     /// Returns whether the process has opened its ports, as long as it runs.
     fn is_open(&mut self) -> Result<bool, BrokerError> {
         match self.child.exit_status()? {
@@ -376,7 +388,7 @@ impl Server for LocalNats {
     }
 
     fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
-        only(node).and_then(|()| self.child.carry_out(deed))
+        only(node).and_then(|()| self.carry_out_on_it(deed))
     }
 
     fn expect_end(&mut self, _: usize, expected: bool) {
@@ -417,6 +429,10 @@ impl Server for LocalNats {
 
     fn facts(&self) -> &[(String, String)] {
         &self.facts
+    }
+
+    fn keep_stores(&mut self) {
+        self.child.keep(STORE);
     }
 
     fn stores(&self) -> Vec<PathBuf> {

@@ -36,6 +36,10 @@ impl Probe for NatsProbe {
     fn is_healthy(&self) -> bool {
         self.monitor.healthy().is_ok()
     }
+
+    fn version(&self) -> Result<String, BrokerError> {
+        self.monitor.varz().map(|varz| varz.version)
+    }
 }
 
 /// The used fields of `/connz`.

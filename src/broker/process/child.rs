@@ -23,6 +23,9 @@ use crate::plan::{Storage, Sync};
 /// Time between two checks of a server that is changing its state.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
 
+/// Name of the directory of the events, in the private directory of a server.
+pub(in crate::broker) const STORE: &str = "store";
+
 /// Returns `/var/tmp` if it is on a disk, as intended; else the temporary directory.
 #[must_use]
 pub fn default_store_parent() -> PathBuf {
@@ -49,6 +52,8 @@ pub(in crate::broker) struct Child {
     warnings: Vec<String>,
     /// Its end is planned.
     end_expected: bool,
+    /// This entry of the directory stays when the value is dropped.
+    kept: Option<&'static str>,
     /// Dropped last, so that the reaper ends after the server and the directory are gone.
     reaper: Option<Reaper>,
 }
@@ -89,6 +94,7 @@ impl Child {
             log_from: 0,
             warnings,
             end_expected: false,
+            kept: None,
             reaper: reaper.ok(),
         })
     }
@@ -96,6 +102,30 @@ impl Child {
     /// Returns the private directory.
     pub(in crate::broker) fn directory(&self) -> &Path {
         &self.directory
+    }
+
+    /// Leaves this entry of the directory where it is when the value is dropped; everything else of it is removed then.
+    pub(in crate::broker) const fn keep(&mut self, entry: &'static str) {
+        self.kept = Some(entry);
+    }
+
+    /// Removes the directory, or everything but what is kept of it.
+    fn clear(&mut self) {
+        let Some(kept) = self.kept else {
+            // The reaper retries if the removal fails.
+            let _ = fs::remove_dir_all(&self.directory);
+            return;
+        };
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let path = entry.path();
+            if entry.file_name() != kept {
+                let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+            }
+        }
+        if let Some(reaper) = &mut self.reaper {
+            // One that has died removes nothing either.
+            let _ = reaper.keep();
+        }
     }
 
     /// Returns the path of the log.
@@ -232,6 +262,8 @@ impl Child {
         match deed {
             Deed::Terminate => self.stop(),
             Deed::LameDuck => self.signal(Signal::USR2, "start the lame duck mode of"),
+            // The product decides which program is started.
+            Deed::Upgrade => Err(BrokerError::NoSuchControl),
             Deed::FailWrites => self.limit_writes(Some(0)),
             Deed::AllowWrites => self.limit_writes(getrlimit(Resource::Fsize).current),
         }
@@ -368,8 +400,7 @@ impl Drop for Child {
         if self.stop().is_err() {
             let _ = self.kill();
         }
-        // The reaper retries if the removal fails.
-        let _ = fs::remove_dir_all(&self.directory);
+        self.clear();
     }
 }
 

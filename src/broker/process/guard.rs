@@ -100,12 +100,14 @@ fn end_with_us(command: &mut Command) {
 }
 
 /// Reads lines `PID START` until the pipe ends; then kills the last of these processes, unless its PID now belongs to
-/// another one (field 22 of `/proc/PID/stat` is the start time), and removes directory $1.
+/// another one (field 22 of `/proc/PID/stat` is the start time), and removes directory $1, unless a line `keep` came.
 const SCRIPT: &str = r#"
 trap '' HUP INT QUIT TERM
 set -f
-last=
-while read -r pid born; do last="$pid $born"; done
+last= keep=
+while read -r pid born; do
+    case $pid in keep) keep=1 ;; *) last="$pid $born" ;; esac
+done
 same() {
     read -r stat <"/proc/$1/stat" || return 1
     set -- "$2" ${stat##*) }
@@ -115,6 +117,7 @@ tries=0
 while [ -n "$last" ] && same $last && [ $tries -lt 200 ]; do
     kill -KILL "${last% *}"; sleep 0.02; tries=$((tries + 1))
 done
+[ -z "$keep" ] || exit 0
 tries=0
 while [ -e "$1" ] && [ $tries -lt 200 ]; do
     rm -rf -- "$1" || sleep 0.02; tries=$((tries + 1))
@@ -150,6 +153,11 @@ impl Reaper {
     /// Sets the process to kill.
     pub(in crate::broker) fn watch(&mut self, process: Process) -> io::Result<()> {
         self.tell(&format!("{} {}", process.pid(), process.born()))
+    }
+
+    /// Leaves the directory where it is.
+    pub(in crate::broker) fn keep(&mut self) -> io::Result<()> {
+        self.tell("keep")
     }
 
     /// Sends a line to the reaper.
@@ -202,6 +210,18 @@ mod tests {
         assert!(first.try_wait().unwrap().is_none(), "the first one is no longer the reaper's");
         first.kill().unwrap();
         first.wait().unwrap();
+    }
+
+    #[test]
+    fn the_reaper_leaves_a_directory_that_is_kept_and_kills_its_process() {
+        let root = tempfile::tempdir().unwrap();
+        let mut process = sleeper();
+        let mut reaper = Reaper::start(root.path()).unwrap();
+        reaper.watch(Process::of(process.id()).unwrap()).unwrap();
+        reaper.keep().unwrap();
+        drop(reaper);
+        assert!(root.path().exists());
+        assert!(!process.wait().unwrap().success());
     }
 
     #[test]

@@ -17,6 +17,7 @@ pub(super) static PRODUCT: Product = Product {
         Action::Restart,
         Action::LameDuck,
         Action::RollingRestart,
+        Action::RollingUpgrade,
         Action::StepDown,
         Action::Partition,
         Action::Slow,

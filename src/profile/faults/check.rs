@@ -27,6 +27,7 @@ pub(in crate::profile) fn check(plan: &Plan, reader: &mut Reader) {
     if reader.sound(&["load.duration"]) {
         times(plan, reader);
     }
+    upgrades(plan, reader);
     for fault in &plan.faults {
         if !product(fault, plan, reader) || !reader.sound(&["groups", "cluster", "bus.replicas"]) {
             continue;
@@ -45,6 +46,21 @@ pub(in crate::profile) fn check(plan: &Plan, reader: &mut Reader) {
             }
             None => quorum(fault, plan, reader),
         }
+    }
+}
+
+/// There is one other version to upgrade to.
+fn upgrades(plan: &Plan, reader: &mut Reader) {
+    let mut upgrades = plan.faults.iter().filter(|fault| fault.action == Action::RollingUpgrade);
+    let Some(first) = upgrades.next() else { return };
+    for again in upgrades {
+        let at = reader.at(&format!("faults.{}.do", again.name));
+        reader.wrong(at, || {
+            format!(
+                "`{}` upgrades every node before `{}`; expected a single `rolling-upgrade`, or `rolling-restart`",
+                first.name, again.name
+            )
+        });
     }
 }
 
@@ -205,8 +221,8 @@ fn unfit(fault: &Fault, target: &Target, plan: &Plan) -> Option<String> {
         (Action::StepDown, _) => {
             Some(format!("`{target}` cannot step down; expected `stream-leader` or `meta-leader`"))
         }
-        (Action::RollingRestart, target) => (*target != Target::All)
-            .then(|| format!("`rolling-restart` restarts every node in turn, not `{target}`; expected `all`, or `restart`")),
+        (action, target) if action.is_in_turn() => (*target != Target::All)
+            .then(|| format!("`{action}` restarts every node in turn, not `{target}`; expected `all`, or `restart`")),
         (Action::LameDuck, Target::Minority | Target::Majority | Target::All) if target.of_nodes(nodes) > 1 => {
             Some(format!("`lame-duck` acts on one node, and `{target}` is {}; expected a single one", target.of_nodes(nodes)))
         }

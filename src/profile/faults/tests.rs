@@ -78,6 +78,19 @@ fn a_fault_has_a_name_and_its_defaults() {
     );
     let rolling = with("at = \"5s\"\ndo = \"rolling-restart\"\nsettle = \"30s\"", &[]).unwrap();
     assert_eq!((names(&rolling), &rolling.faults[0].target), (vec!["rolling-restart"], &Some(Target::All)));
+    let upgrade = "at = \"5s\"\ndo = \"rolling-upgrade\"\nsettle = \"10s\"";
+    let once = with(upgrade, &[]).unwrap();
+    assert_eq!((once.faults[0].action, &once.faults[0].target), (Action::RollingUpgrade, &Some(Target::All)));
+    refused(
+        &format!("{upgrade}\ntimes = 2\nevery = \"20s\""),
+        &[],
+        &["upgrades every node before", "a single"],
+    );
+    refused(
+        &format!("{upgrade}\ntarget = \"any\""),
+        &[],
+        &["`rolling-upgrade` restarts every node in turn, not `any`"],
+    );
     let member =
         with("at=\"5s\"\ndo=\"crash-member\"\ntarget=\"trading-engine/2\"\nfor=\"3s\"", &[]).unwrap();
     assert_eq!(names(&member), ["crash-member-trading-engine-2"]);

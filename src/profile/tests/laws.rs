@@ -203,7 +203,7 @@ fn targets(plan: &Plan, action: Action) -> Vec<Target> {
     match action {
         Action::CrashMember => vec![member],
         Action::RestartGroup => vec![Target::Group(group.name.clone(), None)],
-        Action::RollingRestart => vec![Target::All],
+        Action::RollingRestart | Action::RollingUpgrade => vec![Target::All],
         Action::StepDown => {
             let leaders = [Target::StreamLeader, Target::MetaLeader];
             let many = plan.cluster.nodes > 1 && plan.bus.replicas > 1;

@@ -2,6 +2,7 @@
 
 use askama::Template;
 
+use super::faults::faults;
 use super::first::{Answer, First, first, tag};
 use super::{figure, interval, ratio, sections};
 use crate::compare::{Comparison, Finding, MetricResult, Reason};
@@ -52,6 +53,7 @@ struct Part<'a> {
     reasons: Vec<Reason>,
     metrics: Vec<Metric>,
     groups: Table,
+    faults: Table,
     charts: &'a [Chart],
     ledger: Table,
     cost: Option<(Table, String)>,
@@ -132,6 +134,7 @@ fn part<'a>(c: &Comparison, several: bool, charts: &'a [Chart]) -> Part<'a> {
             .collect(),
         metrics: c.metrics.iter().map(metric).collect(),
         groups: sections::groups(c),
+        faults: faults(c),
         charts,
         ledger: sections::ledger(c),
         cost: sections::cost(c),

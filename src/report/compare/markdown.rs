@@ -1,5 +1,6 @@
 //! The comparison as Markdown for a CI job, the verdict first.
 
+use super::faults::faults;
 use super::first::{first, tag};
 use super::sections;
 use crate::compare::{Comparison, Finding};
@@ -64,6 +65,11 @@ fn details(c: &Comparison) -> String {
         say("<details><summary>By group; these figures do not affect the verdict</summary>\n");
         say(&table(&sections::groups(c)));
         say("</details>\n");
+    }
+    let struck = faults(c);
+    if !struck.rows.is_empty() {
+        say("Under faults; medians of the runs with their range, which do not affect the verdict:\n");
+        say(&table(&struck));
     }
     for remark in &c.verdict.remarks {
         say(&format!("- {}", escaped(remark)));

@@ -1,5 +1,6 @@
 //! Renderers of a comparison: they turn a [`Comparison`] into files and text.
 
+mod faults;
 mod first;
 mod html;
 mod markdown;

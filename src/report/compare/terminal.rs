@@ -1,7 +1,7 @@
 //! The comparison as text for a terminal, in 80 columns.
 
 use super::first::{first, tag};
-use super::{both, figure, finding_word, interval, ratio, sections, side_name, side_names};
+use super::{both, faults, figure, finding_word, interval, ratio, sections, side_name, side_names};
 use crate::compare::{Comparison, Finding, Side};
 use crate::report::show;
 use crate::report::terminal::Style;
@@ -54,6 +54,11 @@ fn details(c: &Comparison) -> Vec<String> {
     let mut lines = settings(c);
     lines.push(String::new());
     lines.extend(metrics(c));
+    let struck = faults::sentences(c);
+    if !struck.is_empty() {
+        lines.push(String::new());
+        lines.extend(struck.iter().map(|said| wrapped(said)));
+    }
     lines.push(String::new());
     lines.extend(c.sides.lettered().map(|(letter, side)| wrapped(&runs(letter, side))));
     lines.extend(sections::cost(c).iter().map(|(_, said)| wrapped(said)));

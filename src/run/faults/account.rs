@@ -138,6 +138,15 @@ impl Book {
         }
     }
 
+    /// Records the version that a node has now.
+    pub(super) fn set_version(&mut self, node: usize, now: Ns, version: &str) {
+        if let Some(node) = self.nodes.get_mut(node)
+            && node.versions.last().is_none_or(|(_, last)| last != version)
+        {
+            node.versions.push((now, version.to_owned()));
+        }
+    }
+
     /// Records that a node is to become healthy again.
     pub(super) fn recovers(&mut self, fault: usize, node: usize) {
         self.recovering.push((fault, node));

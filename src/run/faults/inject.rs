@@ -208,7 +208,12 @@ impl Injector {
 
     /// Restarts nodes in an orderly way.
     fn restart(&self, nodes: &[usize]) -> Result<(), String> {
-        let ended = self.take_down(|server, node| server.carry_out(node, Deed::Terminate), nodes);
+        let upgrades = self.fault.action == Do::RollingUpgrade;
+        let end = |server: &mut dyn Server, node| {
+            server.carry_out(node, Deed::Terminate)?;
+            if upgrades { server.carry_out(node, Deed::Upgrade) } else { Ok(()) }
+        };
+        let ended = self.take_down(end, nodes);
         self.verified();
         // Also what was ended before another one could not be.
         self.bring_up(nodes).and(ended)
@@ -223,6 +228,22 @@ impl Injector {
                 fault.verified_ns.get_or_insert(now);
             });
         });
+    }
+
+    /// Records the versions of all nodes.
+    fn note_versions(&self) {
+        let Stage { roles, clock, account, .. } = &*self.stage;
+        for (node, version) in roles.versions(&self.nodes, ANSWER) {
+            account.with(|book| book.set_version(node, clock.now(), &version));
+        }
+    }
+
+    /// Restarts one node after another with another version of the server.
+    fn upgrade_in_turn(&self) -> Result<(), String> {
+        self.note_versions();
+        let upgraded = self.restart_in_turn();
+        self.note_versions();
+        upgraded
     }
 
     /// Restarts one node after another, each when the one before it is healthy.
@@ -320,6 +341,7 @@ impl Injector {
             Do::Stop => self.each(Some(NodeState::Stopped), |server, node| server.pause(node)),
             Do::Restart => self.restart(&self.nodes),
             Do::RollingRestart => self.restart_in_turn(),
+            Do::RollingUpgrade => self.upgrade_in_turn(),
             Do::LameDuck => self.lame_duck(),
             Do::StepDown => self.step_down(),
             Do::WriteError => self.fail_writes(),

@@ -131,5 +131,5 @@ impl Scene {
 }
 
 fn started(node: crate::broker::Node) -> StartedNode {
-    StartedNode { name: node.name, address: node.address, states: Vec::new() }
+    StartedNode { name: node.name, address: node.address, states: Vec::new(), versions: Vec::new() }
 }

@@ -92,6 +92,11 @@ impl Roles {
         answers.into_iter().filter_map(|(node, healthy)| healthy.then_some(node)).collect()
     }
 
+    /// Asks these nodes for the versions of their servers.
+    pub(super) fn versions(&self, nodes: &[usize], within: Duration) -> Vec<(usize, String)> {
+        self.ask(nodes, within, |probe| probe.version())
+    }
+
     /// Returns the leader of a role and how it is known, by these claims. The only node leads everything.
     pub(super) fn leader(&self, role: &Role, claims: &[Claim]) -> Option<(usize, String)> {
         if self.nodes.len() == 1 {

@@ -16,11 +16,28 @@ const LISTED: usize = 4;
 const UNAVAILABLE_NS: u64 = 10_000_000_000;
 
 /// Faults that restart a service, or end it for the time of the fault.
-const RESTARTS: [&str; 7] =
-    ["kill", "restart", "lame-duck", "rolling-restart", "write-error", "crash-member", "restart-group"];
+const RESTARTS: [&str; 8] = [
+    "kill",
+    "restart",
+    "lame-duck",
+    "rolling-restart",
+    "rolling-upgrade",
+    "write-error",
+    "crash-member",
+    "restart-group",
+];
 /// Faults of a part of the cluster.
-const OF_NODES: [&str; 8] =
-    ["kill", "stop", "restart", "lame-duck", "rolling-restart", "step-down", "partition", "write-error"];
+const OF_NODES: [&str; 9] = [
+    "kill",
+    "stop",
+    "restart",
+    "lame-duck",
+    "rolling-restart",
+    "rolling-upgrade",
+    "step-down",
+    "partition",
+    "write-error",
+];
 /// Faults of a part of a group.
 const OF_MEMBERS: [&str; 2] = ["crash-member", "restart-group"];
 
@@ -173,7 +190,7 @@ fn survival(record: &Record) -> Claim {
 fn is_outage(record: &Record, fault: &Fault) -> bool {
     let planned = record.plan.faults.iter().find(|planned| planned.name == fault.name);
     planned.is_some_and(|planned| planned.expect == Expect::Outage)
-        || ["majority", "all"].contains(&fault.target.as_str()) && fault.action != "rolling-restart"
+        || ["majority", "all"].contains(&fault.target.as_str()) && !fault.action.starts_with("rolling-")
 }
 
 fn clusters(record: &Record) -> Option<Claim> {

@@ -230,3 +230,33 @@ fn what_lies_in_a_folder_of_others_is_named_and_not_started() {
     place.gate(&SHORT).ends(4);
     assert!(mark.exists(), "it is started, and is not a server");
 }
+
+#[test]
+fn a_store_stays_only_where_a_directory_was_named_for_it() {
+    let listed = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    for keep in [false, true] {
+        let place = Place::new();
+        let stores = place.path().join("stores");
+        fs::create_dir(&stores).unwrap();
+        let store: &[&str] = if keep { &["--store", "./stores", "--keep"] } else { &["--store", "./stores"] };
+        place.gate(&[&SHORT[..], store].concat()).ends(0);
+        let record = place.record();
+        let said = record.broker.settings.get("kept stores");
+        if !keep {
+            assert_eq!((listed(&stores), said), (vec![], None));
+            continue;
+        }
+        let [directory] = &listed(&stores)[..] else { panic!("{:?}", listed(&stores)) };
+        let store = directory.join("store");
+        assert_eq!(listed(directory), [store.clone()], "no configuration with the password");
+        assert!(said.is_some_and(|said| said.ends_with("/store")), "{said:?}");
+        let streams = store.join("jetstream/$G/streams");
+        assert_eq!(listed(&streams), [streams.join(format!("tickgate-{}", record.run.id))]);
+    }
+    let place = Place::new();
+    let done = place.gate(&[&SHORT[..], &["--keep"]].concat());
+    done.ends(0);
+    assert!(done.err.contains("--keep: the server and its store are removed all the same"), "{}", done.err);
+}
