@@ -167,6 +167,7 @@ fn a_leader_is_cut_off_and_comes_back() {
     let (mut plan, place) = (plan(36, vec![cut, hole]), Place::new());
     plan.bus.retry = Span::seconds(30);
     plan.bus.nats.msg_id = true;
+    plan.bus.buffer = 65_536;
     let _machine = machine::alone();
     let mut apart = Vec::new();
     let mut observer = On(|event: &Event<'_>| match event {
