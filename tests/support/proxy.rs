@@ -104,7 +104,9 @@ impl Proxy {
         std::thread::spawn(move || {
             std::thread::sleep(length);
             if let Some(running) = running.upgrade() {
-                directions.into_iter().for_each(|direction| running.apply(direction));
+                for direction in directions {
+                    running.apply(direction);
+                }
             }
         });
     }

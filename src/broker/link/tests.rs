@@ -29,7 +29,7 @@ fn echo() -> u16 {
 fn connected(port: u16) -> TcpStream {
     let client = TcpStream::connect(("127.0.0.1", port)).unwrap();
     client.set_nodelay(true).unwrap();
-    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
     client
 }
 
@@ -50,7 +50,7 @@ fn is_silent(client: &mut TcpStream) {
     client.set_read_timeout(Some(Duration::from_millis(60))).unwrap();
     let silence = client.read(&mut [0]).unwrap_err();
     assert_eq!(silence.kind(), ErrorKind::WouldBlock);
-    client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    client.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
 }
 
 /// Sets both directions.
@@ -97,7 +97,9 @@ fn a_cut_resets_connections_and_refuses_new_ones_until_it_is_open_again() {
     let proxy = Proxy::start(echo(), 1).unwrap();
     for direction in [Direction::ToServer, Direction::ToClient] {
         let mut clients = [connected(proxy.port()), connected(proxy.port())];
-        clients.iter_mut().for_each(|client| answers(client, b"x"));
+        for client in &mut clients {
+            answers(client, b"x");
+        }
         assert_eq!(proxy.connections(), 2);
         proxy.set(direction, Flow::Cut).unwrap();
         assert_eq!(proxy.connections(), 0);
@@ -207,16 +209,18 @@ fn a_proxy_that_is_dropped_ends_its_connections_and_gives_its_port_back() {
 #[test]
 fn a_link_is_what_is_between_two_ends_whoever_has_connected() {
     let servers = [echo(), echo(), echo()];
-    let all = Proxied { nodes: true, clients: true };
-    let links = Links::lay(all, 1, &servers, &servers).unwrap().unwrap();
-    let mut lines: Vec<((usize, usize), TcpStream)> = Vec::new();
+    let proxied = Proxied { nodes: true, clients: true };
+    let links = Links::lay(proxied, 1, &servers, &servers).unwrap().unwrap();
+    let mut all: Vec<((usize, usize), TcpStream)> = Vec::new();
     for (from, to) in [(0, 1), (1, 0), (0, 2), (2, 1)] {
-        lines.push(((from, to), connected(links.route(from, to).unwrap())));
+        all.push(((from, to), connected(links.route(from, to).unwrap())));
     }
-    lines.iter_mut().for_each(|(_, line)| answers(line, b"x"));
+    for (_, line) in &mut all {
+        answers(line, b"x");
+    }
     // From 0 to 1: what 0 sends on its own connection, and what the server of 0 sends back on that of 1.
     links.set(End::Node(0), End::Node(1), Flow::Hole).unwrap();
-    for ((from, to), line) in &mut lines {
+    for ((from, to), line) in &mut all {
         line.write_all(b"held").unwrap();
         if *from + *to == 1 {
             is_silent(line);

@@ -60,14 +60,24 @@ impl Watch {
     }
 
     fn note_health(&self) {
-        let Stage { roles, clock, account, .. } = &*self.stage;
+        let Stage { roles, clock, account, links, .. } = &*self.stage;
         let up = self.up();
         let mut recovering = account.with(|book| book.recovering());
         recovering.retain(|node| up.contains(node));
         if recovering.is_empty() {
             return;
         }
-        for node in roles.healthy(&recovering, ANSWER) {
+        let mut healthy = roles.healthy(&recovering, ANSWER);
+        // A node whose links were cut may report itself healthy before it is connected again.
+        if links.is_some() && roles.nodes.len() > 1 {
+            let peers = roles.peers(&healthy, ANSWER);
+            let linked = |node: &usize| {
+                let of_node = peers.iter().find(|(other, _)| other == node);
+                of_node.is_some_and(|(_, peers)| up.len() <= peers.len() + 1)
+            };
+            healthy.retain(linked);
+        }
+        for node in healthy {
             account.with(|book| book.healthy(node, clock.now()));
         }
     }
