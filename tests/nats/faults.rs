@@ -125,6 +125,17 @@ fn servers_are_upgraded_in_turn_to_another_version() {
 }
 
 #[test]
+fn the_leader_of_the_clusters_own_group_steps_down() {
+    let record = record_of(&plan(8, vec![fault("meta", 2, Action::StepDown, Target::MetaLeader, 0)]));
+    let fault = of(&record, "meta");
+    carried_out(fault);
+    assert_eq!(fault.resolved, fault.leader_before.iter().cloned().collect::<Vec<_>>());
+    assert!(fault.how_known.starts_with("named by nats-"), "{fault:?}");
+    assert!(fault.leader_after.is_some() && fault.leader_after != fault.leader_before, "{fault:?}");
+    assert_eq!(record.load.acked, record.load.intended, "the stream has its own leader: {:?}", record.load);
+}
+
+#[test]
 fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
     let faults = vec![
         fault("disk", 2, Action::WriteError, Target::StreamLeader, 3),
