@@ -85,7 +85,7 @@ pub(super) fn leader_changes() -> Result<Vec<Answer>, RunError> {
     ];
     for (name, leader_changes, elections, expected) in cases {
         let acknowledgement = Delay::Fixed(10_000_000);
-        let faults = Faults { leader_changes, elections, acknowledgement, ..Faults::default() };
+        let faults = Faults { acknowledgement, elections, leader_changes, ..Faults::default() };
         let record = record_of(&plan(), faults)?;
         let group = &record.groups[0];
         let away = effect(&record).and_then(|effect| effect.groups.first());
