@@ -1,4 +1,4 @@
-//! Two phases, as TigerBeetle's simulator has them: faults at random, and then all is healed, and the run *must* recover. Where the
+//! Two phases, as simulators of databases have them: faults at random, and then all is healed, and the run *must* recover. Where the
 //! swarm shows that nothing is reported that did not happen, this shows that what must happen does: every group receives everything
 //! that was confirmed, no event and no member is stuck, the run ends within its drain, and the recovery is seen.
 
@@ -161,7 +161,7 @@ pub fn stuck(record: &Record, truth: &Truth) -> Vec<String> {
     let mut found = Vec::new();
     let mut must = |holds: bool, what: String| {
         if !holds {
-            found.push(what)
+            found.push(what);
         }
     };
     let (load, plan) = (&record.load, &record.plan);

@@ -70,20 +70,22 @@ pub(super) fn elections() -> Result<Vec<Answer>, RunError> {
     Ok(answers.1)
 }
 
+/// A run's changes of leaders and elections; events redelivered and delivered, and the time without service for the group in ms.
+type Changes = (&'static str, Vec<LeaderChange>, Vec<Election>, [u64; 3]);
+
 /// Acknowledgements take A = 10 ms to the server: when another one takes over, those of the last A are missing, and these events
 /// come again, after an election when deliveries begin again. First deliveries do not move.
 pub(super) fn leader_changes() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("change of leaders", Vec::new());
     let change = |at| LeaderChange { at: at * S, unacked_again: S / 2 };
-    // The changes, the elections; redelivered, delivered, unavailable to the group in ms.
-    let cases: [(&str, Vec<LeaderChange>, Vec<Election>, [u64; 3]); 3] = [
+    let cases: [Changes; 3] = [
         ("one change", vec![change(5)], vec![], [10, 20_000, 0]),
         ("three changes", [5, 6, 7].map(change).into(), vec![], [30, 20_000, 0]),
         ("a change by an election", vec![change(5)], vec![ELECTION], [10, 18_000, 3400]),
     ];
     for (name, leader_changes, elections, expected) in cases {
         let acknowledgement = Delay::Fixed(10_000_000);
-        let faults = Faults { leader_changes, elections, acknowledgement, ..Faults::default() };
+        let faults = Faults { acknowledgement, elections, leader_changes, ..Faults::default() };
         let record = record_of(&plan(), faults)?;
         let group = &record.groups[0];
         let away = effect(&record).and_then(|effect| effect.groups.first());
@@ -98,6 +100,9 @@ pub(super) fn leader_changes() -> Result<Vec<Answer>, RunError> {
     }
     Ok(answers.1)
 }
+
+/// What is wrong with some of three copies; positions read, those that differ, and events in no copy; the verdicts on the last two.
+type Stale = (&'static str, Vec<Replica>, [u64; 3], [Verdict; 2]);
 
 /// Three copies of a store of 20,000 events, and what is wrong with some of them. One event is stored behind the next four.
 fn copies(wrong: &[Replica]) -> Result<Record, RunError> {
@@ -122,8 +127,7 @@ pub(super) fn stale_copies() -> Result<Vec<Answer>, RunError> {
     let gap = still(5, 2 * S);
     let away = Replica { away: true, ..Replica::default() };
     let behind = Replica { behind: S / 2, ..Replica::default() };
-    // What is wrong with some of three copies; read, diverged, not stored; the verdicts on the last two figures.
-    let cases: [(&str, Vec<Replica>, [u64; 3], [Verdict; 2]); 8] = [
+    let cases: [Stale; 8] = [
         ("equal copies", vec![], [20_000, 0, 0], [Pass, Pass]),
         ("one stands still from 5 s on", vec![still(5, Ns::MAX / 2)], [20_000, 15_000, 0], [Fail, Pass]),
         (
