@@ -25,8 +25,8 @@ pub use kafka::{
 };
 pub use nats::{
     ClusterName, Endpoint, JetStream, JetStreamConfig, JetStreamStats, Jsz, LocalCluster, LocalConfig,
-    LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at, locate_previous, observe,
-    observe_system, watch, watch_system,
+    LocalNats, Meta, Monitor, Peer, Places, Program, TESTED_VERSION, Varz, locate, locate_at,
+    locate_previous, observe, observe_system, watch, watch_system,
 };
 pub use nodes::{Ask, Nodes, Report};
 pub use process::child::default_store_parent;

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::contrast::Contrast;
-use super::{faults, groups};
 use super::load::Load;
 use super::metrics::Measured;
 use super::steady::steady;
 use super::{Ledger, METRICS, Outcome, Pair, Trial};
+use super::{faults, groups};
 use crate::num;
 use crate::record::{End, Group, Record};
 

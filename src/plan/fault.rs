@@ -162,11 +162,7 @@ impl Action {
     pub const fn is_instant(self) -> bool {
         matches!(
             self,
-            Self::Restart
-                | Self::RollingRestart
-                | Self::RollingUpgrade
-                | Self::StepDown
-                | Self::RestartGroup
+            Self::Restart | Self::RollingRestart | Self::RollingUpgrade | Self::StepDown | Self::RestartGroup
         )
     }
 

@@ -119,7 +119,8 @@ fn row(record: &Record, at: usize, fault: &Fault) -> Vec<String> {
 fn in_words(record: &Record, fault: &Fault) -> String {
     let of = |pick: fn(&[(Ns, String)]) -> Option<&(Ns, String)>| {
         let nodes = record.faults.nodes.iter().filter(|node| fault.resolved.contains(&node.name));
-        let mut versions: Vec<&str> = nodes.filter_map(|node| pick(&node.versions)).map(|(_, v)| v.as_str()).collect();
+        let mut versions: Vec<&str> =
+            nodes.filter_map(|node| pick(&node.versions)).map(|(_, v)| v.as_str()).collect();
         versions.dedup();
         versions.join(", ")
     };

@@ -7,8 +7,8 @@ use super::error::SessionError;
 use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{
-    self, Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate, locate_at,
-    locate_previous,
+    self, Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate,
+    locate_at, locate_previous,
 };
 use crate::bus::leftover::Cleaner;
 use crate::bus::nats::{self, Access, Api, Auth, NatsBus, NatsCleaner, Setup, TlsFiles, Way};

@@ -197,12 +197,7 @@ impl Own {
 
     /// Returns the stores that stay after the run, each with the name of its node; `None` where none stays, with a warning if
     /// the user asked for it.
-    fn kept(
-        &self,
-        job: Job<'_>,
-        server: &dyn Server,
-        observers: &mut [&mut dyn Observer],
-    ) -> Option<String> {
+    fn kept(&self, job: Job<'_>, server: &dyn Server, observers: &mut [&mut dyn Observer]) -> Option<String> {
         if !job.options.keep {
             return None;
         }

@@ -107,7 +107,8 @@ fn servers_are_upgraded_in_turn_to_another_version() {
     if !outside::brought("nats-previous", script, script) {
         return;
     }
-    let upgrade = Fault { settle: Span::seconds(20), ..fault("upgrade", 3, Action::RollingUpgrade, Target::All, 0) };
+    let upgrade =
+        Fault { settle: Span::seconds(20), ..fault("upgrade", 3, Action::RollingUpgrade, Target::All, 0) };
     let record = record_of(&plan(28, vec![upgrade]));
     let fault = of(&record, "upgrade");
     carried_out(fault);

@@ -46,19 +46,17 @@ fn check_shows_the_plan_with_every_default_and_the_load_to_come() {
     place.run(&single).fails(2, &["expect = \"outage\""]);
     let sim = ["--set", "faults.leader.expect=outage", "--broker", "sim"];
     place.run(&[&single[..], &sim].concat()).fails(2, &["the simulated bus injects no faults"]);
-    for profile in
-        [
-            "quick",
-            "adr-002",
-            "ci-gate",
-            "cluster",
-            "failover",
-            "rolling-restart",
-            "rolling-upgrade",
-            "soak",
-            "market-open"
-        ]
-    {
+    for profile in [
+        "quick",
+        "adr-002",
+        "ci-gate",
+        "cluster",
+        "failover",
+        "rolling-restart",
+        "rolling-upgrade",
+        "soak",
+        "market-open",
+    ] {
         place.run(&["check", profile]).ends(0);
     }
 }
@@ -85,19 +83,17 @@ fn profiles_are_listed_and_shown_as_they_are() {
     let list = place.run(&["profiles"]);
     list.ends(0);
     let names: Vec<_> = list.out.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    for name in
-        [
-            "quick",
-            "adr-002",
-            "ci-gate",
-            "cluster",
-            "failover",
-            "rolling-restart",
-            "rolling-upgrade",
-            "soak",
-            "market-open"
-        ]
-    {
+    for name in [
+        "quick",
+        "adr-002",
+        "ci-gate",
+        "cluster",
+        "failover",
+        "rolling-restart",
+        "rolling-upgrade",
+        "soak",
+        "market-open",
+    ] {
         assert!(names.contains(&name), "{names:?}");
         let shown = place.run(&["profiles", "show", name]);
         shown.ends(0);
@@ -258,7 +254,9 @@ fn an_upgrade_needs_two_versions() {
     let mut place = Place::new();
     let same = crate::support::nats_server().display().to_string();
     place.set("TICKGATE_NATS_SERVER_PREVIOUS", same);
-    place.run(&["run", "rolling-upgrade", "--broker", "local"]).fails(2, &["needs two versions", "are both 2.", "nats-previous"]);
+    place
+        .run(&["run", "rolling-upgrade", "--broker", "local"])
+        .fails(2, &["needs two versions", "are both 2.", "nats-previous"]);
     place.set("TICKGATE_NATS_SERVER_PREVIOUS", "/nonexistent/nats-server");
     let done = place.run(&["run", "rolling-upgrade", "--broker", "local"]);
     assert!(![0, 1, 3].contains(&done.code) && done.err.contains("/nonexistent/nats-server"), "{done:#?}");

@@ -59,7 +59,10 @@ fn a_failover_kills_the_leader_of_three_servers_and_nothing_is_lost() {
     let fault = &record.faults.injected[0];
     assert_eq!((fault.outcome, fault.action.as_str()), (Injection::Done, "kill"));
     assert!(fault.leader_before.is_some() && fault.leader_after.is_some(), "{fault:?}");
-    assert!(fault.effect.as_ref().is_some_and(|effect| effect.publishing.unavailable_ns > 1_000_000_000), "an election");
+    assert!(
+        fault.effect.as_ref().is_some_and(|effect| effect.publishing.unavailable_ns > 1_000_000_000),
+        "an election"
+    );
     let audit = record.audit.unwrap();
     assert!(audit.complete && audit.missing == 0 && audit.diverged == Some(0), "{audit:?}");
 }

@@ -3,7 +3,12 @@
 //!
 //! `make kills N=… SEED=…` tries others; a line for each says what was drawn.
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "tests, which say what they drew")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "tests, which say what they drew"
+)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -66,7 +71,8 @@ struct Outcome {
 impl Round {
     fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let target = if draw.one_in(2) { "stream-leader" } else { draw.of(&["any", "follower"]) };
+        let target =
+            if draw.one_in(2) { "stream-leader" } else { draw.of(&["any", "connected", "meta-leader"]) };
         Self { seed, target, retry: seed.is_multiple_of(2) }
     }
 
@@ -117,14 +123,17 @@ settle = "1s"
         let place = Place::new();
         let profile = place.write("kills.toml", self.profile());
         std::fs::create_dir(place.path().join("stores")).unwrap();
-        let running = place.start(&["run", &profile, "--broker", "local", "--quiet", "--keep", "--store", "./stores"]);
+        let running =
+            place.start(&["run", &profile, "--broker", "local", "--quiet", "--keep", "--store", "./stores"]);
         let done = catch_unwind(AssertUnwindSafe(|| running.wait())).map_err(|_| Wrong::Hang)?;
         if ![0, 3].contains(&done.code) {
             return Err(Wrong::Report(format!("exit code {}: {}\n{}", done.code, done.out, done.err)));
         }
         let folder = place.run_folder();
-        let absent: Vec<&str> =
-            ["record.json", "report.html", "summary.md", "junit.xml"].into_iter().filter(|name| !folder.join(name).is_file()).collect();
+        let absent: Vec<&str> = ["record.json", "report.html", "summary.md", "junit.xml"]
+            .into_iter()
+            .filter(|name| !folder.join(name).is_file())
+            .collect();
         if !absent.is_empty() {
             return Err(Wrong::Report(format!("no {}", absent.join(", "))));
         }
@@ -158,14 +167,20 @@ fn differences(record: &Record, replicas: &[Replica], retry: bool) -> Vec<Wrong>
     for replica in replicas {
         let node = &replica.node;
         let same = replica.digest == replicas[0].digest;
-        ledger(same && !replica.gaps, format!("{node} holds something else than {}: {replica:?}", replicas[0].node));
+        ledger(
+            same && !replica.gaps,
+            format!("{node} holds something else than {}: {replica:?}", replicas[0].node),
+        );
         ledger(
             replica.stored == load.acked + audit.unconfirmed_stored - audit.missing,
             format!("{node} holds {} events; {} acked, {audit:?}", replica.stored, load.acked),
         );
         ledger(
             replica.stored <= load.acked + load.unconfirmed,
-            format!("{node} holds {} events, {} acked and {} unconfirmed", replica.stored, load.acked, load.unconfirmed),
+            format!(
+                "{node} holds {} events, {} acked and {} unconfirmed",
+                replica.stored, load.acked, load.unconfirmed
+            ),
         );
         ledger(
             (replica.twice, replica.out_of_order) == (audit.stored_twice, audit.out_of_order),
@@ -173,7 +188,10 @@ fn differences(record: &Record, replicas: &[Replica], retry: bool) -> Vec<Wrong>
         );
         for (topic, stored) in &replica.by_topic {
             let due = load.by_topic.iter().find(|due| due.topic == *topic).map_or(0, |due| due.count);
-            ledger(*stored <= due, format!("{node} holds {stored} events of {topic}, of which {due} were due"));
+            ledger(
+                *stored <= due,
+                format!("{node} holds {stored} events of {topic}, of which {due} were due"),
+            );
         }
     }
     let all = !retry || load.acked == load.intended;
@@ -184,7 +202,10 @@ fn differences(record: &Record, replicas: &[Replica], retry: bool) -> Vec<Wrong>
     let lost: u64 = record.groups.iter().map(|group| group.lost).sum();
     if audit.missing + lost > 0 {
         let in_fact = load.acked.saturating_sub(replicas[0].stored);
-        wrong.push(Wrong::FalseLoss(format!("{} missing, {lost} lost; the store lacks at least {in_fact}", audit.missing)));
+        wrong.push(Wrong::FalseLoss(format!(
+            "{} missing, {lost} lost; the store lacks at least {in_fact}",
+            audit.missing
+        )));
     }
     wrong
 }
@@ -206,10 +227,13 @@ fn line(round: &Round, outcome: &Result<Outcome, Wrong>, took: u64) -> String {
     };
     let (record, audit) = (&outcome.record, outcome.record.audit.clone().unwrap_or_default());
     let fault: &Fault = &record.faults.injected[0];
-    let at = fault.begun_ns.map_or_else(|| "never".to_owned(), |at| {
-        let start = fault.planned_ns - record.plan.faults[0].at.ns;
-        seconds(at - start)
-    });
+    let at = fault.begun_ns.map_or_else(
+        || "never".to_owned(),
+        |at| {
+            let start = fault.planned_ns - record.plan.faults[0].at.ns;
+            seconds(at - start)
+        },
+    );
     let (claimed, seen) = unavailable(outcome);
     let stored: Vec<String> = outcome.replicas.iter().map(|replica| replica.stored.to_string()).collect();
     format!(
@@ -252,10 +276,14 @@ fn whoever_is_killed_the_record_says_what_every_server_has_stored() {
     }
     let reports: Vec<&Outcome> = outcomes.iter().filter_map(|outcome| outcome.as_ref().ok()).collect();
     let wrong: Vec<&Wrong> = outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).collect();
-    let wrong: Vec<&Wrong> = wrong.into_iter().chain(reports.iter().flat_map(|report| &report.wrong)).collect();
+    let wrong: Vec<&Wrong> =
+        wrong.into_iter().chain(reports.iter().flat_map(|report| &report.wrong)).collect();
     let false_losses = wrong.iter().filter(|wrong| matches!(wrong, Wrong::FalseLoss(_))).count();
     let hangs = wrong.iter().filter(|wrong| matches!(wrong, Wrong::Hang)).count();
-    let exact = reports.iter().filter(|report| !report.wrong.iter().any(|wrong| matches!(wrong, Wrong::Ledger(_)))).count();
+    let exact = reports
+        .iter()
+        .filter(|report| !report.wrong.iter().any(|wrong| matches!(wrong, Wrong::Ledger(_))))
+        .count();
     let near = |report: &&&Outcome| {
         let (claimed, seen) = unavailable(report);
         claimed.abs_diff(seen) <= APART_NS

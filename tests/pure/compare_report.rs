@@ -60,7 +60,12 @@ fn what_the_faults_did_stands_beside_each_other() {
     let c = comparisons::compared(pairs);
     for text in [terminal(&c, Style { colour: false }), file(&c, "compare.md"), file(&c, "compare.html")] {
         let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        for part in ["leader: kill of stream-leader", "[4.00s–6.00s]", "8.00s [8.00s–8.00s]", "12.0s [12.0s–12.0s], not seen in"] {
+        for part in [
+            "leader: kill of stream-leader",
+            "[4.00s–6.00s]",
+            "8.00s [8.00s–8.00s]",
+            "12.0s [12.0s–12.0s], not seen in",
+        ] {
             assert!(words.contains(part), "`{part}` is not in:\n{text}");
         }
         assert!(!words.contains("other: kill"), "it was late:\n{text}");

@@ -119,7 +119,9 @@ impl Member for LocalKafka {
         match deed {
             Deed::Terminate => self.child.carry_out(deed),
             // There is no such mode, and no test of another version and of failing writes.
-            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => {
+                Err(BrokerError::NoSuchControl)
+            }
         }
     }
 

@@ -474,7 +474,9 @@ impl Server for LocalKafka {
         only(node).and_then(|()| match deed {
             Deed::Terminate => self.child.carry_out(deed),
             // It has no such mode, and how it takes failing writes is not known.
-            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => Err(BrokerError::NoSuchControl),
+            Deed::LameDuck | Deed::Upgrade | Deed::FailWrites | Deed::AllowWrites => {
+                Err(BrokerError::NoSuchControl)
+            }
         })
     }
 

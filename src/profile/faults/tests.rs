@@ -81,7 +81,11 @@ fn a_fault_has_a_name_and_its_defaults() {
     let upgrade = "at = \"5s\"\ndo = \"rolling-upgrade\"\nsettle = \"10s\"";
     let once = with(upgrade, &[]).unwrap();
     assert_eq!((once.faults[0].action, &once.faults[0].target), (Action::RollingUpgrade, &Some(Target::All)));
-    refused(&format!("{upgrade}\ntimes = 2\nevery = \"20s\""), &[], &["upgrades every node before", "a single"]);
+    refused(
+        &format!("{upgrade}\ntimes = 2\nevery = \"20s\""),
+        &[],
+        &["upgrades every node before", "a single"],
+    );
     refused(
         &format!("{upgrade}\ntarget = \"any\""),
         &[],

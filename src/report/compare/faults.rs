@@ -51,7 +51,11 @@ fn row(fault: &str, side: String, runs: &[&Trial]) -> Vec<String> {
     };
     let what = all.first().map_or(fault, |struck| &struck.what);
     vec![
-        show::plain(&if what.is_empty() || what == fault { fault.to_owned() } else { format!("{fault}: {what}") }),
+        show::plain(&if what.is_empty() || what == fault {
+            fault.to_owned()
+        } else {
+            format!("{fault}: {what}")
+        }),
         side,
         all.len().to_string(),
         middle(&all.iter().map(|struck| struck.unavailable_ns).collect::<Vec<_>>()),
