@@ -117,16 +117,19 @@ fn row(record: &Record, at: usize, fault: &Fault) -> Vec<String> {
 
 /// What was done to whom; with an upgrade, from which versions to which.
 fn in_words(record: &Record, fault: &Fault) -> String {
-    let of = |pick: fn(&[(Ns, String)]) -> Option<&(Ns, String)>| {
-        let nodes = record.faults.nodes.iter().filter(|node| fault.resolved.contains(&node.name));
-        let mut versions: Vec<&str> =
-            nodes.filter_map(|node| pick(&node.versions)).map(|(_, v)| v.as_str()).collect();
-        versions.dedup();
-        versions.join(", ")
-    };
-    let (before, after) = (of(<[_]>::first), of(<[_]>::last));
+    let nodes = record.faults.nodes.iter().filter(|node| fault.resolved.contains(&node.name));
+    let versions = nodes.filter_map(|node| {
+        let ((_, first), (_, last)) = (node.versions.first()?, node.versions.last()?);
+        Some((first.as_str(), last.as_str()))
+    });
+    let (mut before, mut after): (Vec<&str>, Vec<&str>) = versions.unzip();
+    before.dedup();
+    after.dedup();
     let said = fault.in_words();
-    if before == after { said } else { format!("{said} from {before} to {after}") }
+    if before == after {
+        return said;
+    }
+    format!("{said} from {} to {}", before.join(", "), after.join(", "))
 }
 
 /// The leaders of the run's stream before and after it.

@@ -71,7 +71,8 @@ struct Outcome {
 impl Round {
     fn draw(seed: u64) -> Self {
         let mut draw = Draw::new(seed);
-        let target = if draw.one_in(2) { "stream-leader" } else { draw.of(&["any", "follower"]) };
+        let target =
+            if draw.one_in(2) { "stream-leader" } else { draw.of(&["any", "connected", "meta-leader"]) };
         Self { seed, target, retry: seed.is_multiple_of(2) }
     }
 

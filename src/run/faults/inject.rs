@@ -238,14 +238,6 @@ impl Injector {
         }
     }
 
-    /// Restarts one node after another with another version of the server.
-    fn upgrade_in_turn(&self) -> Result<(), String> {
-        self.note_versions();
-        let upgraded = self.restart_in_turn();
-        self.note_versions();
-        upgraded
-    }
-
     /// Restarts one node after another, each when the one before it is healthy.
     fn restart_in_turn(&self) -> Result<(), String> {
         for node in &self.nodes {
@@ -262,6 +254,9 @@ impl Injector {
                     return Err(format!("{} is not healthy", self.named(*node)));
                 }
                 std::thread::sleep(AGAIN);
+            }
+            if self.fault.action == Do::RollingUpgrade {
+                self.note_versions();
             }
         }
         Ok(())
@@ -341,7 +336,10 @@ impl Injector {
             Do::Stop => self.each(Some(NodeState::Stopped), |server, node| server.pause(node)),
             Do::Restart => self.restart(&self.nodes),
             Do::RollingRestart => self.restart_in_turn(),
-            Do::RollingUpgrade => self.upgrade_in_turn(),
+            Do::RollingUpgrade => {
+                self.note_versions();
+                self.restart_in_turn()
+            }
             Do::LameDuck => self.lame_duck(),
             Do::StepDown => self.step_down(),
             Do::WriteError => self.fail_writes(),
