@@ -414,7 +414,7 @@ impl KafkaEndpoint {
         Connection::open(self.address, password)
     }
 
-    fn monitored(&self, problem: impl ToString) -> BrokerError {
+    fn monitored(&self, problem: &std::io::Error) -> BrokerError {
         BrokerError::Monitor { url: self.address.to_string(), problem: problem.to_string() }
     }
 }
@@ -429,10 +429,10 @@ impl Probe for KafkaEndpoint {
         if self.name == NAME || !self.plain {
             return Ok(Vec::new());
         }
-        let mut node = self.connect().map_err(|error| self.monitored(error))?;
+        let mut node = self.connect().map_err(|error| self.monitored(&error))?;
         let wanted = of.iter().any(|asset| matches!(asset, Asset::Stream(_)));
         let topics = if wanted { roles::topics(&mut node) } else { Ok(Vec::new()) };
-        let topics = topics.map_err(|error| self.monitored(error))?;
+        let topics = topics.map_err(|error| self.monitored(&error))?;
         let named = |id: i32| format!("{NAME}-{id}");
         let mut claims = Vec::new();
         for asset in of {
@@ -456,7 +456,7 @@ impl Probe for KafkaEndpoint {
             return Ok(Vec::new());
         }
         let topics = self.connect().and_then(|mut node| roles::topics(&mut node));
-        let topics = topics.map_err(|error| self.monitored(error))?;
+        let topics = topics.map_err(|error| self.monitored(&error))?;
         let led = topics.iter().filter(|topic| !topic.internal).flat_map(|topic| &topic.leaders);
         let own = led.map(|(_, leader)| format!("{NAME}-{leader}")).any(|leader| leader == self.name);
         Ok(if own { vec![PRODUCERS.to_owned()] } else { Vec::new() })
