@@ -93,13 +93,11 @@ impl<M: Member> Member for Seat<M> {
             self.obey(order, &mut counted);
             return Ok(handed);
         }
-        match &mut self.member {
-            Some(member) => member.receive(wait, sink),
-            None => {
-                self.stay_empty(wait, &mut counted);
-                Ok(handed)
-            }
+        if let Some(member) = &mut self.member {
+            return member.receive(wait, sink);
         }
+        self.stay_empty(wait, &mut counted);
+        Ok(handed)
     }
 
     fn hold(&mut self) {
