@@ -1,5 +1,4 @@
 //! Faults of members on a real server: what a crash leaves open is delivered again and counted as such, and nothing is lost.
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Action, Fault, Group, Plan, Span, Target};
