@@ -70,9 +70,12 @@ struct Outcome {
 
 impl Round {
     fn draw(seed: u64) -> Self {
-        let mut draw = Draw::new(seed);
-        let target =
-            if draw.one_in(2) { "stream-leader" } else { draw.of(&["any", "connected", "meta-leader"]) };
+        // Two rounds of each kind in turn, one of them with a publisher that sends again.
+        let target = if seed.div_ceil(2) % 2 == 1 {
+            "stream-leader"
+        } else {
+            Draw::new(seed).of(&["any", "connected", "meta-leader"])
+        };
         Self { seed, target, retry: seed.is_multiple_of(2) }
     }
 
