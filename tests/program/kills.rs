@@ -237,7 +237,7 @@ fn line(round: &Round, outcome: &Result<Outcome, Wrong>, took: u64) -> String {
             seconds(at - start)
         },
     );
-    let (claimed, seen) = unavailable(outcome);
+    let (claimed, by_store) = unavailable(outcome);
     let stored: Vec<String> = outcome.replicas.iter().map(|replica| replica.stored.to_string()).collect();
     format!(
         "{drawn}  {:<7} at {at:>6}  {:>5} of {}  {}  twice {}, late {}  {:>6} : {:>6}  {took:>3} s{}",
@@ -248,7 +248,7 @@ fn line(round: &Round, outcome: &Result<Outcome, Wrong>, took: u64) -> String {
         audit.stored_twice,
         audit.out_of_order,
         seconds(claimed),
-        seconds(seen),
+        seconds(by_store),
         if outcome.wrong.is_empty() { String::new() } else { format!("  {:?}", outcome.wrong) },
     )
 }
@@ -288,8 +288,8 @@ fn whoever_is_killed_the_record_says_what_every_server_has_stored() {
         .filter(|report| !report.wrong.iter().any(|wrong| matches!(wrong, Wrong::Ledger(_))))
         .count();
     let near = |report: &&&Outcome| {
-        let (claimed, seen) = unavailable(report);
-        claimed.abs_diff(seen) <= APART_NS
+        let (claimed, by_store) = unavailable(report);
+        claimed.abs_diff(by_store) <= APART_NS
     };
     println!(
         "{rounds} rounds: false losses {false_losses}, hangs {hangs}, reports {}, ledger exact {exact}, unavailable within 20 ms of the \
