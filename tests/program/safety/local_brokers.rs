@@ -250,7 +250,7 @@ fn a_store_stays_only_where_a_directory_was_named_for_it() {
         }
         let [directory] = &listed(&stores)[..] else { panic!("{:?}", listed(&stores)) };
         let store = directory.join("store");
-        assert_eq!(listed(directory), [store.clone()], "no configuration with the password");
+        assert_eq!(listed(directory), std::slice::from_ref(&store), "no configuration with the password");
         assert!(said.is_some_and(|said| said.ends_with("/store")), "{said:?}");
         let streams = store.join("jetstream/$G/streams");
         assert_eq!(listed(&streams), [streams.join(format!("tickgate-{}", record.run.id))]);
