@@ -15,7 +15,7 @@ fn it_survives_a_node_and_takes_it_back_and_leaves_nothing() {
     if !kafka::is_there() {
         return;
     }
-    let (_machine, _turn) = (machine::alone(), starts_alone());
+    let (_turn, _machine) = (starts_alone(), machine::alone());
     let place = tempfile::tempdir().unwrap();
     let entry = Entry::Password(Password::random().unwrap());
     let mut config = KafkaConfig::new(locate_kafka().unwrap(), place.path().join("broker.log"), entry);

@@ -13,7 +13,7 @@ fn a_kafka_is_killed_and_stopped_by_plan_and_comes_back() {
     if !is_there() {
         return;
     }
-    let (_machine, _beside) = (machine::beside_others(), starts_beside_others());
+    let (_beside, _machine) = (starts_beside_others(), machine::beside_others());
     let outage = |fault: Fault| Fault { expect: Expect::Outage, ..fault };
     let faults = vec![
         outage(fault("leader", 2, Action::Kill, Target::StreamLeader, 1)),
@@ -45,7 +45,7 @@ fn a_member_crashes_and_the_group_is_restarted_and_nothing_is_lost() {
     if !is_there() {
         return;
     }
-    let (_machine, _beside) = (machine::beside_others(), starts_beside_others());
+    let (_beside, _machine) = (starts_beside_others(), machine::beside_others());
     let group = |member| Target::Group("engine".into(), member);
     let settles = |fault: Fault, seconds| Fault { settle: Span::seconds(seconds), ..fault };
     let faults = vec![
@@ -79,7 +79,7 @@ fn the_leader_of_a_partition_is_killed_and_another_node_leads() {
     if !is_there() {
         return;
     }
-    let (_machine, _turn) = (machine::alone(), starts_alone());
+    let (_turn, _machine) = (starts_alone(), machine::alone());
     let faults = vec![
         fault("leader", 3, Action::Kill, Target::StreamLeader, 20),
         fault("coordinator", 40, Action::Stop, Target::ConsumerLeader("engine".into()), 1),

@@ -49,7 +49,7 @@ fn delivered(record: &Record, group: usize, from: u64, until: u64) -> Vec<u64> {
 
 #[test]
 fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
-    let _machine = machine::alone();
+    let _machine = machine::beside_one_cluster();
     let place = Place::new();
     let restart = fault("deploy", 18, Action::RestartGroup, Target::Group("engine".into(), None), 0);
     let faults = vec![crash("one-of-two", 2, "engine", 2), crash("the-only-one", 9, "alone", 4), restart];
@@ -81,7 +81,7 @@ fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
 
 #[test]
 fn members_of_a_bus_that_is_not_ours_crash_where_that_is_allowed() {
-    let _machine = machine::alone();
+    let _machine = machine::beside_one_cluster();
     let server = NatsServer::start();
     let asked = Asked { at: Some(server.url()), allow_faults: true, ..Asked::default() };
     let plan = with(9, vec![crash("crash", 2, "alone", 2)]);

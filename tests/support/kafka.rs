@@ -32,7 +32,7 @@ pub fn is_there() -> bool {
 }
 
 /// Kafkas that start at the same time; one in a container starts alone, for two busy cores may not be enough for it and
-/// another one to be ready in time.
+/// another one to be ready in time. A test that also takes the machine does so after this, or two of them wait for each other.
 static STARTING: RwLock<()> = RwLock::new(());
 
 /// Waits until no other Kafka is started by a test of this binary, and keeps others away.
