@@ -285,13 +285,9 @@ impl Engine {
             let holes = [0, 1].map(|index| flow(&rules, pair.number, index) == Flow::Hole);
             let [to_server, to_client] = &mut pair.lanes;
             let [client, server] = &mut pair.sockets;
-            let sent = to_server.pass_on(now, holes[0], server).and_then(|()| {
-                let sent = to_client.pass_on(now, holes[1], client);
-                for (way, busiest) in [&*to_server, &*to_client].into_iter().zip(busiest) {
-                    busiest.fetch_max(way.carried, Ordering::Relaxed);
-                }
-                sent
-            });
+            let sent = to_server
+                .pass_on(now, holes[0], server, &busiest[0])
+                .and_then(|()| to_client.pass_on(now, holes[1], client, &busiest[1]));
             let over = to_server.over && to_client.over;
             if sent.is_err() {
                 pair.reset();
@@ -393,8 +389,9 @@ impl Pair {
 }
 
 impl Way {
-    /// Sends what is due to the receiver, and then the end, unless the direction is held.
-    fn pass_on(&mut self, now: Ns, held: bool, to: &mut Socket) -> io::Result<()> {
+    /// Sends what is due to the receiver, and then the end, unless the direction is held. The bytes are counted before the receiver
+    /// sees the end.
+    fn pass_on(&mut self, now: Ns, held: bool, to: &mut Socket, busiest: &AtomicU64) -> io::Result<()> {
         if held {
             return Ok(());
         }
@@ -404,6 +401,7 @@ impl Way {
                 Ok(sent) => {
                     self.lane.sent(sent);
                     self.carried += num::count(sent);
+                    busiest.fetch_max(self.carried, Ordering::Relaxed);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if is_passing(&error) => return Ok(()),
