@@ -146,10 +146,10 @@ fn a_run_that_may_need_more_than_there_is_is_refused_before_its_load() {
 #[test]
 fn a_failed_allocation_costs_what_was_not_written_yet_and_the_terminal_says_how_to_get_the_rest() {
     let (server, place) = (NatsServer::start(), large());
-    let more = ["--broker", &server.url(), "--set", "bus.buffer_bytes=8GiB", "--set", "load.duration=14s"];
+    let more = ["--broker", &server.url(), "--set", "bus.buffer_bytes=8GiB", "--set", "load.duration=10s"];
     let mut running = place.start(&[&["run", "./large.toml"][..], &more].concat());
     running.until_the_journal_has(r#""line":"second""#, 2);
-    // From now on it gets little more than it has, and events that wait need room: 600 MB become due, more than a busy
+    // From now on it gets little more than it has, and events that wait need room: 400 MB become due, more than a busy
     // machine can have made it hold before.
     let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid())).unwrap();
     let size = status.lines().find_map(|line| line.strip_prefix("VmSize:")?.split_whitespace().next());
