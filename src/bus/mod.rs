@@ -24,7 +24,8 @@ use std::time::Duration;
 pub use model::{Applied, Model};
 
 use crate::host::sleep::Sleeper;
-use crate::plan::Ns;
+use crate::num;
+use crate::plan::{Group, Ns};
 use crate::record::Made;
 
 /// One event on its way to the bus.
@@ -277,6 +278,22 @@ pub trait Member: Send {
 
 /// Makes another member in the place of one that has ended, by the indices of group and member; it blocks while it connects.
 pub type Successors<M> = Box<dyn Fn(usize, u32) -> Result<M, BusError> + Send + Sync>;
+
+/// How to make members, from what makes the member of each place; `None` if that is not known for one of them.
+fn successors<K: Send + Sync + 'static, M: 'static>(
+    groups: &[Group],
+    maker: impl Fn(usize, u32) -> Result<K, BusError>,
+    make: fn(&K) -> Result<M, BusError>,
+) -> Option<Successors<M>> {
+    let of_group = |(index, group): (usize, &Group)| {
+        (0..group.members).map(|member| maker(index, member)).collect::<Result<Vec<_>, _>>()
+    };
+    let makers = groups.iter().enumerate().map(of_group).collect::<Result<Vec<_>, _>>().ok()?;
+    Some(Box::new(move |group, member| {
+        let place = makers.get(group).and_then(|places| places.get(num::index32(member)));
+        make(place.ok_or_else(|| environment("the plan has no such member", "report this"))?)
+    }))
+}
 
 /// A broker's own figures during a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -52,7 +52,7 @@ use crate::bus::kafka_model::TopicModel;
 use crate::bus::kafka_topics;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Successors, environment};
+use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Successors, environment, successors};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Plan};
@@ -414,15 +414,7 @@ impl Bus for KafkaBus {
     }
 
     fn successors(&self) -> Option<Successors<KafkaMember>> {
-        let mut makers = Vec::new();
-        for (group, described) in self.plan.groups.iter().enumerate() {
-            let places = (0..described.members).map(|member| self.maker(group, member));
-            makers.push(places.collect::<Result<Vec<_>, _>>().ok()?);
-        }
-        Some(Box::new(move |group, member| {
-            let place = makers.get(group).and_then(|places| places.get(num::index32(member)));
-            place.ok_or_else(|| environment("the plan has no such member", "report this"))?.make()
-        }))
+        successors(&self.plan.groups, |group, member| self.maker(group, member), Maker::make)
     }
 
     /// A topic of the run's own cannot remove anything during the run unless a model says so.

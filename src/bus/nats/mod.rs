@@ -56,7 +56,7 @@ use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
 use crate::bus::{
-    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies, Successors,
+    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies, Successors, successors,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -439,15 +439,7 @@ impl Bus for NatsBus {
     }
 
     fn successors(&self) -> Option<Successors<NatsMember>> {
-        let mut makers = Vec::new();
-        for (group, described) in self.plan.groups.iter().enumerate() {
-            let places = (0..described.members).map(|member| self.maker(group, member));
-            makers.push(places.collect::<Result<Vec<_>, _>>().ok()?);
-        }
-        Some(Box::new(move |group, member| {
-            let place = makers.get(group).and_then(|places| places.get(num::index32(member)));
-            place.ok_or_else(|| environment("the plan has no such member", "report this"))?.make()
-        }))
+        successors(&self.plan.groups, |group, member| self.maker(group, member), Maker::make)
     }
 
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {

@@ -38,7 +38,7 @@ use watch::Watch;
 #[derive(Debug)]
 struct Stage {
     server: Shared,
-    /// The links that go through proxies; they obey while somebody else acts on the server.
+    /// The links that go through proxies; they can be changed while another thread holds the server.
     links: Option<Arc<Links>>,
     roles: Roles,
     clock: Clock,
