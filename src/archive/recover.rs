@@ -74,6 +74,7 @@ pub fn recover(lines: impl IntoIterator<Item = Line>, damaged: &[usize]) -> Resu
         windows: vec![],
         steps: vec![],
         faults: crate::record::Faults::default(),
+        replays: Vec::new(),
         resources: resources(&rows, measured),
         health: Health { hiccups: hiccups(&rows), ..Health::default() },
         timeline: rows,

@@ -13,6 +13,7 @@ pub mod leftover;
 mod marks;
 mod model;
 pub mod nats;
+mod replay;
 mod retry;
 pub(crate) mod secret;
 pub mod sim;
@@ -22,6 +23,7 @@ mod words;
 use std::time::Duration;
 
 pub use model::{Applied, Model};
+pub use replay::{ReplaySink, Replayer, Replaying, Start};
 
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -412,6 +414,12 @@ pub trait Bus {
     /// Returns how to make members in the place of others while the control side is busy elsewhere; `None` where members are
     /// not replaced. To be called after [`Self::provision`].
     fn successors(&self) -> Option<Successors<Self::Member>> {
+        None
+    }
+
+    /// Returns what carries out replays while the control side is busy elsewhere; `None` where there are none. To be called after
+    /// [`Self::provision`].
+    fn replayer(&self) -> Option<Replayer> {
         None
     }
 

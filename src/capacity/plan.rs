@@ -81,6 +81,13 @@ pub fn refusal(plan: &Plan) -> Option<String> {
                 .to_owned(),
         );
     }
+    if !plan.replays.is_empty() {
+        return Some(
+            "the profile has replays, and a trial is no longer than its load: leave [[replay]] out (`--set 'replay=[]'`) with the \
+             objectives on them"
+                .to_owned(),
+        );
+    }
     if plan.objectives.is_empty() {
         return Some(
             "the profile has no objectives, so every rate passes; add some, such as `\"latency.p99\" = \"< 100ms\"`".to_owned(),
@@ -120,6 +127,7 @@ fn bearing(objective: &Objective) -> Bearing {
         Metric::Throughput(_) => true,
         Metric::Count(Outcome::Replayed) => !upper,
         Metric::Count(_) => upper || (objective.op == Op::Equal && number(objective.limit) <= 0.0),
+        Metric::Replay(_) => return Bearing::Nothing,
         Metric::Time(..) | Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => upper,
     };
     if towards { Bearing::Towards } else { Bearing::Against }

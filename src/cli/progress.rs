@@ -190,6 +190,9 @@ impl Observer for Progress {
                     self.say("auditing: reading the stream back");
                 }
             }
+            Event::PhaseStarted { name: PhaseName::Replay, .. } if self.detail == Detail::All => {
+                self.say("replaying: reading events again");
+            }
             Event::PhaseStarted { name: PhaseName::Drain, length_ns } => {
                 let most_s = length_ns / 1_000_000_000;
                 self.drain_until_s = Some(self.elapsed_s + most_s);

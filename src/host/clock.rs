@@ -65,6 +65,12 @@ impl Clock {
     }
 }
 
+/// CPU time that the calling thread has used, in nanoseconds.
+#[must_use]
+pub fn thread_cpu_ns() -> u64 {
+    nanoseconds(clock_gettime(ClockId::ThreadCPUTime))
+}
+
 /// Converts a kernel time to nanoseconds; times before 1970 (or boot) become 0.
 fn nanoseconds(time: Timespec) -> u64 {
     let part = |n: i64| u64::try_from(n).unwrap_or(0);

@@ -177,6 +177,7 @@ mod tests {
             objectives: Vec::new(),
             cluster: Cluster::default(),
             faults: Vec::new(),
+            replays: Vec::new(),
             dropped: Vec::new(),
         }
     }

@@ -4,6 +4,7 @@
 
 mod backlog;
 mod copies;
+mod cut;
 mod decode;
 mod excess;
 mod full;
@@ -16,6 +17,7 @@ mod positions;
 mod publish;
 mod ranges;
 mod recovery;
+mod replay;
 mod settle;
 mod so_far;
 mod store;
@@ -24,6 +26,7 @@ mod windows;
 
 pub use backlog::{Backlog, Step};
 pub use copies::{Copies, Held};
+pub use cut::Cut;
 pub use decode::decode;
 pub use excess::{Excess, Excused, Harness, Lateness, Pauses, Seconds, Usage, slot_of};
 pub use full::FullWindow;
@@ -39,6 +42,7 @@ pub use positions::{Known, Positions};
 pub use publish::{PublishLedger, Published};
 pub use ranges::{Ranges, Stretch};
 pub use recovery::{Recovery, Watched, mark_backlog, recovery};
+pub use replay::{Compared, Wanted, compare};
 pub use settle::{LostRange, MAX_RANGES, Missing, Settled, settle};
 pub use so_far::{Counted, Counters, Reach};
 pub use store::{Audit, StoreLedger, audit};

@@ -114,6 +114,12 @@ impl PublishLedger {
         self.next.get(key).copied().unwrap_or(0)
     }
 
+    /// Number of sequences taken of each key.
+    #[must_use]
+    pub fn taken(&self) -> &[u32] {
+        &self.next
+    }
+
     /// Is the event confirmed? Exact once no event is open.
     #[must_use]
     pub fn is_acked(&self, key: usize, sequence: u32) -> bool {

@@ -33,11 +33,32 @@ impl StoreLedger {
         };
     }
 
+    /// The events of a key that were read, in ascending order.
+    pub(super) fn came(&self, key: usize) -> Came {
+        let (name, next) = (num::count32(key), self.ledger.next(key));
+        let all: Vec<Stretch> =
+            next.checked_sub(1).map(|last| Stretch { first: 0, last }).into_iter().collect();
+        Came {
+            all: without(&all, &self.ledger.missing(key, next)),
+            twice: self.twice.of(name).collect(),
+            late: self.late.of(name).collect(),
+        }
+    }
+
     /// The stored events, as if the store were a group.
     #[must_use]
     pub const fn ledger(&self) -> &GroupLedger {
         &self.ledger
     }
+}
+
+/// The events of a key that were read.
+pub(super) struct Came {
+    pub(super) all: Vec<Stretch>,
+    /// Of them: more than once.
+    pub(super) twice: Vec<Stretch>,
+    /// Of them: after one with a higher sequence.
+    pub(super) late: Vec<Stretch>,
 }
 
 /// The result of reading the store back from its start.

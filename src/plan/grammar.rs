@@ -7,8 +7,8 @@ use std::fmt;
 use std::ops::Range;
 
 use super::{
-    Kind, Metric, Objective, Op, Outcome, Rate, Recovery, Resource, Scope, Size, Span, Stat, Throughput,
-    Timing, Unavailable, Value, When,
+    Kind, Metric, Objective, Op, Outcome, Rate, Recovery, ReplayFigure, Resource, Scope, Size, Span, Stat,
+    Throughput, Timing, Unavailable, Value, When,
 };
 use crate::num;
 
@@ -85,7 +85,13 @@ const OPS: [Op; 5] = [Op::AtMost, Op::AtLeast, Op::Equal, Op::Below, Op::Above];
 pub fn all_metrics() -> Vec<String> {
     const STATS: [&str; 8] = ["min", "mean", "p50", "p90", "p99", "p99.9", "p99.99", "max"];
     let times = TIMINGS.iter().flat_map(|timing| STATS.iter().map(move |stat| format!("{timing}.{stat}")));
-    times.chain(FIGURES.iter().map(ToString::to_string)).collect()
+    let figures = FIGURES.iter().flat_map(|figure| {
+        // Next to the other metric of their family.
+        let of_replays = matches!(figure, Metric::Count(Outcome::Replayed)).then_some(ReplayFigure::ALL);
+        let of_replays = of_replays.into_iter().flatten();
+        std::iter::once(figure.to_string()).chain(of_replays.map(|figure| replay_name("NAME", figure)))
+    });
+    times.chain(figures).collect()
 }
 
 /// The candidate that is most like `word`, if one is alike enough to have been meant.
@@ -121,6 +127,9 @@ pub fn parse(name: &str, requirement: &str) -> Result<Objective, GrammarError> {
 /// `[part "."] [group "."] ["windows."] metric`; the metric is recognised at the end, so that what is before it may
 /// be any word.
 fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
+    if let Some(of_a_replay) = of_a_replay(name) {
+        return of_a_replay;
+    }
     let starts = std::iter::once(0).chain(name.match_indices('.').map(|(at, _)| at + 1));
     let found = starts.clone().find_map(|start| metric(&name[start..]).map(|metric| (start, metric)));
     let Some((start, metric)) = found else { return Err(no_metric(name)) };
@@ -152,7 +161,31 @@ fn parse_name(name: &str) -> Result<(Scope, Metric), GrammarError> {
             "either a part of the measure phase or `windows.`",
         );
     }
-    Ok((Scope { group: group.map(str::to_owned), when, windows }, metric))
+    Ok((Scope { group: group.map(str::to_owned), when, windows, replay: None }, metric))
+}
+
+/// `replay.NAME.equal`, and its place among the names of objectives.
+pub(super) fn replay_name(replay: &str, figure: ReplayFigure) -> String {
+    format!("{}.{replay}.{figure}", ReplayFigure::REPLAY)
+}
+
+/// `"replay." replay "." figure`; `None` where the name is not of this form.
+fn of_a_replay(name: &str) -> Option<Result<(Scope, Metric), GrammarError>> {
+    let rest = name.strip_prefix(ReplayFigure::REPLAY)?.strip_prefix('.')?;
+    let (replay, word) = rest.rsplit_once('.')?;
+    let figure = ReplayFigure::ALL.into_iter().find(|figure| figure.to_string() == word)?;
+    if replay.is_empty() || replay.contains(|c: char| c == '.' || c.is_whitespace() || c.is_control()) {
+        let from = name.len() - rest.len();
+        return Some(Err(GrammarError {
+            side: Side::Name,
+            at: from..from + replay.len(),
+            problem: format!("`{replay}` is not a valid name of a replay"),
+            expected: format!("`{}` with the name of a replay of the profile", replay_name("NAME", figure)),
+            nearest: None,
+        }));
+    }
+    let scope = Scope { replay: Some(replay.to_owned()), ..Scope::default() };
+    Some(Ok((scope, Metric::Replay(figure))))
 }
 
 /// The part of the measure phase that a name begins with, and where its other words begin, if there are some.
@@ -191,6 +224,7 @@ fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarErr
             Metric::Time(..) | Metric::Throughput(_) | Metric::Unavailable(_) => {
                 "is the rate of the schedule, which no fault changes"
             }
+            Metric::Replay(_) => "is a figure of a replay",
         };
         return error(
             0..end,

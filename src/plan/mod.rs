@@ -12,6 +12,7 @@ mod objective;
 mod payload;
 mod product;
 mod quorum;
+mod replay;
 mod units;
 mod words;
 
@@ -20,12 +21,13 @@ pub use cluster::{Cluster, Linking, Proxied};
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
 pub use objective::{
-    Kind, Metric, Objective, Op, Outcome, Recovery, Resource, Scope, Stat, Throughput, Timing, Unavailable,
-    Value,
+    Kind, Metric, Objective, Op, Outcome, Recovery, ReplayFigure, Resource, Scope, Stat, Throughput, Timing,
+    Unavailable, Value,
 };
 pub use payload::{Content, Draw, Lines, Padding, Payload};
 pub use product::{BusKind, Product, Pushed, Words};
 pub use quorum::Quorum;
+pub use replay::{Begin, Origin, Replay, Speed};
 pub use units::{Rate, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;
@@ -66,6 +68,9 @@ pub struct Plan {
     /// What the run breaks, and when, in the order of their starts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// What of the events is read again, and compared with what was published.
+    #[serde(rename = "replay", default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<Replay>,
     /// What must hold.
     #[serde(with = "objective::as_map")]
     #[schemars(with = "std::collections::BTreeMap<String, String>")]

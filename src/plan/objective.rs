@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! NAME   = [part "."] [group "."] ["windows."] metric      trading-engine.windows.latency.p99
+//!        | "replay." replay "." ("equal" | "rate" | "drift")
 //! part   = "before" | "during" | "recovery" | "after" | "fault." fault      after.trading-engine.latency.p99
 //! OP     = "<" | "<=" | "==" | ">=" | ">"
 //! VALUE  = a duration, rate, size, count, share or number of cores, by the metric's kind
@@ -42,6 +43,8 @@ pub struct Scope {
     pub when: When,
     /// Each 1 s window of intended time separately, instead of the whole measure phase.
     pub windows: bool,
+    /// The replay that a figure of replays is about.
+    pub replay: Option<String>,
 }
 
 /// A figure of a run.
@@ -59,6 +62,8 @@ pub enum Metric {
     Unavailable(Unavailable),
     /// How long the bus took to be normal again after a fault.
     Recovery(Recovery),
+    /// A figure of a replay.
+    Replay(ReplayFigure),
 }
 
 /// The four times of an event, as differences.
@@ -176,6 +181,34 @@ pub enum Recovery {
     AfterUndo,
 }
 
+/// A figure of a replay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ReplayFigure {
+    /// The share of the events that were to come, or came without that, that came once, in order and intact.
+    Equal,
+    /// Events per second, from its begin to the last event.
+    Rate,
+    /// At the original speed: how far the pauses between events differ from those with which they were stored, in all.
+    Drift,
+}
+
+impl ReplayFigure {
+    /// The figures, in the order in which they are shown.
+    pub const ALL: [Self; 3] = [Self::Equal, Self::Rate, Self::Drift];
+    /// The word before the name of a replay.
+    pub const REPLAY: &str = "replay";
+}
+
+impl fmt::Display for ReplayFigure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "equal",
+            Self::Rate => "rate",
+            Self::Drift => "drift",
+        })
+    }
+}
+
 /// How a figure is compared with its limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Op {
@@ -232,9 +265,11 @@ impl Metric {
     #[must_use]
     pub const fn kind(self) -> Kind {
         match self {
-            Self::Time(..) | Self::Unavailable(_) | Self::Recovery(_) => Kind::Time,
-            Self::Throughput(_) => Kind::Rate,
-            Self::Count(Outcome::Replayed) => Kind::Share,
+            Self::Time(..) | Self::Unavailable(_) | Self::Recovery(_) | Self::Replay(ReplayFigure::Drift) => {
+                Kind::Time
+            }
+            Self::Throughput(_) | Self::Replay(ReplayFigure::Rate) => Kind::Rate,
+            Self::Count(Outcome::Replayed) | Self::Replay(ReplayFigure::Equal) => Kind::Share,
             Self::Count(_) => Kind::Count,
             Self::Resource(Resource::BrokerCpu | Resource::HarnessCpu) => Kind::Cores,
             Self::Resource(_) => Kind::Size,
@@ -275,7 +310,7 @@ impl Metric {
                     | Outcome::Diverged
             ),
             Self::Unavailable(_) => true,
-            Self::Resource(_) | Self::Recovery(_) => false,
+            Self::Resource(_) | Self::Recovery(_) | Self::Replay(_) => false,
         }
     }
 
@@ -285,7 +320,7 @@ impl Metric {
     pub const fn of_a_part(self, when: &When) -> bool {
         match self {
             // The offered rate is the schedule's, which no fault changes.
-            Self::Throughput(Throughput::Offered) | Self::Count(_) | Self::Resource(_) => {
+            Self::Throughput(Throughput::Offered) | Self::Count(_) | Self::Resource(_) | Self::Replay(_) => {
                 matches!(when, When::Whole)
             }
             Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
@@ -340,6 +375,7 @@ impl fmt::Display for Metric {
                 Recovery::Time => "recovery.time",
                 Recovery::AfterUndo => "recovery.after_undo",
             }),
+            Self::Replay(figure) => figure.fmt(f),
         }
     }
 }
@@ -408,7 +444,10 @@ impl Objective {
     /// The left side of its line, `trading-engine.latency.p99`.
     #[must_use]
     pub fn name(&self) -> String {
-        let Scope { group, when, windows } = &self.scope;
+        let Scope { group, when, windows, replay } = &self.scope;
+        if let Some(replay) = replay {
+            return format!("{}.{replay}.{}", ReplayFigure::REPLAY, self.metric);
+        }
         let group = group.as_ref().map_or_else(String::new, |group| format!("{group}."));
         format!("{}{group}{}{}", when.prefix(), if *windows { "windows." } else { "" }, self.metric)
     }

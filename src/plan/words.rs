@@ -58,6 +58,7 @@ choices! {
     super::Way: Both, To, From;
     super::Expect: Service, Outage;
     super::Linking: Auto, Direct, Proxied;
+    super::Speed: Max, Original;
 }
 
 impl Choice for super::BusKind {

@@ -1,7 +1,7 @@
 //! Checks across keys: the combinations that a plan must not have.
 
 use super::section::Reader;
-use super::{cluster, faults, kafka, load, nats, payload, setting};
+use super::{cluster, faults, kafka, load, nats, payload, replay, setting};
 use crate::load::volume_bytes;
 use crate::market::MAX_SEQUENCE;
 use crate::plan::{BusKind, Plan};
@@ -37,6 +37,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     }
     store(plan, reader);
     faults::check(plan, reader);
+    replay::check(plan, reader);
 }
 
 /// Combinations that are allowed, but probably a mistake.

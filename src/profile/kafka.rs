@@ -1,10 +1,11 @@
 //! The combinations that a plan for Kafka must not have.
 
+use super::replay::wrong;
 use super::section::Reader;
 use super::setting;
 use crate::bus::kafka_topics;
 use crate::load::largest_event_bytes;
-use crate::plan::{Acks, Content, Delivery, Plan, Storage};
+use crate::plan::{Acks, Content, Delivery, Origin, Plan, Replay, Speed, Storage};
 
 /// Checks a plan for Kafka across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -12,6 +13,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     size(plan, reader);
     members(plan, reader);
     producer(plan, reader);
+    replays(plan, reader);
     let bus = &plan.bus;
     if bus.storage == Storage::Memory && reader.sound(&["bus.storage"]) {
         let at = reader.at("bus.storage");
@@ -36,6 +38,52 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
             format!(
                 "{} copies are to be in step and there are {}; expected at most `bus.replicas`",
                 bus.kafka.min_insync_replicas, bus.replicas
+            )
+        });
+    }
+}
+
+/// Replays that Kafka has not.
+fn replays(plan: &Plan, reader: &mut Reader) {
+    if !reader.sound(&["replay", "bus.kind", "bus.kafka.acks"]) {
+        return;
+    }
+    for replay in &plan.replays {
+        if replay.from == Origin::LastPerSymbol {
+            wrong(replay, "from", reader, |path| {
+                format!(
+                    "`{path}` is \"last-per-symbol\", and only a compacted topic keeps the last event of each key, which the run's \
+                     topics are not; expected \"start\", a time or \"seq N\""
+                )
+            });
+        }
+        if replay.speed == Speed::Original {
+            wrong(replay, "speed", reader, |path| {
+                format!(
+                    "`{path}` is \"original\", and Kafka hands events out as fast as they are fetched: a consumer would have to wait \
+                     by itself; expected \"max\""
+                )
+            });
+        }
+        unknown_positions(plan.bus.kafka.acks, replay, reader);
+    }
+}
+
+/// Replays whose boundaries need more confirmation than there is.
+fn unknown_positions(acks: Acks, replay: &Replay, reader: &mut Reader) {
+    if replay.is_live() && acks != Acks::All {
+        wrong(replay, "at", reader, |path| {
+            format!(
+                "`{path}` lies in the load, and with `bus.kafka.acks = \"{acks}\"` an event may be confirmed before a consumer can \
+                 read it; expected `acks = \"all\"`, or \"drain\""
+            )
+        });
+    }
+    if matches!(replay.from, Origin::Sequence(_)) && acks == Acks::None {
+        wrong(replay, "from", reader, |path| {
+            format!(
+                "`{path}` is a position, and with `bus.kafka.acks = \"none\"` nobody says where an event is stored; expected \
+                 another `acks`, or \"start\""
             )
         });
     }

@@ -14,6 +14,7 @@ pub(super) const TOP: &[&str] = &[
     "cluster",
     "groups",
     "faults",
+    "replay",
     "objectives",
     "prices",
 ];
@@ -90,11 +91,12 @@ pub(super) const FAULT: &[&str] = &[
     "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
     "jitter", "rate", "expect",
 ];
+pub(super) const REPLAY: &[&str] = &["name", "at", "from", "speed"];
 pub(super) const CLUSTER: &[&str] = &["nodes", "links"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.
-const TABLES: [(&str, &[&str]); 15] = [
+const TABLES: [(&str, &[&str]); 16] = [
     ("", TOP),
     ("load", LOAD),
     ("load.ramp", RAMP),
@@ -109,6 +111,7 @@ const TABLES: [(&str, &[&str]); 15] = [
     ("bus.kafka", KAFKA),
     ("cluster", CLUSTER),
     ("faults", FAULT),
+    ("replay", REPLAY),
     ("prices", PRICES),
 ];
 

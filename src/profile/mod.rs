@@ -23,6 +23,7 @@ mod overrides;
 mod payload;
 mod place;
 mod prices;
+mod replay;
 mod section;
 mod setting;
 mod source;
@@ -88,6 +89,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
     let bus = setting::bus(root, reader, &load, &groups);
     let cluster = cluster::read(root, reader);
     let faults = faults::read(root, reader, load.duration, market.seed);
+    let replays = replay::read(root, reader);
     let mut plan = Plan {
         name,
         description,
@@ -100,6 +102,7 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
         cluster,
         groups,
         faults,
+        replays,
         objectives: Vec::new(),
         dropped,
     };

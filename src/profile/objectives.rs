@@ -9,7 +9,8 @@ use super::wiring::receives;
 use crate::load::{any_due, peak_rate, planned_rate};
 use crate::plan::grammar::{self, Side, did_you_mean, nearest};
 use crate::plan::{
-    Fault, Metric, Objective, Op, Outcome, Plan, Rate, Recovery, Span, Throughput, Value as Limit, When,
+    Fault, Metric, Objective, Op, Outcome, Plan, Rate, Recovery, ReplayFigure, Span, Speed, Throughput,
+    Value as Limit, When,
 };
 use crate::verdict::compare;
 
@@ -88,6 +89,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
     }
     check_part(objective, entry, reader, plan);
     check_recovery(objective, entry, reader, plan);
+    check_replay(objective, entry, reader, plan);
     if objective.metric.of_the_audit() && !plan.bus.audit && reader.sound(&["bus.audit"]) {
         reader.wrong(entry.key_at, || {
             format!(
@@ -182,6 +184,41 @@ fn check_recovery(objective: &Objective, entry: &Entry, reader: &mut Reader, pla
                 objective.name()
             )
         });
+    }
+}
+
+/// A figure of a replay is one of a replay that the plan has, and that has it.
+fn check_replay(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan) {
+    let (Metric::Replay(figure), Some(name)) = (objective.metric, &objective.scope.replay) else { return };
+    if !reader.sound(&["replay"]) {
+        return;
+    }
+    let known: Vec<&str> = plan.replays.iter().map(|replay| replay.name.as_str()).collect();
+    match plan.replay(name) {
+        None if known.is_empty() => reader.wrong(entry.key_at, || {
+            format!(
+                "{} is a figure of a replay, and the profile has no [[replay]]; expected one",
+                quoted(&objective.name())
+            )
+        }),
+        None => {
+            let near = did_you_mean(nearest(name, known.iter().copied()));
+            let from = ReplayFigure::REPLAY.len() + 1;
+            let at = reader.within(entry.key_at, &entry.key, &(from..from + name.len()));
+            reader.wrong(at, || {
+                format!("no replay {}; expected {}{near}", quoted(name), super::keys::list(&known))
+            });
+        }
+        Some(replay) if figure == ReplayFigure::Drift && replay.speed == Speed::Max => {
+            reader.wrong(entry.key_at, || {
+                format!(
+                    "the replay {} is as fast as possible and has no pauses to keep; expected `speed = \"original\"` for it, or no \
+                     such objective",
+                    quoted(name)
+                )
+            });
+        }
+        Some(_) => {}
     }
 }
 

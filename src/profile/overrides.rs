@@ -5,6 +5,7 @@ use toml::de::{DeTable, DeValue};
 use super::faults;
 use super::keys;
 use super::place::{At, quoted};
+use super::replay;
 use super::section::Reader;
 use super::tree::{Entry, Node, Table, Value};
 use crate::plan::grammar::{did_you_mean, nearest};
@@ -149,9 +150,10 @@ struct List {
     name_of: fn(&Node) -> Option<String>,
 }
 
-const LISTS: [List; 2] = [
+const LISTS: [List; 3] = [
     List { key: "groups", one: "group", example: "members", name_of: name_of_group },
     List { key: "faults", one: "fault", example: "for", name_of: faults::name_of },
+    List { key: "replay", one: "replay", example: "from", name_of: replay::name_of },
 ];
 
 fn name_of_group(item: &Node) -> Option<String> {

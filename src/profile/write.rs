@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use crate::compare::Prices;
-use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Plan, Topology};
+use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Plan, Replay, Topology};
 
 /// The profile of a plan, as TOML.
 #[must_use]
@@ -30,6 +30,7 @@ pub fn to_toml(plan: &Plan) -> String {
         out.text("links", &plan.cluster.links);
     }
     plan.faults.iter().for_each(|one| fault(&mut out, one));
+    plan.replays.iter().for_each(|one| replay(&mut out, one));
     out.header("[objectives]");
     for objective in &plan.objectives {
         out.line(&quoted(&objective.name()), &quoted(&objective.requirement()));
@@ -192,6 +193,14 @@ fn fault(out: &mut Out, fault: &Fault) {
             out.text(key, &text);
         }
     }
+}
+
+fn replay(out: &mut Out, replay: &Replay) {
+    out.header("[[replay]]");
+    out.text("name", &replay.name);
+    out.text("at", &replay.at);
+    out.text("from", &replay.from);
+    out.text("speed", &replay.speed);
 }
 
 fn bus(out: &mut Out, bus: &Bus) {

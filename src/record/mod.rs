@@ -10,6 +10,7 @@ mod injected;
 mod journal;
 pub mod quota;
 mod node;
+mod replay;
 mod replica;
 mod step;
 mod timeline;
@@ -25,6 +26,7 @@ pub use figures::{
 pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows, Undo};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
+pub use replay::{Replay, ReplayEnd};
 pub use replica::Replica;
 pub use step::{Step, StepGroup};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
@@ -76,6 +78,9 @@ pub struct Record {
     /// The faults of the plan, and what they did to the bus; absent of a run without faults.
     #[serde(default, skip_serializing_if = "Faults::is_empty")]
     pub faults: Faults,
+    /// The replays of the plan, in its order; absent of a run without.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub replays: Vec<Replay>,
     /// One row a second.
     pub timeline: Vec<Row>,
     /// CPU, memory and store.
@@ -271,6 +276,8 @@ pub enum PhaseName {
     Measure,
     /// No load; events in flight arrive.
     Drain,
+    /// Read events again, and compare them with what was published.
+    Replay,
     /// Read the stream back.
     Audit,
 }
@@ -284,6 +291,7 @@ impl PhaseName {
             Self::Warmup => "warm-up",
             Self::Measure => "measure",
             Self::Drain => "drain",
+            Self::Replay => "replay",
             Self::Audit => "audit",
         }
     }

@@ -1,9 +1,9 @@
-//! The verdict as `JUnit` XML for CI systems: a test case for each objective and for each fault.
+//! The verdict as `JUnit` XML for CI systems: a test case for each objective, for each fault and for each replay.
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use super::{faults, show, words};
-use crate::record::{Fault, Injection, ObjectiveResult, Record, Verdict};
+use super::{faults, replays, show, words};
+use crate::record::{Fault, Injection, ObjectiveResult, Record, Replay, ReplayEnd, Verdict};
 
 /// Renders the verdict. A missed objective is a failure with observed value and limit; an inconclusive one is an error
 /// with its reason, so that CI shows it red but distinct from a miss. A run that cannot be judged has its own test case.
@@ -31,6 +31,7 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     let class = show::plain(&format!("tickgate.{}", record.plan.name));
     suite.add_test_cases(record.objectives.iter().map(|o| case(o, &class)));
     suite.add_test_cases(record.faults.injected.iter().map(|fault| of_fault(record, fault, &class)));
+    suite.add_test_cases(record.replays.iter().map(|replay| of_replay(replay, &class)));
     let worst = record.objectives.iter().map(|o| o.verdict).max();
     if worst != Some(record.verdict) {
         let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
@@ -82,6 +83,32 @@ fn of_fault(record: &Record, fault: &Fault, class: &str) -> TestCase {
     case.set_classname(class);
     if passed {
         case.set_system_out(faults::details(record, fault));
+    }
+    case
+}
+
+/// The case of a replay. It passes if it was read to its end, whatever came: the objectives on it have their own cases.
+fn of_replay(replay: &Replay, class: &str) -> TestCase {
+    let status = match replay.end {
+        ReplayEnd::Complete => TestCaseStatus::success(),
+        ReplayEnd::NotBegun => {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(replays::outcome(replay));
+            status
+        }
+        ReplayEnd::Incomplete => {
+            let mut status = TestCaseStatus::non_success(NonSuccessKind::Error);
+            status.set_message(replays::outcome(replay)).set_type("incomplete");
+            status.set_description(replays::details(replay));
+            status
+        }
+    };
+    let name =
+        format!("replay {} (from {}, at {}, {} speed)", replay.name, replay.from, replay.at, replay.speed);
+    let mut case = TestCase::new(show::plain(&name), status);
+    case.set_classname(class);
+    if replay.end == ReplayEnd::Complete {
+        case.set_system_out(replays::details(replay));
     }
     case
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::Table;
-use super::{faults, rates, sections, show, words};
+use super::{faults, rates, replays, sections, show, words};
 use crate::record::{Record, Verdict};
 use crate::verdict::claims;
 
@@ -49,6 +49,11 @@ pub(crate) fn summary(record: &Record) -> String {
     }
     if let Some(faults) = of_faults(record) {
         say(faults);
+    }
+    let replayed = replays::replays(record);
+    if !replayed.rows.is_empty() {
+        say(format!("### Replays\n\n{}\n", escaped(replays::NOTE)));
+        say(table(&replayed));
     }
     say("### Latency\n".into());
     say(table(&sections::times(record)));

@@ -16,6 +16,7 @@ pub mod outside;
 pub mod progress;
 mod rates;
 mod reasons;
+mod replays;
 mod sections;
 pub mod show;
 mod style;

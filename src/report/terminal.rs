@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{faults, rates, reasons, sections, show, words};
+use super::{faults, rates, reasons, replays, sections, show, words};
 use crate::num;
 use crate::record::{Audit, Effect, End, Group, Latency, Process, Record, ScopeFigures, StepGroup, Verdict};
 use crate::verdict::claims;
@@ -49,6 +49,7 @@ pub fn summary(record: &Record, style: Style) -> String {
     rates(&mut out, record);
     steps(&mut out, record, style);
     injected(&mut out, record);
+    replayed(&mut out, record);
     ledger(&mut out, record);
     latencies(&mut out, record);
     resources(&mut out, record);
@@ -184,6 +185,31 @@ fn injected(out: &mut String, record: &Record) {
     for claim in claims::of_faults(record) {
         let said = format!("{}: {} ({})", claim.says, claim.measured, claim.support);
         line!(out, "{}", show::wrap(&said, WIDTH, ""));
+    }
+    line!(out);
+}
+
+/// Two lines for each replay.
+fn replayed(out: &mut String, record: &Record) {
+    if record.replays.is_empty() {
+        return;
+    }
+    let cells = |row: [&str; 6]| {
+        let [name, events, expected, equal, rate, took] = row;
+        format!("{name:<25} {events:>12} {expected:>12} {equal:>9} {rate:>10} {took:>7}")
+    };
+    line!(out, "{}", cells(["replays", "events", "expected", "equal", "rate", "took"]));
+    for replay in &record.replays {
+        let row = [
+            format!("  {}", show::fit(&replay.name, 23)),
+            show::count(replay.events),
+            show::count(replay.expected),
+            replays::equal(replay),
+            replays::rate(replay),
+            replays::took(replay),
+        ];
+        line!(out, "{}", within(&cells(row.each_ref().map(String::as_str))));
+        line!(out, "{}", show::wrap(&replays::details(replay), WIDTH, "     "));
     }
     line!(out);
 }

@@ -23,6 +23,7 @@ use super::identity::Identity;
 use super::parts::Parts;
 use super::ready::describe;
 use super::receiver::{Received, Stored};
+use super::replay;
 
 /// The longest list of lost ranges, and of troubled symbols, in the record of a group.
 const LISTED: usize = 100;
@@ -69,6 +70,7 @@ pub(super) fn empty(
         windows: Vec::new(),
         steps: Vec::new(),
         faults: record::Faults::default(),
+        replays: Vec::new(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),
@@ -110,6 +112,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.windows = windows(parts, &own);
     record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
     by_fault::fill(record, parts, &own, num::u64_of(seconds * 1e9));
+    replay::fill(record, parts);
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let settled = record.audit.as_ref().is_some_and(record::Audit::settles_loss);
     let stored = parts.audit.as_ref().filter(|_| settled).map(|stored| stored.ledger.ledger());

@@ -26,6 +26,7 @@ use super::log::RunLog;
 use super::machine::MachineWatch;
 use super::parts::Parts;
 use super::prepare::{Prepared, prepare};
+use super::replay::Replays;
 use super::rows::RowMaker;
 use super::seat::{Orders, Roster, Staff};
 use super::shared::Calendar;
@@ -80,6 +81,8 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         staff: staff(plan, &bus, orders),
     };
     let scene = Scene::begin(plan, means, &bus.names(), clock, calendar.measure_start, &mut agenda)?;
+    let replayer = if plan.replays.is_empty() { None } else { bus.replayer() };
+    let replays = Replays::new(plan, run_identity.clone(), clock, calendar, crew.switches(), replayer);
     let again_within = plan.bus.nats.ack_wait.ns + SETTLING_NS;
     let control = Control::start(bus, clock, again_within)?;
     let backlog = by_fault::backlog(plan, &subscriptions, calendar);
@@ -90,8 +93,12 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let log = RunLog::start(record, observers);
     let agenda = AgendaThread::start(agenda, clock, calendar.measure_start)?;
     let supervisor = Supervisor::new(clock, interrupt, agenda, timeline, log, machine, watch);
-    let mut record =
-        carry_out(&job, &mut crew, supervisor, &BeforeLoad { run: run_identity, calendar, subscriptions })?;
+    let mut record = carry_out(
+        &job,
+        &mut crew,
+        supervisor,
+        BeforeLoad { run: run_identity, calendar, subscriptions, replays },
+    )?;
     record.health.wall_drift_ns = clock.wall_drift_ns();
     Ok(judged(record))
 }
@@ -115,6 +122,7 @@ struct BeforeLoad {
     run: RunIdentity,
     calendar: Calendar,
     subscriptions: Subscriptions,
+    replays: Replays,
 }
 
 /// Takes a crew through the load to the end of the run and fills in the record.
@@ -122,12 +130,14 @@ fn carry_out(
     job: &Job<'_>,
     crew: &mut dyn Crew,
     mut supervisor: Supervisor<'_, '_, '_>,
-    before: &BeforeLoad,
+    before: BeforeLoad,
 ) -> Result<Record, RunError> {
     let (plan, options) = (job.plan, job.options);
-    let BeforeLoad { ref run, calendar, ref subscriptions } = *before;
+    let BeforeLoad { run, calendar, ref subscriptions, mut replays } = before;
     crew.start(calendar)?;
+    replays.start()?;
     let stop = load(&mut supervisor, crew, calendar);
+    let to_the_end = stop == Stop::Reached;
     let After { brief_drain, audited, brief_audit } = end_of_load(&mut supervisor, stop);
     let quiet = ending::drain(&mut supervisor, crew, plan, brief_drain);
     supervisor.finish_agenda();
@@ -136,10 +146,11 @@ fn carry_out(
     let ended = crew.finish();
     supervisor.emit_ended_seconds();
     let owed = ending::owed(&mut supervisor, plan, &crew.missing(), quiet);
+    let replayed = replays.finish(&mut supervisor, to_the_end);
     supervisor.broker.settle();
     let audit = if audited && plan.bus.audit && supervisor.interrupt_level() < 2 {
         let within = options.audit_within;
-        ending::read_back(&mut supervisor, plan, run.clone(), calendar.epoch_unix_ns, within, brief_audit)
+        ending::read_back(&mut supervisor, plan, run, calendar.epoch_unix_ns, within, brief_audit)
     } else {
         None
     };
@@ -148,7 +159,7 @@ fn carry_out(
         ending::tear_down(&mut supervisor);
     }
     let Supervised { mut record, backlogs, pauses } = supervisor.finish(&ended.dead);
-    let parts = Parts { plan, subscriptions, ended, audit, owed, backlogs, pauses, calendar };
+    let parts = Parts { plan, subscriptions, ended, audit, replayed, owed, backlogs, pauses, calendar };
     assemble::fill(&mut record, &parts);
     Ok(record)
 }

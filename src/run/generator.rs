@@ -18,6 +18,7 @@ use crate::verdict::limits;
 use super::by_fault::{AroundFaults, SentAround};
 use super::by_step::{BySteps, Sent, parts_of};
 use super::receiver::WINDOW;
+use super::replay::{Cuts, Edged};
 use super::shared::Calendar;
 
 /// An event that is accepted and not answered yet.
@@ -104,6 +105,8 @@ pub(super) struct Generated {
     pub(super) unsent_own: u64,
     /// The same for the measure phase, by topic.
     pub(super) measured_unsent_own: Vec<u64>,
+    /// On which side of the boundaries of replays its events are stored.
+    pub(super) edges: Vec<Edged>,
 }
 
 impl Generated {
@@ -166,6 +169,8 @@ pub(super) struct Generator<P> {
     payload: Vec<u8>,
     answers: Vec<Ack>,
     parts: OfferedParts,
+    /// Only of a plan with replays.
+    cuts: Option<Cuts>,
     done: Generated,
     interval: GeneratorReport,
 }
@@ -198,6 +203,7 @@ impl<P: Publisher> Generator<P> {
             payload: Vec::with_capacity(2048),
             answers: Vec::with_capacity(1024),
             parts: OfferedParts::new(&plan.load),
+            cuts: None,
             done: Generated {
                 ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
@@ -224,9 +230,15 @@ impl<P: Publisher> Generator<P> {
                 window_full_ns: 0,
                 unsent_own: 0,
                 measured_unsent_own: vec![0; topics],
+                edges: Vec::new(),
             },
             interval: fresh(0),
         }
+    }
+
+    /// The same, with the boundaries that it watches for replays.
+    pub(super) fn with_cuts(self, cuts: Option<Cuts>) -> Self {
+        Self { cuts, ..self }
     }
 
     /// When the next event is due; `None` after the last one.
@@ -266,6 +278,9 @@ impl<P: Publisher> Generator<P> {
     pub(super) fn fire(&mut self, now: Ns, clock: impl Fn() -> Ns) -> Ns {
         let Some(due) = self.next else { return now };
         self.next = self.schedule.next();
+        if let Some(cuts) = &mut self.cuts {
+            cuts.fire(now, &self.done.ledger);
+        }
         // The intended time is rounded to what the event id can hold, so that all sides agree on it to the
         // nanosecond.
         let at = if self.closed { now } else { self.calendar.load_start + due.at };
@@ -400,6 +415,9 @@ impl<P: Publisher> Generator<P> {
             let measured = self.calendar.measured(open.intended);
             around.answered(measured, open.intended, open.sent, ack);
         }
+        if let Some(cuts) = &mut self.cuts {
+            cuts.answered(key, sequence, ack);
+        }
         self.done.resent += u64::from(ack.tries.copies.saturating_sub(1));
         self.done.gave_up += u64::from(ack.tries.gave_up);
         match ack.outcome {
@@ -466,6 +484,9 @@ impl<P: Publisher> Generator<P> {
         }
         (self.done.least_offered, self.done.offered_steps) = self.parts.ended();
         self.done.window_full_ns = self.full.full_ns();
+        if let Some(cuts) = self.cuts {
+            self.done.edges = cuts.ended(&self.done.ledger);
+        }
         self.done
     }
 }

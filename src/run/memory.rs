@@ -12,6 +12,7 @@ use crate::plan::{Content, Plan, Storage};
 use super::audit::STRETCH;
 use super::by_fault;
 use super::by_step::histograms;
+use super::replay;
 
 /// Where the broker runs, as far as its memory counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -251,6 +252,16 @@ impl<'a> Numbers<'a> {
         slots.saturating_add(parts.saturating_mul(each)).saturating_add(self.timeline())
     }
 
+    /// The ledgers of replays, the boundaries that generators watch for them, and what each has asked for.
+    fn replays(&self) -> u64 {
+        const BATCH: u64 = 5000;
+        let replays = num::count(self.plan.replays.len());
+        let asked_for =
+            (2 * self.plan.bus.fitting(self.event).min(BATCH)).min(self.events).saturating_mul(self.event);
+        let ledgers = replay::bytes(self.plan, self.keys, self.events, self.generators);
+        ledgers.saturating_add(replays.saturating_mul(Self::roomy(asked_for)))
+    }
+
     /// Events whose times wait to be paired.
     fn steps(&self) -> u64 {
         let load = &self.plan.load;
@@ -292,6 +303,7 @@ pub fn memory(plan: &Plan, at: Where) -> Memory {
         part("connections", "load.generators", numbers.clients());
     }
     part("ledgers", "market.symbols", numbers.ledgers());
+    part("replays", "market.symbols", numbers.replays());
     part("positions", "groups", numbers.positions());
     let workers = numbers.generators + numbers.groups + 2;
     part("histograms", "load.generators", workers * HISTOGRAMS);

@@ -28,6 +28,7 @@ mod parts;
 mod prepare;
 mod ready;
 mod receiver;
+mod replay;
 mod rows;
 mod seat;
 mod shared;

@@ -6,6 +6,7 @@ use crate::topology::Subscriptions;
 
 use super::crew::Ended;
 use super::receiver::Stored;
+use super::replay::Replayed;
 use super::rows::Backlogs;
 use super::shared::Calendar;
 
@@ -15,6 +16,8 @@ pub(super) struct Parts<'a> {
     pub(super) subscriptions: &'a Subscriptions,
     pub(super) ended: Ended,
     pub(super) audit: Option<Stored>,
+    /// The replays, in the plan's order.
+    pub(super) replayed: Vec<Replayed>,
     /// Events that may still reach each group, by the broker's account.
     pub(super) owed: Vec<u64>,
     pub(super) backlogs: Backlogs,

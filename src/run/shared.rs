@@ -65,6 +65,8 @@ pub(super) struct Switches {
     pub(super) published: OnceLock<Arc<PublishLedger>>,
     /// Set by a panicking generator.
     pub(super) died: AtomicBool,
+    /// Bit n: what the n-th replay of the plan returns is fixed, and what is sent from now on is not part of it.
+    pub(super) opened: AtomicU32,
 }
 
 impl Switches {

@@ -17,6 +17,7 @@ use crate::topology::TopicSet;
 use super::crew::{Crew, Ended};
 use super::generator::{Generated, Generator};
 use super::receiver::{Received, Receiver};
+use super::replay::Cuts;
 use super::rows::Report;
 use super::seat::{Order, Seat};
 use super::shared::{Calendar, GroupSignals, Switches};
@@ -67,6 +68,11 @@ impl<P: Publisher + 'static> Threads<P> {
             generators: Vec::new(),
             ended: Ended::default(),
         }
+    }
+
+    /// The switches of the run.
+    pub(super) fn switches(&self) -> Arc<Switches> {
+        Arc::clone(&self.switches)
     }
 
     /// The signals of each group, in the plan's order.
@@ -149,7 +155,8 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
         let shares = load::shares(&self.plan);
         for (index, publisher) in (0_u32..).zip(std::mem::take(&mut self.publishers)) {
             let tag = self.run.run_tag;
-            let generator = Generator::new(&self.plan, index, &shares, tag, calendar, publisher);
+            let generator = Generator::new(&self.plan, index, &shares, tag, calendar, publisher)
+                .with_cuts(Cuts::of(&self.plan, calendar, &self.switches));
             let (clock, pacing) = (self.clock, self.plan.load.pacing);
             let (switches, reports) = (Arc::clone(&self.switches), reports.clone());
             let work = move || {

@@ -1,6 +1,7 @@
 //! Known answers: runs whose figures follow from arithmetic, compared with the figures that tickgate reports.
 
 mod cluster;
+mod replays;
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
@@ -34,7 +35,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 17] = [
+pub const ALL: [Known; 19] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -51,6 +52,8 @@ pub const ALL: [Known; 17] = [
     ("change of leaders", cluster::leader_changes),
     ("stale copies of the store", cluster::stale_copies),
     ("a fault that is claimed and not injected", cluster::claims),
+    ("replays", replays::sound),
+    ("faults of a replay", replays::faulty),
     ("seeded runs against the oracle", seeds),
 ];
 

@@ -1,7 +1,7 @@
 //! What to do next about a missed objective, by what the record shows: who refused what, how members share, who used the CPU.
 
 use crate::num;
-use crate::plan::{Delivery, Metric, Objective, Outcome, Throughput, Timing};
+use crate::plan::{Delivery, Metric, Objective, Outcome, ReplayFigure, Throughput, Timing};
 use crate::record::{Group, Load, Record};
 
 use super::{observe, validity};
@@ -54,8 +54,23 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         }
         Metric::Count(_) => "see the group's ledger in record.json",
         Metric::Resource(_) => "see the resources in the timeline",
+        Metric::Replay(figure) => of_replay(figure),
         Metric::Unavailable(_) | Metric::Recovery(_) => {
             "see the faults in the report for when it was, and the marks and the broker's log for what happened then"
+        }
+    }
+}
+
+const fn of_replay(figure: ReplayFigure) -> &'static str {
+    match figure {
+        ReplayFigure::Equal => {
+            "see the replay in the report for what was missing, out of order or not to come, and the marks and the broker's log for why"
+        }
+        ReplayFigure::Rate => {
+            "see the replay in the report: the thread that reads was not the limit, so look at the broker's CPU and disk"
+        }
+        ReplayFigure::Drift => {
+            "see by how much the replay took longer than what it replays, and the machine's hiccups"
         }
     }
 }

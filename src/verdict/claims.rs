@@ -252,6 +252,9 @@ fn through_faults(record: &Record) -> String {
 
 fn replay(record: &Record) -> Claim {
     let says = "Events can be replayed";
+    if let Some((measured, holds)) = super::replays::claim(record) {
+        return Claim::new(says, measured, Support::of(holds));
+    }
     match &record.audit {
         Some(audit) if audit.settles_loss() && audit.acked > 0 => Claim::new(
             says,

@@ -81,9 +81,11 @@ impl Curtailment {
                 let (name, wanted) = (objective.name(), objective.requirement());
                 missed.then(|| format!("{name}: {} so far, {wanted} wanted", show::count(count)))
             }
-            Metric::Throughput(_) | Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => {
-                None
-            }
+            Metric::Throughput(_)
+            | Metric::Resource(_)
+            | Metric::Unavailable(_)
+            | Metric::Recovery(_)
+            | Metric::Replay(_) => None,
         })
     }
 

@@ -12,7 +12,7 @@ use crate::record::{DENIED, End, Group, Mark, PhaseName, Record, SERVER_ERROR, W
 use super::observe::{self, Counts, Observed};
 use super::quota;
 use super::validity::{self, Unfit};
-use super::{compare, number};
+use super::{compare, number, replays};
 
 /// What could have shortened a figure that meets its limit.
 pub(super) fn doubt(record: &Record, objective: &Objective) -> Option<Unfit> {
@@ -129,6 +129,7 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
             | Outcome::Replayed,
         ) => validity::dead_workers(record).into_iter().next(),
         Metric::Count(Outcome::Unsent) => unsent(record, objective),
+        Metric::Replay(figure) => replays::excuse(record, objective, figure),
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ mod explain;
 mod miss;
 mod observe;
 mod quota;
+mod replays;
 mod scopes;
 pub mod so_far;
 mod steps;
@@ -20,6 +21,7 @@ pub use confidence::samples_needed;
 pub use curtail::Curtailment;
 pub use explain::{Explanation, Place, Untimed, explanation};
 pub use quota::QUOTA;
+pub use replays::{REPLAY_INCOMPLETE, in_words as replay_in_words};
 pub use scopes::FAULT_LATE;
 pub use validity::{
     HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
@@ -122,7 +124,8 @@ enum Judgement {
 }
 
 fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
-    if let Some(unfit) = scopes::unjudged(record, objective) {
+    if let Some(unfit) = scopes::unjudged(record, objective).or_else(|| replays::unjudged(record, objective))
+    {
         return Judgement::Unknown(unfit);
     }
     let Some(observed) = observed else {
@@ -227,6 +230,7 @@ fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
     match objective.metric {
         _ if end == End::Completed => false,
         metric if store_was_full(record) && moved_by_a_full_store(metric) => true,
+        Metric::Replay(_) => true,
         Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
             true
         }
@@ -265,7 +269,7 @@ const fn moved_by_a_full_store(metric: Metric) -> bool {
                 | Outcome::Corrupt
                 | Outcome::Foreign
         ),
-        Metric::Resource(_) => false,
+        Metric::Resource(_) | Metric::Replay(_) => false,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::plan::{
 };
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
-use super::{compare, number, scopes};
+use super::{compare, number, replays, scopes};
 
 /// The observation for an objective.
 pub(super) struct Observed {
@@ -85,11 +85,12 @@ pub(super) fn observe(record: &Record, objective: &Objective) -> Option<Observed
         Metric::Resource(resource) => Some(plain(used(record, resource)?, 1)),
         Metric::Unavailable(unavailable) => scopes::unavailable(record, objective, unavailable),
         Metric::Recovery(recovery) => scopes::recovery(record, objective, recovery),
+        Metric::Replay(figure) => replays::observe(record, objective, figure),
     }
 }
 
 /// A figure with its unit, in short form.
-fn text(value: Value) -> String {
+pub(super) fn text(value: Value) -> String {
     match value {
         Value::Time(span) => show::time(span.ns),
         Value::Rate(Rate { per_second }) => show::fine_rate(per_second),

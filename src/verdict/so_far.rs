@@ -104,9 +104,11 @@ impl SoFar {
             Metric::Resource(Resource::BrokerMemory) => {
                 self.broker_memory.map_or(State::Open, |bytes| growing(num::f64_of(bytes), objective))
             }
-            Metric::Resource(_) | Metric::Throughput(_) | Metric::Unavailable(_) | Metric::Recovery(_) => {
-                State::Open
-            }
+            Metric::Resource(_)
+            | Metric::Throughput(_)
+            | Metric::Unavailable(_)
+            | Metric::Recovery(_)
+            | Metric::Replay(_) => State::Open,
         }
     }
 

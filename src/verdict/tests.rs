@@ -10,6 +10,7 @@ use crate::record::{
 mod faults;
 mod figures;
 mod fitness;
+mod replays;
 mod throughput;
 
 const MS: i64 = 1_000_000;
@@ -96,6 +97,7 @@ fn empty(objectives: &[(&str, &str)]) -> Record {
         windows: Vec::new(),
         steps: Vec::new(),
         faults: record::Faults::default(),
+        replays: Vec::new(),
         timeline: Vec::new(),
         resources: Resources::default(),
         health: Health::default(),

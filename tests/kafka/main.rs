@@ -21,5 +21,7 @@ mod own_topic;
 mod permissions;
 #[cfg(feature = "kafka")]
 mod properties;
+#[cfg(feature = "kafka")]
+mod replay;
 #[path = "../support/mod.rs"]
 mod support;

@@ -25,6 +25,7 @@ mod peers;
 mod permissions;
 mod readiness;
 mod refusals;
+mod replays;
 mod report_browser;
 mod report_command;
 mod report_readback;

@@ -122,6 +122,7 @@ pub fn plan() -> Plan {
         objectives: Vec::new(),
         cluster: Cluster::default(),
         faults: Vec::new(),
+        replays: Vec::new(),
         dropped: Vec::new(),
     }
 }

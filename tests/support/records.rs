@@ -454,6 +454,7 @@ pub fn of(recipe: &Recipe) -> Record {
         windows: vec![],
         steps: vec![],
         faults: Faults::default(),
+        replays: Vec::new(),
         timeline: (0..load_s).map(row).collect(),
         resources: Resources {
             harness: Process {

@@ -1,5 +1,6 @@
 //! Reads the run's topics back from the start, each partition in its order.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext as _};
@@ -99,21 +100,31 @@ pub(super) struct Audit<'a> {
     pub(super) names: &'a Names,
     /// The ends before the run, if it publishes into an existing topic: only what follows may be its own.
     pub(super) start: Option<&'a Ends>,
+    /// Where to begin in each partition, if that is not its first event.
+    pub(super) begin: Option<Ends>,
+    /// Break off soon after it is set.
+    pub(super) stop: Option<&'a AtomicBool>,
     pub(super) watch: Watch,
     pub(super) clock: Clock,
 }
 
 impl Audit<'_> {
-    /// Reads up to what was the last event when called, or until the deadline. Returns whether it reached the end.
+    /// Reads up to what was the last event when called, or until the deadline. Returns whether it reached the end. `ready` is
+    /// called once the end is known.
     ///
     /// # Errors
     /// When the topics cannot be read.
     pub(super) fn read(
         mut self,
         deadline: Instant,
+        ready: &mut dyn FnMut(),
         sink: &mut dyn FnMut(&Delivery<'_>),
     ) -> Result<bool, BusError> {
-        let Some((low, high)) = self.ends(deadline) else { return Ok(false) };
+        let Some((mut low, high)) = self.ends(deadline) else { return Ok(false) };
+        if let Some(begin) = &self.begin {
+            low = low.later_of(begin);
+        }
+        ready();
         self.config
             .set("group.id", "tickgate-audit")
             .set("enable.auto.commit", "false")
@@ -130,7 +141,8 @@ impl Audit<'_> {
             for partition in partitions(self.names) {
                 let place = self.names.place(topic, partition);
                 if low.at(place) < high.at(place) {
-                    let first = self.start.and_then(|_| i64::try_from(low.at(place)).ok());
+                    let somewhere = self.start.is_some() || self.begin.is_some();
+                    let first = somewhere.then(|| i64::try_from(low.at(place)).ok()).flatten();
                     list.add_partition_offset(
                         name,
                         partition,
@@ -161,7 +173,7 @@ impl Audit<'_> {
         let mut topic = 0;
         while left > 0 {
             let now = Instant::now();
-            if now >= deadline {
+            if now >= deadline || self.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) {
                 return Ok(false);
             }
             self.watch.log_in(consumer.client());

@@ -16,6 +16,7 @@ mod post;
 mod progress;
 mod provision;
 mod publisher;
+mod replay;
 mod rights;
 mod target;
 mod throttle;
@@ -52,7 +53,9 @@ use crate::bus::kafka_model::TopicModel;
 use crate::bus::kafka_topics;
 use crate::bus::marks::Marks;
 pub use crate::bus::secret::Secret;
-use crate::bus::{Bus, BusError, BusFacts, BusSample, Delivery, Mark, Successors, environment, successors};
+use crate::bus::{
+    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Replayer, Successors, environment, successors,
+};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{AckMode, Plan};
@@ -417,6 +420,18 @@ impl Bus for KafkaBus {
         successors(&self.plan.groups, |group, member| self.maker(group, member), Maker::make)
     }
 
+    fn replayer(&self) -> Option<Replayer> {
+        let reader = replay::Reader {
+            target: self.target.clone(),
+            tokens: self.tokens.clone(),
+            marks: self.marks.clone(),
+            names: Arc::clone(&self.names),
+            most_bytes: self.plan.bus.most_bytes(),
+            clock: self.clock,
+        };
+        Some(Box::new(move |wanted, sink| reader.replay(wanted, sink)))
+    }
+
     /// A topic of the run's own cannot remove anything during the run unless a model says so.
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {
         let Some(model) = &self.model else { return Ok(None) };
@@ -434,10 +449,12 @@ impl Bus for KafkaBus {
             config,
             names: &self.names,
             start: self.start.as_ref(),
+            begin: None,
+            stop: None,
             watch,
             clock: self.clock,
         };
-        audit.read(Instant::now() + deadline, sink)
+        audit.read(Instant::now() + deadline, &mut || {}, sink)
     }
 
     fn denied(&self) -> Option<BusError> {

@@ -118,7 +118,7 @@ impl Audit<'_> {
 
     /// Returns the first and last sequence of the stream, `None` if it is empty. Repeats the request until it is
     /// answered.
-    async fn state(&self) -> Result<Option<(u64, u64)>, BusError> {
+    pub(super) async fn state(&self) -> Result<Option<(u64, u64)>, BusError> {
         loop {
             match self.jetstream.get_stream(&self.stream).await {
                 Ok(stream) => {

@@ -21,6 +21,7 @@ pub mod model;
 mod preflight;
 mod provision;
 mod publisher;
+mod replay;
 mod sending;
 mod step_down;
 mod subjects;
@@ -56,7 +57,8 @@ use self::subjects::Layout;
 use self::target::environment;
 use crate::bus::marks::Marks;
 use crate::bus::{
-    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, StoreCopies, Successors, successors,
+    Bus, BusError, BusFacts, BusSample, Delivery, Mark, Names, Reached, Replayer, StoreCopies, Successors,
+    successors,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -100,6 +102,9 @@ pub struct NatsBus {
     control: Client,
     jetstream: Context,
     dialer: Arc<Dialer>,
+    /// For further connections of the control side.
+    target: Target,
+    terms: Terms,
     plan: Plan,
     run: String,
     api: String,
@@ -160,7 +165,9 @@ impl NatsBus {
             control,
             jetstream,
             api,
-            dialer: Arc::new(Dialer::new(target)?.on(terms)),
+            dialer: Arc::new(Dialer::new(target.clone())?.on(terms.clone())),
+            target,
+            terms,
             plan,
             run: setup.run_id.to_owned(),
             symbols: setup.symbols.into(),
@@ -279,6 +286,23 @@ impl NatsBus {
             clock: self.clock,
             batch: self.at_once(audit::BATCH),
             marks: &self.marks,
+        }
+    }
+
+    /// Returns what reads the stream again for replays.
+    fn again(&self) -> replay::Reader {
+        replay::Reader {
+            target: self.target.clone(),
+            dialer: Arc::clone(&self.dialer),
+            terms: self.terms.clone(),
+            marks: self.marks.clone(),
+            clock: self.clock,
+            run: self.run.clone(),
+            stream: self.stream(),
+            api: self.api.clone(),
+            layout: Arc::clone(&self.layout),
+            batch: self.at_once(replay::BATCH),
+            beat: if self.plan.faults.is_empty() { Beat::USUAL } else { Beat::QUICK },
         }
     }
 
@@ -440,6 +464,11 @@ impl Bus for NatsBus {
 
     fn successors(&self) -> Option<Successors<NatsMember>> {
         successors(&self.plan.groups, |group, member| self.maker(group, member), Maker::make)
+    }
+
+    fn replayer(&self) -> Option<Replayer> {
+        let reader = self.again();
+        Some(Box::new(move |wanted, sink| reader.replay(wanted, sink)))
     }
 
     fn unaudited(&mut self) -> Result<Option<String>, BusError> {

@@ -12,6 +12,8 @@ pub(super) struct DeliveryInfo {
     pub(super) delivered: u32,
     pub(super) stream_sequence: u64,
     pub(super) consumer_sequence: u64,
+    /// When it was stored, in nanoseconds since 1970.
+    pub(super) stored_unix_ns: u64,
     pub(super) pending: u64,
 }
 
@@ -24,11 +26,12 @@ pub(super) fn delivery_info(reply: &str) -> Option<DeliveryInfo> {
     let mut numbers = tail.split('.').skip(names);
     let mut number = || numbers.next()?.parse::<u64>().ok();
     let (delivered, stream_sequence, consumer_sequence) = (number()?, number()?, number()?);
-    let _time = number()?;
+    let stored_unix_ns = number()?;
     Some(DeliveryInfo {
         delivered: u32::try_from(delivered).unwrap_or(u32::MAX),
         stream_sequence,
         consumer_sequence,
+        stored_unix_ns,
         pending: number()?,
     })
 }
@@ -174,8 +177,13 @@ mod tests {
 
     #[test]
     fn both_forms_of_the_reply_subject_are_read() {
-        let expected =
-            DeliveryInfo { delivered: 2, stream_sequence: 1234, consumer_sequence: 99, pending: 7 };
+        let expected = DeliveryInfo {
+            delivered: 2,
+            stream_sequence: 1234,
+            consumer_sequence: 99,
+            stored_unix_ns: 1_700_000_000_000_000_000,
+            pending: 7,
+        };
         for reply in [
             "$JS.ACK.tickgate-r1.tickgate-r1-engine.2.1234.99.1700000000000000000.7",
             "$JS.ACK._.ACCHASH.tickgate-r1.tickgate-r1-engine.2.1234.99.1700000000000000000.7",

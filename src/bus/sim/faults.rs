@@ -170,6 +170,16 @@ pub enum Fault {
     DeliveredLate(Ns),
     /// Its content is damaged on the way to a group, on the first attempt.
     DeliveredCorrupt,
+    /// Stored, but left out of a replay.
+    ReplayLost,
+    /// Handed out twice by a replay.
+    ReplayTwice,
+    /// Handed out by a replay behind all others.
+    ReplayLate,
+    /// Its content is damaged on the way from a replay.
+    ReplayCorrupt,
+    /// Handed out by a replay that begins behind it.
+    ReplayEarly,
 }
 
 /// Selects the events that a fault hits.
@@ -240,6 +250,8 @@ pub struct Faults {
     pub leader_changes: Vec<LeaderChange>,
     /// Copies of the store, which an audit reads one by one; none if the store is one log.
     pub replicas: Vec<Replica>,
+    /// By how much each pause of a replay at the original speed is longer than it was.
+    pub replay_pause: Ns,
     /// From when no mishap hits any more; all other faults have times of their own.
     pub healed: Option<Ns>,
 }
@@ -262,6 +274,7 @@ impl Default for Faults {
             elections: Vec::new(),
             leader_changes: Vec::new(),
             replicas: Vec::new(),
+            replay_pause: 0,
             healed: None,
         }
     }

@@ -11,6 +11,7 @@ mod faults;
 mod groups;
 mod leading;
 mod random;
+mod replay;
 mod retrying;
 mod server;
 mod slots;
@@ -20,7 +21,10 @@ mod world;
 pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use random::Random;
-pub use truth::{Arrival, Copy, Delivered, Disturbance, Disturbed, Event, Handling, Outcome, Truth};
+pub use replay::PACE_NS;
+pub use truth::{
+    Arrival, Copy, Delivered, Disturbance, Disturbed, Event, Handed, Handling, Outcome, Replay, Truth,
+};
 pub use world::Host;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -29,7 +33,7 @@ use std::time::Duration;
 
 use super::{
     Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Reached,
-    Refused, StoreCopies, StoreCopy,
+    Refused, Replayer, StoreCopies, StoreCopy,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -235,6 +239,12 @@ impl Bus for SimBus {
     fn member(&mut self, group: usize, member: u32) -> Result<SimMember, BusError> {
         self.shared.world().join(self.shared.time.now(), group, member);
         Ok(SimMember { shared: Arc::clone(&self.shared), group, member })
+    }
+
+    fn replayer(&self) -> Option<Replayer> {
+        let Time::Real(clock) = &self.shared.time else { return None };
+        let (bus, epoch_unix_ns) = (self.clone(), clock.unix_ns_at_epoch());
+        Some(Box::new(move |wanted, sink| bus.replay(wanted, epoch_unix_ns, sink)))
     }
 
     fn audit(&mut self, _: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {

@@ -50,6 +50,8 @@ pub struct Event {
     pub copies: u32,
     /// Whether the time for sending it again was over.
     pub gave_up: bool,
+    /// Where it is stored, by its confirmation.
+    pub position: Option<u64>,
     /// When the publisher saw the answer.
     pub answered: Ns,
     /// When the answer reached the publisher's machine.
@@ -133,6 +135,30 @@ pub struct Disturbance {
     pub until: Ns,
 }
 
+/// An event that a replay handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Handed {
+    /// Index of the copy.
+    pub copy: u32,
+    /// Whether it came damaged, in the store or on the way.
+    pub damaged: bool,
+    /// When it was received.
+    pub received: Ns,
+}
+
+/// What a replay handed out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Replay {
+    /// Its number in the plan.
+    pub number: usize,
+    /// When it began.
+    pub at: Ns,
+    /// Number of events that had been handed to publishers by then.
+    pub events_before: u32,
+    /// Events in the order in which they were handed out.
+    pub handed: Vec<Handed>,
+}
+
 /// Everything that happened.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Truth {
@@ -150,6 +176,8 @@ pub struct Truth {
     pub disturbances: Vec<Disturbance>,
     /// Events in the order in which they reached the server; kept only where there are outages.
     pub arrivals: Vec<Arrival>,
+    /// Replays in the order in which they began.
+    pub replays: Vec<Replay>,
     /// For each copy of the store, the positions that it holds at the end; `None` for one whose server is away. Empty if the store is
     /// one log.
     pub replicas: Vec<Option<Vec<u64>>>,

@@ -178,7 +178,7 @@ impl World {
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
                 msg_id: plan.bus.nats.msg_id,
-                audit: plan.bus.audit,
+                audit: plan.bus.audit || !plan.replays.is_empty(),
                 retry: retry::Terms::of(&plan.bus).map(|terms| (Room::of(&plan.bus), terms)),
                 places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
@@ -327,6 +327,7 @@ impl World {
             outcome: refused.map_or(Outcome::Open, Outcome::Unsent),
             copies: 0,
             gave_up: false,
+            position: None,
             answered: 0,
             answer_arrived: 0,
         });
@@ -441,6 +442,9 @@ impl World {
         let seen = Stretch::after(&self.host.stalls, at);
         let truth = &mut self.truth.events[num::index32(event)];
         truth.outcome = outcome;
+        if let Answer::Stored { position, .. } = answer {
+            truth.position = Some(position.offset);
+        }
         truth.answered = seen;
         truth.answer_arrived = at;
         let sender = num::index32(truth.publisher);

@@ -99,6 +99,31 @@ fn errors_point_at_the_bad_part_of_a_name() {
 }
 
 #[test]
+fn a_figure_of_a_replay_names_the_replay() {
+    let all = [("equal", "== 100%"), ("rate", ">= 300k/s"), ("drift", "<= 1s")];
+    for ((word, limit), figure) in all.into_iter().zip(ReplayFigure::ALL) {
+        let objective = parse(&format!("replay.a-1.{word}"), limit).expect(word);
+        assert_eq!((&*objective.name(), &*objective.requirement()), (&*format!("replay.a-1.{word}"), limit));
+        assert_eq!(objective.metric, Metric::Replay(figure));
+        assert_eq!(objective.scope, Scope { replay: Some("a-1".to_owned()), ..Scope::default() });
+    }
+    let error = |name: &str, limit: &str| parse(name, limit).expect_err(name).to_string();
+    let words = error("replay.a.speed", "< 1s");
+    assert!(
+        words.contains("`a.speed` is not a figure of `replay`") && words.contains("`NAME.equal`"),
+        "{words}"
+    );
+    assert!(error("replay..rate", "> 1/s").contains("`` is not a valid name of a replay"));
+    assert!(error("replay.a b.rate", "> 1/s").contains("`a b` is not a valid name of a replay"));
+    assert!(error("replay.a.equal", "== 1s").contains("a share such as `99.9%`"));
+    assert!(error("replay.a.rate", "> 1ms").contains("a rate such as"));
+    // The audit's figure, and a group of that name, are what they were.
+    let metric = |name: &str| parse(name, "== 100%").map(|objective| objective.metric);
+    assert_eq!(metric("replay.complete"), Ok(Metric::Count(Outcome::Replayed)));
+    assert_eq!(parse("replay.latency.p99", "< 1s").expect("a group").scope.group.as_deref(), Some("replay"));
+}
+
+#[test]
 fn a_part_of_the_measure_phase_stands_in_front() {
     let scope = |name: &str| parse(name, "< 1ms").expect("an objective").scope;
     let group = |name: &str| Some(name.to_owned());
@@ -111,7 +136,7 @@ fn a_part_of_the_measure_phase_stands_in_front() {
         ("fault.leader.after.latency.p99", leader(), group("after")),
         ("g.latency.p99", When::Whole, group("g")),
     ] {
-        assert_eq!(scope(name), Scope { group: of, when, windows: false }, "{name}");
+        assert_eq!(scope(name), Scope { group: of, when, windows: false, replay: None }, "{name}");
     }
 }
 
@@ -185,7 +210,7 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
 #[test]
 fn every_metric_of_the_help_is_legal_and_prints_as_it_reads() {
     for name in all_metrics() {
-        let limit = match metric(&name).expect("a metric").kind() {
+        let limit = match parse_name(&name).expect("a metric").1.kind() {
             Kind::Time => "1ms",
             Kind::Rate => "1/s",
             Kind::Count | Kind::Cores => "1",
@@ -252,7 +277,7 @@ pub(crate) fn objectives() -> impl Strategy<Value = Objective> {
                 limit(metric.kind(), n)
             };
             Objective {
-                scope: Scope { group: group.filter(|_| metric.of_a_group()), when, windows },
+                scope: Scope { group: group.filter(|_| metric.of_a_group()), when, windows, replay: None },
                 metric,
                 op,
                 limit,

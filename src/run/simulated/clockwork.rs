@@ -1,15 +1,15 @@
 //! The main loop of a simulated run: drives the engine's generators and receivers in virtual time.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::bus::sim::{Host, Random, SimBus, SimMember, SimPublisher, Stretch};
-use crate::bus::{Bus as _, Member as _};
+use crate::bus::{Bus as _, Member as _, Replaying};
 use crate::load;
 use crate::market::RunIdentity;
 use crate::measure::{Merger, PublishLedger};
-use crate::plan::{Ns, Plan};
+use crate::plan::{Begin, Ns, Plan, Speed};
 use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
 use crate::run::by_fault::backlog;
@@ -17,6 +17,7 @@ use crate::run::ending::{QUIET_NS, Silence, settled};
 use crate::run::generator::{Generated, Generator};
 use crate::run::identity::run_identity;
 use crate::run::receiver::{Reading, Received, Receiver, read};
+use crate::run::replay::{Account, Cuts, Now, Outcome, Replayed, start_of};
 use crate::run::rows::{Backlogs, Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
 use crate::run::supervisor::MEASURED_NS;
@@ -73,6 +74,9 @@ pub(super) struct Clockwork {
     next_second: Ns,
     next_poll: Ns,
     dead: Vec<String>,
+    plan: Plan,
+    /// Of each replay that is over.
+    replayed: Vec<Option<Replayed>>,
     quiet: bool,
     /// The planned end of the load, or the moment at which it was ended.
     load_end: Ns,
@@ -97,7 +101,8 @@ impl Clockwork {
         let shares = load::shares(plan);
         let mut generators = Vec::new();
         for index in 0..plan.load.generators {
-            generators.push(Generator::new(plan, index, &shares, tag, calendar, bus.publisher(index)?));
+            let generator = Generator::new(plan, index, &shares, tag, calendar, bus.publisher(index)?);
+            generators.push(generator.with_cuts(Cuts::of(plan, calendar, &switches)));
         }
         let mut groups = Vec::new();
         for (group, named) in plan.groups.iter().enumerate() {
@@ -132,6 +137,8 @@ impl Clockwork {
             next_second: calendar.load_start + 1_000_000_000,
             next_poll: calendar.load_start,
             dead: Vec::new(),
+            plan: plan.clone(),
+            replayed: plan.replays.iter().map(|_| None).collect(),
             quiet: true,
             load_end: calendar.measure_end,
             curtailment: scenario.curtail.then(|| Curtailment::of(plan)),
@@ -184,6 +191,13 @@ impl Clockwork {
     fn step(&mut self, end: Ns) {
         let due = self.generators.iter().enumerate().filter_map(|(g, own)| Some((own.due()?, g))).min();
         let next = self.next_second.min(self.next_poll).min(end);
+        let replay =
+            self.next_replay().filter(|(at, _)| *at <= next.min(due.map_or(Ns::MAX, |(due, _)| due)));
+        if let Some((at, number)) = replay {
+            self.jump(at);
+            self.replay(number);
+            return;
+        }
         match due {
             Some((due, generator)) if due < next => {
                 self.jump(due.saturating_add(self.late(due)));
@@ -197,6 +211,54 @@ impl Clockwork {
                 self.poll();
             }
         }
+    }
+
+    /// The next replay that begins while the load goes on.
+    fn next_replay(&self) -> Option<(Ns, usize)> {
+        let open = self.plan.replays.iter().zip(&self.replayed).enumerate();
+        let live = open.filter_map(|(number, (replay, done))| match (replay.at, done) {
+            (Begin::During(time), None) => Some((self.calendar.measure_start + time.ns, number)),
+            _ => None,
+        });
+        live.filter(|(at, _)| *at < self.load_end).min()
+    }
+
+    /// Carries out a replay now.
+    fn replay(&mut self, number: usize) {
+        let Some(replay) = self.plan.replays.get(number) else { return };
+        let stop = AtomicBool::new(false);
+        let wanted = Replaying {
+            number,
+            from: start_of(replay, self.calendar),
+            original: replay.speed == Speed::Original,
+            deadline: Ns::MAX,
+            stop: &stop,
+        };
+        let time = Arc::clone(&self.time);
+        let now: Now = Arc::new(move || time.load(Ordering::Relaxed));
+        let epoch = self.calendar.epoch_unix_ns;
+        let mut account = Account::new(&self.plan, number, self.run.clone(), epoch, &self.switches, now);
+        let outcome = match self.bus.replay(&wanted, epoch, &mut account) {
+            Ok(true) => Outcome::Complete,
+            Ok(false) => Outcome::Incomplete("the simulated server is stopped".to_owned()),
+            Err(error) => Outcome::Incomplete(error.to_string()),
+        };
+        let done = Replayed { outcome, account: Some(account), ended: self.now(), cpu_ns: None };
+        if let Some(place) = self.replayed.get_mut(number) {
+            *place = Some(done);
+        }
+    }
+
+    /// Carries out the replays that follow the drain, if the load came to its end, and returns all.
+    pub(super) fn replays(&mut self, to_the_end: bool) -> Vec<Replayed> {
+        for number in 0..self.replayed.len() {
+            if to_the_end && self.replayed[number].is_none() {
+                self.replay(number);
+            }
+        }
+        let all = std::mem::take(&mut self.replayed).into_iter();
+        all.map(|done| done.unwrap_or_else(|| Replayed::not_begun("the load ended before its time")))
+            .collect()
     }
 
     /// Reads what has arrived.

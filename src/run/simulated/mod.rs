@@ -114,8 +114,12 @@ pub fn simulate_with_seconds(
     let drain = if curtailed.is_some() { BRIEF_NS.min(plan.load.drain.ns) } else { plan.load.drain.ns };
     let Drained { generated, published, at } = work.drain(drain);
     note(PhaseName::Drain, load_end, at);
+    let replayed = work.replays(curtailed.is_none());
     let (received, mut dead, rows) = work.finish();
 
+    if !plan.replays.is_empty() {
+        note(PhaseName::Replay, at, at);
+    }
     let audit = if plan.bus.audit { Some(read_back(plan, identity.tag, &mut bus)?) } else { None };
     if audit.is_some() {
         note(PhaseName::Audit, at, at);
@@ -140,6 +144,7 @@ pub fn simulate_with_seconds(
         subscriptions: &subscriptions,
         ended: Ended { published, generated, received, dead },
         audit,
+        replayed,
         backlogs: rows.backlogs,
         owed,
         pauses: pauses(&stalls(scenario, calendar), calendar),

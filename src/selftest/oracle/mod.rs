@@ -6,6 +6,7 @@
 mod figures;
 mod injection;
 mod outages;
+mod replays;
 mod retry;
 mod steps;
 mod verdict;
@@ -39,6 +40,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     injection::check(&mut found, record, truth);
     open_bytes(&mut found, record, truth);
     retry::check(&mut found, record, truth);
+    replays::check(&mut found, record, truth);
     found.0
 }
 

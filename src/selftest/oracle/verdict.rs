@@ -245,6 +245,9 @@ fn judge(record: &Record, figures: &Figures, objective: &Objective, groups: &[&G
     if let Metric::Unavailable(_) | Metric::Recovery(_) = objective.metric {
         return around_faults(record, figures, objective);
     }
+    if let Metric::Replay(figure) = objective.metric {
+        return super::replays::verdict(record, objective, figure);
+    }
     let Some((holds, enough)) = observed(record, figures, objective, groups) else {
         return Verdict::Inconclusive;
     };
@@ -394,7 +397,7 @@ fn observed(
             Some(compared(share * (planned * 1e6).round() / 1e6))
         }
         Metric::Count(outcome) => counted(record, figures, outcome, groups).map(compared),
-        Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => None,
+        Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) | Metric::Replay(_) => None,
     }
 }
 

@@ -177,7 +177,7 @@ fn ledgers_have_no_figure_within_a_part() {
     let mut objective = grammar::parse("delivery.lost", "== 0").unwrap();
     objective.scope.when = When::During;
     assert_eq!(judge(&with_fault(), &objective).verdict, Verdict::Inconclusive);
-    let windows = plan::Scope { when: When::After, windows: true, group: None };
+    let windows = plan::Scope { when: When::After, windows: true, ..plan::Scope::default() };
     let metric = Metric::Time(Timing::Latency, Stat::Max);
     let objective = Objective { scope: windows, ..below(When::After, metric, 1) };
     assert_eq!(judge(&with_fault(), &objective).verdict, Verdict::Inconclusive);
