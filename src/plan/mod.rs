@@ -10,6 +10,7 @@ pub mod grammar;
 mod keys;
 mod objective;
 mod payload;
+mod power;
 mod product;
 mod quorum;
 mod units;
@@ -24,6 +25,7 @@ pub use objective::{
     Value,
 };
 pub use payload::{Content, Draw, Lines, Padding, Payload};
+pub use power::Writeback;
 pub use product::{BusKind, Product, Pushed, Words};
 pub use quorum::Quorum;
 pub use units::{Rate, Size, Span, UnitError};

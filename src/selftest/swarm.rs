@@ -1,6 +1,7 @@
 //! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
 mod cluster;
+mod power;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -74,6 +75,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_retry(&mut dice, &mut plan);
     draw_availability(&mut dice, &mut plan);
     cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
+    power::draw(&mut dice, &plan, &mut scenario.faults);
     (plan, scenario)
 }
 

@@ -10,6 +10,7 @@ mod curtail;
 mod explain;
 mod miss;
 mod observe;
+mod power;
 mod quota;
 mod scopes;
 pub mod so_far;
@@ -35,7 +36,7 @@ use observe::{Counts, Observed};
 
 /// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
 /// that a stored verdict can be checked against the rules that produced it.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// Rule of an objective on a quantile that has too few events.
 pub const TOO_FEW: &str = "too-few-samples";
@@ -123,6 +124,9 @@ enum Judgement {
 
 fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
     if let Some(unfit) = scopes::unjudged(record, objective) {
+        return Judgement::Unknown(unfit);
+    }
+    if let Some(unfit) = power::unjudged(record, objective) {
         return Judgement::Unknown(unfit);
     }
     let Some(observed) = observed else {

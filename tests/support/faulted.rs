@@ -51,6 +51,7 @@ fn fault(name: &str, action: &str, target: &str, at: u64, length: u64, settle: u
         settled_ns: undo + settle * SECOND,
         outcome: Injection::Done,
         reason: None,
+        files: None,
         leader_before: Some("nats-2".into()),
         leader_after: Some("nats-3".into()),
         effect: None,

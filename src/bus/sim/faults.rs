@@ -2,6 +2,7 @@
 //! can specify them.
 
 use super::cluster::{Election, LeaderChange, Replica};
+use super::power::Forget;
 use super::random::Random;
 use crate::num;
 use crate::plan::Ns;
@@ -240,6 +241,8 @@ pub struct Faults {
     pub leader_changes: Vec<LeaderChange>,
     /// Copies of the store, which an audit reads one by one; none if the store is one log.
     pub replicas: Vec<Replica>,
+    /// Losses of power of all servers.
+    pub forgets: Vec<Forget>,
     /// From when no mishap hits any more; all other faults have times of their own.
     pub healed: Option<Ns>,
 }
@@ -262,6 +265,7 @@ impl Default for Faults {
             elections: Vec::new(),
             leader_changes: Vec::new(),
             replicas: Vec::new(),
+            forgets: Vec::new(),
             healed: None,
         }
     }
@@ -307,6 +311,7 @@ impl Faults {
         self.replicas.iter_mut().filter_map(|replica| replica.still.as_mut()).for_each(later);
         self.deaths.iter_mut().for_each(|death| death.at += origin);
         self.leader_changes.iter_mut().for_each(|change| change.at += origin);
+        self.forgets.iter_mut().for_each(|loss| loss.at += origin);
         self.healed = self.healed.map(|healed| healed.saturating_add(origin));
         self
     }

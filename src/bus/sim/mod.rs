@@ -10,6 +10,7 @@ mod cluster;
 mod faults;
 mod groups;
 mod leading;
+mod power;
 mod random;
 mod retrying;
 mod server;
@@ -19,6 +20,7 @@ mod world;
 
 pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
+pub use power::Forget;
 pub use random::Random;
 pub use truth::{Arrival, Copy, Delivered, Disturbance, Disturbed, Event, Handling, Outcome, Truth};
 pub use world::Host;
@@ -311,6 +313,7 @@ impl Bus for SimBus {
             ack_pending: world.groups.iter().map(waiting).collect(),
             owed: world.groups.iter().map(|group| group.owed).collect(),
             leader: None,
+            gone: None,
         })
     }
 
