@@ -13,6 +13,7 @@ use super::roles::Probe;
 use super::server::{Deed, Died, Node, Server};
 use crate::host::resources::Meter;
 use crate::plan;
+use crate::record::LostFiles;
 
 /// Time between two rounds of questions to nodes that are not ready.
 const ASK_EVERY: Duration = Duration::from_millis(20);
@@ -304,6 +305,10 @@ impl<M: Member> Server for ServerCluster<M> {
         let placed = self.member(node)?;
         placed.known_ended |= deed == Deed::Terminate;
         placed.server.carry_out(deed)
+    }
+
+    fn lose_unsynced(&mut self, node: usize) -> Result<LostFiles, BrokerError> {
+        self.member(node)?.server.child_mut().lose_unsynced()
     }
 
     fn expect_end(&mut self, node: usize, expected: bool) {

@@ -11,6 +11,7 @@ mod kafka;
 mod link;
 mod nats;
 mod nodes;
+mod power;
 mod process;
 mod roles;
 mod server;
@@ -31,6 +32,7 @@ pub use nats::{
     locate_previous, observe, observe_system, watch, watch_system,
 };
 pub use nodes::{Ask, Nodes, Report};
+pub use power::{Power, Watched, cut as cut_back, end_like, supervise, supervisor_arguments};
 pub use process::child::default_store_parent;
 pub use process::log::StoreWatch;
 pub use roles::{Asset, Claim, Known, Probe, leader};

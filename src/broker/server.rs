@@ -9,6 +9,7 @@ use super::BrokerError;
 use super::link::Links;
 use super::roles::Probe;
 use crate::host::resources::Meter;
+use crate::record::LostFiles;
 
 /// One broker process of a server, which can be paused, killed and restarted separately.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,6 +91,14 @@ pub trait Server: Send {
     /// # Errors
     /// When the node has ended, when the system refuses, or when the broker cannot do this.
     fn carry_out(&mut self, _node: usize, _deed: Deed) -> Result<(), BrokerError> {
+        Err(BrokerError::NoSuchControl)
+    }
+
+    /// Cuts the store of a node back to what was on the disk, after the node was killed.
+    ///
+    /// # Errors
+    /// When the node runs, when what was synced is not known, or when the broker cannot do this.
+    fn lose_unsynced(&mut self, _node: usize) -> Result<LostFiles, BrokerError> {
         Err(BrokerError::NoSuchControl)
     }
 

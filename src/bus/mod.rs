@@ -316,6 +316,23 @@ pub struct BusSample {
     pub owed: Vec<u64>,
     /// The server that leads the run's stream, in a cluster.
     pub leader: Option<String>,
+    /// What of the run's store the broker no longer knows after a loss of power, if it is so.
+    pub gone: Option<String>,
+}
+
+impl BusSample {
+    /// The account of a broker that no longer knows the run's store: nothing is stored, and nothing will come to its groups.
+    #[must_use]
+    pub fn gone(what: String, groups: usize) -> Self {
+        let none = vec![0; groups];
+        Self {
+            pending: none.clone(),
+            ack_pending: none.clone(),
+            owed: none,
+            gone: Some(what),
+            ..Self::default()
+        }
+    }
 }
 
 /// The copies of a run's store, where several servers keep one each.

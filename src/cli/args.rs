@@ -3,6 +3,7 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets mark optional parts")]
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -60,12 +61,29 @@ pub(super) enum Command {
         /// Directory for the pages, for example ~/.local/share/man/man1
         folder: Option<PathBuf>,
     },
+    /// Run a server and keep what it syncs, for emulated losses of power; started by runs with such a fault
+    #[command(hide = true)]
+    SupervisePower(SupervisePower),
     /// Remove a container when stdin closes; started by runs that use a container
     #[command(hide = true)]
     ReapContainer {
         /// The container's name
         name: String,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct SupervisePower {
+    /// Directory whose files a loss of power cuts back
+    pub(super) store: PathBuf,
+    /// Directory for the copies of these files
+    pub(super) power: PathBuf,
+    /// Also keep a file this long after its first change
+    #[arg(long, value_name = "TIME")]
+    pub(super) writeback: Option<Span>,
+    /// The server and its arguments
+    #[arg(last = true, required = true)]
+    pub(super) command: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]

@@ -35,6 +35,7 @@ mod github;
 mod lint;
 mod outside;
 mod pause;
+mod power;
 mod profiles;
 mod progress;
 mod report;
@@ -216,6 +217,10 @@ pub fn main() -> ExitCode {
         Command::Selftest => selftest::run(),
         Command::Completions { shell } => Ok(scripts::completions(shell)),
         Command::Man { folder } => scripts::man(folder.as_deref()),
+        Command::SupervisePower(args) => match power::run(args) {
+            Ok(code) => return code,
+            Err(failure) => Err(failure),
+        },
         Command::ReapContainer { name } => reap(&name),
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),

@@ -71,6 +71,12 @@ impl Process {
         self.stat().is_ok_and(|stat| stat.state == 'T')
     }
 
+    /// Whether it was started by the process with this number.
+    #[must_use]
+    pub fn is_child_of(&self, parent: u32) -> bool {
+        self.stat().is_ok_and(|stat| stat.parent == parent)
+    }
+
     /// Its use so far.
     ///
     /// # Errors
@@ -99,6 +105,7 @@ impl Process {
 #[derive(Debug, PartialEq, Eq)]
 struct Stat {
     state: char,
+    parent: u32,
     user_ticks: u64,
     system_ticks: u64,
     born: u64,
@@ -118,6 +125,7 @@ impl Stat {
         let number = |field: usize| fields.get(field - 3)?.parse::<u64>().ok();
         Some(Self {
             state: fields.first()?.chars().next()?,
+            parent: number(4)?.try_into().ok()?,
             user_ticks: number(14)?,
             system_ticks: number(15)?,
             born: number(22)?,

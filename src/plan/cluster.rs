@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Plan, Target};
+use super::{Plan, Target, Writeback};
 
 /// The servers of a broker that tickgate starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -14,6 +14,9 @@ pub struct Cluster {
     /// Whether servers and clients are linked through proxies of tickgate.
     #[serde(default, skip_serializing_if = "Linking::is_auto")]
     pub links: Linking,
+    /// Servers run below a supervisor that emulates a loss of power, with this model of what survives it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Writeback>,
 }
 
 /// How the servers of a broker are linked with each other and with their clients.
@@ -48,7 +51,7 @@ impl Linking {
 
 impl Default for Cluster {
     fn default() -> Self {
-        Self { nodes: 1, links: Linking::Auto }
+        Self { nodes: 1, links: Linking::Auto, power: None }
     }
 }
 
@@ -78,10 +81,10 @@ impl Cluster {
         self.nodes <= 1
     }
 
-    /// Returns whether there is nothing to say: a single server, linked as usual.
+    /// Returns whether there is nothing to say: a single server, linked and started as usual.
     #[must_use]
     pub const fn is_plain(&self) -> bool {
-        self.is_single() && self.links.is_auto()
+        self.is_single() && self.links.is_auto() && self.power.is_none()
     }
 
     /// Describes what is started: `a server`, `a cluster of 3 servers`.
@@ -147,7 +150,7 @@ mod tests {
             rate: None,
             expect: Expect::Service,
         };
-        plan.cluster = Cluster { nodes: 3, links: Linking::Auto };
+        plan.cluster = Cluster { nodes: 3, ..Cluster::default() };
         plan.faults = vec![fault([Target::StreamLeader, Target::Others])];
         assert_eq!(of(&plan), (true, false));
         plan.faults = vec![fault([Target::Node(1), Target::Clients])];

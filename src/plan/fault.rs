@@ -76,6 +76,8 @@ pub enum Action {
     Slow,
     /// Makes the writes of nodes fail; undone by a restart, since a write error stays.
     WriteError,
+    /// Kills nodes, and cuts their stores back to what was on the disk; undone by a start with what is left.
+    PowerLoss,
     /// Drops a member's connection without a word; undone by a new member.
     CrashMember,
     /// Restarts all members of a group.
@@ -178,6 +180,7 @@ impl Action {
                 | Self::RollingRestart
                 | Self::RollingUpgrade
                 | Self::WriteError
+                | Self::PowerLoss
         )
     }
 

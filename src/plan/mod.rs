@@ -10,6 +10,7 @@ pub mod grammar;
 mod keys;
 mod objective;
 mod payload;
+mod power;
 mod product;
 mod quorum;
 mod replay;
@@ -25,6 +26,7 @@ pub use objective::{
     Unavailable, Value,
 };
 pub use payload::{Content, Draw, Lines, Padding, Payload};
+pub use power::Writeback;
 pub use product::{BusKind, Product, Pushed, Words};
 pub use quorum::Quorum;
 pub use replay::{Begin, Origin, Replay, Speed};

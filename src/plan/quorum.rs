@@ -19,7 +19,12 @@ impl Fault {
     pub fn quorum(&self, plan: &Plan) -> Quorum {
         let nodes = plan.cluster.nodes.max(1);
         match self.action {
-            Action::Kill | Action::Stop | Action::Restart | Action::LameDuck | Action::WriteError => {
+            Action::Kill
+            | Action::Stop
+            | Action::Restart
+            | Action::LameDuck
+            | Action::WriteError
+            | Action::PowerLoss => {
                 self.target.as_ref().map_or(Quorum::Unsure, |target| target.quorum(nodes, plan.bus.replicas))
             }
             Action::RollingRestart | Action::RollingUpgrade => Target::Any.quorum(nodes, plan.bus.replicas),

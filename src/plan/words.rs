@@ -52,8 +52,8 @@ choices! {
     super::Compression: None, S2;
     super::Acks: All, Leader, None;
     super::BatchCompression: None, Gzip, Snappy, Lz4;
-    super::Action: Kill, Stop, Restart, LameDuck, RollingRestart, RollingUpgrade, StepDown, Partition, Slow, WriteError, CrashMember,
-        RestartGroup;
+    super::Action: Kill, Stop, Restart, LameDuck, RollingRestart, RollingUpgrade, StepDown, Partition, Slow, WriteError, PowerLoss,
+        CrashMember, RestartGroup;
     super::Cut: Cut, Hole;
     super::Way: Both, To, From;
     super::Expect: Service, Outage;

@@ -2,7 +2,7 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 11] = [
+const ALL: [(&str, &str); 12] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
@@ -12,13 +12,14 @@ const ALL: [(&str, &str); 11] = [
     ("partition", include_str!("../../profiles/partition.toml")),
     ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
     ("replay", include_str!("../../profiles/replay.toml")),
+    ("durability", include_str!("../../profiles/durability.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
 ];
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 11] {
+pub fn names() -> [&'static str; 12] {
     ALL.map(|(name, _)| name)
 }
 

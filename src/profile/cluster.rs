@@ -1,9 +1,11 @@
 //! Reads `[cluster]`: the servers of a broker that tickgate starts.
 
 use super::keys;
+use super::place::quoted;
+use super::power;
 use super::section::{Reader, Section};
 use super::tree::Table;
-use crate::plan::{BusKind, Cluster, Linking, Plan};
+use crate::plan::{BusKind, Cluster, Linking, Plan, Writeback};
 
 const NODES: &str = "cluster.nodes";
 const LINKS: &str = "cluster.links";
@@ -18,7 +20,21 @@ pub(super) fn read(root: &Table, reader: &mut Reader) -> Cluster {
     Cluster {
         nodes: section.checked("nodes", Cluster::default().nodes, EXPECTED, legal),
         links: section.word("links", Linking::Auto),
+        power: power(&mut section),
     }
+}
+
+/// How a loss of power is emulated, where the servers are to be prepared for one.
+fn power(section: &mut Section<'_>) -> Option<Writeback> {
+    let text = section.get::<String>("power")?;
+    let model = power::model(&text);
+    if model.is_none() {
+        let at = section.reader.at(&section.path("power"));
+        section.wrong("power", at, |path| {
+            format!("`{path}` is {}; expected {}", quoted(&text), power::EXPECTED)
+        });
+    }
+    model
 }
 
 /// Checks that links can be as the plan wants them. Faults of links are held against the product by themselves.

@@ -253,6 +253,9 @@ fn shape(section: &mut Section<'_>, fault: &mut Fault) {
     } else {
         without(section, "how", action, &only("partition"));
     }
+    if action != Action::PowerLoss {
+        without(section, keys::WRITEBACK, action, &only("power-loss"));
+    }
     if action.is_of_links() {
         fault.way = Some(section.word("way", Way::default()));
     } else {

@@ -89,10 +89,12 @@ pub(super) const KAFKA: &[&str] = &[
 
 pub(super) const FAULT: &[&str] = &[
     "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
-    "jitter", "rate", "expect",
+    "jitter", "rate", "expect", WRITEBACK,
 ];
 pub(super) const REPLAY: &[&str] = &["name", "at", "from", "speed"];
-pub(super) const CLUSTER: &[&str] = &["nodes", "links"];
+/// The key of a fault that names the model of a loss of power.
+pub(super) const WRITEBACK: &str = "writeback";
+pub(super) const CLUSTER: &[&str] = &["nodes", "links", "power"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];
 
 /// The tables whose keys are words of this module, by path.

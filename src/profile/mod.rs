@@ -22,6 +22,7 @@ mod objectives;
 mod overrides;
 mod payload;
 mod place;
+mod power;
 mod prices;
 mod replay;
 mod section;
@@ -87,7 +88,8 @@ fn plan(root: &tree::Table, reader: &mut Reader, source: &Source, dropped: Vec<D
     let mix = topics::mix(root, reader, &topology);
     let groups = groups::read(root, reader, base_groups, &topology, &mix);
     let bus = setting::bus(root, reader, &load, &groups);
-    let cluster = cluster::read(root, reader);
+    let mut cluster = cluster::read(root, reader);
+    power::read(root, &mut cluster, reader);
     let faults = faults::read(root, reader, load.duration, market.seed);
     let replays = replay::read(root, reader);
     let mut plan = Plan {

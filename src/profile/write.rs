@@ -28,6 +28,9 @@ pub fn to_toml(plan: &Plan) -> String {
         out.header("[cluster]");
         out.line("nodes", &plan.cluster.nodes);
         out.text("links", &plan.cluster.links);
+        if let Some(model) = &plan.cluster.power {
+            out.text("power", model);
+        }
     }
     plan.faults.iter().for_each(|one| fault(&mut out, one));
     plan.replays.iter().for_each(|one| replay(&mut out, one));

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, Step};
+use super::{Latency, LostFiles, Step};
 use crate::plan::Ns;
 
 /// A fault of the plan, as it was injected, and what it did to the bus. Times are since the run's epoch.
@@ -45,6 +45,9 @@ pub struct Fault {
     /// Why, unless it went as planned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What a loss of power did to the files of the stores; absent of any other fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<LostFiles>,
     /// Leader of the run's stream before it; of the cluster's own group, if that one is made to step down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_before: Option<String>,

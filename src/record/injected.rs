@@ -99,6 +99,7 @@ impl Fault {
             "partition" => "partition",
             "slow" => "slow links",
             "write-error" => "write errors",
+            "power-loss" => "emulated loss of power",
             other => other,
         };
         let role = match self.target.split_once(", ") {

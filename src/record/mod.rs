@@ -11,6 +11,7 @@ mod journal;
 pub mod quota;
 mod node;
 mod replay;
+mod power;
 mod replica;
 mod step;
 mod timeline;
@@ -27,6 +28,7 @@ pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows, Undo};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
 pub use replay::{Replay, ReplayEnd};
+pub use power::{LostFiles, Power};
 pub use replica::Replica;
 pub use step::{Step, StepGroup};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
@@ -203,6 +205,9 @@ pub struct Broker {
     /// Leader of the run's stream at the end, where the broker reports one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_leader: Option<String>,
+    /// How losses of power were emulated on its servers, if they were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power: Option<Power>,
     /// What the server made, where the run's stream or topics copy an existing one, or the run attaches to one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made: Option<Made>,
@@ -315,6 +320,9 @@ pub const REPLICA_UNREAD: &str = "replica-unread";
 
 /// Kind of the [`Mark`] of a node of tickgate's own cluster that ended by itself while a majority was left.
 pub const NODE_DIED: &str = "node-died";
+
+/// Kind of the [`Mark`] of a store that has gone altogether after a loss of power, the run's stream and all.
+pub const STORE_GONE: &str = "store-gone";
 
 /// Kind of the [`Mark`] of an error that the broker sent beside the data and that ended a connection or a request.
 pub const SERVER_ERROR: &str = "server-error";

@@ -125,7 +125,8 @@ fn in_words(record: &Record, fault: &Fault) -> String {
     let (mut before, mut after): (Vec<&str>, Vec<&str>) = versions.unzip();
     before.dedup();
     after.dedup();
-    let said = fault.in_words();
+    let files = fault.files.map_or_else(String::new, |files| format!(", {}", files.in_words()));
+    let said = format!("{}{files}", fault.in_words());
     if before == after {
         return said;
     }
@@ -154,7 +155,12 @@ pub(crate) fn note(record: &Record) -> String {
             show::time(within)
         ),
     };
-    format!("{} Times are since the load began, as in the charts.{limit}", lost(record))
+    let power = record
+        .broker
+        .power
+        .as_ref()
+        .map_or_else(String::new, |power| format!(" A loss of power is emulated: {}.", power.in_words()));
+    format!("{} Times are since the load began, as in the charts.{limit}{power}", lost(record))
 }
 
 /// How many of the confirmed events the whole run has lost, as far as that is known.

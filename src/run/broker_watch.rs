@@ -5,7 +5,7 @@ use crate::broker::StoreWatch;
 use crate::bus::BusSample;
 use crate::num;
 use crate::plan::Ns;
-use crate::record::{End, Mark, NODE_DIED, Record, STORE_FULL};
+use crate::record::{End, Mark, NODE_DIED, Record, STORE_FULL, STORE_GONE};
 
 use super::control::Control;
 use super::faults::Scene;
@@ -26,6 +26,8 @@ pub(super) struct BrokerWatch {
     scene: Option<Scene>,
     /// When the broker stopped answering, and its last error.
     silent: Option<(Ns, String)>,
+    /// What of the run's store is gone.
+    gone: Option<String>,
     /// What the broker has refused for good.
     denied: Option<String>,
     /// Everything has been received that counts: what is refused from now on changes no figure.
@@ -43,6 +45,7 @@ impl BrokerWatch {
             stream_leader: None,
             scene,
             silent: None,
+            gone: None,
             denied: None,
             settled: false,
         }
@@ -97,6 +100,13 @@ impl BrokerWatch {
                 log.mark(now, "broker-answers", "the broker answers again");
             }
             _ => {}
+        }
+        let gone = seen.newest.and_then(|newest| newest.sample.gone);
+        if self.silent.is_none() && gone != self.gone {
+            self.gone = gone;
+            if let Some(gone) = &self.gone {
+                log.mark(now, STORE_GONE, gone);
+            }
         }
         if self.dead.is_none() {
             for why in self.broker.died() {

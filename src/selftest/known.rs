@@ -2,6 +2,7 @@
 
 mod cluster;
 mod replays;
+mod power;
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
@@ -35,7 +36,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 19] = [
+pub const ALL: [Known; 20] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -51,6 +52,7 @@ pub const ALL: [Known; 19] = [
     ("election of a leader", cluster::elections),
     ("change of leaders", cluster::leader_changes),
     ("stale copies of the store", cluster::stale_copies),
+    ("loss of power", power::losses),
     ("a fault that is claimed and not injected", cluster::claims),
     ("replays", replays::sound),
     ("faults of a replay", replays::faulty),

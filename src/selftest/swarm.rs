@@ -2,6 +2,7 @@
 
 mod cluster;
 mod replays;
+mod power;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -76,6 +77,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_availability(&mut dice, &mut plan);
     cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
     replays::draw(&mut dice, &mut plan, &mut scenario.faults);
+    power::draw(&mut dice, &plan, &mut scenario.faults);
     (plan, scenario)
 }
 

@@ -41,6 +41,12 @@ pub(super) fn check(
              (`--set cluster.links=auto`), or take `--broker local`",
         ));
     }
+    if plan.cluster.power.is_some() && !matches!(site, Site::Processes) {
+        return Err(SessionError::asked(
+            "`cluster.power` emulates losses of power, and only servers can have one that tickgate starts as processes; leave it out, \
+             or take `--broker local`",
+        ));
+    }
     match site {
         Site::Container | Site::Processes if replicas > nodes && !modelled => Err(SessionError::Asked(
             format!("`bus.replicas` is {replicas}, and {}", more_servers(product, replicas)),

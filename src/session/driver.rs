@@ -6,7 +6,7 @@ use std::path::Path;
 use super::asked::Asked;
 use super::error::SessionError;
 use super::target::{Elsewhere, Environment, Target};
-use crate::broker::{BrokerError, Entry, Server};
+use crate::broker::{BrokerError, Entry, Power, Server};
 use crate::plan::Plan;
 
 /// Settings for starting a server.
@@ -26,6 +26,16 @@ pub struct Lodging<'a> {
     pub program: Option<&'a Path>,
     /// User's server configuration, of which the server gets every applicable setting.
     pub config: Option<&'a Path>,
+}
+
+impl Lodging<'_> {
+    /// Returns how losses of power are emulated on the server, if the plan wants it prepared for them.
+    pub(super) fn power(&self) -> Result<Option<Power>, BrokerError> {
+        let Some(writeback) = self.plan.cluster.power else { return Ok(None) };
+        let program = std::env::current_exe()
+            .map_err(|source| BrokerError::Io { doing: "find the program of tickgate".into(), source })?;
+        Ok(Some(Power { program, writeback }))
+    }
 }
 
 /// Finds a product's program and starts a server; also returns warnings about the program.

@@ -87,7 +87,7 @@ mod tests {
     use crate::selftest::swarm::base;
     use crate::session::{Asked, Choice};
 
-    const ALL: [Action; 12] = [
+    const ALL: [Action; 13] = [
         Action::Kill,
         Action::Stop,
         Action::Restart,
@@ -98,6 +98,7 @@ mod tests {
         Action::Partition,
         Action::Slow,
         Action::WriteError,
+        Action::PowerLoss,
         Action::CrashMember,
         Action::RestartGroup,
     ];
@@ -130,7 +131,7 @@ mod tests {
 
     #[test]
     fn each_place_has_its_faults() {
-        use Action::{CrashMember, Kill, Restart, RestartGroup, Stop};
+        use Action::{CrashMember, Kill, PowerLoss, Restart, RestartGroup, Stop};
         let possible = |at: &str, kind: BusKind| -> Vec<Action> {
             let target = Target::StreamLeader;
             ALL.into_iter()
@@ -147,7 +148,10 @@ mod tests {
         }
         assert_eq!(possible("sim", BusKind::Nats), []);
         if cfg!(feature = "kafka") {
-            assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart, CrashMember, RestartGroup]);
+            assert_eq!(
+                possible("local", BusKind::Kafka),
+                [Kill, Stop, Restart, PowerLoss, CrashMember, RestartGroup]
+            );
             assert_eq!(possible("kafka://h:1", BusKind::Kafka), members);
             let mut plan = base(1);
             (plan.bus.kind, plan.cluster.nodes) = (BusKind::Kafka, 3);

@@ -70,6 +70,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     config.sync = plan.bus.sync;
     config.heap = plan.bus.kafka.heap;
     config.port = *port;
+    config.power = lodging.power()?;
     if let Some(store) = store {
         (*store).clone_into(&mut config.store_parent);
     }

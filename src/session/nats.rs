@@ -120,6 +120,7 @@ fn start(lodging: &Lodging<'_>) -> Result<(Box<dyn Server>, Option<String>), Ses
     if plan.faults.iter().any(|fault| fault.action == Action::LameDuck) {
         config.extra.push_str(LAME_DUCK);
     }
+    config.power = lodging.power()?;
     config.system = plan.faults.iter().any(Fault::is_of_the_meta_leader);
     let server: Box<dyn Server> = if plan.cluster.is_single() {
         Box::new(LocalNats::start(config)?)

@@ -34,6 +34,9 @@ const OPEN: &str = "the broker asks for no password (--open): every user of this
 /// Setting in the record that lists the cores of the server and of tickgate.
 const CORES: &str = "cores";
 
+/// Setting in the record that says how losses of power are emulated.
+const POWER: &str = "power";
+
 /// Setting in the record that lists the stores that stay after the run.
 const STORES: &str = "kept stores";
 
@@ -128,11 +131,14 @@ impl Own {
         settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));
         let kept = self.kept(job, &*server, observers);
         settings.extend(kept.iter().map(|stores| (STORES.to_owned(), stores.clone())));
+        let power = job.plan.cluster.power.map(record::Power::of);
+        settings.extend(power.iter().map(|power| (POWER.to_owned(), power.in_words())));
         let record = record::Broker {
             kind: product.name().into(),
             mode: self.mode().into(),
             address: server.url(),
             settings,
+            power,
             ..record::Broker::default()
         };
         let meters = server.meters();

@@ -4,7 +4,7 @@ use std::fmt::{self, Display, Formatter};
 
 use crate::num::{self, show};
 use crate::plan::{Metric, Objective, Outcome, Throughput, Timing};
-use crate::record::{Group, Load, Record};
+use crate::record::{Group, Load, Record, STORE_GONE};
 
 use super::miss;
 use super::observe::{self, Counts, Observed};
@@ -175,9 +175,15 @@ fn place(record: &Record, objective: &Objective) -> Option<Place> {
                 ))
             })
         }
+        Metric::Count(Outcome::NotStored | Outcome::Replayed) => gone(record).map(Place::Beyond),
         Metric::Count(Outcome::Refused) => load.why_refused().map(Place::Ledger),
         _ => None,
     }
+}
+
+/// That the store itself is gone, if it is.
+fn gone(record: &Record) -> Option<String> {
+    record.marks.iter().find(|mark| mark.kind == STORE_GONE).map(|mark| mark.detail.clone())
 }
 
 fn blame(record: &Record, group: &Group) -> String {

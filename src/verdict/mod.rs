@@ -10,6 +10,7 @@ mod curtail;
 mod explain;
 mod miss;
 mod observe;
+mod power;
 mod quota;
 mod replays;
 mod scopes;
@@ -37,7 +38,7 @@ use observe::{Counts, Observed};
 
 /// Version of the rules of judgement. It changes with every change that can alter the verdict on a record, so
 /// that a stored verdict can be checked against the rules that produced it.
-pub const RULES: u32 = 3;
+pub const RULES: u32 = 4;
 
 /// Rule of an objective on a quantile that has too few events.
 pub const TOO_FEW: &str = "too-few-samples";
@@ -126,6 +127,9 @@ enum Judgement {
 fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
     if let Some(unfit) = scopes::unjudged(record, objective).or_else(|| replays::unjudged(record, objective))
     {
+        return Judgement::Unknown(unfit);
+    }
+    if let Some(unfit) = power::unjudged(record, objective) {
         return Judgement::Unknown(unfit);
     }
     let Some(observed) = observed else {

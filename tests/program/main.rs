@@ -23,6 +23,7 @@ mod pause;
 mod payload;
 mod peers;
 mod permissions;
+mod power;
 mod readiness;
 mod refusals;
 mod replays;

@@ -384,6 +384,7 @@ pub fn of(recipe: &Recipe) -> Record {
             durability: "page cache".into(),
             settings: BTreeMap::from([("storage".into(), "file".into()), ("replicas".into(), "1".into())]),
             made: None,
+            power: None,
             nodes: vec![],
             stream_leader: None,
         },

@@ -22,6 +22,7 @@ use wire::Connection;
 
 use super::BrokerError;
 use super::entry::{Entry, Password, write_private};
+use super::power::Power;
 use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::{command, spawn};
 use super::process::ports::{Ports, random};
@@ -30,6 +31,7 @@ use super::server::{Deed, Node, Server, only};
 use crate::bus::kafka_topics::PRODUCERS;
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Size, Storage, Sync};
+use crate::record::LostFiles;
 
 /// Name in records, logs and errors.
 pub(super) const NAME: &str = "kafka";
@@ -62,6 +64,8 @@ pub struct KafkaConfig {
     pub port: Option<u16>,
     /// Who may use the broker.
     pub entry: Entry,
+    /// How a loss of power can be emulated, if it can.
+    pub power: Option<Power>,
     /// Additional configuration (users, TLS) as lines of `server.properties`, where `{client}` and `{controller}` are
     /// the ports; a later line wins.
     pub extra: String,
@@ -80,6 +84,7 @@ impl KafkaConfig {
             needed: 0,
             port: None,
             entry,
+            power: None,
             extra: String::new(),
         }
     }
@@ -166,7 +171,8 @@ impl LocalKafka {
         ports: Ports,
         membership: Membership,
     ) -> Result<Self, BrokerError> {
-        let child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
+        let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
+        child.supervise(config.power.clone());
         Ok(Self { name, config, ports, membership, child })
     }
 
@@ -509,6 +515,10 @@ impl Server for LocalKafka {
                 Err(BrokerError::NoSuchControl)
             }
         })
+    }
+
+    fn lose_unsynced(&mut self, node: usize) -> Result<LostFiles, BrokerError> {
+        only(node).and_then(|()| self.child.lose_unsynced())
     }
 
     fn expect_end(&mut self, _: usize, expected: bool) {

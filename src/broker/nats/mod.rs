@@ -27,6 +27,7 @@ pub use observe::{observe, observe_system};
 use super::BrokerError;
 use super::entry::{Entry, write_private};
 use super::link::Links;
+use super::power::Power;
 use super::process::child::{Child, STORE, check_room, check_store, default_store_parent};
 use super::process::guard::command;
 use super::process::ports::{Ports, random};
@@ -34,6 +35,7 @@ use super::roles::Probe;
 use super::server::{Deed, Node, Server, only};
 use crate::host::resources::{Meter, Process};
 use crate::plan::{Proxied, Storage, Sync};
+use crate::record::LostFiles;
 use settings::{Membership, Settings, quoted};
 use theirs::{SYNC, Theirs};
 
@@ -77,6 +79,8 @@ pub struct LocalConfig {
     pub proxied: Proxied,
     /// The jitter of these links follows from it.
     pub seed: u64,
+    /// How a loss of power can be emulated, if it can.
+    pub power: Option<Power>,
     /// User's server configuration, of which the server gets every applicable setting.
     pub theirs: Option<PathBuf>,
     /// Additional configuration in the server's syntax.
@@ -102,6 +106,7 @@ impl LocalConfig {
             system: false,
             proxied: Proxied::default(),
             seed: 0,
+            power: None,
             theirs: None,
             extra: String::new(),
         }
@@ -175,6 +180,7 @@ impl LocalNats {
     ) -> Result<Self, BrokerError> {
         let mut child = Child::prepare(NAME, &config.store_parent, &config.log, END_WITHIN)?;
         let theirs = config.theirs.as_deref().map(Theirs::read).transpose()?;
+        child.supervise(config.power.clone());
         child.warn(theirs.as_ref().and_then(Theirs::warning));
         let mut facts = theirs.as_ref().map(Theirs::facts).unwrap_or_default();
         if let Some(interval) = theirs.as_ref().and_then(|theirs| theirs.stores(&SYNC)) {
@@ -389,6 +395,10 @@ impl Server for LocalNats {
 
     fn carry_out(&mut self, node: usize, deed: Deed) -> Result<(), BrokerError> {
         only(node).and_then(|()| self.carry_out_on_it(deed))
+    }
+
+    fn lose_unsynced(&mut self, node: usize) -> Result<LostFiles, BrokerError> {
+        only(node).and_then(|()| self.child.lose_unsynced())
     }
 
     fn expect_end(&mut self, _: usize, expected: bool) {

@@ -4,14 +4,20 @@
 use std::env;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal, getrlimit, kill_process, prlimit};
+use rustix::io::Errno;
+use rustix::process::{
+    Pid, PidfdFlags, Resource, Rlimit, Signal, getrlimit, kill_process, pidfd_open, pidfd_send_signal,
+    prlimit,
+};
 
 use super::super::BrokerError;
+use super::super::power::{self, Power};
 use super::super::server::Deed;
 use super::account::Account;
 use super::guard::{Reaper, spawn};
@@ -19,6 +25,7 @@ use super::log::last_lines;
 use super::ports::random;
 use crate::host::resources::{Meter, Process, filesystem, free_bytes};
 use crate::plan::{Storage, Sync};
+use crate::record::LostFiles;
 
 /// Time between two checks of a server that is changing its state.
 const LOOK_EVERY: Duration = Duration::from_millis(2);
@@ -54,14 +61,43 @@ pub(in crate::broker) struct Child {
     end_expected: bool,
     /// This entry of the directory stays when the value is dropped.
     kept: Option<&'static str>,
+    /// How the server is supervised, if it is.
+    power: Option<Power>,
     /// Dropped last, so that the reaper ends after the server and the directory are gone.
     reaper: Option<Reaper>,
 }
 
 #[derive(Debug)]
 struct Running {
+    /// The server, or its supervisor, which ends after it.
     child: process::Child,
+    /// The server.
     process: Process,
+    /// The server, where it is no child of this process: signals to this reach no other process.
+    server: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Kills the server; one that has ended is none any more.
+    fn kill(&mut self) -> io::Result<()> {
+        let Some(server) = &self.server else { return self.child.kill() };
+        match pidfd_send_signal(server, Signal::KILL) {
+            Ok(()) | Err(Errno::SRCH) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn signal(&self, signal: Signal) -> io::Result<()> {
+        match &self.server {
+            Some(server) => Ok(pidfd_send_signal(server, signal)?),
+            None => Ok(kill_process(Pid::from_child(&self.child), signal)?),
+        }
+    }
+
+    fn pid(&self) -> Pid {
+        let pid = i32::try_from(self.process.pid()).ok().and_then(Pid::from_raw);
+        pid.filter(|_| self.server.is_some()).unwrap_or_else(|| Pid::from_child(&self.child))
+    }
 }
 
 impl Child {
@@ -95,8 +131,26 @@ impl Child {
             warnings,
             end_expected: false,
             kept: None,
+            power: None,
             reaper: reaper.ok(),
         })
+    }
+
+    /// Runs the server below a supervisor from its next start on, so that its store can be cut back to what was synced.
+    pub(in crate::broker) fn supervise(&mut self, power: Option<Power>) {
+        self.power = power;
+    }
+
+    /// Cuts the store back to what was synced, after the server has been killed.
+    ///
+    /// # Errors
+    /// When it is not supervised, when it still runs, or when the store cannot be written.
+    pub(in crate::broker) fn lose_unsynced(&mut self) -> Result<LostFiles, BrokerError> {
+        if self.power.is_none() || self.runs() {
+            return Err(BrokerError::NoSuchControl);
+        }
+        let lost = power::cut(&self.directory.join(STORE), &Power::directory(&self.directory));
+        lost.map_err(BrokerError::io(self.doing("cut back the store of")))
     }
 
     /// Returns the private directory.
@@ -186,27 +240,59 @@ impl Child {
     /// # Errors
     /// When it cannot be started.
     pub(in crate::broker) fn launch(&mut self, mut command: Command) -> Result<u32, BrokerError> {
-        self.equip(&mut command)?;
         let starting = format!("start {}", Path::new(command.get_program()).display());
+        if let Some(power) = &self.power {
+            let wrapped = power.wrap(&command, &self.directory.join(STORE), &self.directory);
+            command = wrapped.map_err(BrokerError::io("prepare the supervisor of a server"))?;
+        }
+        self.equip(&mut command)?;
         let mut child = spawn(command).map_err(BrokerError::io(starting))?;
-        // An ended child exists until it is waited for, so this fails only without `/proc`.
-        let process = match Process::of(child.id()) {
-            Ok(process) => process,
+        let found = match &self.power {
+            Some(_) => self.supervised(&mut child),
+            // An ended child exists until it is waited for, so this fails only without `/proc`.
+            None => Process::of(child.id()).map(|process| (process, None)).map_err(|error| BrokerError::Io {
+                doing: format!("find {} in /proc", self.program),
+                source: io::Error::other(error),
+            }),
+        };
+        let (process, server) = match found {
+            Ok(found) => found,
             Err(error) => {
                 let _ = child.kill().and_then(|()| child.wait());
-                return Err(BrokerError::Io {
-                    doing: format!("find {} in /proc", self.program),
-                    source: io::Error::other(error),
-                });
+                return Err(error);
             }
         };
         self.account.begin(process);
-        self.running = Some(Running { child, process });
+        self.running = Some(Running { child, process, server });
         if self.reaper.as_mut().is_some_and(|reaper| reaper.watch(process).is_err()) {
             self.warnings.push(format!("the reaper has died: {} may stay behind", self.directory.display()));
             self.reaper = None;
         }
         Ok(process.pid())
+    }
+
+    /// Finds the server that a supervisor has started.
+    fn supervised(&self, supervisor: &mut process::Child) -> Result<(Process, Option<OwnedFd>), BrokerError> {
+        let found = Power::server(&self.directory, supervisor);
+        let pid = found.map_err(BrokerError::io(format!("start {} with a supervisor", self.program)))?;
+        let server = pid.and_then(|pid| {
+            // In this order: a number that is used again meanwhile belongs to a process that is not the supervisor's child.
+            let raw = i32::try_from(pid).ok().and_then(Pid::from_raw)?;
+            let server = pidfd_open(raw, PidfdFlags::empty()).ok()?;
+            Process::of(pid)
+                .ok()
+                .filter(|process| process.is_child_of(supervisor.id()))
+                .map(|of| (of, Some(server)))
+        });
+        match (server, supervisor.try_wait()) {
+            (Some(server), _) => Ok(server),
+            (None, Ok(Some(status))) => Err(self.ended(status, "before it was ready")),
+            // It has ended at once, and its supervisor is about to.
+            (None, _) => match supervisor.wait() {
+                Ok(status) => Err(self.ended(status, "before it was ready")),
+                Err(error) => Err(BrokerError::io(self.doing("wait for"))(error)),
+            },
+        }
     }
 
     /// Waits until the server is ready.
@@ -276,7 +362,7 @@ impl Child {
         let Some(running) = &self.running else { return Ok(()) };
         // A child inherits the limits of this process; only the soft one changes, so that it can be raised again.
         let limit = Rlimit { current: longest, maximum: getrlimit(Resource::Fsize).maximum };
-        let set = prlimit(Some(Pid::from_child(&running.child)), Resource::Fsize, limit);
+        let set = prlimit(Some(running.pid()), Resource::Fsize, limit);
         set.map(|_| ()).map_err(BrokerError::io(doing))
     }
 
@@ -305,7 +391,7 @@ impl Child {
     pub(in crate::broker) fn kill(&mut self) -> Result<(), BrokerError> {
         let doing = self.doing("kill");
         let Some(running) = &mut self.running else { return Ok(()) };
-        running.child.kill().map_err(BrokerError::io(doing.clone()))?;
+        running.kill().map_err(BrokerError::io(doing.clone()))?;
         self.account.read();
         running.child.wait().map(|_| ()).map_err(BrokerError::io(doing))
     }
@@ -364,7 +450,7 @@ impl Child {
     fn signal(&mut self, signal: Signal, doing: &str) -> Result<(), BrokerError> {
         self.alive()?;
         let Some(running) = &self.running else { return Ok(()) };
-        kill_process(Pid::from_child(&running.child), signal).map_err(BrokerError::io(self.doing(doing)))
+        running.signal(signal).map_err(BrokerError::io(self.doing(doing)))
     }
 
     fn until(&mut self, doing: &str, reached: impl Fn(&Process) -> bool) -> Result<(), BrokerError> {

@@ -13,6 +13,7 @@ mod denial;
 mod dial;
 mod disk;
 pub mod frames;
+mod gone;
 mod intake;
 mod like;
 mod link;
@@ -335,7 +336,12 @@ impl NatsBus {
     }
 
     async fn sample(&self) -> Result<BusSample, String> {
-        let stream = self.jetstream.get_stream(self.stream()).await.map_err(|error| error.to_string())?;
+        let stream = match self.jetstream.get_stream(self.stream()).await {
+            Err(error) if self.plan.loses_power() && gone::is_missing(&error) => {
+                return Ok(BusSample::gone(gone::said(&self.stream(), &error), self.plan.groups.len()));
+            }
+            stream => stream.map_err(|error| error.to_string())?,
+        };
         let state = &stream.cached_info().state;
         let groups = self.plan.groups.len();
         let mut sample = BusSample {
@@ -350,6 +356,7 @@ impl NatsBus {
             ack_pending: vec![0; groups],
             owed: Vec::new(),
             leader: stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()),
+            gone: None,
         };
         for (group, (pending, ack_pending)) in
             sample.pending.iter_mut().zip(&mut sample.ack_pending).enumerate()
@@ -499,10 +506,16 @@ impl Bus for NatsBus {
     }
 
     fn audit(&mut self, deadline: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
+        if self.is_gone(deadline) {
+            return Ok(true);
+        }
         self.reading().read(|source| self.intake("audit", source), self.at(deadline), sink)
     }
 
     fn copies(&mut self, deadline: Duration) -> Result<Option<StoreCopies>, BusError> {
+        if self.is_gone(deadline) {
+            return Ok(None);
+        }
         let before = self.readers.take().unwrap_or_default();
         let found = self.reading().copies(&before, self.at(deadline))?;
         Ok(found.map(|(copies, readers)| {

@@ -2,6 +2,7 @@
 //! can specify them.
 
 use super::cluster::{Election, LeaderChange, Replica};
+use super::power::Forget;
 use super::random::Random;
 use crate::num;
 use crate::plan::Ns;
@@ -252,6 +253,8 @@ pub struct Faults {
     pub replicas: Vec<Replica>,
     /// By how much each pause of a replay at the original speed is longer than it was.
     pub replay_pause: Ns,
+    /// Losses of power of all servers.
+    pub forgets: Vec<Forget>,
     /// From when no mishap hits any more; all other faults have times of their own.
     pub healed: Option<Ns>,
 }
@@ -275,6 +278,7 @@ impl Default for Faults {
             leader_changes: Vec::new(),
             replicas: Vec::new(),
             replay_pause: 0,
+            forgets: Vec::new(),
             healed: None,
         }
     }
@@ -320,6 +324,7 @@ impl Faults {
         self.replicas.iter_mut().filter_map(|replica| replica.still.as_mut()).for_each(later);
         self.deaths.iter_mut().for_each(|death| death.at += origin);
         self.leader_changes.iter_mut().for_each(|change| change.at += origin);
+        self.forgets.iter_mut().for_each(|loss| loss.at += origin);
         self.healed = self.healed.map(|healed| healed.saturating_add(origin));
         self
     }

@@ -41,15 +41,25 @@ pub(super) fn disturbances(faults: &Faults) -> Vec<Disturbance> {
     let still = faults.replicas.iter().filter_map(|replica| replica.still);
     let still =
         still.map(|still| Disturbance { what: Disturbed::Copy, from: still.from, until: still.end() });
-    outages.chain(changes).chain(still).collect()
+    let losses = faults.forgets.iter().map(|loss| Disturbance {
+        what: Disturbed::Power { last: loss.last },
+        from: loss.at,
+        until: loss.at,
+    });
+    outages.chain(changes).chain(still).chain(losses).collect()
 }
 
 impl World {
     /// Begins a disturbance: it enters the log, and a change of leaders is made.
     pub(super) fn disturb(&mut self, at: Ns, what: Disturbance) {
         self.truth.disturbances.push(what);
-        if what.what == Disturbed::Leader {
-            self.change_leader(at, LeaderChange { at, unacked_again: what.until.saturating_sub(what.from) });
+        match what.what {
+            Disturbed::Leader => {
+                let unacked_again = what.until.saturating_sub(what.from);
+                self.change_leader(at, LeaderChange { at, unacked_again });
+            }
+            Disturbed::Power { last } => self.forget(at, last),
+            Disturbed::Outage(_) | Disturbed::Copy => {}
         }
     }
 
@@ -121,6 +131,9 @@ impl World {
 
     /// A copy of the store takes in what was stored at a position.
     pub(super) fn copied(&mut self, copy: u32, replica: u32) {
+        if self.is_forgotten(copy) {
+            return;
+        }
         if let Some(held) = self.server.replicas.get_mut(num::index32(replica)) {
             held.positions.push(u64::from(copy) + 1);
         }

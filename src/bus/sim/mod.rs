@@ -10,6 +10,7 @@ mod cluster;
 mod faults;
 mod groups;
 mod leading;
+mod power;
 mod random;
 mod replay;
 mod retrying;
@@ -20,6 +21,7 @@ mod world;
 
 pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
+pub use power::Forget;
 pub use random::Random;
 pub use replay::PACE_NS;
 pub use truth::{
@@ -321,6 +323,7 @@ impl Bus for SimBus {
             ack_pending: world.groups.iter().map(waiting).collect(),
             owed: world.groups.iter().map(|group| group.owed).collect(),
             leader: None,
+            gone: None,
         })
     }
 

@@ -127,7 +127,7 @@ impl World {
         let of = self.truth.events[num::index32(event)];
         let copy = num::count32(self.server.stored.len());
         let damaged = self.suffers(Some(event), u64::from(copy), Fault::StoredCorrupt);
-        self.truth.copies.push(Copy { event: Some(event), damaged, stored: at });
+        self.truth.copies.push(Copy { event: Some(event), damaged, stored: at, forgotten: false });
         self.lives[num::index32(event)].copy = copy;
         if !again {
             self.reply(at, event, slot, Reply::Stored { copy, duplicate: false });
@@ -168,7 +168,7 @@ impl World {
     /// Stores an event that does not belong to this run.
     pub(super) fn append_foreign(&mut self, at: Ns, payload: &[u8], topic: u32, symbol: u32) {
         let slot = self.slots.keep(payload);
-        self.truth.copies.push(Copy { event: None, damaged: false, stored: at });
+        self.truth.copies.push(Copy { event: None, damaged: false, stored: at, forgotten: false });
         self.append(at, Stored { slot, topic, symbol });
     }
 
@@ -197,6 +197,9 @@ impl World {
     pub(super) fn read_back(&self, mut sink: impl FnMut(u64, &Stored, &[u8])) {
         let mut scratch = Vec::new();
         for ((position, stored), copy) in (1_u64..).zip(&self.server.stored).zip(&self.truth.copies) {
+            if copy.forgotten {
+                continue;
+            }
             let payload = self.slots.payload(stored.slot);
             if copy.damaged {
                 self.damage(payload, position, &mut scratch);

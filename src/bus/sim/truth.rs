@@ -67,6 +67,8 @@ pub struct Copy {
     pub damaged: bool,
     /// When it was stored.
     pub stored: Ns,
+    /// Whether a loss of power has taken it.
+    pub forgotten: bool,
 }
 
 /// A delivery that a member took.
@@ -122,6 +124,11 @@ pub enum Disturbed {
     Leader,
     /// A copy of the store, which takes nothing in.
     Copy,
+    /// The power of all servers, which lose what they have stored in the last time before it.
+    Power {
+        /// That time.
+        last: Ns,
+    },
 }
 
 /// A time in which the bus was made to behave otherwise.

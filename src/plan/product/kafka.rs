@@ -11,7 +11,14 @@ pub(super) static PRODUCT: Product = Product {
     batching: true,
     in_memory: false,
     most_nodes: 5,
-    faults: &[Action::Kill, Action::Stop, Action::Restart, Action::CrashMember, Action::RestartGroup],
+    faults: &[
+        Action::Kill,
+        Action::Stop,
+        Action::Restart,
+        Action::PowerLoss,
+        Action::CrashMember,
+        Action::RestartGroup,
+    ],
     no_links: Some(
         "a node of Kafka has one address for all of its peers and one for all of its clients, so a proxy cannot tell its peers apart",
     ),

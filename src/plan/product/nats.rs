@@ -22,6 +22,7 @@ pub(super) static PRODUCT: Product = Product {
         Action::Partition,
         Action::Slow,
         Action::WriteError,
+        Action::PowerLoss,
         Action::CrashMember,
         Action::RestartGroup,
     ],

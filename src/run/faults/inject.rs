@@ -31,14 +31,14 @@ pub(super) const EFFECT_WITHIN: Duration = Duration::from_secs(3);
 /// One fault.
 pub(super) struct Injector {
     /// Its index in the plan.
-    index: usize,
+    pub(super) index: usize,
     fault: Fault,
     draw: u64,
-    stage: Arc<Stage>,
+    pub(super) stage: Arc<Stage>,
     ending: Ending,
     step_down: Option<Arc<StepDown>>,
     /// The nodes that the target was resolved to.
-    nodes: Vec<usize>,
+    pub(super) nodes: Vec<usize>,
     /// The ends of the links that it acts on, resolved.
     ends: Option<Ends>,
 }
@@ -130,7 +130,7 @@ impl Injector {
         Some(format!("{} does not run", self.named(*unfit)))
     }
 
-    fn named(&self, node: usize) -> &str {
+    pub(super) fn named(&self, node: usize) -> &str {
         self.stage.roles.nodes.get(node).map_or("", String::as_str)
     }
 
@@ -157,7 +157,7 @@ impl Injector {
     }
 
     /// Ends nodes in this way, and enters them as down.
-    fn take_down(
+    pub(super) fn take_down(
         &self,
         how: impl Fn(&mut dyn Server, usize) -> Result<(), BrokerError>,
         nodes: &[usize],
@@ -343,6 +343,7 @@ impl Injector {
             Do::LameDuck => self.lame_duck(),
             Do::StepDown => self.step_down(),
             Do::WriteError => self.fail_writes(),
+            Do::PowerLoss => self.lose_power(),
             Do::Partition | Do::Slow => {
                 self.ends.as_ref().map_or(Ok(()), |ends| links::close(&self.stage, &self.fault, ends))
             }
@@ -371,7 +372,7 @@ impl Injector {
             }
             // It may not have ended by itself yet.
             Do::LameDuck => self.restart(&self.nodes),
-            Do::Kill => self.bring_up(&self.nodes),
+            Do::Kill | Do::PowerLoss => self.bring_up(&self.nodes),
             Do::Partition | Do::Slow => {
                 self.ends.as_ref().map_or(Ok(()), |ends| links::open(&self.stage, self.index, ends))
             }

@@ -9,6 +9,7 @@ mod elsewhere;
 mod inject;
 mod links;
 mod members;
+mod power;
 mod resolve;
 mod roles;
 mod watch;

@@ -430,7 +430,8 @@ fn of_group(
 
 /// Whether each position is in a copy of the store that can be read.
 fn kept(truth: &Truth) -> Vec<bool> {
-    let mut kept = vec![truth.replicas.is_empty(); truth.copies.len()];
+    let one_log = truth.replicas.is_empty();
+    let mut kept: Vec<bool> = truth.copies.iter().map(|copy| one_log && !copy.forgotten).collect();
     for position in truth.replicas.iter().flatten().flatten() {
         kept[num::index(position - 1)] = true;
     }

@@ -16,18 +16,19 @@ const LISTED: usize = 4;
 const UNAVAILABLE_NS: u64 = 10_000_000_000;
 
 /// Faults that restart a service, or end it for the time of the fault.
-const RESTARTS: [&str; 8] = [
+const RESTARTS: [&str; 9] = [
     "kill",
     "restart",
     "lame-duck",
     "rolling-restart",
     "rolling-upgrade",
     "write-error",
+    "power-loss",
     "crash-member",
     "restart-group",
 ];
 /// Faults of a part of the cluster.
-const OF_NODES: [&str; 9] = [
+const OF_NODES: [&str; 10] = [
     "kill",
     "stop",
     "restart",
@@ -37,6 +38,7 @@ const OF_NODES: [&str; 9] = [
     "step-down",
     "partition",
     "write-error",
+    "power-loss",
 ];
 /// Faults of a part of a group.
 const OF_MEMBERS: [&str; 2] = ["crash-member", "restart-group"];
