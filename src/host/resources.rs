@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn a_program_may_call_itself_anything() {
         let stat = "7 (a) b) 1 2) S 1 7 7 0 -1 4194560 1 0 0 0 31 17 0 0 20 0 9 0 4242 1 1";
-        let expected = Stat { state: 'S', user_ticks: 31, system_ticks: 17, born: 4242 };
+        let expected = Stat { state: 'S', parent: 1, user_ticks: 31, system_ticks: 17, born: 4242 };
         assert_eq!(Stat::parse(stat), Some(expected));
         for cut in 0..stat.len() {
             let _ = Stat::parse(&stat[..cut]);

@@ -82,7 +82,7 @@ mod tests {
     fn the_model_is_named_once_and_the_same_everywhere() {
         let never = plan(&loss(5, "writeback = \"never\"")).unwrap();
         assert_eq!(never.cluster.power, Some(Writeback::Never));
-        let again = profile::read(&Source::new("p.toml", &to_toml(&never)), &[]).unwrap();
+        let again = profile::read(&Source::new("p.toml", to_toml(&never)), &[]).unwrap();
         assert_eq!(again, never, "written as a profile and read again");
         let thirty = plan(&loss(5, "writeback = \"30s\"")).unwrap();
         assert_eq!(thirty.cluster.power, Some(Writeback::After(Span::seconds(30))));

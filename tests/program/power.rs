@@ -218,8 +218,8 @@ fn a_server_loses_everything_by_default_and_nothing_that_it_has_synced() {
         let sync = format!("bus.sync={sync}");
         let done = place.run(&["run", "./loss.toml", "--set", &sync, "--out", &sync]);
         done.ends(code);
-        let folder = fs::read_dir(place.path().join(&sync)).unwrap().flatten().map(|entry| entry.path());
-        let folder = folder.into_iter().find(|path| !path.is_symlink()).unwrap();
+        let mut folders = fs::read_dir(place.path().join(&sync)).unwrap().flatten().map(|entry| entry.path());
+        let folder = folders.find(|path| !path.is_symlink()).unwrap();
         let record = fs::read_to_string(folder.join("record.json")).unwrap();
         let record: tickgate::record::Record = serde_json::from_str(&record).unwrap();
         assert_eq!((record.run.end, record.verdict), (End::Completed, verdict), "{:?}", record.run.reason);
@@ -254,8 +254,8 @@ fn a_run_that_is_killed_leaves_neither_a_server_nor_its_supervisor() {
     let stores = place.path().join("stores");
     fs::create_dir(&stores).unwrap();
     place.write("loss.toml", LOSS);
-    let mut running =
-        place.start(&["run", "./loss.toml", "--store", "./stores", "--set", "load.duration=10m"]);
+    let later = ["--set", "load.duration=10m", "--set", "faults.outage.at=5m"];
+    let mut running = place.start(&[&["run", "./loss.toml", "--store", "./stores"][..], &later].concat());
     running.until_it_measures();
     let supervisor = running.server_called("tickgate");
     let private = fs::read_dir(&stores).unwrap().flatten().next().unwrap().path();
