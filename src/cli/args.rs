@@ -170,6 +170,12 @@ pub(super) struct Compare {
     /// Metric that decides the verdict; may be repeated [default: latency.p99]
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub(super) decide: Vec<String>,
+    /// Look at the figures after 8, 12 and 16 pairs, and end when they settle the question; the false alarms of all looks together stay at 5 % (2.5 % with --worse-only)
+    #[arg(long)]
+    pub(super) early: bool,
+    /// Ask only whether a side is worse than the reference, as a gate does: nothing is called better or equivalent
+    #[arg(long, conflicts_with = "equivalent")]
+    pub(super) worse_only: bool,
     /// Rank the sides even if their acknowledgements give different durability
     #[arg(long)]
     pub(super) allow_unequal: bool,

@@ -4,6 +4,7 @@ mod bad_profiles;
 mod capacity;
 mod capacity_report;
 mod compare;
+mod compare_early;
 mod compare_load;
 mod compare_report;
 mod counted;
