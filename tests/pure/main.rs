@@ -1,6 +1,7 @@
 //! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
+mod baseline;
 mod capacity;
 mod capacity_report;
 mod compare;
