@@ -3,6 +3,8 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets mark optional parts")]
 
+mod baseline;
+
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
@@ -14,6 +16,10 @@ use crate::plan::{Rate, Span};
 use crate::profile::comparison;
 use crate::session::{Asked, ContextName, NamedBy};
 use crate::topology::Pattern;
+
+pub(super) use baseline::{
+    Baseline, BaselineCommand, CheckBaseline, HistoryArgs, Making, Save, Update, Which,
+};
 
 /// Load testing and SLO verification for event buses.
 ///
@@ -48,6 +54,8 @@ pub(super) enum Command {
     Compare(Box<Compare>),
     /// Search for the highest rate that still meets a profile's objectives, with an interval, and confirm it
     Capacity(Box<Capacity>),
+    /// Is a bus still as good as it was? Keep a baseline of sessions, and check against it
+    Baseline(Baseline),
     /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
     /// Print the completion script for a shell; to load it in bash: source <(tickgate completions bash)
