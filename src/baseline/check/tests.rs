@@ -193,7 +193,7 @@ fn several_metrics_share_the_level_and_one_is_enough() {
     };
     let (runs, decision) = made(&design, &past, of);
     assert_eq!(decision.finding, Finding::Worse, "{decision:?}");
-    assert!(decision.why.contains("level 0.0053") && !decision.why.contains("broker.cpu"), "{decision:?}");
+    assert!(decision.why.contains("level 0.0048") && !decision.why.contains("broker.cpu"), "{decision:?}");
     let judged = Check { design: &design, past: &past, runs: &runs }.judged();
     assert_eq!(judged.len(), 2);
     assert_ne!(judged[1].found, Found::Above);
