@@ -74,8 +74,8 @@ impl Fingerprint {
     /// A short text that is the same for equal machines; what may differ is no part of it.
     #[must_use]
     pub fn hash(&self) -> String {
-        let text: String = self.fixed.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
-        format!("{:016x}", xxh3_64(text.as_bytes()))
+        let lines: Vec<String> = self.fixed.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        format!("{:016x}", xxh3_64(lines.concat().as_bytes()))
     }
 
     /// How a machine now differs from this one; what is refused comes first.

@@ -385,20 +385,19 @@ impl History {
         earlier.map(|sitting| sitting.session.clone()).collect()
     }
 
-    /// What becomes of another check of a subject in this epoch. Its runs so far are not thrown away: nobody measures until the
-    /// answer pleases. Two exceptions: what the baseline itself has become is checked anew each night, and a check in which too
-    /// few runs counted is made again.
+    /// What becomes of another check of a subject in this epoch. Nobody measures until the answer pleases: what was found to be
+    /// worse stays so, and a check that is not decided goes on with its runs. One that passed is checked anew, as each night; and
+    /// so is one in which too few runs counted, since no judged figure led to that.
     #[must_use]
     pub fn again(&self, subject: &Subject) -> Again<'_> {
         let epoch = self.epoch();
         let of_subject = |check: &&Checked| check.epoch == epoch && check.begun.subject == *subject;
         let Some(last) = self.checks.iter().rev().find(of_subject) else { return Again::New };
-        match &last.decision {
-            None => Again::Continue(last),
-            Some(_) if last.joined => Again::New,
-            Some(decision) if decision.finding == Finding::Unknown && decision.repeatable => Again::New,
-            Some(decision) if decision.finding == Finding::Unknown => Again::Continue(last),
-            Some(decision) => Again::Decided(last, decision),
+        let Some(decision) = &last.decision else { return Again::Continue(last) };
+        match decision.finding {
+            Finding::Worse => Again::Decided(last, decision),
+            Finding::Unknown if !decision.repeatable => Again::Continue(last),
+            Finding::Unknown | Finding::NoSign | Finding::NotConfirmed => Again::New,
         }
     }
 

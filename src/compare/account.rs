@@ -163,6 +163,7 @@ pub enum Order {
 
 /// Parameters fixed before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent part of the design")]
 pub struct Design {
     /// Where the runs come from.
     pub kind: Kind,
