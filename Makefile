@@ -27,7 +27,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim searches campaign kills mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches baselines campaign kills mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -69,6 +69,9 @@ sim: ## seeded simulations against an oracle (SEEDS=10000 for more, FIRST=… fo
 
 searches: ## searches for the capacity of simulated queues, against theory (SEARCHES=100)
 	TICKGATE_SEARCHES=$(SEARCHES) $(CARGO) test --release --test pure -- capacity:: --nocapture
+
+baselines: ## simulated checks against baselines, in many replays: false alarms and power
+	$(CARGO) test --release --lib -- --ignored baseline:: stats::looks
 
 campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \

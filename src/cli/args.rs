@@ -3,6 +3,8 @@
 #![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets mark optional parts")]
 
+mod baseline;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -15,6 +17,10 @@ use crate::plan::{Rate, Span};
 use crate::profile::comparison;
 use crate::session::{Asked, ContextName, NamedBy};
 use crate::topology::Pattern;
+
+pub(super) use baseline::{
+    Baseline, BaselineCommand, CheckBaseline, HistoryArgs, Making, Save, Update, Which,
+};
 
 /// Load testing and SLO verification for event buses.
 ///
@@ -49,6 +55,8 @@ pub(super) enum Command {
     Compare(Box<Compare>),
     /// Search for the highest rate that still meets a profile's objectives, with an interval, and confirm it
     Capacity(Box<Capacity>),
+    /// Is a bus still as good as it was? Keep a baseline of sessions, and check against it
+    Baseline(Baseline),
     /// List and remove what killed runs left on a bus that tickgate did not start
     Clean(Box<Clean>),
     /// Print the completion script for a shell; to load it in bash: source <(tickgate completions bash)
@@ -188,6 +196,12 @@ pub(super) struct Compare {
     /// Metric that decides the verdict; may be repeated [default: latency.p99]
     #[arg(long, value_name = "METRIC", value_parser = metric)]
     pub(super) decide: Vec<String>,
+    /// Look at the figures after 8, 12 and 16 pairs, and end when they settle the question; the false alarms of all looks together stay at 5 % (2.5 % with --worse-only)
+    #[arg(long)]
+    pub(super) early: bool,
+    /// Ask only whether a side is worse than the reference, as a gate does: nothing is called better or equivalent
+    #[arg(long, conflicts_with = "equivalent")]
+    pub(super) worse_only: bool,
     /// Rank the sides even if their acknowledgements give different durability
     #[arg(long)]
     pub(super) allow_unequal: bool,

@@ -25,6 +25,7 @@ macro_rules! eprintln {
 }
 
 mod args;
+mod baseline;
 mod capacity;
 mod check;
 mod clean;
@@ -225,6 +226,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Capacity(args) => capacity::run(&args),
+        Command::Baseline(args) => baseline::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Lint(args) => lint::run(&args),
     };

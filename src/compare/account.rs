@@ -163,6 +163,7 @@ pub enum Order {
 
 /// Parameters fixed before the first run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent part of the design")]
 pub struct Design {
     /// Where the runs come from.
     pub kind: Kind,
@@ -189,6 +190,13 @@ pub struct Design {
     pub allow_different_workload: bool,
     /// The metrics that decide.
     pub decide: Vec<String>,
+    /// Are the figures looked at after 8, 12 and 16 pairs, with levels for all looks together, so that the comparison ends as soon as
+    /// one of them settles it?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub early: bool,
+    /// Is only "worse" asked for, so that it has one direction to test?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub worse_only: bool,
 }
 
 impl Default for Design {
@@ -206,6 +214,8 @@ impl Default for Design {
             allow_unequal: false,
             allow_different_workload: false,
             decide: vec!["latency.p99".into()],
+            early: false,
+            worse_only: false,
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use super::judge::{self, Evidence, Grounds};
 use super::standing::Standing;
-use super::{Comparison, Finding, MetricResult, Pair, RULES, Side, SideInput, Sides, fairness, trial};
+use super::{Comparison, Finding, MetricResult, Pair, Side, SideInput, Sides, fairness, rules, trial};
 
 /// Finds where a comparison judged by this version's rules does not follow from its own pairs. A comparison judged by
 /// other rules is not checked.
 #[must_use]
 pub fn contradiction(account: &Comparison) -> Option<String> {
-    if account.rules != RULES {
+    if account.rules != rules(&account.design) {
         return None;
     }
     let contrasts = account.contrasts();

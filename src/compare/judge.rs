@@ -4,7 +4,7 @@ use super::metrics::{Family, METRICS, Metric, Unit};
 use super::standing::{About, Bar, Standing, Which};
 use super::{
     Design, FEWEST_PAIRS, Finding, Interval, Kind, MetricResult, Pair, Reason, Side, Sides, Trial, Verdict,
-    words,
+    early, words,
 };
 use crate::num::{self, show};
 use crate::stats;
@@ -77,20 +77,25 @@ fn withheld(metric: &MetricResult, evidence: &Evidence<'_>) -> Option<String> {
     })
 }
 
+/// The figures of a metric in the pairs that count and have it on both sides, with the number of the pair.
+fn used(metric: &Metric, pairs: &[Pair]) -> Vec<(u32, f64, f64)> {
+    let of = |pair: &Pair| {
+        Some((pair.number, *pair.a.figures.get(metric.name)?, *pair.b.figures.get(metric.name)?))
+    };
+    pairs.iter().filter(|pair| pair.excluded.is_none()).filter_map(of).collect()
+}
+
+/// The ratio B / A of each of these pairs.
+pub(super) fn ratios(metric: &Metric, pairs: &[Pair]) -> Vec<(u32, f64)> {
+    let one = if metric.unit == Unit::Events { 1.0 } else { 0.0 };
+    used(metric, pairs).iter().map(|(number, a, b)| (*number, (b + one) / (a + one))).collect()
+}
+
 /// Computes the figures of a metric, without a finding.
 fn measured(metric: &Metric, design: &Design, evidence: &Evidence<'_>) -> MetricResult {
     let pairs = evidence.pairs;
     let decides = design.decide.iter().any(|name| name == metric.name);
-    let used: Vec<(u32, f64, f64)> = pairs
-        .iter()
-        .filter(|pair| pair.excluded.is_none())
-        .filter_map(|pair| {
-            Some((pair.number, *pair.a.figures.get(metric.name)?, *pair.b.figures.get(metric.name)?))
-        })
-        .collect();
-    let one = if metric.unit == Unit::Events { 1.0 } else { 0.0 };
-    let ratios: Vec<(u32, f64)> =
-        used.iter().map(|(number, a, b)| (*number, (b + one) / (a + one))).collect();
+    let (used, ratios) = (used(metric, pairs), ratios(metric, pairs));
     let logs: Vec<f64> = ratios.iter().map(|(_, ratio)| ratio.ln()).collect();
     let interval = |confidence: f64| {
         stats::interval(&logs, confidence).map(|(low, high)| Interval { low: low.exp(), high: high.exp() })
@@ -167,12 +172,18 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
     let within =
         |interval: Interval, share: f64| interval.low >= 1.0 / (1.0 + share) && interval.high <= 1.0 + share;
     let large = !within(Interval { low: ratio, high: ratio }, design.min_effect);
-    if p <= design.alpha && large {
+    if let Some((finding, why)) = design.early.then(|| early::judge(design, contrasts, metric)).flatten() {
+        return (finding, said(why));
+    }
+    if !design.early && p <= design.alpha && large {
+        if design.worse_only && ratio < 1.0 {
+            return (NoDifferenceShown, said(format!("lower, p {}; only worse is asked for", words::p(p))));
+        }
         let why =
             format!("p {}, and the difference is at least {}", words::p(p), show::percent(design.min_effect));
         return (if ratio > 1.0 { Worse } else { Better }, said(why));
     }
-    if within(narrow, design.equivalent) {
+    if !design.worse_only && within(narrow, design.equivalent) {
         let confidence = show::percent(1.0 - 2.0 * design.alpha);
         let why = format!("the {confidence} interval lies within {}", show::percent(design.equivalent));
         return (Equivalent, said(why));
@@ -182,13 +193,13 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
         return (NoDifferenceShown, said(why));
     }
     let needed = pairs_needed(metric.family_size, design.alpha);
-    if metric.pairs < needed {
+    if !design.early && metric.pairs < needed {
         let of = show::several(u64::from(metric.family_size), if contrasts > 1 { "test" } else { "metric" });
         return (Inconclusive, said(format!("{} of {needed} pairs that {of} need together", metric.pairs)));
     }
-    if !within(interval, BLIND - 1.0) {
+    if !within(interval, BLIND - 1.0) && !(design.worse_only && interval.high < BLIND) {
         let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
-        if interval.low > 1.0 || interval.high < 1.0 {
+        if !design.early && (interval.low > 1.0 || interval.high < 1.0) {
             let of = show::several(u64::from(metric.family_size), "test");
             return (Inconclusive, said(format!("p {} after the correction for {of}", words::p(p))));
         }

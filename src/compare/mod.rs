@@ -5,7 +5,8 @@
 //!
 //! The run is the unit of replication: each pair gives one ratio B / A per metric, and all inference is about the median of
 //! these ratios. A comparison ends when its pairs have run; the figures are not looked at before, since stopping as soon as
-//! they show a difference would raise the probability of a false alarm without bound.
+//! they show a difference would raise the probability of a false alarm without bound. With `early` they are, at three numbers of
+//! pairs that are fixed beforehand, and each look has a level of its own that is smaller for it.
 
 mod account;
 mod again;
@@ -13,6 +14,7 @@ mod claims;
 mod contrast;
 mod cost;
 mod durability;
+mod early;
 mod fairness;
 mod faults;
 mod groups;
@@ -36,6 +38,7 @@ pub use contrast::{Contrast, Letter, MOST_SIDES, Round, Setups};
 pub(crate) use cost::priced;
 pub use cost::{Bill, Cost, Prices};
 pub use durability::second_is_more_durable;
+pub use early::{EARLY_PAIRS, settled, simulated_false_alarms};
 pub(crate) use fairness::in_words;
 pub use faults::Struck;
 pub use groups::GroupResult;
@@ -65,6 +68,13 @@ pub const SCHEMA_VERSION: u32 = 2;
 /// Version of the rules. It changes with every change that can lead to another finding, so that a stored comparison is
 /// checked only against the rules by which it was judged.
 pub const RULES: u32 = 1;
+/// The same for comparisons with looks, or of one direction: versions that do not know these designs have no rules for them.
+const RULES_EARLY: u32 = 2;
+
+/// The version of the rules for a design.
+pub(crate) fn rules(design: &Design) -> u32 {
+    if design.early || design.worse_only { RULES_EARLY } else { RULES }
+}
 
 /// The fewest pairs that can reach p < 0.05 by signs alone: with five, 2 / 2⁵ is 0.0625.
 pub const FEWEST_PAIRS: u32 = 6;
@@ -120,7 +130,7 @@ pub fn compare_all(
     let version = if several || !first.sides.contrast.is_default() { SCHEMA_VERSION } else { 1 };
     Comparison {
         schema: format!("{SCHEMA_FAMILY}/{version}"),
-        rules: RULES,
+        rules: rules(&design),
         about,
         design,
         sides: first.sides,

@@ -64,12 +64,13 @@ pub(super) fn sentence(
             ));
         }
     }
-    parts.extend(deciding.iter().filter(|m| m.ratio.is_some()).map(|metric| of_metric(sides, metric)));
+    parts
+        .extend(deciding.iter().filter(|m| m.ratio.is_some()).map(|metric| of_metric(design, sides, metric)));
     parts.join(" ")
 }
 
 /// `B's p99 is 1.8 to 2.3 times A's, 8 pairs, p = 0.008.`
-fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
+fn of_metric(design: &Design, sides: &Sides, metric: &MetricResult) -> String {
     let [a, b] = names(sides);
     let size = match (metric.interval, metric.ratio) {
         (Some(i), _) => format!("{} to {} times", ratio(i.low), ratio(i.high)),
@@ -89,6 +90,9 @@ fn of_metric(sides: &Sides, metric: &MetricResult) -> String {
         }
         Finding::Equivalent => {
             format!("{b}'s {title} equals {a}'s within the margin: {size}, {evidence}.")
+        }
+        Finding::NoDifferenceShown if design.worse_only => {
+            format!("{b}'s {title} is not shown to be worse: it is {size} {a}'s, {evidence}.")
         }
         Finding::NoDifferenceShown => {
             format!("No difference shown in {title}: {b}'s is {size} {a}'s, {evidence}.")

@@ -12,6 +12,7 @@ pub mod hiccup;
 pub mod machine;
 pub mod memory;
 pub mod placement;
+pub mod probe;
 pub mod resources;
 #[cfg(test)]
 mod scratch;

@@ -1,5 +1,6 @@
 //! Renderers: they turn a record into files and text, without any I/O.
 
+pub mod baseline;
 pub mod capacity;
 mod chart;
 mod command;

@@ -21,12 +21,41 @@ pub fn student_two_sided(t: f64, df: f64) -> f64 {
     beta(df / 2.0, 0.5, df / (df + t * t))
 }
 
+/// The probability that a standard normal is at least `z`.
+#[must_use]
+pub fn normal_above(z: f64) -> f64 {
+    above(z, normal_two_sided(z))
+}
+
+/// The probability that Student's t with `df` degrees of freedom is at least `t`.
+#[must_use]
+pub fn student_above(t: f64, df: f64) -> f64 {
+    above(t, student_two_sided(t, df))
+}
+
+/// The upper tail of a symmetric distribution at `x`, from the probability of both tails.
+fn above(x: f64, two_sided: f64) -> f64 {
+    if x >= 0.0 { two_sided / 2.0 } else { 1.0 - two_sided / 2.0 }
+}
+
 /// The z that a standard normal exceeds with probability `tail`, in (0, 0.5].
-pub(super) fn normal_quantile(tail: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 40.0);
+#[must_use]
+pub fn normal_quantile(tail: f64) -> f64 {
+    quantile(tail, 40.0, normal_two_sided)
+}
+
+/// The t that Student's t with `df` degrees of freedom exceeds with probability `tail`, in (0, 0.5].
+#[must_use]
+pub fn student_quantile(tail: f64, df: f64) -> f64 {
+    quantile(tail, 1e9, |t| student_two_sided(t, df))
+}
+
+/// Where a symmetric distribution has this probability above, by halving up to `most`.
+fn quantile(tail: f64, most: f64, two_sided: impl Fn(f64) -> f64) -> f64 {
+    let (mut low, mut high) = (0.0, most);
     for _ in 0..200 {
         let middle = f64::midpoint(low, high);
-        if normal_two_sided(middle) > 2.0 * tail { low = middle } else { high = middle }
+        if two_sided(middle) > 2.0 * tail { low = middle } else { high = middle }
     }
     f64::midpoint(low, high)
 }
@@ -132,6 +161,12 @@ mod tests {
         close(normal_two_sided(1.959_963_984_540_054), 0.05);
         close(normal_two_sided(-1.0), 0.317_310_507_862_914_1);
         close(normal_quantile(0.025), 1.959_963_984_540_054);
+        close(normal_above(1.0), 0.158_655_253_931_457_05);
+        close(normal_above(-1.0), 1.0 - 0.158_655_253_931_457_05);
+        close(student_above(0.0, 3.0), 0.5);
+        close(student_above(-1.0, 1.0), 0.75);
+        close(student_quantile(0.025, 7.0), 2.364_624_251_592_784);
+        close(student_quantile(0.5, 7.0), 0.0);
         // With one degree of freedom t has the Cauchy distribution.
         close(student_two_sided(1.0, 1.0), 0.5);
         close(student_two_sided(2.364_624_251_592_784, 7.0), 0.05);

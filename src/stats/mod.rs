@@ -4,14 +4,24 @@
 //! was measured.
 
 mod binomial;
+mod change;
+mod components;
 mod distribution;
+mod looks;
+mod random;
 mod trend;
 mod wilcoxon;
 
 pub use binomial::{binomial_at_least, binomial_at_most};
-pub use distribution::{normal_two_sided, student_two_sided};
+pub use change::{Change, changes};
+pub use components::{Components, components};
+pub use distribution::{
+    normal_above, normal_quantile, normal_two_sided, student_above, student_quantile, student_two_sided,
+};
+pub use looks::{Found, LOOKS, Look, Looks, false_alarms};
+pub use random::Random;
 pub use trend::{Trend, trend};
-pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, smallest_p};
+pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, signed_rank_above, smallest_p};
 
 use crate::num;
 

@@ -1,6 +1,6 @@
 //! The signed-rank test, the corresponding estimate, and the interval by inverting the test.
 
-use super::distribution::{normal_quantile, normal_two_sided};
+use super::distribution::{normal_above, normal_quantile, normal_two_sided};
 use super::median;
 use crate::num;
 
@@ -45,6 +45,41 @@ pub fn signed_rank(differences: &[f64]) -> SignedRank {
         p,
         exact,
     }
+}
+
+/// The one-sided p of the signed-rank test against "the differences are above 0": the probability of a sum of the ranks of the
+/// positive ones as large as this or larger, if there is no difference. Zeros and ties as in [`signed_rank`].
+#[must_use]
+pub fn signed_rank_above(differences: &[f64]) -> f64 {
+    let mut kept: Vec<f64> = differences.iter().copied().filter(|d| !is_zero(*d)).collect();
+    kept.sort_by(|a, b| a.abs().total_cmp(&b.abs()));
+    let doubled = doubled_ranks(&kept);
+    let of_positive = kept.iter().zip(&doubled).filter(|(d, _)| **d > 0.0);
+    let plus: u64 = of_positive.map(|(_, rank)| *rank).sum();
+    if kept.len() > EXACT {
+        let (mean, deviation) = moments(&doubled);
+        return normal_above((num::f64_of(plus) / 2.0 - mean - 0.5) / deviation);
+    }
+    let ways = choices(&doubled);
+    let above: f64 = ways[num::index(plus)..].iter().sum();
+    above / ways.iter().sum::<f64>()
+}
+
+/// The smallest sum of positive ranks of `n` differences without zeros and ties whose one-sided p is at most `level`.
+pub(super) fn critical_sum(n: usize, level: f64) -> Option<u64> {
+    let ranks: Vec<u64> = (1..=num::count(n)).collect();
+    let ways = choices(&ranks);
+    let all: f64 = ways.iter().sum();
+    let mut above = 0.0;
+    let mut least = None;
+    for (sum, count) in ways.iter().enumerate().rev() {
+        above += count;
+        if above / all > level {
+            break;
+        }
+        least = Some(num::count(sum));
+    }
+    least
 }
 
 /// The smallest p possible with `n` differences: all of one sign, `2 / 2ⁿ`.
@@ -93,12 +128,17 @@ fn exact_p(doubled: &[u64], plus: u64) -> f64 {
 }
 
 fn normal_p(doubled: &[u64], plus: u64) -> f64 {
-    // In ranks: the mean is half their sum, the variance a quarter of the sum of their squares, which accounts
-    // for ties.
+    let (mean, deviation) = moments(doubled);
+    let off = ((num::f64_of(plus) / 2.0 - mean).abs() - 0.5).max(0.0);
+    normal_two_sided(off / deviation)
+}
+
+/// Mean and standard deviation of the sum of positive ranks: half the sum of all, and the root of a quarter of the sum of their
+/// squares, which accounts for ties.
+fn moments(doubled: &[u64]) -> (f64, f64) {
     let mean = num::f64_of(doubled.iter().sum::<u64>()) / 4.0;
     let variance = doubled.iter().map(|rank| (num::f64_of(*rank) / 2.0).powi(2)).sum::<f64>() / 4.0;
-    let off = ((num::f64_of(plus) / 2.0 - mean).abs() - 0.5).max(0.0);
-    normal_two_sided(off / variance.sqrt())
+    (mean, variance.sqrt())
 }
 
 /// The means of all pairs of differences, including each with itself, in order.
@@ -183,6 +223,16 @@ mod tests {
         assert!((signed_rank(&[0.0; 8]).p - 1.0).abs() < 1e-15);
         assert!((signed_rank(&[]).p - 1.0).abs() < 1e-15);
         assert_eq!(hodges_lehmann(&[]), None);
+        assert!((signed_rank_above(&[0.0; 8]) - 1.0).abs() < 1e-15);
+        assert!((signed_rank_above(&[]) - 1.0).abs() < 1e-15);
+    }
+
+    #[test]
+    fn one_side_is_half_of_both_where_the_difference_points_to_it() {
+        assert!((signed_rank_above(&[-1.0, 2.0, 3.0, 4.0]) - 0.125).abs() < 1e-15);
+        // 15 of the 16 choices of signs give a sum of 1 or more.
+        assert!((signed_rank_above(&[1.0, -2.0, -3.0, -4.0]) - 15.0 / 16.0).abs() < 1e-15);
+        assert!((signed_rank_above(&[-1.0; 8]) - 1.0).abs() < 1e-15);
     }
 
     #[test]
@@ -197,6 +247,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn both_directions_overlap_in_the_observed_sum_alone(d in proptest::collection::vec(-3.0..3.0_f64, 1..25)) {
+            let mirrored: Vec<f64> = d.iter().map(|d| -d).collect();
+            let (above, below) = (signed_rank_above(&d), signed_rank_above(&mirrored));
+            prop_assert!(above + below >= 1.0 - 1e-12);
+            prop_assert!(((2.0 * above.min(below)).min(1.0) - signed_rank(&d).p).abs() < 1e-12);
+        }
+
         #[test]
         fn swapped_sides_give_the_same_p_and_the_mirrored_interval(d in proptest::collection::vec(-3.0..3.0_f64, 1..30)) {
             let mirrored: Vec<f64> = d.iter().map(|d| -d).collect();

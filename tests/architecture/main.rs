@@ -11,13 +11,13 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 22] = [
+const ORDER: [&str; 23] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "capacity", "report", "lint", "host", "archive", "bus", "profile", "broker", "run", "session",
-    "selftest", "cli",
+    "capacity", "baseline", "report", "lint", "host", "archive", "bus", "profile", "broker", "run",
+    "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 13;
+const PURE: usize = 14;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 18] = [
     "tokio",

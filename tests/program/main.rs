@@ -3,6 +3,7 @@
 //! [`support::program`] runs a few at a time, each in its own folder.
 
 mod bad_input;
+mod baseline;
 mod campaign;
 mod capacity;
 mod ci_docs;

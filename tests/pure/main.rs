@@ -1,9 +1,11 @@
 //! Tests without a broker, another program or a clock: laws, known answers, seeded simulations, schemas and output.
 
 mod bad_profiles;
+mod baseline;
 mod capacity;
 mod capacity_report;
 mod compare;
+mod compare_early;
 mod compare_load;
 mod compare_report;
 mod counted;

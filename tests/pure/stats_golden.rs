@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use tickgate::stats::{
-    binomial_at_least, binomial_at_most, hodges_lehmann, interval, paired_t, signed_rank, trend,
+    binomial_at_least, binomial_at_most, changes, components, hodges_lehmann, interval, normal_above,
+    normal_quantile, paired_t, signed_rank, signed_rank_above, student_above, student_quantile, trend,
 };
 
 #[derive(Deserialize)]
@@ -14,6 +15,35 @@ struct Golden {
     cases: Vec<Case>,
     trends: Vec<Series>,
     tails: Vec<Tail>,
+    quantiles: Vec<Quantile>,
+    layouts: Vec<Layout>,
+    changes: Vec<OneChange>,
+}
+
+/// What Student's t and a normal exceed with this probability.
+#[derive(Deserialize)]
+struct Quantile {
+    tail: f64,
+    df: f64,
+    t: f64,
+    z: f64,
+}
+
+/// Groups and their components of variance.
+#[derive(Deserialize)]
+struct Layout {
+    groups: Vec<Vec<f64>>,
+    f: f64,
+    within: f64,
+    between: f64,
+}
+
+/// A series with one change.
+#[derive(Deserialize)]
+struct OneChange {
+    series: Vec<f64>,
+    at: usize,
+    p: f64,
 }
 
 /// The chances of at most and of at least `k` of `n`.
@@ -31,6 +61,7 @@ struct Case {
     name: String,
     d: Vec<f64>,
     p: f64,
+    above: f64,
     estimate: f64,
     t: Student,
     /// `interval_95` and `interval_90`, where there is something to compare with; null where none is given.
@@ -67,6 +98,7 @@ fn tests_and_intervals_are_those_of_scipy() {
     for case in &golden.cases {
         let ours = signed_rank(&case.d);
         close(&case.name, ours.p, case.p);
+        close(&case.name, signed_rank_above(&case.d), case.above);
         assert_eq!(ours.exact, ours.n <= 25, "{}", case.name);
         let t = paired_t(&case.d).unwrap();
         close(&case.name, t.t, case.t.t);
@@ -99,5 +131,39 @@ fn tails_of_the_binomial_distribution_are_those_of_scipy() {
     for Tail { k, n, p, at_most, at_least } in golden.tails {
         close(&format!("at most {k} of {n} at {p}"), binomial_at_most(k, n, p), at_most);
         close(&format!("at least {k} of {n} at {p}"), binomial_at_least(k, n, p), at_least);
+    }
+}
+
+#[test]
+fn quantiles_and_their_tails_are_those_of_scipy() {
+    let golden = golden();
+    assert!(golden.quantiles.len() > 25);
+    for Quantile { tail, df, t, z } in golden.quantiles {
+        close(&format!("t at {tail} with {df}"), student_quantile(tail, df), t);
+        close(&format!("z at {tail}"), normal_quantile(tail), z);
+        close(&format!("above {t} with {df}"), student_above(t, df), tail);
+        close(&format!("below {t} with {df}"), student_above(-t, df), 1.0 - tail);
+        close(&format!("above {z}"), normal_above(z), tail);
+    }
+}
+
+#[test]
+fn components_of_variance_are_those_of_scipys_mean_squares() {
+    let golden = golden();
+    assert!(golden.layouts.iter().any(|layout| layout.between > 0.0));
+    for layout in golden.layouts {
+        let ours = components(&layout.groups).unwrap();
+        close("F", ours.f, layout.f);
+        close("within", ours.within, layout.within);
+        close("between", ours.between, layout.between);
+    }
+}
+
+#[test]
+fn a_change_is_where_the_energy_distance_is_largest_and_its_p_is_scipys() {
+    for change in golden().changes {
+        let ours = changes(&change.series, 0.001, 0.5);
+        assert_eq!(ours.iter().map(|change| change.at).collect::<Vec<_>>(), [change.at]);
+        close("p", ours[0].p, change.p);
     }
 }

@@ -3,7 +3,7 @@
 use crate::cli::{Exit, dry};
 
 use super::task::Task;
-use super::turns::{head, targets};
+use super::turns::{head, looks, targets};
 
 /// Shows what a comparison would do.
 pub(super) fn show(task: &Task) -> Exit {
@@ -11,6 +11,9 @@ pub(super) fn show(task: &Task) -> Exit {
         println!("warning: {warning}");
     }
     println!("{}", head(task));
+    if let Some(line) = looks(task) {
+        println!("{line}");
+    }
     for side in &task.sides {
         println!("{}: {}; each run has {}", side.label, side.overrides.join(", "), dry::duration(&side.plan));
     }

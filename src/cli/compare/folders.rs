@@ -30,6 +30,10 @@ struct Side {
 }
 
 pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
+    if args.early {
+        let text = "--early ends a comparison that tickgate makes; these runs exist: leave it out";
+        return Err(Failure::usage(text));
+    }
     let paths = || std::iter::once(Path::new(&args.what)).chain(args.others.iter().map(PathBuf::as_path));
     let sides: Vec<Side> =
         paths().zip(args.sides()).map(|(path, flags)| side(path, flags)).collect::<Result<_, _>>()?;
@@ -54,6 +58,7 @@ pub(super) fn compare(args: &Compare) -> Result<Exit, Failure> {
         equivalence_asked: args.equivalent.is_some(),
         allow_unequal: args.allow_unequal,
         allow_different_workload: args.allow_different_workload,
+        worse_only: args.worse_only,
         decide: if args.decide.is_empty() { default.decide.clone() } else { args.decide.clone() },
         ..default
     };

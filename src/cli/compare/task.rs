@@ -7,8 +7,8 @@ use crate::cli::args::Compare;
 use crate::cli::outside::shown;
 use crate::cli::{Exit, Failure, check, environment, with_sources};
 use crate::compare::{
-    Design, Difference, FEWEST_PAIRS, Letter, Prices, Unit, durability_differences, named, pairs_needed,
-    workload_differences,
+    Design, Difference, EARLY_PAIRS, FEWEST_PAIRS, Letter, Prices, Unit, durability_differences, named,
+    pairs_needed, workload_differences,
 };
 use crate::num;
 use crate::plan::Plan;
@@ -17,6 +17,7 @@ use crate::report::labels::distinct;
 use crate::report::outside::address;
 use crate::report::show;
 use crate::session::{Asked, Choice, NamedBy, Way};
+use crate::stats::LOOKS;
 
 /// The longest label of a side.
 const LABEL: usize = 40;
@@ -159,7 +160,14 @@ fn warned(design: &Design, sides: &[Side]) -> Vec<String> {
     let mut warnings = Vec::new();
     let contrasts = sides.len() - 1;
     let needed = needed(design.decide.len(), contrasts);
-    if design.pairs < FEWEST_PAIRS {
+    let last = LOOKS[LOOKS.len() - 1];
+    if design.early && design.pairs < last {
+        warnings.push(format!(
+            "--early looks after {} pairs: with --pairs {} the last look is never reached",
+            LOOKS.map(|pairs| pairs.to_string()).join(", "),
+            design.pairs
+        ));
+    } else if design.pairs < FEWEST_PAIRS {
         warnings.push(format!(
             "with fewer than {FEWEST_PAIRS} pairs the comparison is always inconclusive: see --pairs"
         ));
@@ -313,7 +321,7 @@ fn design(file: &ComparisonFile, args: &Compare) -> Design {
     // Two sides have the default, whatever decides.
     let contrasts = file.sides.len().saturating_sub(1);
     let needed = if contrasts > 1 { needed(decide.len().max(1), contrasts) } else { 0 };
-    let pairs = default.pairs.max(needed);
+    let pairs = if args.early { EARLY_PAIRS } else { default.pairs.max(needed) };
     Design {
         pairs: args.pairs.or(file.pairs).unwrap_or(pairs),
         seed: args.seed.unwrap_or_else(|| RandomState::new().hash_one("order") >> 12),
@@ -324,6 +332,8 @@ fn design(file: &ComparisonFile, args: &Compare) -> Design {
         allow_unequal: args.allow_unequal || file.allow_unequal,
         allow_different_workload: args.allow_different_workload || file.allow_different_workload,
         decide: if decide.is_empty() { default.decide.clone() } else { decide.clone() },
+        early: args.early,
+        worse_only: args.worse_only,
         ..default
     }
 }

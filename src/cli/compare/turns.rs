@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::report::{compare as words, show};
 use crate::run::Identity;
 use crate::session::{self, Keeping};
+use crate::stats::LOOKS;
 
 use super::task::{Side, Task};
 
@@ -129,13 +130,24 @@ pub(super) fn head(task: &Task) -> String {
         letter => format!("; the reference is {}", letter.as_str()),
     };
     format!(
-        "{}: {}{reference}, {}, about {} min; seed {}",
+        "{}: {}{reference}, {}{}, about {} min; seed {}",
         task.name,
         sides.join(" against "),
+        if design.early { "up to " } else { "" },
         show::several(u64::from(design.pairs), words::noun(sides.len())),
         seconds.div_ceil(60),
         design.seed
     )
+}
+
+/// When the figures are looked at, and how often that is a false alarm.
+pub(super) fn looks(task: &Task) -> Option<String> {
+    let share = compare::simulated_false_alarms(&task.design, task.sides.len() - 1)?;
+    Some(format!(
+        "looks after {} pairs that count; false alarms, simulated: {:.1} % of comparisons without a difference",
+        LOOKS.map(|pairs| pairs.to_string()).join(", "),
+        share * 100.0
+    ))
 }
 
 impl Turns<'_> {
@@ -149,6 +161,9 @@ impl Turns<'_> {
             }
         }
         self.progress.say(&head(self.task));
+        if let Some(line) = looks(self.task) {
+            self.progress.say(&line);
+        }
         for line in targets(self.task) {
             self.progress.say(&line);
         }
@@ -187,7 +202,7 @@ impl Turns<'_> {
     }
 
     /// Runs the rounds: all of them, or up to an interruption or to the point where more runs cannot change the result. The
-    /// measured figures never stop it.
+    /// measured figures stop it only at the looks that the design has fixed.
     fn rounds(&mut self, clock: Clock) -> Result<(Vec<Round>, Option<String>), Failure> {
         let design = &self.task.design;
         let sides = self.task.sides.len();
@@ -211,8 +226,17 @@ impl Turns<'_> {
             if let Some(why) = self.stops(&rounds) {
                 return Ok((rounds, Some(why)));
             }
+            if self.is_settled(&rounds) {
+                break;
+            }
         }
         Ok((rounds, None))
+    }
+
+    /// Has a look settled it?
+    fn is_settled(&self, rounds: &[Round]) -> bool {
+        let setups = Setups::new(self.setups.iter().collect(), self.task.reference);
+        setups.is_some_and(|setups| compare::settled(&self.task.design, &setups, rounds))
     }
 
     /// The reason to stop, if there is one: no contrast can come to a finding any more.

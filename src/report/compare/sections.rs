@@ -450,6 +450,8 @@ pub(super) fn command(c: &Comparison) -> String {
     let flags = [
         (c.design.allow_unequal, "--allow-unequal"),
         (c.design.allow_different_workload, "--allow-different-workload"),
+        (c.design.early, "--early"),
+        (c.design.worse_only, "--worse-only"),
     ];
     words.extend(flags.iter().filter(|(on, _)| *on).map(|(_, flag)| (*flag).to_owned()));
     words.join(" ")
