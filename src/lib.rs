@@ -67,6 +67,8 @@ pub mod compare;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod capacity;
 #[cfg_attr(not(internals), doc(hidden))]
+pub mod matrix;
+#[cfg_attr(not(internals), doc(hidden))]
 pub mod report;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod lint;

@@ -33,6 +33,7 @@ mod doctor;
 mod dry;
 mod github;
 mod lint;
+mod matrix;
 mod outside;
 mod pause;
 mod profiles;
@@ -220,6 +221,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::run(&args),
         Command::Compare(args) => compare::run(&args),
         Command::Capacity(args) => capacity::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Lint(args) => lint::run(&args),
     };

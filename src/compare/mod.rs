@@ -36,6 +36,7 @@ pub use contrast::{Contrast, Letter, MOST_SIDES, Round, Setups};
 pub(crate) use cost::priced;
 pub use cost::{Bill, Cost, Prices};
 pub use durability::second_is_more_durable;
+pub(crate) use durability::{Kept, acknowledged};
 pub(crate) use fairness::in_words;
 pub use faults::Struck;
 pub use groups::GroupResult;

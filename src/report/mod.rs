@@ -11,6 +11,7 @@ mod html;
 mod junit;
 pub(crate) mod labels;
 mod markdown;
+pub mod matrix;
 mod openmetrics;
 pub mod outside;
 pub mod progress;

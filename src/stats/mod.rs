@@ -10,7 +10,7 @@ mod wilcoxon;
 
 pub use binomial::{binomial_at_least, binomial_at_most};
 pub use distribution::{normal_two_sided, student_two_sided};
-pub use trend::{Trend, trend};
+pub use trend::{Trend, slope, trend};
 pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, smallest_p};
 
 use crate::num;
