@@ -3,7 +3,7 @@ use crate::plan::{Plan, Target};
 
 const SMALL: &str = r#"
 profile = "quick"
-set = ["load.rate=2k/s", "load.duration=20s"]
+set = ["load.rate=2k/s", "load.duration=30s"]
 
 [[configuration]]
 name = "R1"
