@@ -68,6 +68,7 @@ pub mod compare;
 pub mod capacity;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod baseline;
+pub mod matrix;
 #[cfg_attr(not(internals), doc(hidden))]
 pub mod report;
 #[cfg_attr(not(internals), doc(hidden))]

@@ -23,6 +23,8 @@ pub const LATEST: &str = "latest";
 pub const ACCOUNT: &str = "compare.json";
 /// The file from which a search is rendered.
 pub const CAPACITY: &str = "capacity.json";
+/// The file from which a matrix is rendered.
+pub const MATRIX: &str = "matrix.json";
 
 /// Who may read a new folder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -15,7 +15,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use consistent::contradiction;
-pub use folder::{ACCOUNT, CAPACITY, JOURNAL, LATEST, Readers, RunFolder};
+pub use folder::{ACCOUNT, CAPACITY, JOURNAL, LATEST, MATRIX, Readers, RunFolder};
 pub use journal::{Journal, Journalled, each_entry, read_journal};
 pub use lines::{Held, Lines};
 pub use read::{Schema, read_record};

@@ -31,6 +31,11 @@ pub trait Probe: Send + Sync {
     /// Returns whether the node answers and reports itself healthy; bounded in time.
     fn is_healthy(&self) -> bool;
 
+    /// Returns why the node is not healthy, in its own words, if it says; bounded in time.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Returns the version of the server; bounded in time.
     ///
     /// # Errors

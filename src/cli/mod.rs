@@ -34,6 +34,7 @@ mod doctor;
 mod dry;
 mod github;
 mod lint;
+mod matrix;
 mod outside;
 mod pause;
 mod power;
@@ -227,6 +228,7 @@ pub fn main() -> ExitCode {
         Command::Compare(args) => compare::run(&args),
         Command::Capacity(args) => capacity::run(&args),
         Command::Baseline(args) => baseline::run(&args),
+        Command::Matrix(args) => matrix::run(&args),
         Command::Clean(args) => clean::run(&args),
         Command::Lint(args) => lint::run(&args),
     };

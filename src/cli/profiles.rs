@@ -2,7 +2,7 @@
 
 use super::args::{Profiles, ProfilesCommand};
 use super::{Exit, Failure};
-use crate::profile::{Source, builtin, comparison};
+use crate::profile::{Source, builtin, comparison, matrix};
 
 pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
     match &args.command {
@@ -14,9 +14,14 @@ pub(super) fn run(args: &Profiles) -> Result<Exit, Failure> {
             for (name, description) in comparison::shipped() {
                 println!("{name:<24} {description}");
             }
+            println!("\nfor `tickgate matrix`:");
+            for (name, description) in matrix::shipped() {
+                println!("{name:<24} {description}");
+            }
         }
         Some(ProfilesCommand::Show { name }) => {
-            match builtin::get(name).or_else(|| comparison::shipped_text(name)) {
+            let of_runs = || comparison::shipped_text(name).or_else(|| matrix::shipped_text(name));
+            match builtin::get(name).or_else(of_runs) {
                 Some(text) => print!("{text}"),
                 None => return Err(Failure::usage(unknown(name))),
             }

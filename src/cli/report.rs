@@ -6,7 +6,7 @@ use std::path::Path;
 use super::args::{Format, Report};
 use super::outside::clean_record;
 use super::{Exit, Failure};
-use crate::archive::{self, ACCOUNT, ArchiveError, CAPACITY, JOURNAL, RunFolder, Schema};
+use crate::archive::{self, ACCOUNT, ArchiveError, CAPACITY, JOURNAL, MATRIX, RunFolder, Schema};
 use crate::profile;
 use crate::record::{Line, Record, Rows, SCHEMA_FAMILY, SCHEMA_VERSION};
 use crate::report::{self, Beside, terminal};
@@ -67,6 +67,13 @@ fn read(folder: &RunFolder) -> Result<Record, Failure> {
         let text = format!(
             "{folder} contains a search: `tickgate capacity {folder}` renders it, `tickgate report {folder}/t-001` its first \
              trial"
+        );
+        return Err(Failure { exit: Exit::Environment, text });
+    }
+    if !folder.file(RECORD).exists() && folder.file(MATRIX).exists() {
+        let folder = folder.path().display();
+        let text = format!(
+            "{folder} contains a matrix: `tickgate matrix {folder}` renders it, `tickgate report {folder}/m-001` its first run"
         );
         return Err(Failure { exit: Exit::Environment, text });
     }

@@ -2,15 +2,15 @@
 
 /// Where a confirmed event is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Kept {
+pub(crate) enum Kept {
     Nowhere,
     Memory,
     PageCache,
     Disk,
 }
 
-/// The promise of an acknowledgement: on how many copies, and where on each.
-fn promise(durability: &str) -> Option<(u32, Kept)> {
+/// What an acknowledgement means: on how many copies the event is, and where on each; `None` if that is not known.
+pub(crate) fn acknowledged(durability: &str) -> Option<(u32, Kept)> {
     let (copies, kept) = match durability.strip_prefix("replicated ") {
         None => (1, durability),
         Some(replicated) => {
@@ -20,7 +20,7 @@ fn promise(durability: &str) -> Option<(u32, Kept)> {
     };
     let kept = match kept {
         kept if kept.starts_with("none") => Kept::Nowhere,
-        "memory" => Kept::Memory,
+        kept if kept.starts_with("memory") => Kept::Memory,
         "page cache" => Kept::PageCache,
         "fsync" => Kept::Disk,
         _ => return None,
@@ -32,7 +32,7 @@ fn promise(durability: &str) -> Option<(u32, Kept)> {
 /// is on more copies and the other in a safer place, or if one is not known.
 #[must_use]
 pub fn second_is_more_durable(first: &str, second: &str) -> Option<bool> {
-    let ((copies, kept), (other_copies, other_kept)) = (promise(first)?, promise(second)?);
+    let ((copies, kept), (other_copies, other_kept)) = (acknowledged(first)?, acknowledged(second)?);
     match (other_copies.cmp(&copies), other_kept.cmp(&kept)) {
         (copies, kept) if copies == kept => copies.is_ne().then_some(copies.is_gt()),
         (copies, kept) if kept.is_eq() => Some(copies.is_gt()),
@@ -58,6 +58,7 @@ mod tests {
             ("fsync", "replicated 2/3, page cache", None),
             ("replicated 2/3, memory", "page cache", None),
             ("memory", "memory", None),
+            ("memory (written to the file later)", "page cache", Some(true)),
             ("page cache (sync interval unknown)", "fsync", None),
             ("", "fsync", None),
             ("replicated many, fsync", "fsync", None),

@@ -39,6 +39,7 @@ pub(crate) use cost::priced;
 pub use cost::{Bill, Cost, Prices};
 pub use durability::second_is_more_durable;
 pub use early::{EARLY_PAIRS, settled, simulated_false_alarms};
+pub(crate) use durability::{Kept, acknowledged};
 pub(crate) use fairness::in_words;
 pub use faults::Struck;
 pub use groups::GroupResult;

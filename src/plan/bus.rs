@@ -11,6 +11,9 @@ use super::{Size, Span};
 pub struct Nats {
     /// Compression of the store.
     pub compression: Compression,
+    /// Whether an event is in the store's file before it is confirmed.
+    #[serde(default, skip_serializing_if = "Persist::is_default")]
+    pub persist: Persist,
     /// Send the event id as `Nats-Msg-Id`, so that the broker drops repeated ids.
     pub msg_id: bool,
     /// A delivery that is not acknowledged for this long is delivered again.
@@ -45,6 +48,7 @@ impl Default for Nats {
     fn default() -> Self {
         Self {
             compression: Compression::None,
+            persist: Persist::Default,
             msg_id: false,
             ack_wait: Span::seconds(30),
             max_ack_pending: 50_000,
@@ -66,6 +70,23 @@ pub enum Compression {
     None,
     /// The S2 algorithm.
     S2,
+}
+
+/// When the store writes events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Persist {
+    /// Before they are confirmed.
+    #[default]
+    Default,
+    /// Later, from memory.
+    Async,
+}
+
+impl Persist {
+    fn is_default(&self) -> bool {
+        *self == Self::Default
+    }
 }
 
 /// Which events wait for each other while events are sent again.

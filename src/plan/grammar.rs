@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 32] = [
+const FIGURES: [Metric; 35] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -69,6 +69,9 @@ const FIGURES: [Metric; 32] = [
     Metric::Resource(Resource::BrokerStore),
     Metric::Resource(Resource::HarnessMemory),
     Metric::Resource(Resource::HarnessCpu),
+    Metric::Resource(Resource::LatencyDrift),
+    Metric::Resource(Resource::BrokerMemoryDrift),
+    Metric::Resource(Resource::HarnessMemoryDrift),
     Metric::Unavailable(Unavailable::Time),
     Metric::Unavailable(Unavailable::Longest),
     Metric::Recovery(Recovery::Time),

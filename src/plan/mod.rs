@@ -17,7 +17,7 @@ mod replay;
 mod units;
 mod words;
 
-pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats, RetryOrder};
+pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats, Persist, RetryOrder};
 pub use cluster::{Cluster, Linking, Proxied};
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;

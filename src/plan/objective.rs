@@ -161,6 +161,20 @@ pub enum Resource {
     HarnessMemory,
     /// CPU of tickgate in cores, over the measure phase.
     HarnessCpu,
+    /// By which share the p99 of end-to-end latency rises over the measure phase, outside of faults.
+    LatencyDrift,
+    /// The same of the broker's resident memory.
+    BrokerMemoryDrift,
+    /// The same of tickgate's resident memory.
+    HarnessMemoryDrift,
+}
+
+impl Resource {
+    /// Is it a rise over the measure phase?
+    #[must_use]
+    pub const fn is_drift(self) -> bool {
+        matches!(self, Self::LatencyDrift | Self::BrokerMemoryDrift | Self::HarnessMemoryDrift)
+    }
 }
 
 /// Time without service, in slots of 10 ms of intended time: for publishing, or for a group.
@@ -272,6 +286,7 @@ impl Metric {
             Self::Count(Outcome::Replayed) | Self::Replay(ReplayFigure::Equal) => Kind::Share,
             Self::Count(_) => Kind::Count,
             Self::Resource(Resource::BrokerCpu | Resource::HarnessCpu) => Kind::Cores,
+            Self::Resource(drift) if drift.is_drift() => Kind::Share,
             Self::Resource(_) => Kind::Size,
         }
     }
@@ -366,6 +381,9 @@ impl fmt::Display for Metric {
                 Resource::BrokerStore => "broker.store",
                 Resource::HarnessMemory => "harness.memory",
                 Resource::HarnessCpu => "harness.cpu",
+                Resource::LatencyDrift => "drift.latency",
+                Resource::BrokerMemoryDrift => "drift.broker_memory",
+                Resource::HarnessMemoryDrift => "drift.harness_memory",
             }),
             Self::Unavailable(unavailable) => f.write_str(match unavailable {
                 Unavailable::Time => "unavailable.time",

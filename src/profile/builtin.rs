@@ -2,7 +2,7 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 12] = [
+const ALL: [(&str, &str); 13] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
@@ -15,11 +15,12 @@ const ALL: [(&str, &str); 12] = [
     ("durability", include_str!("../../profiles/durability.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
+    ("soak-faults", include_str!("../../profiles/soak-faults.toml")),
 ];
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 12] {
+pub fn names() -> [&'static str; 13] {
     ALL.map(|(name, _)| name)
 }
 

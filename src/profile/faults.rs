@@ -21,6 +21,8 @@ const MAX_FAULTS: usize = 20;
 const MAX_NAME: usize = 64;
 const HOUR: Span = Span::seconds(3600);
 const SETTLE: Span = Span::seconds(15);
+/// The word for repetitions that are spread over the measure phase.
+const EVEN: &str = "even";
 const NAME: &str = "1 to 64 letters, digits and `-`";
 
 /// The faults of a plan, in the order of their starts.
@@ -121,9 +123,9 @@ fn draft(table: &Table, at: At, reader: &mut Reader) -> Draft {
         expect: section.word("expect", Expect::Service),
     };
     shape(&mut section, &mut fault);
-    let (times, every) = repeated(&mut section, &fault);
+    let (times, every, even) = repeated(&mut section, &fault);
     let places = table.entries.iter().map(|entry| (entry.key.clone(), entry.node.at));
-    Draft { random: start.is_none(), times, every, at, places: places.collect(), fault }
+    Draft { random: start.is_none(), times, every, even, at, places: places.collect(), fault }
 }
 
 fn check_name(name: &str, section: &mut Section<'_>) {
@@ -279,8 +281,8 @@ fn shape(section: &mut Section<'_>, fault: &mut Fault) {
     }
 }
 
-/// How often it is repeated, and the time from one start to the next.
-fn repeated(section: &mut Section<'_>, fault: &Fault) -> (u32, Span) {
+/// How often it is repeated, the time from one start to the next, and whether that is the measure phase over the number of times.
+fn repeated(section: &mut Section<'_>, fault: &Fault) -> (u32, Span, bool) {
     let most = u32::try_from(MAX_FAULTS).unwrap_or(u32::MAX);
     let times = section.checked("times", 1, &format!("1 to {most}"), |n: &u32| (1..=most).contains(n));
     let least = Span { ns: fault.length.ns.saturating_add(fault.settle.ns) };
@@ -288,8 +290,11 @@ fn repeated(section: &mut Section<'_>, fault: &Fault) -> (u32, Span) {
         if times > 1 {
             section.missing("every", "the time from one start to the next", &format!("\"{least}\""));
         }
-        return (times, least);
+        return (times, least, false);
     };
+    if matches!(&entry.node.value, Value::Text(text) if text == EVEN) {
+        return (times, least, true);
+    }
     if times < 2 && section.reader.sound(&[&section.path("times")]) {
         section.wrong("every", entry.node.at, |path| {
             format!(
@@ -297,11 +302,11 @@ fn repeated(section: &mut Section<'_>, fault: &Fault) -> (u32, Span) {
             )
         });
     }
-    let expected = format!("at least {least}, `for` and `settle` together, and at most {HOUR}");
-    (
-        times,
-        section.checked("every", least, &expected, |every: &Span| (least..=HOUR.max(least)).contains(every)),
-    )
+    let expected =
+        format!("at least {least}, `for` and `settle` together, and at most {HOUR}, or \"{EVEN}\"");
+    let every =
+        section.checked("every", least, &expected, |every: &Span| (least..=HOUR.max(least)).contains(every));
+    (times, every, false)
 }
 
 /// The words that a node of the broker may have as a target.

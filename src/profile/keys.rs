@@ -63,6 +63,7 @@ pub(super) const BUS: &[&str] = &[
 ];
 pub(super) const NATS: &[&str] = &[
     "compression",
+    "persist",
     "msg_id",
     "ack_wait",
     "max_ack_pending",

@@ -17,6 +17,7 @@ mod groups;
 mod kafka;
 mod keys;
 mod load;
+pub mod matrix;
 mod nats;
 mod objectives;
 mod overrides;

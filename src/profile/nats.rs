@@ -1,7 +1,7 @@
 //! The combinations that a plan for NATS must not have.
 
 use super::section::Reader;
-use crate::plan::{AckMode, Compression, Delivery, Nats, Plan, Storage, Sync};
+use crate::plan::{AckMode, Compression, Delivery, Nats, Persist, Plan, Publish, Storage, Sync};
 
 /// Checks a plan for NATS across its keys; keys that are wrong by themselves are left out.
 pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
@@ -9,6 +9,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     times(plan, reader);
     retries(plan, reader);
     memory(plan, reader);
+    persist(plan, reader);
 }
 
 /// Settings that are allowed, but probably a mistake.
@@ -124,6 +125,25 @@ fn retries(plan: &Plan, reader: &mut Reader) {
             )
         });
     }
+}
+
+/// A store that writes later, where the server refuses that.
+fn persist(plan: &Plan, reader: &mut Reader) {
+    let bus = &plan.bus;
+    if bus.nats.persist == Persist::Default || !reader.sound(&["bus.nats.persist"]) {
+        return;
+    }
+    let why = if bus.replicas > 1 {
+        "the server has it for a single copy only; expected `replicas = 1`"
+    } else if bus.storage == Storage::Memory {
+        "a store in memory is never written; expected `storage = \"file\"`"
+    } else if bus.publish == Publish::Atomic {
+        "the server does not take atomic batches into such a store; expected another `publish`"
+    } else {
+        return;
+    };
+    let at = reader.at("bus.nats.persist");
+    reader.wrong(at, || format!("`persist = \"async\"`: {why}, or no `persist`"));
 }
 
 /// A store in memory that cannot do what is asked of it.

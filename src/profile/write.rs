@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use crate::compare::Prices;
-use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Plan, Replay, Topology};
+use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Persist, Plan, Replay, Topology};
 
 /// The profile of a plan, as TOML.
 #[must_use]
@@ -232,6 +232,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     let nats = &bus.nats;
     out.header("[bus.nats]");
     out.text("compression", &nats.compression);
+    if nats.persist != Persist::Default {
+        out.text("persist", &nats.persist);
+    }
     out.line("msg_id", &nats.msg_id);
     out.text("ack_wait", &nats.ack_wait);
     out.line("max_ack_pending", &nats.max_ack_pending);

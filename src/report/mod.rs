@@ -12,6 +12,7 @@ mod html;
 mod junit;
 pub(crate) mod labels;
 mod markdown;
+pub mod matrix;
 mod openmetrics;
 pub mod outside;
 pub mod progress;

@@ -21,6 +21,7 @@ pub(super) struct BrokerWatch {
     dead: Option<String>,
     /// Look for a full store in the logs of a broker that tickgate started.
     stores: Vec<StoreWatch>,
+    full: bool,
     stream_leader: Option<String>,
     /// The faults of the run.
     scene: Option<Scene>,
@@ -42,6 +43,7 @@ impl BrokerWatch {
             broker,
             dead: None,
             stores,
+            full: false,
             stream_leader: None,
             scene,
             silent: None,
@@ -54,6 +56,11 @@ impl BrokerWatch {
     /// Why the broker is dead or unusable.
     pub(super) fn death(&self) -> Option<&str> {
         self.dead.as_deref()
+    }
+
+    /// Is its store full? Then it takes no event any more, and may still be read.
+    pub(super) const fn is_full(&self) -> bool {
+        self.full
     }
 
     /// What the broker has refused the run for good.
@@ -130,6 +137,7 @@ impl BrokerWatch {
             "the broker's store is full: it said `{line}`; make room, or name another directory with --store"
         );
         log.ends_as(End::BrokerFailed, &why);
+        self.full = self.dead.is_none();
         self.dead.get_or_insert(why);
     }
 

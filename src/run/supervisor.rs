@@ -328,7 +328,7 @@ impl<'a, 'o, 'p> Supervisor<'a, 'o, 'p> {
             if let Some(reply) = self.broker.control.replies.try_iter().find(wanted) {
                 return Some(reply);
             }
-            if matches!(self.step(), Some(Stop::BrokerDied(_))) {
+            if matches!(self.step(), Some(Stop::BrokerDied(_))) && !self.broker.is_full() {
                 break;
             }
         }

@@ -39,6 +39,18 @@ pub fn trend(values: &[f64]) -> Option<Trend> {
     Some(Trend { tau: s / (n * (n - 1.0) / 2.0), p })
 }
 
+/// The slope of values at places, by Theil and Sen: the median of the slopes of all pairs (Sen, Journal of the American Statistical
+/// Association 1968). `None` where no two places differ.
+#[must_use]
+pub fn slope(points: &[(f64, f64)]) -> Option<f64> {
+    let mut slopes = Vec::new();
+    for (at, (x, y)) in points.iter().enumerate() {
+        let later = points[at + 1..].iter().filter(|(other, _)| (other - x).abs() > 0.0);
+        slopes.extend(later.map(|(other, value)| (value - y) / (other - x)));
+    }
+    super::median(&slopes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +64,16 @@ mod tests {
         let level = trend(&[2.0; 9]).unwrap();
         assert!(level.tau.abs() < 1e-12 && level.p >= 1.0);
         assert_eq!(trend(&[1.0, 2.0, 3.0]), None);
+    }
+
+    #[test]
+    fn a_slope_is_that_of_most_pairs() {
+        let line: Vec<(f64, f64)> = (0..9).map(f64::from).map(|x| (x, 3.0 + 2.0 * x)).collect();
+        assert!((slope(&line).unwrap() - 2.0).abs() < 1e-12);
+        // Two wild values of nine do not move it far.
+        let mut wild = line;
+        (wild[3].1, wild[7].1) = (900.0, -900.0);
+        assert!((slope(&wild).unwrap() - 2.0).abs() < 1e-9);
+        assert_eq!((slope(&[(1.0, 1.0)]), slope(&[(1.0, 1.0), (1.0, 2.0)])), (None, None));
     }
 }

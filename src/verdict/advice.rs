@@ -53,6 +53,9 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
             "see the refusals in record.json, the marks and the broker's log"
         }
         Metric::Count(_) => "see the group's ledger in record.json",
+        Metric::Resource(drift) if drift.is_drift() => {
+            "see the charts over time: a rise that goes on has no limit"
+        }
         Metric::Resource(_) => "see the resources in the timeline",
         Metric::Replay(figure) => of_replay(figure),
         Metric::Unavailable(_) | Metric::Recovery(_) => {
@@ -105,7 +108,10 @@ fn of_refusal(load: &Load) -> &'static str {
         "api-10077" if said.contains("messages") => {
             "the stream was full: raise its limit on messages, or lower the rate or the duration"
         }
-        "api-10077" | "api-10002" | "api-10023" | "api-10028" | "api-10047" => {
+        "api-10023" => {
+            "the server's store was full (`max_file_store`, `max_memory_store`): raise it, or lower the rate or the duration"
+        }
+        "api-10077" | "api-10002" | "api-10028" | "api-10047" => {
             "the store was full: raise the limits of stream, account or server, or lower the rate or the duration"
         }
         "api-10054" => "the events were larger than the stream allows: lower market.event_size",

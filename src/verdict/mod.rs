@@ -7,6 +7,7 @@ mod advice;
 pub mod claims;
 mod confidence;
 mod curtail;
+pub mod drift;
 mod explain;
 mod miss;
 mod observe;
@@ -222,6 +223,7 @@ const fn timed(metric: Metric) -> bool {
             | Metric::Count(Outcome::Backlog)
             | Metric::Unavailable(_)
             | Metric::Recovery(_)
+            | Metric::Resource(Resource::LatencyDrift)
     )
 }
 
@@ -317,6 +319,7 @@ fn no_data(record: &Record, objective: &Objective) -> Unfit {
             "use it with `bus.replicas` above 1, on a bus whose copies can be read one by one",
         ),
         metric if metric.of_the_audit() => return no_audit(record),
+        Metric::Resource(figure) if figure.is_drift() => drift::NO_DATA,
         Metric::Resource(Resource::BrokerCpu | Resource::BrokerMemory) if record.broker.unwatched() > 0 => (
             "not every server of the cluster is monitored",
             if record.broker.is_seen_by_system_account() {

@@ -8,7 +8,7 @@ use crate::plan::{
 };
 use crate::record::{Group, Latency, PhaseName, Record, Window};
 
-use super::{compare, number, replays, scopes};
+use super::{compare, drift, number, replays, scopes};
 
 /// The observation for an objective.
 pub(super) struct Observed {
@@ -400,5 +400,9 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
         Resource::BrokerStore => all.stored().map(|(bytes, _)| Value::Size(Size { bytes })),
         Resource::HarnessMemory => Some(Value::Size(Size { bytes: harness.peak_memory_bytes })),
         Resource::HarnessCpu => (!harness.cpu_unknown).then_some(Value::Cores(harness.cpu_cores)),
+        Resource::BrokerMemoryDrift if !seen => None,
+        Resource::LatencyDrift | Resource::BrokerMemoryDrift | Resource::HarnessMemoryDrift => {
+            Some(Value::Share(drift::of(record, resource)?.rise()))
+        }
     }
 }

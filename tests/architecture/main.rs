@@ -11,13 +11,13 @@ use std::{fs, io};
 use scan::{Source, bare, closing, tokens};
 
 /// The modules in their order: each names only those before it.
-const ORDER: [&str; 23] = [
+const ORDER: [&str; 24] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "capacity", "baseline", "report", "lint", "host", "archive", "bus", "profile", "broker", "run",
-    "session", "selftest", "cli",
+    "capacity", "baseline", "matrix", "report", "lint", "host", "archive", "bus", "profile", "broker",
+    "run", "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
-const PURE: usize = 14;
+const PURE: usize = 15;
 /// What pure modules never name: the outside world, and its clocks.
 const IMPURE: [&str; 18] = [
     "tokio",
@@ -241,7 +241,7 @@ fn circle(folder: &str, sources: &[(String, String)]) -> Option<Vec<String>> {
 }
 
 /// Where a product is named outside its own files, and why. The rest of the code knows products by their rows.
-const NAMING: [(&str, &str); 34] = [
+const NAMING: [(&str, &str); 35] = [
     ("src/plan/product/mod.rs", "the rows of the products, for those who plan and compare"),
     ("src/session/product.rs", "the rows of the products, for those who run"),
     ("src/session/mod.rs", "their modules"),
@@ -261,6 +261,7 @@ const NAMING: [(&str, &str); 34] = [
     ("src/profile/write.rs", "writes their tables"),
     ("src/profile/check.rs", "the rows of their checks"),
     ("src/profile/comparison.rs", "the name of a shipped comparison"),
+    ("src/profile/matrix.rs", "the names of shipped matrices"),
     ("src/lint/", "it lints the configuration of a NATS server"),
     ("src/session/lint.rs", "asks NATS servers what a lint needs"),
     ("src/cli/lint.rs", "lints the configuration of a NATS server"),

@@ -8,7 +8,7 @@ use crate::support;
 use crate::support::program::{GATE, Place};
 
 /// The profiles that are built in.
-const SHIPPED: [&str; 12] = [
+const SHIPPED: [&str; 13] = [
     "quick",
     "adr-002",
     "ci-gate",
@@ -20,6 +20,7 @@ const SHIPPED: [&str; 12] = [
     "replay",
     "durability",
     "soak",
+    "soak-faults",
     "market-open",
 ];
 

@@ -14,6 +14,7 @@ mod interval_log;
 mod known_answers;
 mod laws;
 mod market_schema;
+mod matrix;
 mod own_broker;
 mod reasons;
 mod record_schema;

@@ -37,6 +37,13 @@ impl Probe for NatsProbe {
         self.monitor.healthy().is_ok()
     }
 
+    fn trouble(&self) -> Option<String> {
+        self.monitor.healthy().err().map(|error| match error {
+            BrokerError::Monitor { problem, .. } => problem,
+            error => error.to_string(),
+        })
+    }
+
     fn version(&self) -> Result<String, BrokerError> {
         self.monitor.varz().map(|varz| varz.version)
     }

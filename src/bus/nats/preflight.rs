@@ -8,7 +8,7 @@ use async_nats::jetstream::{Context, ErrorCode};
 use super::target::{Target, environment};
 use crate::bus::{BusError, BusFacts};
 use crate::num::{self, show};
-use crate::plan::{AckMode, Compression, Delivery, Plan, Publish, Size, Storage};
+use crate::plan::{AckMode, Compression, Delivery, Persist, Plan, Publish, Size, Storage};
 
 /// Oldest server with several filters per consumer, metadata and subject transforms.
 const OLDEST: (u64, u64) = (2, 10);
@@ -237,6 +237,9 @@ pub(super) fn facts(
     set("storage", if bus.storage == Storage::Memory { "memory" } else { "file" }.to_owned());
     set("replicas", bus.replicas.to_string());
     set("compression", if bus.nats.compression == Compression::S2 { "s2" } else { "none" }.to_owned());
+    if bus.nats.persist == Persist::Async {
+        set("persist_mode", "async".to_owned());
+    }
     set("discard", "new".to_owned());
     let publish = match bus.publish {
         Publish::Async => "async".to_owned(),
@@ -261,6 +264,7 @@ pub(super) fn facts(
 fn durability(plan: &Plan, sync_always: Option<bool>) -> String {
     let kept = match (plan.bus.storage, sync_always) {
         (Storage::Memory, _) => "memory",
+        (Storage::File, _) if plan.bus.nats.persist == Persist::Async => "memory (written to the file later)",
         (Storage::File, Some(true)) => "fsync",
         (Storage::File, Some(false)) => "page cache",
         (Storage::File, None) => "page cache (sync interval unknown)",

@@ -10,7 +10,8 @@ use async_nats::jetstream::consumer::pull;
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PriorityPolicy};
 use async_nats::jetstream::context::{CreateStreamErrorKind, GetStreamByNameErrorKind, GetStreamErrorKind};
 use async_nats::jetstream::stream::{
-    Compression as NatsCompression, Config, ConsumerErrorKind, DiscardPolicy, StorageType, SubjectTransform,
+    Compression as NatsCompression, Config, ConsumerErrorKind, DiscardPolicy, PersistenceMode, StorageType,
+    SubjectTransform,
 };
 use async_nats::jetstream::{Context, ErrorCode};
 
@@ -22,7 +23,7 @@ use super::target::environment;
 use crate::bus::BusError;
 use crate::bus::leftover::is_run_id;
 use crate::num;
-use crate::plan::{AckMode, Bus, Compression, Delivery, Nats, Plan, Publish, Span, Storage};
+use crate::plan::{AckMode, Bus, Compression, Delivery, Nats, Persist, Plan, Publish, Span, Storage};
 use crate::topology::{Naming, own_name};
 
 /// Name of the only priority group of a pinned consumer without a model.
@@ -233,6 +234,7 @@ pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
             Compression::None => NatsCompression::None,
             Compression::S2 => NatsCompression::S2,
         }),
+        persist_mode: (bus.nats.persist == Persist::Async).then_some(PersistenceMode::Async),
         discard: DiscardPolicy::New,
         max_bytes: if bus.max_bytes.bytes == 0 {
             -1

@@ -19,6 +19,8 @@ pub(super) struct Draft {
     pub(super) times: u32,
     /// From one start to the next.
     pub(super) every: Span,
+    /// Is that the measure phase over the number of repetitions?
+    pub(super) even: bool,
     /// The place of the table, and of each key in it.
     pub(super) at: At,
     pub(super) places: Vec<(String, At)>,
@@ -64,7 +66,8 @@ impl Draft {
 
 /// Gives every fault its start, and sorts them by it.
 pub(super) fn starts(drafts: Vec<Draft>, duration: Span, seed: u64, reader: &mut Reader) -> Vec<Fault> {
-    let (random, fixed): (Vec<Draft>, Vec<Draft>) = drafts.into_iter().partition(|draft| draft.random);
+    let drafts = drafts.into_iter().filter_map(|draft| evenly(draft, duration, reader));
+    let (random, fixed): (Vec<Draft>, Vec<Draft>) = drafts.partition(|draft| draft.random);
     let mut faults: Vec<Fault> = Vec::new();
     for draft in fixed {
         let start = draft.fault.at.ns;
@@ -90,6 +93,29 @@ pub(super) fn starts(drafts: Vec<Draft>, duration: Span, seed: u64, reader: &mut
     }
     faults.sort_by_key(|fault| fault.at);
     faults
+}
+
+/// The draft with its repetitions spread over the measure phase, if it asks for that.
+fn evenly(draft: Draft, duration: Span, reader: &mut Reader) -> Option<Draft> {
+    if !draft.even {
+        return Some(draft);
+    }
+    // Whole milliseconds, as every time of a plan.
+    let every = Span { ns: duration.ns / u64::from(draft.times.max(1)) / GRAIN * GRAIN };
+    let takes = Span { ns: draft.fault.length.ns.saturating_add(draft.fault.settle.ns) };
+    if every >= takes {
+        return Some(Draft { every, ..draft });
+    }
+    let path = format!("faults.{}", draft.fault.name);
+    let at = reader.at(&format!("{path}.every"));
+    reader.wrong_key(&path, at, || {
+        format!(
+            "`{}` has {every} for each of {} times in {duration}, and takes {takes} until it is settled; expected fewer `times`, or a \
+             longer `load.duration`",
+            draft.fault.name, draft.times
+        )
+    });
+    None
 }
 
 /// A start at which a stretch of `length` fits between the faults, all alike likely; `None` if there is none.

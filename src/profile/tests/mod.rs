@@ -259,6 +259,7 @@ fn every_legal_key_is_written() {
                 &format!("load.arrival={arrival}"),
                 table,
                 "bus.nats.like=S",
+                "bus.nats.persist=async",
                 "bus.nats.attach=S",
                 "bus.kafka.like=a.b",
                 "bus.kafka.attach=a.b",

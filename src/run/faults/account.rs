@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::num;
 use crate::plan::{self, Ns};
 use crate::record::{Fault, Faults, Injection, Led, Mark, NodeState, StartedNode};
+use crate::report::show::plain;
 
 /// How far off its plan a fault or its undo may be.
 const OFF_NS: Ns = 250_000_000;
@@ -145,6 +146,12 @@ impl Book {
         {
             node.versions.push((now, version.to_owned()));
         }
+    }
+
+    /// Records what a node says of its trouble.
+    pub(super) fn trouble(&mut self, now: Ns, who: &str, trouble: &str) {
+        let detail = format!("{who} reports: {}", plain(trouble));
+        self.marks.push(Mark { at_ns: now, kind: "node-trouble".into(), detail });
     }
 
     /// Records that a node is to become healthy again.

@@ -272,6 +272,10 @@ impl Injector {
             }
             std::thread::sleep(AGAIN);
         }
+        let Stage { roles, clock, account, .. } = &*self.stage;
+        for (node, trouble) in roles.troubles(&self.nodes, ANSWER) {
+            account.with(|book| book.trouble(clock.now(), self.named(node), &trouble));
+        }
         Ok(())
     }
 

@@ -92,6 +92,12 @@ impl Roles {
         answers.into_iter().filter_map(|(node, healthy)| healthy.then_some(node)).collect()
     }
 
+    /// Asks these nodes why they are not healthy.
+    pub(super) fn troubles(&self, nodes: &[usize], within: Duration) -> Vec<(usize, String)> {
+        let answers = self.ask(nodes, within, |probe| Ok(probe.trouble()));
+        answers.into_iter().filter_map(|(node, trouble)| Some((node, trouble?))).collect()
+    }
+
     /// Asks these nodes for the versions of their servers.
     pub(super) fn versions(&self, nodes: &[usize], within: Duration) -> Vec<(usize, String)> {
         self.ask(nodes, within, |probe| probe.version())
