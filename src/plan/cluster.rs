@@ -145,6 +145,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         };
         plan.cluster = Cluster { nodes: 3, links: Linking::Auto };

@@ -2,7 +2,7 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 10] = [
+const ALL: [(&str, &str); 11] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
@@ -11,13 +11,14 @@ const ALL: [(&str, &str); 10] = [
     ("rolling-restart", include_str!("../../profiles/rolling-restart.toml")),
     ("partition", include_str!("../../profiles/partition.toml")),
     ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
+    ("dead-letter", include_str!("../../profiles/dead-letter.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
 ];
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 10] {
+pub fn names() -> [&'static str; 11] {
     ALL.map(|(name, _)| name)
 }
 

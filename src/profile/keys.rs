@@ -65,6 +65,8 @@ pub(super) const NATS: &[&str] = &[
     "msg_id",
     "ack_wait",
     "max_ack_pending",
+    "max_deliver",
+    "dead_letter",
     "pull_batch",
     "ack_linger",
     "batch",
@@ -88,7 +90,7 @@ pub(super) const KAFKA: &[&str] = &[
 
 pub(super) const FAULT: &[&str] = &[
     "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
-    "jitter", "rate", "expect",
+    "jitter", "rate", "share", "expect",
 ];
 pub(super) const CLUSTER: &[&str] = &["nodes", "links"];
 pub(super) const PRICES: &[&str] = &["currency", "core", "gib_memory", "gb_disk", "retention"];

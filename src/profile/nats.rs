@@ -1,5 +1,7 @@
 //! The combinations that a plan for NATS must not have.
 
+mod dead_letters;
+
 use super::section::Reader;
 use crate::plan::{AckMode, Compression, Delivery, Nats, Plan, Storage, Sync};
 
@@ -9,6 +11,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     times(plan, reader);
     retries(plan, reader);
     memory(plan, reader);
+    dead_letters::check(plan, reader);
 }
 
 /// Settings that are allowed, but probably a mistake.

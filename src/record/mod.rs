@@ -4,6 +4,7 @@
 //! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials, and no wall-clock
 //! times except the run's start and end, and the starts of watched nodes.
 
+mod dead_letters;
 mod fault;
 mod figures;
 mod injected;
@@ -14,6 +15,7 @@ mod replica;
 mod step;
 mod timeline;
 
+pub use dead_letters::DeadLetters;
 pub use fault::{
     Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, Recovered,
     ScopeFigures, StartedNode,

@@ -9,7 +9,7 @@ use super::chart::{self, Chart};
 use super::reasons::{self, Reason};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, command, faults, rates, show, style, words};
+use super::{Beside, command, dead_letters, faults, rates, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -41,6 +41,8 @@ struct Page<'a> {
     faults: Table,
     faults_note: String,
     scopes: Table,
+    dead_letters: Table,
+    dead_letters_note: &'static str,
     flows: Vec<Flow>,
     ledger_notes: Vec<String>,
     ledger: Table,
@@ -129,6 +131,8 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         faults: faults::faults(record),
         faults_note: faults::note(record),
         scopes: faults::scopes(record),
+        dead_letters: dead_letters::dead_letters(record),
+        dead_letters_note: dead_letters::NOTE,
         flows: sections::flows(record),
         ledger_notes: sections::ledger_notes(record),
         ledger: sections::ledger(record),

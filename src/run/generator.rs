@@ -17,6 +17,7 @@ use crate::verdict::limits;
 
 use super::by_fault::{AroundFaults, SentAround};
 use super::by_step::{BySteps, Sent, parts_of};
+use super::poison::{Drawing, Drawn};
 use super::receiver::WINDOW;
 use super::shared::Calendar;
 
@@ -104,6 +105,8 @@ pub(super) struct Generated {
     pub(super) unsent_own: u64,
     /// The same for the measure phase, by topic.
     pub(super) measured_unsent_own: Vec<u64>,
+    /// Events that are poison for a group.
+    pub(super) drawn: Vec<Drawn>,
 }
 
 impl Generated {
@@ -166,6 +169,7 @@ pub(super) struct Generator<P> {
     payload: Vec<u8>,
     answers: Vec<Ack>,
     parts: OfferedParts,
+    poison: Drawing,
     done: Generated,
     interval: GeneratorReport,
 }
@@ -198,6 +202,7 @@ impl<P: Publisher> Generator<P> {
             payload: Vec::with_capacity(2048),
             answers: Vec::with_capacity(1024),
             parts: OfferedParts::new(&plan.load),
+            poison: Drawing::of(plan),
             done: Generated {
                 ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
@@ -224,6 +229,7 @@ impl<P: Publisher> Generator<P> {
                 window_full_ns: 0,
                 unsent_own: 0,
                 measured_unsent_own: vec![0; topics],
+                drawn: Vec::new(),
             },
             interval: fresh(0),
         }
@@ -286,6 +292,7 @@ impl<P: Publisher> Generator<P> {
         if measured {
             let since_start = intended - self.calendar.measure_start;
             self.done.due(topic, since_start);
+            self.poison.look(since_start, (topic, symbol), (key, sequence), &mut self.done.drawn);
             self.done.finished_late_ns = sent.saturating_sub(intended);
             self.done.lateness.sent(intended, sent.saturating_sub(intended));
             self.parts.fired(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));

@@ -1,6 +1,7 @@
 //! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
 mod cluster;
+mod poison;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -74,6 +75,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_retry(&mut dice, &mut plan);
     draw_availability(&mut dice, &mut plan);
     cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
+    poison::draw(&mut dice, &mut plan);
     (plan, scenario)
 }
 
@@ -158,6 +160,7 @@ pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
         delay: None,
         jitter: None,
         rate: None,
+        poison: None,
         expect: plan::Expect::Outage,
     }
 }

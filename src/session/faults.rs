@@ -87,7 +87,7 @@ mod tests {
     use crate::selftest::swarm::base;
     use crate::session::{Asked, Choice};
 
-    const ALL: [Action; 12] = [
+    const ALL: [Action; 13] = [
         Action::Kill,
         Action::Stop,
         Action::Restart,
@@ -100,6 +100,7 @@ mod tests {
         Action::WriteError,
         Action::CrashMember,
         Action::RestartGroup,
+        Action::Poison,
     ];
 
     fn fault(action: Action, target: Target) -> Fault {
@@ -116,6 +117,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         }
     }
@@ -140,7 +142,7 @@ mod tests {
         let processes = ALL.to_vec();
         assert_eq!(possible("local", BusKind::Nats), processes);
         let members = [Action::CrashMember, Action::RestartGroup];
-        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup];
+        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup, Action::Poison];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);

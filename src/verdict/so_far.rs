@@ -159,6 +159,9 @@ impl SoFar {
             | Outcome::Replayed
             | Outcome::StoredLate
             | Outcome::Diverged
+            | Outcome::DeadLetterMissing
+            | Outcome::DeadLetterDuplicate
+            | Outcome::DeadLetterUnexpected
             | Outcome::Extent => None,
         }
     }

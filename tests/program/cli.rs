@@ -8,7 +8,7 @@ use crate::support;
 use crate::support::program::{GATE, Place};
 
 /// The profiles that are built in.
-const SHIPPED: [&str; 10] = [
+const SHIPPED: [&str; 11] = [
     "quick",
     "adr-002",
     "ci-gate",
@@ -17,6 +17,7 @@ const SHIPPED: [&str; 10] = [
     "rolling-restart",
     "partition",
     "rolling-upgrade",
+    "dead-letter",
     "soak",
     "market-open",
 ];

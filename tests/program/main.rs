@@ -8,6 +8,7 @@ mod capacity;
 mod ci_docs;
 mod cli;
 mod compare_command;
+mod dead_letters;
 mod example;
 mod gate;
 mod image;

@@ -9,6 +9,7 @@ mod codes;
 mod conn;
 mod context;
 mod copies;
+mod dead_letters;
 mod denial;
 mod dial;
 mod disk;
@@ -47,6 +48,7 @@ pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 use self::attach::Attached;
 use self::audit::Audit;
 use self::copies::Readers;
+use self::dead_letters::Mover;
 use self::denial::Terms;
 use self::dial::Dialer;
 use self::intake::{Beat, Intake, Mode, Push, Source};
@@ -113,6 +115,9 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
+    /// How the mover of dead letters connects, where the plan has some; and the mover, once it works.
+    to_move: Option<(Target, Terms)>,
+    mover: Option<Mover>,
     /// The readers of the stream's copies, during an audit of several.
     readers: Option<Readers>,
     /// Store directories of the servers that tickgate started.
@@ -160,6 +165,8 @@ impl NatsBus {
             control,
             jetstream,
             api,
+            to_move: plan.dead_letters().then(|| (target.clone(), terms.clone())),
+            mover: None,
             dialer: Arc::new(Dialer::new(target)?.on(terms)),
             plan,
             run: setup.run_id.to_owned(),
@@ -311,6 +318,8 @@ impl NatsBus {
     }
 
     async fn sample(&self) -> Result<BusSample, String> {
+        // Before the groups' figures, so that a dead letter that has been moved is among what a group is owed.
+        let dead_letters = self.moved().await?;
         let stream = self.jetstream.get_stream(self.stream()).await.map_err(|error| error.to_string())?;
         let state = &stream.cached_info().state;
         let groups = self.plan.groups.len();
@@ -326,6 +335,7 @@ impl NatsBus {
             ack_pending: vec![0; groups],
             owed: Vec::new(),
             leader: stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()),
+            dead_letters,
         };
         for (group, (pending, ack_pending)) in
             sample.pending.iter_mut().zip(&mut sample.ack_pending).enumerate()
@@ -398,7 +408,8 @@ impl Bus for NatsBus {
     fn provision(&mut self) -> Result<(), BusError> {
         let (jetstream, run, plan, layout) = (&self.jetstream, &self.run, &self.plan, &self.layout);
         let Some(model) = &self.model else {
-            return self.run(provision::provision(jetstream, run, plan, layout, &self.api));
+            self.run(provision::provision(jetstream, run, plan, layout, &self.api))?;
+            return self.move_dead_letters();
         };
         if let Some(mut attached) = self.attached.clone() {
             let made = self.run(attach::provision(jetstream, run, plan, layout, model, &mut attached))?;
@@ -525,12 +536,18 @@ impl Bus for NatsBus {
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {
+        if let Some(mut mover) = self.mover.take() {
+            mover.end();
+        }
         if self.keep {
             return Ok(());
         }
         match &self.attached {
             Some(attached) => self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream)),
-            None => self.run(provision::teardown(&self.jetstream, &self.run)),
+            None => {
+                let done = self.run(provision::teardown(&self.jetstream, &self.run));
+                self.remove_advisories().and(done)
+            }
         }
     }
 }
