@@ -27,7 +27,7 @@ pub use replay::{ReplaySink, Replayer, Replaying, Start};
 
 use crate::host::sleep::Sleeper;
 use crate::num;
-use crate::plan::{Group, Ns};
+use crate::plan::{Group, Ns, Refuse};
 use crate::record::Made;
 
 /// One event on its way to the bus.
@@ -157,6 +157,15 @@ pub struct Delivery<'a> {
     pub attempt: u32,
 }
 
+/// What a member does with an event that it has received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handled {
+    /// It has processed the event, and acknowledges it as the plan specifies.
+    Processed,
+    /// It cannot process the event.
+    Refused(Refuse),
+}
+
 /// An incident on a connection or a broker that belongs in the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
@@ -257,6 +266,21 @@ pub trait Member: Send {
     /// When this member can never receive again.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError>;
 
+    /// Like [`Self::receive`], where events may be refused: `sink` says what becomes of each. A driver without a way to refuse
+    /// acknowledges all.
+    ///
+    /// # Errors
+    /// When this member can never receive again.
+    fn receive_or_refuse(
+        &mut self,
+        wait: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>) -> Handled,
+    ) -> Result<usize, BusError> {
+        self.receive(wait, &mut |delivery| {
+            sink(delivery);
+        })
+    }
+
     /// Pauses reception until [`Self::receive`] is called again: a driver that prefetches stops doing so.
     fn hold(&mut self) {}
 
@@ -267,6 +291,16 @@ pub trait Member: Send {
         Self: Sized,
     {
         let _ = sink;
+    }
+
+    /// Like [`Self::leave`], where events may be refused.
+    fn leave_or_refuse(self, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled)
+    where
+        Self: Sized,
+    {
+        self.leave(&mut |delivery| {
+            sink(delivery);
+        });
     }
 
     /// Ends the member as a crash of its process does: its connection is closed without a word, and acknowledgements that wait
@@ -318,6 +352,8 @@ pub struct BusSample {
     pub leader: Option<String>,
     /// What of the run's store the broker no longer knows after a loss of power, if it is so.
     pub gone: Option<String>,
+    /// How far the dead letters of the run are; `None` where the bus moves none.
+    pub dead_letters: Option<Moved>,
 }
 
 impl BusSample {
@@ -333,6 +369,15 @@ impl BusSample {
             ..Self::default()
         }
     }
+}
+
+/// How far the dead letters of a run are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Moved {
+    /// Events that groups have given up and that have no dead letter yet.
+    pub waiting: u64,
+    /// Events with a dead letter that the broker has confirmed.
+    pub moved: u64,
 }
 
 /// The copies of a run's store, where several servers keep one each.

@@ -5,6 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{Size, Span};
 
+/// Deliveries of an event without a limit.
+const UNLIMITED: i64 = -1;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+const fn is_unlimited(most: &i64) -> bool {
+    *most == UNLIMITED
+}
+
 /// What only NATS is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -20,6 +28,12 @@ pub struct Nats {
     pub ack_wait: Span,
     /// Maximum deliveries without acknowledgement, for each group.
     pub max_ack_pending: u32,
+    /// How often an event is delivered at most; -1 for no limit.
+    #[serde(skip_serializing_if = "is_unlimited")]
+    pub max_deliver: i64,
+    /// Copy each event that a group has given up to the topic `GROUP.dlq`.
+    #[serde(skip_serializing_if = "is_false")]
+    pub dead_letter: bool,
     /// Messages asked for at once by a pulling member.
     pub pull_batch: u32,
     /// How long acknowledgements of deliveries may wait to be written together; 0 writes each by itself.
@@ -42,6 +56,12 @@ impl Nats {
     pub const fn remembers(retry: Span) -> Span {
         Span { ns: retry.ns.saturating_add(Span::seconds(30).ns) }
     }
+
+    /// How often an event is delivered at most; `None` without a limit.
+    #[must_use]
+    pub fn most_deliveries(&self) -> Option<u64> {
+        u64::try_from(self.max_deliver).ok().filter(|&most| most > 0)
+    }
 }
 
 impl Default for Nats {
@@ -52,6 +72,8 @@ impl Default for Nats {
             msg_id: false,
             ack_wait: Span::seconds(30),
             max_ack_pending: 50_000,
+            max_deliver: UNLIMITED,
+            dead_letter: false,
             pull_batch: 1_000,
             ack_linger: Span::millis(1),
             batch: 100,

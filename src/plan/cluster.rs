@@ -148,6 +148,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         };
         plan.cluster = Cluster { nodes: 3, ..Cluster::default() };

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Ns, Plan, Rate, Span};
+use super::{Ns, Plan, Poison, Rate, Span};
 
 /// A fault that the run injects, and undoes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -47,6 +47,9 @@ pub struct Fault {
     /// Rate of a slow link, bytes a second.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<Rate>,
+    /// The events that a group refuses, for `poison`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub poison: Option<Poison>,
     /// What the fault is expected to do to the bus as a whole.
     #[serde(default, skip_serializing_if = "Expect::is_service")]
     pub expect: Expect,
@@ -82,6 +85,8 @@ pub enum Action {
     CrashMember,
     /// Restarts all members of a group.
     RestartGroup,
+    /// Makes events that a group cannot process.
+    Poison,
 }
 
 /// Whom a fault hits; a role is resolved when the fault begins.
@@ -200,6 +205,12 @@ impl Action {
     #[must_use]
     pub const fn is_of_members(self) -> bool {
         matches!(self, Self::CrashMember | Self::RestartGroup)
+    }
+
+    /// Returns whether it acts on events, and leaves the bus and its clients as they are.
+    #[must_use]
+    pub const fn is_of_events(self) -> bool {
+        matches!(self, Self::Poison)
     }
 }
 
@@ -458,6 +469,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         }
     }

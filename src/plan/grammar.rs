@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 35] = [
+const FIGURES: [Metric; 38] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -63,6 +63,9 @@ const FIGURES: [Metric; 35] = [
     Metric::Count(Outcome::StoredLate),
     Metric::Count(Outcome::Replayed),
     Metric::Count(Outcome::Diverged),
+    Metric::Count(Outcome::DeadLetterMissing),
+    Metric::Count(Outcome::DeadLetterDuplicate),
+    Metric::Count(Outcome::DeadLetterUnexpected),
     Metric::Count(Outcome::Backlog),
     Metric::Resource(Resource::BrokerMemory),
     Metric::Resource(Resource::BrokerCpu),

@@ -11,6 +11,7 @@ mod keys;
 mod objective;
 mod payload;
 mod power;
+mod poison;
 mod product;
 mod quorum;
 mod replay;
@@ -26,11 +27,12 @@ pub use objective::{
     Unavailable, Value,
 };
 pub use payload::{Content, Draw, Lines, Padding, Payload};
+pub use poison::{Poison, PoisonEvents, Refuse};
 pub use power::Writeback;
 pub use product::{BusKind, Product, Pushed, Words};
 pub use quorum::Quorum;
 pub use replay::{Begin, Origin, Replay, Speed};
-pub use units::{Rate, Size, Span, UnitError};
+pub use units::{Rate, Share, Size, Span, UnitError};
 pub use words::Choice;
 pub(crate) use words::choices;
 
@@ -414,6 +416,12 @@ impl Bus {
         if self.kind == BusKind::Nats { nats } else { kafka.filter(|_| self.kind == BusKind::Kafka) }
     }
 
+    /// How often an event is delivered to a group at most; `None` without a limit.
+    #[must_use]
+    pub fn most_deliveries(&self) -> Option<u64> {
+        self.nats.most_deliveries()
+    }
+
     /// The number of events of the given size that fit, at least one.
     #[must_use]
     pub fn fitting(&self, event_bytes: u64) -> u64 {
@@ -480,6 +488,12 @@ impl Plan {
     #[must_use]
     pub const fn keys(&self) -> Keys {
         Keys::new(self.topology.topics.len(), self.market.symbols)
+    }
+
+    /// Are events that a group has given up copied to topics of their own?
+    #[must_use]
+    pub fn dead_letters(&self) -> bool {
+        self.bus.nats.dead_letter && self.bus.kind.product().faults.contains(&Action::Poison)
     }
 
     /// Returns what to change to make the largest events smaller, for a hint.

@@ -146,6 +146,12 @@ pub enum Outcome {
     StoredLate,
     /// Positions at which the copies of the store differ.
     Diverged,
+    /// Poison events of a group without a dead letter in the store.
+    DeadLetterMissing,
+    /// Dead letters beyond the first of an event that a group has given up.
+    DeadLetterDuplicate,
+    /// Dead letters of events that were not poison for the group.
+    DeadLetterUnexpected,
 }
 
 /// A figure of the machine.
@@ -302,6 +308,20 @@ impl Metric {
                     | Outcome::NotDelivered
                     | Outcome::StoredLate
                     | Outcome::Diverged
+                    | Outcome::DeadLetterMissing
+                    | Outcome::DeadLetterDuplicate
+                    | Outcome::DeadLetterUnexpected
+            )
+        )
+    }
+
+    /// Does it count dead letters?
+    #[must_use]
+    pub const fn of_dead_letters(self) -> bool {
+        matches!(
+            self,
+            Self::Count(
+                Outcome::DeadLetterMissing | Outcome::DeadLetterDuplicate | Outcome::DeadLetterUnexpected
             )
         )
     }
@@ -372,6 +392,9 @@ impl fmt::Display for Metric {
                 Outcome::Extent => "ordering.extent",
                 Outcome::StoredLate => "ordering.stored",
                 Outcome::Diverged => "diverged",
+                Outcome::DeadLetterMissing => "dead_letter.missing",
+                Outcome::DeadLetterDuplicate => "dead_letter.duplicate",
+                Outcome::DeadLetterUnexpected => "dead_letter.unexpected",
                 Outcome::Replayed => "replay.complete",
                 Outcome::Backlog => "backlog.max",
             }),

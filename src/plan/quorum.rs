@@ -29,7 +29,9 @@ impl Fault {
             }
             Action::RollingRestart | Action::RollingUpgrade => Target::Any.quorum(nodes, plan.bus.replicas),
             Action::Partition => Quorum::Unsure,
-            Action::Slow | Action::StepDown | Action::CrashMember | Action::RestartGroup => Quorum::Kept,
+            Action::Slow | Action::StepDown | Action::CrashMember | Action::RestartGroup | Action::Poison => {
+                Quorum::Kept
+            }
         }
     }
 }

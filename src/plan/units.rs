@@ -252,6 +252,36 @@ impl fmt::Display for Size {
     }
 }
 
+/// A share of a whole.
+#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
+pub struct Share {
+    /// 0 to 1.
+    pub of_one: f64,
+}
+
+impl FromStr for Share {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let wrong = || UnitError { found: text.to_owned(), expected: "a share such as \"0.1%\" or \"50%\"" };
+        let (number, unit) = split(text).ok_or_else(wrong)?;
+        if unit != "%" || !(0.0..=100.0).contains(&number) {
+            return Err(wrong());
+        }
+        // Six decimals, as many as are written.
+        Ok(Self { of_one: (number * 1e6).round() / 1e8 })
+    }
+}
+
+impl fmt::Display for Share {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let percent = format!("{:.6}", self.of_one * 100.0);
+        write!(f, "{}%", percent.trim_end_matches('0').trim_end_matches('.'))
+    }
+}
+
+text_form!(Share, "a share of a whole", r"^[0-9._]+%$");
+
 text_form!(Size, "an amount of bytes", r"^[0-9._]+([kKMGT]i?)?B$");
 
 #[cfg(test)]
@@ -278,6 +308,9 @@ mod tests {
         }
         for bad in ["", "10", "-3s", "3 parsecs", "99999999999d"] {
             assert!(bad.parse::<Span>().is_err(), "{bad}");
+        }
+        for bad in ["", "10", "101%", "-1%", "NaN%", "1 %%"] {
+            assert!(bad.parse::<Share>().is_err(), "{bad}");
         }
         for bad in ["", "10", "-3B", "1GiX"] {
             assert!(bad.parse::<Size>().is_err(), "{bad}");
@@ -307,8 +340,14 @@ mod tests {
         }
 
         #[test]
+        fn shares_print_so_that_they_parse_back(millionths in 0_u32..=100_000_000) {
+            let share: Share = format!("{}%", f64::from(millionths) / 1e6).parse().expect("a share");
+            prop_assert_eq!(share.to_string().parse::<Share>(), Ok(share));
+        }
+
+        #[test]
         fn no_text_panics(text in "\\PC*") {
-            let _ = (text.parse::<Rate>(), text.parse::<Span>(), text.parse::<Size>());
+            let _ = (text.parse::<Rate>(), text.parse::<Span>(), text.parse::<Size>(), text.parse::<Share>());
         }
     }
 }

@@ -54,9 +54,10 @@ choices! {
     super::Acks: All, Leader, None;
     super::BatchCompression: None, Gzip, Snappy, Lz4;
     super::Action: Kill, Stop, Restart, LameDuck, RollingRestart, RollingUpgrade, StepDown, Partition, Slow, WriteError, PowerLoss,
-        CrashMember, RestartGroup;
+        CrashMember, RestartGroup, Poison;
     super::Cut: Cut, Hole;
     super::Way: Both, To, From;
+    super::Refuse: Nak, Silent, Term;
     super::Expect: Service, Outage;
     super::Linking: Auto, Direct, Proxied;
     super::Speed: Max, Original;

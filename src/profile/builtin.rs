@@ -2,7 +2,7 @@
 
 use super::{Source, read};
 
-const ALL: [(&str, &str); 13] = [
+const ALL: [(&str, &str); 14] = [
     ("quick", include_str!("../../profiles/quick.toml")),
     ("adr-002", include_str!("../../profiles/adr-002.toml")),
     ("ci-gate", include_str!("../../profiles/ci-gate.toml")),
@@ -13,6 +13,7 @@ const ALL: [(&str, &str); 13] = [
     ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
     ("replay", include_str!("../../profiles/replay.toml")),
     ("durability", include_str!("../../profiles/durability.toml")),
+    ("dead-letter", include_str!("../../profiles/dead-letter.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
     ("soak-faults", include_str!("../../profiles/soak-faults.toml")),
@@ -20,7 +21,7 @@ const ALL: [(&str, &str); 13] = [
 
 /// The names, in the order in which they are shown.
 #[must_use]
-pub fn names() -> [&'static str; 13] {
+pub fn names() -> [&'static str; 14] {
     ALL.map(|(name, _)| name)
 }
 

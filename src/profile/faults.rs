@@ -12,7 +12,7 @@ use super::keys;
 use super::place::{At, quoted};
 use super::section::{Reader, Section};
 use super::tree::{Node, Table, Value};
-use crate::plan::{Action, Cut, Expect, Fault, Rate, Span, Target, Way};
+use crate::plan::{Action, Cut, Expect, Fault, Poison, Rate, Refuse, Share, Span, Target, Way};
 use start::Draft;
 
 /// The most faults of a plan, repetitions included: each makes three boundaries of scopes, and an event's scope is looked up
@@ -120,6 +120,7 @@ fn draft(table: &Table, at: At, reader: &mut Reader) -> Draft {
         delay: None,
         jitter: None,
         rate: None,
+        poison: poison(&mut section, action),
         expect: section.word("expect", Expect::Service),
     };
     shape(&mut section, &mut fault);
@@ -197,7 +198,11 @@ fn target(section: &mut Section<'_>, action: Action) -> Option<Target> {
     };
     if section.entry("target").is_none() && default.is_none() && section.reader.sound(&[&section.path("do")])
     {
-        let example = if action.is_of_members() { "\"GROUP/1\"" } else { "\"stream-leader\"" };
+        let example = match action {
+            action if action.is_of_members() => "\"GROUP/1\"",
+            action if action.is_of_events() => "\"GROUP\"",
+            _ => "\"stream-leader\"",
+        };
         section.missing("target", "whom it hits", example);
     }
     written.or(default)
@@ -252,8 +257,8 @@ fn shape(section: &mut Section<'_>, fault: &mut Fault) {
     let only = |of: &str| format!("no such key; it belongs to `do = \"{of}\"`");
     if action == Action::Partition {
         fault.how = Some(section.word("how", Cut::default()));
-    } else {
-        without(section, "how", action, &only("partition"));
+    } else if action != Action::Poison {
+        without(section, "how", action, "no such key; it belongs to `partition` and `poison`");
     }
     if action != Action::PowerLoss {
         without(section, keys::WRITEBACK, action, &only("power-loss"));
@@ -279,6 +284,25 @@ fn shape(section: &mut Section<'_>, fault: &mut Fault) {
     if fault.delay.is_none() && fault.jitter.is_none() && fault.rate.is_none() {
         section.missing("delay", "a `delay`, a `jitter` or a `rate` (bytes a second)", "\"20ms\"");
     }
+}
+
+/// The events that a group refuses, and how.
+fn poison(section: &mut Section<'_>, action: Action) -> Option<Poison> {
+    if action != Action::Poison {
+        without(section, "share", action, "no such key; it belongs to `do = \"poison\"`");
+        return None;
+    }
+    if section.entry("share").is_none() {
+        section.missing("share", "the share of the group's events that are poison", "\"0.1%\"");
+    }
+    let some = |share: &Share| share.of_one > 0.0;
+    let share = section.checked(
+        "share",
+        Share { of_one: 0.001 },
+        "more than 0% and at most 100%, such as \"0.1%\"",
+        some,
+    );
+    Some(Poison { share, how: section.word("how", Refuse::default()) })
 }
 
 /// How often it is repeated, the time from one start to the next, and whether that is the measure phase over the number of times.

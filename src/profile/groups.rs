@@ -5,10 +5,12 @@ use std::collections::BTreeSet;
 use super::keys;
 use super::place::{At, quoted};
 use super::section::{Reader, Section};
+use super::setting;
 use super::tree::{Table, Value};
 use super::wiring::{is_pattern, is_token, overlap, receives};
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Delivery, Group, Topology};
+use crate::topology::is_of_dead_letters;
 
 const MAX_GROUPS: usize = 64;
 const MAX_PATTERNS: usize = 64;
@@ -20,13 +22,16 @@ const RESERVED: [&str; 6] = ["windows", "before", "during", "recovery", "after",
 struct Feed<'a> {
     topology: &'a Topology,
     mix: &'a [(String, f64)],
+    /// Do events that a group has given up come to topics of their own?
+    dead_letters: bool,
     /// Are topology and mix right, so that groups can be held against them?
     sound: bool,
 }
 
 impl Feed<'_> {
     fn reaches(&self, pattern: &str) -> bool {
-        self.mix.iter().any(|(topic, _)| receives(pattern, topic))
+        let dead = self.topology.topics.iter().filter(|topic| self.dead_letters && is_of_dead_letters(topic));
+        self.mix.iter().map(|(topic, _)| topic).chain(dead).any(|topic| receives(pattern, topic))
     }
 
     fn feeds(&self, group: &Group) -> bool {
@@ -43,7 +48,8 @@ pub(super) fn read(
     topology: &Topology,
     mix: &[(String, f64)],
 ) -> Vec<Group> {
-    let feed = Feed { topology, mix, sound: reader.sound(&["topology", "mix"]) };
+    let dead_letters = setting::dead_letters(root);
+    let feed = Feed { topology, mix, dead_letters, sound: reader.sound(&["topology", "mix"]) };
     let entry = root.get("groups");
     let at = entry.map_or(At::NOWHERE, |entry| entry.key_at);
     reader.place("groups", at);

@@ -67,6 +67,8 @@ pub(super) const NATS: &[&str] = &[
     "msg_id",
     "ack_wait",
     "max_ack_pending",
+    "max_deliver",
+    "dead_letter",
     "pull_batch",
     "ack_linger",
     "batch",
@@ -90,7 +92,7 @@ pub(super) const KAFKA: &[&str] = &[
 
 pub(super) const FAULT: &[&str] = &[
     "name", "at", "do", "target", "between", "for", "settle", "times", "every", "how", "way", "delay",
-    "jitter", "rate", "expect", WRITEBACK,
+    "jitter", "rate", "share", "expect", WRITEBACK,
 ];
 pub(super) const REPLAY: &[&str] = &["name", "at", "from", "speed"];
 /// The key of a fault that names the model of a loss of power.

@@ -1,5 +1,7 @@
 //! The combinations that a plan for NATS must not have.
 
+mod dead_letters;
+
 use super::section::Reader;
 use crate::plan::{AckMode, Compression, Delivery, Nats, Persist, Plan, Publish, Storage, Sync};
 
@@ -10,6 +12,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
     retries(plan, reader);
     memory(plan, reader);
     persist(plan, reader);
+    dead_letters::check(plan, reader);
 }
 
 /// Settings that are allowed, but probably a mistake.

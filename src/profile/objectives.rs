@@ -98,6 +98,14 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
             )
         });
     }
+    if objective.metric.of_dead_letters() && !plan.dead_letters() && reader.sound(&["bus"]) {
+        reader.wrong(entry.key_at, || {
+            format!(
+                "`{}` counts copies of events that a group has given up; expected `dead_letter = true` beside `ack_wait`, or no such objective",
+                objective.metric
+            )
+        });
+    }
     let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
     if of_copies && !plan.bus.counts_copies() && reader.sound(&["bus.retry", "bus.kind"]) {
         reader.wrong(entry.key_at, || {

@@ -9,7 +9,7 @@ use super::keys;
 use super::place::{At, Text, quoted};
 use super::tree::{Entry, Node, Table, Value};
 use crate::plan::grammar::{did_you_mean, nearest};
-use crate::plan::{Choice, Rate, Size, Span};
+use crate::plan::{Choice, Rate, Share, Size, Span};
 
 /// Shared by all sections: the texts, the mistakes, and where each key of the plan was written.
 #[derive(Debug)]
@@ -374,6 +374,7 @@ macro_rules! legible_quantity {
 legible_quantity!(Rate, "a rate such as \"10k/s\"");
 legible_quantity!(Span, "a duration such as \"100ms\"");
 legible_quantity!(Size, "a size such as \"64MiB\"");
+legible_quantity!(Share, "a share such as \"0.1%\"");
 
 impl Legible for u64 {
     fn read(node: &Node) -> Result<Self, String> {
@@ -381,6 +382,16 @@ impl Legible for u64 {
             Value::Integer(Some(n)) => {
                 Self::try_from(n).map_err(|_| "a number that is not negative".to_owned())
             }
+            Value::Integer(None) => Err("at most 2^63 − 1".to_owned()),
+            _ => Err("a whole number".to_owned()),
+        }
+    }
+}
+
+impl Legible for i64 {
+    fn read(node: &Node) -> Result<Self, String> {
+        match node.value {
+            Value::Integer(Some(n)) => Ok(n),
             Value::Integer(None) => Err("at most 2^63 − 1".to_owned()),
             _ => Err("a whole number".to_owned()),
         }

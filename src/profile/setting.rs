@@ -15,6 +15,8 @@ const LONGEST_RETRY: Span = Span::seconds(600);
 const MIB: u64 = 1 << 20;
 /// The smallest default for the bound of a store.
 const DAY: Span = Span::seconds(86_400);
+/// The most deliveries of an event that a limit may allow.
+const MOST_DELIVERIES: i64 = 1_000;
 /// The time of a redelivery after `ack_wait`, on a busy broker.
 const AFTER_ACK_WAIT: Span = Span::seconds(5);
 
@@ -103,6 +105,13 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
         msg_id: section.value("msg_id", defaults.msg_id),
         ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
         max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),
+        max_deliver: section.checked(
+            "max_deliver",
+            defaults.max_deliver,
+            &format!("1 to {MOST_DELIVERIES}, or -1 for no limit"),
+            |&most| most == defaults.max_deliver || (1..=MOST_DELIVERIES).contains(&most),
+        ),
+        dead_letter: section.value("dead_letter", defaults.dead_letter),
         pull_batch: number(&mut section, "pull_batch", defaults.pull_batch, 1, 10_000),
         ack_linger: section
             .checked("ack_linger", defaults.ack_linger, "at most 1s", |span| *span <= Span::seconds(1)),
@@ -172,16 +181,26 @@ pub(super) const SIZES: [&str; 4] = ["market", "payload", "topology", "mix"];
 /// lost, or else what was on the wire of a broken connection would not be there when the account is made. It is the same for
 /// every bus and way of acknowledging, so that the sides of a comparison are alike in it.
 pub(super) fn drain(root: &Table) -> Span {
-    fn inner<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
-        table.get(key).map(|entry| &entry.node.value)
-    }
-    let Some(Value::Table(bus)) = inner(root, "bus") else { return after(Nats::default().ack_wait) };
-    let Some(Value::Table(nats)) = inner(bus, "nats") else { return after(Nats::default().ack_wait) };
-    let written = match inner(nats, "ack_wait") {
+    let written = match of_nats(root, "ack_wait") {
         Some(Value::Text(text)) => text.parse::<Span>().ok(),
         _ => None,
     };
     after(written.unwrap_or(Nats::default().ack_wait))
+}
+
+/// Are events that a group has given up copied to topics of their own?
+pub(super) fn dead_letters(root: &Table) -> bool {
+    matches!(of_nats(root, "dead_letter"), Some(Value::Boolean(true)))
+}
+
+/// A value of `[bus.nats]` as it is written.
+fn of_nats<'a>(root: &'a Table, key: &str) -> Option<&'a Value> {
+    fn inner<'a>(table: &'a Table, key: &str) -> Option<&'a Value> {
+        table.get(key).map(|entry| &entry.node.value)
+    }
+    let Value::Table(bus) = inner(root, "bus")? else { return None };
+    let Value::Table(nats) = inner(bus, "nats")? else { return None };
+    inner(nats, key)
 }
 
 fn after(ack_wait: Span) -> Span {

@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use crate::compare::Prices;
-use crate::plan::{Bus, Fault, Group, Load, Market, Padding, Payload, Persist, Plan, Replay, Topology};
+use crate::plan::{Bus, Fault, Group, Load, Market, Nats, Padding, Payload, Persist, Plan, Replay, Topology};
 
 /// The profile of a plan, as TOML.
 #[must_use]
@@ -184,11 +184,12 @@ fn fault(out: &mut Out, fault: &Fault) {
     }
     out.text("settle", &fault.settle);
     let texts = [
-        ("how", fault.how.map(|how| how.to_string())),
+        ("how", fault.how.map(|how| how.to_string()).or(fault.poison.map(|poison| poison.how.to_string()))),
         ("way", fault.way.map(|way| way.to_string())),
         ("delay", fault.delay.map(|delay| delay.to_string())),
         ("jitter", fault.jitter.map(|jitter| jitter.to_string())),
         ("rate", fault.rate.map(|rate| rate.to_string())),
+        ("share", fault.poison.map(|poison| poison.share.to_string())),
         ("expect", (!fault.expect.is_service()).then(|| fault.expect.to_string())),
     ];
     for (key, text) in texts {
@@ -238,6 +239,12 @@ fn bus(out: &mut Out, bus: &Bus) {
     out.line("msg_id", &nats.msg_id);
     out.text("ack_wait", &nats.ack_wait);
     out.line("max_ack_pending", &nats.max_ack_pending);
+    if nats.max_deliver != Nats::default().max_deliver {
+        out.line("max_deliver", &nats.max_deliver);
+    }
+    if nats.dead_letter {
+        out.line("dead_letter", &nats.dead_letter);
+    }
     out.line("pull_batch", &nats.pull_batch);
     out.text("ack_linger", &nats.ack_linger);
     out.line("batch", &nats.batch);

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Latency, LostFiles, Step};
+use super::{DeadLetters, Latency, LostFiles, Step};
 use crate::plan::Ns;
 
 /// A fault of the plan, as it was injected, and what it did to the bus. Times are since the run's epoch.
@@ -256,6 +256,9 @@ pub struct Faults {
     /// The steps around each fault.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fine: Vec<Fine>,
+    /// The dead letters of each group that has some, or whose events were made poison.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub dead_letters: Vec<DeadLetters>,
 }
 
 impl Faults {

@@ -4,6 +4,7 @@
 //! run's epoch where a name ends in `_ns`, and counts are events. It holds no credentials, and no wall-clock
 //! times except the run's start and end, and the starts of watched nodes.
 
+mod dead_letters;
 mod fault;
 mod figures;
 mod injected;
@@ -16,6 +17,7 @@ mod replica;
 mod step;
 mod timeline;
 
+pub use dead_letters::DeadLetters;
 pub use fault::{
     Availability, Effect, Fault, Faults, Fine, GroupOutage, Injection, Led, NodeState, Outage, Recovered,
     ScopeFigures, StartedNode,
@@ -27,8 +29,8 @@ pub use figures::{
 pub use injected::Recovery;
 pub use journal::{Line, Measured, Rows, Undo};
 pub use node::{JetStreamUse, Node, SYSTEM_ACCOUNT};
-pub use replay::{Replay, ReplayEnd};
 pub use power::{LostFiles, Power};
+pub use replay::{Replay, ReplayEnd};
 pub use replica::Replica;
 pub use step::{Step, StepGroup};
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};

@@ -1,5 +1,6 @@
 //! The faults of a run, and the parts of the measure phase that they make, as tables and sentences.
 
+use super::dead_letters;
 use super::show;
 use super::table::Table;
 use crate::num;
@@ -222,6 +223,7 @@ fn length_ns(scope: &ScopeFigures) -> u64 {
 /// What a fault did besides the columns of a narrow table, for a terminal.
 pub(crate) fn details(record: &Record, fault: &Fault) -> String {
     let mut parts = vec![in_words(record, fault), outcome(fault)];
+    parts.extend(dead_letters::of_fault(record, fault));
     if let Some(effect) = fault.effect.as_ref().filter(|_| fault.happened()) {
         if let Some(group) = effect.worst_group() {
             let (name, down) = (&group.name, show::time(group.outage.unavailable_ns));

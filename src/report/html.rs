@@ -9,7 +9,7 @@ use super::chart::{self, Chart};
 use super::reasons::{self, Reason};
 use super::sections::{self, Facts, Flow};
 use super::table::Table;
-use super::{Beside, command, faults, rates, replays, show, style, words};
+use super::{Beside, command, dead_letters, faults, rates, replays, show, style, words};
 use crate::num;
 use crate::record::{ObjectiveResult, Record, Verdict};
 use crate::verdict::claims::{self, Claim, Support};
@@ -43,6 +43,8 @@ struct Page<'a> {
     scopes: Table,
     replays: Table,
     replays_note: &'static str,
+    dead_letters: Table,
+    dead_letters_note: &'static str,
     flows: Vec<Flow>,
     ledger_notes: Vec<String>,
     ledger: Table,
@@ -133,6 +135,8 @@ pub(crate) fn page(record: &Record, beside: &Beside<'_>, charts: &[Chart]) -> St
         scopes: faults::scopes(record),
         replays: replays::replays(record),
         replays_note: replays::NOTE,
+        dead_letters: dead_letters::dead_letters(record),
+        dead_letters_note: dead_letters::NOTE,
         flows: sections::flows(record),
         ledger_notes: sections::ledger_notes(record),
         ledger: sections::ledger(record),

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::table::Table;
-use super::{faults, rates, replays, sections, show, words};
+use super::{dead_letters, faults, rates, replays, sections, show, words};
 use crate::record::{Record, Verdict};
 use crate::verdict::claims;
 
@@ -106,12 +106,19 @@ fn reasons(record: &Record) -> Option<String> {
 /// The faults and the scopes that they make.
 fn of_faults(record: &Record) -> Option<String> {
     let injected = faults::faults(record);
-    let mut out = format!("### Faults\n\n{}\n\n{}", escaped(&faults::note(record)), table(&injected));
+    let mut out = String::new();
+    if !injected.rows.is_empty() {
+        let _ = write!(out, "### Faults\n\n{}\n\n{}", escaped(&faults::note(record)), table(&injected));
+    }
     let scopes = faults::scopes(record);
     if !scopes.rows.is_empty() {
         let _ = write!(out, "\n### Before, during and after the faults\n\n{}", table(&scopes));
     }
-    (!injected.rows.is_empty()).then_some(out)
+    let dead = dead_letters::dead_letters(record);
+    if !dead.rows.is_empty() {
+        let _ = write!(out, "\n### Dead letters\n\n{}\n\n{}", escaped(dead_letters::NOTE), table(&dead));
+    }
+    (!out.is_empty()).then_some(out)
 }
 
 /// What the ADR claims, where the run has its topology.

@@ -6,6 +6,7 @@ mod chart;
 mod command;
 pub mod compare;
 mod csv;
+mod dead_letters;
 mod faults;
 mod hlog;
 mod html;

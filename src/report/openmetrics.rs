@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+mod dead_letters;
 mod faults;
 mod scopes;
 
@@ -74,6 +75,7 @@ fn rendered(record: &Record, with_info: bool) -> String {
     ledger(&mut out, record);
     resources(&mut out, record);
     faults::faults(&mut out, record);
+    dead_letters::dead_letters(&mut out, record);
     scopes::scopes(&mut out, record);
     out.text.push_str("# EOF\n");
     out.text

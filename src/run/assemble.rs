@@ -19,6 +19,7 @@ use super::by_fault;
 use super::by_step;
 use super::explain::{OwnDelays, windows};
 use super::generator::Generated;
+use super::given_up;
 use super::identity::Identity;
 use super::parts::Parts;
 use super::ready::describe;
@@ -113,6 +114,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
     by_fault::fill(record, parts, &own, num::u64_of(seconds * 1e9));
     replay::fill(record, parts);
+    record.faults.dead_letters = given_up::account(parts);
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let settled = record.audit.as_ref().is_some_and(record::Audit::settles_loss);
     let stored = parts.audit.as_ref().filter(|_| settled).map(|stored| stored.ledger.ledger());

@@ -10,7 +10,7 @@ use crate::measure::{Copies, Held};
 use crate::num::show;
 use crate::record::Replica;
 
-use super::receiver::{Reading, Stored, read};
+use super::receiver::{Reading, Stored, read_any};
 
 /// Positions that are read of one copy before the next one has its turn.
 pub(super) const STRETCH: u64 = 8192;
@@ -28,7 +28,8 @@ pub(super) fn read_back<B: Bus>(
     epoch_unix_ns: u64,
 ) -> Result<bool, BusError> {
     let began = Instant::now();
-    let decoded = |delivery: &Delivery<'_>| read(delivery, run, epoch_unix_ns);
+    let topics = stored.topics();
+    let decoded = |delivery: &Delivery<'_>| read_any(delivery, run, epoch_unix_ns, topics.as_deref());
     match bus.copies(within)? {
         Some(copies) => {
             read_copies(bus, &copies, || within.saturating_sub(began.elapsed()), stored, &decoded)

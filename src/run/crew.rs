@@ -32,6 +32,9 @@ pub(super) trait Crew {
     /// Deliveries of any kind to all groups so far.
     fn deliveries(&self) -> u64;
 
+    /// Events so far that groups could not process, each counted once for each group.
+    fn refused(&self) -> u64;
+
     /// Confirmed events that each group has not received, in the plan's order; `u64::MAX` until that is known.
     fn missing(&self) -> Vec<u64>;
 

@@ -54,7 +54,9 @@ pub(super) fn drain(
         deadline = sooner(supervisor, deadline, &mut brief);
     }
     let published = crew.end_generators();
-    let open = published.totals().unconfirmed + published.totals().refused > 0;
+    // What a group has refused has its dead letter later.
+    let dead_letters = plan.dead_letters();
+    let open = dead_letters || published.totals().unconfirmed + published.totals().refused > 0;
     // The receivers need a moment to count what is missing, even past the deadline.
     deadline = deadline.max(supervisor.now() + QUIET_NS);
     let mut silence = Silence::new(supervisor.now());
@@ -64,7 +66,9 @@ pub(super) fn drain(
         silence.look(supervisor.now(), crew.deliveries());
         let quiet = silence.lasts(supervisor.now());
         let missing = crew.missing().iter().any(|&missing| missing > 0);
-        let account = || supervisor.broker.account_since(silence.since());
+        let refused = crew.refused();
+        let account =
+            || supervisor.broker.account_since(silence.since()).filter(|seen| all_moved(seen, refused));
         let hopeless = broker_died || supervisor.broker.denied().is_some();
         if settled(missing, open, quiet, account) || (hopeless && quiet) {
             break;
@@ -101,6 +105,11 @@ pub(super) fn settled(
 ) -> bool {
     let nothing_owed = || account().is_some_and(|sample| sample.owed.iter().all(|&owed| owed == 0));
     !missing && (!open || (quiet && nothing_owed()))
+}
+
+/// Has every event that a group has refused its dead letter?
+pub(super) fn all_moved(sample: &BusSample, refused: u64) -> bool {
+    sample.dead_letters.is_none_or(|seen| seen.waiting == 0 && seen.moved >= refused)
 }
 
 /// How long no group has received anything.

@@ -17,6 +17,7 @@ use crate::verdict::limits;
 
 use super::by_fault::{AroundFaults, SentAround};
 use super::by_step::{BySteps, Sent, parts_of};
+use super::poison::{Drawing, Drawn};
 use super::receiver::WINDOW;
 use super::replay::{Cuts, Edged};
 use super::shared::Calendar;
@@ -107,6 +108,8 @@ pub(super) struct Generated {
     pub(super) measured_unsent_own: Vec<u64>,
     /// On which side of the boundaries of replays its events are stored.
     pub(super) edges: Vec<Edged>,
+    /// Events that are poison for a group.
+    pub(super) drawn: Vec<Drawn>,
 }
 
 impl Generated {
@@ -171,6 +174,7 @@ pub(super) struct Generator<P> {
     parts: OfferedParts,
     /// Only of a plan with replays.
     cuts: Option<Cuts>,
+    poison: Drawing,
     done: Generated,
     interval: GeneratorReport,
 }
@@ -204,6 +208,7 @@ impl<P: Publisher> Generator<P> {
             answers: Vec::with_capacity(1024),
             parts: OfferedParts::new(&plan.load),
             cuts: None,
+            poison: Drawing::of(plan),
             done: Generated {
                 ack_excess: Excess::new(calendar.measure_start, plan.load.duration, &limits.ack),
                 lateness: Lateness::new(calendar.measure_start, plan.load.duration),
@@ -231,6 +236,7 @@ impl<P: Publisher> Generator<P> {
                 unsent_own: 0,
                 measured_unsent_own: vec![0; topics],
                 edges: Vec::new(),
+                drawn: Vec::new(),
             },
             interval: fresh(0),
         }
@@ -301,6 +307,7 @@ impl<P: Publisher> Generator<P> {
         if measured {
             let since_start = intended - self.calendar.measure_start;
             self.done.due(topic, since_start);
+            self.poison.look(since_start, (topic, symbol), (key, sequence), &mut self.done.drawn);
             self.done.finished_late_ns = sent.saturating_sub(intended);
             self.done.lateness.sent(intended, sent.saturating_sub(intended));
             self.parts.fired(since_start, Some(sent.saturating_sub(self.calendar.measure_start)));

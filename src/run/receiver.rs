@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::bus::{Delivery, Position};
+use crate::bus::{Delivery, Handled, Position};
 use crate::load::steps;
 use crate::market::{self, Decoded, Probe, RunIdentity};
 use crate::measure::{
@@ -21,6 +21,8 @@ use crate::verdict::limits;
 
 use super::by_fault::{AroundFaults, GotAround};
 use super::by_step::{BySteps, Got, parts_of};
+use super::dead_letters::DeadLetterTopics;
+use super::poison::{DeadLetters, Drawn, Event, Refusals, Refused};
 use super::shared::{Calendar, GroupSignals, Switches};
 
 /// Width of the windows of `windows.` objectives.
@@ -40,6 +42,8 @@ pub(super) enum Seen {
     Corrupt,
     /// Not an event of this run.
     Foreign,
+    /// A copy of an event of this run that a group has given up.
+    DeadLetter { group: u16, topic: u8, symbol: u16, sequence: u32 },
     /// An event sent before the load to check that the group receives.
     Readiness { topic: u8 },
 }
@@ -51,6 +55,31 @@ pub(super) struct Reading {
     pub(super) position: Position,
     pub(super) attempt: u32,
     pub(super) seen: Seen,
+}
+
+impl Reading {
+    /// The event of the run that it is a copy of, unless as a dead letter.
+    pub(super) fn event(&self) -> Option<Event> {
+        let Seen::Ours { topic, symbol, sequence, intended, .. } = self.seen else { return None };
+        Some(Event { topic: usize::from(topic), symbol: u32::from(symbol), sequence, intended })
+    }
+}
+
+/// Reads a delivery of a run that may have dead letters.
+pub(super) fn read_any(
+    delivery: &Delivery<'_>,
+    run: &RunIdentity,
+    epoch_unix_ns: u64,
+    dead_letters: Option<&DeadLetterTopics>,
+) -> Reading {
+    let reading = read(delivery, run, epoch_unix_ns);
+    let (Some(topics), Seen::Ours { topic, symbol, sequence, .. }) = (dead_letters, reading.seen) else {
+        return reading;
+    };
+    match topics.of(topic, delivery.subject) {
+        Some(group) => Reading { seen: Seen::DeadLetter { group, topic, symbol, sequence }, ..reading },
+        None => reading,
+    }
 }
 
 /// Reads a delivery.
@@ -108,6 +137,8 @@ pub(super) struct Received {
     pub(super) corrupt: u64,
     pub(super) foreign: u64,
     pub(super) unverified: u64,
+    /// Poison events, and the dead letters that came.
+    pub(super) refused: Refused,
 }
 
 /// The receiving side of one group.
@@ -126,6 +157,7 @@ pub(super) struct Receiver {
     duration: Span,
     step_parts: Vec<Segment>,
     around_faults: Option<AroundFaults>,
+    refusals: Refusals,
     done: Received,
     interval: GroupInterval,
     steps: Vec<(Ns, Step)>,
@@ -165,7 +197,9 @@ impl Receiver {
                 corrupt: 0,
                 foreign: 0,
                 unverified: 0,
+                refused: Refused::default(),
             },
+            refusals: Refusals::of(plan, group),
             interval: fresh(),
             steps: Vec::new(),
             limits,
@@ -180,6 +214,9 @@ impl Receiver {
     pub(super) fn take(&mut self, reading: Reading) {
         self.deliveries += 1;
         let attempt = self.attempt(&reading);
+        if !self.refusals.is_empty() {
+            self.note_refused(&reading);
+        }
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, intended, verified } => {
                 self.done.unverified += u64::from(!verified);
@@ -203,10 +240,28 @@ impl Receiver {
                 self.done.foreign += 1;
                 self.interval.foreign += 1;
             }
+            Seen::DeadLetter { group, .. } => {
+                if attempt == 1 {
+                    self.done.refused.dead_letter(group);
+                }
+            }
             Seen::Readiness { topic } => {
                 self.signals.ready.fetch_or(1 << topic, Ordering::Relaxed);
             }
         }
+    }
+
+    /// Notes a delivery that its member has refused.
+    fn note_refused(&mut self, reading: &Reading) {
+        let Some(event) = reading.event() else { return };
+        if self.refusals.handling(self.switches.calendar.get(), Some(event)) == Handled::Processed {
+            return;
+        }
+        let key = self.keys.key(event.topic, num::index32(event.symbol));
+        let refused = &mut self.done.refused;
+        refused.deliveries += 1;
+        refused.events.insert((num::count32(key), event.sequence));
+        self.signals.refused.store(num::count(refused.events.len()), Ordering::Relaxed);
     }
 
     /// How often the group has received this position, this time included: 1 or 2, where 2 stands for "again".
@@ -299,6 +354,8 @@ pub(super) struct Stored {
     keys: Keys,
     pub(super) ledger: StoreLedger,
     pub(super) figures: record::Audit,
+    pub(super) dead_letters: DeadLetters,
+    topics: Option<Arc<DeadLetterTopics>>,
 }
 
 impl Stored {
@@ -307,7 +364,14 @@ impl Stored {
             keys: plan.keys(),
             ledger: StoreLedger::new(plan.keys().count()),
             figures: record::Audit::default(),
+            dead_letters: DeadLetters::new(),
+            topics: DeadLetterTopics::of_plan(plan),
         }
+    }
+
+    /// How dead letters are told from the events themselves; `None` without dead letters.
+    pub(super) fn topics(&self) -> Option<Arc<DeadLetterTopics>> {
+        self.topics.clone()
     }
 
     /// Enters an event in the broker's order.
@@ -317,6 +381,12 @@ impl Stored {
                 self.figures.read += 1;
                 let key = self.keys.key(usize::from(topic), usize::from(symbol));
                 self.ledger.store(key, sequence, reading.received);
+            }
+            Seen::DeadLetter { group, topic, symbol, sequence } => {
+                self.figures.read += 1;
+                let key = num::count32(self.keys.key(usize::from(topic), usize::from(symbol)));
+                let event = Drawn { group: usize::from(group), key, sequence };
+                *self.dead_letters.entry(event).or_insert(0) += 1;
             }
             Seen::Corrupt => {
                 self.figures.read += 1;

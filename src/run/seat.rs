@@ -7,7 +7,7 @@
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use crate::bus::{BusError, Delivery, Member, Successors};
+use crate::bus::{BusError, Delivery, Handled, Member, Successors};
 use crate::num;
 
 /// How long a place may take to carry out an order: several of its waits.
@@ -43,7 +43,7 @@ impl<M: Member> Seat<M> {
         (Self { member: Some(member), orders: Some(orders) }, send)
     }
 
-    fn obey(&mut self, order: Order<M>, sink: &mut dyn FnMut(&Delivery<'_>)) {
+    fn obey(&mut self, order: Order<M>, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) {
         let done = match order {
             Order::Crash(done) => {
                 if let Some(member) = self.member.take() {
@@ -53,7 +53,7 @@ impl<M: Member> Seat<M> {
             }
             Order::Leave(done) => {
                 if let Some(member) = self.member.take() {
-                    member.leave(sink);
+                    member.leave_or_refuse(sink);
                 }
                 done
             }
@@ -66,8 +66,27 @@ impl<M: Member> Seat<M> {
         let _ = done.send(());
     }
 
+    /// Carries out an order, or waits for one while the place is empty. Returns the number of deliveries that were handed over.
+    fn change(
+        &mut self,
+        order: Option<Order<M>>,
+        wait: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>) -> Handled,
+    ) -> usize {
+        let mut handed = 0;
+        let mut counted = |delivery: &Delivery<'_>| {
+            handed += 1;
+            sink(delivery)
+        };
+        match order {
+            Some(order) => self.obey(order, &mut counted),
+            None => self.stay_empty(wait, &mut counted),
+        }
+        handed
+    }
+
     /// Waits for an order while the place is empty.
-    fn stay_empty(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) {
+    fn stay_empty(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) {
         let order = match &self.orders {
             Some(orders) => orders.recv_timeout(wait),
             None => Err(RecvTimeoutError::Disconnected),
@@ -83,21 +102,27 @@ impl<M: Member> Seat<M> {
 
 impl<M: Member> Member for Seat<M> {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let mut handed = 0;
-        let mut counted = |delivery: &Delivery<'_>| {
-            handed += 1;
-            sink(delivery);
-        };
         let order = self.orders.as_ref().map_or(Err(TryRecvError::Empty), Inbox::try_recv);
-        if let Ok(order) = order {
-            self.obey(order, &mut counted);
-            return Ok(handed);
-        }
-        if let Some(member) = &mut self.member {
+        if let (Err(_), Some(member)) = (&order, &mut self.member) {
             return member.receive(wait, sink);
         }
-        self.stay_empty(wait, &mut counted);
-        Ok(handed)
+        let mut processed = |delivery: &Delivery<'_>| {
+            sink(delivery);
+            Handled::Processed
+        };
+        Ok(self.change(order.ok(), wait, &mut processed))
+    }
+
+    fn receive_or_refuse(
+        &mut self,
+        wait: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>) -> Handled,
+    ) -> Result<usize, BusError> {
+        let order = self.orders.as_ref().map_or(Err(TryRecvError::Empty), Inbox::try_recv);
+        if let (Err(_), Some(member)) = (&order, &mut self.member) {
+            return member.receive_or_refuse(wait, sink);
+        }
+        Ok(self.change(order.ok(), wait, sink))
     }
 
     fn hold(&mut self) {

@@ -88,10 +88,17 @@ pub(super) struct GroupSignals {
     pub(super) missing: AtomicU64,
     /// Deliveries of any kind so far, updated after each batch.
     pub(super) deliveries: AtomicU64,
+    /// Poison events that came so far.
+    pub(super) refused: AtomicU64,
 }
 
 impl Default for GroupSignals {
     fn default() -> Self {
-        Self { ready: AtomicU32::new(0), missing: AtomicU64::new(u64::MAX), deliveries: AtomicU64::new(0) }
+        Self {
+            ready: AtomicU32::new(0),
+            missing: AtomicU64::new(u64::MAX),
+            deliveries: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+        }
     }
 }

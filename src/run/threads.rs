@@ -15,7 +15,9 @@ use crate::plan::{Consume, Plan};
 use crate::topology::TopicSet;
 
 use super::crew::{Crew, Ended};
+use super::dead_letters::DeadLetterTopics;
 use super::generator::{Generated, Generator};
+use super::poison::Refusals;
 use super::receiver::{Received, Receiver};
 use super::replay::Cuts;
 use super::rows::Report;
@@ -100,6 +102,8 @@ impl<P: Publisher + 'static> Threads<P> {
             reports,
             group,
             backlog: self.plan.load.consume == Consume::Backlog,
+            refusals: Refusals::of(&self.plan, group),
+            dead_letters: DeadLetterTopics::of_plan(&self.plan),
         };
         let name = format!("group-{group}");
         if members.len() == 1
@@ -192,6 +196,10 @@ impl<P: Publisher + 'static> Crew for Threads<P> {
 
     fn deliveries(&self) -> u64 {
         self.signals.iter().map(|group| group.deliveries.load(Ordering::Relaxed)).sum()
+    }
+
+    fn refused(&self) -> u64 {
+        self.signals.iter().map(|group| group.refused.load(Ordering::Relaxed)).sum()
     }
 
     fn missing(&self) -> Vec<u64> {

@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use crate::bus::{BusError, Member, Publisher};
+use crate::bus::{BusError, Delivery, Member, Publisher};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::market::RunIdentity;
 use crate::measure::Merger;
 use crate::plan::{Ns, Pacing};
 
+use super::dead_letters::DeadLetterTopics;
 use super::generator::{Generated, Generator};
-use super::receiver::{Reading, Received, Receiver, read};
+use super::poison::Refusals;
+use super::receiver::{Reading, Received, Receiver, read_any};
 use super::rows::{Report, next_second_start, second_of};
 use super::shared::Switches;
 
@@ -133,6 +135,10 @@ pub(super) struct MemberContext {
     pub(super) group: usize,
     /// Receive nothing from the first event on until the load is over.
     pub(super) backlog: bool,
+    /// Events that the members refuse.
+    pub(super) refusals: Refusals,
+    /// How dead letters are told apart, where the plan has some.
+    pub(super) dead_letters: Option<Arc<DeadLetterTopics>>,
 }
 
 impl MemberContext {
@@ -157,8 +163,22 @@ impl MemberContext {
         let _ = self.reports.send(Report::Group { second, group: self.group, report });
     }
 
-    fn read(&self, delivery: &crate::bus::Delivery<'_>) -> Reading {
-        read(delivery, &self.run, self.clock.unix_ns_at_epoch())
+    fn read(&self, delivery: &Delivery<'_>) -> Reading {
+        read_any(delivery, &self.run, self.clock.unix_ns_at_epoch(), self.dead_letters.as_deref())
+    }
+
+    /// Receives for a member, and refuses what it cannot process.
+    fn receive(&self, member: &mut impl Member, mut take: impl FnMut(Reading)) -> Result<usize, BusError> {
+        if self.refusals.is_empty() {
+            return member.receive(LONGEST_WAIT, &mut |delivery| take(self.read(delivery)));
+        }
+        let calendar = self.switches.calendar.get();
+        member.receive_or_refuse(LONGEST_WAIT, &mut |delivery| {
+            let reading = self.read(delivery);
+            let handling = self.refusals.handling(calendar, reading.event());
+            take(reading);
+            handling
+        })
     }
 }
 
@@ -174,7 +194,7 @@ pub(super) fn receive_alone<M: Member>(
         if context.holds_back(&mut member) {
             continue;
         }
-        match member.receive(LONGEST_WAIT, &mut |delivery| receiver.take(context.read(delivery))) {
+        match context.receive(&mut member, |reading| receiver.take(reading)) {
             Ok(_) => {}
             Err(error) => {
                 failed = Some(error);
@@ -251,7 +271,7 @@ pub(super) fn receive_as_member<M: Member>(
         let mut readings = to_group.emptied.try_recv().unwrap_or_default();
         // Later events are received later, so this is how far the member has got even if nothing arrives.
         let idle_until = context.clock.now();
-        failed = member.receive(LONGEST_WAIT, &mut |delivery| readings.push(context.read(delivery))).err();
+        failed = context.receive(&mut member, |reading| readings.push(reading)).err();
         let until = readings.last().map_or(idle_until, |last| last.received);
         let batch = Batch { member: to_group.member, readings, until };
         if to_group.batches.send(batch).is_err() {
@@ -296,7 +316,7 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
-    use crate::bus::{Delivery, Position};
+    use crate::bus::Position;
     use crate::profile::{self, Source};
     use crate::topology::TopicSet;
 
@@ -325,7 +345,9 @@ mod tests {
         let receiver = Receiver::new(&plan, 0, subscribed, Arc::default(), Arc::clone(&switches));
         let run = crate::run::identity::run_identity(&plan, 1, clock.unix_ns_at_epoch());
         let reports = channel().0;
-        let context = MemberContext { clock, run, switches, reports, group: 0, backlog: false };
+        let (refusals, dead_letters) = (Refusals::default(), None);
+        let context =
+            MemberContext { clock, run, switches, reports, group: 0, backlog: false, refusals, dead_letters };
         let failed = || BusError::Environment { problem: "over".into(), hint: String::new() };
         let ends: [fn() -> BusError; 2] = [|| panic!("as it is meant to"), failed];
         let (batches, from_members) = channel();

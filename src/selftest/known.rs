@@ -3,6 +3,7 @@
 mod cluster;
 mod replays;
 mod power;
+mod dead_letters;
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
@@ -36,7 +37,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 20] = [
+pub const ALL: [Known; 21] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -53,6 +54,7 @@ pub const ALL: [Known; 20] = [
     ("change of leaders", cluster::leader_changes),
     ("stale copies of the store", cluster::stale_copies),
     ("loss of power", power::losses),
+    ("poison events", dead_letters::poison),
     ("a fault that is claimed and not injected", cluster::claims),
     ("replays", replays::sound),
     ("faults of a replay", replays::faulty),

@@ -3,6 +3,7 @@
 mod cluster;
 mod replays;
 mod power;
+mod poison;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -78,6 +79,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
     replays::draw(&mut dice, &mut plan, &mut scenario.faults);
     power::draw(&mut dice, &plan, &mut scenario.faults);
+    poison::draw(&mut dice, &mut plan);
     (plan, scenario)
 }
 
@@ -162,6 +164,7 @@ pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
         delay: None,
         jitter: None,
         rate: None,
+        poison: None,
         expect: plan::Expect::Outage,
     }
 }

@@ -101,6 +101,7 @@ mod tests {
         Action::PowerLoss,
         Action::CrashMember,
         Action::RestartGroup,
+        Action::Poison,
     ];
 
     fn fault(action: Action, target: Target) -> Fault {
@@ -117,6 +118,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         }
     }
@@ -141,7 +143,7 @@ mod tests {
         let processes = ALL.to_vec();
         assert_eq!(possible("local", BusKind::Nats), processes);
         let members = [Action::CrashMember, Action::RestartGroup];
-        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup];
+        let few = [Action::StepDown, Action::CrashMember, Action::RestartGroup, Action::Poison];
         assert_eq!(possible("nats://h:1", BusKind::Nats), few);
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);

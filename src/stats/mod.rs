@@ -20,8 +20,8 @@ pub use distribution::{
 };
 pub use looks::{Found, LOOKS, Look, Looks, false_alarms};
 pub use random::Random;
-pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, signed_rank_above, smallest_p};
 pub use trend::{Trend, slope, trend};
+pub use wilcoxon::{SignedRank, hodges_lehmann, interval, signed_rank, signed_rank_above, smallest_p};
 
 use crate::num;
 

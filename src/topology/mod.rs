@@ -1,6 +1,7 @@
 //! Subjects, patterns over them, the receivers of each topic, and checks; independent of any broker.
 
 pub mod adr;
+mod dead_letters;
 mod draw;
 mod lint;
 mod naming;
@@ -8,6 +9,7 @@ mod pattern;
 mod route;
 mod subscriptions;
 
+pub use dead_letters::{dead_letter_topic, is_of_dead_letters};
 pub use draw::draw;
 pub use lint::{Finding, Severity, TOPICS_MAX, lint};
 pub use naming::{Naming, OWN, lies_below, name_part, own_name};

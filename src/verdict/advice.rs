@@ -49,6 +49,7 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         Metric::Count(Outcome::Resent) => {
             "copies were refused, not answered within bus.retry_after, or lost with their connection: see the marks for when"
         }
+        Metric::Count(outcome) if objective.metric.of_dead_letters() => of_dead_letters(outcome),
         Metric::Count(Outcome::Unconfirmed) => {
             "see the refusals in record.json, the marks and the broker's log"
         }
@@ -74,6 +75,21 @@ const fn of_replay(figure: ReplayFigure) -> &'static str {
         }
         ReplayFigure::Drift => {
             "see by how much the replay took longer than what it replays, and the machine's hiccups"
+        }
+    }
+}
+
+/// What to do about dead letters that are not as they should be.
+const fn of_dead_letters(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::DeadLetterMissing => {
+            "the group gave events up and nothing keeps them: see the marks of the dead letters, and whether the drain was long enough"
+        }
+        Outcome::DeadLetterDuplicate => {
+            "an event was copied more than once: the broker forgot the copy's id, or the event itself is stored twice"
+        }
+        _ => {
+            "the broker gave up events that the group could have processed: raise max_deliver, or ack_wait above the group's longest pause"
         }
     }
 }

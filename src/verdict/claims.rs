@@ -1,5 +1,6 @@
 //! Judges the claims of ADR-002 by measurements: of one run, and of a comparison of NATS with Kafka.
 
+mod dead_letters;
 mod faults;
 
 use std::fmt;

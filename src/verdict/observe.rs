@@ -6,7 +6,7 @@ use crate::num::{self, show};
 use crate::plan::{
     Metric, Objective, Op, Outcome, Rate, Resource, Size, Span, Stat, Throughput, Timing, Value,
 };
-use crate::record::{Group, Latency, PhaseName, Record, Window};
+use crate::record::{Audit, DeadLetters, Group, Latency, PhaseName, Record, Window};
 
 use super::{compare, drift, number, replays, scopes};
 
@@ -376,11 +376,30 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
             let diverged = audit.diverged.filter(|&seen| seen > 0 || audit.unread().next().is_none())?;
             audit.complete.then_some((diverged, audit.read))
         }),
+        Outcome::DeadLetterMissing => dead_letters(record, objective, |of| [of.missing, of.poison]),
+        Outcome::DeadLetterDuplicate => dead_letters(record, objective, |of| [of.duplicate, of.stored]),
+        Outcome::DeadLetterUnexpected => dead_letters(record, objective, |of| [of.unexpected, of.stored]),
         Outcome::Backlog => highest(|g| g.backlog_max),
         Outcome::Extent => highest(|g| g.extents.max),
         // A share, observed by the caller.
         Outcome::Replayed => None,
     }
+}
+
+/// A count of dead letters over the groups of an objective, and how many were looked at. They are known where the whole store was
+/// read; without a poison event nothing shows that one would have a dead letter.
+fn dead_letters(
+    record: &Record,
+    objective: &Objective,
+    count: fn(&DeadLetters) -> [u64; 2],
+) -> Option<(u64, u64)> {
+    let wanted = &objective.scope.group;
+    let of_scope = |of: &&DeadLetters| wanted.as_ref().is_none_or(|name| *name == of.group);
+    let all: Vec<&DeadLetters> = record.faults.dead_letters.iter().filter(of_scope).collect();
+    let known = record.audit.as_ref().is_some_and(Audit::settles_loss)
+        && all.iter().any(|of| of.poison > 0 || of.stored > 0);
+    let [found, samples] = [0, 1].map(|which| num::sum(all.iter().map(|of| count(of)[which])));
+    known.then_some((found, samples))
 }
 
 fn used(record: &Record, resource: Resource) -> Option<Value> {

@@ -161,6 +161,9 @@ impl SoFar {
             | Outcome::Replayed
             | Outcome::StoredLate
             | Outcome::Diverged
+            | Outcome::DeadLetterMissing
+            | Outcome::DeadLetterDuplicate
+            | Outcome::DeadLetterUnexpected
             | Outcome::Extent => None,
         }
     }

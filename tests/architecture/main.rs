@@ -13,8 +13,8 @@ use scan::{Source, bare, closing, tokens};
 /// The modules in their order: each names only those before it.
 const ORDER: [&str; 24] = [
     "num", "plan", "topology", "market", "load", "measure", "record", "stats", "verdict", "compare",
-    "capacity", "baseline", "matrix", "report", "lint", "host", "archive", "bus", "profile", "broker",
-    "run", "session", "selftest", "cli",
+    "capacity", "baseline", "matrix", "report", "lint", "host", "archive", "bus", "profile", "broker", "run",
+    "session", "selftest", "cli",
 ];
 /// How many of them, from the first, are pure.
 const PURE: usize = 15;

@@ -8,7 +8,7 @@ use crate::support;
 use crate::support::program::{GATE, Place};
 
 /// The profiles that are built in.
-const SHIPPED: [&str; 13] = [
+const SHIPPED: [&str; 14] = [
     "quick",
     "adr-002",
     "ci-gate",
@@ -19,6 +19,7 @@ const SHIPPED: [&str; 13] = [
     "rolling-upgrade",
     "replay",
     "durability",
+    "dead-letter",
     "soak",
     "soak-faults",
     "market-open",

@@ -9,6 +9,7 @@ mod capacity;
 mod ci_docs;
 mod cli;
 mod compare_command;
+mod dead_letters;
 mod example;
 mod full_disk;
 mod gate;

@@ -26,7 +26,7 @@ from witness import READINESS, measured, probe
 SLOT_NS = 10_000_000
 HAS_HEADERS, ERASED = 1 << 31, 0b11 << 62
 HEADER = struct.Struct("<IQqH")
-Stored = collections.namedtuple("Stored", "position at_ns payload")
+Stored = collections.namedtuple("Stored", "position at_ns payload subject headers")
 
 
 def records(block):
@@ -39,17 +39,21 @@ def records(block):
         length &= ~HAS_HEADERS
         end = at + length
         assert HEADER.size + subject + 8 <= length and end <= len(data), f"{block}: no record at {at}"
-        begin = at + HEADER.size + subject
+        named = at + HEADER.size
+        begin, head = named + subject, b""
         if headers:
-            begin += 4 + struct.unpack_from("<I", data, begin)[0]
+            size = struct.unpack_from("<I", data, begin)[0]
+            head = data[begin + 4 : begin + 4 + size]
+            begin += 4 + size
         if not position & ERASED:
-            yield Stored(position, at_ns, data[begin : end - 8])
+            yield Stored(position, at_ns, data[begin : end - 8], data[named : named + subject].decode(), head.decode())
         at = end
 
 
 def replica(store):
     """All messages of the run's stream in a store."""
-    (stream,) = pathlib.Path(store).glob("jetstream/*/streams/tickgate-*/msgs")
+    streams = pathlib.Path(store).glob("jetstream/*/streams/tickgate-*/msgs")
+    (stream,) = [found for found in streams if not found.parent.name.endswith("-dead-letters")]
     blocks = sorted(stream.glob("*.blk"), key=lambda block: int(block.stem))
     return [stored for block in blocks for stored in records(block)]
 
@@ -91,13 +95,18 @@ def account(messages, record):
     }
 
 
+def stores(record):
+    """The store of each server, by its name."""
+    nodes = [node["name"] for node in record["faults"]["nodes"]]
+    kept = re.split(", (?=(?:%s) )" % "|".join(map(re.escape, nodes)), record["broker"]["settings"]["kept stores"])
+    return dict(each.split(" ", 1) for each in kept)
+
+
 def main(path):
     with open(path, encoding="utf-8") as file:
         record = json.load(file)
-    nodes = [node["name"] for node in record["faults"]["nodes"]]
-    kept = re.split(", (?=(?:%s) )" % "|".join(map(re.escape, nodes)), record["broker"]["settings"]["kept stores"])
-    stores = dict(each.split(" ", 1) for each in kept)
-    print(json.dumps([{"node": node, **account(replica(stores[node]), record)} for node in nodes]))
+    kept = stores(record)
+    print(json.dumps([{"node": node, **account(replica(kept[node]), record)} for node in kept]))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ pub fn fault(name: &str, at: u64, action: Action, target: Target, length: u64) -
         delay: None,
         jitter: None,
         rate: None,
+        poison: None,
         expect: Expect::Service,
     }
 }

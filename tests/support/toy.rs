@@ -51,6 +51,7 @@ pub const KIND: BusKind = BusKind::of(&plan::Product {
     most_nodes: 1,
     faults: &[],
     no_links: Some("it has no servers"),
+    no_dead_letters: Some("it delivers each event once"),
     log: "stream",
     size_limit: "max_payload",
     words: Words {

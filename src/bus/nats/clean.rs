@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::runtime::Runtime;
 
+use super::dead_letters;
 use super::denial::Terms;
 use super::provision::failed;
 use super::subjects::name_part;
@@ -162,7 +163,8 @@ fn unix_ns(text: &str) -> Option<u64> {
 /// Returns the run that a stream belongs to and whether that is proven; `None` for a stream unrelated to tickgate.
 fn proof(config: &Config) -> Option<(String, Proof)> {
     let mark = config.metadata.as_ref().and_then(|metadata| metadata.run.as_ref());
-    match (mark, config.name.strip_prefix(OWN)) {
+    let name = dead_letters::of_run(&config.name).unwrap_or(&config.name);
+    match (mark, name.strip_prefix(OWN)) {
         (Some(run), Some(named)) if run == named && !run.is_empty() && name_part(run) == *run => {
             Some((run.clone(), Proof::Ours))
         }
@@ -291,6 +293,8 @@ mod tests {
     fn mark_and_name_prove_it_together_and_neither_alone() {
         let of = |name, mark| proof(&config(name, mark));
         assert_eq!(of("tickgate-0f3k2m1a", Some("0f3k2m1a")), Some(("0f3k2m1a".into(), Proof::Ours)));
+        let dead_letters = "tickgate-0f3k2m1a-dead-letters";
+        assert_eq!(of(dead_letters, Some("0f3k2m1a")), Some(("0f3k2m1a".into(), Proof::Ours)));
         for (name, mark) in [
             ("orders", Some("0f3k2m1a")),
             ("tickgate-other", Some("0f3k2m1a")),

@@ -12,10 +12,10 @@ use super::intake::{AGAIN, Intake, Mode, Source};
 use super::subjects::Layout;
 use super::wire::DeliveryInfo;
 use crate::bus::marks::{Marks, Notes};
-use crate::bus::{BusError, Delivery, Member, Position};
+use crate::bus::{BusError, Delivery, Handled, Member, Position};
 use crate::host::clock::Clock;
 use crate::num;
-use crate::plan::{self, AckMode, Ns};
+use crate::plan::{self, AckMode, Ns, Refuse};
 
 /// Maximum time for the server to read the last acknowledgements when the member ends.
 const GOODBYE: Ns = 200_000_000;
@@ -64,6 +64,24 @@ impl Acks {
         self.deliveries = self.deliveries.saturating_add(1);
     }
 
+    /// Adds the answer to a delivery that its member has handled in this way.
+    fn answer(&mut self, reply: &str, handling: Handled, now: Ns) {
+        let word: &[u8] = match handling {
+            Handled::Processed => return self.push(reply, now),
+            Handled::Refused(Refuse::Silent) => return,
+            Handled::Refused(Refuse::Nak) => b"-NAK",
+            Handled::Refused(Refuse::Term) => b"+TERM",
+        };
+        if reply.is_empty() || self.mode != AckMode::Explicit {
+            return;
+        }
+        if self.waiting.is_empty() {
+            self.since = now;
+        }
+        push_message(&mut self.waiting, reply, |_| {}, &[], word);
+        self.deliveries = self.deliveries.saturating_add(1);
+    }
+
     /// Returns when the waiting acknowledgements are due; `None` if none wait.
     fn due(&self) -> Option<Ns> {
         (!self.waiting.is_empty()).then(|| self.since.saturating_add(self.linger))
@@ -96,6 +114,66 @@ pub struct NatsMember {
 impl NatsMember {
     pub(super) fn new(intake: Intake, bus: &plan::Bus, layout: Arc<Layout>, clock: Clock) -> Self {
         Self { intake, acks: Acks::new(bus), layout, clock, crashed: false }
+    }
+
+    /// Hands over what has arrived, or arrives in time, and answers each delivery as it is handled.
+    fn take_in(
+        &mut self,
+        wait: Duration,
+        mut handle: impl FnMut(&Delivery<'_>) -> Handled,
+    ) -> Result<usize, BusError> {
+        let Self { intake, acks, layout, clock, .. } = self;
+        let mut now = clock.now();
+        let deadline = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
+        let mut next = loop {
+            if acks.are_due(now) {
+                acks.send(intake.conn());
+            }
+            // If the connection did not accept them when they were due, try again soon.
+            let due = acks.due().map(|due| due.max(now + AGAIN));
+            let until = due.map_or(deadline, |due| due.min(deadline));
+            let next = intake.next(until)?;
+            if next.is_some() || until >= deadline {
+                break next;
+            }
+            now = clock.now();
+        };
+        let most = num::index32(intake.batch().max(1));
+        let mut received = 0;
+        while let Some(taken) = next {
+            let message = intake.message(&taken);
+            let handling = handle(&delivery(layout, &message, taken.info, intake.read_at()));
+            received += 1;
+            acks.answer(message.reply, handling, intake.read_at());
+            if received >= most {
+                break;
+            }
+            next = intake.ready()?;
+        }
+        if received > 0 && acks.are_due(clock.now()) {
+            acks.send(intake.conn());
+            intake.conn().flush();
+        }
+        Ok(received)
+    }
+
+    /// Requests nothing further, and hands over what the server has already sent.
+    fn take_leave(mut self, mut handle: impl FnMut(&Delivery<'_>) -> Handled) {
+        let Self { intake, acks, layout, clock, .. } = &mut self;
+        let until = clock.now() + GOODBYE;
+        let sign = intake.leave();
+        loop {
+            // An error means that nothing further can come.
+            while let Ok(Some(taken)) = intake.ready() {
+                let message = intake.message(&taken);
+                let handling = handle(&delivery(layout, &message, taken.info, intake.read_at()));
+                acks.answer(message.reply, handling, intake.read_at());
+            }
+            if !intake.conn().awaits(sign, until) {
+                break;
+            }
+        }
+        // Its end sends the acknowledgements.
     }
 }
 
@@ -151,57 +229,29 @@ pub(super) fn intake(
 
 impl Member for NatsMember {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
-        let Self { intake, acks, layout, clock, .. } = self;
-        let mut now = clock.now();
-        let deadline = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
-        let mut next = loop {
-            if acks.are_due(now) {
-                acks.send(intake.conn());
-            }
-            // If the connection did not accept them when they were due, try again soon.
-            let due = acks.due().map(|due| due.max(now + AGAIN));
-            let until = due.map_or(deadline, |due| due.min(deadline));
-            let next = intake.next(until)?;
-            if next.is_some() || until >= deadline {
-                break next;
-            }
-            now = clock.now();
-        };
-        let most = num::index32(intake.batch().max(1));
-        let mut received = 0;
-        while let Some(taken) = next {
-            let message = intake.message(&taken);
-            hand_over(layout, &message, taken.info, intake.read_at(), sink);
-            received += 1;
-            acks.push(message.reply, intake.read_at());
-            if received >= most {
-                break;
-            }
-            next = intake.ready()?;
-        }
-        if received > 0 && acks.are_due(clock.now()) {
-            acks.send(intake.conn());
-            intake.conn().flush();
-        }
-        Ok(received)
+        self.take_in(wait, |delivery| {
+            sink(delivery);
+            Handled::Processed
+        })
     }
 
-    fn leave(mut self, sink: &mut dyn FnMut(&Delivery<'_>)) {
-        let Self { intake, acks, layout, clock, .. } = &mut self;
-        let until = clock.now() + GOODBYE;
-        let sign = intake.leave();
-        loop {
-            // An error means that nothing further can come.
-            while let Ok(Some(taken)) = intake.ready() {
-                let message = intake.message(&taken);
-                hand_over(layout, &message, taken.info, intake.read_at(), sink);
-                acks.push(message.reply, intake.read_at());
-            }
-            if !intake.conn().awaits(sign, until) {
-                break;
-            }
-        }
-        // Its end sends the acknowledgements.
+    fn receive_or_refuse(
+        &mut self,
+        wait: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>) -> Handled,
+    ) -> Result<usize, BusError> {
+        self.take_in(wait, sink)
+    }
+
+    fn leave(self, sink: &mut dyn FnMut(&Delivery<'_>)) {
+        self.take_leave(|delivery| {
+            sink(delivery);
+            Handled::Processed
+        });
+    }
+
+    fn leave_or_refuse(self, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) {
+        self.take_leave(sink);
     }
 
     fn crash(mut self) {
@@ -228,13 +278,18 @@ pub(super) fn hand_over(
     received: Ns,
     sink: &mut dyn FnMut(&Delivery<'_>),
 ) {
-    sink(&Delivery {
+    sink(&delivery(layout, message, info, received));
+}
+
+/// A message as a delivery.
+fn delivery<'a>(layout: &Layout, message: &Message<'a>, info: DeliveryInfo, received: Ns) -> Delivery<'a> {
+    Delivery {
         subject: layout.published(message.subject),
         payload: message.payload,
         received,
         position: Position { partition: 0, offset: info.stream_sequence },
         attempt: info.delivered,
-    });
+    }
 }
 
 #[cfg(test)]
@@ -264,6 +319,18 @@ mod tests {
             let last = all.len() - b"PUB third 4\r\n+ACK\r\n".len();
             assert_eq!(acks.waiting, if mode == AckMode::All { &all[last..] } else { &all[..] });
         }
+    }
+
+    #[test]
+    fn an_event_is_refused_in_the_way_that_was_chosen() {
+        let mut acks = acks(AckMode::Explicit, 1000, 9);
+        acks.answer("silent", Handled::Refused(Refuse::Silent), 9);
+        assert_eq!(acks.due(), None, "nothing is said");
+        acks.answer("nak", Handled::Refused(Refuse::Nak), 10);
+        acks.answer("good", Handled::Processed, 11);
+        acks.answer("term", Handled::Refused(Refuse::Term), 12);
+        assert_eq!(acks.due(), Some(1010));
+        assert_eq!(acks.waiting, b"PUB nak 4\r\n-NAK\r\nPUB good 4\r\n+ACK\r\nPUB term 5\r\n+TERM\r\n");
     }
 
     #[test]

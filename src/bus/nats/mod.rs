@@ -9,6 +9,7 @@ mod codes;
 mod conn;
 mod context;
 mod copies;
+mod dead_letters;
 mod denial;
 mod dial;
 mod disk;
@@ -49,6 +50,7 @@ pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 use self::attach::Attached;
 use self::audit::Audit;
 use self::copies::Readers;
+use self::dead_letters::Mover;
 use self::denial::Terms;
 use self::dial::Dialer;
 use self::intake::{Beat, Intake, Mode, Push, Source};
@@ -119,6 +121,9 @@ pub struct NatsBus {
     model: Option<Model>,
     attached: Option<Attached>,
     keep: bool,
+    /// How the mover of dead letters connects, where the plan has some; and the mover, once it works.
+    to_move: Option<(Target, Terms)>,
+    mover: Option<Mover>,
     /// The readers of the stream's copies, during an audit of several.
     readers: Option<Readers>,
     /// Store directories of the servers that tickgate started.
@@ -167,6 +172,8 @@ impl NatsBus {
             jetstream,
             api,
             dialer: Arc::new(Dialer::new(target.clone())?.on(terms.clone())),
+            to_move: plan.dead_letters().then(|| (target.clone(), terms.clone())),
+            mover: None,
             target,
             terms,
             plan,
@@ -342,6 +349,8 @@ impl NatsBus {
             }
             stream => stream.map_err(|error| error.to_string())?,
         };
+        // Before the groups' figures, so that a dead letter that has been moved is among what a group is owed.
+        let dead_letters = self.moved().await?;
         let state = &stream.cached_info().state;
         let groups = self.plan.groups.len();
         let mut sample = BusSample {
@@ -357,6 +366,7 @@ impl NatsBus {
             owed: Vec::new(),
             leader: stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone()),
             gone: None,
+            dead_letters,
         };
         for (group, (pending, ack_pending)) in
             sample.pending.iter_mut().zip(&mut sample.ack_pending).enumerate()
@@ -429,7 +439,8 @@ impl Bus for NatsBus {
     fn provision(&mut self) -> Result<(), BusError> {
         let (jetstream, run, plan, layout) = (&self.jetstream, &self.run, &self.plan, &self.layout);
         let Some(model) = &self.model else {
-            return self.run(provision::provision(jetstream, run, plan, layout, &self.api));
+            self.run(provision::provision(jetstream, run, plan, layout, &self.api))?;
+            return self.move_dead_letters();
         };
         if let Some(mut attached) = self.attached.clone() {
             let made = self.run(attach::provision(jetstream, run, plan, layout, model, &mut attached))?;
@@ -567,12 +578,18 @@ impl Bus for NatsBus {
     }
 
     fn teardown(&mut self) -> Result<(), BusError> {
+        if let Some(mut mover) = self.mover.take() {
+            mover.end();
+        }
         if self.keep {
             return Ok(());
         }
         match &self.attached {
             Some(attached) => self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream)),
-            None => self.run(provision::teardown(&self.jetstream, &self.run)),
+            None => {
+                let done = self.run(provision::teardown(&self.jetstream, &self.run));
+                self.remove_advisories().and(done)
+            }
         }
     }
 }

@@ -172,7 +172,7 @@ fn check_batch(plan: &Plan, most: i64) -> Result<(), BusError> {
 }
 
 /// Creates a consumer and returns the server's limit on messages per request.
-async fn create_consumer(
+pub(super) async fn create_consumer(
     jetstream: &Context,
     plan: &Plan,
     config: pull::Config,
@@ -199,7 +199,7 @@ async fn create_consumer(
     }
 }
 
-async fn create_stream(
+pub(super) async fn create_stream(
     jetstream: &Context,
     plan: &Plan,
     config: Config,
@@ -307,7 +307,7 @@ pub(super) fn consumer_config(
         },
         ack_wait: if acked { bus.nats.ack_wait.as_duration() } else { Duration::ZERO },
         max_ack_pending: if acked { i64::from(bus.nats.max_ack_pending) } else { 0 },
-        max_deliver: -1,
+        max_deliver: bus.nats.max_deliver,
         priority_timeout: if pinned { PIN_TIMEOUT } else { Duration::ZERO },
         priority_policy,
         priority_groups,
@@ -337,7 +337,14 @@ pub(super) fn consumer_name(run: &str, plan: &Plan, layout: &Layout, group: usiz
 /// # Errors
 /// When the stream is left behind; names it.
 pub(super) async fn teardown(jetstream: &Context, run: &str) -> Result<(), BusError> {
-    let name = stream_name(run);
+    delete(jetstream, run, stream_name(run)).await
+}
+
+/// Deletes a stream of the run, if it has the run's mark.
+///
+/// # Errors
+/// When the stream is left behind; names it.
+pub(super) async fn delete(jetstream: &Context, run: &str, name: String) -> Result<(), BusError> {
     let left = |why: &str, hint: &str| environment(&format!("stream {name} is left behind: {why}"), hint);
     let ours = |why: &str| {
         left(why, &format!("remove it with `tickgate clean --run {run}` and the same --broker or --context"))

@@ -6,6 +6,7 @@ use super::faults::{Death, Fault, How, Stretch};
 use super::leading::Unacknowledged;
 use super::truth::Delivered;
 use super::world::{Happening, World};
+use crate::bus::Handled;
 use crate::num;
 use crate::plan::{Delivery, Ns, Plan};
 use crate::topology::TopicSet;
@@ -250,22 +251,25 @@ impl World {
         group: usize,
         member: u32,
         stamp: impl Fn(Ns) -> Ns,
-        mut sink: impl FnMut(&Parcel, u32, u32, &[u8]),
+        mut sink: impl FnMut(&Parcel, u32, u32, &[u8]) -> Handled,
     ) -> usize {
         let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return 0 };
         let mut inbox = std::mem::take(&mut own.inbox);
-        let mut scratch = Vec::new();
+        let (mut scratch, mut refused) = (Vec::new(), Vec::new());
         for mut parcel in inbox.iter().copied() {
             parcel.received = stamp(parcel.received);
             let stored = self.server.stored[num::index32(parcel.copy)];
             let payload = self.slots.payload(stored.slot);
-            if parcel.damaged {
+            let handling = if parcel.damaged {
                 self.damage(payload, u64::from(parcel.copy) + 1, &mut scratch);
-                sink(&parcel, stored.topic, stored.symbol, &scratch);
+                sink(&parcel, stored.topic, stored.symbol, &scratch)
             } else {
-                sink(&parcel, stored.topic, stored.symbol, payload);
+                sink(&parcel, stored.topic, stored.symbol, payload)
+            };
+            match handling {
+                Handled::Processed => self.slots.release(stored.slot),
+                Handled::Refused(how) => refused.push((parcel.copy, parcel.attempt, how)),
             }
-            self.slots.release(stored.slot);
             let Parcel { copy, received, arrived, attempt, damaged, left, acknowledged } = parcel;
             self.truth.deliveries[group].push(Delivered {
                 copy,
@@ -282,6 +286,10 @@ impl World {
         self.groups[group].owed -= num::count(count);
         inbox.clear();
         self.groups[group].members[num::index32(member)].inbox = inbox;
+        self.groups[group].owed += num::count(refused.len());
+        for (copy, attempt, how) in refused {
+            self.refuse(copy, group, attempt, how);
+        }
         count
     }
 

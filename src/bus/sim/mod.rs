@@ -11,6 +11,7 @@ mod faults;
 mod groups;
 mod leading;
 mod power;
+mod poison;
 mod random;
 mod replay;
 mod retrying;
@@ -34,8 +35,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::{
-    Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Reached,
-    Refused, Replayer, StoreCopies, StoreCopy,
+    Ack, Bus, BusError, BusFacts, BusSample, Delivery, Handled, Mark, Member, Moved, Outgoing, Position,
+    Publisher, Reached, Refused, Replayer, StoreCopies, StoreCopy,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -324,6 +325,11 @@ impl Bus for SimBus {
             owed: world.groups.iter().map(|group| group.owed).collect(),
             leader: None,
             gone: None,
+            dead_letters: world
+                .terms
+                .limits
+                .dead_letters
+                .then(|| Moved { waiting: 0, moved: num::count(world.given_up.len()) }),
         })
     }
 
@@ -373,7 +379,7 @@ pub struct SimMember {
 
 impl SimMember {
     /// Takes the events that have arrived.
-    fn take(&self, world: &mut World, sink: &mut dyn FnMut(&Delivery<'_>)) -> usize {
+    fn take(&self, world: &mut World, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) -> usize {
         let now = self.shared.time.now();
         world.advance(now);
         let real = matches!(self.shared.time, Time::Real(_));
@@ -382,13 +388,7 @@ impl SimMember {
         world.hand_over(self.group, self.member, stamp, |parcel, topic, symbol, payload| {
             let position = Position { partition: 0, offset: u64::from(parcel.copy) + 1 };
             let subject = self.shared.subject(topic, symbol, &mut text);
-            sink(&Delivery {
-                subject,
-                payload,
-                received: parcel.received,
-                position,
-                attempt: parcel.attempt,
-            });
+            sink(&Delivery { subject, payload, received: parcel.received, position, attempt: parcel.attempt })
         })
     }
 }
@@ -396,6 +396,17 @@ impl SimMember {
 impl Member for SimMember {
     /// Takes the events that have arrived; in virtual time it does not wait.
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
+        self.receive_or_refuse(wait, &mut |delivery| {
+            sink(delivery);
+            Handled::Processed
+        })
+    }
+
+    fn receive_or_refuse(
+        &mut self,
+        wait: Duration,
+        sink: &mut dyn FnMut(&Delivery<'_>) -> Handled,
+    ) -> Result<usize, BusError> {
         let until = self.shared.time.now().saturating_add(num::nanoseconds(wait));
         let mut world = self.shared.world();
         loop {

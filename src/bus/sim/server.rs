@@ -127,7 +127,13 @@ impl World {
         let of = self.truth.events[num::index32(event)];
         let copy = num::count32(self.server.stored.len());
         let damaged = self.suffers(Some(event), u64::from(copy), Fault::StoredCorrupt);
-        self.truth.copies.push(Copy { event: Some(event), damaged, stored: at, forgotten: false });
+        self.truth.copies.push(Copy {
+            event: Some(event),
+            damaged,
+            stored: at,
+            forgotten: false,
+            dead_letter: None,
+        });
         self.lives[num::index32(event)].copy = copy;
         if !again {
             self.reply(at, event, slot, Reply::Stored { copy, duplicate: false });
@@ -141,7 +147,7 @@ impl World {
     }
 
     /// Stores a payload at the next position and hands it to every group that subscribes to it.
-    fn append(&mut self, at: Ns, stored: Stored) {
+    pub(super) fn append(&mut self, at: Ns, stored: Stored) {
         let copy = num::count32(self.server.stored.len());
         self.server.stored.push(stored);
         self.server.stored_bytes += num::count(self.slots.payload(stored.slot).len());
@@ -168,7 +174,13 @@ impl World {
     /// Stores an event that does not belong to this run.
     pub(super) fn append_foreign(&mut self, at: Ns, payload: &[u8], topic: u32, symbol: u32) {
         let slot = self.slots.keep(payload);
-        self.truth.copies.push(Copy { event: None, damaged: false, stored: at, forgotten: false });
+        self.truth.copies.push(Copy {
+            event: None,
+            damaged: false,
+            stored: at,
+            forgotten: false,
+            dead_letter: None,
+        });
         self.append(at, Stored { slot, topic, symbol });
     }
 

@@ -69,6 +69,16 @@ pub struct Copy {
     pub stored: Ns,
     /// Whether a loss of power has taken it.
     pub forgotten: bool,
+    /// Index of the group that gave its event up, if it is a dead letter.
+    pub dead_letter: Option<u32>,
+}
+
+impl Copy {
+    /// The event that is stored as itself, not as a dead letter.
+    #[must_use]
+    pub fn itself(&self) -> Option<u32> {
+        self.event.filter(|_| self.dead_letter.is_none())
+    }
 }
 
 /// A delivery that a member took.

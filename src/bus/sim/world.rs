@@ -1,12 +1,13 @@
 //! The simulated world: an agenda of future happenings, processed in time order, and the publishing side. The caller
 //! sets the time; nothing here reads a clock.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::agenda::Agenda;
 use super::faults::{Cut, Delay, Fault, Faults, Hits, How, Stretch};
 use super::groups::{GroupSide, Underway};
 use super::leading::disturbances;
+use super::poison::Limits;
 use super::random::Random;
 use super::retrying::Parcel;
 use super::server::Server;
@@ -57,6 +58,8 @@ pub(super) enum Happening {
     Dispatch { copy: u32, group: u32, attempt: u32 },
     /// A copy reaches a member.
     Deliver(Underway),
+    /// The server gives up a copy that a group refuses.
+    GiveUp { copy: u32, group: u32 },
     /// A copy of the store takes in what was stored at a position.
     Copied { copy: u32, replica: u32 },
     /// The bus begins to behave otherwise.
@@ -127,6 +130,7 @@ pub(super) struct Terms {
     pub(super) msg_id: bool,
     pub(super) audit: bool,
     pub(super) retry: Option<(Room, retry::Terms)>,
+    pub(super) limits: Limits,
     /// Whether an event keeps its place in the client until its answer is taken, as in a real client. In virtual time
     /// answers are taken late, which must not affect the figures.
     pub(super) places_until_taken: bool,
@@ -150,6 +154,8 @@ pub(super) struct World {
     pub(super) groups: Vec<GroupSide>,
     /// Events published so far, by topic and symbol.
     published: Vec<u32>,
+    /// Copies that a group has given up, by group and copy.
+    pub(super) given_up: BTreeSet<(usize, u32)>,
     pub(super) truth: Truth,
     pub(super) marks: Vec<Mark>,
 }
@@ -180,6 +186,7 @@ impl World {
                 msg_id: plan.bus.nats.msg_id,
                 audit: plan.bus.audit || !plan.replays.is_empty(),
                 retry: retry::Terms::of(&plan.bus).map(|terms| (Room::of(&plan.bus), terms)),
+                limits: Limits::of(plan),
                 places_until_taken: false,
                 symbols: num::index32(plan.market.symbols),
             },
@@ -190,6 +197,7 @@ impl World {
             lives: Vec::with_capacity(room),
             server: Server::with_room(room, faults.replicas.len()),
             published: vec![0; plan.keys().count()],
+            given_up: BTreeSet::new(),
             truth: Truth::with_room(room, plan.groups.len()),
             marks: Vec::new(),
             faults,
@@ -236,6 +244,7 @@ impl World {
                 self.dispatch(at, copy, num::index32(group), attempt);
             }
             Happening::Deliver(underway) => self.deliver(at, underway),
+            Happening::GiveUp { copy, group } => self.give_up_copy(at, copy, num::index32(group)),
             Happening::Copied { copy, replica } => self.copied(copy, replica),
             Happening::Disturb(what) => self.disturb(at, what),
             Happening::Connection { up } => self.connection(at, up),

@@ -22,6 +22,10 @@ pub(super) static PRODUCT: Product = Product {
     no_links: Some(
         "a node of Kafka has one address for all of its peers and one for all of its clients, so a proxy cannot tell its peers apart",
     ),
+    no_dead_letters: Some(
+        "its brokers count no deliveries and have no negative acknowledgement: a consumer that cannot process an event copies it to a \
+         dead letter topic itself and goes on, so a run would only check itself",
+    ),
     log: "topic",
     size_limit: "max.message.bytes",
     words: Words {

@@ -32,6 +32,8 @@ pub struct Product {
     pub faults: &'static [Action],
     /// Why the links of its servers cannot go through proxies; `None` where they can.
     pub no_links: Option<&'static str>,
+    /// Why its consumers have no dead letters that a run could check; `None` where they have.
+    pub no_dead_letters: Option<&'static str>,
     /// What holds its events: `stream`.
     pub log: &'static str,
     /// Its own name of the limit on the size of an event.

@@ -25,8 +25,10 @@ pub(super) static PRODUCT: Product = Product {
         Action::PowerLoss,
         Action::CrashMember,
         Action::RestartGroup,
+        Action::Poison,
     ],
     no_links: None,
+    no_dead_letters: None,
     log: "stream",
     size_limit: "max_payload",
     words: Words {

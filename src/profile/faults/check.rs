@@ -91,8 +91,10 @@ fn load(plan: &Plan, reader: &mut Reader) {
 
 /// Each fault is settled before the next one and before the end.
 fn times(plan: &Plan, reader: &mut Reader) {
-    for pair in plan.faults.windows(2) {
-        if let [first, next] = pair
+    // Poison events leave the bus as it is, so it may be broken meanwhile.
+    let all: Vec<&Fault> = plan.faults.iter().filter(|fault| !fault.action.is_of_events()).collect();
+    for pair in all.windows(2) {
+        if let [first, next] = *pair
             && first.settled_at() > next.at.ns
         {
             let at = reader.at(&format!("faults.{}.at", next.name));
@@ -149,6 +151,7 @@ fn product(fault: &Fault, plan: &Plan, reader: &mut Reader) -> bool {
     let at = reader.at(&format!("faults.{}.do", fault.name));
     reader.wrong(at, || {
         let why = product.no_links.filter(|_| action.is_of_links());
+        let why = why.or(product.no_dead_letters.filter(|_| action.is_of_events()));
         let why = why.map_or_else(String::new, |why| format!(", since {why}"));
         format!(
             "this version injects no `{action}` on {}{why}; expected {}",
@@ -207,7 +210,9 @@ fn unfit(fault: &Fault, target: &Target, plan: &Plan) -> Option<String> {
     let action = fault.action;
     let nodes = plan.cluster.nodes.max(1);
     match (action, target) {
-        (Action::CrashMember | Action::RestartGroup, target) => member(action, target, &plan.groups),
+        (Action::CrashMember | Action::RestartGroup | Action::Poison, target) => {
+            member(action, target, &plan.groups)
+        }
         (_, Target::Group(word, _)) => Some(unknown_role(word, plan, &[])),
         (_, Target::Others | Target::Clients) => Some(format!(
             "`{target}` is an end of a link, for `between` of `partition` and `slow`; expected {}",
@@ -254,7 +259,7 @@ fn missing(target: &Target, plan: &Plan) -> Option<String> {
 
 /// Why a member or a group does not exist.
 fn member(action: Action, target: &Target, groups: &[Group]) -> Option<String> {
-    let whole = action == Action::RestartGroup;
+    let whole = action != Action::CrashMember;
     let word = |group: &str| if whole { group.to_owned() } else { format!("{group}/1") };
     let Target::Group(name, number) = target else {
         let legal = groups.iter().map(|group| word(&group.name));
@@ -269,6 +274,9 @@ fn member(action: Action, target: &Target, groups: &[Group]) -> Option<String> {
     let members = group.members;
     let all = if members == 1 { format!("`{name}/1`") } else { format!("`{name}/1` to `{name}/{members}`") };
     match number {
+        Some(_) if action == Action::Poison => {
+            Some(format!("`poison` is refused by all members of a group, whoever gets it; expected `{name}`"))
+        }
         Some(number) if whole => Some(format!(
             "`restart-group` restarts all members of a group, not member {number}; expected `{name}`, or `crash-member`"
         )),
@@ -297,7 +305,7 @@ fn unknown_role(word: &str, plan: &Plan, more: &[&str]) -> String {
     let legal: Vec<&str> = ROLES.iter().chain(more).copied().collect();
     if plan.groups.iter().any(|group| group.name == word) {
         return format!(
-            "`{word}` is a group, not a node of the broker; expected {}, or `do` of `crash-member` or `restart-group`",
+            "`{word}` is a group, not a node of the broker; expected {}, or `do` of `crash-member`, `restart-group` or `poison`",
             list(legal)
         );
     }
@@ -358,7 +366,8 @@ pub(in crate::profile) fn regrets(plan: &Plan) -> Vec<String> {
 
 /// A buffer that the longest fault fills: the rest of its events are never sent.
 fn buffer(plan: &Plan) -> Option<String> {
-    let publishing = plan.faults.iter().filter(|fault| !fault.action.is_of_members());
+    let publishing =
+        plan.faults.iter().filter(|fault| !fault.action.is_of_members() && !fault.action.is_of_events());
     let longest = publishing.max_by_key(|fault| fault.length)?;
     let most = shares(plan).into_iter().fold(0.0, f64::max);
     let open = Span { ns: longest.length.ns.saturating_add(HEALING.ns) };

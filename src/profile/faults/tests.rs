@@ -73,6 +73,7 @@ fn a_fault_has_a_name_and_its_defaults() {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         }
     );

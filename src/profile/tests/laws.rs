@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
-    Group, Linking, Metric, Outcome, Pacing, Padding, Plan, Popularity, Publish, Quorum, Ramp, Rate,
-    RetryOrder, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
+    Group, Linking, Metric, Outcome, Pacing, Padding, Plan, Poison, Popularity, Publish, Quorum, Ramp, Rate,
+    Refuse, RetryOrder, Share, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -174,7 +174,8 @@ fn plans() -> impl Strategy<Value = Plan> {
                 let known = plan.objectives.iter().any(|other| other.name() == objective.name());
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
                 let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
-                let counted = !of_copies || plan.bus.counts_copies();
+                let counted = (!of_copies || plan.bus.counts_copies())
+                    && (!objective.metric.of_dead_letters() || plan.dead_letters());
                 let undone = plan.faults.first().is_some_and(|fault| !fault.length.is_zero());
                 let healed = undone || !matches!(objective.metric, Metric::Recovery(_));
                 if !known && judged && counted && healed && !matches!(objective.metric, Metric::Throughput(_))
@@ -203,6 +204,10 @@ fn targets(plan: &Plan, action: Action) -> Vec<Target> {
     match action {
         Action::CrashMember => vec![member],
         Action::RestartGroup => vec![Target::Group(group.name.clone(), None)],
+        Action::Poison => {
+            let refusable = plan.bus.ack == AckMode::Explicit;
+            refusable.then(|| Target::Group(group.name.clone(), None)).into_iter().collect()
+        }
         Action::RollingRestart | Action::RollingUpgrade => vec![Target::All],
         Action::StepDown => {
             let leaders = [Target::StreamLeader, Target::MetaLeader];
@@ -255,6 +260,8 @@ fn fault(
         delay: (slow && part % 3 == 0).then_some(Span::millis(u64::from(part) + 1)),
         jitter: (slow && part % 3 == 1).then_some(Span::millis(u64::from(part) + 1)),
         rate: (slow && part % 3 != 1).then_some(Rate::per_second(f64::from(part) + 1.0)),
+        poison: (action == Action::Poison)
+            .then(|| Poison { share: Share { of_one: (f64::from(part) + 1.0) / 1e4 }, how: Refuse::Term }),
         expect: Expect::Service,
     };
     if fault.quorum(plan) == Quorum::Lost {

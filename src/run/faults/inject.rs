@@ -151,7 +151,7 @@ impl Injector {
                 Err(format!("`{}` cannot be made to step down", self.target()))
             }
             action if action.is_of_links() && self.stage.links.is_none() => Err(NO_PROXIES.to_owned()),
-            action if !action.is_of_members() => Ok(()),
+            action if !action.is_of_members() && !action.is_of_events() => Ok(()),
             action => Err(format!("`{action}` cannot be injected on this broker")),
         }
     }
@@ -351,7 +351,7 @@ impl Injector {
             Do::Partition | Do::Slow => {
                 self.ends.as_ref().map_or(Ok(()), |ends| links::close(&self.stage, &self.fault, ends))
             }
-            Do::CrashMember | Do::RestartGroup => self.possible(),
+            Do::CrashMember | Do::RestartGroup | Do::Poison => self.possible(),
         }
     }
 

@@ -294,6 +294,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: Expect::Service,
         };
         assert_eq!(flow(&fault), Flow::Cut);

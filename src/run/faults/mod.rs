@@ -10,6 +10,7 @@ mod inject;
 mod links;
 mod members;
 mod power;
+mod poison;
 mod resolve;
 mod roles;
 mod watch;
@@ -32,6 +33,7 @@ use account::Account;
 use elsewhere::Elsewhere;
 use inject::Injector;
 use members::OfMembers;
+use poison::OfEvents;
 use roles::Roles;
 use watch::Watch;
 
@@ -92,7 +94,9 @@ impl Scene {
         for (index, fault) in plan.faults.iter().enumerate() {
             let until = (!fault.action.is_instant()).then(|| fault.undo_at());
             let (account, step_down, ending) = (account.clone(), step_down.clone(), agenda.ending());
-            let action: Box<dyn Action> = if fault.action.is_of_members() {
+            let action: Box<dyn Action> = if fault.action.is_of_events() {
+                Box::new(OfEvents::new(index, fault.clone(), clock, account))
+            } else if fault.action.is_of_members() {
                 Box::new(OfMembers::new(index, plan, staff.clone(), clock, account, ending))
             } else if let Some(stage) = &stage {
                 let (seed, stage) = (plan.market.seed, Arc::clone(stage));

@@ -8,7 +8,8 @@ use crate::market::RunIdentity;
 use crate::measure::StoreLedger;
 use crate::num;
 use crate::plan::{Keys, Ns, Plan};
-use crate::run::receiver::{Seen, read};
+use crate::run::dead_letters::DeadLetterTopics;
+use crate::run::receiver::{Seen, read_any};
 use crate::run::shared::Switches;
 
 /// Reads the run's clock.
@@ -22,6 +23,7 @@ pub(in crate::run) struct Account {
     epoch_unix_ns: u64,
     switches: Arc<Switches>,
     now: Now,
+    dead_letters: Option<Arc<DeadLetterTopics>>,
     pub(in crate::run) ledger: StoreLedger,
     /// Events of the load, corrupt and foreign ones included.
     pub(in crate::run) events: u64,
@@ -52,6 +54,7 @@ impl Account {
             epoch_unix_ns,
             switches: Arc::clone(switches),
             now,
+            dead_letters: DeadLetterTopics::of_plan(plan),
             ledger: StoreLedger::new(plan.keys().count()),
             events: 0,
             corrupt: 0,
@@ -85,8 +88,9 @@ impl ReplaySink for Account {
     }
 
     fn event(&mut self, delivery: &Delivery<'_>, stored_unix_ns: u64) {
-        let reading = read(delivery, &self.run, self.epoch_unix_ns);
-        if let Seen::Readiness { .. } = reading.seen {
+        let reading = read_any(delivery, &self.run, self.epoch_unix_ns, self.dead_letters.as_deref());
+        // Neither is an event of the load.
+        if let Seen::Readiness { .. } | Seen::DeadLetter { .. } = reading.seen {
             return;
         }
         self.time(delivery.received, stored_unix_ns);
@@ -98,7 +102,7 @@ impl ReplaySink for Account {
             }
             Seen::Corrupt => self.corrupt += 1,
             Seen::Foreign => self.foreign += 1,
-            Seen::Readiness { .. } => {}
+            Seen::Readiness { .. } | Seen::DeadLetter { .. } => {}
         }
     }
 }

@@ -13,10 +13,12 @@ use crate::plan::{Begin, Ns, Plan, Speed};
 use crate::record::{PhaseName, Rows};
 use crate::run::RunError;
 use crate::run::by_fault::backlog;
-use crate::run::ending::{QUIET_NS, Silence, settled};
+use crate::run::dead_letters::DeadLetterTopics;
+use crate::run::ending::{QUIET_NS, Silence, all_moved, settled};
 use crate::run::generator::{Generated, Generator};
 use crate::run::identity::run_identity;
-use crate::run::receiver::{Reading, Received, Receiver, read};
+use crate::run::poison::Refusals;
+use crate::run::receiver::{Reading, Received, Receiver, read_any};
 use crate::run::replay::{Account, Cuts, Now, Outcome, Replayed, start_of};
 use crate::run::rows::{Backlogs, Report, RowMaker, Sample, next_second_start, second_of};
 use crate::run::shared::{Calendar, GroupSignals, Switches};
@@ -41,6 +43,8 @@ struct GroupSide {
     offset_ns: i64,
     receiver: Receiver,
     signals: Arc<GroupSignals>,
+    refusals: Refusals,
+    dead_letters: Option<Arc<DeadLetterTopics>>,
 }
 
 /// The results of the timeline.
@@ -83,6 +87,8 @@ pub(super) struct Clockwork {
     curtailment: Option<Curtailment>,
     /// Has a second ended since the curtailment last looked?
     news: bool,
+    /// Does the plan have dead letters, which come later than what they are copies of?
+    dead_letters: bool,
 }
 
 impl Clockwork {
@@ -119,6 +125,8 @@ impl Clockwork {
                 members,
                 receiver: Receiver::new(plan, group, of_group, Arc::clone(&signals), Arc::clone(&switches)),
                 signals,
+                refusals: Refusals::of(plan, group),
+                dead_letters: DeadLetterTopics::of_plan(plan),
             });
         }
         Ok(Self {
@@ -143,6 +151,7 @@ impl Clockwork {
             load_end: calendar.measure_end,
             curtailment: scenario.curtail.then(|| Curtailment::of(plan)),
             news: false,
+            dead_letters: plan.dead_letters(),
         })
     }
 
@@ -268,7 +277,7 @@ impl Clockwork {
             generator.absorb();
         }
         for side in &mut self.groups {
-            side.receive(&self.run, self.calendar.epoch_unix_ns, now, &mut self.dead);
+            side.receive(&self.run, self.calendar, now, &mut self.dead);
         }
         self.next_poll = now + POLL_NS;
         if self.generators.iter().all(|own| own.due().is_none()) {
@@ -344,7 +353,7 @@ impl Clockwork {
         for own in &generated {
             published.merge(&own.ledger);
         }
-        let open = published.totals().unconfirmed + published.totals().refused > 0;
+        let open = self.dead_letters || published.totals().unconfirmed + published.totals().refused > 0;
         let published = Arc::new(published);
         let _ = self.switches.published.set(Arc::clone(&published));
         self.listen(deadline.max(now + QUIET_NS), open);
@@ -364,7 +373,9 @@ impl Clockwork {
             let quiet = silence.lasts(self.now());
             let missing = sum(|signals| &signals.missing).any(|missing| missing > 0);
             self.quiet = quiet;
-            if settled(missing, open, quiet, || self.bus.clone().observe().ok()) {
+            let refused = sum(|signals| &signals.refused).sum();
+            let account = || self.bus.clone().observe().ok().filter(|seen| all_moved(seen, refused));
+            if settled(missing, open, quiet, account) {
                 return;
             }
             // Do not step past the moment at which the silence is long enough.
@@ -394,15 +405,21 @@ impl Clockwork {
 
 impl GroupSide {
     /// Reads what has reached the members by `now`, as the workers do.
-    fn receive(&mut self, run: &RunIdentity, epoch_unix_ns: u64, now: Ns, dead: &mut Vec<String>) {
-        let Self { name, members, merger, offset_ns, receiver, .. } = self;
+    fn receive(&mut self, run: &RunIdentity, calendar: Calendar, now: Ns, dead: &mut Vec<String>) {
+        let Self { name, members, merger, offset_ns, receiver, refusals, dead_letters, .. } = self;
         let alone = members.len() == 1;
         for (index, place) in members.iter_mut().enumerate() {
             let Some(member) = place else { continue };
             let mut readings = Vec::new();
-            let done = member.receive(Duration::ZERO, &mut |delivery| {
-                let reading = read(delivery, run, epoch_unix_ns);
-                if alone { receiver.take(reading) } else { readings.push((reading.received, reading)) }
+            let done = member.receive_or_refuse(Duration::ZERO, &mut |delivery| {
+                let reading = read_any(delivery, run, calendar.epoch_unix_ns, dead_letters.as_deref());
+                let handling = refusals.handling(Some(&calendar), reading.event());
+                if alone {
+                    receiver.take(reading)
+                } else {
+                    readings.push((reading.received, reading))
+                }
+                handling
             });
             if !alone {
                 // By the members' clock, whatever arrives from now on is received now or later.

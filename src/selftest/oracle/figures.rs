@@ -261,7 +261,7 @@ impl Figures {
         own.finished_late_ns = last_turn.values().copied().max().unwrap_or(0);
         let kept = kept(truth);
         let intact = truth.copies.iter().zip(&kept).filter(|(copy, kept)| **kept && !copy.damaged);
-        let stored: HashSet<u32> = intact.filter_map(|(copy, _)| copy.event).collect();
+        let stored: HashSet<u32> = intact.filter_map(|(copy, _)| copy.itself()).collect();
         own.audit = audit(truth, &kept, &stored);
         own.audit.settled &= record.audit.is_some();
         for (index, group) in record.plan.groups.iter().enumerate() {
@@ -320,7 +320,7 @@ fn offered(record: &Record, truth: &Truth, phase: Phase) -> Vec<f64> {
 fn backlog_max(truth: &Truth, deliveries: &[Delivered], topics: &BTreeSet<u32>) -> u64 {
     let mut first: HashMap<u32, Ns> = HashMap::new();
     for delivery in deliveries.iter().filter(|delivery| !delivery.damaged) {
-        let Some(event) = truth.copies[num::index32(delivery.copy)].event else { continue };
+        let Some(event) = truth.copies[num::index32(delivery.copy)].itself() else { continue };
         let at = first.entry(event).or_insert(delivery.received);
         *at = (*at).min(delivery.received);
     }
@@ -400,6 +400,9 @@ fn of_group(
             own.corrupt += 1;
             continue;
         }
+        if truth.copies[num::index32(delivery.copy)].dead_letter.is_some() {
+            continue;
+        }
         let event = &truth.events[num::index32(number)];
         if !seen.insert(number) {
             let counter = if again { &mut own.redelivered } else { &mut own.duplicate };
@@ -429,7 +432,7 @@ fn of_group(
 }
 
 /// Whether each position is in a copy of the store that can be read.
-fn kept(truth: &Truth) -> Vec<bool> {
+pub(super) fn kept(truth: &Truth) -> Vec<bool> {
     let one_log = truth.replicas.is_empty();
     let mut kept: Vec<bool> = truth.copies.iter().map(|copy| one_log && !copy.forgotten).collect();
     for position in truth.replicas.iter().flatten().flatten() {
@@ -470,6 +473,7 @@ fn audit(truth: &Truth, kept: &[bool], stored: &HashSet<u32>) -> AuditFigures {
         match copy.event {
             None => own.foreign += 1,
             Some(_) if copy.damaged => own.corrupt += 1,
+            Some(_) if copy.dead_letter.is_some() => {}
             Some(number) => {
                 let count = copies.entry(number).or_insert(0);
                 *count += 1;

@@ -5,14 +5,16 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Findings;
-use crate::bus::sim::{Delivered, Disturbance, Disturbed, Handling, How, Outcome, Truth};
+use crate::bus::sim::{Copy, Delivered, Disturbance, Disturbed, Handling, How, Outcome, Truth};
 use crate::num;
 use crate::plan::Ns;
 use crate::record::{Fault, Record};
 
 /// Compares the claims of a record with the log, and the log with what happened.
 pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
-    for fault in record.faults.injected.iter().filter(|fault| fault.happened()) {
+    // Poison events are counted by themselves.
+    let of_bus = |fault: &&Fault| fault.happened() && fault.action != "poison";
+    for fault in record.faults.injected.iter().filter(of_bus) {
         if !truth.disturbances.iter().any(|done| falls_into(done, fault)) {
             found.0.push(format!("the fault {} is claimed, and nothing was done to the bus", fault.name));
         }
@@ -65,7 +67,7 @@ fn refusals(found: &mut Findings, truth: &Truth) {
     let reached: BTreeSet<u32> = truth.arrivals.iter().map(|arrival| arrival.event).collect();
     let taken = truth.arrivals.iter().filter(|arrival| arrival.handling == Handling::Taken);
     let taken: BTreeSet<u32> = taken.map(|arrival| arrival.event).collect();
-    let stored = truth.copies.iter().filter_map(|copy| copy.event);
+    let stored = truth.copies.iter().filter_map(Copy::itself);
     let turned_away = stored.filter(|event| reached.contains(event) && !taken.contains(event));
     found.equal("events stored that an outage turned away", 0, turned_away.count());
 }
@@ -73,7 +75,7 @@ fn refusals(found: &mut Findings, truth: &Truth) {
 /// When each event was stored, in the order of its copies.
 fn stored(truth: &Truth) -> BTreeMap<u32, Vec<Ns>> {
     let mut stored: BTreeMap<u32, Vec<Ns>> = BTreeMap::new();
-    for (event, at) in truth.copies.iter().filter_map(|copy| Some((copy.event?, copy.stored))) {
+    for (event, at) in truth.copies.iter().filter_map(|copy| Some((copy.itself()?, copy.stored))) {
         stored.entry(event).or_default().push(at);
     }
     stored

@@ -3,6 +3,7 @@
 //! It knows the definitions (DESIGN, section 4) and the truth, sorts whole lists, scans them from the start,
 //! and uses no code of `measure`, `verdict` or `load`.
 
+mod dead_letters;
 mod figures;
 mod injection;
 mod outages;
@@ -41,6 +42,7 @@ pub fn differences(record: &Record, truth: &Truth) -> Vec<String> {
     open_bytes(&mut found, record, truth);
     retry::check(&mut found, record, truth);
     replays::check(&mut found, record, truth);
+    dead_letters::check(&mut found, record, truth);
     found.0
 }
 

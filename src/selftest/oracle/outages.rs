@@ -127,7 +127,7 @@ impl<'a> Lists<'a> {
         for deliveries in &truth.deliveries {
             let mut of_group = HashMap::new();
             for delivery in deliveries.iter().filter(|delivery| !delivery.damaged) {
-                if let Some(event) = truth.copies[num::index32(delivery.copy)].event {
+                if let Some(event) = truth.copies[num::index32(delivery.copy)].itself() {
                     let at = of_group.entry(event).or_insert(delivery.received);
                     *at = (*at).min(delivery.received);
                 }

@@ -32,7 +32,8 @@ pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
         (_, RetryOrder::None) => return,
     };
     let mut first: HashMap<u32, usize> = HashMap::new();
-    for (position, event) in truth.copies.iter().enumerate().filter_map(|(at, copy)| Some((at, copy.event?)))
+    for (position, event) in
+        truth.copies.iter().enumerate().filter_map(|(at, copy)| Some((at, copy.itself()?)))
     {
         first.entry(event).or_insert(position);
     }

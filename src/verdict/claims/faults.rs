@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 
+use super::dead_letters::kept;
 use super::{Claim, PROPAGATION_NS, Support, timed};
 use crate::num::{self, show};
 use crate::plan::{Expect, Ns};
@@ -50,7 +51,7 @@ pub fn of_faults(record: &Record) -> Vec<Claim> {
         return Vec::new();
     }
     let mut claims = vec![survival(record)];
-    claims.extend([clusters(record), around(record), groups(record)].into_iter().flatten());
+    claims.extend([clusters(record), around(record), groups(record), kept(record)].into_iter().flatten());
     claims
 }
 
