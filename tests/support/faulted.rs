@@ -176,6 +176,7 @@ pub fn three() -> Record {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: plan::Expect::Service,
         })
         .collect();

@@ -158,6 +158,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: crate::plan::Expect::Service,
         }
     }

@@ -1,6 +1,6 @@
 //! Faults as a profile writes them, and what is refused.
 
-use crate::plan::{Action, Cut, Expect, Fault, Plan, Rate, Span, Target, Way};
+use crate::plan::{Action, Cut, Expect, Fault, Plan, Poison, Rate, Refuse, Share, Span, Target, Way};
 use crate::profile::{Source, read, to_toml, warnings};
 
 const BASE: &str = "[load]\nrate = \"1k/s\"\nduration = \"60s\"\n[cluster]\nnodes = 3\n[bus]\nreplicas = 3\n\
@@ -46,6 +46,7 @@ pub(in crate::profile) fn of_every_key() -> Fault {
         delay: Some(Span::millis(1)),
         jitter: Some(Span::millis(1)),
         rate: Some(Rate::per_second(1.0)),
+        poison: Some(Poison { share: Share { of_one: 0.5 }, how: Refuse::Nak }),
         expect: Expect::Outage,
     }
 }

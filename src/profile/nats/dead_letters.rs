@@ -150,15 +150,15 @@ mod tests {
         let plan = with(&[poison("silent", "")], &[LIMIT, DEAD, "bus.nats.ack_wait=2s"]).unwrap();
         let fault = &plan.faults[0];
         assert_eq!((fault.name.as_str(), plan.bus.nats.max_deliver), ("poison-trading-engine", 3));
-        let poison = fault.poison.unwrap();
-        assert_eq!((poison.share.to_string().as_str(), poison.how), ("0.1%", Refuse::Silent));
+        let drawn = fault.poison.unwrap();
+        assert_eq!((drawn.share.to_string().as_str(), drawn.how), ("0.1%", Refuse::Silent));
         assert_eq!(PoisonEvents::of(&plan).len(), 1);
         let written = to_toml(&plan);
         assert!(
             written.contains("how = \"silent\"\n") && written.contains("dead_letter = true\n"),
             "{written}"
         );
-        assert_eq!(read(&Source::new("again", &written), &[]).unwrap(), plan);
+        assert_eq!(read(&Source::new("again", written.as_str()), &[]).unwrap(), plan);
         assert!(with(&[poison("term", "")], &[]).is_ok(), "it is given up at once");
     }
 

@@ -283,6 +283,7 @@ fn every_legal_key_is_written() {
         ..Payload::default()
     };
     own.faults = vec![faults::tests::of_every_key()];
+    (own.bus.nats.max_deliver, own.bus.nats.dead_letter) = (3, true);
     let own = toml::Value::Table(to_toml(&own).parse().expect("TOML"));
     let written = [&written[..], &[own]].concat();
     // These are shorthand: a written plan has what they stand for.

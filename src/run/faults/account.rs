@@ -248,6 +248,7 @@ mod tests {
             delay: None,
             jitter: None,
             rate: None,
+            poison: None,
             expect: plan::Expect::Service,
         };
         let account = Account::planned(&[fault("one", 5, 5), fault("two", 30, 5)], S);

@@ -21,6 +21,7 @@ fn planned(name: &str) -> plan::Fault {
         delay: None,
         jitter: None,
         rate: None,
+        poison: None,
         expect: plan::Expect::Service,
     }
 }
