@@ -299,8 +299,8 @@ name = "twice"
         let leader: &[&str] = &["bus.kind=kafka", "bus.kafka.acks=leader", "bus.kafka.idempotence=false"];
         let none: &[&str] = &["bus.kind=kafka", "bus.kafka.acks=none", "bus.kafka.idempotence=false"];
         for (keys, sets, part) in [
-            ("at = \"60s\"", &[][..], "the measure phase is over after 60s"),
-            ("from = \"60s\"", &[], "nothing is stored behind that when the measure phase ends, at 60s"),
+            ("at = \"60s\"", &[][..], "`replay.r.at` is 1m, and the measure phase is over after 1m"),
+            ("from = \"60s\"", &[], "nothing is stored behind that when the measure phase ends, at 1m"),
             ("from = \"30s\"\nat = \"30s\"", &[], "nothing is stored behind that when it begins, at 30s"),
             ("from = \"1500us\"", &[], "expected whole milliseconds"),
             ("from = \"seq 0\"", &[], "begins with 1"),

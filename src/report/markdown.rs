@@ -47,14 +47,7 @@ pub(crate) fn summary(record: &Record) -> String {
             say(table(&of));
         }
     }
-    if let Some(faults) = of_faults(record) {
-        say(faults);
-    }
-    let replayed = replays::replays(record);
-    if !replayed.rows.is_empty() {
-        say(format!("### Replays\n\n{}\n", escaped(replays::NOTE)));
-        say(table(&replayed));
-    }
+    of_faults(record).into_iter().chain(of_replays(record)).for_each(&mut say);
     say("### Latency\n".into());
     say(table(&sections::times(record)));
     say("### Ledger\n".into());
@@ -119,6 +112,13 @@ fn of_faults(record: &Record) -> Option<String> {
         let _ = write!(out, "\n### Dead letters\n\n{}\n\n{}", escaped(dead_letters::NOTE), table(&dead));
     }
     (!out.is_empty()).then_some(out)
+}
+
+/// The replays, compared with what was published.
+fn of_replays(record: &Record) -> Option<String> {
+    let replayed = replays::replays(record);
+    let text = || format!("### Replays\n\n{}\n\n{}", escaped(replays::NOTE), table(&replayed));
+    (!replayed.rows.is_empty()).then(text)
 }
 
 /// What the ADR claims, where the run has its topology.

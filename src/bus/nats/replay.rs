@@ -75,9 +75,11 @@ impl Reader {
     pub(super) fn replay(&self, wanted: &Replaying<'_>, sink: &mut dyn ReplaySink) -> Result<bool, BusError> {
         let runtime = runtime()?;
         let notes = || self.marks.of(format!("replay {}", wanted.number));
-        let client =
-            runtime.block_on(link::connect(&self.target, self.terms.clone(), notes(), CONTROL_QUEUE))?;
-        let jetstream = link::jetstream(&self.target, client.clone());
+        let (client, jetstream) = runtime.block_on(async {
+            let client = link::connect(&self.target, self.terms.clone(), notes(), CONTROL_QUEUE).await?;
+            let jetstream = link::jetstream(&self.target, client.clone());
+            Ok::<_, BusError>((client, jetstream))
+        })?;
         let reading = Audit {
             runtime: &runtime,
             jetstream: &jetstream,

@@ -4,7 +4,9 @@ mod laws;
 mod payload;
 
 use super::*;
-use crate::plan::{Arrival, Delivery, Draw, Padding, Payload, Rate, Size, Spacing, Span};
+use crate::plan::{
+    Arrival, Begin, Delivery, Draw, Origin, Padding, Payload, Rate, Replay, Size, Spacing, Span, Speed,
+};
 
 const LEAST: &str = "[load]\nrate = \"1k/s\"\nduration = \"10s\"\n";
 
@@ -284,6 +286,8 @@ fn every_legal_key_is_written() {
     };
     own.faults = vec![faults::tests::of_every_key()];
     (own.bus.nats.max_deliver, own.bus.nats.dead_letter) = (3, true);
+    let speed = Speed::Original;
+    own.replays = vec![Replay { name: "x".into(), at: Begin::Drain, from: Origin::Start, speed }];
     let own = toml::Value::Table(to_toml(&own).parse().expect("TOML"));
     let written = [&written[..], &[own]].concat();
     // These are shorthand: a written plan has what they stand for.

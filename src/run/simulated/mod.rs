@@ -117,13 +117,10 @@ pub fn simulate_with_seconds(
     let replayed = work.replays(curtailed.is_none());
     let (received, mut dead, rows) = work.finish();
 
-    if !plan.replays.is_empty() {
-        note(PhaseName::Replay, at, at);
-    }
+    let replays = (!plan.replays.is_empty()).then_some(PhaseName::Replay);
+    let audits = plan.bus.audit.then_some(PhaseName::Audit);
+    replays.into_iter().chain(audits).for_each(|name| note(name, at, at));
     let audit = if plan.bus.audit { Some(read_back(plan, identity.tag, &mut bus)?) } else { None };
-    if audit.is_some() {
-        note(PhaseName::Audit, at, at);
-    }
     let mut marks = Vec::new();
     bus.marks(&mut marks);
     record.marks = marks
