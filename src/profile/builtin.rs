@@ -11,7 +11,7 @@ const ALL: [(&str, &str); 11] = [
     ("rolling-restart", include_str!("../../profiles/rolling-restart.toml")),
     ("partition", include_str!("../../profiles/partition.toml")),
     ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
-    ("durability", include_str!("../../profiles/durability.toml")),
+    ("power-loss", include_str!("../../profiles/power-loss.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
 ];

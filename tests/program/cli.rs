@@ -17,7 +17,7 @@ const SHIPPED: [&str; 11] = [
     "rolling-restart",
     "partition",
     "rolling-upgrade",
-    "durability",
+    "power-loss",
     "soak",
     "market-open",
 ];
