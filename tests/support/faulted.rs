@@ -309,7 +309,7 @@ pub fn hostile(bad: &str, groups: &[String]) -> Faults {
         settled_ns: u64::MAX - at,
         outcome: Injection::Done,
         reason: Some(text()),
-        files: None,
+        files: Some(LostFiles { emptied: u64::MAX, bytes: u64::MAX, ..LostFiles::default() }),
         leader_before: Some(text()),
         leader_after: Some(text()),
         effect: Some(Effect { recovery_ns: Some(u64::MAX), refused: u64::MAX, ..effect(groups, 1, 20) }),

@@ -383,6 +383,7 @@ pub fn of(recipe: &Recipe) -> Record {
             version: "2.15.1".into(),
             durability: "page cache".into(),
             settings: BTreeMap::from([("storage".into(), "file".into()), ("replicas".into(), "1".into())]),
+            power: None,
             made: None,
             power: None,
             nodes: vec![],

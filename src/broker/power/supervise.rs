@@ -72,7 +72,8 @@ pub fn supervise(watched: &Watched) -> io::Result<ExitStatus> {
     Ok(status)
 }
 
-/// Ends this process by the signal that has ended the server, as far as it was one.
+/// Ends this process by the signal that has ended the server, as far as it was one; else returns the exit code to end with.
+#[must_use]
 pub fn end_like(status: ExitStatus) -> u8 {
     use std::os::unix::process::ExitStatusExt as _;
     if let Some(signal) = status.signal() {

@@ -292,7 +292,7 @@ fn a_target_must_exist_and_fit() {
             "lame-duck",
             "any",
             &["bus.kind=kafka", "cluster.nodes=1", "bus.replicas=1"],
-            "this version injects no `lame-duck` on Kafka; expected `kill`, `stop`, `restart`, `crash-member` or `restart-group`",
+            "this version injects no `lame-duck` on Kafka; expected `kill`, `stop`, `restart`, `power-loss`, `crash-member` or `restart-group`",
         ),
     ] {
         refused(&fault(action, target), sets, &[said]);

@@ -6,7 +6,7 @@ use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
     Group, Linking, Metric, Outcome, Pacing, Padding, Plan, Poison, Popularity, Publish, Quorum, Ramp, Rate,
-    Refuse, RetryOrder, Share, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
+    Refuse, RetryOrder, Share, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When, Writeback,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 
@@ -281,6 +281,8 @@ fn faulty(mut plan: Plan, drawn: &[(Action, usize, u8)]) -> Plan {
                 fault(&plan, &format!("f-{nth}"), action, (pick, part), (nth * width, width))
             })
             .collect();
+        let loses_power = plan.loses_power();
+        plan.cluster.power = plan.cluster.power.or(loses_power.then_some(Writeback::Never));
         // There is one other version, so only the first upgrade is legal.
         let upgrade = |fault: &Fault| fault.action == Action::RollingUpgrade;
         let first = plan.faults.iter().position(upgrade);

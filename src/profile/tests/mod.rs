@@ -267,6 +267,7 @@ fn every_legal_key_is_written() {
                 "bus.kafka.attach=a.b",
                 "bus.partitions=3",
                 "cluster.nodes=3",
+                "cluster.power=never",
                 "groups.trading-engine.consumer=C",
             ],
         )) + &prices_to_toml(&Prices::default());
@@ -291,7 +292,7 @@ fn every_legal_key_is_written() {
     let own = toml::Value::Table(to_toml(&own).parse().expect("TOML"));
     let written = [&written[..], &[own]].concat();
     // These are shorthand: a written plan has what they stand for.
-    let shorthand = ["topology.base", "payload.file", "faults.times", "faults.every"];
+    let shorthand = ["topology.base", "payload.file", "faults.times", "faults.every", "faults.writeback"];
     for key in all_keys().iter().filter(|key| !shorthand.contains(&key.as_str())) {
         let is_there = |written: &toml::Value| {
             let step = |value: &toml::Value, step: &str| {
