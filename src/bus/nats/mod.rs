@@ -1,6 +1,7 @@
 //! NATS `JetStream`: one stream per run, one durable consumer per group (or per member), and connections whose threads
 //! only move bytes.
 
+mod account;
 mod attach;
 mod audit;
 mod batch;
