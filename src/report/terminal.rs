@@ -161,7 +161,7 @@ fn injected(out: &mut String, record: &Record) {
     };
     line!(out, "{}", cells(["faults", "at", "lasted", "unavailable", "recovered", "refused"]));
     for (at, fault) in all.iter().enumerate().take(FAULTS) {
-        let effect = fault.effect.as_ref().filter(|_| fault.happened());
+        let effect = fault.felt();
         let of = |write: fn(&Effect) -> String| effect.map_or_else(|| "–".to_owned(), write);
         let name = format!("  {}", show::fit(&format!("{} {}", faults::number(at), fault.name), 23));
         let begun = if fault.happened() { fault.begun() } else { fault.planned_ns };

@@ -216,7 +216,8 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>, own: &OwnDelays, meas
     record.faults.fine = planned.iter().filter_map(|fault| seen.fine(fault)).collect();
     let start = parts.calendar.measure_start;
     for injected in &mut record.faults.injected {
-        let fault = planned.iter().find(|fault| fault.name == injected.name);
+        let happened = injected.happened();
+        let fault = planned.iter().find(|fault| fault.name == injected.name).filter(|_| happened);
         let undone = injected.undone_ns.map(|at| at.saturating_sub(start));
         injected.effect = fault.and_then(|fault| seen.effect(fault, undone));
     }
