@@ -74,7 +74,11 @@ fn head(out: &mut String, record: &Record) {
     }
     let head = format!(
         "{} on {} {} ({}), run {}",
-        record.plan.name, broker.product, broker.version, broker.mode, record.run.id
+        record.plan.name,
+        broker.product,
+        broker.versions(),
+        broker.mode,
+        record.run.id
     );
     line!(out, "{}", show::wrap(&head, WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("target: {}", words::target(record)), WIDTH, ""));

@@ -381,6 +381,7 @@ pub fn of(recipe: &Recipe) -> Record {
             named_by: None,
             product: "nats-server".into(),
             version: "2.15.1".into(),
+            version_after: None,
             durability: "page cache".into(),
             settings: BTreeMap::from([("storage".into(), "file".into()), ("replicas".into(), "1".into())]),
             made: None,
