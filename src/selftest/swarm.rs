@@ -142,7 +142,7 @@ fn draw_availability(dice: &mut Dice, plan: &mut Plan) {
     }
 }
 
-/// A fault of a plan by its times: start, length, and the time to settle.
+/// A kill of all nodes by its times: start, length, and the time to settle. Tests change what they need otherwise.
 #[must_use]
 pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
     plan::Fault {

@@ -83,8 +83,8 @@ fn elsewhere(plan: &Plan, fault: &Fault, label: &str, product: &Product) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Action, BusKind, Expect, Fault, Span, Target};
-    use crate::selftest::swarm::base;
+    use crate::plan::{Action, BusKind, Fault, Span, Target};
+    use crate::selftest::swarm::{self, base};
     use crate::session::{Asked, Choice};
 
     const ALL: [Action; 12] = [
@@ -103,21 +103,7 @@ mod tests {
     ];
 
     fn fault(action: Action, target: Target) -> Fault {
-        Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
-            action,
-            target: Some(target),
-            between: None,
-            length: Span::seconds(1),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            expect: Expect::Service,
-        }
+        Fault { action, target: Some(target), ..swarm::fault("x", [Span::seconds(1); 3]) }
     }
 
     fn resolved(at: &str, allow: bool, kind: BusKind, fault: Fault) -> Result<(), String> {

@@ -223,25 +223,15 @@ fn seconds(ns: Ns) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Span, Target};
+    use crate::plan::{Span, Target};
+    use crate::selftest::swarm;
 
     const S: Ns = 1_000_000_000;
 
     fn account() -> Account {
         let fault = |name: &str, at: u64, length: u64| plan::Fault {
-            name: name.into(),
-            at: Span::seconds(at),
-            action: Action::Kill,
             target: Some(Target::StreamLeader),
-            between: None,
-            length: Span::seconds(length),
-            settle: Span::seconds(10),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            expect: plan::Expect::Service,
+            ..swarm::fault(name, [at, length, 10].map(Span::seconds))
         };
         let account = Account::planned(&[fault("one", 5, 5), fault("two", 30, 5)], S);
         account.with(|book| book.nodes = vec![StartedNode::default(); 3]);

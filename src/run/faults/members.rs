@@ -181,27 +181,13 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::plan::{Expect, Span};
+    use crate::plan::Span;
     use crate::record;
     use crate::run::agenda::Agenda;
-    use crate::selftest::swarm::base;
+    use crate::selftest::swarm::{self, base};
 
     fn fault(action: Do, target: &str) -> Fault {
-        Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
-            action,
-            target: Some(target.parse().unwrap()),
-            between: None,
-            length: Span::seconds(1),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            expect: Expect::Service,
-        }
+        Fault { action, target: Some(target.parse().unwrap()), ..swarm::fault("x", [Span::seconds(1); 3]) }
     }
 
     /// Notes its orders; members whose number is in `stuck` neither end nor come.
