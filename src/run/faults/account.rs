@@ -21,6 +21,8 @@ pub(super) struct Book {
     leaders: Vec<Led>,
     /// Nodes that are not known to be healthy since a fault was undone, as (fault, node).
     recovering: Vec<(usize, usize)>,
+    /// Faults whose undo was given up: their outcome stays.
+    given_up: Vec<usize>,
     /// Marks that the supervisor has not taken yet.
     pub(super) marks: Vec<Mark>,
 }
@@ -79,8 +81,17 @@ impl Book {
         self.mark_if_late(index, "begun", now, |fault| Some(fault.planned_ns));
     }
 
+    /// Records that the undo of a fault was given up; what becomes of it later is not entered.
+    pub(super) fn give_up(&mut self, index: usize, why: &str) {
+        self.failed(index, Injection::NotUndone, why);
+        self.given_up.push(index);
+    }
+
     /// Records that a fault or its undo is done.
     pub(super) fn done(&mut self, index: usize) {
+        if self.given_up.contains(&index) {
+            return;
+        }
         self.fault(index, |fault| {
             fault.outcome = Injection::Done;
             fault.reason = None;
@@ -89,6 +100,9 @@ impl Book {
 
     /// Records how a fault or its undo failed.
     pub(super) fn failed(&mut self, index: usize, outcome: Injection, why: &str) {
+        if self.given_up.contains(&index) {
+            return;
+        }
         self.fault(index, |fault| {
             fault.outcome = outcome;
             fault.reason = Some(why.to_owned());

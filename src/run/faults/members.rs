@@ -157,6 +157,12 @@ impl Action for OfMembers {
         }
     }
 
+    fn undo_within(&self) -> Duration {
+        let members = self.whom.as_ref().map_or(1, |(_, members)| members.len());
+        // The last try begins before the time is over, and is bounded by the driver.
+        CONNECTED_WITHIN * 2 * num::count32(members)
+    }
+
     /// Also after a crash that failed: the place is given to a new member.
     fn undo(&mut self) -> Result<String, String> {
         let failed = self.account.with(|book| book.failure(self.index));

@@ -6,6 +6,7 @@
 
 mod account;
 mod elsewhere;
+mod force;
 mod inject;
 mod links;
 mod members;
