@@ -8,7 +8,7 @@ mod csv;
 mod faults;
 mod hlog;
 mod html;
-mod junit;
+pub(crate) mod junit;
 pub(crate) mod labels;
 mod markdown;
 mod openmetrics;

@@ -42,7 +42,7 @@ pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
 pub use step_down::{step_down, step_down_meta};
-pub use system::{Answer, Identity, System};
+pub use system::{Answer, Figures, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::attach::Attached;
