@@ -1,6 +1,7 @@
 //! Known answers: runs whose figures follow from arithmetic, compared with the figures that tickgate reports.
 
 mod cluster;
+mod members;
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
@@ -34,7 +35,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 17] = [
+pub const ALL: [Known; 18] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -50,6 +51,7 @@ pub const ALL: [Known; 17] = [
     ("election of a leader", cluster::elections),
     ("change of leaders", cluster::leader_changes),
     ("stale copies of the store", cluster::stale_copies),
+    ("members that crash", members::members),
     ("a fault that is claimed and not injected", cluster::claims),
     ("seeded runs against the oracle", seeds),
 ];

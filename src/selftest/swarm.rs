@@ -1,6 +1,7 @@
 //! The swarm: each seed gives a plan and a mix of faults, and the record of that run must equal the oracle's.
 
 mod cluster;
+mod members;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -14,6 +15,7 @@ use super::oracle;
 use crate::run::simulated::{MachineSecond, Scenario, simulate};
 
 pub(super) use cluster::draw_leaders;
+pub(super) use members::draw_absence;
 
 pub(super) const MS: Ns = 1_000_000;
 
@@ -74,6 +76,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     draw_retry(&mut dice, &mut plan);
     draw_availability(&mut dice, &mut plan);
     cluster::draw(&mut dice, &mut plan, &mut scenario.faults);
+    members::draw(&mut dice, &mut plan, &mut scenario.faults);
     (plan, scenario)
 }
 

@@ -46,9 +46,10 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked:
         );
     }
     match site {
-        Site::Simulated => {
-            Some("the simulated bus injects no faults of a profile; take `--broker local`".to_owned())
-        }
+        Site::Simulated if action.is_of_members() => None,
+        Site::Simulated => Some(
+            "the simulated bus has members of groups, and no servers or links; take `--broker local`".to_owned(),
+        ),
         _ if !can.contains(&action) => {
             Some(format!("this version injects no `{action}` on {}, only {}", product.title(), list(can)))
         }
@@ -131,7 +132,7 @@ mod tests {
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);
         }
-        assert_eq!(possible("sim", BusKind::Nats), []);
+        assert_eq!(possible("sim", BusKind::Nats), members);
         if cfg!(feature = "kafka") {
             assert_eq!(possible("local", BusKind::Kafka), [Kill, Stop, Restart, CrashMember, RestartGroup]);
             assert_eq!(possible("kafka://h:1", BusKind::Kafka), members);

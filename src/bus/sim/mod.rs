@@ -5,10 +5,12 @@
 //! bit-identical run. In real time it serves demonstrations with the threaded engine. It shares no code with
 //! `measure`.
 
+mod absence;
 mod agenda;
 mod cluster;
 mod faults;
 mod groups;
+mod hits;
 mod leading;
 mod random;
 mod retrying;
@@ -17,6 +19,7 @@ mod slots;
 mod truth;
 mod world;
 
+pub use absence::{Absence, Restart};
 pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use random::Random;
@@ -29,7 +32,7 @@ use std::time::Duration;
 
 use super::{
     Ack, Bus, BusError, BusFacts, BusSample, Delivery, Mark, Member, Outgoing, Position, Publisher, Reached,
-    Refused, StoreCopies, StoreCopy,
+    Refused, StoreCopies, StoreCopy, Successors,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -235,6 +238,11 @@ impl Bus for SimBus {
     fn member(&mut self, group: usize, member: u32) -> Result<SimMember, BusError> {
         self.shared.world().join(self.shared.time.now(), group, member);
         Ok(SimMember { shared: Arc::clone(&self.shared), group, member })
+    }
+
+    fn successors(&self) -> Option<Successors<SimMember>> {
+        let bus = self.clone();
+        Some(Box::new(move |group, member| bus.clone().member(group, member)))
     }
 
     fn audit(&mut self, _: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {
