@@ -7,6 +7,7 @@
 mod container;
 mod cluster;
 mod entry;
+mod force;
 mod kafka;
 mod link;
 mod nats;

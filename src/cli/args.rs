@@ -691,6 +691,9 @@ pub(super) struct Lint {
     /// CA certificate for the server (also $NATS_CA)
     #[arg(long, value_name = "FILE", requires = "live")]
     pub(super) tls_ca: Option<PathBuf>,
+    /// Write the findings as JUnit XML to this file too, a case for each rule
+    #[arg(long, value_name = "FILE")]
+    pub(super) junit: Option<PathBuf>,
     /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     pub(super) format: Format,

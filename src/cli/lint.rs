@@ -1,9 +1,14 @@
 //! `tickgate lint`: names what will fail or bite in a NATS server's configuration, or in running servers.
 
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::path::Path;
+
 use super::args::{Format, Lint};
 use super::github::Job;
+use super::outside::shown;
 use super::{Exit, Failure, environment};
-use crate::lint::{Finding, Level, Needs, json, lint_all, live, text};
+use crate::lint::{Finding, Level, Needs, Subject, json, lint_all, live, text, xml};
 use crate::session::{Asked, lint};
 
 pub(super) fn run(args: &Lint) -> Result<Exit, Failure> {
@@ -11,7 +16,14 @@ pub(super) fn run(args: &Lint) -> Result<Exit, Failure> {
         None => Needs::adr(),
         Some(profile) => Needs::of(&super::check::plan(profile, &args.sets)?).map_err(Failure::usage)?,
     };
+    // Opened before anything is read or asked.
+    let mut junit = args.junit.as_deref().map(open).transpose()?;
     let (linted, findings) = if args.live.is_empty() { files(args, &needs)? } else { servers(args, &needs)? };
+    if let (Some(file), Some(path)) = (&mut junit, &args.junit) {
+        let subject = if args.live.is_empty() { Subject::Files(args.files.len()) } else { Subject::Servers };
+        let xml = shown(&xml(&linted, subject, &findings));
+        file.write_all(xml.as_bytes()).map_err(|error| unwritten(path, &error))?;
+    }
     match args.format {
         Format::Json => paint!("{}", json(&linted, &findings)),
         Format::Text => {
@@ -21,6 +33,16 @@ pub(super) fn run(args: &Lint) -> Result<Exit, Failure> {
     }
     let serious = findings.iter().any(|finding| finding.level > Level::Note);
     Ok(if serious { Exit::Missed } else { Exit::Pass })
+}
+
+fn open(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| unwritten(path, &error))
+}
+
+fn unwritten(path: &Path, error: &io::Error) -> Failure {
+    let text =
+        format!("cannot write {}: {error}; name a file in a directory that you may write to", path.display());
+    Failure { exit: Exit::Environment, text }
 }
 
 fn files(args: &Lint, needs: &Needs) -> Result<(Vec<String>, Vec<Finding>), Failure> {

@@ -370,7 +370,7 @@ pub struct Trial {
     /// Figures per group, by group and name.
     #[serde(default)]
     pub groups: BTreeMap<String, BTreeMap<String, f64>>,
-    /// What the faults did that went as planned.
+    /// What the faults did, and why some did not go as planned.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Struck>,
     /// End-to-end latency of the slowest group: (−log₁₀(1 − quantile), nanoseconds).

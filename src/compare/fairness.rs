@@ -88,7 +88,7 @@ pub(super) fn rows(samples: Option<(&Record, &Record)>, pairs: &[Pair]) -> Vec<R
             Row { name: name.into(), differs: a != b, a, b }
         };
         rows.push(row("an acknowledgement means", |r| r.broker.durability.clone()));
-        rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.version)));
+        rows.push(row("broker", |r| format!("{} {}", r.broker.product, r.broker.versions())));
         rows.push(row("how it is reached", |r| r.broker.mode.clone()));
         if [a, b].iter().any(|record| !record.broker.nodes.is_empty()) {
             rows.push(row("CPU and memory of the broker are those of", |r| used_by(r).to_owned()));

@@ -41,6 +41,8 @@ pub struct Server {
     pub max_payload: u64,
     /// What its health check says, if it is not healthy.
     pub unhealthy: Option<String>,
+    /// Whether it has said whether it is healthy.
+    pub health_known: bool,
 }
 
 /// Settings of a server's `JetStream`.
@@ -119,6 +121,7 @@ fn clustered(server: &Server, asked: usize, needs: &Needs, findings: &mut Vec<Fi
         let why = "the server serves no stream, or not all of them";
         findings.push(Finding::new(Level::Fail, "unhealthy", what, why, instead));
     }
+    unanswered(server, findings);
     let Some(meta) = &server.meta else {
         if server.jetstream.is_some() {
             alone(server, asked, needs, findings);
@@ -143,6 +146,21 @@ fn clustered(server: &Server, asked: usize, needs: &Needs, findings: &mut Vec<Fi
                 .push(Finding::new(Level::Fail, "routes-missing", what, why, instead).breaks(claim::SCALE));
         }
     }
+}
+
+/// What a server was asked and did not say: its findings are missing without being ruled out.
+fn unanswered(server: &Server, findings: &mut Vec<Finding>) {
+    let routes = server.routes.is_none() && server.meta.is_some();
+    let what = match (routes, server.health_known) {
+        (false, true) => return,
+        (true, true) => "its routes are unknown",
+        (false, false) => "its health is unknown",
+        (true, false) => "its routes and its health are unknown",
+    };
+    let why = "it did not answer the question: a missing route, or a stream that it does not serve, would not be found";
+    let instead = "allow the user of the system account to publish to $SYS.REQ.SERVER.PING.ROUTEZ and \
+                   $SYS.REQ.SERVER.PING.HEALTHZ, or name the monitoring endpoints";
+    findings.push(Finding::new(Level::Note, "not-asked", what, why, instead));
 }
 
 /// A server whose `JetStream` is in no cluster.

@@ -9,22 +9,27 @@ mod cluster;
 mod duration;
 mod keys;
 pub mod live;
+mod junit;
 mod needs;
+mod rules;
 mod schema;
 mod settings;
 mod show;
 mod store;
 mod together;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use conf::{Map, Place, Problem, World};
+pub use junit::xml;
 pub use needs::{Here, Needs};
+pub use rules::{RULES, Rule, Subject};
 use settings::Settings;
-pub use show::{json, text};
+pub use show::{Document, SCHEMA, json, text};
 
 /// How serious a finding is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Level {
     /// Worth knowing.
@@ -36,7 +41,7 @@ pub enum Level {
 }
 
 /// A place in a named file.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 pub struct At {
     /// The file.
     pub file: String,
@@ -47,7 +52,7 @@ pub struct At {
 }
 
 /// One finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Finding {
     /// How serious it is.
     pub level: Level,

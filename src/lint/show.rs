@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{At, Finding, Level};
@@ -24,17 +25,23 @@ impl Level {
     }
 }
 
+/// The form of a document of findings.
+pub const SCHEMA: &str = "tickgate.lint/1";
+
 /// The findings of one lint, as a document.
-#[derive(Serialize)]
-struct Document<'a> {
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Document<'a> {
     /// Name and version of the form.
     schema: &'static str,
     /// Files or servers that were linted.
     linted: &'a [String],
-    /// Number of findings of each level.
+    /// Number of findings that will fail.
     fail: u64,
+    /// Number of findings that will bite.
     bite: u64,
+    /// Number of notes.
     note: u64,
+    /// The findings, the most serious ones first.
     findings: &'a [Finding],
 }
 
@@ -47,7 +54,7 @@ fn count(findings: &[Finding], level: Level) -> u64 {
 pub fn json(linted: &[String], findings: &[Finding]) -> String {
     let of = |level| count(findings, level);
     let (fail, bite, note) = (of(Level::Fail), of(Level::Bite), of(Level::Note));
-    let document = Document { schema: "tickgate.lint/1", linted, fail, bite, note, findings };
+    let document = Document { schema: SCHEMA, linted, fail, bite, note, findings };
     let json = serde_json::to_string_pretty(&document).unwrap_or_default();
     outside::json(&json) + "\n"
 }

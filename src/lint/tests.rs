@@ -378,6 +378,7 @@ mod running {
             host: "0.0.0.0".into(),
             monitor: ("127.0.0.1".into(), 8222),
             max_payload: 1 << 20,
+            health_known: true,
             unhealthy: None,
         }
     }
@@ -428,7 +429,7 @@ mod running {
                 server.routes = None;
             }
         });
-        assert_eq!(four, [("even-cluster", Bite)]);
+        assert_eq!(four, [("even-cluster", Bite), ("not-asked", Note)]);
     }
 
     #[test]

@@ -98,7 +98,8 @@ pub enum Target {
     MetaLeader,
     /// The node that leads the consumer of a group.
     ConsumerLeader(String),
-    /// A node that leads nothing, and that the first generator is not connected to.
+    /// A node that does not lead the stream; one that leads nothing and that the first generator is not connected to, if there
+    /// is one.
     Follower,
     /// The node that the first generator is connected to.
     Connected,

@@ -9,6 +9,7 @@ mod fault;
 pub mod grammar;
 mod keys;
 mod objective;
+mod parted;
 mod payload;
 mod power;
 mod poison;

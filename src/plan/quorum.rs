@@ -1,13 +1,13 @@
 //! What a fault does to the majorities that a bus needs: that of its servers, and that of a stream's copies.
 
-use super::{Action, Fault, Plan, Target};
+use super::{Action, Fault, Plan, Target, parted};
 
 /// What becomes of the majorities while a fault lasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quorum {
     /// A majority is left, whichever nodes are hit.
     Kept,
-    /// It depends on whether the nodes hold a copy of the stream.
+    /// It depends on whether the nodes hold a copy of the stream, or on where clients are connected.
     Unsure,
     /// None is left.
     Lost,
@@ -28,7 +28,10 @@ impl Fault {
                 self.target.as_ref().map_or(Quorum::Unsure, |target| target.quorum(nodes, plan.bus.replicas))
             }
             Action::RollingRestart | Action::RollingUpgrade => Target::Any.quorum(nodes, plan.bus.replicas),
-            Action::Partition => Quorum::Unsure,
+            Action::Partition => self
+                .between
+                .as_ref()
+                .map_or(Quorum::Unsure, |ends| parted::quorum(ends, nodes, plan.bus.replicas)),
             Action::Slow | Action::StepDown | Action::CrashMember | Action::RestartGroup | Action::Poison => {
                 Quorum::Kept
             }
@@ -79,7 +82,7 @@ impl Target {
     }
 }
 
-const fn majority(of: u32) -> u32 {
+pub(super) const fn majority(of: u32) -> u32 {
     of / 2 + 1
 }
 

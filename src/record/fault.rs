@@ -1,5 +1,7 @@
 //! Faults that a run has injected, what they did to the bus, and the figures of each part of the run that they make.
 
+use std::collections::BTreeSet;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +56,8 @@ pub struct Fault {
     /// The same when it was to be settled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_after: Option<String>,
-    /// What it did to the events that were due from its planned start until it was to be settled; absent where the run ended
-    /// before it.
+    /// What it did to the events that were due from its planned start until it was to be settled; absent where it was not
+    /// injected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub effect: Option<Effect>,
 }
@@ -268,6 +270,23 @@ impl Faults {
         *self == Self::default()
     }
 
+    /// The versions of the nodes at the end, where some node has changed its own; several if they differ.
+    #[must_use]
+    pub fn version_after(&self) -> Option<String> {
+        let changed = |node: &StartedNode| {
+            node.versions
+                .first()
+                .zip(node.versions.last())
+                .is_some_and(|((_, first), (_, last))| first != last)
+        };
+        if !self.nodes.iter().any(changed) {
+            return None;
+        }
+        let last = self.nodes.iter().filter_map(|node| node.versions.last());
+        let all: BTreeSet<&str> = last.map(|(_, version)| version.as_str()).collect();
+        Some(all.into_iter().collect::<Vec<_>>().join(", "))
+    }
+
     /// The figures of a scope by its name.
     #[must_use]
     pub fn scope(&self, name: &str) -> Option<&ScopeFigures> {
@@ -280,5 +299,31 @@ impl ScopeFigures {
     #[must_use]
     pub const fn ack(&self) -> Option<&Latency> {
         self.figures.ack.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Broker;
+
+    #[test]
+    fn a_bus_has_the_version_that_its_nodes_end_with() {
+        let node = |versions: &[&str]| StartedNode {
+            versions: (0..).zip(versions.iter().map(|version| (*version).to_owned())).collect(),
+            ..StartedNode::default()
+        };
+        let after = |nodes: &[&[&str]]| {
+            Faults { nodes: nodes.iter().map(|of| node(of)).collect(), ..Faults::default() }.version_after()
+        };
+        assert_eq!(after(&[&[], &[]]), None, "nothing was upgraded");
+        assert_eq!(after(&[&["2.14.6"], &["2.14.6"]]), None);
+        let upgraded: &[&str] = &["2.14.6", "2.15.1"];
+        assert_eq!(after(&[upgraded, upgraded]).as_deref(), Some("2.15.1"));
+        assert_eq!(after(&[upgraded, &["2.14.6"]]).as_deref(), Some("2.14.6, 2.15.1"), "halfway");
+        let broker = Broker { version: "2.14.6".into(), ..Broker::default() };
+        assert_eq!(broker.versions(), "2.14.6");
+        let broker = Broker { version_after: Some("2.15.1".into()), ..broker };
+        assert_eq!(broker.versions(), "2.14.6 → 2.15.1");
     }
 }

@@ -41,6 +41,12 @@ impl Fault {
         !matches!(self.outcome, Injection::Skipped | Injection::Dropped)
     }
 
+    /// What it did, if anything was done: figures of the time in which a fault was to be and was not are not the fault's.
+    #[must_use]
+    pub const fn felt(&self) -> Option<&Effect> {
+        if self.happened() { self.effect.as_ref() } else { None }
+    }
+
     /// When it began; the planned instant where that is not known.
     #[must_use]
     pub fn begun(&self) -> Ns {
@@ -63,10 +69,10 @@ impl Fault {
         if self.happened() { self.ended().map(|end| end.saturating_sub(self.begun())) } else { None }
     }
 
-    /// What was observed of the recovery.
+    /// What was observed of the recovery; nothing of a fault that did not happen.
     #[must_use]
     pub fn recovery(&self) -> Recovery {
-        let Some(effect) = &self.effect else { return Recovery::Unknown };
+        let Some(effect) = self.felt() else { return Recovery::Unknown };
         match (effect.recovered, effect.recovery_ns) {
             (Recovered::Yes, Some(after)) => Recovery::Reached(after),
             (Recovered::No, _) => Recovery::NotReached(effect.observed_ns),
@@ -80,7 +86,7 @@ impl Fault {
         match self.recovery() {
             Recovery::Reached(after) => self.planned_ns.saturating_add(after),
             Recovery::NotReached(observed) => self.planned_ns.saturating_add(observed),
-            Recovery::Unknown => self.effect.as_ref().map_or_else(
+            Recovery::Unknown => self.felt().map_or_else(
                 || self.ended().unwrap_or(self.settled_ns),
                 |effect| self.planned_ns.saturating_add(effect.observed_ns),
             ),
@@ -231,5 +237,20 @@ mod tests {
         assert_eq!((of.recovery(), of.felt_until()), (Recovery::NotReached(30), 40));
         of.effect = effect(Recovered::Unknown, 29);
         assert_eq!((of.recovery(), of.felt_until()), (Recovery::Unknown, 39));
+    }
+
+    #[test]
+    fn what_did_not_happen_has_no_figures() {
+        let mut of = fault("kill", "any", &[]);
+        let recovered = Recovered::Yes;
+        of.effect = Some(Effect { recovered, recovery_ns: Some(5), observed_ns: 30, ..Effect::default() });
+        for outcome in [Injection::Skipped, Injection::Dropped] {
+            of.outcome = outcome;
+            assert_eq!((of.felt(), of.recovery(), of.felt_until()), (None, Recovery::Unknown, 10));
+        }
+        for outcome in [Injection::Done, Injection::Late, Injection::Failed, Injection::NotUndone] {
+            of.outcome = outcome;
+            assert_eq!(of.recovery(), Recovery::Reached(5), "{outcome:?}");
+        }
     }
 }

@@ -195,8 +195,11 @@ pub struct Broker {
     pub named_by: Option<String>,
     /// Product name.
     pub product: String,
-    /// Version.
+    /// Version; that at the start of a run that upgrades the nodes.
     pub version: String,
+    /// Version at the end, where it is another one: of a run that upgrades the nodes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version_after: Option<String>,
     /// What an acknowledgement means: `memory`, `page cache`, `fsync`, `replicated n/m, …`.
     pub durability: String,
     /// Settings that matter to the figures.
@@ -234,6 +237,15 @@ pub struct Made {
 }
 
 impl Broker {
+    /// Its version; `2.14.6 → 2.15.1` if the run has upgraded it.
+    #[must_use]
+    pub fn versions(&self) -> String {
+        match &self.version_after {
+            Some(after) => format!("{} → {after}", self.version),
+            None => self.version.clone(),
+        }
+    }
+
     /// The run's consumers that the broker pushes to. Those of a stream that is like no other are pulled from.
     #[must_use]
     pub fn pushed(&self) -> Pushed {

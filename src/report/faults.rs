@@ -85,7 +85,7 @@ pub(crate) fn faults(record: &Record) -> Table {
 }
 
 fn row(record: &Record, at: usize, fault: &Fault) -> Vec<String> {
-    let effect = fault.effect.as_ref().filter(|_| fault.happened());
+    let effect = fault.felt();
     let of = |write: fn(&Effect) -> String| effect.map_or_else(|| DASH.into(), write);
     let begun = if fault.happened() {
         since_load(record, fault.begun())
@@ -224,7 +224,7 @@ fn length_ns(scope: &ScopeFigures) -> u64 {
 pub(crate) fn details(record: &Record, fault: &Fault) -> String {
     let mut parts = vec![in_words(record, fault), outcome(fault)];
     parts.extend(dead_letters::of_fault(record, fault));
-    if let Some(effect) = fault.effect.as_ref().filter(|_| fault.happened()) {
+    if let Some(effect) = fault.felt() {
         if let Some(group) = effect.worst_group() {
             let (name, down) = (&group.name, show::time(group.outage.unavailable_ns));
             parts.push(format!("worst group {name} unavailable for {down}"));

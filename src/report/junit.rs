@@ -17,7 +17,7 @@ pub(crate) fn xml(record: &Record, folder: &str) -> String {
     suite.add_property(("run".to_owned(), show::plain(&record.run.id)));
     suite.add_property((
         "broker".to_owned(),
-        show::plain(&format!("{} {}", record.broker.product, record.broker.version)),
+        show::plain(&format!("{} {}", record.broker.product, record.broker.versions())),
     ));
     suite.add_property(("durability".to_owned(), show::plain(&record.broker.durability)));
     suite.add_property(("tickgate".to_owned(), words::built(&record.run)));

@@ -10,7 +10,7 @@ mod dead_letters;
 mod faults;
 mod hlog;
 mod html;
-mod junit;
+pub(crate) mod junit;
 pub(crate) mod labels;
 mod markdown;
 pub mod matrix;

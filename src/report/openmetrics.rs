@@ -84,7 +84,7 @@ fn rendered(record: &Record, with_info: bool) -> String {
 fn info(out: &mut Out, record: &Record) {
     out.family("tickgate_run", "info", "", "tickgate, the bus, and the tags of the run.");
     let broker = &record.broker;
-    let product = format!("{} {}", broker.product, broker.version);
+    let product = format!("{} {}", broker.product, broker.versions());
     let mut labels: BTreeMap<&str, &str> =
         record.run.tags.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
     labels.retain(|key, _| is_label(key));

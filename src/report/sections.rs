@@ -23,7 +23,12 @@ pub(crate) fn under(record: &Record) -> String {
     let broker = &record.broker;
     show::plain(&format!(
         "{} {} ({}), acknowledgement: {} · {} · run {}",
-        broker.product, broker.version, broker.mode, broker.durability, record.run.started, record.run.id
+        broker.product,
+        broker.versions(),
+        broker.mode,
+        broker.durability,
+        record.run.started,
+        record.run.id
     ))
 }
 

@@ -75,7 +75,11 @@ fn head(out: &mut String, record: &Record) {
     }
     let head = format!(
         "{} on {} {} ({}), run {}",
-        record.plan.name, broker.product, broker.version, broker.mode, record.run.id
+        record.plan.name,
+        broker.product,
+        broker.versions(),
+        broker.mode,
+        record.run.id
     );
     line!(out, "{}", show::wrap(&head, WIDTH, ""));
     line!(out, "{}", show::wrap(&format!("target: {}", words::target(record)), WIDTH, ""));
@@ -162,7 +166,7 @@ fn injected(out: &mut String, record: &Record) {
     };
     line!(out, "{}", cells(["faults", "at", "lasted", "unavailable", "recovered", "refused"]));
     for (at, fault) in all.iter().enumerate().take(FAULTS) {
-        let effect = fault.effect.as_ref().filter(|_| fault.happened());
+        let effect = fault.felt();
         let of = |write: fn(&Effect) -> String| effect.map_or_else(|| "–".to_owned(), write);
         let name = format!("  {}", show::fit(&format!("{} {}", faults::number(at), fault.name), 23));
         let begun = if fault.happened() { fault.begun() } else { fault.planned_ns };

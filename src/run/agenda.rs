@@ -6,9 +6,9 @@
 
 use std::convert::Infallible;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,23 @@ pub trait Action: Send {
     /// # Errors
     /// The part of the action that was not undone.
     fn undo(&mut self) -> Result<String, String>;
+
+    /// How long the undo may take, by its own limits.
+    fn undo_within(&self) -> Duration {
+        UNDO_WITHIN
+    }
+
+    /// What is done if the undo hangs: it is carried out on another thread than the one that hangs.
+    fn last_resort(&self) -> Option<LastResort> {
+        None
+    }
 }
+
+/// Ends what hinders an undo, e.g. a process that does not react, and says what was ended.
+pub type LastResort = Box<dyn FnOnce() -> String + Send>;
+
+/// How long an undo may take that says nothing else.
+const UNDO_WITHIN: Duration = Duration::from_secs(10);
 
 /// An action with its times.
 struct Entry {
@@ -101,6 +117,8 @@ pub(super) enum Outcome {
     Undone,
     /// It could not be undone.
     NotUndone,
+    /// Its undo has not ended in its time.
+    Hangs,
     /// It was not begun: there was nothing to act on.
     Skipped,
     /// The run ended before its time came.
@@ -116,6 +134,7 @@ impl Outcome {
             Self::Failed => "failed",
             Self::Undone => "undone",
             Self::NotUndone => "not-undone",
+            Self::Hangs => "hangs",
             Self::Skipped => "skipped",
             Self::Dropped => "dropped",
         }
@@ -276,11 +295,38 @@ impl<'t> Work<'t> {
         }
     }
 
-    fn undo(&mut self, mut open: Open) {
-        let undone = guarded(|| open.entry.action.undo());
-        match undone {
-            Ok(detail) => self.happened(Outcome::Undone, &*open.entry.action, open.until, detail),
-            Err(why) => self.happened(Outcome::NotUndone, &*open.entry.action, open.until, why),
+    /// Undoes an action, on a thread of its own: an undo that hangs is not waited for, and the agenda goes on.
+    fn undo(&mut self, open: Open) {
+        let Open { until, entry: Entry { action, .. } } = open;
+        let (kind, name) = (action.kind(), action.name());
+        let (within, last_resort) = (action.undo_within(), action.last_resort());
+        let mut tell = |outcome, detail| {
+            let at = self.time.now();
+            (self.report)(Change {
+                outcome,
+                kind,
+                name: name.clone(),
+                planned: until,
+                at,
+                detail,
+                until: None,
+            });
+        };
+        let undoing = Undoing::begin(action);
+        match undoing.ended(within + GRACE) {
+            Some(Ok(detail)) => tell(Outcome::Undone, detail),
+            Some(Err(why)) => tell(Outcome::NotUndone, why),
+            None => {
+                let ended = last_resort.map_or_else(|| "nothing of it can be ended".to_owned(), |end| end());
+                let limit = (within + GRACE).as_secs();
+                tell(Outcome::Hangs, format!("its undo has not ended within {limit} s; {ended}"));
+                let why = match undoing.ended(GRACE) {
+                    Some(Err(why)) => why,
+                    Some(Ok(_)) => "its undo ended only then".to_owned(),
+                    None => "its undo still hangs".to_owned(),
+                };
+                tell(Outcome::NotUndone, why);
+            }
         }
     }
 
@@ -292,6 +338,37 @@ impl<'t> Work<'t> {
     fn change(&self, outcome: Outcome, action: &dyn Action, planned: Ns, detail: String) -> Change {
         let (kind, name) = (action.kind(), action.name());
         Change { outcome, kind, name, planned, at: self.time.now(), detail, until: None }
+    }
+}
+
+/// How long an undo may take beyond its own limits, and, once what hinders it was ended, to end itself.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// An undo in progress.
+struct Undoing(Inbox<Result<String, String>>);
+
+impl Undoing {
+    fn begin(action: Box<dyn Action>) -> Self {
+        let (end, ended) = channel();
+        // Shared, since a thread that cannot be started drops what it was given.
+        let action = Arc::new(Mutex::new(action));
+        let undo = {
+            let (action, end) = (Arc::clone(&action), end.clone());
+            move || {
+                let mut action = action.lock().unwrap_or_else(PoisonError::into_inner);
+                // Nobody listens to an undo that was given up.
+                let _ = end.send(guarded(|| action.undo()));
+            }
+        };
+        if Builder::new().name("undo".into()).spawn(undo.clone()).is_err() {
+            undo();
+        }
+        Self(ended)
+    }
+
+    /// How it ended; `None` if it has not ended in time.
+    fn ended(&self, within: Duration) -> Option<Result<String, String>> {
+        self.0.recv_timeout(within).ok()
     }
 }
 

@@ -11,7 +11,7 @@ use crate::measure::{
     mark_backlog, recovery, topics_of,
 };
 use crate::num;
-use crate::plan::{Fault, Metric, Ns, Plan, Segment, Span, When, segments};
+use crate::plan::{Fault, Metric, Ns, Plan, Segment, Span, Target, When, segments};
 use crate::record::{
     self, Availability, Effect, Fine, GroupOutage, Outage, Record, Recovered, ScopeFigures, Step,
 };
@@ -216,7 +216,8 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>, own: &OwnDelays, meas
     record.faults.fine = planned.iter().filter_map(|fault| seen.fine(fault)).collect();
     let start = parts.calendar.measure_start;
     for injected in &mut record.faults.injected {
-        let fault = planned.iter().find(|fault| fault.name == injected.name);
+        let happened = injected.happened();
+        let fault = planned.iter().find(|fault| fault.name == injected.name).filter(|_| happened);
         let undone = injected.undone_ns.map(|at| at.saturating_sub(start));
         injected.effect = fault.and_then(|fault| seen.effect(fault, undone));
     }
@@ -424,6 +425,7 @@ pub(super) fn as_planned(plan: &Plan, calendar: Calendar, load_end: Ns) -> Vec<r
             planned_ns: at(fault.at.ns),
             undo_planned_ns: undo,
             settled_ns: at(fault.settled_at()),
+            resolved: members(plan, fault),
             outcome: record::Injection::Dropped,
             ..record::Fault::default()
         };
@@ -440,4 +442,12 @@ pub(super) fn as_planned(plan: &Plan, calendar: Calendar, load_end: Ns) -> Vec<r
         }
     };
     plan.faults.iter().map(of).collect()
+}
+
+/// The members that a fault acts on, by their names; none for one of nodes.
+fn members(plan: &Plan, fault: &Fault) -> Vec<String> {
+    let Some(Target::Group(name, number)) = &fault.target else { return Vec::new() };
+    let members = plan.groups.iter().find(|group| group.name == *name).map_or(0, |group| group.members);
+    let fits = |member: &u32| number.is_none_or(|number| number == *member);
+    (1..=members).filter(fits).map(|member| format!("{name}/{member}")).collect()
 }

@@ -41,7 +41,7 @@ mod threads;
 mod workers;
 
 pub use crate::load::volume_bytes;
-pub use agenda::{Action, Agenda};
+pub use agenda::{Action, Agenda, LastResort};
 pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;

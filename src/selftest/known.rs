@@ -4,6 +4,7 @@ mod cluster;
 mod replays;
 mod power;
 mod dead_letters;
+mod members;
 
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, Host, How, Outage, Stretch};
 use crate::num;
@@ -37,7 +38,7 @@ pub struct Answer {
 pub type Known = (&'static str, fn() -> Result<Vec<Answer>, RunError>);
 
 /// All runs.
-pub const ALL: [Known; 21] = [
+pub const ALL: [Known; 22] = [
     ("coordinated omission", coordinated_omission),
     ("fixed delay", fixed_delay),
     ("two-point mixture", mixture),
@@ -55,6 +56,7 @@ pub const ALL: [Known; 21] = [
     ("stale copies of the store", cluster::stale_copies),
     ("loss of power", power::losses),
     ("poison events", dead_letters::poison),
+    ("members that crash", members::members),
     ("a fault that is claimed and not injected", cluster::claims),
     ("replays", replays::sound),
     ("faults of a replay", replays::faulty),

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use super::oracle;
-use super::swarm::{Dice, MS, base, draw_leaders, fault};
+use super::swarm::{Dice, MS, base, draw_absence, draw_leaders, fault};
 use crate::archive;
 use crate::bus::sim::{Cut, Delay, Fault, Faults, Hits, How, Mishap, Outage, Outcome, Stretch, Truth};
 use crate::num;
@@ -41,6 +41,9 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     };
     draw_faults(&mut dice, (broken, healed), &mut faults);
     plan.bus.audit = dice.chance(0.5);
+    if dice.chance(0.3) {
+        faults.absences.push(draw_absence(&mut dice, &plan, (broken, healed)));
+    }
     (plan, Scenario::from(faults))
 }
 

@@ -4,6 +4,7 @@ mod cluster;
 mod replays;
 mod power;
 mod poison;
+mod members;
 
 use crate::bus::sim::{Cut, Death, Delay, Fault, Faults, Hits, Host, How, Mishap, Outage, Random, Stretch};
 use crate::num;
@@ -17,6 +18,7 @@ use super::oracle;
 use crate::run::simulated::{MachineSecond, Scenario, simulate};
 
 pub(super) use cluster::draw_leaders;
+pub(super) use members::draw_absence;
 
 pub(super) const MS: Ns = 1_000_000;
 
@@ -80,6 +82,7 @@ pub fn draw(seed: u64) -> (Plan, Scenario) {
     replays::draw(&mut dice, &mut plan, &mut scenario.faults);
     power::draw(&mut dice, &plan, &mut scenario.faults);
     poison::draw(&mut dice, &mut plan);
+    members::draw(&mut dice, &mut plan, &mut scenario.faults);
     (plan, scenario)
 }
 
@@ -148,7 +151,7 @@ fn draw_availability(dice: &mut Dice, plan: &mut Plan) {
     }
 }
 
-/// A fault of a plan by its times: start, length, and the time to settle.
+/// A kill of all nodes by its times: start, length, and the time to settle. Tests change what they need otherwise.
 #[must_use]
 pub fn fault(name: &str, [at, length, settle]: [Span; 3]) -> plan::Fault {
     plan::Fault {

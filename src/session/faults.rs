@@ -46,9 +46,10 @@ fn refusal(plan: &Plan, fault: &Fault, site: Site<'_>, product: &Product, asked:
         );
     }
     match site {
-        Site::Simulated => {
-            Some("the simulated bus injects no faults of a profile; take `--broker local`".to_owned())
-        }
+        Site::Simulated if action.is_of_members() => None,
+        Site::Simulated => Some(
+            "the simulated bus has members of groups, and no servers or links; take `--broker local`".to_owned(),
+        ),
         _ if !can.contains(&action) => {
             Some(format!("this version injects no `{action}` on {}, only {}", product.title(), list(can)))
         }
@@ -83,8 +84,8 @@ fn elsewhere(plan: &Plan, fault: &Fault, label: &str, product: &Product) -> Opti
 
 #[cfg(test)]
 mod tests {
-    use crate::plan::{Action, BusKind, Expect, Fault, Span, Target};
-    use crate::selftest::swarm::base;
+    use crate::plan::{Action, BusKind, Fault, Span, Target};
+    use crate::selftest::swarm::{self, base};
     use crate::session::{Asked, Choice};
 
     const ALL: [Action; 13] = [
@@ -105,22 +106,7 @@ mod tests {
     ];
 
     fn fault(action: Action, target: Target) -> Fault {
-        Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
-            action,
-            target: Some(target),
-            between: None,
-            length: Span::seconds(1),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            poison: None,
-            expect: Expect::Service,
-        }
+        Fault { action, target: Some(target), ..swarm::fault("x", [Span::seconds(1); 3]) }
     }
 
     fn resolved(at: &str, allow: bool, kind: BusKind, fault: Fault) -> Result<(), String> {
@@ -148,7 +134,7 @@ mod tests {
         if cfg!(feature = "containers") {
             assert_eq!(possible("container", BusKind::Nats), few);
         }
-        assert_eq!(possible("sim", BusKind::Nats), []);
+        assert_eq!(possible("sim", BusKind::Nats), members);
         if cfg!(feature = "kafka") {
             assert_eq!(
                 possible("local", BusKind::Kafka),

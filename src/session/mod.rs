@@ -30,11 +30,11 @@ mod sim;
 mod target;
 mod telling;
 mod terms;
+mod way;
 
 pub(crate) use admit::{admit, store_bound, told};
 pub use asked::{Asked, ContextName, NamedBy};
 pub use choice::Choice;
-pub(crate) use choice::Way;
 pub use driver::{Driver, Flag, GetIn, Lodging, Program, Resolve, Start};
 pub use error::SessionError;
 pub(crate) use error::with_sources;
@@ -44,6 +44,7 @@ pub(crate) use own::NO_CONTAINERS;
 pub use product::{PRODUCTS, Product, Variables};
 pub use target::{Elsewhere, Environment, Going, Known, Target};
 pub use terms::Terms;
+pub(crate) use way::Way;
 
 use crate::host::clock::Clock;
 use crate::host::signal::Interrupt;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::asked::Asked;
 #[cfg(feature = "containers")]
@@ -260,9 +261,19 @@ impl Own {
     }
 }
 
+/// How long an action that was given up may still act on a server: longer than an orderly end takes. After that the server ends
+/// with tickgate.
+const FREE_WITHIN: Duration = Duration::from_mins(1);
+
 /// Stops a server; its stores stay if they are kept.
 fn end(server: &Shared, kept: bool) -> Result<(), BrokerError> {
-    let mut server = server.hold();
+    let Some(mut server) = server.hold_within(FREE_WITHIN) else {
+        let source = std::io::ErrorKind::TimedOut.into();
+        return Err(BrokerError::Io {
+            doing: "stop the server, which an action still acts on".to_owned(),
+            source,
+        });
+    };
     if kept {
         server.keep_stores();
     }

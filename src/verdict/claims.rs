@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::rank;
 use crate::num::{self, show};
-use crate::record::{Group, Record};
+use crate::record::{Fault, Group, Record};
 use crate::topology::adr::is_adr;
 
 pub use faults::{loss, of_faults};
@@ -240,7 +240,7 @@ fn order(record: &Record) -> Claim {
 /// The faults that the order was kept through, and the events sent again; nothing for a run without faults.
 fn through_faults(record: &Record) -> String {
     let injected = record.faults.injected.iter().filter(|fault| fault.happened());
-    let effects = injected.clone().filter_map(|fault| fault.effect.as_ref());
+    let effects = injected.clone().filter_map(Fault::felt);
     let resent = num::sum(effects.map(|effect| effect.resent));
     match num::count(injected.count()) {
         0 => String::new(),

@@ -130,7 +130,7 @@ fn unseen(record: &Record, objective: &Objective) -> Option<Unfit> {
 }
 
 fn effect<'a>(record: &'a Record, name: &str) -> Option<&'a Effect> {
-    injected(record, name)?.effect.as_ref()
+    injected(record, name)?.felt()
 }
 
 /// How long the bus was unavailable, in the objective's part of the phase.

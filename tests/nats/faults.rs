@@ -120,6 +120,7 @@ fn servers_are_upgraded_in_turn_to_another_version() {
         assert_eq!(versions, [&before, &after], "{node:?}");
         assert_eq!(states(&record, &node.name), [NodeState::Down, NodeState::Up]);
     }
+    assert_eq!(record.broker.versions(), format!("{before} → {after}"));
     let audit = record.audit.unwrap();
     assert!(audit.complete && audit.missing == 0 && audit.diverged == Some(0), "{audit:?}");
 }

@@ -307,6 +307,14 @@ fn files_are_linted_and_the_exit_code_says_how_they_are() {
     let done = place.run(&["lint", &bad]);
     done.ends(1);
     assert!(done.out.contains("./bad.conf:3:1: will fail [syntax]"), "{}", done.out);
+    place.run(&["lint", &adr, "--junit", "./lint.xml"]).ends(1);
+    let xml = std::fs::read_to_string(place.path().join("lint.xml")).expect("a file");
+    assert!(xml.contains("<testcase name=\"cluster-without-listen: "), "{xml}");
+    assert!(
+        xml.contains("message=\"./nats-server.conf:12:1: ") && xml.contains("type=\"will fail\""),
+        "{xml}"
+    );
+    place.run(&["lint", &adr, "--junit", "./none/lint.xml"]).fails(4, &["cannot write ./none/lint.xml"]);
     place.set("GITHUB_ACTIONS", "true");
     let done = place.run(&["lint", &adr]);
     assert!(
@@ -318,8 +326,12 @@ fn files_are_linted_and_the_exit_code_says_how_they_are() {
 
 #[test]
 fn running_servers_are_linted_by_their_endpoints() {
-    let place = Place::new();
-    let cluster = Cluster::start();
+    let mut place = Place::new();
+    let cluster = Cluster::with(
+        "accounts {\n  APP { jetstream: enabled, users: [ { user: gate, password: pw } ] }\n  SYS { users: [\n    \
+         { user: root, password: s3cret }\n    { user: figures, password: s3cret, permissions: { publish: \
+         \"$SYS.REQ.SERVER.PING.VARZ\" } }\n  ] }\n}\nsystem_account: SYS\n",
+    );
     let live = cluster.urls.join(",");
     let done = place.run(&["lint", "--live", &live, "--format", "json"]);
     done.ends(1);
@@ -337,6 +349,30 @@ fn running_servers_are_linted_by_their_endpoints() {
     assert!(!seen.iter().any(|code| wrong.contains(&code.as_str())), "{seen:?}");
     let done = place.run(&["lint", "--live", &cluster.urls[0]]);
     assert!(done.out.contains("1 of 3 servers of the cluster were asked: not n2, n3"), "{}", done.out);
+    // The system account knows the routes and the health of all, as far as its user may ask.
+    place.set("NATS_MONITOR_PASSWORD", "s3cret");
+    let by = |place: &Place, user| {
+        let url = cluster.servers[0].url();
+        place.run(&[
+            "lint",
+            "--live",
+            &url,
+            "--monitor-user",
+            user,
+            "--format",
+            "json",
+            "--junit",
+            "./live.xml",
+        ])
+    };
+    let all = codes(&by(&place, "root").out);
+    assert!(all.contains(&"sync-interval".to_owned()), "{all:?}");
+    assert!(!all.iter().any(|code| wrong.contains(&code.as_str()) || code == "not-asked"), "{all:?}");
+    let some = by(&place, "figures");
+    assert!(codes(&some.out).contains(&"not-asked".to_owned()), "{}", some.out);
+    assert!(some.out.contains("its routes and its health are unknown"), "{}", some.out);
+    let xml = std::fs::read_to_string(place.path().join("live.xml")).expect("a file");
+    assert!(xml.contains("<testcase name=\"not-asked: ") && !xml.contains("\"syntax: "), "{xml}");
     place.run(&["lint", "--live", "http://127.0.0.1:1"]).fails(4, &["127.0.0.1:1"]);
     place.run(&["lint", "--live", &cluster.servers[0].url()]).fails(2, &["--monitor-creds"]);
 }

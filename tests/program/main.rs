@@ -38,6 +38,7 @@ mod safety;
 mod saturation;
 mod scripts;
 mod session;
+mod sim_members;
 #[path = "../support/mod.rs"]
 mod support;
 mod tags;

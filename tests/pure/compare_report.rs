@@ -68,7 +68,7 @@ fn what_the_faults_did_stands_beside_each_other() {
         ] {
             assert!(words.contains(part), "`{part}` is not in:\n{text}");
         }
-        assert!(!words.contains("other: kill"), "it was late:\n{text}");
+        assert!(words.contains("other: kill of stream-leader") && words.contains("8 late"), "{text}");
     }
     assert!(!file(&comparisons::worse(), "compare.html").contains("Under faults"));
 }

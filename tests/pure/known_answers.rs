@@ -36,6 +36,7 @@ known!(
     a_new_leader_repeats_what_was_not_acknowledged: "change of leaders",
     a_stale_copy_is_no_loss: "stale copies of the store",
     a_poison_event_has_one_dead_letter: "poison events",
+    members_that_crash_repeat_what_they_had_not_acknowledged: "members that crash",
     a_claim_without_an_injection_is_found: "a fault that is claimed and not injected",
     a_sound_bus_returns_what_was_published: "replays",
     each_fault_of_a_replay_is_found_by_its_event: "faults of a replay",

@@ -15,6 +15,7 @@ mod names;
 mod post;
 mod progress;
 mod provision;
+mod reach;
 mod publisher;
 mod replay;
 mod rights;

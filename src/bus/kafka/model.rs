@@ -3,15 +3,16 @@
 //! Kept as names and values of Kafka's own API, so that settings of newer brokers are copied too. Nothing here connects
 //! to a cluster, so that a build without Kafka has it as well.
 
+mod model_check;
+
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
 use super::model::{Applied, Changes};
-use crate::load::{largest_event_bytes, volume_bytes};
+use crate::load::volume_bytes;
 use crate::num::show::{self, size};
-use crate::plan::{Acks, Delivery, Group, Plan, Size, Span, Sync};
-use crate::topology::receives;
+use crate::plan::{Plan, Size, Span, Sync};
 
 /// Bytes of a message besides its payload that count towards `max.message.bytes`: the header of a batch, and key and
 /// framing of the message.
@@ -126,98 +127,6 @@ impl TopicModel {
         // The bound of a message is that of a batch.
         let batch = Size { bytes: self.max_payload().min(bus.kafka.batch_size.bytes).max(1) };
         changes.set("bus.kafka.batch_size", &mut bus.kafka.batch_size, batch);
-    }
-
-    fn check_size(&self, plan: &Plan) -> Result<(), String> {
-        let largest = largest_event_bytes(plan).max(plan.market.event_size.bytes);
-        if largest <= self.max_payload() {
-            return Ok(());
-        }
-        Err(format!(
-            "`max.message.bytes` of {} is {}, and events of this plan have up to {largest} bytes, with key and framing up to \
-             {}; {}, or raise it",
-            self.of,
-            self.text("max.message.bytes").unwrap_or_default(),
-            largest + OVERHEAD,
-            plan.smaller_events()
-        ))
-    }
-
-    /// Refuses a topic on which no event could be confirmed.
-    fn check_copies(&self, plan: &Plan) -> Result<(), String> {
-        let least = plan.bus.kafka.min_insync_replicas;
-        if plan.bus.kafka.acks != Acks::All || least <= self.replicas {
-            return Ok(());
-        }
-        Err(format!(
-            "`min.insync.replicas` of {} is {least}, and it has {} replicas, so that no event is confirmed with `acks = \
-             \"all\"`; change the topic, or set `bus.kafka.acks`",
-            self.of, self.replicas
-        ))
-    }
-
-    /// Refuses groups whose members could receive nothing.
-    fn check_members(&self, group: &Group) -> Result<(), String> {
-        let partitions = self.partitions;
-        if group.members <= 1 || self.partitions == 0 {
-            return Ok(());
-        }
-        if group.delivery == Delivery::Pinned && partitions > 1 {
-            return Err(format!(
-                "a pinned group is one member's on Kafka only where the topic has one partition, and {} has {partitions}; set \
-                 another `groups.{}.delivery`",
-                self.of, group.name
-            ));
-        }
-        if group.delivery != Delivery::Pinned && group.members > partitions {
-            return Err(format!(
-                "the {} members of group {} share the {partitions} partitions of {}, so that some receive nothing; lower \
-                 `groups.{}.members`",
-                group.members, group.name, self.of, group.name
-            ));
-        }
-        Ok(())
-    }
-
-    /// Refuses a topic that the run's events would damage, and groups that would receive what they do not subscribe to.
-    fn check_attached(&self, plan: &Plan) -> Result<(), String> {
-        if self.is_compacted() {
-            return Err(format!(
-                "{} is compacted (`cleanup.policy` {}): the run's events would replace the last values of their keys; take \
-                 `bus.kafka.like`",
-                self.of,
-                self.text("cleanup.policy").unwrap_or_default()
-            ));
-        }
-        if self.text("compression.type") == Some("zstd") {
-            return Err(format!(
-                "{} compresses with zstd (`compression.type`), which this build cannot read; take `bus.kafka.like`",
-                self.of
-            ));
-        }
-        let topics = &plan.topology.topics;
-        for group in &plan.groups {
-            if let Some(consumer) = &group.consumer {
-                return Err(format!(
-                    "`groups.{}.consumer` is {consumer}: a group on Kafka reads with a consumer group of the run's own; leave it out",
-                    group.name
-                ));
-            }
-            let own = receives(group, topics).unwrap_or_default();
-            let other = topics.iter().enumerate().find(|(at, _)| !own.contains(at));
-            if let Some((_, other)) = other {
-                let own: Vec<String> =
-                    own.iter().filter_map(|&at| topics.get(at)).map(|topic| format!("\"{topic}\"")).collect();
-                return Err(format!(
-                    "all events of the run go into {}, and group {} does not subscribe to {other}; set `topology.topics` to \
-                     topics that every group receives, such as [{}]",
-                    self.of,
-                    group.name,
-                    own.join(", ")
-                ));
-            }
-        }
-        Ok(())
     }
 
     /// Returns warnings about a run with the applied plan.

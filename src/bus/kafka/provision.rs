@@ -12,66 +12,23 @@ use tokio::runtime::Runtime;
 
 use super::audit::partitions;
 use super::names::Names;
+use super::reach::unreachable_broker;
+pub(super) use super::reach::{PATIENCE, explain, listen, reach};
 use super::rights;
 use super::target::Target;
-use super::watch::{Watch, is_denial};
+use super::watch::is_denial;
 use super::{MAX_MESSAGE, Watching};
 use crate::bus::{BusError, BusFacts, environment};
 use crate::host::addresses;
 use crate::plan::{Acks, Plan, Sync};
 use crate::topology::Naming;
 
-/// Maximum time for the cluster to accept a connection, and to answer a control request.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 /// Maximum time until each partition of a new topic has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
 /// Maximum time until all copies of a new topic are in step.
 const IN_STEP_WITHIN: Duration = Duration::from_mins(1);
 /// Maximum time for the last members to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
-
-/// Makes the client report its events, which it does only when polled, one at a time.
-pub(super) fn listen(control: &BaseConsumer<Watching>) {
-    control.context().0.log_in(control.client());
-    for _ in 0..64 {
-        let _ = control.poll(Duration::ZERO);
-    }
-}
-
-/// Requests the cluster's metadata until it answers or has reported a permanent error.
-pub(super) fn reach(control: &BaseConsumer<Watching>, target: &Target) -> Result<Metadata, BusError> {
-    let watch = &control.context().0;
-    watch.log_in(control.client());
-    let start = Instant::now();
-    let mut wait = Duration::from_millis(300);
-    loop {
-        match control.fetch_metadata(None, wait) {
-            Ok(metadata) => {
-                watch.came_through();
-                return Ok(metadata);
-            }
-            Err(error) => {
-                listen(control);
-                let elapsed = start.elapsed();
-                let hopeless = watch.said().is_some_and(|said| {
-                    let says = |word: &str| said.text.contains(word);
-                    said.is_final()
-                        || (says("refused") && elapsed > Duration::from_secs(1))
-                        || (says("Disconnected") && elapsed > Duration::from_secs(3))
-                });
-                if hopeless || elapsed > PATIENCE {
-                    if let Some(error) = watch.said().and_then(|said| elsewhere(&said.text, target)) {
-                        return Err(error);
-                    }
-                    let what = format!("cannot connect to {}: {error}", target.label);
-                    return Err(explain(watch, &target.scrub(&what)));
-                }
-                // On a busy machine the answer may merely take longer.
-                wait = (wait * 2).min(Duration::from_secs(3));
-            }
-        }
-    }
-}
 
 /// Describes the first partition of a topic with a copy that is not in step.
 fn behind(topic: &MetadataTopic) -> Option<String> {
@@ -83,63 +40,6 @@ fn behind(topic: &MetadataTopic) -> Option<String> {
         partition.replicas().len(),
         partition.id()
     ))
-}
-
-/// Returns the error for a cluster that answered with an address that cannot be reached. The client's messages begin
-/// with `HOST:PORT/ID: ` for a broker learned from the metadata, and with `HOST:PORT/bootstrap: ` for a configured
-/// one.
-fn elsewhere(text: &str, target: &Target) -> Option<BusError> {
-    let (broker, problem) = text.split_once(": ")?;
-    let (address, id) = broker.rsplit_once('/')?;
-    let address = address.rsplit_once("://").map_or(address, |(_, address)| address);
-    let id: i32 = id.parse().ok()?;
-    let is_given = target.brokers.iter().any(|given| given == address);
-    (problem.starts_with("Connect to") && !is_given).then(|| unreachable_broker(target, id, address, problem))
-}
-
-/// Returns the error for a broker whose advertised address is unreachable.
-fn unreachable_broker(target: &Target, id: i32, address: &str, problem: &str) -> BusError {
-    environment(
-        &format!(
-            "{} answers, and says that broker {id} is at {address}, which cannot be reached: {problem}",
-            target.label
-        ),
-        "set `advertised.listeners` of the broker to an address that clients can reach",
-    )
-}
-
-/// Returns an environment error with the client's last message and a hint.
-pub(super) fn explain(watch: &Watch, what: &str) -> BusError {
-    let said = watch.said();
-    let text = said.as_ref().map_or("", |said| said.text.as_str());
-    let has = |word: &str| text.contains(word);
-    let hint = match said.as_ref().map(|said| said.code) {
-        Some(Code::Authentication | Code::SaslAuthenticationFailed) if watch.has_token() => {
-            "the endpoint issued a token, and the broker does not accept it: check its scope and audience against the \
-             broker's configuration"
-        }
-        Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
-            "check the user, $KAFKA_PASSWORD and the mechanism ($KAFKA_SASL_MECHANISM) against the broker's"
-        }
-        Some(Code::SSL) if has("verify failed") => {
-            "give the CA that signed the broker's certificate (--tls-ca), and the host name that is in it"
-        }
-        Some(Code::SSL) => "the port may not speak TLS: use kafka:// there, or the broker's TLS port",
-        Some(Code::Resolve) => "check the host's name",
-        _ if has("PLAINTEXT broker listener") || (has("SSL_HANDSHAKE") && has("closed by peer")) => {
-            "the port may not speak TLS: use kafka:// there, or the broker's TLS port"
-        }
-        _ if has("certificate") => "the broker wants a client certificate: give --tls-cert and --tls-key",
-        _ if has("refused") => "start a broker there, or check the host and port",
-        _ if has("might be configured") || has("security.protocol") || has("Disconnected") => {
-            "the port may want TLS (kafka+tls://) or a user (--user): check the broker's listeners"
-        }
-        _ => {
-            "check the address and the broker's log; a port that wants TLS (kafka+tls://) or a user (--user) stays silent"
-        }
-    };
-    let text = if text.is_empty() { String::new() } else { format!(" ({text})") };
-    environment(&format!("{what}{text}"), hint)
 }
 
 /// Checks the cluster against the plan.

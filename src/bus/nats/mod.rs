@@ -1,6 +1,7 @@
 //! NATS `JetStream`: one stream per run, one durable consumer per group (or per member), and connections whose threads
 //! only move bytes.
 
+mod account;
 mod attach;
 mod audit;
 mod batch;
@@ -44,7 +45,7 @@ pub use context::{Context as ContextFile, Found};
 pub use member::NatsMember;
 pub use publisher::NatsPublisher;
 pub use step_down::{step_down, step_down_meta};
-pub use system::{Answer, Identity, System};
+pub use system::{Answer, Figures, Identity, System};
 pub use target::{Access, Api, Auth, Secret, Target, TlsFiles, Way};
 
 use self::attach::Attached;

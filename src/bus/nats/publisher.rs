@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+use super::account::{Account, Waiting};
 use super::batch::Batches;
 use super::conn::Conn;
 use super::dial::Dialer;
@@ -16,9 +17,8 @@ use super::sending::{self, Event, Sending};
 use super::subjects::Layout;
 use super::wire;
 use crate::bus::marks::Marks;
-use crate::bus::retry::{Retries, Terms};
-use crate::bus::window::{Patience, Room, Sent, Ticket, Window};
-use crate::bus::{Ack, Answer, BusError, Doubt, Outgoing, Publisher, Refusal, Refused, Tries};
+use crate::bus::window::{Sent, Ticket};
+use crate::bus::{Ack, BusError, Doubt, Outgoing, Publisher, Refusal, Refused};
 use crate::host::clock::Clock;
 use crate::host::sleep::Sleeper;
 use crate::num;
@@ -52,120 +52,6 @@ pub struct NatsPublisher {
     abandoned: bool,
     /// Whether the connection was served since the answers were last taken.
     driven: bool,
-}
-
-/// The open events.
-enum Account {
-    /// Each is sent once.
-    Once(Window<Waiting>),
-    /// Each is sent until it is confirmed or its time is over.
-    Again(Retries<Waiting>),
-}
-
-impl Account {
-    fn of(bus: &plan::Bus) -> Self {
-        let timeout = bus.publish_timeout.ns;
-        let once = || Window::new(Room::of(bus), Patience { room_ns: timeout, answer_ns: timeout });
-        Terms::of(bus)
-            .map_or_else(|| Self::Once(once()), |terms| Self::Again(Retries::new(Room::of(bus), terms)))
-    }
-
-    fn admits(&self, bytes: u64) -> bool {
-        match self {
-            Self::Once(window) => window.admits(bytes),
-            Self::Again(retries) => retries.admits(bytes),
-        }
-    }
-
-    fn waits(&self) -> bool {
-        match self {
-            Self::Once(window) => window.waits(),
-            Self::Again(retries) => retries.waits(),
-        }
-    }
-
-    fn open(&self) -> usize {
-        match self {
-            Self::Once(window) => window.open(),
-            Self::Again(retries) => retries.open(),
-        }
-    }
-
-    /// Sends waiting events, as far as there is room.
-    fn pump(
-        &mut self,
-        now: Ns,
-        send: impl FnMut(Ticket, &Waiting) -> Sent,
-        closed: impl FnMut(u64, Answer, Tries),
-    ) {
-        match self {
-            Self::Once(window) => window.pump(now, send, once(closed)),
-            Self::Again(retries) => retries.pump(now, send, closed),
-        }
-    }
-
-    /// Enters the answer to a message.
-    fn answer(&mut self, ticket: Ticket, at: Ns, answer: Answer, mut closed: impl FnMut(u64, Answer, Tries)) {
-        match self {
-            Self::Once(window) => {
-                if let Some(token) = window.answer(ticket) {
-                    closed(token, answer, Tries::ONCE);
-                }
-            }
-            Self::Again(retries) => retries.answer(ticket, at, answer, wire::may_pass(&answer), closed),
-        }
-    }
-
-    /// Settles what was sent on a lost connection.
-    fn lost(&mut self, up_to: u64, closed: impl FnMut(u64, Answer, Tries)) {
-        match self {
-            Self::Once(window) => window.lost(up_to, once(closed)),
-            Self::Again(retries) => retries.lost(up_to),
-        }
-    }
-
-    /// Settles every event.
-    fn give_up(&mut self, doubt: Doubt, closed: impl FnMut(u64, Answer, Tries)) {
-        match self {
-            Self::Once(window) => window.give_up(doubt, once(closed)),
-            Self::Again(retries) => retries.give_up(doubt, closed),
-        }
-    }
-
-    /// Settles the events whose time is over; returns whether it looked at all of them.
-    fn expire(&mut self, now: Ns, closed: impl FnMut(u64, Answer, Tries)) -> bool {
-        match self {
-            Self::Once(window) => window.expire(now, once(closed)),
-            Self::Again(retries) => {
-                retries.turn(now, closed);
-                false
-            }
-        }
-    }
-
-    /// Notes the number of messages that the socket has accepted.
-    fn written(&mut self, up_to: u64) {
-        if let Self::Once(window) = self {
-            window.written(up_to);
-        }
-    }
-
-    fn is_open(&self, ticket: Ticket) -> bool {
-        matches!(self, Self::Once(window) if window.is_open(ticket))
-    }
-}
-
-/// Reports events that were sent once at most.
-fn once(mut closed: impl FnMut(u64, Answer, Tries)) -> impl FnMut(u64, Answer) {
-    move |token, answer| closed(token, answer, Tries::ONCE)
-}
-
-/// An event that waits for room, or for its answer if it may be sent again.
-#[derive(Debug)]
-struct Waiting {
-    key: usize,
-    id: Option<Bytes>,
-    payload: Bytes,
 }
 
 /// The subjects of events, each built once.

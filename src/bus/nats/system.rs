@@ -16,8 +16,28 @@ use super::link;
 use super::target::{Target, environment};
 use crate::bus::BusError;
 
-/// The request for a server's general figures.
-const VARZ: &str = "$SYS.REQ.SERVER.PING.VARZ";
+/// What servers are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Figures {
+    /// General figures.
+    General,
+    /// Connections to other servers.
+    Routes,
+    /// Whether a server is healthy.
+    Health,
+}
+
+impl Figures {
+    /// The subject of the request.
+    const fn subject(self) -> &'static str {
+        match self {
+            Self::General => "$SYS.REQ.SERVER.PING.VARZ",
+            Self::Routes => "$SYS.REQ.SERVER.PING.ROUTEZ",
+            Self::Health => "$SYS.REQ.SERVER.PING.HEALTHZ",
+        }
+    }
+}
+
 /// Maximum time for the servers of a cluster to answer a request to all of them.
 const ALL_WITHIN: Duration = Duration::from_secs(3);
 /// Time without another answer after which no more are expected.
@@ -93,8 +113,8 @@ impl System {
         Self::connect(target).map(|connection| connection.server_id())
     }
 
-    /// Requests the figures of all servers. Answers are collected until `complete` accepts them and no more arrive, or until
-    /// 3 s are over.
+    /// Requests the general figures of all servers. Answers are collected until `complete` accepts them and no more arrive, or
+    /// until 3 s are over.
     ///
     /// # Errors
     /// When no server answers, since the user is not in the system account or may not send the request.
@@ -102,14 +122,29 @@ impl System {
         &self,
         complete: impl Fn(&[Answer<T>]) -> bool,
     ) -> Result<Vec<Answer<T>>, BusError> {
+        self.all_of(Figures::General, complete)
+    }
+
+    /// Like [`Self::servers`], for other figures.
+    ///
+    /// # Errors
+    /// As [`Self::servers`].
+    pub fn all_of<T: DeserializeOwned>(
+        &self,
+        figures: Figures,
+        complete: impl Fn(&[Answer<T>]) -> bool,
+    ) -> Result<Vec<Answer<T>>, BusError> {
+        // What was said of an earlier request is not about this one.
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.runtime.block_on(async {
-            let mut answers = self.request(Bytes::new()).await.map_err(|problem| self.failed(&problem))?;
+            let request = self.request(figures, Bytes::new()).await;
+            let mut answers = request.map_err(|problem| self.failed(&problem))?;
             let begun = Instant::now();
             let (mut found, mut last) = (Vec::new(), begun);
             while begun.elapsed() < ALL_WITHIN && !(complete(&found) && last.elapsed() > QUIET) {
                 match timeout(LOOK, answers.next()).await {
                     Ok(Some(message)) if message.status == Some(StatusCode::NO_RESPONDERS) => {
-                        return Err(self.outsider());
+                        return Err(self.outsider(figures));
                     }
                     Ok(Some(message)) => {
                         found.push(read(&message.payload).map_err(|problem| self.failed(&problem))?);
@@ -120,7 +155,7 @@ impl System {
                     Err(_) => {}
                 }
             }
-            if found.is_empty() { Err(self.denied()) } else { Ok(found) }
+            if found.is_empty() { Err(self.denied(figures)) } else { Ok(found) }
         })
     }
 
@@ -141,7 +176,7 @@ impl System {
                 if left.is_zero() {
                     return Err("no answer within 2 s".to_owned());
                 }
-                let answers = self.request(filter.clone()).await?;
+                let answers = self.request(Figures::General, filter.clone()).await?;
                 if let Ok(answer) = timeout(left.min(AGAIN), matching(answers, server)).await {
                     return answer;
                 }
@@ -149,10 +184,10 @@ impl System {
         })
     }
 
-    async fn request(&self, payload: Bytes) -> Result<Subscriber, String> {
+    async fn request(&self, figures: Figures, payload: Bytes) -> Result<Subscriber, String> {
         let inbox = self.client.new_inbox();
         let answers = self.client.subscribe(inbox.clone()).await.map_err(|error| error.to_string())?;
-        let sent = self.client.publish_with_reply(VARZ, inbox, payload).await;
+        let sent = self.client.publish_with_reply(figures.subject(), inbox, payload).await;
         sent.map_err(|error| error.to_string())?;
         Ok(answers)
     }
@@ -161,20 +196,22 @@ impl System {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn outsider(&self) -> BusError {
+    fn outsider(&self, figures: Figures) -> BusError {
+        let subject = figures.subject();
         environment(
-            &format!("the user is not in the system account of {}: no server answers {VARZ}", self.label),
+            &format!("the user is not in the system account of {}: no server answers {subject}", self.label),
             "give credentials of the system account",
         )
     }
 
-    fn denied(&self) -> BusError {
+    fn denied(&self, figures: Figures) -> BusError {
+        let subject = figures.subject();
         match self.said() {
             Some(said) => environment(
                 &format!("the user may not request the servers' figures (the server said: {said})"),
-                &format!("allow it to publish to `{VARZ}` and to subscribe to its inbox"),
+                &format!("allow it to publish to `{subject}` and to subscribe to its inbox"),
             ),
-            None => self.failed(&format!("no answer to {VARZ} within {} s", ALL_WITHIN.as_secs())),
+            None => self.failed(&format!("no answer to {subject} within {} s", ALL_WITHIN.as_secs())),
         }
     }
 
@@ -193,7 +230,7 @@ async fn matching<T: DeserializeOwned>(
 ) -> Result<Answer<T>, String> {
     while let Some(message) = answers.next().await {
         if message.status == Some(StatusCode::NO_RESPONDERS) {
-            return Err(format!("no server answers {VARZ}"));
+            return Err(format!("no server answers {}", Figures::General.subject()));
         }
         let answer: Answer<T> = read(&message.payload)?;
         if answer.server.name == server.name && answer.server.cluster == server.cluster {

@@ -311,6 +311,37 @@ fn a_broker_that_only_refuses_is_probed_and_takes_all_at_once_when_it_confirms()
 }
 
 #[test]
+fn a_second_open_event_of_a_symbol_would_be_stored_before_one_that_is_turned_away() {
+    let stored = |order| {
+        let mut account = retries(8, 8, order);
+        account.accept(9, 0, 0, 1, 9);
+        let first = pump(&mut account, 0);
+        // The broker takes events again.
+        assert_eq!(answered(&mut account, first[0].1, 1, STORED).len(), 1);
+        (0..2).for_each(|token| account.accept(token, 0, 2, 1, token));
+        let mut stored = Vec::new();
+        let mut now = 2;
+        for refuses in [true, false, false] {
+            let sent = pump(&mut account, now);
+            for (at, &(token, ticket)) in sent.iter().enumerate() {
+                // It has no leader for the first one, and has one for the next.
+                if refuses && at == 0 {
+                    refuse(&mut account, ticket, now);
+                } else {
+                    stored.push(token);
+                    assert_eq!(answered(&mut account, ticket, now, STORED).len(), 1);
+                }
+            }
+            now += PROBE + MS;
+            assert_eq!(turned(&mut account, now), []);
+        }
+        stored
+    };
+    assert_eq!(stored(Order::PerKey), [0, 1]);
+    assert_eq!(stored(Order::Free), [1, 0]);
+}
+
+#[test]
 fn at_the_end_of_its_time_an_event_is_answered_by_what_became_of_its_copies() {
     let mut account = retries(3, 8, Order::Free);
     (0..4).for_each(|token| account.accept(token, 0, 0, 1, token));

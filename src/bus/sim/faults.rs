@@ -1,6 +1,7 @@
 //! Properties and faults of a simulated bus: plain data, so that a test, a fleet's profile or a generated scenario
 //! can specify them.
 
+use super::absence::{Absence, Restart};
 use super::cluster::{Election, LeaderChange, Replica};
 use super::power::Forget;
 use super::random::Random;
@@ -243,6 +244,10 @@ pub struct Faults {
     pub mishaps: Vec<Mishap>,
     /// Deaths of members.
     pub deaths: Vec<Death>,
+    /// Members that are gone for a while.
+    pub absences: Vec<Absence>,
+    /// Groups whose members are replaced.
+    pub restarts: Vec<Restart>,
     /// Delay from a member back to the server for an acknowledgement. The server waits for it however long it takes.
     pub acknowledgement: Delay,
     /// Times without a leader.
@@ -273,6 +278,8 @@ impl Default for Faults {
             outages: Vec::new(),
             mishaps: Vec::new(),
             deaths: Vec::new(),
+            absences: Vec::new(),
+            restarts: Vec::new(),
             acknowledgement: Delay::Fixed(0),
             elections: Vec::new(),
             leader_changes: Vec::new(),
@@ -323,6 +330,8 @@ impl Faults {
         self.outages.iter_mut().for_each(|outage| later(&mut outage.time));
         self.replicas.iter_mut().filter_map(|replica| replica.still.as_mut()).for_each(later);
         self.deaths.iter_mut().for_each(|death| death.at += origin);
+        self.absences.iter_mut().for_each(|absence| later(&mut absence.time));
+        self.restarts.iter_mut().for_each(|restart| restart.at += origin);
         self.leader_changes.iter_mut().for_each(|change| change.at += origin);
         self.forgets.iter_mut().for_each(|loss| loss.at += origin);
         self.healed = self.healed.map(|healed| healed.saturating_add(origin));

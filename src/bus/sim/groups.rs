@@ -31,9 +31,11 @@ pub(super) struct GroupSide {
 
 #[derive(Debug)]
 pub(super) struct MemberSide {
-    connected: bool,
+    pub(super) connected: bool,
+    /// It takes what was sent to it, and ends then.
+    pub(super) leaving: bool,
     dies_at: Ns,
-    last_arrival: Ns,
+    pub(super) last_arrival: Ns,
     pub(super) inbox: VecDeque<Parcel>,
 }
 
@@ -65,8 +67,14 @@ pub(super) struct Parcel {
 }
 
 impl MemberSide {
-    const fn lives(&self, at: Ns) -> bool {
+    /// Does it take what reaches it?
+    const fn receives(&self, at: Ns) -> bool {
         self.connected && at < self.dies_at
+    }
+
+    /// Is anything sent to it?
+    const fn lives(&self, at: Ns) -> bool {
+        self.receives(at) && !self.leaving
     }
 }
 
@@ -84,6 +92,7 @@ impl GroupSide {
                 };
                 let member = |member| MemberSide {
                     connected: false,
+                    leaving: false,
                     dies_at: dies_at(member),
                     last_arrival: 0,
                     inbox: VecDeque::new(),
@@ -133,9 +142,23 @@ impl World {
         if let Some(member) = own.members.get_mut(num::index32(member)) {
             member.connected = true;
         }
-        for (copy, attempt) in std::mem::take(&mut own.backlog) {
-            self.dispatch(self.now, copy, group, attempt);
+        self.send_waiting(self.now, group);
+    }
+
+    /// Sends a group the copies that were waiting for a member.
+    pub(super) fn send_waiting(&mut self, at: Ns, group: usize) {
+        for (copy, attempt) in std::mem::take(&mut self.groups[group].backlog) {
+            self.dispatch(at, copy, group, attempt);
         }
+    }
+
+    /// A member is back.
+    pub(super) fn back(&mut self, at: Ns, group: u32, member: u32) {
+        let group = num::index32(group);
+        if let Some(member) = self.groups[group].members.get_mut(num::index32(member)) {
+            member.connected = true;
+        }
+        self.send_waiting(at, group);
     }
 
     /// Removes a member: copies it had not taken go to another one after the acknowledgement timeout.
@@ -199,7 +222,8 @@ impl World {
             self.again(arriving, copy, group, attempt);
         } else {
             let until = self.acknowledged(arriving, copy, group, attempt);
-            self.note_unacknowledged(at, group, Unacknowledged { copy, attempt, until });
+            let member = num::count32(member);
+            self.note_unacknowledged(at, group, Unacknowledged { copy, attempt, member, arriving, until });
         }
     }
 
@@ -219,7 +243,7 @@ impl World {
     pub(super) fn deliver(&mut self, at: Ns, underway: Underway) {
         let Underway { copy, attempt, left, .. } = underway;
         let (group, member) = (usize::from(underway.group), usize::from(underway.member));
-        if !self.groups[group].members[member].lives(at) {
+        if !self.groups[group].members[member].receives(at) {
             return self.missed(at, copy, group, attempt);
         }
         let seen = Stretch::after(&self.host.stalls, at);
@@ -232,7 +256,7 @@ impl World {
 
     /// What reaches no member comes again after the acknowledgement timeout, unless it comes again already.
     fn missed(&mut self, at: Ns, copy: u32, group: usize, attempt: u32) {
-        if self.faults.leader_changes.is_empty() || self.forget_unacknowledged(group, copy, attempt) {
+        if !self.tracks() || self.forget_unacknowledged(group, copy, attempt) {
             return self.again(at, copy, group, attempt);
         }
         self.groups[group].owed -= 1;

@@ -13,6 +13,9 @@ use crate::plan::Ns;
 pub(super) struct Unacknowledged {
     pub(super) copy: u32,
     pub(super) attempt: u32,
+    pub(super) member: u32,
+    /// When it reaches the member.
+    pub(super) arriving: Ns,
     /// When the acknowledgement reaches the server.
     pub(super) until: Ns,
 }
@@ -59,7 +62,7 @@ impl World {
                 self.change_leader(at, LeaderChange { at, unacked_again });
             }
             Disturbed::Power { last } => self.forget(at, last),
-            Disturbed::Outage(_) | Disturbed::Copy => {}
+            Disturbed::Outage(_) | Disturbed::Copy | Disturbed::Member { .. } | Disturbed::Group { .. } => {}
         }
     }
 
@@ -81,7 +84,7 @@ impl World {
 
     /// Notes a delivery whose acknowledgement is on its way, for a leader that may have to deliver it again.
     pub(super) fn note_unacknowledged(&mut self, at: Ns, group: usize, delivery: Unacknowledged) {
-        if self.faults.leader_changes.is_empty() {
+        if !self.tracks() {
             return;
         }
         self.slots.retain(self.server.stored[num::index32(delivery.copy)].slot);

@@ -5,10 +5,12 @@
 //! bit-identical run. In real time it serves demonstrations with the threaded engine. It shares no code with
 //! `measure`.
 
+mod absence;
 mod agenda;
 mod cluster;
 mod faults;
 mod groups;
+mod hits;
 mod leading;
 mod power;
 mod poison;
@@ -20,6 +22,7 @@ mod slots;
 mod truth;
 mod world;
 
+pub use absence::{Absence, Restart};
 pub use cluster::{Election, LeaderChange, Replica};
 pub use faults::{Cut, Death, Delay, Fault, Faults, Hits, How, Mishap, Outage, Stretch};
 pub use power::Forget;
@@ -36,7 +39,7 @@ use std::time::Duration;
 
 use super::{
     Ack, Bus, BusError, BusFacts, BusSample, Delivery, Handled, Mark, Member, Moved, Outgoing, Position,
-    Publisher, Reached, Refused, Replayer, StoreCopies, StoreCopy,
+    Publisher, Reached, Refused, Replayer, StoreCopies, StoreCopy, Successors,
 };
 use crate::host::clock::Clock;
 use crate::num;
@@ -248,6 +251,11 @@ impl Bus for SimBus {
         let Time::Real(clock) = &self.shared.time else { return None };
         let (bus, epoch_unix_ns) = (self.clone(), clock.unix_ns_at_epoch());
         Some(Box::new(move |wanted, sink| bus.replay(wanted, epoch_unix_ns, sink)))
+    }
+
+    fn successors(&self) -> Option<Successors<SimMember>> {
+        let bus = self.clone();
+        Some(Box::new(move |group, member| bus.clone().member(group, member)))
     }
 
     fn audit(&mut self, _: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<bool, BusError> {

@@ -139,6 +139,18 @@ pub enum Disturbed {
         /// That time.
         last: Ns,
     },
+    /// A member, which is gone, by the indices of its group and its own.
+    Member {
+        /// The group.
+        group: u32,
+        /// The member.
+        member: u32,
+    },
+    /// The members of a group, which are replaced.
+    Group {
+        /// The group.
+        group: u32,
+    },
 }
 
 /// A time in which the bus was made to behave otherwise.

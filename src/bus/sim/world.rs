@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::agenda::Agenda;
-use super::faults::{Cut, Delay, Fault, Faults, Hits, How, Stretch};
+use super::faults::{Cut, Delay, Fault, Faults, Stretch};
 use super::groups::{GroupSide, Underway};
 use super::leading::disturbances;
 use super::poison::Limits;
@@ -43,29 +43,75 @@ pub struct Host {
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Happening {
     /// A client resends an event.
-    Depart { event: u32, slot: u32 },
+    Depart {
+        event: u32,
+        slot: u32,
+    },
     /// An event reaches the server.
-    Arrive { event: u32, slot: u32 },
+    Arrive {
+        event: u32,
+        slot: u32,
+    },
     /// The server completes an event and stores it.
-    Store { event: u32, slot: u32, again: bool },
+    Store {
+        event: u32,
+        slot: u32,
+        again: bool,
+    },
     /// An answer reaches a publisher.
-    Answered { event: u32, reply: Reply },
+    Answered {
+        event: u32,
+        reply: Reply,
+    },
     /// A publisher checks for events that have waited too long.
-    Expire { sender: u32 },
+    Expire {
+        sender: u32,
+    },
     /// A publisher that sends events again looks after them.
-    Turn { sender: u32 },
+    Turn {
+        sender: u32,
+    },
     /// The server hands a copy to a group.
-    Dispatch { copy: u32, group: u32, attempt: u32 },
+    Dispatch {
+        copy: u32,
+        group: u32,
+        attempt: u32,
+    },
     /// A copy reaches a member.
     Deliver(Underway),
     /// The server gives up a copy that a group refuses.
-    GiveUp { copy: u32, group: u32 },
+    GiveUp {
+        copy: u32,
+        group: u32,
+    },
     /// A copy of the store takes in what was stored at a position.
-    Copied { copy: u32, replica: u32 },
+    Copied {
+        copy: u32,
+        replica: u32,
+    },
     /// The bus begins to behave otherwise.
     Disturb(Disturbance),
     /// Connections are cut or restored.
-    Connection { up: bool },
+    Connection {
+        up: bool,
+    },
+    /// A member is gone until a time, and comes back.
+    Away {
+        group: u32,
+        member: u32,
+        until: Ns,
+    },
+    Back {
+        group: u32,
+        member: u32,
+    },
+    /// The members of a group are replaced, and others have taken their places.
+    Renew {
+        group: u32,
+    },
+    Renewed {
+        group: u32,
+    },
 }
 
 /// The server's reply to an event.
@@ -127,6 +173,8 @@ pub(super) struct Terms {
     buffer_bytes: u64,
     timeout_ns: Ns,
     pub(super) ack_wait_ns: Ns,
+    /// Whether the groups acknowledge.
+    pub(super) acknowledges: bool,
     pub(super) msg_id: bool,
     pub(super) audit: bool,
     pub(super) retry: Option<(Room, retry::Terms)>,
@@ -146,7 +194,7 @@ pub(super) struct World {
     pub(super) terms: Terms,
     /// Format of events, which determines how they are damaged.
     pub(super) form: Form,
-    agenda: Agenda,
+    pub(super) agenda: Agenda,
     pub(super) slots: Slots,
     pub(super) senders: Vec<Sender>,
     pub(super) lives: Vec<Life>,
@@ -183,6 +231,7 @@ impl World {
                 buffer_bytes: plan.bus.most_bytes(),
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
+                acknowledges: plan.bus.ack != AckMode::None,
                 msg_id: plan.bus.nats.msg_id,
                 audit: plan.bus.audit || !plan.replays.is_empty(),
                 retry: retry::Terms::of(&plan.bus).map(|terms| (Room::of(&plan.bus), terms)),
@@ -205,6 +254,7 @@ impl World {
         for disturbance in disturbances(&world.faults) {
             world.foresee(disturbance.from, Happening::Disturb(disturbance));
         }
+        world.foresee_absences();
         for cut in world.faults.cuts.clone() {
             world.foresee(cut.time.from, Happening::Connection { up: false });
             world.foresee(cut.time.end(), Happening::Connection { up: true });
@@ -248,6 +298,10 @@ impl World {
             Happening::Copied { copy, replica } => self.copied(copy, replica),
             Happening::Disturb(what) => self.disturb(at, what),
             Happening::Connection { up } => self.connection(at, up),
+            Happening::Away { group, member, until } => self.away(at, group, member, until),
+            Happening::Back { group, member } => self.back(at, group, member),
+            Happening::Renew { group } => self.renew(at, group),
+            Happening::Renewed { group } => self.renewed(at, group),
         }
     }
 
@@ -258,53 +312,6 @@ impl World {
             ("disconnected", "all connections are cut")
         };
         self.marks.push(Mark { at, kind, detail: detail.into() });
-    }
-
-    /// Returns a fault's parameter if the fault hits. `event` is the event it would hit; `name` keeps its random
-    /// draws separate.
-    pub(super) fn mishap<T>(
-        &self,
-        event: Option<u32>,
-        name: u64,
-        pick: impl Fn(Fault) -> Option<T>,
-    ) -> Option<T> {
-        if self.faults.healed.is_some_and(|healed| healed <= self.agenda.now()) {
-            return None;
-        }
-        for (nth, mishap) in (1_u64..).zip(&self.faults.mishaps) {
-            let Some(found) = pick(mishap.fault) else { continue };
-            let hit = match mishap.hits {
-                Hits::Share(share) => self.random.unit([name, nth << 32]) <= share,
-                Hits::Events { symbol, from, to } => event.is_some_and(|event| {
-                    let event = &self.truth.events[num::index32(event)];
-                    symbol.is_none_or(|symbol| symbol == event.symbol)
-                        && (from..=to).contains(&event.sequence)
-                }),
-            };
-            if hit {
-                return Some(found);
-            }
-        }
-        None
-    }
-
-    /// Returns whether a fault without a parameter hits.
-    #[inline]
-    pub(super) fn suffers(&self, event: Option<u32>, name: u64, fault: Fault) -> bool {
-        !self.faults.mishaps.is_empty()
-            && self.mishap(event, name, |other| (other == fault).then_some(())).is_some()
-    }
-
-    /// Returns the outage of a kind at a moment.
-    #[inline]
-    pub(super) fn outage(&self, at: Ns, how: How) -> Option<Stretch> {
-        let mut of_kind = self.faults.outages.iter().filter(|outage| outage.how == how);
-        of_kind.find(|outage| outage.time.contains(at)).map(|outage| outage.time)
-    }
-
-    /// Returns the cut that takes what is on the wire from `sent` to `arriving`.
-    pub(super) fn cut_between(&self, sent: Ns, arriving: Ns) -> Option<Cut> {
-        self.faults.cuts.iter().copied().find(|cut| cut.time.from <= arriving && sent < cut.time.end())
     }
 
     // The publishing side.

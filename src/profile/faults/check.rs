@@ -315,36 +315,51 @@ fn unknown_role(word: &str, plan: &Plan, more: &[&str]) -> String {
 
 /// A fault that takes the bus away must say so, and one that says so must do it.
 fn quorum(fault: &Fault, plan: &Plan, reader: &mut Reader) {
-    let (nodes, replicas) = (plan.cluster.nodes.max(1), plan.bus.replicas);
-    let (name, action) = (&fault.name, fault.action);
-    let target = fault.target.as_ref().map(ToString::to_string).unwrap_or_default();
+    let nodes = plan.cluster.nodes.max(1);
+    let path = format!("faults.{}", fault.name);
+    let in_turn = fault.action.is_in_turn();
+    let said = if in_turn { fault.action.to_string() } else { fault.in_words() };
     match (fault.quorum(plan), fault.expect) {
         (Quorum::Lost, Expect::Service) => {
-            let what = match fault.target.as_ref().map_or(0, |target| target.of_nodes(nodes)) {
-                _ if nodes == 1 => "there is only one server".to_owned(),
-                hit if hit < nodes - nodes / 2 => {
-                    format!("the stream has copies on {replicas} of {nodes} servers")
-                }
-                hit => format!("{hit} of {nodes} servers are no minority"),
+            let (key, instead) = match fault.between {
+                Some(_) => ("between", "ends that leave one"),
+                None => ("target", "a target that leaves one"),
             };
-            let at = reader.at(&format!("faults.{name}.target"));
+            let at = reader.at(&format!("{path}.{key}"));
             reader.wrong(at, || {
                 format!(
-                    "`{action}` of `{target}` leaves no majority, since {what}: nothing is confirmed until the undo; expected \
-                     `expect = \"outage\"` in this table, or a target that leaves a majority"
+                    "`{said}` leaves no majority, since {}: nothing is confirmed until the undo; expected `expect = \"outage\"` in this \
+                     table, or {instead}",
+                    no_majority(fault, plan)
                 )
             });
         }
         (Quorum::Kept, Expect::Outage) => {
-            let at = reader.at(&format!("faults.{name}.expect"));
+            let at = reader.at(&format!("{path}.expect"));
             reader.wrong(at, || {
-                let of = if target.is_empty() { String::new() } else { format!(" of `{target}`") };
                 format!(
-                    "`{action}`{of} leaves a majority of the {nodes} servers, so the bus is expected to go on; expected no `expect`"
+                    "`{said}` leaves a majority of the {nodes} servers, so the bus is expected to go on; expected no `expect`"
                 )
             });
         }
         _ => {}
+    }
+}
+
+/// Why a fault leaves no majority.
+fn no_majority(fault: &Fault, plan: &Plan) -> String {
+    let (nodes, replicas) = (plan.cluster.nodes.max(1), plan.bus.replicas);
+    match (&fault.between, fault.target.as_ref().map_or(0, |target| target.of_nodes(nodes))) {
+        (Some([Target::Clients, _] | [_, Target::Clients]), _) => "no client reaches a server".to_owned(),
+        _ if nodes == 1 => "there is only one server".to_owned(),
+        (Some(_), _) => format!(
+            "no server with a copy reaches a majority of the {nodes} servers and of the {}",
+            if replicas == 1 { "only copy".to_owned() } else { format!("{replicas} copies") }
+        ),
+        (None, hit) if hit < nodes - nodes / 2 => {
+            format!("the stream has copies on {replicas} of {nodes} servers")
+        }
+        (None, hit) => format!("{hit} of {nodes} servers are no minority"),
     }
 }
 

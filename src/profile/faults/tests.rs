@@ -352,11 +352,11 @@ fn a_link_must_exist_and_go_through_proxies() {
     }
     for (ends, more, sets) in [
         ("\"stream-leader\",\"others\"", "", &[][..]),
-        ("\"all\",\"all\"", "how=\"hole\"\nway=\"from\"", &["cluster.links=proxied"]),
+        ("\"all\",\"all\"", "how=\"hole\"\nway=\"from\"\nexpect=\"outage\"", &["cluster.links=proxied"]),
         ("\"minority\",\"majority\"", "", &["cluster.links=auto"]),
         ("\"clients\",\"connected\"", "", &[]),
-        ("\"node-1\",\"clients\"", "", one),
-        ("\"all\",\"clients\"", "", one),
+        ("\"node-1\",\"clients\"", "expect=\"outage\"", one),
+        ("\"all\",\"clients\"", "expect=\"outage\"", one),
     ] {
         if let Err(text) = with(&fault(ends, more), sets) {
             panic!("{ends} {more}: {text}");
@@ -396,6 +396,38 @@ fn an_outage_is_said_and_only_an_outage() {
             panic!("{action} {target} {expect}: {text}");
         }
     }
+}
+
+#[test]
+fn a_partition_that_leaves_no_majority_says_so() {
+    let cut = |ends: &str, expect: &str| {
+        let expect = if expect.is_empty() { String::new() } else { format!("\nexpect=\"{expect}\"") };
+        format!("at=\"5s\"\ndo=\"partition\"\nbetween=[{ends}]\nfor=\"6s\"{expect}")
+    };
+    let alone = "no server with a copy reaches a majority of the 3 servers and of the 3 copies";
+    refused(&cut("\"all\",\"all\"", ""), &[], &[alone, "expect = \"outage\"", "or ends that leave one"]);
+    refused(
+        &cut("\"clients\",\"all\"", ""),
+        &[],
+        &["`partition between clients and all`", "no client reaches a server"],
+    );
+    refused(&cut("\"stream-leader\",\"others\"", ""), &["bus.replicas=1"], &["of the only copy"]);
+    let kept = "`partition between stream-leader and others` leaves a majority of the 3 servers";
+    refused(&cut("\"stream-leader\",\"others\"", "outage"), &[], &[kept, "expected no `expect`"]);
+    for (ends, expect, sets) in [
+        ("\"all\",\"all\"", "outage", &[][..]),
+        ("\"clients\",\"all\"", "outage", &[]),
+        ("\"stream-leader\",\"others\"", "outage", &["bus.replicas=1"]),
+        ("\"clients\",\"majority\"", "", &[]),
+        ("\"clients\",\"majority\"", "outage", &[]),
+    ] {
+        if let Err(text) = with(&cut(ends, expect), sets) {
+            panic!("{ends} {expect}: {text}");
+        }
+    }
+    let slow =
+        "at=\"5s\"\ndo=\"slow\"\nbetween=[\"all\",\"all\"]\nfor=\"3s\"\ndelay=\"20ms\"\nexpect=\"outage\"";
+    refused(slow, &[], &["`slow between all and all` leaves a majority"]);
 }
 
 #[test]

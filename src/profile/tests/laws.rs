@@ -6,7 +6,8 @@ use super::{LEAST, plan_of};
 use crate::plan::{
     AckMode, Action, Arrival, Burst, Choice, Cluster, Compression, Consume, Cut, Delivery, Expect, Fault,
     Group, Linking, Metric, Outcome, Pacing, Padding, Plan, Poison, Popularity, Publish, Quorum, Ramp, Rate,
-    Refuse, RetryOrder, Share, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When, Writeback,
+    Refuse, RetryOrder, Share, Size, Spacing, Span, Steps, Storage, Sync, Target, Topology, Way, When,
+    Writeback,
 };
 use crate::profile::{Source, builtin, read, to_toml};
 

@@ -34,7 +34,7 @@ const NAMES: [&str; 3] = ["confirmed", "refused or given up", "delivered to all 
 
 /// The charts, and how many more faults have steps.
 pub(super) fn charts(record: &Record) -> Vec<Chart> {
-    let injected = record.faults.injected.iter().enumerate();
+    let injected = record.faults.injected.iter().enumerate().filter(|(_, fault)| fault.happened());
     let all = injected.filter_map(|(at, fault)| {
         let fine = record.faults.fine.iter().find(|fine| fine.fault == fault.name)?;
         (steps(fine) > 0).then_some((at, fault, fine))

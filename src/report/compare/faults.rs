@@ -1,5 +1,7 @@
 //! What the faults did to each side, as a table: medians over the runs, with their range.
 
+use std::collections::BTreeMap;
+
 use super::side_name;
 use crate::compare::{Comparison, Struck, Trial};
 use crate::num;
@@ -38,8 +40,10 @@ pub(super) fn faults(c: &Comparison) -> Table {
 }
 
 fn row(fault: &str, side: String, runs: &[&Trial]) -> Vec<String> {
-    let all: Vec<&Struck> =
-        runs.iter().flat_map(|trial| &trial.faults).filter(|struck| struck.fault == fault).collect();
+    let is = |struck: &Struck| struck.fault == fault;
+    let named: Vec<&Struck> =
+        runs.iter().flat_map(|trial| &trial.faults).filter(|struck| is(struck)).collect();
+    let all: Vec<&Struck> = named.iter().copied().filter(|struck| struck.off_plan.is_none()).collect();
     let (due, acked) =
         (num::sum(all.iter().map(|struck| struck.due)), num::sum(all.iter().map(|struck| struck.acked)));
     let recovered: Vec<u64> = all.iter().filter_map(|struck| struck.recovery_ns).collect();
@@ -49,7 +53,7 @@ fn row(fault: &str, side: String, runs: &[&Trial]) -> Vec<String> {
         (never, _) if recovered.is_empty() => format!("not seen in {never}"),
         (never, middle) => format!("{middle}, not seen in {never}"),
     };
-    let what = all.first().map_or(fault, |struck| &struck.what);
+    let what = named.first().map_or(fault, |struck| &struck.what);
     vec![
         show::plain(&if what.is_empty() || what == fault {
             fault.to_owned()
@@ -57,7 +61,7 @@ fn row(fault: &str, side: String, runs: &[&Trial]) -> Vec<String> {
             format!("{fault}: {what}")
         }),
         side,
-        all.len().to_string(),
+        counted(all.len(), &named),
         middle(&all.iter().map(|struck| struck.unavailable_ns).collect::<Vec<_>>()),
         middle(&all.iter().map(|struck| struck.longest_ns).collect::<Vec<_>>()),
         if all.is_empty() { "–".to_owned() } else { recovered },
@@ -65,9 +69,21 @@ fn row(fault: &str, side: String, runs: &[&Trial]) -> Vec<String> {
         if all.is_empty() {
             "–".to_owned()
         } else {
-            show::count(num::sum(runs.iter().map(|trial| trial.ledger.lost)))
+            let as_planned =
+                |trial: &&&Trial| trial.faults.iter().any(|struck| is(struck) && struck.off_plan.is_none());
+            show::count(num::sum(runs.iter().filter(as_planned).map(|trial| trial.ledger.lost)))
         },
     ]
+}
+
+/// In how many runs it went as planned; of the others, how many there are for each reason.
+fn counted(as_planned: usize, named: &[&Struck]) -> String {
+    let mut reasons: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in named.iter().filter_map(|struck| struck.off_plan.as_deref()) {
+        *reasons.entry(why).or_default() += 1;
+    }
+    let others = reasons.iter().map(|(why, runs)| format!("; {runs} {why}"));
+    show::plain(&std::iter::once(as_planned.to_string()).chain(others).collect::<String>())
 }
 
 /// The median, with the range of several times.
@@ -90,6 +106,9 @@ pub(super) fn sentences(c: &Comparison) -> Vec<String> {
         let [fault, side, runs, unavailable, longest, recovered, confirmed, lost] = row.as_slice() else {
             return String::new();
         };
+        if let Some(reasons) = runs.strip_prefix("0; ") {
+            return format!("{fault}, {side}: no figures; runs: {reasons}");
+        }
         format!(
             "{fault}, {side}: unavailable {unavailable}, longest {longest}; recovered after {recovered}; {confirmed} confirmed, {lost} \
              lost (runs: {runs})"

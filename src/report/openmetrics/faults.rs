@@ -53,7 +53,7 @@ pub(super) fn faults(out: &mut Out, record: &Record) {
 
 /// The effect of a fault that happened.
 fn effect(fault: Option<&Fault>) -> Option<&Effect> {
-    fault.filter(|fault| fault.happened()).and_then(|fault| fault.effect.as_ref())
+    fault.and_then(Fault::felt)
 }
 
 /// How long the bus was unavailable: for publishing with an empty group, and for each group.

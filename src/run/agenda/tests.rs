@@ -1,7 +1,7 @@
 //! Agendas on a fake clock, and the thread that carries out an agenda.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 use super::*;
 
@@ -140,6 +140,65 @@ fn an_action_without_anything_to_act_on_is_skipped_and_has_no_undo() {
     let all = carried_out(Ns::MAX, &[("unfit", 10, Some(90), Way::Unfit), ("good", 30, None, Way::Takes(0))]);
     let outcome: Vec<_> = all.iter().map(|change| (change.0, change.1.as_str(), change.3)).collect();
     assert_eq!(outcome, [(Skipped, "unfit", 1010), (Begun, "good", 1030), (Done, "good", 1030)]);
+}
+
+/// An action whose undo ends only when its last resort was carried out, if it has one.
+struct Stuck {
+    freed: Option<Arc<(Mutex<bool>, Condvar)>>,
+}
+
+impl Action for Stuck {
+    fn name(&self) -> String {
+        "stuck".into()
+    }
+
+    fn act(&mut self) -> Result<String, String> {
+        Ok(String::new())
+    }
+
+    fn undo(&mut self) -> Result<String, String> {
+        let Some(freed) = &self.freed else {
+            loop {
+                std::thread::park()
+            }
+        };
+        let (is_free, told) = &**freed;
+        let _is_free = told.wait_while(is_free.lock().unwrap(), |is_free| !*is_free).unwrap();
+        Err("the process has ended".into())
+    }
+
+    fn undo_within(&self) -> Duration {
+        Duration::from_millis(1)
+    }
+
+    fn last_resort(&self) -> Option<LastResort> {
+        let freed = Arc::clone(self.freed.as_ref()?);
+        Some(Box::new(move || {
+            *freed.0.lock().unwrap() = true;
+            freed.1.notify_all();
+            "killed node-2".into()
+        }))
+    }
+}
+
+#[test]
+fn an_undo_that_hangs_is_ended_by_force_and_the_agenda_goes_on() {
+    use Outcome::{Begun, Done, Hangs, NotUndone};
+    for (freed, said) in [
+        (Some(Arc::default()), ["within 1 s; killed node-2", "the process has ended"]),
+        (None, ["within 1 s; nothing of it can be ended", "its undo still hangs"]),
+    ] {
+        let mut agenda = Agenda::default();
+        agenda.add(10, Some(30), Box::new(Stuck { freed }));
+        agenda.add(50, None, Box::new(Scripted("next", Way::Takes(0), Arc::default())));
+        let mut all = Vec::new();
+        let report = &mut |change: Change| all.push((change.outcome, change.name, change.detail));
+        Work::new(agenda, 1000, &Fake { now: Arc::default(), end: Ns::MAX }, report).carry_out();
+        let outcomes: Vec<_> = all.iter().map(|(outcome, name, _)| (*outcome, name.as_str())).collect();
+        let stuck = [Begun, Done, Hangs, NotUndone].map(|outcome| (outcome, "stuck"));
+        assert_eq!(outcomes, [stuck.as_slice(), &[(Begun, "next"), (Done, "next")]].concat());
+        assert!(all[2].2.contains(said[0]) && all[3].2 == said[1], "{all:?}");
+    }
 }
 
 /// Records the calls.

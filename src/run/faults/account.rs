@@ -22,6 +22,8 @@ pub(super) struct Book {
     leaders: Vec<Led>,
     /// Nodes that are not known to be healthy since a fault was undone, as (fault, node).
     recovering: Vec<(usize, usize)>,
+    /// Faults whose undo was given up: their outcome stays.
+    given_up: Vec<usize>,
     /// Marks that the supervisor has not taken yet.
     pub(super) marks: Vec<Mark>,
 }
@@ -80,8 +82,17 @@ impl Book {
         self.mark_if_late(index, "begun", now, |fault| Some(fault.planned_ns));
     }
 
+    /// Records that the undo of a fault was given up; what becomes of it later is not entered.
+    pub(super) fn give_up(&mut self, index: usize, why: &str) {
+        self.failed(index, Injection::NotUndone, why);
+        self.given_up.push(index);
+    }
+
     /// Records that a fault or its undo is done.
     pub(super) fn done(&mut self, index: usize) {
+        if self.given_up.contains(&index) {
+            return;
+        }
         self.fault(index, |fault| {
             fault.outcome = Injection::Done;
             fault.reason = None;
@@ -90,6 +101,9 @@ impl Book {
 
     /// Records how a fault or its undo failed.
     pub(super) fn failed(&mut self, index: usize, outcome: Injection, why: &str) {
+        if self.given_up.contains(&index) {
+            return;
+        }
         self.fault(index, |fault| {
             fault.outcome = outcome;
             fault.reason = Some(why.to_owned());
@@ -230,26 +244,15 @@ fn seconds(ns: Ns) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Action, Span, Target};
+    use crate::plan::{Span, Target};
+    use crate::selftest::swarm;
 
     const S: Ns = 1_000_000_000;
 
     fn account() -> Account {
         let fault = |name: &str, at: u64, length: u64| plan::Fault {
-            name: name.into(),
-            at: Span::seconds(at),
-            action: Action::Kill,
             target: Some(Target::StreamLeader),
-            between: None,
-            length: Span::seconds(length),
-            settle: Span::seconds(10),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            poison: None,
-            expect: plan::Expect::Service,
+            ..swarm::fault(name, [at, length, 10].map(Span::seconds))
         };
         let account = Account::planned(&[fault("one", 5, 5), fault("two", 30, 5)], S);
         account.with(|book| book.nodes = vec![StartedNode::default(); 3]);

@@ -80,25 +80,15 @@ impl Action for Elsewhere {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Expect, Span};
+    use crate::plan::Span;
     use crate::record;
+    use crate::selftest::swarm;
 
     fn fault(action: Do, target: Target) -> Fault {
         Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
             action,
             target: Some(target),
-            between: None,
-            length: Span::default(),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            poison: None,
-            expect: Expect::Service,
+            ..swarm::fault("x", [Span::seconds(1), Span::default(), Span::seconds(1)])
         }
     }
 

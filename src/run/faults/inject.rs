@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Stage;
+use super::force;
 use super::links::{self, Ends, NO_PROXIES};
 use super::resolve::{Found, Seat, View, draw, needs_answers, resolve};
 use crate::broker::{Asset, BrokerError, Deed, Server};
 use crate::plan::{Action as Do, Fault, Target};
 use crate::record::{Injection, NodeState};
-use crate::run::agenda::{Action, Ending};
+use crate::run::agenda::{Action, Ending, LastResort};
 use crate::run::job::StepDown;
 
 /// Why no leader steps down.
@@ -22,7 +23,7 @@ pub(super) const ANSWER: Duration = Duration::from_millis(500);
 /// Pause before nodes are asked again.
 pub(super) const AGAIN: Duration = Duration::from_millis(20);
 /// How long a node may take to accept clients again; a large store is read back first.
-const OPEN_WITHIN: Duration = Duration::from_secs(90);
+pub(super) const OPEN_WITHIN: Duration = Duration::from_secs(90);
 /// How long a node may take to be healthy before the next one is restarted.
 const HEALTHY_WITHIN: Duration = Duration::from_mins(1);
 /// How long an effect may take to be observed.
@@ -462,5 +463,14 @@ impl Action for Injector {
                 Err(why)
             }
         }
+    }
+
+    fn undo_within(&self) -> Duration {
+        force::undo_within(self.fault.action, self.nodes.len())
+    }
+
+    fn last_resort(&self) -> Option<LastResort> {
+        let of_processes = self.fault.action.is_of_processes();
+        of_processes.then(|| force::last_resort(self.index, &self.stage, &self.nodes))
     }
 }

@@ -211,8 +211,9 @@ fn until_apart(stage: &Stage, ends: &Ends, length: Duration) -> Result<(), Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::{Expect, Rate, Span};
+    use crate::plan::{Rate, Span};
     use crate::run::faults::resolve::Seat;
+    use crate::selftest::swarm;
 
     fn view(nodes: usize, leader: usize) -> View {
         let seat = |what: &str, node: usize| Seat {
@@ -282,20 +283,10 @@ mod tests {
     #[test]
     fn a_flow_is_what_the_keys_of_the_fault_say() {
         let mut fault = Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
             action: Action::Partition,
             target: None,
             between: Some([Target::StreamLeader, Target::Others]),
-            length: Span::seconds(1),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            poison: None,
-            expect: Expect::Service,
+            ..swarm::fault("x", [Span::seconds(1); 3])
         };
         assert_eq!(flow(&fault), Flow::Cut);
         fault.how = Some(Cut::Hole);

@@ -157,6 +157,12 @@ impl Action for OfMembers {
         }
     }
 
+    fn undo_within(&self) -> Duration {
+        let members = self.whom.as_ref().map_or(1, |(_, members)| members.len());
+        // The last try begins before the time is over, and is bounded by the driver.
+        CONNECTED_WITHIN * 2 * num::count32(members)
+    }
+
     /// Also after a crash that failed: the place is given to a new member.
     fn undo(&mut self) -> Result<String, String> {
         let failed = self.account.with(|book| book.failure(self.index));
@@ -181,28 +187,13 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::plan::{Expect, Span};
+    use crate::plan::Span;
     use crate::record;
     use crate::run::agenda::Agenda;
-    use crate::selftest::swarm::base;
+    use crate::selftest::swarm::{self, base};
 
     fn fault(action: Do, target: &str) -> Fault {
-        Fault {
-            name: "x".into(),
-            at: Span::seconds(1),
-            action,
-            target: Some(target.parse().unwrap()),
-            between: None,
-            length: Span::seconds(1),
-            settle: Span::seconds(1),
-            how: None,
-            way: None,
-            delay: None,
-            jitter: None,
-            rate: None,
-            poison: None,
-            expect: Expect::Service,
-        }
+        Fault { action, target: Some(target.parse().unwrap()), ..swarm::fault("x", [Span::seconds(1); 3]) }
     }
 
     /// Notes its orders; members whose number is in `stuck` neither end nor come.

@@ -6,6 +6,7 @@
 
 mod account;
 mod elsewhere;
+mod force;
 mod inject;
 mod links;
 mod members;
@@ -127,6 +128,7 @@ impl Scene {
             let _ = thread.join();
         }
         let (faults, marks) = self.account.with(account::Book::conclude);
+        record.broker.version_after = faults.version_after();
         record.faults.injected = faults.injected;
         record.faults.nodes = faults.nodes;
         record.faults.leaders = faults.leaders;

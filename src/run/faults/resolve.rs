@@ -111,22 +111,40 @@ fn connected(view: &View) -> Result<Found, String> {
     Ok(Found { nodes: vec![*first.ok_or(NONE)?], how })
 }
 
-/// A node that leads nothing and that the first generator is not connected to; all of these must be known.
+/// A node that does not lead the stream; of these one that leads nothing and that the first generator is not connected to, else one
+/// that it is not connected to, else any.
 fn follower(view: &View) -> Result<Found, String> {
+    const STREAM: &str = "stream";
+    let unknown = |what: &str| format!("no majority of the nodes names the leader of the {what}");
     connected(view)?;
-    let mut taken = view.connected.clone();
+    let mut leading: Vec<usize> = Vec::new();
+    let mut of_stream: Option<usize> = None;
     for seat in &view.leaders {
-        let (node, _) = seat
-            .leader
-            .as_ref()
-            .ok_or_else(|| format!("no majority of the nodes names the leader of the {}", seat.what))?;
-        taken.push(*node);
+        let (node, _) = seat.leader.as_ref().ok_or_else(|| unknown(&seat.what))?;
+        leading.push(*node);
+        if seat.what == STREAM {
+            of_stream = Some(*node);
+        }
     }
-    let free: Vec<usize> = (0..view.nodes).filter(|node| !taken.contains(node)).collect();
-    let first = free.get(num::index(view.draw % num::count(free.len()).max(1)));
-    let node = first.ok_or("every node leads something or has the connection of the first generator")?;
-    let how = "leads nothing, and the first generator is connected elsewhere".to_owned();
-    Ok(Found { nodes: vec![*node], how })
+    let of_stream = of_stream.ok_or_else(|| unknown(STREAM))?;
+    let follows = |node: &usize| *node != of_stream;
+    let apart = |node: &usize| !view.connected.contains(node);
+    let idle = |node: &usize| !leading.contains(node);
+    let stages: [(&dyn Fn(&usize) -> bool, &str); 3] = [
+        (&|node| idle(node) && apart(node), "leads nothing, and the first generator is connected elsewhere"),
+        (
+            &|node| follows(node) && apart(node),
+            "does not lead the stream, and the first generator is connected elsewhere; every such node leads something else",
+        ),
+        (&follows, "does not lead the stream; the first generator is connected to every such node"),
+    ];
+    for (fits, how) in stages {
+        let free: Vec<usize> = (0..view.nodes).filter(|node| fits(node)).collect();
+        if let Some(node) = free.get(num::index(view.draw % num::count(free.len()).max(1))) {
+            return Ok(Found { nodes: vec![*node], how: how.to_owned() });
+        }
+    }
+    Err("there is no node but the leader of the stream".to_owned())
 }
 
 #[cfg(test)]
@@ -168,8 +186,6 @@ mod tests {
         let several = View { connected: vec![0, 2], ..known.clone() };
         assert_eq!(nodes("connected", &several), Ok(vec![2]), "7 modulo 2");
         assert_eq!(nodes("follower", &several), Ok(vec![1]));
-        let all = View { connected: vec![0, 1, 2], ..known.clone() };
-        assert!(nodes("follower", &all).unwrap_err().contains("every node leads something"));
         assert!(nodes("consumer-leader:h", &known).unwrap_err().contains("the consumer of h"));
     }
 
@@ -180,9 +196,23 @@ mod tests {
         assert!(nodes("connected", &unknown).unwrap_err().contains("no node names"));
         assert!(nodes("follower", &unknown).is_err());
         assert!(nodes("follower", &view(None, 0, 0, Some(0))).unwrap_err().contains("leader of the stream"));
-        let all_taken = view(Some(2), 1, 1, Some(0));
-        assert!(nodes("follower", &all_taken).unwrap_err().contains("every node leads something"));
-        assert!(nodes("clients", &all_taken).unwrap_err().contains("not a node"));
+        assert!(nodes("clients", &view(Some(2), 1, 1, Some(0))).unwrap_err().contains("not a node"));
+    }
+
+    #[test]
+    fn a_follower_leads_nothing_else_not_the_stream_and_is_apart_from_the_generator_if_possible() {
+        let how = |view: &View| resolve(&Target::Follower, view).map(|found| (found.nodes[0], found.how));
+        let begins = |found: Result<(usize, String), String>, node, with: &str| {
+            let (found, how) = found.unwrap();
+            assert!(found == node && how.starts_with(with), "{found} {how}");
+        };
+        begins(how(&view(Some(2), 0, 0, Some(0))), 1, "leads nothing");
+        begins(how(&view(Some(2), 1, 1, Some(0))), 1, "does not lead the stream, and the first generator");
+        begins(how(&view(Some(2), 0, 1, Some(2))), 1, "does not lead the stream, and the first generator");
+        let all = View { connected: vec![0, 1, 2], ..view(Some(2), 0, 0, None) };
+        begins(how(&all), 1, "does not lead the stream; the first generator");
+        let led = View { nodes: 1, connected: vec![0], ..view(Some(0), 0, 0, None) };
+        assert!(how(&led).unwrap_err().contains("no node but the leader"));
     }
 
     #[test]

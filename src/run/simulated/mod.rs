@@ -5,6 +5,7 @@
 //! their results; only waiting differs: the clock jumps to the next due event.
 
 mod clockwork;
+mod members;
 
 use std::ops::Range;
 use std::time::Duration;
@@ -94,7 +95,7 @@ pub fn simulate_with_seconds(
     let calendar = Calendar::planned(plan, EPOCH_UNIX_NS, 0);
     let time = std::sync::Arc::default();
     let setup = Setup {
-        faults: scenario.faults.clone(),
+        faults: members::entered(plan, calendar, scenario.faults.clone()),
         host: scenario.host.clone(),
         seed,
         origin: calendar.load_start,

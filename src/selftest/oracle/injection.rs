@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Findings;
 use crate::bus::sim::{Copy, Delivered, Disturbance, Disturbed, Handling, How, Outcome, Truth};
 use crate::num;
-use crate::plan::Ns;
+use crate::plan::{AckMode, Ns};
 use crate::record::{Fault, Record};
 
 /// Compares the claims of a record with the log, and the log with what happened.
@@ -15,7 +15,7 @@ pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
     // Poison events are counted by themselves.
     let of_bus = |fault: &&Fault| fault.happened() && fault.action != "poison";
     for fault in record.faults.injected.iter().filter(of_bus) {
-        if !truth.disturbances.iter().any(|done| falls_into(done, fault)) {
+        if !truth.disturbances.iter().any(|done| is_of(done, fault) && falls_into(done, fault)) {
             found.0.push(format!("the fault {} is claimed, and nothing was done to the bus", fault.name));
         }
     }
@@ -31,6 +31,43 @@ pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
         for (at, deliveries) in truth.deliveries.iter().enumerate() {
             let owed = truth.owed.get(at).copied().unwrap_or(0);
             delivered_again(found, done, deliveries, owed);
+        }
+    }
+    members(found, record, truth);
+}
+
+/// Is it what the fault says?
+fn is_of(done: &Disturbance, fault: &Fault) -> bool {
+    match fault.action.as_str() {
+        "crash-member" => matches!(done.what, Disturbed::Member { .. }),
+        "restart-group" => matches!(done.what, Disturbed::Group { .. }),
+        _ => !matches!(done.what, Disturbed::Member { .. } | Disturbed::Group { .. }),
+    }
+}
+
+/// A member that is gone takes nothing, and what it had not acknowledged comes again; members that are replaced are sent nothing.
+fn members(found: &mut Findings, record: &Record, truth: &Truth) {
+    for done in &truth.disturbances {
+        let within = |at: Ns| (done.from..done.until).contains(&at);
+        match done.what {
+            Disturbed::Member { group, member } => {
+                let at = num::index32(group);
+                let Some(deliveries) = truth.deliveries.get(at) else { continue };
+                let own: Vec<&Delivered> = deliveries.iter().filter(|own| own.member == member).collect();
+                let taken = own.iter().filter(|own| within(own.arrived)).count();
+                found.equal("deliveries that reached a member while it was gone", 0, taken);
+                if record.plan.bus.ack != AckMode::None {
+                    let open = own.into_iter().filter(|own| own.arrived < done.from).collect();
+                    let owed = truth.owed.get(at).copied().unwrap_or(0);
+                    repeated(found, done, deliveries, open, owed, "that a crash did not repeat");
+                }
+            }
+            Disturbed::Group { group } => {
+                let deliveries = truth.deliveries.get(num::index32(group)).into_iter().flatten();
+                let left = deliveries.filter(|own| within(own.left)).count();
+                found.equal("deliveries that left for a group while its members were replaced", 0, left);
+            }
+            _ => {}
         }
     }
 }
@@ -105,17 +142,29 @@ fn withheld(found: &mut Findings, group: &str, deliveries: &[Delivered], truth: 
     found.equal(&format!("{group}: deliveries that left while they were withheld"), 0, left.count());
 }
 
-/// What a group had not acknowledged when another server took over comes again: it was delivered, or is still to be.
+/// What a group had not acknowledged when another server took over comes again.
 fn delivered_again(found: &mut Findings, done: &Disturbance, deliveries: &[Delivered], owed: u64) {
+    repeated(found, done, deliveries, deliveries.iter().collect(), owed, "that a new leader did not repeat");
+}
+
+/// What of some deliveries was not acknowledged when it began comes again: it was delivered, or is still to be.
+fn repeated(
+    found: &mut Findings,
+    done: &Disturbance,
+    deliveries: &[Delivered],
+    of: Vec<&Delivered>,
+    owed: u64,
+    what: &str,
+) {
     let mut last: BTreeMap<u32, u32> = BTreeMap::new();
     for delivery in deliveries {
         let attempt = last.entry(delivery.copy).or_insert(0);
         *attempt = (*attempt).max(delivery.attempt);
     }
-    let open = deliveries.iter().filter(|own| own.left < done.from && done.from < own.acknowledged);
+    let open = of.into_iter().filter(|own| own.left < done.from && done.from < own.acknowledged);
     let missing = open.filter(|own| last.get(&own.copy).is_none_or(|attempt| *attempt <= own.attempt));
     let missing = num::count(missing.count()).saturating_sub(owed);
-    found.equal("deliveries without an acknowledgement that a new leader did not repeat", 0, missing);
+    found.equal(&format!("deliveries without an acknowledgement {what}"), 0, missing);
 }
 
 #[cfg(test)]
