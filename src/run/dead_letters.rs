@@ -77,17 +77,17 @@ mod tests {
         let limits = ["bus.nats.max_deliver=3", "bus.nats.dead_letter=true"];
         let (plan, of) = topics(&limits);
         let of = of.unwrap();
-        let own = plan.topology.topics.iter().position(|topic| topic == "ai-service.dlq").unwrap();
+        let own = plan.topology.topics.iter().position(|topic| topic == "trading-engine.dlq").unwrap();
         let own = u8::try_from(own).unwrap();
-        let group = plan.groups.iter().position(|group| group.name == "ai-service").unwrap();
+        let group = plan.groups.iter().position(|group| group.name == "trading-engine").unwrap();
         let dead = Some(u16::try_from(group).unwrap());
-        assert_eq!(of.of(0, "run-x.ai-service.dlq"), dead);
-        assert_eq!(of.of(own, "run-x.ai-service.dlq"), None, "an event of the load");
+        assert_eq!(of.of(0, "run-x.trading-engine.dlq"), dead);
+        assert_eq!(of.of(own, "run-x.trading-engine.dlq"), None, "an event of the load");
         assert_eq!(of.of(0, "run-x.market.quote.received"), None);
         assert_eq!(of.of(0, "run-x.other.dlq"), None, "of no group");
         let (_, of) = topics(&[&limits[..], &["topology.symbol_in_subject=true"]].concat());
         let of = of.unwrap();
-        assert_eq!(of.of(0, "run-x.ai-service.dlq.AAPL"), dead);
+        assert_eq!(of.of(0, "run-x.trading-engine.dlq.AAPL"), dead);
         assert_eq!(of.of(0, "run-x.market.quote.received.AAPL"), None);
     }
 }

@@ -143,7 +143,7 @@ mod tests {
             "bus.nats.max_deliver=3",
             "bus.nats.dead_letter=true",
             "load.duration=9s",
-            "faults=[{name=\"x\",do=\"poison\",target=\"ai-service\",at=\"2s\",for=\"3s\",settle=\"1s\",share=\"20%\",how=\"term\"}]",
+            "faults=[{name=\"x\",do=\"poison\",target=\"trading-engine\",at=\"2s\",for=\"3s\",settle=\"1s\",share=\"20%\",how=\"term\"}]",
         ];
         profile::read(&Source::find("quick").unwrap(), &sets.map(str::to_owned)).unwrap()
     }
@@ -152,9 +152,9 @@ mod tests {
     fn members_refuse_exactly_what_the_generators_know_to_be_poison() {
         let plan = plan();
         let calendar = Calendar::planned(&plan, 1_000_000_000_000, 0);
-        let group = plan.groups.iter().position(|group| group.name == "ai-service").unwrap();
+        let group = plan.groups.iter().position(|group| group.name == "trading-engine").unwrap();
         let (drawing, refusals) = (Drawing::of(&plan), Refusals::of(&plan, group));
-        assert!(Refusals::of(&plan, 0).is_empty() && !refusals.is_empty());
+        assert!(Refusals::of(&plan, 1).is_empty() && !refusals.is_empty());
         let mut drawn = Vec::new();
         let mut refused = 0;
         for sequence in 0..1_000 {

@@ -2,6 +2,7 @@
 
 use super::*;
 use tickgate::plan;
+use tickgate::record::DeadLetters;
 
 const MS: u64 = 1_000_000;
 /// Start of the load, and of the measure phase, in the records of recipes.
@@ -186,6 +187,7 @@ pub fn three() -> Record {
         who: who.into(),
     };
     record.faults = Faults {
+        dead_letters: Vec::new(),
         nodes: vec![
             node("nats-1", &[(40, NodeState::Stopped), (45, NodeState::Up)]),
             node("nats-2", &[(10, NodeState::Down), (18, NodeState::Up)]),
@@ -272,6 +274,7 @@ pub fn many() -> Record {
         })
         .collect();
     record.faults = Faults {
+        dead_letters: Vec::new(),
         nodes: (1..=5).map(|n| node(&format!("a-node-with-a-long-name-{n}"), &flapping)).collect(),
         leaders: (0..60)
             .map(|n| Led {
@@ -315,6 +318,13 @@ pub fn hostile(bad: &str, groups: &[String]) -> Faults {
         effect: Some(Effect { recovery_ns: Some(u64::MAX), refused: u64::MAX, ..effect(groups, 1, 20) }),
     });
     Faults {
+        dead_letters: vec![DeadLetters {
+            group: text(),
+            poison: u64::MAX,
+            stored: u64::MAX,
+            missing: 3,
+            ..DeadLetters::default()
+        }],
         nodes: vec![StartedNode {
             name: text(),
             address: text(),
