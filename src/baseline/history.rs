@@ -13,6 +13,8 @@ use super::session::Session;
 
 /// The schema that this version writes.
 pub const SCHEMA: &str = "tickgate.history/1";
+/// Runs that a session of a baseline has at least.
+const RUNS: usize = 2;
 /// Runs of a pair that stand for a session where a check had no first stage.
 const RUNS_OF_PAIRS: usize = 3;
 
@@ -370,12 +372,13 @@ impl History {
         self.epochs.last().map_or(1, |epoch| epoch.number)
     }
 
-    /// The sittings of this epoch that are the baseline; one without a run that counts is none.
+    /// The sittings of this epoch that are the baseline; a single run says nothing about its session.
     pub fn baseline(&self) -> impl Iterator<Item = &Sitting> {
         let epoch = self.epoch();
-        self.sittings.iter().filter(move |sitting| {
-            sitting.joined && sitting.epoch == epoch && !sitting.session.runs.is_empty()
-        })
+        let is_whole = |sitting: &Sitting| sitting.session.runs.len() >= RUNS;
+        self.sittings
+            .iter()
+            .filter(move |sitting| sitting.joined && sitting.epoch == epoch && is_whole(sitting))
     }
 
     /// The sessions of the baseline that began before a time.

@@ -198,3 +198,38 @@ fn several_metrics_share_the_level_and_one_is_enough() {
     assert_eq!(judged.len(), 2);
     assert_ne!(judged[1].found, Found::Above);
 }
+
+#[test]
+fn every_check_ends_whatever_its_runs_are() {
+    let past = past();
+    for seed in 1..=300 {
+        let mut random = Random::new(seed);
+        let (unfit, missing) = (random.uniform() * 0.8, random.uniform() * 0.3);
+        let design = Design {
+            decide: vec![METRIC.into(), "broker.cpu".into()],
+            paired: seed % 3 == 0,
+            old_runs: seed % 5 != 0,
+            fresh: 3 + u32::try_from(seed % 3).unwrap() * 2,
+            ..design()
+        };
+        let (runs, decision) = made(&design, &past, |_, _| {
+            let mut run = figures(middle() * (1.0 + random.uniform()));
+            run.metrics.insert("broker.cpu".into(), random.uniform());
+            if random.uniform() < unfit {
+                run.unusable = Some("the machine paused".into());
+            }
+            if random.uniform() < missing {
+                run.metrics.remove("broker.cpu");
+            }
+            run
+        });
+        assert!(runs.len() <= 9 + 40, "seed {seed}: {} runs", runs.len());
+        assert!(!decision.why.is_empty());
+        if decision.finding == Finding::Worse {
+            assert!(runs.iter().any(|run| matches!(run.stage, Stage::Pair { .. })), "seed {seed}");
+        }
+        if decision.repeatable {
+            assert_eq!(decision.finding, Finding::Unknown, "seed {seed}");
+        }
+    }
+}
