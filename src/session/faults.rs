@@ -88,7 +88,7 @@ mod tests {
     use crate::selftest::swarm::{self, base};
     use crate::session::{Asked, Choice};
 
-    const ALL: [Action; 13] = [
+    const ALL: [Action; 14] = [
         Action::Kill,
         Action::Stop,
         Action::Restart,
