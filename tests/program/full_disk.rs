@@ -67,11 +67,7 @@ fn a_store_that_the_server_limits_refuses_each_event_and_keeps_the_others() {
     kept(&record);
     let refusals: Vec<&str> = record.load.refusals.iter().map(|refusal| refusal.reason.as_str()).collect();
     assert!(refusals.contains(&"api-10023"), "{:?}", record.load.refusals);
-    assert!(
-        done.out.contains("insufficient resources") && done.out.contains("max_file_store"),
-        "{}",
-        done.out
-    );
+    said(&done.out, &["insufficient resources (10023)", "max_file_store"]);
 }
 
 /// The summary says it, wherever its lines end.
