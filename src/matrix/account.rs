@@ -108,6 +108,8 @@ pub struct Cell {
     pub recovery: Option<Spread>,
     /// Runs in which it was not, in the time that the fault gives it.
     pub not_recovered: u32,
+    /// Runs that ended, or came to their next fault, too early after the last trouble to know.
+    pub recovery_unknown: u32,
     /// Does it hold what is expected of it?
     pub judgement: Judgement,
     /// Was a promise of the acknowledgements broken?

@@ -63,6 +63,7 @@ fn cell(planned: &Planned, runs: u32, trials: &[Trial]) -> Cell {
         longest: times(|trial| trial.longest_ns),
         recovery: times(|trial| trial.recovery_ns),
         not_recovered: count(|trial| trial.recovered == Some(Recovered::No)),
+        recovery_unknown: count(|trial| trial.recovered == Some(Recovered::Unknown)),
         ..Cell::default()
     };
     cell.state = match (cell.tested, cell.known) {
@@ -71,8 +72,7 @@ fn cell(planned: &Planned, runs: u32, trials: &[Trial]) -> Cell {
         _ => State::Tested,
     };
     cell.reason = reason(planned, &made, &tested);
-    let unknown = count(|trial| trial.recovered == Some(Recovered::Unknown));
-    cell.judgement = judgement(&cell, runs, unknown);
+    cell.judgement = judgement(&cell, runs);
     // With different pledges, by a bus that was another one in some run, each run is held to its own.
     let broken =
         |trial: &&Trial| trial.pledge.promise == Promise::Survives && trial.lost.is_some_and(|lost| lost > 0);
@@ -93,8 +93,8 @@ fn reason(planned: &Planned, made: &[&Trial], tested: &[&Trial]) -> Option<Strin
     untested.or(open).map(|trial| trial.reason.clone().unwrap_or_else(|| "no reason is known".to_owned()))
 }
 
-/// Does a cell hold what is expected? `unknown` is the number of runs that ended before it was known whether the bus recovered.
-fn judgement(cell: &Cell, runs: u32, unknown: u32) -> Judgement {
+/// Does a cell hold what is expected?
+fn judgement(cell: &Cell, runs: u32) -> Judgement {
     if cell.planned.skip.is_some() {
         return Judgement::NotJudged;
     }
@@ -120,7 +120,7 @@ fn judgement(cell: &Cell, runs: u32, unknown: u32) -> Judgement {
     let recovers = cell.planned.expect == Expect::Recovers;
     if cell.losing > 0 || (recovers && cell.not_recovered > 0) {
         Judgement::Broken
-    } else if !all_known || (recovers && unknown > 0) {
+    } else if !all_known || (recovers && cell.recovery_unknown > 0) {
         Judgement::Inconclusive
     } else {
         Judgement::Holds

@@ -106,8 +106,10 @@ pub enum Persist {
 }
 
 impl Persist {
-    fn is_default(&self) -> bool {
-        *self == Self::Default
+    /// Returns whether events are written before they are confirmed.
+    #[must_use]
+    pub const fn is_default(&self) -> bool {
+        matches!(self, Self::Default)
     }
 }
 

@@ -181,16 +181,15 @@ pub(super) fn read_back(
     brief: bool,
 ) -> Option<Stored> {
     // A store that is full takes no event, and what it has confirmed may still be read.
-    let full = supervisor.broker.is_full();
-    if supervisor.broker_is_dead() && !full {
+    if supervisor.broker_is_dead() && !supervisor.broker.is_full() {
         return None;
     }
     let start = supervisor.now();
     let _ = supervisor.record_store();
     let within = match (brief, supervisor.broker.silence()) {
         (true, _) => BRIEF,
-        (false, silence) if full || silence.is_some() => last_chance(plan),
-        (false, _) => audit_within + reading(plan, supervisor.stored_events().unwrap_or(0)),
+        (false, Some(_)) => last_chance(plan),
+        (false, None) => audit_within + reading(plan, supervisor.stored_events().unwrap_or(0)),
     };
     supervisor.start_phase(
         PhaseName::Audit,

@@ -232,7 +232,8 @@ fn end_of_load(supervisor: &mut Supervisor<'_, '_, '_>, stop: Stop) -> After {
         }
         Stop::BrokerDied(why) => {
             supervisor.ends_as(End::BrokerFailed, &why);
-            After::cut(false)
+            // What a full store has confirmed can still be read.
+            After::cut(supervisor.broker.is_full())
         }
         // Its words are the reason already.
         Stop::Denied => After::cut(true),

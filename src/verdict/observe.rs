@@ -421,7 +421,8 @@ fn used(record: &Record, resource: Resource) -> Option<Value> {
         Resource::HarnessCpu => (!harness.cpu_unknown).then_some(Value::Cores(harness.cpu_cores)),
         Resource::BrokerMemoryDrift if !seen => None,
         Resource::LatencyDrift | Resource::BrokerMemoryDrift | Resource::HarnessMemoryDrift => {
-            Some(Value::Share(drift::of(record, resource)?.rise()))
+            // Rounded up, in tenths of a percent.
+            Some(Value::Share((drift::of(record, resource)?.rise() * 1e3).ceil() / 1e3))
         }
     }
 }

@@ -9,6 +9,7 @@ mod compare_early;
 mod compare_load;
 mod compare_report;
 mod counted;
+mod drift;
 mod fault_report;
 mod interval_log;
 mod known_answers;

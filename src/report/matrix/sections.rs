@@ -53,13 +53,18 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
 }
 
-/// Until all was normal again, and in how many runs it was not.
+/// Until all was normal again, and in how many runs it was not, or that is not known.
 fn recovery(cell: &Cell) -> String {
-    let normal = spread(cell.recovery);
-    match (normal, cell.not_recovered) {
-        (normal, 0) => or_dash(normal),
-        (None, _) => "not recovered".to_owned(),
-        (Some(normal), of) => format!("{normal}, not in {of}"),
+    let others = [(cell.not_recovered, "not recovered"), (cell.recovery_unknown, "not known")];
+    let others = others.into_iter().filter(|(of, _)| *of > 0);
+    match spread(cell.recovery) {
+        None => {
+            or_dash(others.map(|(_, word)| word.to_owned()).reduce(|one, other| format!("{one} or {other}")))
+        }
+        Some(normal) => {
+            let others: Vec<String> = others.map(|(of, word)| format!(", {word} in {of}")).collect();
+            format!("{normal}{}", others.concat())
+        }
     }
 }
 
