@@ -114,8 +114,10 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     // Its ledger is what is held here; a slow or busy machine may miss the objectives on time.
     let timed = ["--set", "objectives.latency.p99=none", "--set", "objectives.throughput.delivered=none"];
     // What the crashed member had not read comes again behind later events.
-    let crash = r#"faults=[{name="crash",at="3s",do="crash-member",target="trading-engine/1",for="1s",settle="3s"}]"#;
-    let crash = ["--set", crash, "--set", "bus.nats.ack_wait=2s", "--set", "objectives.ordering.reordered=none"];
+    let crash =
+        r#"faults=[{name="crash",at="3s",do="crash-member",target="trading-engine/1",for="1s",settle="3s"}]"#;
+    let crash =
+        ["--set", crash, "--set", "bus.nats.ack_wait=2s", "--set", "objectives.ordering.reordered=none"];
     let timed = [timed.as_slice(), &crash].concat();
     let mut run = place.start(&[&["run", "quick", "--broker", &broker], &timed[..]].concat());
     run.until_the_journal_has(r#""line":"second""#, 1);
