@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 use tickgate::broker::{BrokerError, Container, ContainerConfig, Entry, Image};
 use tickgate::host::resources::{Process, ProcessUse};
-use tickgate::record::{End, Record};
+use tickgate::record::{End, Injection, Record};
 
 use crate::support;
 #[cfg(feature = "kafka")]
@@ -113,6 +113,12 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     let broker = format!("container:{image}");
     // Its ledger is what is held here; a slow or busy machine may miss the objectives on time.
     let timed = ["--set", "objectives.latency.p99=none", "--set", "objectives.throughput.delivered=none"];
+    // What the crashed member had not read comes again behind later events.
+    let crash =
+        r#"faults=[{name="crash",at="3s",do="crash-member",target="trading-engine/1",for="1s",settle="3s"}]"#;
+    let crash =
+        ["--set", crash, "--set", "bus.nats.ack_wait=2s", "--set", "objectives.ordering.reordered=none"];
+    let timed = [timed.as_slice(), &crash].concat();
     let mut run = place.start(&[&["run", "quick", "--broker", &broker], &timed[..]].concat());
     run.until_the_journal_has(r#""line":"second""#, 1);
     let journal = std::fs::read_to_string(place.run_folder().join("journal.jsonl")).unwrap();
@@ -137,6 +143,9 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     assert_eq!(load.acked + load.unsent, 130_000);
     assert_eq!((group.delivered, group.lost, group.duplicate), (load.acked, 0, 0));
     assert_eq!((audit.complete, audit.stored_once, audit.stored_twice), (true, load.acked, 0));
+    let crash = &record.faults.injected[0];
+    assert!([Injection::Done, Injection::Late].contains(&crash.outcome), "{crash:?}");
+    assert_eq!(crash.resolved, ["trading-engine/1"]);
 
     let settings = &record.broker.settings;
     assert_eq!(settings["container.image"], image);

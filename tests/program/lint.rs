@@ -373,6 +373,7 @@ fn running_servers_are_linted_by_their_endpoints() {
     assert!(some.out.contains("its routes and its health are unknown"), "{}", some.out);
     let xml = std::fs::read_to_string(place.path().join("live.xml")).expect("a file");
     assert!(xml.contains("<testcase name=\"not-asked: ") && !xml.contains("\"syntax: "), "{xml}");
+    place.set("NATS_MONITOR_PASSWORD", "");
     place.run(&["lint", "--live", "http://127.0.0.1:1"]).fails(4, &["127.0.0.1:1"]);
     place.run(&["lint", "--live", &cluster.servers[0].url()]).fails(2, &["--monitor-creds"]);
 }

@@ -171,7 +171,7 @@ fn repeated(
 mod tests {
     use super::*;
     use crate::bus::sim::{Death, Delay, Election, Faults, LeaderChange, Outage, Stretch};
-    use crate::plan::Span;
+    use crate::plan::{Action, Expect, Span, Target};
     use crate::run::simulated::{Scenario, simulate};
     use crate::selftest::swarm::{base, fault};
 
@@ -256,6 +256,57 @@ mod tests {
             truth.deliveries[0].remove(repeated.unwrap());
         });
         assert!(again[0].contains("that a new leader did not repeat"), "{again:?}");
+    }
+
+    /// A run of two members with something done to them at 500 ms, and what is found after `alter`.
+    fn of_members(action: Action, alter: impl FnOnce(&mut Record, &mut Truth)) -> Vec<String> {
+        let mut plan = base(1);
+        plan.groups[0].members = 2;
+        let length = if action == Action::CrashMember { 200 } else { 0 };
+        let mut done = fault("members", [500, length, 300].map(Span::millis));
+        let member = (action == Action::CrashMember).then_some(1);
+        done.target = Some(Target::Group(plan.groups[0].name.clone(), member));
+        (done.action, done.expect) = (action, Expect::Service);
+        plan.faults = vec![done];
+        let (downlink, acknowledgement) = (Delay::Fixed(2 * MS), Delay::Fixed(20 * MS));
+        let faults = Faults { downlink, acknowledgement, ..Faults::default() };
+        let (mut record, mut truth) = simulate(&plan, &Scenario::from(faults), 1).unwrap();
+        alter(&mut record, &mut truth);
+        let mut found = Findings::default();
+        check(&mut found, &record, &truth);
+        found.0
+    }
+
+    #[test]
+    fn a_crash_or_a_restart_without_its_effect_is_found() {
+        use Action::{CrashMember, RestartGroup};
+        let begun = |truth: &Truth| truth.disturbances[0].from;
+        for action in [CrashMember, RestartGroup] {
+            assert_eq!(of_members(action, |_, _| ()), Vec::<String>::new(), "{action}");
+            let claimed = of_members(action, |_, truth| truth.disturbances.clear());
+            assert_eq!(claimed, ["the fault members is claimed, and nothing was done to the bus"]);
+        }
+        let other = of_members(CrashMember, |_, truth| {
+            truth.disturbances[0].what = Disturbed::Outage(How::Refuse);
+        });
+        assert!(other[0].contains("is claimed"), "it was something else: {other:?}");
+        let taken = of_members(CrashMember, |_, truth| {
+            let at = begun(truth) + 50 * MS;
+            truth.deliveries[0].iter_mut().rfind(|own| own.member == 0).unwrap().arrived = at;
+        });
+        assert!(taken[0].starts_with("deliveries that reached a member while it was gone"), "{taken:?}");
+        let repeated = of_members(CrashMember, |_, truth| {
+            let again = truth.deliveries[0].iter().position(|own| {
+                let copy = own.copy;
+                own.attempt > 1 && truth.deliveries[0].iter().filter(|other| other.copy == copy).count() > 1
+            });
+            truth.deliveries[0].remove(again.unwrap());
+        });
+        assert!(repeated[0].contains("that a crash did not repeat"), "{repeated:?}");
+        let left = of_members(RestartGroup, |_, truth| {
+            truth.deliveries[0].last_mut().unwrap().left = begun(truth);
+        });
+        assert!(left[0].contains("while its members were replaced"), "{left:?}");
     }
 
     #[test]
