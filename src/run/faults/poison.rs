@@ -37,7 +37,9 @@ impl Action for OfEvents {
             return Err(why);
         };
         self.account.with(|book| {
+            let leader = book.leader("stream");
             book.fault(self.index, |fault| {
+                fault.leader_before = leader;
                 (fault.resolved, fault.how_known) =
                     (vec![group.clone()], "drawn from market.seed by the numbers of the events".to_owned());
             });
