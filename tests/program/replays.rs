@@ -109,7 +109,8 @@ fn what_is_replayed_is_what_was_published_and_what_the_server_has_stored() {
         (of(&record, "original"), witnessed.iter().find(|seen| seen.name == "original").unwrap());
     assert_eq!(slow.stored_ns, Some(seen.stored_ns));
     let length = slow.stored_ns.unwrap().saturating_add_signed(slow.longer_ns.unwrap());
-    assert!(length >= seen.stored_ns / 2, "the pauses were kept: {slow:?}");
+    // The server keeps pauses above 1 ms, which are 40 % of the time at this rate.
+    assert!(length >= seen.stored_ns / 5, "the long pauses were kept: {slow:?}");
     let page = std::fs::read_to_string(place.run_folder().join("report.html")).unwrap();
     let summary = std::fs::read_to_string(place.run_folder().join("summary.md")).unwrap();
     let junit = std::fs::read_to_string(place.run_folder().join("junit.xml")).unwrap();
