@@ -102,11 +102,7 @@ fn what_is_replayed_is_what_was_published_and_what_the_server_has_stored() {
     assert_eq!(witnessed.len(), record.replays.len());
     for seen in &witnessed {
         let replay = of(&record, &seen.name);
-        // The last of each symbol stays one event, whichever it is.
-        assert!(
-            (seen.fewest..=seen.most).contains(&replay.events) || seen.name == "live-last",
-            "{seen:?} {replay:?}"
-        );
+        assert!((seen.fewest..=seen.most).contains(&replay.events), "{seen:?} {replay:?}");
     }
     let (slow, seen) =
         (of(&record, "original"), witnessed.iter().find(|seen| seen.name == "original").unwrap());
