@@ -122,12 +122,11 @@ enum Bearing {
 fn bearing(objective: &Objective) -> Bearing {
     let upper = matches!(objective.op, Op::Below | Op::AtMost);
     let towards = match objective.metric {
-        Metric::Throughput(Throughput::Offered) => return Bearing::Nothing,
+        Metric::Throughput(Throughput::Offered) | Metric::Replay(_) => return Bearing::Nothing,
         Metric::Throughput(_) if upper => return Bearing::Nothing,
         Metric::Throughput(_) => true,
         Metric::Count(Outcome::Replayed) => !upper,
         Metric::Count(_) => upper || (objective.op == Op::Equal && number(objective.limit) <= 0.0),
-        Metric::Replay(_) => return Bearing::Nothing,
         Metric::Time(..) | Metric::Resource(_) | Metric::Unavailable(_) | Metric::Recovery(_) => upper,
     };
     if towards { Bearing::Towards } else { Bearing::Against }

@@ -236,10 +236,9 @@ fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
     match objective.metric {
         _ if end == End::Completed => false,
         metric if store_was_full(record) && moved_by_a_full_store(metric) => true,
-        Metric::Replay(_) => true,
-        Metric::Count(Outcome::Lost | Outcome::NotDelivered) | Metric::Throughput(Throughput::Offered) => {
-            true
-        }
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered)
+        | Metric::Throughput(Throughput::Offered)
+        | Metric::Replay(_) => true,
         Metric::Count(Outcome::Unconfirmed)
         | Metric::Throughput(_)
         | Metric::Unavailable(_)

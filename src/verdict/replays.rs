@@ -113,7 +113,7 @@ pub(super) fn claim(record: &Record) -> Option<(String, bool)> {
     let wrong = done().filter(|replay| replay.equal != replay.judged());
     let (expected, equal) =
         (num::sum(done().map(|replay| replay.expected)), num::sum(done().map(|replay| replay.equal)));
-    let (of, faulty) = (num::count(done().count()), num::count(wrong.clone().count()));
+    let (of, unequal) = (num::count(done().count()), num::count(wrong.clone().count()));
     if of == 0 {
         return None;
     }
@@ -128,5 +128,5 @@ pub(super) fn claim(record: &Record) -> Option<(String, bool)> {
         show::count(expected),
         faults.concat()
     );
-    Some((said, faulty == 0))
+    Some((said, unequal == 0))
 }

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use serde::Deserialize;
+use tickgate::plan::Origin;
 use tickgate::record::{Record, Replay, ReplayEnd, Verdict};
 
 use crate::support::program::{Place, balances};
@@ -86,7 +87,9 @@ fn what_is_replayed_is_what_was_published_and_what_the_server_has_stored() {
     for replay in &record.replays {
         assert_eq!((replay.end, &replay.reason), (ReplayEnd::Complete, &None), "{replay:?}");
         assert_eq!(replay.equal, replay.judged(), "{replay:?}");
-        assert_eq!(replay.events, replay.equal + replay.either, "{replay:?}");
+        // The last event of a symbol may be one at a boundary, in the place of the one that was to come.
+        let more = if replay.from == Origin::LastPerSymbol { 0 } else { replay.either };
+        assert_eq!(replay.events, replay.equal + more, "{replay:?}");
     }
     assert_eq!((of(&record, "all").expected, of(&record, "all").either), (record.load.acked, 0));
     // The boundary leaves open what was under way, not more than a moment's worth.
@@ -99,17 +102,14 @@ fn what_is_replayed_is_what_was_published_and_what_the_server_has_stored() {
     assert_eq!(witnessed.len(), record.replays.len());
     for seen in &witnessed {
         let replay = of(&record, &seen.name);
-        // The last of each symbol stays one event, whichever it is.
-        assert!(
-            (seen.fewest..=seen.most).contains(&replay.events) || seen.name == "live-last",
-            "{seen:?} {replay:?}"
-        );
+        assert!((seen.fewest..=seen.most).contains(&replay.events), "{seen:?} {replay:?}");
     }
     let (slow, seen) =
         (of(&record, "original"), witnessed.iter().find(|seen| seen.name == "original").unwrap());
     assert_eq!(slow.stored_ns, Some(seen.stored_ns));
     let length = slow.stored_ns.unwrap().saturating_add_signed(slow.longer_ns.unwrap());
-    assert!(length >= seen.stored_ns / 2, "the pauses were kept: {slow:?}");
+    // The server keeps pauses above 1 ms, which are 40 % of the time at this rate.
+    assert!(length >= seen.stored_ns / 5, "the long pauses were kept: {slow:?}");
     let page = std::fs::read_to_string(place.run_folder().join("report.html")).unwrap();
     let summary = std::fs::read_to_string(place.run_folder().join("summary.md")).unwrap();
     let junit = std::fs::read_to_string(place.run_folder().join("junit.xml")).unwrap();

@@ -3,9 +3,9 @@
 Written without any of tickgate's code, and without a server. A boundary in time is applied to the time at which the server says that it
 stored a message, so what a replay returns is known to the event, not only to the time of a confirmation.
 
-    replay_witness.py record.json      one line of JSON: for each replay the fewest and the most events that it may have returned, the
-                                       events of the first and the last of them as (topic, symbol, sequence), and the time between
-                                       the first and the last; the store is the one that `run --keep --store DIR` has kept
+    replay_witness.py record.json      one line of JSON: for each replay the fewest and the most events that it may have returned, and
+                                       the time between the first and the last of the fewest; the store is the one that
+                                       `run --keep --store DIR` has kept
 """
 
 import json
@@ -54,11 +54,12 @@ def main(path):
             messages.append((stored, found))
     said = []
     for planned, replay in zip(record["plan"]["replay"], record["replays"]):
-        fewest = most = wanted(messages, planned, start)
+        early = late = messages
         if planned["at"] != "drain":
             # It returned what was stored at its planned time at the latest, and when its end was fixed at the most.
-            fewest = [each for each in fewest if each[0].at_ns < start + seconds(planned["at"])]
-            most = [each for each in most if each[0].at_ns <= epoch + replay["began_ns"]]
+            early = [each for each in messages if each[0].at_ns < start + seconds(planned["at"])]
+            late = [each for each in messages if each[0].at_ns <= epoch + replay["began_ns"]]
+        fewest, most = wanted(early, planned, start), wanted(late, planned, start)
         said.append(
             {
                 "name": planned["name"],

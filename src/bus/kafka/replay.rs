@@ -59,9 +59,15 @@ impl Reader {
         };
         // One borrow of the sink after the other.
         let sink = std::cell::RefCell::new(sink);
-        let read = audit.read(deadline, &mut || sink.borrow_mut().opened(), &mut |delivery| {
-            sink.borrow_mut().event(delivery, 0)
-        });
+        let read = audit.read(
+            deadline,
+            &mut || {
+                sink.borrow_mut().opened();
+            },
+            &mut |delivery| {
+                sink.borrow_mut().event(delivery, 0);
+            },
+        );
         super::end(control);
         read
     }

@@ -182,6 +182,12 @@ impl Audit<'_> {
             max_deliver: 1,
             memory_storage: true,
             num_replicas: 1,
+            // The server asks for subjects where it is to know their last messages.
+            filter_subjects: if wanted.from == Start::LastOfEach {
+                self.layout.stream_subjects()
+            } else {
+                Vec::new()
+            },
             inactive_threshold: UNUSED,
             metadata: [(MARK.to_owned(), self.run.to_owned())].into(),
             ..pull::Config::default()

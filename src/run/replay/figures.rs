@@ -84,8 +84,8 @@ fn live(
     let (true, Some(began), Some(ended)) = (planned.is_live(), figures.began_ns, figures.ended_ns) else {
         return (None, None);
     };
-    let begun = parts.replayed.iter().filter_map(|done| done.account.as_ref()?.opened).min();
-    let quiet = begun.map_or(began, |first| first.min(began));
+    let opened = parts.replayed.iter().filter_map(|done| done.account.as_ref()?.opened).min();
+    let quiet = opened.map_or(began, |first| first.min(began));
     let touches =
         |row: &Row, from: Ns, until: Ns| row.at_ns < until && from < row.at_ns.saturating_add(SECOND);
     let measured = || record.timeline.iter().filter(|row| row.phase == PhaseName::Measure);

@@ -34,10 +34,9 @@ struct Due {
 
 fn due(replay: &Replay, returned: &Returned, truth: &Truth, start: Ns) -> Due {
     let from = |event: &Event| match replay.from {
-        Origin::Start | Origin::LastPerSymbol => Side::Behind,
         Origin::After(time) => at_instant(event, start + time.ns, event.sent >= start + time.ns),
         Origin::Sequence(first) if event.position.is_some_and(|position| position < first) => Side::Before,
-        Origin::Sequence(_) => Side::Behind,
+        Origin::Start | Origin::LastPerSymbol | Origin::Sequence(_) => Side::Behind,
     };
     let until = |number: u32, event: &Event| match replay.at {
         Begin::Drain => Side::Before,
