@@ -4,6 +4,7 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "brackets mark optional parts")]
 
 mod baseline;
+mod matrix;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -21,6 +22,7 @@ use crate::topology::Pattern;
 pub(super) use baseline::{
     Baseline, BaselineCommand, CheckBaseline, HistoryArgs, Making, Save, Update, Which,
 };
+pub(super) use matrix::Matrix;
 
 /// Load testing and SLO verification for event buses.
 ///
@@ -324,56 +326,6 @@ pub(super) struct Capacity {
     pub(super) yes: bool,
     #[command(flatten)]
     pub(super) like: Like,
-    #[command(flatten)]
-    pub(super) broker: Broker,
-}
-
-#[derive(Debug, clap::Args)]
-#[expect(clippy::struct_excessive_bools, reason = "flags")]
-pub(super) struct Matrix {
-    /// Name of a shipped matrix (see "tickgate profiles") or path to one; or the folder of a matrix, to show its result again [with --resume: the file of that matrix]
-    #[arg(value_name = "FILE|FOLDER")]
-    pub(super) what: Option<String>,
-    /// Override a profile key for all cells, for example load.rate=2k/s; may be repeated
-    #[arg(long = "set", value_name = "KEY=VALUE")]
-    pub(super) sets: Vec<String>,
-    #[command(flatten)]
-    pub(super) short: Short,
-    /// Runs of each cell [default: the file's, else 3]
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub(super) runs: Option<u32>,
-    /// Run only these cells: CONFIGURATION/FAULT, with * for all; may be repeated
-    #[arg(long, value_name = "CELL")]
-    pub(super) only: Vec<String>,
-    /// Pause before each run [default: the file's, else 2s]
-    #[arg(long, value_name = "DURATION")]
-    pub(super) cool_down: Option<Span>,
-    /// Seed for the run order [default: random; recorded in the result]
-    #[arg(long)]
-    pub(super) seed: Option<u64>,
-    /// Continue the matrix in this folder, after an interruption or a kill; its cells stay
-    #[arg(long, visible_alias = "continue", value_name = "FOLDER", conflicts_with_all = ["sets", "rate", "duration", "runs", "only", "cool_down", "seed", "out", "run_dir", "tags", "share"])]
-    pub(super) resume: Option<PathBuf>,
-    /// Show what would run, where and how long; sends nothing
-    #[arg(long = "dry-run")]
-    pub(super) dry: bool,
-    /// Create the matrix's folder in this directory; its link "latest" points to the newest one
-    #[arg(long, value_name = "DIR", default_value = "reports")]
-    pub(super) out: PathBuf,
-    #[command(flatten)]
-    pub(super) about: About,
-    /// Let other users read the run folders, as the umask allows [default: owner only]
-    #[arg(long)]
-    pub(super) share: bool,
-    /// What to print on stdout when done
-    #[arg(long, value_enum, default_value_t = Format::Text)]
-    pub(super) format: Format,
-    /// Print no progress on stderr
-    #[arg(long, short)]
-    pub(super) quiet: bool,
-    /// Start at once where the environment names the bus, without the 3 seconds that show it on a terminal
-    #[arg(long)]
-    pub(super) yes: bool,
     #[command(flatten)]
     pub(super) broker: Broker,
 }

@@ -128,12 +128,12 @@ impl Own {
             stores: server.stores(),
             model,
         };
+        let kept = self.kept(job, &*server, observers);
+        let power = job.plan.cluster.power.map(record::Power::of);
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
         settings.extend(placement.as_ref().map(|placement| (CORES.to_owned(), placement.in_words())));
-        let kept = self.kept(job, &*server, observers);
-        settings.extend(kept.iter().map(|stores| (STORES.to_owned(), stores.clone())));
-        let power = job.plan.cluster.power.map(record::Power::of);
-        settings.extend(power.iter().map(|power| (POWER.to_owned(), power.in_words())));
+        settings.extend(kept.clone().map(|stores| (STORES.to_owned(), stores)));
+        settings.extend(power.as_ref().map(|power| (POWER.to_owned(), power.in_words())));
         let record = record::Broker {
             kind: product.name().into(),
             mode: self.mode().into(),
