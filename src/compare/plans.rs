@@ -38,9 +38,8 @@ pub fn durability_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
     if a.bus.kind != b.bus.kind {
         return vec![];
     }
-    let decides = |key: &str| {
-        ["bus.storage", "bus.sync", "bus.replicas"].contains(&key) || key.ends_with(".persist")
-    };
+    let decides =
+        |key: &str| ["bus.storage", "bus.sync", "bus.replicas"].contains(&key) || key.ends_with(".persist");
     differences(a, b).into_iter().filter(|difference| decides(&difference.key)).collect()
 }
 
