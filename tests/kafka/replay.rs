@@ -1,7 +1,5 @@
 //! Replays on a real Kafka: from the first offsets, from a time while the load goes on, and from an offset.
 
-#![expect(clippy::expect_used, reason = "tests")]
-
 use tickgate::record::{ReplayEnd, Verdict};
 
 use crate::support::kafka::{is_there, starts_beside_others};
