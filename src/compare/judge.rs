@@ -175,10 +175,10 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
     if let Some((finding, why)) = design.early.then(|| early::judge(design, contrasts, metric)).flatten() {
         return (finding, said(why));
     }
+    if design.worse_only && p <= design.alpha && ratio < 1.0 {
+        return (NoDifferenceShown, said(format!("lower, p {}; only worse is asked for", words::p(p))));
+    }
     if !design.early && p <= design.alpha && large {
-        if design.worse_only && ratio < 1.0 {
-            return (NoDifferenceShown, said(format!("lower, p {}; only worse is asked for", words::p(p))));
-        }
         let why =
             format!("p {}, and the difference is at least {}", words::p(p), show::percent(design.min_effect));
         return (if ratio > 1.0 { Worse } else { Better }, said(why));
@@ -188,7 +188,8 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
         let why = format!("the {confidence} interval lies within {}", show::percent(design.equivalent));
         return (Equivalent, said(why));
     }
-    if p <= design.alpha {
+    // With looks, a p between the level of the look and α is no finding.
+    if p <= design.alpha && !(design.early && large) {
         let why = format!("there is a difference, but it is below {}", show::percent(design.min_effect));
         return (NoDifferenceShown, said(why));
     }

@@ -1,11 +1,14 @@
 //! A baseline in words and tables: what it can see, what a check found, and its history.
 
+mod page;
+
+pub use page::page;
+
 use crate::baseline::{
     Baseline, Checked, Decision, Finding, History, Judged, NIGHTS, Session, Sitting, Trend, Worth, trends,
 };
-use crate::compare::{self, Unit};
 use crate::num;
-use crate::report::show;
+use crate::report::{chart, show};
 use crate::stats::Found;
 
 /// What a baseline is good for, in lines.
@@ -143,7 +146,7 @@ fn heads(baseline: &Baseline) -> String {
 fn row(baseline: &Baseline, sitting: &Sitting) -> String {
     let cell = |metric: &String| {
         let median = sitting.session.median(metric).map(f64::exp);
-        format!("{:>14}", median.map_or_else(|| "–".to_owned(), |median| figure(metric, median)))
+        format!("{:>14}", median.map_or_else(|| "–".to_owned(), chart::write_of(metric)))
     };
     let figures: Vec<String> = baseline.decide.iter().map(cell).collect();
     let unusable =
@@ -159,24 +162,21 @@ fn row(baseline: &Baseline, sitting: &Sitting) -> String {
     )
 }
 
-/// A figure in its unit.
-fn figure(metric: &str, value: f64) -> String {
-    match compare::named(metric).map(|metric| metric.unit) {
-        Some(Unit::Time) => show::time(num::u64_of(value)),
-        Some(Unit::Bytes) => show::size(num::u64_of(value)),
-        Some(Unit::Cores) => format!("{value:.3} cores"),
-        Some(Unit::Events) | None => show::count(num::u64_of(value)),
-    }
+/// A check in the cells of a table: time, subject, runs, finding, why.
+fn checked_cells(check: &Checked) -> [String; 5] {
+    let (found, why) = check.decision.as_ref().map_or_else(
+        || ("not decided", "checking again goes on with it".to_owned()),
+        |decision| (finding(decision.finding), decision.why.clone()),
+    );
+    let again = check.begun.again.as_ref().map_or_else(String::new, |reason| format!(" (again: {reason})"));
+    let subject = format!("{}{again}", check.begun.subject.broker);
+    let runs = show::count(num::count(check.runs.len()));
+    [check.at.clone(), subject, runs, found.to_owned(), why].map(|text| show::plain(&text))
 }
 
 fn checked(check: &Checked) -> String {
-    let decided = check.decision.as_ref().map_or_else(
-        || "not decided: checking again goes on with it".to_owned(),
-        |decision| format!("{}: {}", finding(decision.finding), decision.why),
-    );
-    let again = check.begun.again.as_ref().map_or_else(String::new, |reason| format!(" (again: {reason})"));
-    let runs = show::several(num::count(check.runs.len()), "run");
-    format!("check {} of {}{again}, {runs}: {decided}", check.at, check.begun.subject.broker)
+    let [at, subject, runs, found, why] = checked_cells(check);
+    format!("check {at} of {subject}, {runs} runs: {found}: {why}")
 }
 
 /// Change points and slides of a metric.

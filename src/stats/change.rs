@@ -106,9 +106,9 @@ fn split(part: &[f64]) -> Option<(usize, f64)> {
     for at in 1..part.len() {
         within_left += sums[at - 1][at - 1];
         let (mut across, mut within_right) = (0.0, 0.0);
-        for last in at..part.len() {
-            across += sums[last][at];
-            within_right += sums[last][last] - sums[last][at];
+        for (last, before) in sums.iter().enumerate().skip(at) {
+            across += before[at];
+            within_right += before[last] - before[at];
             let (left, right) = (num::f64_of(num::count(at)), num::f64_of(num::count(last + 1 - at)));
             let mean = |sum: f64, count: f64| if count > 1.0 { sum / (count - 1.0) } else { 0.0 };
             let value = 2.0 * (across - right * mean(within_left, left) - left * mean(within_right, right))

@@ -17,7 +17,7 @@ pub struct Components {
     pub f: f64,
 }
 
-/// Estimates the components from the expected mean squares (Searle, Casella and McCulloch, Variance Components 1992, 3.6);
+/// Estimates the components from the expected mean squares (Searle and others, Variance Components 1992, 3.6);
 /// groups may differ in size. `None` for fewer than two groups, or where no group has a second value.
 #[must_use]
 pub fn components(groups: &[Vec<f64>]) -> Option<Components> {

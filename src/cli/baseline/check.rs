@@ -2,17 +2,13 @@
 
 use std::hash::{BuildHasher, RandomState};
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use crate::baseline::{
     Again, Baseline, Begun, Check, Checked, Decided, Decision, Design, Finding, History, Probes, Run, Side,
     Stage, Step, Subject, What,
 };
 use crate::cli::args::CheckBaseline;
 use crate::cli::{Exit, Failure, check, github};
-use crate::plan::Plan;
 use crate::report::{self, show};
-use crate::session::Choice;
 
 use super::make::{self, Ground, Maker};
 use super::save;
@@ -20,15 +16,6 @@ use super::store::Store;
 
 /// Runs of earlier checks have other events than those of pairs.
 const PAIRS_FROM: u64 = 1_000_000;
-
-/// A hash of what is run: the plan without its seed, and the bus.
-pub(super) fn config(plan: &Plan, choice: &Choice) -> String {
-    let mut plan = plan.clone();
-    plan.market.seed = 0;
-    // A plan always serialises.
-    let text = serde_json::to_string(&plan).unwrap_or_default();
-    format!("{:016x}", xxh3_64(format!("{text}\n{}", choice.bus()).as_bytes()))
-}
 
 /// A check that goes on.
 struct Going<'a> {
@@ -99,7 +86,7 @@ fn new(args: &CheckBaseline, baseline: &Baseline) -> Result<Ground, Failure> {
         return Err(Failure { exit: Exit::Inconclusive, text: show::plain(&text) });
     }
     let choice = make::resolved(&make::asked(&args.making, baseline.at.as_ref()), &plan)?;
-    let subject = Subject { git: None, broker: String::new(), config: config(&plan, &choice) };
+    let subject = Subject { git: None, broker: String::new(), config: make::config(&plan, &choice) };
     Ok(Ground { plan, choice, subject })
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use xxhash_rust::xxh3::xxh3_64;
+
 use crate::archive::RunFolder;
 use crate::baseline::{Baseline, Figures, Fingerprint, Mismatch, Probes, RunLine, Stage, Subject};
 use crate::cli::args::Making;
@@ -20,6 +22,15 @@ use crate::session::{self, Asked, Choice, Keeping};
 
 /// Valid seeds of a profile: 0 to 2^63 − 1.
 const SEEDS: u64 = u64::MAX >> 1;
+
+/// A hash of what is run: the plan without its seed, and the bus.
+pub(super) fn config(plan: &Plan, choice: &Choice) -> String {
+    let mut plan = plan.clone();
+    plan.market.seed = 0;
+    // A plan always serialises.
+    let text = serde_json::to_string(&plan).unwrap_or_default();
+    format!("{:016x}", xxh3_64(format!("{text}\n{}", choice.bus()).as_bytes()))
+}
 
 /// A side: what is run, and where.
 pub(super) struct Ground {

@@ -154,11 +154,8 @@ fn ground_of(args: &Save, baseline: &Baseline) -> Result<Ground, Failure> {
 /// The old side, on this bus.
 pub(super) fn old(asked: &crate::session::Asked, baseline: &Baseline) -> Result<Ground, Failure> {
     let choice = make::resolved(asked, &baseline.plan)?;
-    let subject = Subject {
-        git: None,
-        broker: baseline.broker.clone(),
-        config: super::check::config(&baseline.plan, &choice),
-    };
+    let subject =
+        Subject { git: None, broker: baseline.broker.clone(), config: make::config(&baseline.plan, &choice) };
     Ok(Ground { plan: baseline.plan.clone(), choice, subject })
 }
 
@@ -178,6 +175,11 @@ fn first(args: &Save) -> Result<(Baseline, Ground), Failure> {
         ));
     }
     let asked = make::asked(&args.making, None);
+    if asked.context.is_some() {
+        return Err(Failure::usage(
+            "a context may name another bus tomorrow: name the bus of a baseline with --broker",
+        ));
+    }
     let choice = make::resolved(&asked, &plan)?;
     let decide =
         if args.decide.is_empty() { DECIDE.map(str::to_owned).to_vec() } else { args.decide.clone() };
@@ -197,6 +199,6 @@ fn first(args: &Save) -> Result<(Baseline, Ground), Failure> {
         tickgate: crate::host::build::VERSION.into(),
         created: String::new(),
     };
-    let subject = Subject { git: None, broker: String::new(), config: super::check::config(&plan, &choice) };
+    let subject = Subject { git: None, broker: String::new(), config: make::config(&plan, &choice) };
     Ok((draft, Ground { plan, choice, subject }))
 }

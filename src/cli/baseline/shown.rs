@@ -7,6 +7,9 @@ use crate::report::{self, show};
 
 use super::store::{Store, look};
 
+/// The page of trends, beside the history.
+const PAGE: &str = "history.html";
+
 /// Makes the checks that passed a part of the baseline, or accepts the last one.
 pub(super) fn update(args: &Update) -> Result<Exit, Failure> {
     let mut store = Store::open(&args.which, false)?;
@@ -58,7 +61,7 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Exit, Failure> {
         let added = Store::open(&args.which, false)?.merge(path)?;
         println!("{} added from {}", show::several(added, "line"), path.display());
     }
-    let (baseline, history) = look(&args.which)?;
+    let (baseline, history, folder) = look(&args.which)?;
     if let Some(path) = &args.otava {
         let unwritable = |error: std::io::Error| Failure {
             exit: Exit::Environment,
@@ -71,5 +74,9 @@ pub(super) fn history(args: &HistoryArgs) -> Result<Exit, Failure> {
     for line in report::baseline::history(&baseline, &history) {
         println!("{line}");
     }
+    let worth = baseline.worth(&history.past("~"));
+    let page = report::baseline::page(&baseline, &history, &worth);
+    folder.write_whole(PAGE, page.as_bytes()).map_err(|error| Failure::environment(&error))?;
+    println!("page:  {}", folder.file(PAGE).display());
     Ok(Exit::Pass)
 }

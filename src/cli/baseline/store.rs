@@ -139,8 +139,8 @@ pub(super) fn now() -> String {
     utc(Clock::start().unix_ns_at_epoch() / SECOND * SECOND)
 }
 
-/// A baseline and its history, without keeping other processes out.
-pub(super) fn look(which: &Which) -> Result<(Baseline, History), Failure> {
+/// A baseline, its history and its folder, without keeping other processes out.
+pub(super) fn look(which: &Which) -> Result<(Baseline, History, RunFolder), Failure> {
     let path = named(which)?;
     if !path.is_dir() {
         return Err(missing(which));
@@ -149,7 +149,7 @@ pub(super) fn look(which: &Which) -> Result<(Baseline, History), Failure> {
     let baseline = read(&folder)?.ok_or_else(|| missing(which))?;
     let lines = read_lines(&folder.file(HISTORY))?;
     let history = history(&folder, &which.name, lines)?;
-    Ok((baseline, history))
+    Ok((baseline, history, folder))
 }
 
 fn read(folder: &RunFolder) -> Result<Option<Baseline>, Failure> {

@@ -1,6 +1,7 @@
 //! Charts: each has a picture at two sizes, texts and a table of its numbers.
 
 mod bands;
+mod baseline;
 mod capacity;
 mod catalogue;
 mod counts;
@@ -15,6 +16,7 @@ mod spread;
 mod versus;
 mod zoom;
 
+pub(crate) use baseline::{all as of_baseline, write as write_of};
 pub(crate) use capacity::all as of_capacity;
 pub(crate) use catalogue::all;
 pub(crate) use versus::all as of_comparison;
