@@ -198,7 +198,7 @@ fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> (Finding, 
         let of = show::several(u64::from(metric.family_size), if contrasts > 1 { "test" } else { "metric" });
         return (Inconclusive, said(format!("{} of {needed} pairs that {of} need together", metric.pairs)));
     }
-    if !within(interval, BLIND - 1.0) && !(design.worse_only && interval.high < BLIND) {
+    if !(within(interval, BLIND - 1.0) || design.worse_only && interval.high < BLIND) {
         let (low, high) = (words::ratio(interval.low), words::ratio(interval.high));
         if !design.early && (interval.low > 1.0 || interval.high < 1.0) {
             let of = show::several(u64::from(metric.family_size), "test");

@@ -74,9 +74,10 @@ impl LostFiles {
     #[must_use]
     pub fn in_words(&self) -> String {
         let parts = [(self.cut, "cut"), (self.restored, "set back"), (self.emptied, "emptied")];
-        let parts: String =
-            parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!(", {n} {what}")).collect();
-        format!("{} files whole{parts}, {} bytes lost", self.whole, self.bytes)
+        let mut words = vec![format!("{} files whole", self.whole)];
+        words.extend(parts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")));
+        words.push(format!("{} bytes lost", self.bytes));
+        words.join(", ")
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) struct DeadLetterTopics {
 struct Topic {
     /// How a subject on it ends, apart from the symbol: `.trading-engine.dlq`.
     tail: String,
-    topic: u8,
+    number: u8,
     group: u16,
 }
 
@@ -34,7 +34,7 @@ impl DeadLetterTopics {
             let name = dead_letter_topic(&named.name);
             let topic = topics.iter().position(|topic| *topic == name)?;
             let (topic, group) = (u8::try_from(topic).ok()?, u16::try_from(group).ok()?);
-            Some(Topic { tail: format!(".{name}"), topic, group })
+            Some(Topic { tail: format!(".{name}"), number: topic, group })
         };
         let all = plan.groups.iter().enumerate().filter_map(of).collect();
         Some(Arc::new(Self { symbol_in_subject: plan.topology.symbol_in_subject, all }))
@@ -55,7 +55,7 @@ impl DeadLetterTopics {
     /// The group that gave up the event of this topic, if the delivery on this subject is its dead letter.
     #[inline]
     pub(super) fn of(&self, topic: u8, subject: &str) -> Option<u16> {
-        self.on(subject).filter(|on| on.topic != topic).map(|on| on.group)
+        self.on(subject).filter(|on| on.number != topic).map(|on| on.group)
     }
 }
 

@@ -137,7 +137,7 @@ fn a_matrix_that_was_killed_goes_on_where_it_was() {
     lines.write_all(b"{\"number\":").expect("a torn line");
     drop(lines);
     matrix(&place, &[&run_dir]).fails(2, &["did not end", "--resume"]);
-    let changed = place.write("changed.toml", &SMALL.replace("window=100", "window=200"));
+    let changed = place.write("changed.toml", SMALL.replace("window=100", "window=200"));
     let resume = ["--resume", &run_dir, "--broker", "sim"];
     matrix(&place, &[&[changed.as_str()], &resume[..]].concat()).fails(2, &["another matrix", "two/none"]);
     let done = matrix(&place, &resume);
@@ -168,11 +168,11 @@ fn what_cannot_run_is_refused_before_anything_starts() {
     refused(&[&file, "--resume", "x", "--runs", "3"], &["cannot be used with"]);
     refused(&["--resume", &place.path().display().to_string()], &["not the folder of a matrix"]);
     let elsewhere =
-        place.write("elsewhere.toml", &SMALL.replace("[[fault]]", "broker = \"nats://h:4222\"\n[[fault]]"));
+        place.write("elsewhere.toml", SMALL.replace("[[fault]]", "broker = \"nats://h:4222\"\n[[fault]]"));
     refused(&[&elsewhere], &["expected `local` or `sim`", "nats://h:4222"]);
     // A cell that cannot have its fault is named, with the way to leave it out.
     let fault = "[[fault]]\nname = \"kill\"\ndo = \"kill\"\ntarget = \"node-3\"\nat = \"100ms\"\nfor = \"100ms\"\nsettle = \"100ms\"\n";
-    let three = place.write("three.toml", &format!("{SMALL}{fault}"));
+    let three = place.write("three.toml", format!("{SMALL}{fault}"));
     refused(&[&three, "--broker", "local"], &["one/kill", "node-3", "skip = \"why\""]);
     let dry = matrix(&place, &[&file, "--dry-run", "--only", "one/*", "--broker", "sim"]);
     dry.ends(0);

@@ -108,7 +108,7 @@ fn only_what_was_synced_survives() {
     let LostFiles { whole, cut, restored, emptied, unsure, bytes } = lost;
     assert_eq!((whole, cut, restored, emptied, unsure), (6, 3, 2, 4, 0), "{lost:?}");
     let lengths = ["in the page cache", " and more", "four", "renamed", "second", "x", " after"];
-    assert_eq!(bytes, lengths.iter().map(|text| text.len() as u64).sum::<u64>());
+    assert_eq!(bytes, lengths.iter().map(|text| u64::try_from(text.len()).unwrap()).sum::<u64>());
 
     // The next server goes on with what is known: what was lost stays lost, and is synced only when it is.
     run(&place, None, "append kept ' more'; append_synced tail ' once more'; append never again").ends(0);

@@ -16,6 +16,9 @@ const ARGUMENTS: u32 = 16;
 const ALLOW: u32 = 0x7fff_0000;
 const NOTIFY: u32 = 0x7fc0_0000;
 const ERROR: u32 = 0x0005_0000;
+/// `EOPNOTSUPP` and `ENOSYS`.
+const NOT_SUPPORTED: u32 = 0x5f;
+const NOT_THERE: u32 = 0x26;
 
 #[cfg(target_arch = "x86_64")]
 const NATIVE: u32 = 0xc000_003e;
@@ -54,8 +57,11 @@ pub(super) const fn is_supported() -> bool {
     NATIVE != 0 && cfg!(target_endian = "little")
 }
 
+/// What a call means, by its arguments.
+type Meaning = fn([u64; 6]) -> Call;
+
 /// Calls that are stopped whatever their arguments.
-const ALWAYS: &[(c_long, fn([u64; 6]) -> Call)] = &[
+const ALWAYS: &[(c_long, Meaning)] = &[
     (libc::SYS_fsync, |args| Call::Sync(args[0])),
     (libc::SYS_fdatasync, |args| Call::Sync(args[0])),
     (libc::SYS_sync, |_| Call::SyncAll),
@@ -100,14 +106,20 @@ const CONDITIONAL: &[Conditional] = &[
         means: Some(|args| Call::SyncMap(args[0], args[1])),
     },
     // A program that asks for a synchronous write takes a sync after it instead.
-    Conditional { number: libc::SYS_pwritev2, argument: 5, bits: WRITE_SYNC, then: ERROR | 95, means: None },
+    Conditional {
+        number: libc::SYS_pwritev2,
+        argument: 5,
+        bits: WRITE_SYNC,
+        then: ERROR | NOT_SUPPORTED,
+        means: None,
+    },
 ];
 
 /// The working directory instead of a number, in the low half of an argument.
 const AT_CWD: u64 = 0xffff_ff9c;
 
 /// Means a call that a ring would carry out unseen; a program without it takes the usual calls.
-const RING: (c_long, u32) = (libc::SYS_io_uring_setup, ERROR | 38);
+const RING: (c_long, u32) = (libc::SYS_io_uring_setup, ERROR | NOT_THERE);
 
 /// One instruction: code, jump if true, jump if false, operand.
 pub(super) type Instruction = (u16, u8, u8, u32);
@@ -201,9 +213,9 @@ mod tests {
         assert!(!is_synchronous(plain));
         assert_eq!(of(libc::SYS_msync, [0, 0, 4, 0, 0, 0]), NOTIFY);
         assert_eq!(of(libc::SYS_msync, [0, 0, 1, 0, 0, 0]), ALLOW, "only a hint");
-        assert_eq!(of(libc::SYS_pwritev2, [0, 0, 0, 0, 0, 2]), ERROR | 95);
+        assert_eq!(of(libc::SYS_pwritev2, [0, 0, 0, 0, 0, 2]), ERROR | NOT_SUPPORTED);
         assert_eq!(of(libc::SYS_pwritev2, [0, 0, 0, 0, 0, 0]), ALLOW);
-        assert_eq!(of(libc::SYS_io_uring_setup, [0; 6]), ERROR | 38);
+        assert_eq!(of(libc::SYS_io_uring_setup, [0; 6]), ERROR | NOT_THERE);
     }
 
     #[test]

@@ -225,7 +225,8 @@ impl Keeper {
             Some(Call::Open(directory, path)) => self.opens(listener, &call, directory, path)?,
             Some(Call::OpenHow(directory, path, how)) => {
                 let mut flags = [0; 8];
-                let memory = File::open(format!("/proc/{}/mem", call.thread)).map_err(unreadable)?;
+                let memory =
+                    File::open(format!("/proc/{}/mem", call.thread)).map_err(|error| unreadable(&error))?;
                 let read = memory.read_exact_at(&mut flags, how);
                 if read.is_ok() && listener.waits(&call) && is_synchronous(u64::from_le_bytes(flags)) {
                     self.opens(listener, &call, directory, path)?;
@@ -245,7 +246,7 @@ impl Keeper {
         match file {
             Some(Ok(file)) if listener.waits(call) => self.keep(&file),
             Some(Err(error)) if listener.waits(call) && error.kind() == io::ErrorKind::PermissionDenied => {
-                Err(unreadable(error))
+                Err(unreadable(&error))
             }
             // It is no file of the store, or the call fails by itself.
             _ => Ok(()),
@@ -254,7 +255,8 @@ impl Keeper {
 
     /// Keeps the files that are mapped to a stretch of the server's memory.
     fn sync_map(&mut self, listener: &Listener, call: &Stopped, address: u64, length: u64) -> io::Result<()> {
-        let maps = fs::read_to_string(format!("/proc/{}/maps", call.thread)).map_err(unreadable)?;
+        let maps =
+            fs::read_to_string(format!("/proc/{}/maps", call.thread)).map_err(|error| unreadable(&error))?;
         if !listener.waits(call) {
             return Ok(());
         }
@@ -272,7 +274,7 @@ impl Keeper {
 
     /// Takes in that a file is being opened for synchronous writes.
     fn opens(&mut self, listener: &Listener, call: &Stopped, directory: u64, path: u64) -> io::Result<()> {
-        let memory = File::open(format!("/proc/{}/mem", call.thread)).map_err(unreadable)?;
+        let memory = File::open(format!("/proc/{}/mem", call.thread)).map_err(|error| unreadable(&error))?;
         let Some(path) = text_at(&memory, path) else { return Ok(()) };
         let base = match directory {
             directory if is_working_directory(directory) => format!("/proc/{}/cwd", call.thread),
@@ -391,7 +393,7 @@ fn text_at(memory: &File, address: u64) -> Option<PathBuf> {
 }
 
 /// Why the supervisor cannot go on without seeing what the server does.
-fn unreadable(error: io::Error) -> io::Error {
+fn unreadable(error: &io::Error) -> io::Error {
     let why = format!("the system does not let the supervisor see what its server syncs ({error})");
     io::Error::new(error.kind(), why)
 }

@@ -181,7 +181,9 @@ fn headers(
         let text: &str = name.as_ref();
         // Those of the server have an effect on what it stores.
         if !text.starts_with("Nats-") {
-            values.iter().for_each(|value| headers.append(name.clone(), value.clone()));
+            for value in values {
+                headers.append(name.clone(), value.clone());
+            }
         }
     }
     headers.insert("Nats-Msg-Id", format!("dlq-{stream}-{group}-{}", advisory.stream_seq).as_str());
@@ -381,7 +383,7 @@ impl Work {
             let _ = message.ack().await;
             return;
         };
-        let named = |place: &Place| place.consumers.iter().any(|consumer| *consumer == advisory.consumer);
+        let named = |place: &Place| place.consumers.contains(&advisory.consumer);
         let Some(group) = self.places.iter().position(named) else {
             // Of a consumer that reads the stream back.
             let _ = message.ack().await;
@@ -489,7 +491,7 @@ mod tests {
             sequence: 7,
             headers: of_event,
             payload: "x".into(),
-            time: time::OffsetDateTime::UNIX_EPOCH.into(),
+            time: time::OffsetDateTime::UNIX_EPOCH,
         };
         let headers = headers(&given_up, "engine", "s", &original, "a.quote");
         let get = |name: &str| headers.get(name).map(|value| value.as_str().to_owned());

@@ -585,12 +585,10 @@ impl Bus for NatsBus {
         if self.keep {
             return Ok(());
         }
-        match &self.attached {
-            Some(attached) => self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream)),
-            None => {
-                let done = self.run(provision::teardown(&self.jetstream, &self.run));
-                self.remove_advisories().and(done)
-            }
+        if let Some(attached) = &self.attached {
+            return self.run(attach::teardown(&self.jetstream, &self.run, &attached.stream));
         }
+        let done = self.run(provision::teardown(&self.jetstream, &self.run));
+        self.remove_advisories().and(done)
     }
 }

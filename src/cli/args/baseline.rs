@@ -1,7 +1,5 @@
 //! The flags of `tickgate baseline`.
 
-#![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
-
 use std::path::PathBuf;
 
 use clap::Subcommand;

@@ -1,7 +1,5 @@
 //! The flags of `tickgate matrix`.
 
-#![expect(clippy::doc_markdown, reason = "help texts are shown as they are")]
-
 use std::path::PathBuf;
 
 use super::{About, Broker, Format, Short};

@@ -111,12 +111,12 @@ impl Store {
             tickgate: crate::host::build::VERSION.into(),
             what,
         };
-        self.add(line)?;
+        self.add(&line)?;
         Ok(id)
     }
 
-    fn add(&mut self, line: Line) -> Result<(), Failure> {
-        let line = clean(&line)?;
+    fn add(&mut self, line: &Line) -> Result<(), Failure> {
+        let line = clean(line)?;
         self.lines.append(&line).map_err(|error| Failure::environment(&error))?;
         self.held.push(line);
         Ok(())
@@ -129,7 +129,7 @@ impl Store {
         let merged = baseline::merged(&self.name, all).map_err(|error| wrong(path, &error))?;
         let new: Vec<Line> = merged.into_iter().filter(|line| !self.held.contains(line)).collect();
         let added = crate::num::count(new.len());
-        new.into_iter().try_for_each(|line| self.add(line))?;
+        new.into_iter().try_for_each(|line| self.add(&line))?;
         Ok(added)
     }
 }

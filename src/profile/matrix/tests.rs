@@ -147,8 +147,8 @@ fn a_matrix_of_faults_that_this_version_does_not_know_is_not_shown_but_can_be_re
     let known: Vec<&str> = shipped().iter().map(|(name, _)| *name).collect();
     for (name, text) in SHIPPED {
         let file = read(name, text).unwrap_or_else(|error| panic!("{error}"));
-        let knows =
+        let is_injected =
             |fault: &FaultFile| fault.action.as_deref().is_none_or(|word| Action::of_word(word).is_some());
-        assert_eq!(known.contains(&name), file.faults.iter().all(knows), "{name}");
+        assert_eq!(known.contains(&name), file.faults.iter().all(is_injected), "{name}");
     }
 }

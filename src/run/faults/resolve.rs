@@ -112,6 +112,9 @@ fn connected(view: &View) -> Result<Found, String> {
 }
 
 /// A node that does not lead the stream; of these one that leads nothing and that the first generator is not connected to, else one
+/// Which nodes a stage of a search takes.
+type Fits<'a> = &'a dyn Fn(&usize) -> bool;
+
 /// that it is not connected to, else any.
 fn follower(view: &View) -> Result<Found, String> {
     const STREAM: &str = "stream";
@@ -130,7 +133,7 @@ fn follower(view: &View) -> Result<Found, String> {
     let follows = |node: &usize| *node != of_stream;
     let apart = |node: &usize| !view.connected.contains(node);
     let idle = |node: &usize| !leading.contains(node);
-    let stages: [(&dyn Fn(&usize) -> bool, &str); 3] = [
+    let stages: [(Fits<'_>, &str); 3] = [
         (&|node| idle(node) && apart(node), "leads nothing, and the first generator is connected elsewhere"),
         (
             &|node| follows(node) && apart(node),

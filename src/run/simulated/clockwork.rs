@@ -415,9 +415,9 @@ impl GroupSide {
                 let reading = read_any(delivery, run, calendar.epoch_unix_ns, dead_letters.as_deref());
                 let handling = refusals.handling(Some(&calendar), reading.event());
                 if alone {
-                    receiver.take(reading)
+                    receiver.take(reading);
                 } else {
-                    readings.push((reading.received, reading))
+                    readings.push((reading.received, reading));
                 }
                 handling
             });

@@ -40,9 +40,8 @@ pub(super) fn members() -> Result<Vec<Answer>, RunError> {
         let record = record_of(&plan(members, action, length), faults)?;
         let group = &record.groups[0];
         let effect = record.faults.injected.first().and_then(|fault| fault.effect.as_ref());
-        let away_ns =
-            effect.and_then(|effect| effect.groups.first()).map(|group| group.outage.unavailable_ns);
-        let away_ms = away_ns.map_or(u64::MAX, |ns| ns / 1_000_000);
+        let group_effect = effect.and_then(|effect| effect.groups.first());
+        let away_ms = group_effect.map_or(u64::MAX, |group| group.outage.unavailable_ns / 1_000_000);
         answers.equal(
             &format!("{name}: redelivered, delivered, lost, unavailable to the group in ms"),
             expected,
