@@ -1,7 +1,5 @@
 //! Lines of a baseline's history as they are stored, and what is taken from a record.
 
-#![expect(clippy::unwrap_used, reason = "a test may fail")]
-
 use tickgate::baseline::{
     Begun, Check, Decided, Decision, Design, Figures, Finding, Fingerprint, Joined, Line, Probes, RunLine,
     SCHEMA, Side, Stage, Step, Subject, What,

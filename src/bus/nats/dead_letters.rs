@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use async_nats::jetstream::consumer::{AckPolicy, DeliverPolicy, PullConsumer, pull};
 use async_nats::jetstream::message::StreamMessage;
 use async_nats::jetstream::stream::{Config, DiscardPolicy, LastRawMessageErrorKind, Stream};
-use async_nats::jetstream::{self, Context};
+use async_nats::jetstream::{self, AckKind, Context};
 use async_nats::{Client, HeaderMap, Request};
 use futures_util::StreamExt;
 use serde::Deserialize;
@@ -47,6 +47,8 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 const EXPIRES: Duration = Duration::from_millis(500);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often what was heard is looked after.
+const LATER: Duration = Duration::from_millis(500);
 /// Pause before another attempt.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long the thread may take to end: one request, unless no server answers.
@@ -335,7 +337,9 @@ impl Work {
                 }
             }
             if let Some((client, consumer, stream)) = connected {
-                self.serve(&client, &consumer, &stream).await;
+                let kept = self.serve(&client, &consumer, &stream);
+                let live = ADVISORIES.map(|subject| self.listen(&client, &stream, subject));
+                futures_util::future::join(kept, futures_util::future::join_all(live)).await;
             }
         });
     }
@@ -375,7 +379,64 @@ impl Work {
         }
     }
 
-    /// Copies the event of an advisory, then acknowledges the advisory.
+    /// Hears advisories as they are sent: while the copies of their stream elect a leader, it keeps none.
+    async fn listen(&self, client: &Client, stream: &Stream<()>, subject: &str) {
+        let subject = format!("{subject}.{}.*", self.stream);
+        let Ok(mut heard) = client.subscribe(subject).await else { return };
+        let mut open: Vec<(usize, Advisory)> = Vec::new();
+        while !self.is_over() {
+            let until = tokio::time::Instant::now() + LATER;
+            while let Ok(message) = tokio::time::timeout_at(until, heard.next()).await {
+                let Some(message) = message else { return };
+                if let Ok(advisory) = serde_json::from_slice::<Advisory>(&message.payload)
+                    && let Some(group) = self.group_of(&advisory)
+                {
+                    open.push((group, advisory));
+                }
+            }
+            // Most have been copied by now, from the stream.
+            let mut left = Vec::new();
+            for (group, advisory) in std::mem::take(&mut open) {
+                if !self.has_moved(group, &advisory) && !self.attempt(client, stream, group, &advisory).await
+                {
+                    left.push((group, advisory));
+                }
+            }
+            open = left;
+        }
+    }
+
+    /// The group whose consumer has given up an event.
+    fn group_of(&self, advisory: &Advisory) -> Option<usize> {
+        let named = |place: &Place| place.consumers.contains(&advisory.consumer);
+        self.places.iter().position(named)
+    }
+
+    fn has_moved(&self, group: usize, advisory: &Advisory) -> bool {
+        let moved = self.progress.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        moved.contains(&(group, advisory.stream_seq))
+    }
+
+    /// Tries to copy an event once. Returns whether nothing is left to do.
+    async fn attempt(&self, client: &Client, stream: &Stream<()>, group: usize, advisory: &Advisory) -> bool {
+        match self.copy(client, stream, &self.places[group], advisory).await {
+            Attempt::Copied => {
+                let mut moved = self.progress.moved.lock().unwrap_or_else(PoisonError::into_inner);
+                moved.insert((group, advisory.stream_seq));
+                true
+            }
+            Attempt::Impossible(why) => {
+                self.notes.mark("dead-letter", &why);
+                true
+            }
+            Attempt::Failed(why) => {
+                self.notes.mark("broker-error", &why);
+                false
+            }
+        }
+    }
+
+    /// Copies the event of an advisory, then acknowledges the advisory. One that fails comes again, behind the others.
     async fn take(&self, client: &Client, stream: &Stream<()>, message: &jetstream::Message) {
         let Ok(advisory) = serde_json::from_slice::<Advisory>(&message.payload) else {
             let text = String::from_utf8_lossy(&message.payload);
@@ -383,33 +444,14 @@ impl Work {
             let _ = message.ack().await;
             return;
         };
-        let named = |place: &Place| place.consumers.contains(&advisory.consumer);
-        let Some(group) = self.places.iter().position(named) else {
+        let Some(group) = self.group_of(&advisory) else {
             // Of a consumer that reads the stream back.
             let _ = message.ack().await;
             return;
         };
-        while !self.is_over() {
-            match self.copy(client, stream, &self.places[group], &advisory).await {
-                Attempt::Copied => {
-                    let mut moved = self.progress.moved.lock().unwrap_or_else(PoisonError::into_inner);
-                    moved.insert((group, advisory.stream_seq));
-                    break;
-                }
-                Attempt::Impossible(why) => {
-                    self.notes.mark("dead-letter", &why);
-                    break;
-                }
-                Attempt::Failed(why) => {
-                    self.notes.mark("broker-error", &why);
-                    tokio::time::sleep(AGAIN).await;
-                }
-            }
-        }
-        if !self.is_over() {
-            // A lost acknowledgement brings the advisory again, and the copy's id keeps it from being stored again.
-            let _ = message.ack().await;
-        }
+        let done = self.has_moved(group, &advisory) || self.attempt(client, stream, group, &advisory).await;
+        // A lost acknowledgement brings the advisory again, and the copy's id keeps it from being stored again.
+        let _ = if done { message.ack().await } else { message.ack_with(AckKind::Nak(Some(AGAIN))).await };
     }
 
     /// Copies an event to the topic of the group that gave it up.
