@@ -159,7 +159,7 @@ impl Action for Stuck {
     fn undo(&mut self) -> Result<String, String> {
         let Some(freed) = &self.freed else {
             loop {
-                std::thread::park()
+                std::thread::park();
             }
         };
         let (is_free, told) = &**freed;

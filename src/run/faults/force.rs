@@ -160,7 +160,7 @@ mod tests {
         let injector = Injector::new(0, fault.clone(), 1, Arc::new(stage), agenda.ending(), None);
         agenda.add(fault.at.ns, Some(fault.undo_at()), Box::new(injector));
         let thread = AgendaThread::start(agenda, clock, clock.now()).unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let mut marks = Vec::new();
         while !thread.is_over() && Instant::now() < deadline {
             marks.extend(thread.happened().map(|told| crate::record::Mark::from(told.change)));

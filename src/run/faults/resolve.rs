@@ -114,6 +114,7 @@ fn connected(view: &View) -> Result<Found, String> {
 /// A node that does not lead the stream; of these one that leads nothing and that the first generator is not connected to, else one
 /// that it is not connected to, else any.
 fn follower(view: &View) -> Result<Found, String> {
+    type Fits<'a> = &'a dyn Fn(&usize) -> bool;
     const STREAM: &str = "stream";
     let unknown = |what: &str| format!("no majority of the nodes names the leader of the {what}");
     connected(view)?;
@@ -130,7 +131,7 @@ fn follower(view: &View) -> Result<Found, String> {
     let follows = |node: &usize| *node != of_stream;
     let apart = |node: &usize| !view.connected.contains(node);
     let idle = |node: &usize| !leading.contains(node);
-    let stages: [(&dyn Fn(&usize) -> bool, &str); 3] = [
+    let stages: [(Fits<'_>, &str); 3] = [
         (&|node| idle(node) && apart(node), "leads nothing, and the first generator is connected elsewhere"),
         (
             &|node| follows(node) && apart(node),

@@ -42,11 +42,11 @@ pub(super) fn members() -> Result<Vec<Answer>, RunError> {
         let effect = record.faults.injected.first().and_then(|fault| fault.effect.as_ref());
         let away_ns =
             effect.and_then(|effect| effect.groups.first()).map(|group| group.outage.unavailable_ns);
-        let away_ms = away_ns.map_or(u64::MAX, |ns| ns / 1_000_000);
+        let unserved_ms = away_ns.map_or(u64::MAX, |ns| ns / 1_000_000);
         answers.equal(
             &format!("{name}: redelivered, delivered, lost, unavailable to the group in ms"),
             expected,
-            [group.redelivered, group.delivered, group.lost, away_ms],
+            [group.redelivered, group.delivered, group.lost, unserved_ms],
         );
     }
     Ok(answers.1)
