@@ -4,7 +4,7 @@ use super::faults::Stretch;
 use super::truth::{Disturbance, Disturbed};
 use super::world::{Happening, World};
 use crate::num;
-use crate::plan::Ns;
+use crate::plan::{AckMode, Ns};
 
 /// A member is gone for a while, as after a crash. Its acknowledgements under way are lost with its connection: what the server
 /// has none of comes again after the acknowledgement timeout.
@@ -45,7 +45,7 @@ impl World {
     /// Must deliveries be noted until their acknowledgements have reached the server?
     pub(super) const fn tracks(&self) -> bool {
         let may_repeat = !self.faults.leader_changes.is_empty() || !self.faults.absences.is_empty();
-        self.terms.acknowledges && may_repeat
+        !matches!(self.terms.ack, AckMode::None) && may_repeat
     }
 
     /// A member is gone: what it had received and the server has no acknowledgement of comes again. What is under way to it is

@@ -174,8 +174,7 @@ pub(super) struct Terms {
     buffer_bytes: u64,
     timeout_ns: Ns,
     pub(super) ack_wait_ns: Ns,
-    /// Whether the groups acknowledge.
-    pub(super) acknowledges: bool,
+    pub(super) ack: AckMode,
     pub(super) msg_id: bool,
     pub(super) audit: bool,
     pub(super) retry: Option<(Room, retry::Terms)>,
@@ -232,7 +231,7 @@ impl World {
                 buffer_bytes: plan.bus.most_bytes(),
                 timeout_ns: plan.bus.publish_timeout.ns,
                 ack_wait_ns: plan.bus.nats.ack_wait.ns.max(1),
-                acknowledges: plan.bus.ack != AckMode::None,
+                ack: plan.bus.ack,
                 msg_id: plan.bus.nats.msg_id,
                 audit: plan.bus.audit || !plan.replays.is_empty(),
                 retry: retry::Terms::of(&plan.bus).map(|terms| (Room::of(&plan.bus), terms)),

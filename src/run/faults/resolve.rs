@@ -117,6 +117,7 @@ type Fits<'a> = &'a dyn Fn(&usize) -> bool;
 
 /// that it is not connected to, else any.
 fn follower(view: &View) -> Result<Found, String> {
+    type Fits<'a> = &'a dyn Fn(&usize) -> bool;
     const STREAM: &str = "stream";
     let unknown = |what: &str| format!("no majority of the nodes names the leader of the {what}");
     connected(view)?;
