@@ -13,7 +13,7 @@ const ALL: [(&str, &str); 14] = [
     ("rolling-upgrade", include_str!("../../profiles/rolling-upgrade.toml")),
     ("replay", include_str!("../../profiles/replay.toml")),
     ("dead-letter", include_str!("../../profiles/dead-letter.toml")),
-    ("power-loss", include_str!("../../profiles/power-loss.toml")),
+    ("durability", include_str!("../../profiles/durability.toml")),
     ("market-open", include_str!("../../profiles/market-open.toml")),
     ("soak", include_str!("../../profiles/soak.toml")),
     ("soak-faults", include_str!("../../profiles/soak-faults.toml")),

@@ -24,7 +24,7 @@ use crate::bus::Model;
 use crate::bus::secret::Secret;
 use crate::host::placement::Placement;
 use crate::num;
-use crate::plan::{Cluster, Storage, Sync};
+use crate::plan::{Cluster, Plan, Storage, Sync};
 use crate::record::{self, Record};
 use crate::run::{Alive, Broker, Died, Event, Identity, Job, Observer};
 
@@ -122,12 +122,7 @@ impl Own {
         let open = (entry == Entry::Open).then(|| OPEN.to_owned());
         warn(observers, program.iter().chain(server.warnings()).chain(&open));
         let target = (driver.own)(&server.url(), &entry)?;
-        let known = Known {
-            sync_always: Some(job.plan.bus.sync == Sync::Always || always(server.facts())),
-            version: server.version(),
-            stores: server.stores(),
-            model,
-        };
+        let known = known(job.plan, &*server, model);
         let kept = self.kept(job, &*server, observers);
         let power = job.plan.cluster.power.map(record::Power::of);
         let mut settings: BTreeMap<_, _> = server.facts().iter().cloned().collect();
@@ -376,5 +371,15 @@ impl Drop for Log {
         for path in self.paths.iter().filter(|_| self.temporary) {
             let _ = fs::remove_file(path);
         }
+    }
+}
+
+/// What is known of a server that tickgate has started.
+fn known(plan: &Plan, server: &dyn Server, model: Option<Model>) -> Known {
+    Known {
+        sync_always: Some(plan.bus.sync == Sync::Always || always(server.facts())),
+        version: server.version(),
+        stores: server.stores(),
+        model,
     }
 }

@@ -19,7 +19,7 @@ const SHIPPED: [&str; 14] = [
     "rolling-upgrade",
     "replay",
     "dead-letter",
-    "power-loss",
+    "durability",
     "soak",
     "soak-faults",
     "market-open",

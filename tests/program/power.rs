@@ -124,11 +124,11 @@ fn only_what_was_synced_survives() {
 fn large_files_are_kept_by_what_is_appended_and_a_change_below_it_is_noticed() {
     let place = Place::new();
     let script = r"
+        dd if=/dev/urandom of=all bs=1M count=2 status=none; sync -f all
         dd if=/dev/urandom of=log bs=1M count=3 conv=fsync status=none
         append_synced log end; cp log ../expected; append log lost
         dd if=/dev/urandom of=other bs=1M count=2 conv=fsync status=none
-        middle other X; append_synced other end
-        dd if=/dev/urandom of=all bs=1M count=2 status=none; sync -f all";
+        middle other X; append_synced other end";
     run(&place, None, script).ends(0);
     let lost = lose(&place);
     let read = |name: &str| fs::read(place.path().join(name)).unwrap();

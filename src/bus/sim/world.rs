@@ -167,7 +167,6 @@ pub(super) struct Life {
 
 /// What the plan specifies for the bus.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "independent properties of a bus")]
 pub(super) struct Terms {
     window: u32,
     buffer: u32,

@@ -112,9 +112,6 @@ fn connected(view: &View) -> Result<Found, String> {
 }
 
 /// A node that does not lead the stream; of these one that leads nothing and that the first generator is not connected to, else one
-/// Which nodes a stage of a search takes.
-type Fits<'a> = &'a dyn Fn(&usize) -> bool;
-
 /// that it is not connected to, else any.
 fn follower(view: &View) -> Result<Found, String> {
     type Fits<'a> = &'a dyn Fn(&usize) -> bool;
