@@ -92,7 +92,7 @@ pub enum Action {
 /// Whom a fault hits; a role is resolved when the fault begins.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// The node that leads the run's stream; on Kafka, the first partition of the first topic.
+    /// The node that leads the run's stream; on Kafka, the first partition of the topic that most of the load goes to.
     StreamLeader,
     /// The node that leads the cluster's own group; on Kafka, the active controller.
     MetaLeader,

@@ -170,6 +170,28 @@ pub(super) fn owed(
     }
 }
 
+/// The same after the store was read back, if more events are missing than the broker owed. A consumer that is led by a server whose copy
+/// was behind did not know of what it owes; by now the copies are level.
+pub(super) fn owed_by_now(
+    supervisor: &mut Supervisor<'_, '_, '_>,
+    owed: Vec<u64>,
+    missing: &[u64],
+) -> Vec<u64> {
+    let explained = owed.iter().zip(missing).all(|(owed, missing)| owed >= missing);
+    if explained
+        || supervisor.broker_is_dead()
+        || supervisor.interrupt_level() > 1
+        || !supervisor.record_store()
+    {
+        return owed;
+    }
+    let by_now = supervisor.broker.still_owed(supervisor.now());
+    owed.iter()
+        .enumerate()
+        .map(|(at, before)| by_now.get(at).map_or(*before, |now| *before.max(now)))
+        .collect()
+}
+
 /// Reads the store back; a broker that does not answer has failed. One that answers and refuses to be read has not: what
 /// was delivered stands, and only what the store was to show is not known.
 pub(super) fn read_back(

@@ -154,6 +154,8 @@ fn carry_out(
     } else {
         None
     };
+    let owed =
+        if audit.is_some() { ending::owed_by_now(&mut supervisor, owed, &crew.missing()) } else { owed };
     supervisor.finish_seconds();
     if !options.keep {
         ending::tear_down(&mut supervisor);

@@ -240,7 +240,7 @@ fn a_server_loses_everything_by_default_and_nothing_that_it_has_synced() {
         } else {
             assert_eq!((audit.missing, gone), (0, false), "{files:?}");
             assert_eq!(objective.verdict, Verdict::Pass);
-            assert!(record.load.acked > record.load.intended / 2, "it goes on: {:?}", record.load);
+            assert!(fault.healthy_ns.is_some(), "it goes on: {fault:?}");
         }
         let timed = record.objectives.last().unwrap();
         assert_eq!(timed.verdict, Verdict::Inconclusive);

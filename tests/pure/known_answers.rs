@@ -35,6 +35,7 @@ known!(
     an_election_keeps_groups_away_for_longer: "election of a leader",
     a_new_leader_repeats_what_was_not_acknowledged: "change of leaders",
     a_stale_copy_is_no_loss: "stale copies of the store",
+    a_loss_of_power_takes_what_was_stored_last: "loss of power",
     a_poison_event_has_one_dead_letter: "poison events",
     members_that_crash_repeat_what_they_had_not_acknowledged: "members that crash",
     a_claim_without_an_injection_is_found: "a fault that is claimed and not injected",

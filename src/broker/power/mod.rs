@@ -1,7 +1,7 @@
 //! Loss of power, emulated without privileges: after it, the files of a store have what was synced of them.
 //!
-//! A server runs below a supervisor ([`supervise`]), a process of this program, which keeps a copy of each file as of its last sync. The
-//! loss is the end of the server (SIGKILL), after which [`cut`] gives each file the content of its copy. Nothing of the machine is
+//! A server runs below a supervisor ([`supervise()`]), a process of this program, which keeps a copy of each file as of its last sync. The
+//! loss is the end of the server (SIGKILL), after which [`cut()`] gives each file the content of its copy. Nothing of the machine is
 //! changed. The model: only what was synced survives (`fsync`, `fdatasync`, `msync`, `sync`, files opened with `O_SYNC` or
 //! `O_DSYNC`), or also what was first changed some time ago, as the kernel writes it back; directory entries survive as they are.
 //! `sync_file_range` gives no guarantee and is not counted. Calls that would pass the filter are refused: rings (`io_uring`) and

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::plan::Ns;
 
 /// Up to this length a file that has grown is compared with what was kept of it, so that a change below its end is found. A
-/// longer one is taken as appended to, which [`super::cut`] checks.
+/// longer one is taken as appended to, which [`super::cut()`] checks.
 pub(super) const COMPARED: u64 = 1 << 20;
 /// A file that so many looks at the store have not met is deleted; a single look can miss one that is renamed meanwhile.
 const MISSED: u32 = 3;

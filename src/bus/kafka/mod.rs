@@ -382,7 +382,7 @@ impl Bus for KafkaBus {
 
     fn names(&self) -> crate::bus::Names {
         crate::bus::Names {
-            stream: self.names.topics().first().cloned().unwrap_or_default(),
+            stream: self.names.busiest(&self.plan).to_owned(),
             consumers: (0..self.plan.groups.len()).map(|group| self.names.group(group).to_owned()).collect(),
             publisher: kafka_topics::PRODUCERS.to_owned(),
         }

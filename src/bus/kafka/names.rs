@@ -74,6 +74,15 @@ impl Names {
         self.naming
     }
 
+    /// Returns the topic that most of the load goes to, the first one of several; if attached, the only one.
+    pub(super) fn busiest(&self, plan: &Plan) -> &str {
+        let share =
+            |topic: &String| plan.mix.iter().find(|(name, _)| name == topic).map_or(0.0, |part| part.1);
+        let shares = plan.topology.topics.iter().map(share).enumerate();
+        let (most, _) = shares.fold((0, 0.0), |most, of| if of.1 > most.1 { of } else { most });
+        self.topics.get(most).or(self.topics.first()).map_or("", String::as_str)
+    }
+
     /// Returns the prefix of the plan's topic names.
     pub(super) fn prefix(&self) -> &str {
         &self.prefix
@@ -183,5 +192,20 @@ mod tests {
                 "groups are always private"
             );
         }
+    }
+
+    #[test]
+    fn the_busiest_topic_has_most_of_the_load() {
+        let of = |mix: &str| {
+            let text = format!(
+                "mix = {mix}\n[load]\nrate = \"1k/s\"\nduration = \"9s\"\n[topology]\ntopics = [\"a\", \"b\", \"c\"]\n[bus]\nkind = \"kafka\""
+            );
+            let plan = profile::read(&profile::Source::new("p", &*text), &[]).expect("a plan");
+            let names = Names::new(&plan, Naming::Profile, "r.1").expect("names");
+            names.busiest(&plan).to_owned()
+        };
+        assert_eq!(of("{ c = 1 }"), "ai-trader.c");
+        assert_eq!(of("{ a = 0.2, b = 0.5, c = 0.3 }"), "ai-trader.b");
+        assert_eq!(of("{ b = 1, c = 1 }"), "ai-trader.b");
     }
 }

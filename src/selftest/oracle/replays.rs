@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::Findings;
-use crate::bus::sim::{Event, Outcome, Replay as Returned, Truth};
+use crate::bus::sim::{Event, Handed, Outcome, Replay as Returned, Truth};
 use crate::num;
 use crate::plan::{Begin, Ns, Objective, Op, Origin, Replay, ReplayFigure, Speed, Value};
 use crate::record::{self, PhaseName, Record, ReplayEnd, Verdict};
@@ -96,6 +96,13 @@ pub(super) fn check(found: &mut Findings, record: &Record, truth: &Truth) {
     }
 }
 
+/// What was returned besides dead letters that can be read: these are no events of the load.
+fn of_load<'a>(returned: &'a Returned, truth: &Truth) -> Vec<&'a Handed> {
+    let is =
+        |handed: &&Handed| handed.damaged || truth.copies[num::index32(handed.copy)].dead_letter.is_none();
+    returned.handed.iter().filter(is).collect()
+}
+
 fn one(
     found: &mut Findings,
     planned: &Replay,
@@ -108,7 +115,8 @@ fn one(
     let mut highest: BTreeMap<(u32, u32), u32> = BTreeMap::new();
     let mut late = HashSet::new();
     let (mut corrupt, mut foreign) = (0_u64, 0_u64);
-    for handed in &returned.handed {
+    let all = of_load(returned, truth);
+    for handed in &all {
         let copy = &truth.copies[num::index32(handed.copy)];
         // A foreign event has no sum that damage could break.
         let Some(number) = copy.event else {
@@ -134,7 +142,7 @@ fn one(
         found.equal(&format!("replay {}: {what}", planned.name), expected, reported);
     };
     let count = |all: usize| num::count(all);
-    equal("events", count(returned.handed.len()), reported.events);
+    equal("events", count(all.len()), reported.events);
     equal("corrupt", corrupt, reported.corrupt);
     equal("foreign", foreign, reported.foreign);
     equal("twice", times.values().map(|times| times - 1).sum(), reported.twice);
@@ -197,12 +205,13 @@ fn pauses(
     returned: &Returned,
     truth: &Truth,
 ) {
-    if planned.speed != Speed::Original || returned.handed.is_empty() {
+    let all = of_load(returned, truth);
+    if planned.speed != Speed::Original || all.is_empty() {
         return found.equal(&format!("replay {}: drift", planned.name), None, reported.drift_ns);
     }
     let stored = |copy: u32| num::f64_of(truth.copies[num::index32(copy)].stored);
     let mut drift = 0.0;
-    for pair in returned.handed.windows(2) {
+    for pair in all.windows(2) {
         let received = num::f64_of(pair[1].received) - num::f64_of(pair[0].received);
         drift += (received - (stored(pair[1].copy) - stored(pair[0].copy))).abs();
     }
