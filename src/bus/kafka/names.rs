@@ -198,7 +198,7 @@ mod tests {
     fn the_busiest_topic_has_most_of_the_load() {
         let of = |mix: &str| {
             let text = format!(
-                "mix = {mix}\n[load]\nrate = \"1k/s\"\nduration = \"9s\"\n[topology]\ntopics = [\"a\", \"b\", \"c\"]\n[bus]\nkind = \"kafka\""
+                "groups = []\nmix = {mix}\n[load]\nrate = \"1k/s\"\nduration = \"9s\"\n[topology]\ntopics = [\"a\", \"b\", \"c\"]\n[bus]\nkind = \"kafka\""
             );
             let plan = profile::read(&profile::Source::new("p", &*text), &[]).expect("a plan");
             let names = Names::new(&plan, Naming::Profile, "r.1").expect("names");
