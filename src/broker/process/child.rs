@@ -89,7 +89,11 @@ impl Running {
 
     fn signal(&self, signal: Signal) -> io::Result<()> {
         match &self.server {
-            Some(server) => Ok(pidfd_send_signal(server, signal)?),
+            // One that has just ended is waited for with its supervisor.
+            Some(server) => match pidfd_send_signal(server, signal) {
+                Ok(()) | Err(Errno::SRCH) => Ok(()),
+                Err(error) => Err(error.into()),
+            },
             None => Ok(kill_process(Pid::from_child(&self.child), signal)?),
         }
     }
