@@ -146,7 +146,7 @@ pub struct Decision {
     /// What to do next; absent where nothing is to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
-    /// May the check simply be made again, since no judged figure led to this?
+    /// May the check be repeated, since the outcome does not depend on a judged figure?
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub repeatable: bool,
 }

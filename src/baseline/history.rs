@@ -389,8 +389,8 @@ impl History {
     }
 
     /// What becomes of another check of a subject in this epoch. Nobody measures until the answer pleases: what was found to be
-    /// worse stays so, and a check that is not decided goes on with its runs. One that passed is checked anew, as each night; and
-    /// so is one in which too few runs counted, since no judged figure led to that.
+    /// worse stays so, and a check that is not decided goes on with its runs. One that passed is checked again each night, and
+    /// so is one in which too few runs counted, since that does not depend on a judged figure.
     #[must_use]
     pub fn again(&self, subject: &Subject) -> Again<'_> {
         let epoch = self.epoch();

@@ -110,7 +110,7 @@ fn the_second_stage_keeps_its_level_and_its_power() {
 }
 
 #[test]
-#[ignore = "minutes: the figures of the design to a tenth of a percent"]
+#[ignore = "takes minutes: `make baselines` runs it, and the suite a short form"]
 fn the_second_stage_keeps_its_level_and_its_power_in_many_replays() {
     second_stage(20_000);
 }
@@ -142,7 +142,7 @@ fn two_stages_alarm_seldom_and_find_a_change_within_five_nights() {
 }
 
 #[test]
-#[ignore = "minutes"]
+#[ignore = "takes minutes: `make baselines` runs it, and the suite a short form"]
 fn two_stages_alarm_seldom_and_find_a_change_within_five_nights_in_many_replays() {
     both_stages(2000);
 }

@@ -6,7 +6,7 @@ use super::{Contrast, Design, Family, Finding, MetricResult, Pair, Round, Setups
 use crate::num::{self, show};
 use crate::stats::{self, Found, Looks};
 
-/// Pairs of a comparison with looks: those of the last look, and some in place of pairs that do not count.
+/// Pairs of a comparison with looks: those of the last look, and spare ones that replace pairs that do not count.
 pub const EARLY_PAIRS: u32 = 20;
 /// Simulated comparisons for the probability of a false alarm.
 const SIMULATED: u32 = 20_000;

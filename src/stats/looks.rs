@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    #[ignore = "half a minute: the total to three digits"]
+    #[ignore = "takes half a minute: `make baselines` runs it, and the suite a short form"]
     fn the_levels_keep_their_total_to_three_digits() {
         kept(400_000);
     }

@@ -1,7 +1,7 @@
 //! What of a store is on the disk: each file with the length that was last kept of it. Pure.
 //!
 //! A file is known by [`Key`], not by its name: it keeps its content when it is renamed, and one that gets the number of a deleted
-//! file begins anew.
+//! file starts without a copy.
 
 use std::collections::HashMap;
 

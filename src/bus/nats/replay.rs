@@ -98,7 +98,7 @@ impl Reader {
 }
 
 impl Audit<'_> {
-    /// Reads what a replay is to return. A consumer that is lost, or that skips a message, is made anew where it was.
+    /// Reads what a replay is to return. If a consumer is lost or skips a message, a new one continues at its position.
     fn replay(
         &self,
         wanted: &Replaying<'_>,
