@@ -22,10 +22,10 @@ failed=0
 # The output of the second lane follows that of the first, so that the two do not mix.
 # With job control the lane is a process group, and its tests do not inherit an ignored SIGINT.
 set -m
-tests --test kafka --test pure >"$log" 2>&1 &
+tests --lib --bins --test architecture --test kafka --test pure >"$log" 2>&1 &
 lane=$!
 set +m
-tests --lib --bins --test architecture --test nats --test program || failed=1
+tests --test nats --test program || failed=1
 wait "$lane" || failed=1
 lane=
 cat "$log"
