@@ -58,10 +58,14 @@ fn trend(history: &History, metric: &str) -> Trend {
     Trend { metric: metric.to_owned(), points, changes, slide }
 }
 
-/// Every session as a line of CSV for Apache Otava: time, commit, and the median of each metric.
+/// Every session as a line of CSV for Apache Otava: time, commit, and the median of each metric that all of these sessions have.
+/// Otava's importer ends with an error at a cell without a number.
 #[must_use]
 pub fn otava(history: &History) -> String {
-    let trends = trends(history);
+    let mut trends = trends(history);
+    let measured = |at: &usize| trends.iter().any(|trend| trend.points.iter().any(|(of, _)| of == at));
+    let lines = (0..history.sittings.len()).filter(measured).count();
+    trends.retain(|trend| trend.points.len() == lines);
     let names: Vec<&str> = trends.iter().map(|trend| trend.metric.as_str()).collect();
     let head = format!("time,commit,{}\n", names.join(","));
     let line = |(at, sitting): (usize, &Sitting)| {
@@ -133,5 +137,18 @@ mod tests {
             "time,commit,latency.p99\n2026-11-01T02:00:00Z,,1.000000e2\n2026-11-02T02:00:00Z,ab1,2.000000e2\n"
         );
         assert_eq!(otava(&History::default()), "time,commit,\n");
+    }
+
+    #[test]
+    fn an_export_has_a_number_in_every_cell() {
+        let mut partly = history(&[100.0, 200.0, 300.0]);
+        for run in &mut partly.sittings[1].session.runs {
+            run.insert("broker.cpu".to_owned(), 0.5);
+        }
+        partly.sittings[2].session.runs.clear();
+        let text = otava(&partly);
+        assert_eq!(text.lines().next(), Some("time,commit,latency.p99"));
+        assert_eq!(text.lines().count(), 3, "a session without a run that counts has no line: {text}");
+        assert!(text.lines().all(|line| !line.ends_with(',') && line.split(',').count() == 3), "{text}");
     }
 }
