@@ -27,7 +27,7 @@ FLAGS_release := --release
 
 CARGO := cargo --locked
 
-.PHONY: help build demo image cluster test sim searches baselines campaign kills mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
+.PHONY: help build demo image cluster test sim searches baselines campaign kills power-losses mutants fuzz ci-docs check audit bench bench-floor bench-peers busy instructions memory flame example brokers compiler linker
 .NOTPARALLEL:
 
 help: ## list these targets
@@ -80,6 +80,10 @@ campaign: compiler brokers ## drawn accounts and properties files, with nats-py 
 
 kills: compiler brokers ## kill a server of three at a random instant, N=100 times; a witness reads what each of them has stored (SEED=… for the first)
 	TICKGATE_REQUIRE=nats,python TICKGATE_KILLS_SEED=$(SEED) TICKGATE_KILLS=$(N) $(CARGO) test --test program -- kills:: --nocapture
+
+power-losses: compiler brokers ## emulated losses of power of all servers, N=100 of each of five configurations; a witness reads what each server has left (SEED=…)
+	TICKGATE_REQUIRE=nats,python TICKGATE_POWER_LOSSES_SEED=$(SEED) TICKGATE_POWER_LOSSES=$(N) \
+		$(CARGO) test --test program -- power_losses:: --nocapture
 
 mutants: ## mutation tests of the measuring code (PART=verdict, measure, probe, load or topology for one part)
 	scripts/mutants.sh $(PART)

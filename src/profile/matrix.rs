@@ -14,10 +14,11 @@ use crate::matrix::Expect;
 use crate::plan::grammar::{did_you_mean, nearest};
 use crate::plan::{Action, Choice, Span};
 
-const SHIPPED: [(&str, &str); 4] = [
+const SHIPPED: [(&str, &str); 5] = [
     ("nats-durability", include_str!("../../profiles/matrix/nats-durability.toml")),
     ("nats-power-loss", include_str!("../../profiles/matrix/nats-power-loss.toml")),
     ("kafka-durability", include_str!("../../profiles/matrix/kafka-durability.toml")),
+    ("kafka-power-loss", include_str!("../../profiles/matrix/kafka-power-loss.toml")),
     ("kafka-vs-nats-faults", include_str!("../../profiles/matrix/kafka-vs-nats-faults.toml")),
 ];
 

@@ -149,6 +149,15 @@ fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
         assert!(fault.undone_ns.is_some(), "{fault:?}");
         assert!(states(&record, &fault.resolved[0]).ends_with(&[NodeState::Down, NodeState::Up]));
     }
+    // The node that cannot write says so of itself, and no other one does.
+    let frozen = format!("{} reports: ", of(&record, "disk").resolved[0]);
+    let troubles: Vec<&str> = record
+        .marks
+        .iter()
+        .filter(|mark| mark.kind == "node-trouble")
+        .map(|mark| mark.detail.as_str())
+        .collect();
+    assert!(matches!(troubles[..], [said] if said.starts_with(&frozen)), "{troubles:?}");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod payload;
 mod peers;
 mod permissions;
 mod power;
+mod power_losses;
 mod readiness;
 mod refusals;
 mod replays;

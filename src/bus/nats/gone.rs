@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use async_nats::jetstream::context::{GetStreamError, GetStreamErrorKind};
+use async_nats::jetstream::context::{
+    ConsumerInfoError, ConsumerInfoErrorKind, GetStreamError, GetStreamErrorKind,
+};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::NatsBus;
@@ -23,6 +25,16 @@ pub(super) fn said(stream: &str, error: &GetStreamError) -> String {
     format!("the stream {stream} itself is gone: the server does not know it any more ({error})")
 }
 
+/// Why a consumer's figures cannot be read: a server that has the stream may have lost the consumer.
+pub(super) fn of_consumer(consumer: &str, error: &ConsumerInfoError) -> String {
+    if error.kind() == ConsumerInfoErrorKind::NotFound {
+        return format!(
+            "the consumer {consumer} itself is gone, although the stream is there: the server does not know it any more ({error})"
+        );
+    }
+    error.to_string()
+}
+
 impl NatsBus {
     /// Is the run's stream gone after a loss of power? Asks for some seconds.
     pub(super) fn is_gone(&self, within: Duration) -> bool {
@@ -41,5 +53,21 @@ impl NatsBus {
         };
         self.plan.loses_power()
             && self.run(async { Ok(timeout(within, missing).await.unwrap_or(false)) }).unwrap_or(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_is_gone_is_named() {
+        let of = |kind| of_consumer("engine", &ConsumerInfoError::new(kind));
+        let gone = of(ConsumerInfoErrorKind::NotFound);
+        assert!(
+            gone.starts_with("the consumer engine itself is gone, although the stream is there"),
+            "{gone}"
+        );
+        assert!(!of(ConsumerInfoErrorKind::TimedOut).contains("gone"));
     }
 }

@@ -374,7 +374,7 @@ impl NatsBus {
         {
             for durable in 0..self.layout.durables(group) {
                 let info = stream.consumer_info(self.consumer(group, durable)).await;
-                let info = info.map_err(|error| error.to_string())?;
+                let info = info.map_err(|error| gone::of_consumer(&self.consumer(group, durable), &error))?;
                 *pending += info.num_pending;
                 *ack_pending += num::count(info.num_ack_pending);
             }

@@ -208,7 +208,10 @@ pub(super) async fn create_stream(
     let action = format!("create stream {}", config.name);
     let attempts = Attempts::of(plan);
     loop {
-        let Err(error) = jetstream.create_stream(config.clone()).await else { return Ok(()) };
+        let error = match jetstream.create_stream(config.clone()).await {
+            Ok(made) => return check_persist(&config, &made.cached_info().config),
+            Err(error) => error,
+        };
         match error.kind() {
             CreateStreamErrorKind::JetStream(api) if attempts.again(&api).await => {}
             CreateStreamErrorKind::TimedOut | CreateStreamErrorKind::JetStreamUnavailable
@@ -217,6 +220,22 @@ pub(super) async fn create_stream(
             _ => return Err(failed(&action, &error.to_string())),
         }
     }
+}
+
+/// Checks that the server has taken over how the stream is written. One before 2.12 does not know the setting and leaves it out,
+/// and an acknowledgement would be said to mean something else than it does.
+fn check_persist(asked: &Config, made: &Config) -> Result<(), BusError> {
+    let is_async = |config: &Config| config.persist_mode == Some(PersistenceMode::Async);
+    if is_async(asked) && !is_async(made) {
+        return Err(environment(
+            &format!(
+                "the server has made stream {} without `persist_mode = async`, which was asked for",
+                asked.name
+            ),
+            "leave out `bus.nats.persist`, or use nats-server 2.12 or later, which knows it",
+        ));
+    }
+    Ok(())
 }
 
 pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
@@ -376,6 +395,18 @@ pub(super) fn failed(action: &str, why: &str) -> BusError {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_leaves_out_how_a_stream_is_written_is_refused() {
+        let of = |persist_mode| Config { name: "s".to_owned(), persist_mode, ..Config::default() };
+        let late = of(Some(PersistenceMode::Async));
+        for made in [None, Some(PersistenceMode::Default)] {
+            let error = check_persist(&late, &of(made)).unwrap_err().to_string();
+            assert!(error.contains("without `persist_mode = async`"), "{error}");
+        }
+        assert!(check_persist(&late, &late).is_ok());
+        assert!(check_persist(&of(None), &of(None)).is_ok());
+    }
 
     #[test]
     fn the_server_remembers_ids_for_as_long_as_events_are_sent_again() {

@@ -18,7 +18,7 @@ const ENDED_WITHIN: Duration = Duration::from_secs(30);
 /// How long the undo of an action on so many nodes may take, by its own limits.
 pub(super) fn undo_within(action: Do, nodes: usize) -> Duration {
     let each = match action {
-        Do::Kill => OPEN_WITHIN,
+        Do::Kill | Do::PowerLoss => OPEN_WITHIN,
         Do::LameDuck | Do::WriteError => ENDED_WITHIN + OPEN_WITHIN,
         _ => AT_ONCE,
     };
@@ -182,6 +182,7 @@ mod tests {
     fn an_undo_has_the_time_of_its_own_limits() {
         let seconds = |action, nodes| undo_within(action, nodes).as_secs();
         assert_eq!((seconds(Do::Kill, 2), seconds(Do::Kill, 0)), (180, 90));
+        assert_eq!(seconds(Do::PowerLoss, 3), 270, "the servers are started again, as after a kill");
         assert_eq!((seconds(Do::Stop, 1), seconds(Do::Partition, 3)), (4, 12));
         assert_eq!(seconds(Do::WriteError, 1), 120);
     }
