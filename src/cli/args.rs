@@ -471,7 +471,7 @@ pub(super) struct Broker {
     /// Publish into the stream or topic that bus.nats.attach or bus.kafka.attach names, where its other consumers receive the events
     #[arg(long)]
     pub(super) allow_attach: bool,
-    /// On a bus that tickgate did not start: inject the profile's faults, of which only some are possible there (step-down of the run's own stream, members of groups)
+    /// On a bus that tickgate did not start: inject the profile's faults, of which only some are possible there (step-down of the run's own stream, members of groups, links of tickgate's clients)
     #[arg(long)]
     pub(super) allow_faults: bool,
     /// With bus.nats.attach: let a group read through this consumer and acknowledge what it delivers; may be repeated

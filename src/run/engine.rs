@@ -78,6 +78,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
     let means = Means {
         server: broker.server.take(),
         step_down: broker.step_down.take(),
+        entrances: broker.entrances.take(),
         staff: staff(plan, &bus, orders),
     };
     let scene = Scene::begin(plan, means, &bus.names(), clock, calendar.measure_start, &mut agenda)?;

@@ -1,9 +1,10 @@
 //! The inputs of a run, and the errors that keep it from starting its load.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::broker::{Asset, Nodes, Shared};
+use crate::broker::{Asset, Links, Nodes, Shared};
 use crate::bus::BusError;
 use crate::host::clock::Clock;
 use crate::host::resources::Meter;
@@ -40,6 +41,15 @@ pub type Died = Box<dyn Fn() -> Vec<String> + Send>;
 /// the leader has not changed.
 pub type StepDown = Box<dyn Fn(&Asset) -> Result<[String; 2], String> + Send + Sync>;
 
+/// Proxies of tickgate's own between its clients and the servers of a broker that it did not start.
+#[derive(Debug)]
+pub struct Entrances {
+    /// The proxies, one for each server.
+    pub links: Arc<Links>,
+    /// `host:port` of each server, in the same order.
+    pub servers: Vec<String>,
+}
+
 /// What a run knows of its broker's processes.
 #[derive(Default)]
 pub struct Broker {
@@ -61,6 +71,8 @@ pub struct Broker {
     pub server: Option<Shared>,
     /// Makes a leader step down, where that is possible.
     pub step_down: Option<StepDown>,
+    /// Proxies between the clients and a broker that tickgate did not start, where faults need them.
+    pub entrances: Option<Entrances>,
 }
 
 impl Broker {

@@ -45,7 +45,7 @@ pub use agenda::{Action, Agenda, LastResort};
 pub use engine::{run, run_with_agenda};
 pub use events::{Event, Observer};
 pub use identity::Identity;
-pub use job::{Alive, Broker, Died, Job, Options, RunError, StepDown};
+pub use job::{Alive, Broker, Died, Entrances, Job, Options, RunError, StepDown};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use super::asked::{Asked, NamedBy};
 use super::attach;
 use super::cluster::{self, Site};
 use super::driver::Flag;
+use super::entrances;
 use super::error::SessionError;
 use super::faults;
 use super::model;
@@ -56,6 +57,14 @@ impl Place {
             Self::Elsewhere(elsewhere) => Site::Elsewhere(elsewhere.target.label()),
         }
     }
+
+    /// The number of servers that the address of a bus names.
+    fn servers(&self) -> usize {
+        match self {
+            Self::Elsewhere(elsewhere) => elsewhere.target.hosts().len(),
+            Self::Simulated | Self::Own(_) => 1,
+        }
+    }
 }
 
 impl Choice {
@@ -82,7 +91,7 @@ impl Choice {
         let place = place(products, product, asked, environment)?;
         let model = model::of_files(asked)?;
         cluster::check(plan, place.site(), product, model.is_some())?;
-        faults::check(plan, place.site(), product, asked)?;
+        faults::check(plan, place.site(), product, asked, place.servers())?;
         if asked.apart && !matches!(place, Place::Own(_)) {
             return Err(SessionError::asked(
                 "--apart is for `--broker local`: only a server that tickgate starts can be given cores",
@@ -108,6 +117,7 @@ impl Choice {
         };
         let hosts = elsewhere.map(|elsewhere| elsewhere.target.hosts());
         let mut warnings = elsewhere.map(|elsewhere| elsewhere.warnings.clone()).unwrap_or_default();
+        warnings.extend(elsewhere.and_then(|elsewhere| entrances::notice(plan, elsewhere)));
         let named_by = elsewhere.and_then(|_| asked.named_by());
         let by_environment = matches!(asked.named_by, NamedBy::Variables(_));
         let mut terms = terms(asked, plan, hosts.as_deref(), product.own_naming)?;

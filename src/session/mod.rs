@@ -13,6 +13,7 @@ mod cluster;
 mod container;
 pub(crate) mod door;
 mod driver;
+mod entrances;
 mod error;
 mod faults;
 mod journal;

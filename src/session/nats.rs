@@ -1,5 +1,8 @@
 //! NATS: servers, addresses, bus.
 
+use std::net::ToSocketAddrs as _;
+use std::sync::Arc;
+
 use super::asked::{Asked, ContextName, NamedBy};
 use super::door::keep_out;
 use super::driver::{Driver, Lodging, Program};
@@ -7,7 +10,7 @@ use super::error::SessionError;
 use super::monitor::{self, Monitored, PASSWORD};
 use super::target::{Elsewhere, Environment, Going, Target, exposure};
 use crate::broker::{
-    self, Asset, BrokerError, Entry, LocalCluster, LocalConfig, LocalNats, Password, Server, locate,
+    self, Asset, BrokerError, Entry, Links, LocalCluster, LocalConfig, LocalNats, Password, Server, locate,
     locate_at, locate_previous,
 };
 use crate::bus::leftover::Cleaner;
@@ -18,7 +21,7 @@ use crate::market;
 use crate::num;
 use crate::plan::{Action, Compression, Fault, Plan, Storage};
 use crate::record::Record;
-use crate::run;
+use crate::run::{self, Entrances};
 
 /// The shortest lame duck mode that a server allows; the default takes two minutes.
 const LAME_DUCK: &str = "lame_duck_duration: \"30s\"\nlame_duck_grace_period: \"1s\"\n";
@@ -43,6 +46,7 @@ impl Target for nats::Target {
             let system = going.broker.server.is_some().then(|| system(self)).flatten();
             going.broker.step_down = Some(Box::new(move |asset| step_down(&target, system.as_ref(), asset)));
         }
+        let target = behind_proxies(self, job.plan, &mut going.broker)?;
         let setup = Setup {
             plan: job.plan,
             run_id: &job.identity.id,
@@ -55,7 +59,7 @@ impl Target for nats::Target {
             keep: job.options.keep,
         };
         let stores = going.known.stores.clone();
-        let bus = NatsBus::connect(self.clone(), &setup).map(|bus| bus.with_stores(stores));
+        let bus = NatsBus::connect(target, &setup).map(|bus| bus.with_stores(stores));
         going.on(bus)
     }
 
@@ -66,6 +70,38 @@ impl Target for nats::Target {
     fn cleaner(&self) -> Result<Box<dyn Cleaner>, BusError> {
         Ok(Box::new(NatsCleaner::new(self.clone())?))
     }
+}
+
+/// Returns the target with proxies between its servers and generators and members, where faults need them on a bus that tickgate
+/// did not start.
+fn behind_proxies(
+    target: &nats::Target,
+    plan: &Plan,
+    broker: &mut run::Broker,
+) -> Result<nats::Target, SessionError> {
+    let mut target = target.clone();
+    if broker.server.is_some() || !plan.faults.iter().any(|fault| fault.action.is_of_links()) {
+        return Ok(target);
+    }
+    let cannot = |problem: String, hint: &str| BusError::Environment { problem, hint: hint.to_owned() };
+    let mut servers = Vec::new();
+    for (host, port) in target.servers()? {
+        let addresses = (host.as_str(), port).to_socket_addrs();
+        let addresses = addresses.map_err(|error| {
+            cannot(format!("no address is known for {host}: {error}"), "check the host's name")
+        })?;
+        servers.push(addresses.collect());
+    }
+    let links = Links::before(servers, plan.market.seed).map_err(|error| {
+        cannot(
+            format!("cannot start the proxies that the faults of links need: {error}"),
+            "check the limits of this machine (`tickgate doctor`), or leave these faults out",
+        )
+    })?;
+    target.entrances = links.entrances();
+    broker.record.settings.insert("links".to_owned(), links.in_words());
+    broker.entrances = Some(Entrances { links: Arc::new(links), servers: target.hosts() });
+    Ok(target)
 }
 
 /// Returns the target for the system account of a server that tickgate started.

@@ -154,6 +154,7 @@ impl Own {
             nodes: Nodes::default(),
             server: (!self.in_container()).then(|| server.clone()),
             step_down: None,
+            entrances: None,
         };
         let placed = placement.as_ref().map(Placement::begin);
         let record = target.run(Going { job, terms, known, broker, observers: &mut *observers });

@@ -6,6 +6,7 @@ mod contract;
 mod copies;
 mod driver;
 mod faults;
+mod foreign_links;
 mod local_broker;
 mod member_faults;
 mod monitor;

@@ -14,6 +14,11 @@ pub struct Certificates {
 impl Certificates {
     /// Makes all of them.
     pub fn new() -> Self {
+        Self::of("127.0.0.1")
+    }
+
+    /// With the server's for this name or address.
+    pub fn of(server: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut params = CertificateParams::new(Vec::<String>::new()).expect("parameters");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -21,7 +26,7 @@ impl Certificates {
             CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a CA");
         write(folder.path(), "ca.pem", &authority.pem());
         for (name, subject, purpose) in [
-            ("server", "127.0.0.1", ExtendedKeyUsagePurpose::ServerAuth),
+            ("server", server, ExtendedKeyUsagePurpose::ServerAuth),
             ("client", "tickgate", ExtendedKeyUsagePurpose::ClientAuth),
         ] {
             let key = KeyPair::generate().expect("a key");

@@ -134,7 +134,8 @@ struct Way {
 pub(super) struct Engine {
     shared: Arc<Shared>,
     clock: Clock,
-    server: SocketAddr,
+    /// The addresses of the server; the first one that accepts is used.
+    server: Vec<SocketAddr>,
     listener: TcpListener,
     epoll: OwnedFd,
     rules: [Rule; 2],
@@ -152,7 +153,7 @@ impl Engine {
     pub(super) fn new(
         shared: Arc<Shared>,
         listener: TcpListener,
-        server: SocketAddr,
+        server: Vec<SocketAddr>,
         clock: Clock,
         seed: u64,
     ) -> io::Result<Self> {
@@ -325,8 +326,8 @@ impl Engine {
     /// Accepts the clients that wait, and connects each to the server. Without a server they see a reset.
     fn let_in(&mut self) {
         while let Ok((client, _)) = self.listener.accept() {
-            let connected = TcpStream::connect_timeout(&self.server, CONNECTED_WITHIN)
-                .and_then(|server| Pair::new(client.try_clone()?, server, self.made, self.seed));
+            let connected =
+                self.reach().and_then(|server| Pair::new(client.try_clone()?, server, self.made, self.seed));
             match connected {
                 Ok(pair) => {
                     self.made += 1;
@@ -336,6 +337,18 @@ impl Engine {
             }
         }
         self.shared.connections.store(self.pairs.len(), Ordering::Relaxed);
+    }
+
+    /// Connects to the server.
+    fn reach(&self) -> io::Result<TcpStream> {
+        let mut trouble = io::Error::other("no address is known for the server");
+        for address in &self.server {
+            match TcpStream::connect_timeout(address, CONNECTED_WITHIN) {
+                Ok(server) => return Ok(server),
+                Err(error) => trouble = error,
+            }
+        }
+        Err(trouble)
     }
 
     /// Reads from the socket of this token.

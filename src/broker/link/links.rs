@@ -1,6 +1,7 @@
-//! The links of a broker that tickgate starts: which proxy carries what from whom to whom.
+//! The links of a broker: which proxy carries what from whom to whom.
 
 use std::io;
+use std::net::SocketAddr;
 
 use super::{Direction, Flow, Proxy};
 use crate::num;
@@ -54,6 +55,24 @@ impl Links {
         Ok((!links.routes.is_empty() || !links.clients.is_empty()).then_some(links))
     }
 
+    /// Starts a proxy for clients in front of each server of a broker that tickgate did not start, each with its addresses.
+    ///
+    /// # Errors
+    /// When one cannot be started.
+    pub fn before(servers: Vec<Vec<SocketAddr>>, seed: u64) -> io::Result<Self> {
+        let start = |(addresses, lane): (Vec<SocketAddr>, u64)| {
+            Proxy::before(addresses, seed.wrapping_add(lane << 32))
+        };
+        let clients = servers.into_iter().zip(1_u64..).map(start).collect::<io::Result<_>>()?;
+        Ok(Self { routes: Vec::new(), clients })
+    }
+
+    /// The ports by which clients connect, one for each server.
+    #[must_use]
+    pub fn entrances(&self) -> Vec<u16> {
+        self.clients.iter().map(Proxy::port).collect()
+    }
+
     /// The port by which a node connects to another one, if that goes through a proxy.
     pub(in crate::broker) fn route(&self, from: usize, to: usize) -> Option<u16> {
         self.between(from, to).map(Proxy::port)
@@ -92,7 +111,8 @@ impl Links {
     }
 
     /// What is proxied, for a record: `proxied, 6 between the nodes`.
-    pub(in crate::broker) fn in_words(&self) -> String {
+    #[must_use]
+    pub fn in_words(&self) -> String {
         let part = |count: usize, what: &str| (count > 0).then(|| format!("{} {what}", num::count(count)));
         let parts = [part(self.routes.len(), "between the nodes"), part(self.clients.len(), "of clients")];
         format!("proxied, {}", parts.into_iter().flatten().collect::<Vec<_>>().join(", "))

@@ -78,9 +78,13 @@ impl Proxy {
     /// # Errors
     /// When the system gives no port, no thread or no descriptors.
     pub fn start(server: u16, seed: u64) -> io::Result<Self> {
+        Self::before(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, server))], seed)
+    }
+
+    /// As [`Self::start`], in front of a server at one of these addresses.
+    pub(super) fn before(server: Vec<SocketAddr>, seed: u64) -> io::Result<Self> {
         let (listener, port) = listener()?;
         let shared = Arc::new(Shared::new()?);
-        let server = SocketAddr::from((Ipv4Addr::LOCALHOST, server));
         let engine = Engine::new(Arc::clone(&shared), listener, server, Clock::start(), seed)?;
         let thread = Builder::new().name("link".into()).spawn(move || engine.run())?;
         Ok(Self { shared, port, thread: Some(thread) })

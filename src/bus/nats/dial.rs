@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{TcpStream, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -181,13 +181,19 @@ impl Dialer {
     /// When it does not accept the connection; the text contains no secret.
     pub(super) fn dial(&self, name: &str) -> Result<Dialed, DialError> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed);
-        let server = {
+        let (server, entrance) = {
             let servers = self.servers.lock().unwrap_or_else(PoisonError::into_inner);
-            let server = servers.get(turn % servers.len().max(1)).cloned();
+            let index = turn % servers.len().max(1);
+            // Nothing is learned behind proxies, so the servers are those of the URLs.
+            let entrance = self.target.entrances.get(index).copied();
+            let server = servers.get(index).cloned().map(|server| (server, entrance));
             server.ok_or_else(|| failed(ConnectErrorKind::ServerParse, "no server is named"))?
         };
         let unknown = |error: io::Error| failed(ConnectErrorKind::Dns, error);
-        let addresses = (server.host(), server.port()).to_socket_addrs().map_err(unknown)?;
+        let addresses: Vec<SocketAddr> = match entrance {
+            Some(port) => vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))],
+            None => (server.host(), server.port()).to_socket_addrs().map_err(unknown)?.collect(),
+        };
         let mut error = failed(ConnectErrorKind::Dns, "no address is known for it");
         for address in addresses {
             let connected = TcpStream::connect_timeout(&address, PATIENCE).map_err(DialError::from);
@@ -223,7 +229,7 @@ impl Dialer {
             }
             talk.stream = encrypt(tcp.try_clone()?)?;
         }
-        if self.target.may_learn_servers() {
+        if self.target.may_learn_ways() {
             self.learn(&greeting.connect_urls);
         }
         let mut hello = self.hello(&greeting, required, name)?;

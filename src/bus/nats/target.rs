@@ -101,6 +101,8 @@ pub struct Target {
     pub api: Api,
     /// Name for reports; contains no secret.
     pub label: String,
+    /// Ports on 127.0.0.1 through which generators and members connect, one for each URL; empty for direct connections.
+    pub entrances: Vec<u16>,
 }
 
 /// Settings from a user or the environment that override those of a URL or a context.
@@ -229,6 +231,7 @@ impl Target {
             inbox_prefix: None,
             api: Api::Default,
             label: String::new(),
+            entrances: Vec::new(),
         };
         let pieces = pieces(urls)?;
         // A comma in a password splits the URL: a piece of a list with credentials may be the middle of one.
@@ -312,6 +315,25 @@ impl Target {
     /// [`TlsFiles::first`]. The client reads no list later than that of the first message.
     pub(super) fn may_learn_servers(&self) -> bool {
         !self.requires_tls() || self.tls.first
+    }
+
+    /// Returns whether generators and members may do so: not where their links go through proxies, since the way to a server
+    /// that was learned would go round them.
+    pub(super) fn may_learn_ways(&self) -> bool {
+        self.entrances.is_empty() && self.may_learn_servers()
+    }
+
+    /// Returns `host` and port of each URL.
+    ///
+    /// # Errors
+    /// When one is not a NATS URL.
+    pub fn servers(&self) -> Result<Vec<(String, u16)>, BusError> {
+        let of = |url: &String| {
+            let address: ServerAddr =
+                url.parse().map_err(|_| environment(&format!("`{url}` is not a NATS URL"), "check it"))?;
+            Ok((address.host().to_owned(), address.port()))
+        };
+        self.urls.iter().map(of).collect()
     }
 
     /// Returns the secret that is sent to the server, if there is one.

@@ -125,7 +125,7 @@ impl Ends {
 }
 
 /// What a fault makes of the bytes on a link.
-fn flow(fault: &Fault) -> Flow {
+pub(super) fn flow(fault: &Fault) -> Flow {
     let ns = |span: Option<crate::plan::Span>| span.map_or(0, |span| span.ns);
     match (fault.action, fault.how.unwrap_or_default()) {
         (Action::Slow, _) => Flow::Shaped(Shape {
@@ -139,7 +139,7 @@ fn flow(fault: &Fault) -> Flow {
     }
 }
 
-fn set(links: &Links, ends: &Ends, way: Way, flow: Flow) -> Result<(), String> {
+pub(super) fn set(links: &Links, ends: &Ends, way: Way, flow: Flow) -> Result<(), String> {
     let mut trouble = BTreeSet::new();
     // All of them: what one proxy refuses is still done or undone at the others.
     for (from, to) in ends.directions(way) {

@@ -6,6 +6,7 @@
 
 mod account;
 mod elsewhere;
+mod entrances;
 mod force;
 mod inject;
 mod links;
@@ -28,10 +29,11 @@ use crate::plan::{Ns, Plan};
 use crate::record::{Mark, Record, StartedNode};
 
 use super::agenda::{Action, Agenda};
-use super::job::StepDown;
+use super::job::{Entrances, StepDown};
 use super::seat::Staff;
 use account::Account;
 use elsewhere::Elsewhere;
+use entrances::OfEntrances;
 use inject::Injector;
 use members::OfMembers;
 use poison::OfEvents;
@@ -56,6 +58,8 @@ pub(super) struct Means {
     pub(super) server: Option<Shared>,
     /// Makes a leader step down.
     pub(super) step_down: Option<StepDown>,
+    /// Proxies between the clients and a broker that tickgate did not start.
+    pub(super) entrances: Option<Entrances>,
     /// Ends members and makes others.
     pub(super) staff: Option<Arc<dyn Staff>>,
 }
@@ -82,7 +86,11 @@ impl Scene {
             return Ok(None);
         }
         let account = Account::planned(&plan.faults, measure_start);
-        let Means { server, step_down, staff } = means;
+        let Means { server, step_down, entrances, staff } = means;
+        let entrances = entrances.map(Arc::new);
+        if let Some(entrances) = &entrances {
+            account.with(|book| book.nodes = entrances.servers.iter().map(|server| named(server)).collect());
+        }
         let step_down: Option<Arc<StepDown>> = step_down.map(Arc::new);
         let stage = server.map(|server| {
             let (roles, links) = {
@@ -102,6 +110,9 @@ impl Scene {
             } else if let Some(stage) = &stage {
                 let (seed, stage) = (plan.market.seed, Arc::clone(stage));
                 Box::new(Injector::new(index, fault.clone(), seed, stage, ending, step_down))
+            } else if let Some(entrances) = entrances.as_ref().filter(|_| fault.action.is_of_links()) {
+                let (seed, entrances) = (plan.market.seed, Arc::clone(entrances));
+                Box::new(OfEntrances::new(index, fault.clone(), seed, entrances, clock, account))
             } else {
                 let asset = Asset::Stream(names.stream.clone());
                 Box::new(Elsewhere { index, fault: fault.clone(), asset, clock, account, step_down })
@@ -135,6 +146,11 @@ impl Scene {
         record.marks.extend(marks);
         record.marks.sort_by_key(|mark| mark.at_ns);
     }
+}
+
+/// A server that tickgate did not start, by its address.
+fn named(server: &str) -> StartedNode {
+    StartedNode { name: server.to_owned(), address: server.to_owned(), ..StartedNode::default() }
 }
 
 fn started(node: crate::broker::Node) -> StartedNode {

@@ -63,6 +63,7 @@ fn a_context_is_read_as_the_nats_command_line_writes_it() {
             inbox_prefix: Some("_INBOX_me".to_owned()),
             api: Api::Domain("hub".to_owned()),
             label: "nats://a:4222,nats://b:4222 (context prod)".to_owned(),
+            entrances: Vec::new(),
         }
     );
     assert_eq!(warnings, [""; 0]);
