@@ -10,14 +10,11 @@ pub(super) fn refusal(fault: &Fault, label: &str, servers: usize) -> Option<Stri
             "it does not say between which ends; expected `between = [\"clients\", \"all\"]`".to_owned(),
         );
     };
-    let end = match ends {
-        [Target::Clients, end] | [end, Target::Clients] => end,
-        _ => {
-            return Some(format!(
-                "tickgate did not start {label}, and puts proxies only between its own clients and the servers of that address; take \
+    let ([Target::Clients, end] | [end, Target::Clients]) = ends else {
+        return Some(format!(
+            "tickgate did not start {label}, and puts proxies only between its own clients and the servers of that address; take \
                  `between = [\"clients\", \"all\"]`, or `--broker local`"
-            ));
-        }
+        ));
     };
     match end {
         Target::All | Target::Any | Target::Node(1) => None,

@@ -47,6 +47,8 @@ impl Target for nats::Target {
             going.broker.step_down = Some(Box::new(move |asset| step_down(&target, system.as_ref(), asset)));
         }
         let target = behind_proxies(self, job.plan, &mut going.broker)?;
+        // The proxies last until the run has ended: connections go through them after the last fault, too.
+        let links = going.broker.entrances.as_ref().map(|entrances| Arc::clone(&entrances.links));
         let setup = Setup {
             plan: job.plan,
             run_id: &job.identity.id,
@@ -60,7 +62,9 @@ impl Target for nats::Target {
         };
         let stores = going.known.stores.clone();
         let bus = NatsBus::connect(target, &setup).map(|bus| bus.with_stores(stores));
-        going.on(bus)
+        let record = going.on(bus);
+        drop(links);
+        record
     }
 
     fn model(&self, stream: &str) -> Result<Model, BusError> {
