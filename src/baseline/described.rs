@@ -35,6 +35,9 @@ pub struct Baseline {
     /// The bus, as `--broker` takes it; absent for a server that tickgate starts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<String>,
+    /// Files of settings that its runs were made with.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<SettingsFile>,
     /// The resolved plan.
     pub plan: Plan,
     /// Product and version of the broker.
@@ -51,6 +54,17 @@ pub struct Baseline {
     pub tickgate: String,
     /// When, RFC 3339, UTC.
     pub created: String,
+}
+
+/// A file of settings: of the server, the stream or its consumers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SettingsFile {
+    /// The flag that names it, without dashes.
+    pub flag: String,
+    /// The file, as the command line names it.
+    pub file: String,
+    /// A hash of what it says.
+    pub hash: String,
 }
 
 /// What a metric of a baseline is good for.

@@ -15,7 +15,7 @@ mod stage;
 mod trend;
 
 pub use check::{Check, Decision, Design, Figures, Finding, Judged, PAIRS, Run, Side, Stage, Step};
-pub use described::{BASELINE_FAMILY, BASELINE_VERSION, Baseline, Seen, Worth};
+pub use described::{BASELINE_FAMILY, BASELINE_VERSION, Baseline, Seen, SettingsFile, Worth};
 pub use fingerprint::{Fingerprint, Mismatch, Probes};
 pub use history::{
     Accepted, Again, Begun, Checked, Decided, Epoch, History, HistoryError, Joined, Line, RunLine, SCHEMA,

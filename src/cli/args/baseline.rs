@@ -82,7 +82,7 @@ pub(in crate::cli) struct Save {
     /// Sessions to make
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(in crate::cli) sessions: u32,
-    /// Time from the begin of a session to that of the next: sessions close together share what the machine is like
+    /// Time from the start of a session to that of the next: sessions close together share what the machine is like
     #[arg(long, value_name = "DURATION", default_value = "1h", requires = "sessions")]
     pub(in crate::cli) every: Span,
     /// Metric that may decide, unless it is too noisy; may be repeated; only with the first session [default: latency.p99, broker.cpu]

@@ -12,6 +12,7 @@ use crate::report::{self, show};
 
 use super::make::{self, Ground, Maker};
 use super::save;
+use super::settings;
 use super::store::Store;
 
 /// Runs of earlier checks have other events than those of pairs.
@@ -85,8 +86,10 @@ fn new(args: &CheckBaseline, baseline: &Baseline) -> Result<Ground, Failure> {
         );
         return Err(Failure { exit: Exit::Inconclusive, text: show::plain(&text) });
     }
-    let choice = make::resolved(&make::asked(&args.making, baseline.at.as_ref()), &plan)?;
-    let subject = Subject { git: None, broker: String::new(), config: make::config(&plan, &choice) };
+    let asked = make::asked(&args.making, Some(baseline));
+    let choice = make::resolved(&asked, &plan)?;
+    let config = make::config(&plan, &choice, &settings::of(&asked)?);
+    let subject = Subject { git: None, broker: String::new(), config };
     Ok(Ground { plan, choice, subject })
 }
 
@@ -102,8 +105,12 @@ fn decide(
     let facts = maker.rehearse(&new.plan, &new.choice)?;
     new.subject.broker = make::product(&facts);
     new.subject.git = maker.commit();
-    let old_runs =
-        maker.rehearse(&old.plan, &old.choice).is_ok_and(|facts| make::product(&facts) == baseline.broker);
+    let changed = settings::changed(baseline);
+    if let Some(why) = &changed {
+        maker.progress.say(&format!("note: the old side cannot be run again: {why}"));
+    }
+    let old_runs = changed.is_none()
+        && maker.rehearse(&old.plan, &old.choice).is_ok_and(|facts| make::product(&facts) == baseline.broker);
     old.subject.broker.clone_from(&baseline.broker);
     let history = store.history()?;
     let earlier = if args.again.is_some() { Again::New } else { history.again(&new.subject) };
@@ -150,9 +157,11 @@ fn designed(args: &CheckBaseline, baseline: &Baseline, history: &History, maker:
 /// The description that the new side has as a baseline, if it is accepted.
 fn described(args: &CheckBaseline, baseline: &Baseline, new: &Ground) -> Result<Baseline, Failure> {
     let own = args.making.short.with(&args.making.sets, &[])?;
+    let asked = make::asked(&args.making, Some(baseline));
     Ok(Baseline {
         sets: baseline.sets.iter().cloned().chain(own).collect(),
-        at: make::asked(&args.making, baseline.at.as_ref()).at,
+        settings: settings::of(&asked)?,
+        at: asked.at,
         plan: new.plan.clone(),
         broker: new.subject.broker.clone(),
         ..baseline.clone()

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::archive::RunFolder;
-use crate::baseline::{Baseline, Figures, Fingerprint, Mismatch, Probes, RunLine, Stage, Subject};
+use crate::baseline::{
+    Baseline, Figures, Fingerprint, Mismatch, Probes, RunLine, SettingsFile, Stage, Subject,
+};
 use crate::cli::args::Making;
 use crate::cli::progress::Progress;
 use crate::cli::{Exit, Failure, environment, pause, run, tags};
@@ -20,16 +22,23 @@ use crate::report::show;
 use crate::run::Identity;
 use crate::session::{self, Asked, Choice, Keeping};
 
+use super::settings;
+
 /// Valid seeds of a profile: 0 to 2^63 − 1.
 const SEEDS: u64 = u64::MAX >> 1;
 
-/// A hash of what is run: the plan without its seed, and the bus.
-pub(super) fn config(plan: &Plan, choice: &Choice) -> String {
+/// A hash of what is run: the plan without its seed, the bus, and what its files of settings say.
+pub(super) fn config(plan: &Plan, choice: &Choice, settings: &[SettingsFile]) -> String {
     let mut plan = plan.clone();
     plan.market.seed = 0;
     // A plan always serialises.
     let text = serde_json::to_string(&plan).unwrap_or_default();
-    format!("{:016x}", xxh3_64(format!("{text}\n{}", choice.bus()).as_bytes()))
+    let mut text = format!("{text}\n{}", choice.bus());
+    for hash in settings::hashes(settings) {
+        text.push('\n');
+        text.push_str(hash);
+    }
+    format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
 /// A side: what is run, and where.
@@ -93,9 +102,11 @@ pub(super) fn product(broker: &Broker) -> String {
 }
 
 /// The flags that name a bus, over the one of a baseline.
-pub(super) fn asked(making: &Making, at: Option<&String>) -> Asked {
+pub(super) fn asked(making: &Making, baseline: Option<&Baseline>) -> Asked {
     let asked = making.like.over(making.broker.asked());
-    match (&asked.at, &asked.context, at) {
+    let Some(baseline) = baseline else { return asked };
+    let asked = settings::inherited(asked, baseline);
+    match (&asked.at, &asked.context, &baseline.at) {
         (None, None, Some(at)) => Asked { at: Some(at.clone()), ..asked },
         _ => asked,
     }
@@ -103,7 +114,7 @@ pub(super) fn asked(making: &Making, at: Option<&String>) -> Asked {
 
 /// The bus of a baseline's old side: the flags apply to both sides, except those that name the new one.
 pub(super) fn asked_of(baseline: &Baseline, making: &Making) -> Asked {
-    Asked { at: baseline.at.clone(), context: None, ..making.like.over(making.broker.asked()) }
+    settings::only(Asked { at: baseline.at.clone(), context: None, ..making.broker.asked() }, baseline)
 }
 
 pub(super) fn resolved(asked: &Asked, plan: &Plan) -> Result<Choice, Failure> {
@@ -250,8 +261,8 @@ pub(super) fn same_machine(found: &[Mismatch], progress: &mut Progress) -> Resul
         return Ok(());
     }
     let text = format!(
-        "this is another machine than the baseline's, and no figure is compared: {}; use a machine of the same kind, or save a \
-         baseline for this one",
+        "this is not the machine or not the broker of the baseline, and no figure is compared: {}; check where these are the \
+         same, or save another baseline",
         refused.join("; ")
     );
     Err(Failure { exit: Exit::Inconclusive, text: show::plain(&text) })

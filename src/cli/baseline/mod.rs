@@ -3,6 +3,7 @@
 mod check;
 mod make;
 mod save;
+mod settings;
 mod shown;
 mod store;
 

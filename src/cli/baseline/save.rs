@@ -9,6 +9,7 @@ use crate::report;
 use crate::run::Identity;
 
 use super::make::{self, Ground, Made, Maker};
+use super::settings;
 use super::store::{self, Store};
 
 /// Runs of a session that are made again because they do not count.
@@ -148,14 +149,22 @@ fn ground_of(args: &Save, baseline: &Baseline) -> Result<Ground, Failure> {
             baseline.name
         )));
     }
-    old(&make::asked(&args.making, baseline.at.as_ref()), baseline)
+    let asked = make::asked(&args.making, Some(baseline));
+    if settings::hashes(&settings::of(&asked)?) != settings::hashes(&baseline.settings) {
+        return Err(Failure::usage(format!(
+            "the files of --server-config, --stream-config and --consumer-config are not those with which the baseline `{}` was made: \
+             leave the flags out and restore the files, or save another baseline",
+            baseline.name
+        )));
+    }
+    old(&asked, baseline)
 }
 
 /// The old side, on this bus.
 pub(super) fn old(asked: &crate::session::Asked, baseline: &Baseline) -> Result<Ground, Failure> {
     let choice = make::resolved(asked, &baseline.plan)?;
-    let subject =
-        Subject { git: None, broker: baseline.broker.clone(), config: make::config(&baseline.plan, &choice) };
+    let config = make::config(&baseline.plan, &choice, &baseline.settings);
+    let subject = Subject { git: None, broker: baseline.broker.clone(), config };
     Ok(Ground { plan: baseline.plan.clone(), choice, subject })
 }
 
@@ -190,6 +199,7 @@ fn first(args: &Save) -> Result<(Baseline, Ground), Failure> {
         profile: profile.clone(),
         sets,
         at: asked.at.clone(),
+        settings: settings::of(&asked)?,
         plan: plan.clone(),
         broker: String::new(),
         fingerprint: crate::baseline::Fingerprint::default(),
@@ -199,6 +209,7 @@ fn first(args: &Save) -> Result<(Baseline, Ground), Failure> {
         tickgate: crate::host::build::VERSION.into(),
         created: String::new(),
     };
-    let subject = Subject { git: None, broker: String::new(), config: make::config(&plan, &choice) };
+    let config = make::config(&plan, &choice, &draft.settings);
+    let subject = Subject { git: None, broker: String::new(), config };
     Ok((draft, Ground { plan, choice, subject }))
 }
