@@ -3,6 +3,8 @@
 PROFILE ?= quick
 SEEDS ?= 2000
 SEARCHES ?= 100
+NIGHTS ?= 250
+BASELINES ?= 100
 FIRST ?= 0
 PART ?=
 TARGET ?= profile objective pattern outside event record journal properties jaas frames model conf
@@ -72,6 +74,10 @@ searches: ## searches for the capacity of simulated queues, against theory (SEAR
 
 baselines: ## simulated checks against baselines, in many replays: false alarms and power
 	$(CARGO) test --release --lib -- --ignored baseline:: stats::looks
+
+.PHONY: nights
+nights: ## simulated nights of a baseline, each figure that of a simulated run: a year without a change, and one of +10 % (NIGHTS=250 BASELINES=100)
+	TICKGATE_NIGHTS=$(NIGHTS) TICKGATE_BASELINES=$(BASELINES) $(CARGO) test --release --test pure -- nights:: --nocapture
 
 campaign: compiler brokers ## drawn accounts and properties files, with nats-py and Kafka's own client as referees (COUNT=30 accounts, SEED=…)
 	TICKGATE_REQUIRE=nats,python TICKGATE_CAMPAIGN_SEED=$(SEED) TICKGATE_CAMPAIGN=$(COUNT) \

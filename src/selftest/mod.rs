@@ -4,6 +4,7 @@
 //! It starts simulated runs and reads their records; no run depends on it.
 
 pub mod known;
+pub mod nights;
 pub mod oracle;
 pub mod recovery;
 pub mod searches;

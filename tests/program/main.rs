@@ -11,6 +11,7 @@ mod cli;
 mod compare_command;
 mod dead_letters;
 mod example;
+mod example_baseline;
 mod full_disk;
 mod gate;
 mod image;

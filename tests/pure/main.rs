@@ -16,6 +16,7 @@ mod known_answers;
 mod laws;
 mod market_schema;
 mod matrix;
+mod nights;
 mod own_broker;
 mod reasons;
 mod record_schema;
