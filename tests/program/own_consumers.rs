@@ -11,10 +11,12 @@ use crate::support::program::Place;
 
 const SECOND: u64 = 1_000_000_000;
 
-/// A gate that asks for no order, which members that share do not keep.
+/// A gate on counts alone: members that share keep no order, and what a saturated machine says of times is inconclusive.
 fn place() -> Place {
     let place = Place::new();
-    place.write("own.toml", GATE.replace("\"ordering.reordered\" = \"== 0\"\n", ""));
+    let timed_or_ordered = |line: &&str| !line.starts_with("\"latency.") && !line.starts_with("\"ordering.");
+    let gate: Vec<&str> = GATE.lines().filter(timed_or_ordered).collect();
+    place.write("own.toml", gate.join("\n"));
     place
 }
 
@@ -112,7 +114,9 @@ fn members_ask_in_the_priority_group_of_the_consumer() {
             consumer["priority_timeout"] = json!(30 * SECOND);
         }
         let server = made(&consumer);
-        let record = like(&server, &["--set", "groups.trading-engine.members=2"]);
+        // A small load: none of it depends on how much there is.
+        let few = ["--set", "groups.trading-engine.members=2", "--set", "load.rate=100/s"];
+        let record = like(&server, &few);
         has(&record, &json!({"priority_policy": policy, "priority_groups": ["jobs"]}));
         assert_eq!(record.plan.groups[0].delivery.to_string(), delivery);
     }
