@@ -9,6 +9,7 @@ pub mod kafka;
 pub mod kafka_model;
 #[path = "kafka/topics.rs"]
 pub mod kafka_topics;
+mod left;
 pub mod leftover;
 mod marks;
 mod model;
@@ -22,6 +23,7 @@ mod words;
 
 use std::time::Duration;
 
+pub use left::Left;
 pub use model::{Applied, Model};
 pub use replay::{ReplaySink, Replayer, Replaying, Start};
 
@@ -304,11 +306,12 @@ pub trait Member: Send {
     }
 
     /// Ends the member as a crash of its process does: its connection is closed without a word, and acknowledgements that wait
-    /// are never sent. What it has not handed over is lost to it.
-    fn crash(self)
+    /// are never sent. What it has not handed over is lost to it. Returns what it leaves open; `None` if that is not known.
+    fn crash(self) -> Option<Left>
     where
         Self: Sized,
     {
+        None
     }
 }
 

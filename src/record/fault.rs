@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{DeadLetters, Latency, LostFiles, Step};
+use super::{DeadLetters, Latency, LostFiles, Step, Takeover};
 use crate::plan::Ns;
 
 /// A fault of the plan, as it was injected, and what it did to the bus. Times are since the run's epoch.
@@ -50,6 +50,9 @@ pub struct Fault {
     /// What a loss of power did to the files of the stores; absent of any other fault.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<LostFiles>,
+    /// What a member that crashed left open, and what of it came again; absent of any other fault, and where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<Takeover>,
     /// Leader of the run's stream before it; of the cluster's own group, if that one is made to step down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_before: Option<String>,

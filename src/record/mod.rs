@@ -15,6 +15,7 @@ mod replay;
 mod power;
 mod replica;
 mod step;
+mod takeover;
 mod timeline;
 
 pub use dead_letters::DeadLetters;
@@ -33,6 +34,7 @@ pub use power::{LostFiles, Power};
 pub use replay::{Replay, ReplayEnd};
 pub use replica::Replica;
 pub use step::{Step, StepGroup};
+pub use takeover::Takeover;
 pub use timeline::{Brief, GroupRow, HEAT_PER_DECADE, Row, heat_bucket, heat_floor_ns};
 
 use std::collections::BTreeMap;

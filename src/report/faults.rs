@@ -127,7 +127,8 @@ fn in_words(record: &Record, fault: &Fault) -> String {
     before.dedup();
     after.dedup();
     let files = fault.files.map_or_else(String::new, |files| format!(", {}", files.in_words()));
-    let said = format!("{}{files}", fault.in_words());
+    let taken = fault.takeover.as_ref().map_or_else(String::new, |taken| format!(": {}", taken.in_words()));
+    let said = format!("{}{files}{taken}", fault.in_words());
     if before == after {
         return said;
     }

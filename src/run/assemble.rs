@@ -25,6 +25,7 @@ use super::parts::Parts;
 use super::ready::describe;
 use super::receiver::{Received, Stored};
 use super::replay;
+use super::takeover;
 
 /// The longest list of lost ranges, and of troubled symbols, in the record of a group.
 const LISTED: usize = 100;
@@ -114,6 +115,7 @@ pub(super) fn fill(record: &mut Record, parts: &Parts<'_>) {
     record.steps = by_step::figures(parts, &own, num::u64_of(seconds * 1e9));
     by_fault::fill(record, parts, &own, num::u64_of(seconds * 1e9));
     replay::fill(record, parts);
+    takeover::fill(record, parts);
     record.faults.dead_letters = given_up::account(parts);
     record.audit = parts.audit.as_ref().map(|stored| audit(&parts.ended.published, stored));
     let settled = record.audit.as_ref().is_some_and(record::Audit::settles_loss);

@@ -29,7 +29,7 @@ use super::prepare::{Prepared, prepare};
 use super::replay::Replays;
 use super::rows::RowMaker;
 use super::seat::{Orders, Roster, Staff};
-use super::shared::Calendar;
+use super::shared::{Calendar, GroupSignals};
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 use super::threads::Threads;
 
@@ -79,7 +79,7 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
         server: broker.server.take(),
         step_down: broker.step_down.take(),
         entrances: broker.entrances.take(),
-        staff: staff(plan, &bus, orders),
+        staff: staff(plan, &bus, orders, crew.signals()),
     };
     let scene = Scene::begin(plan, means, &bus.names(), clock, calendar.measure_start, &mut agenda)?;
     let replayer = if plan.replays.is_empty() { None } else { bus.replayer() };
@@ -105,10 +105,15 @@ pub fn run_with_agenda<B: Bus + Send + 'static>(
 }
 
 /// Returns what acts on the members of a plan with such faults, on a bus that can replace them.
-fn staff<B: Bus>(plan: &Plan, bus: &B, orders: Orders<B::Member>) -> Option<Arc<dyn Staff>> {
+fn staff<B: Bus>(
+    plan: &Plan,
+    bus: &B,
+    orders: Orders<B::Member>,
+    signals: &[Arc<GroupSignals>],
+) -> Option<Arc<dyn Staff>> {
     let wanted = plan.faults.iter().any(|fault| fault.action.is_of_members());
     let successors = bus.successors().filter(|_| wanted)?;
-    Some(Arc::new(Roster::new(orders, successors)))
+    Some(Arc::new(Roster::new(orders, successors, signals.to_vec())))
 }
 
 /// Ends a crew that has sent no load. A group that still has members cannot be removed from every bus.

@@ -37,6 +37,7 @@ mod seat;
 mod shared;
 pub mod simulated;
 mod supervisor;
+mod takeover;
 mod threads;
 mod workers;
 

@@ -24,6 +24,7 @@ use super::by_step::{BySteps, Got, parts_of};
 use super::dead_letters::DeadLetterTopics;
 use super::poison::{DeadLetters, Drawn, Event, Refusals, Refused};
 use super::shared::{Calendar, GroupSignals, Switches};
+use super::takeover::{Again, Crash};
 
 /// Width of the windows of `windows.` objectives.
 pub(super) const WINDOW: Span = Span::seconds(1);
@@ -139,6 +140,10 @@ pub(super) struct Received {
     pub(super) unverified: u64,
     /// Poison events, and the dead letters that came.
     pub(super) refused: Refused,
+    /// Events that came again, other than poison; only of a plan with members that crash.
+    pub(super) again: Option<Again>,
+    /// Members that have crashed.
+    pub(super) crashes: Vec<Crash>,
 }
 
 /// The receiving side of one group.
@@ -198,6 +203,8 @@ impl Receiver {
                 foreign: 0,
                 unverified: 0,
                 refused: Refused::default(),
+                again: Again::of(plan),
+                crashes: Vec::new(),
             },
             refusals: Refusals::of(plan, group),
             interval: fresh(),
@@ -216,6 +223,9 @@ impl Receiver {
         let attempt = self.attempt(&reading);
         if !self.refusals.is_empty() {
             self.note_refused(&reading);
+        }
+        if attempt > 1 {
+            self.note_again(&reading);
         }
         match reading.seen {
             Seen::Ours { topic, symbol, sequence, intended, verified } => {
@@ -248,6 +258,14 @@ impl Receiver {
             Seen::Readiness { topic } => {
                 self.signals.ready.fetch_or(1 << topic, Ordering::Relaxed);
             }
+        }
+    }
+
+    /// Notes an event that came again and was not refused.
+    fn note_again(&mut self, reading: &Reading) {
+        let (Some(again), Some(event)) = (&mut self.done.again, reading.event()) else { return };
+        if self.refusals.handling(self.switches.calendar.get(), Some(event)) == Handled::Processed {
+            again.note(reading.position, reading.received);
         }
     }
 
@@ -338,7 +356,8 @@ impl Receiver {
     }
 
     /// Ends the receiver.
-    pub(super) fn finish(self) -> Received {
+    pub(super) fn finish(mut self) -> Received {
+        self.done.crashes = self.signals.take_crashes();
         self.done
     }
 }

@@ -4,10 +4,13 @@
 //! The thread of a place stays the same: what a member had handed over before it ended is counted, whatever becomes of the
 //! member, and an empty place still tells its group how far it has got.
 
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, TryRecvError, channel};
 use std::time::{Duration, Instant};
 
-use crate::bus::{BusError, Delivery, Handled, Member, Successors};
+use super::shared::GroupSignals;
+use super::takeover::Crash;
+use crate::bus::{BusError, Delivery, Handled, Left, Member, Successors};
 use crate::num;
 
 /// How long a place may take to carry out an order: several of its waits.
@@ -15,8 +18,8 @@ const OBEYED_WITHIN: Duration = Duration::from_secs(5);
 
 /// What becomes of the member in a place. The answer says that it is done.
 pub(super) enum Order<M> {
-    /// It ends as by a crash.
-    Crash(Sender<()>),
+    /// It ends as by a crash; the answer has what it leaves open.
+    Crash(Sender<Option<Left>>),
     /// It ends in order.
     Leave(Sender<()>),
     /// Another member takes the empty place.
@@ -46,10 +49,9 @@ impl<M: Member> Seat<M> {
     fn obey(&mut self, order: Order<M>, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) {
         let done = match order {
             Order::Crash(done) => {
-                if let Some(member) = self.member.take() {
-                    member.crash();
-                }
-                done
+                let left = self.member.take().and_then(Member::crash);
+                let _ = done.send(left);
+                return;
             }
             Order::Leave(done) => {
                 if let Some(member) = self.member.take() {
@@ -152,20 +154,26 @@ pub(super) trait Staff: Send + Sync {
 pub(super) struct Roster<M> {
     orders: Orders<M>,
     successors: Successors<M>,
+    /// Of each group, in the plan's order: they take note of crashes.
+    signals: Vec<Arc<GroupSignals>>,
 }
 
 impl<M: Member> Roster<M> {
-    pub(super) const fn new(orders: Orders<M>, successors: Successors<M>) -> Self {
-        Self { orders, successors }
+    pub(super) const fn new(
+        orders: Orders<M>,
+        successors: Successors<M>,
+        signals: Vec<Arc<GroupSignals>>,
+    ) -> Self {
+        Self { orders, successors, signals }
     }
 
     /// Gives an order; the answer comes through what is returned.
-    fn give(
+    fn give<T>(
         &self,
         group: usize,
         member: usize,
-        order: impl FnOnce(Sender<()>) -> Order<M>,
-    ) -> Result<Inbox<()>, String> {
+        order: impl FnOnce(Sender<T>) -> Order<M>,
+    ) -> Result<Inbox<T>, String> {
         let place = self.orders.get(group).and_then(|places| places.get(member));
         let place = place.ok_or("the plan has no such member")?;
         let (done, answer) = channel();
@@ -175,7 +183,7 @@ impl<M: Member> Roster<M> {
 }
 
 /// Waits until an order is carried out.
-fn done(answer: &Inbox<()>, deadline: Instant) -> Result<(), String> {
+fn done<T>(answer: &Inbox<T>, deadline: Instant) -> Result<T, String> {
     answer.recv_timeout(deadline.saturating_duration_since(Instant::now())).map_err(|error| {
         match error {
             RecvTimeoutError::Timeout => "the member does not end",
@@ -188,7 +196,11 @@ fn done(answer: &Inbox<()>, deadline: Instant) -> Result<(), String> {
 impl<M: Member> Staff for Roster<M> {
     fn crash(&self, group: usize, member: usize) -> Result<(), String> {
         let answer = self.give(group, member, Order::Crash)?;
-        done(&answer, Instant::now() + OBEYED_WITHIN)
+        let left = done(&answer, Instant::now() + OBEYED_WITHIN)?;
+        if let Some(signals) = self.signals.get(group) {
+            signals.note_crash(Crash { member, left });
+        }
+        Ok(())
     }
 
     fn dismiss(&self, group: usize, members: &[usize]) -> Result<(), String> {

@@ -1,8 +1,9 @@
 //! State shared by the threads of a run: the calendar and the switches; nothing here is written per event.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use super::takeover::Crash;
 use crate::measure::PublishLedger;
 use crate::plan::{Ns, Plan};
 use crate::verdict::tightest_limit_ns;
@@ -90,6 +91,18 @@ pub(super) struct GroupSignals {
     pub(super) deliveries: AtomicU64,
     /// Poison events that came so far.
     pub(super) refused: AtomicU64,
+    /// Members that have crashed, in their order.
+    crashes: Mutex<Vec<Crash>>,
+}
+
+impl GroupSignals {
+    pub(super) fn note_crash(&self, crash: Crash) {
+        self.crashes.lock().unwrap_or_else(PoisonError::into_inner).push(crash);
+    }
+
+    pub(super) fn take_crashes(&self) -> Vec<Crash> {
+        std::mem::take(&mut self.crashes.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 impl Default for GroupSignals {
@@ -99,6 +112,7 @@ impl Default for GroupSignals {
             missing: AtomicU64::new(u64::MAX),
             deliveries: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            crashes: Mutex::default(),
         }
     }
 }

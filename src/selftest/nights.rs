@@ -218,6 +218,7 @@ fn baseline() -> Baseline {
         profile: "simulated".into(),
         sets: vec![],
         at: None,
+        settings: vec![],
         plan: plan(1),
         broker: "simulated".into(),
         fingerprint: Fingerprint::default(),

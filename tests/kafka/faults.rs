@@ -68,6 +68,10 @@ fn a_member_crashes_and_the_group_is_restarted_and_nothing_is_lost() {
     assert_eq!((engine.delivered, engine.lost, engine.pending), (record.load.acked, 0, 0), "{engine:?}");
     assert_eq!((engine.duplicate, engine.corrupt, engine.unexpected), (0, 0, 0), "{engine:?}");
     assert!(engine.redelivered > 0, "what was not committed: {engine:?}");
+    let taken = of(&record, "crash").takeover.as_ref().expect("what it left open is known");
+    assert!(taken.open > 0 && taken.is_exact(), "{taken:?}");
+    // The session of a member that is silent lasts for 10 s.
+    assert!(taken.first_ns > Some(5_000_000_000), "{taken:?}");
     // Nothing is delivered until the silence of the member is noticed.
     let outage = &of(&record, "crash").effect.as_ref().expect("an effect").groups[0].outage;
     assert!(outage.longest_ns > 2_000_000_000, "{outage:?}");

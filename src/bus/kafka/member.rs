@@ -22,10 +22,10 @@ use super::throttle::INTERVAL_MS;
 use super::token::Tokens;
 use super::watch::{Watch, is_denial};
 use crate::bus::marks::Marks;
-use crate::bus::{BusError, Delivery, Member, environment};
+use crate::bus::{BusError, Delivery, Left, Member, Position, environment};
 use crate::host::clock::Clock;
 use crate::num;
-use crate::plan::{AckMode, Bus};
+use crate::plan::{AckMode, Bus, Ns};
 use crate::record::quota::Side;
 
 /// Maximum number of events delivered at once.
@@ -33,6 +33,9 @@ const BATCH: usize = 100;
 
 /// Interval at which a disconnected member looks for the cluster.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How long the cluster may take to say what a member that is about to crash has committed.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
 
 /// Context of a consumer; records which partitions it holds and what it has committed.
 struct Seat {
@@ -132,6 +135,8 @@ pub struct KafkaMember {
     asked: Instant,
     /// The topic of the last event, usually also that of the next.
     topic: usize,
+    /// When it received the last event.
+    last: Ns,
 }
 
 impl Maker {
@@ -176,11 +181,30 @@ impl Maker {
             held: false,
             asked: Instant::now(),
             topic: 0,
+            last: 0,
         })
     }
 }
 
 impl KafkaMember {
+    /// The events that it has handed over and not committed, by what the cluster says; `None` where that is not known.
+    fn open(&self, consumer: &BaseConsumer<Seat>) -> Option<Vec<Position>> {
+        let held = consumer.assignment().ok()?;
+        let committed = consumer.committed_offsets(held, SAID_WITHIN).ok()?;
+        let mut open = Vec::new();
+        for element in committed.elements() {
+            let place = self.names.place(self.names.index(element.topic(), 0)?, element.partition());
+            let (handed, known) = self.progress.of(place)?;
+            let next = match element.offset() {
+                Offset::Offset(next) => u64::try_from(next).ok()?.max(known),
+                // Nothing is committed yet.
+                _ => known,
+            };
+            open.extend((next..handed).map(|offset| Position { partition: place, offset }));
+        }
+        Some(open)
+    }
+
     /// Resumes its partitions once the group is balanced.
     fn resume(&self, consumer: &BaseConsumer<Seat>) {
         let seat = consumer.context();
@@ -228,8 +252,13 @@ impl Member for KafkaMember {
             }
             self.resume(consumer);
         }
-        let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, .. } = self else {
+        let Self { consumer: Some(consumer), names, progress, clock, acks, asked, topic, last, .. } = self
+        else {
             return Ok(0);
+        };
+        let mut sink = |delivery: &Delivery<'_>| {
+            *last = delivery.received;
+            sink(delivery);
         };
         consumer.context().watch.log_in(consumer.client());
         let mut received = 0;
@@ -246,7 +275,7 @@ impl Member for KafkaMember {
                         topic,
                         *clock,
                         |place, offset| progress.hand_over(place, offset),
-                        sink,
+                        &mut sink,
                     );
                     received += 1;
                     if *acks {
@@ -281,11 +310,13 @@ impl Member for KafkaMember {
         }
     }
 
-    fn crash(mut self) {
-        if let Some(consumer) = self.consumer.take() {
-            self.progress.seat(consumer.context().member, None);
-            super::crash(consumer);
-        }
+    /// Without acknowledgements the group has no position, and everything would come again.
+    fn crash(mut self) -> Option<Left> {
+        let consumer = self.consumer.take()?;
+        let open = if self.acks { self.open(&consumer) } else { None };
+        self.progress.seat(consumer.context().member, None);
+        super::crash(consumer);
+        open.map(|open| Left { open, in_doubt: Vec::new(), last: self.last })
     }
 }
 

@@ -61,6 +61,12 @@ impl Progress {
         }
     }
 
+    /// Returns the delivered and the committed offset of a partition, each plus one.
+    pub(super) fn of(&self, place: u32) -> Option<(u64, u64)> {
+        let at = |all: &[AtomicU64]| all.get(num::index32(place)).map(|n| n.load(Ordering::Relaxed));
+        at(&self.handed).zip(at(&self.committed))
+    }
+
     /// Returns the sums of the delivered and of the committed offsets.
     pub(super) fn totals(&self) -> (u64, u64) {
         let sum = |all: &[AtomicU64]| all.iter().map(|n| n.load(Ordering::Relaxed)).sum();
@@ -114,7 +120,7 @@ mod tests {
         assert_eq!([0, 1, 2, 1, 3].map(|offset| group.hand_over(1, offset)), [1, 1, 1, 2, 1]);
         group.commit(1, 3);
         group.commit(1, 2);
-        assert_eq!(group.totals(), (4, 3));
+        assert_eq!((group.totals(), group.of(1), group.of(2)), ((4, 3), Some((4, 3)), None));
         assert_eq!(group.hand_over(0, 7), 1, "another partition");
         assert_eq!(group.hand_over(9, 0), 1, "a place that is none");
     }

@@ -12,13 +12,15 @@ use super::intake::{AGAIN, Intake, Mode, Source};
 use super::subjects::Layout;
 use super::wire::DeliveryInfo;
 use crate::bus::marks::{Marks, Notes};
-use crate::bus::{BusError, Delivery, Handled, Member, Position};
+use crate::bus::{BusError, Delivery, Handled, Left, Member, Position};
 use crate::host::clock::Clock;
 use crate::num;
 use crate::plan::{self, AckMode, Ns, Refuse};
 
 /// Maximum time for the server to read the last acknowledgements when the member ends.
 const GOODBYE: Ns = 200_000_000;
+/// How long the server may take to read an acknowledgement that has left.
+const READ_WITHIN: Ns = 100_000_000;
 
 /// Acknowledgements that wait to be written together.
 struct Acks {
@@ -33,6 +35,44 @@ struct Acks {
     linger: Ns,
     /// Number of deliveries that are written at once, without waiting.
     enough: u32,
+    account: Handed,
+}
+
+/// Which deliveries are acknowledged: the account for the case that the member crashes.
+#[derive(Default)]
+struct Handed {
+    /// Those whose acknowledgements wait.
+    waiting: Vec<Position>,
+    /// Those whose acknowledgements were sent lately.
+    sent: Vec<Position>,
+    /// The time of the first of these.
+    sent_since: Ns,
+    /// The time of the last one.
+    sent_at: Ns,
+    /// When the last delivery was received.
+    last: Ns,
+}
+
+impl Handed {
+    /// All acknowledgements that wait are sent now.
+    fn send(&mut self, now: Ns) {
+        if now.saturating_sub(self.sent_since) > READ_WITHIN {
+            self.sent.clear();
+            self.sent_since = now;
+        }
+        self.sent_at = now;
+        self.sent.append(&mut self.waiting);
+    }
+
+    /// What a crash leaves open now.
+    fn leave(&mut self, now: Ns) -> Left {
+        let in_doubt = now.saturating_sub(self.sent_at) <= READ_WITHIN;
+        Left {
+            open: std::mem::take(&mut self.waiting),
+            in_doubt: if in_doubt { std::mem::take(&mut self.sent) } else { Vec::new() },
+            last: self.last,
+        }
+    }
 }
 
 impl Acks {
@@ -45,6 +85,7 @@ impl Acks {
             linger: bus.nats.ack_linger.ns,
             // Well below the server's limit, so that neither side waits for the other.
             enough: (bus.nats.max_ack_pending / 8).clamp(1, 256),
+            account: Handed::default(),
         }
     }
 
@@ -82,6 +123,14 @@ impl Acks {
         self.deliveries = self.deliveries.saturating_add(1);
     }
 
+    /// Notes a delivery that was handed over, and answered as it was handled. A refused one comes again by intention.
+    fn note(&mut self, position: Position, handling: Handled, now: Ns) {
+        self.account.last = now;
+        if self.mode != AckMode::None && handling == Handled::Processed {
+            self.account.waiting.push(position);
+        }
+    }
+
     /// Returns when the waiting acknowledgements are due; `None` if none wait.
     fn due(&self) -> Option<Ns> {
         (!self.waiting.is_empty()).then(|| self.since.saturating_add(self.linger))
@@ -92,11 +141,12 @@ impl Acks {
     }
 
     /// Writes the waiting acknowledgements if the connection takes messages.
-    fn send(&mut self, conn: &mut Conn) {
+    fn send(&mut self, conn: &mut Conn, now: Ns) {
         if conn.takes() && !self.waiting.is_empty() {
             conn.send_written(&self.waiting);
             self.waiting.clear();
             self.deliveries = 0;
+            self.account.send(now);
         }
     }
 }
@@ -127,7 +177,7 @@ impl NatsMember {
         let deadline = now.saturating_add(u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX));
         let mut next = loop {
             if acks.are_due(now) {
-                acks.send(intake.conn());
+                acks.send(intake.conn(), now);
             }
             // If the connection did not accept them when they were due, try again soon.
             let due = acks.due().map(|due| due.max(now + AGAIN));
@@ -142,16 +192,19 @@ impl NatsMember {
         let mut received = 0;
         while let Some(taken) = next {
             let message = intake.message(&taken);
-            let handling = handle(&delivery(layout, &message, taken.info, intake.read_at()));
+            let delivery = delivery(layout, &message, taken.info, intake.read_at());
+            let handling = handle(&delivery);
             received += 1;
-            acks.answer(message.reply, handling, intake.read_at());
+            acks.answer(message.reply, handling, delivery.received);
+            acks.note(delivery.position, handling, delivery.received);
             if received >= most {
                 break;
             }
             next = intake.ready()?;
         }
-        if received > 0 && acks.are_due(clock.now()) {
-            acks.send(intake.conn());
+        now = clock.now();
+        if received > 0 && acks.are_due(now) {
+            acks.send(intake.conn(), now);
             intake.conn().flush();
         }
         Ok(received)
@@ -254,8 +307,9 @@ impl Member for NatsMember {
         self.take_leave(sink);
     }
 
-    fn crash(mut self) {
+    fn crash(mut self) -> Option<Left> {
         self.crashed = true;
+        Some(self.acks.account.leave(self.clock.now()))
     }
 }
 
@@ -265,7 +319,7 @@ impl Drop for NatsMember {
             return;
         }
         let Self { intake, acks, clock, .. } = self;
-        acks.send(intake.conn());
+        acks.send(intake.conn(), clock.now());
         intake.conn().settle(clock.now() + GOODBYE);
     }
 }
@@ -297,7 +351,32 @@ mod tests {
     use super::*;
 
     fn acks(mode: AckMode, linger: Ns, enough: u32) -> Acks {
-        Acks { mode, waiting: Vec::new(), deliveries: 0, since: 0, linger, enough }
+        let account = Handed::default();
+        Acks { mode, waiting: Vec::new(), deliveries: 0, since: 0, linger, enough, account }
+    }
+
+    #[test]
+    fn a_crash_leaves_open_what_waits_and_in_doubt_what_has_just_left() {
+        let at = |offset| Position { partition: 0, offset };
+        let mut acks = acks(AckMode::Explicit, 1000, 9);
+        for offset in 1..=4 {
+            acks.note(at(offset), Handled::Processed, offset);
+            acks.account.send(offset);
+        }
+        acks.note(at(5), Handled::Refused(Refuse::Nak), 5);
+        acks.note(at(6), Handled::Processed, 6);
+        let left = acks.account.leave(READ_WITHIN + 4);
+        assert_eq!((left.open, left.last), (vec![at(6)], 6), "a refused one is not open");
+        assert_eq!(left.in_doubt, [1, 2, 3, 4].map(at));
+        acks.note(at(7), Handled::Processed, 7);
+        acks.account.send(READ_WITHIN * 3);
+        acks.note(at(8), Handled::Processed, 8);
+        acks.account.send(READ_WITHIN * 5);
+        assert_eq!(acks.account.leave(READ_WITHIN * 5).in_doubt, [at(8)], "long ones are forgotten");
+        assert_eq!(acks.account.leave(READ_WITHIN * 6 + 1).in_doubt, [], "and have been read");
+        let mut silent = self::acks(AckMode::None, 0, 1);
+        silent.note(at(1), Handled::Processed, 9);
+        assert_eq!(silent.account.leave(9), Left { last: 9, ..Left::default() }, "nothing is acknowledged");
     }
 
     #[test]

@@ -34,8 +34,9 @@ impl Member for Noted {
         self.end("left");
     }
 
-    fn crash(self) {
+    fn crash(self) -> Option<Left> {
         self.end("crashed");
+        Some(Left { last: self.name, ..Left::default() })
     }
 }
 
@@ -57,14 +58,20 @@ fn a_place_outlives_its_members_and_hands_over_what_each_of_them_has() {
         orders.send(order(done)).unwrap();
         answer
     };
+    let crash = || {
+        let (done, answer) = channel();
+        orders.send(Order::Crash(done)).unwrap();
+        answer
+    };
     assert_eq!(received(&mut seat), [1]);
-    let crashed = give(Order::Crash);
+    let crashed = crash();
     assert!(crashed.try_recv().is_err(), "not before the thread comes to it");
-    assert_eq!((received(&mut seat), crashed.try_recv()), (vec![], Ok(())));
+    let left = Left { last: 1, ..Left::default() };
+    assert_eq!((received(&mut seat), crashed.try_recv()), (vec![], Ok(Some(left))));
     assert_eq!(received(&mut seat), [0; 0], "the place is empty");
     // An empty place has nobody to end.
-    let again = give(Order::Crash);
-    assert_eq!((received(&mut seat), again.try_recv()), (vec![], Ok(())));
+    let again = crash();
+    assert_eq!((received(&mut seat), again.try_recv()), (vec![], Ok(None)));
 
     let (done, taken) = channel();
     orders.send(Order::Succeed(noted(2), done)).unwrap();
@@ -95,11 +102,14 @@ fn a_roster_acts_on_the_members_of_running_threads() {
             last
         }));
     }
-    let noted = Arc::clone(&ends);
+    let (noted, signals) = (Arc::clone(&ends), Arc::<GroupSignals>::default());
     let successors: Successors<Noted> =
         Box::new(move |_, member| Ok(Noted { name: 10 + u64::from(member), ends: Arc::clone(&noted) }));
-    let roster = Roster::new(vec![orders], successors);
+    let roster = Roster::new(vec![orders], successors, vec![Arc::clone(&signals)]);
     roster.crash(0, 1).unwrap();
+    let crashes = signals.take_crashes();
+    assert_eq!(crashes.len(), 1);
+    assert_eq!((crashes[0].member, crashes[0].left.as_ref().map(|left| left.last)), (1, Some(1)));
     assert_eq!(*ends.lock().unwrap(), [(1, "crashed")]);
     roster.succeed(0, 1).unwrap();
     roster.dismiss(0, &[0, 1]).unwrap();
