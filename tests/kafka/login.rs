@@ -21,16 +21,13 @@ use tickgate::record::Verdict;
 use super::properties::{attempt, referee, referee_with};
 use crate::support::certificates::Certificates;
 use crate::support::kafka::{is_there, started};
+use crate::support::ports::free_port;
 use crate::support::program::{Done, Place};
 
 /// The client's secret, with characters that mean something in a form and in a header.
 const SECRET: &str = "s3cret/ä+ &=:";
 /// How long the tokens of the path `/short` are valid, seconds.
 const SHORT: u64 = 8;
-
-fn free() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 /// An endpoint of tokens for the client `gate`, plain and with TLS.
 struct Endpoint {
@@ -135,7 +132,7 @@ struct Cluster {
 
 impl Cluster {
     fn start() -> Self {
-        let (tokens, safe, certificates) = (free(), free(), Certificates::new());
+        let (tokens, safe, certificates) = (free_port(), free_port(), Certificates::new());
         let read = |name: &str| std::fs::read_to_string(certificates.file(name)).unwrap();
         let store = certificates.file("server-store.pem");
         std::fs::write(&store, format!("{}{}", read("server.key"), read("server.pem"))).unwrap();
@@ -335,7 +332,7 @@ fn a_key_store_of_pkcs_12_lets_in_whom_kafkas_own_client_lets_in() {
     if !is_there() {
         return;
     }
-    let (mutual, certificates) = (free(), Certificates::new());
+    let (mutual, certificates) = (free_port(), Certificates::new());
     let read = |name: &str| std::fs::read_to_string(certificates.file(name)).unwrap();
     let at = |name: &str| certificates.file(name).display().to_string();
     std::fs::write(at("server-store.pem"), format!("{}{}", read("server.key"), read("server.pem"))).unwrap();

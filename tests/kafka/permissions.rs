@@ -2,8 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::net::TcpListener;
-
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -11,6 +9,7 @@ use tickgate::broker::LocalKafka;
 
 use super::properties::referee;
 use crate::support::kafka::{is_there, started};
+use crate::support::ports::free_port;
 use crate::support::program::{Done, Place, balances};
 
 /// An ACL of the published snippets.
@@ -90,7 +89,7 @@ fn tries() -> Vec<Try> {
 
 /// A broker that lets in users whom ACLs allow something, and everybody of its plain listener to everything.
 fn locked_down(users: &[&str]) -> (LocalKafka, u16) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let listeners = format!("CLIENT://127.0.0.1:{{client}},USERS://127.0.0.1:{port}");
     let passwords: Vec<String> = users.iter().map(|user| format!("user_{user}=\"s3cret\"")).collect();
     let broker = started(&format!(

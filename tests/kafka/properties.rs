@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +15,7 @@ use crate::support;
 use crate::support::certificates::Certificates;
 use crate::support::kafka::{is_there, started};
 use crate::support::outside;
+use crate::support::ports::free_ports;
 use crate::support::program::Place;
 
 /// Runs the referee, and gives what it says, line by line.
@@ -52,8 +52,7 @@ pub(super) struct Cluster {
 
 impl Cluster {
     pub(super) fn start() -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let (users, safe, both, mutual) = (free(), free(), free(), free());
+        let [users, safe, both, mutual] = free_ports();
         let certificates = Certificates::new();
         let read = |name: &str| std::fs::read_to_string(certificates.file(name)).unwrap();
         for name in ["server", "client"] {

@@ -5,7 +5,6 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
-use std::net::TcpListener;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -15,6 +14,7 @@ use tickgate::record::{End, Record};
 use crate::support::attempts::{Figure, Lateness, Miss, far, measured, quantile};
 use crate::support::kafka::{Kafka, Pool, is_there};
 use crate::support::machine::{self, Hold};
+use crate::support::ports::free_port;
 use crate::support::program::{Done, Place, Running, balances};
 use crate::support::proxy::Direction::{ToClient, ToServer};
 use crate::support::proxy::{Direction, Proxy, Shape};
@@ -60,7 +60,7 @@ impl Behind {
         }
         let machine = machine();
         let (port, proxy) = LINE.get_or_init(|| {
-            let port = TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
+            let port = free_port();
             (port, Proxy::to(port))
         });
         let turn = Kafka::with(&BROKER, || {

@@ -1,10 +1,8 @@
 //! Servers that tickgate did not start, by their monitoring endpoints and by their system account: runs on a real cluster of
 //! three, by its address.
 
-use std::net::TcpListener;
-
 use crate::support::jwt::OperatorMode;
-use crate::support::{self, cluster::Cluster, nats::NatsServer};
+use crate::support::{self, cluster::Cluster, nats::NatsServer, ports::free_port};
 use tickgate::host::clock::Clock;
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Plan, Span};
@@ -116,9 +114,7 @@ fn every_node_of_a_cluster_is_in_the_record_of_a_run_on_it() {
 
 #[test]
 fn an_endpoint_that_does_not_answer_or_is_named_twice_ends_before_the_load() {
-    let held = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = held.local_addr().expect("an address").port();
-    drop(held);
+    let port = free_port();
     let server = NatsServer::with(&format!("http: \"127.0.0.1:{port}\""));
     let mut plan = plan();
     plan.bus.replicas = 1;

@@ -13,6 +13,7 @@ use crate::support;
 use crate::support::certificates::Certificates;
 use crate::support::jwt::OperatorMode;
 use crate::support::nats::NatsServer;
+use crate::support::ports::free_port;
 use crate::support::program::{Done, Place, balances};
 
 /// Asserts that a run fails like this, shows no result and leaves no folder.
@@ -31,7 +32,7 @@ fn refused(place: &Place, args: &[&str], code: i32, parts: &[&str]) -> Done {
 #[test]
 fn no_server_at_the_url() {
     let place = Place::new();
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let free = free_port();
     let url = format!("nats://harness:s3cret@127.0.0.1:{free}");
     let label = format!("cannot connect to nats://127.0.0.1:{free}");
     let done = refused(&place, &["--broker", &url], 4, &[&label, "refused", "start nats-server there"]);

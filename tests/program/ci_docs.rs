@@ -6,7 +6,6 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use std::collections::BTreeMap;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -16,6 +15,7 @@ use tickgate::record::{Record, Verdict};
 
 use crate::support::jwt::OperatorMode;
 use crate::support::nats::NatsServer;
+use crate::support::ports::free_port;
 use crate::support::program::GATE;
 use crate::support::{machine, nats_server, outside};
 
@@ -397,7 +397,7 @@ fn the_gates_on_a_service_run() {
     if !python() {
         return;
     }
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let server = NatsServer::with(&format!("http: \"127.0.0.1:{port}\""));
     for (kind, file, job) in
         [(GITHUB, "github-service.yml", None), (GITLAB, "gitlab-ci.yml", Some("slo-service"))]

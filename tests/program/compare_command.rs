@@ -7,6 +7,7 @@ use tickgate::compare::{Comparison, Finding, Order, Outcome, Trial};
 use tickgate::record::Record;
 
 use crate::support::nats::NatsServer;
+use crate::support::ports::free_port;
 use crate::support::program::{Done, Place};
 use crate::support::records;
 
@@ -32,10 +33,8 @@ fn record(place: &Place, run: &str) -> Record {
 
 /// Two servers with a monitoring endpoint each.
 fn monitored() -> [(NatsServer, String); 2] {
-    let held = [0, 1].map(|_| std::net::TcpListener::bind("127.0.0.1:0").expect("a port"));
-    let ports = held.each_ref().map(|held| held.local_addr().expect("an address").port());
-    drop(held);
-    [("one", ports[0]), ("two", ports[1])].map(|(name, port)| {
+    ["one", "two"].map(|name| {
+        let port = free_port();
         let server = NatsServer::with(&format!("server_name: {name}\nhttp: \"127.0.0.1:{port}\""));
         (server, format!("http://127.0.0.1:{port}"))
     })

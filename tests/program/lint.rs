@@ -381,7 +381,7 @@ fn running_servers_are_linted_by_their_endpoints() {
 #[test]
 fn three_servers_with_the_file_of_the_adr_are_found_out() {
     let place = Place::new();
-    let monitors: Vec<u16> = support::cluster::free_ports().into_iter().take(3).collect();
+    let monitors: [u16; 3] = support::ports::free_ports();
     let servers: Vec<NatsServer> = monitors
         .iter()
         .map(|port| {

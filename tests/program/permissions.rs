@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
 use crate::support::nats::NatsServer;
+use crate::support::ports::free_port;
 use crate::support::program::{Place, balances};
 
 /// The lines of the published snippet between `permissions: {` and its end.
@@ -66,7 +67,7 @@ fn in_a_domain(lines: &[String]) -> Vec<NatsServer> {
 
 /// A server without `JetStream`, a leaf node of one whose `JetStream` has a domain.
 fn behind_a_leaf_node(lines: &[String]) -> Vec<NatsServer> {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let hub = NatsServer::of(&format!("leafnodes {{ listen: \"127.0.0.1:{port}\" }}"), ", domain: hub");
     let remote = format!("{{ url: \"nats-leaf://127.0.0.1:{port}\", account: A }}");
     let accounts = format!("accounts {{ A {{ users: [ {} ] }} }}", gate(lines));

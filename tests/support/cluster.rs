@@ -1,24 +1,19 @@
 //! Three real servers of one cluster.
 
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use super::nats::NatsServer;
+use super::ports::free_ports;
 
 /// Servers `n1` to `n3`, and the URL of each one's monitoring endpoint.
 pub struct Cluster {
     pub servers: Vec<NatsServer>,
     pub urls: Vec<String>,
     monitors: Vec<u16>,
-}
-
-/// Six ports that nobody uses: all are held until each has its number.
-pub fn free_ports() -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..6).map(|_| TcpListener::bind("127.0.0.1:0").expect("a port")).collect();
-    held.iter().map(|listener| listener.local_addr().expect("an address").port()).collect()
 }
 
 impl Cluster {
@@ -29,7 +24,7 @@ impl Cluster {
 
     /// With more lines in the configuration of each server.
     pub fn with(extra: &str) -> Self {
-        let ports = free_ports();
+        let ports = free_ports::<6>();
         let (monitors, routes) = ports.split_at(3);
         let all: Vec<String> = routes.iter().map(|port| format!("nats://127.0.0.1:{port}")).collect();
         let servers = monitors.iter().zip(routes).enumerate().map(|(n, (monitor, route))| {

@@ -1,6 +1,5 @@
 //! A real Kafka for a test: starting one takes seconds, so tests share a few and take turns.
 
-use std::net::TcpListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
@@ -17,6 +16,7 @@ use tickgate::topology::Naming;
 
 use super::certificates::Certificates;
 use super::outside;
+use super::ports::free_ports;
 use super::rig::Rig;
 
 /// Is there a Kafka that can be started? Asked once.
@@ -69,8 +69,8 @@ pub struct Doors {
 
 impl Doors {
     fn new() -> Self {
-        let free = || TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("one").port();
-        Self { certificates: Certificates::new(), users: free(), tls: free(), lost: free() }
+        let [users, tls, lost] = free_ports();
+        Self { certificates: Certificates::new(), users, tls, lost }
     }
 
     fn config(&self) -> String {

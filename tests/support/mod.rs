@@ -25,6 +25,7 @@ pub mod nats;
 pub mod natscli;
 pub mod outside;
 pub mod pairs;
+pub mod ports;
 pub mod program;
 pub mod proxy;
 pub mod pty;

@@ -80,7 +80,7 @@ impl NatsServer {
     fn launch(extra: &str, jetstream: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let jetstream = jetstream.map(str::to_owned);
-        let mut server = Self { folder, extra: extra.to_owned(), jetstream, port: 0, child: None };
+        let mut server = Self { folder, extra: extra.to_owned(), jetstream, port: free_port(), child: None };
         server.run();
         server
     }
@@ -100,9 +100,7 @@ impl NatsServer {
     }
 
     fn run(&mut self) {
-        // The server picks a free port at its first start and keeps it.
-        let port = if self.port == 0 { -1 } else { i32::from(self.port) };
-        let config = self.config(port);
+        let config = self.config();
         let file = self.folder.path().join("nats.conf");
         std::fs::write(&file, config).expect("a configuration");
         let log = std::fs::File::create(self.folder.path().join("nats.log")).expect("a log");
@@ -114,11 +112,12 @@ impl NatsServer {
             .stderr(log)
             .spawn()
             .expect("nats-server starts");
-        self.port = self.wait(&mut child);
+        self.wait(&mut child);
         self.child = Some(child);
     }
 
-    fn config(&self, port: i32) -> String {
+    fn config(&self) -> String {
+        let port = self.port;
         let folder = self.folder.path().display().to_string();
         let mut config =
             format!("listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{folder}\"\n{}\n", self.extra);
@@ -132,15 +131,13 @@ impl NatsServer {
         config
     }
 
-    /// Waits until it listens, and returns the port.
-    fn wait(&self, child: &mut Child) -> u16 {
+    /// Waits until it listens.
+    fn wait(&self, child: &mut Child) {
         let ports = self.folder.path().join(format!("nats-server_{}.ports", child.id()));
         let patience = Instant::now();
         while patience.elapsed() < Duration::from_mins(2) {
-            if let Some(port) =
-                port_in(&ports).filter(|&port| TcpStream::connect(("127.0.0.1", port)).is_ok())
-            {
-                return port;
+            if ports.is_file() && TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return;
             }
             if child.try_wait().expect("a child").is_some() {
                 break;
@@ -220,9 +217,4 @@ impl Drop for NatsServer {
 fn locked_down(account: &str, permissions: &str) -> String {
     let user = format!("user: gate, password: pw, permissions: {{ {permissions} }}");
     format!("accounts {{ A {{ jetstream: {{ {account} }}, users: [ {{ {user} }} ] }} }}")
-}
-
-fn port_in(file: &PathBuf) -> Option<u16> {
-    let ports: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(file).ok()?).ok()?;
-    ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok()
 }

@@ -14,6 +14,7 @@ use tickgate::record::Record;
 use super::{SHORT, TAIL};
 use crate::support::certificates::Certificates;
 use crate::support::nats::{self, NatsServer};
+use crate::support::ports::free_port;
 use crate::support::program::{Place, balances};
 
 /// `127.0.0.1` and a port, for messages and URLs.
@@ -153,7 +154,7 @@ fn one_address_that_asks_for_tls_asks_for_all() {
     let mut place = Place::new();
     place.set("NATS_USER", "me");
     place.set("NATS_PASSWORD", password());
-    let nobody = TcpListener::bind("127.0.0.1:0").map(|listener| address(&listener)).unwrap();
+    let nobody = format!("127.0.0.1:{}", free_port());
     let mixed = format!("tls://{nobody},nats://{}", listener.address);
     place.gate(&["--broker", &mixed]).fails(4, &["cannot connect"]);
     std::fs::create_dir_all(place.path().join("config/nats/context")).unwrap();
