@@ -92,7 +92,7 @@ impl Broker {
 pub struct Options {
     /// Leave streams and groups on the bus.
     pub keep: bool,
-    /// Deadline for every group to be ready.
+    /// Deadline for every group to be ready; four times as long on servers that tickgate has started.
     pub ready_within: Duration,
     /// Deadline of the audit, plus one second for every 50,000 events in the store.
     pub audit_within: Duration,
