@@ -116,7 +116,9 @@ mod tests {
         let positions = |offsets: &[u64]| offsets.iter().copied().map(at).collect();
         let left = Left { open: positions(open), in_doubt: positions(in_doubt), last: 90 };
         let mut all = Again::default();
-        again.iter().for_each(|(offset, received)| all.note(at(*offset), *received));
+        for (offset, received) in again {
+            all.note(at(*offset), *received);
+        }
         takeover(&left, &all, 100, 200)
     }
 

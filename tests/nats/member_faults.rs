@@ -1,5 +1,7 @@
 //! Faults of members on a real server: what a crash leaves open is delivered again and counted as such, and nothing is lost.
 
+#![expect(clippy::expect_used, reason = "a test may fail")]
+
 use tickgate::host::signal::Interrupt;
 use tickgate::plan::{Action, Delivery, Fault, Group, Plan, Span, Target};
 use tickgate::record::{self, End, Record};

@@ -1,5 +1,7 @@
 //! Nights of a baseline on the simulated bus, in virtual time: a year without a change, and a change that stays.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::thread;
 
 use tickgate::baseline::Finding;

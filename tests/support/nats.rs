@@ -2,12 +2,14 @@
 
 use std::fmt::Write as _;
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use async_nats::jetstream::{self, stream};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
+
+use super::ports::free_port;
 
 /// Runs an action on a server with a separate client, with the user and password of the address.
 pub fn client<T>(url: &str, work: impl AsyncFnOnce(async_nats::Client) -> T) -> T {
@@ -63,7 +65,7 @@ impl NatsServer {
     /// Takes other permissions for that user, as an administrator changes them while the server runs.
     pub fn reload(&mut self, account: &str, permissions: &str) {
         self.extra = locked_down(account, permissions);
-        std::fs::write(self.folder.path().join("nats.conf"), self.config(-1)).expect("a configuration");
+        std::fs::write(self.folder.path().join("nats.conf"), self.config()).expect("a configuration");
         kill_process(self.pid(), Signal::HUP).expect("a signal");
     }
 
