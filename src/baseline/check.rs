@@ -160,6 +160,12 @@ impl Decision {
         Self { finding: Finding::Unknown, why, next: Some(next.to_owned()), repeatable: false }
     }
 
+    /// No check was made: what was to be checked is not comparable, or its figures were only described.
+    #[must_use]
+    pub fn refused(why: String) -> Self {
+        Self { finding: Finding::Unknown, why, next: None, repeatable: true }
+    }
+
     /// Whatever the figures are.
     fn unusable(why: String) -> Self {
         Self { repeatable: true, ..Self::unknown(why, "see `tickgate doctor`, and check again") }

@@ -4,6 +4,7 @@
 //! runs. It can only raise a *suspicion*: a stored baseline that is low by luck would raise false alarms all year. What decides is
 //! the second stage, in which the old and the new side run in pairs, now: what the machine is like today cancels.
 
+mod answer;
 mod check;
 mod described;
 mod fingerprint;
@@ -14,6 +15,9 @@ mod session;
 mod stage;
 mod trend;
 
+pub use answer::{
+    ANSWER_FAMILY, ANSWER_VERSION, Answer, FirstStage, Making, MetricAnswer, MetricFinding, PairsLook,
+};
 pub use check::{Check, Decision, Design, Figures, Finding, Judged, PAIRS, Run, Side, Stage, Step};
 pub use described::{BASELINE_FAMILY, BASELINE_VERSION, Baseline, Seen, SettingsFile, Worth};
 pub use fingerprint::{Fingerprint, Mismatch, Probes};

@@ -1,15 +1,21 @@
 //! A baseline in words and tables: what it can see, what a check found, and its history.
 
+mod junit;
+mod markdown;
 mod page;
 
+pub use markdown::markdown;
 pub use page::page;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::baseline::{
-    Baseline, Checked, Decision, Finding, History, Judged, NIGHTS, Session, Sitting, Trend, Worth, trends,
+    Answer, Baseline, Checked, Decision, Finding, History, MetricAnswer, MetricFinding, NIGHTS, PairsLook,
+    Session, Sitting, Trend, Worth, trends,
 };
 use crate::num;
 use crate::report::{chart, show};
-use crate::stats::Found;
+use crate::stats;
 
 /// What a baseline is good for, in lines.
 #[must_use]
@@ -88,35 +94,62 @@ const fn finding(finding: Finding) -> &'static str {
     }
 }
 
-/// Every deciding metric of a check, in lines.
+/// A deciding metric of a check, as one line.
 #[must_use]
-pub fn judged(all: &[Judged]) -> Vec<String> {
-    let of = |judged: &Judged| {
-        let first = judged.glance.map_or_else(String::new, |glance| {
-            format!(
-                " {:.3} times the baseline's {} sessions (p {:.3});",
-                glance.ratio, glance.sessions, glance.p
-            )
-        });
-        let pairs = judged.looks.iter().map(|look| {
-            format!(
-                " {} pairs: {:.3} times (p {:.4}, level {:.4});",
-                look.pairs,
-                look.estimate.exp(),
-                look.p,
-                look.level
-            )
-        });
-        let end = match judged.found {
-            Found::Above => " worse",
-            Found::NotAbove => " not worse",
-            Found::More(_) if judged.looks.is_empty() => "",
-            Found::More(_) => " open",
-        };
-        let text = format!("{}:{first}{}{end}", judged.metric, pairs.collect::<String>());
-        text.trim_end_matches([';', ':']).to_owned()
+pub fn metric(metric: &MetricAnswer) -> String {
+    let first = metric.first.map(|first| {
+        let sessions = show::several(u64::from(first.sessions), "session");
+        format!("{:.3} times the baseline's {sessions} (p {:.3})", first.ratio, first.p)
+    });
+    let looks = metric.looks.iter().map(look);
+    let end = match metric.finding {
+        MetricFinding::Worse => "worse",
+        MetricFinding::NotWorse => "not worse",
+        MetricFinding::Open => "open",
     };
-    all.iter().map(of).collect()
+    let parts: Vec<String> = first.into_iter().chain(looks).chain([end.to_owned()]).collect();
+    format!("{}: {}", metric.metric, parts.join("; "))
+}
+
+/// Every metric that the baseline has, of runs of another machine beside its sessions, in lines.
+#[must_use]
+pub fn beside(baseline: &Baseline, past: &[Session], fresh: &Session) -> Vec<String> {
+    let metrics: BTreeSet<&String> =
+        past.iter().flat_map(|session| &session.runs).flat_map(BTreeMap::keys).collect();
+    let of = |metric: &String| {
+        let medians: Vec<f64> = past.iter().filter_map(|session| session.median(metric)).collect();
+        let (least, most) = (
+            medians.iter().copied().reduce(f64::min)?.exp(),
+            medians.iter().copied().reduce(f64::max)?.exp(),
+        );
+        let (here, middle) = (fresh.median(metric)?, stats::median(&medians)?);
+        let write = chart::write_of(metric);
+        Some(format!(
+            "{metric}: {} here, {} to {} in the baseline: {:.2} times its median",
+            write(here.exp()),
+            write(least),
+            write(most),
+            (here - middle).exp()
+        ))
+    };
+    let head = format!(
+        "{} of this machine beside {} of baseline {}, without a verdict:",
+        show::several(num::count(fresh.runs.len()), "run"),
+        show::several(num::count(past.len()), "session"),
+        baseline.name
+    );
+    [head].into_iter().chain(metrics.into_iter().filter_map(of)).map(|line| show::plain(&line)).collect()
+}
+
+fn look(look: &PairsLook) -> String {
+    format!("{} pairs: {:.3} times (p {:.4}, level {:.4})", look.pairs, look.ratio, look.p, look.level)
+}
+
+/// Every file of a check's report except `check.json`; the same answer gives the same bytes.
+#[must_use]
+pub fn files(answer: &Answer) -> Vec<(String, Vec<u8>)> {
+    let of = |name: &str, text: String| (name.to_owned(), text.into_bytes());
+    vec![of("check.md", markdown(answer)), of("junit.xml", junit::xml(answer))]
 }
 
 /// The history: epochs, sessions, checks, and what the trends show.

@@ -6,7 +6,7 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-use tickgate::baseline::{Line, Stage, What};
+use tickgate::baseline::{Answer, Finding, Line, MetricFinding, Stage, What};
 
 use crate::support::program::{Done, Place};
 
@@ -36,6 +36,41 @@ fn append(place: &Place, bytes: &str) {
     file.write_all(bytes.as_bytes()).expect("writes");
 }
 
+fn file(place: &Place, name: &str) -> String {
+    std::fs::read_to_string(place.path().join(name)).expect("a file")
+}
+
+fn answer(place: &Place, folder: &str) -> Answer {
+    serde_json::from_str(&file(place, &format!("{folder}/check.json"))).expect("an answer")
+}
+
+/// The description says that the baseline was made on a machine with one core more.
+fn another_machine(place: &Place) {
+    let (name, before) = ("baselines/nightly/baseline.json", lines(place).len());
+    let here = file(place, name);
+    let mut there: serde_json::Value = serde_json::from_str(&here).expect("JSON");
+    there["fingerprint"]["fixed"]["usable_cores"] = "1024".into();
+    place.write(name, there.to_string());
+    let changed = "usable_cores was 1024, and is";
+    let again = ["--again", "to see what it says of the machine"];
+    baseline(place, &[&["check", "nightly"], &HERE, &again])
+        .fails(3, &["this is not the machine", changed, "no figure is compared"]);
+    let decided = lines(place).into_iter().filter(|line| matches!(line.what, What::Decided(_))).count();
+    let shown =
+        baseline(place, &[&["check", "nightly", "--other-machine"], &HERE, &["--run-dir", "described"]]);
+    shown.ends(3);
+    for part in ["without a verdict", "latency.p50: ", "times its median"] {
+        assert!(shown.err.contains(part), "{part}: {shown:#?}");
+    }
+    let told = answer(place, "described");
+    assert!(told.decision.finding == Finding::Unknown && told.made.is_none(), "{told:?}");
+    assert!(told.decision.why.contains(changed), "{told:?}");
+    let after = lines(place);
+    assert!(after.len() >= before && after.len() <= before + 1, "at most the begin of the refused check");
+    assert_eq!(after.iter().filter(|line| matches!(line.what, What::Decided(_))).count(), decided);
+    place.write(name, here);
+}
+
 /// Adds seven sessions from the first days of the month: three runs each of nearly the same figures, from a fifth to five times
 /// those of a saved run.
 fn sessions(place: &Place) {
@@ -58,7 +93,7 @@ fn sessions(place: &Place) {
 
 #[test]
 fn a_baseline_is_saved_checked_updated_and_shown() {
-    let place = Place::new();
+    let mut place = Place::new();
     let save: &[&str] = &["save", "nightly", "./gate.toml", "--runs", "2", "--decide", "latency.p50"];
     let done = baseline(&place, &[save, &SET, &HERE]);
     done.ends(0);
@@ -68,7 +103,7 @@ fn a_baseline_is_saved_checked_updated_and_shown() {
 
     sessions(&place);
     let check: &[&str] = &["check", "nightly"];
-    let done = baseline(&place, &[check, &HERE]);
+    let done = baseline(&place, &[check, &HERE, &["--run-dir", "checked"]]);
     if done.code == 3 && done.out.contains("runs count") {
         eprintln!("left out: the machine was disturbed: {}", done.out);
         return;
@@ -79,16 +114,40 @@ fn a_baseline_is_saved_checked_updated_and_shown() {
     let made = lines(&place);
     assert!(made.iter().filter(fresh).count() >= 3);
     assert!(matches!(made.last().map(|line| &line.what), Some(What::Decided(_))));
+    assert_eq!(done.out.matches("target: ").count() + done.err.matches("target: ").count(), 1, "{done:#?}");
+    let answer = answer(&place, "checked");
+    let metric = &answer.metrics[0];
+    let first = metric.first.expect("a first stage");
+    assert_eq!((answer.decision.finding, answer.sessions, answer.earlier), (Finding::NoSign, 8, false));
+    assert_eq!((metric.metric.as_str(), metric.finding), ("latency.p50", MetricFinding::NotWorse));
+    assert!(first.sessions == 8 && first.p > 0.2 && !first.suspicious, "{first:?}");
+    let of = answer.made.expect("runs");
+    assert_eq!((of.fresh, of.pairs), (of.design.fresh, 0));
+    for part in ["tests=\"2\" failures=\"0\" errors=\"0\"", "tickgate.baseline.nightly", "name=\"the check\""]
+    {
+        assert!(file(&place, "checked/junit.xml").contains(part), "{part}");
+    }
+    let text_of = file(&place, "checked/check.md");
+    assert!(text_of.starts_with("## ✅ PASS: baseline nightly: no sign of a change\n"), "{text_of}");
 
     // What was found to be worse is not measured again until the answer pleases.
     let passed = text(&place);
     std::fs::write(history(&place), passed.replace("\"finding\":\"no-sign\"", "\"finding\":\"worse\""))
         .expect("writes");
-    baseline(&place, &[check, &HERE]).fails(1, &["it stays so"]);
+    place.set("GITHUB_STEP_SUMMARY", place.path().join("summary.md").display().to_string());
+    baseline(&place, &[check, &HERE, &["--run-dir", "again"]]).fails(1, &["it stays so"]);
+    let summary = file(&place, "summary.md");
+    assert!(summary.starts_with("## ❌ WORSE: ") && summary.contains("decided earlier"), "{summary}");
+    let json = baseline(&place, &[check, &HERE, &["--format", "json"]]);
+    let json: Answer = serde_json::from_str(&json.out).expect("an answer alone on stdout");
+    assert!(json.earlier && json.decision.finding == Finding::Worse, "{json:?}");
     assert_eq!(lines(&place).len(), made.len());
     std::fs::write(history(&place), passed).expect("writes");
-    baseline(&place, &[check, &HERE, &["--set", "load.rate=2k/s"]])
+    baseline(&place, &[check, &HERE, &["--set", "load.rate=2k/s", "--run-dir", "refused"]])
         .fails(3, &["another workload", "load.rate was 1"]);
+    let refused = file(&place, "refused/junit.xml");
+    assert!(refused.contains("errors=\"1\"") && refused.contains("another workload"), "{refused}");
+    another_machine(&place);
 
     let done = baseline(&place, &[&["update", "nightly"]]);
     assert!(done.code == 0 && done.out.contains("1 session added"), "{done:#?}");

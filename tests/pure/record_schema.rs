@@ -68,6 +68,44 @@ fn the_published_schema_of_searches_is_the_account() {
     }
 }
 
+/// What a schema of docs/schema says; written first where that is asked for.
+fn published<T: schemars::JsonSchema>(name: &str, title: &str) -> serde_json::Value {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name);
+    let mut schema = schemars::schema_for!(T);
+    schema.insert("title".into(), title.into());
+    let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
+    if std::env::var_os("TICKGATE_WRITE_SCHEMA").is_some() {
+        std::fs::write(&path, &text).unwrap();
+    }
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == text,
+        "docs/schema/{name} is out of date: TICKGATE_WRITE_SCHEMA=1 cargo test --test pure record_schema"
+    );
+    serde_json::from_str(&published).unwrap()
+}
+
+#[test]
+fn the_published_schema_of_a_history_is_its_lines() {
+    let schema = published::<tickgate::baseline::Line>("history.json", tickgate::baseline::SCHEMA);
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let lines = include_str!("../../reports/example-baseline/history.jsonl");
+    for line in lines.lines() {
+        let errors: Vec<_> = validator
+            .iter_errors(&serde_json::from_str(line).unwrap())
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}: {line}");
+    }
+    assert!(!validator.is_valid(&serde_json::json!({ "schema": "tickgate.history/1", "kind": "joined" })));
+}
+
+#[test]
+fn the_published_schema_of_checks_is_the_answer() {
+    use tickgate::baseline::{ANSWER_FAMILY, ANSWER_VERSION, Answer};
+    published::<Answer>("baseline-check.json", &format!("{ANSWER_FAMILY}/{ANSWER_VERSION}"));
+}
+
 #[test]
 fn the_published_schema_of_lints_is_the_document() {
     const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/schema/lint.json");

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{About, Broker, Like, Short, metric, share};
+use super::{About, Broker, Format, Like, Short, metric, share};
 use crate::plan::Span;
 
 #[derive(Debug, clap::Args)]
@@ -111,9 +111,15 @@ pub(in crate::cli) struct CheckBaseline {
     /// Check a subject again that was decided, for this reason; both stay in the history
     #[arg(long, value_name = "REASON")]
     pub(in crate::cli) again: Option<String>,
+    /// On another machine: show the figures of fresh runs beside the baseline's, without a verdict (exit code 3); nothing is kept
+    #[arg(long, conflicts_with_all = ["paired", "again"])]
+    pub(in crate::cli) other_machine: bool,
     /// Seed of the order of the sides [default: random; recorded]
     #[arg(long)]
     pub(in crate::cli) seed: Option<u64>,
+    /// Output format
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    pub(in crate::cli) format: Format,
     #[command(flatten)]
     pub(in crate::cli) making: Making,
 }

@@ -3,14 +3,16 @@
 use std::hash::{BuildHasher, RandomState};
 
 use crate::baseline::{
-    Again, Baseline, Begun, Check, Checked, Decided, Decision, Design, Finding, History, Probes, Run, Side,
-    Stage, Step, Subject, What,
+    Again, Answer, Baseline, Begun, Check, Checked, Decided, Decision, Design, History, Making, MetricAnswer,
+    Probes, Run, Side, Stage, Step, Subject, What,
 };
 use crate::cli::args::CheckBaseline;
-use crate::cli::{Exit, Failure, check, github};
+use crate::cli::{Exit, Failure, check};
 use crate::report::{self, show};
 
+use super::answered;
 use super::make::{self, Ground, Maker};
+use super::other;
 use super::save;
 use super::settings;
 use super::store::Store;
@@ -40,57 +42,55 @@ pub(super) fn run(args: &CheckBaseline) -> Result<Exit, Failure> {
         return Err(Failure::usage(text));
     };
     let old = save::old(&make::asked_of(&baseline, &args.making), &baseline)?;
-    let new = new(args, &baseline)?;
+    let (new, other) = new(args, &baseline)?;
     let mut maker = Maker::new(&args.making, &args.which.name, &[&old.choice, &new.choice])?;
     for note in &store.notes {
         maker.progress.say(&format!("note: {note}"));
     }
-    let done = decide(args, &mut store, &mut maker, &baseline, (old, new));
-    maker.progress.end_line();
-    maker.discard();
-    let decision = done?;
-    println!("{}", report::baseline::decision(&baseline.name, &decision));
-    if let Some(line) = annotation(&baseline.name, &decision) {
-        paint!("{line}\n");
-    }
-    Ok(exit(decision.finding))
-}
-
-const fn exit(finding: Finding) -> Exit {
-    match finding {
-        Finding::NoSign | Finding::NotConfirmed => Exit::Pass,
-        Finding::Worse => Exit::Missed,
-        Finding::Unknown => Exit::Inconclusive,
-    }
-}
-
-fn annotation(name: &str, decision: &Decision) -> Option<String> {
-    let level = match exit(decision.finding) {
-        Exit::Missed => "error",
-        Exit::Inconclusive => "warning",
-        _ => return None,
+    let done = if other.is_empty() {
+        if args.other_machine {
+            other::described(&store, &mut maker, &baseline, &new)
+        } else {
+            decide(args, &mut store, &mut maker, &baseline, (old, new))
+        }
+    } else {
+        Err(other_workload(&other))
     };
-    github::Job::of_environment().annotation(level, &format!("baseline {name}"), &decision.why)
+    maker.progress.end_line();
+    let done = match done {
+        Ok(answer) => answered::finish(&answer, &maker.folder, args.format),
+        // Its reports say why; a job that collects them has them.
+        Err(failure) if failure.exit == Exit::Inconclusive => {
+            let decision = Decision::refused(failure.text.clone());
+            let sessions = store.history()?.past("~").len();
+            let answer = answered::answer(&baseline, sessions, maker.tags(), decision);
+            answered::finish(&answer, &maker.folder, args.format).and(Err(failure))
+        }
+        Err(failure) => Err(failure),
+    };
+    maker.discard();
+    done
 }
 
-/// The new side: the baseline's profile with other overrides, on the bus of the command line.
-fn new(args: &CheckBaseline, baseline: &Baseline) -> Result<Ground, Failure> {
+fn other_workload(other: &[String]) -> Failure {
+    let text = format!(
+        "this is another workload than the baseline's, and no figure is compared: {}; restore it, or save another baseline",
+        other.join("; ")
+    );
+    Failure { exit: Exit::Inconclusive, text: show::plain(&text) }
+}
+
+/// The new side: the baseline's profile with other overrides, on the bus of the command line; and what makes it another workload.
+fn new(args: &CheckBaseline, baseline: &Baseline) -> Result<(Ground, Vec<String>), Failure> {
     let own = args.making.short.with(&args.making.sets, &[])?;
     let sets: Vec<String> = baseline.sets.iter().cloned().chain(own).collect();
     let plan = check::plan(&baseline.profile, &sets)?;
     let other = baseline.other_workload(&plan);
-    if !other.is_empty() {
-        let text = format!(
-            "this is another workload than the baseline's, and no figure is compared: {}; restore it, or save another baseline",
-            other.join("; ")
-        );
-        return Err(Failure { exit: Exit::Inconclusive, text: show::plain(&text) });
-    }
     let asked = make::asked(&args.making, Some(baseline));
     let choice = make::resolved(&asked, &plan)?;
     let config = make::config(&plan, &choice, &settings::of(&asked)?);
     let subject = Subject { git: None, broker: String::new(), config };
-    Ok(Ground { plan, choice, subject })
+    Ok((Ground { plan, choice, subject }, other))
 }
 
 /// Makes the check, or tells what an earlier one decided.
@@ -100,7 +100,7 @@ fn decide(
     maker: &mut Maker,
     baseline: &Baseline,
     (mut old, mut new): (Ground, Ground),
-) -> Result<Decision, Failure> {
+) -> Result<Answer, Failure> {
     let probes = save::probes(store, maker)?;
     let facts = maker.rehearse(&new.plan, &new.choice)?;
     new.subject.broker = make::product(&facts);
@@ -120,7 +120,7 @@ fn decide(
                 "this was checked at {}: it stays so; --again REASON begins a new check, and the history shows both",
                 check.at
             ));
-            return Ok(decision.clone());
+            return Ok(earlier_answer(baseline, &history, maker, check, decision));
         }
         Again::Continue(check) => {
             maker.progress.say(&format!("goes on with the check of {}: {} runs", check.at, check.runs.len()));
@@ -138,7 +138,29 @@ fn decide(
     store.write_subject(&new.subject.config, &described(args, baseline, &new)?)?;
     let past = history.past(&at);
     let mut going = Going { store, maker, baseline, old, new, probes, id, design, past, runs };
-    going.go()
+    let decision = going.go()?;
+    let Going { old: _, new, id, design, past, runs, .. } = going;
+    let judged = Check { design: &design, past: &past, runs: &runs }.judged();
+    let began = store.history()?.checks.iter().find(|check| check.id == id).map(|check| check.at.clone());
+    let made = Making::of(&id, &began.unwrap_or_default(), &new.subject, &design, &runs);
+    let answer = answered::answer(baseline, past.len(), maker.tags(), decision);
+    Ok(answered::with(answer, made, &judged))
+}
+
+/// The answer of a check that was decided before.
+fn earlier_answer(
+    baseline: &Baseline,
+    history: &History,
+    maker: &Maker,
+    check: &Checked,
+    decision: &Decision,
+) -> Answer {
+    let past = history.past(&check.at);
+    let Begun { subject, design, .. } = &check.begun;
+    let judged = Check { design, past: &past, runs: &check.runs }.judged();
+    let made = Making::of(&check.id, &check.at, subject, design, &check.runs);
+    let answer = answered::answer(baseline, past.len(), maker.tags(), decision.clone());
+    Answer { earlier: true, ..answered::with(answer, made, &judged) }
 }
 
 /// The design of a new check; what is expected of it is told.
@@ -176,8 +198,9 @@ impl Going<'_> {
                 Step::Fresh => Stage::Fresh,
                 Step::Pair { number, side } => Stage::Pair { number, side },
                 Step::Done(decision) => {
-                    for line in report::baseline::judged(&check.judged()) {
-                        self.maker.progress.say(&line);
+                    for judged in check.judged() {
+                        let metric = MetricAnswer::of(&judged, decision.finding);
+                        self.maker.progress.say(&report::baseline::metric(&metric));
                     }
                     let decided = Decided { check: self.id.clone(), decision: decision.clone() };
                     self.store.append(None, What::Decided(decided))?;

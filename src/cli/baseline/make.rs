@@ -50,7 +50,8 @@ pub(super) struct Ground {
 
 /// Makes runs until it is interrupted.
 pub(super) struct Maker {
-    folder: RunFolder,
+    /// The folder of the runs.
+    pub(super) folder: RunFolder,
     interrupt: Interrupt,
     pub(super) progress: Progress,
     tags: BTreeMap<String, String>,
@@ -127,11 +128,13 @@ impl Maker {
         let tags = tags::tags(&making.about.tags, &environment)?;
         let interrupt = Interrupt::install().map_err(|error| Failure::environment(&error))?;
         let mut progress = Progress::brief(making.quiet);
-        for choice in grounds {
-            progress.say(&format!("target: {}", choice.target()));
+        let mut targets: Vec<String> = grounds.iter().map(|choice| choice.target().clone()).collect();
+        targets.dedup();
+        for target in &targets {
+            progress.say(&format!("target: {target}"));
         }
         if !making.yes && grounds.iter().any(|choice| choice.is_by_environment()) {
-            let lines = grounds.iter().map(|choice| format!("target: {}", choice.target()));
+            let lines = targets.iter().map(|target| format!("target: {target}"));
             let lines: Vec<String> = if making.quiet { lines.collect() } else { Vec::new() };
             pause::pause(&lines, &interrupt)?;
         }
@@ -141,6 +144,11 @@ impl Maker {
         let folder = run::folder(&making.about, &making.out, readers, clock, (&name, &identity.id))?;
         let Making { cool_down, ignore_speed, .. } = *making;
         Ok(Self { folder, interrupt, progress, tags, cool_down, ignore_speed, failure: None })
+    }
+
+    /// The tags of the runs.
+    pub(super) fn tags(&self) -> BTreeMap<String, String> {
+        self.tags.clone()
     }
 
     /// The commit, if a CI system or a tag says it.

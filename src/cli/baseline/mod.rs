@@ -1,7 +1,9 @@
 //! `tickgate baseline`: keeps sessions of runs, and checks a bus against them.
 
+mod answered;
 mod check;
 mod make;
+mod other;
 mod save;
 mod settings;
 mod shown;
