@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde::Deserialize;
+use tickgate::baseline::{Answer, Finding, Line, What};
 use tickgate::record::{Record, Verdict};
 
 use crate::support::jwt::OperatorMode;
@@ -60,9 +61,16 @@ for word in "$@"; do
     if [ "$before" = --creds ]; then stat -c %a "$word" >>creds-modes; fi
     before=$word
 done
-case $1 in
-run) exec {real} "$@" --set load.duration=3s --set load.warmup=1s ;;
-compare) exec {real} "$@" --pairs 1 --cool-down 0s ;;
+echo "$*" >>asked
+case "$1 ${{2-}}" in
+run\ *) exec {real} "$@" --set load.duration=3s --set load.warmup=1s ;;
+compare\ *)
+    # The first look is after eight pairs; one of them shows that both sides run.
+    [[ "$*" == *" --early --worse-only "* ]] || exit 9
+    exec {real} "${{@//--early/--yes}}" --pairs 1 --cool-down 0s ;;
+"baseline save") exec {real} "$@" --runs 2 --cool-down 0s --rate 1k/s --duration 1s --set load.warmup=200ms ;;
+"baseline check") exec {real} "$@" --cool-down 0s --ignore-speed ;;
+capacity\ *) exec {real} "$@" --dry-run ;;
 *) exec {real} "$@" ;;
 esac"#,
         real = env!("CARGO_BIN_EXE_tickgate")
@@ -125,13 +133,18 @@ impl Place {
 
     /// A job that installs tickgate.
     fn gate(kind: &str, file: &str, name: Option<&str>) -> Self {
+        Self::caching(kind, file, name, &[".gate"])
+    }
+
+    /// A job that installs tickgate, and caches these folders.
+    fn caching(kind: &str, file: &str, name: Option<&str>, cached: &[&str]) -> Self {
         let place = Self::new(kind, file, name);
         for name in ["TICKGATE_GIT", "TICKGATE_REV"] {
             assert!(place.job.variables.contains_key(name), "{:?}", place.job.variables);
         }
         assert_eq!(
             place.job.cached.iter().map(|path| path.trim_end_matches('/')).collect::<Vec<_>>(),
-            [".gate"]
+            cached
         );
         if !installs_for_real() {
             install_stand_in(&place.stand_ins());
@@ -141,7 +154,11 @@ impl Place {
 
     /// The same with the server that a cache has kept.
     fn with_a_server(kind: &str, file: &str, name: Option<&str>) -> Self {
-        let place = Self::gate(kind, file, name);
+        Self::gate(kind, file, name).served()
+    }
+
+    fn served(self) -> Self {
+        let place = self;
         let folder = place.path().join(".gate/nats-2.15.1/bin");
         std::fs::create_dir_all(&folder).unwrap();
         std::os::unix::fs::symlink(nats_server(), folder.join("nats-server")).unwrap();
@@ -499,6 +516,107 @@ fn the_comparisons_with_the_base_run() {
             let cases = place.job.files.iter().find(|pattern| pattern.ends_with("junit.xml")).unwrap();
             assert_eq!(place.files(cases).len(), 2, "{cases}");
         }
+    }
+}
+
+/// Six more sessions of the days before, with twice and half of the figures, so that a check is a first stage.
+fn grow(history: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(history).unwrap();
+    let lines = || text.lines().map(|line| serde_json::from_str::<Line>(line).unwrap());
+    let is_fit = |line: &Line| matches!(&line.what, What::Run(run) if run.figures.unusable.is_none());
+    let saved = lines().find(is_fit)?;
+    let mut grown = text.clone();
+    for (session, factor) in (1..).zip([0.25, 0.5, 1.0, 2.0, 4.0, 6.0]) {
+        for (run, wobble) in (0..).zip([1.0, 1.001]) {
+            let mut line = Line { id: format!("made{session}{run}"), ..saved.clone() };
+            line.at = format!("2026-11-0{session}T02:00:00Z");
+            let What::Run(made) = &mut line.what else { continue };
+            made.session = format!("made{session}");
+            made.figures.metrics.values_mut().for_each(|figure| *figure *= factor * wobble);
+            grown += &(serde_json::to_string(&line).unwrap() + "\n");
+        }
+    }
+    std::fs::write(history, &grown).unwrap();
+    Some(grown)
+}
+
+/// The last answer of a job, and the exit code of the check.
+fn answered(place: &Place) -> (Finding, i32) {
+    let text = std::fs::read_to_string(place.files("reports/*-*/check.json").last().unwrap()).unwrap();
+    let answer: Answer = serde_json::from_str(&text).unwrap();
+    let code = match answer.decision.finding {
+        Finding::NoSign | Finding::NotConfirmed => 0,
+        Finding::Worse => 1,
+        Finding::Unknown => 3,
+    };
+    (answer.decision.finding, code)
+}
+
+/// The first night saves a baseline, the next one checks it, and what is worse is red; a release makes pairs, and asks for capacity only if
+/// they pass.
+#[test]
+fn the_baselines_run_each_night_and_before_a_release() {
+    if !python() || installs_for_real() {
+        return;
+    }
+    for (kind, [night, release]) in [
+        (GITHUB, [("github-baseline.yml", None), ("github-before-release.yml", None)]),
+        (GITLAB, [("gitlab-ci.yml", Some("slo-baseline")), ("gitlab-ci.yml", Some("slo-release"))]),
+    ] {
+        let mut place = Place::caching(kind, night.0, night.1, &[".gate", "baselines"]).served();
+        place.set("SESSIONS", "1");
+        place.set("EVERY", "1s");
+        assert!(place.run().iter().all(|code| *code == 0), "the first night saves");
+        let history = place.path().join("baselines/nightly/history.jsonl");
+        let read = || std::fs::read_to_string(&history).unwrap();
+        let Some(grown) = grow(&history) else {
+            eprintln!("left out: no run of this machine counts at the moment");
+            return;
+        };
+
+        let codes = place.run();
+        let (finding, code) = answered(&place);
+        let undecided = kind == GITHUB && code == 3;
+        let reddest = codes.into_iter().max().unwrap();
+        assert_eq!(reddest, if undecided { 0 } else { code }, "as red as its answer: {finding:?}");
+        assert_eq!(
+            read().contains("\"kind\":\"joined\""),
+            code == 0,
+            "what passed is a part of the baseline"
+        );
+
+        // Found to be worse, whatever it was found to be: it stays so, and is red by night and before a release.
+        let Some(decided) =
+            read().lines().find(|line| line.contains("\"kind\":\"decided\"")).map(str::to_owned)
+        else {
+            panic!("a decision");
+        };
+        let mut line: Line = serde_json::from_str(&decided).unwrap();
+        let What::Decided(end) = &mut line.what else { panic!("a decision") };
+        (end.decision.finding, end.decision.repeatable) = (Finding::Worse, false);
+        let begun: Vec<String> =
+            read().lines().filter(|line| line.contains("\"kind\":\"check\"")).map(str::to_owned).collect();
+        let worse = format!("{grown}{}\n{}\n", begun.join("\n"), serde_json::to_string(&line).unwrap());
+        std::fs::write(&history, &worse).unwrap();
+        assert!(place.run().contains(&1), "worse is red");
+        place.job = Place::new(kind, release.0, release.1).job;
+        assert!(place.run().contains(&1), "worse is red");
+        assert!(read() == worse, "nothing is measured until it pleases, and nothing joins");
+        let asked = || std::fs::read_to_string(place.path().join("asked")).unwrap();
+        assert!(!asked().contains("capacity"), "{}", asked());
+
+        // Sixteen runs and more, on one of the systems.
+        if kind == GITHUB {
+            std::fs::write(&history, &grown).unwrap();
+            let codes = place.run();
+            let (finding, code) = answered(&place);
+            assert_eq!(codes.into_iter().max(), Some(code), "as red as its answer: {finding:?}");
+            assert!(finding != Finding::NoSign && read().contains("\"paired\":true"), "{finding:?}");
+            let wanted = "capacity ci-gate --target 10k/s --within 15m --out reports";
+            assert_eq!(asked().contains(wanted), code == 0, "{}", asked());
+        }
+        let shown = if kind == GITHUB { "summary.md" } else { "reports/*-*/check.md" };
+        assert!(!place.files(shown).is_empty() && !place.files("reports/*-*/junit.xml").is_empty());
     }
 }
 

@@ -43,7 +43,7 @@ if kind == "github-workflows":
     for step in kept:
         if "github-release" not in path.name and step.get("if") != "always()":
             sys.exit(f"{path}: a failed run leaves no report")
-    files = [step["with"]["path"] for step in kept]
+    files = [line for step in kept for line in step["with"]["path"].splitlines()]
     cached = {step["with"]["path"] for step in job["steps"] if "/cache/" in step.get("uses", "")}
 else:
     variables = job["variables"]
@@ -53,7 +53,9 @@ else:
     files = [*kept["paths"], *kept.get("reports", {}).values()]
     if "reports" in kept and kept.get("when") != "always":
         sys.exit(f"{path}: a failed run leaves no report")
-    cached = set(job.get("cache", {}).get("paths", []))
+    caches = job.get("cache", [])
+    caches = caches if isinstance(caches, list) else [caches]
+    cached = {path for cache in caches for path in cache["paths"]}
 for step in steps:
     for line in step["lines"].splitlines():
         if "pip install" in line and "--require-hashes" not in line:
