@@ -191,4 +191,34 @@ mod tests {
         let found = changes(&step, 0.001, 0.05);
         assert_eq!(found, [Change { at: 5, before: 1.0, after: 2.0, p: 0.0 }]);
     }
+
+    #[derive(serde::Deserialize)]
+    struct Golden {
+        values: Vec<f64>,
+        changes: Vec<Point>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Point {
+        at: usize,
+        ratio: f64,
+    }
+
+    /// `tests/python/otava_golden.py` makes the file. Otava takes the figures, and this the logarithms of them.
+    #[test]
+    fn change_points_are_those_of_apache_otava() {
+        let all: std::collections::BTreeMap<String, Golden> =
+            serde_json::from_str(include_str!("../../tests/data/otava.json")).unwrap();
+        assert!(all.len() >= 8);
+        for (name, golden) in all {
+            let logs: Vec<f64> = golden.values.iter().map(|value| value.ln()).collect();
+            let found = changes(&logs, 0.001, 0.05_f64.ln_1p());
+            let places: Vec<usize> = found.iter().map(|change| change.at).collect();
+            assert_eq!(places, golden.changes.iter().map(|point| point.at).collect::<Vec<_>>(), "{name}");
+            for (change, point) in found.iter().zip(&golden.changes) {
+                let ratio = (change.after - change.before).exp();
+                assert!((ratio / point.ratio - 1.0).abs() < 0.01, "{name}: {ratio} and {}", point.ratio);
+            }
+        }
+    }
 }
