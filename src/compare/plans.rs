@@ -38,8 +38,10 @@ pub fn durability_differences(a: &Plan, b: &Plan) -> Vec<Difference> {
     if a.bus.kind != b.bus.kind {
         return vec![];
     }
-    let decides =
-        |key: &str| ["bus.storage", "bus.sync", "bus.replicas"].contains(&key) || key.ends_with(".persist");
+    let decides = |key: &str| {
+        ["bus.storage", "bus.sync", "bus.replicas"].contains(&key)
+            || [".persist", ".discard"].iter().any(|end| key.ends_with(end))
+    };
     differences(a, b).into_iter().filter(|difference| decides(&difference.key)).collect()
 }
 

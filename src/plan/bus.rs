@@ -22,6 +22,9 @@ pub struct Nats {
     /// Whether an event is in the store's file before it is confirmed.
     #[serde(default, skip_serializing_if = "Persist::is_default")]
     pub persist: Persist,
+    /// What a full stream does.
+    #[serde(default, skip_serializing_if = "Discard::is_new")]
+    pub discard: Discard,
     /// Send the event id as `Nats-Msg-Id`, so that the broker drops repeated ids.
     pub msg_id: bool,
     /// A delivery that is not acknowledged for this long is delivered again.
@@ -69,6 +72,7 @@ impl Default for Nats {
         Self {
             compression: Compression::None,
             persist: Persist::Default,
+            discard: Discard::New,
             msg_id: false,
             ack_wait: Span::seconds(30),
             max_ack_pending: 50_000,
@@ -92,6 +96,25 @@ pub enum Compression {
     None,
     /// The S2 algorithm.
     S2,
+}
+
+/// What a full stream does with the next event.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Discard {
+    /// It refuses it.
+    #[default]
+    New,
+    /// It removes the oldest ones, confirmed or not.
+    Old,
+}
+
+impl Discard {
+    /// Returns whether what is confirmed stays.
+    #[must_use]
+    pub const fn is_new(&self) -> bool {
+        matches!(self, Self::New)
+    }
 }
 
 /// When the store writes events.

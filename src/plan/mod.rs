@@ -19,7 +19,7 @@ mod replay;
 mod units;
 mod words;
 
-pub use bus::{Acks, BatchCompression, Compression, Kafka, Nats, Persist, RetryOrder};
+pub use bus::{Acks, BatchCompression, Compression, Discard, Kafka, Nats, Persist, RetryOrder};
 pub use cluster::{Cluster, Linking, Proxied};
 pub use fault::{Action, Cut, Expect, Fault, Segment, Target, Way, When, segments};
 pub use keys::Keys;
@@ -384,6 +384,12 @@ impl Bus {
     #[must_use]
     pub fn counts_copies(&self) -> bool {
         self.retries() && !self.kind.product().batching
+    }
+
+    /// Returns whether a full store removes its oldest events, so that confirmed ones may be gone.
+    #[must_use]
+    pub fn discards_old(&self) -> bool {
+        self.kind == BusKind::Nats && !self.nats.discard.is_new()
     }
 
     /// Returns whether events are sent again.

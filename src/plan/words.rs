@@ -51,6 +51,7 @@ choices! {
     super::AckMode: Explicit, All, None;
     super::Compression: None, S2;
     super::Persist: Default, Async;
+    super::Discard: New, Old;
     super::Acks: All, Leader, None;
     super::BatchCompression: None, Gzip, Snappy, Lz4;
     super::Action: Kill, Stop, Restart, LameDuck, RollingRestart, RollingUpgrade, StepDown, Partition, Slow, WriteError, PowerLoss,

@@ -64,6 +64,7 @@ pub(super) const BUS: &[&str] = &[
 pub(super) const NATS: &[&str] = &[
     "compression",
     "persist",
+    "discard",
     "msg_id",
     "ack_wait",
     "max_ack_pending",

@@ -102,6 +102,7 @@ fn nats(bus: &mut Section<'_>, window: u32) -> Nats {
     Nats {
         compression: section.word("compression", defaults.compression),
         persist: section.word("persist", defaults.persist),
+        discard: section.word("discard", defaults.discard),
         msg_id: section.value("msg_id", defaults.msg_id),
         ack_wait: time(&mut section, "ack_wait", defaults.ack_wait, Span::seconds(3600)),
         max_ack_pending: number(&mut section, "max_ack_pending", defaults.max_ack_pending, 1, 1_000_000),

@@ -236,6 +236,9 @@ fn bus(out: &mut Out, bus: &Bus) {
     if nats.persist != Persist::Default {
         out.text("persist", &nats.persist);
     }
+    if !nats.discard.is_new() {
+        out.text("discard", &nats.discard);
+    }
     out.line("msg_id", &nats.msg_id);
     out.text("ack_wait", &nats.ack_wait);
     out.line("max_ack_pending", &nats.max_ack_pending);

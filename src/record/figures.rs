@@ -392,6 +392,9 @@ pub struct Audit {
     pub replayed: u64,
     /// Of the confirmed events, not stored.
     pub missing: u64,
+    /// Positions that the stream has discarded at its limit, from its first on: `bus.nats.discard = "old"`.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub discarded: u64,
     /// Stored more than once: extra copies.
     pub stored_twice: u64,
     /// Stored out of order.

@@ -322,7 +322,14 @@ fn stored(audit: &Audit) -> String {
     let (once, acked, twice) = (n(audit.stored_once), n(audit.acked), n(audit.stored_twice));
     let missing = n(audit.missing);
     if audit.settles_loss() {
-        format!("stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies")
+        let discarded = if audit.discarded == 0 {
+            String::new()
+        } else {
+            format!("; the stream has discarded its first {} at its limit", n(audit.discarded))
+        };
+        format!(
+            "stored {once} of {acked} acked exactly once, {missing} missing, {twice} extra copies{discarded}"
+        )
     } else if audit.complete {
         format!("stored {once} of {acked} acked exactly once, {missing} not in the copies that were read")
     } else {

@@ -30,14 +30,17 @@ pub(super) fn read_back<B: Bus>(
     let began = Instant::now();
     let topics = stored.topics();
     let decoded = |delivery: &Delivery<'_>| read_any(delivery, run, epoch_unix_ns, topics.as_deref());
-    match bus.copies(within)? {
-        Some(copies) => {
-            read_copies(bus, &copies, || within.saturating_sub(began.elapsed()), stored, &decoded)
-        }
-        None => {
-            bus.audit(within.saturating_sub(began.elapsed()), &mut |delivery| stored.take(decoded(delivery)))
-        }
+    let left = || within.saturating_sub(began.elapsed());
+    if let Some(copies) = bus.copies(within)? {
+        return read_copies(bus, &copies, left, stored, &decoded);
     }
+    let mut first = true;
+    bus.audit(left(), &mut |delivery| {
+        if std::mem::take(&mut first) {
+            stored.begins_at(delivery.position.offset);
+        }
+        stored.take(decoded(delivery));
+    })
 }
 
 /// A copy that is being read.
@@ -93,6 +96,7 @@ fn read_copies<B: Bus>(
     for (copy, _) in all.iter().enumerate().filter(|(_, progress)| !progress.open) {
         merged.unknown_behind(copy, 0);
     }
+    stored.begins_at(copies.first);
     let (mut to, mut failed) = (copies.first.saturating_sub(1), None);
     while all.iter().any(|progress| progress.open) {
         to = to.saturating_add(STRETCH);
@@ -188,7 +192,8 @@ mod tests {
             };
             let of = self.logs.iter().enumerate().map(copy).collect();
             let last = self.logs.iter().filter_map(|log| log.positions.last()).max();
-            Ok(Some(StoreCopies { of, first: 1, last: last.copied().unwrap_or(0) }))
+            let first = self.logs.iter().filter_map(|log| log.positions.first()).min();
+            Ok(Some(StoreCopies { of, first: first.copied().unwrap_or(1), last: last.copied().unwrap_or(0) }))
         }
 
         fn audit_copy(
@@ -236,6 +241,22 @@ mod tests {
         let identity = run_identity(&plan, 1, 0);
         let result = read_back(&mut bus, Duration::MAX, &mut stored, &identity, 0);
         (result, stored.figures)
+    }
+
+    #[test]
+    fn what_a_full_stream_has_discarded_is_said() {
+        let of = |sets: &[&str], positions| {
+            let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
+            let plan = profile::read(&Source::find("quick").unwrap(), &sets).unwrap();
+            let mut stored = Stored::new(&plan);
+            let mut bus = Store { logs: vec![log(positions), Log::default()], ..Store::default() };
+            let identity = run_identity(&plan, 1, 0);
+            read_back(&mut bus, Duration::MAX, &mut stored, &identity, 0).unwrap();
+            stored.figures.discarded
+        };
+        assert_eq!(of(&["bus.nats.discard=old"], 101..=300), 100);
+        assert_eq!(of(&["bus.nats.discard=old"], 1..=300), 0);
+        assert_eq!(of(&[], 101..=300), 0, "a stream of a user's may begin anywhere");
     }
 
     #[test]

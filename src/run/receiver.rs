@@ -375,6 +375,8 @@ pub(super) struct Stored {
     pub(super) figures: record::Audit,
     pub(super) dead_letters: DeadLetters,
     topics: Option<Arc<DeadLetterTopics>>,
+    /// The stream removes its oldest events when it is full.
+    discards: bool,
 }
 
 impl Stored {
@@ -385,6 +387,14 @@ impl Stored {
             figures: record::Audit::default(),
             dead_letters: DeadLetters::new(),
             topics: DeadLetterTopics::of_plan(plan),
+            discards: plan.bus.discards_old(),
+        }
+    }
+
+    /// Notes the first position that is left: the run's stream began at 1.
+    pub(super) fn begins_at(&mut self, position: u64) {
+        if self.discards {
+            self.figures.discarded = position.saturating_sub(1);
         }
     }
 

@@ -25,6 +25,12 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         Metric::Throughput(_) => {
             "see the ledger for what was unsent, refused or late, and lower the rate to what holds"
         }
+        Metric::Count(Outcome::NotStored)
+            if record.audit.as_ref().is_some_and(|audit| audit.discarded > 0) =>
+        {
+            "the stream has discarded its oldest events at its limit, confirmed or not: raise bus.max_bytes, or set \
+             bus.nats.discard = \"new\", which refuses the newest instead"
+        }
         Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => {
             "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
         }

@@ -69,6 +69,7 @@ fn the_published_schema_of_searches_is_the_account() {
 }
 
 /// What a schema of docs/schema says; written first where that is asked for.
+#[expect(clippy::unwrap_used, reason = "a test may fail")]
 fn published<T: schemars::JsonSchema>(name: &str, title: &str) -> serde_json::Value {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema").join(name);
     let mut schema = schemars::schema_for!(T);

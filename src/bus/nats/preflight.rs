@@ -240,7 +240,7 @@ pub(super) fn facts(
     if bus.nats.persist == Persist::Async {
         set("persist_mode", "async".to_owned());
     }
-    set("discard", "new".to_owned());
+    set("discard", if bus.nats.discard.is_new() { "new" } else { "old" }.to_owned());
     let publish = match bus.publish {
         Publish::Async => "async".to_owned(),
         Publish::Sync => "sync".to_owned(),

@@ -254,7 +254,7 @@ pub(super) fn stream_config(run: &str, plan: &Plan, layout: &Layout) -> Config {
             Compression::S2 => NatsCompression::S2,
         }),
         persist_mode: (bus.nats.persist == Persist::Async).then_some(PersistenceMode::Async),
-        discard: DiscardPolicy::New,
+        discard: if bus.nats.discard.is_new() { DiscardPolicy::New } else { DiscardPolicy::Old },
         max_bytes: if bus.max_bytes.bytes == 0 {
             -1
         } else {

@@ -262,6 +262,7 @@ fn every_legal_key_is_written() {
                 table,
                 "bus.nats.like=S",
                 "bus.nats.persist=async",
+                "bus.nats.discard=old",
                 "bus.nats.attach=S",
                 "bus.kafka.like=a.b",
                 "bus.kafka.attach=a.b",
