@@ -40,7 +40,7 @@ pub enum Side {
 const TIMINGS: [Timing; 4] = [Timing::Latency, Timing::Ack, Timing::Service, Timing::SendLag];
 
 /// Every metric that is not a statistic of a time.
-const FIGURES: [Metric; 38] = [
+const FIGURES: [Metric; 40] = [
     Metric::Throughput(Throughput::Offered),
     Metric::Throughput(Throughput::Sent),
     Metric::Throughput(Throughput::Acked),
@@ -66,6 +66,8 @@ const FIGURES: [Metric; 38] = [
     Metric::Count(Outcome::DeadLetterMissing),
     Metric::Count(Outcome::DeadLetterDuplicate),
     Metric::Count(Outcome::DeadLetterUnexpected),
+    Metric::Count(Outcome::RedeliveredMissing),
+    Metric::Count(Outcome::RedeliveredUnexpected),
     Metric::Count(Outcome::Backlog),
     Metric::Resource(Resource::BrokerMemory),
     Metric::Resource(Resource::BrokerCpu),
@@ -222,6 +224,7 @@ fn part(words: &str, metric: Metric) -> Result<(When, Option<usize>), GrammarErr
     };
     if !metric.of_a_part(&when) {
         let why = match metric {
+            metric if metric.of_takeovers() => "counts what came again after a fault, or after all of them",
             Metric::Count(_) => {
                 "counts events of the whole run, since an event of one part may arrive in another"
             }

@@ -152,6 +152,10 @@ pub enum Outcome {
     DeadLetterDuplicate,
     /// Dead letters of events that were not poison for the group.
     DeadLetterUnexpected,
+    /// Events that members left open when they crashed, and that did not come to their groups again.
+    RedeliveredMissing,
+    /// Events that came again after members crashed, and were not open.
+    RedeliveredUnexpected,
 }
 
 /// A figure of the machine.
@@ -326,6 +330,12 @@ impl Metric {
         )
     }
 
+    /// Does it count what came again after a member crashed?
+    #[must_use]
+    pub const fn of_takeovers(self) -> bool {
+        matches!(self, Self::Count(Outcome::RedeliveredMissing | Outcome::RedeliveredUnexpected))
+    }
+
     /// Can it be limited to one group?
     #[must_use]
     pub const fn of_a_group(self) -> bool {
@@ -343,23 +353,27 @@ impl Metric {
                     | Outcome::Replayed
                     | Outcome::StoredLate
                     | Outcome::Diverged
+                    | Outcome::RedeliveredMissing
+                    | Outcome::RedeliveredUnexpected
             ),
             Self::Unavailable(_) => true,
             Self::Resource(_) | Self::Recovery(_) | Self::Replay(_) => false,
         }
     }
 
-    /// Has it a figure within this part of the measure phase? Ledgers and resources are of the whole run, and a recovery is
-    /// that of a fault.
+    /// Has it a figure within this part of the measure phase? Ledgers and resources are of the whole run, and a recovery or
+    /// what came again after a crash is that of a fault.
     #[must_use]
     pub const fn of_a_part(self, when: &When) -> bool {
         match self {
+            Self::Recovery(_) | Self::Count(Outcome::RedeliveredMissing | Outcome::RedeliveredUnexpected) => {
+                matches!(when, When::Whole | When::Fault(_))
+            }
             // The offered rate is the schedule's, which no fault changes.
             Self::Throughput(Throughput::Offered) | Self::Count(_) | Self::Resource(_) | Self::Replay(_) => {
                 matches!(when, When::Whole)
             }
             Self::Time(..) | Self::Throughput(_) | Self::Unavailable(_) => true,
-            Self::Recovery(_) => matches!(when, When::Whole | When::Fault(_)),
         }
     }
 }
@@ -395,6 +409,8 @@ impl fmt::Display for Metric {
                 Outcome::DeadLetterMissing => "dead_letter.missing",
                 Outcome::DeadLetterDuplicate => "dead_letter.duplicate",
                 Outcome::DeadLetterUnexpected => "dead_letter.unexpected",
+                Outcome::RedeliveredMissing => "redelivered.missing",
+                Outcome::RedeliveredUnexpected => "redelivered.unexpected",
                 Outcome::Replayed => "replay.complete",
                 Outcome::Backlog => "backlog.max",
             }),

@@ -1,6 +1,7 @@
 //! The combinations that a plan for NATS must not have.
 
 mod dead_letters;
+mod takeovers;
 
 use super::section::Reader;
 use crate::plan::{AckMode, Compression, Delivery, Nats, Persist, Plan, Publish, Storage, Sync};
@@ -18,12 +19,13 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
 /// Settings that are allowed, but probably a mistake.
 pub(super) fn regret(plan: &Plan) -> Option<String> {
     let (drain, ack_wait) = (plan.load.drain, plan.bus.nats.ack_wait);
-    (plan.bus.ack != AckMode::None && drain <= ack_wait).then(|| {
+    let late = (plan.bus.ack != AckMode::None && drain <= ack_wait).then(|| {
         format!(
             "`load.drain` is {drain} and `bus.nats.ack_wait` {ack_wait}: what is delivered again after a broken connection comes \
              after the drain, and is reported as pending; give the drain more than `ack_wait`"
         )
-    })
+    });
+    late.or_else(|| takeovers::regret(plan))
 }
 
 /// Members that could not work as the delivery says.

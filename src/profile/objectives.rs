@@ -14,6 +14,8 @@ use crate::plan::{
 };
 use crate::verdict::compare;
 
+mod takeovers;
+
 const MAX_OBJECTIVES: usize = 200;
 
 /// The objectives, checked against the rest of the plan.
@@ -90,6 +92,7 @@ fn check(objective: &Objective, entry: &Entry, reader: &mut Reader, plan: &Plan)
     check_part(objective, entry, reader, plan);
     check_recovery(objective, entry, reader, plan);
     check_replay(objective, entry, reader, plan);
+    takeovers::check(objective, entry, reader, plan);
     if objective.metric.of_the_audit() && !plan.bus.audit && reader.sound(&["bus.audit"]) {
         reader.wrong(entry.key_at, || {
             format!(

@@ -56,6 +56,13 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
             "copies were refused, not answered within bus.retry_after, or lost with their connection: see the marks for when"
         }
         Metric::Count(outcome) if objective.metric.of_dead_letters() => of_dead_letters(outcome),
+        Metric::Count(Outcome::RedeliveredMissing) => {
+            "what the member had not acknowledged did not come to its group again: see the fault in record.json, and what the broker \
+             took as acknowledged or gave up"
+        }
+        Metric::Count(Outcome::RedeliveredUnexpected) => {
+            "events came again that the member had not left open: see acknowledgements that came too late, and the members' marks"
+        }
         Metric::Count(Outcome::Unconfirmed) => {
             "see the refusals in record.json, the marks and the broker's log"
         }

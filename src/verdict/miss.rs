@@ -126,6 +126,7 @@ pub(super) fn excuse(record: &Record, objective: &Objective, observed: &Observed
             | Outcome::NotDelivered
             | Outcome::NotStored
             | Outcome::Unconfirmed
+            | Outcome::RedeliveredMissing
             | Outcome::Replayed,
         ) => validity::dead_workers(record).into_iter().next(),
         Metric::Count(Outcome::Unsent) => unsent(record, objective),

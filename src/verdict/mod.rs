@@ -17,6 +17,7 @@ mod replays;
 mod scopes;
 pub mod so_far;
 mod steps;
+mod takeovers;
 mod validity;
 
 pub use confidence::samples_needed;
@@ -25,6 +26,7 @@ pub use explain::{Explanation, Place, Untimed, explanation};
 pub use quota::QUOTA;
 pub use replays::{REPLAY_INCOMPLETE, in_words as replay_in_words};
 pub use scopes::FAULT_LATE;
+pub use takeovers::TAKEOVER_UNKNOWN;
 pub use validity::{
     HICCUP_SHARE, SEND_LAG_SHARE, Unfit, is_throttled, lowest_limit_ns, others, others_are_material, reasons,
     tightest_limit_ns, usage,
@@ -128,6 +130,9 @@ enum Judgement {
 fn decide(record: &Record, objective: &Objective, observed: Option<&Observed>) -> Judgement {
     if let Some(unfit) = scopes::unjudged(record, objective).or_else(|| replays::unjudged(record, objective))
     {
+        return Judgement::Unknown(unfit);
+    }
+    if let Some(unfit) = takeovers::unjudged(record, objective) {
         return Judgement::Unknown(unfit);
     }
     if let Some(unfit) = power::unjudged(record, objective) {
@@ -236,7 +241,7 @@ fn open(record: &Record, objective: &Objective, observed: &Observed) -> bool {
     match objective.metric {
         _ if end == End::Completed => false,
         metric if store_was_full(record) && moved_by_a_full_store(metric) => true,
-        Metric::Count(Outcome::Lost | Outcome::NotDelivered)
+        Metric::Count(Outcome::Lost | Outcome::NotDelivered | Outcome::RedeliveredMissing)
         | Metric::Throughput(Throughput::Offered)
         | Metric::Replay(_) => true,
         Metric::Count(Outcome::Unconfirmed)

@@ -8,7 +8,7 @@ use crate::plan::{
 };
 use crate::record::{Audit, DeadLetters, Group, Latency, PhaseName, Record, Window};
 
-use super::{compare, drift, number, replays, scopes};
+use super::{compare, drift, number, replays, scopes, takeovers};
 
 /// The observation for an objective.
 pub(super) struct Observed {
@@ -379,6 +379,8 @@ fn counted(record: &Record, objective: &Objective, outcome: Outcome) -> Option<(
         Outcome::DeadLetterMissing => dead_letters(record, objective, |of| [of.missing, of.poison]),
         Outcome::DeadLetterDuplicate => dead_letters(record, objective, |of| [of.duplicate, of.stored]),
         Outcome::DeadLetterUnexpected => dead_letters(record, objective, |of| [of.unexpected, of.stored]),
+        Outcome::RedeliveredMissing => takeovers::missing(record, objective),
+        Outcome::RedeliveredUnexpected => takeovers::unexpected(record, objective),
         Outcome::Backlog => highest(|g| g.backlog_max),
         Outcome::Extent => highest(|g| g.extents.max),
         // A share, observed by the caller.

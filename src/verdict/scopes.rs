@@ -32,9 +32,10 @@ pub(super) fn view<'a>(record: &'a Record, objective: &Objective) -> Cow<'a, Rec
     Cow::Owned(view)
 }
 
-/// Is it about figures of a part of the phase? A recovery is one of the faults.
+/// Is it about figures of a part of the phase? A recovery, and what came again after a crash, are figures of the faults.
 fn is_of_figures(objective: &Objective) -> bool {
-    objective.scope.when != When::Whole && !matches!(objective.metric, Metric::Recovery(_))
+    let of_faults = matches!(objective.metric, Metric::Recovery(_)) || objective.metric.of_takeovers();
+    objective.scope.when != When::Whole && !of_faults
 }
 
 /// The names of the faults that an objective is timed relative to.
@@ -49,7 +50,7 @@ fn concerned<'a>(record: &'a Record, objective: &'a Objective) -> impl Iterator<
     })
 }
 
-fn injected<'a>(record: &'a Record, name: &str) -> Option<&'a Fault> {
+pub(super) fn injected<'a>(record: &'a Record, name: &str) -> Option<&'a Fault> {
     record.faults.injected.iter().find(|fault| fault.name == name)
 }
 
@@ -57,7 +58,7 @@ fn injected<'a>(record: &'a Record, name: &str) -> Option<&'a Fault> {
 pub(super) fn unjudged(record: &Record, objective: &Objective) -> Option<Unfit> {
     let when = &objective.scope.when;
     let of_recovery = matches!(objective.metric, Metric::Recovery(_));
-    if *when == When::Whole && !of_recovery {
+    if (*when == When::Whole && !of_recovery) || objective.metric.of_takeovers() {
         return None;
     }
     if record.run.end == End::Recovered {
@@ -75,7 +76,7 @@ pub(super) fn unjudged(record: &Record, objective: &Objective) -> Option<Unfit> 
 }
 
 /// Why a fault did not happen as planned.
-fn off_plan(record: &Record, name: &str) -> Option<Unfit> {
+pub(super) fn off_plan(record: &Record, name: &str) -> Option<Unfit> {
     let fault = injected(record, name);
     let (rule, what) = match fault.map_or(Injection::Dropped, |fault| fault.outcome) {
         Injection::Done => return None,

@@ -164,6 +164,8 @@ impl SoFar {
             | Outcome::DeadLetterMissing
             | Outcome::DeadLetterDuplicate
             | Outcome::DeadLetterUnexpected
+            | Outcome::RedeliveredMissing
+            | Outcome::RedeliveredUnexpected
             | Outcome::Extent => None,
         }
     }

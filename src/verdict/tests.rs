@@ -11,6 +11,7 @@ mod faults;
 mod figures;
 mod fitness;
 mod replays;
+mod takeovers;
 mod throughput;
 
 const MS: i64 = 1_000_000;

@@ -188,7 +188,7 @@ fn errors_name_what_was_expected_and_the_nearest_word() {
         ]
         .join("\n"),
         @r#"
-    `latncy.p99` is not a metric; expected [part.][group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `diverged`, `dead_letter`, `backlog`, `broker`, `harness`, `drift`, `unavailable` or `recovery`; did you mean `latency.p99`?
+    `latncy.p99` is not a metric; expected [part.][group.][windows.]metric, the metric beginning with `latency`, `ack`, `service`, `send_lag`, `throughput`, `delivery`, `publish`, `ordering`, `replay`, `diverged`, `dead_letter`, `redelivered`, `backlog`, `broker`, `harness`, `drift`, `unavailable` or `recovery`; did you mean `latency.p99`?
     `p9999` is not a statistic; expected `min`, `mean`, `max` or a percentile such as `p50`, `p99`, `p99.9`; did you mean `p99.9`?
     `losst` is not a figure of `delivery`; expected `lost`, `not_stored`, `not_delivered`, `recovered`, `redelivered`, `duplicate`, `corrupt` or `foreign`; did you mean `lost`?
     `publish.unsent` is not a figure of a group; expected `publish.unsent` alone, or one of `latency.…`, `throughput.delivered`, `delivery.lost`, `delivery.not_delivered`, `delivery.recovered`, `delivery.redelivered`, `delivery.duplicate`, `delivery.corrupt`, `delivery.foreign`, `ordering.reordered`, `ordering.extent`, `dead_letter.missing`, `dead_letter.duplicate`, `dead_letter.unexpected`, `backlog.max`, `unavailable.time`, `unavailable.longest`

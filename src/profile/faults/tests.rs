@@ -507,3 +507,31 @@ fn objectives_are_of_the_parts_that_the_faults_make() {
     let named = try_plan(&format!("{BASE}[groups.recovery]\nsubscribe = [\">\"]\n"), &[]).unwrap_err();
     assert!(named.contains("`recovery` cannot be the name of a group"), "{named}");
 }
+
+#[test]
+fn an_objective_on_what_comes_again_needs_a_crash_and_the_time_for_it() {
+    const CRASH: &str =
+        "name=\"c\"\nat=\"5s\"\ndo=\"crash-member\"\ntarget=\"trading-engine/2\"\nfor=\"3s\"\n";
+    let judged = |fault: &str, objective: &str, sets: &[&str]| {
+        with(&format!("{fault}[objectives]\n\"{objective}\" = \"== 0\""), sets)
+    };
+    for objective in ["redelivered.missing", "redelivered.unexpected", "fault.c.redelivered.missing"] {
+        let plan = judged(CRASH, objective, &[]).unwrap();
+        assert_eq!(warnings(&plan), Vec::<String>::new(), "{objective}");
+    }
+    let late = warnings(
+        &judged(CRASH, "redelivered.missing", &["bus.nats.ack_wait=55s", "load.drain=60s"]).unwrap(),
+    );
+    assert!(late.len() == 1 && late[0].contains("comes again at 1m, and the load ends at 1m"), "{late:?}");
+    let kill = KILL.trim_start_matches("[[faults]]\n");
+    for (fault, objective, said) in [
+        (kill, "redelivered.missing", "after a `crash-member`, and the profile has none"),
+        (kill, "fault.kill-stream-leader.redelivered.missing", "the fault `kill-stream-leader` is another"),
+        (CRASH, "fault.d.redelivered.missing", "no fault `d`"),
+        (CRASH, "after.redelivered.missing", "counts what came again after a fault, or after all of them"),
+        (CRASH, "trading-engine.redelivered.missing", "is not a figure of a group"),
+    ] {
+        let errors = judged(fault, objective, &[]).unwrap_err();
+        assert!(errors.contains(said) && errors.lines().count() == 1, "{objective}: {errors}");
+    }
+}

@@ -176,7 +176,8 @@ fn plans() -> impl Strategy<Value = Plan> {
                 let judged = !plan.load.is_closed() || objective.of_closed_load();
                 let of_copies = matches!(objective.metric, Metric::Count(Outcome::GaveUp | Outcome::Resent));
                 let counted = (!of_copies || plan.bus.counts_copies())
-                    && (!objective.metric.of_dead_letters() || plan.dead_letters());
+                    && (!objective.metric.of_dead_letters() || plan.dead_letters())
+                    && !objective.metric.of_takeovers();
                 let undone = plan.faults.first().is_some_and(|fault| !fault.length.is_zero());
                 let healed = undone || !matches!(objective.metric, Metric::Recovery(_));
                 if !known && judged && counted && healed && !matches!(objective.metric, Metric::Throughput(_))

@@ -514,7 +514,11 @@ fn counted(record: &Record, figures: &Figures, outcome: Outcome, groups: &[&Grou
             let diverged = figures.audit.diverged.filter(|&seen| seen > 0 || all_read);
             record.audit.as_ref().and(diverged).map(num::f64_of)
         }
-        Outcome::DeadLetterMissing | Outcome::DeadLetterDuplicate | Outcome::DeadLetterUnexpected => None,
+        Outcome::DeadLetterMissing
+        | Outcome::DeadLetterDuplicate
+        | Outcome::DeadLetterUnexpected
+        | Outcome::RedeliveredMissing
+        | Outcome::RedeliveredUnexpected => None,
         Outcome::Recovered => sum(|own| own.recovered, |own| own.delivered),
         Outcome::Redelivered => sum(|own| own.redelivered, |own| own.delivered),
         Outcome::Duplicate => sum(|own| own.duplicate, |own| own.delivered),

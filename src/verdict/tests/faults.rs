@@ -7,7 +7,7 @@ use crate::record::{Availability, Effect, Fault, Injection, Outage, Recovered, S
 const SECOND: u64 = 1_000_000_000;
 
 /// A fault of the plan at 2 s for 2 s, to be settled 3 s later.
-fn planned(name: &str) -> plan::Fault {
+pub(super) fn planned(name: &str) -> plan::Fault {
     plan::Fault {
         name: name.into(),
         at: Span::seconds(2),
