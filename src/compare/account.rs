@@ -10,6 +10,7 @@ use super::cost::Cost;
 use super::faults::Struck;
 use super::groups::GroupResult;
 use super::load::Load;
+use super::looks::MetricLooks;
 use super::metrics::{Family, Unit};
 use super::plans::Difference;
 use crate::plan::Span;
@@ -477,6 +478,9 @@ pub struct MetricResult {
     /// Student's paired t, for reference.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub p_student: Option<f64>,
+    /// The looks before the last pair; absent without `--early`, and in results of versions that did not store them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub looks: Option<MetricLooks>,
     /// The finding.
     pub finding: Finding,
     /// The reason for the finding.

@@ -2,7 +2,10 @@
 //! only ask whether a side is worse.
 
 use super::metrics::{METRICS, Metric};
-use super::{Contrast, Design, Family, Finding, MetricResult, Pair, Round, Setups, judge, trial, words};
+use super::{
+    Contrast, Design, Family, Finding, LookTaken, MetricLooks, MetricResult, Pair, Round, Setups, judge,
+    trial, words,
+};
 use crate::num::{self, show};
 use crate::stats::{self, Found, Looks};
 
@@ -26,6 +29,37 @@ fn tests(design: &Design, contrasts: usize, metric: &MetricResult) -> u32 {
     }
 }
 
+/// The looks at a metric in one direction, and what they say.
+type Seen = (Vec<stats::Look>, Found);
+
+/// The looks at these ratios for "higher" and, if it is asked for, for "lower".
+fn see(design: &Design, looks: &Looks, ratios: &[(u32, f64)]) -> (Seen, Option<Seen>) {
+    let logs: Vec<f64> = ratios.iter().map(|(_, ratio)| ratio.ln()).collect();
+    let least = design.min_effect.ln_1p();
+    let lower = (!design.worse_only).then(|| {
+        let mirrored: Vec<f64> = logs.iter().map(|log| -log).collect();
+        looks.see(&mirrored, least)
+    });
+    (looks.see(&logs, least), lower)
+}
+
+/// The looks at a metric, for the account; `None` without looks.
+pub(super) fn taken(design: &Design, contrasts: usize, metric: &MetricResult) -> Option<MetricLooks> {
+    let looks = looks(design, tests(design, contrasts, metric)).filter(|_| design.early)?;
+    let ((higher, above), lower) = see(design, &looks, &metric.ratios);
+    let last = |seen: &[stats::Look]| seen.last().map(|look| look.pairs);
+    let stopped = match (above, &lower) {
+        (Found::Above, _) => last(&higher),
+        (_, Some((seen, Found::Above))) => last(seen),
+        (Found::NotAbove, _) => last(&higher),
+        (Found::More(_), _) => None,
+    };
+    let stored = |look: &stats::Look| LookTaken::from(look);
+    let mirrored = |look: &stats::Look| LookTaken::from(&stats::Look { estimate: -look.estimate, ..*look });
+    let lower = lower.map_or_else(Vec::new, |(seen, _)| seen.iter().map(mirrored).collect());
+    Some(MetricLooks { higher: higher.iter().map(stored).collect(), lower, stopped })
+}
+
 /// The finding on a metric with looks: the first look that says something, whatever comes after it. `None` if they say that there
 /// is no difference to be found: then the intervals speak.
 pub(super) fn judge(design: &Design, contrasts: usize, metric: &MetricResult) -> Option<(Finding, String)> {
@@ -33,9 +67,7 @@ pub(super) fn judge(design: &Design, contrasts: usize, metric: &MetricResult) ->
     let Some(looks) = looks(design, tests) else {
         return Some((Finding::Inconclusive, format!("no levels are known for α = {}", design.alpha)));
     };
-    let logs: Vec<f64> = metric.ratios.iter().map(|(_, ratio)| ratio.ln()).collect();
-    let least = design.min_effect.ln_1p();
-    let (seen, found) = looks.see(&logs, least);
+    let ((seen, found), lower) = see(design, &looks, &metric.ratios);
     let said = |seen: &[stats::Look]| {
         let Some(look) = seen.last() else { return String::new() };
         format!(
@@ -49,15 +81,13 @@ pub(super) fn judge(design: &Design, contrasts: usize, metric: &MetricResult) ->
     if found == Found::Above {
         return Some((Finding::Worse, said(&seen)));
     }
-    if !design.worse_only {
-        let mirrored: Vec<f64> = logs.iter().map(|log| -log).collect();
-        let (seen, found) = looks.see(&mirrored, least);
-        if found == Found::Above {
-            return Some((Finding::Better, said(&seen)));
-        }
+    if let Some((seen, Found::Above)) = lower {
+        return Some((Finding::Better, said(&seen)));
     }
     match found {
-        Found::More(next) => Some((Finding::Inconclusive, format!("{} of {next} pairs", logs.len()))),
+        Found::More(next) => {
+            Some((Finding::Inconclusive, format!("{} of {next} pairs", metric.ratios.len())))
+        }
         Found::Above | Found::NotAbove => None,
     }
 }
@@ -87,10 +117,8 @@ fn settled_on(design: &Design, looks: &Looks, contrast: Contrast, rounds: &[Roun
 
 /// What the pairs say of "higher" and of "lower".
 fn both(design: &Design, looks: &Looks, metric: &Metric, pairs: &[Pair]) -> [Found; 2] {
-    let logs: Vec<f64> = judge::ratios(metric, pairs).iter().map(|(_, ratio)| ratio.ln()).collect();
-    let mirrored: Vec<f64> = logs.iter().map(|log| -log).collect();
-    let see = |logs: &[f64]| looks.see(logs, design.min_effect.ln_1p()).1;
-    [see(&logs), if design.worse_only { Found::NotAbove } else { see(&mirrored) }]
+    let ((_, above), below) = see(design, looks, &judge::ratios(metric, pairs));
+    [above, below.map_or(Found::NotAbove, |(_, below)| below)]
 }
 
 /// The probability of a false alarm of the deciding metrics, simulated for the looks of this design with independent metrics; `None`

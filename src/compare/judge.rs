@@ -39,6 +39,7 @@ pub(super) fn metrics(design: &Design, contrasts: &[Evidence<'_>]) -> Vec<Vec<Me
     }
     for (metrics, evidence) in all.iter_mut().zip(contrasts) {
         for metric in metrics {
+            metric.looks = early::taken(design, contrasts.len(), metric);
             (metric.finding, metric.why) = judge(design, contrasts.len(), metric);
             if let Some(why) = withheld(metric, evidence) {
                 metric.finding = Finding::Inconclusive;
@@ -123,6 +124,7 @@ fn measured(metric: &Metric, design: &Design, evidence: &Evidence<'_>) -> Metric
         p_adjusted: None,
         p_student: stats::paired_t(&logs).map(|t| t.p).filter(|p| p.is_finite()),
         ratios,
+        looks: None,
         finding: Finding::Inconclusive,
         why: missing(metric, evidence),
     }

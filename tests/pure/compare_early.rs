@@ -106,7 +106,37 @@ fn a_stored_comparison_with_looks_follows_from_its_pairs() {
     let mut changed = stored;
     changed.verdict.finding = Finding::NoDifferenceShown;
     assert!(contradiction(&changed).is_some());
+    let deciding = |c: &Comparison| c.metrics.iter().find(|m| m.name == "latency.p99").unwrap().looks.clone();
+    let looks = deciding(&run(early(true), around(2.0, 12))).unwrap();
+    assert_eq!(looks.higher.iter().map(|look| look.pairs).collect::<Vec<_>>(), [8, 12]);
+    assert_eq!((looks.stopped, looks.lower.is_empty()), (Some(12), true));
+    assert!(looks.higher[1].p <= looks.higher[1].level && looks.higher[0].p > looks.higher[0].level);
+    let both = deciding(&run(early(false), around(0.5, 12))).unwrap();
+    assert_eq!((both.stopped, both.lower.len()), (Some(12), 2));
+    assert!(both.lower[1].ratio < 0.6, "{both:?}");
+    assert_eq!(deciding(&run(early(true), around(2.0, 11))).unwrap().stopped, None);
+    // The reports tell them, and when the figures could end it; a stored result without them reads.
+    let shown = run(early(true), around(2.0, 12));
+    let page = &tickgate::report::compare::files(&shown)[0].1;
+    for text in [String::from_utf8(page.clone()).unwrap(), tickgate::report::compare::markdown(&shown)] {
+        assert!(text.contains("Looks before the last pair") && text.contains("12 pairs"), "{text}");
+        assert!(
+            text.contains("after 8, 12 and 16 pairs") && !text.contains("could stop the comparison early"),
+            "{text}"
+        );
+    }
+    let mut old = serde_json::to_value(&shown).unwrap();
+    for metric in old["metrics"].as_array_mut().unwrap() {
+        metric.as_object_mut().unwrap().remove("looks");
+    }
+    let old: Comparison = serde_json::from_value(old).unwrap();
+    assert_eq!(contradiction(&old), None);
+    assert!(!tickgate::report::compare::markdown(&old).contains("Looks before"));
     let fixed = run(Design::default(), around(2.0, 8));
+    assert!(deciding(&fixed).is_none());
+    assert!(
+        tickgate::report::compare::markdown(&fixed).contains("No figure could stop the comparison early")
+    );
     assert_eq!((fixed.rules, contradiction(&fixed)), (1, None));
     let json = serde_json::to_string(&fixed.design).unwrap();
     assert!(!json.contains("early") && !json.contains("worse_only"), "{json}");

@@ -4,6 +4,7 @@ use askama::Template;
 
 use super::faults::faults;
 use super::first::{Answer, First, first, tag};
+use super::looks::looks;
 use super::{figure, interval, ratio, sections};
 use crate::compare::{Comparison, Finding, MetricResult, Reason};
 use crate::report::chart::{self, Chart};
@@ -52,6 +53,7 @@ struct Part<'a> {
     all_settings: Table,
     reasons: Vec<Reason>,
     metrics: Vec<Metric>,
+    looks: Table,
     groups: Table,
     faults: Table,
     charts: &'a [Chart],
@@ -133,6 +135,7 @@ fn part<'a>(c: &Comparison, several: bool, charts: &'a [Chart]) -> Part<'a> {
             .map(|r| Reason { what: show::plain(&r.what), next: show::plain(&r.next) })
             .collect(),
         metrics: c.metrics.iter().map(metric).collect(),
+        looks: looks(c),
         groups: sections::groups(c),
         faults: faults(c),
         charts,

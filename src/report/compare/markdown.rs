@@ -2,6 +2,7 @@
 
 use super::faults::faults;
 use super::first::{first, tag};
+use super::looks::looks;
 use super::sections;
 use crate::compare::{Comparison, Finding};
 use crate::report::markdown::{escaped, table};
@@ -61,6 +62,11 @@ fn details(c: &Comparison) -> String {
         say("</details>\n");
     }
     say(&table(&sections::metrics(c)));
+    let taken = looks(c);
+    if !taken.rows.is_empty() {
+        say("Looks before the last pair:\n");
+        say(&table(&taken));
+    }
     if !c.groups.is_empty() {
         say("<details><summary>By group; these figures do not affect the verdict</summary>\n");
         say(&table(&sections::groups(c)));

@@ -3,6 +3,7 @@
 mod faults;
 mod first;
 mod html;
+mod looks;
 mod markdown;
 mod sections;
 mod terminal;

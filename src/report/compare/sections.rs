@@ -399,14 +399,16 @@ pub(super) fn design(c: &Comparison) -> String {
         )
     };
     format!(
-        "{} {what} were requested, in an order seeded by {} ({turns}), {} between runs. The probability of a false alarm is at most {} for the deciding metrics ({}){all}, and for each other family of metrics, by Holm's correction. Differences count from {} on; equivalent means significantly within {}. No figure could stop the comparison early.",
+        "{} {what} were requested, in an order seeded by {} ({turns}), {} between runs. The probability of a false alarm is at most {} for the deciding metrics ({}){all}, and for each other family of metrics{}. Differences count from {} on; equivalent means significantly within {}. {}",
         d.pairs,
         d.seed,
         d.cool_down,
-        show::percent(d.alpha),
+        show::percent(if d.early && d.worse_only { d.alpha / 2.0 } else { d.alpha }),
         d.decide.join(", "),
+        if d.early { "" } else { ", by Holm's correction" },
         show::percent(d.min_effect),
-        show::percent(d.equivalent)
+        show::percent(d.equivalent),
+        super::looks::ending(c)
     )
 }
 
