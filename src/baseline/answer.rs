@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::check::{Decision, Design, Finding, Judged, Run, Side, Stage};
 use super::history::Subject;
+use crate::compare::LookTaken;
 use crate::num;
 use crate::stats::Found;
 
@@ -107,7 +108,7 @@ pub struct MetricAnswer {
     pub first: Option<FirstStage>,
     /// The looks at the pairs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub looks: Vec<PairsLook>,
+    pub looks: Vec<LookTaken>,
 }
 
 /// The first stage of a metric.
@@ -123,19 +124,6 @@ pub struct FirstStage {
     pub p: f64,
     /// Did it call for pairs?
     pub suspicious: bool,
-}
-
-/// A look at the pairs of a metric.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct PairsLook {
-    /// Pairs that it saw.
-    pub pairs: u32,
-    /// The new side over the old one: the Hodges–Lehmann estimate.
-    pub ratio: f64,
-    /// One-sided p of the exact signed-rank test of "the new side is worse".
-    pub p: f64,
-    /// The p that would have been an alarm.
-    pub level: f64,
 }
 
 impl MetricAnswer {
@@ -154,13 +142,12 @@ impl MetricAnswer {
             p: glance.p,
             suspicious: glance.is_suspicious(),
         });
-        let look = |look: &crate::stats::Look| PairsLook {
-            pairs: look.pairs,
-            ratio: look.estimate.exp(),
-            p: look.p,
-            level: look.level,
-        };
-        Self { metric: judged.metric.clone(), finding, first, looks: judged.looks.iter().map(look).collect() }
+        Self {
+            metric: judged.metric.clone(),
+            finding,
+            first,
+            looks: judged.looks.iter().map(LookTaken::from).collect(),
+        }
     }
 }
 

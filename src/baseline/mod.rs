@@ -15,9 +15,7 @@ mod session;
 mod stage;
 mod trend;
 
-pub use answer::{
-    ANSWER_FAMILY, ANSWER_VERSION, Answer, FirstStage, Making, MetricAnswer, MetricFinding, PairsLook,
-};
+pub use answer::{ANSWER_FAMILY, ANSWER_VERSION, Answer, FirstStage, Making, MetricAnswer, MetricFinding};
 pub use check::{Check, Decision, Design, Figures, Finding, Judged, PAIRS, Run, Side, Stage, Step};
 pub use described::{BASELINE_FAMILY, BASELINE_VERSION, Baseline, Seen, SettingsFile, Worth};
 pub use fingerprint::{Fingerprint, Mismatch, Probes};

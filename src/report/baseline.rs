@@ -10,9 +10,10 @@ pub use page::page;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::baseline::{
-    Answer, Baseline, Checked, Decision, Finding, History, MetricAnswer, MetricFinding, NIGHTS, PairsLook,
-    Session, Sitting, Trend, Worth, trends,
+    Answer, Baseline, Checked, Decision, Finding, History, MetricAnswer, MetricFinding, NIGHTS, Session,
+    Sitting, Trend, Worth, trends,
 };
+use crate::compare::LookTaken;
 use crate::num;
 use crate::report::{chart, show};
 use crate::stats;
@@ -141,7 +142,7 @@ pub fn beside(baseline: &Baseline, past: &[Session], fresh: &Session) -> Vec<Str
     [head].into_iter().chain(metrics.into_iter().filter_map(of)).map(|line| show::plain(&line)).collect()
 }
 
-fn look(look: &PairsLook) -> String {
+fn look(look: &LookTaken) -> String {
     format!("{} pairs: {:.3} times (p {:.4}, level {:.4})", look.pairs, look.ratio, look.p, look.level)
 }
 
