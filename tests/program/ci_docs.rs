@@ -552,6 +552,22 @@ fn answered(place: &Place) -> (Finding, i32) {
     (answer.decision.finding, code)
 }
 
+/// A check that cannot be made is a warning, and red in the third night in a row; then the baseline is as before.
+fn undecided_nights(place: &Place, kind: &str) {
+    let described = place.path().join("baselines/nightly/baseline.json");
+    let saved = std::fs::read_to_string(&described).unwrap();
+    let other = saved.replace("load.rate=1k/s", "load.rate=2k/s");
+    assert_ne!(other, saved, "another workload than that of its runs");
+    std::fs::write(&described, other).unwrap();
+    let nights: Vec<Option<i32>> = (0..3).map(|_| place.run().into_iter().max()).collect();
+    // GitLab lets 3 through.
+    let expected = if kind == GITHUB { [0, 0, 3] } else { [3, 3, 1] };
+    assert_eq!(nights, expected.map(Some), "warnings, and then red");
+    std::fs::write(&described, saved).unwrap();
+    std::fs::remove_file(place.path().join("baselines/undecided")).unwrap();
+    std::fs::remove_dir_all(place.path().join("reports")).unwrap();
+}
+
 /// The first night saves a baseline, the next one checks it, and what is worse is red; a release makes pairs, and asks for capacity only if
 /// they pass.
 #[test]
@@ -567,6 +583,7 @@ fn the_baselines_run_each_night_and_before_a_release() {
         place.set("SESSIONS", "1");
         place.set("EVERY", "1s");
         assert!(place.run().iter().all(|code| *code == 0), "the first night saves");
+        undecided_nights(&place, kind);
         let history = place.path().join("baselines/nightly/history.jsonl");
         let read = || std::fs::read_to_string(&history).unwrap();
         let Some(grown) = grow(&history) else {
@@ -584,6 +601,7 @@ fn the_baselines_run_each_night_and_before_a_release() {
             code == 0,
             "what passed is a part of the baseline"
         );
+        assert_eq!(place.path().join("baselines/undecided").exists(), code == 3, "{finding:?}");
 
         // Found to be worse, whatever it was found to be: it stays so, and is red by night and before a release.
         let Some(decided) =
@@ -599,6 +617,7 @@ fn the_baselines_run_each_night_and_before_a_release() {
         let worse = format!("{grown}{}\n{}\n", begun.join("\n"), serde_json::to_string(&line).unwrap());
         std::fs::write(&history, &worse).unwrap();
         assert!(place.run().contains(&1), "worse is red");
+        assert!(!place.path().join("baselines/undecided").exists(), "it is a decision");
         place.job = Place::new(kind, release.0, release.1).job;
         assert!(place.run().contains(&1), "worse is red");
         assert!(read() == worse, "nothing is measured until it pleases, and nothing joins");

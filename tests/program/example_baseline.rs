@@ -20,13 +20,47 @@ fn read(file: &str) -> String {
     std::fs::read_to_string(shipped(file)).expect(HOW)
 }
 
-#[test]
-fn its_page_is_what_this_version_makes_of_its_history() {
+/// The shipped baseline, in a folder of its own.
+fn placed() -> Place {
     let place = Place::new();
     std::fs::create_dir_all(place.path().join("baselines").join(NAME)).expect("a folder");
     for file in ["baseline.json", "history.jsonl"] {
         place.write(&format!("baselines/{NAME}/{file}"), read(file));
     }
+    place
+}
+
+/// Otava 0.8.0 reads this file with the configuration of docs/baseline.md: columns by their names in the head, no more and no fewer
+/// cells in a line, a number in each cell of a metric.
+#[test]
+fn its_export_is_what_otava_reads() {
+    let place = placed();
+    place.run(&["baseline", "history", NAME, "--otava", "nights.csv"]).ends(0);
+    let made = std::fs::read_to_string(place.path().join("nights.csv")).expect("a file");
+    assert_eq!(made, include_str!("../fixtures/otava.csv"), "tests/fixtures/otava.csv was read by Otava");
+    let rows: Vec<Vec<&str>> = made.lines().map(|line| line.split(',').collect()).collect();
+    let (head, sessions) = rows.split_first().expect("a head");
+    for cells in sessions {
+        assert_eq!(cells.len(), head.len(), "{cells:?}");
+        let figure = |cell: &&str| cell.parse::<f64>().is_ok_and(f64::is_finite);
+        assert!(cells.iter().skip(2).all(figure), "{cells:?}");
+    }
+    let manual = include_str!("../../docs/baseline.md");
+    let (_, written) = manual.split_once("```yaml\n").expect("a configuration");
+    let (written, _) = written.split_once("```").expect("its end");
+    let value = |key: &str| {
+        let line = written.lines().find_map(|line| line.trim().strip_prefix(key)).expect("a key");
+        line.trim().trim_matches(['[', ']'])
+    };
+    let named = [value("time_column:"), value("attributes:")];
+    let metrics = written.lines().filter_map(|line| line.trim().strip_suffix(": {direction: -1}"));
+    let named: Vec<&str> = named.into_iter().chain(metrics).collect();
+    assert!(named.len() > 3 && named.iter().all(|column| head.contains(column)), "{named:?}: {head:?}");
+}
+
+#[test]
+fn its_page_is_what_this_version_makes_of_its_history() {
+    let place = placed();
     let done = place.run(&["baseline", "history", NAME]);
     done.ends(0);
     let made = place.path().join("baselines").join(NAME).join("history.html");
