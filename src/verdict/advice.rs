@@ -25,15 +25,7 @@ pub(super) fn next_step(record: &Record, objective: &Objective) -> &'static str 
         Metric::Throughput(_) => {
             "see the ledger for what was unsent, refused or late, and lower the rate to what holds"
         }
-        Metric::Count(Outcome::NotStored)
-            if record.audit.as_ref().is_some_and(|audit| audit.discarded > 0) =>
-        {
-            "the stream has discarded its oldest events at its limit, confirmed or not: raise bus.max_bytes, or set \
-             bus.nats.discard = \"new\", which refuses the newest instead"
-        }
-        Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => {
-            "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
-        }
+        Metric::Count(Outcome::Lost | Outcome::NotStored | Outcome::NotDelivered) => of_loss(record),
         Metric::Count(Outcome::Reordered | Outcome::Extent) => of_order(record, objective),
         Metric::Count(Outcome::Duplicate) if had_ids(record) => {
             "the event was stored twice although it had an id: the copy came after the broker's duplicate window, or the \
@@ -162,6 +154,15 @@ fn of_order(record: &Record, objective: &Objective) -> &'static str {
         "no group shares a symbol among members here: compare when it happened with the marks (connections made again, \
          leaders that changed)"
     }
+}
+
+/// What is not stored may have been removed on purpose.
+fn of_loss(record: &Record) -> &'static str {
+    if record.audit.as_ref().is_some_and(|audit| audit.discarded > 0) {
+        return "the stream has discarded its oldest events at its limit, confirmed or not: raise bus.max_bytes, or let a full stream \
+                refuse the newest instead (`discard = \"new\"`)";
+    }
+    "the lost ranges in record.json name symbol and sequence; compare with the marks and the broker's log"
 }
 
 #[cfg(test)]

@@ -34,8 +34,8 @@ const BATCH: usize = 100;
 /// Interval at which a disconnected member looks for the cluster.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How long the cluster may take to say what a member that is about to crash has committed.
-const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// How long the cluster may take to say what a member that has crashed had committed.
+const SAID_WITHIN: Duration = Duration::from_secs(5);
 
 /// Context of a consumer; records which partitions it holds and what it has committed.
 struct Seat {
@@ -123,6 +123,9 @@ pub(super) struct Maker {
 pub struct KafkaMember {
     /// `Some` until it is dropped.
     consumer: Option<BaseConsumer<Seat>>,
+    /// What another consumer of the group is made of, which asks what this one has committed when it is gone.
+    config: ClientConfig,
+    watch: Option<Watch>,
     names: Arc<Names>,
     progress: Arc<Progress>,
     clock: Clock,
@@ -173,6 +176,8 @@ impl Maker {
         let deaf = topics.is_empty();
         Ok(KafkaMember {
             consumer: Some(consumer),
+            config,
+            watch: Some(Watch::new(self.marks.of(self.name.clone()), self.tokens.clone())),
             names: Arc::clone(names),
             progress: Arc::clone(progress),
             clock: *clock,
@@ -187,10 +192,21 @@ impl Maker {
 }
 
 impl KafkaMember {
-    /// The events that it has handed over and not committed, by what the cluster says; `None` where that is not known.
-    fn open(&self, consumer: &BaseConsumer<Seat>) -> Option<Vec<Position>> {
-        let held = consumer.assignment().ok()?;
-        let committed = consumer.committed_offsets(held, SAID_WITHIN).ok()?;
+    /// The events of these partitions that it has handed over and not committed, by what the cluster says; `None` where that is not
+    /// known. Another consumer asks when it is gone: it commits by itself until then.
+    fn open(&mut self, held: TopicPartitionList) -> Option<Vec<Position>> {
+        let seat = Seat {
+            watch: self.watch.take()?,
+            names: Arc::clone(&self.names),
+            progress: Arc::clone(&self.progress),
+            member: 0,
+            paused: AtomicBool::new(false),
+        };
+        let consumer = BaseConsumer::from_config_and_context(&self.config, seat).ok()?;
+        consumer.context().watch.log_in(consumer.client());
+        let committed = consumer.committed_offsets(held, SAID_WITHIN);
+        super::end(consumer);
+        let committed = committed.ok()?;
         let mut open = Vec::new();
         for element in committed.elements() {
             let place = self.names.place(self.names.index(element.topic(), 0)?, element.partition());
@@ -313,10 +329,11 @@ impl Member for KafkaMember {
     /// Without acknowledgements the group has no position, and everything would come again.
     fn crash(mut self) -> Option<Left> {
         let consumer = self.consumer.take()?;
-        let open = if self.acks { self.open(&consumer) } else { None };
+        let held = consumer.assignment().ok().filter(|_| self.acks);
         self.progress.seat(consumer.context().member, None);
         super::crash(consumer);
-        open.map(|open| Left { open, in_doubt: Vec::new(), last: self.last })
+        let open = self.open(held?)?;
+        Some(Left { open, in_doubt: Vec::new(), last: self.last })
     }
 }
 
