@@ -97,6 +97,26 @@ fn a_stream_that_is_full_refuses_each_event_and_keeps_the_others() {
 const FULL_DISK: &str = "mkdir -p disk && mount -t tmpfs -o size=100m tmpfs disk && \
      { (sleep \"$FILL_AFTER\"; exec head -c 200M /dev/zero >disk/filler 2>/dev/null) & } && exec \"$@\"";
 
+/// Confirmed events that the stream removes at its limit are a loss with a cause.
+#[test]
+fn a_stream_that_discards_its_oldest_events_says_how_many() {
+    let place = place();
+    let sets = ["bus.nats.discard=old", "bus.max_bytes=2MiB", "objectives.\"delivery.not_stored\"=\"== 0\""];
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let done = run(&place, &sets);
+    done.ends(1);
+    let record = place.record();
+    balances(&record);
+    let audit = record.audit.as_ref().expect("an audit");
+    assert!(audit.complete && audit.missing > 500 && record.load.refused == 0, "{audit:?}");
+    // Positions of the start, which are no events of the load, come first.
+    assert!((audit.missing..audit.missing + 500).contains(&audit.discarded), "{audit:?}");
+    assert_eq!((audit.stored_once + audit.missing, record.groups[0].lost), (audit.acked, 0));
+    said(&done.out, &["FAIL delivery.not_stored", "has discarded its first", "refuse the newest instead"]);
+    // Without the key a stream that small is refused before the run.
+    place.gate(&["--broker", "local", "--set", "bus.max_bytes=2MiB"]).fails(2, &["nats.discard"]);
+}
+
 /// Can this user make a mount namespace?
 fn has_namespaces() -> bool {
     let made = Command::new("unshare")
