@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use assert_cmd::Command;
 use tickgate::measure;
+use tickgate::plan::Span;
 use tickgate::record::{End, Injection, Record, Verdict};
 
 const HOW: &str = "`scripts/example.sh picture` renders it again, `make example` makes another run";
@@ -65,6 +66,23 @@ fn a_failover_kills_the_leader_of_three_servers_and_nothing_is_lost() {
     );
     let audit = record.audit.unwrap();
     assert!(audit.complete && audit.missing == 0 && audit.diverged == Some(0), "{audit:?}");
+}
+
+/// An hour on a busy machine: what depends on times cannot be judged, and what is counted can.
+#[test]
+fn an_hour_of_faults_lost_nothing() {
+    let packed = folder("example-soak").join("record.json.gz");
+    let unpacked = std::process::Command::new("gzip").arg("-dc").arg(packed).output().unwrap();
+    let record: Record = serde_json::from_slice(&unpacked.stdout).unwrap();
+    assert_eq!(
+        (record.run.profile.as_str(), record.plan.load.duration),
+        ("soak-faults", Span::seconds(3600))
+    );
+    assert_eq!((record.faults.injected.len(), record.verdict), (20, Verdict::Inconclusive));
+    assert!(record.faults.injected.iter().all(|fault| fault.outcome == Injection::Done));
+    assert!(record.groups.iter().all(|group| group.lost == 0 && group.delivered >= 1_800_000));
+    let audit = record.audit.unwrap();
+    assert_eq!((audit.stored_once, audit.missing, audit.diverged), (audit.acked, 0, Some(0)));
 }
 
 #[test]
