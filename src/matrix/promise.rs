@@ -74,6 +74,10 @@ pub fn pledge(durability: &str, plan: &Plan) -> Pledge {
         let why = format!("it is not known what an acknowledgement means (`{durability}`)");
         return Pledge { promise: Promise::Unknown, why };
     };
+    if plan.bus.discards_old() {
+        let why = "a full stream removes its oldest events, confirmed or not".to_owned();
+        return Pledge { promise: Promise::Nothing, why };
+    }
     let refused = plan.faults.iter().find_map(|fault| nothing(copies, kept, plan, fault));
     match refused {
         Some(why) => Pledge { promise: Promise::Nothing, why },

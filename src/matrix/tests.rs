@@ -1,5 +1,5 @@
 use super::*;
-use crate::plan::{Action, Fault, Plan, Target};
+use crate::plan::{Action, BusKind, Discard, Fault, Plan, Target};
 use crate::record::{Recovered, Verdict};
 use crate::selftest::swarm::base;
 
@@ -69,6 +69,14 @@ fn without_a_fault_every_acknowledgement_but_none_promises_the_event() {
         [of("memory"), of("fsync"), of("none (x)")],
         [Promise::Survives, Promise::Survives, Promise::Nothing]
     );
+}
+
+#[test]
+fn a_stream_that_discards_its_oldest_events_promises_none_of_them() {
+    let mut plan = plan(3, 3, vec![fault(Action::Kill, Target::StreamLeader)]);
+    (plan.bus.kind, plan.bus.nats.discard) = (BusKind::Nats, Discard::Old);
+    let found = pledge("replicated 2/3, fsync", &plan);
+    assert!(found.promise == Promise::Nothing && found.why.contains("oldest"), "{found:?}");
 }
 
 // --- Cells.
