@@ -86,7 +86,7 @@ fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
         assert_eq!(fault.resolved, resolved);
         assert!(fault.verified_ns <= fault.undone_ns, "{fault:?}");
     }
-    for name in ["one-of-two", "the-only-one", "the-pinned-one"] {
+    for name in ["one-of-two", "the-only-one"] {
         taken_over(&record, name);
     }
     let only = of(&record, "the-only-one");
@@ -98,11 +98,18 @@ fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
         of(&record, name).effect.as_ref().unwrap().groups[group].outage.unavailable_ns
     };
     assert!(unavailable("the-only-one", 1) > 3_000_000_000, "{:?}", only.effect);
-    // The member that stands by receives while there is no other one.
+    // The server pins the member that asks first, on a busy machine perhaps the second one: then nothing happens to the group.
     let pinned = of(&record, "the-pinned-one");
     let gap = unavailable("the-pinned-one", 2);
+    let taken = pinned.takeover.as_ref().expect("what it left open is known");
+    if taken.open == 0 {
+        assert!(gap == 0 && taken.is_exact() && record.groups[2].redelivered == 0, "{pinned:?}");
+        return;
+    }
+    taken_over(&record, "the-pinned-one");
+    // The member that stands by receives while there is no other one.
     assert!(gap > 0 && gap < 9_000_000_000, "{:?}", pinned.effect);
-    assert!(pinned.takeover.as_ref().is_some_and(|taken| taken.last_ns < Some(10_000_000_000)), "{pinned:?}");
+    assert!(taken.last_ns < Some(10_000_000_000), "{pinned:?}");
 }
 
 #[test]
