@@ -171,8 +171,11 @@ fn small_store(plan: &Plan, reader: &mut Reader) {
         let at = reader.at("bus.max_bytes");
         reader.wrong(at, || {
             let mebibytes = needed.div_ceil(1 << 20);
+            let of_nats = bus.kind == BusKind::Nats;
+            let discard = if of_nats { ", or `nats.discard = \"old\"`, which loses the oldest" } else { "" };
             format!(
-                "`bus.max_bytes` is {}, but the events of this run take about {mebibytes}MiB; expected at least that, `audit = false`, or `nats.discard = \"old\"` to lose the oldest",
+                "`bus.max_bytes` is {}, but the events of this run take about {mebibytes}MiB; expected at least that, or \
+                 `audit = false`{discard}",
                 bus.max_bytes
             )
         });
