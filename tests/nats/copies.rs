@@ -89,7 +89,8 @@ fn a_copy_that_stands_still_is_named_and_nothing_is_missing_for_it() {
 
     let before = Instant::now();
     let found = copies(&mut bus, Duration::from_secs(9));
-    assert!(before.elapsed() < Duration::from_secs(10), "{:?}", before.elapsed());
+    // Nobody waits for the copy beyond the time given; a busy machine adds to that.
+    assert!(before.elapsed() < PATIENCE / 3, "{:?}", before.elapsed());
     assert_eq!((found.of.len(), found.of[0].node.as_str(), found.last), (3, leader.as_str(), EVENTS));
     let unread: Vec<&str> = found.of.iter().filter(|c| c.unread.is_some()).map(|c| c.node.as_str()).collect();
     assert_eq!(unread, [name.as_str()], "{found:?}");

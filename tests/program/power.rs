@@ -224,7 +224,9 @@ fn a_server_loses_everything_by_default_and_nothing_that_it_has_synced() {
         let record: tickgate::record::Record = serde_json::from_str(&record).unwrap();
         assert_eq!((record.run.end, record.verdict), (End::Completed, verdict), "{:?}", record.run.reason);
         let fault = &record.faults.injected[0];
-        assert_eq!((fault.outcome, &fault.reason), (Injection::Done, &None), "{fault:?}");
+        // On a busy machine it may be late, and then it says so.
+        assert!([Injection::Done, Injection::Late].contains(&fault.outcome), "{fault:?}");
+        assert_eq!(fault.reason.is_some(), fault.outcome == Injection::Late, "{fault:?}");
         let files = fault.files.unwrap();
         let audit = record.audit.as_ref().unwrap();
         assert!(audit.complete && record.load.acked > 1000, "{:?}", record.load);

@@ -6,7 +6,7 @@ use tickgate::record::{End, ObjectiveResult, Record, Verdict};
 
 use crate::support::jwt::OperatorMode;
 use crate::support::nats::{self, NatsServer};
-use crate::support::program::{Done, Place, balances};
+use crate::support::program::{Done, Place, balances, turn};
 
 /// The subjects of the profile's own prefix, the API, acknowledgements, and answers.
 const ALL: &str = "publish: [\"ai-trader.>\", \"$JS.API.>\", \"$JS.ACK.>\"], subscribe: [\"_INBOX.>\"]";
@@ -153,6 +153,7 @@ fn a_permission_that_is_taken_away_during_the_load_ends_it_and_claims_no_loss() 
 #[test]
 fn a_user_whose_time_is_over_ends_the_load() {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
+    let _turn = turn();
     let expires = SystemTime::now() + Duration::from_secs(12);
     let mode = OperatorMode::until(Some(expires.duration_since(UNIX_EPOCH).unwrap().as_secs()));
     let server = NatsServer::with(&mode.config);

@@ -49,7 +49,7 @@ thread_local! {
 }
 
 /// A place among the programs that run at once, on a machine that no test has for itself.
-struct Turn {
+pub struct Turn {
     _machine: machine::Hold,
 }
 
@@ -75,6 +75,11 @@ impl Drop for Turn {
         HELD.set(HELD.get().saturating_sub(1));
         DONE.notify_one();
     }
+}
+
+/// Waits for a place before a clock starts that the test cannot stop; its programs then start without waiting.
+pub fn turn() -> Turn {
+    Turn::take()
 }
 
 /// Where the program finds a Kafka, if the project has one; it runs far from there.
