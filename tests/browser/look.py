@@ -1,6 +1,6 @@
 """Opens reports in headless Chromium and looks for what a reader would stumble over.
 
-usage: look.py REPORTS PICTURES     (REPORTS/*/{report,compare,capacity}.html and REPORTS/*/charts/*.svg)
+usage: look.py REPORTS [PICTURES]     (REPORTS/*/{report,compare,capacity}.html and REPORTS/*/charts/*.svg)
 """
 
 import base64
@@ -99,7 +99,8 @@ class Look:
             self.driver.get(path.as_uri())
             for complaint in self.driver.execute_script(LOOK, medium == "print", fewest):
                 self.complain(where, complaint)
-            self.picture(f"{run}-{name}")
+            if self.pictures:
+                self.picture(f"{run}-{name}")
             # The rules look at the document and its colours; width makes no difference to most of them.
             if name in ("light", "dark") or (name == "narrow" and run in ("failing", "crowded")):
                 self.accessible(where)
@@ -141,7 +142,7 @@ class Look:
         self.logs(where, path)
 
 
-def main(reports, pictures):
+def main(reports, pictures=None):
     pages = sorted(page for name in FEWEST for page in reports.glob(f"*/{name}"))
     with tempfile.TemporaryDirectory() as profile:
         driver = browser(profile)
@@ -162,4 +163,4 @@ def main(reports, pictures):
 
 
 if __name__ == "__main__":
-    sys.exit(main(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])))
+    sys.exit(main(*map(pathlib.Path, sys.argv[1:])))
