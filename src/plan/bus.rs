@@ -110,7 +110,7 @@ pub enum Discard {
 }
 
 impl Discard {
-    /// Returns whether what is confirmed stays.
+    /// Returns whether confirmed events are kept.
     #[must_use]
     pub const fn is_new(&self) -> bool {
         matches!(self, Self::New)
@@ -172,7 +172,7 @@ pub struct Kafka {
     pub max_in_flight: u32,
     /// Compression of batches, by the producer.
     pub compression: BatchCompression,
-    /// Copies that must be in step for an event to be confirmed with `acks = "all"`.
+    /// Replicas that must be in sync for an event to be confirmed with `acks = "all"`.
     pub min_insync_replicas: u32,
     /// How often a member's handled offsets are committed.
     pub commit_interval: Span,
@@ -225,7 +225,7 @@ impl Default for Kafka {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Acks {
-    /// That of every copy in step.
+    /// That of every in-sync replica.
     All,
     /// That of the leader.
     Leader,

@@ -36,7 +36,7 @@ pub(super) fn plan(plan: &Plan, reader: &mut Reader) {
         let at = reader.at("bus.kafka.min_insync_replicas");
         reader.wrong(at, || {
             format!(
-                "{} copies are to be in step and there are {}; expected at most `bus.replicas`",
+                "`bus.kafka.min_insync_replicas` is {}, but `bus.replicas` is {}; expected at most that",
                 bus.kafka.min_insync_replicas, bus.replicas
             )
         });
@@ -174,7 +174,7 @@ fn producer(plan: &Plan, reader: &mut Reader) {
     if kafka.idempotence && kafka.acks != Acks::All {
         let at = reader.at("bus.kafka.acks");
         reader.wrong(at, || {
-            "an idempotent producer waits for all copies in step; expected `acks = \"all\"`, or `idempotence = false`"
+            "an idempotent producer waits for all in-sync replicas; expected `acks = \"all\"`, or `idempotence = false`"
                 .to_owned()
         });
     }

@@ -25,12 +25,12 @@ use crate::topology::Naming;
 
 /// Maximum time until each partition of a new topic has a leader.
 const LEADERS_WITHIN: Duration = Duration::from_secs(15);
-/// Maximum time until all copies of a new topic are in step.
+/// Maximum time until all replicas of a new topic are in sync.
 const IN_STEP_WITHIN: Duration = Duration::from_mins(1);
 /// Maximum time for the last members to leave their groups.
 const LEAVE_WITHIN: Duration = Duration::from_secs(3);
 
-/// Describes the first partition of a topic with a copy that is not in step.
+/// Describes the first partition of a topic with a replica that is not in sync.
 fn behind(topic: &MetadataTopic) -> Option<String> {
     let mut partitions = topic.partitions().iter();
     let partition = partitions.find(|partition| partition.isr().len() < partition.replicas().len())?;
@@ -226,7 +226,7 @@ impl Admin<'_> {
         Ok(())
     }
 
-    /// Waits until all copies of each partition are in step: before that, a confirmed event has fewer copies than planned.
+    /// Waits until all replicas of each partition are in sync: before that, a confirmed event has fewer copies than planned.
     fn until_in_step(&self, control: &BaseConsumer<Watching>) -> Result<(), BusError> {
         let deadline = Instant::now() + IN_STEP_WITHIN;
         for topic in self.names.topics() {
@@ -237,7 +237,7 @@ impl Admin<'_> {
                 };
                 let Some(behind) = behind else { break };
                 if Instant::now() > deadline {
-                    let what = format!("the copies of topic {topic} are not in step: {behind}");
+                    let what = format!("the replicas of topic {topic} are not in sync: {behind}");
                     return Err(explain(&control.context().0, &what));
                 }
                 std::thread::sleep(Duration::from_millis(50));
