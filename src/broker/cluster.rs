@@ -381,7 +381,7 @@ impl<M: Member> Server for ServerCluster<M> {
 
 impl<M: Member> Drop for ServerCluster<M> {
     fn drop(&mut self) {
-        // All at once; then each node stops by itself what is left.
+        // All at once; then each node stops the rest by itself.
         for placed in &mut self.nodes {
             let _ = placed.server.child_mut().ask_to_end();
         }

@@ -67,7 +67,7 @@ impl Model {
         }
     }
 
-    /// Returns what is not copied, as far as that is known without a server.
+    /// Returns the settings that are not copied, as far as they are known without a server.
     #[must_use]
     pub fn not_copied(&self, plan: &Plan) -> Vec<String> {
         match self {

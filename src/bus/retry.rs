@@ -85,7 +85,7 @@ struct Event<P> {
     token: u64,
     accepted: Ns,
     bytes: u64,
-    parcel: P,
+    queued: P,
     lane: Option<usize>,
     /// The next event of its lane.
     next: Option<Ticket>,
@@ -174,8 +174,8 @@ impl<P> Retries<P> {
         self.open < self.most_open && (self.bytes + bytes <= self.most_bytes || self.open == 0)
     }
 
-    /// Adds an event; the caller has checked [`Self::admits`] and calls [`Self::pump`] next.
-    pub(super) fn accept(&mut self, token: u64, key: usize, now: Ns, bytes: u64, parcel: P) {
+    /// Adds an event; the caller has checked [`Self::admits`] and calls [`Self::dispatch`] next.
+    pub(super) fn accept(&mut self, token: u64, key: usize, now: Ns, bytes: u64, queued: P) {
         let lane = match self.terms.order {
             Order::Free => None,
             Order::PerKey => Some(key),
@@ -199,7 +199,7 @@ impl<P> Retries<P> {
             token,
             accepted: now,
             bytes,
-            parcel,
+            queued,
             lane,
             next: None,
             stage,
@@ -237,7 +237,7 @@ impl<P> Retries<P> {
     }
 
     /// Sends ready events while the window has room and `send` accepts them.
-    pub(super) fn pump(
+    pub(super) fn dispatch(
         &mut self,
         now: Ns,
         mut send: impl FnMut(Ticket, &P) -> Sent,
@@ -247,7 +247,7 @@ impl<P> Retries<P> {
             let old = !self.again.is_empty();
             let Some(&ticket) = self.again.front().or_else(|| self.fresh.front()) else { return };
             let result = match self.event(ticket).filter(|event| event.stage == Stage::Ready) {
-                Some(event) => match send(ticket, &event.parcel) {
+                Some(event) => match send(ticket, &event.queued) {
                     Sent::NotYet => return,
                     Sent::Never(why) => Some(why),
                     Sent::As(number) => {

@@ -82,7 +82,7 @@ struct Waiting<P> {
     token: u64,
     accepted: Ns,
     bytes: u64,
-    parcel: P,
+    queued: P,
 }
 
 /// An event that was given up before the client wrote it.
@@ -140,10 +140,10 @@ impl<P> Window<P> {
         self.bytes + bytes <= self.most_bytes || self.bytes == 0
     }
 
-    /// Adds an event; the caller has checked [`Self::admits`] and calls [`Self::pump`] next.
-    pub(super) fn accept(&mut self, token: u64, now: Ns, bytes: u64, parcel: P) {
+    /// Adds an event; the caller has checked [`Self::admits`] and calls [`Self::dispatch`] next.
+    pub(super) fn accept(&mut self, token: u64, now: Ns, bytes: u64, queued: P) {
         self.bytes += bytes;
-        self.waiting.push_back(Waiting { token, accepted: now, bytes, parcel });
+        self.waiting.push_back(Waiting { token, accepted: now, bytes, queued });
     }
 
     /// Adds an event that can be sent immediately, bypassing the buffer. Returns `None` if no slot is free, its
@@ -175,7 +175,7 @@ impl<P> Window<P> {
 
     /// Sends waiting events, oldest first, while there are free slots and `send` accepts them. Their answer timeout
     /// starts now.
-    pub(super) fn pump(
+    pub(super) fn dispatch(
         &mut self,
         now: Ns,
         mut send: impl FnMut(Ticket, &P) -> Sent,
@@ -184,7 +184,7 @@ impl<P> Window<P> {
         while let (Some(waiting), Some(&slot)) = (self.waiting.front(), self.free.last()) {
             let Some(entry) = self.slots.get_mut(num::index32(slot)) else { return };
             let (token, bytes) = (waiting.token, waiting.bytes);
-            match send(Ticket { slot, generation: entry.generation }, &waiting.parcel) {
+            match send(Ticket { slot, generation: entry.generation }, &waiting.queued) {
                 Sent::As(number) => {
                     entry.open = Some(Open { token, left: now, number, bytes });
                     self.free.pop();

@@ -320,7 +320,7 @@ fn together(servers: &[Server], needs: &Needs, findings: &mut Vec<Finding>) {
     differing(servers, findings);
 }
 
-/// The size of the cluster, against what was asked and what is needed.
+/// The size of the cluster, against the requested and the required size.
 fn sizes(servers: &[Server], needs: &Needs, findings: &mut Vec<Finding>) {
     let sizes: BTreeSet<u32> = servers.iter().filter_map(|server| Some(server.meta.as_ref()?.size)).collect();
     let Some(size) = sizes.last().copied() else { return };

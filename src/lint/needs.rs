@@ -66,7 +66,7 @@ pub struct Here {
     pub filesystem: String,
     /// It keeps files in memory only.
     pub in_memory: bool,
-    /// Bytes that the store may take: what is free, and what it has.
+    /// Bytes that the store may take: the free space plus its own size.
     pub disk_bytes: u64,
     /// Memory of the machine, bytes.
     pub memory_bytes: u64,

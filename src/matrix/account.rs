@@ -110,7 +110,7 @@ pub struct Cell {
     pub not_recovered: u32,
     /// Runs that ended, or came to their next fault, too early after the last trouble to know.
     pub recovery_unknown: u32,
-    /// Does it hold what is expected of it?
+    /// Does it meet its expectation?
     pub judgement: Judgement,
     /// Was a promise of the acknowledgements broken?
     pub broken_promise: bool,
@@ -142,7 +142,7 @@ pub enum State {
     Tested,
 }
 
-/// Does a cell hold what is expected of it?
+/// Does a cell meet its expectation?
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Judgement {

@@ -93,7 +93,7 @@ fn reason(planned: &Planned, made: &[&Trial], tested: &[&Trial]) -> Option<Strin
     untested.or(open).map(|trial| trial.reason.clone().unwrap_or_else(|| "no reason is known".to_owned()))
 }
 
-/// Does a cell hold what is expected?
+/// Does a cell meet its expectation?
 fn judgement(cell: &Cell, runs: u32) -> Judgement {
     if cell.planned.skip.is_some() {
         return Judgement::NotJudged;

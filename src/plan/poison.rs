@@ -29,7 +29,7 @@ pub enum Refuse {
     Nak,
     /// It says nothing, and the event is delivered again when the time for its acknowledgement is over.
     Silent,
-    /// It says that nobody will be able to, and the event is not delivered again.
+    /// It says that no member can, and the event is not delivered again.
     Term,
 }
 

@@ -151,7 +151,7 @@ fn persist(plan: &Plan, reader: &mut Reader) {
     reader.wrong(at, || format!("`persist = \"async\"`: {why}, or no `persist`"));
 }
 
-/// A store in memory that cannot do what is asked of it.
+/// A store in memory that cannot meet the plan.
 fn memory(plan: &Plan, reader: &mut Reader) {
     let bus = &plan.bus;
     if bus.storage == Storage::Memory && reader.sound(&["bus.storage", "bus.sync", "bus.nats.compression"]) {

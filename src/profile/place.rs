@@ -12,7 +12,7 @@ pub(super) struct At {
 }
 
 impl At {
-    /// The start of the file: the place of what stands nowhere.
+    /// The start of the file: the place of values that the file does not contain.
     pub(super) const NOWHERE: Self = Self { text: 0, start: 0, end: 0 };
 
     pub(super) fn new(text: usize, span: &Range<usize>) -> Self {

@@ -33,7 +33,7 @@ const fn is_zero(n: &u64) -> bool {
 }
 
 impl Takeover {
-    /// Returns whether exactly what was open came again.
+    /// Returns whether exactly the open events were redelivered.
     #[must_use]
     pub const fn is_exact(&self) -> bool {
         self.missing == 0 && self.unexpected == 0

@@ -12,7 +12,7 @@ use crate::record::Replica;
 
 use super::receiver::{Reading, Stored, read_any};
 
-/// Positions that are read of one copy before the next one has its turn.
+/// Positions that are read of one copy before the next copy is read.
 pub(super) const STRETCH: u64 = 8192;
 
 /// Reads everything that is stored into the account of the store. Returns whether the end was reached: with several copies,

@@ -29,7 +29,7 @@ pub(super) enum Reply {
         result: Result<bool, BusError>,
         took: Duration,
     },
-    /// The store says nothing of what was lost, for this reason.
+    /// The store gives no evidence of losses, for this reason.
     Unaudited(String),
     Observed,
     TornDown(Result<(), BusError>),

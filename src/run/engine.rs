@@ -28,8 +28,8 @@ use super::parts::Parts;
 use super::prepare::{Prepared, prepare};
 use super::replay::Replays;
 use super::rows::RowMaker;
-use super::seat::{Orders, Roster, Staff};
 use super::shared::{Calendar, GroupSignals};
+use super::slot::{Orders, Roster, Staff};
 use super::supervisor::{Stop, Supervised, Supervisor, Timeline};
 use super::threads::Threads;
 

@@ -33,7 +33,7 @@ mod ready;
 mod receiver;
 mod replay;
 mod rows;
-mod seat;
+mod slot;
 mod shared;
 pub mod simulated;
 mod supervisor;

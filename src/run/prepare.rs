@@ -12,7 +12,7 @@ use crate::topology::Subscriptions;
 
 use super::job::{Broker, Job, RunError};
 use super::ready::{Groups, ready};
-use super::seat::Orders;
+use super::slot::Orders;
 use super::threads::Threads;
 
 /// Interval between two checks of the broker.

@@ -77,7 +77,7 @@ fn is_of(plan: &Plan, fault: &record::Fault, group: &str, member: usize) -> bool
     fault.happened() && planned.is_some_and(|planned| planned.action == Action::CrashMember && whom(planned))
 }
 
-/// Compares what was left open with what came again from the crash on, and until the fault had to be settled.
+/// Compares the open events with those redelivered from the crash on, and until the fault had to be settled.
 fn takeover(left: &Left, again: &Again, from: Ns, until: Ns) -> Takeover {
     let open: HashSet<Position> = left.open.iter().copied().collect();
     let in_doubt: HashSet<Position> = left.in_doubt.iter().copied().filter(|at| !open.contains(at)).collect();

@@ -21,16 +21,16 @@ use super::poison::Refusals;
 use super::receiver::{Received, Receiver};
 use super::replay::Cuts;
 use super::rows::Report;
-use super::seat::{Order, Seat};
 use super::shared::{Calendar, GroupSignals, Switches};
+use super::slot::{Order, Slot};
 use super::workers::{self, MemberContext, ToGroup};
 
 /// A place for each member, and where to send orders, if any are to be given.
-fn seats<M: Member>(members: Vec<M>, replaced: bool) -> (Vec<Seat<M>>, Vec<Sender<Order<M>>>) {
+fn slots<M: Member>(members: Vec<M>, replaced: bool) -> (Vec<Slot<M>>, Vec<Sender<Order<M>>>) {
     if replaced {
-        members.into_iter().map(Seat::open).unzip()
+        members.into_iter().map(Slot::open).unzip()
     } else {
-        (members.into_iter().map(Seat::of).collect(), Vec::new())
+        (members.into_iter().map(Slot::of).collect(), Vec::new())
     }
 }
 
@@ -92,7 +92,7 @@ impl<P: Publisher + 'static> Threads<P> {
     ) -> std::io::Result<Vec<Sender<Order<M>>>> {
         let Some(reports) = self.reports.clone() else { return Ok(Vec::new()) };
         let (mut members, orders) =
-            seats(members, self.plan.faults.iter().any(|fault| fault.action.is_of_members()));
+            slots(members, self.plan.faults.iter().any(|fault| fault.action.is_of_members()));
         let signals = Arc::clone(&self.signals[group]);
         let receiver = Receiver::new(&self.plan, group, subscribed, signals, Arc::clone(&self.switches));
         let context = MemberContext {

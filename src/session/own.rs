@@ -41,7 +41,7 @@ const POWER: &str = "power";
 /// Setting in the record that lists the stores that stay after the run.
 const STORES: &str = "kept stores";
 
-/// Warning about a stream that nobody can find after the run.
+/// Warning about a stream that cannot be found after the run.
 const NOT_KEPT: &str = "--keep: the server and its store are removed all the same; name a directory in which the store stays with \
                         --store";
 

@@ -308,7 +308,7 @@ impl LocalKafka {
         self.child.until_ready(READY_WITHIN, || endpoint.answers())
     }
 
-    /// Returns where clients reach it, and how they get in.
+    /// Returns its address for clients, and how they log in.
     fn endpoint(&self) -> KafkaEndpoint {
         let plain =
             !self.config.extra.contains("CLIENT:SSL") && !self.config.extra.contains("CLIENT:SASL_SSL");
@@ -349,7 +349,7 @@ impl LocalKafka {
     fn configuration(&self) -> String {
         let Ports { client, monitor: controller } = self.ports;
         let nodes = self.membership.controllers.len();
-        // As many copies of Kafka's own topics as of the run's, and as many in step as make a majority.
+        // As many copies of Kafka's own topics as of the run's, and as many in sync as make a majority.
         let (copies, in_step) = (nodes.min(3), nodes.min(3) / 2 + 1);
         let (protocol, users) = match &self.config.entry {
             Entry::Open => ("PLAINTEXT", String::new()),
@@ -389,7 +389,7 @@ impl LocalKafka {
     }
 }
 
-/// Where clients reach a Kafka, and how they get in.
+/// The address of a Kafka for clients, and how they log in.
 #[derive(Debug, Clone)]
 struct KafkaEndpoint {
     name: String,

@@ -18,7 +18,7 @@ pub(super) struct Topic {
 }
 
 impl Topic {
-    /// The node that leads the first partition; `None` where nobody does.
+    /// The node that leads the first partition; `None` without a leader.
     pub(super) fn leader(&self) -> Option<i32> {
         let (_, leader) = self.leaders.iter().find(|(partition, _)| *partition == 0)?;
         (*leader >= 0).then_some(*leader)
@@ -61,7 +61,7 @@ fn read_topics(answer: &[u8]) -> io::Result<Vec<Topic>> {
         let leaders = fields.list(|fields| {
             fields.int16()?;
             let led = (fields.int32()?, fields.int32()?);
-            // Its copies, and those in step.
+            // Its replicas, and those in sync.
             fields.list(Fields::int32)?;
             fields.list(Fields::int32)?;
             Ok(led)

@@ -135,7 +135,7 @@ impl Drop for Proxy {
     }
 }
 
-/// Listens on a free port, chosen here: one that the kernel chose is given away while nobody listens.
+/// Listens on a free port, chosen here: the kernel may give away a port of its own choice while there is no listener.
 fn listener() -> io::Result<(TcpListener, u16)> {
     let mut attempt = 1;
     loop {

@@ -1,4 +1,4 @@
-//! Whom a nats-server sees as leaders, and who is connected to it, from its monitoring endpoint.
+//! The leaders that a nats-server sees, and its connections, from its monitoring endpoint.
 
 use serde::Deserialize;
 

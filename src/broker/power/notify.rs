@@ -83,7 +83,7 @@ impl Listener {
         }
     }
 
-    /// Does the thread still wait in this call? Only then belongs to it what was read of its number meanwhile.
+    /// Does the thread still wait in this call? Only then do the facts read by its number belong to it.
     pub(super) fn waits(&self, call: &Stopped) -> bool {
         let mut id = call.id;
         self.control(libc::SECCOMP_IOCTL_NOTIF_ID_VALID, &raw mut id).is_ok()

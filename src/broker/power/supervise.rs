@@ -55,7 +55,7 @@ pub struct Watched {
     pub command: Vec<OsString>,
 }
 
-/// Runs the server until it ends, and saves what is known of its files. A supervisor that dies takes the server along.
+/// Runs the server until it ends, and saves the known state of its files. A supervisor that dies takes the server along.
 ///
 /// # Errors
 /// When the kernel has no such filter, when the server cannot be started, or when a file cannot be kept: then the server is killed.
@@ -152,7 +152,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    /// Takes over what is known of the store's files. Of a store that had no supervisor before, all is on the disk.
+    /// Takes over the known state of the store's files. A store without a supervisor before counts as synced.
     fn begin(watched: &Watched) -> io::Result<Self> {
         let store = fs::canonicalize(&watched.store)?;
         let (power, writeback) = (watched.power.clone(), watched.writeback);

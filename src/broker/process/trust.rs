@@ -283,7 +283,7 @@ mod tests {
         fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Checks that the message names the path, what is wrong with it, and what to do.
+    /// Checks that the message names the path, the fault and the next step.
     #[track_caller]
     fn doubted(done: Result<(), Distrust>, path: &Path, words: &str) {
         let distrust = done.unwrap_err();

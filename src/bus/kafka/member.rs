@@ -38,7 +38,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const SAID_WITHIN: Duration = Duration::from_secs(5);
 
 /// Context of a consumer; records which partitions it holds and what it has committed.
-struct Seat {
+struct MemberContext {
     watch: Watch,
     names: Arc<Names>,
     progress: Arc<Progress>,
@@ -47,7 +47,7 @@ struct Seat {
     paused: AtomicBool,
 }
 
-impl ClientContext for Seat {
+impl ClientContext for MemberContext {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, text: &str) {
         self.watch.log(level, facility, text);
     }
@@ -61,11 +61,11 @@ impl ClientContext for Seat {
     }
 }
 
-impl ConsumerContext for Seat {
+impl ConsumerContext for MemberContext {
     fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                self.progress.seat(self.member, Some(num::count32(partitions.count())));
+                self.progress.assign(self.member, Some(num::count32(partitions.count())));
                 // A partition that was paused here before is paused again, even if another member held it meanwhile.
                 let done = if self.progress.balanced() {
                     consumer.resume(partitions)
@@ -77,7 +77,7 @@ impl ConsumerContext for Seat {
                     self.watch.mark("broker-error", &format!("cannot hold its partitions: {error}"));
                 }
             }
-            Rebalance::Revoke(_) | Rebalance::Error(_) => self.progress.seat(self.member, None),
+            Rebalance::Revoke(_) | Rebalance::Error(_) => self.progress.assign(self.member, None),
         }
     }
 
@@ -122,7 +122,7 @@ pub(super) struct Maker {
 /// One consumer inside a group.
 pub struct KafkaMember {
     /// `Some` until it is dropped.
-    consumer: Option<BaseConsumer<Seat>>,
+    consumer: Option<BaseConsumer<MemberContext>>,
     /// What another consumer of the group is made of, which asks what this one has committed when it is gone.
     config: ClientConfig,
     watch: Option<Watch>,
@@ -157,7 +157,7 @@ impl Maker {
             config.set("isolation.level", "read_uncommitted");
         }
         let acks = bus.ack != AckMode::None;
-        let seat = Seat {
+        let context = MemberContext {
             watch,
             names: Arc::clone(names),
             progress: Arc::clone(progress),
@@ -167,7 +167,7 @@ impl Maker {
         let wrong = |error: KafkaError| {
             environment(&format!("cannot make a consumer: {error}"), "check the settings in [bus.kafka]")
         };
-        let consumer = BaseConsumer::from_config_and_context(&config, seat).map_err(wrong)?;
+        let consumer = BaseConsumer::from_config_and_context(&config, context).map_err(wrong)?;
         consumer.context().watch.log_in(consumer.client());
         let topics = names.subscribed(*group);
         if !topics.is_empty() {
@@ -195,14 +195,14 @@ impl KafkaMember {
     /// The events of these partitions that it has handed over and not committed, by what the cluster says; `None` where that is not
     /// known. Another consumer asks when it is gone: it commits by itself until then.
     fn open(&mut self, held: TopicPartitionList) -> Option<Vec<Position>> {
-        let seat = Seat {
+        let context = MemberContext {
             watch: self.watch.take()?,
             names: Arc::clone(&self.names),
             progress: Arc::clone(&self.progress),
             member: 0,
             paused: AtomicBool::new(false),
         };
-        let consumer = BaseConsumer::from_config_and_context(&self.config, seat).ok()?;
+        let consumer = BaseConsumer::from_config_and_context(&self.config, context).ok()?;
         consumer.context().watch.log_in(consumer.client());
         let committed = consumer.committed_offsets(held, SAID_WITHIN);
         super::end(consumer);
@@ -222,12 +222,12 @@ impl KafkaMember {
     }
 
     /// Resumes its partitions once the group is balanced.
-    fn resume(&self, consumer: &BaseConsumer<Seat>) {
-        let seat = consumer.context();
-        if self.progress.balanced() && seat.paused.swap(false, Ordering::Relaxed) {
+    fn resume(&self, consumer: &BaseConsumer<MemberContext>) {
+        let context = consumer.context();
+        if self.progress.balanced() && context.paused.swap(false, Ordering::Relaxed) {
             let resumed = consumer.assignment().and_then(|held| consumer.resume(&held));
             if let Err(error) = resumed {
-                seat.watch.mark("broker-error", &format!("cannot go on after the group's start: {error}"));
+                context.watch.mark("broker-error", &format!("cannot go on after the group's start: {error}"));
             }
         }
     }
@@ -330,7 +330,7 @@ impl Member for KafkaMember {
     fn crash(mut self) -> Option<Left> {
         let consumer = self.consumer.take()?;
         let held = consumer.assignment().ok().filter(|_| self.acks);
-        self.progress.seat(consumer.context().member, None);
+        self.progress.assign(consumer.context().member, None);
         super::crash(consumer);
         let open = self.open(held?)?;
         Some(Left { open, in_doubt: Vec::new(), last: self.last })
@@ -339,14 +339,14 @@ impl Member for KafkaMember {
 
 /// Looks for the cluster after an outage. An idle consumer is slow to do so: in a measurement, it took more than 15 s
 /// after a moment in which the cluster had no broker.
-fn find(consumer: &BaseConsumer<Seat>) {
+fn find(consumer: &BaseConsumer<MemberContext>) {
     if consumer.fetch_metadata(None, Duration::from_millis(100)).is_ok() {
         consumer.context().watch.came_through();
     }
 }
 
 /// Decides whether a consumer's error is fatal: most are transient, and the client has already reported them.
-fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Result<(), BusError> {
+fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<MemberContext>) -> Result<(), BusError> {
     let lost = |why: &str, hint: &str| Err(environment(&format!("a member cannot go on: {why}"), hint));
     match error {
         KafkaError::MessageConsumptionFatal(code) => lost(&code.to_string(), "see the broker's log"),
@@ -379,7 +379,7 @@ fn fate(error: &KafkaError, names: &Names, consumer: &BaseConsumer<Seat>) -> Res
 impl Drop for KafkaMember {
     fn drop(&mut self) {
         if let Some(consumer) = self.consumer.take() {
-            self.progress.seat(consumer.context().member, None);
+            self.progress.assign(consumer.context().member, None);
             super::end(consumer);
         }
     }

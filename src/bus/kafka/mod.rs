@@ -73,7 +73,7 @@ const MAX_PAYLOAD: u64 = 1_000_000;
 const OBSERVE: Duration = Duration::from_secs(2);
 
 /// Maximum time for a consumer to leave its group.
-const GOODBYE: Duration = Duration::from_secs(3);
+const END_WITHIN: Duration = Duration::from_secs(3);
 
 /// A run's parameters for its driver, apart from the cluster's address.
 #[derive(Debug, Clone)]
@@ -115,27 +115,27 @@ impl ClientContext for Watching {
 
 impl ConsumerContext for Watching {}
 
-/// Gives an admin client, which nobody polls, the newest token of a login by tokens.
+/// Gives an admin client, which is not polled, the newest token of a login by tokens.
 fn log_in(admin: &AdminClient<Watching>) {
     let client = admin.inner();
     client.context().0.log_in(client);
 }
 
 /// Closes a consumer. It leaves its group, but an unreachable broker must not block the caller for longer than
-/// [`GOODBYE`].
+/// [`END_WITHIN`].
 fn end<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
     let (done, ended) = std::sync::mpsc::channel();
     let work = move || {
         drop(consumer);
         let _ = done.send(());
     };
-    if std::thread::Builder::new().name("goodbye".to_owned()).spawn(work).is_ok() {
-        let _ = ended.recv_timeout(GOODBYE);
+    if std::thread::Builder::new().name("leave-group".to_owned()).spawn(work).is_ok() {
+        let _ = ended.recv_timeout(END_WITHIN);
     }
 }
 
 /// Ends a consumer as a crash of its process does: nothing is committed, and its group learns of it only by its silence.
-/// Returns when its connections are closed, or after [`GOODBYE`].
+/// Returns when its connections are closed, or after [`END_WITHIN`].
 fn crash<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
     // Its end would take leave of the group. What stays in memory is the queue's handle and the context.
     let consumer = ManuallyDrop::new(consumer);
@@ -151,7 +151,7 @@ fn crash<C: ConsumerContext + 'static>(consumer: BaseConsumer<C>) {
         let _ = done.send(());
     };
     if std::thread::Builder::new().name("crash".to_owned()).spawn(work).is_ok() {
-        let _ = ended.recv_timeout(GOODBYE);
+        let _ = ended.recv_timeout(END_WITHIN);
     }
 }
 

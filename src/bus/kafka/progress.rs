@@ -14,7 +14,7 @@ pub(super) struct Progress {
     /// For each place: the committed offset, which is the next one to read.
     committed: Vec<AtomicU64>,
     /// For each member: the number of partitions it holds, once it has joined.
-    seats: Mutex<Vec<Option<u32>>>,
+    assigned: Mutex<Vec<Option<u32>>>,
     /// Number of partitions to distribute within the group.
     shares: u32,
     /// Every member has joined and every partition is assigned; never reset.
@@ -28,7 +28,7 @@ impl Progress {
         Self {
             handed: zeros(),
             committed: zeros(),
-            seats: Mutex::new(vec![None; num::index32(members)]),
+            assigned: Mutex::new(vec![None; num::index32(members)]),
             shares,
             // A single member does not wait for others.
             balanced: AtomicBool::new(members <= 1 || shares == 0),
@@ -74,12 +74,12 @@ impl Progress {
     }
 
     /// Sets the number of partitions that a member holds; `None` if it has left or is between two assignments.
-    pub(super) fn seat(&self, member: u32, partitions: Option<u32>) {
-        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seat) = seats.get_mut(num::index32(member)) {
-            *seat = partitions;
+    pub(super) fn assign(&self, member: u32, partitions: Option<u32>) {
+        let mut assigned = self.assigned.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = assigned.get_mut(num::index32(member)) {
+            *own = partitions;
         }
-        let held: Option<u32> = seats.iter().copied().sum();
+        let held: Option<u32> = assigned.iter().copied().sum();
         if held == Some(self.shares) {
             self.balanced.store(true, Ordering::Relaxed);
         }
@@ -99,18 +99,18 @@ mod tests {
     fn a_group_is_balanced_when_everybody_has_joined_and_nothing_is_left_over() {
         assert!(Progress::new(8, 1, 8).balanced());
         let group = Progress::new(8, 2, 8);
-        group.seat(0, Some(8));
+        group.assign(0, Some(8));
         assert!(!group.balanced(), "the other one has not joined");
-        group.seat(0, None);
-        group.seat(1, Some(4));
+        group.assign(0, None);
+        group.assign(1, Some(4));
         assert!(!group.balanced());
-        group.seat(0, Some(4));
+        group.assign(0, Some(4));
         assert!(group.balanced());
-        group.seat(0, None);
+        group.assign(0, None);
         assert!(group.balanced(), "later changes are the load's");
         let pinned = Progress::new(3, 2, 3);
-        pinned.seat(0, Some(3));
-        pinned.seat(1, Some(0));
+        pinned.assign(0, Some(3));
+        pinned.assign(1, Some(0));
         assert!(pinned.balanced());
     }
 

@@ -37,7 +37,7 @@ const GRACE_NS: Ns = 1_500_000_000;
 
 /// An event waiting for room in the window.
 #[derive(Debug)]
-struct Parcel {
+struct Queued {
     topic: usize,
     symbol: u32,
     payload: Box<[u8]>,
@@ -169,7 +169,7 @@ pub struct KafkaPublisher {
     names: Arc<Names>,
     symbols: Arc<[String]>,
     clock: Clock,
-    window: Window<Parcel>,
+    window: Window<Queued>,
     done: Vec<Done>,
     answers: Vec<Ack>,
     abandoned: bool,
@@ -245,16 +245,16 @@ impl KafkaPublisher {
                 self.answers.push(Ack { token, at: done.at, outcome, tries: Tries::ONCE });
             }
         }
-        self.pump();
+        self.dispatch();
     }
 
     /// Hands waiting events to the client.
-    fn pump(&mut self) {
+    fn dispatch(&mut self) {
         let Self { window, producer, names, symbols, answers, clock, closed, .. } = self;
         let now = clock.now();
         let line = Line { producer, names, symbols };
-        let send = |ticket, parcel: &Parcel| {
-            let Err(why) = line.send(ticket, parcel.topic, parcel.symbol, &parcel.payload) else {
+        let send = |ticket, queued: &Queued| {
+            let Err(why) = line.send(ticket, queued.topic, queued.symbol, &queued.payload) else {
                 return Sent::As(0);
             };
             *closed |= why == NotTaken::Closed;
@@ -263,7 +263,7 @@ impl KafkaPublisher {
                 NotTaken::Gone(code) => Sent::Never(refusal(code)),
             }
         };
-        window.pump(now, send, |token, outcome| {
+        window.dispatch(now, send, |token, outcome| {
             answers.push(Ack { token, at: now, outcome, tries: Tries::ONCE });
         });
     }
@@ -386,8 +386,8 @@ impl Publisher for KafkaPublisher {
                 return Err(Refused::Full);
             }
         }
-        let parcel = Parcel { topic: event.topic, symbol: event.symbol, payload: event.payload.into() };
-        self.window.accept(event.token, now, bytes, parcel);
+        let queued = Queued { topic: event.topic, symbol: event.symbol, payload: event.payload.into() };
+        self.window.accept(event.token, now, bytes, queued);
         Ok(())
     }
 
@@ -430,7 +430,7 @@ impl Publisher for KafkaPublisher {
 impl Drop for KafkaPublisher {
     fn drop(&mut self) {
         // Accepted events should leave, but a dead broker must not block the drop.
-        self.pump();
+        self.dispatch();
         let _ = self.producer.flush(Duration::from_millis(200));
     }
 }

@@ -46,15 +46,15 @@ impl Account {
     }
 
     /// Sends waiting events, as far as there is room.
-    pub(super) fn pump(
+    pub(super) fn dispatch(
         &mut self,
         now: Ns,
         send: impl FnMut(Ticket, &Waiting) -> Sent,
         closed: impl FnMut(u64, Answer, Tries),
     ) {
         match self {
-            Self::Once(window) => window.pump(now, send, once(closed)),
-            Self::Again(retries) => retries.pump(now, send, closed),
+            Self::Once(window) => window.dispatch(now, send, once(closed)),
+            Self::Again(retries) => retries.dispatch(now, send, closed),
         }
     }
 
@@ -76,7 +76,7 @@ impl Account {
         }
     }
 
-    /// Settles what was sent on a lost connection.
+    /// Settles the events sent on a lost connection.
     pub(super) fn lost(&mut self, up_to: u64, closed: impl FnMut(u64, Answer, Tries)) {
         match self {
             Self::Once(window) => window.lost(up_to, once(closed)),

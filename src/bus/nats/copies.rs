@@ -233,12 +233,12 @@ impl Audit<'_> {
                 Some(Err(error @ BusError::Refused { .. })) if readers.all.iter().all(Reader::is_nowhere) => {
                     return Err(error);
                 }
-                // The number of consumers may be limited, and those that nobody uses are removed after a while.
+                // The number of consumers may be limited, and unused ones are removed after a while.
                 Some(Err(error)) => {
                     readers.refused = Some(error.to_string());
                     std::thread::sleep(Duration::from_nanos(PAUSE));
                 }
-                // Not answered: it may have been placed on a server that stands still.
+                // Not answered: it may have been placed on a stalled server.
                 None => {}
             }
         }

@@ -47,12 +47,12 @@ const ACK_WAIT: Duration = Duration::from_secs(10);
 const EXPIRES: Duration = Duration::from_millis(500);
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How often what was heard is looked after.
+/// How often advisories that were received are processed.
 const LATER: Duration = Duration::from_millis(500);
 /// Pause before another attempt.
 const AGAIN: Duration = Duration::from_millis(100);
 /// How long the thread may take to end: one request, unless no server answers.
-const GOODBYE: Duration = Duration::from_secs(1);
+const END_WITHIN: Duration = Duration::from_secs(1);
 
 /// Returns the name of the stream of advisories of a run.
 pub(super) fn stream_name(run: &str) -> String {
@@ -285,7 +285,7 @@ impl Mover {
     /// Ends it; a thread that waits for a silent server is left to its own timeouts.
     pub(super) fn end(&mut self) {
         self.progress.end.store(true, Ordering::Relaxed);
-        let until = Instant::now() + GOODBYE;
+        let until = Instant::now() + END_WITHIN;
         let Some(thread) = self.thread.take() else { return };
         while !thread.is_finished() && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(5));

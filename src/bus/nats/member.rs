@@ -18,7 +18,7 @@ use crate::num;
 use crate::plan::{self, AckMode, Ns, Refuse};
 
 /// Maximum time for the server to read the last acknowledgements when the member ends.
-const GOODBYE: Ns = 200_000_000;
+const END_WITHIN: Ns = 200_000_000;
 /// How long the server may take to read an acknowledgement that has left.
 const READ_WITHIN: Ns = 100_000_000;
 
@@ -213,7 +213,7 @@ impl NatsMember {
     /// Requests nothing further, and hands over what the server has already sent.
     fn take_leave(mut self, mut handle: impl FnMut(&Delivery<'_>) -> Handled) {
         let Self { intake, acks, layout, clock, .. } = &mut self;
-        let until = clock.now() + GOODBYE;
+        let until = clock.now() + END_WITHIN;
         let sign = intake.leave();
         loop {
             // An error means that nothing further can come.
@@ -320,7 +320,7 @@ impl Drop for NatsMember {
         }
         let Self { intake, acks, clock, .. } = self;
         acks.send(intake.conn(), clock.now());
-        intake.conn().settle(clock.now() + GOODBYE);
+        intake.conn().settle(clock.now() + END_WITHIN);
     }
 }
 

@@ -320,7 +320,7 @@ impl NatsBus {
         self.clock.now().saturating_add(u64::try_from(from_now.as_nanos()).unwrap_or(u64::MAX))
     }
 
-    /// Runs a future of the control side. Its event loop stands still between two calls, so it polls the socket first:
+    /// Runs a future of the control side. Its event loop does not run between two calls, so it polls the socket first:
     /// a request written to a connection that has ended in the meantime would be lost.
     fn run<T>(&self, work: impl Future<Output = Result<T, BusError>>) -> Result<T, BusError> {
         self.runtime.block_on(async {

@@ -31,7 +31,7 @@ const ATOMIC_BYTES: usize = 128;
 /// Delay before another attempt at the end of a batch that the connection did not accept.
 const AGAIN: Ns = 200_000;
 /// Maximum time for the server to read the last messages when the publisher ends.
-const GOODBYE: Ns = 200_000_000;
+const END_WITHIN: Ns = 200_000_000;
 /// Size of the blocks that hold the bytes of waiting events.
 const BLOCK: usize = 64 * 1024;
 
@@ -161,7 +161,7 @@ impl NatsPublisher {
     }
 
     /// Sends waiting events, as far as the window and the connection have room.
-    fn pump(&mut self) {
+    fn dispatch(&mut self) {
         let Self { account, sending, subjects, batches, clock, last_subject, answers, .. } = self;
         if !account.waits() || !sending.conn.is_up() {
             return;
@@ -180,7 +180,9 @@ impl NatsPublisher {
             let event = Event { subject: subjects.of(waiting.key), id, payload: &waiting.payload };
             Sent::As(send(sending, batches.as_mut(), ticket, event, now))
         };
-        account.pump(now, send, |token, outcome, tries| answers.push(Ack { token, at: now, outcome, tries }));
+        account.dispatch(now, send, |token, outcome, tries| {
+            answers.push(Ack { token, at: now, outcome, tries });
+        });
     }
 
     /// Settles the events sent on a lost connection, so that their places are free for the next one. Answers that
@@ -264,7 +266,7 @@ impl NatsPublisher {
             }
         }
         self.settle_gone();
-        self.pump();
+        self.dispatch();
         self.end_batch();
     }
 
@@ -273,7 +275,7 @@ impl NatsPublisher {
         if !self.sending.conn.is_fresh(self.clock.now()) {
             self.drive();
         }
-        self.pump();
+        self.dispatch();
         self.end_batch();
         loop {
             let came = self.sending.conn.wait(self.wake(until));
@@ -361,7 +363,7 @@ impl Publisher for NatsPublisher {
             Account::Again(retries) => {
                 let lane = self.subjects.lane(event.topic, event.symbol);
                 retries.accept(event.token, lane, now, bytes, waiting);
-                self.pump();
+                self.dispatch();
             }
         }
         Ok(())
@@ -376,7 +378,7 @@ impl Publisher for NatsPublisher {
         let abandoned = std::mem::take(&mut self.abandoned);
         self.settle(abandoned);
         if matches!(self.account, Account::Again(_)) {
-            self.pump();
+            self.dispatch();
         }
         into.append(&mut self.answers);
     }
@@ -401,8 +403,8 @@ impl Publisher for NatsPublisher {
 impl Drop for NatsPublisher {
     fn drop(&mut self) {
         // Accepted events should be sent, but a dead server must not block the end.
-        self.pump();
-        self.sending.conn.settle(self.clock.now() + GOODBYE);
+        self.dispatch();
+        self.sending.conn.settle(self.clock.now() + END_WITHIN);
     }
 }
 

@@ -84,7 +84,7 @@ pub fn step_down(target: &Target, kind: &str, name: &str) -> Result<[String; 2],
 pub fn step_down_meta(target: &Target) -> Result<[String; 2], BusError> {
     let requests = Requests {
         ask: "$SYS.REQ.SERVER.PING.JSZ".to_owned(),
-        // The others do not answer, and while nobody leads nobody does.
+        // Only the leader answers, so without one there is no answer.
         question: r#"{"leader_only":true}"#,
         step_down: "$JS.API.META.LEADER.STEPDOWN".to_owned(),
     };

@@ -23,7 +23,7 @@ fn retries(window: u32, buffer: u32, order: Order) -> Retries<u64> {
 #[derive(Debug, Clone)]
 enum Step {
     Accept(usize),
-    Pump(usize),
+    Dispatch(usize),
     /// The broker handles a copy.
     Handle(usize, Handled),
     Tick(Ns),
@@ -50,15 +50,15 @@ fn step() -> impl Strategy<Value = Step> {
     ];
     prop_oneof![
         8 => (0_usize..3).prop_map(Step::Accept),
-        6 => (0_usize..6).prop_map(Step::Pump),
+        6 => (0_usize..6).prop_map(Step::Dispatch),
         8 => (0_usize..64, handled).prop_map(|(which, handled)| Step::Handle(which, handled)),
         4 => (0_u64..60_000_000).prop_map(Step::Tick),
         1 => Just(Step::Lose),
-        1 => (0_u64..40).prop_map(|n| if n == 0 { Step::GiveUp } else { Step::Pump(6) }),
+        1 => (0_u64..40).prop_map(|n| if n == 0 { Step::GiveUp } else { Step::Dispatch(6) }),
     ]
 }
 
-/// A broker and what is known of each event, kept independently of the account.
+/// A broker, and the known state of each event, kept independently of the account.
 #[derive(Debug, Default)]
 struct World {
     now: Ns,
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    fn pump(&mut self, account: &mut Retries<u64>, room: usize) {
+    fn dispatch(&mut self, account: &mut Retries<u64>, room: usize) {
         let mut gone = Vec::new();
         let send = |ticket, &token: &u64| {
             if gone.len() >= room {
@@ -132,7 +132,7 @@ impl World {
             *self.left.entry(token).or_default() += 1;
             Sent::As(self.number)
         };
-        account.pump(self.now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
+        account.dispatch(self.now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
         self.copies.append(&mut gone);
     }
 }
@@ -148,7 +148,7 @@ fn lives_by_its_laws(order: Order, size: u32, buffer: u32, steps: Vec<Step>) -> 
                 world.events.push((key, world.now));
             }
             Step::Accept(_) => assert_eq!(account.open(), num::index32(size + buffer)),
-            Step::Pump(room) => world.pump(&mut account, room),
+            Step::Dispatch(room) => world.dispatch(&mut account, room),
             Step::Handle(which, handled) => world.handle(&mut account, which, handled),
             Step::Tick(ns) => {
                 world.now += ns;
@@ -214,13 +214,13 @@ proptest! {
 }
 
 /// Sends everything that fits, and returns the tokens with their tickets.
-fn pump(account: &mut Retries<u64>, now: Ns) -> Vec<(u64, Ticket)> {
+fn dispatch(account: &mut Retries<u64>, now: Ns) -> Vec<(u64, Ticket)> {
     let mut gone = Vec::new();
     let send = |ticket, &token: &u64| {
         gone.push((token, ticket));
         Sent::As(num::count(gone.len()))
     };
-    account.pump(now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
+    account.dispatch(now, send, |token, answer, _| unreachable!("{token} {answer:?}"));
     gone
 }
 
@@ -261,9 +261,9 @@ fn the_pause_doubles_up_to_a_second() {
 fn a_late_answer_to_the_first_copy_confirms_the_event() {
     let mut account = retries(4, 4, Order::PerKey);
     account.accept(7, 0, 0, 1, 7);
-    let first = pump(&mut account, 0);
+    let first = dispatch(&mut account, 0);
     assert_eq!(turned(&mut account, AFTER), []);
-    let second = pump(&mut account, AFTER);
+    let second = dispatch(&mut account, AFTER);
     assert_eq!(first, second, "the same ticket");
     let twice = Tries { copies: 2, gave_up: false };
     assert_eq!(answered(&mut account, first[0].1, AFTER + 1, STORED), [(7, STORED, twice)]);
@@ -276,38 +276,38 @@ fn the_next_event_of_a_symbol_waits_for_the_answer_and_others_do_not() {
     for (token, key) in [(0, 5), (1, 5), (2, 6), (3, 5)] {
         account.accept(token, key, 0, 1, token);
     }
-    let sent = pump(&mut account, 0);
+    let sent = dispatch(&mut account, 0);
     assert_eq!(tokens(&sent), [0, 2]);
     account.lost(2);
-    assert_eq!(tokens(&pump(&mut account, 0)), [0, 2], "sent again on the next connection");
+    assert_eq!(tokens(&dispatch(&mut account, 0)), [0, 2], "sent again on the next connection");
     assert_eq!(answered(&mut account, sent[0].1, 1, STORED).len(), 1);
-    assert_eq!(tokens(&pump(&mut account, 1)), [1]);
+    assert_eq!(tokens(&dispatch(&mut account, 1)), [1]);
     let mut free = retries(8, 8, Order::Free);
     (0..4).for_each(|token| free.accept(token, 5, 0, 1, token));
-    assert_eq!(tokens(&pump(&mut free, 0)), [0, 1, 2, 3]);
+    assert_eq!(tokens(&dispatch(&mut free, 0)), [0, 1, 2, 3]);
 }
 
 #[test]
 fn a_broker_that_only_refuses_is_probed_and_takes_all_at_once_when_it_confirms() {
     let mut account = retries(1000, 0, Order::Free);
     (0..500).for_each(|token| account.accept(token, 0, 0, 1, token));
-    for (_, ticket) in pump(&mut account, 0) {
+    for (_, ticket) in dispatch(&mut account, 0) {
         refuse(&mut account, ticket, 0);
     }
     let mut copies = 0;
     for now in (1..300).map(|ms| ms * MS) {
         assert_eq!(turned(&mut account, now), []);
-        for (_, ticket) in pump(&mut account, now) {
+        for (_, ticket) in dispatch(&mut account, now) {
             copies += 1;
             refuse(&mut account, ticket, now);
         }
     }
     assert_eq!(copies, 5, "one every 50 ms");
     assert_eq!(turned(&mut account, 300 * MS), []);
-    let probe = pump(&mut account, 300 * MS);
+    let probe = dispatch(&mut account, 300 * MS);
     assert_eq!(answered(&mut account, probe[0].1, 301 * MS, STORED).len(), 1);
     assert_eq!(turned(&mut account, 302 * MS), []);
-    assert!(pump(&mut account, 302 * MS).len() >= 490, "all but those that were refused last");
+    assert!(dispatch(&mut account, 302 * MS).len() >= 490, "all but those that were refused last");
 }
 
 #[test]
@@ -315,14 +315,14 @@ fn a_second_open_event_of_a_symbol_would_be_stored_before_one_that_is_turned_awa
     let stored = |order| {
         let mut account = retries(8, 8, order);
         account.accept(9, 0, 0, 1, 9);
-        let first = pump(&mut account, 0);
+        let first = dispatch(&mut account, 0);
         // The broker takes events again.
         assert_eq!(answered(&mut account, first[0].1, 1, STORED).len(), 1);
         (0..2).for_each(|token| account.accept(token, 0, 2, 1, token));
         let mut stored = Vec::new();
         let mut now = 2;
         for refuses in [true, false, false] {
-            let sent = pump(&mut account, now);
+            let sent = dispatch(&mut account, now);
             for (at, &(token, ticket)) in sent.iter().enumerate() {
                 // It has no leader for the first one, and has one for the next.
                 if refuses && at == 0 {
@@ -345,7 +345,7 @@ fn a_second_open_event_of_a_symbol_would_be_stored_before_one_that_is_turned_awa
 fn at_the_end_of_its_time_an_event_is_answered_by_what_became_of_its_copies() {
     let mut account = retries(3, 8, Order::Free);
     (0..4).for_each(|token| account.accept(token, 0, 0, 1, token));
-    let sent = pump(&mut account, LASTS - 10 * MS);
+    let sent = dispatch(&mut account, LASTS - 10 * MS);
     assert_eq!(tokens(&sent), [0, 1, 2]);
     refuse(&mut account, sent[0].1, LASTS - 5 * MS);
     account.answer(sent[1].1, LASTS - 5 * MS, IN_PROCESS, true, |_, _, _| unreachable!());
@@ -360,7 +360,7 @@ fn at_the_end_of_its_time_an_event_is_answered_by_what_became_of_its_copies() {
         ]
     );
     account.accept(9, 0, 0, 1, 9);
-    let sent = pump(&mut account, 1);
+    let sent = dispatch(&mut account, 1);
     assert_eq!(
         answered(&mut account, sent[0].1, 2, FULL),
         [(9, FULL, Tries::ONCE)],

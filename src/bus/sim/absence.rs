@@ -18,7 +18,7 @@ pub struct Absence {
     pub time: Stretch,
 }
 
-/// All members of a group end in order, and others take their places: what was sent to them is taken and acknowledged, and nothing
+/// All members of a group end in order, and others take their places: messages sent to them are taken and acknowledged, and nothing
 /// more is sent until then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Restart {

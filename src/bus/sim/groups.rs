@@ -36,7 +36,7 @@ pub(super) struct MemberSide {
     pub(super) leaving: bool,
     dies_at: Ns,
     pub(super) last_arrival: Ns,
-    pub(super) inbox: VecDeque<Parcel>,
+    pub(super) inbox: VecDeque<Incoming>,
 }
 
 /// A copy on its way to a member.
@@ -53,7 +53,7 @@ pub(super) struct Underway {
 
 /// A copy that has reached a member.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parcel {
+pub(super) struct Incoming {
     pub(super) copy: u32,
     pub(super) received: Ns,
     /// When it reached the member's machine.
@@ -166,9 +166,9 @@ impl World {
         self.advance(now);
         let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return };
         own.connected = false;
-        for parcel in std::mem::take(&mut own.inbox) {
-            self.forget_unacknowledged(group, parcel.copy, parcel.attempt);
-            self.again(self.now, parcel.copy, group, parcel.attempt);
+        for incoming in std::mem::take(&mut own.inbox) {
+            self.forget_unacknowledged(group, incoming.copy, incoming.attempt);
+            self.again(self.now, incoming.copy, group, incoming.attempt);
         }
     }
 
@@ -250,8 +250,8 @@ impl World {
         let received = seen.saturating_add_signed(self.host.clock_offset_ns);
         let damaged = underway.damaged || self.truth.copies[num::index32(copy)].damaged;
         let acknowledged = self.acknowledged(at, copy, group, attempt);
-        let parcel = Parcel { copy, received, arrived: at, attempt, damaged, left, acknowledged };
-        self.groups[group].members[member].inbox.push_back(parcel);
+        let incoming = Incoming { copy, received, arrived: at, attempt, damaged, left, acknowledged };
+        self.groups[group].members[member].inbox.push_back(incoming);
     }
 
     /// What reaches no member comes again after the acknowledgement timeout, unless it comes again already.
@@ -268,33 +268,33 @@ impl World {
         self.groups[group].members.get(num::index32(member)).is_none_or(|member| member.dies_at <= self.now)
     }
 
-    /// Hands a member the parcels that have reached it, as (parcel, topic, symbol, payload); `stamp` gives the
+    /// Hands a member the messages that have reached it, as (incoming, topic, symbol, payload); `stamp` gives the
     /// receive time.
     pub(super) fn hand_over(
         &mut self,
         group: usize,
         member: u32,
         stamp: impl Fn(Ns) -> Ns,
-        mut sink: impl FnMut(&Parcel, u32, u32, &[u8]) -> Handled,
+        mut sink: impl FnMut(&Incoming, u32, u32, &[u8]) -> Handled,
     ) -> usize {
         let Some(own) = self.groups[group].members.get_mut(num::index32(member)) else { return 0 };
         let mut inbox = std::mem::take(&mut own.inbox);
         let (mut scratch, mut refused) = (Vec::new(), Vec::new());
-        for mut parcel in inbox.iter().copied() {
-            parcel.received = stamp(parcel.received);
-            let stored = self.server.stored[num::index32(parcel.copy)];
+        for mut incoming in inbox.iter().copied() {
+            incoming.received = stamp(incoming.received);
+            let stored = self.server.stored[num::index32(incoming.copy)];
             let payload = self.slots.payload(stored.slot);
-            let handling = if parcel.damaged {
-                self.damage(payload, u64::from(parcel.copy) + 1, &mut scratch);
-                sink(&parcel, stored.topic, stored.symbol, &scratch)
+            let handling = if incoming.damaged {
+                self.damage(payload, u64::from(incoming.copy) + 1, &mut scratch);
+                sink(&incoming, stored.topic, stored.symbol, &scratch)
             } else {
-                sink(&parcel, stored.topic, stored.symbol, payload)
+                sink(&incoming, stored.topic, stored.symbol, payload)
             };
             match handling {
                 Handled::Processed => self.slots.release(stored.slot),
-                Handled::Refused(how) => refused.push((parcel.copy, parcel.attempt, how)),
+                Handled::Refused(how) => refused.push((incoming.copy, incoming.attempt, how)),
             }
-            let Parcel { copy, received, arrived, attempt, damaged, left, acknowledged } = parcel;
+            let Incoming { copy, received, arrived, attempt, damaged, left, acknowledged } = incoming;
             self.truth.deliveries[group].push(Delivered {
                 copy,
                 member,

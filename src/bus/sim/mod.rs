@@ -393,10 +393,16 @@ impl SimMember {
         let real = matches!(self.shared.time, Time::Real(_));
         let mut text = String::new();
         let stamp = |scheduled: Ns| if real { now.max(scheduled) } else { scheduled };
-        world.hand_over(self.group, self.member, stamp, |parcel, topic, symbol, payload| {
-            let position = Position { partition: 0, offset: u64::from(parcel.copy) + 1 };
+        world.hand_over(self.group, self.member, stamp, |incoming, topic, symbol, payload| {
+            let position = Position { partition: 0, offset: u64::from(incoming.copy) + 1 };
             let subject = self.shared.subject(topic, symbol, &mut text);
-            sink(&Delivery { subject, payload, received: parcel.received, position, attempt: parcel.attempt })
+            sink(&Delivery {
+                subject,
+                payload,
+                received: incoming.received,
+                position,
+                attempt: incoming.attempt,
+            })
         })
     }
 }

@@ -1,10 +1,10 @@
-//! A loss of power of the simulated servers: what was stored last is gone, acknowledged or not.
+//! A loss of power of the simulated servers: the events stored last are gone, acknowledged or not.
 
 use super::world::{NOT_STORED, World};
 use crate::num;
 use crate::plan::Ns;
 
-/// A loss of power. Groups keep what was handed to them, and the servers go on at once; an outage is another fault.
+/// A loss of power. Groups keep the events delivered to them, and the servers are back at once; an outage is another fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forget {
     /// When.
@@ -14,7 +14,7 @@ pub struct Forget {
 }
 
 impl World {
-    /// Removes what was stored last from the store, and from each of its copies. An event that is sent again is stored again.
+    /// Removes the events stored last from the store, and from each of its copies. An event that is sent again is stored again.
     pub(super) fn forget(&mut self, at: Ns, last: Ns) {
         let kept = |stored: Ns| stored.saturating_add(last) <= at;
         for (position, copy) in self.truth.copies.iter_mut().enumerate().rev() {

@@ -13,7 +13,7 @@ const TURN: Ns = 10_000_000;
 
 /// An event, and where its payload is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Parcel {
+pub(super) struct Queued {
     event: u32,
     slot: u32,
 }
@@ -32,7 +32,7 @@ impl World {
     pub(super) fn take_in(&mut self, now: Ns, sender: usize, event: u32, key: usize, slot: u32) {
         let bytes = u64::from(self.truth.events[num::index32(event)].bytes);
         if let Some(retries) = &mut self.senders[sender].retries {
-            retries.accept(u64::from(event), key, now, bytes, Parcel { event, slot });
+            retries.accept(u64::from(event), key, now, bytes, Queued { event, slot });
         }
         // Until a copy leaves, no answer needs the ticket.
         self.lives[num::index32(event)].again = Some((slot, Ticket { slot: u32::MAX, generation: 0 }));
@@ -46,15 +46,15 @@ impl World {
         let (mut closed, mut leaving) = (Vec::new(), Vec::new());
         retries.turn(at, |token, answer, tries| closed.push((token, answer, tries)));
         if !down {
-            let send = |ticket, parcel: &Parcel| {
-                leaving.push((ticket, *parcel));
+            let send = |ticket, queued: &Queued| {
+                leaving.push((ticket, *queued));
                 Sent::As(0)
             };
-            retries.pump(at, send, |token, answer, tries| closed.push((token, answer, tries)));
+            retries.dispatch(at, send, |token, answer, tries| closed.push((token, answer, tries)));
         }
         let open = retries.open() > 0;
         self.settle(at, closed);
-        for (ticket, Parcel { event, slot }) in leaving {
+        for (ticket, Queued { event, slot }) in leaving {
             self.lives[num::index32(event)].again = Some((slot, ticket));
             self.truth.events[num::index32(event)].copies += 1;
             self.slots.retain(slot);

@@ -9,7 +9,7 @@ use super::groups::{GroupSide, Underway};
 use super::leading::disturbances;
 use super::poison::Limits;
 use super::random::Random;
-use super::retrying::Parcel;
+use super::retrying::Queued;
 use super::server::Server;
 use super::slots::Slots;
 use super::truth::{Disturbance, Event, Outcome, Truth, intended_unix_ns};
@@ -33,7 +33,7 @@ const RESERVED: u64 = 1 << 22;
 pub struct Host {
     /// Delay with which a generator wakes for an event.
     pub late: Option<Delay>,
-    /// When the whole harness stands still, since the start of the load; what arrives meanwhile is seen at the end.
+    /// When the whole harness stalls, since the start of the load; messages that arrive meanwhile are received at its end.
     pub stalls: Vec<Stretch>,
     /// Offset of the members' clock ahead of the generators' (negative: behind), in nanoseconds.
     pub clock_offset_ns: i64,
@@ -148,7 +148,7 @@ pub(super) struct Sender {
     pub(super) last_answer: Ns,
     pub(super) answers: Vec<Ack>,
     /// The open events of a plan that sends them again.
-    pub(super) retries: Option<Retries<Parcel>>,
+    pub(super) retries: Option<Retries<Queued>>,
     pub(super) turning: bool,
 }
 

@@ -31,7 +31,7 @@ const fn bytes_of(token: u64) -> u64 {
 enum Step {
     Accept,
     Claim,
-    Pump(usize),
+    Dispatch(usize),
     Answer(usize),
     Tick(Ns),
     Lose,
@@ -43,7 +43,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => Just(Step::Accept),
         4 => Just(Step::Claim),
-        4 => (0_usize..6).prop_map(Step::Pump),
+        4 => (0_usize..6).prop_map(Step::Dispatch),
         4 => (0_usize..64).prop_map(Step::Answer),
         2 => (0_u64..50_000_000).prop_map(Step::Tick),
         1 => Just(Step::Lose),
@@ -90,7 +90,7 @@ proptest! {
                         next += 1;
                     }
                 }
-                Step::Pump(room) => {
+                Step::Dispatch(room) => {
                     let before = sent.len();
                     let send = |ticket, &token: &u64| {
                         if token % 7 == 3 {
@@ -104,7 +104,7 @@ proptest! {
                         number += 1;
                         Sent::As(number)
                     };
-                    account.pump(now, send, |token, answer| answered.push((token, Some(answer))));
+                    account.dispatch(now, send, |token, answer| answered.push((token, Some(answer))));
                 }
                 // Answers come in any order, twice, and after timeouts.
                 Step::Answer(which) if !sent.is_empty() => {
@@ -180,14 +180,14 @@ proptest! {
                         next += 1;
                     }
                 }
-                Step::Pump(_) => {
+                Step::Dispatch(_) => {
                     let send = |ticket, &token: &u64| {
                         number += 1;
                         memory.open.insert(token, Some(ticket));
                         memory.left.insert(token, number);
                         Sent::As(number)
                     };
-                    account.pump(now, send, |token, answer| unreachable!("{token} {answer:?}"));
+                    account.dispatch(now, send, |token, answer| unreachable!("{token} {answer:?}"));
                 }
                 Step::Answer(which) => {
                     let left: Vec<Ticket> = memory.open.values().flatten().copied().collect();
@@ -216,14 +216,14 @@ proptest! {
 }
 
 /// Sends everything that fits, numbered from `number`.
-fn pump(account: &mut Window<u64>, now: Ns, number: &mut u64) -> Vec<Ticket> {
+fn dispatch(account: &mut Window<u64>, now: Ns, number: &mut u64) -> Vec<Ticket> {
     let mut tickets = Vec::new();
     let send = |ticket, _: &u64| {
         tickets.push(ticket);
         *number += 1;
         Sent::As(*number)
     };
-    account.pump(now, send, |token, answer| unreachable!("{token} {answer:?}"));
+    account.dispatch(now, send, |token, answer| unreachable!("{token} {answer:?}"));
     tickets
 }
 
@@ -237,10 +237,10 @@ fn expired(account: &mut Window<u64>, now: Ns) -> Vec<(u64, Answer)> {
 fn a_late_answer_does_not_close_the_next_event_of_its_slot() {
     let (mut account, mut number) = (window(1, 1, 20), 0);
     account.accept(7, 0, 1, 7);
-    let first = pump(&mut account, 0, &mut number);
+    let first = dispatch(&mut account, 0, &mut number);
     assert_eq!(expired(&mut account, 30 * MS), [(7, NO_ANSWER)]);
     account.accept(8, 30 * MS, 1, 8);
-    let second = pump(&mut account, 30 * MS, &mut number);
+    let second = dispatch(&mut account, 30 * MS, &mut number);
     assert_eq!(account.answer(first[0]), None);
     assert_eq!(account.answer(second[0]), Some(8));
 }
@@ -251,14 +251,14 @@ fn the_time_for_an_answer_begins_when_an_event_leaves_the_buffer() {
     account.accept(0, 0, 1, 0);
     account.accept(1, 60 * MS, 1, 1);
     account.accept(2, 60 * MS, 1, 2);
-    assert_eq!(pump(&mut account, 60 * MS, &mut number).len(), 1, "the first one fills the window");
+    assert_eq!(dispatch(&mut account, 60 * MS, &mut number).len(), 1, "the first one fills the window");
     assert_eq!(expired(&mut account, 100 * MS), [], "it left at 60");
     assert_eq!(expired(&mut account, 160 * MS), [(0, NO_ANSWER), (1, NOT_SENT), (2, NOT_SENT)]);
     account.accept(3, 160 * MS, 1, 3);
     account.accept(4, 170 * MS, 1, 4);
-    let tickets = pump(&mut account, 170 * MS, &mut number);
+    let tickets = dispatch(&mut account, 170 * MS, &mut number);
     assert_eq!(account.answer(tickets[0]), Some(3));
-    pump(&mut account, 260 * MS, &mut number);
+    dispatch(&mut account, 260 * MS, &mut number);
     assert_eq!(expired(&mut account, 350 * MS), [], "just sent, though accepted long ago");
     assert_eq!(expired(&mut account, 360 * MS), [(4, NO_ANSWER)]);
 }
@@ -270,7 +270,7 @@ fn bytes_are_bounded_with_what_the_client_still_holds() {
     account.written(0);
     (0..3).for_each(|token| account.accept(token, 0, 3, token));
     assert_eq!((account.admits(2), account.admits(1)), (false, true));
-    let tickets = pump(&mut account, 0, &mut number);
+    let tickets = dispatch(&mut account, 0, &mut number);
     assert_eq!(account.answer(tickets[0]), Some(0));
     assert_eq!((account.admits(5), account.admits(4)), (false, true));
     // One is given up but still held by the client; one never left.
@@ -284,7 +284,7 @@ fn bytes_are_bounded_with_what_the_client_still_holds() {
 fn what_is_given_up_is_told_by_whether_it_left() {
     let (mut account, mut number) = (window(2, 2, 100), 0);
     (0..4).for_each(|token| account.accept(token, 0, 1, token));
-    pump(&mut account, 0, &mut number);
+    dispatch(&mut account, 0, &mut number);
     let mut closed = Vec::new();
     account.give_up(Doubt::Disconnected, |token, answer| closed.push((token, answer)));
     assert_eq!(closed, [(0, DISCONNECTED), (1, DISCONNECTED), (2, NOT_SENT), (3, NOT_SENT)]);
@@ -294,12 +294,12 @@ fn what_is_given_up_is_told_by_whether_it_left() {
 fn a_connection_takes_what_left_on_it_and_nothing_else() {
     let (mut account, mut number) = (window(3, 3, 100), 0);
     (0..5).for_each(|token| account.accept(token, 0, 1, token));
-    let tickets = pump(&mut account, 0, &mut number);
+    let tickets = dispatch(&mut account, 0, &mut number);
     assert_eq!(account.answer(tickets[1]), Some(1));
     let mut closed = Vec::new();
     account.lost(2, |token, answer| closed.push((token, answer)));
     assert_eq!(closed, [(0, DISCONNECTED)], "1 is answered, 2 leaves with the next connection");
     assert_eq!(account.answer(tickets[0]), None, "its answer came too late");
-    let tickets = pump(&mut account, 0, &mut number);
+    let tickets = dispatch(&mut account, 0, &mut number);
     assert_eq!((tickets.len(), account.open()), (2, 3), "the window is free for those that waited");
 }

@@ -37,7 +37,7 @@ pub(super) fn answer(
     }
 }
 
-/// With what was made and judged.
+/// With the runs and their verdict.
 pub(super) fn with(answer: Answer, made: Making, judged: &[Judged]) -> Answer {
     let finding = answer.decision.finding;
     let metrics = judged.iter().map(|judged| MetricAnswer::of(judged, finding)).collect();

@@ -163,7 +163,7 @@ fn earlier_answer(
     Answer { earlier: true, ..answered::with(answer, made, &judged) }
 }
 
-/// The design of a new check; what is expected of it is told.
+/// The design of a new check; says which changes each metric can show.
 fn designed(args: &CheckBaseline, baseline: &Baseline, history: &History, maker: &mut Maker) -> Design {
     let past = history.past("~");
     let worth = baseline.worth(&past);

@@ -27,7 +27,7 @@ use super::settings;
 /// Valid seeds of a profile: 0 to 2^63 − 1.
 const SEEDS: u64 = u64::MAX >> 1;
 
-/// A hash of what is run: the plan without its seed, the bus, and what its files of settings say.
+/// A hash of the configuration under test: the plan without its seed, the bus, and what its files of settings say.
 pub(super) fn config(plan: &Plan, choice: &Choice, settings: &[SettingsFile]) -> String {
     let mut plan = plan.clone();
     plan.market.seed = 0;
@@ -41,7 +41,7 @@ pub(super) fn config(plan: &Plan, choice: &Choice, settings: &[SettingsFile]) ->
     format!("{:016x}", xxh3_64(text.as_bytes()))
 }
 
-/// A side: what is run, and where.
+/// A side: its plan, and its bus.
 pub(super) struct Ground {
     pub(super) plan: Plan,
     pub(super) choice: Choice,
@@ -252,14 +252,14 @@ impl Maker {
     }
 }
 
-/// The error of an interruption; what was made is in the history.
+/// The error of an interruption; the runs so far are in the history.
 pub(super) fn interrupted() -> Failure {
     let text =
         "interrupted; the runs that were made are in the history, and a check goes on from them".into();
     Failure { exit: Exit::Interrupted, text }
 }
 
-/// Differences that make another machine: an error with exit code 3. Others are told.
+/// Differences that make another machine: an error with exit code 3. Others are reported.
 pub(super) fn same_machine(found: &[Mismatch], progress: &mut Progress) -> Result<(), Failure> {
     for one in found.iter().filter(|one| !one.refused) {
         progress.say(&format!("warning: {}", one.in_words()));

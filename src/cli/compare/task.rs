@@ -295,7 +295,7 @@ fn label(flag: &str) -> String {
     flag.trim().replace('"', "")
 }
 
-/// The environment names the bus of all sides or of none: else one of them would run where nobody has asked for it.
+/// The environment names the bus of all sides or of none: otherwise one of them would run on a bus that was not asked for.
 fn all_by_environment(sides: &[Side]) -> Result<(), Failure> {
     if sides.iter().all(|side| side.choice.is_by_environment()) {
         return Ok(());

@@ -63,7 +63,7 @@ impl Wishes {
 }
 
 impl Task {
-    /// Reads the matrix, applies what is wished, and checks all cells.
+    /// Reads the matrix, applies the options, and checks all cells.
     pub(super) fn resolve(args: &Matrix, wishes: Wishes) -> Result<Self, Failure> {
         let mut file = find(&wishes.what).map_err(|error| Failure::usage(with_sources(&error)))?;
         file.name = shown(&file.name);

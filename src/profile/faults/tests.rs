@@ -1,4 +1,4 @@
-//! Faults as a profile writes them, and what is refused.
+//! Faults as a profile writes them, and rejected ones.
 
 use crate::plan::{Action, Cut, Expect, Fault, Plan, Poison, Rate, Refuse, Share, Span, Target, Way};
 use crate::profile::{Source, read, to_toml, warnings};

@@ -2,7 +2,7 @@
 
 use crate::plan::{Action, Plan, Span};
 
-/// What a member leaves open comes again `ack_wait` later: after the load, nobody may wait for it.
+/// What a member leaves open comes again `ack_wait` later: after the load, the run may not wait that long.
 pub(super) fn regret(plan: &Plan) -> Option<String> {
     let judged = plan.objectives.iter().any(|objective| objective.metric.of_takeovers());
     let wait = plan.bus.nats.ack_wait;

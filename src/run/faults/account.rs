@@ -1,4 +1,4 @@
-//! The account of a run's faults: what was done when, which nodes run, and who leads.
+//! The account of a run's faults: what was injected when, which nodes run, and which lead.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -199,7 +199,7 @@ impl Book {
         }
     }
 
-    /// Records who leads something now; an empty name while nobody does.
+    /// Records the current leader of something; an empty name without one.
     pub(super) fn led(&mut self, now: Ns, what: &str, who: &str) {
         let last = self.leaders.iter().rev().find(|led| led.what == what);
         if last.map(|led| led.who.as_str()) != Some(who) {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::Stage;
 use super::force;
 use super::links::{self, Ends, NO_PROXIES};
-use super::resolve::{Found, Seat, View, draw, needs_answers, resolve};
+use super::resolve::{Found, Leadership, View, draw, needs_answers, resolve};
 use crate::broker::{Asset, BrokerError, Deed, Server};
 use crate::plan::{Action as Do, Fault, Target};
 use crate::record::{Injection, NodeState};
@@ -104,7 +104,7 @@ impl Injector {
         let nodes = roles.nodes.len();
         let up: Vec<usize> = (0..nodes).filter(|node| self.state(*node) == NodeState::Up).collect();
         let claims = if targets.iter().any(needs_answers) { roles.claims(&up, ANSWER) } else { Vec::new() };
-        let seat = |role: &super::roles::Role| Seat {
+        let leadership = |role: &super::roles::Role| Leadership {
             what: role.what.clone(),
             group: role.group.clone(),
             leader: roles.leader(role, &claims),
@@ -116,7 +116,7 @@ impl Injector {
         } else {
             (0..nodes).filter(|_| nodes == 1).collect()
         };
-        View { nodes, leaders: roles.all.iter().map(seat).collect(), connected, draw: self.draw }
+        View { nodes, leaders: roles.all.iter().map(leadership).collect(), connected, draw: self.draw }
     }
 
     fn state(&self, node: usize) -> NodeState {

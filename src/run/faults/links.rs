@@ -212,16 +212,16 @@ fn until_apart(stage: &Stage, ends: &Ends, length: Duration) -> Result<(), Strin
 mod tests {
     use super::*;
     use crate::plan::{Rate, Span};
-    use crate::run::faults::resolve::Seat;
+    use crate::run::faults::resolve::Leadership;
     use crate::selftest::swarm;
 
     fn view(nodes: usize, leader: usize) -> View {
-        let seat = |what: &str, node: usize| Seat {
+        let leadership = |what: &str, node: usize| Leadership {
             what: what.into(),
             group: None,
             leader: Some((node, format!("named by {what}"))),
         };
-        let leaders = vec![seat("stream", leader), seat("meta", 0)];
+        let leaders = vec![leadership("stream", leader), leadership("meta", 0)];
         View { nodes, leaders, connected: vec![0], draw: 1 }
     }
 

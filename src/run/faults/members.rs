@@ -10,7 +10,7 @@ use crate::num;
 use crate::plan::{Action as Do, Fault, Plan, Target};
 use crate::record::Injection;
 use crate::run::agenda::{Action, Ending};
-use crate::run::seat::Staff;
+use crate::run::slot::Staff;
 
 /// Why no member is replaced.
 const NO_STAFF: &str = "members of this bus cannot be replaced";

@@ -30,7 +30,7 @@ use crate::record::{Mark, Record, StartedNode};
 
 use super::agenda::{Action, Agenda};
 use super::job::{Entrances, StepDown};
-use super::seat::Staff;
+use super::slot::Staff;
 use account::Account;
 use elsewhere::Elsewhere;
 use entrances::OfEntrances;

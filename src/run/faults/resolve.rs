@@ -11,7 +11,7 @@ pub(super) struct View {
     /// Number of nodes.
     pub(super) nodes: usize,
     /// Each role, with its group if it is a consumer, and with its leader and how that is known, if it is.
-    pub(super) leaders: Vec<Seat>,
+    pub(super) leaders: Vec<Leadership>,
     /// The nodes that the first generator is connected to: on some products it is to several.
     pub(super) connected: Vec<usize>,
     /// Decides where a target leaves the choice.
@@ -20,7 +20,7 @@ pub(super) struct View {
 
 /// A role and who has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Seat {
+pub(super) struct Leadership {
     /// As in a record.
     pub(super) what: String,
     /// The group, of a consumer.
@@ -59,17 +59,19 @@ pub(super) const fn needs_answers(target: &Target) -> bool {
 /// Why it cannot be resolved.
 pub(super) fn resolve(target: &Target, view: &View) -> Result<Found, String> {
     let some = |count: usize| Found { nodes: drawn(view, count), how: "drawn from the seed".to_owned() };
-    let led = |seat: Option<&Seat>, what: &str| match seat.and_then(|seat| seat.leader.clone()) {
+    let led = |leadership: Option<&Leadership>, what: &str| match leadership
+        .and_then(|leadership| leadership.leader.clone())
+    {
         Some((node, how)) => Ok(Found { nodes: vec![node], how }),
         None => Err(format!("no majority of the nodes names the leader of {what}")),
     };
-    let seat = |what: &str| view.leaders.iter().find(|seat| seat.what == what);
+    let leadership = |what: &str| view.leaders.iter().find(|leadership| leadership.what == what);
     match target {
-        Target::StreamLeader => led(seat("stream"), "the stream"),
-        Target::MetaLeader => led(seat("meta"), "the cluster"),
+        Target::StreamLeader => led(leadership("stream"), "the stream"),
+        Target::MetaLeader => led(leadership("meta"), "the cluster"),
         Target::ConsumerLeader(group) => {
-            let seat = view.leaders.iter().find(|seat| seat.group.as_ref() == Some(group));
-            led(seat, &format!("the consumer of {group}"))
+            let leadership = view.leaders.iter().find(|leadership| leadership.group.as_ref() == Some(group));
+            led(leadership, &format!("the consumer of {group}"))
         }
         Target::Follower => follower(view),
         Target::Connected => connected(view),
@@ -120,10 +122,10 @@ fn follower(view: &View) -> Result<Found, String> {
     connected(view)?;
     let mut leading: Vec<usize> = Vec::new();
     let mut of_stream: Option<usize> = None;
-    for seat in &view.leaders {
-        let (node, _) = seat.leader.as_ref().ok_or_else(|| unknown(&seat.what))?;
+    for leadership in &view.leaders {
+        let (node, _) = leadership.leader.as_ref().ok_or_else(|| unknown(&leadership.what))?;
         leading.push(*node);
-        if seat.what == STREAM {
+        if leadership.what == STREAM {
             of_stream = Some(*node);
         }
     }
@@ -154,7 +156,7 @@ mod tests {
 
     fn view(stream: Option<usize>, meta: usize, consumer: usize, connected: Option<usize>) -> View {
         let connected = connected.into_iter().collect();
-        let seat = |what: &str, group: Option<&str>, node: Option<usize>| Seat {
+        let leadership = |what: &str, group: Option<&str>, node: Option<usize>| Leadership {
             what: what.into(),
             group: group.map(str::to_owned),
             leader: node.map(|node| (node, format!("named by {what}"))),
@@ -162,9 +164,9 @@ mod tests {
         View {
             nodes: 3,
             leaders: vec![
-                seat("stream", None, stream),
-                seat("meta", None, Some(meta)),
-                seat("consumer g", Some("g"), Some(consumer)),
+                leadership("stream", None, stream),
+                leadership("meta", None, Some(meta)),
+                leadership("consumer g", Some("g"), Some(consumer)),
             ],
             connected,
             draw: 7,

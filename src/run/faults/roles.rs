@@ -1,4 +1,4 @@
-//! Asks the nodes of a broker who leads what and who is connected to whom. No answer is waited for longer than allowed,
+//! Asks the nodes of a broker for leaders and connections. No answer is waited for longer than allowed,
 //! whatever state a node is in.
 
 use std::fmt;

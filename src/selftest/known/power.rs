@@ -1,4 +1,4 @@
-//! Known answers of a loss of power: what was stored in the last time before it is gone.
+//! Known answers of a loss of power: the events stored in the last moments before it are gone.
 
 use super::{Answer, Answers, record_of, steady};
 use crate::bus::sim::{Faults, Forget};

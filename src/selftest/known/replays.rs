@@ -1,4 +1,4 @@
-//! Known answers about replays: what comes is arithmetic of what was published, and of what the bus does wrong.
+//! Known answers about replays: the replayed events follow by arithmetic from the published ones and from the faults of the bus.
 
 use super::{Answer, Answers, steady};
 use crate::bus::sim::{Delay, Fault, Faults, Hits, Mishap, PACE_NS};
@@ -41,7 +41,7 @@ fn of<'a>(record: &'a record::Record, name: &str) -> &'a record::Replay {
     found.unwrap_or_else(|| NONE.get_or_init(record::Replay::default))
 }
 
-/// A sound bus returns what was published, from wherever it is asked for.
+/// A sound bus returns the published events, from any start position.
 pub(super) fn sound() -> Result<Vec<Answer>, RunError> {
     let mut answers = Answers("replays", Vec::new());
     let (record, _) = simulate(&plan(), &Scenario::from(delays()), 1)?;

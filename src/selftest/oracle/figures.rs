@@ -145,7 +145,7 @@ pub struct AuditFigures {
     pub diverged: Option<u64>,
     /// For each copy, the events in it; none for one that was not read.
     pub replicas: Vec<Option<u64>>,
-    /// Whether what is missing is lost: no copy was left out that may hold it.
+    /// Whether missing events are lost: every copy that may hold them was read.
     pub settled: bool,
 }
 

@@ -1,4 +1,4 @@
-//! Was it done what is claimed? The log of the simulated bus says what it was made to do and when, and the account of every event and
+//! Was each claimed fault injected? The log of the simulated bus says what it was made to do and when, and the account of every event and
 //! delivery shows whether it did so. A fault in the record without anything that was done, and anything done without its effect, is
 //! a finding: a harness that injects nothing would else report a bus that withstands everything.
 

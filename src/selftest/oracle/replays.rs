@@ -17,7 +17,7 @@ enum Side {
     Either,
 }
 
-/// By an instant: what is sent behind it is stored behind it, and what is confirmed before it is stored before it.
+/// By an instant: an event sent after it is stored after it, and an event confirmed before it is stored before it.
 fn at_instant(event: &Event, instant: Ns, sent_behind: bool) -> Side {
     match event.outcome {
         _ if sent_behind => Side::Behind,

@@ -210,7 +210,7 @@ fn requests(copy: &mut Copy, model: &Fields, group: &Group) {
 }
 
 impl Model {
-    /// Returns what is not copied from the model, as far as that is known without a server.
+    /// Returns the settings of the model that are not copied, as far as they are known without a server.
     #[must_use]
     pub fn not_copied(&self, plan: &Plan) -> Vec<String> {
         let own = OwnStream { config: Fields::new(), clustered: true, consumers: 0 };

@@ -62,7 +62,7 @@ impl Model {
         Ok(model)
     }
 
-    /// Keeps what is to be said of a resource, and returns its configuration.
+    /// Keeps the notes on a resource, and returns its configuration.
     fn took(&mut self, resource: Resource) -> Fields {
         self.defaults.extend(resource.defaults);
         if !resource.unused.is_empty() {

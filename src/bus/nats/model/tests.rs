@@ -496,7 +496,7 @@ fn the_resources_of_nack_are_read_as_the_controller_asks_for_them() {
     );
     let left = stream_left(&model);
     assert!(left.contains("first_seq 7: the run's stream is empty"), "{left}");
-    // Consumers that nobody asked for are named.
+    // Consumers that were not selected are named.
     let alone = Model::read(Some(("o.yaml", MANIFEST)), None, &[]).unwrap();
     assert!(
         alone.notes[0].starts_with("Consumer billing, Consumer mail, Consumer other: "),

@@ -1,8 +1,8 @@
-//! The places of members in their groups: who has each of them, and how a fault takes it from one member and gives it to
+//! The slots of members in their groups: who has each of them, and how a fault takes it from one member and gives it to
 //! another while the run goes on.
 //!
-//! The thread of a place stays the same: what a member had handed over before it ended is counted, whatever becomes of the
-//! member, and an empty place still tells its group how far it has got.
+//! The thread of a slot stays the same: what a member had handed over before it ended is counted, whatever becomes of the
+//! member, and an empty slot still tells its group how far it has got.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver as Inbox, RecvTimeoutError, Sender, TryRecvError, channel};
@@ -13,34 +13,34 @@ use super::takeover::Crash;
 use crate::bus::{BusError, Delivery, Handled, Left, Member, Successors};
 use crate::num;
 
-/// How long a place may take to carry out an order: several of its waits.
+/// How long a slot may take to carry out an order: several of its waits.
 const OBEYED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What becomes of the member in a place. The answer says that it is done.
+/// What becomes of the member in a slot. The answer says that it is done.
 pub(super) enum Order<M> {
     /// It ends as by a crash; the answer has what it leaves open.
     Crash(Sender<Option<Left>>),
     /// It ends in order.
     Leave(Sender<()>),
-    /// Another member takes the empty place.
+    /// Another member takes the empty slot.
     Succeed(M, Sender<()>),
 }
 
-/// A place in a group, on the thread that receives there.
-pub(super) struct Seat<M> {
+/// A slot in a group, on the thread that receives there.
+pub(super) struct Slot<M> {
     /// The member that has it; `None` between the end of one and the begin of the next.
     member: Option<M>,
     /// Orders, where the plan may give some.
     orders: Option<Inbox<Order<M>>>,
 }
 
-impl<M: Member> Seat<M> {
-    /// A place that one member has for the whole run.
+impl<M: Member> Slot<M> {
+    /// A slot that one member has for the whole run.
     pub(super) const fn of(member: M) -> Self {
         Self { member: Some(member), orders: None }
     }
 
-    /// A place whose member may be replaced, and where to send orders.
+    /// A slot whose member may be replaced, and where to send orders.
     pub(super) fn open(member: M) -> (Self, Sender<Order<M>>) {
         let (send, orders) = channel();
         (Self { member: Some(member), orders: Some(orders) }, send)
@@ -68,7 +68,7 @@ impl<M: Member> Seat<M> {
         let _ = done.send(());
     }
 
-    /// Carries out an order, or waits for one while the place is empty. Returns the number of deliveries that were handed over.
+    /// Carries out an order, or waits for one while the slot is empty. Returns the number of deliveries that were handed over.
     fn change(
         &mut self,
         order: Option<Order<M>>,
@@ -87,7 +87,7 @@ impl<M: Member> Seat<M> {
         handed
     }
 
-    /// Waits for an order while the place is empty.
+    /// Waits for an order while the slot is empty.
     fn stay_empty(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>) -> Handled) {
         let order = match &self.orders {
             Some(orders) => orders.recv_timeout(wait),
@@ -102,7 +102,7 @@ impl<M: Member> Seat<M> {
     }
 }
 
-impl<M: Member> Member for Seat<M> {
+impl<M: Member> Member for Slot<M> {
     fn receive(&mut self, wait: Duration, sink: &mut dyn FnMut(&Delivery<'_>)) -> Result<usize, BusError> {
         let order = self.orders.as_ref().map_or(Err(TryRecvError::Empty), Inbox::try_recv);
         if let (Err(_), Some(member)) = (&order, &mut self.member) {
@@ -134,7 +134,7 @@ impl<M: Member> Member for Seat<M> {
     }
 }
 
-/// The orders of each place, by group and member.
+/// The orders of each slot, by group and member.
 pub(super) type Orders<M> = Vec<Vec<Sender<Order<M>>>>;
 
 /// Acts on the members of a run's groups, by their indices. Every method is bounded in time, and its error says what has not
@@ -146,11 +146,11 @@ pub(super) trait Staff: Send + Sync {
     /// Ends members of a group in order, all at the same time; returns when they have ended.
     fn dismiss(&self, group: usize, members: &[usize]) -> Result<(), String>;
 
-    /// Makes a member for an empty place; returns when it is connected and has the place.
+    /// Makes a member for an empty slot; returns when it is connected and has the slot.
     fn succeed(&self, group: usize, member: usize) -> Result<(), String>;
 }
 
-/// The members of a run on a bus that can make others in their place.
+/// The members of a run on a bus that can make others in their slot.
 pub(super) struct Roster<M> {
     orders: Orders<M>,
     successors: Successors<M>,
@@ -174,10 +174,10 @@ impl<M: Member> Roster<M> {
         member: usize,
         order: impl FnOnce(Sender<T>) -> Order<M>,
     ) -> Result<Inbox<T>, String> {
-        let place = self.orders.get(group).and_then(|places| places.get(member));
-        let place = place.ok_or("the plan has no such member")?;
+        let slot = self.orders.get(group).and_then(|slots| slots.get(member));
+        let slot = slot.ok_or("the plan has no such member")?;
         let (done, answer) = channel();
-        place.send(order(done)).map_err(|_| "the member's thread has ended".to_owned())?;
+        slot.send(order(done)).map_err(|_| "the member's thread has ended".to_owned())?;
         Ok(answer)
     }
 }

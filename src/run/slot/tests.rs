@@ -41,9 +41,9 @@ impl Member for Noted {
 }
 
 /// The offsets of one call.
-fn received(seat: &mut Seat<Noted>) -> Vec<u64> {
+fn received(slot: &mut Slot<Noted>) -> Vec<u64> {
     let mut offsets = Vec::new();
-    let said = seat.receive(WAIT, &mut |delivery| offsets.push(delivery.position.offset)).unwrap();
+    let said = slot.receive(WAIT, &mut |delivery| offsets.push(delivery.position.offset)).unwrap();
     assert_eq!(said, offsets.len(), "the number that it says");
     offsets
 }
@@ -52,7 +52,7 @@ fn received(seat: &mut Seat<Noted>) -> Vec<u64> {
 fn a_place_outlives_its_members_and_hands_over_what_each_of_them_has() {
     let ends = Arc::<Mutex<Vec<_>>>::default();
     let noted = |name| Noted { name, ends: Arc::clone(&ends) };
-    let (mut seat, orders) = Seat::open(noted(1));
+    let (mut slot, orders) = Slot::open(noted(1));
     let give = |order: fn(Sender<()>) -> Order<Noted>| {
         let (done, answer) = channel();
         orders.send(order(done)).unwrap();
@@ -63,26 +63,26 @@ fn a_place_outlives_its_members_and_hands_over_what_each_of_them_has() {
         orders.send(Order::Crash(done)).unwrap();
         answer
     };
-    assert_eq!(received(&mut seat), [1]);
+    assert_eq!(received(&mut slot), [1]);
     let crashed = crash();
     assert!(crashed.try_recv().is_err(), "not before the thread comes to it");
     let left = Left { last: 1, ..Left::default() };
-    assert_eq!((received(&mut seat), crashed.try_recv()), (vec![], Ok(Some(left))));
-    assert_eq!(received(&mut seat), [0; 0], "the place is empty");
-    // An empty place has nobody to end.
+    assert_eq!((received(&mut slot), crashed.try_recv()), (vec![], Ok(Some(left))));
+    assert_eq!(received(&mut slot), [0; 0], "the slot is empty");
+    // An empty slot has no member to end.
     let again = crash();
-    assert_eq!((received(&mut seat), again.try_recv()), (vec![], Ok(None)));
+    assert_eq!((received(&mut slot), again.try_recv()), (vec![], Ok(None)));
 
     let (done, taken) = channel();
     orders.send(Order::Succeed(noted(2), done)).unwrap();
-    assert_eq!((received(&mut seat), taken.try_recv()), (vec![], Ok(())));
-    assert_eq!(received(&mut seat), [2]);
+    assert_eq!((received(&mut slot), taken.try_recv()), (vec![], Ok(())));
+    assert_eq!(received(&mut slot), [2]);
     let left = give(Order::Leave);
-    assert_eq!((received(&mut seat), left.try_recv()), (vec![102], Ok(())), "what was on its way");
+    assert_eq!((received(&mut slot), left.try_recv()), (vec![102], Ok(())), "what was on its way");
     assert_eq!(*ends.lock().unwrap(), [(1, "crashed"), (2, "left")]);
     drop(orders);
-    assert_eq!(received(&mut seat), [0; 0], "nobody gives orders any more");
-    assert_eq!(received(&mut Seat::of(noted(3))), [3]);
+    assert_eq!(received(&mut slot), [0; 0], "no more orders can come");
+    assert_eq!(received(&mut Slot::of(noted(3))), [3]);
 }
 
 #[test]
@@ -91,13 +91,13 @@ fn a_roster_acts_on_the_members_of_running_threads() {
     let stop = Arc::new(AtomicBool::new(false));
     let (mut threads, mut orders) = (Vec::new(), Vec::new());
     for name in 0..2 {
-        let (mut seat, send) = Seat::open(Noted { name, ends: Arc::clone(&ends) });
+        let (mut slot, send) = Slot::open(Noted { name, ends: Arc::clone(&ends) });
         orders.push(send);
         let stop = Arc::clone(&stop);
         threads.push(std::thread::spawn(move || {
             let mut last = Vec::new();
             while !stop.load(Ordering::Relaxed) {
-                last.extend(received(&mut seat));
+                last.extend(received(&mut slot));
             }
             last
         }));
