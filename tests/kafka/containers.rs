@@ -111,7 +111,7 @@ fn quick_on_a_container_is_exact_and_the_container_is_accounted_for_and_gone() {
     let Some(image) = image() else { return };
     let place = Place::new();
     let broker = format!("container:{image}");
-    // Its ledger is what is held here; a slow or busy machine may miss the objectives on time.
+    // Only the ledger is asserted here: a slow or busy machine may miss the objectives on time.
     let timed = ["--set", "objectives.latency.p99=none", "--set", "objectives.throughput.delivered=none"];
     // What the crashed member had not read comes again behind later events.
     let crash =
@@ -192,7 +192,7 @@ fn a_container_lets_nobody_in_who_has_no_password_and_no_other_container_near() 
         let answer = nats_answers(&address);
         assert!(answer.contains("Authorization Violation"), "{address}: {answer}");
     }
-    // The password stands in the file alone.
+    // The password is in that file and nowhere else.
     let file = docker(&["cp", &format!("{name}:/tickgate/nats.conf"), "-"]);
     let password = file.split_once("password: \"").unwrap().1.split_once('"').unwrap().0.to_owned();
     assert_eq!(password.len(), 32);

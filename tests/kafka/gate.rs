@@ -225,7 +225,7 @@ fn what_cannot_be_is_said_before_any_load() {
     gate(&place, &pinned).fails(2, &["a pinned group", "`bus.partitions = 1`"]);
     let topics = ["--set", "topology.topics=[\"market.quote.received\", \"market.quote_received\"]"];
     gate(&place, &topics).fails(2, &["takes the topics"]);
-    // Settings of the other kind are in nobody's way, but must be right.
+    // Settings of the other product are ignored, but must be valid.
     let done = place.run(&[
         "check",
         "./gate.toml",

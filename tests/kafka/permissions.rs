@@ -87,7 +87,7 @@ fn tries() -> Vec<Try> {
     tries
 }
 
-/// A broker that lets in users whom ACLs allow something, and everybody of its plain listener to everything.
+/// A broker with ACLs for its users, and full access for clients of its plain listener.
 fn locked_down(users: &[&str]) -> (LocalKafka, u16) {
     let port = free_port();
     let listeners = format!("CLIENT://127.0.0.1:{{client}},USERS://127.0.0.1:{port}");

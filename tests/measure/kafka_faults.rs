@@ -195,7 +195,7 @@ fn a_cut_is_seen_and_loses_nothing_that_was_acknowledged() {
     for kind in ["disconnected", "connected"] {
         assert!(kinds(&record).contains(&kind), "`{kind}` is not in {:?}", record.marks);
     }
-    // A quarter of the events fell due while nobody got through, evenly, and their time counts from then.
+    // A quarter of the events fell due, evenly spaced, while the link was down, and their latency counts from then.
     for times in [&record.groups[0].latency, &record.load.ack] {
         let seen = quantile(times, 0.95);
         assert!(seen > 0.6, "{seen} s");

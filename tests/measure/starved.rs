@@ -104,7 +104,7 @@ fn can_starve() -> bool {
     outside::brought("cgroup", "scripts/confined.sh check", HOW)
 }
 
-/// From a load that a fifth of a core carries to one that it is far from carrying.
+/// From a load that a fifth of a core can carry to one far beyond that.
 #[test]
 fn a_starved_harness_neither_passes_what_does_not_hold_nor_blames_the_bus() {
     if !can_starve() {

@@ -64,7 +64,7 @@ fn optimised() -> PathBuf {
         let on: Vec<_> = features.into_iter().filter(|(_, on)| *on).map(|(name, _)| name).collect();
         cargo.args(["--no-default-features", "--features", &on.join(",")]);
     }
-    // What cargo tells a test about its own package would be news to build scripts, and they would build anew.
+    // The variables that cargo sets for a test would differ for build scripts, which would then run again.
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let shown =

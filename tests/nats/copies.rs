@@ -1,4 +1,4 @@
-//! An audit of each copy of a replicated stream, on three real servers: one that stands still is named and not read, and
+//! An audit of each copy of a replicated stream, on three real servers: a stalled one is named and not read, and
 //! nothing is missing for it; when it has caught up, all copies are read and are the same.
 
 #![expect(clippy::unwrap_used, reason = "tests")]

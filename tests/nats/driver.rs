@@ -232,7 +232,7 @@ fn in_batches(publish_as: Publish, events: u64, max_bytes: u64) -> (Vec<Ack>, us
     let mut plan = support::plan();
     plan.bus.publish = publish_as;
     plan.bus.nats.batch = 10;
-    // A thread that stands still for that long while it fills a batch would end it.
+    // A thread that stalls for that long while it fills a batch would end the batch.
     plan.bus.nats.linger = Span::seconds(1);
     plan.bus.max_bytes = Size { bytes: max_bytes };
     let mut bus = rig.provisioned(&plan);

@@ -1,4 +1,4 @@
-//! Runs with faults on a cluster of real servers: what was injected when, on whom, and with what effect; and nothing is left
+//! Runs with faults on a cluster of real servers: the record says what was injected, when, on which server and with what effect; and nothing is left
 //! behind by a run that is killed in the middle of a fault.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -189,7 +189,7 @@ fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
     assert_eq!(record.groups[0].lost, 0);
 }
 
-/// The same events are accounted for on both sides, and what was confirmed is stored.
+/// Both sides account for the same events, and every confirmed event is stored.
 fn account_is_exact(record: &Record) {
     let load = &record.load;
     assert_eq!(load.acked + load.refused + load.unconfirmed + load.unsent, load.intended, "{load:?}");

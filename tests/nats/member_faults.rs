@@ -12,7 +12,7 @@ use crate::support::faults::{On, carried_out, fault, of, plan, run, run_at};
 use crate::support::machine;
 use crate::support::nats::NatsServer;
 
-/// A plan for one server, with a group of two members, one of a single member and one with a member that stands by.
+/// A plan for one server, with a group of two members, one of a single member and one with a standby member.
 /// Acknowledgements wait for a while, so that a crash leaves some events open.
 fn with(seconds: u64, faults: Vec<Fault>) -> Plan {
     let mut plan = plan(seconds, faults);
@@ -107,7 +107,7 @@ fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
         return;
     }
     taken_over(&record, "the-pinned-one");
-    // The member that stands by receives while there is no other one.
+    // The standby member receives while the other one is gone.
     assert!(gap > 0 && gap < 9_000_000_000, "{:?}", pinned.effect);
     assert!(taken.last_ns < Some(10_000_000_000), "{pinned:?}");
 }

@@ -92,7 +92,7 @@ fn every_way_in_works_from_the_command_line() {
     done.ends(0);
     assert!(done.out.contains("verdict: PASS"), "{}", done.out);
 
-    // Without the client's certificate, and with a certificate nobody vouches for.
+    // Without a client certificate, and with one from an unknown authority.
     let bare = ["--broker", &url, "--creds", &creds, "--tls-ca", &ca, "--quiet"];
     place.gate(&bare).fails(4, &["cannot connect to tls://127.0.0.1:", "certificate"]);
     let unknown = ["--broker", &url, "--creds", &creds, "--quiet"];

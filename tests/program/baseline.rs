@@ -195,7 +195,7 @@ fn what_is_no_baseline_is_refused_and_nothing_is_lost() {
     baseline(&place, &[&["history", "nightly"]]).fails(4, &["line 1 is damaged"]);
     std::fs::write(history(&place), &whole).expect("writes");
 
-    // Twice the same lines are the same history, and a file of another branch adds what is new.
+    // Duplicate lines do not change the history, and merging another branch's file adds only new lines.
     let other =
         place.write("other.jsonl", whole.replace(first, &first.replacen("\"id\":\"", "\"id\":\"x", 1)));
     let done = baseline(&place, &[&["history", "nightly", "--merge", &other]]);

@@ -338,7 +338,7 @@ fn workflows() -> Vec<(String, String)> {
     files.map(|path| (path.display().to_string(), std::fs::read_to_string(&path).unwrap())).collect()
 }
 
-/// What is fetched is what was looked at: by its hash, in the version that everything else names.
+/// Every download is pinned by its hash, in the version that the rest of the project names.
 #[test]
 fn what_scripts_fetch_is_pinned() {
     let read = |path: &str| std::fs::read_to_string(outside::root().join(path)).unwrap();
@@ -568,7 +568,7 @@ fn undecided_nights(place: &Place, kind: &str) {
     std::fs::remove_dir_all(place.path().join("reports")).unwrap();
 }
 
-/// The first night saves a baseline, the next one checks it, and what is worse is red; a release makes pairs, and asks for capacity only if
+/// The first night saves a baseline, the next one checks it, and a regression fails the job; a release makes pairs, and asks for capacity only if
 /// they pass.
 #[test]
 fn the_baselines_run_each_night_and_before_a_release() {

@@ -227,7 +227,7 @@ fn output_that_cannot_be_written_is_an_error() {
     ] {
         run(args);
     }
-    // A mistake stays one, whoever cannot read of it.
+    // A usage error keeps its exit code even if its message cannot be written.
     place.run(&["fly"]).ends(2);
 }
 

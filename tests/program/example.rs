@@ -68,7 +68,7 @@ fn a_failover_kills_the_leader_of_three_servers_and_nothing_is_lost() {
     assert!(audit.complete && audit.missing == 0 && audit.diverged == Some(0), "{audit:?}");
 }
 
-/// An hour on a busy machine: what depends on times cannot be judged, and what is counted can.
+/// An hour on a busy machine: objectives on time are inconclusive, and objectives on counts are judged.
 #[test]
 fn an_hour_of_faults_lost_nothing() {
     let packed = folder("example-soak").join("record.json.gz");

@@ -15,7 +15,7 @@ const HOW: &str = "start Docker, or as root on Debian: export DOCKER_HOST=$(scri
 /// The user of the image.
 const USER: u32 = 65_532;
 
-/// An image of this build, and what was made with it; gone with the value.
+/// An image of this build and its containers; removed on drop.
 struct Image {
     name: String,
     network: Option<String>,

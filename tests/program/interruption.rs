@@ -56,7 +56,7 @@ fn a_second_ctrl_c_stops_at_once_with_a_record() {
     let mut running =
         place.start_gate(&[&LONG[..], &["--broker", &server.url(), "--set", "load.drain=10m"]].concat());
     running.until_it_measures();
-    // A broker that stands still would be waited for.
+    // The run would wait for a stalled broker.
     server.pause();
     std::thread::sleep(std::time::Duration::from_millis(300));
     running.signal(Signal::INT);

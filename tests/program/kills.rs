@@ -1,7 +1,7 @@
 //! Runs in which a server of three is killed at a random instant, and what each server has stored by a witness that reads its
 //! files (`tests/python/store_witness.py`): the record must say the same.
 //!
-//! `make kills N=… SEED=…` tries others; a line for each says what was drawn.
+//! `make kills N=… SEED=…` runs other rounds, and prints the parameters of each.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -22,7 +22,7 @@ const SEED: u64 = 1;
 /// How far two clocks, and two readings of one outage, may be apart.
 const APART_NS: u64 = 20_000_000;
 
-/// One round: who is killed, and whether the publisher sends again what was refused or not answered.
+/// One round: which server is killed, and whether the publisher resends refused and unanswered events.
 #[derive(Debug)]
 struct Round {
     seed: u64,

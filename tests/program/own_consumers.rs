@@ -179,7 +179,7 @@ fn a_group_reads_through_a_consumer_of_theirs_that_pushes_or_has_priority_groups
             Some(1),
             "nothing of the run's is left"
         );
-        // What nobody has acknowledged yet would be the run's.
+        // Unacknowledged messages would be delivered to the run.
         publish(&server, 3);
         let taken = run(&place, &attach);
         assert!(taken.code == 2 && taken.err.contains("it has 3 messages to deliver"), "{}", taken.err);

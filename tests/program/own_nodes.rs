@@ -34,7 +34,7 @@ fn three_copies_are_on_three_servers_and_the_run_survives_the_loss_of_one() {
     let mut running = place.start_gate(&[nodes, &again].concat());
     running.until_it_measures();
     let servers = NAMES.map(|name| process_of(&stores, name));
-    // A copy is lost; which one, an election or none, decides what is refused, and not whether the run goes on.
+    // One replica is lost. Whether it led decides how many events are refused, not whether the run continues.
     let pid = i32::try_from(servers[2].pid()).ok().and_then(Pid::from_raw).expect("a process");
     kill_process(pid, Signal::KILL).expect("it is ours");
     let done = running.wait();

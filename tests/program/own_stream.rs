@@ -327,7 +327,7 @@ fn what_cannot_be_copied_at_all_is_refused_before_the_load() {
     assert!(place.runs().is_empty());
 }
 
-/// Somebody's stream with some messages in it, and a consumer that nobody reads from.
+/// A user's stream with some messages, and a consumer without readers.
 fn orders(server: &NatsServer, config: &Value) {
     make_stream(server, config);
     let name = config["name"].as_str().expect("a name");

@@ -110,7 +110,7 @@ fn only_what_was_synced_survives() {
     let lengths = ["in the page cache", " and more", "four", "renamed", "second", "x", " after"];
     assert_eq!(bytes, lengths.iter().map(|text| u64::try_from(text.len()).unwrap()).sum::<u64>());
 
-    // The next server goes on with what is known: what was lost stays lost, and is synced only when it is.
+    // The next server continues from the known state: lost writes stay lost, and count as synced only after a sync.
     run(&place, None, "append kept ' more'; append_synced tail ' once more'; append never again").ends(0);
     let lost = lose(&place);
     let found = files(&place.path().join("store"));
@@ -161,7 +161,7 @@ fn a_supervisor_ends_as_its_server_and_never_without_it() {
     kill(running.pid());
     running.wait().ends(-9);
     until_gone(pid);
-    // What was synced is not known then, and nobody claims it.
+    // It is then unknown which writes were synced, and none is reported as synced.
     let error = cut_back(&place.path().join("store"), &place.path().join("power")).unwrap_err();
     assert!(error.to_string().contains("what was synced is not known"), "{error}");
     run(&place, None, "true").fails(4, &["an earlier supervisor of this store has not ended in order"]);

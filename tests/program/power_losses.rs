@@ -1,7 +1,7 @@
 //! Losses of power of all servers at a random instant, and what each server has stored afterwards by a witness that reads its files
 //! (`tests/python/power_witness.py`): the record must say the same.
 //!
-//! `make power-losses N=… SEED=…` makes so many rounds of each kind; a line for each says what was drawn.
+//! `make power-losses N=… SEED=…` makes N rounds of each kind, and prints the parameters of each.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
@@ -112,7 +112,7 @@ struct Outcome {
 }
 
 impl Kind {
-    /// The warm-up is longer than the age of what is written back, so that the stream itself is on the disk then.
+    /// The warm-up is longer than the write-back age, so that the stream itself is on disk by then.
     fn profile(&self, seed: u64) -> String {
         let Self { nodes, sync, writeback, retry_s, .. } = self;
         format!(
@@ -188,7 +188,7 @@ writeback = "{writeback}"
             let Replica { node, stored, .. } = replica;
             must(replica.digest == replicas[0].digest, format!("{node} holds something else: {replica:?}"));
             must(replica.twice == audit.stored_twice, format!("{node}: twice {}; {audit:?}", replica.twice));
-            // What is lost, by the files of the server and by the ledger of what was confirmed.
+            // The lost events, by the server's files and by the ledger of confirmed events.
             let lost = (load.acked + audit.unconfirmed_stored).checked_sub(*stored);
             must(lost == Some(audit.missing), format!("{node} lacks {lost:?}; {audit:?}"));
             if load.acked == load.intended && *stored > 0 {

@@ -87,7 +87,7 @@ fn exported(response: &str, with_acks: bool) -> NatsServer {
 
 #[test]
 fn acknowledgements_that_reach_nobody_are_found_before_the_load() {
-    // No server says anything here: nobody is denied anything, and nobody gets the acknowledgements.
+    // No server reports an error here: no permission is denied, and the acknowledgements go nowhere.
     let (place, done) = gate(&imported(false), &[]);
     done.fails(
         4,

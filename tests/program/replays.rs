@@ -92,7 +92,7 @@ fn what_is_replayed_is_what_was_published_and_what_the_server_has_stored() {
         assert_eq!(replay.events, replay.equal + more, "{replay:?}");
     }
     assert_eq!((of(&record, "all").expected, of(&record, "all").either), (record.load.acked, 0));
-    // The boundary leaves open what was under way, not more than a moment's worth.
+    // Only the events in flight at the boundary, a moment's worth at most, may be on either side.
     assert!(of(&record, "live").either < 2000, "{:?}", of(&record, "live"));
     assert!(
         of(&record, "live").live_p99_during_ns.is_some() && of(&record, "all").live_p99_during_ns.is_none()

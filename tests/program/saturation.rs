@@ -35,7 +35,7 @@ fn the_profile_quick_ends_with_a_verdict_at_any_rate() {
     let short = ["run", "quick", "--set", "load.warmup=200ms", "--set", "load.duration=1s"];
     for (rate, left) in [("load.rate=500/s", true), ("load.rate=max", false)] {
         let place = Place::new();
-        // A busy machine may miss the limit on time, but never what is asked of loss, order and copies.
+        // A busy machine may miss the time limit, but never the objectives on loss, order and duplicates.
         let busy = ["--set", "objectives.latency.p99=< 1h", "--set", rate];
         let done = place.run(&[&short[..], &busy].concat());
         done.ends(0);

@@ -1,5 +1,5 @@
 //! Verdicts that cannot be fooled, on a real server: nothing passes on the events that came through, nothing is lost that
-//! may still come, and what tickgate itself did not see is held against nobody.
+//! may still arrive, and an event that tickgate itself missed is no fault of the bus.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -34,7 +34,7 @@ fn names(client: &mut NatsClient) -> (String, Vec<String>) {
     (stream, consumers.iter().map(|name| name.as_str().unwrap().to_owned()).collect())
 }
 
-/// With room for one event at a time most of the load is never sent, and what is sent is fast.
+/// With a window of one event, most of the load is never sent, and the events that are sent are fast.
 #[test]
 fn times_do_not_pass_on_the_events_that_were_sent() {
     let _beside = beside_others();
@@ -51,7 +51,7 @@ fn times_do_not_pass_on_the_events_that_were_sent() {
     assert!(load.unsent > load.intended / 20, "it is more than one event in twenty: {load:?}");
     for name in ["latency.p99", "ack.p99", "windows.latency.p99"] {
         let judged = objective(&record, name);
-        // Where the generator's own thread is at its end, nobody can tell.
+        // If the generator's own thread is saturated, the cause is unknown.
         let own = record.health.machine.as_ref().and_then(|machine| machine.busiest_thread.as_ref());
         let limited = own.is_some_and(|thread| thread.cores >= 0.9);
         let expected = if limited { Verdict::Inconclusive } else { Verdict::Fail };
@@ -66,7 +66,7 @@ fn times_do_not_pass_on_the_events_that_were_sent() {
     assert!([1, 3].contains(&done.code), "{done:?}");
 }
 
-/// A server that stands still for half of the load, and a client with little room: what did not fit was due.
+/// A server that stalls for half of the load, and a client with a small window: events that did not fit were still due.
 #[test]
 fn a_stall_that_leaves_half_of_the_load_unsent_is_a_miss() {
     let _beside = beside_others();

@@ -1,4 +1,4 @@
-//! Lines of a baseline's history as they are stored, and what is taken from a record.
+//! Lines of a baseline's history as they are stored, and the figures taken from a record.
 
 use tickgate::baseline::{
     Begun, Check, Decided, Decision, Design, Figures, Finding, Fingerprint, Joined, Line, Probes, RunLine,

@@ -171,7 +171,7 @@ fn a_short_trial_overrates_a_bus_unless_a_growing_queue_counts() {
     assert!(mean(&by_rule) <= 1005.0 * 1.01, "{by_rule:?}");
 }
 
-/// Others use half of the machine and the harness stands still for a while, in every third trial: the same answer from more
+/// In every third trial, others use half of the machine and the harness stalls for a while: the same answer from more
 /// trials. In all of them: no number.
 #[test]
 fn disturbed_trials_cost_time_and_change_nothing() {

@@ -1,4 +1,4 @@
-//! Whether a rise over a run is seen, and what is none: noise, a fault, the first quarter.
+//! A rise over a run is detected; noise, a fault and the first quarter are not mistaken for one.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 

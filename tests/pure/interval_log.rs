@@ -160,7 +160,7 @@ fn a_recovered_run_has_the_measure_phases_events_and_rates_over_what_it_covers()
     assert_eq!(load.intended, load.acked + load.refused + load.unsent + load.unconfirmed + load.open);
     let group = &found.groups[0];
     assert_eq!(group.expected, group.delivered + group.lost);
-    // Killed in the drain, a second short of what the phase had: the phase is as long as what is known of it.
+    // Killed in the drain, a second short of what the phase had: the phase ends where its data ends.
     let mut lines = journal(&record, &seconds[..4]);
     lines.push(Line::Phase(record.phase(PhaseName::Measure).unwrap().clone()));
     let found = recover(lines, &[]).unwrap();

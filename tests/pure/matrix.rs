@@ -60,7 +60,7 @@ fn what_is_lost_is_what_the_store_lacks_or_a_group_never_got() {
     let mut undelivered = audited(0);
     undelivered.groups[0].lost = 3;
     assert_eq!(of(&undelivered).lost, Some(3));
-    // A copy that was not read may hold what is missing.
+    // A copy that was not read may hold the missing events.
     let mut unread = audited(7);
     let copy = Replica { node: "n2".into(), why: Some("it is behind".into()), ..Replica::default() };
     unread.audit.as_mut().unwrap().replicas = vec![copy];

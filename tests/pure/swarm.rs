@@ -62,7 +62,7 @@ fn wrong(seed: u64) -> Vec<String> {
 }
 
 /// Objectives on latency and acknowledgement with an upper limit: passed, inconclusive, failed; and those that would be
-/// inconclusive if lateness counted against what is met as against what is missed.
+/// inconclusive if lateness also counted against objectives that are missed.
 static JUDGED: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 
 fn count(record: &Record) {

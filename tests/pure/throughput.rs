@@ -1,5 +1,5 @@
 //! A bus that delivers every event in time passes every throughput objective that `check` accepts, and one that does not
-//! deliver what was asked for fails it.
+//! deliver the requested share fails it.
 
 #![expect(clippy::expect_used, clippy::format_push_string, reason = "tests")]
 

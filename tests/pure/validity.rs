@@ -48,7 +48,7 @@ fn without_a_cause_no_rule_fires() {
     assert_eq!(record.verdict, Verdict::Pass);
 }
 
-/// The whole harness stands still: its figures are its own lateness, and nothing is lost.
+/// The whole harness stalls: its figures show its own lateness, and no event is lost.
 #[test]
 fn a_harness_that_stood_still_is_unfit_and_loses_nothing() {
     let record = record(&plan(), &stalled(500, 300));

@@ -12,7 +12,7 @@ use tickgate::record::{Record, Thread};
 
 use super::records::{Recipe, hostile as hostile_record, of};
 
-/// A bus, and what is asked of it.
+/// A bus and its objectives.
 pub struct World {
     /// The rate that half of the trials carry.
     pub threshold: f64,

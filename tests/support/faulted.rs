@@ -115,7 +115,7 @@ fn scope(name: &str, ranges: &[(u64, u64)], record: &Record, slow: u64) -> Scope
     }
 }
 
-/// Steps of 100 ms: nothing is confirmed while it lasts, and what was held comes at its end.
+/// Steps of 100 ms: no event is confirmed while it lasts, and the held confirmations come at its end.
 fn fine(fault: &Fault, length: u64) -> Fine {
     let (before, settle) = (20, 100);
     let steps = before + length * 10 + settle;

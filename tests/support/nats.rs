@@ -30,7 +30,7 @@ pub fn jetstream<T>(url: &str, work: impl AsyncFnOnce(jetstream::Context) -> T) 
 pub struct NatsServer {
     folder: tempfile::TempDir,
     extra: String,
-    /// What stands in the block `jetstream` beside the store, if there is one.
+    /// More lines of the block `jetstream`, beside the store, if there are any.
     jetstream: Option<String>,
     port: u16,
     child: Option<Child>,
@@ -162,7 +162,7 @@ impl NatsServer {
         i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id")
     }
 
-    /// Stops it in its tracks, and waits until it stands.
+    /// Stops it by SIGSTOP, and waits until it is stopped.
     pub fn pause(&self) {
         kill_process(self.pid(), Signal::STOP).expect("a signal");
         waitpid(Some(self.pid()), WaitOptions::UNTRACED).expect("a child");

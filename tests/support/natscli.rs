@@ -9,7 +9,7 @@ pub fn there() -> bool {
     outside::brought("natscli", "scripts/natscli.sh check", "install Go and run scripts/natscli.sh")
 }
 
-/// The command line on a bus, without the contexts of whoever runs the tests.
+/// The command line on a bus, without the contexts of the user who runs the tests.
 pub struct NatsCli {
     url: String,
     home: tempfile::TempDir,

@@ -1,4 +1,4 @@
-//! Ports for servers that tests start, and ports at which nobody listens.
+//! Ports for servers that tests start, and ports without a listener.
 
 use std::net::TcpListener;
 use std::sync::OnceLock;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const FIRST: u16 = 2_000;
 const COUNT: u16 = 7_000;
 
-/// A port on loopback that nobody uses, given out once by this process.
+/// A free port on loopback, given out once by this process.
 pub fn free_port() -> u16 {
     static NEXT: OnceLock<AtomicU16> = OnceLock::new();
     let next = NEXT.get_or_init(|| {

@@ -82,7 +82,7 @@ pub fn turn() -> Turn {
     Turn::take()
 }
 
-/// Where the program finds a Kafka, if the project has one; it runs far from there.
+/// Where the program finds a Kafka, if the project has one; the program runs in another folder.
 fn kafka_home() -> (&'static str, String) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join(".brokers/kafka");
     let home = std::env::var("KAFKA_HOME").unwrap_or_else(|_| project.display().to_string());
@@ -237,7 +237,7 @@ impl Running {
         std::fs::read_to_string(self.output.path().join(name)).unwrap_or_default()
     }
 
-    /// What stands on stderr so far.
+    /// The contents of stderr so far.
     pub fn err(&self) -> String {
         self.read("err")
     }

@@ -38,7 +38,7 @@ impl Rest<'_> {
     }
 }
 
-/// Whatever the bytes: the probe is the one that stands in them, and an event of ours has nothing changed.
+/// For any bytes, the probe is the one they contain, and an event of ours is unchanged.
 fn any_payload(payload: &[u8]) {
     let decoded = decode(payload, &RUN);
     if let Some(probe) = probe_of(decoded) {

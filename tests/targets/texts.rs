@@ -37,7 +37,7 @@ pub fn model(bytes: &[u8]) {
 /// Stands between a profile and each `--set` in the bytes of [`profile`].
 const SEPARATOR: u8 = 0x1e;
 
-/// A profile that is accepted is the same when it is written and read again; what is wrong lies in the text.
+/// A profile that is accepted is the same after it is written and read again; each mistake points into the text.
 pub fn profile(bytes: &[u8]) {
     let mut parts = bytes.split(|&byte| byte == SEPARATOR);
     let text = parts.next().unwrap_or_default();
@@ -198,7 +198,7 @@ pub fn outside(bytes: &[u8]) {
     secret(&text.replace(['\n', '\r'], " "));
 }
 
-/// A password of any characters is the server's to see, and nobody else's.
+/// A password of any characters reaches the server, and appears nowhere else.
 fn secret(password: &str) {
     let (url, masked) = (format!("nats://me:{password}@h:1"), "nats://***@h:1");
     assert_eq!(outside::address(&url), masked);

@@ -51,7 +51,7 @@ struct Cluster {
     clients: Vec<u16>,
 }
 
-/// Ports that nobody uses: all are held until each has its number.
+/// Free ports: all are bound until each has its number.
 fn free_ports(count: usize) -> Outcome<Vec<u16>> {
     let held: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
     Ok(held

@@ -142,7 +142,7 @@ fn started(case: &Case) -> NatsServer {
 fn attempt(seed: u64) -> Result<bool, String> {
     let case = Case::draw(seed);
     let mut place = Place::new();
-    // Each has a server for itself: not everybody may remove what was made.
+    // Each account has its own server, since not every account may delete its stream.
     let ruling = Ruling::of(&case, &place, &started(&case));
     let server = started(&case);
     let profile = place.write("campaign.toml", PROFILE);

@@ -383,7 +383,7 @@ fn more_than_20k_a_second_to_another_machine_is_asked_for_before_anything_is_con
     with_context.gate(&[&["--context", "far"], &fast[..]].concat()).fails(2, &refused);
     let sides = ["compare", "./gate.toml", "--a", "broker=local", "--b", &format!("broker={nowhere}")];
     place.run(&[&sides[..], &fast].concat()).fails(2, &refused);
-    // Allowed, slow enough, or on this machine: only then is there a connection, and nobody at its end.
+    // Allowed, slow enough, or on this machine: only then does tickgate connect, and no server answers.
     for args in [
         [&["--broker", nowhere, "--allow-rate"], &fast[..]].concat(),
         vec!["--broker", nowhere, "--set", "load.rate=20k/s"],

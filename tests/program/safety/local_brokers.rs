@@ -24,7 +24,7 @@ fn allow(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// What stands between two texts.
+/// The text between two markers.
 fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
     let (_, rest) = text.split_once(start).unwrap_or_else(|| panic!("no `{start}` in:\n{text}"));
     rest.split_once(end).unwrap().0
@@ -37,7 +37,7 @@ fn configuration(pid: u32) -> (PathBuf, String) {
     (path.clone(), fs::read_to_string(&path).unwrap())
 }
 
-/// The broker's password stands in one file, which its user alone can read, and neither in arguments nor in environments.
+/// The broker's password is in one file that only its user can read, and in no argument or environment.
 #[track_caller]
 fn kept(pid: u32, file: &Path, password: &str) {
     assert!(password.len() >= 32, "`{password}`");
@@ -87,7 +87,7 @@ fn a_nats_server_of_our_own_lets_nobody_in_who_has_no_password() {
     }
     let password = between(&text, "password: \"", "\"").to_owned();
     kept(server, &file, &password);
-    // The monitoring endpoint answers everybody, and has facts alone.
+    // The monitoring endpoint is open to all, and is read-only.
     let monitor = between(&text, "http: \"", "\"");
     for path in [
         "/varz",

@@ -53,7 +53,7 @@ fn stays_below_its_estimate(record: &Record, at: Where, factor: u64) {
     assert!(estimate <= factor * peak, "{estimate} bytes estimated, {peak} at the peak");
 }
 
-/// Waits until a broker that stands still has filled what may be open: 51 MiB become due each second.
+/// Waits until a stalled broker has filled the limit of open bytes: 51 MiB fall due each second.
 #[track_caller]
 fn until_events_are_unsent(place: &Place) {
     std::thread::sleep(Duration::from_secs(2));
