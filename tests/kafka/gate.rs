@@ -206,7 +206,7 @@ fn what_cannot_be_is_said_before_any_load() {
         .fails(2, &["client.properties holds no certificate in PEM"]);
     for (set, part) in [
         ("bus.storage=memory", "Kafka keeps its log in files"),
-        ("bus.kafka.acks=leader", "an idempotent producer waits for all copies"),
+        ("bus.kafka.acks=leader", "an idempotent producer waits for all in-sync replicas"),
         ("bus.kafka.max_in_flight=6", "at most 5 requests"),
         ("bus.kafka.min_insync_replicas=2", "at most `bus.replicas`"),
         ("bus.kafka.linger=11ms", ""),
