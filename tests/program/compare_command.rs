@@ -171,11 +171,12 @@ fn three_sides_run_in_rounds_against_one_reference() {
         assert!(before.contains(part), "`{part}` is not before the first run:\n{}", done.err);
     }
     assert!(done.err.contains("round 2 of 2, "), "{}", done.err);
-    for part in
-        ["A (", "against C (forced)", "Price of durability", "verdict: A INCONCLUSIVE, B INCONCLUSIVE"]
-    {
+    for part in ["A (", "against C (forced)", "verdict: A INCONCLUSIVE, B INCONCLUSIVE"] {
         assert!(done.out.contains(part), "`{part}` is not in:\n{}", done.out);
     }
+    // On a busy machine no pair may count, and then there is no price.
+    let price = ["Price of durability", "is more durable than"];
+    assert!(price.iter().any(|part| done.out.contains(part)), "{}", done.out);
     let account = account(&place);
     assert_eq!(
         (account.schema.as_str(), account.overall),
