@@ -156,8 +156,11 @@ fn a_supervisor_ends_as_its_server_and_never_without_it() {
 
     let mut running = start(&place, None, "echo begun >&2; exec sleep 600");
     running.until_it_says("begun");
-    let pid: u32 = fs::read_to_string(place.path().join("power/pid")).unwrap().parse().unwrap();
-    assert!(Process::of(pid).unwrap().is_child_of(running.pid()));
+    // It is written while the server already runs, and that of the run before is there until then.
+    let told = || fs::read_to_string(place.path().join("power/pid")).ok()?.parse::<u32>().ok();
+    let is_child = |pid, of| Process::of(pid).is_ok_and(|process| process.is_child_of(of));
+    running.until("the process id", |running| told().is_some_and(|pid| is_child(pid, running.pid())));
+    let pid = told().unwrap();
     kill(running.pid());
     running.wait().ends(-9);
     until_gone(pid);

@@ -244,7 +244,7 @@ impl Running {
 
     /// Waits until `true`.
     #[track_caller]
-    fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
+    pub fn until(&mut self, what: &str, reached: impl Fn(&Self) -> bool) {
         let patience = Instant::now();
         while !reached(self) {
             let ended = self.child.try_wait().expect("a child");
