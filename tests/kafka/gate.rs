@@ -208,7 +208,7 @@ fn what_cannot_be_is_said_before_any_load() {
         ("bus.storage=memory", "Kafka keeps its log in files"),
         ("bus.kafka.acks=leader", "an idempotent producer waits for all in-sync replicas"),
         ("bus.kafka.max_in_flight=6", "at most 5 requests"),
-        ("bus.kafka.min_insync_replicas=2", "at most `bus.replicas`"),
+        ("bus.kafka.min_insync_replicas=2", "but `bus.replicas` is 1; expected at most that"),
         ("bus.kafka.linger=11ms", ""),
         ("market.event_size=1MiB", "at most 1000000 bytes"),
         ("bus.kafka.heap=1MiB", "256MiB to 64GiB"),
