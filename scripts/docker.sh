@@ -157,7 +157,7 @@ $java -cp '/opt/kafka/libs/*' -XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dlog4j2.
     -Dorg.slf4j.simpleLogger.defaultLogLevel=warn kafka.tools.StorageTool format --ignore-formatted -t "${CLUSTER_ID:-5L6g3nShT-eMCtK--X86sw}" \
     -c /opt/kafka/config/server.properties
 # shellcheck disable=SC2086 # several options
-exec $java ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} ${KAFKA_OPTS-} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
+exec $java -XX:TieredStopAtLevel=1 ${KAFKA_HEAP_OPTS:--Xmx1G -Xms1G} ${KAFKA_OPTS-} -server -XX:+UseG1GC -XX:MaxGCPauseMillis=20 \
     -XX:InitiatingHeapOccupancyPercent=35 -XX:+ExplicitGCInvokesConcurrent -Djava.awt.headless=true \
     -Dlog4j2.StatusLogger.level=OFF -Dorg.slf4j.simpleLogger.defaultLogLevel=info \
     -cp '/opt/kafka/libs/*' kafka.Kafka /opt/kafka/config/server.properties

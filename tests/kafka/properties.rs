@@ -28,7 +28,7 @@ pub(super) fn referee_with(options: &[&str], args: &[&str]) -> Vec<String> {
     let libs =
         std::env::var("KAFKA_HOME").map_or_else(|_| outside::root().join(".brokers/kafka"), PathBuf::from);
     let done = Command::new("java")
-        .args(["-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"])
+        .args(["-XX:TieredStopAtLevel=1", "-Xmx256m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off"])
         .args(options)
         .arg("-cp")
         .arg(format!("{}/*", libs.join("libs").display()))

@@ -7,7 +7,6 @@ use tickgate::report::{self, Beside};
 
 use crate::support::capacities;
 use crate::support::comparisons;
-use crate::support::machine;
 use crate::support::outside;
 use crate::support::records;
 
@@ -23,7 +22,6 @@ fn pages_are_sound_in_a_browser() {
     if !python || !browser {
         return;
     }
-    let _beside = machine::beside_others();
     let folder = tempfile::tempdir().unwrap();
     for (name, record) in records::all() {
         let toml = profile::to_toml(&record.plan);

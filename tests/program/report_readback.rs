@@ -115,7 +115,12 @@ fn java_reads_the_records_distributions_from_the_log() {
     }
     let jar = outside::root().join(".tools/java/HdrHistogram-2.2.2.jar");
     let reader = outside::root().join("tests/java/ReadBack.java");
-    let done = Command::new("java").arg("-cp").args([&jar, &reader]).args(&logs).output().unwrap();
+    let done = Command::new("java")
+        .args(["-XX:TieredStopAtLevel=1", "-cp"])
+        .args([&jar, &reader])
+        .args(&logs)
+        .output()
+        .unwrap();
     let said = String::from_utf8(done.stdout).unwrap();
     assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stderr));
     let mut found: Vec<&str> = said.lines().collect();

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tickgate::record::{Line, Record};
 
-use super::machine;
+use super::{java, machine};
 
 /// Two seconds at 1,000 events a second, judged by what no slow machine can cause.
 pub const GATE: &str = r#"
@@ -110,11 +110,9 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("gate.toml"), GATE).expect("a profile");
         let server = super::nats_server().display().to_string();
-        Self {
-            folder,
-            program: PathBuf::from(env!("CARGO_BIN_EXE_tickgate")),
-            variables: vec![("TICKGATE_NATS_SERVER", server), kafka_home()],
-        }
+        let mut variables = vec![("TICKGATE_NATS_SERVER", server), kafka_home()];
+        variables.extend(java::home().map(|home| ("JAVA_HOME", home.display().to_string())));
+        Self { folder, program: PathBuf::from(env!("CARGO_BIN_EXE_tickgate")), variables }
     }
 
     /// The program is at another place; variables are left as they are.
