@@ -10,7 +10,6 @@ PART ?=
 TARGET ?= profile objective pattern outside event record journal properties jaas frames model conf
 SECONDS ?= 60
 MINUTES ?= 5
-RATE ?= 10000
 ROUNDS ?= 5
 N ?= 100
 RUNS ?= 20
@@ -131,9 +130,9 @@ busy: compiler brokers ## count the verdicts of this machine under background lo
 instructions: ## count the instructions of each step of an event's path, against benches/instructions/counts.txt
 	scripts/instructions.sh
 
-memory: compiler brokers ## check that tickgate's memory stays flat (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour, RATE=… for another rate)
+memory: compiler brokers ## check that tickgate's memory stays flat (five minutes at 10,000 events/s, extrapolated to an hour; MINUTES=60 for the hour)
 	$(CARGO) build --release
-	scripts/memory.sh $(MINUTES) $(RATE)
+	scripts/memory.sh $(MINUTES)
 
 flame: ## draw where tickgate's CPU time goes at 10,000 events/s, docs/flame-10k.svg (needs perf)
 	scripts/flame.sh docs/flame-10k.svg --set load.duration=20s

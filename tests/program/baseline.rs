@@ -88,6 +88,12 @@ fn saved() -> Option<Place> {
         if lines.iter().any(counts) {
             return Some(place);
         }
+        // Whatever else keeps a run from counting is a fault.
+        for line in &lines {
+            let What::Run(run) = &line.what else { continue };
+            let why = run.figures.unusable.as_deref().unwrap_or_default();
+            assert!(why.starts_with("unfit to measure: "), "{why}");
+        }
     }
     None
 }

@@ -163,7 +163,7 @@ fn drawn() -> impl Strategy<Value = Drawn> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 40, max_global_rejects: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 80, max_global_rejects: 4000, ..ProptestConfig::default() })]
 
     #[test]
     fn what_check_accepts_a_perfect_bus_passes(drawn in drawn()) {
