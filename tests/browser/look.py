@@ -27,6 +27,8 @@ VIEWS = [
     ("narrow-dark", 380, "screen", "dark"),
     ("print", 688, "print", "dark"),
 ]
+# Seconds; longer than anything takes at low priority, so that only what hangs fails.
+PATIENCE = 900
 # Charts that a page has at least.
 FEWEST = {"report.html": 12, "compare.html": 4, "capacity.html": 6}
 # Finds every complaint about the page as it is shown; runs in the page.
@@ -44,6 +46,8 @@ def browser(profile):
     for flag in [*FLAGS, f"--user-data-dir={profile}"]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    # At low priority on a busy machine, a script or a page takes as long as it takes.
+    options.timeouts = {"script": PATIENCE * 1000, "pageLoad": PATIENCE * 1000}
     return webdriver.Chrome(options=options, service=Service(shutil.which("chromedriver")))
 
 
