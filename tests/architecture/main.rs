@@ -2,6 +2,7 @@
 //!
 //! Each rule is shown to fail on bad pieces of code below.
 
+mod features;
 mod scan;
 
 use std::collections::{BTreeMap, BTreeSet};
