@@ -26,6 +26,8 @@ THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 BUILD ?= demo
 FLAGS_demo := --profile demo --no-default-features
 FLAGS_release := --release
+# `make test` and `make check` build in the dev profile; with BUILD=release in that of the program, whose dependencies they then share.
+RELEASE = $(filter --release,$(FLAGS_$(BUILD)))
 
 CARGO := cargo --locked
 
@@ -53,10 +55,9 @@ cluster: compiler brokers ## test runs on a NATS cluster of three containers (ne
 	$(CARGO) build
 	scripts/cluster.sh
 
-test: compiler brokers ## all tests, on real brokers where a test is about a broker
+test: compiler brokers ## all tests, on real brokers where a test is about a broker (BUILD=release: optimised)
 	@scripts/kafka.sh check || echo "left out: tests on a real Kafka"
-	$(CARGO) build --release
-	@scripts/test.sh $(THREADS)
+	@scripts/test.sh $(THREADS) $(RELEASE)
 	@scripts/browser.sh check || echo "left out: the look at reports in a real browser"
 	@scripts/shells.sh check || echo "left out: completions in zsh and fish"
 	@scripts/python.sh || echo "left out: what Python reads back and witnesses, and running the workflows of docs/ci"
@@ -104,9 +105,9 @@ ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo 
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --lib
-	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc --no-deps --document-private-items
+	$(CARGO) clippy $(RELEASE) --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(RELEASE) --no-deps --lib
+	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc $(RELEASE) --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
 

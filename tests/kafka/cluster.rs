@@ -8,7 +8,7 @@ use tickgate::host::resources::Process;
 use tickgate::plan::Size;
 
 use crate::support::kafka::{self, starts_alone};
-use crate::support::{java, machine};
+use crate::support::machine;
 
 #[test]
 fn it_survives_a_node_and_takes_it_back_and_leaves_nothing() {
@@ -18,8 +18,7 @@ fn it_survives_a_node_and_takes_it_back_and_leaves_nothing() {
     let (_turn, _machine) = (starts_alone(), machine::alone());
     let place = tempfile::tempdir().unwrap();
     let entry = Entry::Password(Password::random().unwrap());
-    let mut kafka = locate_kafka().unwrap();
-    kafka.java = java::program(&kafka.java);
+    let kafka = locate_kafka().unwrap();
     let mut config = KafkaConfig::new(kafka, place.path().join("broker.log"), entry);
     config.heap = Size { bytes: 256 << 20 };
     place.path().clone_into(&mut config.store_parent);

@@ -17,7 +17,7 @@ use crate::support;
 use crate::support::kafka::starts_alone;
 use crate::support::nats::jetstream;
 use crate::support::outside;
-use crate::support::program::{Place, balances};
+use crate::support::program::{self, Place, balances};
 use crate::support::strangers::nats_answers;
 
 const HOW: &str = "start Docker, or as root on Debian: export DOCKER_HOST=$(scripts/docker.sh start $$)";
@@ -341,7 +341,7 @@ fn start(
     change: impl FnOnce(&mut ContainerConfig),
 ) -> Result<Container, BrokerError> {
     let image = Image::parse(image).expect("an image");
-    let reaper = PathBuf::from(env!("CARGO_BIN_EXE_tickgate"));
+    let reaper = PathBuf::from(program::path());
     let mut config = ContainerConfig::new(image, log, reaper, Entry::Open);
     change(&mut config);
     Container::start(config, &|| false)
@@ -432,7 +432,7 @@ fn a_broker_that_ends_at_once_says_why_and_one_that_is_not_wanted_any_more_is_go
     let error = start(image, &log, |config| config.port = Some(port)).unwrap_err().to_string();
     assert!(error.contains("start the container") && error.contains("address already in use"), "{error}");
     let image = Image::parse(image).unwrap();
-    let config = ContainerConfig::new(image, &log, env!("CARGO_BIN_EXE_tickgate"), Entry::Open);
+    let config = ContainerConfig::new(image, &log, program::path(), Entry::Open);
     let refused = Container::start(config, &|| true);
     assert!(matches!(refused, Err(BrokerError::Interrupted)), "{refused:?}");
     let label = ["ps", "--all", "--filter", "label=tickgate", "--filter", "status=created", "--quiet"];

@@ -53,6 +53,9 @@ const DRIFT: f64 = 0.1;
 
 /// The program as its users have it, for its own share is measured: the release build, as `make build` makes it.
 fn optimised() -> PathBuf {
+    if let Some(program) = std::env::var_os("TICKGATE_PROGRAM") {
+        return program.into();
+    }
     if !cfg!(debug_assertions) {
         return env!("CARGO_BIN_EXE_tickgate").into();
     }

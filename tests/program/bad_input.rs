@@ -14,7 +14,7 @@ use crate::support::certificates::Certificates;
 use crate::support::jwt::OperatorMode;
 use crate::support::nats::NatsServer;
 use crate::support::ports::free_port;
-use crate::support::program::{Done, Place, balances};
+use crate::support::program::{self, Done, Place, balances};
 
 /// Asserts that a run fails like this, shows no result and leaves no folder.
 #[track_caller]
@@ -306,7 +306,7 @@ fn the_port_is_taken() {
 /// A copy of the program where no `.brokers/` is near.
 fn far_from_home(place: &mut Place) {
     let program = place.path().join("tickgate");
-    std::fs::copy(env!("CARGO_BIN_EXE_tickgate"), &program).unwrap();
+    std::fs::copy(program::path(), &program).unwrap();
     place.program(program);
 }
 

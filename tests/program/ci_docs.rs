@@ -17,7 +17,7 @@ use tickgate::record::{Record, Verdict};
 use crate::support::jwt::OperatorMode;
 use crate::support::nats::NatsServer;
 use crate::support::ports::free_port;
-use crate::support::program::GATE;
+use crate::support::program::{self, GATE};
 use crate::support::{machine, nats_server, outside};
 
 const GITHUB: &str = "github-workflows";
@@ -73,7 +73,7 @@ compare\ *)
 capacity\ *) exec {real} "$@" --dry-run ;;
 *) exec {real} "$@" ;;
 esac"#,
-        real = env!("CARGO_BIN_EXE_tickgate")
+        real = program::path()
     );
     stand_in(&folder.join("in"), "tickgate", &program);
     let cargo = format!(
@@ -646,7 +646,7 @@ fn checkout(place: &Place) -> String {
     }
     let cargo = format!(
         "[ \"$*\" = 'build --locked --release' ] || exit 9\nmkdir -p target/release\nln -sf {} target/release/",
-        env!("CARGO_BIN_EXE_tickgate")
+        program::path()
     );
     stand_in(&place.stand_ins(), "cargo", &cargo);
     stand_in(&place.stand_ins(), "sudo", "[ \"$*\" = scripts/build.sh ]");

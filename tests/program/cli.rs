@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use tickgate::plan::Plan;
 
 use crate::support;
-use crate::support::program::{GATE, Place};
+use crate::support::program::{self, GATE, Place};
 
 /// The profiles that are built in.
 const SHIPPED: [&str; 14] = [
@@ -172,7 +172,7 @@ fn nobody_need_read_the_output() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("gate.toml"), GATE).unwrap();
     for args in [&["profiles", "show", "adr-002"][..], &["check", "./gate.toml"], &["topology"]] {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_tickgate"))
+        let mut child = Command::new(program::path())
             .args(args)
             .current_dir(folder.path())
             .stdout(Stdio::piped())
@@ -191,7 +191,7 @@ fn output_that_cannot_be_written_is_an_error() {
     let place = Place::new();
     let run = |args: &[&str]| {
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let done = Command::new(env!("CARGO_BIN_EXE_tickgate"))
+        let done = Command::new(program::path())
             .args(args)
             .current_dir(place.path())
             .stdout(full)
@@ -234,7 +234,7 @@ fn output_that_cannot_be_written_is_an_error() {
 #[test]
 fn a_run_outlives_those_who_watch_it() {
     let place = Place::new();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tickgate"))
+    let mut child = Command::new(program::path())
         .args(["run", "./gate.toml", "--set", "load.duration=1s"])
         .current_dir(place.path())
         .env("TICKGATE_NATS_SERVER", support::nats_server())

@@ -11,6 +11,8 @@ use tickgate::measure;
 use tickgate::plan::Span;
 use tickgate::record::{End, Injection, Record, Verdict};
 
+use crate::support::program;
+
 const HOW: &str = "`scripts/example.sh picture` renders it again, `make example` makes another run";
 const EXAMPLES: [&str; 2] = ["example", "example-failover"];
 
@@ -120,8 +122,7 @@ fn is_rendered_as_it_stands(example: &str) {
             std::fs::write(folder.join(name), bytes).unwrap();
         }
     }
-    Command::cargo_bin("tickgate")
-        .unwrap()
+    Command::new(program::path())
         .arg("report")
         .arg(&folder)
         .env_remove("GITHUB_STEP_SUMMARY")

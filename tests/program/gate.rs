@@ -7,7 +7,7 @@ use tickgate::record::{End, PhaseName, Record, Verdict};
 
 use crate::support;
 use crate::support::nats::NatsServer;
-use crate::support::program::{Place, balances, until_removed};
+use crate::support::program::{self, Place, balances, until_removed};
 
 /// A run in which nothing goes wrong: everything arrives, once, and is in the store, once.
 #[track_caller]
@@ -237,7 +237,7 @@ fn a_symbol_that_belongs_to_one_member_stays_in_order() {
 #[test]
 fn a_terminal_gets_a_live_line_and_colours_unless_told_not_to() {
     let mut place = Place::new();
-    let program = env!("CARGO_BIN_EXE_tickgate");
+    let program = program::path();
     // `script` (bsdutils, on every Debian) gives a command a terminal.
     place.program("/usr/bin/script".into());
     let run = format!("{program} run ./gate.toml --duration 4s");

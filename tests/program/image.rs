@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tickgate::record::Record;
 
-use crate::support::{machine, outside};
+use crate::support::{machine, outside, program};
 
 const HOW: &str = "start Docker, or as root on Debian: export DOCKER_HOST=$(scripts/docker.sh start $$)";
 /// The user of the image.
@@ -25,7 +25,7 @@ impl Image {
     fn build() -> Self {
         let name = format!("tickgate-test/program:{}", std::process::id());
         let made = Command::new(outside::root().join("scripts/image.sh"))
-            .args(["build", env!("CARGO_BIN_EXE_tickgate"), &name])
+            .args(["build", program::path(), &name])
             .env("DOCKER_BUILDKIT", "0")
             .output()
             .unwrap();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::nats::NatsServer;
 use crate::support::outside;
-use crate::support::program::{Done, Place};
+use crate::support::program::{self, Done, Place};
 
 const SHORT: [&str; 4] = ["--set", "load.warmup=100ms", "--set", "load.duration=500ms"];
 /// How long target and load are shown.
@@ -21,7 +21,7 @@ fn at_a_terminal(place: &mut Place, interrupt: Option<&str>, args: &[&str]) -> (
     place.program(outside::root().join(".venv/bin/python"));
     let mut all = vec![script.as_str()];
     all.extend(interrupt.iter().flat_map(|text| ["--interrupt", text]));
-    all.push(env!("CARGO_BIN_EXE_tickgate"));
+    all.push(program::path());
     let begun = Instant::now();
     let done = place.run(&[&all[..], args].concat());
     (done, begun.elapsed())

@@ -8,10 +8,10 @@ use assert_cmd::Command;
 use tickgate::archive::{RecoverError, recover};
 use tickgate::record::{End, Line, PhaseName, Record, Rows, Verdict};
 
-use crate::support::records;
+use crate::support::{program, records};
 
 fn tickgate() -> Command {
-    let mut command = Command::cargo_bin("tickgate").unwrap();
+    let mut command = Command::new(program::path());
     command.env_remove("GITHUB_STEP_SUMMARY").env_remove("GITHUB_ACTIONS");
     command
 }

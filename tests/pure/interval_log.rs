@@ -14,6 +14,8 @@ use tickgate::report::{self, Beside};
 use tickgate::run::simulated::{Scenario, simulate_with_seconds};
 use tickgate::selftest::swarm::{base, draw};
 
+use crate::support::program;
+
 /// Buckets and the values in them, by tag.
 type Distributions = BTreeMap<String, BTreeMap<u64, u64>>;
 
@@ -110,7 +112,7 @@ fn the_log_of_a_run_in_real_time_holds_the_records_events() {
     ] {
         let (profile, out) = (folder.path().join(format!("{name}.toml")), folder.path().join(name));
         std::fs::write(&profile, format!("{load}{groups}")).unwrap();
-        let done = std::process::Command::new(env!("CARGO_BIN_EXE_tickgate"))
+        let done = std::process::Command::new(program::path())
             .arg("run")
             .arg(&profile)
             .args(["--broker", "sim", "--quiet", "--out"])

@@ -15,7 +15,6 @@ use tickgate::plan::{Plan, Size, Span};
 use tickgate::topology::Naming;
 
 use super::certificates::Certificates;
-use super::java;
 use super::outside;
 use super::ports::free_ports;
 use super::rig::Rig;
@@ -52,8 +51,7 @@ pub fn started(extra: &str) -> LocalKafka {
     static STARTED: AtomicU32 = AtomicU32::new(0);
     let logs = LOGS.get_or_init(|| tempfile::tempdir().expect("a folder"));
     let log = format!("kafka-{}.log", STARTED.fetch_add(1, Ordering::Relaxed));
-    let mut kafka = locate_kafka().expect("a Kafka");
-    kafka.java = java::program(&kafka.java);
+    let kafka = locate_kafka().expect("a Kafka");
     let mut config = KafkaConfig::new(kafka, logs.path().join(log), Entry::Open);
     config.heap = Size { bytes: 512 << 20 };
     extra.clone_into(&mut config.extra);

@@ -17,7 +17,6 @@ pub mod comparisons;
 pub mod contract;
 pub mod draw;
 pub mod faults;
-pub mod java;
 pub mod jwt;
 #[cfg(feature = "kafka")]
 pub mod kafka;

@@ -5,13 +5,13 @@ use std::fs::File;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, LazyLock, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tickgate::record::{Line, Record};
 
-use super::{java, machine};
+use super::machine;
 
 /// Two seconds at 1,000 events a second, judged by what no slow machine can cause.
 pub const GATE: &str = r#"
@@ -82,6 +82,14 @@ pub fn turn() -> Turn {
     Turn::take()
 }
 
+/// The program under test: that of `TICKGATE_PROGRAM`, the release build in `make test`; else the one that cargo built for this test.
+pub fn path() -> &'static str {
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        std::env::var("TICKGATE_PROGRAM").unwrap_or_else(|_| env!("CARGO_BIN_EXE_tickgate").to_owned())
+    });
+    &PATH
+}
+
 /// Where the program finds a Kafka, if the project has one; the program runs in another folder.
 fn kafka_home() -> (&'static str, String) {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join(".brokers/kafka");
@@ -110,9 +118,8 @@ impl Place {
         let folder = tempfile::tempdir().expect("a folder");
         std::fs::write(folder.path().join("gate.toml"), GATE).expect("a profile");
         let server = super::nats_server().display().to_string();
-        let mut variables = vec![("TICKGATE_NATS_SERVER", server), kafka_home()];
-        variables.extend(java::home().map(|home| ("JAVA_HOME", home.display().to_string())));
-        Self { folder, program: PathBuf::from(env!("CARGO_BIN_EXE_tickgate")), variables }
+        let variables = vec![("TICKGATE_NATS_SERVER", server), kafka_home()];
+        Self { folder, program: PathBuf::from(path()), variables }
     }
 
     /// The program is at another place; variables are left as they are.

@@ -9,7 +9,7 @@ use std::process::Command;
 use rustix::process::{Signal, geteuid};
 
 use super::{SHORT, files};
-use crate::support::program::{Place, Running};
+use crate::support::program::{self, Place, Running};
 use crate::support::strangers::{nats_answers, page};
 
 /// Another user of the machine.
@@ -203,7 +203,7 @@ fn what_lies_in_a_folder_of_others_is_named_and_not_started() {
     let (program, mark) = hostile(&place, ".brokers/nats-server");
     // Far from the project, whose own `.brokers` would be found beside the program.
     let own = tempfile::tempdir().unwrap();
-    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_tickgate")).arg(own.path()).status().unwrap();
+    let copied = Command::new("cp").arg(program::path()).arg(own.path()).status().unwrap();
     assert!(copied.success());
     place.program(own.path().join("tickgate"));
     place.set("TICKGATE_NATS_SERVER", "");

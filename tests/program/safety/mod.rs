@@ -16,7 +16,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use tickgate::record::{Mark, Record, Verdict};
 
 use crate::support::nats::NatsServer;
-use crate::support::program::{Done, Place};
+use crate::support::program::{self, Done, Place};
 
 /// The texts to look for: the first and the last letters of every secret of these tests.
 const HEAD: &str = "Hd3xQ";
@@ -325,7 +325,7 @@ fn a_histogram_that_claims_too_much_costs_nothing_and_the_report_is_made() {
     // 1.5 GiB of counts, in 52 characters.
     const CLAIM: &str = "HISTFAAAAB542pNpmSycwAAHzFCaEch0M9ixgMH+A0QAAFu5BKs=";
     let mut place = Place::new();
-    let limited = format!("#!/bin/sh\nulimit -v 1200000\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_tickgate"));
+    let limited = format!("#!/bin/sh\nulimit -v 1200000\nexec {} \"$@\"\n", program::path());
     place.write("limited", limited);
     fs::set_permissions(place.path().join("limited"), fs::Permissions::from_mode(0o755)).unwrap();
     place.program(place.path().join("limited"));
