@@ -22,7 +22,7 @@ use crate::support::faults::{On, carried_out, fault, of, plan, run};
 use crate::support::{machine, outside};
 
 fn record_of(plan: &Plan) -> Record {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let place = Place::new();
     let record = run(plan, place.folder.path(), &Interrupt::default(), &mut On(|_| {}));
     place.assert_empty();
@@ -162,7 +162,7 @@ fn a_node_cannot_write_and_another_one_leaves_in_lame_duck_mode() {
 
 #[test]
 fn an_outage_by_plan_is_no_end_of_the_run_and_an_interruption_undoes_it() {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let place = Place::new();
     let mut all = fault("all", 1, Action::Kill, Target::All, 600);
     all.expect = Expect::Outage;
@@ -212,7 +212,7 @@ fn a_leader_is_cut_off_and_comes_back() {
     plan.bus.retry = Span::seconds(30);
     plan.bus.nats.msg_id = true;
     plan.bus.buffer = 65_536;
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let mut apart = Vec::new();
     let mut observer = On(|event: &Event<'_>| match event {
         Event::Mark(mark) if mark.kind == "fault-done" => {
@@ -321,7 +321,7 @@ fn owner() {
 
 #[test]
 fn a_run_that_is_killed_in_the_middle_of_a_fault_leaves_nothing() {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let of_processes = [Action::Kill, Action::Stop, Action::Restart, Action::LameDuck, Action::WriteError];
     for action in of_processes.into_iter().chain([Action::Partition]) {
         let place = Place::new();

@@ -17,7 +17,7 @@ fn of_clients(name: &str, at: u64, action: Action, length: u64) -> Fault {
 
 #[test]
 fn clients_of_a_server_that_is_not_ours_are_cut_off_and_slowed_down() {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let certificates = Certificates::of("localhost");
     let server = NatsServer::with(&certificates.config(""));
     let cut = of_clients("cut", 2, Action::Partition, 2);

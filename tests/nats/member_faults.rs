@@ -63,7 +63,7 @@ fn delivered(record: &Record, group: usize, from: u64, until: u64) -> Vec<u64> {
 
 #[test]
 fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let place = Place::new();
     let restart = fault("deploy", 33, Action::RestartGroup, Target::Group("engine".into(), None), 0);
     let faults = vec![
@@ -114,7 +114,7 @@ fn members_crash_and_a_group_is_restarted_and_nothing_is_lost() {
 
 #[test]
 fn members_of_a_bus_that_is_not_ours_crash_where_that_is_allowed() {
-    let _machine = machine::beside_one_cluster();
+    let _machine = machine::beside_clusters();
     let server = NatsServer::start();
     let asked = Asked { at: Some(server.url()), allow_faults: true, ..Asked::default() };
     let plan = with(9, vec![crash("crash", 2, "alone", 2)]);

@@ -31,14 +31,14 @@ pub fn alone() -> Hold {
 pub struct ClusterTurn(Option<Hold>);
 
 /// Tests of clusters at the same time. They wait for elections and restarts more than they compute.
-const CLUSTERS: usize = 2;
+const CLUSTERS: usize = 3;
 
 static CLUSTER: Mutex<(usize, Weak<Locked>)> = Mutex::new((0, Weak::new()));
 static CLUSTER_ENDED: Condvar = Condvar::new();
 
-/// Waits until nothing but tests of clusters in this process loads the machine, and fewer than two of those: the timers of a
-/// cluster tolerate a second cluster, but no test that needs all CPUs.
-pub fn beside_one_cluster() -> ClusterTurn {
+/// Waits until nothing but tests of clusters in this process loads the machine, and fewer than three of those: the timers of a
+/// cluster tolerate two more clusters, but no test that needs all CPUs.
+pub fn beside_clusters() -> ClusterTurn {
     let running = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     let mut running = CLUSTER_ENDED
         .wait_while(running, |(count, _)| *count >= CLUSTERS)
