@@ -22,8 +22,9 @@ if ! command -v valgrind >/dev/null; then
 fi
 
 # The pure half alone, in which all steps are: see benches/instructions. As one unit of code, without optimisation across crates:
-# what is inlined, and so the counts, changes less with the folder that the checkout lies in.
+# what is inlined, and so the counts, changes less with the folder that the checkout lies in. Optimised in full, however a release is built here.
 export CARGO_PROFILE_BENCH_CODEGEN_UNITS=1 CARGO_PROFILE_BENCH_LTO=off CARGO_PROFILE_BENCH_DEBUG=false
+export CARGO_PROFILE_BENCH_OPT_LEVEL=3 CARGO_PROFILE_BENCH_DEBUG_ASSERTIONS=false CARGO_PROFILE_BENCH_OVERFLOW_CHECKS=false
 # None of these crates is on a counted step: they are built without optimisation, which is faster.
 unused=()
 for crate in chrono nom schemars; do
