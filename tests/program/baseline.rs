@@ -45,7 +45,8 @@ fn answer(place: &Place, folder: &str) -> Answer {
 }
 
 /// The description says that the baseline was made on a machine with one core more.
-fn another_machine(place: &Place) {
+/// False where this one was too disturbed to describe a run.
+fn another_machine(place: &Place) -> bool {
     let (name, before) = ("baselines/nightly/baseline.json", lines(place).len());
     let here = file(place, name);
     let mut there: serde_json::Value = serde_json::from_str(&here).expect("JSON");
@@ -56,11 +57,19 @@ fn another_machine(place: &Place) {
     baseline(place, &[&["check", "nightly"], &HERE, &again])
         .fails(3, &["this is not the machine", changed, "no figure is compared"]);
     let decided = lines(place).into_iter().filter(|line| matches!(line.what, What::Decided(_))).count();
-    let shown =
-        baseline(place, &[&["check", "nightly", "--other-machine"], &HERE, &["--run-dir", "described"]]);
-    shown.ends(3);
-    for part in ["without a verdict", "latency.p50: ", "times its median"] {
-        assert!(shown.err.contains(part), "{part}: {shown:#?}");
+    let described: &[&str] = &["check", "nightly", "--other-machine", "--run-dir", "described"];
+    let shown = (0..5).find_map(|_| {
+        let _ = std::fs::remove_dir_all(place.path().join("described"));
+        let shown = baseline(place, &[described, &HERE]);
+        shown.ends(3);
+        assert!(shown.err.contains("without a verdict"), "{shown:#?}");
+        // Described once more where the machine was disturbed in every run; whatever else keeps them all from counting is a fault.
+        let none_counts = shown.err.contains("\n0 runs of this machine beside ");
+        assert!(!none_counts || shown.err.contains(": unfit to measure: "), "{shown:#?}");
+        (!none_counts).then_some(shown)
+    });
+    for part in ["latency.p50: ", "times its median"] {
+        assert!(shown.as_ref().is_none_or(|shown| shown.err.contains(part)), "{part}: {shown:#?}");
     }
     let told = answer(place, "described");
     assert!(told.decision.finding == Finding::Unknown && told.made.is_none(), "{told:?}");
@@ -69,6 +78,7 @@ fn another_machine(place: &Place) {
     assert!(after.len() >= before && after.len() <= before + 1, "at most the begin of the refused check");
     assert_eq!(after.iter().filter(|line| matches!(line.what, What::Decided(_))).count(), decided);
     place.write(name, here);
+    shown.is_some()
 }
 
 fn counts(line: &Line) -> bool {
@@ -171,7 +181,9 @@ fn a_baseline_is_saved_checked_updated_and_shown() {
         .fails(3, &["another workload", "load.rate was 1"]);
     let refused = file(&place, "refused/junit.xml");
     assert!(refused.contains("errors=\"1\"") && refused.contains("another workload"), "{refused}");
-    another_machine(&place);
+    if !another_machine(&place) {
+        eprintln!("left out: the figures of another machine, for this one was disturbed five times");
+    }
 
     let done = baseline(&place, &[&["update", "nightly"]]);
     assert!(done.code == 0 && done.out.contains("1 session added"), "{done:#?}");
