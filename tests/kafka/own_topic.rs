@@ -16,7 +16,7 @@ use serde_json::json;
 use tickgate::plan::Span;
 use tickgate::record::{Record, Verdict};
 
-use crate::support::kafka::{is_there, started};
+use crate::support::kafka::{ends, is_there, started};
 use crate::support::program::{Done, Place, balances};
 
 const GATE: &str = r#"
@@ -96,9 +96,8 @@ impl Others {
         let resource = answer.unwrap().remove(0).unwrap();
         let own = resource.entries.into_iter().filter(|entry| entry.source == ConfigSource::DynamicTopic);
         let consumer = self.consumer("looking");
-        let ends =
-            (0..partitions).map(|partition| consumer.fetch_watermarks(topic, partition, PATIENCE).unwrap());
-        Known { settings: own.map(|entry| (entry.name, entry.value)).collect(), ends: ends.collect() }
+        let found = (0..partitions).map(|partition| ends(&consumer, topic, partition));
+        Known { settings: own.map(|entry| (entry.name, entry.value)).collect(), ends: found.collect() }
     }
 
     /// The topics of the cluster, but for Kafka's own.

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{
     Condvar, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use tickgate::broker::{Entry, KafkaConfig, LocalKafka, locate_kafka};
 use tickgate::bus::kafka::{KafkaBus, Setup, Target};
@@ -43,6 +44,22 @@ pub fn starts_alone() -> RwLockWriteGuard<'static, ()> {
 /// Waits until no test starts one alone.
 pub fn starts_beside_others() -> RwLockReadGuard<'static, ()> {
     STARTING.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// First and next offset of a partition; waits for a leader, which a busy broker elects a while after it has made the topic.
+pub fn ends(consumer: &BaseConsumer, topic: &str, partition: i32) -> (i64, i64) {
+    let (patience, a_second) = (Instant::now(), Duration::from_secs(1));
+    loop {
+        match consumer.fetch_watermarks(topic, partition, a_second) {
+            Ok(ends) => return ends,
+            Err(error) => {
+                assert!(patience.elapsed() < Duration::from_mins(1), "{topic}/{partition}: {error}");
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        // The client's own is from before the election.
+        let _ = consumer.fetch_metadata(Some(topic), a_second);
+    }
 }
 
 /// A Kafka with a small heap and more lines of configuration.

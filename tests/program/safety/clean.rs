@@ -362,7 +362,7 @@ mod kafka {
             let consumer: BaseConsumer = self.config.create().unwrap();
             (
                 entries.map(|entry| (entry.name, entry.value)).collect(),
-                consumer.fetch_watermarks(topic, 0, PATIENCE).unwrap(),
+                crate::support::kafka::ends(&consumer, topic, 0),
             )
         }
 
