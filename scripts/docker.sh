@@ -130,7 +130,8 @@ kafka_image() {
         tree=$(mktemp -d "$home/kafka.XXXXXX")
         # shellcheck disable=SC2064 # the folder of now
         trap "rm -rf '$tree'" EXIT
-        java=${JAVA_HOME:-$(dirname "$(dirname "$(readlink -f "$(type -P java)")")")}
+        # Where it says that it is: `java` may be a link or a script.
+        java=$("${JAVA_HOME:+$JAVA_HOME/bin/}java" -XshowSettings:properties -version 2>&1 | sed -n 's/^ *java\.home = //p')
         mkdir -p "$tree"/{tmp,bin,etc/kafka/docker,etc/kafka/secrets,mnt/shared/config,opt/kafka/{libs,config},usr/lib/jvm,var/lib/kafka/data}
         # What Java's folder leads to elsewhere is copied, too; not what only people and compilers read.
         mkdir -p "$tree/usr/lib/jvm/java"
