@@ -524,7 +524,7 @@ fn the_version_of_a_kafka_is_known_once_it_is_ready() {
     let Some(image) = kafka_image() else { return };
     let _turn = starts_alone();
     let late = "/etc/kafka/docker/run 2>&1 | while IFS= read -r line; do case $line in *'Kafka version: '*) i=0; \
-        while [ $i -lt 1000000 ]; do i=$((i+1)); done;; esac; echo \"$line\"; done";
+        while [ $i -lt 200000 ]; do i=$((i+1)); done;; esac; echo \"$line\"; done";
     let command = format!("CMD {}", serde_json::json!(["/bin/sh", "-c", late]));
     let source = docker(&["create", image]);
     let slow = "tickgate-test/kafka:late";
