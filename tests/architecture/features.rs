@@ -9,7 +9,7 @@ use std::process::Command;
 /// Each package that is built, and its features: those of the tests, too, with `dev` among the edges.
 fn built(edges: &str) -> BTreeMap<String, BTreeSet<String>> {
     let done = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--offline", "--prefix", "none", "--format", "{p}|{f}", "--edges", edges])
+        .args(["tree", "--locked", "--prefix", "none", "--format", "{p}|{f}", "--edges", edges])
         .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
         .output()
         .expect("cargo runs");
