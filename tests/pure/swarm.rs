@@ -24,9 +24,9 @@ use tickgate::selftest::swarm::draw;
 use tickgate::selftest::{oracle, recovery};
 
 /// Seeds that a plain `cargo test` runs.
-const FEW: u64 = 100;
+const FEW: u64 = 150;
 /// The same, of those whose bus is healed.
-const FEW_RECOVERIES: u64 = 25;
+const FEW_RECOVERIES: u64 = 40;
 /// Seeds that found a bug, with its description.
 const FOUND: [(u64, &str); 5] = [
     (27, "copies of unconfirmed events made the audit say that acked ones were not stored once"),
