@@ -26,7 +26,7 @@ THREADS ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) * 2)))
 BUILD ?= demo
 FLAGS_demo := --profile demo --no-default-features
 FLAGS_release := --release
-# `make test` and `make check` build in the dev profile; with BUILD=release in that of the program, whose dependencies they then share.
+# `make test` builds its tests in the dev profile; with BUILD=release in that of the program, whose dependencies they then share.
 RELEASE = $(filter --release,$(FLAGS_$(BUILD)))
 
 CARGO := cargo --locked
@@ -105,9 +105,9 @@ ci-docs: compiler brokers ## run the workflows of docs/ci as they stand, `cargo 
 
 check: ## formatting, lints, documentation, licences and sources of the dependencies
 	cargo fmt --all --check
-	$(CARGO) clippy $(RELEASE) --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc $(RELEASE) --no-deps --lib
-	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc $(RELEASE) --no-deps --document-private-items
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings $(CARGO) doc --no-deps --lib
+	RUSTDOCFLAGS="-Dwarnings --cfg internals" $(CARGO) doc --no-deps --document-private-items
 	scripts/tools.sh cargo-deny
 	.tools/bin/cargo-deny --locked check licenses bans sources
 

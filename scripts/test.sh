@@ -40,7 +40,8 @@ patient() {
 tests --no-run
 # Tests that start the program start what users have: the release build.
 cargo --locked build --release
-export TICKGATE_PROGRAM=${CARGO_TARGET_DIR:-$PWD/target}/release/tickgate
+TICKGATE_PROGRAM=$(readlink -f "${CARGO_TARGET_DIR:-target}/release/tickgate")
+export TICKGATE_PROGRAM
 failed=0
 # The output of the other lanes follows that of the first, so that they do not mix.
 # With job control each lane is a process group, and its tests do not inherit an ignored SIGINT.
