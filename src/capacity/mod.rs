@@ -43,6 +43,3 @@ pub const SCHEMA_FAMILY: &str = "tickgate.capacity";
 pub const SCHEMA_VERSION: u32 = 1;
 /// Version of the rules.
 pub const RULES: u32 = 1;
-
-#[cfg(test)]
-mod worlds;

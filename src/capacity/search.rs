@@ -434,3 +434,23 @@ impl<'a> Search<'a> {
 const fn is_confirming(stage: Stage) -> bool {
     matches!(stage, Stage::Floor | Stage::Ceiling)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_three_digits() {
+        for (rate, expected) in [
+            (38_674.0, 38_700.0),
+            (999.6, 1000.0),
+            (1.2345, 1.23),
+            (0.012_345, 0.0123),
+            (123_456_789.0, 123_000_000.0),
+        ] {
+            assert!((rounded(rate) - expected).abs() < 1e-9 * expected, "{rate}: {}", rounded(rate));
+            let text = serde_json::to_string(&rounded(rate)).unwrap();
+            assert!(text.len() <= 11, "{text}");
+        }
+    }
+}

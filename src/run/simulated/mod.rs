@@ -239,6 +239,3 @@ fn hiccups(stalls: &[Stretch], phase: Range<Ns>) -> Hiccups {
     };
     Hiccups { count, p50_ns: at(500), p99_ns: at(990), p99_9_ns: at(999), max_ns: at(1000) }
 }
-
-#[cfg(test)]
-mod tests;

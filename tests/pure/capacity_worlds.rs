@@ -1,10 +1,12 @@
 //! Searches in worlds whose truth is known: how often does the interval hold it, and does every search end?
 
+#![expect(clippy::expect_used, reason = "tests")]
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::num;
-use crate::plan::Span;
+use tickgate::capacity::{Answer, Design, Ended, Limit, Outcome, Search, Stage, Step, Trial, answer, next};
+use tickgate::num;
+use tickgate::plan::Span;
 
 /// A generator of random numbers (`SplitMix64`).
 struct Random(u64);
@@ -53,13 +55,18 @@ struct Searched {
     truth: f64,
 }
 
+/// A rate as users write it.
+fn three_digits(rate: f64) -> f64 {
+    format!("{rate:.2e}").parse().expect("a number")
+}
+
 fn search(world: World, design: &Design, seed: u64) -> Searched {
     const MIDDLE: f64 = 40_000.0;
     let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let centre = MIDDLE.ln() + 0.1 * (random.uniform() - 0.5);
     // From 0.05 to 1.4 times the capacity.
     let start = centre - (20.0_f64.ln() - random.uniform() * 28.0_f64.ln());
-    let design = Design { start: search::rounded(start.exp()), min: 100.0, max: 1e6, ..design.clone() };
+    let design = Design { start: three_digits(start.exp()), min: 100.0, max: 1e6, ..design.clone() };
     let (mut drift, mut drifts) = (world.drift * random.normal(), 0.0);
     let mut trials: Vec<Trial> = Vec::new();
     let mut state = Search::new(&design);
@@ -271,25 +278,6 @@ fn a_time_limit_leaves_room_for_the_confirmation_and_ends_the_search() {
     assert_eq!(some.1, Some(Ended::Budget));
     assert!(!answer(&within(240), &some.0).irregular.is_empty());
     assert_eq!(Design::default().least(), Span::seconds(11 * 17));
-}
-
-#[test]
-fn rates_have_three_digits() {
-    for (rate, expected) in [
-        (38_674.0, 38_700.0),
-        (999.6, 1000.0),
-        (1.2345, 1.23),
-        (0.012_345, 0.0123),
-        (123_456_789.0, 123_000_000.0),
-    ] {
-        assert!(
-            (search::rounded(rate) - expected).abs() < 1e-9 * expected,
-            "{rate}: {}",
-            search::rounded(rate)
-        );
-        let text = serde_json::to_string(&search::rounded(rate)).unwrap();
-        assert!(text.len() <= 11, "{text}");
-    }
 }
 
 proptest! {

@@ -1,12 +1,14 @@
 //! A run that is ended since it cannot pass any more would not have passed.
 
+#![expect(clippy::expect_used, reason = "tests")]
+
 use proptest::prelude::*;
 
-use super::*;
-use crate::bus::sim::{Delay, Fault, Hits, Mishap};
-use crate::plan::{Rate, Spacing, Span, grammar};
-use crate::record::{CURTAILED, End, Verdict};
-use crate::selftest::{oracle, swarm};
+use tickgate::bus::sim::{Delay, Fault, Faults, Hits, Mishap, Truth};
+use tickgate::plan::{Plan, Rate, Spacing, Span, grammar};
+use tickgate::record::{self, CURTAILED, End, PhaseName, Record, Verdict};
+use tickgate::run::simulated::{Scenario, simulate};
+use tickgate::selftest::{oracle, swarm};
 
 /// A bus that serves an event in a millisecond, and a load of two and five seconds.
 fn plan(rate: f64, objectives: &[(&str, &str)]) -> Plan {
@@ -15,7 +17,8 @@ fn plan(rate: f64, objectives: &[(&str, &str)]) -> Plan {
     plan.load.spacing = Spacing::Poisson;
     (plan.load.warmup, plan.load.duration, plan.load.drain) =
         (Span::seconds(2), Span::seconds(5), Span::seconds(20));
-    plan.objectives = objectives.iter().map(|(name, limit)| grammar::parse(name, limit).unwrap()).collect();
+    plan.objectives =
+        objectives.iter().map(|(name, limit)| grammar::parse(name, limit).expect("an objective")).collect();
     plan
 }
 
@@ -24,7 +27,7 @@ fn served(faults: Faults) -> Faults {
 }
 
 fn run(plan: &Plan, scenario: &Scenario, curtail: bool) -> (Record, Truth) {
-    simulate(plan, &Scenario { curtail, ..scenario.clone() }, 7).unwrap()
+    simulate(plan, &Scenario { curtail, ..scenario.clone() }, 7).expect("a run")
 }
 
 /// The first wrong figure. The oracle takes the end of the measure phase for its planned end, by which events count as delivered
