@@ -122,61 +122,67 @@ fn kinds(record: &Record) -> Vec<&str> {
     record.marks.iter().map(|mark| mark.kind.as_str()).collect()
 }
 
-/// An event crosses the line twice: to the broker in a request of the producer, and from it in the answer to a request of
-/// the member that waits there already; its acknowledgement crosses it back. So each direction counts once in each of
-/// the two times. What it must not be is in the way of the next: events come 50 ms apart, so that each finds the
-/// producer's last request answered, and the member's next one back at the broker.
-///
-/// On a machine that is busy with other things the median is of its making: then the fastest events have to show it.
-#[test]
-fn a_delay_counts_once_in_each_direction() {
-    const DELAY: f64 = 0.020;
-    const TOLERATED: f64 = 0.008;
-    const MEDIAN: f64 = 0.5;
-    const FASTEST: f64 = 0.05;
-    let Some(behind) = Behind::start(machine::alone) else { return };
-    let run = |directions: &[Direction]| {
-        behind.shape(&[ToServer, ToClient], Shape::default());
-        behind.shape(directions, Shape { delay_ns: num::u64_of(DELAY * 1e9), ..Shape::default() });
-        let (done, record) = behind.run(&["load.rate=20/s"], |_| {});
-        done.ends(0);
-        whole(&record);
-        record
-    };
-    let times = |record: &Record, q: f64| {
-        [&record.groups[0].latency, &record.load.ack].map(|times| quantile(times, q))
-    };
-    let mut cases = vec![
-        ("to the broker", &[ToServer][..], DELAY),
-        ("from the broker", &[ToClient], DELAY),
-        ("both ways", &[ToServer, ToClient], 2.0 * DELAY),
-    ];
-    // Java's compiler needs its time.
-    run(&[]);
-    measured(|| {
-        let base = run(&[]);
-        let (mut wrong, mut disturbed) = (Ok(()), Ok(()));
-        cases.retain(|&(name, directions, moved)| {
-            let record = run(directions);
-            // No event is faster than the line; distributions are kept to two digits and more.
-            assert!(times(&record, 0.0).iter().all(|seconds| *seconds > moved * 0.98), "{name}");
-            let calm = Lateness::of(&base).or(Lateness::of(&record)).p99 < TOLERATED / 4.0
-                && times(&base, MEDIAN).iter().all(|seconds| *seconds < DELAY);
-            let q = if calm { MEDIAN } else { FASTEST };
-            let figures: Vec<Figure> = (["latency", "ack"].iter().zip(times(&base, q)))
-                .zip(times(&record, q))
-                .map(|((what, base), seen)| (format!("{name}: {what} p{}", q * 100.0), base + moved, seen))
-                .collect();
-            let Err(why) = far(&figures, TOLERATED, TOLERATED) else { return false };
-            if calm {
-                wrong = Err(Miss::Wrong(why));
-            } else {
-                disturbed = Err(Miss::Disturbed(why));
-            }
-            true
+mod alone {
+    use super::*;
+
+    /// An event crosses the line twice: to the broker in a request of the producer, and from it in the answer to a request of
+    /// the member that waits there already; its acknowledgement crosses it back. So each direction counts once in each of
+    /// the two times. What it must not be is in the way of the next: events come 50 ms apart, so that each finds the
+    /// producer's last request answered, and the member's next one back at the broker.
+    ///
+    /// On a machine that is busy with other things the median is of its making: then the fastest events have to show it.
+    #[test]
+    fn a_delay_counts_once_in_each_direction() {
+        const DELAY: f64 = 0.020;
+        const TOLERATED: f64 = 0.008;
+        const MEDIAN: f64 = 0.5;
+        const FASTEST: f64 = 0.05;
+        let Some(behind) = Behind::start(machine::alone) else { return };
+        let run = |directions: &[Direction]| {
+            behind.shape(&[ToServer, ToClient], Shape::default());
+            behind.shape(directions, Shape { delay_ns: num::u64_of(DELAY * 1e9), ..Shape::default() });
+            let (done, record) = behind.run(&["load.rate=20/s"], |_| {});
+            done.ends(0);
+            whole(&record);
+            record
+        };
+        let times = |record: &Record, q: f64| {
+            [&record.groups[0].latency, &record.load.ack].map(|times| quantile(times, q))
+        };
+        let mut cases = vec![
+            ("to the broker", &[ToServer][..], DELAY),
+            ("from the broker", &[ToClient], DELAY),
+            ("both ways", &[ToServer, ToClient], 2.0 * DELAY),
+        ];
+        // Java's compiler needs its time.
+        run(&[]);
+        measured(|| {
+            let base = run(&[]);
+            let (mut wrong, mut disturbed) = (Ok(()), Ok(()));
+            cases.retain(|&(name, directions, moved)| {
+                let record = run(directions);
+                // No event is faster than the line; distributions are kept to two digits and more.
+                assert!(times(&record, 0.0).iter().all(|seconds| *seconds > moved * 0.98), "{name}");
+                let calm = Lateness::of(&base).or(Lateness::of(&record)).p99 < TOLERATED / 4.0
+                    && times(&base, MEDIAN).iter().all(|seconds| *seconds < DELAY);
+                let q = if calm { MEDIAN } else { FASTEST };
+                let figures: Vec<Figure> = (["latency", "ack"].iter().zip(times(&base, q)))
+                    .zip(times(&record, q))
+                    .map(|((what, base), seen)| {
+                        (format!("{name}: {what} p{}", q * 100.0), base + moved, seen)
+                    })
+                    .collect();
+                let Err(why) = far(&figures, TOLERATED, TOLERATED) else { return false };
+                if calm {
+                    wrong = Err(Miss::Wrong(why));
+                } else {
+                    disturbed = Err(Miss::Disturbed(why));
+                }
+                true
+            });
+            wrong.and(disturbed)
         });
-        wrong.and(disturbed)
-    });
+    }
 }
 
 /// The producer numbers its batches and sends them again, so that the cut shows as time and in nothing else.

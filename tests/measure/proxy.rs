@@ -56,21 +56,25 @@ fn there_and_back(client: &mut TcpStream) -> Ns {
     times.min().expect("many")
 }
 
-#[test]
-fn the_delay_of_a_direction_is_what_was_asked_for() {
-    const DELAY: Ns = 5 * MS;
-    let _alone = alone();
-    let (_beside, proxy, mut client) = echo();
-    for direction in [Direction::ToServer, Direction::ToClient] {
-        let base = there_and_back(&mut client);
-        proxy.shape(direction, Shape { delay_ns: DELAY, ..Shape::default() });
-        let delayed = there_and_back(&mut client);
-        assert!(delayed >= DELAY, "{delayed} ns");
-        assert!(delayed.abs_diff(base + DELAY) < DELAY / 10, "{base} and {delayed} ns");
-        proxy.shape(direction, Shape { delay_ns: DELAY, only: Some(1), ..Shape::default() });
-        let other = there_and_back(&mut client);
-        assert!(other.abs_diff(base) < DELAY / 10, "{base} and {other} ns");
-        proxy.shape(direction, Shape::default());
+mod alone {
+    use super::*;
+
+    #[test]
+    fn the_delay_of_a_direction_is_what_was_asked_for() {
+        const DELAY: Ns = 5 * MS;
+        let _alone = alone();
+        let (_beside, proxy, mut client) = echo();
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let base = there_and_back(&mut client);
+            proxy.shape(direction, Shape { delay_ns: DELAY, ..Shape::default() });
+            let delayed = there_and_back(&mut client);
+            assert!(delayed >= DELAY, "{delayed} ns");
+            assert!(delayed.abs_diff(base + DELAY) < DELAY / 10, "{base} and {delayed} ns");
+            proxy.shape(direction, Shape { delay_ns: DELAY, only: Some(1), ..Shape::default() });
+            let other = there_and_back(&mut client);
+            assert!(other.abs_diff(base) < DELAY / 10, "{base} and {other} ns");
+            proxy.shape(direction, Shape::default());
+        }
     }
 }
 

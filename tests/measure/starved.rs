@@ -104,28 +104,32 @@ fn can_starve() -> bool {
     outside::brought("cgroup", "scripts/confined.sh check", HOW)
 }
 
-/// From a load that a fifth of a core can carry to one far beyond that.
-#[test]
-fn a_starved_harness_neither_passes_what_does_not_hold_nor_blames_the_bus() {
-    if !can_starve() {
-        return;
+mod alone {
+    use super::*;
+
+    /// From a load that a fifth of a core can carry to one far beyond that.
+    #[test]
+    fn a_starved_harness_neither_passes_what_does_not_hold_nor_blames_the_bus() {
+        if !can_starve() {
+            return;
+        }
+        let _alone = machine::alone();
+        for rate in [100, 1000, 5000, 20_000] {
+            let (code, record, text) = starved(rate, &[]);
+            is_honest(code, &record, &text);
+        }
     }
-    let _alone = machine::alone();
-    for rate in [100, 1000, 5000, 20_000] {
-        let (code, record, text) = starved(rate, &[]);
+
+    /// Events not fetched when the drain ends are still on the server: they are not lost.
+    #[test]
+    fn what_a_starved_harness_has_not_fetched_by_the_end_of_its_drain_is_not_lost() {
+        if !can_starve() {
+            return;
+        }
+        let _alone = machine::alone();
+        let (code, record, text) = starved(5000, &["load.consume=backlog", "load.drain=500ms"]);
         is_honest(code, &record, &text);
     }
-}
-
-/// Events not fetched when the drain ends are still on the server: they are not lost.
-#[test]
-fn what_a_starved_harness_has_not_fetched_by_the_end_of_its_drain_is_not_lost() {
-    if !can_starve() {
-        return;
-    }
-    let _alone = machine::alone();
-    let (code, record, text) = starved(5000, &["load.consume=backlog", "load.drain=500ms"]);
-    is_honest(code, &record, &text);
 }
 
 /// `make busy` counts what its runs said.

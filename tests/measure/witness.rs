@@ -221,18 +221,22 @@ fn apart(record: &Record, testimony: &Testimony) -> Result<(), Miss> {
     Err(Miss::Wrong(said))
 }
 
-#[test]
-fn an_independent_witness_says_the_same() {
-    let how = "install Python 3.10 or later with venv, and run scripts/python.sh";
-    if !outside::brought("python", "scripts/python.sh", how) {
-        return;
+mod alone {
+    use super::*;
+
+    #[test]
+    fn an_independent_witness_says_the_same() {
+        let how = "install Python 3.10 or later with venv, and run scripts/python.sh";
+        if !outside::brought("python", "scripts/python.sh", how) {
+            return;
+        }
+        // Before the program is built, where it is not there: a build loads the machine.
+        let _alone = machine::alone();
+        let program = optimised();
+        measured(|| {
+            let (record, testimony) = witnessed(program.clone());
+            agree(&record, &testimony);
+            apart(&record, &testimony)
+        });
     }
-    // Before the program is built, where it is not there: a build loads the machine.
-    let _alone = machine::alone();
-    let program = optimised();
-    measured(|| {
-        let (record, testimony) = witnessed(program.clone());
-        agree(&record, &testimony);
-        apart(&record, &testimony)
-    });
 }

@@ -3,7 +3,7 @@
 
 #![expect(clippy::expect_used, reason = "tests")]
 
-mod figures;
+mod alone;
 mod outages;
 
 use tickgate::record::Record;

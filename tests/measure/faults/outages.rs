@@ -7,8 +7,8 @@ use rustix::process::Signal;
 use tickgate::record::{End, ObjectiveResult, Record, Verdict};
 
 use super::{
-    MEMBER, Miss, PUBLISHER, after_a_stall, alone, beside_others, both, compare_after, measured, quantile,
-    run, whole,
+    MEMBER, Miss, PUBLISHER, after_a_stall, beside_others, both, compare_after, measured, quantile, run,
+    whole,
 };
 use crate::support::nats::NatsServer;
 use crate::support::program::Running;
@@ -197,30 +197,36 @@ fn stopped(stop: impl FnOnce(), resume: impl FnOnce()) -> f64 {
     since.elapsed().as_secs_f64()
 }
 
-#[test]
-fn a_server_that_is_stopped_misses_its_objective_and_the_machine_is_not_blamed() {
-    let _alone = alone();
-    let server = NatsServer::start();
-    let sets = ["load.duration=3s", "objectives.latency.p99=< 500ms"];
-    measured(|| {
-        let mut stall = 0.0;
-        let (done, record) =
-            run(&server.url(), &sets, |_| stall = stopped(|| server.pause(), || server.resume()));
-        whole(&record);
-        if stall > 1.5 {
-            return Err(Miss::Disturbed(format!("the server was stopped for {stall:.1} s and not for one")));
-        }
-        assert_eq!(kinds(&record), [""; 0], "a second is within every patience");
-        let computed = after_a_stall(stall, 3.0);
-        compare_after(&record, &both(&record, &[0.75, 0.9, 0.95, 0.99], computed), stall, 3.0)?;
-        let judged = objective(&record, "latency.p99");
-        if judged.verdict == Verdict::Inconclusive {
-            return Err(Miss::Disturbed(format!("{:?}", judged.reason)));
-        }
-        assert_eq!(judged.verdict, Verdict::Fail);
-        done.ends(1);
-        Ok(())
-    });
+mod alone {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_stopped_misses_its_objective_and_the_machine_is_not_blamed() {
+        let _alone = crate::support::machine::alone();
+        let server = NatsServer::start();
+        let sets = ["load.duration=3s", "objectives.latency.p99=< 500ms"];
+        measured(|| {
+            let mut stall = 0.0;
+            let (done, record) =
+                run(&server.url(), &sets, |_| stall = stopped(|| server.pause(), || server.resume()));
+            whole(&record);
+            if stall > 1.5 {
+                return Err(Miss::Disturbed(format!(
+                    "the server was stopped for {stall:.1} s and not for one"
+                )));
+            }
+            assert_eq!(kinds(&record), [""; 0], "a second is within every patience");
+            let computed = after_a_stall(stall, 3.0);
+            compare_after(&record, &both(&record, &[0.75, 0.9, 0.95, 0.99], computed), stall, 3.0)?;
+            let judged = objective(&record, "latency.p99");
+            if judged.verdict == Verdict::Inconclusive {
+                return Err(Miss::Disturbed(format!("{:?}", judged.reason)));
+            }
+            assert_eq!(judged.verdict, Verdict::Fail);
+            done.ends(1);
+            Ok(())
+        });
+    }
 }
 
 #[test]
