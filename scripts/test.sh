@@ -4,11 +4,28 @@
 # Most tests wait for a broker, so three lanes take little longer than one. The measuring tests need the machine for themselves.
 #
 #   scripts/test.sh THREADS [--release]     THREADS tests at a time in each lane, and while measuring; in the dev or the release profile
+#   scripts/test.sh build [--release]       only builds the tests
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-export RUST_TEST_THREADS=${1:?scripts/test.sh THREADS [--release]}
+threads=${1:?scripts/test.sh THREADS|build [--release]}
 profile=("${@:2}")
+# The unit tests, which compute little: optimised, they would take longer to compile than they then save.
+units=()
+if [ "${profile[*]}" = --release ]; then units=(--config profile.release.package.tickgate.opt-level=0); fi
+
+tests() { cargo --locked test --no-fail-fast "${profile[@]}" "$@"; }
+
+build() {
+    tests --no-run --lib "${units[@]}"
+    tests --no-run --test '*'
+}
+
+if [ "$threads" = build ]; then
+    build
+    exit
+fi
+export RUST_TEST_THREADS=$threads
 logs=$(mktemp -d)
 lanes=()
 cleanup() {
@@ -16,8 +33,6 @@ cleanup() {
     rm -rf "$logs"
 }
 trap cleanup EXIT
-
-tests() { cargo --locked test --no-fail-fast "${profile[@]}" "$@"; }
 
 # Java without its optimising compiler, which costs a Kafka that lives for seconds half of its CPU time and pays only later.
 java=$(type -P "${JAVA_HOME:+$JAVA_HOME/bin/}java" || true)
@@ -37,7 +52,14 @@ patient() {
     return "$failed"
 }
 
-tests --no-run
+second() {
+    local failed=0
+    tests --lib "${units[@]}" || failed=1
+    tests --test architecture --test kafka --test nats || failed=1
+    return "$failed"
+}
+
+build
 # Tests that start the program start what users have: the release build.
 cargo --locked build --release
 TICKGATE_PROGRAM=$(readlink -f "${CARGO_TARGET_DIR:-target}/release/tickgate")
@@ -48,7 +70,7 @@ failed=0
 set -m
 patient >"$logs/patient" 2>&1 &
 lanes+=($!)
-tests --lib --bins --test architecture --test kafka --test nats >"$logs/second" 2>&1 &
+second >"$logs/second" 2>&1 &
 lanes+=($!)
 set +m
 tests --test program -- --skip report_browser:: || failed=1
@@ -57,5 +79,6 @@ lanes=()
 cat "$logs/second" "$logs/patient"
 tests --doc || failed=1
 if [ -n "${BESIDE:-}" ]; then tail --pid="$BESIDE" -f /dev/null; fi
-tests --test measure || failed=1
+tests --test measure -- alone:: || failed=1
+tests --test measure -- --skip alone:: || failed=1
 exit "$failed"

@@ -119,3 +119,14 @@ pub use run::{Event, Identity, Observer};
 #[cfg(all(target_os = "linux", not(pure)))]
 pub use session::{Asked, Choice, Order, SessionError, run};
 pub use verdict::judged;
+
+// The program whose instructions are counted (benches/instructions) is the pure half with a `main`.
+#[cfg(counted)]
+extern crate self as tickgate;
+#[cfg(counted)]
+#[path = "../benches/instructions/program.rs"]
+mod program;
+#[cfg(counted)]
+fn main() {
+    program::main();
+}

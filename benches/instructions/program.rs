@@ -22,7 +22,7 @@ const PLAN: &str = include_str!("plans/run.toml");
 /// A run is judged and rendered once, however many events it has.
 const RUN: u32 = 1000;
 
-fn main() {
+pub(crate) fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let steps = paths::steps().into_iter().map(|step| (1, step));
     let mut steps: Vec<(u32, Step)> = steps.chain(once_a_run().map(|step| (RUN, step))).collect();
