@@ -7,29 +7,7 @@ use proptest::prelude::*;
 use tickgate::capacity::{Answer, Design, Ended, Limit, Outcome, Search, Stage, Step, Trial, answer, next};
 use tickgate::num;
 use tickgate::plan::Span;
-
-/// A generator of random numbers (`SplitMix64`).
-struct Random(u64);
-
-impl Random {
-    fn bits(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// In (0, 1).
-    fn uniform(&mut self) -> f64 {
-        (num::f64_of(self.bits() >> 12) + 0.5) / num::f64_of(1 << 52)
-    }
-
-    /// Standard normal (Box and Muller).
-    fn normal(&mut self) -> f64 {
-        (-2.0 * self.uniform().ln()).sqrt() * (std::f64::consts::TAU * self.uniform()).cos()
-    }
-}
+use tickgate::stats::Random;
 
 /// A bus whose capacity varies from trial to trial.
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +40,7 @@ fn three_digits(rate: f64) -> f64 {
 
 fn search(world: World, design: &Design, seed: u64) -> Searched {
     const MIDDLE: f64 = 40_000.0;
-    let mut random = Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
+    let mut random = Random::new(seed.wrapping_mul(0x2545_f491_4f6c_dd1d));
     let centre = MIDDLE.ln() + 0.1 * (random.uniform() - 0.5);
     // From 0.05 to 1.4 times the capacity.
     let start = centre - (20.0_f64.ln() - random.uniform() * 28.0_f64.ln());
